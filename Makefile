@@ -1,0 +1,40 @@
+# Two commands matter: `make demo` and `make test`. Both make .venv first; nothing else has to be done before.
+SHELL := /bin/bash
+PYTHON ?= python3
+
+CONSTRAINTS := constraints/airflow-3.3.txt
+VENV := .venv
+STAMP := $(VENV)/.installed
+KEEP ?=
+
+.PHONY: help demo stop test check bench lock clean
+
+help:  ## Say what there is
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(STAMP): setup.cfg pyproject.toml $(CONSTRAINTS) scripts/make_venv
+	PYTHON="$(PYTHON)" scripts/make_venv $(VENV) $(CONSTRAINTS)
+	@touch $@
+
+demo: $(STAMP)  ## Run the main job in a real Airflow; KEEP=1 leaves it running
+	@$(VENV)/bin/python -m airflow_provider_pushmetrics.demo $(if $(KEEP),--keep)
+
+stop: $(STAMP)  ## Stop what `make demo KEEP=1` left running
+	@$(VENV)/bin/python -m airflow_provider_pushmetrics.demo --stop
+
+test: $(STAMP)  ## Run all tests
+	@$(VENV)/bin/python -m pytest
+
+check: $(STAMP)  ## Run what CI runs: linters, types, imports, tests, docs, wheel
+	@scripts/check
+
+bench: $(STAMP)  ## Measure speed and memory, both sides in one run
+	@$(VENV)/bin/python -m benchmarks
+
+lock: $(STAMP)  ## Make the constraints file anew
+	@scripts/lock $(VENV) $(CONSTRAINTS)
+
+clean:  ## Stop what runs; remove .venv, .demo and what tools left
+	@if [ -x $(VENV)/bin/python ] && [ -d .demo ]; then $(VENV)/bin/python -m airflow_provider_pushmetrics.demo --stop; fi
+	rm -rf $(VENV) .demo build dist *.egg-info .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

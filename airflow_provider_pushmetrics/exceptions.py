@@ -1,0 +1,123 @@
+"""
+Everything that this package raises on purpose.
+
+::
+
+    PushMetricsError
+    ├── PushMetricsConfigurationError     a setting or a connection is incomplete or contradicts itself
+    ├── PushMetricsParameterError         a value given to an operator, a sensor or a call is not allowed
+    ├── PushMetricsApiError               PushMetrics, or the receiver, did not do what was asked
+    │   ├── PushMetricsUnavailableError   it may work later: no connection, 408, 429, 5xx
+    │   ├── PushMetricsAuthError          401, 402, 403: the credential was refused
+    │   ├── PushMetricsNotFoundError      404
+    │   ├── PushMetricsConflictError      409: an idempotency key used with other parameters
+    │   └── PushMetricsProtocolError      the answer is not one of this API: a redirect, HTML, another shape
+    ├── PushMetricsDeliveryUnknownError   a request that must not be sent twice may have been delivered
+    ├── PushMetricsUntrustedUrlError      a URL from an event points where the API token must not go
+    ├── PushMetricsRunError               the run itself
+    │   ├── PushMetricsRunFailed          it ended, and not well
+    │   ├── PushMetricsRunTimeout         it did not end in time
+    │   └── PushMetricsAmbiguousRun       several runs could be the one that was started
+    ├── InvalidEventError                 a webhook body that is no event
+    └── InvalidSignatureError             a webhook that its signature does not prove
+
+Each is built from its message alone, because Airflow carries only ``str(error)`` between processes; facts
+for a program are in optional attributes.
+"""
+
+from __future__ import annotations
+
+
+class PushMetricsError(Exception):
+    """The root: catch this to catch whatever this package raises."""
+
+
+class PushMetricsConfigurationError(PushMetricsError):
+    """A setting or a connection is incomplete, or contradicts itself."""
+
+
+class PushMetricsParameterError(PushMetricsError, ValueError):
+    """A value given to an operator, a sensor or a call is not allowed."""
+
+
+class PushMetricsApiError(PushMetricsError):
+    """
+    PushMetrics, or the receiver, did not do what was asked.
+
+    :param message: What was asked, what came back and what to do.
+    :param status_code: The HTTP status, where there was an answer.
+    """
+
+    def __init__(self, message: str, *, status_code: int | None = None) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+
+
+class PushMetricsUnavailableError(PushMetricsApiError):
+    """
+    It may work later: no connection, a timeout, 408, 429 or 5xx.
+
+    :param retry_after_seconds: How long the server asks to wait, where it says so.
+    """
+
+    def __init__(
+        self, message: str, *, status_code: int | None = None, retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(message, status_code=status_code)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class PushMetricsAuthError(PushMetricsApiError):
+    """The credential was refused: 401, 402 or 403."""
+
+
+class PushMetricsNotFoundError(PushMetricsApiError):
+    """There is no such thing: 404."""
+
+
+class PushMetricsConflictError(PushMetricsApiError):
+    """An idempotency key was used before with other parameters: 409."""
+
+
+class PushMetricsProtocolError(PushMetricsApiError):
+    """The answer is not one of this API: a redirect, HTML, another shape."""
+
+
+class PushMetricsDeliveryUnknownError(PushMetricsError):
+    """A request that must not be sent twice may have been delivered, so it was not repeated."""
+
+
+class PushMetricsUntrustedUrlError(PushMetricsError):
+    """A URL from an event points to an origin that must not see the API token."""
+
+
+class PushMetricsRunError(PushMetricsError):
+    """
+    Something is wrong with the run itself.
+
+    :param run_id: The run.
+    """
+
+    def __init__(self, message: str, *, run_id: int | None = None) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+
+
+class PushMetricsRunFailed(PushMetricsRunError):
+    """The run ended, and not well."""
+
+
+class PushMetricsRunTimeout(PushMetricsRunError):
+    """The run did not end in time; it may still be going on."""
+
+
+class PushMetricsAmbiguousRun(PushMetricsRunError):
+    """Several runs could be the one that was started."""
+
+
+class InvalidEventError(PushMetricsError):
+    """A webhook body is no event."""
+
+
+class InvalidSignatureError(PushMetricsError):
+    """A webhook's signature does not prove that it comes from who holds the secret, now."""
