@@ -19,7 +19,8 @@ Everything that this package raises on purpose.
     │   ├── PushMetricsRunTimeout         it did not end in time
     │   └── PushMetricsAmbiguousRun       several runs could be the one that was started
     ├── InvalidEventError                 a webhook body that is no event
-    └── InvalidSignatureError             a webhook that its signature does not prove
+    ├── InvalidSignatureError             a webhook that its signature does not prove
+    └── DemoError                         a step of the demo could not be done
 
 Each is built from its message alone, because Airflow carries only ``str(error)`` between processes; facts
 for a program are in optional attributes.
@@ -121,3 +122,16 @@ class InvalidEventError(PushMetricsError):
 
 class InvalidSignatureError(PushMetricsError):
     """A webhook's signature does not prove that it comes from who holds the secret, now."""
+
+
+class DemoError(PushMetricsError):
+    """
+    A step of the demo could not be done.
+
+    :param message: What, why and the way out.
+    :param log: The end of the log that says more, without tokens.
+    """
+
+    def __init__(self, message: str, *, log: str = "") -> None:
+        super().__init__(message)
+        self.log = log
