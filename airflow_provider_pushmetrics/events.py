@@ -1,9 +1,9 @@
 """
 The webhook events of PushMetrics: the one place that knows their names and fields.
 
-``parse_event`` turns what arrived into one of the eight models below, or into :class:`UnknownEvent` for a name
-that this version does not know. Fields that the models do not name are kept, so an event is always written
-back as it came: ``event.model_dump(mode="json", exclude_unset=True)``.
+``parse_event`` turns what arrived into one of the eight models below, or into :class:`UnknownEvent` for a
+name that this version does not know. Fields that the models do not name are kept, so an event is always
+written back as it came: ``event.model_dump(mode="json", exclude_unset=True)``.
 
 Source of every name and field: the PushMetrics documentation, "Webhooks", "Events and Payloads".
 """
@@ -46,8 +46,8 @@ class Event(_Base):
 
     :param event: The event's name, such as ``report.run``.
     :param workspace_id: The workspace where it happened.
-    :param workspace_name: That workspace's name. The French and Spanish documentation says ``collection_id`` and
-        ``collection_name`` for the two; they are read as the same.
+    :param workspace_name: That workspace's name. The French and Spanish documentation says ``collection_id``
+        and ``collection_name`` for the two; they are read as the same.
     :param timestamp: When it happened, with a zone.
     """
 
@@ -208,8 +208,8 @@ def parse_event(body: bytes | str | Mapping[str, Any]) -> PushMetricsEvent:
     """
     Read an event from a webhook body, or from the object that the body holds.
 
-    :raises InvalidEventError: if it is no JSON object with a name in ``event``, or lacks a field without which the
-        event of that name means nothing.
+    :raises InvalidEventError: if it is no JSON object with a name in ``event``, or lacks a field without
+        which the event of that name means nothing.
     """
     try:
         if isinstance(body, bytes | str):

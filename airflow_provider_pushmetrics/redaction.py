@@ -1,7 +1,8 @@
 """
 Take tokens out of text that people will read: URLs, log lines, error messages.
 
-The trigger's token rides in a URL, so whatever prints a URL prints a token, unless it goes through here first.
+The trigger's token rides in a URL, so whatever prints a URL prints a token, unless it goes through here
+first.
 """
 
 from __future__ import annotations

@@ -48,7 +48,8 @@ def decode_secret(secret: str) -> bytes:
     """
     Read the key from a ``whsec_…`` secret; the prefix and the padding may be missing.
 
-    :raises PushMetricsConfigurationError: if it is not base64, or too short. The message never holds the secret.
+    :raises PushMetricsConfigurationError: if it is not base64, or too short. The message never holds the
+        secret.
     """
     encoded = secret.strip().removeprefix(SECRET_PREFIX)
     try:
@@ -57,8 +58,8 @@ def decode_secret(secret: str) -> bytes:
         key = b""
     if len(key) < 16:
         raise PushMetricsConfigurationError(
-            "a signing secret is not valid: it must be 'whsec_' followed by at least 16 bytes in base64. Copy it"
-            " again from the webhook subscription."
+            "a signing secret is not valid: it must be 'whsec_' followed by at least 16 bytes in base64. Copy"
+            " it again from the webhook subscription."
         )
     return key
 
@@ -96,7 +97,8 @@ def verify(
     :param body: The body, as received.
     :param now: The time, in Unix seconds.
     :return: The message's id.
-    :raises InvalidSignatureError: for anything else. The message says why, for a log; tell the sender nothing.
+    :raises InvalidSignatureError: for anything else. The message says why, for a log; tell the sender
+        nothing.
     """
     if not _ID.match(message_id):
         raise InvalidSignatureError("the webhook-id is missing, too long or not visible ASCII without '.'")

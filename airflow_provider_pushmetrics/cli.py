@@ -1,0 +1,37 @@
+"""The command ``pushmetrics``: the reference service and the receiver."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; say which extra is missing, if one is."""
+    try:
+        app = build_app()
+    except ModuleNotFoundError as error:
+        print(  # noqa: T201 - there is no logger before there is a command line
+            f"pushmetrics: the module {error.name!r} is missing. Install the part that you want to run:"
+            " pip install 'airflow-provider-pushmetrics[receiver]' or '…[service]'.",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    app()
+
+
+def build_app():  # type: ignore[no-untyped-def]
+    """Build the typer application; its type is not named here because typer comes with an extra."""
+    import typer
+
+    from airflow_provider_pushmetrics.receiver.cli import app as receiver_app
+    from airflow_provider_pushmetrics.service.cli import service
+
+    app = typer.Typer(
+        name="pushmetrics",
+        help="Receive the webhooks of PushMetrics, or run the reference service.",
+        no_args_is_help=True,
+        pretty_exceptions_show_locals=False,  # locals hold tokens
+    )
+    app.add_typer(receiver_app, name="receiver")
+    app.command("service")(service)
+    return app

@@ -1,0 +1,199 @@
+"""The calls of the PushMetrics API, each written once, for sync and async alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+from pydantic import BaseModel, ValidationError
+
+from airflow_provider_pushmetrics.client.credentials import Credentials
+from airflow_provider_pushmetrics.client.messages import Call, Request, Response
+from airflow_provider_pushmetrics.client.models import Run, RunOutputs, TriggeredRun
+from airflow_provider_pushmetrics.client.sending import send
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsApiError,
+    PushMetricsAuthError,
+    PushMetricsParameterError,
+    PushMetricsProtocolError,
+)
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+JSON_TYPE = "application/json"
+NEW_RUNS_LIMIT = 100
+
+
+def trigger_report(
+    base_url: str,
+    report_id: str,
+    trigger_token: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    idempotency_key: str | None = None,
+) -> Call[TriggeredRun]:
+    """
+    Start a run of a report by its webhook trigger.
+
+    The parameters go in the JSON body and only the token in the query: what wins when both name one is
+    documented nowhere.
+
+    :raises PushMetricsParameterError: for parameters that cannot be sent.
+    :raises PushMetricsDeliveryUnknownError: if the run may have been started, but no answer came.
+    :raises PushMetricsApiError: if it was refused.
+    """
+    path = f"/api/v1/report/{quote(str(report_id), safe='')}/webhook"
+    headers = {"Accept": JSON_TYPE}
+    if idempotency_key:
+        headers["Idempotency-Key"] = idempotency_key
+    request = Request(
+        "POST",
+        f"{base_url}{path}?{urlencode({'token': trigger_token})}",
+        headers=headers,
+        json_body=check_parameters(parameters),
+        is_repeatable=False,
+    )
+    response = yield from send(request)
+    answer = response.parse_object(request)
+    if answer.get("success") is not True:
+        raise PushMetricsApiError(
+            f'{request.describe()} was answered {response.status_code} without "success": true, so no run was'
+            f" started: {str(answer.get('message') or 'no message')[:300]}",
+            status_code=response.status_code,
+        )
+    was_replayed = response.headers.get("idempotency-replayed", "").lower() == "true"
+    return _parse(TriggeredRun, answer | {"was_replayed": was_replayed}, request)
+
+
+def check_parameters(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    """
+    Check that parameters can be sent: a JSON object without a parameter called ``token``.
+
+    :raises PushMetricsParameterError: if not.
+    """
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, Mapping) or not all(isinstance(name, str) for name in parameters):
+        raise PushMetricsParameterError(
+            f"parameters must be a dictionary with names as keys, not {type(parameters).__name__}."
+        )
+    if "token" in parameters:
+        raise PushMetricsParameterError(
+            "a parameter cannot be called 'token': the webhook keeps that name for its own token. Rename the"
+            " Parameter block of the report."
+        )
+    try:
+        json.dumps(dict(parameters), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PushMetricsParameterError(
+            f"parameters must be JSON: {error}. Pass dates as text and numbers as int or float, not NaN."
+        ) from error
+    return dict(parameters)
+
+
+def fetch_runs(credentials: Credentials, report_id: str) -> Call[tuple[Run, ...]]:
+    """Fetch the newest runs of a report, newest first; whoever may see none gets none."""
+    query = urlencode({"report_uid": str(report_id), "q": f"(page:0,page_size:{NEW_RUNS_LIMIT})"})
+    request = _get(f"{credentials.base_url}/api/v1/noteflow_run/?{query}")
+    answer = (yield from send_authorized(credentials, request)).parse_object(request)
+    rows = answer.get("result")
+    if not isinstance(rows, list):
+        raise PushMetricsProtocolError(f"{request.describe()} was answered without a list of runs.")
+    runs = (_parse(Run, row, request) for row in rows)
+    return tuple(sorted(runs, key=lambda run: run.id, reverse=True))
+
+
+def fetch_run(credentials: Credentials, run_id: int) -> Call[Run]:
+    """Fetch one run, by its number."""
+    request = _get(f"{credentials.base_url}/api/v1/noteflow_run/{int(run_id)}")
+    answer = (yield from send_authorized(credentials, request)).parse_object(request)
+    return _parse(Run, answer.get("result", answer), request)
+
+
+def fetch_outputs(credentials: Credentials, url: str) -> Call[RunOutputs | None]:
+    """
+    Fetch the outputs of a report run; None while it is going on.
+
+    :raises PushMetricsUntrustedUrlError: if the URL points to an origin that must not see the token.
+    """
+    request = _get(url)
+    response = yield from send_authorized(credentials, request)
+    if response.status_code == 202:
+        return None
+    return _parse(RunOutputs, response.parse_object(request), request)
+
+
+def fetch_query_result(credentials: Credentials, url: str) -> Call[dict[str, Any] | None]:
+    """
+    Fetch the result of a query as JSON; None while its run is going on.
+
+    :raises PushMetricsUntrustedUrlError: if the URL points to an origin that must not see the token.
+    """
+    request = _get(url)
+    response = yield from send_authorized(credentials, request)
+    return None if response.status_code == 202 else response.parse_object(request)
+
+
+def build_outputs_url(base_url: str, report_id: str | int, run_id: int) -> str:
+    """Build the documented URL of a report run's outputs."""
+    return f"{base_url}/api/reports/{quote(str(report_id), safe='')}/run/{int(run_id)}"
+
+
+def send_authorized(credentials: Credentials, request: Request) -> Call[Response]:
+    """
+    Send a request with the API token, exchanged anew once if the server refuses what it was exchanged for.
+
+    :raises PushMetricsUntrustedUrlError: before anything is sent, if the token must not go there.
+    """
+    credentials.refuse_untrusted(request.url)
+    authorized = yield from _add_authorization(credentials, request)
+    try:
+        return (yield from _send_reading(authorized))
+    except PushMetricsAuthError as error:
+        if error.status_code != 401 or not credentials.can_renew:
+            raise
+    credentials.forget_jwt()
+    authorized = yield from _add_authorization(credentials, request)
+    return (yield from _send_reading(authorized))
+
+
+def _send_reading(request: Request) -> Call[Response]:
+    """GET, and POST only where the server has no GET: the documentation says one and shows the other."""
+    try:
+        return (yield from send(request))
+    except PushMetricsApiError as error:
+        if error.status_code != 405 or request.method != "GET":
+            raise
+    return (
+        yield from send(
+            Request("POST", request.url, request.headers, timeout_seconds=request.timeout_seconds)
+        )
+    )
+
+
+def _add_authorization(credentials: Credentials, request: Request) -> Call[Request]:
+    authorization = yield from credentials.authorize()
+    return Request(
+        request.method,
+        request.url,
+        headers={**request.headers, **authorization},
+        json_body=request.json_body,
+        is_repeatable=request.is_repeatable,
+        timeout_seconds=request.timeout_seconds,
+    )
+
+
+def _get(url: str) -> Request:
+    return Request("GET", url, headers={"Accept": JSON_TYPE})
+
+
+def _parse(model: type[ModelT], value: Any, request: Request) -> ModelT:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        fields = ", ".join(sorted({".".join(map(str, fault["loc"])) or "answer" for fault in error.errors()}))
+        raise PushMetricsProtocolError(
+            f"{request.describe()} was answered with JSON of another shape; at fault: {fields}."
+        ) from None

@@ -1,0 +1,125 @@
+"""Which token goes where: the API token, the JWT made from it, and the origins that may see them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from airflow_provider_pushmetrics.client.messages import Call, Request
+from airflow_provider_pushmetrics.client.sending import send
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsConfigurationError,
+    PushMetricsProtocolError,
+    PushMetricsUntrustedUrlError,
+)
+from airflow_provider_pushmetrics.redaction import redact
+
+PERSONAL_TOKEN_PREFIX = "pmpat_"
+EXCHANGE_PATH = "/api/v1/security/exchange"
+EXCHANGE_TIMEOUT_SECONDS = 30.0
+DEFAULT_LIFETIME_SECONDS = 900.0
+RENEWAL_MARGIN_SECONDS = 60.0
+"""PushMetrics' own client renews a JWT this long before it ends, and takes 900 s where the answer names"
+" none."""
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def parse_origin(url: str) -> tuple[str, str, int] | None:
+    """Read scheme, host and port of an http(s) URL; None for anything else, or if it carries a user name."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    if port is None or not parts.hostname or "@" in parts.netloc or parts.scheme not in _DEFAULT_PORTS:
+        return None
+    return parts.scheme, parts.hostname.rstrip("."), port
+
+
+@dataclass
+class Credentials:
+    """
+    The API token and where it may go.
+
+    :param base_url: Where PushMetrics is. Its origin, and those trusted besides, may see the token; no other.
+    :param api_token: The API token; a ``pmpat_…`` one is exchanged for a JWT, any other is the Bearer itself.
+    :param trusted_origins: URLs of further origins that serve results.
+    """
+
+    base_url: str
+    api_token: str | None = field(default=None, repr=False)
+    trusted_origins: tuple[str, ...] = ()
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
+    _jwt: str | None = field(default=None, init=False, repr=False)
+    _jwt_deadline: float = field(default=0.0, init=False, repr=False)
+
+    def refuse_untrusted(self, url: str) -> None:
+        """
+        Refuse a URL whose origin must not see the token.
+
+        :raises PushMetricsUntrustedUrlError: for an origin that is neither the base URL's nor listed.
+        """
+        origin = parse_origin(url)
+        if origin is None or origin not in {
+            parse_origin(known) for known in (self.base_url, *self.trusted_origins)
+        }:
+            raise PushMetricsUntrustedUrlError(
+                f"{redact(url)!r} is not at {self.base_url!r}, so the API token is not sent there: webhooks"
+                " are not proof of who sent them. If PushMetrics serves results from there, add its origin to"
+                " the connection's extra 'trusted_origins'."
+            )
+
+    def authorize(self) -> Call[dict[str, str]]:
+        """
+        Get the header that authorizes a request, exchanging the token first where that is due.
+
+        :raises PushMetricsConfigurationError: without an API token.
+        :raises PushMetricsAuthError: if the exchange is refused.
+        """
+        if not self.api_token:
+            raise PushMetricsConfigurationError(
+                "there is no API token: set it in the connection's password field. PushMetrics shows one"
+                " once, when it is created."
+            )
+        if not self.can_renew:
+            return {"Authorization": f"Bearer {self.api_token}"}
+        if self._jwt is None or self.clock() >= self._jwt_deadline:
+            yield from self._exchange()
+        return {"Authorization": f"Bearer {self._jwt}"}
+
+    @property
+    def can_renew(self) -> bool:
+        """Whether a refused Bearer can be replaced by a new one."""
+        return bool(self.api_token and self.api_token.startswith(PERSONAL_TOKEN_PREFIX))
+
+    def forget_jwt(self) -> None:
+        """Drop the JWT: the server refused it."""
+        self._jwt = None
+
+    def _exchange(self) -> Call[None]:
+        request = Request(
+            "POST",
+            self.base_url + EXCHANGE_PATH,
+            headers={"Authorization": f"Bearer {self.api_token}", "Accept": "application/json"},
+            timeout_seconds=EXCHANGE_TIMEOUT_SECONDS,
+        )
+        response = yield from send(request)
+        answer = response.parse_object(request)
+        jwt = answer.get("access_token")
+        if not isinstance(jwt, str) or not jwt:
+            raise PushMetricsProtocolError(
+                f"{request.describe()} was answered {response.status_code} without an access_token.",
+                status_code=response.status_code,
+            )
+        self._jwt = jwt
+        self._jwt_deadline = self.clock() + _read_lifetime(answer.get("expires_in")) - RENEWAL_MARGIN_SECONDS
+
+
+def _read_lifetime(value: object) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        return DEFAULT_LIFETIME_SECONDS

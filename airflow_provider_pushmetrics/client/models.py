@@ -1,0 +1,154 @@
+"""What the API answers, as frozen models that let new fields pass."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+
+class RunStatus(StrEnum):
+    """
+    How a run stands.
+
+    ``UNKNOWN`` is a word that this version has not heard of: it counts as not finished. PushMetrics documents
+    success, failed, running and pending; the other words are read as their plain meaning.
+    """
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing will change any more."""
+        return self in (RunStatus.SUCCESS, RunStatus.FAILED, RunStatus.CANCELLED)
+
+    @classmethod
+    def parse(cls, value: object) -> RunStatus:
+        """Read a status in any case; never fails."""
+        word = str(value).strip().lower()
+        return _STATUS_WORDS.get(word, cls.UNKNOWN)
+
+
+_STATUS_WORDS = {status.value: status for status in RunStatus} | {
+    "completed": RunStatus.SUCCESS,
+    "succeeded": RunStatus.SUCCESS,
+    "error": RunStatus.FAILED,
+    "crashed": RunStatus.FAILED,
+    "canceled": RunStatus.CANCELLED,
+    "queued": RunStatus.PENDING,
+    "scheduled": RunStatus.PENDING,
+}
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class TriggeredRun(_Answer):
+    """
+    The answer of a webhook trigger.
+
+    :param run_id: The run that was started, where the server says it.
+    :param was_replayed: The server knew the idempotency key: this is the run of an earlier call.
+    """
+
+    run_id: int | None = None
+    was_replayed: bool = False
+
+
+class Run(_Answer):
+    """
+    A report run, as the list of runs shows it.
+
+    :param id: Its number, which also stands in the URLs of its results.
+    :param report_id: Its report's number, where the server says it.
+    """
+
+    id: int
+    uid: str | None = None
+    name: str | None = None
+    status: RunStatus = RunStatus.UNKNOWN
+    report_uid: str | None = None
+    report_id: int | None = None
+
+    @field_validator("status", mode="before")
+    @classmethod
+    def _read_status(cls, value: object) -> RunStatus:
+        return RunStatus.parse(value)
+
+
+class BlockOutcome(_Answer):
+    """How one block of a run ended."""
+
+    block_id: int | None = None
+    name: str | None = None
+    type: str | None = None
+    status: str | None = None
+    error: str | None = None
+
+
+class QueryOutcome(_Answer):
+    """How one query of a report run ended, and where its result is."""
+
+    query_id: int
+    query_name: str | None = None
+    query_result: str
+    status: str | None = None
+    row_count: int | None = None
+    error: str | None = None
+
+
+class RunOutputs(_Answer):
+    """
+    The outputs of a report run.
+
+    :param status: How it ended; where the server does not say (the body is documented nowhere), it answered,
+        so the run is over, and this is None.
+    """
+
+    report_id: int | None = None
+    report_name: str | None = None
+    run_id: int | None = None
+    status: RunStatus | None = None
+    blocks: tuple[BlockOutcome, ...] = ()
+    queries: tuple[QueryOutcome, ...] = ()
+
+    @field_validator("status", mode="before")
+    @classmethod
+    def _read_status(cls, value: object) -> RunStatus | None:
+        return None if value is None else RunStatus.parse(value)
+
+    def find_failed_block(self) -> BlockOutcome | None:
+        """Find the first block that failed by itself, not because of another one."""
+        return next((block for block in self.blocks if block.status == "failed"), None)
+
+
+class FeedEvent(_Answer):
+    """
+    An event in the receiver's inbox.
+
+    :param id: Its place: a reader who has seen one id never later finds a smaller one.
+    :param body: The webhook's body, as sent.
+    """
+
+    id: int
+    source: str | None = None
+    received_at: str | None = None
+    body: dict[str, Any]
+
+
+class FeedPage(_Answer):
+    """
+    Some events, and where to go on.
+
+    :param cursor: Ask for what comes after this next.
+    """
+
+    events: tuple[FeedEvent, ...] = ()
+    cursor: int

@@ -1,0 +1,61 @@
+"""When to try again, and when to stop: the rules, without waiting."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+RETRYABLE_STATUS_CODES = frozenset({408, 425, 429, 500, 502, 503, 504})
+MAX_RETRY_AFTER_SECONDS = 300.0
+"""A server that asks for more is not waited for within one call; its wish is in the error instead."""
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """
+    Exponential backoff with full jitter, as AWS describes it.
+
+    See https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
+
+    :param attempts: How often one request is sent at the most.
+    :param base_seconds: The first wait is up to this long, each later one up to twice the one before.
+    :param max_seconds: No wait is longer, unless the server asks for it.
+    """
+
+    attempts: int = 5
+    base_seconds: float = 0.5
+    max_seconds: float = 30.0
+    choose: Callable[[float, float], float] = field(default=random.uniform, repr=False, compare=False)
+
+    def compute_wait(self, attempt: int, retry_after_seconds: float | None = None) -> float | None:
+        """
+        Say how many seconds to wait after a failed attempt, or None to give up.
+
+        :param attempt: Which attempt failed, from 1.
+        :param retry_after_seconds: What the server asked for.
+        """
+        if attempt >= self.attempts:
+            return None
+        if retry_after_seconds is not None:
+            return retry_after_seconds if retry_after_seconds <= MAX_RETRY_AFTER_SECONDS else None
+        ceiling = min(self.max_seconds, self.base_seconds * 2.0 ** min(attempt - 1, 30))
+        return self.choose(ceiling / 2, ceiling)
+
+
+def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
+    """Read a ``Retry-After`` header, seconds or a date (RFC 9110, 10.2.3); None if absent or unreadable."""
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit() and len(text) <= 9:
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())

@@ -1,0 +1,246 @@
+"""
+Waiting for runs and events, written once for the worker and the triggerer.
+
+A wait looks before it gives up, counts failures in a row and not in all, and keeps its deadline on the wall
+clock, because it may be carried from one process to another.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from airflow_provider_pushmetrics.client import calls, feed
+from airflow_provider_pushmetrics.client.credentials import Credentials
+from airflow_provider_pushmetrics.client.feed import EventFilter, Receiver
+from airflow_provider_pushmetrics.client.messages import Call, Pause
+from airflow_provider_pushmetrics.client.models import FeedEvent, FeedPage, Run, RunStatus
+from airflow_provider_pushmetrics.client.retries import RetryPolicy
+from airflow_provider_pushmetrics.events import ReportRun, parse_event
+from airflow_provider_pushmetrics.exceptions import (
+    InvalidEventError,
+    PushMetricsAmbiguousRun,
+    PushMetricsConfigurationError,
+    PushMetricsUnavailableError,
+)
+
+log = logging.getLogger(__name__)
+
+DEFAULT_POLL_INTERVAL_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Patience:
+    """
+    How long to wait, and how much trouble to bear.
+
+    :param deadline: When to give up, in Unix seconds; None for never.
+    :param poll_interval_seconds: How often to ask where nobody can wake us.
+    :param trouble: How failed attempts in a row are spaced, and how many are borne. One attempt here is
+        already several requests, so the default bears an outage of about ten minutes.
+    """
+
+    deadline: float | None = None
+    poll_interval_seconds: float = DEFAULT_POLL_INTERVAL_SECONDS
+    trouble: RetryPolicy = RetryPolicy(attempts=20, base_seconds=1.0, max_seconds=30.0)
+    clock: Callable[[], float] = field(default=time.time, repr=False, compare=False)
+
+    def compute_remaining(self) -> float:
+        """Say how many seconds are left; infinite without a deadline."""
+        return float("inf") if self.deadline is None else self.deadline - self.clock()
+
+
+@dataclass(frozen=True)
+class RunTarget:
+    """
+    Which report run is waited for.
+
+    :param report_id: The report.
+    :param run_id: The run, if it is known; else the first one after ``after_cursor`` counts.
+    :param after_cursor: The receiver's cursor before the run was started; None without a receiver.
+    :param after_run_id: The newest run of the report before it was started; None if nobody could tell.
+    """
+
+    report_id: str
+    run_id: int | None = None
+    after_cursor: int | None = None
+    after_run_id: int | None = None
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """
+    A report run that is over.
+
+    :param outputs_url: The URL of its outputs, from its event; None if the API told.
+    :param status: How it ended, as the API says; None if only its event is known, which does not say.
+    """
+
+    report_id: str
+    run_id: int | None
+    outputs_url: str | None = None
+    status: RunStatus | None = None
+
+
+class _Trouble:
+    """Counts failures in a row and says how long to pause after each."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._count = 0
+
+    def forget(self) -> None:
+        self._count = 0
+
+    def bear(self, error: PushMetricsUnavailableError) -> Pause:
+        """Get the pause before the next attempt; raise the error again if it was one too many."""
+        self._count += 1
+        seconds = self._patience.trouble.compute_wait(self._count, error.retry_after_seconds)
+        if seconds is None:
+            raise error
+        log.warning("%s; still waiting, failure %d in a row, next try in %.1f s", error, self._count, seconds)
+        return Pause(max(0.0, min(seconds, self._patience.compute_remaining())))
+
+
+def wait_for_event(
+    receiver: Receiver, wanted: EventFilter, *, after: int, patience: Patience
+) -> Call[FeedEvent | None]:
+    """
+    Wait for the first wanted event after a cursor; None if the deadline passed.
+
+    Events that came before the wait began count: the inbox keeps them.
+
+    :raises PushMetricsApiError: if the receiver refuses, or fails too often in a row.
+    """
+    page = yield from fetch_next_page(receiver, wanted, after=after, patience=patience, limit=1)
+    return page.events[0] if page.events else None
+
+
+def fetch_next_page(
+    receiver: Receiver, wanted: EventFilter, *, after: int, patience: Patience, limit: int = 100
+) -> Call[FeedPage]:
+    """Wait for the next wanted events after a cursor; an empty page if the deadline passed."""
+    trouble = _Trouble(patience)
+    while True:
+        remaining = patience.compute_remaining()
+        try:
+            page = yield from feed.fetch_events(
+                receiver, wanted, after=after, wait_seconds=max(0.0, remaining), limit=limit
+            )
+        except PushMetricsUnavailableError as error:
+            if remaining <= 0:
+                return FeedPage(cursor=after)
+            yield trouble.bear(error)
+            continue
+        trouble.forget()
+        if page.events or remaining <= 0:
+            return page
+        after = page.cursor
+
+
+def wait_for_run(
+    target: RunTarget, *, credentials: Credentials, receiver: Receiver | None, patience: Patience
+) -> Call[FinishedRun | None]:
+    """
+    Wait for a report run to end; None if the deadline passed.
+
+    With a receiver, its event wakes us at once, and the API is asked now and then in case no webhook comes;
+    without one, the API is polled.
+
+    :raises PushMetricsConfigurationError: if there is neither a receiver nor an API token.
+    :raises PushMetricsApiError: if either refuses, or fails too often in a row.
+    """
+    has_api = bool(credentials.api_token) and target.run_id is not None
+    if receiver is None and not has_api:
+        raise PushMetricsConfigurationError(
+            "there is no way to wait for the run: the connection has no receiver, and no API token or no run"
+            " id to ask for. Set the connection's password, or its extras 'receiver_url' and"
+            " 'receiver_token'."
+        )
+    trouble = _Trouble(patience)
+    after = target.after_cursor or 0
+    while True:
+        remaining = patience.compute_remaining()
+        try:
+            finished = (yield from _find_finished(target, credentials)) if has_api else None
+            if finished is None and receiver is not None:
+                finished, after = yield from _listen(receiver, target, after, remaining)
+        except PushMetricsUnavailableError as error:
+            if remaining <= 0:
+                return None
+            yield trouble.bear(error)
+            continue
+        trouble.forget()
+        if finished is not None:
+            return finished
+        if remaining <= 0:
+            return None
+        if receiver is None:
+            yield Pause(min(patience.poll_interval_seconds, remaining))
+
+
+def find_new_run(
+    target: RunTarget, *, credentials: Credentials, newest_wins: bool, patience: Patience
+) -> Call[Run | None]:
+    """
+    Find the run that was just started, by the API: the only one newer than ``after_run_id``.
+
+    :param newest_wins: Take the newest of several instead of refusing to guess.
+    :return: The run; None if none appeared before the deadline.
+    :raises PushMetricsAmbiguousRun: if several could be it.
+    """
+    while True:
+        remaining = patience.compute_remaining()
+        runs = yield from calls.fetch_runs(credentials, target.report_id)
+        candidates = [run for run in runs if run.id > (target.after_run_id or 0)]
+        if len(candidates) > 1 and not newest_wins:
+            raise PushMetricsAmbiguousRun(
+                f"report {target.report_id!r} has {len(candidates)} runs that began since the trigger was"
+                f" called ({', '.join(str(run.id) for run in candidates)}), and PushMetrics does not say"
+                " which is ours. Run one at a time, or set on_ambiguous='newest'."
+            )
+        if candidates:
+            return candidates[0]
+        if remaining <= 0:
+            return None
+        yield Pause(min(patience.poll_interval_seconds, remaining))
+
+
+def _find_finished(target: RunTarget, credentials: Credentials) -> Call[FinishedRun | None]:
+    assert target.run_id is not None
+    run = yield from calls.fetch_run(credentials, target.run_id)
+    if run.status is RunStatus.UNKNOWN:
+        log.warning("run %s has a status that this version does not know; it counts as going on", run.id)
+    if not run.status.is_finished:
+        return None
+    return FinishedRun(str(run.report_id or target.report_id), run.id, status=run.status)
+
+
+def _listen(
+    receiver: Receiver, target: RunTarget, after: int, remaining: float
+) -> Call[tuple[FinishedRun | None, int]]:
+    wanted = build_run_filter(target)
+    page = yield from feed.fetch_events(
+        receiver, wanted, after=after, wait_seconds=max(0.0, remaining), limit=1
+    )
+    if not page.events:
+        return None, page.cursor
+    found = page.events[0]
+    try:
+        event = parse_event(found.body)
+    except InvalidEventError as error:
+        log.warning("event %d in the inbox is skipped: %s", found.id, error)
+        return None, found.id
+    if not isinstance(event, ReportRun):
+        return None, found.id
+    return FinishedRun(str(event.report_id), event.run_id, event.report_notebook_outputs), found.id
+
+
+def build_run_filter(target: RunTarget) -> EventFilter:
+    """Build the filter for a report run's event; a report known by its uid is matched by its run alone."""
+    is_number = target.report_id.isascii() and target.report_id.isdigit()
+    return EventFilter(
+        event="report.run", report_id=int(target.report_id) if is_number else None, run_id=target.run_id
+    )

@@ -1,0 +1,108 @@
+"""The provider's metadata. Airflow reads it in every process: it imports nothing of Airflow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+INTEGRATION = "PushMetrics"
+_PACKAGE = "airflow_provider_pushmetrics"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Get the metadata that Airflow discovers by the entry point ``apache_airflow_provider``."""
+    return {
+        "package-name": "airflow-provider-pushmetrics",
+        "name": "PushMetrics",
+        "description": "Run `PushMetrics <https://pushmetrics.io/>`__ reports, wait for them, fetch their
+        results.", "integrations": [
+            {
+                "integration-name": INTEGRATION,
+                "external-doc-url": "https://pushmetrics.io/",
+                "tags": ["service"],
+            }
+        ],
+        **{kind: [_list_module(kind)] for kind in ("hooks", "operators", "sensors", "triggers")},
+        "connection-types": [
+            {
+                "connection-type": "pushmetrics",
+                "hook-class-name": f"{_PACKAGE}.hooks.pushmetrics.PushMetricsHook",
+                "hook-name": "PushMetrics",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["login", "schema", "port"],
+                    "relabeling": {"password": "API token"},
+                    "placeholders": {"host": "https://pushmetrics.io", "password": "pmpat_…"},
+                },
+                "conn-fields": CONNECTION_FIELDS,
+            }
+        ],
+        "extra-links": [f"{_PACKAGE}.links.pushmetrics.PushMetricsRunLink"],
+        "config": {"pushmetrics": {"description": CONFIG_DESCRIPTION, "options": CONFIG_OPTIONS}},
+    }
+
+
+def _list_module(kind: str) -> dict[str, Any]:
+    return {"integration-name": INTEGRATION, "python-modules": [f"{_PACKAGE}.{kind}.pushmetrics"]}
+
+
+CONNECTION_FIELDS: dict[str, Any] = {
+    "trigger_tokens": {
+        "label": "Trigger tokens",
+        "description": 'The token of each report\'s webhook trigger, by report id: {"1": "…"}',
+        "schema": {"type": ["string", "null"], "format": "password"},
+    },
+    "receiver_url": {
+        "label": "Receiver URL",
+        "description": "Base URL of the webhook receiver, such as https://airflow.example.com/pushmetrics",
+        "schema": {"type": ["string", "null"], "format": "url"},
+    },
+    "receiver_token": {
+        "label": "Receiver token",
+        "description": "The receiver's reader token",
+        "schema": {"type": ["string", "null"], "format": "password"},
+    },
+    "trusted_origins": {
+        "label": "Trusted origins",
+        "description": "Further origins that serve results and may see the API token, separated by commas",
+        "schema": {"type": ["string", "null"]},
+    },
+}
+"""The extras of a PushMetrics connection that have a field in Airflow's form."""
+
+CONFIG_DESCRIPTION = "The webhook receiver that the plugin serves in Airflow's API server, under ``/pushmetrics``."
+
+
+def _describe_option(description: str, *, default: str | None = None, sensitive: bool = False) -> dict[str,
+    Any]: return {
+        "description": description,
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": None,
+        "default": default,
+        "sensitive": sensitive,
+    }
+
+
+CONFIG_OPTIONS: dict[str, Any] = {
+    "inbox": _describe_option(
+        "Where arriving events are kept: a SQLAlchemy URL of SQLite or PostgreSQL.",
+        default="sqlite:///{AIRFLOW_HOME}/pushmetrics-inbox.db",
+    ),
+    "source": _describe_option(
+        "The name of the source: its webhooks go to ``/pushmetrics/webhooks/<source>``.",
+    default="pushmetrics" ),
+    "token": _describe_option(
+        "The token of a sender that does not sign: in the URL as ``?token=``, as Bearer or as Basic"
+        " password.",
+        sensitive=True,
+    ),
+    "signing_secrets": _describe_option(
+        "The Standard Webhooks secrets (``whsec_…``) of a sender that signs, separated by commas; several"
+        " during a rotation.",
+        sensitive=True,
+    ),
+    "reader_token": _describe_option(
+        "The Bearer token of those who read events: what the connection's extra ``receiver_token`` holds.",
+        sensitive=True,
+    ),
+}
+"""The options of ``[pushmetrics]``, each declared here and nowhere else."""

@@ -1,0 +1,216 @@
+"""What a PushMetrics connection says, read by name and checked once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from airflow_provider_pushmetrics.client.credentials import parse_origin
+from airflow_provider_pushmetrics.client.feed import Receiver
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+
+DEFAULT_BASE_URL = "https://pushmetrics.io"
+
+
+class AirflowConnection(Protocol):
+    """What is read of an Airflow connection; Airflow has more than one class for it."""
+
+    conn_id: str
+    host: str | None
+    schema: str | None
+    port: int | None
+    password: str | None
+
+    @property
+    def extra_dejson(self) -> dict[str, Any]:
+        """The extra, parsed."""
+
+
+@dataclass(frozen=True)
+class TransportSettings:
+    """
+    How to reach servers: the extras that the HTTP provider's connections know, by the same names.
+
+    :param proxies: Proxy by scheme, as ``requests`` takes it.
+    :param verify: Whether, or against which file, the server's certificate is checked.
+    :param cert: The path of a client certificate.
+    :param timeout_seconds: The timeout of each request; None for our own.
+    :param trust_env: Whether the proxies of the environment count.
+    """
+
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    verify: bool | str = True
+    cert: str | None = None
+    timeout_seconds: float | None = None
+    trust_env: bool = True
+
+
+@dataclass(frozen=True)
+class PushMetricsSettings:
+    """
+    A PushMetrics connection.
+
+    :param base_url: Where PushMetrics is, without a slash at the end.
+    :param api_token: The API token; needed for everything but triggering.
+    :param trigger_tokens: The token of each report's webhook trigger, by the report's id.
+    :param receiver: The receiver to wait at, if there is one.
+    :param trusted_origins: Further origins that serve results and may see the API token.
+    """
+
+    conn_id: str
+    base_url: str
+    api_token: str | None = field(default=None, repr=False)
+    trigger_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    receiver: Receiver | None = None
+    trusted_origins: tuple[str, ...] = ()
+    transport: TransportSettings = TransportSettings()
+
+    @classmethod
+    def from_connection(cls, connection: AirflowConnection) -> PushMetricsSettings:
+        """
+        Read a connection.
+
+        :raises PushMetricsConfigurationError: naming the field at fault, but not its value where it is
+            secret.
+        """
+        extra = _Extra(connection.conn_id, connection.extra_dejson or {})
+        return cls(
+            conn_id=connection.conn_id,
+            base_url=_build_base_url(connection),
+            api_token=(connection.password or "").strip() or None,
+            trigger_tokens={
+                str(report): str(token).strip() for report, token in
+            extra.get_object("trigger_tokens").items() },
+            receiver=_build_receiver(extra),
+            trusted_origins=extra.get_urls("trusted_origins"),
+            transport=TransportSettings(
+                proxies=extra.get_object("proxies"),
+                verify=extra.values.get("verify", True),
+                cert=extra.get_text("cert"),
+                timeout_seconds=extra.get_seconds("timeout"),
+                trust_env=bool(extra.values.get("trust_env", True)),
+            ),
+        )
+
+    def get_trigger_token(self, report_id: str) -> str:
+        """
+        Get the token of a report's webhook trigger.
+
+        :raises PushMetricsConfigurationError: if the connection has none.
+        """
+        token = self.trigger_tokens.get(str(report_id))
+        if not token:
+            raise PushMetricsConfigurationError(
+                f"connection {self.conn_id!r} has no trigger token for report {str(report_id)!r}: add it to"
+                " the"
+                f' extra \'trigger_tokens\', as {{"{report_id}": "…"}}. It is the part after \'token=\' of
+                the' " report's webhook URL."
+            )
+        return token
+
+    def get_receiver(self) -> Receiver:
+        """
+        Get the receiver.
+
+        :raises PushMetricsConfigurationError: if the connection names none.
+        """
+        if self.receiver is None:
+            raise PushMetricsConfigurationError(
+                f"connection {self.conn_id!r} names no receiver: set the extras 'receiver_url' and"
+                " 'receiver_token'. The receiver is where PushMetrics sends its webhooks."
+            )
+        return self.receiver
+
+    def list_secrets(self) -> tuple[str, ...]:
+        """List every secret of the connection, for masking."""
+        candidates = (
+            self.api_token,
+            *self.trigger_tokens.values(),
+            self.receiver.reader_token if self.receiver else None,
+        )
+        return tuple(secret for secret in candidates if secret)
+
+
+@dataclass(frozen=True)
+class _Extra:
+    conn_id: str
+    values: Mapping[str, Any] = field(repr=False)
+
+    def get_text(self, name: str) -> str | None:
+        value = self.values.get(name)
+        if value is None or value == "":
+            return None
+        if not isinstance(value, str):
+            raise self._refuse(name, "a text")
+        return value.strip()
+
+    def get_object(self, name: str) -> dict[str, Any]:
+        """Get a JSON object, which Airflow's form hands over as text."""
+        value = self.values.get(name) or {}
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                raise self._refuse(name, 'a JSON object such as {"1": "…"}') from None
+        if not isinstance(value, dict):
+            raise self._refuse(name, 'a JSON object such as {"1": "…"}')
+        return value
+
+    def get_urls(self, name: str) -> tuple[str, ...]:
+        value = self.values.get(name) or []
+        urls = value.split(",") if isinstance(value, str) else value
+        if not isinstance(urls, list) or not all(isinstance(url, str) and parse_origin(url.strip()) for url in
+            urls): raise self._refuse(name, "a list of http(s) URLs, such as https://results.example.com")
+        return tuple(url.strip() for url in urls)
+
+    def get_seconds(self, name: str) -> float | None:
+        value = self.values.get(name)
+        if value is None or value == "":
+            return None
+        try:
+            seconds = float(value)
+        except (TypeError, ValueError):
+            seconds = 0.0
+        if not seconds > 0:
+            raise self._refuse(name, "a positive number of seconds")
+        return seconds
+
+    def get_url(self, name: str) -> str | None:
+        value = self.get_text(name)
+        if value is not None and parse_origin(value) is None:
+            raise self._refuse(name, "an http(s) URL without a user name")
+        return None if value is None else value.rstrip("/")
+
+    def _refuse(self, name: str, rule: str) -> PushMetricsConfigurationError:
+        return PushMetricsConfigurationError(
+            f"the extra {name!r} of connection {self.conn_id!r} must be {rule}."
+        )
+
+
+def _build_receiver(extra: _Extra) -> Receiver | None:
+    url, token = extra.get_url("receiver_url"), extra.get_text("receiver_token")
+    if url is None and token is None:
+        return None
+    if url is None or token is None:
+        raise PushMetricsConfigurationError(
+            f"connection {extra.conn_id!r} has only one of the extras 'receiver_url' and 'receiver_token': a"
+            " receiver needs both."
+        )
+    return Receiver(url, token)
+
+
+def _build_base_url(connection: AirflowConnection) -> str:
+    host = (connection.host or "").strip().rstrip("/")
+    if not host:
+        return DEFAULT_BASE_URL
+    url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
+    if connection.port:
+        url = f"{url}:{connection.port}"
+    if parse_origin(url) is None:
+        raise PushMetricsConfigurationError(
+            f"the host of connection {connection.conn_id!r} must be an http(s) URL or a host name, without a"
+            " user name, such as https://pushmetrics.io."
+        )
+    return url

@@ -1,0 +1,329 @@
+"""Triggers: what waits in the triggerer, without a worker slot."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_pushmetrics.client import feed, waits
+from airflow_provider_pushmetrics.client.feed import EventFilter
+from airflow_provider_pushmetrics.client.models import FeedEvent, FeedPage
+from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
+from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsConfigurationError
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsAsyncClient, PushMetricsHook
+
+try:
+    from airflow.triggers.base import BaseEventTrigger
+except ImportError:  # Airflow 2 has no asset watchers; the class below still imports there
+    BaseEventTrigger = BaseTrigger  # type: ignore[misc, assignment]
+
+try:
+    from airflow.triggers.shared_stream import SharedStreamProducer
+except ImportError:  # before Airflow 3.3
+    SharedStreamProducer = object  # type: ignore[misc, assignment]
+
+if TYPE_CHECKING:
+    from airflow.triggers.shared_stream import AdvanceItem
+
+_PATH = "airflow_provider_pushmetrics.triggers.pushmetrics"
+
+
+class PushMetricsRunTrigger(BaseTrigger):
+    """
+    Wait for a report run to end, and fire one event.
+
+    It only reads, so a triggerer that restarts may run it again without harm.
+
+    :param report_id: The report.
+    :param run_id: The run; None to take the first one that ends after ``after_cursor``.
+    :param after_cursor: The receiver's cursor before the run was started.
+    :param pushmetrics_conn_id: The connection.
+    :param deadline: When to give up, in Unix seconds; None for never.
+    :param poll_interval_seconds: How often to ask the API where there is no receiver.
+    """
+
+    def __init__(
+        self,
+        *,
+        report_id: str,
+        run_id: int | None = None,
+        after_cursor: int | None = None,
+        pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
+        deadline: float | None = None,
+        poll_interval_seconds: float = waits.DEFAULT_POLL_INTERVAL_SECONDS,
+    ) -> None:
+        super().__init__()
+        self.report_id = report_id
+        self.run_id = run_id
+        self.after_cursor = after_cursor
+        self.pushmetrics_conn_id = pushmetrics_conn_id
+        self.deadline = deadline
+        self.poll_interval_seconds = poll_interval_seconds
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Write down what it takes to build this trigger elsewhere; no token among it."""
+        return f"{_PATH}.{type(self).__name__}", {
+            "report_id": self.report_id,
+            "run_id": self.run_id,
+            "after_cursor": self.after_cursor,
+            "pushmetrics_conn_id": self.pushmetrics_conn_id,
+            "deadline": self.deadline,
+            "poll_interval_seconds": self.poll_interval_seconds,
+        }
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait for the run to end, or for the deadline, and yield one event."""
+        yield await self._wait_for_outcome()
+
+    async def _wait_for_outcome(self) -> TriggerEvent:
+        target = RunTarget(self.report_id, self.run_id, self.after_cursor)
+        try:
+            async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
+                finished = await client.call(
+                    waits.wait_for_run(
+                        target,
+                        credentials=client.credentials,
+                        receiver=client.settings.receiver,
+                        patience=Patience(self.deadline, self.poll_interval_seconds),
+                    )
+                )
+        except (PushMetricsApiError, PushMetricsConfigurationError) as error:
+            return build_failure_event(error, run_id=self.run_id)
+        if finished is None:
+            return build_timeout_event(run_id=self.run_id)
+        return build_finished_event(finished)
+
+
+class PushMetricsSensorTrigger(BaseTrigger):
+    """
+    Wait for the first event in the receiver's inbox that is wanted, and fire one event.
+
+    :param event: The event's name, such as ``report.run``.
+    :param report_id: The report; None for any.
+    :param query_id: The query; None for any.
+    :param run_id: The run; None for any.
+    :param after: The cursor after which events count.
+    :param pushmetrics_conn_id: The connection.
+    :param deadline: When to give up, in Unix seconds; None for never.
+    """
+
+    def __init__(
+        self,
+        *,
+        event: str,
+        report_id: int | None = None,
+        query_id: int | None = None,
+        run_id: int | None = None,
+        after: int = 0,
+        pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
+        deadline: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.event = event
+        self.report_id = report_id
+        self.query_id = query_id
+        self.run_id = run_id
+        self.after = after
+        self.pushmetrics_conn_id = pushmetrics_conn_id
+        self.deadline = deadline
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Write down what it takes to build this trigger elsewhere; no token among it."""
+        return f"{_PATH}.{type(self).__name__}", {
+            "event": self.event,
+            "report_id": self.report_id,
+            "query_id": self.query_id,
+            "run_id": self.run_id,
+            "after": self.after,
+            "pushmetrics_conn_id": self.pushmetrics_conn_id,
+            "deadline": self.deadline,
+        }
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait for the event, or for the deadline, and yield one event."""
+        yield await self._wait_for_outcome()
+
+    async def _wait_for_outcome(self) -> TriggerEvent:
+        wanted = EventFilter(self.event, self.report_id, self.query_id, self.run_id)
+        try:
+            async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
+                found = await client.call(
+                    waits.wait_for_event(
+                        client.settings.get_receiver(),
+                        wanted,
+                        after=self.after,
+                        patience=Patience(self.deadline),
+                    )
+                )
+        except (PushMetricsApiError, PushMetricsConfigurationError) as error:
+            return build_failure_event(error, run_id=self.run_id)
+        if found is None:
+            return build_timeout_event(run_id=self.run_id)
+        return TriggerEvent(
+            {"status": "success", "message": f"{self.event} arrived", "found": dump_event(found)}
+        )
+
+
+class PushMetricsEventTrigger(BaseEventTrigger):
+    """
+    Fire an event for each webhook event that is wanted: the trigger of an ``AssetWatcher``.
+
+    How far it has come is kept in the receiver, under the consumer's name. A new consumer begins with the
+    oldest event in the inbox. On Airflow 3.3 the position moves on only when Airflow has stored the event, so
+    none is lost when the triggerer dies; on older versions, once Airflow has taken it.
+
+    :param event: The event's name, such as ``report.run``.
+    :param report_id: The report; None for any.
+    :param query_id: The query; None for any.
+    :param consumer: The name under which the position is kept; by default made from the other parameters.
+    :param pushmetrics_conn_id: The connection.
+    """
+
+    def __init__(
+        self,
+        *,
+        event: str = "report.run",
+        report_id: int | None = None,
+        query_id: int | None = None,
+        consumer: str | None = None,
+        pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
+    ) -> None:
+        super().__init__()
+        self.event = event
+        self.report_id = report_id
+        self.query_id = query_id
+        self.pushmetrics_conn_id = pushmetrics_conn_id
+        self.consumer = consumer or build_consumer_name(event, report_id, query_id, pushmetrics_conn_id)
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Write down what it takes to build this trigger elsewhere; no token among it."""
+        return f"{_PATH}.{type(self).__name__}", {
+            "event": self.event,
+            "report_id": self.report_id,
+            "query_id": self.query_id,
+            "consumer": self.consumer,
+            "pushmetrics_conn_id": self.pushmetrics_conn_id,
+        }
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield events for ever; the way of Airflow before 3.3."""
+        producer = InboxProducer(self.serialize()[1])
+        try:
+            async for raw_event, event_id in producer.open_stream():
+                yield TriggerEvent(raw_event)
+                await producer.store_position(event_id)
+        finally:
+            await producer.aclose()
+
+    def shared_stream_key(self) -> Hashable | None:
+        """Name the stream by its consumer, whose position it moves."""
+        return (_PATH, self.pushmetrics_conn_id, self.consumer)
+
+    @classmethod
+    def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> InboxProducer:
+        """Build the stream's source; Airflow then says which of its events are stored (ack mode)."""
+        return InboxProducer(kwargs)
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
+        """Fire an event for each one of the stream, which holds only what is wanted."""
+        async for raw_event in shared_stream:
+            yield TriggerEvent(raw_event)
+
+
+class InboxProducer(SharedStreamProducer):
+    """
+    Read a named consumer's events from the receiver's inbox, and move its position on.
+
+    :param kwargs: The arguments of the trigger.
+    """
+
+    def __init__(self, kwargs: dict[str, Any]) -> None:
+        self._conn_id: str = kwargs["pushmetrics_conn_id"]
+        self._consumer: str = kwargs["consumer"]
+        self._wanted = EventFilter(kwargs["event"], kwargs.get("report_id"), kwargs.get("query_id"))
+        self._client: PushMetricsAsyncClient | None = None
+        self._opened = PushMetricsAsyncClient.open(self._conn_id)
+
+    async def open_stream(self) -> AsyncIterator[tuple[Any, Any]]:
+        """Yield each wanted event after the stored position, with its id."""
+        self._client = await self._opened.__aenter__()
+        receiver = self._client.settings.get_receiver()
+        after = await self._client.call(feed.fetch_position(receiver, self._consumer)) or 0
+        while True:
+            page: FeedPage = await self._client.call(
+                waits.fetch_next_page(receiver, self._wanted, after=after, patience=Patience())
+            )
+            for event in page.events:
+                yield dump_event(event), event.id
+            after = page.cursor
+
+    async def advance(self, batch: Sequence[AdvanceItem]) -> None:
+        """
+        Move the position to the last event that Airflow has stored.
+
+        :raises PushMetricsApiError: if the receiver does not take it; Airflow then begins again from the
+            position.
+        """
+        stored = None
+        for item in batch:
+            if not item.outcome.is_clean:
+                break
+            stored = item.broker_payload
+        if stored is not None:
+            await self.store_position(stored)
+        if stored != batch[-1].broker_payload:
+            raise PushMetricsApiError(
+                f"Airflow did not store an event for consumer {self._consumer!r}; it is read again from"
+                " there."
+            )
+
+    async def store_position(self, position: int) -> None:
+        """Store the consumer's position in the receiver."""
+        assert self._client is not None
+        receiver = self._client.settings.get_receiver()
+        await self._client.call(feed.store_position(receiver, self._consumer, position))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            self._client = None
+            await self._opened.__aexit__(None, None, None)
+
+
+def build_finished_event(finished: FinishedRun) -> TriggerEvent:
+    """Build the event of a run that is over; how it ended is for the task to find out."""
+    return TriggerEvent(
+        {
+            "status": "success",
+            "message": f"run {finished.run_id} is over",
+            "run_id": finished.run_id,
+            "report_id": finished.report_id,
+            "outputs_url": finished.outputs_url,
+            "run_status": finished.status.value if finished.status else None,
+        }
+    )
+
+
+def build_timeout_event(*, run_id: int | None) -> TriggerEvent:
+    """Build the event of a deadline that passed."""
+    return TriggerEvent({"status": "timeout", "message": "the deadline passed", "run_id": run_id})
+
+
+def build_failure_event(error: Exception, *, run_id: int | None) -> TriggerEvent:
+    """Build the event of a wait that gave up; the run itself may be well."""
+    return TriggerEvent({"status": "error", "message": f"{type(error).__name__}: {error}", "run_id": run_id})
+
+
+def build_consumer_name(event: str, report_id: int | None, query_id: int | None, conn_id: str) -> str:
+    """Make a consumer's name that is the same in every process, for the same wish."""
+    wish = json.dumps([event, report_id, query_id, conn_id])
+    return f"airflow-{event}-{hashlib.sha256(wish.encode()).hexdigest()[:12]}"
+
+
+def dump_event(event: FeedEvent) -> dict[str, Any]:
+    """Write an event of the inbox as Airflow stores it."""
+    return event.model_dump(mode="json", include={"id", "source", "received_at", "body"})
