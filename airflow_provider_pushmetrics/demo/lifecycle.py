@@ -1,0 +1,122 @@
+"""Begin and end a demo in its folder, whatever an earlier one left there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psutil
+
+from airflow_provider_pushmetrics.demo.credentials import AIRFLOW_USER
+from airflow_provider_pushmetrics.demo.display import Display
+from airflow_provider_pushmetrics.demo.interruption import ignore_signals
+from airflow_provider_pushmetrics.demo.layout import DemoFolder, find_dags_folder
+from airflow_provider_pushmetrics.demo.ports import choose_ports
+from airflow_provider_pushmetrics.demo.processes import ProcessFamily
+from airflow_provider_pushmetrics.demo.state import DemoState, find_state, hold_lock, write_state
+from airflow_provider_pushmetrics.demo.system import DemoSystem
+from airflow_provider_pushmetrics.exceptions import DemoError
+
+LEADER_TIMEOUT_SECONDS = 60
+
+
+@dataclass
+class Stay:
+    """
+    How a demo ends.
+
+    :param kept: Whether it is left running.
+    """
+
+    kept: bool = False
+
+
+@contextmanager
+def open_system(
+    folder: DemoFolder, display: Display, environ: Mapping[str, str]
+) -> Iterator[tuple[DemoSystem, Stay]]:
+    """
+    Prepare a system, and stop all that was started of it when the block ends, however it ends.
+
+    :raises DemoError: if a demo runs in this folder already, or a port is taken.
+    """
+    dags = find_dags_folder()
+    folder.claim()
+    with hold_lock(folder.lock_file):
+        _stop_leftovers(folder, display)
+        system = DemoSystem(folder, choose_ports(environ), dags, environ)
+        folder.clear()
+        # Noted before the first process is started: whatever kills this one, the next command finds the rest.
+        write_state(folder.state_file, DemoState.of_this_process(system.family.marker))
+        stay = Stay()
+        try:
+            yield system, stay
+        except DemoError as error:
+            raise DemoError(system.redact(str(error)), log=system.redact(error.log)) from None
+        finally:
+            if not stay.kept:
+                _stop_system(system, display)
+
+
+def keep_running(system: DemoSystem, stay: Stay) -> None:
+    """Leave the system running when the demo ends, and note how it is reached and stopped."""
+    state = DemoState.of_this_process(
+        system.family.marker,
+        kept=True,
+        service_url=system.ports.service_url,
+        airflow_url=system.ports.airflow_url,
+        airflow_user=AIRFLOW_USER,
+        airflow_password=system.credentials.airflow_password,
+    )
+    write_state(system.folder.state_file, state)
+    stay.kept = True
+
+
+def stop_demo(folder: DemoFolder, display: Display) -> None:
+    """Stop the demo of this folder, whether it was left running, is at work or was killed."""
+    state = find_state(folder.state_file)
+    if state is None:
+        display.say("No demo is running.")
+        return
+    with display.step("Stop the demo"):
+        _end_leader(state)
+        ProcessFamily(state.marker).stop()
+        folder.state_file.unlink(missing_ok=True)
+
+
+def _end_leader(state: DemoState) -> None:
+    leader = state.find_leader()
+    if leader is None:
+        return
+    leader.terminate()
+    try:
+        leader.wait(LEADER_TIMEOUT_SECONDS)
+    except psutil.TimeoutExpired:
+        raise DemoError(
+            f"the demo at work (process {leader.pid}) does not end. Look at it with `ps`."
+        ) from None
+
+
+def _stop_leftovers(folder: DemoFolder, display: Display) -> None:
+    state = find_state(folder.state_file)
+    if state is None:
+        return
+    family = ProcessFamily(state.marker)
+    if family.find_members():
+        if state.kept:
+            raise DemoError(
+                f"a demo is running already: Airflow at {state.airflow_url}; its user and password are in"
+                f" {str(folder.state_file)!r}. Stop it with `make stop`."
+            )
+        with display.step("Stop what an earlier demo left running"):
+            family.stop()
+    folder.state_file.unlink(missing_ok=True)
+
+
+def _stop_system(system: DemoSystem, display: Display) -> None:
+    ignore_signals()
+    with display.step("Stop everything") as step:
+        killed = system.stop()
+        step.note = f"killed, since they did not end by themselves: {', '.join(killed)}" if killed else ""
+    system.folder.state_file.unlink(missing_ok=True)

@@ -1,0 +1,76 @@
+"""The main job: run a report from Airflow, wait for it, fetch its result, and be started by its webhook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_pushmetrics.demo.airflow_api import DagRun
+from airflow_provider_pushmetrics.demo.display import Display
+from airflow_provider_pushmetrics.demo.results import find_files, find_result, read_rows
+from airflow_provider_pushmetrics.demo.system import TRIGGER_DAG, WEBHOOK_DAG, DemoSystem
+
+PARAMETERS: Mapping[str, Any] = {"origin": "JFK", "month": 2}
+QUERY = "by_carrier"
+
+
+@dataclass(frozen=True)
+class MainJobOutcome:
+    """
+    What the main job came to.
+
+    :param trigger_run: The run of the Dag that ran the report.
+    :param webhook_run: The run of the Dag that the report's webhook started.
+    :param result: Where the first query's result was saved.
+    :param rows: Its rows.
+    """
+
+    trigger_run: DagRun
+    webhook_run: DagRun
+    result: Path
+    rows: list[dict[str, Any]]
+
+
+def start_everything(system: DemoSystem, display: Display) -> None:
+    """Start the service and Airflow, and introduce them to each other."""
+    with display.step("Start the PushMetrics service with 336,776 flights of 2013") as step:
+        system.start_service()
+        step.note = system.ports.service_url
+    with display.step("Get the report's trigger token, and subscribe Airflow's receiver to its runs"):
+        system.open_report()
+    with display.step("Start Airflow with the provider and its plugin") as step:
+        system.start_airflow()
+        step.note = system.ports.airflow_url
+    with display.step("Wait until Airflow has read the Dags"):
+        system.wait_for_dags()
+
+
+def do_main_job(
+    system: DemoSystem, display: Display, parameters: Mapping[str, Any] = PARAMETERS
+) -> MainJobOutcome:
+    """Run the report by its Dag with these parameters, and wait for the Dag that its webhook starts."""
+    files, webhook_runs = find_files(system.folder.results), system.find_webhook_run_ids()
+    described = ", ".join(f"{name}={value}" for name, value in parameters.items())
+    with display.step(
+        f"Run Dag {TRIGGER_DAG} with {described}: trigger the report, wait, fetch, save"
+    ) as step:
+        trigger_run = system.run_dag(TRIGGER_DAG, parameters)
+        step.note = trigger_run.state
+    result = find_result(find_files(system.folder.results) - files, QUERY)
+    with display.step(f"Wait for Dag {WEBHOOK_DAG}, which the report's webhook starts") as step:
+        webhook_run = system.wait_for_webhook_run(webhook_runs)
+        step.note = f"{webhook_run.state}, {webhook_run.run_type}"
+    return MainJobOutcome(trigger_run, webhook_run, result, read_rows(result))
+
+
+def show_outcome(
+    outcome: MainJobOutcome, display: Display, parameters: Mapping[str, Any] = PARAMETERS
+) -> None:
+    """Print the rows, and where they lie."""
+    described = ", ".join(f"{name}={value}" for name, value in parameters.items())
+    display.say()
+    display.show_rows(f"Departure delays, {QUERY}, for {described}: {len(outcome.rows)} rows", outcome.rows)
+    display.say(f"The result is in {outcome.result}")
+    display.say()

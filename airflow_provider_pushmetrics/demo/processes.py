@@ -1,0 +1,205 @@
+"""
+The processes of one demo, and how to be sure that none is left.
+
+Airflow starts processes in sessions of their own, and leaves them behind when their parent goes. So every
+process is marked with an environment variable, which its descendants inherit, and the marked ones are looked for
+until there are none.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from airflow_provider_pushmetrics.exceptions import DemoError
+
+MARKER_VARIABLE = "PUSHMETRICS_DEMO_MARKER"
+GRACE_SECONDS = 10.0
+"""How long processes may take to end by themselves; Airflow's components take 1 to 6 s."""
+KILLED_SECONDS = 10.0
+"""How long the system may take to remove killed processes."""
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class WatchedProcess:
+    """
+    A process without which the demo cannot go on.
+
+    :param name: What a person calls it.
+    :param process: The process.
+    :param log: Where it prints.
+    """
+
+    name: str
+    process: psutil.Process
+    log: Path
+
+    def require_alive(self) -> None:
+        """
+        Check that it runs.
+
+        :raises DemoError: if it has ended.
+        """
+        try:
+            alive = self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            alive = False
+        if not alive:
+            raise DemoError(
+                f"{self.name} (process {self.process.pid}) ended by itself.", log=read_tail(self.log)
+            )
+
+
+@dataclass
+class ProcessFamily:
+    """
+    Everything that one demo started, directly and indirectly.
+
+    :param marker: The value of the environment variable that marks the processes.
+    """
+
+    marker: str = field(default_factory=lambda: uuid.uuid4().hex)
+    _children: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)
+    _watched: list[WatchedProcess] = field(default_factory=list, repr=False)
+
+    def start(
+        self, name: str, command: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: Path
+    ) -> None:
+        """
+        Start a process in a session of its own, so that a Ctrl-C in the terminal reaches the demo alone.
+
+        :param name: What a person calls it.
+        :param env: Its whole environment; the marker is added.
+        :param log: Where what it prints is appended to.
+        :raises DemoError: if there is no such program.
+        """
+        marked = {**env, MARKER_VARIABLE: self.marker}
+        try:
+            with log.open("ab") as output:
+                child = subprocess.Popen(
+                    command,
+                    env=marked,
+                    cwd=cwd,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    umask=0o077,
+                )
+        except OSError as error:
+            raise DemoError(
+                f"{name} cannot be started: {error}. Run `make clean` and start again."
+            ) from error
+        self._children.append(child)
+        self._watched.append(WatchedProcess(name, psutil.Process(child.pid), log))
+
+    def watch_children_of_last(self) -> None:
+        """Watch the processes that the last started one has started by now, as well as itself."""
+        parent = self._watched[-1]
+        for child in parent.process.children():
+            self._watched.append(WatchedProcess(describe_process(child), child, parent.log))
+
+    def require_alive(self) -> None:
+        """
+        Check that every watched process runs.
+
+        :raises DemoError: if one has ended: says which, and how its log ends.
+        """
+        for watched in self._watched:
+            watched.require_alive()
+
+    def find_members(self) -> list[psutil.Process]:
+        """Find every living process with the marker, whoever its parent is now."""
+        return [process for process in psutil.process_iter() if self._is_member(process)]
+
+    def stop(self, grace_seconds: float = GRACE_SECONDS) -> list[str]:
+        """
+        End every process of the family: ask first, then kill.
+
+        :param grace_seconds: How long they may take to end by themselves.
+        :return: What had to be killed.
+        :raises DemoError: if one cannot be ended.
+        """
+        self._watched.clear()
+        asked: set[int] = set()
+        deadline = time.monotonic() + grace_seconds
+        while (members := self.find_members()) and time.monotonic() < deadline:
+            for member in members:
+                if member.pid not in asked:
+                    asked.add(member.pid)
+                    _signal(member, kill=False)
+            self._pause()
+        killed = [describe_process(member) for member in members]
+        self._kill_all()
+        self._reap()
+        return killed
+
+    def _kill_all(self) -> None:
+        deadline = time.monotonic() + KILLED_SECONDS
+        while members := self.find_members():
+            if time.monotonic() >= deadline:
+                left = ", ".join(str(member.pid) for member in members)
+                raise DemoError(
+                    f"these processes of the demo could not be ended: {left}. Look at them with `ps`."
+                )
+            for member in members:
+                _signal(member, kill=True)
+            self._pause()
+
+    def _is_member(self, process: psutil.Process) -> bool:
+        if process.pid == os.getpid():
+            return False
+        try:
+            return (
+                process.status() != psutil.STATUS_ZOMBIE
+                and process.environ().get(MARKER_VARIABLE) == self.marker
+            )
+        except (psutil.Error, OSError):
+            return False  # it belongs to somebody else, or has just ended
+
+    def _pause(self) -> None:
+        self._reap()
+        time.sleep(POLL_SECONDS)
+
+    def _reap(self) -> None:
+        self._children = [child for child in self._children if child.poll() is None]
+
+
+def describe_process(process: psutil.Process) -> str:
+    """Name a process as a person would: by its command, without its interpreter and folders."""
+    try:
+        command = " ".join(process.cmdline()) or process.name()
+    except psutil.Error:
+        return "a process that has ended"
+    words = [word.rsplit("/", 1)[-1] for word in command.split()]
+    named = words[1:] if words and words[0].startswith("python") and len(words) > 1 else words
+    return " ".join(named[:2]).removesuffix(" --")
+
+
+def read_tail(log: Path, lines: int = 15) -> str:
+    """Read the last lines of a log; nothing, if there is no log."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 64 * 1024))
+            text = file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def _signal(process: psutil.Process, *, kill: bool) -> None:
+    try:
+        if kill:
+            process.kill()
+        else:
+            process.terminate()
+    except psutil.Error:
+        return  # it has ended meanwhile

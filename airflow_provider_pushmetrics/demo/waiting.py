@@ -1,0 +1,50 @@
+"""Wait for something that another process does, without waiting for ever or on the dead."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from airflow_provider_pushmetrics.exceptions import DemoError
+
+Found = TypeVar("Found")
+
+
+def _watch_nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Waiter:
+    """
+    Waits for conditions.
+
+    :param watch: Called before every look: raises when waiting has become pointless, as when a process died.
+    :param interval_seconds: How long to sleep between two looks.
+    :param clock: Tells the seconds.
+    :param sleep: Sleeps for seconds.
+    """
+
+    watch: Callable[[], None] = _watch_nothing
+    interval_seconds: float = 0.2
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    def wait_for(self, what: str, find: Callable[[], Found | None], *, timeout_seconds: float) -> Found:
+        """
+        Call ``find`` until it returns something.
+
+        :param what: The thing waited for, as the error names it.
+        :raises DemoError: if it does not come in time.
+        """
+        deadline = self.clock() + timeout_seconds
+        while True:
+            self.watch()
+            found = find()
+            if found is not None:
+                return found
+            if self.clock() >= deadline:
+                raise DemoError(f"{what} did not come within {timeout_seconds:g} s.")
+            self.sleep(self.interval_seconds)
