@@ -1,0 +1,128 @@
+"""
+The receiver inside Airflow: ``/pushmetrics/webhooks/{source}`` and all the rest, on Airflow's own API server.
+
+Airflow imports this in every process, so it imports nothing that only the receiver needs; the API server builds the
+receiver when the first request comes. Without settings it says so instead of doing anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from airflow import __version__ as airflow_version
+from airflow.plugins_manager import AirflowPlugin
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+
+log = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+URL_PREFIX = "/pushmetrics"
+SECTION = "pushmetrics"
+MISSING_EXTRA = (
+    "The PushMetrics receiver is not installed in this Airflow:"
+    " install airflow-provider-pushmetrics[receiver], which brings SQLAlchemy 2 and Alembic."
+)
+NOT_CONFIGURED = (
+    "The PushMetrics receiver is not configured: in section [pushmetrics] of airflow.cfg set reader_token, and token"
+    " or signing_secrets (or AIRFLOW__PUSHMETRICS__READER_TOKEN and so on)."
+)
+
+
+class LazyReceiver:
+    """
+    The receiver's ASGI app, built at the first request.
+
+    :param build: Builds it, or raises PushMetricsConfigurationError with a sentence that may be shown to anybody.
+    """
+
+    def __init__(self, build: Callable[[], AsgiApp]) -> None:
+        self._build = build
+        self._app: AsgiApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request to the receiver, or answer 503 with what is missing."""
+        if scope["type"] != "http":
+            return
+        try:
+            app = self._app or await asyncio.to_thread(self._build_once)
+        except PushMetricsConfigurationError as error:
+            await _answer_unavailable(send, str(error))
+            return
+        await app(scope, receive, send)
+
+    def _build_once(self) -> AsgiApp:
+        # Two first requests may both build one. Only one is kept, and the other opened nothing.
+        app = self._build()
+        self._app = self._app or app
+        return self._app
+
+
+def build_receiver() -> AsgiApp:
+    """
+    Build the receiver from Airflow's configuration.
+
+    :raises PushMetricsConfigurationError: if the extra is not installed or the section not filled in.
+    """
+    try:
+        from airflow_provider_pushmetrics.receiver.app import create_app
+    except ImportError as error:
+        log.warning("The PushMetrics receiver cannot be imported: %s", error)
+        raise PushMetricsConfigurationError(MISSING_EXTRA) from None
+    from airflow_provider_pushmetrics.receiver.settings import build_settings
+
+    try:
+        return create_app(build_settings(**read_options()))
+    except PushMetricsConfigurationError as error:
+        log.warning("The PushMetrics receiver does not start: %s", error)
+        raise PushMetricsConfigurationError(NOT_CONFIGURED) from None
+
+
+def read_options() -> dict[str, Any]:
+    """Read section ``[pushmetrics]`` of Airflow's configuration."""
+    from airflow.configuration import AIRFLOW_HOME, conf
+
+    def read(option: str) -> str:
+        return str(conf.get(SECTION, option, fallback="") or "")
+
+    return {
+        "inbox": read("inbox").strip() or f"sqlite:///{AIRFLOW_HOME}/pushmetrics-inbox.db",
+        "source": read("source"),
+        "token": read("token"),
+        "signing_secrets": tuple(read("signing_secrets").split(",")),
+        "reader_token": read("reader_token"),
+    }
+
+
+async def _answer_unavailable(send: Send, message: str) -> None:
+    body = json.dumps({"message": message}).encode("ascii")
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode("ascii")),
+        (b"retry-after", b"60"),
+    ]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def build_fastapi_apps(version: str) -> list[dict[str, Any]]:
+    """Build what Airflow mounts; Airflow 2 mounts nothing, and the receiver runs by itself there."""
+    if int(version.partition(".")[0]) < 3:
+        return []
+    return [{"app": LazyReceiver(build_receiver), "url_prefix": URL_PREFIX, "name": "PushMetrics receiver"}]
+
+
+class PushMetricsPlugin(AirflowPlugin):
+    """Mounts the receiver under ``/pushmetrics`` in Airflow's API server."""
+
+    name = "pushmetrics"
+    fastapi_apps = build_fastapi_apps(airflow_version)

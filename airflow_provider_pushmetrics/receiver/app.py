@@ -1,0 +1,92 @@
+"""The receiver as one ASGI app: served alone, or mounted in another, which sends it no lifespan events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from airflow_provider_pushmetrics.receiver.ingest import Ingest
+from airflow_provider_pushmetrics.receiver.metrics import DeliveryCounter
+from airflow_provider_pushmetrics.receiver.reader import Reader
+from airflow_provider_pushmetrics.receiver.refusals import Refusal, Unavailable
+from airflow_provider_pushmetrics.receiver.runtime import UNAVAILABLE, RuntimeOpener
+from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: ReceiverSettings) -> Starlette:
+    """
+    Build the receiver. The inbox is opened at the first request, or when the server says that it starts.
+
+    :param settings: The receiver's settings.
+    :return: The app; its ``state.runtime`` opens and closes the inbox.
+    :raises PushMetricsConfigurationError: if a signing secret cannot be read.
+    """
+    runtime, counter = RuntimeOpener(settings.inbox), DeliveryCounter()
+
+    @asynccontextmanager
+    async def live(_app: Starlette) -> AsyncIterator[None]:
+        await runtime.get()
+        yield
+        await asyncio.to_thread(runtime.close)
+
+    app = Starlette(
+        routes=_build_routes(Ingest(settings, runtime, counter), Reader(settings, runtime, counter)),
+        exception_handlers={
+            Refusal: _answer_refusal,
+            HTTPException: _answer_http_exception,
+            SQLAlchemyError: _answer_database_error,
+            ClientDisconnect: _answer_nobody,
+        },
+        lifespan=live,
+    )
+    app.state.runtime = runtime
+    return app
+
+
+def _build_routes(ingest: Ingest, reader: Reader) -> list[Route]:
+    guard = reader.guard
+    return [
+        Route("/webhooks/{source}", ingest.receive, methods=["POST"]),
+        Route("/events", guard(reader.list_events), methods=["GET"]),
+        Route("/events/{id}/replay", guard(reader.replay), methods=["POST"]),
+        Route("/cursor", guard(reader.get_cursor), methods=["GET"]),
+        Route("/consumers/{name}", guard(reader.get_consumer), methods=["GET"]),
+        Route("/consumers/{name}", guard(reader.put_consumer), methods=["PUT"]),
+        Route("/metrics", guard(reader.get_metrics), methods=["GET"]),
+        Route("/health/ready", guard(reader.check_ready), methods=["GET"]),
+        Route("/health/live", _answer_live, methods=["GET"]),
+    ]
+
+
+async def _answer_live(request: Request) -> Response:
+    return JSONResponse({"status": "live"})
+
+
+async def _answer_refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)  # what it is registered for
+    return JSONResponse({"message": str(error)}, error.status_code, headers=dict(error.headers))
+
+
+async def _answer_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # what it is registered for
+    return JSONResponse({"message": f"{error.detail}."}, error.status_code, headers=error.headers)
+
+
+async def _answer_database_error(request: Request, error: Exception) -> Response:
+    log.error("The inbox could not be read: %s", getattr(error, "orig", None) or type(error).__name__)
+    return await _answer_refusal(request, Unavailable(UNAVAILABLE))
+
+
+async def _answer_nobody(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)  # the sender hung up before its body was complete

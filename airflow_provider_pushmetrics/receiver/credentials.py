@@ -1,0 +1,166 @@
+"""
+Telling senders and readers from strangers: on bytes, in constant time, before anything is parsed.
+
+Every fault is one and the same refusal, for a source that exists and for one that does not. Why it was
+refused is for the log alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterable
+
+from starlette.datastructures import Headers, QueryParams
+
+from airflow_provider_pushmetrics.exceptions import InvalidSignatureError
+from airflow_provider_pushmetrics.receiver.refusals import Unauthorized
+from airflow_provider_pushmetrics.receiver.settings import SourceSettings
+from airflow_provider_pushmetrics.signatures import (
+    ID_HEADER,
+    SIGNATURE_HEADER,
+    TIMESTAMP_HEADER,
+    decode_secret,
+    generate_secret,
+    verify,
+)
+
+log = logging.getLogger(__name__)
+
+SENDER_REFUSED = "The source is unknown, or its credential was refused."
+READER_REFUSED = "The reader token is missing or wrong."
+MAX_CREDENTIAL_BYTES = 4096
+
+
+class SourceVerifier:
+    """
+    Proves that a delivery comes from one source.
+
+    A source with signing secrets that gets signature headers is judged by them alone; without them its token,
+    where it has one, is the proof.
+
+    :param source: The source.
+    :param clock: Gives the time in Unix seconds.
+    """
+
+    def __init__(self, source: SourceSettings, *, clock: Callable[[], float] = time.time) -> None:
+        self._token = source.token.encode("utf-8") if source.token else None
+        self._keys = tuple(decode_secret(secret) for secret in source.signing_secrets)
+        self._clock = clock
+
+    def verify(self, headers: Headers, query: QueryParams, body: bytes) -> str | None:
+        """
+        Check a delivery.
+
+        :return: The ``webhook-id`` that was signed, or None where a token was the proof.
+        :raises InvalidSignatureError: if it is not proved to come from the source.
+        """
+        if self._keys and (SIGNATURE_HEADER in headers or self._token is None):
+            return self._verify_signature(headers, body)
+        if self._token is None or not _is_offered(self._token, headers, query):
+            raise InvalidSignatureError("no token that was shown matches")
+        return None
+
+    def _verify_signature(self, headers: Headers, body: bytes) -> str:
+        return verify(
+            self._keys,
+            message_id=_get_single(headers, ID_HEADER),
+            timestamp=_get_single(headers, TIMESTAMP_HEADER),
+            signatures=_get_single(headers, SIGNATURE_HEADER),
+            body=body,
+            now=self._clock(),
+        )
+
+
+class SenderGate:
+    """
+    Lets the deliveries of known sources in.
+
+    :param sources: Every source that there is.
+    :param clock: Gives the time in Unix seconds.
+    """
+
+    def __init__(self, sources: Iterable[SourceSettings], *, clock: Callable[[], float] = time.time) -> None:
+        self._verifiers = {source.name: SourceVerifier(source, clock=clock) for source in sources}
+        # A stranger must not learn which sources exist from the time that an answer takes.
+        nobody = SourceSettings("nobody", token=secrets.token_urlsafe(), signing_secrets=(generate_secret(),))
+        self._nobody = SourceVerifier(nobody, clock=clock)
+
+    def admit(self, source: str, headers: Headers, query: QueryParams, body: bytes) -> str | None:
+        """
+        Check a delivery to a source.
+
+        :return: The ``webhook-id`` that was signed, or None where a token was the proof.
+        :raises Unauthorized: for an unknown source and for every fault of a credential.
+        """
+        verifier = self._verifiers.get(source)
+        try:
+            message_id = (verifier or self._nobody).verify(headers, query, body)
+        except InvalidSignatureError as reason:
+            log.debug("Refused a delivery to %r: %s", source, reason)
+            raise Unauthorized(SENDER_REFUSED) from None
+        if verifier is None:
+            raise Unauthorized(SENDER_REFUSED)
+        return message_id
+
+
+class ReaderGate:
+    """
+    Lets readers in.
+
+    :param token: What they show as Bearer.
+    """
+
+    def __init__(self, token: str) -> None:
+        self._token = token.encode("utf-8")
+
+    def admit(self, headers: Headers) -> None:
+        """
+        Check who reads.
+
+        :raises Unauthorized: for every fault of the credential.
+        """
+        offered = _find_bearer(_get_single(headers, "authorization"))
+        if not hmac.compare_digest(self._token, offered):
+            raise Unauthorized(READER_REFUSED)
+
+
+def _get_single(headers: Headers, name: str) -> bytes:
+    """Get a header that stands there once; one that stands there twice proves nothing."""
+    values = headers.getlist(name)
+    if len(values) != 1 or len(values[0]) > MAX_CREDENTIAL_BYTES:
+        return b""
+    return values[0].encode("latin-1")
+
+
+def _is_offered(token: bytes, headers: Headers, query: QueryParams) -> bool:
+    authorization = _get_single(headers, "authorization")
+    in_query = query.getlist("token")
+    offered = (
+        in_query[0].encode("utf-8", "surrogatepass") if len(in_query) == 1 else b"",
+        _find_bearer(authorization),
+        _find_basic_password(authorization),
+    )
+    matches = False
+    for candidate in offered:
+        matches |= hmac.compare_digest(token, candidate)
+    return matches
+
+
+def _find_bearer(authorization: bytes) -> bytes:
+    scheme, _, value = authorization.partition(b" ")
+    return value.strip() if scheme.lower() == b"bearer" else b""
+
+
+def _find_basic_password(authorization: bytes) -> bytes:
+    scheme, _, value = authorization.partition(b" ")
+    if scheme.lower() != b"basic":
+        return b""
+    try:
+        return base64.b64decode(value.strip(), validate=True).partition(b":")[2]
+    except (binascii.Error, ValueError):
+        return b""

@@ -1,0 +1,172 @@
+"""
+One webhook as it came, with what the inbox needs to know about it.
+
+Only what has been proved to come from its sender is parsed; still nothing in it is trusted: size, depth,
+numbers and text are bounded, so that whatever is kept can be read again by any JSON parser.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from airflow_provider_pushmetrics.events import find_query_run_id, find_report_run_id
+from airflow_provider_pushmetrics.receiver.refusals import BadRequest, UnsupportedMediaType
+
+MAX_DEPTH = 64
+"""How deep a body may be nested. Python's parser gives up near 1,000, and readers get it deeper still."""
+
+MAX_EVENT_NAME_LENGTH = 200
+MAX_URL_LENGTH = 8192
+MAX_ID = 2**63 - 1
+
+_JSON_TYPE = re.compile(r"application/(?:json|[a-z0-9.!#$&^_-]{1,100}\+json)\Z")
+_ID_TEXT = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """
+    One event on its way into the inbox.
+
+    :param source: Who sent it.
+    :param key: What tells it from every other delivery of that source.
+    :param body: The body, byte for byte.
+    :param event: The event's name.
+    :param report_id: The report that it is about.
+    :param query_id: The query that it is about.
+    :param run_id: The run that its URL names.
+    :param replay_of: The id of the event that is appended again.
+    """
+
+    source: str
+    key: str
+    body: bytes
+    event: str
+    report_id: int | None = None
+    query_id: int | None = None
+    run_id: int | None = None
+    replay_of: int | None = None
+
+
+def build_delivery(source: str, message_id: str | None, body: bytes) -> Delivery:
+    """
+    Build a delivery from a body that was proved to come from its source.
+
+    :param message_id: The ``webhook-id`` that the sender signed; without one, the body is the identity.
+    :raises BadRequest: if the body is no event.
+    """
+    content = parse_body(body)
+    return Delivery(
+        source=source,
+        key=f"id:{message_id}" if message_id else f"sha256:{hashlib.sha256(body).hexdigest()}",
+        body=body,
+        event=content["event"],
+        report_id=_find_id(content, "report_id"),
+        query_id=_find_id(content, "query_id"),
+        run_id=_find_run_id(content),
+    )
+
+
+def build_replay_key(event_id: int) -> str:
+    """Build the key of an event that is appended again: never the same, so it is never a duplicate."""
+    return f"replay:{event_id}:{uuid.uuid4().hex}"
+
+
+def check_content_type(content_type: str | None, content_encoding: str | None) -> None:
+    """
+    Check that a body is JSON as it stands.
+
+    The documentation of the events names no content type, so a missing one is taken for JSON.
+
+    :raises UnsupportedMediaType: if it is said to be anything else.
+    """
+    media_type = (content_type or "application/json").partition(";")[0].strip().lower()
+    if not _JSON_TYPE.match(media_type):
+        raise UnsupportedMediaType("The body must be JSON: send it as application/json.")
+    if (content_encoding or "identity").strip().lower() != "identity":
+        raise UnsupportedMediaType("The body must not be compressed: send it without Content-Encoding.")
+
+
+def parse_body(body: bytes) -> Mapping[str, Any]:
+    """
+    Read the JSON object of a body and check that it names its event.
+
+    :raises BadRequest: for anything else.
+    """
+    content = _parse_json(body)
+    if not isinstance(content, dict):
+        raise BadRequest("The body must be a JSON object.")
+    name = content.get("event")
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_EVENT_NAME_LENGTH or not name.isprintable():
+        raise BadRequest(
+            f"The body must name its event in 'event': 1 to {MAX_EVENT_NAME_LENGTH} printable characters."
+        )
+    return content
+
+
+def _parse_json(body: bytes) -> Any:
+    try:
+        content = json.loads(
+            body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_parse_finite_float
+        )
+        if _SURROGATE_ESCAPE.search(body):
+            # Half of a surrogate pair is no text: databases and strict readers would choke on it later.
+            json.dumps(content, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError):  # UnicodeError is a ValueError, and so is a number of 5,000 digits
+        raise BadRequest("The body is not valid JSON in UTF-8.") from None
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deeper_than(content, MAX_DEPTH):
+        raise BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep.")
+    return content
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _parse_finite_float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+def _is_deeper_than(content: Any, limit: int) -> bool:
+    level = [content]
+    for _ in range(limit + 1):
+        level = [
+            child
+            for node in level
+            if isinstance(node, dict | list)
+            for child in (node.values() if isinstance(node, dict) else node)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _find_id(content: Mapping[str, Any], name: str) -> int | None:
+    value = content.get(name)
+    if isinstance(value, str) and _ID_TEXT.match(value):
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID:
+        return value
+    return None
+
+
+def _find_run_id(content: Mapping[str, Any]) -> int | None:
+    """Find the run: the report's where the event names outputs, else the query's where it has a result."""
+    outputs = content.get("report_notebook_outputs")
+    if isinstance(outputs, str) and len(outputs) <= MAX_URL_LENGTH:
+        return find_report_run_id(outputs)
+    result = content.get("query_result")
+    if isinstance(result, str) and len(result) <= MAX_URL_LENGTH:
+        return find_query_run_id(result)
+    return None

@@ -1,0 +1,299 @@
+"""
+The inbox: every event that was accepted, in the order of its ids, until it is cleaned away.
+
+Everything here waits for the database, so nothing here is called on an event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from itertools import accumulate
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, func, insert, select, text, update
+
+from airflow_provider_pushmetrics.receiver.database import WRITES, open_engine
+from airflow_provider_pushmetrics.receiver.deliveries import Delivery
+from airflow_provider_pushmetrics.receiver.tables import consumers, events, state
+
+MAX_PAGE_BYTES = 8 * 1024 * 1024
+"""A page ends when its bodies come to this much; it always holds one event."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """
+    What became of a delivery.
+
+    :param id: The event's id: the first one's, if the delivery is a duplicate.
+    :param is_new: Whether it was kept now.
+    :param delivery: The delivery.
+    """
+
+    id: int
+    is_new: bool
+    delivery: Delivery
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What an event is about."""
+
+    source: str
+    event: str
+    report_id: int | None
+    query_id: int | None
+    run_id: int | None
+
+
+@dataclass(frozen=True)
+class EventFilter:
+    """Which events a reader wants; what is None is not asked about."""
+
+    source: str | None = None
+    event: str | None = None
+    report_id: int | None = None
+    query_id: int | None = None
+    run_id: int | None = None
+
+    def matches(self, subject: Subject | Delivery) -> bool:
+        """Tell whether an event is one of them; says the same as the database does."""
+        return all(getattr(subject, name) == value for name, value in self.get_wanted().items())
+
+    def get_wanted(self) -> dict[str, Any]:
+        """Get what is asked about, by column."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class StoredEvent:
+    """One event of the inbox, with its body as it was sent."""
+
+    id: int
+    source: str
+    received_at: datetime
+    replay_of: int | None
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Page:
+    """
+    The next events for a reader.
+
+    :param events: They, by id.
+    :param cursor: Where to go on: nothing that matches stands between the page and it.
+    """
+
+    events: tuple[StoredEvent, ...]
+    cursor: int
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """A named reader's position; ``updated_at`` is None as long as it never stored one."""
+
+    name: str
+    position: int
+    updated_at: datetime | None
+
+
+class Inbox:
+    """
+    The durable store, on SQLite or PostgreSQL.
+
+    :param url: Its SQLAlchemy URL. The database is opened and brought up to date.
+    :param clock: Gives the time.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._engine: Engine = open_engine(url)
+        self._clock = clock
+
+    def close(self) -> None:
+        """Close the database's connections."""
+        self._engine.dispose()
+
+    def record(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
+        """
+        Keep what is new, in one transaction, and return when it is committed.
+
+        Ids follow the order of commits, across processes: the row that hands them out stays locked until the
+        commit. So a reader that has seen an id never finds a smaller one later.
+
+        :return: What became of each, in the order given.
+        """
+        with self._begin_write() as connection:
+            last_id = connection.execute(select(state.c.last_event_id).with_for_update()).scalar_one()
+            known = _fetch_known_ids(connection, deliveries)
+            recorded = _assign_ids(deliveries, known, last_id)
+            new = [item for item in recorded if item.is_new]
+            if new:
+                now = self._clock()
+                connection.execute(insert(events), [_build_row(item, now) for item in new])
+                connection.execute(update(state).values(last_event_id=new[-1].id))
+        return recorded
+
+    def fetch_page(self, wanted: EventFilter, *, after: int, limit: int) -> Page:
+        """
+        Fetch the events after an id, at most ``limit`` of them.
+
+        A cursor beyond the newest id comes from another inbox: the page is empty then, and its cursor is the
+        newest id.
+        """
+        with self._engine.connect() as connection:
+            # Read before the events: whatever is committed in between is for the next page.
+            last_id = connection.execute(select(state.c.last_event_id)).scalar_one()
+            ids = _fetch_page_ids(connection, wanted, after=after, last_id=last_id, limit=limit)
+            found = _fetch_events(connection, ids.chosen)
+        return Page(found, ids.chosen[-1] if ids.is_cut else last_id)
+
+    def fetch_last_id(self) -> int:
+        """Fetch the newest id handed out; 0 before the first."""
+        with self._engine.connect() as connection:
+            last_id: int = connection.execute(select(state.c.last_event_id)).scalar_one()
+            return last_id
+
+    def fetch_subjects(self, *, after: int, limit: int) -> list[Subject]:
+        """Fetch what the events after an id are about."""
+        columns = (events.c[field.name] for field in fields(Subject))
+        query = select(*columns).where(events.c.id > after).order_by(events.c.id).limit(limit)
+        with self._engine.connect() as connection:
+            return [Subject(*row) for row in connection.execute(query)]
+
+    def count_events(self) -> int:
+        """Count the events kept."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(func.count()).select_from(events)).scalar_one()
+
+    def find_delivery(self, event_id: int) -> Delivery | None:
+        """Find the delivery that became an event."""
+        columns = (
+            events.c[name]
+            for name in (
+                "source",
+                "delivery_key",
+                "body",
+                "event",
+                "report_id",
+                "query_id",
+                "run_id",
+                "replay_of",
+            )
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(select(*columns).where(events.c.id == event_id)).one_or_none()
+        return None if row is None else Delivery(row.source, row.delivery_key, bytes(row.body), *row[3:])
+
+    def fetch_consumer(self, name: str) -> Consumer:
+        """Fetch a named consumer's position: 0 for one that never stored any."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(consumers).where(consumers.c.name == name)).one_or_none()
+        return Consumer(name, 0, None) if row is None else Consumer(row.name, row.position, row.updated_at)
+
+    def store_consumer(self, name: str, position: int) -> Consumer | None:
+        """
+        Store a named consumer's position, forwards or backwards.
+
+        :return: The consumer, or None if the position is beyond the newest event and nothing was stored.
+        """
+        now = self._clock()
+        values = {"position": position, "updated_at": now}
+        with self._begin_write() as connection:
+            # The lock also keeps two first positions of one name apart.
+            last_id = connection.execute(select(state.c.last_event_id).with_for_update()).scalar_one()
+            if position > last_id:
+                return None
+            if not connection.execute(
+                update(consumers).where(consumers.c.name == name).values(values)
+            ).rowcount:
+                connection.execute(insert(consumers).values(name=name, **values))
+        return Consumer(name, position, now)
+
+    def check(self) -> None:
+        """Raise an SQLAlchemyError if the database cannot be used now."""
+        with self._engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    @contextmanager
+    def _begin_write(self) -> Iterator[Connection]:
+        with self._engine.connect().execution_options(**WRITES) as connection, connection.begin():
+            yield connection
+
+
+@dataclass(frozen=True)
+class _PageIds:
+    chosen: tuple[int, ...]
+    is_cut: bool
+
+
+def _fetch_known_ids(connection: Connection, deliveries: Sequence[Delivery]) -> dict[tuple[str, str], int]:
+    keys: dict[str, list[str]] = {}
+    for delivery in deliveries:
+        keys.setdefault(delivery.source, []).append(delivery.key)
+    known = {}
+    for source, of_source in keys.items():
+        query = select(events.c.delivery_key, events.c.id).where(
+            events.c.source == source, events.c.delivery_key.in_(of_source)
+        )
+        known.update({(source, key): event_id for key, event_id in connection.execute(query)})
+    return known
+
+
+def _assign_ids(
+    deliveries: Sequence[Delivery], known: dict[tuple[str, str], int], last_id: int
+) -> list[Recorded]:
+    recorded = []
+    for delivery in deliveries:
+        identity = (delivery.source, delivery.key)
+        is_new = identity not in known
+        if is_new:
+            last_id += 1
+            known[identity] = last_id
+        recorded.append(Recorded(known[identity], is_new, delivery))
+    return recorded
+
+
+def _build_row(item: Recorded, received_at: datetime) -> dict[str, Any]:
+    delivery = item.delivery
+    return {
+        "id": item.id,
+        "source": delivery.source,
+        "delivery_key": delivery.key,
+        "received_at": received_at,
+        "event": delivery.event,
+        "report_id": delivery.report_id,
+        "query_id": delivery.query_id,
+        "run_id": delivery.run_id,
+        "replay_of": delivery.replay_of,
+        "body_bytes": len(delivery.body),
+        "body": delivery.body,
+    }
+
+
+def _fetch_page_ids(
+    connection: Connection, wanted: EventFilter, *, after: int, last_id: int, limit: int
+) -> _PageIds:
+    """Choose the events of a page before their bodies are read, so that no page is too large for memory."""
+    conditions: list[ColumnElement[bool]] = [events.c.id > after, events.c.id <= last_id]
+    conditions += [events.c[name] == value for name, value in wanted.get_wanted().items()]
+    query = select(events.c.id, events.c.body_bytes).where(*conditions).order_by(events.c.id).limit(limit)
+    rows = connection.execute(query).all()
+    sizes = accumulate(row.body_bytes for row in rows)
+    chosen = [row.id for row, size in zip(rows, sizes, strict=True) if size <= MAX_PAGE_BYTES]
+    if rows and not chosen:
+        chosen = [rows[0].id]
+    return _PageIds(tuple(chosen), is_cut=len(chosen) < len(rows) or len(rows) == limit)
+
+
+def _fetch_events(connection: Connection, ids: Sequence[int]) -> tuple[StoredEvent, ...]:
+    if not ids:
+        return ()
+    columns = (events.c.id, events.c.source, events.c.received_at, events.c.replay_of, events.c.body)
+    rows = connection.execute(select(*columns).where(events.c.id.in_(ids)).order_by(events.c.id))
+    return tuple(
+        StoredEvent(row.id, row.source, row.received_at, row.replay_of, bytes(row.body)) for row in rows
+    )

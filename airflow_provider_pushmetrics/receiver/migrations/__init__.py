@@ -1,0 +1,3 @@
+"""The inbox's migrations, run by Alembic when an inbox is opened."""
+
+from __future__ import annotations

@@ -1,0 +1,14 @@
+"""Alembic's way in. The connection comes from whoever opens the inbox, in a transaction that they hold."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from airflow_provider_pushmetrics.receiver.tables import VERSION_TABLE, metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table=VERSION_TABLE,
+)
+context.run_migrations()

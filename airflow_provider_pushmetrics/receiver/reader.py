@@ -1,0 +1,156 @@
+"""Everything that is asked of the receiver by those who hold its reader token."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from airflow_provider_pushmetrics.receiver.body import read_limited_body
+from airflow_provider_pushmetrics.receiver.credentials import ReaderGate
+from airflow_provider_pushmetrics.receiver.deliveries import build_replay_key
+from airflow_provider_pushmetrics.receiver.inbox import Consumer, Page, StoredEvent
+from airflow_provider_pushmetrics.receiver.metrics import (
+    CONTENT_TYPE,
+    DeliveryCounter,
+    InboxFigures,
+    render_metrics,
+)
+from airflow_provider_pushmetrics.receiver.parameters import (
+    FeedQuery,
+    parse_consumer_name,
+    parse_event_id,
+    parse_feed_query,
+    parse_position,
+)
+from airflow_provider_pushmetrics.receiver.refusals import BadRequest, NotFound
+from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime, RuntimeOpener
+from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
+
+MAX_POSITION_BODY_BYTES = 4096
+
+Handler = Callable[[Request, ReceiverRuntime], Awaitable[Response]]
+
+
+class Reader:
+    """
+    Answers readers, each after the check of its token.
+
+    :param settings: The receiver's settings.
+    :param runtime: Opens the inbox.
+    :param counter: Holds the counts of deliveries.
+    """
+
+    def __init__(self, settings: ReceiverSettings, runtime: RuntimeOpener, counter: DeliveryCounter) -> None:
+        self._settings = settings
+        self._gate = ReaderGate(settings.reader_token)
+        self._runtime = runtime
+        self._counter = counter
+
+    def guard(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """Let a handler be reached with the reader token alone."""
+
+        async def check_then_handle(request: Request) -> Response:
+            self._gate.admit(request.headers)
+            return await handler(request, await self._runtime.get())
+
+        return check_then_handle
+
+    async def list_events(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``GET /events``."""
+        query = parse_feed_query(request.query_params)
+        page = await _fetch_unless_gone(request, runtime, query)
+        return Response(render_page(page), media_type="application/json")
+
+    async def get_cursor(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``GET /cursor``."""
+        return JSONResponse({"cursor": await runtime.run_blocking(runtime.inbox.fetch_last_id)})
+
+    async def get_consumer(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``GET /consumers/{name}``."""
+        name = parse_consumer_name(request.path_params["name"])
+        return _answer_consumer(await runtime.run_blocking(runtime.inbox.fetch_consumer, name))
+
+    async def put_consumer(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``PUT /consumers/{name}``."""
+        name = parse_consumer_name(request.path_params["name"])
+        body = await read_limited_body(
+            request,
+            max_bytes=MAX_POSITION_BODY_BYTES,
+            timeout_seconds=self._settings.body_timeout_seconds,
+        )
+        position = parse_position(body)
+        consumer = await runtime.run_blocking(runtime.inbox.store_consumer, name, position)
+        if consumer is None:
+            raise BadRequest(f"The position {position} is beyond the newest event.")
+        return _answer_consumer(consumer)
+
+    async def replay(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``POST /events/{id}/replay``."""
+        event_id = parse_event_id(request.path_params["id"])
+        delivery = await runtime.run_blocking(runtime.inbox.find_delivery, event_id)
+        if delivery is None:
+            raise NotFound(f"There is no event {event_id} in the inbox.")
+        again = replace(delivery, key=build_replay_key(event_id), replay_of=event_id)
+        recorded = await runtime.writer.record(again)
+        return JSONResponse({"id": recorded.id, "outcome": "accepted", "replay_of": event_id}, 201)
+
+    async def check_ready(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``GET /health/ready``: 200 when the inbox can be read."""
+        await runtime.run_blocking(runtime.inbox.check)
+        return JSONResponse({"status": "ready"})
+
+    async def get_metrics(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``GET /metrics``."""
+        figures = InboxFigures(
+            events=await runtime.run_blocking(runtime.inbox.count_events),
+            last_event_id=await runtime.run_blocking(runtime.inbox.fetch_last_id),
+            waiting_readers=runtime.notifier.count_waiters(),
+        )
+        text = render_metrics(self._counter.get_counts(), figures)
+        return PlainTextResponse(text, headers={"content-type": CONTENT_TYPE})
+
+
+async def _fetch_unless_gone(request: Request, runtime: ReceiverRuntime, query: FeedQuery) -> Page:
+    """Fetch a page, and stop waiting for one when the reader has hung up."""
+    fetch = asyncio.ensure_future(
+        runtime.feed.fetch(
+            query.wanted, after=query.after, limit=query.limit, wait_seconds=query.wait_seconds
+        )
+    )
+    if not query.wait_seconds:
+        return await fetch
+    gone = asyncio.ensure_future(_wait_for_disconnect(request))
+    try:
+        await asyncio.wait((fetch, gone), return_when=asyncio.FIRST_COMPLETED)
+        return fetch.result() if fetch.done() else Page((), query.after)
+    finally:
+        for task in (fetch, gone):
+            task.cancel()
+
+
+async def _wait_for_disconnect(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
+
+
+def render_page(page: Page) -> bytes:
+    """Write a page as JSON. The bodies go in as they came: they were JSON when they were taken in."""
+    events = b", ".join(_render_event(event) for event in page.events)
+    return b'{"events": [%b], "cursor": %d}' % (events, page.cursor)
+
+
+def _render_event(event: StoredEvent) -> bytes:
+    facts = {"id": event.id, "source": event.source, "received_at": event.received_at.isoformat()}
+    if event.replay_of is not None:
+        facts["replay_of"] = event.replay_of
+    return b'%b, "body": %b}' % (json.dumps(facts).encode("ascii")[:-1], event.body)
+
+
+def _answer_consumer(consumer: Consumer) -> Response:
+    updated_at = consumer.updated_at.isoformat() if consumer.updated_at else None
+    return JSONResponse({"name": consumer.name, "position": consumer.position, "updated_at": updated_at})

@@ -1,0 +1,145 @@
+"""
+What one process holds open, from its first use on: the inbox, its writer and its feed.
+
+An app that is mounted in another gets no lifespan events, may be built before a fork and be used by several
+event loops. So nothing is opened when the app is built, and what was opened before a fork is not used after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.receiver.feed import Feed
+from airflow_provider_pushmetrics.receiver.inbox import Inbox
+from airflow_provider_pushmetrics.receiver.notifier import Notifier
+from airflow_provider_pushmetrics.receiver.refusals import Unavailable
+from airflow_provider_pushmetrics.receiver.writer import InboxWriter
+
+log = logging.getLogger(__name__)
+
+READER_THREADS = 4
+RETRY_OPEN_SECONDS = 2.0
+"""How long a database that could not be opened is left alone, however many requests come."""
+
+UNAVAILABLE = "The inbox cannot be used now. Try again later."
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_left_behind: list[object] = []
+"""What a forked child got from its parent: kept, since closing copies of SQLite connections harms it."""
+
+
+class ReceiverRuntime:
+    """
+    The open inbox with all that works on it.
+
+    :param inbox_url: The inbox's SQLAlchemy URL.
+    """
+
+    def __init__(self, inbox_url: str) -> None:
+        self.inbox = Inbox(inbox_url)
+        self.notifier = Notifier()
+        self.writer = InboxWriter(self.inbox, self.notifier.announce)
+        self._threads = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="pushmetrics-inbox-reader")
+        self.feed = Feed(self.inbox, self.notifier, self.run_blocking)
+
+    async def run_blocking(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a function of the inbox off the event loop."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(function, *args, **kwargs))
+
+    def close(self) -> None:
+        """Finish what was accepted and close the inbox."""
+        self.notifier.close()
+        self.writer.close()
+        self._threads.shutdown(wait=True)
+        self.inbox.close()
+
+
+class RuntimeOpener:
+    """
+    Opens the runtime of this process when it is first needed.
+
+    :param inbox_url: The inbox's SQLAlchemy URL.
+    """
+
+    def __init__(self, inbox_url: str) -> None:
+        self._inbox_url = inbox_url
+        self._lock = threading.Lock()
+        self._opened: ReceiverRuntime | None = None
+        self._failed_at = -RETRY_OPEN_SECONDS
+        _reset_after_fork(self)
+
+    async def get(self) -> ReceiverRuntime:
+        """
+        Get this process's runtime.
+
+        :raises Unavailable: if the inbox cannot be opened now; the next call after a while tries again.
+        """
+        if self._opened is not None:
+            return self._opened
+        return await asyncio.to_thread(self.open)
+
+    def open(self) -> ReceiverRuntime:
+        """
+        Open this process's runtime, unless it is open; waits for the database.
+
+        :raises Unavailable: if the inbox cannot be opened now.
+        """
+        with self._lock:
+            opened = self._opened or self._open()
+            self._opened = opened
+            return opened
+
+    def end_waits(self) -> None:
+        """Answer everyone who waits, because the server is about to stop."""
+        if self._opened is not None:
+            self._opened.notifier.close()
+
+    def close(self) -> None:
+        """Finish what was accepted and close; a later use opens again."""
+        with self._lock:
+            opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
+
+    def _open(self) -> ReceiverRuntime:
+        if time.monotonic() - self._failed_at < RETRY_OPEN_SECONDS:
+            raise Unavailable(UNAVAILABLE)
+        try:
+            return ReceiverRuntime(self._inbox_url)
+        except (SQLAlchemyError, PushMetricsConfigurationError) as error:
+            self._failed_at = time.monotonic()
+            log.error("The inbox cannot be opened: %s", getattr(error, "orig", None) or error)
+            raise Unavailable(UNAVAILABLE) from None
+
+    def _forget(self) -> None:
+        if self._opened is not None:
+            _left_behind.append(self._opened)
+        self._opened = None
+        self._lock = threading.Lock()
+
+
+def _reset_after_fork(opener: RuntimeOpener) -> None:
+    reference = weakref.ref(opener)
+
+    def forget() -> None:
+        alive: Any = reference()
+        if alive is not None:
+            alive._forget()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=forget)

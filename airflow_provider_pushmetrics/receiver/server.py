@@ -1,0 +1,129 @@
+"""Serving the receiver by itself."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.receiver.access_log import AccessLog
+from airflow_provider_pushmetrics.receiver.app import create_app
+from airflow_provider_pushmetrics.receiver.refusals import Unavailable
+from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
+from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, get_environment_name
+from airflow_provider_pushmetrics.redaction import RedactingFilter
+
+log = logging.getLogger(__name__)
+
+GRACEFUL_TIMEOUT_SECONDS = 20
+"""How long requests that were taken may still take after SIGTERM; longer than a sender may take for its body."""
+
+
+class ReceiverServer(uvicorn.Server):
+    """
+    Uvicorn, which on SIGTERM answers those who wait for events at once, and then ends well.
+
+    :param config: Uvicorn's settings.
+    :param runtime: The inbox's opener.
+    """
+
+    def __init__(self, config: uvicorn.Config, runtime: RuntimeOpener) -> None:
+        super().__init__(config)
+        self._runtime = runtime
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what was asked, then close."""
+        self._runtime.end_waits()
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at a signal. Uvicorn's own would raise it again at the end, and a clean stop would look like a crash."""
+        before = {
+            number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def serve(settings: ReceiverSettings, *, host: str, port: int, has_access_log: bool = True) -> None:
+    """
+    Serve the receiver until a signal stops it.
+
+    :param settings: The receiver's settings.
+    :param host: Where to listen.
+    :param port: Where to listen; 0 takes a free port.
+    :param has_access_log: Whether each request gets a line.
+    :raises PushMetricsConfigurationError: if it cannot start: the port is taken, or the inbox cannot be opened.
+    """
+    configure_logging()
+    app = create_app(settings)
+    listener = bind_listener(host, port)
+    runtime: RuntimeOpener = app.state.runtime
+    try:
+        runtime.open()
+    except Unavailable:
+        listener.close()
+        raise PushMetricsConfigurationError(
+            "the inbox cannot be opened; the line above says why. Another is named with --inbox or"
+            f" {get_environment_name('inbox')}."
+        ) from None
+    names = ", ".join(repr(source.name) for source in settings.sources)
+    log.info("Listening on http://%s:%s for deliveries of %s.", host, listener.getsockname()[1], names)
+    config = build_config(app, has_access_log=has_access_log)
+    ReceiverServer(config, runtime).run(sockets=[listener])
+
+
+def build_config(app: Starlette, *, has_access_log: bool) -> uvicorn.Config:
+    """Build uvicorn's settings."""
+    return uvicorn.Config(
+        AccessLog(app) if has_access_log else app,
+        log_config=None,
+        access_log=False,  # it would print tokens
+        lifespan="on",
+        server_header=False,
+        timeout_graceful_shutdown=GRACEFUL_TIMEOUT_SECONDS,
+    )
+
+
+def bind_listener(host: str, port: int) -> socket.socket:
+    """
+    Take the port before anything else is done.
+
+    :raises PushMetricsConfigurationError: if it cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = (
+            "is taken" if getattr(error, "errno", None) == errno.EADDRINUSE else f"cannot be had ({error})"
+        )
+        raise PushMetricsConfigurationError(
+            f"port {port} on {host!r} {reason}: choose another with --port or {get_environment_name('port')}."
+        ) from None
+    return listener
+
+
+def configure_logging() -> None:
+    """Log to stderr, every line without tokens."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(RedactingFilter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    for noisy in ("alembic", "uvicorn.error"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

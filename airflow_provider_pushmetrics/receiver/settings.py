@@ -1,0 +1,126 @@
+"""What can be set on a receiver: said once, for the command line, the environment and ``airflow.cfg``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+
+ENVIRONMENT_PREFIX = "PUSHMETRICS_RECEIVER_"
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8091
+DEFAULT_INBOX = "sqlite:///pushmetrics-inbox.db"
+DEFAULT_SOURCE = "pushmetrics"
+MAX_BODY_BYTES = 1024 * 1024
+MAX_SOURCE_NAME_LENGTH = 100
+
+HELP = {
+    "host": "The address to listen on.",
+    "port": "The port to listen on; 0 takes a free one.",
+    "inbox": "Where events are kept, as an SQLAlchemy URL: sqlite:///FILE or postgresql+psycopg://….",
+    "source": "The name of the sender: it delivers to /webhooks/NAME.",
+    "token": "The token that the sender shows: ?token=, Bearer, or the password of Basic authentication.",
+    "signing_secret": "A whsec_… secret of the sender's Standard Webhooks signatures; several to rotate.",
+    "reader_token": "The Bearer token of whoever reads the events.",
+    "access_log": "Write a line for each request, without its query string.",
+}
+
+
+def get_environment_name(option: str) -> str:
+    """Get the name of the environment variable that sets an option of the standalone receiver."""
+    return ENVIRONMENT_PREFIX + option.upper()
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """
+    One sender of webhooks, and how it proves who it is: by a token, by a signature, or by either.
+
+    :param name: Its name in the path ``/webhooks/{name}`` and in every event.
+    :param token: What it shows as ``?token=``, Bearer or Basic password.
+    :param signing_secrets: Every ``whsec_…`` secret that is valid now.
+    """
+
+    name: str
+    token: str | None = field(default=None, repr=False)
+    signing_secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        if (
+            not 0 < len(self.name) <= MAX_SOURCE_NAME_LENGTH
+            or "/" in self.name
+            or not self.name.isprintable()
+        ):
+            raise PushMetricsConfigurationError(
+                f"the source name {self.name!r} is not valid: it must be 1 to {MAX_SOURCE_NAME_LENGTH}"
+                " printable characters without '/', because it is part of the URL /webhooks/{source}."
+            )
+        if not self.token and not self.signing_secrets:
+            raise PushMetricsConfigurationError(
+                f"source {self.name!r} has no credential, and anybody could deliver to it: set its token or a"
+                " signing secret."
+            )
+
+
+@dataclass(frozen=True)
+class ReceiverSettings:
+    """
+    A whole receiver.
+
+    :param inbox: The SQLAlchemy URL of the inbox.
+    :param sources: Who may deliver.
+    :param reader_token: What readers show as Bearer.
+    :param max_body_bytes: The largest body that is taken.
+    :param body_timeout_seconds: How long a sender may take to send its body.
+    """
+
+    inbox: str = field(repr=False)  # a PostgreSQL URL holds a password
+    sources: tuple[SourceSettings, ...]
+    reader_token: str = field(repr=False)
+    max_body_bytes: int = MAX_BODY_BYTES
+    body_timeout_seconds: float = 15.0
+
+    def __post_init__(self) -> None:
+        if not self.inbox:
+            raise PushMetricsConfigurationError(
+                "the receiver has no inbox: set it to a URL such as sqlite:///pushmetrics-inbox.db."
+            )
+        if not self.sources:
+            raise PushMetricsConfigurationError(
+                "the receiver has no source, so nobody could deliver: name one."
+            )
+        names = [source.name for source in self.sources]
+        if len(set(names)) < len(names):
+            raise PushMetricsConfigurationError(
+                f"a source is named twice in {names!r}: give each its own name."
+            )
+        if not self.reader_token:
+            raise PushMetricsConfigurationError(
+                "the receiver has no reader token, and anybody could read its events: set one."
+            )
+
+
+def build_settings(
+    *,
+    inbox: str | None,
+    source: str | None,
+    token: str | None,
+    signing_secrets: tuple[str, ...],
+    reader_token: str | None,
+) -> ReceiverSettings:
+    """
+    Build the settings of a receiver with one source from options that may be missing or blank.
+
+    :raises PushMetricsConfigurationError: if nobody could be told from a stranger.
+    """
+    return ReceiverSettings(
+        inbox=(inbox or "").strip() or DEFAULT_INBOX,
+        sources=(
+            SourceSettings(
+                name=(source or "").strip() or DEFAULT_SOURCE,
+                token=(token or "").strip() or None,
+                signing_secrets=tuple(secret.strip() for secret in signing_secrets if secret.strip()),
+            ),
+        ),
+        reader_token=(reader_token or "").strip(),
+    )

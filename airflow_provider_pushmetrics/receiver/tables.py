@@ -1,0 +1,85 @@
+"""The inbox's tables. Their names carry a prefix, since they may share a database, Airflow's for one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+PREFIX = "pushmetrics_inbox"
+VERSION_TABLE = f"{PREFIX}_version"
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite makes only a column of type INTEGER its row id."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC, also on SQLite, which knows no zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the moment its zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData()
+
+events = Table(
+    f"{PREFIX}_events",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=False),
+    Column("source", Text, nullable=False),
+    Column("delivery_key", Text, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("report_id", BigInteger),
+    Column("query_id", BigInteger),
+    Column("run_id", BigInteger),
+    Column("replay_of", BigInteger),
+    Column("body_bytes", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    UniqueConstraint("source", "delivery_key", name=f"uq_{PREFIX}_delivery"),
+)
+for _name in ("event", "report_id", "query_id", "run_id"):
+    _is_set = events.c[_name].is_not(None)
+    Index(
+        f"ix_{PREFIX}_{_name}",
+        events.c[_name],
+        events.c.id,
+        sqlite_where=_is_set,
+        postgresql_where=_is_set,
+    )
+Index(f"ix_{PREFIX}_received_at", events.c.received_at)
+
+state = Table(
+    f"{PREFIX}_state",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("last_event_id", BigInteger, nullable=False),
+)
+"""One row. Whoever holds its lock hands out ids, so ids are in commit order however many processes write."""
+
+consumers = Table(
+    f"{PREFIX}_consumers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)

@@ -1,0 +1,141 @@
+"""
+The one thread that writes: deliveries that arrive while it commits share its next transaction (group commit).
+
+A commit waits for the disk. Sixteen deliveries in one transaction wait for it once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+
+from airflow_provider_pushmetrics.receiver.deliveries import Delivery
+from airflow_provider_pushmetrics.receiver.inbox import Inbox, Recorded
+from airflow_provider_pushmetrics.receiver.refusals import Unavailable
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH = 256
+MAX_QUEUED = 4096
+
+Outcome = Recorded | Unavailable
+
+
+@dataclass(frozen=True, eq=False)
+class _Request:
+    delivery: Delivery
+    loop: asyncio.AbstractEventLoop
+    answer: asyncio.Future[Recorded]
+
+
+class InboxWriter:
+    """
+    Records deliveries of any event loop, in groups.
+
+    :param inbox: Where to.
+    :param announce: Called from the writer's thread with what was just committed, duplicates left out.
+    """
+
+    def __init__(self, inbox: Inbox, announce: Callable[[Sequence[Delivery]], None]) -> None:
+        self._inbox = inbox
+        self._announce = announce
+        self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._is_closed = False
+        # A daemon: nobody tells a mounted app that the process ends. What is lost then was not acknowledged.
+        self._thread = threading.Thread(target=self._run, name="pushmetrics-inbox-writer", daemon=True)
+        self._thread.start()
+
+    async def record(self, delivery: Delivery) -> Recorded:
+        """
+        Record a delivery and return when it is committed.
+
+        :raises Unavailable: if it was not kept.
+        """
+        if self._is_closed or self._queue.qsize() >= MAX_QUEUED:
+            raise Unavailable("The receiver is too busy. Send it again later.")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Recorded] = loop.create_future()
+        self._queue.put(_Request(delivery, loop, answer))
+        return await answer
+
+    def close(self) -> None:
+        """Write what was taken, then stop."""
+        self._is_closed = True
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            batch, is_last = self._take_batch()
+            if batch:
+                self._write(batch)
+            if is_last:
+                return
+
+    def _take_batch(self) -> tuple[list[_Request], bool]:
+        batch: list[_Request] = []
+        item = self._queue.get()
+        while item is not None:
+            batch.append(item)
+            if len(batch) == MAX_BATCH:
+                return batch, False
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return batch, False
+        return batch, True
+
+    def _write(self, batch: Sequence[_Request]) -> None:
+        outcomes = self._record([request.delivery for request in batch])
+        _answer(zip(batch, outcomes, strict=True))
+        new = [item.delivery for item in outcomes if isinstance(item, Recorded) and item.is_new]
+        if new:
+            self._announce(new)
+
+    def _record(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        try:
+            return self._inbox.record(deliveries)
+        except SQLAlchemyError as error:
+            if len(deliveries) > 1 and not _is_outage(error):
+                # One of them cannot be kept; the others must not suffer for it.
+                return [outcome for delivery in deliveries for outcome in self._record([delivery])]
+            # The driver's message alone: SQLAlchemy's own shows the values, and so the body.
+            log.error(
+                "The inbox could not be written: %s", getattr(error, "orig", None) or type(error).__name__
+            )
+            return [Unavailable("The inbox cannot be written now. Send it again later.")] * len(deliveries)
+
+
+def _is_outage(error: SQLAlchemyError) -> bool:
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, OperationalError | InterfaceError)
+
+
+def _answer(answered: Iterable[tuple[_Request, Outcome]]) -> None:
+    """Answer all requests of one loop by one call to it."""
+    by_loop = defaultdict(list)
+    for request, outcome in answered:
+        by_loop[request.loop].append((request.answer, outcome))
+    for loop, answers in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, answers)
+        except RuntimeError:
+            continue  # the loop is closed: whoever asked is gone, and the commit stands
+
+
+def _resolve(answers: Sequence[tuple[asyncio.Future[Recorded], Outcome]]) -> None:
+    for answer, outcome in answers:
+        if answer.done():  # whoever asked has gone away
+            continue
+        if isinstance(outcome, Recorded):
+            answer.set_result(outcome)
+        else:
+            answer.set_exception(outcome)
