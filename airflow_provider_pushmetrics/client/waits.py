@@ -29,6 +29,8 @@ from airflow_provider_pushmetrics.exceptions import (
 log = logging.getLogger(__name__)
 
 DEFAULT_POLL_INTERVAL_SECONDS = 5.0
+DEFAULT_TROUBLE = RetryPolicy(attempts=20, base_seconds=1.0, max_seconds=30.0)
+"""One attempt here is already several requests: this bears an outage of about ten minutes."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,12 @@ class Patience:
 
     :param deadline: When to give up, in Unix seconds; None for never.
     :param poll_interval_seconds: How often to ask where nobody can wake us.
-    :param trouble: How failed attempts in a row are spaced, and how many are borne. One attempt here is
-        already several requests, so the default bears an outage of about ten minutes.
+    :param trouble: How failed attempts in a row are spaced, and how many are borne.
     """
 
     deadline: float | None = None
     poll_interval_seconds: float = DEFAULT_POLL_INTERVAL_SECONDS
-    trouble: RetryPolicy = RetryPolicy(attempts=20, base_seconds=1.0, max_seconds=30.0)
+    trouble: RetryPolicy = DEFAULT_TROUBLE
     clock: Callable[[], float] = field(default=time.time, repr=False, compare=False)
 
     def compute_remaining(self) -> float:

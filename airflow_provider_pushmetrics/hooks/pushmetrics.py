@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 try:
     from airflow.sdk.log import mask_secret
 except ImportError:  # Airflow 2 and 3.0
-    from airflow.utils.log.secrets_masker import mask_secret  # type: ignore[no-redef, attr-defined, unused-ignore]
+    from airflow.utils.log.secrets_masker import (  # type: ignore[import-not-found, no-redef, unused-ignore]
+        mask_secret,
+    )
 
 FORMATS: Mapping[str, str] = {
     "json": "application/json",
@@ -78,7 +80,7 @@ class PushMetricsHook(HttpHook):
         """The API token and where it may go; keeps the JWT between calls."""
         return build_credentials(self.settings)
 
-    def get_conn(  # type: ignore[override]
+    def get_conn(
         self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
     ) -> requests.Session:
         """Open a ``requests`` session with the connection's proxies, TLS settings and keep-alive."""
@@ -137,6 +139,10 @@ class PushMetricsHook(HttpHook):
         """Fetch the outputs of a report run from the URL in its event; None while it is going on."""
         return self.call(calls.fetch_outputs(self.credentials, url))
 
+    def wait_for_outputs(self, url: str, *, timeout_seconds: float = 60.0) -> RunOutputs:
+        """Fetch the outputs of a report run that is over; they may take a moment to be readable."""
+        return self._wait_for_answer(lambda: calls.fetch_outputs(self.credentials, url), timeout_seconds)
+
     def build_outputs_url(self, report_id: str | int, run_id: int) -> str:
         """Build the URL of a report run's outputs."""
         return calls.build_outputs_url(self.settings.base_url, report_id, run_id)
@@ -160,8 +166,9 @@ class PushMetricsHook(HttpHook):
         file_format: str | None = None,
     ) -> int:
         """
-        Save a query's result to a file, in pieces, however large it is; the file appears only when it is
-        whole.
+        Save a query's result to a file, in pieces, however large it is.
+
+        The file appears only when it is whole.
 
         :param url: The ``query_result`` of an event.
         :param path: A local path or any URL that Airflow's object storage knows.
@@ -178,7 +185,7 @@ class PushMetricsHook(HttpHook):
         part = target.parent / f".{target.name}.{time.time_ns()}.part"
         try:
             with self._stream_result(url, accept) as chunks, part.open("wb") as file:
-                size = sum(file.write(chunk) for chunk in chunks)
+                size: int = sum(file.write(chunk) for chunk in chunks)
             part.rename(target)
         except BaseException:
             part.unlink(missing_ok=True)
@@ -187,8 +194,7 @@ class PushMetricsHook(HttpHook):
 
     @contextmanager
     def _stream_result(self, url: str, accept: str) -> Iterator[Iterator[bytes]]:
-        """Open a result that is ready; small answers such as errors are read whole by the ordinary path."""
-        # Prove first, cheaply, that the run is over and the token is good; then stream.
+        """Open a result that is ready, with the API token, if its URL may see that."""
         self.credentials.refuse_untrusted(url)
         authorization = self.call(self.credentials.authorize())
         request = Request("GET", url, headers={"Accept": accept, **authorization})
@@ -244,8 +250,8 @@ class PushMetricsHook(HttpHook):
         """Try the host, the API token and the receiver, and say which of them work."""
         findings = [self._try_api(), self._try_receiver()]
         count = len(self.settings.trigger_tokens)
-        findings.append((True, f"{count} trigger token(s) stored; they are not tried, as that would start a
-        run")) return all(works for works, _ in findings), "; ".join(text for _, text in findings)
+        findings.append((True, f"{count} trigger token(s) stored; trying one would start a run"))
+        return all(works for works, _ in findings), "; ".join(text for _, text in findings)
 
     def _try_api(self) -> tuple[bool, str]:
         host = self.settings.base_url

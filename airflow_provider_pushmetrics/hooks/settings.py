@@ -81,8 +81,9 @@ class PushMetricsSettings:
             base_url=_build_base_url(connection),
             api_token=(connection.password or "").strip() or None,
             trigger_tokens={
-                str(report): str(token).strip() for report, token in
-            extra.get_object("trigger_tokens").items() },
+                str(report): str(token).strip()
+                for report, token in extra.get_object("trigger_tokens").items()
+            },
             receiver=_build_receiver(extra),
             trusted_origins=extra.get_urls("trusted_origins"),
             transport=TransportSettings(
@@ -104,9 +105,8 @@ class PushMetricsSettings:
         if not token:
             raise PushMetricsConfigurationError(
                 f"connection {self.conn_id!r} has no trigger token for report {str(report_id)!r}: add it to"
-                " the"
-                f' extra \'trigger_tokens\', as {{"{report_id}": "…"}}. It is the part after \'token=\' of
-                the' " report's webhook URL."
+                f" the extra 'trigger_tokens', as {{{str(report_id)!r}: '…'}}. It is the part after 'token='"
+                " of the report's webhook URL."
             )
         return token
 
@@ -161,8 +161,10 @@ class _Extra:
     def get_urls(self, name: str) -> tuple[str, ...]:
         value = self.values.get(name) or []
         urls = value.split(",") if isinstance(value, str) else value
-        if not isinstance(urls, list) or not all(isinstance(url, str) and parse_origin(url.strip()) for url in
-            urls): raise self._refuse(name, "a list of http(s) URLs, such as https://results.example.com")
+        if not isinstance(urls, list) or not all(
+            isinstance(url, str) and parse_origin(url.strip()) for url in urls
+        ):
+            raise self._refuse(name, "a list of http(s) URLs, such as https://results.example.com")
         return tuple(url.strip() for url in urls)
 
     def get_seconds(self, name: str) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import AsyncIterator, Hashable, Sequence
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -56,7 +57,7 @@ class PushMetricsRunTrigger(BaseTrigger):
         deadline: float | None = None,
         poll_interval_seconds: float = waits.DEFAULT_POLL_INTERVAL_SECONDS,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.report_id = report_id
         self.run_id = run_id
         self.after_cursor = after_cursor
@@ -122,7 +123,7 @@ class PushMetricsSensorTrigger(BaseTrigger):
         pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
         deadline: float | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.event = event
         self.report_id = report_id
         self.query_id = query_id
@@ -192,7 +193,7 @@ class PushMetricsEventTrigger(BaseEventTrigger):
         consumer: str | None = None,
         pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.event = event
         self.report_id = report_id
         self.query_id = query_id
@@ -246,11 +247,11 @@ class InboxProducer(SharedStreamProducer):
         self._consumer: str = kwargs["consumer"]
         self._wanted = EventFilter(kwargs["event"], kwargs.get("report_id"), kwargs.get("query_id"))
         self._client: PushMetricsAsyncClient | None = None
-        self._opened = PushMetricsAsyncClient.open(self._conn_id)
+        self._opened = AsyncExitStack()
 
     async def open_stream(self) -> AsyncIterator[tuple[Any, Any]]:
         """Yield each wanted event after the stored position, with its id."""
-        self._client = await self._opened.__aenter__()
+        self._client = await self._opened.enter_async_context(PushMetricsAsyncClient.open(self._conn_id))
         receiver = self._client.settings.get_receiver()
         after = await self._client.call(feed.fetch_position(receiver, self._consumer)) or 0
         while True:
@@ -289,9 +290,8 @@ class InboxProducer(SharedStreamProducer):
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            self._client = None
-            await self._opened.__aexit__(None, None, None)
+        self._client = None
+        await self._opened.aclose()
 
 
 def build_finished_event(finished: FinishedRun) -> TriggerEvent:

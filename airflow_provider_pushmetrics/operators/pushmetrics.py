@@ -1,0 +1,329 @@
+"""Operators: run a report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.providers.common.compat.sdk import BaseOperator, conf
+
+from airflow_provider_pushmetrics.client import waits
+from airflow_provider_pushmetrics.client.calls import check_parameters
+from airflow_provider_pushmetrics.client.models import RunOutputs, RunStatus, TriggeredRun
+from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsParameterError,
+    PushMetricsRunFailed,
+    PushMetricsRunTimeout,
+    PushMetricsUnavailableError,
+)
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+from airflow_provider_pushmetrics.links.pushmetrics import PushMetricsRunLink
+from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+APPEARANCE_SECONDS = 30.0
+"""How long a new run may take to appear in the list of runs, where the trigger does not name it."""
+
+DEFER_MARGIN = timedelta(minutes=5)
+"""Airflow's own deadline for a deferral never reaches ``execute_complete``, so ours must come first."""
+
+MAX_EARLIER_RUNS = 50
+"""How many failed runs of earlier tries are passed over; Airflow Dags have far fewer retries."""
+
+
+class PushMetricsTriggerReportOperator(BaseOperator):
+    """
+    Run a PushMetrics report by its webhook trigger, and wait for it to end.
+
+    .. seealso::
+        :ref:`howto/operator:PushMetricsTriggerReportOperator`
+
+    :param report_id: The report to run. (templated)
+    :param parameters: Values for the report's parameters, by name; JSON keeps its types. (templated)
+    :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`. (templated)
+    :param wait_for_completion: Wait for the run to end, and fail if it failed. Without it, the task succeeds
+        as soon as PushMetrics has accepted the run.
+    :param timeout: How long to wait for the run to end, in seconds or as a timedelta; None to wait for ever.
+        The run goes on in PushMetrics after that.
+    :param poll_interval: How often to ask PushMetrics, in seconds, where no receiver tells.
+    :param on_ambiguous: What to do if PushMetrics does not name the run and several could be it: ``fail``, or
+        take the ``newest``.
+    :param deferrable: Wait in the triggerer, without holding a worker slot.
+    :return: The run: ``report_id``, ``run_id``, ``status``, ``outputs_url`` and ``queries``, each query with
+        ``query_id``, ``query_name``, ``query_result`` (the URL of its result), ``status`` and ``row_count``.
+    """
+
+    template_fields: Sequence[str] = ("report_id", "parameters", "pushmetrics_conn_id")
+    template_fields_renderers = {"parameters": "json"}
+    operator_extra_links = (PushMetricsRunLink(),)
+    ui_color = "#e9f3ff"
+
+    def __init__(
+        self,
+        *,
+        report_id: str | int,
+        parameters: dict[str, Any] | None = None,
+        pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
+        wait_for_completion: bool = True,
+        timeout: float | timedelta | None = timedelta(hours=24),
+        poll_interval: float = waits.DEFAULT_POLL_INTERVAL_SECONDS,
+        on_ambiguous: Literal["fail", "newest"] = "fail",
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.report_id = report_id
+        self.parameters = parameters
+        self.pushmetrics_conn_id = pushmetrics_conn_id
+        self.wait_for_completion = wait_for_completion
+        self.timeout = timeout
+        self.poll_interval = poll_interval
+        self.on_ambiguous = on_ambiguous
+        self.deferrable = deferrable
+
+    @cached_property
+    def hook(self) -> PushMetricsHook:
+        """The hook, made when the connection's id has been rendered."""
+        return PushMetricsHook(self.pushmetrics_conn_id)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Start the run, publish the link, and wait for the run or defer."""
+        report_id = self._check_report_id()
+        parameters = check_parameters(self.parameters)
+        target = self._start(report_id, parameters, context)
+        if target.run_id is not None:
+            PushMetricsRunLink.persist(context, self.hook.build_outputs_url(report_id, target.run_id))
+        if not self.wait_for_completion:
+            return {
+                "report_id": report_id,
+                "run_id": target.run_id,
+                "status": None,
+                "outputs_url": None,
+                "queries": [],
+            }
+        deadline = compute_deadline(self.timeout)
+        if self.deferrable:
+            self._defer(target, deadline)
+        patience = Patience(deadline, self.poll_interval)
+        finished = self.hook.call(
+            waits.wait_for_run(
+                target,
+                credentials=self.hook.credentials,
+                receiver=self.hook.settings.receiver,
+                patience=patience,
+            )
+        )
+        if finished is None:
+            raise build_timeout(report_id, target.run_id, self.timeout)
+        return self._conclude(finished, context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """
+        Go on after the triggerer has waited.
+
+        :param event: What the trigger found.
+        """
+        status = event.get("status")
+        if status == "success":
+            word = event.get("run_status")
+            finished = FinishedRun(
+                str(event["report_id"]),
+                event.get("run_id"),
+                event.get("outputs_url"),
+                RunStatus.parse(word) if word else None,
+            )
+            return self._conclude(finished, context)
+        if status == "timeout":
+            raise build_timeout(str(self.report_id), event.get("run_id"), self.timeout)
+        raise PushMetricsUnavailableError(
+            f"waiting for run {event.get('run_id')} of report {str(self.report_id)!r} gave up:"
+            f" {event.get('message') or f'the trigger said {status!r}'}. The run itself may be well."
+        )
+
+    def _check_report_id(self) -> str:
+        report_id = str(self.report_id).strip()
+        if not report_id or report_id == "None":
+            raise PushMetricsParameterError(
+                f"report_id is {self.report_id!r}: it must be a report's id, as in its webhook URL."
+            )
+        return report_id
+
+    def _start(self, report_id: str, parameters: dict[str, Any], context: Context) -> RunTarget:
+        """Start the run and say what identifies it; what can be known is asked for before the call."""
+        settings = self.hook.settings
+        cursor = self.hook.get_cursor() if settings.receiver else None
+        newest = self._find_newest_run_id(report_id) if self._needs_newest_run() else None
+        started = self._trigger(report_id, parameters, context)
+        if started.run_id is not None:
+            self.log.info("Report %s: run %d was started", report_id, started.run_id)
+            # A replayed run may have ended before this try took its cursor.
+            after = 0 if started.was_replayed else cursor
+            return RunTarget(report_id, started.run_id, after, newest)
+        return self._correlate(RunTarget(report_id, None, cursor, newest))
+
+    def _needs_newest_run(self) -> bool:
+        return self.wait_for_completion and bool(self.hook.settings.api_token)
+
+    def _find_newest_run_id(self, report_id: str) -> int:
+        runs = self.hook.get_runs(report_id)
+        return runs[0].id if runs else 0
+
+    def _trigger(self, report_id: str, parameters: dict[str, Any], context: Context) -> TriggeredRun:
+        """
+        Call the webhook; a try after a failed run gets a run of its own.
+
+        The key is the same for all tries of a task, so that a try after a crash finds the run that was
+        started. If that run has failed, it is not ours to return: the next key is made from it.
+        """
+        key = build_idempotency_key(context)
+        for _ in range(MAX_EARLIER_RUNS):
+            started = self.hook.trigger_report(report_id, parameters, idempotency_key=key)
+            if not self._is_failed_earlier_run(started):
+                return started
+            self.log.info("Run %s of an earlier try has failed; starting another one", started.run_id)
+            key = hash_key(key, str(started.run_id))
+        return started
+
+    def _is_failed_earlier_run(self, started: TriggeredRun) -> bool:
+        if not started.was_replayed or started.run_id is None or not self.hook.settings.api_token:
+            return False
+        status = self.hook.get_run(started.run_id).status
+        return status.is_finished and status is not RunStatus.SUCCESS
+
+    def _correlate(self, target: RunTarget) -> RunTarget:
+        """Find out which run is ours, where PushMetrics does not say."""
+        if not self.wait_for_completion:
+            return target
+        if target.after_run_id is None:
+            self.log.info(
+                "PushMetrics did not name the run, and there is no API token to look for it: the first"
+                " report.run of report %s to arrive from now on counts as ours",
+                target.report_id,
+            )
+            return target
+        run = self.hook.call(
+            waits.find_new_run(
+                target,
+                credentials=self.hook.credentials,
+                newest_wins=self.on_ambiguous == "newest",
+                patience=Patience(time.time() + APPEARANCE_SECONDS, 1.0),
+            )
+        )
+        if run is None:
+            self.log.info(
+                "No new run of report %s is listed yet: the first report.run to arrive counts as ours",
+                target.report_id,
+            )
+            return target
+        self.log.info("Report %s: run %d is new since the call, so it is ours", target.report_id, run.id)
+        return RunTarget(target.report_id, run.id, target.after_cursor, target.after_run_id)
+
+    def _defer(self, target: RunTarget, deadline: float | None) -> None:
+        margin = None if deadline is None else timedelta(seconds=deadline - time.time()) + DEFER_MARGIN
+        self.defer(
+            trigger=PushMetricsRunTrigger(
+                report_id=target.report_id,
+                run_id=target.run_id,
+                after_cursor=target.after_cursor,
+                pushmetrics_conn_id=self.pushmetrics_conn_id,
+                deadline=deadline,
+                poll_interval_seconds=self.poll_interval,
+            ),
+            method_name="execute_complete",
+            timeout=margin,
+        )
+
+    def _conclude(self, finished: FinishedRun, context: Context) -> dict[str, Any]:
+        """Fetch the outputs of a run that is over, and fail if it failed."""
+        url = finished.outputs_url
+        if url is None and finished.run_id is not None:
+            url = self.hook.build_outputs_url(finished.report_id, finished.run_id)
+        if url is None or not self.hook.settings.api_token:
+            self.log.warning(
+                "The run is over, but without an API token nobody can say how it ended; it counts as a"
+                " success"
+            )
+            return {**build_result(finished, None), "outputs_url": url}
+        PushMetricsRunLink.persist(context, url)
+        outputs = self.hook.wait_for_outputs(url)
+        refuse_failure(finished, outputs, url)
+        self.log.info("Run %s of report %s has ended well", finished.run_id, finished.report_id)
+        return {**build_result(finished, outputs), "outputs_url": url}
+
+
+def compute_deadline(timeout: float | timedelta | None) -> float | None:
+    """Say when a wait that begins now ends, in Unix seconds."""
+    if timeout is None:
+        return None
+    return time.time() + (timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout))
+
+
+def build_timeout(report_id: str, run_id: int | None, timeout: object) -> PushMetricsRunTimeout:
+    """Build the error of a run that did not end in time."""
+    name = f"run {run_id}" if run_id is not None else "the run"
+    return PushMetricsRunTimeout(
+        f"{name} of report {report_id!r} did not end within {timeout} (parameter 'timeout'). It goes on in"
+        " PushMetrics; look there what it is doing.",
+        run_id=run_id,
+    )
+
+
+def refuse_failure(finished: FinishedRun, outputs: RunOutputs, url: str) -> None:
+    """
+    Check that a run has ended well.
+
+    :raises PushMetricsRunFailed: naming the first block that failed, and what it said.
+    """
+    status = outputs.status or finished.status
+    if status in (None, RunStatus.SUCCESS):
+        return
+    block = outputs.find_failed_block()
+    where = f" at block {block.name!r}: {block.error or 'no message'}" if block else ""
+    raise PushMetricsRunFailed(
+        f"run {finished.run_id} of report {finished.report_id!r} ended as {status}{where}. See {url}",
+        run_id=finished.run_id,
+    )
+
+
+def build_result(finished: FinishedRun, outputs: RunOutputs | None) -> dict[str, Any]:
+    """Build what the task returns: small, JSON, and enough to fetch every result."""
+    status = (outputs.status if outputs else None) or finished.status
+    return {
+        "report_id": finished.report_id,
+        "run_id": finished.run_id,
+        "status": status.value if status else None,
+        "queries": [
+            {
+                "query_id": query.query_id,
+                "query_name": query.query_name,
+                "query_result": query.query_result,
+                "status": query.status,
+                "row_count": query.row_count,
+            }
+            for query in (outputs.queries if outputs else ())
+        ],
+    }
+
+
+def build_idempotency_key(context: Context) -> str:
+    """
+    Build the key under which PushMetrics starts at most one run.
+
+    It is the same for every try of a task instance, and another one after the task is cleared: clearing
+    raises ``max_tries``, retrying does not.
+    """
+    ti: Any = context["ti"]
+    return hash_key(ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index), str(ti.max_tries))
+
+
+def hash_key(*parts: str) -> str:
+    """Hash what makes up a key, so that it has one length and gives nothing away."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:48]

@@ -1,0 +1,168 @@
+"""Sensors: wait for a run that somebody else starts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
+
+from airflow_provider_pushmetrics.client.feed import EventFilter
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsUnavailableError
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger, dump_event
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+RUN_EVENTS = ("report.run", "query.run")
+DEFER_MARGIN = timedelta(minutes=5)
+
+
+class PushMetricsRunSensor(BaseSensorOperator):
+    """
+    Wait for the event of a report run or a query run.
+
+    With ``run_id`` or ``after``, an event that arrived before the sensor began counts as well, because the
+    receiver's inbox keeps it. Without them, the first event that arrives after the sensor began counts. A
+    query that runs as part of a report sends no ``query.run``: wait for its report's ``report.run``.
+
+    .. seealso::
+        :ref:`howto/sensor:PushMetricsRunSensor`
+
+    :param event: ``report.run`` or ``query.run``.
+    :param report_id: The report's number; None for any. (templated)
+    :param query_id: The query's number, for ``query.run``; None for any. (templated)
+    :param run_id: The run; None for any. (templated)
+    :param after: The cursor of the receiver's inbox after which events count. (templated)
+    :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`; it must name
+        a receiver. (templated)
+    :param deferrable: Wait in the triggerer, without holding a worker slot.
+    :return: The event: ``id``, ``source``, ``received_at`` and ``body``, as PushMetrics sent it.
+    """
+
+    template_fields: Sequence[str] = ("report_id", "query_id", "run_id", "after", "pushmetrics_conn_id")
+    ui_color = "#e9f3ff"
+
+    def __init__(
+        self,
+        *,
+        event: str = "report.run",
+        report_id: int | str | None = None,
+        query_id: int | str | None = None,
+        run_id: int | str | None = None,
+        after: int | str | None = None,
+        pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if event not in RUN_EVENTS:
+            raise PushMetricsParameterError(f"event is {event!r}: it must be one of {', '.join(RUN_EVENTS)}.")
+        self.event = event
+        self.report_id = report_id
+        self.query_id = query_id
+        self.run_id = run_id
+        self.after = after
+        self.pushmetrics_conn_id = pushmetrics_conn_id
+        self.deferrable = deferrable
+        self._started_at_cursor: int | None = None
+
+    @cached_property
+    def hook(self) -> PushMetricsHook:
+        """The hook, made when the connection's id has been rendered."""
+        return PushMetricsHook(self.pushmetrics_conn_id)
+
+    def execute(self, context: Context) -> Any:
+        """Look in the inbox first; then wait here, or defer."""
+        if not self.deferrable:
+            return super().execute(context)
+        wanted, after = self._build_filter(), self._get_start()
+        page = self.hook.get_events(wanted, after=after, limit=1)
+        if page.events:
+            return dump_event(page.events[0])
+        self.defer(
+            trigger=PushMetricsSensorTrigger(
+                event=self.event,
+                report_id=wanted.report_id,
+                query_id=wanted.query_id,
+                run_id=wanted.run_id,
+                after=after,
+                pushmetrics_conn_id=self.pushmetrics_conn_id,
+                deadline=time.time() + self.timeout,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self.timeout) + DEFER_MARGIN,
+        )
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look in the inbox once."""
+        page = self.hook.get_events(self._build_filter(), after=self._get_start(), limit=1)
+        if not page.events:
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=True, xcom_value=dump_event(page.events[0]))
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """
+        Go on after the triggerer has waited.
+
+        :param event: What the trigger found.
+        """
+        status = event.get("status")
+        if status == "success":
+            found: dict[str, Any] = event["found"]
+            self.log.info("Event %s arrived at %s", found["id"], found["received_at"])
+            return found
+        if status == "timeout":
+            raise AirflowSensorTimeout(
+                f"no {self.event} that is wanted arrived within {self.timeout:g} s (parameter 'timeout')."
+            )
+        raise PushMetricsUnavailableError(
+            f"waiting for {self.event} gave up: {event.get('message') or f'the trigger said {status!r}'}"
+        )
+
+    def _build_filter(self) -> EventFilter:
+        return EventFilter(
+            event=self.event,
+            report_id=read_number("report_id", self.report_id),
+            query_id=read_number("query_id", self.query_id),
+            run_id=read_number("run_id", self.run_id),
+        )
+
+    def _get_start(self) -> int:
+        """Get the cursor after which events count."""
+        after = read_number("after", self.after)
+        if after is not None:
+            return after
+        if read_number("run_id", self.run_id) is not None:
+            return 0
+        if self.reschedule:
+            raise PushMetricsParameterError(
+                "in mode 'reschedule' each look is a new process, so the sensor must be told where to begin:"
+                " set 'run_id' or 'after', or use deferrable=True."
+            )
+        if self._started_at_cursor is None:
+            self._started_at_cursor = self.hook.get_cursor()
+        return self._started_at_cursor
+
+
+def read_number(name: str, value: int | str | None) -> int | None:
+    """
+    Read a number that may have come out of a template; empty and ``None`` stand for any.
+
+    :raises PushMetricsParameterError: if it is no whole number.
+    """
+    text = "" if value is None else str(value).strip()
+    if text in ("", "None"):
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise PushMetricsParameterError(f"{name} is {value!r}: it must be a whole number.")
+    return int(text)

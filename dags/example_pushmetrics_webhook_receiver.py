@@ -1,0 +1,59 @@
+"""
+Start when PushMetrics says that a report has run: read the webhook's event and fetch each query's result.
+
+There is no schedule and no sensor. The asset's watcher sits in the triggerer and hears of each ``report.run``
+that arrives at the receiver, whoever started the run. Needs Airflow 3. The connection is
+``pushmetrics_default``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from airflow.sdk import DAG, ObjectStoragePath, task
+
+from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
+from airflow_provider_pushmetrics.events import ReportRun, parse_event
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+
+OUTPUT = os.environ.get(
+    "PUSHMETRICS_EXAMPLE_OUTPUT", os.path.expandvars("${AIRFLOW_HOME}/pushmetrics_results")
+)
+
+# [START howto_asset_pushmetrics_run]
+departure_delays_ran = build_run_asset("departure_delays_ran", event="report.run", report_id=1)
+# [END howto_asset_pushmetrics_run]
+
+
+@task
+def read_events(triggering_asset_events: Any = None) -> list[dict[str, Any]]:
+    """Read the events that started this Dag run: several, if they arrived close together."""
+    arrived = [event for events in triggering_asset_events.values() for event in events]
+    return [event.extra["payload"]["body"] for event in arrived if event.extra.get("from_trigger")]
+
+
+@task
+def fetch_results(body: dict[str, Any]) -> dict[str, str]:
+    """Save the result of each query of one run."""
+    event = parse_event(body)
+    if not isinstance(event, ReportRun):
+        return {}
+    hook = PushMetricsHook()
+    folder = ObjectStoragePath(OUTPUT) / "webhook_receiver" / str(event.run_id)
+    paths = {}
+    for query in event.queries:
+        path = folder / f"{query.query_name}.json"
+        hook.save_query_result(query.query_result, path)
+        paths[str(query.query_name)] = str(path)
+    return paths
+
+
+with DAG(
+    dag_id="example_pushmetrics_webhook_receiver",
+    schedule=[departure_delays_ran],
+    catchup=False,
+    tags=["example", "pushmetrics"],
+    doc_md=__doc__,
+):
+    fetch_results.expand(body=read_events())
