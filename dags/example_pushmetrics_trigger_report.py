@@ -14,9 +14,7 @@ from airflow.sdk import DAG, ObjectStoragePath, Param, task
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
 
-OUTPUT = os.environ.get(
-    "PUSHMETRICS_EXAMPLE_OUTPUT", os.path.expandvars("${AIRFLOW_HOME}/pushmetrics_results")
-)
+OUTPUT = os.environ.get("PUSHMETRICS_EXAMPLE_OUTPUT", os.path.expanduser("~/pushmetrics_results"))
 
 
 @task

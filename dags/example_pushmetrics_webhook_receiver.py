@@ -17,9 +17,7 @@ from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
 from airflow_provider_pushmetrics.events import ReportRun, parse_event
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 
-OUTPUT = os.environ.get(
-    "PUSHMETRICS_EXAMPLE_OUTPUT", os.path.expandvars("${AIRFLOW_HOME}/pushmetrics_results")
-)
+OUTPUT = os.environ.get("PUSHMETRICS_EXAMPLE_OUTPUT", os.path.expanduser("~/pushmetrics_results"))
 
 # [START howto_asset_pushmetrics_run]
 departure_delays_ran = build_run_asset("departure_delays_ran", event="report.run", report_id=1)
