@@ -1,8 +1,8 @@
 """
 The receiver inside Airflow: ``/pushmetrics/webhooks/{source}`` and all the rest, on Airflow's own API server.
 
-Airflow imports this in every process, so it imports nothing that only the receiver needs; the API server builds the
-receiver when the first request comes. Without settings it says so instead of doing anything.
+Airflow imports this in every process, so it imports nothing that only the receiver needs; the API server
+builds the receiver when the first request comes. Without settings it says so instead of doing anything.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ MISSING_EXTRA = (
     " install airflow-provider-pushmetrics[receiver], which brings SQLAlchemy 2 and Alembic."
 )
 NOT_CONFIGURED = (
-    "The PushMetrics receiver is not configured: in section [pushmetrics] of airflow.cfg set reader_token, and token"
-    " or signing_secrets (or AIRFLOW__PUSHMETRICS__READER_TOKEN and so on)."
+    "The PushMetrics receiver is not configured: in section [pushmetrics] of airflow.cfg set reader_token,"
+    " and token or signing_secrets (or AIRFLOW__PUSHMETRICS__READER_TOKEN and so on)."
 )
 
 
@@ -42,7 +42,7 @@ class LazyReceiver:
     """
     The receiver's ASGI app, built at the first request.
 
-    :param build: Builds it, or raises PushMetricsConfigurationError with a sentence that may be shown to anybody.
+    :param build: Builds it, or raises PushMetricsConfigurationError with a sentence that anybody may read.
     """
 
     def __init__(self, build: Callable[[], AsgiApp]) -> None:
@@ -54,7 +54,7 @@ class LazyReceiver:
         if scope["type"] != "http":
             return
         try:
-            app = self._app or await asyncio.to_thread(self._build_once)
+            app = self._app if self._app is not None else await asyncio.to_thread(self._build_once)
         except PushMetricsConfigurationError as error:
             await _answer_unavailable(send, str(error))
             return
@@ -98,7 +98,7 @@ def read_options() -> dict[str, Any]:
         "inbox": read("inbox").strip() or f"sqlite:///{AIRFLOW_HOME}/pushmetrics-inbox.db",
         "source": read("source"),
         "token": read("token"),
-        "signing_secrets": tuple(read("signing_secrets").split(",")),
+        "signing_secrets": (read("signing_secrets"),),
         "reader_token": read("reader_token"),
     }
 

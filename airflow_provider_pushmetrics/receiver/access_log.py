@@ -1,4 +1,8 @@
-"""The standalone receiver's access log: one line for each request, without its query string, where a token may be."""
+"""
+The standalone receiver's access log: one line for each request.
+
+The query string is left out, since a token may be in it.
+"""
 
 from __future__ import annotations
 

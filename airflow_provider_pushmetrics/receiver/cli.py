@@ -64,7 +64,7 @@ def receiver(
             inbox=inbox,
             source=source,
             token=token,
-            signing_secrets=tuple(signing_secret or ()),
+            signing_secrets=signing_secret or (),
             reader_token=reader_token,
         )
         from airflow_provider_pushmetrics.receiver.server import serve

@@ -29,8 +29,8 @@ class Feed:
     """
     Serves readers of one inbox.
 
-    Events of this process wake a waiting reader at their commit. Those of other processes are found by a look at
-    the newest id, four times a second for all waiters together, and only while somebody waits.
+    Events of this process wake a waiting reader at their commit. Those of other processes are found by a look
+    at the newest id, four times a second for all waiters together, and only while somebody waits.
 
     :param inbox: The inbox.
     :param notifier: Announces this process's commits.

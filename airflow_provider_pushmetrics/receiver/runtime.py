@@ -2,7 +2,7 @@
 What one process holds open, from its first use on: the inbox, its writer and its feed.
 
 An app that is mounted in another gets no lifespan events, may be built before a fork and be used by several
-event loops. So nothing is opened when the app is built, and what was opened before a fork is not used after it.
+event loops. So nothing is opened when the app is built, and nothing opened before a fork is used after it.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from airflow_provider_pushmetrics.redaction import RedactingFilter
 log = logging.getLogger(__name__)
 
 GRACEFUL_TIMEOUT_SECONDS = 20
-"""How long requests that were taken may still take after SIGTERM; longer than a sender may take for its body."""
+"""How long what was asked may still take after SIGTERM; longer than a sender may take for its body."""
 
 
 class ReceiverServer(uvicorn.Server):
@@ -46,7 +46,11 @@ class ReceiverServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop at a signal. Uvicorn's own would raise it again at the end, and a clean stop would look like a crash."""
+        """
+        Stop at a signal, and well.
+
+        Uvicorn would raise the signal again at the end, and a clean stop would look like a crash.
+        """
         before = {
             number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)
         }
@@ -65,7 +69,7 @@ def serve(settings: ReceiverSettings, *, host: str, port: int, has_access_log: b
     :param host: Where to listen.
     :param port: Where to listen; 0 takes a free port.
     :param has_access_log: Whether each request gets a line.
-    :raises PushMetricsConfigurationError: if it cannot start: the port is taken, or the inbox cannot be opened.
+    :raises PushMetricsConfigurationError: if the port is taken or the inbox cannot be opened.
     """
     configure_logging()
     app = create_app(settings)

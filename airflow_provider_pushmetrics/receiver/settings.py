@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
@@ -105,11 +106,13 @@ def build_settings(
     inbox: str | None,
     source: str | None,
     token: str | None,
-    signing_secrets: tuple[str, ...],
+    signing_secrets: Iterable[str],
     reader_token: str | None,
 ) -> ReceiverSettings:
     """
     Build the settings of a receiver with one source from options that may be missing or blank.
+
+    One of ``signing_secrets`` may hold several, separated by commas or spaces.
 
     :raises PushMetricsConfigurationError: if nobody could be told from a stranger.
     """
@@ -119,7 +122,7 @@ def build_settings(
             SourceSettings(
                 name=(source or "").strip() or DEFAULT_SOURCE,
                 token=(token or "").strip() or None,
-                signing_secrets=tuple(secret.strip() for secret in signing_secrets if secret.strip()),
+                signing_secrets=tuple(" ".join(signing_secrets).replace(",", " ").split()),
             ),
         ),
         reader_token=(reader_token or "").strip(),
