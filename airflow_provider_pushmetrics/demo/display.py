@@ -48,8 +48,11 @@ class Display:
 
     def show_rows(self, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Print rows as a table: the first ones, if there are many."""
+        if not rows:
+            self.say(f"{title}: no rows")
+            return
         table = Table(title=escape(title), title_justify="left")
-        for name in rows[0] if rows else ():
+        for name in rows[0]:
             table.add_column(escape(name), justify="right" if is_number(rows[0][name]) else "left")
         for row in rows[:MAX_ROWS]:
             table.add_row(*(format_cell(value) for value in row.values()))

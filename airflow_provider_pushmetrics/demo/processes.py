@@ -2,8 +2,8 @@
 The processes of one demo, and how to be sure that none is left.
 
 Airflow starts processes in sessions of their own, and leaves them behind when their parent goes. So every
-process is marked with an environment variable, which its descendants inherit, and the marked ones are looked for
-until there are none.
+process is marked with an environment variable, which its descendants inherit, and the marked ones are looked
+for until there are none.
 """
 
 from __future__ import annotations

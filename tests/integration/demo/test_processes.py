@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from airflow_provider_pushmetrics.demo.processes import ProcessFamily, describe_process, read_tail
+from airflow_provider_pushmetrics.exceptions import DemoError
+
+SLEEP = "import time; time.sleep(60)"
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); " + SLEEP
+ORPHANING = (
+    f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEP!r}], start_new_session=True)"
+)
+PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEP!r}]); " + SLEEP
+
+Start = Callable[..., Path]
+
+
+@pytest.fixture(name="family")
+def make_family() -> Iterator[ProcessFamily]:
+    family = ProcessFamily()
+    yield family
+    family.stop(grace_seconds=0)
+
+
+@pytest.fixture(name="start")
+def make_start(family: ProcessFamily, tmp_path: Path) -> Start:
+    def start(code: str, name: str = "it") -> Path:
+        log = tmp_path / "it.log"
+        command = [sys.executable, "-c", code]
+        family.start(name, command, env={"PATH": os.environ["PATH"]}, log=log, cwd=tmp_path)
+        return log
+
+    return start
+
+
+def wait_until(condition: Callable[[], bool], limit_seconds: float = 10) -> None:
+    deadline = time.monotonic() + limit_seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.02)
+
+
+def test_a_process_is_found_and_stopped(family: ProcessFamily, start: Start) -> None:
+    start(SLEEP)
+    wait_until(lambda: len(family.find_members()) == 1)
+    assert family.stop() == []
+    assert family.find_members() == []
+
+
+def test_an_orphan_in_a_session_of_its_own_is_stopped_too(family: ProcessFamily, start: Start) -> None:
+    start(ORPHANING)
+
+    def is_orphaned() -> bool:
+        members = family.find_members()
+        return len(members) == 1 and members[0].pid == os.getsid(members[0].pid)
+
+    wait_until(is_orphaned)
+    family.stop()
+    assert family.find_members() == []
+
+
+def test_a_process_that_does_not_end_is_killed_and_named(family: ProcessFamily, start: Start) -> None:
+    log = start(STUBBORN)
+    wait_until(lambda: "up" in read_tail(log))
+    killed = family.stop(grace_seconds=0.3)
+    assert len(killed) == 1
+    assert family.find_members() == []
+
+
+def test_a_process_of_another_family_is_left_alone(
+    family: ProcessFamily, start: Start, tmp_path: Path
+) -> None:
+    start(SLEEP)
+    wait_until(lambda: len(family.find_members()) == 1)
+    ProcessFamily().stop()
+    assert len(family.find_members()) == 1
+
+
+def test_leftovers_are_found_by_the_marker_alone(family: ProcessFamily, start: Start) -> None:
+    start(SLEEP)
+    wait_until(lambda: len(family.find_members()) == 1)
+    ProcessFamily(family.marker).stop()
+    assert family.find_members() == []
+
+
+def test_a_process_that_ended_is_named_with_the_end_of_its_log(family: ProcessFamily, start: Start) -> None:
+    log = start("print('no such database'); raise SystemExit(3)", name="the PushMetrics service")
+    wait_until(lambda: "no such database" in read_tail(log))
+    wait_until(lambda: not family.find_members())
+    with pytest.raises(DemoError, match=r"the PushMetrics service .* ended by itself") as raised:
+        family.require_alive()
+    assert raised.value.log == "no such database"
+
+
+def test_the_death_of_a_child_is_noticed(family: ProcessFamily, start: Start) -> None:
+    start(PARENT)
+    wait_until(lambda: len(family.find_members()) == 2)
+    family.watch_children_of_last()
+    family.require_alive()
+    child = max(family.find_members(), key=psutil.Process.create_time)
+    child.kill()
+    wait_until(lambda: child.status() == psutil.STATUS_ZOMBIE)
+    with pytest.raises(DemoError, match=rf"process {child.pid}\) ended by itself"):
+        family.require_alive()
+
+
+def test_a_program_that_is_not_there_is_an_error(family: ProcessFamily, tmp_path: Path) -> None:
+    with pytest.raises(DemoError, match=r"airflow standalone cannot be started: .*/no/such/program"):
+        family.start("airflow standalone", ["/no/such/program"], env={}, log=tmp_path / "log", cwd=tmp_path)
+
+
+def test_a_log_that_is_not_there_ends_with_nothing(tmp_path: Path) -> None:
+    assert read_tail(tmp_path / "none.log") == ""
+
+
+def test_a_process_is_described_without_its_interpreter() -> None:
+    with subprocess.Popen([sys.executable, "-c", SLEEP]) as process:
+        described = describe_process(psutil.Process(process.pid))
+        process.kill()
+    assert described.startswith("-c")
+
+
+@pytest.mark.parametrize("log_lines", [0, 3, 100])
+def test_a_tail_is_the_last_lines(tmp_path: Path, log_lines: int) -> None:
+    lines = [f"line {number}" for number in range(log_lines)]
+    (tmp_path / "log").write_text("\n".join(lines))
+    assert read_tail(tmp_path / "log", lines=5).splitlines() == lines[-5:]

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from airflow_provider_pushmetrics.demo.display import MAX_ROWS, Display, format_cell
+
+
+class Ticks:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.5
+        return self.now
+
+
+@pytest.fixture(name="out")
+def make_out() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture(name="display")
+def make_display(out: io.StringIO) -> Display:
+    return Display(Console(file=out, width=100, highlight=False, soft_wrap=True), clock=Ticks())
+
+
+def test_a_step_is_announced_and_says_how_long_it_took(display: Display, out: io.StringIO) -> None:
+    with display.step("Start Airflow") as step:
+        assert out.getvalue() == " 1  Start Airflow …\n"
+        step.note = "http://127.0.0.1:8080"
+    assert out.getvalue().splitlines()[1] == " 1  Start Airflow: done in 1.5 s (http://127.0.0.1:8080)"
+
+
+def test_steps_are_counted(display: Display, out: io.StringIO) -> None:
+    for title in ("One", "Two"):
+        with display.step(title):
+            pass
+    assert out.getvalue().splitlines()[-1] == " 2  Two: done in 1.5 s"
+
+
+def test_a_step_that_fails_says_so(display: Display, out: io.StringIO) -> None:
+    with pytest.raises(ValueError, match="no"), display.step("Start Airflow"):
+        raise ValueError("no")
+    assert out.getvalue().splitlines()[-1] == " 1  Start Airflow: not done in 1.5 s"
+
+
+def test_outside_a_terminal_there_are_no_control_characters(display: Display, out: io.StringIO) -> None:
+    with display.step("Start [red]Airflow[/red]"):
+        pass
+    assert "\x1b" not in out.getvalue()
+    assert "[red]Airflow[/red]" in out.getvalue()
+
+
+def test_rows_are_shown_as_a_table(display: Display, out: io.StringIO) -> None:
+    rows = [{"carrier": "B6", "flights": 3105, "mean_dep_delay": 12.3456, "name": None}]
+    display.show_rows("Departure delays", rows)
+    text = out.getvalue()
+    assert all(word in text for word in ("Departure delays", "carrier", "B6", "3,105", "12.35"))
+
+
+def test_many_rows_are_cut_and_counted(display: Display, out: io.StringIO) -> None:
+    display.show_rows("Days", [{"day": day} for day in range(MAX_ROWS + 3)])
+    assert out.getvalue().endswith("… and 3 more rows\n")
+
+
+def test_no_rows_are_said_to_be_none(display: Display, out: io.StringIO) -> None:
+    display.show_rows("Days", [])
+    assert out.getvalue() == "Days: no rows\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, ""), (True, "True"), (1234, "1,234"), (0.5, "0.50"), ("[x]", "\\[x]")]
+)
+def test_a_cell_is_written_as_a_person_reads_it(value: object, text: str) -> None:
+    assert format_cell(value) == text
+
+
+def test_a_failure_shows_what_and_the_end_of_the_log(display: Display, out: io.StringIO) -> None:
+    display.show_failure("airflow standalone ended by itself.", "first\nlast")
+    assert out.getvalue().splitlines() == [
+        "The demo failed: airflow standalone ended by itself.",
+        "The end of the log:",
+        "  | first",
+        "  | last",
+    ]
