@@ -36,11 +36,13 @@ class WatchedProcess:
     :param name: What a person calls it.
     :param process: The process.
     :param log: Where it prints.
+    :param parts: Words in the commands of those of its children without which it cannot go on either.
     """
 
     name: str
     process: psutil.Process
     log: Path
+    parts: frozenset[str] = frozenset()
 
     def require_alive(self) -> None:
         """
@@ -57,6 +59,20 @@ class WatchedProcess:
                 f"{self.name} (process {self.process.pid}) ended by itself.", log=read_tail(self.log)
             )
 
+    def find_parts(self) -> list[WatchedProcess]:
+        """Find the children without which it cannot go on, as far as they have been started."""
+        if not self.parts:
+            return []
+        try:
+            described = [(describe_process(child), child) for child in self.process.children()]
+        except psutil.NoSuchProcess:
+            return []
+        return [
+            WatchedProcess(name, child, self.log)
+            for name, child in described
+            if self.parts & set(name.split())
+        ]
+
 
 @dataclass
 class ProcessFamily:
@@ -68,10 +84,17 @@ class ProcessFamily:
 
     marker: str = field(default_factory=lambda: uuid.uuid4().hex)
     _children: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)
-    _watched: list[WatchedProcess] = field(default_factory=list, repr=False)
+    _watched: dict[int, WatchedProcess] = field(default_factory=dict, repr=False)
 
     def start(
-        self, name: str, command: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: Path
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        log: Path,
+        cwd: Path,
+        parts: frozenset[str] = frozenset(),
     ) -> None:
         """
         Start a process in a session of its own, so that a Ctrl-C in the terminal reaches the demo alone.
@@ -79,6 +102,7 @@ class ProcessFamily:
         :param name: What a person calls it.
         :param env: Its whole environment; the marker is added.
         :param log: Where what it prints is appended to.
+        :param parts: Words in the commands of those of its children without which it cannot go on.
         :raises DemoError: if there is no such program.
         """
         marked = {**env, MARKER_VARIABLE: self.marker}
@@ -99,22 +123,18 @@ class ProcessFamily:
                 f"{name} cannot be started: {error}. Run `make clean` and start again."
             ) from error
         self._children.append(child)
-        self._watched.append(WatchedProcess(name, psutil.Process(child.pid), log))
-
-    def watch_children_of_last(self) -> None:
-        """Watch the processes that the last started one has started by now, as well as itself."""
-        parent = self._watched[-1]
-        for child in parent.process.children():
-            self._watched.append(WatchedProcess(describe_process(child), child, parent.log))
+        self._watched[child.pid] = WatchedProcess(name, psutil.Process(child.pid), log, parts)
 
     def require_alive(self) -> None:
         """
-        Check that every watched process runs.
+        Check that every process that was started runs, and its parts that have been seen to run before.
 
         :raises DemoError: if one has ended: says which, and how its log ends.
         """
-        for watched in self._watched:
+        for watched in list(self._watched.values()):
             watched.require_alive()
+            for part in watched.find_parts():
+                self._watched.setdefault(part.process.pid, part)
 
     def find_members(self) -> list[psutil.Process]:
         """Find every living process with the marker, whoever its parent is now."""
@@ -174,11 +194,15 @@ class ProcessFamily:
 
 
 def describe_process(process: psutil.Process) -> str:
-    """Name a process as a person would: by its command, without its interpreter and folders."""
+    """Name a process as a person would: by its command."""
     try:
-        command = " ".join(process.cmdline()) or process.name()
+        return describe_command(" ".join(process.cmdline()) or process.name())
     except psutil.Error:
         return "a process that has ended"
+
+
+def describe_command(command: str) -> str:
+    """Shorten a command to the program and its first argument, without interpreter and folders."""
     words = [word.rsplit("/", 1)[-1] for word in command.split()]
     named = words[1:] if words and words[0].startswith("python") and len(words) > 1 else words
     return " ".join(named[:2]).removesuffix(" --")

@@ -26,6 +26,9 @@ SENSOR_DAG = "example_pushmetrics_sensor"
 WEBHOOK_DAG = "example_pushmetrics_webhook_receiver"
 ASSET_TRIGGERED = "asset_triggered"
 
+AIRFLOW_PARTS = frozenset({"scheduler", "dag-processor", "api-server", "api_server", "triggerer"})
+"""What ``airflow standalone`` starts: it does not notice when one of them ends."""
+
 SERVICE_TIMEOUT_SECONDS = 120
 AIRFLOW_TIMEOUT_SECONDS = 180
 DAGS_TIMEOUT_SECONDS = 90
@@ -104,11 +107,11 @@ class DemoSystem:
             env=self.build_airflow_environment(),
             log=self.folder.airflow_log,
             cwd=self.folder.root,
+            parts=AIRFLOW_PARTS,
         )
         self.waiter.wait_for(
             "a healthy Airflow", self.airflow.find_health, timeout_seconds=AIRFLOW_TIMEOUT_SECONDS
         )
-        self.family.watch_children_of_last()
         self.airflow.log_in()
 
     def build_airflow_environment(self) -> dict[str, str]:

@@ -10,7 +10,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from airflow_provider_pushmetrics.demo.processes import ProcessFamily, describe_process, read_tail
+from airflow_provider_pushmetrics.demo.processes import (
+    ProcessFamily,
+    describe_command,
+    describe_process,
+    read_tail,
+)
 from airflow_provider_pushmetrics.exceptions import DemoError
 
 SLEEP = "import time; time.sleep(60)"
@@ -32,10 +37,10 @@ def make_family() -> Iterator[ProcessFamily]:
 
 @pytest.fixture(name="start")
 def make_start(family: ProcessFamily, tmp_path: Path) -> Start:
-    def start(code: str, name: str = "it") -> Path:
+    def start(code: str, name: str = "it", parts: frozenset[str] = frozenset()) -> Path:
         log = tmp_path / "it.log"
         command = [sys.executable, "-c", code]
-        family.start(name, command, env={"PATH": os.environ["PATH"]}, log=log, cwd=tmp_path)
+        family.start(name, command, env={"PATH": os.environ["PATH"]}, log=log, cwd=tmp_path, parts=parts)
         return log
 
     return start
@@ -100,10 +105,9 @@ def test_a_process_that_ended_is_named_with_the_end_of_its_log(family: ProcessFa
     assert raised.value.log == "no such database"
 
 
-def test_the_death_of_a_child_is_noticed(family: ProcessFamily, start: Start) -> None:
-    start(PARENT)
+def test_the_death_of_a_part_is_noticed(family: ProcessFamily, start: Start) -> None:
+    start(PARENT, parts=frozenset({"-c"}))
     wait_until(lambda: len(family.find_members()) == 2)
-    family.watch_children_of_last()
     family.require_alive()
     child = max(family.find_members(), key=psutil.Process.create_time)
     child.kill()
@@ -121,11 +125,23 @@ def test_a_log_that_is_not_there_ends_with_nothing(tmp_path: Path) -> None:
     assert read_tail(tmp_path / "none.log") == ""
 
 
-def test_a_process_is_described_without_its_interpreter() -> None:
-    with subprocess.Popen([sys.executable, "-c", SLEEP]) as process:
-        described = describe_process(psutil.Process(process.pid))
-        process.kill()
-    assert described.startswith("-c")
+def test_a_process_that_is_gone_can_be_described() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        gone = psutil.Process(process.pid)
+    assert describe_process(gone) == "a process that has ended"
+
+
+@pytest.mark.parametrize(
+    ("command", "described"),
+    [
+        ("/v/bin/python /v/bin/airflow scheduler --x", "airflow scheduler"),
+        ("airflow api_server -- host:127.0.0.1", "airflow api_server"),
+        ("python3.12", "python3.12"),
+        ("", ""),
+    ],
+)
+def test_a_command_is_described_without_its_interpreter(command: str, described: str) -> None:
+    assert describe_command(command) == described
 
 
 @pytest.mark.parametrize("log_lines", [0, 3, 100])
