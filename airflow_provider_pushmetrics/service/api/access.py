@@ -1,0 +1,32 @@
+"""Who asks, and through which parts the answer comes: the dependencies of all routes."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends, HTTPException, Request
+
+from airflow_provider_pushmetrics.service.credentials import Principal, parse_bearer
+from airflow_provider_pushmetrics.service.parts import ServiceParts
+
+NOT_AUTHORIZED = "Not authorized"
+
+
+def get_parts(request: Request) -> ServiceParts:
+    """Give a route the parts of the service."""
+    parts: ServiceParts = request.app.state.parts
+    return parts
+
+
+Parts: TypeAlias = Annotated[ServiceParts, Depends(get_parts)]
+
+
+def authenticate(request: Request, parts: Parts) -> Principal:
+    """Find out who asks; 401, always the same, if that cannot be told."""
+    principal = parts.gatekeeper.find_principal(parse_bearer(request.headers.get("authorization")))
+    if principal is None:
+        raise HTTPException(401, NOT_AUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
+    return principal
+
+
+Caller: TypeAlias = Annotated[Principal, Depends(authenticate)]

@@ -1,0 +1,26 @@
+"""Whether the service lives, and whether it can serve."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, HTTPException
+from sqlalchemy.exc import SQLAlchemyError
+
+from airflow_provider_pushmetrics.service.api.access import Parts
+
+router = APIRouter(prefix="/health", tags=["health"])
+
+
+@router.get("/live")
+async def get_live() -> dict[str, str]:
+    """Answer, as long as the process can."""
+    return {"status": "ok"}
+
+
+@router.get("/ready")
+def get_ready(parts: Parts) -> dict[str, str]:
+    """Answer 200 when requests can be served, 503 when the database is away."""
+    try:
+        parts.database.check()
+    except SQLAlchemyError:
+        raise HTTPException(503, "The database does not answer", headers={"Retry-After": "5"}) from None
+    return {"status": "ok"}

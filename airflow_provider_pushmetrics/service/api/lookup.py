@@ -1,0 +1,35 @@
+"""Find what a path names, by its integer id or by its uid, in the caller's workspace."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from fastapi import HTTPException
+from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.service.credentials import Principal
+from airflow_provider_pushmetrics.service.ids import parse_id
+from airflow_provider_pushmetrics.service.models import Block, Report, Run, Subscription, Webhook
+
+Named = TypeVar("Named", Report, Run, Subscription, Webhook, Block)
+
+NOT_FOUND = "Not found"
+
+
+def find_by_reference(session: Session, kind: type[Named], reference: str, caller: Principal) -> Named:
+    """Find a row; 404 if there is none, or none that the caller may know of."""
+    number = parse_id(reference)
+    named: ColumnElement[bool] = kind.uid == reference if number is None else kind.id == number
+    row = session.scalar(select_in_workspace(kind, caller).where(named))
+    if row is None:
+        raise HTTPException(404, NOT_FOUND)
+    return row
+
+
+def select_in_workspace(kind: type[Named], caller: Principal) -> Select[tuple[Named]]:
+    """Select the rows of the caller's workspace."""
+    rows = select(kind)
+    if kind is Webhook or kind is Block:
+        return rows.join(Report).where(Report.workspace_id == caller.workspace_id)
+    return rows.where(kind.workspace_id == caller.workspace_id)  # type: ignore[union-attr]

@@ -1,0 +1,203 @@
+"""
+Results, at the URLs that events carry.
+
+The documentation says GET in its text and POST in its example, so both are answered, and alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import pyarrow.parquet as pq
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.service.api.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND, find_by_reference
+from airflow_provider_pushmetrics.service.clock import format_moment
+from airflow_provider_pushmetrics.service.credentials import Principal
+from airflow_provider_pushmetrics.service.events import ResultLinks
+from airflow_provider_pushmetrics.service.execution import AnyRun
+from airflow_provider_pushmetrics.service.formats import (
+    ARROW,
+    CSV,
+    FORMATS,
+    JSON,
+    NDJSON,
+    PARQUET,
+    ResultHeader,
+    choose_format,
+    write_arrow,
+    write_csv,
+    write_empty_json,
+    write_json,
+    write_ndjson,
+)
+from airflow_provider_pushmetrics.service.ids import parse_id
+from airflow_provider_pushmetrics.service.models import BlockResult, QueryRun, Report, Run
+from airflow_provider_pushmetrics.service.parts import ServiceParts
+from airflow_provider_pushmetrics.service.statuses import FINISHED, SUCCESS
+
+router = APIRouter(prefix="/api/reports", tags=["result"])
+
+RETRY_AFTER_SECONDS = 1
+
+AnyKind = TypeVar("AnyKind", Run, QueryRun)
+
+
+@router.get("/{report}/run/{run_id}")
+@router.post("/{report}/run/{run_id}")
+def get_outputs(report: str, run_id: str, parts: Parts, caller: Caller) -> Response:
+    """Give the outputs of all blocks of a report run."""
+    with parts.database.reading() as session:
+        run = _find_run(session, Run, report, run_id, caller)
+        if run.status not in FINISHED:
+            return _answer_unfinished(run)
+        return JSONResponse(build_outputs(run, parts.links))
+
+
+@router.get("/{report}/queries/{query}/reportRun/{run_id}")
+@router.post("/{report}/queries/{query}/reportRun/{run_id}")
+def get_report_run_result(
+    report: str, query: str, run_id: str, request: Request, parts: Parts, caller: Caller
+) -> Response:
+    """Give the result of one query of a report run."""
+    with parts.database.reading() as session:
+        run = _find_run(session, Run, report, run_id, caller)
+        return _answer_result(parts, request, run, parse_id(query))
+
+
+@router.get("/{report}/queries/{query}/run/{run_id}")
+@router.post("/{report}/queries/{query}/run/{run_id}")
+def get_query_run_result(
+    report: str, query: str, run_id: str, request: Request, parts: Parts, caller: Caller
+) -> Response:
+    """Give the result of a query that ran by itself."""
+    with parts.database.reading() as session:
+        run = _find_run(session, QueryRun, report, run_id, caller)
+        if run.query_id != parse_id(query):
+            raise HTTPException(404, NOT_FOUND)
+        return _answer_result(parts, request, run, run.query_id)
+
+
+def build_outputs(run: Run, links: ResultLinks) -> dict[str, Any]:
+    """Build the outputs of a report run."""
+    rows = [(result, _link(result, run, links)) for result in run.results]
+    return {
+        "report_id": run.report_id,
+        "report_name": run.report.name,
+        "run_id": run.id,
+        "status": run.status,
+        "error": run.error,
+        "started_at": format_moment(run.started_on),
+        "finished_at": format_moment(run.finished_on),
+        "duration_seconds": _measure(run),
+        "parameters": run.parameters,
+        "blocks": [_build_block(result, link) for result, link in rows],
+        "queries": [_build_query(result, link) for result, link in rows if result.query_id is not None],
+    }
+
+
+def _build_block(result: BlockResult, link: str | None) -> dict[str, Any]:
+    return {
+        "block_id": result.block_id,
+        "name": result.name,
+        "type": result.type,
+        "status": result.status,
+        "error": result.error,
+        "output": result.output,
+        "query_id": result.query_id,
+        "row_count": result.row_count,
+        "query_result": link,
+        "duration_seconds": _measure(result),
+    }
+
+
+def _build_query(result: BlockResult, link: str | None) -> dict[str, Any]:
+    return {
+        "query_id": result.query_id,
+        "query_name": result.name,
+        "query_result": link,
+        "status": result.status,
+        "row_count": result.row_count,
+        "error": result.error,
+    }
+
+
+def _link(result: BlockResult, run: Run, links: ResultLinks) -> str | None:
+    if result.query_id is None:
+        return None
+    return links.link_query_in_report(run.report_id, result.query_id, run.id)
+
+
+def _measure(row: AnyRun | BlockResult) -> float | None:
+    if row.started_on is None or row.finished_on is None:
+        return None
+    return round((row.finished_on - row.started_on).total_seconds(), 6)
+
+
+def _find_run(session: Session, kind: type[AnyKind], report: str, run_id: str, caller: Principal) -> AnyKind:
+    owner = find_by_reference(session, Report, report, caller)
+    number = parse_id(run_id)
+    run = None if number is None else session.get(kind, number)
+    if run is None or run.report_id != owner.id:
+        raise HTTPException(404, NOT_FOUND)
+    return run
+
+
+def _answer_unfinished(run: AnyRun) -> Response:
+    return JSONResponse(
+        {"run_id": run.id, "status": run.status},
+        status_code=202,
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
+
+
+def _answer_result(parts: ServiceParts, request: Request, run: AnyRun, query_id: int | None) -> Response:
+    result = next((one for one in run.results if one.query_id == query_id), None)
+    if query_id is None or (result is None and run.status in FINISHED):
+        raise HTTPException(404, NOT_FOUND)
+    if run.status not in FINISHED:
+        return _answer_unfinished(run)
+    assert result is not None
+    media_type = choose_format(request.headers.get("accept"))
+    if media_type is None:
+        raise HTTPException(406, f"The result can be had as {', '.join(FORMATS)}")
+    header = ResultHeader(
+        query_id=query_id,
+        query_name=result.name,
+        run_id=run.id,
+        status=result.status,
+        error=result.error,
+    )
+    if result.status != SUCCESS:
+        return _answer_failed(header, media_type)
+    return _answer_rows(parts, header, media_type, str(result.result_file))
+
+
+def _answer_failed(header: ResultHeader, media_type: str) -> Response:
+    if media_type != JSON:
+        raise HTTPException(409, f"Query {header.query_name!r} gave no result: {header.error}")
+    return Response(write_empty_json(header), media_type=JSON)
+
+
+def _answer_rows(parts: ServiceParts, header: ResultHeader, media_type: str, file: str) -> Response:
+    path = parts.results.find_path(file)
+    if path is None:
+        raise HTTPException(404, "The result is no longer kept")
+    if media_type == PARQUET:
+        return FileResponse(path, media_type=PARQUET)
+    writers: dict[str, Callable[[pq.ParquetFile], Iterator[bytes]]] = {
+        JSON: lambda opened: write_json(header, opened),
+        NDJSON: write_ndjson,
+        CSV: write_csv,
+        ARROW: write_arrow,
+    }
+
+    def stream() -> Iterator[bytes]:
+        with parts.results.open(file) as opened:
+            yield from writers[media_type](opened)
+
+    return StreamingResponse(stream(), media_type=media_type)

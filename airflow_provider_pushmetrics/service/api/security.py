@@ -1,0 +1,24 @@
+"""The exchange of an API token for a JWT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+
+from airflow_provider_pushmetrics.service.api.access import NOT_AUTHORIZED, Parts
+from airflow_provider_pushmetrics.service.credentials import parse_bearer
+
+router = APIRouter(prefix="/api/v1/security", tags=["security"])
+
+
+@router.post("/exchange")
+def exchange(request: Request, parts: Parts) -> dict[str, Any]:
+    """Exchange an API token, sent as Bearer, for a JWT that soon expires."""
+    principal = parts.gatekeeper.find_token_owner(parse_bearer(request.headers.get("authorization")))
+    if principal is None:
+        raise HTTPException(401, NOT_AUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
+    return {
+        "access_token": parts.gatekeeper.issue_jwt(principal),
+        "expires_in": parts.gatekeeper.lifetime_seconds,
+    }

@@ -1,0 +1,138 @@
+"""Webhook triggers: making, showing, changing and deleting them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from airflow_provider_pushmetrics.service.api.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
+from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
+from airflow_provider_pushmetrics.service.clock import format_moment, get_now
+from airflow_provider_pushmetrics.service.listing import Listing, match_integer, parse_list_query
+from airflow_provider_pushmetrics.service.models import Report, Webhook
+from airflow_provider_pushmetrics.service.parts import ServiceParts
+from airflow_provider_pushmetrics.service.triggers import build_trigger_url, set_token
+
+router = APIRouter(prefix="/api/v1/webhook", tags=["webhook trigger"])
+
+LISTING = Listing(
+    order=Webhook.id,
+    columns={"id": Webhook.id},
+    conditions={
+        ("id", "eq"): match_integer(Webhook.id, "id"),
+        ("report_id", "eq"): match_integer(Webhook.report_id, "report_id"),
+    },
+)
+
+
+class WebhookSettings(BaseModel):
+    """
+    What can be set of a trigger.
+
+    :param active: Whether calling it starts a run.
+    :param token: A token of one's own; without it, one is made.
+    :param details: Kept and shown as it is, like the two kinds of recipients.
+    """
+
+    active: bool | None = None
+    token: str | None = None
+    details: Any = None
+    recipients: Any = None
+    slack_recipients: Any = None
+
+
+class NewWebhook(WebhookSettings):
+    """A trigger for a report."""
+
+    report_id: int
+
+
+class WebhookChange(WebhookSettings):
+    """
+    What to change of a trigger.
+
+    :param refresh_token: Whether to make a new token; the old URL is dead at once.
+    """
+
+    refresh_token: bool = False
+
+
+@router.get("/")
+def list_webhooks(parts: Parts, caller: Caller, q: str | None = None) -> dict[str, Any]:
+    """List the triggers of the workspace, without their tokens."""
+    with parts.database.reading() as session:
+        rows = select_in_workspace(Webhook, caller)
+        count, page = LISTING.fetch(session, rows, parse_list_query(q))
+        return build_list(count, [_build_row(webhook) for webhook in page])
+
+
+@router.post("/", status_code=201)
+def create_webhook(wanted: NewWebhook, parts: Parts, caller: Caller) -> dict[str, Any]:
+    """Make a trigger; the answer shows its token and its URL."""
+    with parts.database.writing() as session:
+        report = find_by_reference(session, Report, str(wanted.report_id), caller)
+        webhook = Webhook(report_id=report.id)
+        set_token(webhook, wanted.token, parts.vault)
+        _apply(webhook, wanted)
+        session.add(webhook)
+        session.flush()
+        return build_one(_build_owner_row(parts, webhook))
+
+
+@router.get("/{reference}")
+def get_webhook(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+    """Show a trigger, its token included."""
+    with parts.database.reading() as session:
+        webhook = find_by_reference(session, Webhook, reference, caller)
+        return build_one(_build_owner_row(parts, webhook))
+
+
+@router.put("/{reference}")
+def change_webhook(reference: str, wanted: WebhookChange, parts: Parts, caller: Caller) -> dict[str, Any]:
+    """Enable or disable a trigger, give it another token, or change what it notifies."""
+    with parts.database.writing() as session:
+        webhook = find_by_reference(session, Webhook, reference, caller)
+        if wanted.token is not None or wanted.refresh_token:
+            set_token(webhook, wanted.token, parts.vault)
+        _apply(webhook, wanted)
+        return build_one(_build_owner_row(parts, webhook))
+
+
+@router.delete("/{reference}")
+def delete_webhook(reference: str, parts: Parts, caller: Caller) -> dict[str, str]:
+    """Delete a trigger."""
+    with parts.database.writing() as session:
+        session.delete(find_by_reference(session, Webhook, reference, caller))
+    return {"message": "OK"}
+
+
+def _apply(webhook: Webhook, wanted: WebhookSettings) -> None:
+    for name in wanted.model_fields_set & {"details", "recipients", "slack_recipients"}:
+        value = getattr(wanted, name)
+        setattr(webhook, name, value if value is None or isinstance(value, str) else json.dumps(value))
+    if wanted.active is not None:
+        webhook.active = wanted.active
+    webhook.updated_on = get_now()
+
+
+def _build_row(webhook: Webhook) -> dict[str, Any]:
+    return {
+        "id": webhook.id,
+        "uid": webhook.uid,
+        "report_id": webhook.report_id,
+        "active": webhook.active,
+        "details": webhook.details,
+        "recipients": webhook.recipients,
+        "slack_recipients": webhook.slack_recipients,
+        "created_on": format_moment(webhook.created_on),
+    }
+
+
+def _build_owner_row(parts: ServiceParts, webhook: Webhook) -> dict[str, Any]:
+    token = parts.vault.decrypt(webhook.token_encrypted)
+    url = build_trigger_url(parts.settings.base_url, webhook.report_id, token)
+    return {**_build_row(webhook), "token": token, "url": url}

@@ -1,0 +1,123 @@
+"""The service as an ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import Lifespan
+
+from airflow_provider_pushmetrics import __version__
+from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError, PushMetricsParameterError
+from airflow_provider_pushmetrics.service.api import (
+    accounts,
+    blocks,
+    health,
+    reports,
+    results,
+    runs,
+    security,
+    subscriptions,
+    trigger,
+    webhooks,
+)
+from airflow_provider_pushmetrics.service.middleware import AccessLog, BodyLimit
+from airflow_provider_pushmetrics.service.parts import ServiceParts, assemble
+from airflow_provider_pushmetrics.service.settings import ServiceSettings
+
+ROUTERS = (
+    health.router,
+    trigger.router,
+    results.router,
+    security.router,
+    accounts.router,
+    reports.router,
+    runs.router,
+    blocks.router,
+    webhooks.router,
+    subscriptions.router,
+)
+
+Handler = Callable[[Request, Any], Awaitable[JSONResponse]]
+
+
+def create_app(settings: ServiceSettings) -> FastAPI:
+    """Make the application, whose parts start and stop with its lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # In threads: migrating, loading and stopping take their time, and DBOS refuses to start on an event loop.
+        parts = await asyncio.to_thread(assemble, settings)
+        await asyncio.to_thread(parts.start)
+        app.state.parts = parts
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(parts.stop)
+
+    return _make_app(settings, lifespan)
+
+
+def build_app(parts: ServiceParts) -> FastAPI:
+    """Make the application around parts that somebody else starts and stops."""
+    app = _make_app(parts.settings, None)
+    app.state.parts = parts
+    return app
+
+
+def _make_app(settings: ServiceSettings, lifespan: Lifespan[FastAPI] | None) -> FastAPI:
+    app = FastAPI(
+        title="PushMetrics reference service",
+        version=__version__,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        exception_handlers=HANDLERS,
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(AccessLog)
+    return app
+
+
+async def _answer_http(request: Request, error: HTTPException) -> JSONResponse:
+    return JSONResponse({"message": str(error.detail)}, error.status_code, headers=error.headers)
+
+
+async def _answer_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    faults = error.errors()
+    if any(fault["type"] == "json_invalid" for fault in faults):
+        return JSONResponse({"message": "Request is not JSON"}, 400)
+    message = "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc'][1:]) or 'body'}: {fault['msg']}"
+        for fault in faults[:5]
+    )
+    return JSONResponse({"message": message}, 422)
+
+
+async def _answer_parameter(request: Request, error: PushMetricsParameterError) -> JSONResponse:
+    return JSONResponse({"message": str(error)}, 400)
+
+
+async def _answer_conflict(request: Request, error: PushMetricsConflictError) -> JSONResponse:
+    return JSONResponse({"message": str(error)}, 409)
+
+
+async def _answer_fault(request: Request, error: Exception) -> JSONResponse:
+    """Say little; the server's log has the traceback."""
+    return JSONResponse({"message": "Internal error"}, 500)
+
+
+HANDLERS: dict[int | type[Exception], Handler] = {
+    HTTPException: _answer_http,
+    RequestValidationError: _answer_invalid,
+    PushMetricsParameterError: _answer_parameter,
+    PushMetricsConflictError: _answer_conflict,
+    Exception: _answer_fault,
+}

@@ -1,0 +1,24 @@
+"""Moments, always in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+Clock: TypeAlias = Callable[[], datetime]
+
+
+def get_now() -> datetime:
+    """Tell the time, with its zone."""
+    return datetime.now(UTC)
+
+
+def format_moment(moment: datetime | None) -> str | None:
+    """Write a moment as ISO 8601 with ``+00:00``."""
+    return None if moment is None else moment.astimezone(UTC).isoformat()
+
+
+def format_event_moment(moment: datetime) -> str:
+    """Write a moment as events have it: whole seconds and ``+00:00``."""
+    return moment.astimezone(UTC).replace(microsecond=0).isoformat()

@@ -1,0 +1,138 @@
+"""API tokens and the JWTs that they are exchanged for: making, checking and looking up."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+
+import jwt
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.service.clock import Clock, get_now
+from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.encryption import Vault
+from airflow_provider_pushmetrics.service.models import ApiToken
+
+TOKEN_PREFIX = "pmpat_"
+TOKEN_BYTES = 32
+JWT_ALGORITHM = "HS256"
+MAX_TOKEN_LENGTH = 4096
+
+URL_SAFE = re.compile(r"[A-Za-z0-9._~\-]{16,256}\Z")
+"""What a token that somebody else made must look like: it may have to ride in a URL."""
+
+BEARER = re.compile(r"Bearer +([^\s]{1,%d})\Z" % MAX_TOKEN_LENGTH, re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who is asking: a token's user, in the workspace that the token is bound to."""
+
+    token_id: int
+    user_id: int
+    workspace_id: int
+
+
+def generate_api_token() -> str:
+    """Make a personal API token, URL-safe, of 256 random bits."""
+    return TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def generate_trigger_token() -> str:
+    """Make a trigger token, URL-safe, of 256 random bits."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def hash_token(token: str) -> str:
+    """Compute what is kept of a token. It is random, so a fast hash is enough."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_same_hash(first: str, second: str) -> bool:
+    """Compare two hashes in a time that does not tell where they differ."""
+    return hmac.compare_digest(first.encode("ascii"), second.encode("ascii"))
+
+
+def parse_bearer(header: str | None) -> str | None:
+    """Read the token from an ``Authorization`` header."""
+    match = BEARER.match(header or "")
+    return match[1] if match else None
+
+
+class Gatekeeper:
+    """
+    Says whom a token stands for.
+
+    :param database: Where the tokens are.
+    :param vault: Signs the JWTs.
+    :param lifetime_seconds: How long a JWT is valid.
+    """
+
+    def __init__(
+        self, database: Database, vault: Vault, lifetime_seconds: int, *, clock: Clock = get_now
+    ) -> None:
+        self._database = database
+        self._key = vault.jwt_key
+        self._clock = clock
+        self.lifetime_seconds = lifetime_seconds
+
+    def find_principal(self, token: str | None) -> Principal | None:
+        """Find whom a Bearer token stands for, be it an API token or a JWT; None if nobody."""
+        if token is None:
+            return None
+        token_id = self._read_jwt(token)
+        with self._database.reading() as session:
+            if token_id is not None:
+                return self._accept(session.get(ApiToken, token_id))
+            return self._accept(_find_token(session, token))
+
+    def find_token_owner(self, token: str | None) -> Principal | None:
+        """Find whom an API token stands for; a JWT is not one, so it cannot prolong itself."""
+        if token is None:
+            return None
+        with self._database.reading() as session:
+            return self._accept(_find_token(session, token))
+
+    def issue_jwt(self, principal: Principal) -> str:
+        """Make a JWT for a principal."""
+        now = int(self._clock().timestamp())
+        claims = {
+            "sub": str(principal.user_id),
+            "token_id": principal.token_id,
+            "workspace_id": principal.workspace_id,
+            "iat": now,
+            "exp": now + self.lifetime_seconds,
+        }
+        return jwt.encode(claims, self._key, algorithm=JWT_ALGORITHM)
+
+    def _read_jwt(self, token: str) -> int | None:
+        if token.count(".") != 2:
+            return None
+        try:
+            claims = jwt.decode(
+                token,
+                self._key,
+                algorithms=[JWT_ALGORITHM],
+                options={"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False},
+            )
+        except (jwt.InvalidTokenError, ValueError, RecursionError):
+            return None
+        # The time is compared here, not by the library, so that it is this object's clock that counts.
+        if claims["exp"] <= self._clock().timestamp():
+            return None
+        return int(claims["token_id"])
+
+    def _accept(self, row: ApiToken | None) -> Principal | None:
+        if row is None or row.revoked_on is not None:
+            return None
+        if row.expires_on is not None and row.expires_on <= self._clock():
+            return None
+        return Principal(token_id=row.id, user_id=row.user_id, workspace_id=row.workspace_id)
+
+
+def _find_token(session: Session, token: str) -> ApiToken | None:
+    return session.scalar(select(ApiToken).where(ApiToken.token_hash == hash_token(token)))

@@ -1,0 +1,106 @@
+"""Build the bodies of events and put them in the outbox, in the transaction of what they tell of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.service.clock import format_event_moment
+from airflow_provider_pushmetrics.service.ids import generate_uid
+from airflow_provider_pushmetrics.service.models import (
+    Delivery,
+    OutboxEvent,
+    QueryRun,
+    Run,
+    Subscription,
+)
+from airflow_provider_pushmetrics.service.statuses import PENDING
+
+REPORT_RUN = "report.run"
+QUERY_RUN = "query.run"
+
+
+class ResultLinks:
+    """
+    Where results are read.
+
+    :param base_url: What the links begin with.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        self._base = f"{base_url}/api/reports"
+
+    def link_outputs(self, report_id: int, run_id: int) -> str:
+        """Link to the outputs of all blocks of a report run."""
+        return f"{self._base}/{report_id}/run/{run_id}"
+
+    def link_query_in_report(self, report_id: int, query_id: int, run_id: int) -> str:
+        """Link to the result of one query of a report run."""
+        return f"{self._base}/{report_id}/queries/{query_id}/reportRun/{run_id}"
+
+    def link_query(self, report_id: int, query_id: int, query_run_id: int) -> str:
+        """Link to the result of a query that ran by itself."""
+        return f"{self._base}/{report_id}/queries/{query_id}/run/{query_run_id}"
+
+
+def build_report_run(run: Run, links: ResultLinks) -> dict[str, Any]:
+    """Build ``report.run``, its fields in the documented order and its queries in the report's."""
+    report = run.report
+    assert run.finished_on is not None
+    return {
+        "event": REPORT_RUN,
+        "report_id": report.id,
+        "report_name": report.name,
+        "workspace_id": report.workspace_id,
+        "workspace_name": report.workspace.name,
+        "report_notebook_outputs": links.link_outputs(report.id, run.id),
+        "queries": [
+            {
+                "query_id": result.query_id,
+                "query_name": result.name,
+                "query_result": links.link_query_in_report(report.id, result.query_id, run.id),
+            }
+            for result in run.results
+            if result.query_id is not None
+        ],
+        "timestamp": format_event_moment(run.finished_on),
+    }
+
+
+def build_query_run(run: QueryRun, links: ResultLinks) -> dict[str, Any]:
+    """Build ``query.run``, its fields in the documented order."""
+    report = run.report
+    assert run.finished_on is not None
+    return {
+        "event": QUERY_RUN,
+        "query_id": run.query_id,
+        "query_name": run.query.block.name,
+        "report_id": report.id,
+        "report_name": report.name,
+        "workspace_id": report.workspace_id,
+        "workspace_name": report.workspace.name,
+        "query_result": links.link_query(report.id, run.query_id, run.id),
+        "timestamp": format_event_moment(run.finished_on),
+    }
+
+
+def put_in_outbox(session: Session, workspace_id: int, body: Mapping[str, Any]) -> None:
+    """Write an event and its deliveries; they are sent when the transaction has been committed."""
+    event = OutboxEvent(
+        uid=f"msg_{generate_uid()}{generate_uid()}"[:32],
+        workspace_id=workspace_id,
+        event=body["event"],
+        body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+    )
+    session.add(event)
+    session.flush()
+    wanted = select(Subscription).where(
+        Subscription.workspace_id == workspace_id, Subscription.active.is_(True)
+    )
+    for subscription in session.scalars(wanted):
+        if body["event"] in subscription.events:
+            session.add(Delivery(event_id=event.id, subscription_id=subscription.id, status=PENDING))

@@ -1,0 +1,336 @@
+"""
+Execute runs, block by block.
+
+Each block's result is recorded before the blocks that need it begin. A run that was interrupted goes on where it was.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.service.clock import Clock, get_now
+from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.events import (
+    ResultLinks,
+    build_query_run,
+    build_report_run,
+    put_in_outbox,
+)
+from airflow_provider_pushmetrics.service.models import Block, BlockResult, QueryRun, Run
+from airflow_provider_pushmetrics.service.parameters import coerce_parameter
+from airflow_provider_pushmetrics.service.plan import (
+    PARAMETER,
+    SQL,
+    TEXT,
+    PlanError,
+    PlannedBlock,
+    plan_waves,
+    select_with_needs,
+)
+from airflow_provider_pushmetrics.service.results import ResultStore
+from airflow_provider_pushmetrics.service.sources import SourceRegistry
+from airflow_provider_pushmetrics.service.statuses import FAILED, FINISHED, NOT_RUN, RUNNING, SUCCESS
+from airflow_provider_pushmetrics.service.templating import (
+    BlockTemplateError,
+    QueryOutput,
+    render_sql,
+    render_text,
+)
+
+MAX_PARALLEL_BLOCKS = 4
+MAX_ERROR_LENGTH = 4000
+
+AnyRun: TypeAlias = Run | QueryRun
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BlockOutcome:
+    """
+    What became of one block.
+
+    :param value: A parameter's value, for the templates of other blocks.
+    """
+
+    status: str
+    error: str | None = None
+    output: str | None = None
+    row_count: int | None = None
+    result_file: str | None = None
+    value: Any = None
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """
+    All that is needed to execute a run, read from the database once.
+
+    :param waves: The blocks, those that may run at the same time together.
+    :param outcomes: What became of the blocks so far; grows as the run goes on.
+    """
+
+    kind: type[AnyRun]
+    id: int
+    waves: Sequence[Sequence[PlannedBlock]]
+    parameters: Mapping[str, Any]
+    given_parameters: Mapping[str, Any]
+    outcomes: dict[str, BlockOutcome] = field(default_factory=dict)
+    error: str | None = None
+
+    @property
+    def blocks(self) -> list[PlannedBlock]:
+        """All blocks, in the report's order."""
+        return sorted((block for wave in self.waves for block in wave), key=lambda block: block.position)
+
+    def name_result_file(self, block: PlannedBlock) -> str:
+        """Name the file for the rows of a block; it does not change when the run is taken up again."""
+        folder = "run" if self.kind is Run else "query-run"
+        return f"{folder}-{self.id}/{block.uid}.parquet"
+
+
+class RunExecutor:
+    """
+    Executes runs of reports and of single queries.
+
+    :param database: Where runs are kept.
+    :param sources: The databases that SQL blocks ask.
+    :param results: Where rows are kept.
+    :param links: Writes the links of events.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        sources: SourceRegistry,
+        results: ResultStore,
+        links: ResultLinks,
+        *,
+        clock: Clock = get_now,
+    ) -> None:
+        self._database = database
+        self._sources = sources
+        self._results = results
+        self._links = links
+        self._clock = clock
+
+    def execute(self, kind: type[AnyRun], run_id: int) -> None:
+        """Execute a run to its end, from wherever it was; nothing happens to one that has ended."""
+        plan = self._begin(kind, run_id)
+        if plan is None:
+            return
+        try:
+            for wave in plan.waves:
+                self._execute_wave(plan, wave)
+        except Exception:
+            # A run must not stay 'running' for ever because of a fault of ours; the log has the rest.
+            self._finish(plan, "internal error: see the service's log")
+            raise
+        self._finish(plan, plan.error)
+
+    def _begin(self, kind: type[AnyRun], run_id: int) -> RunPlan | None:
+        with self._database.writing() as session:
+            run = session.get(kind, run_id)
+            if run is None or run.status in FINISHED:
+                return None
+            run.status = RUNNING
+            run.started_on = run.started_on or self._clock()
+            return _plan_run(session, run)
+
+    def _execute_wave(self, plan: RunPlan, wave: Sequence[PlannedBlock]) -> None:
+        due = [block for block in wave if block.name not in plan.outcomes]
+        if len(due) <= 1:
+            outcomes = [self._execute_block(plan, block) for block in due]
+        else:
+            with ThreadPoolExecutor(min(len(due), MAX_PARALLEL_BLOCKS)) as pool:
+                outcomes = list(pool.map(lambda block: self._execute_block(plan, block), due))
+        plan.outcomes.update(zip((block.name for block in due), outcomes, strict=True))
+
+    def _execute_block(self, plan: RunPlan, block: PlannedBlock) -> BlockOutcome:
+        started_on = self._clock()
+        missing = sorted(name for name in block.needs if plan.outcomes[name].status != SUCCESS)
+        if plan.error is not None:
+            outcome = BlockOutcome(NOT_RUN)
+        elif missing:
+            outcome = BlockOutcome(NOT_RUN, error=f"not run, because {', '.join(missing)} did not succeed")
+        else:
+            outcome = self._try_block(plan, block)
+        self._record(plan, block, outcome, started_on=None if outcome.status == NOT_RUN else started_on)
+        return outcome
+
+    def _try_block(self, plan: RunPlan, block: PlannedBlock) -> BlockOutcome:
+        try:
+            if block.type == PARAMETER:
+                return _resolve_parameter(plan, block)
+            names = self._collect_names(plan)
+            if block.type == TEXT:
+                return BlockOutcome(SUCCESS, output=render_text(block.template, names))
+            if block.type == SQL:
+                return self._query(plan, block, names)
+            raise BlockTemplateError(f"blocks of the type {block.type!r} cannot be executed.")
+        except PushMetricsError as error:
+            return BlockOutcome(FAILED, error=str(error)[:MAX_ERROR_LENGTH])
+
+    def _query(self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any]) -> BlockOutcome:
+        sql = render_sql(block.template, names)
+        file = plan.name_result_file(block)
+        source = self._sources.open(block.content.get("database_id"))
+        with source.query(sql) as batches:
+            row_count = self._results.write(file, batches)
+        return BlockOutcome(SUCCESS, row_count=row_count, result_file=file)
+
+    def _collect_names(self, plan: RunPlan) -> dict[str, Any]:
+        """
+        Collect what templates see.
+
+        A block wins over a parameter of the same name, which stays visible as ``params.name``.
+        """
+        parameters = dict(plan.parameters)
+        queries: dict[str, Any] = {}
+        for block in plan.blocks:
+            outcome = plan.outcomes.get(block.name)
+            if block.type == PARAMETER and outcome is not None and outcome.status == SUCCESS:
+                parameters[block.name] = outcome.value
+            elif block.type == SQL:
+                queries[block.name] = self._build_output(block, outcome)
+        return {
+            **parameters,
+            **queries,
+            "params": parameters,
+            "webhook": {"parameters": dict(plan.given_parameters)},
+        }
+
+    def _build_output(self, block: PlannedBlock, outcome: BlockOutcome | None) -> QueryOutput:
+        def load_rows() -> list[dict[str, Any]]:
+            if outcome is None or outcome.result_file is None:
+                raise LookupError(f"{block.name!r} has no rows")
+            return self._results.read_rows(outcome.result_file)
+
+        return QueryOutput(block.template, load_rows)
+
+    def _record(self, plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome, *, started_on: Any) -> None:
+        with self._database.writing() as session:
+            session.add(
+                BlockResult(
+                    run_id=plan.id if plan.kind is Run else None,
+                    query_run_id=plan.id if plan.kind is QueryRun else None,
+                    block_id=block.id,
+                    block_uid=block.uid,
+                    query_id=block.query_id,
+                    position=block.position,
+                    name=block.name,
+                    type=block.type,
+                    status=outcome.status,
+                    error=outcome.error,
+                    output=outcome.output,
+                    row_count=outcome.row_count,
+                    result_file=outcome.result_file,
+                    started_on=started_on,
+                    finished_on=self._clock(),
+                )
+            )
+
+    def _finish(self, plan: RunPlan, error: str | None) -> None:
+        """Set the end of a run and put its event in the outbox, both or neither."""
+        with self._database.writing() as session:
+            run = session.get_one(plan.kind, plan.id)
+            if run.status in FINISHED:
+                return
+            run.finished_on = self._clock()
+            run.error = error or _summarize_failures(plan)
+            run.status = SUCCESS if run.error is None else FAILED
+            session.flush()
+            event = (
+                build_report_run(run, self._links)
+                if isinstance(run, Run)
+                else build_query_run(run, self._links)
+            )
+            put_in_outbox(session, run.workspace_id, event)
+        log.info("%s %s of report %s: %s", plan.kind.__tablename__, run.id, run.report_id, run.status)
+
+
+def _plan_run(session: Session, run: AnyRun) -> RunPlan:
+    blocks = [_plan_block(block) for block in run.report.blocks]
+    error = None
+    try:
+        waves = plan_waves(blocks)
+    except PlanError as fault:
+        waves, error = [blocks], str(fault)
+    if isinstance(run, QueryRun):
+        waves = select_with_needs(waves, run.query.block.name)
+    names = {block.id: block.name for block in blocks}
+    recorded = session.scalars(
+        select(BlockResult).where(
+            BlockResult.run_id == run.id if isinstance(run, Run) else BlockResult.query_run_id == run.id
+        )
+    )
+    plan = RunPlan(
+        kind=type(run),
+        id=run.id,
+        waves=waves,
+        parameters=run.parameters,
+        given_parameters=run.given_parameters,
+        error=error,
+    )
+    plan.outcomes.update(_restore_outcomes(plan, recorded, names))
+    return plan
+
+
+def _plan_block(block: Block) -> PlannedBlock:
+    return PlannedBlock(
+        id=block.id,
+        uid=block.uid,
+        position=block.position,
+        name=block.name,
+        type=block.type,
+        content=block.content,
+        query_id=block.query.id if block.query else None,
+    )
+
+
+def _restore_outcomes(
+    plan: RunPlan, recorded: Iterable[BlockResult], names: Mapping[int, str]
+) -> dict[str, BlockOutcome]:
+    """Take up what an interrupted run had recorded. A parameter's value is not recorded but made again."""
+    by_name = {block.name: block for block in plan.blocks}
+    outcomes = {}
+    for result in recorded:
+        block = by_name.get(names.get(result.block_id, ""))
+        if block is None:
+            continue
+        value = None
+        if block.type == PARAMETER and result.status == SUCCESS:
+            value = _resolve_parameter(plan, block).value
+        outcomes[block.name] = BlockOutcome(
+            status=result.status,
+            error=result.error,
+            output=result.output,
+            row_count=result.row_count,
+            result_file=result.result_file,
+            value=value,
+        )
+    return outcomes
+
+
+def _resolve_parameter(plan: RunPlan, block: PlannedBlock) -> BlockOutcome:
+    value = plan.parameters.get(block.name)
+    if value is None and block.content.get("required"):
+        raise BlockTemplateError(f"parameter {block.name!r} is required: give it a value.")
+    return BlockOutcome(SUCCESS, value=coerce_parameter(block.name, block.content.get("type", "any"), value))
+
+
+def _summarize_failures(plan: RunPlan) -> str | None:
+    failures = [
+        f"block {block.name!r}: {plan.outcomes[block.name].error}"
+        for block in plan.blocks
+        if plan.outcomes[block.name].status == FAILED
+    ]
+    return "; ".join(failures)[:MAX_ERROR_LENGTH] or None

@@ -1,0 +1,27 @@
+"""Short ids for URLs, as PushMetrics gives them: letters and digits, no hyphen."""
+
+from __future__ import annotations
+
+import secrets
+import string
+
+LETTERS = string.ascii_letters
+LETTERS_AND_DIGITS = string.ascii_letters + string.digits
+
+UID_LENGTH = 12
+MAX_ID_DIGITS = 18
+"""More digits do not fit the databases' 64-bit integers."""
+
+
+def generate_uid() -> str:
+    """Make a new uid; it begins with a letter, so that it is never taken for an integer id."""
+    return secrets.choice(LETTERS) + "".join(
+        secrets.choice(LETTERS_AND_DIGITS) for _ in range(UID_LENGTH - 1)
+    )
+
+
+def parse_id(reference: str) -> int | None:
+    """Read an integer id from a path segment; None if it is none, and so may be a uid."""
+    if reference.isascii() and reference.isdigit() and len(reference) <= MAX_ID_DIGITS:
+        return int(reference)
+    return None

@@ -1,0 +1,154 @@
+"""Lists as Flask-AppBuilder gives them: ``q`` in Rison with filters, an order and a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import prison
+from prison.decoder import ParserException
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+
+MAX_QUERY_LENGTH = 10_000
+MAX_INTEGER = 2**63 - 1
+
+Row = TypeVar("Row")
+Condition: TypeAlias = Callable[[Any], ColumnElement[bool]]
+
+
+@dataclass(frozen=True)
+class ListQuery:
+    """What part of a list is wanted."""
+
+    filters: tuple[tuple[str, str, Any], ...] = ()
+    order_column: str | None = None
+    is_descending: bool = False
+    page: int = 0
+    page_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """
+    How one resource is listed.
+
+    :param order: The column of the default order, newest first.
+    :param columns: What it can be ordered by.
+    :param conditions: Which filters there are, by column and operator.
+    """
+
+    order: InstrumentedAttribute[int]
+    columns: Mapping[str, InstrumentedAttribute[Any]]
+    conditions: Mapping[tuple[str, str], Condition]
+    default_page_size: int = 20
+    max_page_size: int = 100
+    is_descending: bool = False
+
+    def fetch(self, session: Session, rows: Select[tuple[Row]], wanted: ListQuery) -> tuple[int, list[Row]]:
+        """
+        Fetch one page.
+
+        :return: How many rows there are on all pages, and those of this one.
+        :raises PushMetricsParameterError: for a filter or an order that this list does not have.
+        """
+        for column, operator, value in wanted.filters:
+            rows = rows.where(self._build_condition(column, operator, value))
+        count = session.scalar(select(func.count()).select_from(rows.order_by(None).subquery())) or 0
+        size = min(max(wanted.page_size or self.default_page_size, 1), self.max_page_size)
+        page = rows.order_by(*self._build_order(wanted)).limit(size).offset(wanted.page * size)
+        return count, list(session.scalars(page).unique())
+
+    def _build_condition(self, column: str, operator: str, value: Any) -> ColumnElement[bool]:
+        condition = self.conditions.get((column, operator))
+        if condition is not None:
+            return condition(value)
+        if all(column != known for known, _ in self.conditions):
+            raise PushMetricsParameterError(f"Filter column: {column} not allowed to filter")
+        raise PushMetricsParameterError(f"Filter operation: {operator} not allowed on column: {column}")
+
+    def _build_order(self, wanted: ListQuery) -> list[ColumnElement[Any]]:
+        if wanted.order_column is None:
+            return [self.order.desc() if self.is_descending else self.order.asc()]
+        column = self.columns.get(wanted.order_column)
+        if column is None:
+            raise PushMetricsParameterError(f"Order column: {wanted.order_column} not allowed to order")
+        return [column.desc() if wanted.is_descending else column.asc(), self.order.asc()]
+
+
+def parse_list_query(text: str | None) -> ListQuery:
+    """
+    Read ``q``.
+
+    :raises PushMetricsParameterError: if it is neither Rison nor JSON, or not what a list takes.
+    """
+    if not text:
+        return ListQuery()
+    value = _parse_rison(text)
+    if not isinstance(value, dict):
+        raise _build_schema_error("an object is wanted")
+    filters = value.get("filters") or []
+    if not isinstance(filters, list):
+        raise _build_schema_error("filters must be a list")
+    order_column = value.get("order_column")
+    if order_column is not None and not isinstance(order_column, str):
+        raise _build_schema_error("order_column must be a name")
+    return ListQuery(
+        filters=tuple(_parse_filter(one) for one in filters),
+        order_column=order_column,
+        is_descending=value.get("order_direction") == "desc",
+        page=max(_parse_integer(value.get("page", 0), "page"), 0),
+        page_size=None
+        if "page_size" not in value
+        else max(_parse_integer(value["page_size"], "page_size"), 1),
+    )
+
+
+def match_text(column: InstrumentedAttribute[Any]) -> Condition:
+    """Make the condition that a column of text equals the filter's value, which Rison may give as a number."""
+    return lambda value: column == str(value)
+
+
+def match_integer(column: InstrumentedAttribute[Any], name: str, *, above: bool = False) -> Condition:
+    """Make the condition that a column of integers equals the filter's value, or is above it."""
+
+    def build(value: Any) -> ColumnElement[bool]:
+        number = _parse_integer(value, name)
+        return column > number if above else column == number
+
+    return build
+
+
+def _parse_filter(value: Any) -> tuple[str, str, Any]:
+    if not isinstance(value, dict) or not {"col", "opr", "value"} <= value.keys():
+        raise _build_schema_error("a filter has col, opr and value")
+    return str(value["col"]), str(value["opr"]), value["value"]
+
+
+def _parse_integer(value: Any, name: str) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_INTEGER // 5000:
+        raise _build_schema_error(f"{name} must be an integer")
+    return value
+
+
+def _parse_rison(text: str) -> Any:
+    if len(text) > MAX_QUERY_LENGTH:
+        raise PushMetricsParameterError("Not a valid rison/json argument")
+    try:
+        return prison.loads(text)
+    except (ParserException, IndexError, TypeError, ValueError, RecursionError):
+        pass  # prison raises all of these for what is not Rison
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise PushMetricsParameterError("Not a valid rison/json argument") from None
+
+
+def _build_schema_error(reason: str) -> PushMetricsParameterError:
+    return PushMetricsParameterError(f"Not a valid rison schema: {reason}")

@@ -1,0 +1,3 @@
+"""The history of the service's schema."""
+
+from __future__ import annotations

@@ -1,0 +1,115 @@
+"""The parts of a running service, and how they are put together."""
+
+from __future__ import annotations
+
+import fcntl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.service.bootstrap import bootstrap
+from airflow_provider_pushmetrics.service.credentials import Gatekeeper
+from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.delivery import Courier
+from airflow_provider_pushmetrics.service.demo import load_demo
+from airflow_provider_pushmetrics.service.encryption import Vault, load_secret_key
+from airflow_provider_pushmetrics.service.engine import Engine
+from airflow_provider_pushmetrics.service.events import ResultLinks
+from airflow_provider_pushmetrics.service.execution import RunExecutor
+from airflow_provider_pushmetrics.service.ids import generate_uid
+from airflow_provider_pushmetrics.service.results import ResultStore
+from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.service.sources import SourceRegistry
+
+LOCK_FILE = "lock"
+EXECUTOR_FILE = "executor-id"
+
+
+@dataclass(frozen=True)
+class ServiceParts:
+    """All that a request may need."""
+
+    settings: ServiceSettings
+    database: Database
+    vault: Vault
+    gatekeeper: Gatekeeper
+    results: ResultStore
+    links: ResultLinks
+    sources: SourceRegistry
+    courier: Courier
+    engine: Engine
+    lock: IO[str]
+
+    def start(self) -> None:
+        """Migrate, load what there must be, and begin to work."""
+        self.database.migrate()
+        bootstrap(self.database, self.settings.data_dir, self.settings.bootstrap_token)
+        if self.settings.demo:
+            load_demo(self.database, self.vault, self.settings.data_dir)
+        self.engine.start()
+
+    def stop(self) -> bool:
+        """
+        Stop working and let go of everything.
+
+        :return: Whether all work had ended. If not, the process must end now: its work goes on at the next start.
+        """
+        if not self.engine.stop():
+            return False  # what still runs must not find its databases closed, and record that as its failure
+        self.courier.close()
+        self.sources.close()
+        self.database.close()
+        self.lock.close()
+        return True
+
+
+def assemble(settings: ServiceSettings) -> ServiceParts:
+    """
+    Put the parts of a service together; nothing works before they are started.
+
+    :raises PushMetricsConfigurationError: if another service uses the data folder.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    lock = _lock_folder(settings.data_dir)
+    database = Database(settings.store_url)
+    vault = Vault(settings.secret_key or load_secret_key(settings.data_dir))
+    results = ResultStore(settings.results_dir)
+    links = ResultLinks(settings.base_url)
+    sources = SourceRegistry(database, vault)
+    courier = Courier(database, vault, settings.delivery_timeout_seconds)
+    executor = RunExecutor(database, sources, results, links)
+    return ServiceParts(
+        settings=settings,
+        database=database,
+        vault=vault,
+        gatekeeper=Gatekeeper(database, vault, settings.jwt_lifetime_seconds),
+        results=results,
+        links=links,
+        sources=sources,
+        courier=courier,
+        engine=Engine(settings, _load_executor_id(settings.data_dir), database, executor, courier),
+        lock=lock,
+    )
+
+
+def _lock_folder(data_dir: Path) -> IO[str]:
+    """Make sure that one process uses the folder: two would take up each other's running work."""
+    lock = open(data_dir / LOCK_FILE, "a", encoding="ascii")  # noqa: SIM115 - held until the process ends
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise PushMetricsConfigurationError(
+            f"the data folder {str(data_dir)!r} is in use by another service: stop that one, or choose another"
+            " folder with --data or PUSHMETRICS_SERVICE_DATA."
+        ) from None
+    return lock
+
+
+def _load_executor_id(data_dir: Path) -> str:
+    """Read the name under which this folder's processes execute, made at the first time."""
+    path = data_dir / EXECUTOR_FILE
+    if not path.exists():
+        path.write_text(generate_uid(), encoding="ascii")
+    return path.read_text(encoding="ascii").strip()

@@ -1,0 +1,110 @@
+"""In which order the blocks of a report run: what Jinja references say, not the order on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.service.templating import BlockTemplateError, References, find_references
+
+PARAMETER = "parameter"
+SQL = "sql"
+TEXT = "text"
+
+TEMPLATE_KEYS: Mapping[str, str] = {SQL: "sql", TEXT: "text"}
+"""Where a block of each type has its template."""
+
+
+class PlanError(PushMetricsError):
+    """The blocks of a report cannot be brought into an order."""
+
+
+@dataclass(frozen=True)
+class PlannedBlock:
+    """
+    A block as the execution needs it.
+
+    :param needs: The blocks that must have succeeded before, by name.
+    """
+
+    id: int
+    uid: str
+    position: int
+    name: str
+    type: str
+    content: Mapping[str, Any]
+    query_id: int | None
+    needs: frozenset[str] = frozenset()
+
+    @property
+    def template(self) -> str:
+        """The Jinja template of the block; empty where the type has none."""
+        return str(self.content.get(TEMPLATE_KEYS.get(self.type, ""), ""))
+
+
+def plan_waves(blocks: Sequence[PlannedBlock]) -> list[list[PlannedBlock]]:
+    """
+    Group blocks into waves: those of one wave need only those of earlier ones, so they can run at the same time.
+
+    :raises PlanError: if blocks need each other in a circle; the message names them.
+    """
+    by_name = {block.name: block for block in blocks}
+    references = {block.name: _find_block_references(block, by_name) for block in blocks}
+    sorter = TopologicalSorter({name: found.outputs | found.texts for name, found in references.items()})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise PlanError(
+            f"blocks need each other in a circle: {circle}. Take one of the references out."
+        ) from None
+    waves = []
+    while sorter.is_active():
+        names = sorted(sorter.get_ready(), key=lambda name: by_name[name].position)
+        waves.append([_with_needs(by_name[name], references, by_name) for name in names])
+        sorter.done(*names)
+    return waves
+
+
+def select_with_needs(waves: Sequence[Sequence[PlannedBlock]], name: str) -> list[list[PlannedBlock]]:
+    """Keep one block and what it needs, directly or not."""
+    kept = {name}
+    for wave in reversed(waves):
+        for block in wave:
+            if block.name in kept:
+                kept |= block.needs
+    selected = [[block for block in wave if block.name in kept] for wave in waves]
+    return [wave for wave in selected if wave]
+
+
+def _find_block_references(block: PlannedBlock, names: Collection[str]) -> References:
+    try:
+        found = find_references(block.template)
+    except BlockTemplateError:
+        return References(frozenset(), frozenset())  # the block itself will fail, with this message
+    return References(found.outputs.intersection(names), found.texts.intersection(names))
+
+
+def _with_needs(
+    block: PlannedBlock, references: Mapping[str, References], by_name: Mapping[str, PlannedBlock]
+) -> PlannedBlock:
+    """
+    Say what must have succeeded before: blocks whose output is used, and parameters.
+
+    A query whose text alone is used need not run, but what that text refers to must have.
+    """
+    needs: set[str] = set()
+    pending, seen = [block.name], {block.name}
+    while pending:
+        found = references[pending.pop()]
+        needs |= found.outputs
+        for name in found.texts:
+            if by_name[name].type == PARAMETER:
+                needs.add(name)
+            elif name not in seen:
+                seen.add(name)
+                pending.append(name)
+    return replace(block, needs=frozenset(needs))

@@ -1,0 +1,100 @@
+"""What can be set, and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+
+ENVIRONMENT_PREFIX = "PUSHMETRICS_SERVICE_"
+
+UNREACHABLE_HOSTS = ("0.0.0.0", "::", "")
+"""Addresses to listen on that nobody can call."""
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """
+    The settings of one service process.
+
+    :param data_dir: Where the databases, the results, the key and the demo's data are kept.
+    :param host: The address to listen on.
+    :param port: The port to listen on.
+    :param database_url: A PostgreSQL database for everything but the results; SQLite in ``data_dir`` otherwise.
+    :param public_url: What the links in events begin with; where the service listens, unless set.
+    :param bootstrap_token: The first API token.
+    :param secret_key: Encrypts stored secrets and signs JWTs; a file in ``data_dir`` holds it, unless set.
+    :param demo: Whether the flights data and its report are loaded.
+    :param trigger_returns_run_id: Whether a trigger's answer names the run; the real product's does not.
+    :param max_body_bytes: A longer request body is refused.
+    :param run_concurrency: How many runs this process executes at a time.
+    :param delivery_concurrency: How many deliveries this process makes at a time.
+    :param queue_poll_seconds: How often the queues are looked at: the wait before a run begins.
+    :param delivery_timeout_seconds: How long a subscriber may take to answer.
+    :param jwt_lifetime_seconds: How long an exchanged token is valid.
+    :param shutdown_seconds: How long running work may go on after a request to stop.
+    """
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 8090
+    database_url: str | None = field(default=None, repr=False)
+    public_url: str | None = None
+    bootstrap_token: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+    demo: bool = False
+    trigger_returns_run_id: bool = True
+    max_body_bytes: int = 1024 * 1024
+    run_concurrency: int = 4
+    delivery_concurrency: int = 8
+    queue_poll_seconds: float = 0.05
+    delivery_timeout_seconds: float = 15.0
+    jwt_lifetime_seconds: int = 900
+    shutdown_seconds: int = 5
+
+    @property
+    def base_url(self) -> str:
+        """What links begin with, without a slash at the end."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        host = "127.0.0.1" if self.host in UNREACHABLE_HOSTS else self.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def store_url(self) -> str:
+        """The database of the service's own tables."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'service.db'}"
+
+    @property
+    def workflow_url(self) -> str:
+        """The database where DBOS keeps its queues and workflows."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'workflows.db'}"
+
+    @property
+    def results_dir(self) -> Path:
+        """Where results are kept, as Parquet."""
+        return self.data_dir / "results"
+
+
+def check_database_url(url: str | None) -> str | None:
+    """
+    Accept the database that was asked for, and name its driver.
+
+    :raises PushMetricsConfigurationError: unless it is PostgreSQL. The message never holds the URL.
+    """
+    if not url:
+        return None
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None
+    if parsed is None or parsed.get_backend_name() != "postgresql":
+        raise PushMetricsConfigurationError(
+            "the database URL is not one of PostgreSQL: it must look like"
+            " 'postgresql+psycopg://user:password@host/database'. Leave it out to use SQLite in the data folder."
+        )
+    return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)

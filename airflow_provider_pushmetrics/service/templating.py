@@ -1,0 +1,225 @@
+"""
+Jinja in blocks: which names a template refers to, text with values in it, and SQL with values beside it.
+
+Templates run in a sandbox and an undefined name is an error, since a wrong query is worse than none. In SQL, whatever
+``{{ … }}`` gives is *bound*: the text that the database sees holds a placeholder in its place. There is no way to splice
+a value: what a filter such as ``safe`` or ``tojson`` marks as markup is bound like the rest. Two filters write SQL, from
+values that are bound or quoted: ``inclause`` gives ``(?, ?)`` and ``identifier`` a quoted name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError, Undefined, meta, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsError
+
+PLACEHOLDER = re.compile("\x00(\\d+)\x00")
+"""How the rendered text marks a bound value. NUL cannot come from elsewhere: it is refused in SQL and in values."""
+
+MAX_NESTING = 16
+"""How deep a query may be made of queries."""
+
+
+class BlockTemplateError(PushMetricsError):
+    """A block's template cannot be rendered."""
+
+
+@dataclass(frozen=True)
+class References:
+    """
+    The names that a template uses.
+
+    :param outputs: Names of which an attribute is used, such as ``query_1.data``: their blocks must run first.
+    :param texts: Names used as they are, such as ``{{ query_1 }}``, the text of that query, or a parameter.
+    """
+
+    outputs: frozenset[str]
+    texts: frozenset[str]
+
+
+@dataclass(frozen=True)
+class BoundSql:
+    """
+    SQL whose values are beside it.
+
+    :param parts: The text between the values; one more than there are values.
+    :param values: The values, in the order in which the text needs them.
+    """
+
+    parts: tuple[str, ...]
+    values: tuple[Any, ...]
+
+    def write(self, write_placeholder: Callable[[int], str]) -> str:
+        """Write the text with the placeholders of some database; they are numbered from 1."""
+        text = self.parts[0]
+        for number, part in enumerate(self.parts[1:], start=1):
+            text += write_placeholder(number) + part
+        return text
+
+
+@dataclass(frozen=True)
+class QueryOutput:
+    """
+    What a query is in the templates of other blocks.
+
+    :param source: Its text: ``{{ query_1 }}`` composes one query of another.
+    :param load_rows: Reads its rows.
+    """
+
+    source: str
+    load_rows: Callable[[], list[dict[str, Any]]]
+
+    @property
+    def data(self) -> list[dict[str, Any]]:
+        """Its rows, read when a template asks for them."""
+        return self.load_rows()
+
+
+@dataclass(frozen=True)
+class _SqlFragment:
+    text: str
+
+
+def find_references(source: str) -> References:
+    """
+    Find the names that a template refers to.
+
+    :raises BlockTemplateError: if it is no template.
+    """
+    tree = _parse(source)
+    free = meta.find_undeclared_variables(tree)
+    outputs: set[str] = set()
+    parameters: set[str] = set()
+    owned: set[int] = set()
+    for node in tree.find_all((nodes.Getattr, nodes.Getitem)):
+        if not isinstance(node.node, nodes.Name):
+            continue
+        owned.add(id(node.node))
+        if node.node.name != "params":
+            outputs.add(node.node.name)
+        elif (key := _find_key(node)) is not None:
+            parameters.add(key)
+    texts = {node.name for node in tree.find_all(nodes.Name) if id(node) not in owned}
+    return References(frozenset(outputs & free), frozenset(texts & free | parameters))
+
+
+def render_text(source: str, names: Mapping[str, Any]) -> str:
+    """
+    Render a text.
+
+    :raises BlockTemplateError: if it fails, for an undefined name above all.
+    """
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined,
+        autoescape=False,
+        finalize=lambda value: value.source if isinstance(value, QueryOutput) else value,
+    )
+    return _render(environment, source, names)
+
+
+def render_sql(source: str, names: Mapping[str, Any]) -> BoundSql:
+    """
+    Render SQL, with every value bound.
+
+    :raises BlockTemplateError: if it fails, for an undefined name above all.
+    """
+    binder = _Binder(names)
+    parts = PLACEHOLDER.split(binder.render(source))
+    return BoundSql(
+        parts=tuple(parts[::2]), values=tuple(binder.values[int(number)] for number in parts[1::2])
+    )
+
+
+class _Binder:
+    def __init__(self, names: Mapping[str, Any]) -> None:
+        self.values: list[Any] = []
+        self._names = names
+        self._depth = 0
+
+    def render(self, source: str) -> str:
+        if "\x00" in source:
+            raise BlockTemplateError("the SQL holds a NUL character: take it out.")
+        environment = ImmutableSandboxedEnvironment(
+            undefined=StrictUndefined, autoescape=False, finalize=self._finalize
+        )
+        environment.filters["inclause"] = self._bind_each
+        environment.filters["identifier"] = _quote_identifier
+        return _render(environment, source, self._names)
+
+    def _finalize(self, value: Any) -> str:
+        if isinstance(value, Undefined):
+            return str(value)  # raises, and says which name is undefined
+        if isinstance(value, _SqlFragment):
+            return value.text
+        if isinstance(value, QueryOutput):
+            return self._compose(value)
+        return self._bind(value)
+
+    def _compose(self, query: QueryOutput) -> str:
+        if self._depth >= MAX_NESTING:
+            raise BlockTemplateError(f"queries are composed more than {MAX_NESTING} deep: compose fewer.")
+        self._depth += 1
+        try:
+            return self.render(query.source)
+        finally:
+            self._depth -= 1
+
+    def _bind(self, value: Any) -> str:
+        if isinstance(value, str):
+            if "\x00" in value:
+                raise BlockTemplateError(
+                    "a value for the SQL holds a NUL character. If it comes from {% set %}…{% endset %} or a macro:"
+                    " these make values, not SQL."
+                )
+            value = str.__str__(value)  # Jinja's markup is a kind of str; databases want the plain one
+        self.values.append(value)
+        return f"\x00{len(self.values) - 1}\x00"
+
+    def _bind_each(self, values: Iterable[Any]) -> _SqlFragment:
+        if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
+            raise BlockTemplateError(f"inclause needs a list of values, not {type(values).__name__}.")
+        placeholders = [self._bind(value) for value in values]
+        if not placeholders:
+            raise BlockTemplateError("inclause needs at least one value, and the list is empty.")
+        return _SqlFragment(f"({', '.join(placeholders)})")
+
+
+def _quote_identifier(name: Any) -> _SqlFragment:
+    if not isinstance(name, str) or not name or "\x00" in name:
+        raise BlockTemplateError(f"identifier needs a name, not {name!r}.")
+    return _SqlFragment('"' + name.replace('"', '""') + '"')
+
+
+def _render(environment: ImmutableSandboxedEnvironment, source: str, names: Mapping[str, Any]) -> str:
+    try:
+        return environment.from_string(source).render(names)
+    except BlockTemplateError:
+        raise
+    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        # Whatever a template does with its values can fail; it is the author's to mend, not ours.
+        raise BlockTemplateError(f"the template failed: {error}") from error
+    except RecursionError as error:
+        raise BlockTemplateError("the template failed: it is nested too deep.") from error
+
+
+def _parse(source: str) -> nodes.Template:
+    try:
+        return ImmutableSandboxedEnvironment().parse(source)
+    except TemplateError as error:
+        raise BlockTemplateError(f"not a template: {error}") from error
+    except RecursionError as error:
+        raise BlockTemplateError("not a template: it is nested too deep.") from error
+
+
+def _find_key(node: nodes.Getattr | nodes.Getitem) -> str | None:
+    if isinstance(node, nodes.Getattr):
+        return node.attr
+    if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
+        return node.arg.value
+    return None
