@@ -12,7 +12,7 @@ import json
 import math
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -140,16 +140,15 @@ def _parse_finite_float(text: str) -> float:
 
 def _is_deeper_than(content: Any, limit: int) -> bool:
     level = [content]
-    for _ in range(limit + 1):
-        level = [
-            child
-            for node in level
-            if isinstance(node, dict | list)
-            for child in (node.values() if isinstance(node, dict) else node)
-        ]
+    for _ in range(limit):
+        level = [child for node in level for child in _get_children(node) if isinstance(child, dict | list)]
         if not level:
             return False
     return True
+
+
+def _get_children(node: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return node.values() if isinstance(node, dict) else node
 
 
 def _find_id(content: Mapping[str, Any], name: str) -> int | None:

@@ -1,0 +1,91 @@
+"""A receiver in a process of its own, as its command starts it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import httpx
+
+SENDER_TOKEN = "sender-token-0123456789"
+READER_TOKEN = "reader-token-0123456789"
+SOURCE = "demo"
+START = "from airflow_provider_pushmetrics.receiver.cli import app; app()"
+
+
+@dataclass
+class ReceiverServer:
+    """A running receiver."""
+
+    process: subprocess.Popen[str]
+    url: str = ""
+    lines: list[str] = field(default_factory=list)
+    heard: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def delivery_url(self) -> str:
+        return f"{self.url}/webhooks/{SOURCE}?token={SENDER_TOKEN}"
+
+    @property
+    def reader_headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {READER_TOKEN}"}
+
+    def open_reader(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, headers=self.reader_headers, timeout=30)
+
+    def read_all_lines(self) -> str:
+        return "".join(self.lines)
+
+    def listen(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line)
+            found = re.search(r"Listening on (http://\S+)", line)
+            if found:
+                self.url = found[1]
+                self.heard.set()
+        self.heard.set()
+
+
+@contextmanager
+def start_receiver(inbox_url: str, *options: str) -> Iterator[ReceiverServer]:
+    """Start a receiver on a free port; kill it at the end, unless it ended by itself."""
+    command = [sys.executable, "-c", START, "--port", "0", "--source", SOURCE, *options]
+    environment = {
+        **os.environ,
+        "PUSHMETRICS_RECEIVER_INBOX": inbox_url,
+        "PUSHMETRICS_RECEIVER_TOKEN": SENDER_TOKEN,
+        "PUSHMETRICS_RECEIVER_READER_TOKEN": READER_TOKEN,
+    }
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        server = ReceiverServer(process)
+        listener = threading.Thread(target=server.listen)
+        listener.start()
+        try:
+            if not server.heard.wait(30) or not server.url:
+                raise RuntimeError(f"the receiver did not start: {server.read_all_lines()}")
+            _wait_until_live(server.url)
+            yield server
+        finally:
+            process.kill()
+            process.wait()
+            listener.join()
+
+
+def _wait_until_live(url: str) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            httpx.get(f"{url}/health/live").raise_for_status()
+            return
+        except httpx.TransportError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)

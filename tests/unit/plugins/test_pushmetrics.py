@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.plugins.pushmetrics import (
+    NOT_CONFIGURED,
+    LazyReceiver,
+    PushMetricsPlugin,
+    build_fastapi_apps,
+    build_receiver,
+    read_options,
+)
+
+SCOPE = {"type": "http", "method": "GET", "path": "/pushmetrics/health/live", "headers": []}
+
+
+async def call(app: Any, scope: dict[str, Any] = SCOPE) -> Sequence[dict[str, Any]]:
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return sent
+
+
+def build_counting() -> tuple[Callable[[], Any], list[int]]:
+    built: list[int] = []
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "inner"})
+
+    def build() -> Any:
+        built.append(1)
+        return inner
+
+    return build, built
+
+
+def test_airflow_3_is_told_to_mount_the_receiver() -> None:
+    (mounted,) = build_fastapi_apps("3.0.0")
+    assert (mounted["url_prefix"], mounted["name"]) == ("/pushmetrics", "PushMetrics receiver")
+    assert callable(mounted["app"])
+
+
+def test_airflow_2_mounts_nothing() -> None:
+    assert build_fastapi_apps("2.11.0") == []
+
+
+def test_plugin_has_the_name_that_the_docs_say() -> None:
+    assert PushMetricsPlugin.name == "pushmetrics"
+
+
+async def test_receiver_is_built_once_and_at_the_first_request() -> None:
+    build, built = build_counting()
+    app = LazyReceiver(build)
+    assert built == []
+    assert await call(app) == await call(app) == [{"type": "inner"}]
+    assert built == [1]
+
+
+async def test_lifespan_and_websockets_are_left_alone() -> None:
+    build, built = build_counting()
+    assert await call(LazyReceiver(build), {"type": "websocket"}) == []
+    assert built == []
+
+
+async def test_receiver_without_settings_answers_503_with_the_options_to_set() -> None:
+    start, body = await call(LazyReceiver(build_receiver))
+    assert start["status"] == 503
+    message = json.loads(body["body"])["message"]
+    assert message == NOT_CONFIGURED
+    for option in ("[pushmetrics]", "reader_token", "token", "signing_secrets"):
+        assert option in message
+
+
+async def test_receiver_that_gets_its_settings_later_works_then() -> None:
+    builders = [build_receiver, build_counting()[0]]
+
+    app = LazyReceiver(lambda: builders.pop(0)())
+    assert (await call(app))[0]["status"] == 503
+    assert await call(app) == [{"type": "inner"}]
+
+
+def test_options_come_from_airflows_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "TOKEN": "t",
+        "READER_TOKEN": "r",
+        "SIGNING_SECRETS": "whsec_a,whsec_b",
+        "SOURCE": "demo",
+        "INBOX": "sqlite:////tmp/inbox.db",
+    }.items():
+        monkeypatch.setenv(f"AIRFLOW__PUSHMETRICS__{name}", value)
+    assert read_options() == {
+        "inbox": "sqlite:////tmp/inbox.db",
+        "source": "demo",
+        "token": "t",
+        "signing_secrets": ("whsec_a,whsec_b",),
+        "reader_token": "r",
+    }
+
+
+def test_inbox_lies_in_airflows_home_unless_named() -> None:
+    assert read_options()["inbox"].endswith("/pushmetrics-inbox.db")
+
+
+def test_refused_setting_does_not_show_in_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__PUSHMETRICS__READER_TOKEN", "r")
+    monkeypatch.setenv("AIRFLOW__PUSHMETRICS__SIGNING_SECRETS", "whsec_broken!")
+    with pytest.raises(PushMetricsConfigurationError) as refusal:
+        build_receiver()
+    assert "broken" not in str(refusal.value)
+
+
+def test_import_brings_nothing_that_only_the_receiver_needs() -> None:
+    code = (
+        "import sys, airflow.plugins_manager; before = set(sys.modules);"
+        "import airflow_provider_pushmetrics.plugins.pushmetrics;"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before};"
+        "print(sorted(new & {'sqlalchemy', 'starlette', 'fastapi', 'alembic', 'uvicorn', 'pydantic'}));"
+        "print('airflow_provider_pushmetrics.receiver' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-2:] == ["[]", "False"]

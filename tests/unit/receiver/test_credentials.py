@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.datastructures import Headers, QueryParams
+
+from airflow_provider_pushmetrics.receiver.credentials import ReaderGate, SenderGate
+from airflow_provider_pushmetrics.receiver.refusals import Unauthorized
+from airflow_provider_pushmetrics.receiver.settings import SourceSettings
+from airflow_provider_pushmetrics.signatures import decode_secret, generate_secret, sign
+from tests.unit.test_signatures import build_hostile
+
+HOSTILE = json.loads((Path(__file__).parents[2] / "vectors" / "hostile_signatures.json").read_text())
+GOLDEN = json.loads((Path(__file__).parents[2] / "vectors" / "standard_webhooks.json").read_text())
+NOW = 1_700_000_000
+BODY = b'{"event": "report.run"}'
+TOKEN = "sender-token-\u00e9"
+OLD_SECRET, NEW_SECRET = GOLDEN["secret"], generate_secret()
+
+GATE = SenderGate(
+    [
+        SourceSettings("by-token", token=TOKEN),
+        SourceSettings("by-signature", signing_secrets=(OLD_SECRET, NEW_SECRET)),
+        SourceSettings("by-either", token=TOKEN, signing_secrets=(OLD_SECRET,)),
+    ],
+    clock=lambda: NOW,
+)
+
+
+def admit(
+    source: str, headers: list[tuple[str, bytes]] | None = None, query: str = "", body: bytes = BODY
+) -> Any:
+    raw = [(name.encode(), value) for name, value in headers or []]
+    return GATE.admit(source, Headers(raw=raw), QueryParams(query), body)
+
+
+def basic(password: str, user: str = "anyone") -> tuple[str, bytes]:
+    return ("authorization", b"Basic " + base64.b64encode(f"{user}:{password}".encode()))
+
+
+def bearer(token: str) -> tuple[str, bytes]:
+    return ("authorization", f"Bearer {token}".encode())
+
+
+def signed(
+    secret: str = OLD_SECRET, message_id: str = "msg_1", timestamp: int = NOW
+) -> list[tuple[str, bytes]]:
+    signature = sign(decode_secret(secret), message_id, timestamp, BODY)
+    return [
+        ("webhook-id", message_id.encode()),
+        ("webhook-timestamp", str(timestamp).encode()),
+        ("webhook-signature", signature.encode()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        ([], "token=sender-token-%C3%A9"),
+        ([bearer(TOKEN)], ""),
+        ([("authorization", f"bearer  {TOKEN}".encode())], ""),
+        ([basic(TOKEN)], ""),
+        ([basic(TOKEN, user="")], ""),
+        ([basic("of a proxy")], "token=sender-token-%C3%A9"),
+    ],
+)
+def test_token_is_taken_wherever_it_may_stand(headers: list[tuple[str, bytes]], query: str) -> None:
+    assert admit("by-token", headers, query) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        ([], ""),
+        ([], "token="),
+        ([], "token=wrong"),
+        ([], "token=sender-token-%C3%A9&token=sender-token-%C3%A9"),
+        ([], "token=%FF%00"),
+        ([bearer("")], ""),
+        ([bearer("wrong")], ""),
+        ([bearer(TOKEN), bearer(TOKEN)], ""),
+        ([("authorization", b"Basic !!!")], ""),
+        ([("authorization", b"Basic \xff")], ""),
+        ([("authorization", b"Bearer " + b"x" * 5000)], ""),
+        ([("authorization", TOKEN.encode())], ""),
+        ([basic("wrong")], ""),
+        (signed(), ""),
+    ],
+)
+@pytest.mark.parametrize("source", ["by-token", "by-signature-only-later", "nobody", ""])
+def test_every_fault_and_every_unknown_source_is_the_same_refusal(
+    source: str, headers: list[tuple[str, bytes]], query: str
+) -> None:
+    with pytest.raises(Unauthorized) as refusal:
+        admit(source, headers, query)
+    assert str(refusal.value) == "The source is unknown, or its credential was refused."
+
+
+@pytest.mark.parametrize("secret", [OLD_SECRET, NEW_SECRET])
+def test_signature_by_any_valid_secret_gives_the_id(secret: str) -> None:
+    assert admit("by-signature", signed(secret)) == "msg_1"
+
+
+def test_unknown_source_with_a_right_signature_is_refused() -> None:
+    with pytest.raises(Unauthorized):
+        admit("elsewhere", signed())
+
+
+def test_token_is_no_proof_where_the_source_has_none() -> None:
+    with pytest.raises(Unauthorized):
+        admit("by-signature", [], "token=")
+
+
+def test_source_with_both_takes_either() -> None:
+    assert admit("by-either", signed()) == "msg_1"
+    assert admit("by-either", [bearer(TOKEN)]) is None
+
+
+def test_wrong_signature_is_not_saved_by_a_right_token() -> None:
+    with pytest.raises(Unauthorized):
+        admit("by-either", [*signed(generate_secret()), bearer(TOKEN)])
+
+
+def test_signature_headers_of_a_source_without_secrets_prove_nothing_and_spoil_nothing() -> None:
+    assert admit("by-token", [*signed(), bearer(TOKEN)]) is None
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+def test_signature_header_that_stands_twice_is_refused(name: str) -> None:
+    headers = signed()
+    with pytest.raises(Unauthorized):
+        admit("by-signature", [*headers, (name, dict(headers)[name])])
+
+
+@pytest.mark.parametrize("timestamp", [NOW - 301, NOW + 301])
+def test_replay_is_refused(timestamp: int) -> None:
+    with pytest.raises(Unauthorized):
+        admit("by-signature", signed(timestamp=timestamp))
+
+
+@pytest.mark.parametrize("case", HOSTILE, ids=[case["name"] for case in HOSTILE])
+def test_hostile_signature_headers_are_refused(case: dict[str, Any]) -> None:
+    hostile = build_hostile(case)
+    headers = [
+        ("webhook-id", hostile["message_id"]),
+        ("webhook-timestamp", hostile["timestamp"]),
+        ("webhook-signature", hostile["signatures"]),
+    ]
+    with pytest.raises(Unauthorized):
+        admit("by-signature", headers, body=hostile["body"])
+
+
+HEADER_NAMES = st.sampled_from(["authorization", "webhook-id", "webhook-timestamp", "webhook-signature", "x"])
+
+
+@given(
+    source=st.sampled_from(["by-token", "by-signature", "by-either", "other"]),
+    headers=st.lists(st.tuples(HEADER_NAMES, st.binary(max_size=80)), max_size=6),
+    query=st.text(max_size=40) | st.text(max_size=20).map(lambda text: f"token={text}"),
+    body=st.binary(max_size=40),
+)
+def test_any_request_is_admitted_or_refused(
+    source: str, headers: list[tuple[str, bytes]], query: str, body: bytes
+) -> None:
+    with contextlib.suppress(Unauthorized):
+        admit(source, headers, query, body)
+
+
+def test_reader_with_the_token_is_admitted() -> None:
+    ReaderGate("reader").admit(Headers({"authorization": "Bearer reader"}))
+
+
+@pytest.mark.parametrize(
+    "value", ["", "Bearer", "Bearer wrong", "reader", "Basic cmVhZGVyOnJlYWRlcg==", "Bearer reader x"]
+)
+def test_reader_without_it_is_refused(value: str) -> None:
+    with pytest.raises(Unauthorized, match="reader token is missing or wrong"):
+        ReaderGate("reader").admit(Headers({"authorization": value}))
+
+
+def test_reader_token_in_the_query_is_no_credential() -> None:
+    with pytest.raises(Unauthorized):
+        ReaderGate("reader").admit(Headers({}))

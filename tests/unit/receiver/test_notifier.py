@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from airflow_provider_pushmetrics.receiver.deliveries import Delivery
+from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Subject
+from airflow_provider_pushmetrics.receiver.notifier import Notifier
+
+REPORT_1 = Subject("demo", "report.run", 1, None, 7)
+LONG = 10.0
+
+
+async def test_waiter_is_woken_from_another_thread_by_what_it_wants() -> None:
+    notifier = Notifier()
+    with notifier.wait_for(EventFilter(report_id=1)) as waiter:
+        thread = threading.Thread(target=notifier.announce, args=([REPORT_1],))
+        thread.start()
+        assert await waiter.wait(LONG)
+        thread.join()
+
+
+async def test_waiter_sleeps_through_what_it_does_not_want() -> None:
+    notifier = Notifier()
+    with notifier.wait_for(EventFilter(report_id=2)) as other, notifier.wait_for(EventFilter()) as anything:
+        notifier.announce([REPORT_1])
+        assert await anything.wait(LONG)
+        assert not await other.wait(0)
+
+
+async def test_wake_before_the_wait_is_not_lost() -> None:
+    notifier = Notifier()
+    with notifier.wait_for(EventFilter()) as waiter:
+        waiter.clear()
+        notifier.announce([REPORT_1])
+        await asyncio.sleep(0)
+        assert await waiter.wait(LONG)
+
+
+async def test_closing_wakes_everyone() -> None:
+    notifier = Notifier()
+    with notifier.wait_for(EventFilter(event="never")) as waiter:
+        notifier.close()
+        assert await waiter.wait(LONG)
+    assert notifier.is_closed
+
+
+async def test_waiters_are_counted_while_they_wait() -> None:
+    notifier = Notifier()
+    with notifier.wait_for(EventFilter()), notifier.wait_for(EventFilter()):
+        assert notifier.count_waiters() == notifier.count_waiters(asyncio.get_running_loop()) == 2
+    assert notifier.count_waiters() == notifier.count_waiters(asyncio.get_running_loop()) == 0
+
+
+def test_waiter_of_a_closed_loop_harms_nobody() -> None:
+    notifier = Notifier()
+    loop = asyncio.new_event_loop()
+
+    async def leave_waiting() -> None:
+        notifier.wait_for(EventFilter()).__enter__()
+
+    loop.run_until_complete(leave_waiting())
+    loop.close()
+    notifier.announce([REPORT_1])
+
+
+def test_filter_says_the_same_of_a_delivery_and_of_a_stored_event() -> None:
+    delivery = Delivery("demo", "id:1", b"{}", "report.run", report_id=1, run_id=7)
+    for wanted, expected in (
+        (EventFilter(), True),
+        (EventFilter("demo", "report.run", 1, None, 7), True),
+        (EventFilter(source="other"), False),
+        (EventFilter(query_id=1), False),
+    ):
+        assert wanted.matches(delivery) is wanted.matches(REPORT_1) is expected
