@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -97,20 +98,22 @@ class AsyncTransport:
         try:
             step = next(call)
             while True:
-                step = await self._answer(call, step)
+                resume = await self._answer(call, step)
+                step = resume()
         except StopIteration as end:
             result: T = end.value
             return result
 
-    async def _answer(self, call: Call[T], step: Request | Pause) -> Request | Pause:
+    async def _answer(self, call: Call[T], step: Request | Pause) -> Callable[[], Request | Pause]:
+        """Do a step, and say how the call goes on: its end, StopIteration, cannot leave a coroutine (PEP 479)."""
         if isinstance(step, Pause):
             await asyncio.sleep(step.seconds)
-            return call.send(None)
+            return partial(call.send, None)
         try:
             response = await self._send(step)
         except NetworkError as error:
-            return call.throw(error)
-        return call.send(response)
+            return partial(call.throw, error)
+        return partial(call.send, response)
 
     async def _send(self, request: Request) -> Response:
         seconds = self.timeout_seconds or request.timeout_seconds
