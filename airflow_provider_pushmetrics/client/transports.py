@@ -105,7 +105,7 @@ class AsyncTransport:
             return result
 
     async def _answer(self, call: Call[T], step: Request | Pause) -> Callable[[], Request | Pause]:
-        """Do a step, and say how the call goes on: its end, StopIteration, cannot leave a coroutine (PEP 479)."""
+        """Do a step, and say how the call goes on: its end, StopIteration, cannot leave a coroutine."""
         if isinstance(step, Pause):
             await asyncio.sleep(step.seconds)
             return partial(call.send, None)
