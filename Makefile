@@ -6,6 +6,7 @@ CONSTRAINTS := constraints/airflow-3.3.txt
 VENV := .venv
 STAMP := $(VENV)/.installed
 KEEP ?=
+COVERAGE ?=
 
 .PHONY: help demo stop test check bench lock clean
 
@@ -22,8 +23,8 @@ demo: $(STAMP)  ## Run the main job in a real Airflow; KEEP=1 leaves it running
 stop: $(STAMP)  ## Stop what `make demo KEEP=1` left running
 	@$(VENV)/bin/python -m airflow_provider_pushmetrics.demo --stop
 
-test: $(STAMP)  ## Run all tests
-	@$(VENV)/bin/python -m pytest
+test: $(STAMP)  ## Run all tests; COVERAGE=1 measures and demands branch coverage
+	@$(VENV)/bin/python -m pytest $(if $(COVERAGE),--cov)
 
 check: $(STAMP)  ## Run what CI runs: linters, types, imports, tests, docs, wheel
 	@scripts/check

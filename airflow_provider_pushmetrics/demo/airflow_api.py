@@ -11,7 +11,7 @@ from airflow_provider_pushmetrics.demo.local_server import LocalServer
 from airflow_provider_pushmetrics.exceptions import DemoError
 
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
-LOG_LINES = 15
+LOG_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,8 @@ def format_log(content: list[Any]) -> str:
             lines += [
                 f"{fault['exc_type']}: {fault['exc_value']}" for fault in record.get("error_detail") or []
             ]
-    return "\n".join(lines[-LOG_LINES:])
+    printed = [line for event in lines for line in event.splitlines() if line.strip()]
+    return "\n".join(printed[-LOG_LINES:])
 
 
 def _parse_run(row: Mapping[str, Any]) -> DagRun:

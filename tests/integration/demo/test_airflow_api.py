@@ -95,4 +95,9 @@ def test_a_successful_run_asks_nothing_more(server: FakeServer, airflow: Airflow
 
 
 def test_a_log_of_plain_lines_is_cut_to_its_end() -> None:
-    assert format_log([f"line {number}" for number in range(100)]).splitlines()[0] == "line 85"
+    assert format_log([f"line {number}" for number in range(100)]).splitlines()[0] == "line 80"
+
+
+def test_an_event_of_many_lines_counts_its_lines() -> None:
+    log = format_log([{"event": "\n\n".join(f"line {number}" for number in range(100))}])
+    assert log.splitlines()[0] == "line 80"
