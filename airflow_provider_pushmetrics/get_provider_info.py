@@ -13,8 +13,8 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-pushmetrics",
         "name": "PushMetrics",
-        "description": "Run `PushMetrics <https://pushmetrics.io/>`__ reports, wait for them, fetch their
-        results.", "integrations": [
+        "description": "Run reports of `PushMetrics <https://pushmetrics.io/>`__ and wait for them.",
+        "integrations": [
             {
                 "integration-name": INTEGRATION,
                 "external-doc-url": "https://pushmetrics.io/",
@@ -68,11 +68,15 @@ CONNECTION_FIELDS: dict[str, Any] = {
 }
 """The extras of a PushMetrics connection that have a field in Airflow's form."""
 
-CONFIG_DESCRIPTION = "The webhook receiver that the plugin serves in Airflow's API server, under ``/pushmetrics``."
+CONFIG_DESCRIPTION = (
+    "The webhook receiver that the plugin serves in Airflow's API server, under ``/pushmetrics``."
+)
 
 
-def _describe_option(description: str, *, default: str | None = None, sensitive: bool = False) -> dict[str,
-    Any]: return {
+def _describe_option(
+    description: str, *, default: str | None = None, sensitive: bool = False
+) -> dict[str, Any]:
+    return {
         "description": description,
         "version_added": "0.1.0",
         "type": "string",
@@ -89,7 +93,8 @@ CONFIG_OPTIONS: dict[str, Any] = {
     ),
     "source": _describe_option(
         "The name of the source: its webhooks go to ``/pushmetrics/webhooks/<source>``.",
-    default="pushmetrics" ),
+        default="pushmetrics",
+    ),
     "token": _describe_option(
         "The token of a sender that does not sign: in the URL as ``?token=``, as Bearer or as Basic"
         " password.",
