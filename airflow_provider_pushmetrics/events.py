@@ -2,8 +2,8 @@
 The webhook events of PushMetrics: the one place that knows their names and fields.
 
 ``parse_event`` turns what arrived into one of the eight models below, or into :class:`UnknownEvent` for a
-name that this version does not know. Fields that the models do not name are kept, so an event is always
-written back as it came: ``event.model_dump(mode="json", exclude_unset=True)``.
+name that this version does not know. Fields that the models do not name are kept, so an event is written
+back with the same meaning as it came: ``event.model_dump(mode="json", exclude_unset=True)``.
 
 Source of every name and field: the PushMetrics documentation, "Webhooks", "Events and Payloads".
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
 REDACTED = "***"
@@ -25,6 +26,9 @@ _PATTERNS = (
 )
 
 
+_HEX = re.compile(r"%[0-9A-F]{2}")
+
+
 def redact(text: str, *known_secrets: str | None) -> str:
     """
     Replace what looks like a credential, and each of the secrets given, by ``***``.
@@ -32,24 +36,45 @@ def redact(text: str, *known_secrets: str | None) -> str:
     :param text: What is about to be logged or raised.
     :param known_secrets: Secrets to take out wherever they stand, as they are and URL-quoted.
     """
-    for secret in known_secrets:
-        if secret:
-            for form in (secret, quote(secret, safe=""), quote_plus(secret)):
-                text = text.replace(form, REDACTED)
+    forms = sorted(_list_forms(known_secrets), key=len, reverse=True)  # the whole of one before its beginning
+    if forms:
+        text = re.sub("|".join(map(re.escape, forms)), REDACTED, text)
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
 
 
+def _list_forms(secrets: Iterable[str | None]) -> set[str]:
+    """List how secrets look as they are and in URLs, where hexadecimal digits come in either case."""
+    forms = set()
+    for secret in filter(None, secrets):
+        quoted = {write(secret, safe="", errors="replace") for write in (quote, quote_plus)}
+        forms |= {secret, *quoted, *(_HEX.sub(lambda found: found[0].lower(), form) for form in quoted)}
+    return forms
+
+
 class RedactingFilter(logging.Filter):
-    """Redact every record that passes, its arguments and its traceback included."""
+    """
+    Redact every record that passes, its arguments, its traceback and its stack included.
+
+    The exception itself is dropped once its text is written down, so that no handler formats it anew.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record in place and let it pass."""
-        record.msg = redact(record.getMessage())
-        record.args = None
+        record.msg, record.args = redact(_read_message(record)), None
         if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         if record.exc_text:
-            record.exc_text = redact(record.exc_text)
+            record.exc_text, record.exc_info = redact(record.exc_text), None
+        if record.stack_info:
+            record.stack_info = redact(record.stack_info)
         return True
+
+
+def _read_message(record: logging.LogRecord) -> str:
+    """Read what a record says; a filter that raised for a malformed one would break who logs it."""
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):
+        return f"{record.msg} {record.args}"

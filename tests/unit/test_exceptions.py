@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+
+import pytest
+
+from airflow_provider_pushmetrics import exceptions
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsApiError,
+    PushMetricsError,
+    PushMetricsParameterError,
+    PushMetricsRunError,
+    PushMetricsUnavailableError,
+)
+
+ALL = [
+    member
+    for _, member in inspect.getmembers(exceptions, inspect.isclass)
+    if member.__module__ == exceptions.__name__
+]
+
+
+def list_tree() -> list[str]:
+    """List the names that the module's docstring draws, with their depth."""
+    drawing = (exceptions.__doc__ or "").split("::", 1)[1]
+    lines = [line for line in drawing.splitlines() if "Error" in line or "Run" in line]
+    return [line.strip("│├└─ ").split()[0] for line in lines if "──" in line or "PushMetricsError" in line]
+
+
+@pytest.mark.parametrize("error_class", ALL)
+def test_an_error_is_built_from_its_message_alone(error_class: type[Exception]) -> None:
+    error = error_class("what, the rule, the way out")
+    assert str(error) == "what, the rule, the way out"
+
+
+@pytest.mark.parametrize("error_class", ALL)
+def test_an_error_belongs_to_the_family(error_class: type[Exception]) -> None:
+    assert issubclass(error_class, PushMetricsError)
+
+
+@pytest.mark.parametrize("error_class", ALL)
+@pytest.mark.parametrize("clone", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_an_error_survives_pickling_with_its_facts(error_class: type[Exception], clone: object) -> None:
+    error = error_class("message")
+    for name in vars(error):
+        setattr(error, name, 7)
+    assert callable(clone)
+    again = clone(error)
+    assert type(again) is error_class
+    assert str(again) == "message"
+    assert vars(again) == vars(error)
+
+
+def test_facts_are_optional_attributes() -> None:
+    assert PushMetricsApiError("message").status_code is None
+    assert PushMetricsApiError("message", status_code=418).status_code == 418
+    assert PushMetricsUnavailableError("message").retry_after_seconds is None
+    assert PushMetricsUnavailableError("message", retry_after_seconds=2.0).retry_after_seconds == 2.0
+    assert PushMetricsRunError("message", run_id=7).run_id == 7
+
+
+def test_a_wrong_parameter_is_a_value_error_too() -> None:
+    assert issubclass(PushMetricsParameterError, ValueError)
+
+
+def test_the_drawing_in_the_docstring_shows_every_error() -> None:
+    assert sorted(list_tree()) == sorted(error_class.__name__ for error_class in ALL)
