@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -44,7 +44,7 @@ ROUTERS = (
     subscriptions.router,
 )
 
-Handler = Callable[[Request, Any], Awaitable[JSONResponse]]
+Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:
@@ -52,7 +52,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # In threads: migrating, loading and stopping take their time, and DBOS refuses to start on an event loop.
+        # In threads: all of it takes its time, and DBOS refuses to start on an event loop.
         parts = await asyncio.to_thread(assemble, settings)
         await asyncio.to_thread(parts.start)
         app.state.parts = parts

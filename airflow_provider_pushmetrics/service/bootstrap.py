@@ -26,15 +26,16 @@ def bootstrap(database: Database, data_dir: Path, token: str | None) -> None:
     """
     Make sure that there is a workspace, a user and a token to begin with.
 
-    A token that is given replaces the one that was given before. When none is given and none exists, one is made
-    and written to a file that only the owner of the data folder can read.
+    A token that is given replaces the one that was given before. When none is given and none exists, one is
+    made and written to a file that only the owner of the data folder can read.
 
     :raises PushMetricsConfigurationError: if the token is not one that may ride in a URL.
     """
     if token is not None and not URL_SAFE.match(token):
         raise PushMetricsConfigurationError(
-            "PUSHMETRICS_SERVICE_BOOTSTRAP_TOKEN is not a usable token: it must be 16 to 256 letters, digits and"
-            " '-', '_', '.', '~'. Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+            "PUSHMETRICS_SERVICE_BOOTSTRAP_TOKEN is not a usable token: it must be 16 to 256 letters, digits"
+            " and '-', '_', '.', '~'. Make one with:"
+            " python -c 'import secrets; print(secrets.token_urlsafe(32))'"
         )
     with database.writing() as session:
         user = _ensure_user(session)

@@ -51,9 +51,9 @@ def service(
     """
     Run the PushMetrics reference service.
 
-    Secrets come from the environment only: PUSHMETRICS_SERVICE_BOOTSTRAP_TOKEN is the first API token (otherwise one is
-    made and written to the file bootstrap-token in the data folder), PUSHMETRICS_SERVICE_SECRET_KEY encrypts stored
-    secrets (otherwise the file secret-key does).
+    Secrets come from the environment only: PUSHMETRICS_SERVICE_BOOTSTRAP_TOKEN is the first API token
+    (otherwise one is made and written to the file bootstrap-token in the data folder),
+    PUSHMETRICS_SERVICE_SECRET_KEY encrypts stored secrets (otherwise the file secret-key does).
     """
     import os
 

@@ -25,7 +25,7 @@ MAX_TOKEN_LENGTH = 4096
 URL_SAFE = re.compile(r"[A-Za-z0-9._~\-]{16,256}\Z")
 """What a token that somebody else made must look like: it may have to ride in a URL."""
 
-BEARER = re.compile(r"Bearer +([^\s]{1,%d})\Z" % MAX_TOKEN_LENGTH, re.IGNORECASE)
+BEARER = re.compile(rf"Bearer +([^\s]{{1,{MAX_TOKEN_LENGTH}}})\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

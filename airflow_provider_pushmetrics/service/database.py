@@ -27,8 +27,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = create_database_engine(url)
-        # A writer on SQLite takes the lock when it begins. If it took it at its first write, after a read, another
-        # writer in between would make it fail at once, however long it is ready to wait.
+        # A writer on SQLite takes the lock when it begins. If it took it at its first write, after a read,
+        # another writer in between would make it fail at once, however long it is ready to wait.
         writing = self.engine.execution_options(begin_immediate=True)
         self._readers = sessionmaker(self.engine, expire_on_commit=False)
         self._writers = sessionmaker(writing, expire_on_commit=False)

@@ -103,7 +103,9 @@ class Courier:
         headers = self._sign(message, int(started_on.timestamp()))
         answer = self._post(message, headers)
         with self._database.writing() as session:
-            delivery = session.get_one(Delivery, delivery_id)
+            delivery = session.get(Delivery, delivery_id)
+            if delivery is None:
+                return None  # its subscription was deleted meanwhile
             delivery.attempts.append(
                 DeliveryAttempt(
                     number=message.attempt,

@@ -27,11 +27,12 @@ SOURCE_NAME = "flights"
 INTRODUCTION = """\
 # Departure delays
 
-Flights that left New York City in 2013, {% if origin and origin != "all" %}from {{ origin }}{% else %}from all three \
-airports{% endif %}, {% if month and month != "all" %}month {{ month }}{% else %}all months{% endif %}.
+Flights that left New York City in 2013:
+{% if origin and origin != "all" %}from {{ origin }}{% else %}from all three airports{% endif %},
+{% if month and month != "all" %}month {{ month }}{% else %}all months{% endif %}.
 
-`flights` counts all flights that were scheduled. `mean_dep_delay` is in minutes, over those that departed: a cancelled \
-flight has no delay.
+`flights` counts all flights that were scheduled. `mean_dep_delay` is in minutes,
+over those that departed: a cancelled flight has no delay.
 """
 
 FILTER = """\
@@ -73,7 +74,10 @@ CREATE TABLE flights AS
 SELECT make_date(year, month, day) AS day, month, carrier, flight, tailnum, origin, dest, dep_delay
 FROM read_csv(
     $1, header = true, nullstr = 'NA',
-    types = {'year': 'INTEGER', 'month': 'INTEGER', 'day': 'INTEGER', 'flight': 'INTEGER', 'dep_delay': 'INTEGER'}
+    types = {
+        'year': 'INTEGER', 'month': 'INTEGER', 'day': 'INTEGER',
+        'flight': 'INTEGER', 'dep_delay': 'INTEGER'
+    }
 )
 """
 
@@ -91,7 +95,7 @@ def load_demo(database: Database, vault: Vault, data_dir: Path) -> None:
         load_flights(find_flights_data(), path)
     with database.writing() as session:
         if session.scalar(select(Report.id).where(Report.name == REPORT_NAME).limit(1)) is None:
-            _make_report(session, vault, path)
+            _make_report(session, vault)
 
 
 def find_flights_data() -> Path:
@@ -129,13 +133,13 @@ def load_flights(source: Path, path: Path) -> None:
     os.replace(partial, path)
 
 
-def _make_report(session: Session, vault: Vault, path: Path) -> None:
+def _make_report(session: Session, vault: Vault) -> None:
     workspace_id = session.scalars(select(Workspace.id).order_by(Workspace.id).limit(1)).one()
     source = DataSource(
         workspace_id=workspace_id,
         name=SOURCE_NAME,
         kind=DUCKDB,
-        location_encrypted=vault.encrypt(str(path.resolve())),
+        location_encrypted=vault.encrypt(FLIGHTS_FILE),
     )
     report = Report(
         workspace_id=workspace_id,

@@ -27,8 +27,8 @@ class Vault:
     def __init__(self, secret_key: str) -> None:
         if len(secret_key) < MIN_KEY_LENGTH:
             raise PushMetricsConfigurationError(
-                f"the service's secret key is too short: it must have at least {MIN_KEY_LENGTH} characters. Make"
-                " one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+                f"the service's secret key is too short: it must have at least {MIN_KEY_LENGTH} characters."
+                " Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
             )
         self._fernet = Fernet(base64.urlsafe_b64encode(_derive(secret_key, b"stored secrets")))
         self.jwt_key = _derive(secret_key, b"jwt")
@@ -47,8 +47,8 @@ class Vault:
             return self._fernet.decrypt(encrypted.encode("ascii")).decode()
         except InvalidToken:
             raise PushMetricsConfigurationError(
-                "a stored secret cannot be decrypted: the service's secret key is not the one that encrypted it."
-                f" Start the service with the old key (the file {KEY_FILE!r} of its data folder, or"
+                "a stored secret cannot be decrypted: the service's secret key is not the one that encrypted"
+                f" it. Start the service with the old key (the file {KEY_FILE!r} of its data folder, or"
                 " PUSHMETRICS_SERVICE_SECRET_KEY)."
             ) from None
 

@@ -1,19 +1,20 @@
 """
 Durable execution: DBOS workflows for runs and for attempts to deliver.
 
-What must happen is first committed to the service's own database: a run or a delivery that is pending. That is when it is
-accepted. One thread then enqueues it, under a workflow id that follows from the row, so that enqueueing twice does nothing
-and a crash in between loses nothing. A workflow that a crash interrupted is taken up at the next start.
+What must happen is first committed to the service's own database: a run or a delivery that is pending. That
+is when it is accepted. One thread then enqueues it, under a workflow id that follows from the row, so that
+enqueueing twice does nothing and a crash in between loses nothing. A workflow that a crash interrupted is
+taken up at the next start.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from dbos import DBOS, DBOSConfig, EnqueueOptions
+from dbos import DBOS, DBOSConfig, EnqueueOptions, StepOptions
 from sqlalchemy import select, update
 
 from airflow_provider_pushmetrics.service.clock import get_now
@@ -27,8 +28,9 @@ from airflow_provider_pushmetrics.service.statuses import PENDING, UNFINISHED
 APPLICATION = "pushmetrics-service"
 WORKFLOW_VERSION = "1"
 """
-Pending work of another version is not taken up. It changes when a workflow's steps change, not with the package: DBOS
-would otherwise make it from the source code, and an upgrade would leave every unfinished run behind.
+Pending work of another version is not taken up. It changes when a workflow's steps change, not with the
+package: by default it would follow from the source code, and an upgrade would leave every unfinished run
+behind.
 """
 
 RUNS_QUEUE = "runs"
@@ -37,10 +39,21 @@ EXECUTE_RUN = "execute_run"
 EXECUTE_QUERY_RUN = "execute_query_run"
 ATTEMPT_DELIVERY = "attempt_delivery"
 
+WORKFLOW_NAMES: Mapping[type[AnyRun], str] = {Run: "run", QueryRun: "query-run"}
+"""What the workflow ids of each kind of run begin with."""
+
 DISPATCH_SECONDS = 30.0
 """How long a commit of another process can go unseen; one of this process wakes the dispatcher at once."""
 
 RETRY_SECONDS = 1.0
+
+# An exception here is a database that is away for a while, or a fault of ours: what can go wrong in a run or
+# in a delivery is recorded, not raised. Both steps go on where they were.
+EXECUTE: StepOptions = {"name": "execute", "retries_allowed": True, "max_attempts": 5}
+ATTEMPT: StepOptions = {"name": "attempt", "retries_allowed": True, "max_attempts": 5}
+
+BROKEN = ["ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+"""How a workflow can have ended without its run having ended."""
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +63,7 @@ class Engine:
     Runs what was enqueued. DBOS is one for a process, and so is this.
 
     :param settings: Where DBOS keeps its tables, and how much runs at a time.
-    :param executor_id: Names this process. Work that it left behind is taken up by whoever has this name next.
+    :param executor_id: Names this process. What it leaves behind is taken up by whoever has this name next.
     """
 
     def __init__(
@@ -88,6 +101,7 @@ class Engine:
         DBOS.launch()
         self._register_queue(RUNS_QUEUE, self._settings.run_concurrency)
         self._register_queue(DELIVERIES_QUEUE, self._settings.delivery_concurrency)
+        self._abandon_broken()
         self._forget_enqueued()
         self._dispatcher.start()
         self.wake()
@@ -114,19 +128,19 @@ class Engine:
         @DBOS.workflow(name=EXECUTE_RUN)
         def execute_run(run_id: int) -> None:
             with self._active:
-                DBOS.run_step({"name": "execute"}, self._executor.execute, Run, run_id)
+                DBOS.run_step(EXECUTE, self._executor.execute, Run, run_id)
             self.wake()
 
         @DBOS.workflow(name=EXECUTE_QUERY_RUN)
         def execute_query_run(query_run_id: int) -> None:
             with self._active:
-                DBOS.run_step({"name": "execute"}, self._executor.execute, QueryRun, query_run_id)
+                DBOS.run_step(EXECUTE, self._executor.execute, QueryRun, query_run_id)
             self.wake()
 
         @DBOS.workflow(name=ATTEMPT_DELIVERY)
         def attempt_delivery(delivery_id: int) -> None:
             with self._active:
-                DBOS.run_step({"name": "attempt"}, self._courier.attempt, delivery_id)
+                DBOS.run_step(ATTEMPT, self._courier.attempt, delivery_id)
             self.wake()
 
     def _register_queue(self, name: str, concurrency: int) -> None:
@@ -151,10 +165,11 @@ class Engine:
 
     def _dispatch(self) -> None:
         for run_id in self._find_new(Run):
-            _enqueue(EXECUTE_RUN, RUNS_QUEUE, f"run-{run_id}", run_id)
+            _enqueue(EXECUTE_RUN, RUNS_QUEUE, f"{WORKFLOW_NAMES[Run]}-{run_id}", run_id)
             self._mark_enqueued(Run, run_id)
         for query_run_id in self._find_new(QueryRun):
-            _enqueue(EXECUTE_QUERY_RUN, RUNS_QUEUE, f"query-run-{query_run_id}", query_run_id)
+            workflow_id = f"{WORKFLOW_NAMES[QueryRun]}-{query_run_id}"
+            _enqueue(EXECUTE_QUERY_RUN, RUNS_QUEUE, workflow_id, query_run_id)
             self._mark_enqueued(QueryRun, query_run_id)
         for delivery_id, attempt, next_attempt_on in self._find_due_attempts():
             delay = max(0.0, (next_attempt_on - get_now()).total_seconds())
@@ -170,7 +185,7 @@ class Engine:
 
     def _mark_enqueued(self, kind: type[AnyRun], run_id: int) -> None:
         with self._database.writing() as session:
-            session.get_one(kind, run_id).is_enqueued = True
+            session.execute(update(kind).where(kind.id == run_id).values(is_enqueued=True))
 
     def _find_due_attempts(self) -> list[tuple[int, int, datetime]]:
         with self._database.reading() as session:
@@ -179,6 +194,15 @@ class Engine:
                 Delivery.status == PENDING, Delivery.enqueued_attempt < attempt
             )
             return [row._tuple() for row in session.execute(due.order_by(Delivery.id))]
+
+    def _abandon_broken(self) -> None:
+        """End the runs whose workflow has ended without them: enqueueing those again would do nothing."""
+        for kind, name in WORKFLOW_NAMES.items():
+            with self._database.reading() as session:
+                unfinished = session.scalars(select(kind.id).where(kind.status.in_(UNFINISHED))).all()
+            by_workflow = {f"{name}-{run_id}": run_id for run_id in unfinished}
+            for workflow in DBOS.list_workflows(workflow_ids=list(by_workflow), status=BROKEN):
+                self._executor.abandon(kind, by_workflow[workflow.workflow_id])
 
     def _forget_enqueued(self) -> None:
         """Enqueue everything unfinished anew: the workflows' database may be an older copy than ours."""

@@ -1,7 +1,8 @@
 """
 Execute runs, block by block.
 
-Each block's result is recorded before the blocks that need it begin. A run that was interrupted goes on where it was.
+Each block's result is recorded before the blocks that need it begin, so an interrupted run goes on where it
+was.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -47,6 +48,8 @@ from airflow_provider_pushmetrics.service.templating import (
 
 MAX_PARALLEL_BLOCKS = 4
 MAX_ERROR_LENGTH = 4000
+
+INTERNAL_ERROR = "internal error: see the service's log"
 
 AnyRun: TypeAlias = Run | QueryRun
 
@@ -132,13 +135,19 @@ class RunExecutor:
                 self._execute_wave(plan, wave)
         except Exception:
             # A run must not stay 'running' for ever because of a fault of ours; the log has the rest.
-            self._finish(plan, "internal error: see the service's log")
+            self._finish(plan, INTERNAL_ERROR)
             raise
         self._finish(plan, plan.error)
 
+    def abandon(self, kind: type[AnyRun], run_id: int) -> None:
+        """End a run that can no longer be executed."""
+        plan = self._begin(kind, run_id)
+        if plan is not None:
+            self._finish(plan, INTERNAL_ERROR)
+
     def _begin(self, kind: type[AnyRun], run_id: int) -> RunPlan | None:
         with self._database.writing() as session:
-            run = session.get(kind, run_id)
+            run = _find_run(session, kind, run_id)
             if run is None or run.status in FINISHED:
                 return None
             run.status = RUNNING
@@ -229,8 +238,8 @@ class RunExecutor:
                     name=block.name,
                     type=block.type,
                     status=outcome.status,
-                    error=outcome.error,
-                    output=outcome.output,
+                    error=_make_storable(outcome.error),
+                    output=_make_storable(outcome.output),
                     row_count=outcome.row_count,
                     result_file=outcome.result_file,
                     started_on=started_on,
@@ -241,11 +250,11 @@ class RunExecutor:
     def _finish(self, plan: RunPlan, error: str | None) -> None:
         """Set the end of a run and put its event in the outbox, both or neither."""
         with self._database.writing() as session:
-            run = session.get_one(plan.kind, plan.id)
-            if run.status in FINISHED:
+            run = _find_run(session, plan.kind, plan.id)
+            if run is None or run.status in FINISHED:
                 return
             run.finished_on = self._clock()
-            run.error = error or _summarize_failures(plan)
+            run.error = _make_storable(error or _summarize_failures(plan))
             run.status = SUCCESS if run.error is None else FAILED
             session.flush()
             event = (
@@ -255,6 +264,15 @@ class RunExecutor:
             )
             put_in_outbox(session, run.workspace_id, event)
         log.info("%s %s of report %s: %s", plan.kind.__tablename__, run.id, run.report_id, run.status)
+
+
+def _find_run(session: Session, kind: type[AnyRun], run_id: int) -> AnyRun | None:
+    return cast("AnyRun | None", session.get(kind, run_id))
+
+
+def _make_storable(text: str | None) -> str | None:
+    """Take out what PostgreSQL cannot store in a text."""
+    return None if text is None else text.replace("\x00", "\ufffd")
 
 
 def _plan_run(session: Session, run: AnyRun) -> RunPlan:
@@ -329,8 +347,8 @@ def _resolve_parameter(plan: RunPlan, block: PlannedBlock) -> BlockOutcome:
 
 def _summarize_failures(plan: RunPlan) -> str | None:
     failures = [
-        f"block {block.name!r}: {plan.outcomes[block.name].error}"
+        f"block {block.name!r}: {outcome.error}"
         for block in plan.blocks
-        if plan.outcomes[block.name].status == FAILED
+        if (outcome := plan.outcomes.get(block.name)) is not None and outcome.status == FAILED
     ]
     return "; ".join(failures)[:MAX_ERROR_LENGTH] or None

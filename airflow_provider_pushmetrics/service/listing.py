@@ -49,7 +49,7 @@ class Listing:
     max_page_size: int = 100
     is_descending: bool = False
 
-    def fetch(self, session: Session, rows: Select[tuple[Row]], wanted: ListQuery) -> tuple[int, list[Row]]:
+    def fetch(self, session: Session, rows: Select[Row], wanted: ListQuery) -> tuple[int, list[Row]]:
         """
         Fetch one page.
 
@@ -109,7 +109,7 @@ def parse_list_query(text: str | None) -> ListQuery:
 
 
 def match_text(column: InstrumentedAttribute[Any]) -> Condition:
-    """Make the condition that a column of text equals the filter's value, which Rison may give as a number."""
+    """Make the condition that a text equals the filter's value, which Rison may give as a number."""
     return lambda value: column == str(value)
 
 

@@ -61,7 +61,7 @@ class BodyLimit:
 
 
 class AccessLog:
-    """Logs each request by its method, path, status and time. The query string, where a token may be, is left out."""
+    """Logs each request's method, path, status and time; not the query string, where a token may be."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""The parameters of a run: what was given, what Parameter blocks default to, and under which names templates see them."""
+"""The parameters of a run: what was given, and what Parameter blocks make of it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
 TOKEN = "token"
+MAX_DEPTH = 64
+
 TRUE_WORDS = frozenset({"true", "t", "yes", "y", "on", "1"})
 FALSE_WORDS = frozenset({"false", "f", "no", "n", "off", "0"})
 
@@ -25,10 +27,13 @@ def parse_json_parameters(body: bytes) -> dict[str, Any]:
         return {}
     try:
         value = json.loads(body, parse_constant=_refuse_constant, parse_float=_parse_float)
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is JSON, but no text
     except (ValueError, RecursionError):
         raise PushMetricsParameterError("The body is not valid JSON") from None
     if not isinstance(value, dict):
         raise PushMetricsParameterError("The body is not a JSON object")
+    if _is_deeper(value, MAX_DEPTH):
+        raise PushMetricsParameterError(f"The body is nested more than {MAX_DEPTH} deep")
     return value
 
 
@@ -36,8 +41,8 @@ def merge_parameters(query: Iterable[tuple[str, str]], body: Mapping[str, Any]) 
     """
     Put the parameters of a URL and of a body together.
 
-    The body wins over the URL, the first of repeated names in the URL over the others, and ``token``, which is the
-    credential, is never a parameter.
+    The body wins over the URL, and the first of repeated names in the URL over the others. ``token`` is the
+    credential and never a parameter.
     """
     merged: dict[str, Any] = {}
     for name, value in query:
@@ -48,7 +53,7 @@ def merge_parameters(query: Iterable[tuple[str, str]], body: Mapping[str, Any]) 
 
 
 def write_fingerprint(parameters: Mapping[str, Any]) -> str:
-    """Write parameters so that two sets are equal if and only if their texts are (1, 1.0 and true are not)."""
+    """Write parameters as a text to compare them by, in which 1, 1.0 and true differ."""
     return json.dumps(parameters, sort_keys=True, separators=(",", ":"))
 
 
@@ -113,6 +118,13 @@ COERCIONS = {
     "boolean": _coerce_boolean,
     "date": _coerce_date,
 }
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return depth == 0 or any(_is_deeper(one, depth - 1) for one in inner)
 
 
 def _refuse_constant(name: str) -> Any:

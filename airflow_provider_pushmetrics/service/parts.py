@@ -53,7 +53,8 @@ class ServiceParts:
         """
         Stop working and let go of everything.
 
-        :return: Whether all work had ended. If not, the process must end now: its work goes on at the next start.
+        :return: Whether all work had ended. If not, the process must end now; the work goes on at the next
+            start.
         """
         if not self.engine.stop():
             return False  # what still runs must not find its databases closed, and record that as its failure
@@ -76,7 +77,7 @@ def assemble(settings: ServiceSettings) -> ServiceParts:
     vault = Vault(settings.secret_key or load_secret_key(settings.data_dir))
     results = ResultStore(settings.results_dir)
     links = ResultLinks(settings.base_url)
-    sources = SourceRegistry(database, vault)
+    sources = SourceRegistry(database, vault, settings.data_dir)
     courier = Courier(database, vault, settings.delivery_timeout_seconds)
     executor = RunExecutor(database, sources, results, links)
     return ServiceParts(
@@ -101,8 +102,8 @@ def _lock_folder(data_dir: Path) -> IO[str]:
     except OSError:
         lock.close()
         raise PushMetricsConfigurationError(
-            f"the data folder {str(data_dir)!r} is in use by another service: stop that one, or choose another"
-            " folder with --data or PUSHMETRICS_SERVICE_DATA."
+            f"the data folder {str(data_dir)!r} is in use by another service: stop that one, or choose"
+            " another folder with --data or PUSHMETRICS_SERVICE_DATA."
         ) from None
     return lock
 

@@ -47,7 +47,7 @@ class PlannedBlock:
 
 def plan_waves(blocks: Sequence[PlannedBlock]) -> list[list[PlannedBlock]]:
     """
-    Group blocks into waves: those of one wave need only those of earlier ones, so they can run at the same time.
+    Group blocks into waves, those of one wave needing only those of earlier ones.
 
     :raises PlanError: if blocks need each other in a circle; the message names them.
     """

@@ -6,14 +6,21 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.service.sources import RowBatches
+
 READ_ROWS = 16_384
 MAX_TEMPLATE_ROWS = 100_000
 """How many rows a template may hold in memory as ``query_1.data``."""
+
+
+class ResultError(PushMetricsError):
+    """A result cannot be kept, or not be read as it was asked for."""
 
 
 class ResultStore:
@@ -27,26 +34,26 @@ class ResultStore:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def write(self, name: str, batches: pa.RecordBatchReader) -> int:
+    def write(self, name: str, rows: RowBatches) -> int:
         """
         Write a result, whole or not at all.
 
         :param name: The file, relative to the folder.
         :return: How many rows it has.
+        :raises ResultError: if there are columns that Parquet cannot hold.
         """
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".partial")
-        rows = 0
-        with open(partial, "wb") as file:
-            with pq.ParquetWriter(file, batches.schema, compression="zstd") as writer:
-                for batch in batches:
-                    writer.write_batch(batch)
-                    rows += batch.num_rows
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(path)
-        return rows
+        try:
+            with open(partial, "wb") as file:
+                row_count = _write_parquet(file, rows)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.rename(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        return row_count
 
     def find_path(self, name: str) -> Path | None:
         """Find the file of a result; None if it was cleaned up."""
@@ -63,12 +70,25 @@ class ResultStore:
         """
         Read a whole result into memory, for a template.
 
-        :raises ValueError: if it is too large for that.
+        :raises ResultError: if it is too large for that.
         """
         with self.open(name) as file:
             if file.metadata.num_rows > MAX_TEMPLATE_ROWS:
-                raise ValueError(
-                    f"{file.metadata.num_rows} rows are too many for a template, which takes {MAX_TEMPLATE_ROWS}"
+                raise ResultError(
+                    f"{file.metadata.num_rows} rows are too many for a template, which takes"
+                    f" {MAX_TEMPLATE_ROWS}: aggregate them in the query."
                 )
             rows: list[dict[str, Any]] = file.read().to_pylist()
             return rows
+
+
+def _write_parquet(file: IO[bytes], rows: RowBatches) -> int:
+    row_count = 0
+    try:
+        with pq.ParquetWriter(file, rows.schema, compression="zstd") as writer:
+            for batch in rows.batches:
+                writer.write_batch(batch)
+                row_count += batch.num_rows
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        raise ResultError(f"the result cannot be kept: {error}. Cast that column to another type.") from error
+    return row_count

@@ -45,7 +45,8 @@ def serve(settings: ServiceSettings) -> None:
         )
     )
     for number in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn stops at these, then raises them again for whoever was there before: nobody, so that we can tidy up.
+        # uvicorn stops at these, then raises them again for whoever was there before: nobody, so that we can
+        # tidy up.
         signal.signal(number, _ignore)
     log.info("serving on %s", settings.base_url)
     server.run(sockets=[listener])

@@ -24,7 +24,8 @@ class ServiceSettings:
     :param data_dir: Where the databases, the results, the key and the demo's data are kept.
     :param host: The address to listen on.
     :param port: The port to listen on.
-    :param database_url: A PostgreSQL database for everything but the results; SQLite in ``data_dir`` otherwise.
+    :param database_url: A PostgreSQL database for everything but the results; SQLite in ``data_dir``
+        otherwise.
     :param public_url: What the links in events begin with; where the service listens, unless set.
     :param bootstrap_token: The first API token.
     :param secret_key: Encrypts stored secrets and signs JWTs; a file in ``data_dir`` holds it, unless set.
@@ -95,6 +96,6 @@ def check_database_url(url: str | None) -> str | None:
     if parsed is None or parsed.get_backend_name() != "postgresql":
         raise PushMetricsConfigurationError(
             "the database URL is not one of PostgreSQL: it must look like"
-            " 'postgresql+psycopg://user:password@host/database'. Leave it out to use SQLite in the data folder."
+            " 'postgresql+psycopg://user:password@host/database'. Leave it out to use SQLite."
         )
     return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)

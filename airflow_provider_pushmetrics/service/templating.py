@@ -1,10 +1,11 @@
 """
 Jinja in blocks: which names a template refers to, text with values in it, and SQL with values beside it.
 
-Templates run in a sandbox and an undefined name is an error, since a wrong query is worse than none. In SQL, whatever
-``{{ … }}`` gives is *bound*: the text that the database sees holds a placeholder in its place. There is no way to splice
-a value: what a filter such as ``safe`` or ``tojson`` marks as markup is bound like the rest. Two filters write SQL, from
-values that are bound or quoted: ``inclause`` gives ``(?, ?)`` and ``identifier`` a quoted name.
+Templates run in a sandbox and an undefined name is an error, since a wrong query is worse than none. In SQL,
+whatever ``{{ … }}`` gives is *bound*: the text that the database sees holds a placeholder in its place. There
+is no way to splice a value: what a filter such as ``safe`` or ``tojson`` marks as markup is bound like the
+rest. Two filters write SQL, from values that are bound or quoted: ``inclause`` gives ``(?, ?)`` and
+``identifier`` a quoted name.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 
 PLACEHOLDER = re.compile("\x00(\\d+)\x00")
-"""How the rendered text marks a bound value. NUL cannot come from elsewhere: it is refused in SQL and in values."""
+"""How rendered text marks a bound value. NUL comes from nowhere else: SQL and values with it are refused."""
+
+QUOTED_PLACEHOLDER = re.compile("'\x00\\d+\x00'|\"\x00\\d+\x00\"")
 
 MAX_NESTING = 16
 """How deep a query may be made of queries."""
@@ -35,8 +38,8 @@ class References:
     """
     The names that a template uses.
 
-    :param outputs: Names of which an attribute is used, such as ``query_1.data``: their blocks must run first.
-    :param texts: Names used as they are, such as ``{{ query_1 }}``, the text of that query, or a parameter.
+    :param outputs: Names of which an attribute is used, such as ``query_1.data``: their blocks run first.
+    :param texts: Names used as they are: parameters, or ``{{ query_1 }}``, the text of a query.
     """
 
     outputs: frozenset[str]
@@ -97,13 +100,17 @@ def find_references(source: str) -> References:
     outputs: set[str] = set()
     parameters: set[str] = set()
     owned: set[int] = set()
-    for node in tree.find_all((nodes.Getattr, nodes.Getitem)):
-        if not isinstance(node.node, nodes.Name):
+    accesses: list[nodes.Getattr | nodes.Getitem] = [
+        *tree.find_all(nodes.Getattr),
+        *tree.find_all(nodes.Getitem),
+    ]
+    for access in accesses:
+        if not isinstance(access.node, nodes.Name):
             continue
-        owned.add(id(node.node))
-        if node.node.name != "params":
-            outputs.add(node.node.name)
-        elif (key := _find_key(node)) is not None:
+        owned.add(id(access.node))
+        if access.node.name != "params":
+            outputs.add(access.node.name)
+        elif (key := _find_key(access)) is not None:
             parameters.add(key)
     texts = {node.name for node in tree.find_all(nodes.Name) if id(node) not in owned}
     return References(frozenset(outputs & free), frozenset(texts & free | parameters))
@@ -130,7 +137,10 @@ def render_sql(source: str, names: Mapping[str, Any]) -> BoundSql:
     :raises BlockTemplateError: if it fails, for an undefined name above all.
     """
     binder = _Binder(names)
-    parts = PLACEHOLDER.split(binder.render(source))
+    text = binder.render(source)
+    if QUOTED_PLACEHOLDER.search(text):
+        raise BlockTemplateError("a {{ … }} stands in quotes: values are bound, so take the quotes away.")
+    parts = PLACEHOLDER.split(text)
     return BoundSql(
         parts=tuple(parts[::2]), values=tuple(binder.values[int(number)] for number in parts[1::2])
     )
@@ -174,8 +184,8 @@ class _Binder:
         if isinstance(value, str):
             if "\x00" in value:
                 raise BlockTemplateError(
-                    "a value for the SQL holds a NUL character. If it comes from {% set %}…{% endset %} or a macro:"
-                    " these make values, not SQL."
+                    "a value for the SQL holds a NUL character. If it comes from {% set %}…{% endset %} or a"
+                    " macro: these make values, not SQL."
                 )
             value = str.__str__(value)  # Jinja's markup is a kind of str; databases want the plain one
         self.values.append(value)
@@ -199,7 +209,7 @@ def _quote_identifier(name: Any) -> _SqlFragment:
 def _render(environment: ImmutableSandboxedEnvironment, source: str, names: Mapping[str, Any]) -> str:
     try:
         return environment.from_string(source).render(names)
-    except BlockTemplateError:
+    except PushMetricsError:
         raise
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
         # Whatever a template does with its values can fail; it is the author's to mend, not ours.

@@ -42,7 +42,7 @@ def set_token(webhook: Webhook, token: str | None, vault: Vault) -> None:
     """
     if token is not None and not URL_SAFE.match(token):
         raise PushMetricsParameterError(
-            "The token must be 16 to 256 letters, digits and '-', '_', '.', '~'; leave it out to get a new one"
+            "The token must be 16 to 256 letters, digits and '-', '_', '.', '~', or left out"
         )
     token = token or generate_trigger_token()
     webhook.token_hash = hash_token(token)

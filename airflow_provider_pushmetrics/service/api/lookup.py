@@ -27,9 +27,8 @@ def find_by_reference(session: Session, kind: type[Named], reference: str, calle
     return row
 
 
-def select_in_workspace(kind: type[Named], caller: Principal) -> Select[tuple[Named]]:
+def select_in_workspace(kind: type[Named], caller: Principal) -> Select[Named]:
     """Select the rows of the caller's workspace."""
-    rows = select(kind)
-    if kind is Webhook or kind is Block:
-        return rows.join(Report).where(Report.workspace_id == caller.workspace_id)
-    return rows.where(kind.workspace_id == caller.workspace_id)  # type: ignore[union-attr]
+    if issubclass(kind, Webhook | Block):
+        return select(kind).join(Report).where(Report.workspace_id == caller.workspace_id)
+    return select(kind).where(kind.workspace_id == caller.workspace_id)
