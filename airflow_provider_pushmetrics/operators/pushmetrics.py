@@ -24,7 +24,7 @@ from airflow_provider_pushmetrics.exceptions import (
 )
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.links.pushmetrics import PushMetricsRunLink
-from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
+from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger, compute_not_before
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -235,6 +235,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
                 after_cursor=target.after_cursor,
                 pushmetrics_conn_id=self.pushmetrics_conn_id,
                 deadline=deadline,
+                not_before=compute_not_before(),
                 poll_interval_seconds=self.poll_interval,
             ),
             method_name="execute_complete",

@@ -18,7 +18,8 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsUnavailableError
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
-from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger, dump_event
+from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger, compute_not_before,
+dump_event
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -98,6 +99,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
                 after=after,
                 pushmetrics_conn_id=self.pushmetrics_conn_id,
                 deadline=time.time() + self.timeout,
+                not_before=compute_not_before(),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout) + DEFER_MARGIN,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+import time
 from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_pushmetrics.client import feed, waits
@@ -44,6 +47,8 @@ class PushMetricsRunTrigger(BaseTrigger):
     :param after_cursor: The receiver's cursor before the run was started.
     :param pushmetrics_conn_id: The connection.
     :param deadline: When to give up, in Unix seconds; None for never.
+    :param not_before: When the event may be fired at the earliest, in Unix seconds; see
+        ``compute_not_before``.
     :param poll_interval_seconds: How often to ask the API where there is no receiver.
     """
 
@@ -55,6 +60,7 @@ class PushMetricsRunTrigger(BaseTrigger):
         after_cursor: int | None = None,
         pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
         deadline: float | None = None,
+        not_before: float | None = None,
         poll_interval_seconds: float = waits.DEFAULT_POLL_INTERVAL_SECONDS,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -63,6 +69,7 @@ class PushMetricsRunTrigger(BaseTrigger):
         self.after_cursor = after_cursor
         self.pushmetrics_conn_id = pushmetrics_conn_id
         self.deadline = deadline
+        self.not_before = not_before
         self.poll_interval_seconds = poll_interval_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -73,12 +80,15 @@ class PushMetricsRunTrigger(BaseTrigger):
             "after_cursor": self.after_cursor,
             "pushmetrics_conn_id": self.pushmetrics_conn_id,
             "deadline": self.deadline,
+            "not_before": self.not_before,
             "poll_interval_seconds": self.poll_interval_seconds,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait for the run to end, or for the deadline, and yield one event."""
-        yield await self._wait_for_outcome()
+        outcome = await self._wait_for_outcome()
+        await _sleep_until(self.not_before)
+        yield outcome
 
     async def _wait_for_outcome(self) -> TriggerEvent:
         target = RunTarget(self.report_id, self.run_id, self.after_cursor)
@@ -110,6 +120,8 @@ class PushMetricsSensorTrigger(BaseTrigger):
     :param after: The cursor after which events count.
     :param pushmetrics_conn_id: The connection.
     :param deadline: When to give up, in Unix seconds; None for never.
+    :param not_before: When the event may be fired at the earliest, in Unix seconds; see
+        ``compute_not_before``.
     """
 
     def __init__(
@@ -122,6 +134,7 @@ class PushMetricsSensorTrigger(BaseTrigger):
         after: int = 0,
         pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
         deadline: float | None = None,
+        not_before: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.event = event
@@ -131,6 +144,7 @@ class PushMetricsSensorTrigger(BaseTrigger):
         self.after = after
         self.pushmetrics_conn_id = pushmetrics_conn_id
         self.deadline = deadline
+        self.not_before = not_before
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Write down what it takes to build this trigger elsewhere; no token among it."""
@@ -142,11 +156,14 @@ class PushMetricsSensorTrigger(BaseTrigger):
             "after": self.after,
             "pushmetrics_conn_id": self.pushmetrics_conn_id,
             "deadline": self.deadline,
+            "not_before": self.not_before,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait for the event, or for the deadline, and yield one event."""
-        yield await self._wait_for_outcome()
+        outcome = await self._wait_for_outcome()
+        await _sleep_until(self.not_before)
+        yield outcome
 
     async def _wait_for_outcome(self) -> TriggerEvent:
         wanted = EventFilter(self.event, self.report_id, self.query_id, self.run_id)
@@ -292,6 +309,24 @@ class InboxProducer(SharedStreamProducer):
         """Close the connections."""
         self._client = None
         await self._opened.aclose()
+
+
+def compute_not_before() -> float:
+    """
+    Say when a task that is deferred now may be resumed at the earliest, in Unix seconds.
+
+    The worker that deferred may notice as late as its heartbeat interval that its task's process has ended,
+    and reports it only then. If the task runs again by that time, the scheduler takes the report for this
+    second part, finds it running, and fails the task: "finished with state success, but the task instance's state
+    attribute is running". Seen on Airflow 3.3.2 with a report that took 0.7 s.
+    """
+    interval = conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0)
+    return time.time() + float(interval) + 1.0
+
+
+async def _sleep_until(moment: float | None) -> None:
+    if moment is not None:
+        await asyncio.sleep(max(0.0, moment - time.time()))
 
 
 def build_finished_event(finished: FinishedRun) -> TriggerEvent:
