@@ -16,11 +16,13 @@ class DemoCredentials:
     :param api_token: PushMetrics' API token, of the shape of a personal access token.
     :param reader_token: What a reader of the receiver's events shows.
     :param airflow_password: The password of Airflow's one user.
+    :param airflow_jwt_secret: What Airflow signs its own tokens with.
     """
 
     api_token: str = field(repr=False)
     reader_token: str = field(repr=False)
     airflow_password: str = field(repr=False)
+    airflow_jwt_secret: str = field(repr=False)
 
     @classmethod
     def generate(cls) -> DemoCredentials:
@@ -29,6 +31,7 @@ class DemoCredentials:
             api_token="pmpat_" + secrets.token_urlsafe(36),
             reader_token=secrets.token_urlsafe(32),
             airflow_password=secrets.token_urlsafe(12),
+            airflow_jwt_secret=secrets.token_urlsafe(64),
         )
 
 

@@ -68,6 +68,7 @@ def build_airflow_environment(
     return {
         **base,
         **_build_airflow_options(folder, ports, dags),
+        "AIRFLOW__API_AUTH__JWT_SECRET": credentials.airflow_jwt_secret,
         "AIRFLOW__PUSHMETRICS__SOURCE": SOURCE,
         "AIRFLOW__PUSHMETRICS__SIGNING_SECRETS": access.signing_secret,
         "AIRFLOW__PUSHMETRICS__READER_TOKEN": credentials.reader_token,

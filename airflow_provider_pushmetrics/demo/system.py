@@ -72,7 +72,7 @@ class DemoSystem:
         """Everything that no log may hold."""
         mine = self.credentials
         given = (self._access.trigger_token, self._access.signing_secret) if self._access else ()
-        return (mine.api_token, mine.reader_token, mine.airflow_password, *given)
+        return (mine.api_token, mine.reader_token, mine.airflow_password, mine.airflow_jwt_secret, *given)
 
     def redact(self, text: str) -> str:
         """Take this system's credentials, and whatever looks like one, out of a text."""

@@ -16,7 +16,9 @@ from airflow_provider_pushmetrics.demo.ports import DemoPorts
 
 FOLDER = DemoFolder(Path("/somewhere/.demo"))
 PORTS = DemoPorts(service=9001, airflow=9002, worker_logs=9003, triggerer_logs=9004)
-CREDENTIALS = DemoCredentials(api_token="pmpat_api", reader_token="reader", airflow_password="password")
+CREDENTIALS = DemoCredentials(
+    api_token="pmpat_api", reader_token="reader", airflow_password="password", airflow_jwt_secret="jwt"
+)
 ACCESS = ReportAccess(report_id="1", trigger_token="trigger", signing_secret="whsec_c2VjcmV0")
 
 
@@ -108,7 +110,9 @@ def test_airflow_listens_on_the_chosen_ports(airflow: dict[str, str]) -> None:
 def test_a_demos_credentials_do_not_show_in_its_description() -> None:
     described = repr(CREDENTIALS) + repr(ACCESS)
     assert not [
-        secret for secret in ("pmpat_api", "reader'", "password'", "trigger'", "whsec") if secret in described
+        secret
+        for secret in ("pmpat_api", "reader'", "password'", "jwt'", "trigger'", "whsec")
+        if secret in described
     ]
 
 

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from airflow_provider_pushmetrics.demo.display import Display
+from airflow_provider_pushmetrics.demo.layout import DemoFolder, find_dags_folder
+from airflow_provider_pushmetrics.demo.main_job import MainJobOutcome, do_main_job, start_everything
+from airflow_provider_pushmetrics.demo.ports import find_free_port_set
+from airflow_provider_pushmetrics.demo.system import DemoSystem
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "acceptance" in item.path.parts:
+            item.add_marker(pytest.mark.acceptance)
+
+
+@pytest.fixture(name="display", scope="package")
+def make_display() -> Display:
+    return Display(Console(file=io.StringIO()))
+
+
+@pytest.fixture(name="short_folder")
+def make_short_folder() -> Iterator[Path]:
+    """A folder with a short name: paths of sockets have 108 characters at the most."""
+    folder = Path(tempfile.mkdtemp(prefix="pm-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(name="system", scope="package")
+def start_system(display: Display) -> Iterator[DemoSystem]:
+    """One service and one real Airflow, for all tests that only look at it or run Dags in it."""
+    folder = DemoFolder(Path(tempfile.mkdtemp(prefix="pm-")) / "demo")
+    folder.claim()
+    folder.clear()
+    system = DemoSystem(folder, find_free_port_set(), find_dags_folder(), os.environ)
+    try:
+        start_everything(system, display)
+        yield system
+    finally:
+        system.stop()
+        shutil.rmtree(folder.root.parent, ignore_errors=True)
+
+
+@pytest.fixture(name="outcome", scope="package")
+def do_job(system: DemoSystem, display: Display) -> MainJobOutcome:
+    """The main job, done once."""
+    return do_main_job(system, display)

@@ -1,0 +1,164 @@
+"""The demo as a person runs it: how it begins, and how it ends when things go wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from airflow_provider_pushmetrics.demo.layout import DemoFolder
+from airflow_provider_pushmetrics.demo.ports import find_free_ports
+from airflow_provider_pushmetrics.demo.processes import ProcessFamily
+from airflow_provider_pushmetrics.demo.state import find_state
+
+LIMIT_SECONDS = 90
+
+
+@dataclass
+class RunningDemo:
+    """
+    The demo, started as a process of its own in a folder of its own.
+
+    :param folder: That folder.
+    :param service_port: Where its service listens.
+    """
+
+    folder: DemoFolder
+    service_port: int
+    process: subprocess.Popen[str] = field(init=False)
+    marker: str = ""
+
+    def run(self, *arguments: str) -> None:
+        for outside in self.outside:
+            outside.mkdir(exist_ok=True)
+        home, temporary = map(str, self.outside)
+        environ = {**os.environ, "HOME": home, "TMPDIR": temporary}
+        environ["PUSHMETRICS_DEMO_SERVICE_PORT"] = str(self.service_port)
+        environ["PUSHMETRICS_DEMO_AIRFLOW_PORT"] = str(find_free_ports(1, (self.service_port,))[0])
+        command = [
+            sys.executable,
+            "-m",
+            "airflow_provider_pushmetrics.demo",
+            "--folder",
+            str(self.folder.root),
+        ]
+        self.process = subprocess.Popen(
+            [*command, *arguments], env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    @property
+    def outside(self) -> tuple[Path, Path]:
+        """A home and a folder for temporary files, where nothing must be left."""
+        return self.folder.root.with_name("home"), self.folder.root.with_name("tmp")
+
+    def list_files_outside(self) -> list[Path]:
+        return [path for outside in self.outside for path in outside.rglob("*")]
+
+    def find_members(self) -> list[psutil.Process]:
+        state = find_state(self.folder.state_file)
+        self.marker = state.marker if state else self.marker
+        return ProcessFamily(self.marker).find_members() if self.marker else []
+
+    def find_member(self, *words: str) -> psutil.Process | None:
+        for member in self.find_members():
+            try:
+                if all(word in " ".join(member.cmdline()) for word in words):
+                    return member
+            except psutil.Error:
+                continue
+        return None
+
+    def wait_for_member(self, *words: str) -> psutil.Process:
+        deadline = time.monotonic() + LIMIT_SECONDS
+        while (member := self.find_member(*words)) is None:
+            assert self.process.poll() is None, self.process.communicate()[0]
+            assert time.monotonic() < deadline, f"there is no process {words}"
+            time.sleep(0.1)
+        return member
+
+    def wait_for_end(self) -> tuple[int, str]:
+        output, _ = self.process.communicate(timeout=LIMIT_SECONDS)
+        return self.process.returncode, output
+
+    def clean_up(self) -> None:
+        self.find_members()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+        if self.marker:
+            ProcessFamily(self.marker).stop(grace_seconds=0)
+
+
+@pytest.fixture(name="demo")
+def make_demo(short_folder: Path) -> Iterator[RunningDemo]:
+    demo = RunningDemo(DemoFolder(short_folder / "demo"), find_free_ports(1)[0])
+    yield demo
+    demo.clean_up()
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(signal.SIGINT, ("airflow", "scheduler")), (signal.SIGTERM, ("pushmetrics", "service"))],
+)
+def test_an_interrupted_demo_leaves_no_process(
+    demo: RunningDemo, number: signal.Signals, words: tuple[str, str]
+) -> None:
+    demo.run()
+    demo.wait_for_member(*words)
+    demo.process.send_signal(number)
+    code, output = demo.wait_for_end()
+    assert code == 128 + number
+    assert f"Ended early, by {number.name}" in output
+    assert demo.find_members() == []
+    assert not demo.folder.state_file.exists()
+    assert demo.list_files_outside() == []
+
+
+def test_a_killed_part_of_airflow_ends_the_demo_with_its_name(demo: RunningDemo) -> None:
+    demo.run()
+    triggerer = demo.wait_for_member("airflow", "triggerer")
+    time.sleep(1)  # so that the demo has seen it too
+    triggerer.kill()
+    code, output = demo.wait_for_end()
+    assert code == 1
+    assert f"The demo failed: airflow triggerer (process {triggerer.pid}) ended by itself" in output
+    assert demo.find_members() == []
+
+
+def test_a_taken_port_is_an_error_that_names_the_port_and_the_variable(demo: RunningDemo) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", demo.service_port))
+        listener.listen()
+        demo.run()
+        code, output = demo.wait_for_end()
+    assert code == 1
+    assert f"port {demo.service_port} of 127.0.0.1 is taken" in output
+    assert "PUSHMETRICS_DEMO_SERVICE_PORT=" in output
+    assert demo.find_members() == []
+
+
+def test_what_a_killed_demo_left_is_stopped_by_the_next_command(demo: RunningDemo) -> None:
+    demo.run()
+    demo.wait_for_member("pushmetrics", "service")
+    demo.process.kill()
+    demo.wait_for_end()
+    assert demo.find_members() != []
+    demo.run("--stop")
+    code, _ = demo.wait_for_end()
+    assert code == 0
+    assert demo.find_members() == []
+
+
+def test_stopping_when_nothing_runs_is_no_error(demo: RunningDemo) -> None:
+    demo.run("--stop")
+    code, output = demo.wait_for_end()
+    assert (code, output) == (0, "No demo is running.\n")

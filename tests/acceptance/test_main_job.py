@@ -1,0 +1,101 @@
+"""The main job in a real Airflow: what a person who runs the demo can rely on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_pushmetrics.demo.display import Display
+from airflow_provider_pushmetrics.demo.main_job import MainJobOutcome, do_main_job
+from airflow_provider_pushmetrics.demo.results import find_files, find_result, read_rows
+from airflow_provider_pushmetrics.demo.system import SENSOR_DAG, TRIGGER_DAG, WEBHOOK_DAG, DemoSystem
+from tests.acceptance.flights import compute_by_carrier
+
+
+def assert_same_rows(rows: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+    by_carrier = {row["carrier"]: row for row in expected}
+    assert [row["carrier"] for row in rows if row["carrier"] not in by_carrier] == []
+    assert len(rows) == len(expected)
+    for row in rows:
+        wanted = by_carrier[row["carrier"]]
+        assert (row["name"], row["flights"]) == (wanted["name"], wanted["flights"])
+        assert row["mean_dep_delay"] == pytest.approx(wanted["mean_dep_delay"], abs=0.0051)
+
+
+def run_airflow(system: DemoSystem, *arguments: str) -> str:
+    """Run an ``airflow`` command about the system, and return what it prints."""
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("airflow")), *arguments],
+        env=system.build_airflow_environment(),
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=120,
+    ).stdout
+
+
+def test_the_report_gives_the_rows_of_an_independent_computation(outcome: MainJobOutcome) -> None:
+    assert outcome.trigger_run.state == "success"
+    assert_same_rows(outcome.rows, compute_by_carrier("JFK", 2))
+
+
+def test_the_second_dag_is_started_by_the_webhook_and_by_no_schedule(
+    system: DemoSystem, outcome: MainJobOutcome
+) -> None:
+    assert (outcome.webhook_run.state, outcome.webhook_run.run_type) == ("success", "asset_triggered")
+    events = system.airflow.fetch_starting_events(outcome.webhook_run)
+    assert [event["extra"]["payload"]["body"]["event"] for event in events] == ["report.run"]
+    assert {run.run_type for run in system.airflow.find_runs(WEBHOOK_DAG)} == {"asset_triggered"}
+
+
+def test_the_second_dag_fetches_the_same_results(system: DemoSystem, outcome: MainJobOutcome) -> None:
+    saved = find_files(system.folder.results / "webhook_receiver" / outcome.result.parent.name)
+    assert read_rows(find_result(saved, "by_carrier")) == outcome.rows
+    assert sorted(path.stem for path in saved) == ["by_carrier", "by_day", "worst"]
+
+
+def test_the_report_can_be_run_again_with_other_parameters(
+    system: DemoSystem, outcome: MainJobOutcome, display: Display
+) -> None:
+    again = do_main_job(system, display, {"origin": "EWR", "month": 7})
+    assert again.result != outcome.result
+    assert again.webhook_run.run_id != outcome.webhook_run.run_id
+    assert_same_rows(again.rows, compute_by_carrier("EWR", 7))
+
+
+def test_a_hostile_parameter_is_a_value_and_no_sql(system: DemoSystem, outcome: MainJobOutcome) -> None:
+    before = find_files(system.folder.results)
+    system.run_dag(TRIGGER_DAG, {"origin": "JFK'; DROP TABLE flights; --", "month": 2})
+    saved = find_files(system.folder.results / "trigger_report") - before
+    assert read_rows(find_result(saved, "by_carrier")) == []
+    system.run_dag(TRIGGER_DAG, {"origin": "JFK", "month": 2})
+    saved = find_files(system.folder.results / "trigger_report") - before
+    assert any(read_rows(path) == outcome.rows for path in saved if path.stem == "by_carrier"), (
+        "the flights are gone"
+    )
+
+
+def test_the_sensor_finds_the_run_that_another_task_started(system: DemoSystem) -> None:
+    assert system.run_dag(SENSOR_DAG, {}).state == "success"
+
+
+def test_airflow_lists_the_provider(system: DemoSystem) -> None:
+    providers = json.loads(run_airflow(system, "providers", "list", "--output", "json"))
+    assert "airflow-provider-pushmetrics" in {row["package_name"] for row in providers}
+
+
+def test_airflow_knows_the_connection_type(system: DemoSystem) -> None:
+    hooks = json.loads(run_airflow(system, "providers", "hooks", "--output", "json"))
+    found = [row for row in hooks if row["connection_type"] == "pushmetrics"]
+    assert [row["package_name"] for row in found] == ["airflow-provider-pushmetrics"]
+
+
+def test_the_receiver_refuses_who_shows_nothing(system: DemoSystem) -> None:
+    answer = requests.get(f"{system.ports.airflow_url}/pushmetrics/events", timeout=10)
+    assert answer.status_code == 401

@@ -1,0 +1,82 @@
+"""No credential is left where people look: logs, XCom, rendered fields, the metadata database."""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from airflow_provider_pushmetrics.demo.main_job import MainJobOutcome
+from airflow_provider_pushmetrics.demo.system import DemoSystem
+
+
+def list_forms(secret: str) -> set[str]:
+    """List the forms in which a secret might be written down."""
+    encoded = base64.b64encode(secret.encode()).decode()
+    return {secret, quote(secret, safe=""), encoded, encoded.rstrip("="), quote(encoded, safe="")}
+
+
+def find_secrets(text: str, system: DemoSystem) -> list[str]:
+    """Find the secrets in a text: how each begins, which is enough to know it."""
+    return [secret[:9] + "…" for secret in system.secrets for form in list_forms(secret) if form in text]
+
+
+def read_database(path: Path) -> Iterator[tuple[str, str]]:
+    """Read every row of every table as text, with the table's name."""
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+        tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        for (table,) in tables:
+            for row in database.execute(f'SELECT * FROM "{table}"'):
+                values = (
+                    value.decode("latin-1") if isinstance(value, bytes) else str(value) for value in row
+                )
+                yield table, "\n".join(values)
+    database.close()
+
+
+@pytest.mark.usefixtures("outcome")
+def test_no_log_holds_a_secret(system: DemoSystem) -> None:
+    logs = [*system.folder.logs.rglob("*"), *(system.folder.airflow_home / "logs").rglob("*")]
+    files = [path for path in logs if path.is_file()]
+    assert len(files) > 6
+    assert {
+        str(path): found
+        for path in files
+        if (found := find_secrets(path.read_text("utf-8", errors="replace"), system))
+    } == {}
+
+
+@pytest.mark.usefixtures("outcome")
+def test_airflows_database_holds_no_secret(system: DemoSystem) -> None:
+    rows = list(read_database(system.folder.airflow_home / "airflow.db"))
+    assert {"xcom", "rendered_task_instance_fields", "dag_run"} <= {table for table, _ in rows}
+    assert [(table, found) for table, row in rows if (found := find_secrets(row, system))] == []
+
+
+def test_no_task_shows_a_secret_in_the_api(system: DemoSystem, outcome: MainJobOutcome) -> None:
+    shown = ""
+    for run in (outcome.trigger_run, outcome.webhook_run):
+        for task in system.airflow.fetch_task_instances(run):
+            shown += str(task)
+            path = f"{run.path}/taskInstances/{task['task_id']}/xcomEntries"
+            for entry in system.airflow.fetch(path)["xcom_entries"]:
+                shown += str(system.airflow.fetch(f"{path}/{entry['key']}", map_index=entry["map_index"]))
+    assert "by_carrier" in shown
+    assert find_secrets(shown, system) == []
+
+
+@pytest.mark.usefixtures("outcome")
+def test_results_hold_no_secret(system: DemoSystem) -> None:
+    texts = [path.read_text("utf-8") for path in system.folder.results.rglob("*.json")]
+    assert texts
+    assert find_secrets("\n".join(texts), system) == []
+
+
+def test_a_secret_is_found_in_each_of_its_forms(system: DemoSystem) -> None:
+    secret = system.access.signing_secret
+    assert find_secrets(f"secret={quote(secret, safe='')}", system) == ["whsec_" + secret[6:9] + "…"] * 1
+    assert find_secrets(base64.b64encode(secret.encode()).decode(), system)
