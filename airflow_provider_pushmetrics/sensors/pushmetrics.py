@@ -18,8 +18,11 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsUnavailableError
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
-from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger, compute_not_before,
-dump_event
+from airflow_provider_pushmetrics.triggers.pushmetrics import (
+    PushMetricsSensorTrigger,
+    compute_not_before,
+    dump_event,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

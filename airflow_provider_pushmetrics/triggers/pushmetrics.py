@@ -317,8 +317,8 @@ def compute_not_before() -> float:
 
     The worker that deferred may notice as late as its heartbeat interval that its task's process has ended,
     and reports it only then. If the task runs again by that time, the scheduler takes the report for this
-    second part, finds it running, and fails the task: "finished with state success, but the task instance's state
-    attribute is running". Seen on Airflow 3.3.2 with a report that took 0.7 s.
+    second part, finds it running, and fails the task: "finished with state success, but the task instance's
+    state attribute is running". Seen on Airflow 3.3.2 with a report that took 0.7 s.
     """
     interval = conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0)
     return time.time() + float(interval) + 1.0
