@@ -50,6 +50,7 @@ def create_app(settings: ReceiverSettings) -> Starlette:
         },
         lifespan=live,
     )
+    app.router.redirect_slashes = False  # a redirect would carry the token on
     app.state.runtime = runtime
     return app
 

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 MAX_BATCH = 256
 MAX_QUEUED = 4096
+TIMEOUT_SECONDS = 20.0
+"""A sender waits 15 to 30 s for an answer, as the Standard Webhooks specification recommends."""
 
 Outcome = Recorded | Unavailable
 
@@ -41,10 +43,18 @@ class InboxWriter:
 
     :param inbox: Where to.
     :param announce: Called from the writer's thread with what was just committed, duplicates left out.
+    :param timeout_seconds: How long one delivery may wait for its commit.
     """
 
-    def __init__(self, inbox: Inbox, announce: Callable[[Sequence[Delivery]], None]) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        announce: Callable[[Sequence[Delivery]], None],
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
         self._inbox = inbox
+        self._timeout_seconds = timeout_seconds
         self._announce = announce
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._is_closed = False
@@ -63,7 +73,12 @@ class InboxWriter:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Recorded] = loop.create_future()
         self._queue.put(_Request(delivery, loop, answer))
-        return await answer
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await answer
+        except TimeoutError:
+            # It may be kept yet; then the sender's next attempt is a duplicate.
+            raise Unavailable("The inbox did not answer in time. Send it again later.") from None
 
     def close(self) -> None:
         """Write what was taken, then stop."""
@@ -110,7 +125,7 @@ class InboxWriter:
             log.error(
                 "The inbox could not be written: %s", getattr(error, "orig", None) or type(error).__name__
             )
-            return [Unavailable("The inbox cannot be written now. Send it again later.")] * len(deliveries)
+            return [Unavailable("The inbox cannot be written now. Send it again later.") for _ in deliveries]
 
 
 def _is_outage(error: SQLAlchemyError) -> bool:

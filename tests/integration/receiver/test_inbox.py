@@ -103,7 +103,8 @@ def test_page_ends_before_it_is_too_large_for_memory(inbox: Inbox, monkeypatch: 
     monkeypatch.setattr(inbox_module, "MAX_PAGE_BYTES", 250)
     inbox.record([Delivery("demo", str(n), b"x" * 100, "x") for n in range(3)])
     inbox.record([Delivery("demo", "large", b"x" * 300, "x")])
-    pages, after = [], 0
+    pages: list[list[int]] = []
+    after = 0
     while len(pages) < 5 and (page := inbox.fetch_page(EVERYTHING, after=after, limit=10)).events:
         pages.append([event.id for event in page.events])
         after = page.cursor
