@@ -19,6 +19,8 @@ from airflow_provider_pushmetrics.redaction import redact
 MAX_MESSAGE_CHARACTERS = 500
 """As PushMetrics' own client cuts the server's message."""
 
+_READ_BYTES = 10 * MAX_MESSAGE_CHARACTERS
+
 
 def build_error(request: Request, response: Response) -> PushMetricsApiError | None:
     """Build the error that an answer stands for; None for 2xx."""
@@ -28,12 +30,12 @@ def build_error(request: Request, response: Response) -> PushMetricsApiError | N
     what = f"{request.describe()} was answered {status}"
     if 300 <= status < 400:
         return PushMetricsProtocolError(
-            f"{what}, a redirect to {redact(response.headers.get('location', '(nowhere)'))!r}; redirects are"
-            " not followed, because they would carry the token along. Set the connection's host to the"
-            " address that PushMetrics really has.",
+            f"{what}, a redirect to {_clean(request, response.headers.get('location', '(nowhere)'))!r};"
+            " redirects are not followed, because they would carry the token along. Set the connection's host"
+            " to the address that PushMetrics really has.",
             status_code=status,
         )
-    said = f"{what}: {find_message(response) or 'no message'}"
+    said = f"{what}: {find_message(request, response) or 'no message'}"
     if status in RETRYABLE_STATUS_CODES or status >= 500:
         retry_after = parse_retry_after(response.headers.get("retry-after"))
         return PushMetricsUnavailableError(said, status_code=status, retry_after_seconds=retry_after)
@@ -48,8 +50,12 @@ def build_error(request: Request, response: Response) -> PushMetricsApiError | N
     return PushMetricsApiError(said, status_code=status)
 
 
-def find_message(response: Response) -> str | None:
-    """Find what the server says of an error: JSON ``message``, else ``error``, else the start of the body."""
+def find_message(request: Request, response: Response) -> str | None:
+    """
+    Find what the server says of an error: JSON ``message``, else ``error``, else the start of the body.
+
+    It is cut, and holds neither what looks like a token nor the tokens that the request carried.
+    """
     try:
         answer = json.loads(response.body)
     except (ValueError, RecursionError):
@@ -57,6 +63,11 @@ def find_message(response: Response) -> str | None:
     if isinstance(answer, dict):
         for key in ("message", "error", "msg"):
             if isinstance(answer.get(key), str) and answer[key]:
-                return redact(answer[key])[:MAX_MESSAGE_CHARACTERS]
-    text = response.body[:MAX_MESSAGE_CHARACTERS].decode("utf-8", "replace").strip()
-    return redact(text) or None
+                return _clean(request, answer[key])
+    text = response.body[:_READ_BYTES].decode("utf-8", "replace").strip()
+    return _clean(request, text) or None
+
+
+def _clean(request: Request, text: str) -> str:
+    """Redact first and cut then, so that no cut goes through a token and hides it."""
+    return redact(text[:_READ_BYTES], *request.list_secrets())[:MAX_MESSAGE_CHARACTERS]

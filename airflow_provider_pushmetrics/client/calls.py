@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, ValidationError
 
+from airflow_provider_pushmetrics.client.answers import find_message
 from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.messages import Call, Request, Response
 from airflow_provider_pushmetrics.client.models import Run, RunOutputs, TriggeredRun
@@ -44,7 +46,7 @@ def trigger_report(
     :raises PushMetricsDeliveryUnknownError: if the run may have been started, but no answer came.
     :raises PushMetricsApiError: if it was refused.
     """
-    path = f"/api/v1/report/{quote(str(report_id), safe='')}/webhook"
+    path = f"/api/v1/report/{_quote_report_id(report_id)}/webhook"
     headers = {"Accept": JSON_TYPE}
     if idempotency_key:
         headers["Idempotency-Key"] = idempotency_key
@@ -60,7 +62,7 @@ def trigger_report(
     if answer.get("success") is not True:
         raise PushMetricsApiError(
             f'{request.describe()} was answered {response.status_code} without "success": true, so no run was'
-            f" started: {str(answer.get('message') or 'no message')[:300]}",
+            f" started: {find_message(request, response)}",
             status_code=response.status_code,
         )
     was_replayed = response.headers.get("idempotency-replayed", "").lower() == "true"
@@ -94,7 +96,11 @@ def check_parameters(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def fetch_runs(credentials: Credentials, report_id: str) -> Call[tuple[Run, ...]]:
-    """Fetch the newest runs of a report, newest first; whoever may see none gets none."""
+    """
+    Fetch the newest runs of a report, newest first; whoever may see none gets none.
+
+    A server that does not know the filter answers with every report's runs: what says so is left out.
+    """
     query = urlencode({"report_uid": str(report_id), "q": f"(page:0,page_size:{NEW_RUNS_LIMIT})"})
     request = _get(f"{credentials.base_url}/api/v1/noteflow_run/?{query}")
     answer = (yield from send_authorized(credentials, request)).parse_object(request)
@@ -102,7 +108,8 @@ def fetch_runs(credentials: Credentials, report_id: str) -> Call[tuple[Run, ...]
     if not isinstance(rows, list):
         raise PushMetricsProtocolError(f"{request.describe()} was answered without a list of runs.")
     runs = (_parse(Run, row, request) for row in rows)
-    return tuple(sorted(runs, key=lambda run: run.id, reverse=True))
+    ours = (run for run in runs if _may_be_of_report(run, str(report_id)))
+    return tuple(sorted(ours, key=lambda run: run.id, reverse=True))
 
 
 def fetch_run(credentials: Credentials, run_id: int) -> Call[Run]:
@@ -138,7 +145,7 @@ def fetch_query_result(credentials: Credentials, url: str) -> Call[dict[str, Any
 
 def build_outputs_url(base_url: str, report_id: str | int, run_id: int) -> str:
     """Build the documented URL of a report run's outputs."""
-    return f"{base_url}/api/reports/{quote(str(report_id), safe='')}/run/{int(run_id)}"
+    return f"{base_url}/api/reports/{_quote_report_id(report_id)}/run/{int(run_id)}"
 
 
 def send_authorized(credentials: Credentials, request: Request) -> Call[Response]:
@@ -166,23 +173,29 @@ def _send_reading(request: Request) -> Call[Response]:
     except PushMetricsApiError as error:
         if error.status_code != 405 or request.method != "GET":
             raise
-    return (
-        yield from send(
-            Request("POST", request.url, request.headers, timeout_seconds=request.timeout_seconds)
-        )
-    )
+    return (yield from send(replace(request, method="POST")))
 
 
 def _add_authorization(credentials: Credentials, request: Request) -> Call[Request]:
     authorization = yield from credentials.authorize()
-    return Request(
-        request.method,
-        request.url,
-        headers={**request.headers, **authorization},
-        json_body=request.json_body,
-        is_repeatable=request.is_repeatable,
-        timeout_seconds=request.timeout_seconds,
-    )
+    return replace(request, headers={**request.headers, **authorization})
+
+
+def _quote_report_id(report_id: str | int) -> str:
+    """Quote a report's id into a path; HTTP clients resolve dots, so quoting does not keep those apart."""
+    text = str(report_id).strip()
+    if text in ("", ".", ".."):
+        raise PushMetricsParameterError(
+            f"report_id is {report_id!r}: it must be a report's id, as in its webhook URL."
+        )
+    return quote(text, safe="")
+
+
+def _may_be_of_report(run: Run, report_id: str) -> bool:
+    """Tell whether a run may be of a report that is known by its number or by its uid."""
+    if report_id in (str(run.report_id), run.report_uid):
+        return True
+    return (run.report_id if report_id.isdigit() else run.report_uid) is None
 
 
 def _get(url: str) -> Request:

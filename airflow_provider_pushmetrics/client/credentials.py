@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,9 +22,12 @@ PERSONAL_TOKEN_PREFIX = "pmpat_"
 EXCHANGE_PATH = "/api/v1/security/exchange"
 EXCHANGE_TIMEOUT_SECONDS = 30.0
 DEFAULT_LIFETIME_SECONDS = 900.0
+"""How long a JWT lives where the answer does not say, as PushMetrics' own client has it."""
+
 RENEWAL_MARGIN_SECONDS = 60.0
-"""PushMetrics' own client renews a JWT this long before it ends, and takes 900 s where the answer names"
-" none."""
+"""A JWT is renewed this long before it ends, as PushMetrics' own client does it."""
+
+_JWT = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -109,9 +114,9 @@ class Credentials:
         response = yield from send(request)
         answer = response.parse_object(request)
         jwt = answer.get("access_token")
-        if not isinstance(jwt, str) or not jwt:
+        if not isinstance(jwt, str) or not _JWT.fullmatch(jwt):
             raise PushMetricsProtocolError(
-                f"{request.describe()} was answered {response.status_code} without an access_token.",
+                f"{request.describe()} was answered {response.status_code} without a usable access_token.",
                 status_code=response.status_code,
             )
         self._jwt = jwt
@@ -120,6 +125,7 @@ class Credentials:
 
 def _read_lifetime(value: object) -> float:
     try:
-        return float(str(value))
+        seconds = float(str(value))
     except ValueError:
         return DEFAULT_LIFETIME_SECONDS
+    return seconds if math.isfinite(seconds) else DEFAULT_LIFETIME_SECONDS

@@ -70,7 +70,8 @@ def fetch_events(
         "GET",
         f"{receiver.url}/events?{urlencode(query)}",
         headers=_build_headers(receiver),
-        timeout_seconds=wait_seconds + ANSWER_MARGIN_SECONDS,
+        timeout_seconds=ANSWER_MARGIN_SECONDS,
+        held_seconds=wait_seconds,
     )
     answer = (yield from send(request)).parse_object(request)
     try:
@@ -110,7 +111,7 @@ def _fetch_int(receiver: Receiver, path: str, name: str) -> Call[int]:
     request = Request("GET", receiver.url + path, headers=_build_headers(receiver))
     answer: Mapping[str, Any] = (yield from send(request)).parse_object(request)
     value = answer.get(name)
-    if not isinstance(value, int):
+    if not isinstance(value, int) or isinstance(value, bool):
         raise PushMetricsProtocolError(f"{request.describe()} was answered without {name!r}.")
     return value
 

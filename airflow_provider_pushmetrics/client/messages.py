@@ -6,6 +6,7 @@ import json
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsProtocolError
 from airflow_provider_pushmetrics.redaction import redact
@@ -22,6 +23,7 @@ class Request:
 
     :param is_repeatable: Whether it does no harm to send it again when nobody knows if it arrived.
     :param timeout_seconds: How long to wait for the next bytes of the answer.
+    :param held_seconds: How long the server was asked to hold the answer back; comes on top of any timeout.
     """
 
     method: str
@@ -30,10 +32,18 @@ class Request:
     json_body: Mapping[str, Any] | None = field(default=None, repr=False)
     is_repeatable: bool = True
     timeout_seconds: float = 60.0
+    held_seconds: float = 0.0
 
     def describe(self) -> str:
         """Name the request for a message or a log, without its tokens."""
-        return redact(f"{self.method} {self.url}")
+        return redact(f"{self.method} {self.url}", *self.list_secrets())
+
+    def list_secrets(self) -> tuple[str, ...]:
+        """List the tokens that the request carries: a server may echo them in what it says."""
+        credentials = [
+            value.partition(" ")[2] for name, value in self.headers.items() if name.lower() == "authorization"
+        ]
+        return (*parse_qs(urlsplit(self.url).query).get("token", ()), *credentials)
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,9 @@ class RunOutputs(_Answer):
 
     def find_failed_block(self) -> BlockOutcome | None:
         """Find the first block that failed by itself, not because of another one."""
-        return next((block for block in self.blocks if block.status == "failed"), None)
+        return next(
+            (block for block in self.blocks if RunStatus.parse(block.status) is RunStatus.FAILED), None
+        )
 
 
 class FeedEvent(_Answer):

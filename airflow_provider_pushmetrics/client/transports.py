@@ -64,13 +64,14 @@ class SyncTransport:
 
         :raises NetworkError: if there is no answer, or it breaks off.
         """
+        seconds = self.timeout_seconds or request.timeout_seconds
         with _translate_requests_errors():
             answer = self.session.request(
                 request.method,
                 request.url,
                 headers=dict(request.headers),
                 json=request.json_body,
-                timeout=self.timeout_seconds or request.timeout_seconds,
+                timeout=(seconds, seconds + request.held_seconds),
                 allow_redirects=False,
                 stream=True,
             )
@@ -124,7 +125,7 @@ class AsyncTransport:
                 request.url,
                 headers=dict(request.headers),
                 json=request.json_body,
-                timeout=aiohttp.ClientTimeout(sock_connect=seconds, sock_read=seconds),
+                timeout=aiohttp.ClientTimeout(sock_connect=seconds, sock_read=seconds + request.held_seconds),
                 allow_redirects=False,
                 **self.options,
             ) as answer,

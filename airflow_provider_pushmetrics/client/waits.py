@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.feed import EventFilter, Receiver
 from airflow_provider_pushmetrics.client.messages import Call, Pause
 from airflow_provider_pushmetrics.client.models import FeedEvent, FeedPage, Run, RunStatus
-from airflow_provider_pushmetrics.client.retries import RetryPolicy
+from airflow_provider_pushmetrics.client.retries import MAX_RETRY_AFTER_SECONDS, RetryPolicy
 from airflow_provider_pushmetrics.events import ReportRun, parse_event
 from airflow_provider_pushmetrics.exceptions import (
     InvalidEventError,
@@ -98,7 +98,10 @@ class _Trouble:
     def bear(self, error: PushMetricsUnavailableError) -> Pause:
         """Get the pause before the next attempt; raise the error again if it was one too many."""
         self._count += 1
-        seconds = self._patience.trouble.compute_wait(self._count, error.retry_after_seconds)
+        wish = error.retry_after_seconds
+        # A wait has time: whoever asks for an hour's peace is asked again sooner, but the wait goes on.
+        wish = None if wish is None else min(wish, MAX_RETRY_AFTER_SECONDS)
+        seconds = self._patience.trouble.compute_wait(self._count, wish)
         if seconds is None:
             raise error
         log.warning("%s; still waiting, failure %d in a row, next try in %.1f s", error, self._count, seconds)
@@ -127,9 +130,7 @@ def fetch_next_page(
     while True:
         remaining = patience.compute_remaining()
         try:
-            page = yield from feed.fetch_events(
-                receiver, wanted, after=after, wait_seconds=max(0.0, remaining), limit=limit
-            )
+            page = yield from _poll(receiver, wanted, after=after, patience=patience, limit=limit)
         except PushMetricsUnavailableError as error:
             if remaining <= 0:
                 return FeedPage(cursor=after)
@@ -150,7 +151,8 @@ def wait_for_run(
     With a receiver, its event wakes us at once, and the API is asked now and then in case no webhook comes;
     without one, the API is polled.
 
-    :raises PushMetricsConfigurationError: if there is neither a receiver nor an API token.
+    :raises PushMetricsConfigurationError: if there is neither a receiver nor an API token, or nothing that
+        tells the run from those of other reports.
     :raises PushMetricsApiError: if either refuses, or fails too often in a row.
     """
     has_api = bool(credentials.api_token) and target.run_id is not None
@@ -160,6 +162,12 @@ def wait_for_run(
             " id to ask for. Set the connection's password, or its extras 'receiver_url' and"
             " 'receiver_token'."
         )
+    if target.run_id is None and not _is_number(target.report_id):
+        raise PushMetricsConfigurationError(
+            f"the run of report {target.report_id!r} cannot be told from those of other reports: nobody named"
+            " it, and events name reports by their numbers. Use the report's number as report_id, or set the"
+            " connection's password."
+        )
     trouble = _Trouble(patience)
     after = target.after_cursor or 0
     while True:
@@ -167,7 +175,7 @@ def wait_for_run(
         try:
             finished = (yield from _find_finished(target, credentials)) if has_api else None
             if finished is None and receiver is not None:
-                finished, after = yield from _listen(receiver, target, after, remaining)
+                finished, after = yield from _listen(receiver, target, after, patience)
         except PushMetricsUnavailableError as error:
             if remaining <= 0:
                 return None
@@ -191,10 +199,19 @@ def find_new_run(
     :param newest_wins: Take the newest of several instead of refusing to guess.
     :return: The run; None if none appeared before the deadline.
     :raises PushMetricsAmbiguousRun: if several could be it.
+    :raises PushMetricsApiError: if the API refuses, or fails until the deadline.
     """
+    trouble = _Trouble(patience)
     while True:
         remaining = patience.compute_remaining()
-        runs = yield from calls.fetch_runs(credentials, target.report_id)
+        try:
+            runs = yield from calls.fetch_runs(credentials, target.report_id)
+        except PushMetricsUnavailableError as error:
+            if remaining <= 0:
+                raise
+            yield trouble.bear(error)
+            continue
+        trouble.forget()
         candidates = [run for run in runs if run.id > (target.after_run_id or 0)]
         if len(candidates) > 1 and not newest_wins:
             raise PushMetricsAmbiguousRun(
@@ -219,13 +236,30 @@ def _find_finished(target: RunTarget, credentials: Credentials) -> Call[Finished
     return FinishedRun(str(run.report_id or target.report_id), run.id, status=run.status)
 
 
+def _poll(
+    receiver: Receiver, wanted: EventFilter, *, after: int, patience: Patience, limit: int
+) -> Call[FeedPage]:
+    """
+    Fetch a page, held back by the receiver until there is something on it.
+
+    After an empty page that was not held back, such as one from a proxy, we pause ourselves: else this would
+    ask again and again without end.
+    """
+    asked_at, remaining = patience.clock(), patience.compute_remaining()
+    page = yield from feed.fetch_events(
+        receiver, wanted, after=after, wait_seconds=max(0.0, remaining), limit=limit
+    )
+    was_held = patience.clock() - asked_at >= min(remaining, feed.MAX_WAIT_SECONDS) / 2
+    if not page.events and page.cursor == after and not was_held:
+        yield Pause(min(patience.poll_interval_seconds, remaining))
+    return page
+
+
 def _listen(
-    receiver: Receiver, target: RunTarget, after: int, remaining: float
+    receiver: Receiver, target: RunTarget, after: int, patience: Patience
 ) -> Call[tuple[FinishedRun | None, int]]:
     wanted = build_run_filter(target)
-    page = yield from feed.fetch_events(
-        receiver, wanted, after=after, wait_seconds=max(0.0, remaining), limit=1
-    )
+    page = yield from _poll(receiver, wanted, after=after, patience=patience, limit=1)
     if not page.events:
         return None, page.cursor
     found = page.events[0]
@@ -241,7 +275,9 @@ def _listen(
 
 def build_run_filter(target: RunTarget) -> EventFilter:
     """Build the filter for a report run's event; a report known by its uid is matched by its run alone."""
-    is_number = target.report_id.isascii() and target.report_id.isdigit()
-    return EventFilter(
-        event="report.run", report_id=int(target.report_id) if is_number else None, run_id=target.run_id
-    )
+    report_id = int(target.report_id) if _is_number(target.report_id) else None
+    return EventFilter(event="report.run", report_id=report_id, run_id=target.run_id)
+
+
+def _is_number(report_id: str) -> bool:
+    return report_id.isascii() and report_id.isdigit()

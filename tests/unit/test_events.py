@@ -112,7 +112,7 @@ def test_an_event_cannot_be_changed() -> None:
     event = parse_event({"event": "report.created", "report_id": 1})
     assert isinstance(event, ReportCreated)
     with pytest.raises(ValueError, match="frozen"):
-        event.report_id = 2
+        event.report_id = 2  # type: ignore[misc]
 
 
 def test_run_ids_are_read_from_the_documented_urls() -> None:

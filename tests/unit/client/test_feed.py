@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_pushmetrics.client import feed
+from airflow_provider_pushmetrics.client.feed import EventFilter, Receiver
+from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsProtocolError
+from tests.fakes.scripted import ScriptedDriver, build_answer, read_query, run_call
+
+RECEIVER = Receiver("https://airflow.example/pushmetrics", "reader-token")
+EVENT = {
+    "id": 3,
+    "source": "demo",
+    "received_at": "2026-01-01T00:00:00+00:00",
+    "body": {"event": "report.run"},
+}
+
+
+def test_the_receiver_prints_without_its_token() -> None:
+    assert "reader-token" not in repr(RECEIVER)
+
+
+def test_events_are_asked_for_with_the_readers_token() -> None:
+    driver = ScriptedDriver([build_answer(200, {"events": [EVENT], "cursor": 3})])
+    page = driver.run(feed.fetch_events(RECEIVER, EventFilter(), after=2))
+    assert (page.cursor, page.events[0].id, page.events[0].body) == (3, 3, {"event": "report.run"})
+    request = driver.requests[0]
+    assert request.url.startswith("https://airflow.example/pushmetrics/events?")
+    assert request.headers["Authorization"] == "Bearer reader-token"
+    assert read_query(request) == {"after": "2", "limit": "100", "wait": "0"}
+
+
+def test_only_what_is_wanted_is_asked_for() -> None:
+    wanted = EventFilter("report.run", 1, 2, 7, "demo & co")
+    driver = ScriptedDriver([build_answer(200, {"cursor": 0})])
+    driver.run(feed.fetch_events(RECEIVER, wanted, after=0, limit=1))
+    assert read_query(driver.requests[0]) == {
+        "after": "0",
+        "limit": "1",
+        "wait": "0",
+        "event": "report.run",
+        "report_id": "1",
+        "query_id": "2",
+        "run_id": "7",
+        "source": "demo & co",
+    }
+
+
+@pytest.mark.parametrize(("wait", "asked"), [(float("inf"), "30"), (30.5, "30"), (2.5, "2.5"), (-1, "0")])
+def test_a_long_poll_lasts_no_longer_than_proxies_bear(wait: float, asked: str) -> None:
+    driver = ScriptedDriver([build_answer(200, {"cursor": 0})])
+    driver.run(feed.fetch_events(RECEIVER, EventFilter(), after=0, wait_seconds=wait))
+    assert read_query(driver.requests[0])["wait"] == asked
+
+
+def test_the_time_that_the_receiver_holds_the_answer_is_no_part_of_the_timeout() -> None:
+    driver = ScriptedDriver([build_answer(200, {"cursor": 0})])
+    driver.run(feed.fetch_events(RECEIVER, EventFilter(), after=0, wait_seconds=30))
+    assert driver.requests[0].held_seconds == 30
+    assert driver.requests[0].timeout_seconds == feed.ANSWER_MARGIN_SECONDS
+
+
+@pytest.mark.parametrize("body", [{}, {"events": []}, {"cursor": 1, "events": [{"id": 1}]}, {"cursor": "x"}])
+def test_an_answer_that_holds_no_events_is_refused_with_the_way_out(body: dict[str, Any]) -> None:
+    with pytest.raises(PushMetricsProtocolError, match="receiver_url is the receiver's base URL"):
+        run_call(feed.fetch_events(RECEIVER, EventFilter(), after=0), build_answer(200, body))
+
+
+def test_a_refused_reader_is_an_auth_error() -> None:
+    with pytest.raises(PushMetricsAuthError):
+        run_call(feed.fetch_cursor(RECEIVER), build_answer(401))
+
+
+def test_the_cursor_is_fetched() -> None:
+    driver = ScriptedDriver([build_answer(200, {"cursor": 17})])
+    assert driver.run(feed.fetch_cursor(RECEIVER)) == 17
+    assert driver.paths == ["GET /pushmetrics/cursor"]
+
+
+@pytest.mark.parametrize("body", [{}, {"cursor": None}, {"cursor": "17"}, {"cursor": True}, {"position": 1}])
+def test_a_cursor_that_is_no_number_is_refused(body: dict[str, Any]) -> None:
+    with pytest.raises(PushMetricsProtocolError, match="without 'cursor'"):
+        run_call(feed.fetch_cursor(RECEIVER), build_answer(200, body))
+
+
+def test_a_consumers_position_is_fetched_and_stored() -> None:
+    driver = ScriptedDriver([build_answer(200, {"name": "a/b", "position": 4}), build_answer()])
+    assert driver.run(feed.fetch_position(RECEIVER, "a/b")) == 4
+    driver.run(feed.store_position(RECEIVER, "a/b", 5))
+    assert driver.paths == ["GET /pushmetrics/consumers/a%2Fb", "PUT /pushmetrics/consumers/a%2Fb"]
+    assert driver.requests[1].json_body == {"position": 5}
+    assert driver.requests[1].is_repeatable
+
+
+def test_a_consumer_that_nobody_knows_has_no_position() -> None:
+    assert run_call(feed.fetch_position(RECEIVER, "new"), build_answer(404)) is None
+
+
+def test_an_empty_filter_asks_for_nothing_in_particular() -> None:
+    assert EventFilter().build_query() == {}
+    assert EventFilter(report_id=0).build_query() == {"report_id": "0"}

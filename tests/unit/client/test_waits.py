@@ -1,0 +1,413 @@
+from __future__ import annotations
+
+import itertools
+import logging
+from typing import Any
+
+import pytest
+
+from airflow_provider_pushmetrics.client import waits
+from airflow_provider_pushmetrics.client.credentials import Credentials
+from airflow_provider_pushmetrics.client.feed import MAX_WAIT_SECONDS, EventFilter, Receiver
+from airflow_provider_pushmetrics.client.messages import Request
+from airflow_provider_pushmetrics.client.models import RunStatus
+from airflow_provider_pushmetrics.client.retries import MAX_RETRY_AFTER_SECONDS, RetryPolicy
+from airflow_provider_pushmetrics.client.sending import DEFAULT_POLICY
+from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsAmbiguousRun,
+    PushMetricsAuthError,
+    PushMetricsConfigurationError,
+    PushMetricsUnavailableError,
+)
+from tests.fakes.scripted import FakeClock, Script, ScriptedDriver, build_answer, read_query
+
+BASE = "https://pushmetrics.io"
+RECEIVER = Receiver("https://airflow.example/pushmetrics", "reader-token")
+WITH_TOKEN = Credentials(BASE, "opaque-token")
+WITHOUT_TOKEN = Credentials(BASE)
+ANY_RUN = EventFilter("report.run")
+UNAVAILABLE = build_answer(503)
+REQUESTS_PER_LOOK = DEFAULT_POLICY.attempts
+
+
+def build_page(*events: dict[str, Any], cursor: int | None = None) -> Any:
+    newest = events[-1]["id"] if events else 0
+    return build_answer(200, {"events": list(events), "cursor": newest if cursor is None else cursor})
+
+
+def build_event(event_id: int, run_id: int = 7, report_id: int = 1, **body: Any) -> dict[str, Any]:
+    run = {
+        "event": "report.run",
+        "report_id": report_id,
+        "report_notebook_outputs": f"{BASE}/api/reports/{report_id}/run/{run_id}",
+        "queries": [],
+        **body,
+    }
+    return {"id": event_id, "source": "demo", "received_at": "2026-01-01T00:00:00+00:00", "body": run}
+
+
+def build_run(status: str, run_id: int = 7, **fields: Any) -> Any:
+    return build_answer(200, {"result": {"id": run_id, "status": status, "report_id": 1, **fields}})
+
+
+def hold_back(driver: ScriptedDriver, answer: Any) -> Script:
+    """Answer as a long poll does: when the time that it may last is over."""
+
+    def wait(request: Request) -> Any:
+        driver.clock.advance(float(read_query(request)["wait"]))
+        return answer
+
+    return wait
+
+
+def build_patience(clock: FakeClock, timeout: float | None = 3600.0, **kwargs: Any) -> Patience:
+    return Patience(None if timeout is None else clock() + timeout, clock=clock, **kwargs)
+
+
+@pytest.fixture
+def driver() -> ScriptedDriver:
+    return ScriptedDriver([])
+
+
+# Patience
+
+
+def test_what_is_left_is_counted_to_the_deadline() -> None:
+    clock = FakeClock()
+    patience = build_patience(clock, 10)
+    clock.advance(4)
+    assert patience.compute_remaining() == 6
+    clock.advance(20)
+    assert patience.compute_remaining() == -14
+
+
+def test_without_a_deadline_there_is_no_end() -> None:
+    assert Patience().compute_remaining() == float("inf")
+
+
+# Waiting for an event
+
+
+def wait_for_event(
+    driver: ScriptedDriver, timeout: float | None = 3600.0, after: int = 2, **kwargs: Any
+) -> Any:
+    patience = build_patience(driver.clock, timeout, **kwargs)
+    return driver.run(waits.wait_for_event(RECEIVER, ANY_RUN, after=after, patience=patience))
+
+
+def test_an_event_that_is_already_there_is_found_at_once(driver: ScriptedDriver) -> None:
+    driver.script = [build_page(build_event(3))]
+    assert wait_for_event(driver).id == 3
+    assert driver.pauses == []
+
+
+def test_a_wait_goes_on_after_what_it_has_seen(driver: ScriptedDriver) -> None:
+    driver.script = [hold_back(driver, build_page(cursor=9)), build_page(build_event(12))]
+    assert wait_for_event(driver).id == 12
+    assert [read_query(request)["after"] for request in driver.requests] == ["2", "9"]
+    assert driver.pauses == []
+
+
+def test_a_deadline_that_passed_is_told_after_a_last_look(driver: ScriptedDriver) -> None:
+    driver.script = [hold_back(driver, build_page(cursor=2)), build_page(cursor=2)]
+    assert wait_for_event(driver, timeout=20) is None
+    assert [read_query(request)["wait"] for request in driver.requests] == ["20", "0"]
+
+
+def test_an_event_in_the_last_moment_counts(driver: ScriptedDriver) -> None:
+    driver.script = [hold_back(driver, build_page(cursor=2)), build_page(build_event(3))]
+    assert wait_for_event(driver, timeout=20).id == 3
+
+
+def test_a_deadline_in_the_past_still_looks_once(driver: ScriptedDriver) -> None:
+    driver.script = [build_page(build_event(3))]
+    assert wait_for_event(driver, timeout=-100).id == 3
+
+
+def test_a_long_poll_is_repeated_without_a_deadline(driver: ScriptedDriver) -> None:
+    empty = [hold_back(driver, build_page(cursor=2)) for _ in range(50)]
+    driver.script = [*empty, build_page(build_event(3))]
+    assert wait_for_event(driver, timeout=None).id == 3
+    assert driver.clock() == FakeClock().now + 50 * MAX_WAIT_SECONDS
+
+
+def test_a_receiver_that_does_not_hold_answers_back_is_not_asked_without_a_pause(
+    driver: ScriptedDriver,
+) -> None:
+    driver.script = [*[build_page(cursor=2)] * 3, build_page(build_event(3))]
+    assert wait_for_event(driver, poll_interval_seconds=5.0).id == 3
+    assert driver.pauses == [5.0, 5.0, 5.0]
+
+
+def test_a_pause_never_goes_beyond_the_deadline(driver: ScriptedDriver) -> None:
+    driver.script = [build_page(cursor=2), build_page(cursor=2)]
+    assert wait_for_event(driver, timeout=3.0, poll_interval_seconds=5.0) is None
+    assert driver.pauses == [3.0]
+
+
+# Trouble
+
+
+def test_failures_are_borne(driver: ScriptedDriver) -> None:
+    driver.script = [*[UNAVAILABLE] * REQUESTS_PER_LOOK * 3, build_page(build_event(3))]
+    assert wait_for_event(driver).id == 3
+
+
+def test_only_failures_in_a_row_count(driver: ScriptedDriver) -> None:
+    trouble = RetryPolicy(attempts=3, base_seconds=1.0)
+    bad = [UNAVAILABLE] * REQUESTS_PER_LOOK * 2
+    good = [hold_back(driver, build_page(cursor=2))]
+    driver.script = [*bad, *good, *bad, *good, *bad, build_page(build_event(3))]
+    assert wait_for_event(driver, trouble=trouble, timeout=None).id == 3
+
+
+def test_too_many_failures_in_a_row_end_the_wait(driver: ScriptedDriver) -> None:
+    driver.script, driver.repeats_last = [UNAVAILABLE], True
+    with pytest.raises(PushMetricsUnavailableError, match="503"):
+        wait_for_event(driver, trouble=RetryPolicy(attempts=3))
+    assert len(driver.requests) == 3 * REQUESTS_PER_LOOK
+
+
+def test_a_server_that_asks_for_a_long_pause_does_not_end_the_wait(driver: ScriptedDriver) -> None:
+    driver.script = [build_answer(503, retry_after="3600"), build_page(build_event(3))]
+    assert wait_for_event(driver, timeout=7200.0).id == 3
+    assert driver.pauses == [MAX_RETRY_AFTER_SECONDS]
+
+
+def test_an_outage_at_the_deadline_ends_the_wait_as_a_timeout(driver: ScriptedDriver) -> None:
+    driver.script, driver.repeats_last = [UNAVAILABLE], True
+    assert wait_for_event(driver, timeout=5.0) is None
+
+
+def test_a_refusal_ends_the_wait_at_once(driver: ScriptedDriver) -> None:
+    driver.script = [build_answer(401)]
+    with pytest.raises(PushMetricsAuthError):
+        wait_for_event(driver)
+
+
+def test_trouble_is_logged_with_its_count_and_without_tokens(
+    driver: ScriptedDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver.script = [
+        *[build_answer(503, {"message": "reader-token"})] * REQUESTS_PER_LOOK * 2,
+        build_page(build_event(3)),
+    ]
+    with caplog.at_level(logging.WARNING):
+        wait_for_event(driver)
+    assert "failure 1 in a row" in caplog.text
+    assert "failure 2 in a row" in caplog.text
+    assert "reader-token" not in caplog.text
+
+
+# Waiting for a run
+
+
+def wait_for_run(
+    driver: ScriptedDriver,
+    target: RunTarget,
+    credentials: Credentials = WITHOUT_TOKEN,
+    receiver: Receiver | None = None,
+    timeout: float | None = 3600.0,
+    **kwargs: Any,
+) -> FinishedRun | None:
+    patience = build_patience(driver.clock, timeout, **kwargs)
+    return driver.run(
+        waits.wait_for_run(target, credentials=credentials, receiver=receiver, patience=patience)
+    )
+
+
+@pytest.mark.parametrize("status", ["success", "failed", "cancelled", "COMPLETED"])
+def test_the_api_tells_that_a_run_is_over(driver: ScriptedDriver, status: str) -> None:
+    driver.script = [build_run("running"), build_run(status)]
+    finished = wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN, poll_interval_seconds=5.0)
+    assert finished == FinishedRun("1", 7, status=RunStatus.parse(status))
+    assert driver.pauses == [5.0]
+
+
+def test_a_status_that_nobody_knows_counts_as_going_on_and_is_logged(
+    driver: ScriptedDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver.script = [build_run("meditating"), build_run("success")]
+    assert wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN)
+    assert "counts as going on" in caplog.text
+
+
+def test_a_run_that_ends_in_the_last_interval_is_not_called_late(driver: ScriptedDriver) -> None:
+    driver.script = [build_run("running"), build_run("success")]
+    assert wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN, timeout=3.0, poll_interval_seconds=60.0)
+    assert driver.pauses == [3.0]
+
+
+def test_a_run_that_does_not_end_is_a_timeout(driver: ScriptedDriver) -> None:
+    driver.script = [build_run("running"), build_run("running")]
+    assert wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN, timeout=3.0) is None
+
+
+def test_an_event_tells_that_a_run_is_over(driver: ScriptedDriver) -> None:
+    driver.script = [build_page(build_event(3))]
+    finished = wait_for_run(driver, RunTarget("1", 7, after_cursor=2), receiver=RECEIVER)
+    assert finished == FinishedRun("1", 7, f"{BASE}/api/reports/1/run/7")
+    query = read_query(driver.requests[0])
+    assert (query["event"], query["report_id"], query["run_id"], query["after"]) == (
+        "report.run",
+        "1",
+        "7",
+        "2",
+    )
+
+
+def test_without_a_run_id_the_first_event_of_the_report_after_the_cursor_counts(
+    driver: ScriptedDriver,
+) -> None:
+    driver.script = [build_page(build_event(3, run_id=99))]
+    finished = wait_for_run(driver, RunTarget("1", after_cursor=2), receiver=RECEIVER)
+    assert finished is not None
+    assert finished.run_id == 99
+    assert "run_id" not in read_query(driver.requests[0])
+
+
+def test_a_report_known_by_its_uid_is_matched_by_its_run(driver: ScriptedDriver) -> None:
+    driver.script = [build_page(build_event(3))]
+    assert wait_for_run(driver, RunTarget("aBc12", 7, after_cursor=2), receiver=RECEIVER)
+    query = read_query(driver.requests[0])
+    assert "report_id" not in query
+    assert query["run_id"] == "7"
+
+
+def test_a_report_known_by_its_uid_alone_is_not_mixed_up_with_any_other(driver: ScriptedDriver) -> None:
+    driver.script = [build_page(build_event(3, report_id=99))]
+    with pytest.raises(PushMetricsConfigurationError, match="'aBc12'"):
+        wait_for_run(driver, RunTarget("aBc12", after_cursor=2), receiver=RECEIVER)
+
+
+def test_both_are_asked_and_the_event_wakes(driver: ScriptedDriver) -> None:
+    driver.script = [build_run("running"), build_page(build_event(3))]
+    finished = wait_for_run(driver, RunTarget("1", 7, after_cursor=2), WITH_TOKEN, RECEIVER)
+    assert finished == FinishedRun("1", 7, f"{BASE}/api/reports/1/run/7")
+    assert driver.pauses == []
+
+
+def test_both_are_asked_and_the_api_tells_if_no_webhook_comes(driver: ScriptedDriver) -> None:
+    driver.script = [build_run("running"), hold_back(driver, build_page(cursor=2)), build_run("success")]
+    finished = wait_for_run(driver, RunTarget("1", 7, after_cursor=2), WITH_TOKEN, RECEIVER)
+    assert finished == FinishedRun("1", 7, status=RunStatus.SUCCESS)
+
+
+def test_an_early_empty_answer_of_the_receiver_is_followed_by_a_pause(driver: ScriptedDriver) -> None:
+    driver.script = [build_page(cursor=2), build_page(build_event(3))]
+    wait_for_run(driver, RunTarget("1", 7, after_cursor=2), receiver=RECEIVER, poll_interval_seconds=5.0)
+    assert driver.pauses == [5.0]
+
+
+@pytest.mark.parametrize(
+    "fault", [{"report_id": "one"}, {"report_notebook_outputs": None}, {"event": "report.archived"}]
+)
+def test_an_event_that_cannot_be_meant_is_skipped(driver: ScriptedDriver, fault: dict[str, Any]) -> None:
+    driver.script = [build_page(build_event(3, **fault)), build_page(build_event(4))]
+    assert wait_for_run(driver, RunTarget("1", 7, after_cursor=2), receiver=RECEIVER)
+    assert [read_query(request)["after"] for request in driver.requests] == ["2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("target", "credentials"), [(RunTarget("1"), WITH_TOKEN), (RunTarget("1", 7), WITHOUT_TOKEN)]
+)
+def test_without_any_way_to_tell_the_wait_does_not_begin(
+    driver: ScriptedDriver, target: RunTarget, credentials: Credentials
+) -> None:
+    with pytest.raises(PushMetricsConfigurationError, match="there is no way to wait for the run"):
+        wait_for_run(driver, target, credentials)
+
+
+@pytest.mark.parametrize("has_api", [True, False])
+def test_trouble_does_not_end_the_wait_for_a_run(driver: ScriptedDriver, has_api: bool) -> None:
+    good = build_run("success") if has_api else build_page(build_event(3))
+    driver.script = [*[UNAVAILABLE] * REQUESTS_PER_LOOK * 2, good]
+    assert wait_for_run(
+        driver, RunTarget("1", 7), *((WITH_TOKEN, None) if has_api else (WITHOUT_TOKEN, RECEIVER))
+    )
+
+
+def test_an_outage_at_the_deadline_is_a_timeout_of_the_run(driver: ScriptedDriver) -> None:
+    driver.script, driver.repeats_last = [UNAVAILABLE], True
+    assert wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN, timeout=5.0) is None
+
+
+def test_too_much_trouble_ends_the_wait_for_a_run(driver: ScriptedDriver) -> None:
+    driver.script, driver.repeats_last = [UNAVAILABLE], True
+    with pytest.raises(PushMetricsUnavailableError):
+        wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN, timeout=None, trouble=RetryPolicy(attempts=2))
+
+
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations((build_event(3, 5), build_event(4, 7), build_event(5, 9))))
+)
+def test_the_run_is_found_whatever_the_order_of_the_events(
+    driver: ScriptedDriver, order: tuple[dict[str, Any], ...]
+) -> None:
+    """The receiver filters by run id, as this stand-in does."""
+    inbox = [{**event, "id": index} for index, event in enumerate(order, 3)]
+
+    def serve(request: Request) -> Any:
+        run_id = read_query(request)["run_id"]
+        return build_page(*[e for e in inbox if e["body"]["report_notebook_outputs"].endswith(f"/{run_id}")])
+
+    driver.script = [serve]
+    finished = wait_for_run(driver, RunTarget("1", 7, after_cursor=2), receiver=RECEIVER)
+    assert finished is not None
+    assert finished.run_id == 7
+
+
+# Finding a run that nobody named
+
+
+def find_new_run(
+    driver: ScriptedDriver, *, after: int | None = 5, newest_wins: bool = False, **kwargs: Any
+) -> Any:
+    patience = build_patience(driver.clock, kwargs.pop("timeout", 30.0), poll_interval_seconds=1.0)
+    target = RunTarget("1", after_run_id=after)
+    return driver.run(
+        waits.find_new_run(target, credentials=WITH_TOKEN, newest_wins=newest_wins, patience=patience)
+    )
+
+
+def build_runs(*ids: int) -> Any:
+    return build_answer(200, {"result": [{"id": run_id, "status": "pending"} for run_id in ids]})
+
+
+def test_the_only_run_newer_than_before_is_ours(driver: ScriptedDriver) -> None:
+    driver.script = [build_runs(6, 5, 4)]
+    assert find_new_run(driver).id == 6
+
+
+def test_the_first_run_of_a_report_is_ours(driver: ScriptedDriver) -> None:
+    driver.script = [build_runs(1)]
+    assert find_new_run(driver, after=0).id == 1
+
+
+def test_a_run_may_take_a_moment_to_be_listed(driver: ScriptedDriver) -> None:
+    driver.script = [build_runs(5), build_runs(5), build_runs(6, 5)]
+    assert find_new_run(driver).id == 6
+    assert driver.pauses == [1.0, 1.0]
+
+
+def test_a_run_that_is_never_listed_is_none(driver: ScriptedDriver) -> None:
+    driver.script, driver.repeats_last = [build_runs(5)], True
+    assert find_new_run(driver, timeout=3.0) is None
+    assert driver.clock() == FakeClock().now + 3.0
+
+
+def test_several_candidates_are_named_and_not_guessed_at(driver: ScriptedDriver) -> None:
+    driver.script = [build_runs(8, 6, 5)]
+    with pytest.raises(PushMetricsAmbiguousRun, match=r"2 runs .*8, 6.*on_ambiguous='newest'"):
+        find_new_run(driver)
+
+
+def test_the_newest_of_several_is_taken_on_request(driver: ScriptedDriver) -> None:
+    driver.script = [build_runs(6, 8, 5)]
+    assert find_new_run(driver, newest_wins=True).id == 8
+
+
+def test_trouble_does_not_end_the_search_for_a_run_that_was_started(driver: ScriptedDriver) -> None:
+    driver.script = [*[UNAVAILABLE] * REQUESTS_PER_LOOK, build_runs(6, 5)]
+    assert find_new_run(driver).id == 6
