@@ -10,12 +10,12 @@ from starlette.applications import Starlette
 from airflow_provider_pushmetrics.receiver.app import create_app
 from airflow_provider_pushmetrics.receiver.inbox import Inbox
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, SourceSettings
+from tests.fakes.receiver_requests import SIGNING_SECRET
 from tests.fakes.receiver_server import READER_TOKEN, SENDER_TOKEN, SOURCE
-from tests.unit.test_signatures import GOLDEN
 
 SETTINGS_SOURCES = (
     SourceSettings(SOURCE, token=SENDER_TOKEN),
-    SourceSettings("signed", signing_secrets=(GOLDEN["secret"],)),
+    SourceSettings("signed", signing_secrets=(SIGNING_SECRET,)),
 )
 
 

@@ -5,42 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
 
 import httpx
-import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from airflow_provider_pushmetrics.receiver.app import create_app
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, SourceSettings
-from airflow_provider_pushmetrics.signatures import decode_secret, sign
+from tests.fakes.receiver_requests import DELIVERY_URL, REPORT_RUN, build_signed_headers
 from tests.fakes.receiver_server import READER_TOKEN, SENDER_TOKEN
-from tests.unit.test_signatures import GOLDEN
-
-DELIVERY_URL = f"/webhooks/demo?token={SENDER_TOKEN}"
-REPORT_RUN = {
-    "event": "report.run",
-    "report_id": 1,
-    "report_name": "Departure delays",
-    "workspace_id": 1,
-    "workspace_name": "Main Workspace",
-    "report_notebook_outputs": "http://127.0.0.1:8090/api/reports/1/run/7",
-    "queries": [],
-    "timestamp": "2025-06-09T17:11:23+00:00",
-}
-REFUSED = {"message": "The source is unknown, or its credential was refused."}
-MEBIBYTE = 1024 * 1024
-
-
-def build_signed(message_id: str, body: bytes, timestamp: int | None = None) -> dict[str, str]:
-    timestamp = int(time.time()) if timestamp is None else timestamp
-    return {
-        "content-type": "application/json",
-        "webhook-id": message_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": sign(decode_secret(GOLDEN["secret"]), message_id, timestamp, body),
-    }
 
 
 async def wait_for_waiters(reader: httpx.AsyncClient, count: int) -> None:
@@ -69,11 +42,13 @@ async def test_32_concurrent_copies_give_one_event(
 async def test_signed_delivery_is_known_by_its_id(sender: httpx.AsyncClient) -> None:
     bodies = (b'{"event": "a"}', b'{"event": "a", "attempt": 2}')
     answers = [
-        await sender.post("/webhooks/signed", content=body, headers=build_signed("msg_1", body))
+        await sender.post("/webhooks/signed", content=body, headers=build_signed_headers("msg_1", body))
         for body in bodies
     ]
     assert [answer.status_code for answer in answers] == [202, 200]
-    other = await sender.post("/webhooks/signed", content=bodies[0], headers=build_signed("msg_2", bodies[0]))
+    other = await sender.post(
+        "/webhooks/signed", content=bodies[0], headers=build_signed_headers("msg_2", bodies[0])
+    )
     assert (other.status_code, other.json()["id"]) == (202, 2)
 
 
@@ -169,110 +144,6 @@ async def test_replay_of_nothing_is_not_found(reader: httpx.AsyncClient) -> None
     assert (answer.status_code, answer.json()) == (404, {"message": "There is no event 5 in the inbox."})
 
 
-@pytest.mark.parametrize(
-    ("url", "headers"),
-    [
-        ("/webhooks/demo", {}),
-        ("/webhooks/demo?token=wrong", {}),
-        (f"/webhooks/elsewhere?token={SENDER_TOKEN}", {}),
-        (f"/webhooks/demo?token={READER_TOKEN}", {}),
-        ("/webhooks/signed", {}),
-        ("/webhooks/signed", build_signed("msg_1", b"another body")),
-        ("/webhooks/signed", {**build_signed("msg_1", b"{}"), "webhook-signature": "garbage"}),
-        ("/webhooks/demo", {"content-type": "text/plain"}),
-    ],
-)
-async def test_every_credential_fault_is_the_same_401(
-    sender: httpx.AsyncClient, reader: httpx.AsyncClient, url: str, headers: dict[str, str]
-) -> None:
-    answer = await sender.post(url, content=b"{}", headers=headers)
-    assert (answer.status_code, answer.json()) == (401, REFUSED)
-    assert (await reader.get("/cursor")).json() == {"cursor": 0}
-
-
-@pytest.mark.parametrize(
-    ("body", "content_type", "status"),
-    [
-        (b"[]", "application/json", 400),
-        (b"{", "application/json", 400),
-        (b'{"event": 1}', "application/json", 400),
-        (b"[" * 500_000, "application/json", 400),
-        (b'{"event": "x", "n": NaN}', "application/json", 400),
-        (b'{"event": "\\u0000"}', "application/json", 400),
-        (b'{"event": "x", "t": "\\ud800"}', "application/json", 400),
-        (b"\xff", "application/json", 400),
-        (b'{"event": "x"}', "text/plain", 415),
-        (b'{"event": "x", "t": "\\u0000", "t": 1}', "application/json", 202),
-        (b" " * (MEBIBYTE + 1), "application/json", 413),
-        (b'{"event": "x"}' + b" " * (MEBIBYTE - 14), "application/json", 202),
-    ],
-    ids=str,
-)
-async def test_bad_body_gets_its_answer_and_the_feed_goes_on(
-    sender: httpx.AsyncClient, reader: httpx.AsyncClient, body: bytes, content_type: str, status: int
-) -> None:
-    answer = await sender.post(DELIVERY_URL, content=body, headers={"content-type": content_type})
-    assert answer.status_code == status
-    assert set(answer.json()) == ({"id", "outcome"} if status == 202 else {"message"})
-    page = (await reader.get("/events")).json()
-    assert len(page["events"]) == page["cursor"] == (1 if status == 202 else 0)
-
-
-async def test_body_without_declared_length_is_bounded_too(sender: httpx.AsyncClient) -> None:
-    async def stream() -> AsyncIterator[bytes]:
-        for _ in range(17):
-            yield b" " * 65536
-
-    answer = await sender.post(DELIVERY_URL, content=stream(), headers={"content-type": "application/json"})
-    assert answer.status_code == 413
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", "/events"),
-        ("GET", "/cursor"),
-        ("GET", "/consumers/airflow"),
-        ("PUT", "/consumers/airflow"),
-        ("POST", "/events/1/replay"),
-        ("GET", "/health/ready"),
-        ("GET", "/metrics"),
-    ],
-)
-@pytest.mark.parametrize("authorization", ["", "Bearer wrong", f"Bearer {SENDER_TOKEN}", "Basic Og=="])
-async def test_readers_without_the_reader_token_are_refused(
-    sender: httpx.AsyncClient, method: str, path: str, authorization: str
-) -> None:
-    answer = await sender.request(method, path, headers={"authorization": authorization})
-    assert (answer.status_code, answer.json()) == (401, {"message": "The reader token is missing or wrong."})
-
-
-def test_every_route_but_ingest_and_liveness_asks_for_the_reader_token(app: Starlette) -> None:
-    paths = {getattr(route, "path", "") for route in app.routes}
-    tested = {"/events", "/cursor", "/consumers/{name}", "/events/{id}/replay", "/health/ready", "/metrics"}
-    assert paths - tested == {"/webhooks/{source}", "/health/live"}
-
-
-async def test_liveness_is_public_and_readiness_asks_the_database(
-    sender: httpx.AsyncClient, reader: httpx.AsyncClient
-) -> None:
-    assert (await sender.get("/health/live")).json() == {"status": "live"}
-    assert (await reader.get("/health/ready")).json() == {"status": "ready"}
-
-
-@pytest.mark.parametrize("query", ["after=-1", "limit=x", "wait=nan", "report_id=1.5", "event=%00"])
-async def test_parameter_that_cannot_be_meant_is_refused(reader: httpx.AsyncClient, query: str) -> None:
-    answer = await reader.get(f"/events?{query}")
-    assert answer.status_code == 400
-    assert query.partition("=")[0] in answer.json()["message"]
-
-
-async def test_unknown_path_and_method_are_answered_alike(sender: httpx.AsyncClient) -> None:
-    missing, wrong = await sender.post(DELIVERY_URL.replace("?", "/?")), await sender.get("/webhooks/demo")
-    assert (missing.status_code, missing.json()) == (404, {"message": "Not Found."})
-    assert (wrong.status_code, wrong.json()) == (405, {"message": "Method Not Allowed."})
-
-
 async def test_metrics_count_what_became_of_deliveries(
     sender: httpx.AsyncClient, reader: httpx.AsyncClient
 ) -> None:
@@ -302,19 +173,6 @@ async def test_receiver_works_mounted_under_a_prefix(sqlite_url: str) -> None:
         answer = await client.get("/events", headers={"authorization": f"Bearer {READER_TOKEN}"})
         assert answer.json()["cursor"] == 1
     app.state.runtime.close()
-
-
-async def test_database_that_cannot_be_opened_is_503_and_not_500(tmp_path: object) -> None:
-    settings = ReceiverSettings(
-        f"sqlite:///{tmp_path}/missing/inbox.db", (SourceSettings("demo", token=SENDER_TOKEN),), READER_TOKEN
-    )
-    transport = httpx.ASGITransport(create_app(settings))
-    async with httpx.AsyncClient(transport=transport, base_url="http://receiver") as client:
-        for answer in (
-            await client.post(DELIVERY_URL, json=REPORT_RUN),
-            await client.get("/events", headers={"authorization": f"Bearer {READER_TOKEN}"}),
-        ):
-            assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
 
 
 async def test_many_first_requests_open_one_inbox(app: Starlette, sender: httpx.AsyncClient) -> None:

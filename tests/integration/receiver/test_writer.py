@@ -93,7 +93,7 @@ async def test_outage_is_not_tried_again_for_every_delivery(sqlite_url: str) -> 
     inbox.close()
 
 
-async def test_delivery_whose_commit_takes_too_long_is_unavailable_and_later_a_duplicate(
+async def test_delivery_whose_commit_takes_too_long_is_later_a_duplicate(
     sqlite_url: str,
 ) -> None:
     inbox = SlowInbox(sqlite_url)
