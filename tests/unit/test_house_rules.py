@@ -1,0 +1,268 @@
+"""The rules of this house that a program can check."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.configuration import conf
+
+from airflow_provider_pushmetrics.get_provider_info import get_provider_info
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "airflow_provider_pushmetrics"
+SOURCES = [path for path in sorted(PACKAGE.rglob("*.py")) if "migrations" not in path.parts]
+"""A migration is one long list of what changes, and is written once."""
+INFO = get_provider_info()
+MAX_FUNCTION_LINES = 40
+
+
+def list_files(*suffixes: str) -> list[Path]:
+    """List the repository's files; those that are new and not ignored too."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    files = [ROOT / name for name in listed.split("\0") if name]
+    return [path for path in files if path.is_file() and (not suffixes or path.suffix in suffixes)]
+
+
+def find_building_blocks(*kinds: str) -> Iterator[type]:
+    """Find the classes that the modules of these kinds define."""
+    for kind in kinds:
+        for group in INFO[kind]:
+            for name in group["python-modules"]:
+                module = importlib.import_module(name)
+                for _, found in inspect.getmembers(module, inspect.isclass):
+                    if found.__module__ == name and not found.__name__.startswith("_"):
+                        yield found
+
+
+def list_parameters(block: type) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(block.__init__).parameters)  # type: ignore[misc]
+
+
+OPERATORS = [
+    block for block in find_building_blocks("operators", "sensors") if hasattr(block, "template_fields")
+]
+DEFERRABLE = [block for block in OPERATORS if "deferrable" in list_parameters(block)]
+
+
+@cache
+def read_docs() -> str:
+    return "\n".join(path.read_text("utf-8") for path in [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
+
+
+def run_fresh(code: str, **environ: str) -> str:
+    """Run code in a new interpreter that knows nothing of this one's settings, and return what it prints."""
+    kept = {name: os.environ[name] for name in ("PATH", "AIRFLOW_HOME", "LANG") if name in os.environ}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=kept | environ, cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+# --- the provider -----------------------------------------------------------------------------------------
+
+
+def test_there_are_building_blocks_to_check() -> None:
+    assert {block.__name__ for block in OPERATORS} >= {
+        "PushMetricsTriggerReportOperator",
+        "PushMetricsRunSensor",
+    }
+
+
+@pytest.mark.parametrize("block", OPERATORS)
+def test_every_connection_id_is_templated(block: Any) -> None:
+    names = {name for name in list_parameters(block) if name.endswith("_conn_id")}
+    assert names
+    assert names <= set(block.template_fields)
+
+
+@pytest.mark.parametrize("block", OPERATORS)
+def test_template_fields_are_a_tuple_of_parameters(block: Any) -> None:
+    assert isinstance(block.template_fields, tuple)
+    assert set(block.template_fields) <= set(list_parameters(block))
+
+
+@pytest.mark.parametrize("block", DEFERRABLE)
+def test_deferrable_has_the_standard_default(block: Any) -> None:
+    standard = conf.getboolean("operators", "default_deferrable", fallback=False)
+    assert list_parameters(block)["deferrable"].default is standard
+    assert '"operators", "default_deferrable"' in inspect.getsource(block.__init__)
+
+
+@pytest.mark.parametrize("block", [*OPERATORS, *find_building_blocks("hooks", "triggers")])
+def test_every_parameter_of_a_building_block_is_described(block: Any) -> None:
+    own = set(list_parameters(block)) - {"self", "args", "kwargs"} if "__init__" in vars(block) else set()
+    described = set(re.findall(r":param (\w+):", block.__doc__ or ""))
+    assert own - described == set()
+
+
+@pytest.mark.parametrize(
+    "path", [row["hook-class-name"] for row in INFO["connection-types"]] + list(INFO.get("extra-links", ()))
+)
+def test_every_class_that_the_metadata_names_can_be_imported(path: str) -> None:
+    module, _, name = path.rpartition(".")
+    assert inspect.isclass(getattr(importlib.import_module(module), name))
+
+
+@pytest.mark.parametrize("row", INFO["connection-types"])
+def test_the_hook_and_the_metadata_agree(row: dict[str, Any]) -> None:
+    module, _, name = row["hook-class-name"].rpartition(".")
+    hook = getattr(importlib.import_module(module), name)
+    assert (hook.conn_type, hook.hook_name) == (row["connection-type"], row["hook-name"])
+    assert (hook.conn_name_attr, hook.default_conn_name) == ("pushmetrics_conn_id", "pushmetrics_default")
+
+
+# --- the documentation --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("option", INFO["config"]["pushmetrics"]["options"])
+def test_every_option_is_documented(option: str) -> None:
+    assert f"`{option}`" in read_docs()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [block.__name__ for block in OPERATORS]
+    + [row["hook-class-name"].rpartition(".")[2] for row in INFO["connection-types"]],
+)
+def test_every_operator_sensor_and_hook_is_documented(name: str) -> None:
+    assert name in read_docs()
+
+
+@pytest.mark.parametrize("field", INFO["connection-types"][0]["conn-fields"])
+def test_every_field_of_the_connection_is_documented(field: str) -> None:
+    assert f"`{field}`" in read_docs()
+
+
+# --- imports ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", ["client", "events", "receiver", "service"])
+def test_a_part_without_airflow_imports_none(part: str) -> None:
+    code = f"""
+import importlib, pkgutil, sys
+name = "airflow_provider_pushmetrics.{part}"
+module = importlib.import_module(name)
+for found in pkgutil.walk_packages(getattr(module, "__path__", []), name + "."):
+    if not found.name.endswith("__main__") and ".versions." not in found.name and ".env" not in found.name:
+        importlib.import_module(found.name)
+print([name for name in sys.modules if name.partition(".")[0] == "airflow"])
+"""
+    assert run_fresh(code) == "[]\n"
+
+
+def test_the_package_and_its_metadata_are_light() -> None:
+    code = """
+import sys
+before = set(sys.modules)
+from airflow_provider_pushmetrics.get_provider_info import get_provider_info
+get_provider_info()
+brought = {name.partition(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)
+print(sorted(brought))
+"""
+    assert run_fresh(code) == "['airflow_provider_pushmetrics']\n"
+
+
+def test_the_parts_import_each_other_one_way_only() -> None:
+    lint = Path(sys.executable).with_name("lint-imports")
+    result = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stdout
+
+
+# --- the example Dags ---------------------------------------------------------------------------------------
+
+PARSE = """
+import runpy, sys, time
+import airflow.sdk, airflow.providers.common.compat.sdk
+from airflow_provider_pushmetrics.hooks import pushmetrics as hook
+from airflow_provider_pushmetrics.operators import pushmetrics as operators
+from airflow_provider_pushmetrics.sensors import pushmetrics as sensors
+FORBIDDEN = ("socket.", "subprocess.", "sqlite3.", "os.system", "os.mkdir", "os.remove", "shutil.")
+def audit(event, arguments):
+    if event.startswith(FORBIDDEN) or (event == "open" and set(str(arguments[1])) & set("wax+")):
+        raise RuntimeError(f"{event} {arguments}")
+sys.addaudithook(audit)
+sys.dont_write_bytecode = True
+began = time.monotonic()
+dags = [value for value in runpy.run_path(sys.argv[1]).values() if isinstance(value, airflow.sdk.DAG)]
+print(time.monotonic() - began)
+"""
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "dags").glob("*.py")), ids=lambda path: path.stem)
+def test_a_dag_is_read_without_input_and_output_and_at_once(path: Path) -> None:
+    code = PARSE.replace("sys.argv[1]", repr(str(path)))
+    assert float(run_fresh(code)) < 5
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "dags").glob("*.py")), ids=lambda path: path.stem)
+def test_a_dag_is_named_like_its_file_and_marks_what_the_docs_show(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert f'dag_id="{path.stem}"' in text
+    assert (
+        len(re.findall(r"# \[START howto_\w+\]", text)) == len(re.findall(r"# \[END howto_\w+\]", text)) > 0
+    )
+
+
+# --- the code -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_function_is_longer_than_a_screen(path: Path) -> None:
+    """Aim at 5 to 15 lines; the docstring and the parameters do not count here."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) and len(node.body) > 1 else node.body
+            lines = (body[-1].end_lineno or 0) - body[0].lineno + 1
+            assert lines <= MAX_FUNCTION_LINES, f"{node.name} has {lines} lines"
+
+
+def test_no_module_is_called_after_nothing() -> None:
+    vague = {"utils", "util", "helpers", "helper", "manager", "common", "misc", "process", "data"}
+    assert [path for path in PACKAGE.rglob("*.py") if path.stem in vague] == []
+
+
+def test_the_repository_names_no_machine_and_no_index() -> None:
+    # Written in pieces, so that this file does not name them either.
+    forbidden = re.compile(
+        "|".join(
+            [
+                "/ro" + "ot/",
+                "/wo" + "rk/",
+                "/ho" + "me/[a-z]",
+                "index-" + "url",
+                "find-" + "links",
+                "pypi.org/" + "simple",
+            ]
+        )
+    )
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in list_files()
+        if (match := forbidden.search(path.read_text("utf-8", errors="replace")))
+    ]
+    assert found == []
+
+
+def test_nothing_is_left_for_later() -> None:
+    later = re.compile("|".join([r"\bTO" + r"DO\b", r"\bFIX" + r"ME\b"]))
+    assert [path for path in list_files(".py") if later.search(path.read_text("utf-8"))] == []
+
+
+def test_the_layers_that_the_design_names_are_all_contracts() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    contracts = {contract["type"] for contract in settings["tool"]["importlinter"]["contracts"]}
+    assert contracts == {"layers", "forbidden", "independence"}
