@@ -18,10 +18,10 @@ $(STAMP): setup.cfg pyproject.toml $(CONSTRAINTS) scripts/make_venv
 	@touch $@
 
 demo: $(STAMP)  ## Run the main job in a real Airflow; KEEP=1 leaves it running
-	@$(VENV)/bin/python -m airflow_provider_pushmetrics.demo $(if $(KEEP),--keep)
+	@$(VENV)/bin/python -B -m airflow_provider_pushmetrics.demo $(if $(KEEP),--keep)
 
 stop: $(STAMP)  ## Stop what `make demo KEEP=1` left running
-	@$(VENV)/bin/python -m airflow_provider_pushmetrics.demo --stop
+	@$(VENV)/bin/python -B -m airflow_provider_pushmetrics.demo --stop
 
 test: $(STAMP)  ## Run all tests; COVERAGE=1 measures and demands branch coverage
 	@$(VENV)/bin/python -m pytest $(if $(COVERAGE),--cov)
