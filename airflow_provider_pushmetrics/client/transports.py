@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import requests
 from requests.structures import CaseInsensitiveDict
+from requests.utils import get_environ_proxies, select_proxy
 
 from airflow_provider_pushmetrics.client.messages import Call, NetworkError, Pause, Request, Response, T
 from airflow_provider_pushmetrics.redaction import redact
@@ -28,34 +30,62 @@ class SyncTransport:
     """
     Run calls on a ``requests`` session, in the calling thread.
 
-    :param session: With proxies and TLS as the connection says.
+    :param session: With proxies and TLS as the connection says; these count before the environment's.
     :param timeout_seconds: The connection's own timeout; None leaves each request its own.
+    :param max_body_bytes: What is read into memory at the most.
     """
 
     session: requests.Session
     timeout_seconds: float | None = None
+    max_body_bytes: int = MAX_BODY_BYTES
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
 
     def run(self, call: Call[T]) -> T:
         """Run a call to its end and return what it found out."""
+        return self._drive(call, self._send)
+
+    @contextmanager
+    def run_streaming(self, call: Call[Response]) -> Iterator[tuple[Response, Iterator[bytes]]]:
+        """
+        Run a call that ends with a response, and leave the body of a 200 to be read piece by piece.
+
+        :raises NetworkError: if the answer breaks off while it is read.
+        """
+        with ExitStack() as opened:
+            chunks: Iterator[bytes] = iter(())
+
+            def send(request: Request) -> Response:
+                nonlocal chunks
+                opened.close()  # the answer before this one has been dealt with
+                response, chunks = opened.enter_context(self.stream(request))
+                return response if response.status_code == 200 else replace(response, body=self._join(chunks))
+
+            yield self._drive(call, send), chunks
+
+    def _drive(self, call: Call[T], send: Callable[[Request], Response]) -> T:
         try:
             step = next(call)
             while True:
-                step = self._answer(call, step)
+                step = self._answer(call, step, send)
         except StopIteration as end:
             result: T = end.value
             return result
 
-    def _answer(self, call: Call[T], step: Request | Pause) -> Request | Pause:
+    def _answer(
+        self, call: Call[T], step: Request | Pause, send: Callable[[Request], Response]
+    ) -> Request | Pause:
         if isinstance(step, Pause):
             self.sleep(step.seconds)
             return call.send(None)
         try:
-            with self.stream(step) as (response, chunks):
-                body = _join(chunks)
+            response = send(step)
         except NetworkError as error:
             return call.throw(error)
-        return call.send(Response(response.status_code, response.headers, body))
+        return call.send(response)
+
+    def _send(self, request: Request) -> Response:
+        with self.stream(request) as (response, chunks):
+            return replace(response, body=self._join(chunks))
 
     @contextmanager
     def stream(self, request: Request) -> Iterator[tuple[Response, Iterator[bytes]]]:
@@ -72,6 +102,9 @@ class SyncTransport:
                 headers=dict(request.headers),
                 json=request.json_body,
                 timeout=(seconds, seconds + request.held_seconds),
+                auth=_keep_authorization,
+                proxies=_list_proxy(request.url, self.session.proxies, self.session.trust_env),
+                verify=self.session.verify,
                 allow_redirects=False,
                 stream=True,
             )
@@ -79,20 +112,34 @@ class SyncTransport:
             headers = {name.lower(): value for name, value in CaseInsensitiveDict(answer.headers).items()}
             yield Response(answer.status_code, headers, b""), answer.iter_content(CHUNK_BYTES)
 
+    def _join(self, chunks: Iterator[bytes]) -> bytes:
+        body = bytearray()
+        for chunk in chunks:
+            body += chunk
+            _refuse_oversize(len(body), self.max_body_bytes)
+        return bytes(body)
+
 
 @dataclass
 class AsyncTransport:
     """
     Run calls on an ``aiohttp`` session, in its event loop.
 
-    :param session: With proxies and TLS as the connection says.
-    :param options: Further arguments of each request, such as ``proxy`` and ``ssl``.
+    :param session: The session; it must not trust the environment itself, because it would put a password of
+        a ``.netrc`` file in the token's place.
+    :param tls: Which servers are trusted, as ``aiohttp`` takes it.
+    :param proxies: Proxy by scheme, as ``requests`` takes it.
+    :param trust_env: Whether the proxies of the environment count where there is none of ours.
     :param timeout_seconds: The connection's own timeout; None leaves each request its own.
+    :param max_body_bytes: What is read into memory at the most.
     """
 
     session: aiohttp.ClientSession
-    options: dict[str, Any] = field(default_factory=dict)
+    tls: ssl.SSLContext | bool = True
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    trust_env: bool = False
     timeout_seconds: float | None = None
+    max_body_bytes: int = MAX_BODY_BYTES
 
     async def run(self, call: Call[T]) -> T:
         """Run a call to its end and return what it found out."""
@@ -126,30 +173,42 @@ class AsyncTransport:
                 headers=dict(request.headers),
                 json=request.json_body,
                 timeout=aiohttp.ClientTimeout(sock_connect=seconds, sock_read=seconds + request.held_seconds),
+                proxy=choose_proxy(request.url, self.proxies, self.trust_env),
+                ssl=self.tls,
+                skip_auto_headers=() if request.json_body is not None else ("Content-Type",),
                 allow_redirects=False,
-                **self.options,
             ) as answer,
         ):
             body = bytearray()
             async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
                 body += chunk
-                _refuse_oversize(len(body))
+                _refuse_oversize(len(body), self.max_body_bytes)
             headers = {name.lower(): value for name, value in answer.headers.items()}
             return Response(answer.status, headers, bytes(body))
 
 
-def _join(chunks: Iterator[bytes]) -> bytes:
-    body = bytearray()
-    for chunk in chunks:
-        body += chunk
-        _refuse_oversize(len(body))
-    return bytes(body)
+def choose_proxy(url: str, proxies: Mapping[str, str], trust_env: bool) -> str | None:
+    """Choose the proxy for a URL: ours, else that of the environment, if it counts; None for none."""
+    ours: str | None = select_proxy(url, dict(proxies))
+    if ours is None and trust_env:
+        ours = select_proxy(url, get_environ_proxies(url))
+    return ours
 
 
-def _refuse_oversize(size: int) -> None:
-    if size > MAX_BODY_BYTES:
+def _list_proxy(url: str, proxies: Mapping[str, str], trust_env: bool) -> dict[str, str]:
+    proxy = choose_proxy(url, proxies, trust_env)
+    return {} if proxy is None else {urlsplit(url).scheme: proxy}
+
+
+def _keep_authorization(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Leave the request alone; without this, ``requests`` puts what ``.netrc`` says in the token's place."""
+    return request
+
+
+def _refuse_oversize(size: int, max_body_bytes: int) -> None:
+    if size > max_body_bytes:
         raise NetworkError(
-            f"the answer has more than {MAX_BODY_BYTES} bytes. Save the result to a file instead.",
+            f"the answer has more than {max_body_bytes} bytes. Save the result to a file instead.",
             was_sent=True,
         )
 
@@ -159,8 +218,10 @@ def _translate_requests_errors() -> Iterator[None]:
     """Turn the errors of ``requests``, whose texts hold whole URLs, into ours, which hold no token."""
     try:
         yield
-    except (requests.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.SSLError) as error:
+    except (requests.ConnectTimeout, requests.exceptions.ProxyError) as error:
         raise NetworkError(_describe(error), was_sent=False) from None
+    except requests.exceptions.SSLError as error:
+        raise NetworkError(_describe(error), was_sent=not _is_distrust(error)) from None
     except requests.ConnectionError as error:
         raise NetworkError(_describe(error), was_sent=not _is_connect_failure(error)) from None
     except requests.RequestException as error:
@@ -181,6 +242,12 @@ def _is_connect_failure(error: requests.ConnectionError) -> bool:
     """Tell a connection that never came about from one that broke: only urllib3's reason says which."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
     return type(reason).__name__ in {"NewConnectionError", "ConnectTimeoutError", "NameResolutionError"}
+
+
+def _is_distrust(error: requests.exceptions.SSLError) -> bool:
+    """Tell a server that was not trusted, and so never sent anything, from TLS that broke at any time."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return bool(reason and reason.args and isinstance(reason.args[0], ssl.SSLCertVerificationError))
 
 
 def _describe(error: Exception) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import cached_property
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
@@ -16,21 +20,27 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow.providers.http.hooks.http import HttpHook
 
 from airflow_provider_pushmetrics.client import calls, feed
-from airflow_provider_pushmetrics.client.answers import build_error
 from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.feed import EventFilter
-from airflow_provider_pushmetrics.client.messages import Call, NetworkError, Request, Response, T
+from airflow_provider_pushmetrics.client.messages import Call, NetworkError, Request, T
 from airflow_provider_pushmetrics.client.models import FeedPage, Run, RunOutputs, TriggeredRun
 from airflow_provider_pushmetrics.client.transports import AsyncTransport, SyncTransport
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAuthError,
     PushMetricsError,
+    PushMetricsParameterError,
     PushMetricsUnavailableError,
 )
-from airflow_provider_pushmetrics.hooks.settings import AirflowConnection, PushMetricsSettings
+from airflow_provider_pushmetrics.hooks.settings import (
+    AirflowConnection,
+    PushMetricsSettings,
+    TransportSettings,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pydantic import JsonValue
 
 try:
     from airflow.sdk.log import mask_secret
@@ -38,6 +48,15 @@ except ImportError:  # Airflow 2 and 3.0
     from airflow.utils.log.secrets_masker import (  # type: ignore[import-not-found, no-redef, unused-ignore]
         mask_secret,
     )
+
+try:
+    from airflow.sdk.log import amask_secret
+except ImportError:  # before Airflow 3.3.2
+
+    async def amask_secret(secret: JsonValue, name: str | None = None) -> None:
+        """Mask a secret without blocking the event loop."""
+        await asyncio.to_thread(mask_secret, secret, name)
+
 
 FORMATS: Mapping[str, str] = {
     "json": "application/json",
@@ -47,8 +66,6 @@ FORMATS: Mapping[str, str] = {
     "parquet": "application/vnd.apache.parquet",
 }
 """The formats in which a result can be had, by the name of a file's ending."""
-
-RESULT_POLL_SECONDS = 1.0
 
 
 class PushMetricsHook(HttpHook):
@@ -65,6 +82,9 @@ class PushMetricsHook(HttpHook):
     default_conn_name = "pushmetrics_default"
     conn_type = "pushmetrics"
     hook_name = "PushMetrics"
+
+    result_poll_seconds = 1.0
+    """How often to ask for a result that is not ready."""
 
     def __init__(self, pushmetrics_conn_id: str = default_conn_name) -> None:
         super().__init__(http_conn_id=pushmetrics_conn_id)
@@ -90,6 +110,9 @@ class PushMetricsHook(HttpHook):
         session.verify = transport.verify
         session.cert = transport.cert
         session.trust_env = transport.trust_env
+        session.cookies.set_policy(
+            DefaultCookiePolicy(allowed_domains=())
+        )  # a cookie could outrank the token
         if self.keep_alive_adapter is not None:
             session.mount("https://", self.keep_alive_adapter)
             session.mount("http://", self.keep_alive_adapter)
@@ -164,6 +187,7 @@ class PushMetricsHook(HttpHook):
         path: str | Path | ObjectStoragePath,
         *,
         file_format: str | None = None,
+        timeout_seconds: float = 300.0,
     ) -> int:
         """
         Save a query's result to a file, in pieces, however large it is.
@@ -173,49 +197,32 @@ class PushMetricsHook(HttpHook):
         :param url: The ``query_result`` of an event.
         :param path: A local path or any URL that Airflow's object storage knows.
         :param file_format: One of json, ndjson, csv, arrow, parquet; by default the ending of the path.
+        :param timeout_seconds: How long to wait for a run that is still going on.
         :return: How many bytes the file has.
         """
         target = path if isinstance(path, ObjectStoragePath) else ObjectStoragePath(str(path))
         accept = FORMATS.get(file_format or target.suffix.removeprefix("."))
         if accept is None:
-            raise PushMetricsError(
+            raise PushMetricsParameterError(
                 f"{file_format or target.name!r} is no format of a result; there are {', '.join(FORMATS)}."
             )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.parent / f".{target.name}.{time.time_ns()}.part"
-        try:
-            with self._stream_result(url, accept) as chunks, part.open("wb") as file:
-                size: int = sum(file.write(chunk) for chunk in chunks)
-            part.rename(target)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        return size
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            with self._stream_result(url, accept) as chunks:
+                if chunks is not None:
+                    return save_chunks(chunks, target)
+            self._pause_until_ready(deadline, timeout_seconds)
 
     @contextmanager
-    def _stream_result(self, url: str, accept: str) -> Iterator[Iterator[bytes]]:
-        """Open a result that is ready, with the API token, if its URL may see that."""
-        self.credentials.refuse_untrusted(url)
-        authorization = self.call(self.credentials.authorize())
-        request = Request("GET", url, headers={"Accept": accept, **authorization})
+    def _stream_result(self, url: str, accept: str) -> Iterator[Iterator[bytes] | None]:
+        """Open a result with the API token, if its URL may see that; None while its run is going on."""
+        request = Request("GET", url, headers={"Accept": accept})
+        call = calls.send_authorized(self.credentials, request)
         try:
-            with self._transport.stream(request) as (response, chunks):
-                self._refuse_unready(request, response, chunks)
-                yield chunks
+            with self._transport.run_streaming(call) as (response, chunks):
+                yield chunks if response.status_code == 200 else None
         except NetworkError as error:
             raise PushMetricsUnavailableError(f"{request.describe()} broke off: {error}") from None
-
-    def _refuse_unready(self, request: Request, response: Response, chunks: Iterator[bytes]) -> None:
-        if response.status_code == 200:
-            return
-        whole = Response(response.status_code, response.headers, b"".join(chunks))
-        if error := build_error(request, whole):
-            raise error
-        raise PushMetricsUnavailableError(
-            f"{request.describe()} was answered {response.status_code}: the run is still going on. Wait for"
-            " it before you fetch its results.",
-            status_code=response.status_code,
-        )
 
     def _wait_for_answer(self, build_call: Callable[[], Call[T | None]], timeout_seconds: float) -> T:
         deadline = time.monotonic() + timeout_seconds
@@ -223,11 +230,14 @@ class PushMetricsHook(HttpHook):
             answer = self.call(build_call())
             if answer is not None:
                 return answer
-            if time.monotonic() >= deadline:
-                raise PushMetricsUnavailableError(
-                    f"the run was still going on after {timeout_seconds:g} s; nothing to fetch yet."
-                )
-            time.sleep(RESULT_POLL_SECONDS)
+            self._pause_until_ready(deadline, timeout_seconds)
+
+    def _pause_until_ready(self, deadline: float, timeout_seconds: float) -> None:
+        if time.monotonic() >= deadline:
+            raise PushMetricsUnavailableError(
+                f"the run was still going on after {timeout_seconds:g} s; nothing to fetch yet."
+            )
+        time.sleep(self.result_poll_seconds)
 
     # The receiver
 
@@ -297,7 +307,7 @@ class PushMetricsAsyncClient:
     @asynccontextmanager
     async def open(cls, pushmetrics_conn_id: str) -> AsyncIterator[PushMetricsAsyncClient]:
         """Look the connection up and open one session for as long as the wait lasts."""
-        settings = read_settings(await get_async_connection(pushmetrics_conn_id))
+        settings = await aread_settings(await get_async_connection(pushmetrics_conn_id))
         async with open_async_transport(settings) as transport:
             yield cls(settings, transport)
 
@@ -306,31 +316,76 @@ class PushMetricsAsyncClient:
 async def open_async_transport(settings: PushMetricsSettings) -> AsyncIterator[AsyncTransport]:
     """Open an ``aiohttp`` session with the connection's proxies and TLS settings."""
     transport = settings.transport
-    options: dict[str, Any] = {"ssl": build_ssl_option(transport.verify)}
-    scheme = settings.base_url.partition("://")[0]
-    if proxy := transport.proxies.get(scheme):
-        options["proxy"] = proxy
-    async with aiohttp.ClientSession(trust_env=transport.trust_env) as session:
-        yield AsyncTransport(session, options, timeout_seconds=transport.timeout_seconds)
+    tls = await asyncio.to_thread(build_tls_option, transport)  # reads files
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield AsyncTransport(
+            session,
+            tls,
+            transport.proxies,
+            trust_env=transport.trust_env,
+            timeout_seconds=transport.timeout_seconds,
+        )
 
 
-def build_ssl_option(verify: bool | str) -> Any:
-    """Build what ``aiohttp`` takes for ``verify``: True, False or a context that trusts a file."""
-    if isinstance(verify, str):
-        import ssl
-
-        return ssl.create_default_context(cafile=verify)
-    return verify
+def build_tls_option(transport: TransportSettings) -> ssl.SSLContext | bool:
+    """Build what ``aiohttp`` takes for ``verify`` and ``cert``: True, False or a context."""
+    if isinstance(transport.verify, bool) and transport.cert is None:
+        return transport.verify
+    cafile = transport.verify if isinstance(transport.verify, str) else None
+    context = ssl.create_default_context(cafile=cafile)
+    if transport.verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if transport.cert is not None:
+        context.load_cert_chain(transport.cert)
+    return context
 
 
 def read_settings(connection: Any) -> PushMetricsSettings:
     """Read a connection, and mask every secret in it, as it is and as it looks in a URL."""
     checked: AirflowConnection = connection
-    settings = PushMetricsSettings.from_connection(checked)
-    for secret in settings.list_secrets():
-        for form in {secret, quote(secret, safe=""), quote_plus(secret)}:
-            mask_secret(form)
+    settings = PushMetricsSettings.from_connection(checked, connection.extra_dejson)
+    for form in list_secret_forms(settings):
+        mask_secret(form)
     return settings
+
+
+async def aread_settings(connection: Any) -> PushMetricsSettings:
+    """
+    Read a connection as :func:`read_settings` does, in an event loop.
+
+    Reading the extra and masking talk to Airflow's supervisor: done synchronously, they block the loop, and
+    in a task without greenback's portal, such as that of a shared stream, the supervisor is never told.
+    """
+    checked: AirflowConnection = connection
+    if hasattr(connection, "aextra_dejson"):
+        extra = await connection.aextra_dejson()
+    else:  # before Airflow 3.3.2
+        extra = await asyncio.to_thread(lambda: connection.extra_dejson)
+    settings = PushMetricsSettings.from_connection(checked, extra)
+    for form in list_secret_forms(settings):
+        await amask_secret(form)
+    return settings
+
+
+def list_secret_forms(settings: PushMetricsSettings) -> set[str]:
+    """List each secret as it is and as it looks in a URL: Airflow masks only the forms that it knows."""
+    forms = ((secret, quote(secret, safe=""), quote_plus(secret)) for secret in settings.list_secrets())
+    return set(itertools.chain.from_iterable(forms))
+
+
+def save_chunks(chunks: Iterator[bytes], target: ObjectStoragePath) -> int:
+    """Write a file piece by piece, which appears only when it is whole; return its size."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.parent / f".{target.name}.{time.time_ns()}.part"
+    try:
+        with part.open("wb") as file:
+            size: int = sum(file.write(chunk) for chunk in chunks)
+        part.rename(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return size
 
 
 def build_credentials(settings: PushMetricsSettings) -> Credentials:

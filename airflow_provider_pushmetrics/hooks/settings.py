@@ -12,6 +12,10 @@ from airflow_provider_pushmetrics.client.feed import Receiver
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 
 DEFAULT_BASE_URL = "https://pushmetrics.io"
+MAX_TIMEOUT_SECONDS = 86_400.0
+
+TOKEN_RULE = "a token: visible ASCII characters without spaces"
+_OBJECT_RULE = 'a JSON object of texts, such as {"1": "…"}'
 
 
 class AirflowConnection(Protocol):
@@ -22,10 +26,6 @@ class AirflowConnection(Protocol):
     schema: str | None
     port: int | None
     password: str | None
-
-    @property
-    def extra_dejson(self) -> dict[str, Any]:
-        """The extra, parsed."""
 
 
 @dataclass(frozen=True)
@@ -68,30 +68,29 @@ class PushMetricsSettings:
     transport: TransportSettings = TransportSettings()
 
     @classmethod
-    def from_connection(cls, connection: AirflowConnection) -> PushMetricsSettings:
+    def from_connection(cls, connection: AirflowConnection, extra_values: object) -> PushMetricsSettings:
         """
         Read a connection.
 
+        :param connection: The connection.
+        :param extra_values: Its extra, parsed; reading that from the connection may block.
         :raises PushMetricsConfigurationError: naming the field at fault, but not its value where it is
             secret.
         """
-        extra = _Extra(connection.conn_id, connection.extra_dejson or {})
+        extra = _Extra(connection.conn_id, extra_values or {})
         return cls(
             conn_id=connection.conn_id,
             base_url=_build_base_url(connection),
-            api_token=(connection.password or "").strip() or None,
-            trigger_tokens={
-                str(report): str(token).strip()
-                for report, token in extra.get_object("trigger_tokens").items()
-            },
+            api_token=_read_api_token(connection),
+            trigger_tokens=extra.get_texts("trigger_tokens"),
             receiver=_build_receiver(extra),
             trusted_origins=extra.get_urls("trusted_origins"),
             transport=TransportSettings(
-                proxies=extra.get_object("proxies"),
-                verify=extra.values.get("verify", True),
+                proxies=extra.get_texts("proxies"),
+                verify=extra.get_verify("verify"),
                 cert=extra.get_text("cert"),
                 timeout_seconds=extra.get_seconds("timeout"),
-                trust_env=bool(extra.values.get("trust_env", True)),
+                trust_env=extra.get_flag("trust_env", default=True),
             ),
         )
 
@@ -133,33 +132,59 @@ class PushMetricsSettings:
         return tuple(secret for secret in candidates if secret)
 
 
-@dataclass(frozen=True)
 class _Extra:
-    conn_id: str
-    values: Mapping[str, Any] = field(repr=False)
+    """The extra of a connection; no error about it holds a value, because any of them may be secret."""
+
+    def __init__(self, conn_id: str, values: object) -> None:
+        if not isinstance(values, dict):
+            raise PushMetricsConfigurationError(f"the extra of connection {conn_id!r} must be a JSON object.")
+        self.conn_id = conn_id
+        self._values: dict[str, Any] = values
 
     def get_text(self, name: str) -> str | None:
-        value = self.values.get(name)
+        value = self._values.get(name)
         if value is None or value == "":
             return None
         if not isinstance(value, str):
             raise self._refuse(name, "a text")
-        return value.strip()
+        return value.strip() or None
 
-    def get_object(self, name: str) -> dict[str, Any]:
-        """Get a JSON object, which Airflow's form hands over as text."""
-        value = self.values.get(name) or {}
+    def get_token(self, name: str) -> str | None:
+        value = self.get_text(name)
+        if value is not None and not is_header_safe(value):
+            raise self._refuse(name, TOKEN_RULE)
+        return value
+
+    def get_flag(self, name: str, *, default: bool) -> bool:
+        value = self._values.get(name)
+        if value is None or value == "":
+            return default
+        word = str(value).strip().lower()
+        if word not in ("true", "false"):
+            raise self._refuse(name, "true or false")
+        return word == "true"
+
+    def get_verify(self, name: str) -> bool | str:
+        """Get true, false, or the path of a file; Airflow's form hands all of them over as text."""
+        value = self._values.get(name)
+        if isinstance(value, str) and value.strip().lower() not in ("", "true", "false"):
+            return value.strip()
+        return self.get_flag(name, default=True)
+
+    def get_texts(self, name: str) -> dict[str, str]:
+        """Get a JSON object of texts, which Airflow's form hands over as one text."""
+        value = self._values.get(name) or {}
         if isinstance(value, str):
             try:
                 value = json.loads(value)
-            except ValueError:
-                raise self._refuse(name, 'a JSON object such as {"1": "…"}') from None
-        if not isinstance(value, dict):
-            raise self._refuse(name, 'a JSON object such as {"1": "…"}')
-        return value
+            except (ValueError, RecursionError):
+                raise self._refuse(name, _OBJECT_RULE) from None
+        if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+            raise self._refuse(name, _OBJECT_RULE)
+        return {str(key): text.strip() for key, text in value.items()}
 
     def get_urls(self, name: str) -> tuple[str, ...]:
-        value = self.values.get(name) or []
+        value = self._values.get(name) or []
         urls = value.split(",") if isinstance(value, str) else value
         if not isinstance(urls, list) or not all(
             isinstance(url, str) and parse_origin(url.strip()) for url in urls
@@ -168,15 +193,15 @@ class _Extra:
         return tuple(url.strip() for url in urls)
 
     def get_seconds(self, name: str) -> float | None:
-        value = self.values.get(name)
+        value = self._values.get(name)
         if value is None or value == "":
             return None
         try:
             seconds = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             seconds = 0.0
-        if not seconds > 0:
-            raise self._refuse(name, "a positive number of seconds")
+        if not 0 < seconds < MAX_TIMEOUT_SECONDS:
+            raise self._refuse(name, "a positive number of seconds, at most a day")
         return seconds
 
     def get_url(self, name: str) -> str | None:
@@ -191,8 +216,22 @@ class _Extra:
         )
 
 
+def is_header_safe(token: str) -> bool:
+    """Tell whether a token can stand in a header; where it cannot, the errors of HTTP libraries print it."""
+    return token.isascii() and token.isprintable() and " " not in token
+
+
+def _read_api_token(connection: AirflowConnection) -> str | None:
+    token = (connection.password or "").strip() or None
+    if token is not None and not is_header_safe(token):
+        raise PushMetricsConfigurationError(
+            f"the password of connection {connection.conn_id!r} is the API token, so it must be {TOKEN_RULE}."
+        )
+    return token
+
+
 def _build_receiver(extra: _Extra) -> Receiver | None:
-    url, token = extra.get_url("receiver_url"), extra.get_text("receiver_token")
+    url, token = extra.get_url("receiver_url"), extra.get_token("receiver_token")
     if url is None and token is None:
         return None
     if url is None or token is None:

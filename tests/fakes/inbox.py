@@ -1,0 +1,119 @@
+"""A stand-in for the receiver at the wire: an inbox in memory, with its feed and its consumers' positions."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from airflow_provider_pushmetrics.events import find_query_run_id, find_report_run_id
+
+READER_TOKEN = "reader-token-0123456789+/="
+
+
+@dataclass
+class FakeInbox:
+    """
+    The feed of the receiver.
+
+    :param refuses_positions: Answer 400 to whoever stores a position.
+    """
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    positions: dict[str, int] = field(default_factory=dict)
+    stored: list[int] = field(default_factory=list)
+    refuses_positions: bool = False
+    waiting: int = 0
+
+    def build_app(self) -> Starlette:
+        """Build the ASGI application."""
+        return Starlette(
+            routes=[
+                Route("/cursor", self._show_cursor),
+                Route("/events", self._list_events),
+                Route("/consumers/{name}", self._show_consumer),
+                Route("/consumers/{name}", self._store_consumer, methods=["PUT"]),
+            ]
+        )
+
+    @property
+    def cursor(self) -> int:
+        """The newest id."""
+        return len(self.events)
+
+    def add(self, body: dict[str, Any]) -> int:
+        """Let an event arrive; return its id."""
+        self.events.append(
+            {
+                "id": len(self.events) + 1,
+                "source": "demo",
+                "received_at": "2026-01-01T00:00:00+00:00",
+                "body": body,
+            }
+        )
+        return len(self.events)
+
+    async def _show_cursor(self, request: Request) -> Response:
+        return _refuse(request) or JSONResponse({"cursor": self.cursor})
+
+    async def _list_events(self, request: Request) -> Response:
+        if refusal := _refuse(request):
+            return refusal
+        query = dict(request.query_params)
+        deadline = time.monotonic() + float(query["wait"])
+        self.waiting += 1
+        try:
+            while not (found := self._find(query)) and time.monotonic() < deadline:
+                if await request.is_disconnected():
+                    break
+                await asyncio.sleep(0.005)
+        finally:
+            self.waiting -= 1
+        page = found[: int(query["limit"])]
+        cursor = page[-1]["id"] if len(page) == int(query["limit"]) else max(self.cursor, int(query["after"]))
+        return JSONResponse({"events": page, "cursor": cursor})
+
+    def _find(self, query: dict[str, str]) -> list[dict[str, Any]]:
+        return [
+            event
+            for event in self.events
+            if event["id"] > int(query["after"]) and _matches(event["body"], query)
+        ]
+
+    async def _show_consumer(self, request: Request) -> Response:
+        position = self.positions.get(request.path_params["name"], 0)
+        return _refuse(request) or JSONResponse({"name": request.path_params["name"], "position": position})
+
+    async def _store_consumer(self, request: Request) -> Response:
+        position = (await request.json())["position"]
+        if self.refuses_positions:
+            return JSONResponse({"message": "The position is beyond the newest event"}, 400)
+        if refusal := _refuse(request):
+            return refusal
+        self.positions[request.path_params["name"]] = position
+        self.stored.append(position)
+        return JSONResponse({"name": request.path_params["name"], "position": position})
+
+
+def _refuse(request: Request) -> Response | None:
+    if request.headers.get("authorization") == f"Bearer {READER_TOKEN}":
+        return None
+    return JSONResponse({"message": "Not authorized"}, 401)
+
+
+def _matches(body: dict[str, Any], query: dict[str, str]) -> bool:
+    found = {name: body.get(name) for name in ("event", "report_id", "query_id")}
+    found["run_id"] = _find_run_id(body)
+    return all(str(found[name]) == query[name] for name in found if name in query)
+
+
+def _find_run_id(body: dict[str, Any]) -> int | None:
+    if "report_notebook_outputs" in body:
+        return find_report_run_id(body["report_notebook_outputs"])
+    return find_query_run_id(body.get("query_result", ""))

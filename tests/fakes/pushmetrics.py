@@ -1,0 +1,241 @@
+"""A stand-in for PushMetrics at the wire: the test sets what it answers, and it keeps what it was asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+
+from tests.fakes.inbox import FakeInbox
+
+API_TOKEN = "api-token-0123456789+/="
+TRIGGER_TOKEN = "trigger-token-0123456789+/="
+FINISHED = ("success", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class SeenRequest:
+    """A request as it arrived, with its path as it was written."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class FakeRun:
+    """
+    A report run.
+
+    :param looks: How often it still answers that it is going on.
+    """
+
+    id: int
+    report_id: str
+    parameters: dict[str, Any]
+    status: str = "success"
+    looks: int = 0
+
+    def look(self) -> str:
+        if self.looks > 0:
+            self.looks -= 1
+            return "running"
+        return self.status
+
+
+@dataclass
+class FakePushMetrics:
+    """
+    The API of PushMetrics, as far as the provider uses it, with the receiver mounted at ``/pushmetrics``.
+
+    :param url: Where it is served.
+    :param outcomes: How the runs end that are started from now on; the last one stands for all further ones.
+    :param looks: How often each of them answers that it is going on.
+    :param names_runs: Whether the trigger answers with the run's id, which the real product does not do.
+    :param honours_keys: Whether an Idempotency-Key gives the same run again.
+    :param marks_replays: Whether it says so in a header.
+    :param delivers: Whether a run that is over is told to the receiver.
+    """
+
+    url: str
+    outcomes: list[str] = field(default_factory=lambda: ["success"])
+    looks: int = 0
+    names_runs: bool = True
+    honours_keys: bool = True
+    marks_replays: bool = True
+    delivers: bool = True
+    api_token: str = API_TOKEN
+    trigger_token: str = TRIGGER_TOKEN
+    bystanders: int = 0
+    runs: list[FakeRun] = field(default_factory=list)
+    seen: list[SeenRequest] = field(default_factory=list)
+    inbox: FakeInbox = field(default_factory=FakeInbox)
+    results: dict[str, Response] = field(default_factory=dict)
+    _runs_by_key: dict[str, FakeRun] = field(default_factory=dict)
+
+    def build_app(self) -> Starlette:
+        """Build the ASGI application."""
+        run, query = "/api/reports/{report}/run/{run:int}", "/api/reports/{report}/queries/{query:int}"
+        return Starlette(
+            routes=[
+                Route("/api/v1/report/{report:path}/webhook", self._trigger, methods=["GET", "POST"]),
+                Route("/api/v1/noteflow_run/", self._list_runs),
+                Route("/api/v1/noteflow_run/{run:int}", self._show_run),
+                Route("/api/v1/user/current", self._show_user),
+                Route("/api/v1/security/exchange", self._exchange, methods=["POST"]),
+                Route(run, self._show_outputs),
+                Route(query + "/reportRun/{run:int}", self._show_result, methods=["GET", "POST"]),
+                Mount("/pushmetrics", self.inbox.build_app()),
+                Route("/{anything:path}", self._echo, methods=["GET", "POST", "PUT"]),
+            ]
+        )
+
+    @property
+    def triggered(self) -> list[SeenRequest]:
+        """The calls of the trigger."""
+        return [request for request in self.seen if request.path.endswith("/webhook")]
+
+    @property
+    def keys(self) -> list[str | None]:
+        """The Idempotency-Key of each call of the trigger."""
+        return [request.headers.get("idempotency-key") for request in self.triggered]
+
+    def start_run(self, report_id: str = "1", parameters: dict[str, Any] | None = None) -> FakeRun:
+        """Start a run, which ends at once unless ``looks`` says otherwise, and tell the receiver."""
+        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        run = FakeRun(len(self.runs) + 1, report_id, parameters or {}, outcome, self.looks)
+        self.runs.append(run)
+        if self.delivers and outcome in FINISHED:
+            self.inbox.add(self.build_event(run))
+        return run
+
+    def build_event(self, run: FakeRun) -> dict[str, Any]:
+        """Build the event of a run."""
+        base = f"{self.url}/api/reports/{run.report_id}"
+        return {
+            "event": "report.run",
+            "report_id": int(run.report_id) if run.report_id.isdigit() else 1,
+            "report_name": "Departure delays",
+            "workspace_id": 1,
+            "workspace_name": "Main Workspace",
+            "report_notebook_outputs": f"{base}/run/{run.id}",
+            "queries": [
+                {"query_id": 1, "query_name": "by_carrier", "query_result": self.build_result_url(run)}
+            ],
+            "timestamp": "2026-01-01T00:00:00+00:00",
+        }
+
+    def build_result_url(self, run: FakeRun) -> str:
+        """Build the URL of the result of a run's only query."""
+        return f"{self.url}/api/reports/{run.report_id}/queries/1/reportRun/{run.id}"
+
+    async def _see(self, request: Request) -> SeenRequest:
+        seen = SeenRequest(
+            request.method,
+            request.scope["raw_path"].decode(),
+            dict(request.query_params),
+            dict(request.headers),
+            await request.body(),
+        )
+        self.seen.append(seen)
+        return seen
+
+    async def _trigger(self, request: Request) -> Response:
+        seen = await self._see(request)
+        if seen.query.get("token") != self.trigger_token:
+            return JSONResponse({"message": "The report is unknown or the token is not valid"}, 401)
+        key = seen.headers.get("idempotency-key")
+        earlier = self._runs_by_key.get(key) if key and self.honours_keys else None
+        if earlier is not None and earlier.parameters != seen.json:
+            return JSONResponse({"message": "This key was used before with other parameters"}, 409)
+        run = earlier or self.start_run(request.path_params["report"], seen.json)
+        for _ in range(self.bystanders):
+            self.start_run(run.report_id)
+        if key:
+            self._runs_by_key[key] = run
+        headers = {"Idempotency-Replayed": "true"} if earlier and self.marks_replays else {}
+        named = {"run_id": run.id} if self.names_runs else {}
+        return JSONResponse({"success": True, **named}, headers=headers)
+
+    def _refuse(self, seen: SeenRequest) -> Response | None:
+        if seen.headers.get("authorization") in (f"Bearer {self.api_token}", "Bearer jwt.of.token"):
+            return None
+        return JSONResponse({"message": "Not authorized"}, 401)
+
+    async def _exchange(self, request: Request) -> Response:
+        seen = await self._see(request)
+        if seen.headers.get("authorization") != f"Bearer {self.api_token}":
+            return JSONResponse({"message": "Not authorized"}, 401)
+        return JSONResponse({"access_token": "jwt.of.token", "expires_in": 900})
+
+    async def _list_runs(self, request: Request) -> Response:
+        seen = await self._see(request)
+        rows = [
+            {"id": run.id, "status": run.status, "report_id": int(run.report_id)}
+            for run in reversed(self.runs)
+            if run.report_id == seen.query["report_uid"]
+        ]
+        return self._refuse(seen) or JSONResponse({"count": len(rows), "result": rows})
+
+    async def _show_run(self, request: Request) -> Response:
+        seen, run = await self._see(request), self._find_run(request)
+        if refusal := self._refuse(seen):
+            return refusal
+        if run is None:
+            return JSONResponse({"message": "Not found"}, 404)
+        return JSONResponse({"result": {"id": run.id, "status": run.look(), "report_id": int(run.report_id)}})
+
+    async def _show_user(self, request: Request) -> Response:
+        seen = await self._see(request)
+        return self._refuse(seen) or JSONResponse({"email": "ada@example.com"})
+
+    async def _show_outputs(self, request: Request) -> Response:
+        seen, run = await self._see(request), self._find_run(request)
+        if refusal := self._refuse(seen):
+            return refusal
+        if run is None:
+            return JSONResponse({"message": "Not found"}, 404)
+        return JSONResponse(self._build_outputs(run))
+
+    def _build_outputs(self, run: FakeRun) -> dict[str, Any]:
+        has_failed = run.status == "failed"
+        error = "division by zero" if has_failed else None
+        query = {"query_id": 1, "query_name": "by_carrier", "query_result": self.build_result_url(run)}
+        return {
+            "report_id": int(run.report_id),
+            "run_id": run.id,
+            "status": run.status,
+            "blocks": [
+                {"block_id": 3, "name": "by_carrier", "type": "sql", "status": run.status, "error": error},
+            ],
+            "queries": [
+                {**query, "status": run.status, "row_count": None if has_failed else 12, "error": error}
+            ],
+        }
+
+    async def _show_result(self, request: Request) -> Response:
+        seen = await self._see(request)
+        if refusal := self._refuse(seen):
+            return refusal
+        accept = seen.headers["accept"]
+        missing = JSONResponse({"message": f"no result is written down for {accept}"}, 406)
+        return self.results.get(f"{request.method} {accept}") or self.results.get(accept) or missing
+
+    async def _echo(self, request: Request) -> Response:
+        await self._see(request)
+        return self.results.get(request.url.path, JSONResponse({"message": "Not found"}, 404))
+
+    def _find_run(self, request: Request) -> FakeRun | None:
+        return next((run for run in self.runs if run.id == request.path_params["run"]), None)

@@ -1,0 +1,61 @@
+"""PushMetrics and the receiver, faked at the wire and served over real HTTP, and connections to them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.fakes.inbox import READER_TOKEN
+from tests.fakes.loopback import LoopbackServer, serve_http
+from tests.fakes.pushmetrics import FakePushMetrics
+
+Connect = Callable[..., None]
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[LoopbackServer]:
+    with serve_http() as server:
+        yield server
+
+
+@pytest.fixture
+def pushmetrics(server: LoopbackServer) -> FakePushMetrics:
+    fake = FakePushMetrics(server.url)
+    server.app = fake.build_app()
+    return fake
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch, server: LoopbackServer) -> Connect:
+    """Set the default connection, as Airflow finds it outside a task: in the environment."""
+
+    def set_connection(host: str | None = None, password: str | None = None, **extra: Any) -> None:
+        connection = {
+            "conn_type": "pushmetrics",
+            "host": host or server.url,
+            "password": password,
+            "extra": {name: value for name, value in extra.items() if value is not None},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_PUSHMETRICS_DEFAULT", json.dumps(connection))
+
+    return set_connection
+
+
+@pytest.fixture
+def connect_whole(connect: Connect, pushmetrics: FakePushMetrics) -> Connect:
+    """Set the default connection with all that there is; None leaves a part out."""
+
+    def set_connection(**changes: Any) -> None:
+        parts: dict[str, Any] = {
+            "password": pushmetrics.api_token,
+            "trigger_tokens": {"1": pushmetrics.trigger_token},
+            "receiver_url": f"{pushmetrics.url}/pushmetrics",
+            "receiver_token": READER_TOKEN,
+        }
+        connect(**parts | changes)
+
+    set_connection()
+    return set_connection
