@@ -40,7 +40,7 @@ class TransportSettings:
     :param trust_env: Whether the proxies of the environment count.
     """
 
-    proxies: Mapping[str, str] = field(default_factory=dict)
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     verify: bool | str = True
     cert: str | None = None
     timeout_seconds: float | None = None
@@ -185,7 +185,7 @@ class _Extra:
 
     def get_urls(self, name: str) -> tuple[str, ...]:
         value = self._values.get(name) or []
-        urls = value.split(",") if isinstance(value, str) else value
+        urls = [url for url in value.split(",") if url.strip()] if isinstance(value, str) else value
         if not isinstance(urls, list) or not all(
             isinstance(url, str) and parse_origin(url.strip()) for url in urls
         ):
@@ -206,8 +206,8 @@ class _Extra:
 
     def get_url(self, name: str) -> str | None:
         value = self.get_text(name)
-        if value is not None and parse_origin(value) is None:
-            raise self._refuse(name, "an http(s) URL without a user name")
+        if value is not None and not is_base_url(value):
+            raise self._refuse(name, "an http(s) URL without a user name and without a query")
         return None if value is None else value.rstrip("/")
 
     def _refuse(self, name: str, rule: str) -> PushMetricsConfigurationError:
@@ -242,16 +242,23 @@ def _build_receiver(extra: _Extra) -> Receiver | None:
     return Receiver(url, token)
 
 
+def is_base_url(url: str) -> bool:
+    """Tell whether paths can be put behind a URL."""
+    return parse_origin(url) is not None and "?" not in url and "#" not in url
+
+
 def _build_base_url(connection: AirflowConnection) -> str:
-    host = (connection.host or "").strip().rstrip("/")
+    host = (connection.host or "").strip()
     if not host:
         return DEFAULT_BASE_URL
     url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
     if connection.port:
-        url = f"{url}:{connection.port}"
-    if parse_origin(url) is None:
+        scheme, _, rest = url.partition("://")
+        address, slash, path = rest.partition("/")
+        url = f"{scheme}://{address}:{connection.port}{slash}{path}"
+    if not is_base_url(url):
         raise PushMetricsConfigurationError(
             f"the host of connection {connection.conn_id!r} must be an http(s) URL or a host name, without a"
-            " user name, such as https://pushmetrics.io."
+            " user name and without a query, such as https://pushmetrics.io."
         )
-    return url
+    return url.rstrip("/")
