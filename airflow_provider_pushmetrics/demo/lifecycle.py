@@ -86,7 +86,7 @@ def stop_demo(folder: DemoFolder, display: Display) -> None:
 
 
 def _end_leader(state: DemoState) -> None:
-    leader = state.find_leader()
+    leader = None if state.kept else state.find_leader()
     if leader is None:
         return
     leader.terminate()
