@@ -73,6 +73,11 @@ class LocalServer:
 
     def _read(self, answer: requests.Response) -> Any:
         request = answer.request
+        if answer.status_code == 401:
+            raise DemoError(
+                f"{self.name} does not know the demo's credentials. Does another program listen at"
+                f" {self.base_url}, since after the port was found free? Then stop it, or choose another port."
+            )
         if not 200 <= answer.status_code < 300:
             raise DemoError(
                 f"{self.name} answered {answer.status_code} to {request.method} {request.path_url}:"
