@@ -76,7 +76,7 @@ class LocalServer:
         if answer.status_code == 401:
             raise DemoError(
                 f"{self.name} does not know the demo's credentials. Does another program listen at"
-                f" {self.base_url}, since after the port was found free? Then stop it, or choose another port."
+                f" {self.base_url}? Then stop it, or choose another port."
             )
         if not 200 <= answer.status_code < 300:
             raise DemoError(

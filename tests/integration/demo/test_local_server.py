@@ -41,10 +41,18 @@ def test_a_server_that_cannot_serve_has_nothing(server: FakeServer, client: Loca
 
 
 def test_a_refusal_is_an_error_that_says_what_was_asked(server: FakeServer, client: LocalServer) -> None:
-    server.will_answer("POST", "/thing", {"message": "Not authorized"}, 401)
+    server.will_answer("POST", "/thing", {"message": "Forbidden"}, 403)
     with pytest.raises(
-        DemoError, match=r'the server answered 401 to POST /thing: \{"message": "Not authorized"\}'
+        DemoError, match=r'the server answered 403 to POST /thing: \{"message": "Forbidden"\}'
     ):
+        client.post("/thing", {})
+
+
+def test_a_server_that_knows_other_credentials_is_not_the_demos(
+    server: FakeServer, client: LocalServer
+) -> None:
+    server.will_answer("POST", "/thing", {}, 401)
+    with pytest.raises(DemoError, match=r"Does another program listen at http://127\.0\.0\.1:\d+\?"):
         client.post("/thing", {})
 
 
