@@ -24,6 +24,7 @@ class Request:
     :param is_repeatable: Whether it does no harm to send it again when nobody knows if it arrived.
     :param timeout_seconds: How long to wait for the next bytes of the answer.
     :param held_seconds: How long the server was asked to hold the answer back; comes on top of any timeout.
+    :param is_streamed: Whether the body of a 200 is not for the call, but for whoever runs it.
     """
 
     method: str
@@ -33,6 +34,7 @@ class Request:
     is_repeatable: bool = True
     timeout_seconds: float = 60.0
     held_seconds: float = 0.0
+    is_streamed: bool = False
 
     def describe(self) -> str:
         """Name the request for a message or a log, without its tokens."""

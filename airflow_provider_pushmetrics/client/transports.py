@@ -47,7 +47,7 @@ class SyncTransport:
     @contextmanager
     def run_streaming(self, call: Call[Response]) -> Iterator[tuple[Response, Iterator[bytes]]]:
         """
-        Run a call that ends with a response, and leave the body of a 200 to be read piece by piece.
+        Run a call whose last request is streamed, and leave the body of a 200 to be read piece by piece.
 
         :raises NetworkError: if the answer breaks off while it is read.
         """
@@ -58,7 +58,9 @@ class SyncTransport:
                 nonlocal chunks
                 opened.close()  # the answer before this one has been dealt with
                 response, chunks = opened.enter_context(self.stream(request))
-                return response if response.status_code == 200 else replace(response, body=self._join(chunks))
+                if request.is_streamed and response.status_code == 200:
+                    return response
+                return replace(response, body=self._join(chunks))
 
             yield self._drive(call, send), chunks
 

@@ -216,7 +216,7 @@ class PushMetricsHook(HttpHook):
     @contextmanager
     def _stream_result(self, url: str, accept: str) -> Iterator[Iterator[bytes] | None]:
         """Open a result with the API token, if its URL may see that; None while its run is going on."""
-        request = Request("GET", url, headers={"Accept": accept})
+        request = Request("GET", url, headers={"Accept": accept}, is_streamed=True)
         call = calls.send_authorized(self.credentials, request)
         try:
             with self._transport.run_streaming(call) as (response, chunks):
