@@ -139,6 +139,7 @@ class Courier:
     def _sign(self, message: Message, timestamp: int) -> dict[str, str]:
         return {
             "Content-Type": "application/json",
+            "Accept-Encoding": "identity",  # a small compressed answer could be a large one
             "User-Agent": USER_AGENT,
             ID_HEADER: message.message_id,
             TIMESTAMP_HEADER: str(timestamp),

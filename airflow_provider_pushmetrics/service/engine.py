@@ -193,7 +193,7 @@ class Engine:
             due = select(Delivery.id, attempt, Delivery.next_attempt_on).where(
                 Delivery.status == PENDING, Delivery.enqueued_attempt < attempt
             )
-            return [row._tuple() for row in session.execute(due.order_by(Delivery.id))]
+            return [(row[0], row[1], row[2]) for row in session.execute(due.order_by(Delivery.id))]
 
     def _abandon_broken(self) -> None:
         """End the runs whose workflow has ended without them: enqueueing those again would do nothing."""

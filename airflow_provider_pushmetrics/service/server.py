@@ -30,8 +30,8 @@ def serve(settings: ServiceSettings) -> None:
 
     :raises PushMetricsConfigurationError: if the service cannot start as it is set up.
     """
-    set_up_logging()
     listener = open_listener(settings.host, settings.port)
+    set_up_logging()
     parts = assemble(settings)
     parts.start()
     server = uvicorn.Server(

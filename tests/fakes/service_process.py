@@ -1,0 +1,87 @@
+"""The service as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import httpx
+
+API_TOKEN = "pmpat_" + "T" * 43
+
+
+def find_free_port() -> int:
+    """Find a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class ServiceProcess:
+    """
+    Runs ``pushmetrics service``.
+
+    :param data_dir: Its data folder.
+    :param log: Where its output goes.
+    :param arguments: More arguments of the command.
+    """
+
+    def __init__(
+        self, data_dir: Path, log: IO[bytes], *arguments: str, token: str | None = API_TOKEN
+    ) -> None:
+        self.port = find_free_port()
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+        if token is not None:
+            environment["PUSHMETRICS_SERVICE_BOOTSTRAP_TOKEN"] = token
+        command = [sys.executable, "-m", "airflow_provider_pushmetrics.service"]
+        self.process = subprocess.Popen(
+            [*command, "--data", str(data_dir), "--port", str(self.port), *arguments],
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+        self.client = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=60,
+            trust_env=False,
+        )
+
+    def wait_until_ready(self, timeout_seconds: float = 90.0) -> None:
+        """Wait until it serves."""
+        deadline = time.monotonic() + timeout_seconds
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, "the service ended"
+            try:
+                if self.client.get("/health/ready").status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.05)
+        raise AssertionError("the service is not ready in time")
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it by a signal and give its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(timeout=60)
+
+
+@contextmanager
+def run_service(data_dir: Path, *arguments: str, token: str | None = API_TOKEN) -> Iterator[ServiceProcess]:
+    """Run the service until the end of the block; its output is in ``service.log`` beside its data."""
+    with open(data_dir.with_suffix(".log"), "ab") as log:
+        service = ServiceProcess(data_dir, log, *arguments, token=token)
+        try:
+            yield service
+        finally:
+            service.stop(signal.SIGKILL)
+            service.client.close()

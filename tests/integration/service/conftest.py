@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from airflow_provider_pushmetrics.service.app import build_app
+from airflow_provider_pushmetrics.service.demo import FLIGHTS_FILE, find_flights_data, load_flights
+from airflow_provider_pushmetrics.service.parts import ServiceParts, assemble
+from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from tests.fakes.service_process import API_TOKEN
+from tests.fakes.service_reports import MadeReport, make_report
+from tests.fakes.service_subscriber import Subscriber, listen
+
+BASE_URL = "http://service.test"
+
+
+@pytest.fixture(scope="session")
+def flights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the flights in DuckDB, loaded once."""
+    path = tmp_path_factory.mktemp("flights") / FLIGHTS_FILE
+    load_flights(find_flights_data(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory, flights_file: Path) -> Iterator[ServiceParts]:
+    """Give a service with the demo on SQLite, working, one for all tests of a module."""
+    data_dir = tmp_path_factory.mktemp("service")
+    shutil.copy(flights_file, data_dir)
+    settings = ServiceSettings(data_dir, public_url=BASE_URL, bootstrap_token=API_TOKEN, demo=True)
+    parts = assemble(settings)
+    parts.start()
+    yield parts
+    assert parts.stop()
+
+
+@pytest.fixture(scope="module")
+def app(parts: ServiceParts) -> FastAPI:
+    return build_app(parts)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a client with the first API token."""
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),
+        base_url=BASE_URL,
+        headers={"Authorization": f"Bearer {API_TOKEN}"},
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def subscriber() -> Iterator[Subscriber]:
+    with listen() as subscriber:
+        yield subscriber
+
+
+@dataclass(frozen=True)
+class Api:
+    """The steps that most tests take."""
+
+    client: httpx.AsyncClient
+    parts: ServiceParts
+
+    async def get_trigger_token(self, report_id: int = 1) -> str:
+        """Read the token of a report's first trigger."""
+        rows = (await self.client.get("/api/v1/webhook/", params={"q": "(page_size:100)"})).json()["result"]
+        webhook_id = next(row["id"] for row in rows if row["report_id"] == report_id)
+        answer = await self.client.get(f"/api/v1/webhook/{webhook_id}")
+        token: str = answer.json()["result"]["token"]
+        return token
+
+    async def trigger(self, report_id: int, body: Any = None, **query: str) -> int:
+        """Trigger a report that must accept it, and give the run."""
+        token = await self.get_trigger_token(report_id)
+        answer = await self.client.post(
+            f"/api/v1/report/{report_id}/webhook", params={"token": token, **query}, json=body or {}
+        )
+        assert answer.status_code == 200, answer.text
+        run_id: int = answer.json()["run_id"]
+        return run_id
+
+    async def wait_for(self, url: str, timeout_seconds: float = 30.0) -> httpx.Response:
+        """Read a result as soon as it is there."""
+        deadline = time.monotonic() + timeout_seconds
+        while (answer := await self.client.get(url)).status_code == 202:
+            assert answer.headers["retry-after"] == "1"
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.02)
+        return answer
+
+    async def run(self, report_id: int, body: Any = None, **query: str) -> dict[str, Any]:
+        """Trigger a report and give the outputs of its run."""
+        run_id = await self.trigger(report_id, body, **query)
+        outputs: dict[str, Any] = (await self.wait_for(f"/api/reports/{report_id}/run/{run_id}")).json()
+        return outputs
+
+    async def fetch_rows(self, outputs: dict[str, Any], name: str) -> list[dict[str, Any]]:
+        """Read the rows of one query of a run."""
+        url = next(query["query_result"] for query in outputs["queries"] if query["query_name"] == name)
+        rows: list[dict[str, Any]] = (await self.client.get(url)).json()["data"]
+        return rows
+
+    def make_report(self, **blocks: tuple[str, dict[str, Any]]) -> MadeReport:
+        """Make a report with these blocks."""
+        return make_report(self.parts.database, self.parts.vault, self.parts.settings.data_dir, **blocks)
+
+    async def subscribe(self, url: str, *events: str) -> dict[str, Any]:
+        """Subscribe to events."""
+        answer = await self.client.post(
+            "/api/v1/webhook_subscription/", json={"name": "test", "url": url, "events": list(events)}
+        )
+        assert answer.status_code == 201, answer.text
+        subscription: dict[str, Any] = answer.json()
+        return subscription
+
+
+@pytest.fixture
+def api(client: httpx.AsyncClient, parts: ServiceParts) -> Api:
+    return Api(client, parts)

@@ -1,0 +1,162 @@
+"""The demo's report, against figures computed from the CSV files without the service."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_provider_pushmetrics.service.demo import find_flights_data
+from tests.integration.service.conftest import Api
+
+Flight = dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def flights() -> list[Flight]:
+    with zipfile.ZipFile(find_flights_data() / "flights.csv.zip") as archive:
+        rows = list(csv.DictReader(io.TextIOWrapper(archive.open("flights.csv"))))
+    assert len(rows) == 336_776
+    return rows
+
+
+@pytest.fixture(scope="module")
+def airlines() -> dict[str, str]:
+    with open(find_flights_data() / "airlines.csv", encoding="utf-8") as file:
+        return {row["carrier"]: row["name"] for row in csv.DictReader(file)}
+
+
+def measure(flights: list[Flight], *keys: str) -> dict[tuple[str, ...], tuple[int, float | None]]:
+    """Count flights and average their delays, by some columns."""
+    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for flight in flights:
+        groups[tuple(flight[key] for key in keys)].append(flight["dep_delay"])
+    measured = {}
+    for group, texts in groups.items():
+        delays = [int(text) for text in texts if text not in ("NA", "")]
+        measured[group] = (len(texts), sum(delays) / len(delays) if delays else None)
+    return measured
+
+
+def check_by_carrier(rows: list[dict[str, Any]], flights: list[Flight], names: dict[str, str]) -> None:
+    expected = measure(flights, "carrier")
+    assert {row["carrier"]: row["flights"] for row in rows} == {key[0]: n for key, (n, _) in expected.items()}
+    for row in rows:
+        assert row["name"] == names[row["carrier"]]
+        assert row["mean_dep_delay"] == pytest.approx(expected[(row["carrier"],)][1], abs=0.00501)
+        assert row["mean_dep_delay"] == round(row["mean_dep_delay"], 2)
+    order = [(-row["mean_dep_delay"], row["carrier"]) for row in rows]
+    assert order == sorted(order)
+
+
+def check_by_day(rows: list[dict[str, Any]], flights: list[Flight]) -> None:
+    expected = {
+        f"{int(year)}-{int(month):02}-{int(day):02}": figures
+        for (year, month, day), figures in measure(flights, "year", "month", "day").items()
+    }
+    assert [row["day"] for row in rows] == sorted(expected)
+    for row in rows:
+        count, mean = expected[row["day"]]
+        assert row["flights"] == count
+        assert row["mean_dep_delay"] == pytest.approx(mean, abs=0.00501)
+
+
+def check_worst(rows: list[dict[str, Any]], flights: list[Flight]) -> None:
+    delays = sorted((int(f["dep_delay"]) for f in flights if f["dep_delay"] not in ("NA", "")), reverse=True)
+    assert [row["dep_delay"] for row in rows] == delays[:50]
+    known = {
+        (int(f["month"]), int(f["day"]), f["carrier"], int(f["flight"]), f["tailnum"], f["origin"], f["dest"])
+        for f in flights
+    }
+    for row in rows:
+        _, month, day = (int(part) for part in row["day"].split("-"))
+        assert (
+            month, day, row["carrier"], row["flight"], row["tailnum"], row["origin"], row["dest"]
+        ) in known  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "query"),
+    [
+        ({}, {}),
+        ({"month": 2}, {"origin": "JFK"}),
+        ({}, {"origin": "JFK", "month": "2"}),
+        ({"origin": "LGA"}, {}),
+    ],
+    ids=["all", "number", "text", "origin"],
+)
+async def test_figures_are_those_of_the_files(
+    api: Api, flights: list[Flight], airlines: dict[str, str], body: dict[str, Any], query: dict[str, str]
+) -> None:
+    given = {**query, **{name: str(value) for name, value in body.items()}}
+    chosen = [flight for flight in flights if all(flight[name] == value for name, value in given.items())]
+    outputs = await api.run(1, body, **query)
+    assert outputs["report_name"] == "Departure delays"
+    assert outputs["status"] == "success"
+    assert [query["query_name"] for query in outputs["queries"]] == ["by_carrier", "by_day", "worst"]
+    check_by_carrier(await api.fetch_rows(outputs, "by_carrier"), chosen, airlines)
+    check_by_day(await api.fetch_rows(outputs, "by_day"), chosen)
+    check_worst(await api.fetch_rows(outputs, "worst"), chosen)
+
+
+@pytest.mark.parametrize("origin", ["JFK'; DROP TABLE flights; --", "' OR '1'='1", "jfk", "\\", "é"])
+async def test_hostile_origin_is_harmless_and_gives_no_rows(api: Api, origin: str) -> None:
+    outputs = await api.run(1, {"origin": origin})
+    assert outputs["status"] == "success"
+    assert [query["row_count"] for query in outputs["queries"]] == [0, 0, 0]
+    again = await api.run(1, {"origin": "JFK", "month": 2})
+    assert again["queries"][0]["row_count"] == 10
+
+
+@pytest.mark.parametrize("nothing", [None, "", "all"])
+async def test_all_is_said_in_several_ways(api: Api, nothing: str | None) -> None:
+    outputs = await api.run(1, {"origin": nothing, "month": nothing})
+    assert [query["row_count"] for query in outputs["queries"]] == [16, 365, 50]
+
+
+async def test_month_that_is_none_fails_with_the_databases_message(api: Api) -> None:
+    outputs = await api.run(1, {"month": "May"})
+    assert outputs["status"] == "failed"
+    assert "Could not convert string 'May'" in outputs["queries"][0]["error"]
+
+
+async def test_result_is_the_same_in_every_format_and_by_get_and_post(api: Api, tmp_path: Path) -> None:
+    outputs = await api.run(1, {"month": 2})
+    url = outputs["queries"][1]["query_result"]
+    rows = (await api.client.get(url)).json()
+    assert (rows["query_id"], rows["query_name"], rows["run_id"]) == (2, "by_day", outputs["run_id"])
+    assert rows["columns"] == [
+        {"name": "day", "type": "date32[day]"},
+        {"name": "flights", "type": "int64"},
+        {"name": "mean_dep_delay", "type": "double"},
+    ]
+    tables: dict[str, bytes] = {}
+    for media_type in ("application/x-ndjson", "text/csv", "application/vnd.apache.arrow.stream",
+                       "application/vnd.apache.parquet"):  # fmt: skip
+        for method in ("GET", "POST"):
+            answer = await api.client.request(method, url, headers={"Accept": media_type})
+            assert answer.status_code == 200
+            assert answer.headers["content-type"].split(";")[0] == media_type
+            assert tables.setdefault(media_type, answer.content) == answer.content
+    arrow = pa.ipc.open_stream(tables["application/vnd.apache.arrow.stream"]).read_all()
+    parquet = pq.read_table(io.BytesIO(tables["application/vnd.apache.parquet"]))
+    assert arrow == parquet
+    assert [row | {"day": row["day"].isoformat()} for row in arrow.to_pylist()] == rows["data"]
+    lines = list(csv.DictReader(io.StringIO(tables["text/csv"].decode())))
+    assert [row["day"] for row in lines] == [row["day"] for row in rows["data"]]
+    assert (await api.client.get(url, headers={"Accept": "text/html"})).status_code == 406
+
+
+async def test_demo_is_loaded_once(api: Api) -> None:
+    from airflow_provider_pushmetrics.service.demo import load_demo
+
+    before = (await api.client.get("/api/v1/report/")).json()["count"]
+    load_demo(api.parts.database, api.parts.vault, api.parts.settings.data_dir)
+    assert (await api.client.get("/api/v1/report/")).json()["count"] == before

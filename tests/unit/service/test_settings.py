@@ -1,0 +1,57 @@
+"""Settings, and what follows from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.service.settings import ServiceSettings, check_database_url
+
+
+@pytest.mark.parametrize(
+    ("host", "public_url", "expected"),
+    [
+        ("127.0.0.1", None, "http://127.0.0.1:8090"),
+        ("0.0.0.0", None, "http://127.0.0.1:8090"),
+        ("::1", None, "http://[::1]:8090"),
+        ("0.0.0.0", "https://push.example/base/", "https://push.example/base"),
+    ],
+)
+def test_links_begin_with_what_can_be_called(host: str, public_url: str | None, expected: str) -> None:
+    assert ServiceSettings(Path("d"), host=host, public_url=public_url).base_url == expected
+
+
+def test_sqlite_is_the_default_and_postgresql_takes_everything() -> None:
+    embedded = ServiceSettings(Path("/d"))
+    assert (embedded.store_url, embedded.workflow_url) == (
+        "sqlite:////d/service.db",
+        "sqlite:////d/workflows.db",
+    )
+    shared = ServiceSettings(Path("/d"), database_url="postgresql+psycopg://h/d")
+    assert shared.store_url == shared.workflow_url == "postgresql+psycopg://h/d"
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:p@h/d", "postgresql+psycopg://u:p@h/d"])
+def test_database_url_gets_the_driver_that_is_installed(url: str) -> None:
+    assert check_database_url(url) == "postgresql+psycopg://u:p@h/d"
+
+
+@pytest.mark.parametrize("url", ["mysql://u:secret@h/d", "not a url secret", "sqlite:///x?secret"])
+def test_other_databases_are_refused_without_showing_the_url(url: str) -> None:
+    with pytest.raises(PushMetricsConfigurationError, match="not one of PostgreSQL") as caught:
+        check_database_url(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_no_database_url_is_none() -> None:
+    assert check_database_url(None) is None
+    assert check_database_url("") is None
+
+
+def test_secrets_are_not_in_the_representation() -> None:
+    settings = ServiceSettings(
+        Path("d"), bootstrap_token="s3cret", secret_key="s3cret", database_url="postgresql://u:s3cret@h/d"
+    )
+    assert "s3cret" not in repr(settings)

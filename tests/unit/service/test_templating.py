@@ -1,0 +1,179 @@
+"""Templates: what they refer to, and that no value gets into SQL text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_pushmetrics.service.templating import (
+    BlockTemplateError,
+    QueryOutput,
+    find_references,
+    render_sql,
+    render_text,
+)
+
+HOSTILE = "JFK'; DROP TABLE flights; --"
+
+
+def write(sql: str, **names: Any) -> tuple[str, tuple[Any, ...]]:
+    bound = render_sql(sql, names)
+    return bound.write(lambda number: f"${number}"), bound.values
+
+
+def test_value_is_bound_and_not_in_the_text() -> None:
+    assert write("SELECT * FROM f WHERE origin = {{ origin }}", origin=HOSTILE) == (
+        "SELECT * FROM f WHERE origin = $1",
+        (HOSTILE,),
+    )
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "v | safe",
+        "v | tojson",
+        "v | e",
+        "v | escape | safe",
+        "[v] | join",
+        "v ~ ''",
+        "v | forceescape",
+        "v | replace('x', 'y')",
+    ],
+)
+def test_no_filter_splices_a_value_into_the_text(expression: str) -> None:
+    text, values = write(f"SELECT {{{{ {expression} }}}}", v=HOSTILE)
+    assert text == "SELECT $1"
+    assert len(values) == 1
+    assert type(values[0]) is str
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner)))
+def test_whatever_a_value_is_the_text_stays_the_same(value: Any) -> None:
+    if isinstance(value, str) and "\x00" in value:
+        with pytest.raises(BlockTemplateError, match="NUL"):
+            write("SELECT {{ v }} AS x", v=value)
+    else:
+        assert write("SELECT {{ v }} AS x", v=value) == ("SELECT $1 AS x", (value,))
+
+
+def test_values_keep_their_types() -> None:
+    values = (1, 1.5, True, None, [1, 2], {"a": 1})
+    text = " ".join(f"{{{{ v[{index}] }}}}" for index in range(len(values)))
+    assert write(text, v=values)[1] == values
+
+
+def test_values_in_a_loop_are_bound_each() -> None:
+    text, values = write("{% for v in vs %}({{ v }}){% endfor %}", vs=["a", "b"])
+    assert (text, values) == ("($1)($2)", ("a", "b"))
+
+
+def test_value_that_looks_like_a_placeholder_is_refused() -> None:
+    with pytest.raises(BlockTemplateError, match="NUL"):
+        write("SELECT {{ a }}, {{ b }}", a="\x001\x00", b=HOSTILE)
+
+
+def test_sql_with_a_nul_is_refused() -> None:
+    with pytest.raises(BlockTemplateError, match="NUL"):
+        write("SELECT \x000\x00")
+
+
+def test_macro_output_is_a_value_and_so_refused_as_sql() -> None:
+    with pytest.raises(BlockTemplateError, match="macro"):
+        write("{% macro m(x) %}{{ x }}{% endmacro %}SELECT {{ m(1) }}")
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_placeholder_in_quotes_is_refused_with_the_way_out(quote: str) -> None:
+    with pytest.raises(BlockTemplateError, match="take the quotes away"):
+        write(f"SELECT {quote}{{{{ v }}}}{quote}", v="x")
+
+
+def test_inclause_binds_each_value() -> None:
+    assert write("IN {{ vs | inclause }}", vs=["AA", HOSTILE]) == ("IN ($1, $2)", ("AA", HOSTILE))
+
+
+@pytest.mark.parametrize("values", [[], "text", 3, {"a": 1}])
+def test_inclause_refuses_what_is_no_list_of_values(values: Any) -> None:
+    with pytest.raises(BlockTemplateError, match="inclause needs"):
+        write("IN {{ vs | inclause }}", vs=values)
+
+
+def test_identifier_is_quoted() -> None:
+    assert write("{{ c | identifier }}", c='a"; DROP TABLE x; --') == ('"a""; DROP TABLE x; --"', ())
+
+
+@pytest.mark.parametrize("name", ["", None, 3, "a\x00b"])
+def test_identifier_refuses_what_is_no_name(name: Any) -> None:
+    with pytest.raises(BlockTemplateError, match="identifier needs a name"):
+        write("{{ c | identifier }}", c=name)
+
+
+def test_query_is_composed_of_another_with_its_values_bound() -> None:
+    inner = QueryOutput("SELECT * FROM f WHERE o = {{ origin }}", list)
+    assert write("SELECT count(*) FROM ({{ q }}) WHERE m = {{ m }}", q=inner, origin=HOSTILE, m=2) == (
+        "SELECT count(*) FROM (SELECT * FROM f WHERE o = $1) WHERE m = $2",
+        (HOSTILE, 2),
+    )
+
+
+def test_endless_composition_is_refused() -> None:
+    with pytest.raises(BlockTemplateError, match="more than 16 deep"):
+        write("{{ q }}", q=QueryOutput("{{ q }}", list))
+
+
+def test_rows_of_a_query_are_data() -> None:
+    rows = QueryOutput("SELECT 1", lambda: [{"n": 7}])
+    assert write("SELECT {{ q.data[0].n }} + {{ q.data | length }}", q=rows)[1] == (7, 1)
+
+
+def test_undefined_name_is_an_error_that_names_it() -> None:
+    with pytest.raises(BlockTemplateError, match="'nope' is undefined"):
+        write("SELECT {{ nope }}")
+    with pytest.raises(BlockTemplateError, match="'nope' is undefined"):
+        render_text("Hello {{ nope }}", {})
+
+
+def test_default_still_works_for_an_undefined_name() -> None:
+    assert write("SELECT {{ nope | default(3) }}") == ("SELECT $1", (3,))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["v.__class__", "v.__class__.__mro__", "(lambda: 1)()", "v.append(1)", "range(10**9) | list"],
+)
+def test_sandbox_holds(expression: str) -> None:
+    with pytest.raises(BlockTemplateError, match="template failed"):
+        render_text(f"{{{{ {expression} }}}}", {"v": []})
+
+
+def test_text_shows_values_and_query_texts() -> None:
+    query = QueryOutput("SELECT 1", list)
+    assert render_text("{{ origin }}: {{ q }}", {"origin": "JFK", "q": query}) == "JFK: SELECT 1"
+
+
+def test_too_deep_a_template_is_an_error_and_no_crash() -> None:
+    deep = "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}"
+    with pytest.raises(BlockTemplateError):
+        render_text(deep, {})
+    with pytest.raises(BlockTemplateError):
+        find_references(deep)
+
+
+def test_references_tell_outputs_from_texts_and_parameters() -> None:
+    found = find_references(
+        "{{ a.data }} {{ b }} {{ params.c }} {{ params['d'] }} {{ webhook.parameters.e }}"
+    )
+    assert found.outputs == {"a", "webhook"}
+    assert found.texts == {"b", "c", "d"}
+
+
+def test_names_that_a_template_makes_itself_are_no_references() -> None:
+    found = find_references(
+        "{% for row in q.data %}{{ row.x }}{{ loop.index }}{% endfor %}{% set y = 1 %}{{ y }}"
+    )
+    assert found.outputs == {"q"}
+    assert not found.texts
