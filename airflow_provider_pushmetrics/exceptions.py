@@ -6,6 +6,7 @@ Everything that this package raises on purpose.
     PushMetricsError
     ├── PushMetricsConfigurationError     a setting or a connection is incomplete or contradicts itself
     ├── PushMetricsParameterError         a value given to an operator, a sensor or a call is not allowed
+    │   └── PushMetricsEndpointError      a webhook's URL leads where the service must not send
     ├── PushMetricsApiError               PushMetrics, or the receiver, did not do what was asked
     │   ├── PushMetricsUnavailableError   it may work later: no connection, 408, 429, 5xx
     │   ├── PushMetricsAuthError          401, 402, 403: the credential was refused
@@ -39,6 +40,10 @@ class PushMetricsConfigurationError(PushMetricsError):
 
 class PushMetricsParameterError(PushMetricsError, ValueError):
     """A value given to an operator, a sensor or a call is not allowed."""
+
+
+class PushMetricsEndpointError(PushMetricsParameterError):
+    """A webhook's URL leads where the service must not send."""
 
 
 class PushMetricsApiError(PushMetricsError):
