@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from airflow_provider_pushmetrics.demo.adoption import adopt_orphans
 from airflow_provider_pushmetrics.demo.credentials import AIRFLOW_USER
 from airflow_provider_pushmetrics.demo.display import Display
 from airflow_provider_pushmetrics.demo.interruption import Interrupted, interruptible
@@ -43,6 +44,7 @@ def run_demo(folder: DemoFolder, display: Display, environ: Mapping[str, str], *
 
     :raises DemoError: if a step could not be done; everything has been stopped then.
     """
+    adopt_orphans()
     with open_system(folder, display, environ) as (system, stay):
         start_everything(system, display)
         show_outcome(do_main_job(system, display), display)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from airflow_provider_pushmetrics.demo.adoption import collect
 from airflow_provider_pushmetrics.exceptions import DemoError
 
 MARKER_VARIABLE = "PUSHMETRICS_DEMO_MARKER"
@@ -85,6 +86,7 @@ class ProcessFamily:
     marker: str = field(default_factory=lambda: uuid.uuid4().hex)
     _children: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)
     _watched: dict[int, WatchedProcess] = field(default_factory=dict, repr=False)
+    _asked: set[int] = field(default_factory=set, repr=False)
 
     def start(
         self,
@@ -149,12 +151,11 @@ class ProcessFamily:
         :raises DemoError: if one cannot be ended.
         """
         self._watched.clear()
-        asked: set[int] = set()
         deadline = time.monotonic() + grace_seconds
         while (members := self.find_members()) and time.monotonic() < deadline:
             for member in members:
-                if member.pid not in asked:
-                    asked.add(member.pid)
+                if member.pid not in self._asked:
+                    self._asked.add(member.pid)
                     _signal(member, kill=False)
             self._pause()
         killed = [describe_process(member) for member in members]
@@ -191,6 +192,7 @@ class ProcessFamily:
 
     def _reap(self) -> None:
         self._children = [child for child in self._children if child.poll() is None]
+        collect(self._asked)
 
 
 def describe_process(process: psutil.Process) -> str:

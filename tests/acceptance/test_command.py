@@ -36,6 +36,7 @@ class RunningDemo:
     service_port: int
     process: subprocess.Popen[str] = field(init=False)
     marker: str = ""
+    seen: set[psutil.Process] = field(default_factory=set)
 
     def run(self, *arguments: str) -> None:
         for outside in self.outside:
@@ -66,7 +67,9 @@ class RunningDemo:
     def find_members(self) -> list[psutil.Process]:
         state = find_state(self.folder.state_file)
         self.marker = state.marker if state else self.marker
-        return ProcessFamily(self.marker).find_members() if self.marker else []
+        members = ProcessFamily(self.marker).find_members() if self.marker else []
+        self.seen.update(members)
+        return members
 
     def find_member(self, *words: str) -> psutil.Process | None:
         for member in self.find_members():
@@ -76,6 +79,10 @@ class RunningDemo:
             except psutil.Error:
                 continue
         return None
+
+    def find_zombies(self) -> list[psutil.Process]:
+        """Find ended processes that were seen as members, and that nobody has collected."""
+        return [process for process in self.seen if process.is_running()]
 
     def wait_for_member(self, *words: str) -> psutil.Process:
         deadline = time.monotonic() + LIMIT_SECONDS
@@ -121,6 +128,7 @@ def test_an_interrupted_demo_leaves_no_process(
     assert demo.find_members() == []
     assert not demo.folder.state_file.exists()
     assert demo.list_files_outside() == []
+    assert demo.find_zombies() == []
 
 
 def test_a_killed_part_of_airflow_ends_the_demo_with_its_name(demo: RunningDemo) -> None:
