@@ -14,6 +14,7 @@ def build_run_asset(
     event: str = "report.run",
     report_id: int | None = None,
     query_id: int | None = None,
+    consumer: str = "airflow",
     pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
 ) -> Asset:
     """
@@ -23,9 +24,14 @@ def build_run_asset(
     :param event: ``report.run`` or ``query.run``.
     :param report_id: The report; None for any.
     :param query_id: The query; None for any.
+    :param consumer: A name for this Airflow, where several read from one receiver.
     :param pushmetrics_conn_id: The connection; it must name a receiver.
     """
     trigger = PushMetricsEventTrigger(
-        event=event, report_id=report_id, query_id=query_id, pushmetrics_conn_id=pushmetrics_conn_id
+        event=event,
+        report_id=report_id,
+        query_id=query_id,
+        consumer=consumer,
+        pushmetrics_conn_id=pushmetrics_conn_id,
     )
     return Asset(name, watchers=[AssetWatcher(name=f"{name}-watcher", trigger=trigger)])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import time
-from collections.abc import AsyncIterator, Hashable, Sequence
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -190,14 +191,15 @@ class PushMetricsEventTrigger(BaseEventTrigger):
     """
     Fire an event for each webhook event that is wanted: the trigger of an ``AssetWatcher``.
 
-    How far it has come is kept in the receiver, under the consumer's name. A new consumer begins with the
-    oldest event in the inbox. On Airflow 3.3 the position moves on only when Airflow has stored the event, so
-    none is lost when the triggerer dies; on older versions, once Airflow has taken it.
+    How far it has come is kept in the receiver, by consumer and by what is wanted. A new consumer begins with
+    the oldest event in the inbox. On Airflow 3.3 the position moves on only when Airflow has stored the
+    event, so none is lost when the triggerer dies; on older versions, once Airflow has taken it.
 
     :param event: The event's name, such as ``report.run``.
     :param report_id: The report; None for any.
     :param query_id: The query; None for any.
-    :param consumer: The name under which the position is kept; by default made from the other parameters.
+    :param consumer: A name for who reads, where several Airflows read from one receiver: letters, digits and
+        ``. _ : ~ @ + -``. Each needs its own, or an event reaches only one of them.
     :param pushmetrics_conn_id: The connection.
     """
 
@@ -207,7 +209,7 @@ class PushMetricsEventTrigger(BaseEventTrigger):
         event: str = "report.run",
         report_id: int | None = None,
         query_id: int | None = None,
-        consumer: str | None = None,
+        consumer: str = "airflow",
         pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -215,7 +217,7 @@ class PushMetricsEventTrigger(BaseEventTrigger):
         self.report_id = report_id
         self.query_id = query_id
         self.pushmetrics_conn_id = pushmetrics_conn_id
-        self.consumer = consumer or build_consumer_name(event, report_id, query_id, pushmetrics_conn_id)
+        self.consumer = consumer
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Write down what it takes to build this trigger elsewhere; no token among it."""
@@ -238,8 +240,8 @@ class PushMetricsEventTrigger(BaseEventTrigger):
             await producer.aclose()
 
     def shared_stream_key(self) -> Hashable | None:
-        """Name the stream by its consumer, whose position it moves."""
-        return (_PATH, self.pushmetrics_conn_id, self.consumer)
+        """Name the stream by its connection and by the position that it moves on."""
+        return (_PATH, self.pushmetrics_conn_id, build_position_name(self.serialize()[1]))
 
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> InboxProducer:
@@ -261,7 +263,7 @@ class InboxProducer(SharedStreamProducer):
 
     def __init__(self, kwargs: dict[str, Any]) -> None:
         self._conn_id: str = kwargs["pushmetrics_conn_id"]
-        self._consumer: str = kwargs["consumer"]
+        self._consumer = build_position_name(kwargs)
         self._wanted = EventFilter(kwargs["event"], kwargs.get("report_id"), kwargs.get("query_id"))
         self._client: PushMetricsAsyncClient | None = None
         self._opened = AsyncExitStack()
@@ -353,10 +355,15 @@ def build_failure_event(error: Exception, *, run_id: int | None) -> TriggerEvent
     return TriggerEvent({"status": "error", "message": f"{type(error).__name__}: {error}", "run_id": run_id})
 
 
-def build_consumer_name(event: str, report_id: int | None, query_id: int | None, conn_id: str) -> str:
-    """Make a consumer's name that is the same in every process, for the same wish."""
-    wish = json.dumps([event, report_id, query_id, conn_id])
-    return f"airflow-{event}-{hashlib.sha256(wish.encode()).hexdigest()[:12]}"
+def build_position_name(kwargs: Mapping[str, Any]) -> str:
+    """
+    Make the name under which a trigger's position is kept, the same in every process for the same arguments.
+
+    What is wanted is a part of it: two triggers with one position would skip each other's events.
+    """
+    wish = [kwargs[name] for name in ("event", "report_id", "query_id", "pushmetrics_conn_id")]
+    digest = hashlib.sha256(json.dumps(wish).encode()).hexdigest()[:12]
+    return f"{kwargs['consumer']}-{re.sub(r'[^A-Za-z0-9._-]', '_', kwargs['event'])}-{digest}"
 
 
 def dump_event(event: FeedEvent) -> dict[str, Any]:

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import re
+import time
+from typing import Any
+
+import pytest
+from airflow.serialization.encoders import encode_trigger
+from airflow.triggers.base import BaseEventTrigger, BaseTrigger
+
+from airflow_provider_pushmetrics.client.models import FeedEvent, RunStatus
+from airflow_provider_pushmetrics.client.waits import FinishedRun
+from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError
+from airflow_provider_pushmetrics.triggers import pushmetrics as triggers
+from airflow_provider_pushmetrics.triggers.pushmetrics import (
+    InboxProducer,
+    PushMetricsEventTrigger,
+    PushMetricsRunTrigger,
+    PushMetricsSensorTrigger,
+    build_failure_event,
+    build_finished_event,
+    build_position_name,
+    build_timeout_event,
+    compute_not_before,
+    dump_event,
+)
+
+ARGUMENTS: dict[type[BaseTrigger], dict[str, Any]] = {
+    PushMetricsRunTrigger: {
+        "report_id": "aBc12",
+        "run_id": 7,
+        "after_cursor": 3,
+        "pushmetrics_conn_id": "other",
+        "deadline": 1_770_000_000.5,
+        "not_before": 1_760_000_000.5,
+        "poll_interval_seconds": 2.5,
+    },
+    PushMetricsSensorTrigger: {
+        "event": "query.run",
+        "report_id": 1,
+        "query_id": 2,
+        "run_id": 7,
+        "after": 3,
+        "pushmetrics_conn_id": "other",
+        "deadline": 1_770_000_000.5,
+        "not_before": 1_760_000_000.5,
+    },
+    PushMetricsEventTrigger: {
+        "event": "query.run",
+        "report_id": 1,
+        "query_id": 2,
+        "consumer": "billing",
+        "pushmetrics_conn_id": "other",
+    },
+}
+LEAST: dict[type[BaseTrigger], dict[str, Any]] = {
+    PushMetricsRunTrigger: {"report_id": "1"},
+    PushMetricsSensorTrigger: {"event": "report.run"},
+    PushMetricsEventTrigger: {},
+}
+CASES = [(trigger, kwargs) for cases in (ARGUMENTS, LEAST) for trigger, kwargs in cases.items()]
+
+
+def test_every_trigger_of_the_module_is_checked_here() -> None:
+    defined = {
+        member
+        for _, member in inspect.getmembers(triggers, inspect.isclass)
+        if issubclass(member, BaseTrigger) and member.__module__ == triggers.__name__
+    }
+    assert defined == set(ARGUMENTS)
+
+
+@pytest.mark.parametrize(("trigger_class", "kwargs"), CASES)
+def test_a_trigger_is_rebuilt_from_what_it_writes_down(trigger_class: Any, kwargs: dict[str, Any]) -> None:
+    path, written = trigger_class(**kwargs).serialize()
+    module, _, name = path.rpartition(".")
+    found = getattr(importlib.import_module(module), name)
+    assert found is trigger_class
+    assert found(**json.loads(json.dumps(written))).serialize() == (path, written)
+    assert written.items() >= kwargs.items()
+
+
+@pytest.mark.parametrize("trigger_class", list(ARGUMENTS))
+def test_a_trigger_writes_down_all_its_parameters_and_nothing_else(trigger_class: Any) -> None:
+    _, written = trigger_class(**ARGUMENTS[trigger_class]).serialize()
+    parameters = set(inspect.signature(trigger_class.__init__).parameters) - {"self"}
+    assert set(written) == parameters == set(ARGUMENTS[trigger_class])
+
+
+@pytest.mark.parametrize("trigger_class", list(ARGUMENTS))
+def test_airflow_can_encode_a_trigger(trigger_class: Any) -> None:
+    trigger = trigger_class(**ARGUMENTS[trigger_class])
+    assert json.loads(json.dumps(encode_trigger(trigger)))["classpath"] == trigger.serialize()[0]
+
+
+@pytest.mark.parametrize("trigger_class", list(ARGUMENTS))
+def test_a_trigger_holds_no_token(trigger_class: Any) -> None:
+    assert not {name for name in ARGUMENTS[trigger_class] if re.search("token|secret|password|key", name)}
+    assert "token" not in repr(trigger_class(**ARGUMENTS[trigger_class]))
+
+
+# Events
+
+
+def test_a_run_that_is_over_is_told_with_all_that_is_known() -> None:
+    event = build_finished_event(FinishedRun("1", 7, "https://h/outputs", RunStatus.FAILED))
+    assert event.payload == {
+        "status": "success",
+        "message": "run 7 is over",
+        "run_id": 7,
+        "report_id": "1",
+        "outputs_url": "https://h/outputs",
+        "run_status": "failed",
+    }
+    assert json.loads(json.dumps(event.payload)) == event.payload
+
+
+def test_a_run_that_is_over_may_leave_open_how() -> None:
+    assert build_finished_event(FinishedRun("1", None)).payload["run_status"] is None
+
+
+def test_a_timeout_and_a_failure_name_the_run_and_say_what_happened() -> None:
+    assert build_timeout_event(run_id=7).payload == {
+        "status": "timeout",
+        "message": "the deadline passed",
+        "run_id": 7,
+    }
+    assert build_failure_event(PushMetricsAuthError("refused"), run_id=None).payload == {
+        "status": "error",
+        "message": "PushMetricsAuthError: refused",
+        "run_id": None,
+    }
+
+
+def test_an_event_of_the_inbox_is_written_as_json_without_what_nobody_documented() -> None:
+    event = FeedEvent.model_validate(
+        {"id": 3, "source": "demo", "received_at": "2026", "body": {"event": "x", "n": None}, "replay_of": 1}
+    )
+    assert dump_event(event) == {
+        "id": 3,
+        "source": "demo",
+        "received_at": "2026",
+        "body": {"event": "x", "n": None},
+    }
+
+
+# When a task may go on
+
+
+def test_a_task_rests_until_its_worker_has_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "20")
+    assert compute_not_before() == pytest.approx(time.time() + 21, abs=2)
+
+
+# Asset watchers
+
+
+def test_equal_watchers_are_one_to_airflow_and_others_are_not() -> None:
+    first, again = PushMetricsEventTrigger(report_id=1), PushMetricsEventTrigger(report_id=1)
+    other = PushMetricsEventTrigger(report_id=2)
+    assert BaseEventTrigger.hash(*first.serialize()) == BaseEventTrigger.hash(*again.serialize())
+    assert BaseEventTrigger.hash(*first.serialize()) != BaseEventTrigger.hash(*other.serialize())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"event": "query.run"},
+        {"report_id": 2},
+        {"query_id": 2},
+        {"consumer": "other"},
+        {"pushmetrics_conn_id": "other"},
+    ],
+)
+def test_only_equal_watchers_share_a_stream_and_a_position(change: dict[str, Any]) -> None:
+    kwargs: dict[str, Any] = {"event": "report.run", "report_id": 1, "query_id": 1}
+    trigger, again = PushMetricsEventTrigger(**kwargs), PushMetricsEventTrigger(**kwargs)
+    other = PushMetricsEventTrigger(**kwargs | change)
+    assert trigger.shared_stream_key() == again.shared_stream_key() is not None
+    assert trigger.shared_stream_key() != other.shared_stream_key()
+    assert build_position_name(trigger.serialize()[1]) != build_position_name(other.serialize()[1])
+
+
+def test_a_position_has_one_name_for_ever() -> None:
+    """Positions are stored by name: a change of the rule would begin every consumer anew."""
+    _, kwargs = PushMetricsEventTrigger(event="report.run", report_id=1).serialize()
+    assert build_position_name(kwargs) == "airflow-report.run-232d55eae468"
+
+
+@pytest.mark.parametrize("event", ["report.run", "report run/ü", "x" * 50])
+def test_the_name_of_a_position_is_one_that_the_receiver_takes(event: str) -> None:
+    _, kwargs = PushMetricsEventTrigger(event=event).serialize()
+    assert re.fullmatch(r"[A-Za-z0-9._:~@+-]{1,200}", build_position_name(kwargs))
+
+
+def test_the_stream_asks_airflow_to_say_what_is_stored() -> None:
+    _, kwargs = PushMetricsEventTrigger().serialize()
+    assert isinstance(PushMetricsEventTrigger.create_shared_stream_producer(kwargs), InboxProducer)
