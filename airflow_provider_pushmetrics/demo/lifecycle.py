@@ -79,9 +79,9 @@ def stop_demo(folder: DemoFolder, display: Display) -> None:
     if state is None:
         display.say("No demo is running.")
         return
-    with display.step("Stop the demo"):
+    with display.step("Stop the demo") as step:
         _end_leader(state)
-        ProcessFamily(state.marker).stop()
+        step.note = _describe_killed(ProcessFamily(state.marker).stop())
         folder.state_file.unlink(missing_ok=True)
 
 
@@ -117,6 +117,9 @@ def _stop_leftovers(folder: DemoFolder, display: Display) -> None:
 def _stop_system(system: DemoSystem, display: Display) -> None:
     ignore_signals()
     with display.step("Stop everything") as step:
-        killed = system.stop()
-        step.note = f"killed, since they did not end by themselves: {', '.join(killed)}" if killed else ""
+        step.note = _describe_killed(system.stop())
     system.folder.state_file.unlink(missing_ok=True)
+
+
+def _describe_killed(killed: list[str]) -> str:
+    return f"killed, since they did not end by themselves: {', '.join(killed)}" if killed else ""
