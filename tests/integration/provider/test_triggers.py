@@ -1,0 +1,442 @@
+"""Triggers in an event loop, against the fakes over real HTTP; watchers in Airflow's own shared streams too."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+from airflow.triggers.base import TriggerEvent
+from airflow.triggers.shared_stream import SharedStreamManager
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsConfigurationError
+from airflow_provider_pushmetrics.triggers.pushmetrics import (
+    PushMetricsEventTrigger,
+    PushMetricsRunTrigger,
+    PushMetricsSensorTrigger,
+    build_position_name,
+)
+from tests.fakes.inbox import FakeInbox
+from tests.fakes.pushmetrics import FakePushMetrics
+from tests.integration.provider.conftest import Connect
+
+LIMIT_SECONDS = 10.0
+
+
+@pytest.fixture(autouse=True)
+def whole_connection(connect_whole: Connect) -> None:
+    connect_whole()
+
+
+async def fire(trigger: PushMetricsRunTrigger | PushMetricsSensorTrigger) -> dict[str, Any]:
+    """Run a trigger as the triggerer does, and take the only event that it fires."""
+    events = [event async for event in trigger.run()]
+    assert len(events) == 1
+    payload: dict[str, Any] = events[0].payload
+    return payload
+
+
+async def wait_until(is_true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not is_true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.005)
+
+
+# A run
+
+
+@pytest.mark.parametrize("outcome", ["success", "failed", "cancelled"])
+@pytest.mark.parametrize("has_receiver", [True, False])
+async def test_a_run_that_is_over_fires_one_event(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, outcome: str, has_receiver: bool
+) -> None:
+    if not has_receiver:
+        connect_whole(receiver_url=None, receiver_token=None)
+    pushmetrics.outcomes = [outcome]
+    run = pushmetrics.start_run()
+    payload = await fire(PushMetricsRunTrigger(report_id="1", run_id=run.id))
+    assert (payload["status"], payload["run_id"], payload["report_id"]) == ("success", run.id, "1")
+    assert payload["run_status"] == outcome
+
+
+async def test_a_run_is_waited_for_until_its_event_arrives(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    connect_whole(password=None)
+    waiting = asyncio.create_task(fire(PushMetricsRunTrigger(report_id="1", run_id=1, after_cursor=0)))
+    await wait_until(lambda: pushmetrics.inbox.waiting == 1)
+    run = pushmetrics.start_run()
+    payload = await asyncio.wait_for(waiting, LIMIT_SECONDS)
+    assert payload["outputs_url"] == f"{pushmetrics.url}/api/reports/1/run/{run.id}"
+    assert payload["run_status"] is None
+
+
+async def test_a_run_is_polled_for_where_there_is_no_receiver(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    connect_whole(receiver_url=None, receiver_token=None)
+    pushmetrics.looks = 3
+    run = pushmetrics.start_run()
+    payload = await fire(PushMetricsRunTrigger(report_id="1", run_id=run.id, poll_interval_seconds=0.01))
+    assert payload["run_status"] == "success"
+    assert len(pushmetrics.seen) == 4
+
+
+@pytest.mark.parametrize("has_receiver", [True, False])
+async def test_a_deadline_that_passed_fires_a_timeout_after_a_last_look(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, has_receiver: bool
+) -> None:
+    if not has_receiver:
+        connect_whole(receiver_url=None, receiver_token=None)
+    pushmetrics.outcomes, pushmetrics.looks = ["running"], 99
+    run = pushmetrics.start_run()
+    trigger = PushMetricsRunTrigger(report_id="1", run_id=run.id, deadline=time.time() + 0.1)
+    payload = await fire(trigger)
+    assert (payload["status"], payload["run_id"]) == ("timeout", run.id)
+    assert len(pushmetrics.seen) >= 1
+
+
+async def test_a_wait_that_is_refused_fires_an_error_without_tokens(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    connect_whole(password="wrong-api-token-123")
+    payload = await fire(PushMetricsRunTrigger(report_id="1", run_id=1))
+    assert payload["status"] == "error"
+    assert "PushMetricsAuthError" in payload["message"]
+    assert "wrong-api-token-123" not in payload["message"]
+
+
+async def test_a_connection_that_cannot_wait_fires_an_error(connect_whole: Connect) -> None:
+    connect_whole(password=None, receiver_url=None, receiver_token=None)
+    payload = await fire(PushMetricsRunTrigger(report_id="1", run_id=1))
+    assert payload["status"] == "error"
+    assert "there is no way to wait for the run" in payload["message"]
+
+
+async def test_an_event_is_not_fired_before_the_worker_has_reported(pushmetrics: FakePushMetrics) -> None:
+    run = pushmetrics.start_run()
+    not_before = time.time() + 0.3
+    await fire(PushMetricsRunTrigger(report_id="1", run_id=run.id, not_before=not_before))
+    assert time.time() >= not_before
+    await fire(PushMetricsSensorTrigger(event="report.run", not_before=(not_before := time.time() + 0.3)))
+    assert time.time() >= not_before
+
+
+async def test_a_wait_leaves_the_event_loop_to_others(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    connect_whole(password=None)
+    loop = asyncio.get_running_loop()
+    waiting = [
+        asyncio.create_task(fire(PushMetricsRunTrigger(report_id="1", run_id=1, after_cursor=0)))
+        for _ in range(20)
+    ]
+    await wait_until(lambda: pushmetrics.inbox.waiting == 20)
+    lag = 0.0
+    for _ in range(20):
+        asked = loop.time()
+        await asyncio.sleep(0.005)
+        lag = max(lag, loop.time() - asked - 0.005)
+    pushmetrics.start_run()
+    payloads = await asyncio.wait_for(asyncio.gather(*waiting), LIMIT_SECONDS)
+    assert [payload["run_id"] for payload in payloads] == [1] * 20
+    assert lag < 0.5  # a blocking call would hold all twenty for the length of a poll
+
+
+async def test_a_wait_that_is_cancelled_ends_at_once(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    connect_whole(password=None)
+    waiting = asyncio.create_task(fire(PushMetricsRunTrigger(report_id="1", run_id=1, after_cursor=0)))
+    await wait_until(lambda: pushmetrics.inbox.waiting == 1)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await wait_until(lambda: pushmetrics.inbox.waiting == 0)
+
+
+# An event
+
+
+async def test_an_event_that_is_wanted_fires(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.start_run("2")
+    run = pushmetrics.start_run("1")
+    payload = await fire(PushMetricsSensorTrigger(event="report.run", report_id=1, after=0))
+    assert payload["status"] == "success"
+    assert payload["found"]["id"] == 2
+    assert payload["found"]["body"] == pushmetrics.build_event(run)
+
+
+async def test_an_event_before_the_cursor_does_not_fire(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.start_run()
+    trigger = PushMetricsSensorTrigger(event="report.run", after=1, deadline=time.time())
+    assert (await fire(trigger))["status"] == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"receiver_token": "wrong-reader-token"}, "PushMetricsAuthError"),
+        ({"receiver_url": None, "receiver_token": None}, "names no receiver"),
+    ],
+)
+async def test_a_wait_for_an_event_that_is_refused_fires_an_error(
+    connect_whole: Connect, changes: dict[str, Any], words: str
+) -> None:
+    connect_whole(**changes)
+    payload = await fire(PushMetricsSensorTrigger(event="report.run", run_id=7))
+    assert (payload["status"], payload["run_id"]) == ("error", 7)
+    assert words in payload["message"]
+    assert "wrong-reader-token" not in payload["message"]
+
+
+# An asset's watcher, on its own: the way of Airflow before 3.3
+
+
+@asynccontextmanager
+async def open_events(trigger: PushMetricsEventTrigger) -> AsyncIterator[AsyncIterator[TriggerEvent]]:
+    events = trigger.run()
+    try:
+        yield events
+    finally:
+        await events.aclose()  # type: ignore[attr-defined]
+
+
+async def take(events: AsyncIterator[TriggerEvent], count: int) -> list[int]:
+    """Take some events and return their ids."""
+    return [(await asyncio.wait_for(anext(events), LIMIT_SECONDS)).payload["id"] for _ in range(count)]
+
+
+def find_position(inbox: FakeInbox, trigger: PushMetricsEventTrigger) -> int:
+    return inbox.positions.get(build_position_name(trigger.serialize()[1]), 0)
+
+
+async def test_a_new_watcher_begins_with_the_oldest_event(pushmetrics: FakePushMetrics) -> None:
+    for _ in range(3):
+        pushmetrics.start_run()
+    async with open_events(PushMetricsEventTrigger()) as events:
+        assert await take(events, 3) == [1, 2, 3]
+
+
+async def test_a_watchers_event_holds_the_webhooks_body(pushmetrics: FakePushMetrics) -> None:
+    run = pushmetrics.start_run()
+    async with open_events(PushMetricsEventTrigger()) as events:
+        payload = (await anext(events)).payload
+    assert payload["body"] == pushmetrics.build_event(run)
+    assert set(payload) == {"id", "source", "received_at", "body"}
+
+
+async def test_the_position_moves_on_when_the_next_event_is_asked_for(pushmetrics: FakePushMetrics) -> None:
+    trigger = PushMetricsEventTrigger()
+    for _ in range(3):
+        pushmetrics.start_run()
+    async with open_events(trigger) as events:
+        await take(events, 1)
+        assert find_position(pushmetrics.inbox, trigger) == 0
+        await take(events, 1)
+        assert find_position(pushmetrics.inbox, trigger) == 1
+
+
+async def test_a_watcher_goes_on_where_it_was(pushmetrics: FakePushMetrics) -> None:
+    for _ in range(4):
+        pushmetrics.start_run()
+    async with open_events(PushMetricsEventTrigger()) as events:
+        assert await take(events, 3) == [1, 2, 3]
+    async with open_events(PushMetricsEventTrigger()) as events:
+        assert await take(events, 2) == [3, 4]
+
+
+async def test_two_watchers_do_not_skip_each_others_events(pushmetrics: FakePushMetrics) -> None:
+    for report_id in ("1", "2", "1", "2"):
+        pushmetrics.start_run(report_id)
+    async with (
+        open_events(PushMetricsEventTrigger(report_id=1, consumer="same")) as first,
+        open_events(PushMetricsEventTrigger(report_id=2, consumer="same")) as second,
+    ):
+        assert await take(first, 2) == [1, 3]
+        assert await take(second, 2) == [2, 4]
+
+
+async def test_a_watcher_is_woken_by_what_arrives(pushmetrics: FakePushMetrics) -> None:
+    async with open_events(PushMetricsEventTrigger()) as events:
+        waiting = asyncio.ensure_future(take(events, 1))
+        await wait_until(lambda: pushmetrics.inbox.waiting == 1)
+        pushmetrics.start_run()
+        assert await waiting == [1]
+
+
+async def test_a_position_that_cannot_be_stored_is_an_error_and_not_forgotten(
+    pushmetrics: FakePushMetrics,
+) -> None:
+    pushmetrics.inbox.refuses_positions = True
+    for _ in range(2):
+        pushmetrics.start_run()
+    async with open_events(PushMetricsEventTrigger()) as events:
+        await take(events, 1)
+        with pytest.raises(PushMetricsApiError, match="beyond the newest event"):
+            await take(events, 1)
+
+
+async def test_a_watcher_without_a_receiver_fails_with_the_way_out(connect_whole: Connect) -> None:
+    connect_whole(receiver_url=None, receiver_token=None)
+    async with open_events(PushMetricsEventTrigger()) as events:
+        with pytest.raises(PushMetricsConfigurationError, match="names no receiver"):
+            await take(events, 1)
+
+
+# An asset's watcher in Airflow's own shared stream
+
+
+class Triggerer:
+    """Drives watchers through Airflow's stream manager, in the steps of its triggerer."""
+
+    def __init__(self) -> None:
+        self.manager = SharedStreamManager(ack_timeout=60)
+        self._watching: dict[int, tuple[PushMetricsEventTrigger, AsyncIterator[TriggerEvent]]] = {}
+
+    def watch(self, trigger: PushMetricsEventTrigger, trigger_id: int = 1) -> None:
+        key = trigger.shared_stream_key()
+        assert key is not None
+        stream = self.manager.subscribe(trigger_id=trigger_id, trigger=trigger, key=key)
+        self._watching[trigger_id] = trigger, trigger.filter_shared_stream(stream)
+
+    async def take(self, count: int, trigger_id: int = 1) -> list[tuple[int, int | None]]:
+        """Take some events, and return the id of each and the number under which its storing is confirmed."""
+        trigger, events = self._watching[trigger_id]
+        taken = []
+        for _ in range(count):
+            event = await asyncio.wait_for(anext(events), LIMIT_SECONDS)
+            key: Any = trigger.shared_stream_key()
+            seq = self.manager.bind_pending_event(trigger_id=trigger_id, key=key)
+            taken.append((event.payload["id"], seq))
+        return taken
+
+    def go_on(self, trigger_id: int = 1) -> asyncio.Future[TriggerEvent]:
+        """Ask for the next event without waiting for it, which says that the one before is dealt with."""
+        return asyncio.ensure_future(anext(self._watching[trigger_id][1]))
+
+
+@pytest.fixture
+async def triggerer() -> AsyncIterator[Triggerer]:
+    triggerer = Triggerer()
+    yield triggerer
+    await triggerer.manager.stop_all()
+
+
+async def settle(*pending: Awaitable[Any]) -> None:
+    """Let what was asked for and did not come be forgotten."""
+    for waiting in pending:
+        asyncio.ensure_future(waiting).cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
+
+
+async def test_the_position_moves_on_only_when_airflow_has_stored_the_event(
+    triggerer: Triggerer, pushmetrics: FakePushMetrics
+) -> None:
+    trigger = PushMetricsEventTrigger()
+    pushmetrics.start_run()
+    triggerer.watch(trigger)
+    ((event_id, seq),) = await triggerer.take(1)
+    assert (event_id, seq is not None) == (1, True)
+    waiting = triggerer.go_on()
+    await wait_until(lambda: pushmetrics.inbox.waiting == 1)
+    await asyncio.sleep(0.05)
+    assert pushmetrics.inbox.stored == []
+    triggerer.manager.confirm_persisted([seq or 0])
+    await wait_until(lambda: pushmetrics.inbox.stored == [1])
+    assert find_position(pushmetrics.inbox, trigger) == 1
+    await settle(waiting)
+
+
+async def test_an_event_that_was_not_stored_comes_again_after_a_restart(
+    triggerer: Triggerer, pushmetrics: FakePushMetrics
+) -> None:
+    for _ in range(3):
+        pushmetrics.start_run()
+    triggerer.watch(PushMetricsEventTrigger())
+    taken = await triggerer.take(3)
+    triggerer.manager.confirm_persisted([taken[0][1] or 0])
+    await wait_until(lambda: pushmetrics.inbox.stored == [1])
+    await triggerer.manager.stop_all()
+
+    again = Triggerer()
+    again.watch(PushMetricsEventTrigger())
+    assert [event_id for event_id, _ in await again.take(2)] == [2, 3]
+    await again.manager.stop_all()
+
+
+async def test_a_position_never_passes_an_event_that_was_not_stored(
+    triggerer: Triggerer, pushmetrics: FakePushMetrics
+) -> None:
+    for _ in range(3):
+        pushmetrics.start_run()
+    triggerer.watch(PushMetricsEventTrigger())
+    taken = await triggerer.take(3)
+    waiting = triggerer.go_on()
+    triggerer.manager.confirm_persisted([taken[1][1] or 0, taken[2][1] or 0])
+    await asyncio.sleep(0.05)
+    assert pushmetrics.inbox.stored == []
+    triggerer.manager.confirm_persisted([taken[0][1] or 0])
+    await wait_until(lambda: pushmetrics.inbox.stored[-1:] == [3])
+    await settle(waiting)
+
+
+async def test_watchers_of_the_same_share_one_poll_and_wait_for_each_other(
+    triggerer: Triggerer, pushmetrics: FakePushMetrics
+) -> None:
+    triggerer.watch(PushMetricsEventTrigger(), trigger_id=1)
+    triggerer.watch(PushMetricsEventTrigger(), trigger_id=2)
+    await wait_until(lambda: pushmetrics.inbox.waiting == 1)
+    pushmetrics.start_run()
+    ((_, first),), ((_, second),) = await triggerer.take(1, 1), await triggerer.take(1, 2)
+    waiting = [triggerer.go_on(1), triggerer.go_on(2)]
+    triggerer.manager.confirm_persisted([first or 0])
+    await asyncio.sleep(0.05)
+    assert pushmetrics.inbox.stored == []
+    triggerer.manager.confirm_persisted([second or 0])
+    await wait_until(lambda: pushmetrics.inbox.stored == [1])
+    await settle(*waiting)
+
+
+async def test_a_position_that_cannot_be_stored_ends_the_stream_so_that_airflow_begins_again(
+    triggerer: Triggerer, pushmetrics: FakePushMetrics
+) -> None:
+    pushmetrics.inbox.refuses_positions = True
+    pushmetrics.start_run()
+    triggerer.watch(PushMetricsEventTrigger())
+    ((_, seq),) = await triggerer.take(1)
+    waiting = triggerer.go_on()
+    triggerer.manager.confirm_persisted([seq or 0])
+    with pytest.raises(PushMetricsApiError, match="beyond the newest event"):
+        await asyncio.wait_for(waiting, LIMIT_SECONDS)
+
+
+async def test_a_watcher_that_leaves_an_event_behind_ends_the_stream_instead_of_losing_it(
+    triggerer: Triggerer, pushmetrics: FakePushMetrics
+) -> None:
+    triggerer.watch(PushMetricsEventTrigger(), trigger_id=1)
+    triggerer.watch(PushMetricsEventTrigger(), trigger_id=2)
+    await wait_until(lambda: pushmetrics.inbox.waiting == 1)
+    pushmetrics.start_run()
+    ((_, seq),) = await triggerer.take(1, 1)
+    waiting = triggerer.go_on(1)
+    triggerer.manager.confirm_persisted([seq or 0])
+    key: Any = PushMetricsEventTrigger().shared_stream_key()
+    await triggerer.manager.unsubscribe(2, key)
+    with pytest.raises(PushMetricsApiError, match="Airflow did not store an event"):
+        await asyncio.wait_for(waiting, LIMIT_SECONDS)
+    assert pushmetrics.inbox.stored == []
+
+
+async def test_a_stream_that_ends_lets_go_of_the_receiver(
+    triggerer: Triggerer, pushmetrics: FakePushMetrics
+) -> None:
+    triggerer.watch(PushMetricsEventTrigger())
+    await wait_until(lambda: pushmetrics.inbox.waiting == 1)
+    await triggerer.manager.stop_all()
+    await wait_until(lambda: pushmetrics.inbox.waiting == 0)
