@@ -1,8 +1,7 @@
 """
 Send webhooks over raw connections, as cheaply as Python can: the load must not be what is measured.
 
-``python -m benchmarks.receiver_load URL TOKEN CONNECTIONS SECONDS`` runs it in a process of its own and prints
-one line of JSON.
+``python -m benchmarks.receiver_load URL TOKEN CONNECTIONS SECONDS`` prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[1]
@@ -90,8 +90,7 @@ class Sender(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the first."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.WriteTransport", transport)
         self._send()
 
     def data_received(self, data: bytes) -> None:

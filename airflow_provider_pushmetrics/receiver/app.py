@@ -13,8 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from airflow_provider_pushmetrics.receiver.ingest import Ingest
+from airflow_provider_pushmetrics.receiver.ingest import Ingest, find_source
 from airflow_provider_pushmetrics.receiver.metrics import DeliveryCounter
 from airflow_provider_pushmetrics.receiver.reader import Reader
 from airflow_provider_pushmetrics.receiver.refusals import Refusal, Unavailable
@@ -24,7 +25,27 @@ from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
 log = logging.getLogger(__name__)
 
 
-def create_app(settings: ReceiverSettings) -> Starlette:
+class ReceiverApp(Starlette):
+    """
+    The receiver.
+
+    A delivery goes to the ingest without a framework in between: routing, middleware and request objects cost
+    more than all that is done with it.
+    """
+
+    ingest: Ingest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a delivery to the ingest, and all else to the routes."""
+        source = find_source(scope)
+        if source is None:
+            await super().__call__(scope, receive, send)
+        else:
+            scope["path_params"] = {"source": source}
+            await self.ingest(scope, receive, send)
+
+
+def create_app(settings: ReceiverSettings) -> ReceiverApp:
     """
     Build the receiver. The inbox is opened at the first request, or when the server says that it starts.
 
@@ -40,8 +61,9 @@ def create_app(settings: ReceiverSettings) -> Starlette:
         yield
         await asyncio.to_thread(runtime.close)
 
-    app = Starlette(
-        routes=_build_routes(Ingest(settings, runtime, counter), Reader(settings, runtime, counter)),
+    ingest = Ingest(settings, runtime, counter)
+    app = ReceiverApp(
+        routes=_build_routes(ingest, Reader(settings, runtime, counter)),
         exception_handlers={
             Refusal: _answer_refusal,
             HTTPException: _answer_http_exception,
@@ -50,6 +72,7 @@ def create_app(settings: ReceiverSettings) -> Starlette:
         },
         lifespan=live,
     )
+    app.ingest = ingest
     app.router.redirect_slashes = False  # a redirect would carry the token on
     app.state.runtime = runtime
     return app
@@ -58,7 +81,7 @@ def create_app(settings: ReceiverSettings) -> Starlette:
 def _build_routes(ingest: Ingest, reader: Reader) -> list[Route]:
     guard = reader.guard
     return [
-        Route("/webhooks/{source}", ingest.receive, methods=["POST"]),
+        Route("/webhooks/{source}", ingest, methods=["POST"]),
         Route("/events", guard(reader.list_events), methods=["GET"]),
         Route("/events/{id}/replay", guard(reader.replay), methods=["POST"]),
         Route("/cursor", guard(reader.get_cursor), methods=["GET"]),

@@ -3,38 +3,60 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TypeVar
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive
 
 from airflow_provider_pushmetrics.receiver.refusals import BodyTimeout, BodyTooLarge
 
+BodyT = TypeVar("BodyT", bytes, bytearray)
 
-async def read_limited_body(request: Request, *, max_bytes: int, timeout_seconds: float) -> bytes:
+
+async def read_limited_body(
+    receive: Receive, declared: bytes, *, max_bytes: int, timeout_seconds: float
+) -> bytes:
     """
     Read a whole body that is neither too large nor too slow, whatever its sender declared.
 
+    :param receive: The request's ``receive`` of ASGI.
+    :param declared: The header ``Content-Length``, empty where there is none.
     :raises BodyTooLarge: as soon as it is known; what else arrives is not read.
     :raises BodyTimeout: if it is not complete in time.
     """
-    declared = request.headers.get("content-length", "")
-    if declared and not (declared.isdecimal() and len(declared) < 20 and int(declared) <= max_bytes):
+    if declared and not (declared.isdigit() and len(declared) < 20 and int(declared) <= max_bytes):
         raise _build_too_large(max_bytes)
     try:
         async with asyncio.timeout(timeout_seconds):
-            return await _read(request, max_bytes)
+            return await _read(receive, max_bytes)
     except TimeoutError:
         raise BodyTimeout(f"The body did not arrive within {timeout_seconds:g} s.") from None
 
 
-async def _read(request: Request, max_bytes: int) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > max_bytes:
-            raise _build_too_large(max_bytes)
-        chunks.append(chunk)
-    return b"".join(chunks)
+async def _read(receive: Receive, max_bytes: int) -> bytes:
+    message = await _receive_part(receive)
+    if not message.get("more_body", False):  # nearly always: all of it came at once
+        whole: bytes = message.get("body", b"")
+        return _check_size(whole, max_bytes)
+    body = bytearray(message.get("body", b""))
+    while message.get("more_body", False):
+        _check_size(body, max_bytes)
+        message = await _receive_part(receive)
+        body += message.get("body", b"")
+    return bytes(_check_size(body, max_bytes))
+
+
+async def _receive_part(receive: Receive) -> Message:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message
+
+
+def _check_size(body: BodyT, max_bytes: int) -> BodyT:
+    if len(body) > max_bytes:
+        raise _build_too_large(max_bytes)
+    return body
 
 
 def _build_too_large(max_bytes: int) -> BodyTooLarge:

@@ -15,9 +15,8 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 
-from starlette.datastructures import Headers, QueryParams
-
 from airflow_provider_pushmetrics.exceptions import InvalidSignatureError
+from airflow_provider_pushmetrics.receiver.head import RequestHead
 from airflow_provider_pushmetrics.receiver.refusals import Unauthorized
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
 from airflow_provider_pushmetrics.signatures import (
@@ -52,25 +51,25 @@ class SourceVerifier:
         self._keys = tuple(decode_secret(secret) for secret in source.signing_secrets)
         self._clock = clock
 
-    def verify(self, headers: Headers, query: QueryParams, body: bytes) -> str | None:
+    def verify(self, head: RequestHead, body: bytes) -> str | None:
         """
         Check a delivery.
 
         :return: The ``webhook-id`` that was signed, or None where a token was the proof.
         :raises InvalidSignatureError: if it is not proved to come from the source.
         """
-        if self._keys and (SIGNATURE_HEADER in headers or self._token is None):
-            return self._verify_signature(headers, body)
-        if self._token is None or not _is_offered(self._token, headers, query):
+        if self._keys and (self._token is None or head.has(SIGNATURE_HEADER)):
+            return self._verify_signature(head, body)
+        if self._token is None or not _is_offered(self._token, head):
             raise InvalidSignatureError("no token that was shown matches")
         return None
 
-    def _verify_signature(self, headers: Headers, body: bytes) -> str:
+    def _verify_signature(self, head: RequestHead, body: bytes) -> str:
         return verify(
             self._keys,
-            message_id=_get_single(headers, ID_HEADER),
-            timestamp=_get_single(headers, TIMESTAMP_HEADER),
-            signatures=_get_single(headers, SIGNATURE_HEADER),
+            message_id=_get_credential(head, ID_HEADER),
+            timestamp=_get_credential(head, TIMESTAMP_HEADER),
+            signatures=_get_credential(head, SIGNATURE_HEADER),
             body=body,
             now=self._clock(),
         )
@@ -90,7 +89,7 @@ class SenderGate:
         nobody = SourceSettings("nobody", token=secrets.token_urlsafe(), signing_secrets=(generate_secret(),))
         self._nobody = SourceVerifier(nobody, clock=clock)
 
-    def admit(self, source: str, headers: Headers, query: QueryParams, body: bytes) -> str | None:
+    def admit(self, source: str, head: RequestHead, body: bytes) -> str | None:
         """
         Check a delivery to a source.
 
@@ -99,7 +98,7 @@ class SenderGate:
         """
         verifier = self._verifiers.get(source)
         try:
-            message_id = (verifier or self._nobody).verify(headers, query, body)
+            message_id = (verifier or self._nobody).verify(head, body)
         except InvalidSignatureError as reason:
             log.debug("Refused a delivery to %r: %s", source, reason)
             raise Unauthorized(SENDER_REFUSED) from None
@@ -118,30 +117,26 @@ class ReaderGate:
     def __init__(self, token: str) -> None:
         self._token = token.encode("utf-8")
 
-    def admit(self, headers: Headers) -> None:
+    def admit(self, head: RequestHead) -> None:
         """
         Check who reads.
 
         :raises Unauthorized: for every fault of the credential.
         """
-        offered = _find_bearer(_get_single(headers, "authorization"))
+        offered = _find_bearer(_get_credential(head, "authorization"))
         if not hmac.compare_digest(self._token, offered):
             raise Unauthorized(READER_REFUSED)
 
 
-def _get_single(headers: Headers, name: str) -> bytes:
-    """Get a header that stands there once; one that stands there twice proves nothing."""
-    values = headers.getlist(name)
-    if len(values) != 1 or len(values[0]) > MAX_CREDENTIAL_BYTES:
-        return b""
-    return values[0].encode("latin-1")
+def _get_credential(head: RequestHead, name: str) -> bytes:
+    value = head.get(name)
+    return value if len(value) <= MAX_CREDENTIAL_BYTES else b""
 
 
-def _is_offered(token: bytes, headers: Headers, query: QueryParams) -> bool:
-    authorization = _get_single(headers, "authorization")
-    in_query = query.getlist("token")
+def _is_offered(token: bytes, head: RequestHead) -> bool:
+    authorization = _get_credential(head, "authorization")
     offered = (
-        in_query[0].encode("utf-8", "surrogatepass") if len(in_query) == 1 else b"",
+        head.get_query_value("token"),
         _find_bearer(authorization),
         _find_basic_password(authorization),
     )

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, func, insert, select, 
 
 from airflow_provider_pushmetrics.receiver.database import WRITES, open_engine
 from airflow_provider_pushmetrics.receiver.deliveries import Delivery
+from airflow_provider_pushmetrics.receiver.rows import insert_rows
 from airflow_provider_pushmetrics.receiver.tables import consumers, events, state
 
 MAX_PAGE_BYTES = 8 * 1024 * 1024
@@ -133,7 +134,7 @@ class Inbox:
             new = [item for item in recorded if item.is_new]
             if new:
                 now = self._clock()
-                connection.execute(insert(events), [_build_row(item, now) for item in new])
+                insert_rows(connection, [_build_row(item, now) for item in new])
                 connection.execute(update(state).values(last_event_id=new[-1].id))
         return recorded
 

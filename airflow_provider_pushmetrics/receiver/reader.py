@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from airflow_provider_pushmetrics.receiver.body import read_limited_body
 from airflow_provider_pushmetrics.receiver.credentials import ReaderGate
 from airflow_provider_pushmetrics.receiver.deliveries import build_replay_key
+from airflow_provider_pushmetrics.receiver.head import read_head
 from airflow_provider_pushmetrics.receiver.inbox import Consumer, Page, StoredEvent
 from airflow_provider_pushmetrics.receiver.metrics import (
     CONTENT_TYPE,
@@ -55,7 +56,7 @@ class Reader:
         """Let a handler be reached with the reader token alone."""
 
         async def check_then_handle(request: Request) -> Response:
-            self._gate.admit(request.headers)
+            self._gate.admit(read_head(request.scope))
             return await handler(request, await self._runtime.get())
 
         return check_then_handle
@@ -79,7 +80,8 @@ class Reader:
         """Answer ``PUT /consumers/{name}``."""
         name = parse_consumer_name(request.path_params["name"])
         body = await read_limited_body(
-            request,
+            request.receive,
+            read_head(request.scope).get("content-length"),
             max_bytes=MAX_POSITION_BODY_BYTES,
             timeout_seconds=self._settings.body_timeout_seconds,
         )

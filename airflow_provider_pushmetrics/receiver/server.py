@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 GRACEFUL_TIMEOUT_SECONDS = 20
 """How long what was asked may still take after SIGTERM; longer than a sender may take for its body."""
 
+SWITCH_INTERVAL_SECONDS = 0.001
+"""The writer asks for the interpreter five times in a transaction; Python lets it wait 5 ms each time."""
+
 
 class ReceiverServer(uvicorn.Server):
     """
@@ -72,6 +75,7 @@ def serve(settings: ReceiverSettings, *, host: str, port: int, has_access_log: b
     :raises PushMetricsConfigurationError: if the port is taken or the inbox cannot be opened.
     """
     configure_logging()
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     app = create_app(settings)
     listener = bind_listener(host, port)
     runtime: RuntimeOpener = app.state.runtime
@@ -97,6 +101,8 @@ def build_config(app: Starlette, *, has_access_log: bool) -> uvicorn.Config:
         access_log=False,  # it would print tokens
         lifespan="on",
         server_header=False,
+        proxy_headers=False,
+        ws="none",
         timeout_graceful_shutdown=GRACEFUL_TIMEOUT_SECONDS,
     )
 

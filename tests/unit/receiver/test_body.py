@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect
 
 from airflow_provider_pushmetrics.receiver.body import read_limited_body
 from airflow_provider_pushmetrics.receiver.refusals import BodyTimeout, BodyTooLarge
@@ -29,9 +29,8 @@ class Sender:
 
 
 async def read(sender: Sender, declared: str | None = None, timeout_seconds: float = 5) -> bytes:
-    headers = [] if declared is None else [(b"content-length", declared.encode("latin-1"))]
-    request = Request({"type": "http", "headers": headers}, sender.receive)
-    return await read_limited_body(request, max_bytes=10, timeout_seconds=timeout_seconds)
+    header = b"" if declared is None else declared.encode("latin-1")
+    return await read_limited_body(sender.receive, header, max_bytes=10, timeout_seconds=timeout_seconds)
 
 
 @pytest.mark.parametrize("chunks", [[b""], [b"0123456789"], [b"01234", b"", b"56789"]])
@@ -57,3 +56,11 @@ async def test_streamed_body_is_refused_as_soon_as_it_is_too_large() -> None:
 async def test_body_that_stalls_is_given_up() -> None:
     with pytest.raises(BodyTimeout, match=r"within 0\.01 s"):
         await read(Sender([b"01"], stalls=True), timeout_seconds=0.01)
+
+
+async def test_sender_that_hangs_up_is_told_apart_from_one_that_ends() -> None:
+    async def hang_up() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(ClientDisconnect):
+        await read_limited_body(hang_up, b"", max_bytes=10, timeout_seconds=5)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.datastructures import Headers, QueryParams
 
 from airflow_provider_pushmetrics.receiver.credentials import ReaderGate, SenderGate
+from airflow_provider_pushmetrics.receiver.head import RequestHead, read_head
 from airflow_provider_pushmetrics.receiver.refusals import Unauthorized
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
 from airflow_provider_pushmetrics.signatures import decode_secret, generate_secret, sign
@@ -38,7 +38,8 @@ def admit(
     source: str, headers: list[tuple[str, bytes]] | None = None, query: str = "", body: bytes = BODY
 ) -> Any:
     raw = [(name.encode(), value) for name, value in headers or []]
-    return GATE.admit(source, Headers(raw=raw), QueryParams(query), body)
+    head = read_head({"headers": raw, "query_string": query.encode()})
+    return GATE.admit(source, head, body)
 
 
 def basic(password: str, user: str = "anyone") -> tuple[str, bytes]:
@@ -174,7 +175,7 @@ def test_any_request_is_admitted_or_refused(
 
 
 def test_reader_with_the_token_is_admitted() -> None:
-    ReaderGate("reader").admit(Headers({"authorization": "Bearer reader"}))
+    ReaderGate("reader").admit(RequestHead({b"authorization": b"Bearer reader"}))
 
 
 @pytest.mark.parametrize(
@@ -182,9 +183,9 @@ def test_reader_with_the_token_is_admitted() -> None:
 )
 def test_reader_without_it_is_refused(value: str) -> None:
     with pytest.raises(Unauthorized, match="reader token is missing or wrong"):
-        ReaderGate("reader").admit(Headers({"authorization": value}))
+        ReaderGate("reader").admit(RequestHead({b"authorization": value.encode()}))
 
 
 def test_reader_token_in_the_query_is_no_credential() -> None:
     with pytest.raises(Unauthorized):
-        ReaderGate("reader").admit(Headers({}))
+        ReaderGate("reader").admit(RequestHead({}, b"token=reader"))

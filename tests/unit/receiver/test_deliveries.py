@@ -182,20 +182,21 @@ def test_whatever_is_taken_can_be_stored_and_read_again(fields: dict[str, Any], 
 
 @pytest.mark.parametrize(
     "content_type",
-    [None, "", "application/json", "Application/JSON; charset=utf-8", "application/cloudevents+json"],
+    [b"", b"application/json", b"Application/JSON; charset=utf-8", b"application/cloudevents+json"],
 )
-def test_json_content_types_are_taken(content_type: str | None) -> None:
-    check_content_type(content_type, None)
+def test_json_content_types_are_taken(content_type: bytes) -> None:
+    check_content_type(content_type, b"")
 
 
 @pytest.mark.parametrize(
-    "content_type", ["text/plain", "application/x-www-form-urlencoded", "application/json, text/plain"]
+    "content_type",
+    [b"text/plain", b"application/x-www-form-urlencoded", b"application/json, text/plain", b"\xff"],
 )
-def test_other_content_types_are_refused(content_type: str) -> None:
+def test_other_content_types_are_refused(content_type: bytes) -> None:
     with pytest.raises(UnsupportedMediaType, match="application/json"):
-        check_content_type(content_type, None)
+        check_content_type(content_type, b"")
 
 
 def test_compressed_body_is_refused() -> None:
     with pytest.raises(UnsupportedMediaType, match="Content-Encoding"):
-        check_content_type("application/json", "gzip")
+        check_content_type(b"application/json", b"gzip")

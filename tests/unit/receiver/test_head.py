@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_pushmetrics.receiver.head import RequestHead, read_head
+
+
+def test_header_that_stands_once_is_given_and_one_that_stands_twice_says_nothing() -> None:
+    head = read_head({"headers": [(b"a", b"1"), (b"b", b"2"), (b"b", b"3")], "query_string": b""})
+    assert (head.get("a"), head.get("b"), head.get("c")) == (b"1", b"", b"")
+    assert (head.has("b"), head.has("c")) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (b"", b""),
+        (b"token=a", b"a"),
+        (b"x=1&token=a%2Fb+c", b"a/b c"),
+        (b"t%6Fken=a", b"a"),
+        (b"token=%C3%A9", b"\xc3\xa9"),
+        (b"token=\xc3\xa9", b"\xc3\xa9"),
+        (b"token=a&token=a", b""),
+        (b"token", b""),
+    ],
+)
+def test_query_value_is_read_byte_for_byte(query: bytes, expected: bytes) -> None:
+    assert RequestHead({}, query).get_query_value("token") == expected
+
+
+@given(st.binary(max_size=60))
+def test_any_query_can_be_read(query: bytes) -> None:
+    RequestHead({}, query).get_query_value("token")
