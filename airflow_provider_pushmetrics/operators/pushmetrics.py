@@ -150,7 +150,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
 
     def _check_report_id(self) -> str:
         report_id = str(self.report_id).strip()
-        if not report_id or report_id == "None":
+        if report_id in ("", "None", ".", ".."):
             raise PushMetricsParameterError(
                 f"report_id is {self.report_id!r}: it must be a report's id, as in its webhook URL."
             )
@@ -158,16 +158,18 @@ class PushMetricsTriggerReportOperator(BaseOperator):
 
     def _start(self, report_id: str, parameters: dict[str, Any], context: Context) -> RunTarget:
         """Start the run and say what identifies it; what can be known is asked for before the call."""
-        settings = self.hook.settings
-        cursor = self.hook.get_cursor() if settings.receiver else None
+        cursor = self.hook.get_cursor() if self._needs_cursor() else None
         newest = self._find_newest_run_id(report_id) if self._needs_newest_run() else None
-        started = self._trigger(report_id, parameters, context)
+        started = self._trigger(report_id, parameters, context, newest)
         if started.run_id is not None:
             self.log.info("Report %s: run %d was started", report_id, started.run_id)
             # A replayed run may have ended before this try took its cursor.
             after = 0 if started.was_replayed else cursor
             return RunTarget(report_id, started.run_id, after, newest)
         return self._correlate(RunTarget(report_id, None, cursor, newest))
+
+    def _needs_cursor(self) -> bool:
+        return self.wait_for_completion and self.hook.settings.receiver is not None
 
     def _needs_newest_run(self) -> bool:
         return self.wait_for_completion and bool(self.hook.settings.api_token)
@@ -176,7 +178,9 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         runs = self.hook.get_runs(report_id)
         return runs[0].id if runs else 0
 
-    def _trigger(self, report_id: str, parameters: dict[str, Any], context: Context) -> TriggeredRun:
+    def _trigger(
+        self, report_id: str, parameters: dict[str, Any], context: Context, newest: int | None
+    ) -> TriggeredRun:
         """
         Call the webhook; a try after a failed run gets a run of its own.
 
@@ -185,7 +189,8 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         """
         key = build_idempotency_key(context)
         for _ in range(MAX_EARLIER_RUNS):
-            started = self.hook.trigger_report(report_id, parameters, idempotency_key=key)
+            answer = self.hook.trigger_report(report_id, parameters, idempotency_key=key)
+            started = mark_replay(answer, newest)
             if not self._is_failed_earlier_run(started):
                 return started
             self.log.info("Run %s of an earlier try has failed; starting another one", started.run_id)
@@ -253,6 +258,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
                 " success"
             )
             return {**build_result(finished, None), "outputs_url": url}
+        self.hook.credentials.refuse_untrusted(url)  # before people are led there
         PushMetricsRunLink.persist(context, url)
         outputs = self.hook.wait_for_outputs(url)
         refuse_failure(finished, outputs, url)
@@ -265,6 +271,12 @@ def compute_deadline(timeout: float | timedelta | None) -> float | None:
     if timeout is None:
         return None
     return time.time() + (timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout))
+
+
+def mark_replay(started: TriggeredRun, newest_before: int | None) -> TriggeredRun:
+    """Mark a run that was there before the call as a replay, also if the server does not say that it is."""
+    was_there = newest_before is not None and started.run_id is not None and started.run_id <= newest_before
+    return started.model_copy(update={"was_replayed": True}) if was_there else started
 
 
 def build_timeout(report_id: str, run_id: int | None, timeout: object) -> PushMetricsRunTimeout:

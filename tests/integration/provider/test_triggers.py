@@ -1,4 +1,4 @@
-"""Triggers in an event loop, against the fakes over real HTTP; watchers in Airflow's own shared streams too."""
+"""Triggers in an event loop, against the fakes over real HTTP; watchers in Airflow's own shared streams."""
 
 from __future__ import annotations
 

@@ -1,0 +1,409 @@
+"""The operator against PushMetrics and the receiver, faked at the wire, waiting here and in a triggerer."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import importlib
+import json
+import logging
+import time
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+from structlog.testing import capture_logs
+
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsAmbiguousRun,
+    PushMetricsAuthError,
+    PushMetricsConfigurationError,
+    PushMetricsConflictError,
+    PushMetricsRunFailed,
+    PushMetricsRunTimeout,
+    PushMetricsUntrustedUrlError,
+)
+from airflow_provider_pushmetrics.links.pushmetrics import RUN_LINK_KEY
+from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
+from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
+from tests.fakes.inbox import READER_TOKEN
+from tests.fakes.loopback import LoopbackServer, serve_raw
+from tests.fakes.pushmetrics import API_TOKEN, TRIGGER_TOKEN, FakePushMetrics, FakeRun
+from tests.fakes.supervisor import FakeTaskInstance
+from tests.integration.provider.conftest import Connect
+
+NO_RECEIVER: dict[str, Any] = {"receiver_url": None, "receiver_token": None}
+NO_API_TOKEN: dict[str, Any] = {"password": None}
+MODES = [False, True]
+
+
+@pytest.fixture(autouse=True)
+def quick_worker(monkeypatch: pytest.MonkeyPatch, connect_whole: Connect) -> None:
+    """Let the worker report at once, so that a deferred task need not rest; and connect."""
+    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "-1")
+    connect_whole()
+
+
+def build(**kwargs: Any) -> PushMetricsTriggerReportOperator:
+    defaults: dict[str, Any] = {"task_id": "a_task", "report_id": 1, "poll_interval": 0.01}
+    return PushMetricsTriggerReportOperator(**defaults | kwargs)
+
+
+def run_task(ti: FakeTaskInstance | None = None, **kwargs: Any) -> Any:
+    """Run a task as Airflow does: in a worker, and if it defers, in a triggerer and in another worker."""
+    context: Any = {"ti": ti or FakeTaskInstance()}
+    try:
+        return build(**kwargs).execute(context)
+    except TaskDeferred as deferral:
+        path, written = deferral.trigger.serialize()
+        event = asyncio.run(fire(path, json.loads(json.dumps(written))))
+        return getattr(build(**kwargs), deferral.method_name)(context, event)
+
+
+async def fire(path: str, kwargs: dict[str, Any]) -> Any:
+    """Rebuild a trigger as the triggerer does, and take the only event that it fires."""
+    module, _, name = path.rpartition(".")
+    trigger = getattr(importlib.import_module(module), name)(**kwargs)
+    events = [event async for event in trigger.run()]
+    assert len(events) == 1
+    return json.loads(json.dumps(events[0].payload))
+
+
+def find_links(ti: FakeTaskInstance) -> list[str]:
+    return [value for key, value in ti.xcoms.items() if key == RUN_LINK_KEY]
+
+
+# The outcome of a run, in both modes
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+@pytest.mark.parametrize("changes", [{}, NO_RECEIVER], ids=["receiver", "no-receiver"])
+@pytest.mark.parametrize("looks", [0, 2])
+def test_a_run_that_ends_well_is_returned(
+    connect_whole: Connect,
+    pushmetrics: FakePushMetrics,
+    deferrable: bool,
+    changes: dict[str, Any],
+    looks: int,
+) -> None:
+    connect_whole(**changes)
+    pushmetrics.looks = looks
+    ti = FakeTaskInstance()
+    result = run_task(ti, parameters={"origin": "JFK", "month": 2}, deferrable=deferrable)
+    outputs_url = f"{pushmetrics.url}/api/reports/1/run/1"
+    assert result == {
+        "report_id": "1",
+        "run_id": 1,
+        "status": "success",
+        "outputs_url": outputs_url,
+        "queries": [
+            {
+                "query_id": 1,
+                "query_name": "by_carrier",
+                "query_result": f"{pushmetrics.url}/api/reports/1/queries/1/reportRun/1",
+                "status": "success",
+                "row_count": 12,
+            }
+        ],
+    }
+    assert pushmetrics.runs[0].parameters == {"origin": "JFK", "month": 2}
+    assert find_links(ti) == [outputs_url]
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+@pytest.mark.parametrize("changes", [{}, NO_RECEIVER], ids=["receiver", "no-receiver"])
+def test_a_failed_run_names_the_block_and_its_message(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, deferrable: bool, changes: dict[str, Any]
+) -> None:
+    connect_whole(**changes)
+    pushmetrics.outcomes = ["failed"]
+    with pytest.raises(
+        PushMetricsRunFailed, match=r"run 1 .*failed at block 'by_carrier': division by zero"
+    ) as caught:
+        run_task(deferrable=deferrable)
+    assert caught.value.run_id == 1
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+def test_a_cancelled_run_fails_the_task(pushmetrics: FakePushMetrics, deferrable: bool) -> None:
+    pushmetrics.outcomes = ["cancelled"]
+    with pytest.raises(PushMetricsRunFailed, match="ended as cancelled"):
+        run_task(deferrable=deferrable)
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+@pytest.mark.parametrize("changes", [{}, NO_RECEIVER], ids=["receiver", "no-receiver"])
+def test_a_run_that_does_not_end_in_time_is_a_timeout(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, deferrable: bool, changes: dict[str, Any]
+) -> None:
+    connect_whole(**changes)
+    pushmetrics.outcomes = ["running"]
+    with pytest.raises(PushMetricsRunTimeout, match=r"run 1 of report '1' did not end within 0\.1") as caught:
+        run_task(deferrable=deferrable, timeout=0.1)
+    assert caught.value.run_id == 1
+
+
+def try_task(**kwargs: Any) -> tuple[str, Any, dict[str, Any]]:
+    """Run a task and tell everything that a user sees: the result or the error, and the XComs."""
+    ti = FakeTaskInstance()
+    try:
+        return "result", run_task(ti, **kwargs), ti.xcoms
+    except Exception as error:
+        return type(error).__name__, str(error), ti.xcoms
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, NO_RECEIVER, NO_API_TOKEN], ids=["whole", "no-receiver", "no-api-token"]
+)
+@pytest.mark.parametrize("names_runs", [True, False])
+@pytest.mark.parametrize("outcome", ["success", "failed", "cancelled", "running"])
+def test_both_modes_end_alike(
+    connect_whole: Connect, server: LoopbackServer, outcome: str, names_runs: bool, changes: dict[str, Any]
+) -> None:
+    connect_whole(**changes)
+    told = []
+    for deferrable in MODES:
+        fake = FakePushMetrics(server.url, outcomes=[outcome], names_runs=names_runs)
+        server.app = fake.build_app()
+        told.append(try_task(deferrable=deferrable, timeout=0.1))
+        assert len(fake.runs) == 1
+    assert told[0] == told[1]
+
+
+# Which run is ours
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+@pytest.mark.parametrize("changes", [{}, NO_RECEIVER], ids=["receiver", "no-receiver"])
+def test_a_run_that_nobody_named_is_found_by_the_api(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, deferrable: bool, changes: dict[str, Any]
+) -> None:
+    connect_whole(**changes)
+    for _ in range(3):
+        pushmetrics.start_run()
+    pushmetrics.names_runs = False
+    assert run_task(deferrable=deferrable)["run_id"] == 4
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+def test_several_runs_that_could_be_ours_are_not_guessed_at(
+    pushmetrics: FakePushMetrics, deferrable: bool
+) -> None:
+    pushmetrics.names_runs, pushmetrics.bystanders = False, 1
+    with pytest.raises(PushMetricsAmbiguousRun, match=r"2 runs .*\(2, 1\)"):
+        run_task(deferrable=deferrable)
+
+
+def test_the_newest_of_several_runs_is_taken_on_request(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.names_runs, pushmetrics.bystanders = False, 1
+    assert run_task(on_ambiguous="newest")["run_id"] == 2
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+def test_without_an_api_token_the_first_event_to_arrive_is_ours(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, deferrable: bool
+) -> None:
+    pushmetrics.start_run()
+    pushmetrics.names_runs = False
+    connect_whole(password=None)
+    with capture_logs() as logs:
+        result = run_task(deferrable=deferrable)
+    assert result == {
+        "report_id": "1",
+        "run_id": 2,
+        "status": None,
+        "outputs_url": f"{pushmetrics.url}/api/reports/1/run/2",
+        "queries": [],
+    }
+    assert "counts as ours" in str(logs)
+    assert "nobody can say how it ended" in str(logs)
+
+
+def test_a_report_known_by_its_uid_is_not_waited_for_by_any_reports_event(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    pushmetrics.names_runs = False
+    connect_whole(password=None, trigger_tokens={"aBc12": TRIGGER_TOKEN})
+    with pytest.raises(PushMetricsConfigurationError, match="cannot be told from those of other reports"):
+        run_task(report_id="aBc12")
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+def test_without_an_api_token_and_a_receiver_nothing_can_be_waited_for(
+    connect_whole: Connect, deferrable: bool
+) -> None:
+    connect_whole(password=None, receiver_url=None, receiver_token=None)
+    with pytest.raises(Exception, match="there is no way to wait for the run"):
+        run_task(deferrable=deferrable)
+
+
+# Not waiting
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+@pytest.mark.parametrize("changes", [{}, NO_API_TOKEN | NO_RECEIVER], ids=["whole", "trigger-token-only"])
+def test_without_waiting_the_task_is_done_when_the_run_is_accepted(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, deferrable: bool, changes: dict[str, Any]
+) -> None:
+    connect_whole(**changes)
+    pushmetrics.outcomes = ["running"]
+    ti = FakeTaskInstance()
+    result = run_task(ti, wait_for_completion=False, deferrable=deferrable)
+    assert (result["report_id"], result["run_id"], result["status"]) == ("1", 1, None)
+    assert find_links(ti) == [f"{pushmetrics.url}/api/reports/1/run/1"]
+
+
+def test_without_waiting_nothing_is_asked_but_the_trigger(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    connect_whole(receiver_token="a-token-that-the-receiver-refuses")
+    run_task(wait_for_completion=False)
+    assert [seen.path for seen in pushmetrics.seen] == ["/api/v1/report/1/webhook"]
+
+
+def test_without_waiting_a_run_that_nobody_named_stays_unnamed(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.names_runs = False
+    ti = FakeTaskInstance()
+    assert run_task(ti, wait_for_completion=False)["run_id"] is None
+    assert ti.xcoms == {}
+
+
+# Tries, clearing and mapping
+
+
+def test_a_try_after_a_crash_adopts_the_run_that_was_started(pushmetrics: FakePushMetrics) -> None:
+    ti = FakeTaskInstance()
+    first = run_task(ti)
+    again = run_task(dataclasses.replace(ti, try_number=2))
+    assert first == again
+    assert len(pushmetrics.runs) == 1
+    assert len(set(pushmetrics.keys)) == 1
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+@pytest.mark.parametrize("marks_replays", [True, False])
+def test_a_try_after_a_failed_run_starts_another_one(
+    pushmetrics: FakePushMetrics, deferrable: bool, marks_replays: bool
+) -> None:
+    pushmetrics.outcomes = ["failed", "cancelled", "success"]
+    pushmetrics.marks_replays = marks_replays
+    for number in (1, 2):
+        with pytest.raises(PushMetricsRunFailed, match=f"run {number} "):
+            run_task(FakeTaskInstance(try_number=number), deferrable=deferrable)
+    assert run_task(FakeTaskInstance(try_number=3), deferrable=deferrable)["run_id"] == 3
+    assert len(pushmetrics.runs) == 3
+    assert len(set(pushmetrics.keys)) == 3
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+@pytest.mark.parametrize("marks_replays", [True, False])
+def test_an_adopted_run_is_found_though_its_event_came_before_this_try(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, deferrable: bool, marks_replays: bool
+) -> None:
+    pushmetrics.marks_replays = marks_replays
+    run_task()
+    pushmetrics.start_run("2")
+    if marks_replays:  # without the header, it takes the API to know a run that was there before
+        connect_whole(password=None)
+    assert run_task(FakeTaskInstance(try_number=2), deferrable=deferrable, timeout=5)["run_id"] == 1
+
+
+def test_a_cleared_task_starts_another_run(pushmetrics: FakePushMetrics) -> None:
+    run_task(FakeTaskInstance(max_tries=2))
+    assert run_task(FakeTaskInstance(try_number=2, max_tries=3))["run_id"] == 2
+
+
+def test_each_mapped_task_starts_a_run_of_its_own(pushmetrics: FakePushMetrics) -> None:
+    assert [run_task(FakeTaskInstance(map_index=index))["run_id"] for index in range(3)] == [1, 2, 3]
+
+
+def test_a_server_that_does_not_know_keys_starts_a_run_each_time(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.honours_keys = False
+    assert [run_task(FakeTaskInstance(try_number=number))["run_id"] for number in (1, 2)] == [1, 2]
+
+
+def test_a_key_used_with_other_parameters_fails_the_task(pushmetrics: FakePushMetrics) -> None:
+    run_task(parameters={"day": "1"})
+    with pytest.raises(PushMetricsConflictError):
+        run_task(FakeTaskInstance(try_number=2), parameters={"day": "2"})
+    assert len(pushmetrics.runs) == 1
+
+
+# Trust and secrets
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+def test_a_forged_event_gets_no_token_and_fails_the_task_with_the_reason(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, deferrable: bool
+) -> None:
+    with serve_raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as elsewhere:
+        connect_whole()
+        pushmetrics.outcomes = ["running"]
+        forged = dataclasses.replace(pushmetrics, url=elsewhere.url)
+        pushmetrics.inbox.add(forged.build_event(FakeRun(1, "1", {})))
+        # The event came before the run: it counts for a run that was there before.
+        run_task(wait_for_completion=False)
+        ti = FakeTaskInstance(try_number=2)
+        with pytest.raises(PushMetricsUntrustedUrlError, match="webhooks are not proof of who sent them"):
+            run_task(ti, deferrable=deferrable)
+        assert elsewhere.requests == []
+    assert find_links(ti) == [f"{pushmetrics.url}/api/reports/1/run/1"]
+
+
+def test_a_forged_outputs_url_is_not_published_as_the_run_link(pushmetrics: FakePushMetrics) -> None:
+    ti = FakeTaskInstance()
+    event = {"status": "success", "run_id": 2, "report_id": "1", "outputs_url": "javascript:alert(1)"}
+    context: Any = {"ti": ti}
+    with pytest.raises(PushMetricsUntrustedUrlError):
+        build().execute_complete(context, event)
+    assert find_links(ti) == []
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+@pytest.mark.parametrize("outcome", ["success", "failed"])
+def test_no_token_is_in_what_a_task_leaves_behind(
+    pushmetrics: FakePushMetrics, deferrable: bool, outcome: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    pushmetrics.outcomes = [outcome]
+    with capture_logs() as logs, caplog.at_level(logging.DEBUG):
+        left = try_task(deferrable=deferrable)
+    assert "run 1 was started" in str(logs).replace("%d", "1").replace("%s", "1")
+    assert len(json.dumps(left)) < 2000
+    for secret in (API_TOKEN, TRIGGER_TOKEN, READER_TOKEN):
+        assert secret not in json.dumps(left)
+        assert secret not in caplog.text + str(logs)
+
+
+def test_a_refused_trigger_fails_the_task_without_its_token(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    connect_whole(trigger_tokens={"1": "a-wrong-trigger-token"})
+    with pytest.raises(PushMetricsAuthError) as caught:
+        run_task()
+    assert "a-wrong-trigger-token" not in str(caught.value)
+    assert pushmetrics.runs == []
+
+
+# Deferring
+
+
+def test_a_deferred_task_leaves_airflows_own_deadline_behind_ours(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.outcomes = ["running"]
+    context: Any = {"ti": FakeTaskInstance()}
+    with pytest.raises(TaskDeferred) as caught:
+        build(deferrable=True, timeout=60).execute(context)
+    trigger = caught.value.trigger
+    assert isinstance(trigger, PushMetricsRunTrigger)
+    assert trigger.deadline == pytest.approx(time.time() + 60, abs=5)
+    assert caught.value.timeout.total_seconds() == pytest.approx(360, abs=5)
+
+
+def test_a_deferred_task_without_a_timeout_has_no_deadline(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.outcomes = ["running"]
+    context: Any = {"ti": FakeTaskInstance()}
+    with pytest.raises(TaskDeferred) as caught:
+        build(deferrable=True, timeout=None, pushmetrics_conn_id="pushmetrics_default").execute(context)
+    written = caught.value.trigger.serialize()[1]
+    assert (written["deadline"], caught.value.timeout) == (None, None)
+    assert (written["report_id"], written["run_id"], written["poll_interval_seconds"]) == ("1", 1, 0.01)
+    assert find_links(context["ti"]) == [f"{pushmetrics.url}/api/reports/1/run/1"]
