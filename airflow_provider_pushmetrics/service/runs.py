@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -17,6 +18,19 @@ from airflow_provider_pushmetrics.service.parameters import apply_defaults, writ
 from airflow_provider_pushmetrics.service.plan import PARAMETER
 
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
+
+
+@dataclass(frozen=True)
+class AcceptedRun:
+    """
+    A run that will happen, or has happened.
+
+    :param is_replay: Whether an earlier call with the same key started it.
+    """
+
+    id: int
+    uid: str
+    is_replay: bool = False
 
 
 def check_idempotency_key(key: str | None) -> str | None:
@@ -37,7 +51,7 @@ def accept_run(
     *,
     origin: str,
     idempotency_key: str | None = None,
-) -> Run:
+) -> AcceptedRun:
     """
     Record that a report is to run. When this returns, the run will happen, whatever happens to this process.
 
@@ -50,7 +64,7 @@ def accept_run(
         with database.writing() as session:
             earlier = _find_earlier(session, report_id, given, idempotency_key)
             if earlier is not None:
-                return earlier
+                return AcceptedRun(earlier.id, earlier.uid, is_replay=True)
             report = session.get_one(Report, report_id)
             run = Run(
                 workspace_id=report.workspace_id,
@@ -62,14 +76,14 @@ def accept_run(
             )
             session.add(run)
             session.flush()
-            return run
+            return AcceptedRun(run.id, run.uid)
     except IntegrityError:
         # Another process took the same key between our look and our insert; its run is there now.
         with database.reading() as session:
             earlier = _find_earlier(session, report_id, given, idempotency_key)
         if earlier is None:
             raise
-        return earlier
+        return AcceptedRun(earlier.id, earlier.uid, is_replay=True)
 
 
 def accept_query_run(database: Database, query_id: int, given: Mapping[str, Any]) -> QueryRun:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, HTTPException, Request
+from fastapi import APIRouter, Header, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from airflow_provider_pushmetrics.service.api.access import Parts
@@ -14,7 +14,7 @@ from airflow_provider_pushmetrics.service.parameters import (
     parse_json_parameters,
 )
 from airflow_provider_pushmetrics.service.parts import ServiceParts
-from airflow_provider_pushmetrics.service.runs import accept_run, check_idempotency_key
+from airflow_provider_pushmetrics.service.runs import AcceptedRun, accept_run, check_idempotency_key
 from airflow_provider_pushmetrics.service.triggers import find_pulled_trigger
 
 router = APIRouter(prefix="/api/v1/report", tags=["trigger"])
@@ -30,20 +30,24 @@ DISABLED = "This webhook is disabled"
 async def pull_trigger(
     reference: str,
     request: Request,
+    response: Response,
     parts: Parts,
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> dict[str, Any]:
     """
     Start a run of a report and return at once.
 
-    Parameters come from the query string and, in a POST, from a JSON object in the body, which wins.
+    Parameters come from the query string and, in a POST, from a JSON object in the body, which wins. A repeat
+    of an Idempotency-Key starts nothing and is marked by the header ``Idempotency-Replayed: true``.
     """
     body = await request.body() if request.method == "POST" else b""
     query = request.query_params.multi_items()
-    run_id = await run_in_threadpool(_accept, parts, reference, query, body, idempotency_key)
+    run = await run_in_threadpool(_accept, parts, reference, query, body, idempotency_key)
+    if run.is_replay:
+        response.headers["Idempotency-Replayed"] = "true"
     if not parts.settings.trigger_returns_run_id:
         return {"success": True}
-    return {"success": True, "run_id": run_id}
+    return {"success": True, "run_id": run.id}
 
 
 def _accept(
@@ -52,13 +56,13 @@ def _accept(
     query: list[tuple[str, str]],
     body: bytes,
     idempotency_key: str | None,
-) -> int:
+) -> AcceptedRun:
     report_id = _authorize(parts, reference, query)
     parameters = merge_parameters(query, parse_json_parameters(body))
     key = check_idempotency_key(idempotency_key)
     run = accept_run(parts.database, report_id, parameters, origin="webhook", idempotency_key=key)
     parts.engine.wake()
-    return run.id
+    return run
 
 
 def _authorize(parts: ServiceParts, reference: str, query: list[tuple[str, str]]) -> int:

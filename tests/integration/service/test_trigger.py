@@ -149,6 +149,8 @@ async def test_same_idempotency_key_gives_the_same_run(api: Api) -> None:
     await api.wait_for(f"/api/reports/1/run/{answers[0].json()['run_id']}")
     later = await api.client.post(url, json={"month": 2}, headers=headers)
     assert later.json() == answers[0].json()
+    marks = [answer.headers.get("idempotency-replayed") for answer in (*answers, later)]
+    assert sorted(marks, key=str) == [None, *["true"] * 8]
 
 
 async def test_same_idempotency_key_with_other_parameters_is_refused(api: Api) -> None:
