@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import typer
 
 
 def main() -> None:
@@ -19,8 +23,8 @@ def main() -> None:
     app()
 
 
-def build_app():  # type: ignore[no-untyped-def]
-    """Build the typer application; its type is not named here because typer comes with an extra."""
+def build_app() -> typer.Typer:
+    """Build the typer application; typer comes with an extra, so it is imported only here."""
     import typer
 
     from airflow_provider_pushmetrics.receiver.cli import app as receiver_app
