@@ -46,7 +46,7 @@ def start_server() -> Iterator[FakeServer]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_POST = do_GET
+        do_POST = do_PUT = do_GET
 
         def log_message(self, format: str, *args: Any) -> None:
             return
