@@ -19,6 +19,9 @@ Everything that this package raises on purpose.
     │   ├── PushMetricsRunFailed          it ended, and not well
     │   ├── PushMetricsRunTimeout         it did not end in time
     │   └── PushMetricsAmbiguousRun       several runs could be the one that was started
+    ├── NotificationError                 a mail or a message to Slack was not taken
+    │   ├── NotificationDelayedError      it may be, later
+    │   └── NotificationRefusedError      it will not be, as it is
     ├── InvalidEventError                 a webhook body that is no event
     ├── InvalidSignatureError             a webhook that its signature does not prove
     └── DemoError                         a step of the demo could not be done
@@ -119,6 +122,26 @@ class PushMetricsRunTimeout(PushMetricsRunError):
 
 class PushMetricsAmbiguousRun(PushMetricsRunError):
     """Several runs could be the one that was started."""
+
+
+class NotificationError(PushMetricsError):
+    """A mail or a message to Slack was not taken."""
+
+
+class NotificationDelayedError(NotificationError):
+    """
+    It may be taken later: no connection, a timeout, or the server said so.
+
+    :param retry_after_seconds: How long the server asks to wait, where it says so.
+    """
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class NotificationRefusedError(NotificationError):
+    """It will not be taken as it is: a wrong address, a wrong password, an unknown channel."""
 
 
 class InvalidEventError(PushMetricsError):

@@ -97,7 +97,7 @@ def check_endpoint(url: httpx.URL, rules: EgressRules) -> None:
     address = parse_host(host)
     if address is not None:
         check_addresses(host, [address], rules)
-    elif _is_local_name(host) and not rules.allows(Zone.LOOPBACK):
+    elif is_loopback(host) and not rules.allows(Zone.LOOPBACK):
         raise _refuse_range(host, find_range("127.0.0.1"))
 
 
@@ -121,6 +121,14 @@ def parse_host(host: str) -> Address | None:
     return None
 
 
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine by definition: https://www.rfc-editor.org/rfc/rfc6761#section-6.3."""
+    try:
+        return find_range(host).zone is Zone.LOOPBACK
+    except ValueError:
+        return host.lower().removesuffix(".").rpartition(".")[2] == "localhost"
+
+
 def check_addresses(host: str, addresses: Iterable[str | Address], rules: EgressRules) -> None:
     """
     Check all addresses of a host: one that is not allowed is enough, for we cannot know which is meant.
@@ -132,11 +140,6 @@ def check_addresses(host: str, addresses: Iterable[str | Address], rules: Egress
         found = find_range(address)
         if not rules.allows(found.zone):
             raise _refuse_range(host, found)
-
-
-def _is_local_name(host: str) -> bool:
-    """Tell whether a name means this machine by definition: https://www.rfc-editor.org/rfc/rfc6761#section-6.3."""
-    return host.removesuffix(".").rpartition(".")[2] == "localhost"
 
 
 def _refuse(host: str, fault: str, way_out: str) -> PushMetricsEndpointError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,14 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
 from airflow_provider_pushmetrics.service.egress import GuardedNetwork, GuardedTransport
 from airflow_provider_pushmetrics.service.endpoints import EgressRules
+from tests.fakes.certificates import make_tls
 from tests.fakes.loopback import find_closed_port, serve_http, serve_raw
 from tests.fakes.names import Detour, NameService
 from tests.fakes.service_subscriber import Subscriber
@@ -91,27 +87,7 @@ class Tls:
 
 @pytest.fixture
 def tls(tmp_path: Path) -> Tls:
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "h.example")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("h.example")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path / "server.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + private)
-    tls = Tls(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context(cafile=path))
-    tls.server.load_cert_chain(path)
+    tls = Tls(*make_tls(tmp_path, "h.example"))
     tls.server.sni_callback = lambda connection, name, context: tls.asked.append(str(name))
     return tls
 

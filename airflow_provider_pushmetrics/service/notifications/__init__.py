@@ -1,0 +1,1 @@
+"""Telling people how runs ended, by mail and by Slack."""

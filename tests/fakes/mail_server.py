@@ -1,0 +1,105 @@
+"""A mail server: real SMTP on loopback, that remembers what it took."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import warnings
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+
+@dataclass
+class MailServer:
+    """
+    What the server took, and what it says.
+
+    :param recipient_answer: Its answer to a recipient, where it does not take one.
+    :param data_answer: Its answer to a message.
+    :param greets_late: Say nothing when somebody connects.
+    """
+
+    port: int = 0
+    recipient_answer: str | None = None
+    data_answer: str = "250 OK"
+    taken: list[EmailMessage] = field(default_factory=list)
+    envelopes: list[tuple[str, list[str]]] = field(default_factory=list)
+    logins: list[tuple[str, str]] = field(default_factory=list)
+    encrypted: list[bool] = field(default_factory=list)
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.recipient_answer:
+            return self.recipient_answer
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        if self.data_answer.startswith("2"):
+            assert isinstance(envelope.content, bytes)
+            message = message_from_bytes(envelope.content, policy=default)
+            assert isinstance(message, EmailMessage)
+            self.taken.append(message)
+            self.envelopes.append((str(envelope.mail_from), [str(one) for one in envelope.rcpt_tos]))
+            assert server.transport is not None
+            self.encrypted.append(server.transport.get_extra_info("sslcontext") is not None)
+        return self.data_answer
+
+    def authenticate(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, credentials: Any
+    ) -> AuthResult:
+        assert isinstance(credentials, LoginPassword)
+        login = credentials.login.decode(), credentials.password.decode()
+        self.logins.append(login)
+        return AuthResult(success=login == ("reporter", "pa55word"), handled=False)
+
+
+@asynccontextmanager
+async def serve_mail(
+    *, starttls: ssl.SSLContext | None = None, tls: ssl.SSLContext | None = None, asks_login: bool = False
+) -> AsyncIterator[MailServer]:
+    """Take mail on a free port of loopback."""
+    server = MailServer()
+
+    def make() -> SMTP:
+        with warnings.catch_warnings():
+            # It warns of passwords in the clear, which is what some tests are about.
+            warnings.simplefilter("ignore")
+            return SMTP(
+                server,
+                hostname="mail.test",
+                loop=asyncio.get_running_loop(),
+                tls_context=starttls,
+                require_starttls=starttls is not None,
+                authenticator=server.authenticate if asks_login else None,
+                auth_required=asks_login,
+                auth_require_tls=False,
+            )
+
+    async with _listen(make, tls) as server.port:
+        yield server
+
+
+@asynccontextmanager
+async def serve_silence() -> AsyncIterator[int]:
+    """Accept connections and say nothing."""
+    async with _listen(asyncio.Protocol, None) as port:
+        yield port
+
+
+@asynccontextmanager
+async def _listen(make: Callable[[], asyncio.BaseProtocol], tls: ssl.SSLContext | None) -> AsyncIterator[int]:
+    listener = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield listener.sockets[0].getsockname()[1]
+    finally:
+        listener.close()
+        await listener.wait_closed()

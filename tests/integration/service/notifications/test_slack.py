@@ -1,0 +1,93 @@
+"""Slack over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from airflow_provider_pushmetrics.exceptions import NotificationDelayedError, NotificationRefusedError
+from airflow_provider_pushmetrics.service.notifications.settings import SlackSettings
+from airflow_provider_pushmetrics.service.notifications.slack import SlackMessenger
+from airflow_provider_pushmetrics.service.notifications.texts import build_slack_text
+from tests.fakes.loopback import find_closed_port, serve_raw
+from tests.fakes.notices import BROKEN
+
+TOKEN = "xoxb-1234567890-s3cret"
+
+
+def build_answer(status: str, body: object, *headers: str) -> bytes:
+    text = body if isinstance(body, str) else json.dumps(body)
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(text)}", "Connection: close", *headers, "", text]
+    return "\r\n".join(lines).encode()
+
+
+OK = build_answer("200 OK", {"ok": True, "ts": "1700000000.000100", "channel": "C1"})
+
+
+def open_messenger(url: str) -> SlackMessenger:
+    return SlackMessenger(SlackSettings(TOKEN, f"{url}/api/", timeout_seconds=5))
+
+
+def test_message_is_posted_once_with_the_token_in_the_header(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    text = build_slack_text(BROKEN)
+    with serve_raw(OK) as server:
+        assert open_messenger(server.url).post("#reports", text) == "1700000000.000100"
+    assert len(server.requests) == 1
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /api/chat.postMessage HTTP/1.1")
+    assert f"authorization: bearer {TOKEN}" in head.decode().lower()
+    sent = json.loads(body)
+    assert (sent["channel"], sent["text"]) == ("#reports", text)
+    assert TOKEN not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        build_answer("200 OK", {"ok": False, "error": "channel_not_found"}),
+        build_answer("200 OK", {"ok": False, "error": "invalid_auth"}),
+        build_answer("403 Forbidden", {"ok": False, "error": "not_in_channel"}),
+    ],
+)
+def test_what_slack_will_never_take_is_refused(answer: bytes) -> None:
+    with serve_raw(answer) as server, pytest.raises(NotificationRefusedError) as caught:
+        open_messenger(server.url).post("#nowhere", "x")
+    assert str(caught.value).startswith("Slack did not post to '#nowhere': ")
+    assert "Check the channel" in str(caught.value)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "wait"),
+    [
+        (build_answer("429 Too Many", {"ok": False, "error": "ratelimited"}, "Retry-After: 30"), 30),
+        (build_answer("429 Too Many", "slow down", "Retry-After: soon"), None),
+        (build_answer("200 OK", {"ok": False, "error": "internal_error"}), None),
+        (build_answer("503 Unavailable", "<html>back soon</html>"), None),
+        (build_answer("200 OK", "<html>please log in to this network</html>"), None),
+        (build_answer("502 Bad Gateway", ""), None),
+        (b"not HTTP\r\n\r\n", None),
+        (b"", None),
+    ],
+)
+def test_what_may_pass_is_delayed(answer: bytes, wait: float | None) -> None:
+    with serve_raw(answer) as server, pytest.raises(NotificationDelayedError, match="'#reports'") as caught:
+        open_messenger(server.url).post("#reports", "x")
+    assert caught.value.retry_after_seconds == wait
+    assert len(server.requests) == 1
+
+
+def test_no_error_shows_the_token() -> None:
+    answer = build_answer("200 OK", {"ok": False, "error": TOKEN})
+    with serve_raw(answer) as server, pytest.raises(NotificationDelayedError) as caught:
+        open_messenger(server.url).post("#reports", "x")
+    assert TOKEN not in str(caught.value)
+
+
+def test_slack_that_is_not_there_may_be_later() -> None:
+    messenger = open_messenger(f"http://127.0.0.1:{find_closed_port()}")
+    with pytest.raises(NotificationDelayedError, match="could not be asked to post to '#reports'"):
+        messenger.post("#reports", "x")
