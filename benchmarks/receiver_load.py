@@ -128,7 +128,9 @@ async def send(url: str, token: str, connections: int, seconds: float) -> Load:
     address, loop = urlsplit(url), asyncio.get_running_loop()
     requests, end = Requests(url, token), time.perf_counter() + seconds
     made = [
-        await loop.create_connection(lambda: Sender(requests, end), address.hostname, address.port)
+        await loop.create_connection(
+            lambda: Sender(requests, end), address.hostname or "", address.port or 80
+        )
         for _ in range(connections)
     ]
     senders = [protocol for _, protocol in made]

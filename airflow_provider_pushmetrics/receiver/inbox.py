@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, func, insert, select, text, update
 
+from airflow_provider_pushmetrics.receiver.changes import Changes, announce_change, open_changes
 from airflow_provider_pushmetrics.receiver.database import WRITES, open_engine
 from airflow_provider_pushmetrics.receiver.deliveries import Delivery
 from airflow_provider_pushmetrics.receiver.rows import insert_rows
@@ -136,6 +137,7 @@ class Inbox:
                 now = self._clock()
                 insert_rows(connection, [_build_row(item, now) for item in new])
                 connection.execute(update(state).values(last_event_id=new[-1].id))
+                announce_change(connection)
         return recorded
 
     def fetch_page(self, wanted: EventFilter, *, after: int, limit: int) -> Page:
@@ -213,6 +215,10 @@ class Inbox:
             ).rowcount:
                 connection.execute(insert(consumers).values(name=name, **values))
         return Consumer(name, position, now)
+
+    def open_changes(self) -> Changes:
+        """Begin to listen for commits, of other processes too."""
+        return open_changes(self._engine)
 
     def check(self) -> None:
         """Raise an SQLAlchemyError if the database cannot be used now."""

@@ -1,19 +1,24 @@
 """
 Waking whoever waits, at the moment of a commit.
 
-Commits are announced from the writer's thread; waiters live on event loops, and several may serve one app.
-Each waiter is woken on its own loop, and only for events that it asked for.
+Commits are announced from other threads; waiters live on event loops, and several may serve one app. Each is
+woken on its own loop, and found by what it asked for: ten thousand who wait for something else cost nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from airflow_provider_pushmetrics.receiver.deliveries import Delivery
 from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Subject
+
+Shape = tuple[str, ...]
+Key = tuple[Any, ...]
 
 
 class Waiter:
@@ -45,11 +50,58 @@ class Waiter:
         return True
 
 
+class LoopWaiters:
+    """
+    The waiters of one event loop, by the fields that their filters name and by the values of these.
+
+    Used on that loop alone, and so without a lock.
+    """
+
+    def __init__(self) -> None:
+        self.generation = 0
+        """Changes with every announcement: what was read under an older one may lack what was announced."""
+        self._by_shape: dict[Shape, dict[Key, set[Waiter]]] = defaultdict(dict)
+        self.count = 0
+
+    def add(self, waiter: Waiter) -> None:
+        """Let a waiter be found."""
+        shape, key = _describe(waiter.wanted)
+        self._by_shape[shape].setdefault(key, set()).add(waiter)
+        self.count += 1
+
+    def remove(self, waiter: Waiter) -> None:
+        """Let it be found no more."""
+        shape, key = _describe(waiter.wanted)
+        alike = self._by_shape[shape][key]
+        alike.remove(waiter)
+        self.count -= 1
+        if not alike:
+            del self._by_shape[shape][key]
+        if not self._by_shape[shape]:
+            del self._by_shape[shape]
+
+    def wake_wanting(self, committed: Sequence[Subject | Delivery]) -> None:
+        """Wake whoever wants one of these events."""
+        self.generation += 1
+        for shape, by_key in self._by_shape.items():
+            for key in {tuple(getattr(subject, name) for name in shape) for subject in committed}:
+                for waiter in by_key.get(key, ()):
+                    waiter.wake()
+
+    def wake_everyone(self) -> None:
+        """Wake everybody on this loop."""
+        self.generation += 1
+        for by_key in self._by_shape.values():
+            for alike in by_key.values():
+                for waiter in alike:
+                    waiter.wake()
+
+
 class Notifier:
     """Knows who waits, on every event loop of this process."""
 
     def __init__(self) -> None:
-        self._waiters: dict[asyncio.AbstractEventLoop, set[Waiter]] = {}
+        self._loops: dict[asyncio.AbstractEventLoop, LoopWaiters] = {}
         self._lock = threading.Lock()
         self.is_closed = False
 
@@ -58,55 +110,55 @@ class Notifier:
         """Have a waiter of the running loop woken for as long as the block lasts."""
         waiter, loop = Waiter(wanted), asyncio.get_running_loop()
         with self._lock:
-            self._waiters.setdefault(loop, set()).add(waiter)
+            waiters = self._loops.setdefault(loop, LoopWaiters())
+            waiters.add(waiter)
         try:
             yield waiter
         finally:
             with self._lock:
-                self._waiters[loop].discard(waiter)
-                if not self._waiters[loop]:
-                    del self._waiters[loop]
+                waiters.remove(waiter)
+                if not waiters.count:
+                    del self._loops[loop]
 
     def count_waiters(self, loop: asyncio.AbstractEventLoop | None = None) -> int:
         """Count who waits, on one loop or on all."""
         with self._lock:
             if loop is not None:
-                return len(self._waiters.get(loop, ()))
-            return sum(len(waiters) for waiters in self._waiters.values())
+                return self._loops[loop].count if loop in self._loops else 0
+            return sum(waiters.count for waiters in self._loops.values())
+
+    def get_generation(self) -> int:
+        """Get the number of announcements that the running loop's waiters have heard."""
+        waiters = self._loops.get(asyncio.get_running_loop())
+        return waiters.generation if waiters else 0
 
     def announce(self, committed: Sequence[Subject | Delivery]) -> None:
         """Wake whoever wants one of the events that were just committed; called from any thread."""
-        for loop, waiters in self._copy_waiters():
-            _call_soon(loop, _wake_wanting, waiters, committed)
+        for loop, waiters in self._copy_loops():
+            _call_soon(loop, waiters.wake_wanting, committed)
 
     def wake_all(self) -> None:
-        """Wake everybody: something was committed elsewhere, or the receiver ends."""
-        for loop, waiters in self._copy_waiters():
-            _call_soon(loop, _wake_everyone, waiters)
+        """Wake everybody: nobody knows what was committed elsewhere, or the receiver ends."""
+        for loop, waiters in self._copy_loops():
+            _call_soon(loop, waiters.wake_everyone)
 
     def close(self) -> None:
         """End every wait, now and from now on."""
         self.is_closed = True
         self.wake_all()
 
-    def _copy_waiters(self) -> list[tuple[asyncio.AbstractEventLoop, list[Waiter]]]:
+    def _copy_loops(self) -> list[tuple[asyncio.AbstractEventLoop, LoopWaiters]]:
         with self._lock:
-            return [(loop, list(waiters)) for loop, waiters in self._waiters.items()]
+            return list(self._loops.items())
 
 
-def _wake_wanting(waiters: Sequence[Waiter], committed: Sequence[Subject | Delivery]) -> None:
-    for waiter in waiters:
-        if any(waiter.wanted.matches(subject) for subject in committed):
-            waiter.wake()
+def _describe(wanted: EventFilter) -> tuple[Shape, Key]:
+    named = wanted.get_wanted()
+    return tuple(named), tuple(named.values())
 
 
-def _wake_everyone(waiters: Sequence[Waiter]) -> None:
-    for waiter in waiters:
-        waiter.wake()
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, function: object, *args: object) -> None:
+def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *args: object) -> None:
     try:
-        loop.call_soon_threadsafe(function, *args)  # type: ignore[arg-type]
+        loop.call_soon_threadsafe(function, *args)
     except RuntimeError:
         return  # the loop is closed, and nobody waits on it any more

@@ -25,6 +25,7 @@ from airflow_provider_pushmetrics.receiver.feed import Feed
 from airflow_provider_pushmetrics.receiver.inbox import Inbox
 from airflow_provider_pushmetrics.receiver.notifier import Notifier
 from airflow_provider_pushmetrics.receiver.refusals import Unavailable
+from airflow_provider_pushmetrics.receiver.watch import InboxWatch
 from airflow_provider_pushmetrics.receiver.writer import InboxWriter
 
 log = logging.getLogger(__name__)
@@ -52,9 +53,10 @@ class ReceiverRuntime:
     def __init__(self, inbox_url: str) -> None:
         self.inbox = Inbox(inbox_url)
         self.notifier = Notifier()
-        self.writer = InboxWriter(self.inbox, self.notifier.announce)
+        self.watch = InboxWatch(self.inbox, self.notifier)
+        self.writer = InboxWriter(self.inbox, self.watch.announce_own)
         self._threads = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="pushmetrics-inbox-reader")
-        self.feed = Feed(self.inbox, self.notifier, self.run_blocking)
+        self.feed = Feed(self.inbox, self.notifier, self.watch, self.run_blocking)
 
     async def run_blocking(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function of the inbox off the event loop."""
@@ -65,6 +67,7 @@ class ReceiverRuntime:
         """Finish what was accepted and close the inbox."""
         self.notifier.close()
         self.writer.close()
+        self.watch.close()
         self._threads.shutdown(wait=True)
         self.inbox.close()
 

@@ -49,7 +49,7 @@ class InboxWriter:
     def __init__(
         self,
         inbox: Inbox,
-        announce: Callable[[Sequence[Delivery]], None],
+        announce: Callable[[Sequence[Recorded]], None],
         *,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
@@ -110,7 +110,7 @@ class InboxWriter:
     def _write(self, batch: Sequence[_Request]) -> None:
         outcomes = self._record([request.delivery for request in batch])
         _answer(zip(batch, outcomes, strict=True))
-        new = [item.delivery for item in outcomes if isinstance(item, Recorded) and item.is_new]
+        new = [item for item in outcomes if isinstance(item, Recorded) and item.is_new]
         if new:
             self._announce(new)
 

@@ -59,7 +59,7 @@ async def test_deliveries_that_arrive_during_a_commit_share_the_next(inbox_url: 
 
 async def test_commit_is_announced_after_it_is_visible(inbox: Inbox) -> None:
     seen: list[tuple[int, int]] = []
-    writer = InboxWriter(inbox, lambda new: seen.append((len(new), inbox.fetch_last_id())))
+    writer = InboxWriter(inbox, lambda new: seen.append((new[0].id, inbox.fetch_last_id())))
     await writer.record(build("a"))
     await writer.record(build("a"))
     writer.close()

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from contextlib import ExitStack
 
 from airflow_provider_pushmetrics.receiver.deliveries import Delivery
 from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Subject
@@ -73,3 +75,43 @@ def test_filter_says_the_same_of_a_delivery_and_of_a_stored_event() -> None:
         (EventFilter(query_id=1), False),
     ):
         assert wanted.matches(delivery) is wanted.matches(REPORT_1) is expected
+
+
+async def test_waiters_of_many_shapes_are_each_found_by_what_they_asked_for() -> None:
+    notifier = Notifier()
+    filters = [
+        EventFilter(),
+        EventFilter(event="report.run"),
+        EventFilter(event="report.run", run_id=7),
+        EventFilter(event="report.run", run_id=8),
+        EventFilter(source="demo", report_id=1),
+        EventFilter(query_id=1),
+    ]
+    with ExitStack() as stack:
+        waiters = [stack.enter_context(notifier.wait_for(wanted)) for wanted in filters]
+        notifier.announce([REPORT_1])
+        await asyncio.sleep(0)
+        assert [await waiter.wait(0) for waiter in waiters] == [True, True, True, False, True, False]
+    assert notifier.count_waiters() == 0
+
+
+async def test_announcement_to_ten_thousand_others_takes_no_time() -> None:
+    notifier = Notifier()
+    with ExitStack() as stack:
+        for number in range(10_000):
+            stack.enter_context(notifier.wait_for(EventFilter(event="report.run", run_id=number + 100)))
+        started = time.perf_counter()
+        for _ in range(100):
+            notifier.announce([REPORT_1])
+        await asyncio.sleep(0)
+        assert time.perf_counter() - started < 1  # 100 looks at each of them would take ten
+
+
+async def test_generation_changes_with_each_announcement() -> None:
+    notifier = Notifier()
+    assert notifier.get_generation() == 0
+    with notifier.wait_for(EventFilter()):
+        notifier.announce([REPORT_1])
+        notifier.wake_all()
+        await asyncio.sleep(0)
+        assert notifier.get_generation() == 2
