@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from typing import Any
+from urllib.parse import quote
 
 from airflow.sdk import DAG, ObjectStoragePath, Param, task
 
@@ -24,7 +25,7 @@ def save_results(run: dict[str, Any]) -> dict[str, str]:
     folder = ObjectStoragePath(OUTPUT) / "trigger_report" / str(run["run_id"])
     paths = {}
     for query in run["queries"]:
-        path = folder / f"{query['query_name']}.json"
+        path = folder / f"{quote(query['query_name'], safe=' ')}.json"  # a name may hold slashes
         hook.save_query_result(query["query_result"], path)
         paths[query["query_name"]] = str(path)
     return paths

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from typing import Any
+from urllib.parse import quote
 
 from airflow.sdk import DAG, ObjectStoragePath, task
 
@@ -41,7 +42,8 @@ def fetch_results(body: dict[str, Any]) -> dict[str, str]:
     folder = ObjectStoragePath(OUTPUT) / "webhook_receiver" / str(event.run_id)
     paths = {}
     for query in event.queries:
-        path = folder / f"{query.query_name}.json"
+        name = quote(str(query.query_name), safe=" ")  # a name may hold slashes, and a webhook may be forged
+        path = folder / f"{name}.json"
         hook.save_query_result(query.query_result, path)
         paths[str(query.query_name)] = str(path)
     return paths

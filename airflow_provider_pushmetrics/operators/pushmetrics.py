@@ -29,9 +29,6 @@ from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrig
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-APPEARANCE_SECONDS = 30.0
-"""How long a new run may take to appear in the list of runs, where the trigger does not name it."""
-
 DEFER_MARGIN = timedelta(minutes=5)
 """Airflow's own deadline for a deferral never reaches ``execute_complete``, so ours must come first."""
 
@@ -65,6 +62,9 @@ class PushMetricsTriggerReportOperator(BaseOperator):
     template_fields_renderers = {"parameters": "json"}
     operator_extra_links = (PushMetricsRunLink(),)
     ui_color = "#e9f3ff"
+
+    appearance_seconds = 30.0
+    """How long a new run may take to appear in the list of runs, where the trigger does not name it."""
 
     def __init__(
         self,
@@ -219,7 +219,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
                 target,
                 credentials=self.hook.credentials,
                 newest_wins=self.on_ambiguous == "newest",
-                patience=Patience(time.time() + APPEARANCE_SECONDS, 1.0),
+                patience=Patience(time.time() + self.appearance_seconds, 1.0),
             )
         )
         if run is None:

@@ -67,6 +67,9 @@ class FakePushMetrics:
     :param honours_keys: Whether an Idempotency-Key gives the same run again.
     :param marks_replays: Whether it says so in a header.
     :param delivers: Whether a run that is over is told to the receiver.
+    :param bystanders: How many runs others start at the same moment.
+    :param hides_runs: Whether the list of runs stays empty.
+    :param always_replays: A run that is given for every key, as a broken server might.
     """
 
     url: str
@@ -79,6 +82,8 @@ class FakePushMetrics:
     api_token: str = API_TOKEN
     trigger_token: str = TRIGGER_TOKEN
     bystanders: int = 0
+    hides_runs: bool = False
+    always_replays: FakeRun | None = None
     runs: list[FakeRun] = field(default_factory=list)
     seen: list[SeenRequest] = field(default_factory=list)
     inbox: FakeInbox = field(default_factory=FakeInbox)
@@ -157,8 +162,8 @@ class FakePushMetrics:
         if seen.query.get("token") != self.trigger_token:
             return JSONResponse({"message": "The report is unknown or the token is not valid"}, 401)
         key = seen.headers.get("idempotency-key")
-        earlier = self._runs_by_key.get(key) if key and self.honours_keys else None
-        if earlier is not None and earlier.parameters != seen.json:
+        earlier = self.always_replays or (self._runs_by_key.get(key) if key and self.honours_keys else None)
+        if earlier and not self.always_replays and earlier.parameters != seen.json:
             return JSONResponse({"message": "This key was used before with other parameters"}, 409)
         run = earlier or self.start_run(request.path_params["report"], seen.json)
         for _ in range(self.bystanders):
@@ -185,7 +190,7 @@ class FakePushMetrics:
         rows = [
             {"id": run.id, "status": run.status, "report_id": int(run.report_id)}
             for run in reversed(self.runs)
-            if run.report_id == seen.query["report_uid"]
+            if run.report_id == seen.query["report_uid"] and not self.hides_runs
         ]
         return self._refuse(seen) or JSONResponse({"count": len(rows), "result": rows})
 

@@ -26,6 +26,14 @@ def test_the_command_names_its_parts() -> None:
     assert "service" in output
 
 
+def test_the_command_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["pushmetrics", "--help"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 0
+    assert "Usage" in capsys.readouterr().out
+
+
 def test_an_unknown_command_is_a_wrong_command_line() -> None:
     result = CliRunner().invoke(build_app(), ["nonsense"])
     assert result.exit_code == 2

@@ -24,7 +24,10 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsUntrustedUrlError,
 )
 from airflow_provider_pushmetrics.links.pushmetrics import RUN_LINK_KEY
-from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
+from airflow_provider_pushmetrics.operators.pushmetrics import (
+    MAX_EARLIER_RUNS,
+    PushMetricsTriggerReportOperator,
+)
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from tests.fakes.inbox import READER_TOKEN
 from tests.fakes.loopback import LoopbackServer, serve_raw
@@ -237,6 +240,29 @@ def test_without_an_api_token_and_a_receiver_nothing_can_be_waited_for(
         run_task(deferrable=deferrable)
 
 
+def run_hidden(pushmetrics: FakePushMetrics) -> Any:
+    """Run a task whose run is neither named nor listed."""
+    pushmetrics.names_runs, pushmetrics.hides_runs = False, True
+    operator = build()
+    operator.appearance_seconds = 0.0
+    context: Any = {"ti": FakeTaskInstance()}
+    return operator.execute(context)
+
+
+def test_a_run_that_is_never_listed_is_found_by_its_event(pushmetrics: FakePushMetrics) -> None:
+    with capture_logs() as logs:
+        assert run_hidden(pushmetrics)["run_id"] == 1
+    assert "the first report.run to arrive counts as ours" in str(logs)
+
+
+def test_a_run_that_is_never_listed_and_never_told_cannot_be_waited_for(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    connect_whole(**NO_RECEIVER)
+    with pytest.raises(PushMetricsConfigurationError, match="there is no way to wait for the run"):
+        run_hidden(pushmetrics)
+
+
 # Not waiting
 
 
@@ -320,6 +346,16 @@ def test_each_mapped_task_starts_a_run_of_its_own(pushmetrics: FakePushMetrics) 
 def test_a_server_that_does_not_know_keys_starts_a_run_each_time(pushmetrics: FakePushMetrics) -> None:
     pushmetrics.honours_keys = False
     assert [run_task(FakeTaskInstance(try_number=number))["run_id"] for number in (1, 2)] == [1, 2]
+
+
+def test_a_server_that_gives_one_failed_run_for_every_key_is_not_asked_for_ever(
+    pushmetrics: FakePushMetrics,
+) -> None:
+    pushmetrics.outcomes = ["failed"]
+    pushmetrics.always_replays = pushmetrics.start_run()
+    with pytest.raises(PushMetricsRunFailed, match="run 1 "):
+        run_task()
+    assert len(pushmetrics.triggered) == MAX_EARLIER_RUNS
 
 
 def test_a_key_used_with_other_parameters_fails_the_task(pushmetrics: FakePushMetrics) -> None:

@@ -411,3 +411,11 @@ def test_the_newest_of_several_is_taken_on_request(driver: ScriptedDriver) -> No
 def test_trouble_does_not_end_the_search_for_a_run_that_was_started(driver: ScriptedDriver) -> None:
     driver.script = [*[UNAVAILABLE] * REQUESTS_PER_LOOK, build_runs(6, 5)]
     assert find_new_run(driver).id == 6
+
+
+def test_an_outage_until_the_deadline_is_not_taken_for_a_run_that_does_not_appear(
+    driver: ScriptedDriver,
+) -> None:
+    driver.script, driver.repeats_last = [UNAVAILABLE], True
+    with pytest.raises(PushMetricsUnavailableError):
+        find_new_run(driver, timeout=3.0)

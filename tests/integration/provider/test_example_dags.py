@@ -1,0 +1,94 @@
+"""The tasks of the example Dags, against PushMetrics faked at the wire."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from starlette.responses import JSONResponse
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsUntrustedUrlError
+from tests.fakes.pushmetrics import FakePushMetrics
+from tests.integration.provider.conftest import Connect
+
+DAGS = Path(__file__).parents[3] / "dags"
+RESULT = {"columns": [{"name": "a", "type": "int"}], "row_count": 1, "data": [{"a": 1}]}
+
+
+@pytest.fixture(autouse=True)
+def served(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect_whole()
+    pushmetrics.results["application/json"] = JSONResponse(RESULT)
+    monkeypatch.setenv("PUSHMETRICS_EXAMPLE_OUTPUT", str(tmp_path / "results"))
+
+
+def load_task(dag: str, task: str) -> Any:
+    """Load a Dag's file, and take the function of one of its tasks."""
+    spec = importlib.util.spec_from_file_location(dag, DAGS / f"{dag}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return getattr(module, task).function
+
+
+def list_files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_results_of_a_run_are_saved_by_their_names(pushmetrics: FakePushMetrics, tmp_path: Path) -> None:
+    run = pushmetrics.start_run()
+    query = {"query_name": "by_carrier", "query_result": pushmetrics.build_result_url(run)}
+    save_results = load_task("example_pushmetrics_trigger_report", "save_results")
+    paths = save_results({"run_id": 1, "queries": [query]})
+    assert list(paths) == ["by_carrier"]
+    assert list_files(tmp_path) == ["results/trigger_report/1/by_carrier.json"]
+
+
+def test_the_results_that_a_webhook_names_are_saved(pushmetrics: FakePushMetrics, tmp_path: Path) -> None:
+    body = pushmetrics.build_event(pushmetrics.start_run())
+    paths = load_task("example_pushmetrics_webhook_receiver", "fetch_results")(body)
+    assert list(paths) == ["by_carrier"]
+    assert list_files(tmp_path) == ["results/webhook_receiver/1/by_carrier.json"]
+
+
+@pytest.mark.parametrize("name", ["../../../escaped", "a/b", "..", ".", "/etc/passwd", None])
+def test_a_webhook_cannot_name_a_file_elsewhere(
+    pushmetrics: FakePushMetrics, tmp_path: Path, name: Any
+) -> None:
+    body = pushmetrics.build_event(pushmetrics.start_run())
+    body["queries"][0]["query_name"] = name
+    load_task("example_pushmetrics_webhook_receiver", "fetch_results")(body)
+    (path,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert path.parent == tmp_path / "results" / "webhook_receiver" / "1"
+
+
+def test_a_forged_webhook_gets_no_token(pushmetrics: FakePushMetrics, tmp_path: Path) -> None:
+    body = pushmetrics.build_event(pushmetrics.start_run())
+    body["queries"][0]["query_result"] = "https://evil.example/api/reports/1/queries/1/reportRun/1"
+    with pytest.raises(PushMetricsUntrustedUrlError):
+        load_task("example_pushmetrics_webhook_receiver", "fetch_results")(body)
+    assert list_files(tmp_path) == []
+
+
+def test_other_events_fetch_nothing(pushmetrics: FakePushMetrics) -> None:
+    fetch_results = load_task("example_pushmetrics_webhook_receiver", "fetch_results")
+    assert fetch_results({"event": "report.archived"}) == {}
+    assert pushmetrics.seen == []
+
+
+def test_a_dag_run_reads_every_event_that_started_it() -> None:
+    def build(payload: Any, **extra: Any) -> Any:
+        return SimpleNamespace(extra={"payload": payload, **extra})
+
+    read_events = load_task("example_pushmetrics_webhook_receiver", "read_events")
+    events = {
+        "asset": [build({"body": {"n": 1}}, from_trigger=True), build({"body": {"n": 2}}, from_trigger=True)],
+        "other": [build(None)],
+    }
+    assert read_events(triggering_asset_events=events) == [{"n": 1}, {"n": 2}]
