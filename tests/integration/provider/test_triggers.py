@@ -14,6 +14,7 @@ from airflow.triggers.shared_stream import SharedStreamManager
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsConfigurationError
 from airflow_provider_pushmetrics.triggers.pushmetrics import (
+    InboxProducer,
     PushMetricsEventTrigger,
     PushMetricsRunTrigger,
     PushMetricsSensorTrigger,
@@ -24,10 +25,12 @@ from tests.fakes.pushmetrics import FakePushMetrics
 from tests.integration.provider.conftest import Connect
 
 LIMIT_SECONDS = 10.0
+SPACING_SECONDS = 0.3
 
 
 @pytest.fixture(autouse=True)
-def whole_connection(connect_whole: Connect) -> None:
+def whole_connection(connect_whole: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(InboxProducer, "spacing_seconds", SPACING_SECONDS)
     connect_whole()
 
 
@@ -220,6 +223,27 @@ async def test_a_new_watcher_begins_with_the_oldest_event(pushmetrics: FakePushM
         pushmetrics.start_run()
     async with open_events(PushMetricsEventTrigger()) as events:
         assert await take(events, 3) == [1, 2, 3]
+
+
+async def test_the_last_of_several_events_keeps_its_distance(pushmetrics: FakePushMetrics) -> None:
+    for _ in range(3):
+        pushmetrics.start_run()
+    async with open_events(PushMetricsEventTrigger()) as events:
+        await take(events, 2)
+        began = time.monotonic()
+        await take(events, 1)
+        assert time.monotonic() - began >= SPACING_SECONDS * 0.9
+
+
+async def test_an_event_that_comes_alone_is_not_held_back(pushmetrics: FakePushMetrics) -> None:
+    async with open_events(PushMetricsEventTrigger()) as events:
+        pushmetrics.start_run()
+        await take(events, 1)
+        await asyncio.sleep(SPACING_SECONDS)
+        began = time.monotonic()
+        pushmetrics.start_run()
+        await take(events, 1)
+        assert time.monotonic() - began < SPACING_SECONDS * 0.9
 
 
 async def test_a_watchers_event_holds_the_webhooks_body(pushmetrics: FakePushMetrics) -> None:
