@@ -1,0 +1,146 @@
+"""The provider against the real receiver and the real service, for which the fakes stand in elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import Iterator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from airflow_provider_pushmetrics.client.feed import EventFilter
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsAuthError,
+    PushMetricsConflictError,
+    PushMetricsRunFailed,
+)
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
+from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
+from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger, PushMetricsRunTrigger
+from tests.fakes.receiver_server import READER_TOKEN, ReceiverServer, start_receiver
+from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
+from tests.fakes.supervisor import FakeTaskInstance
+from tests.integration.provider.conftest import Connect
+
+
+@pytest.fixture(scope="module")
+def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReceiverServer]:
+    inbox = tmp_path_factory.mktemp("receiver") / "inbox.db"
+    with start_receiver(f"sqlite:///{inbox}") as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, receiver: ReceiverServer) -> Iterator[ServiceProcess]:
+    with run_service(tmp_path_factory.mktemp("service"), "--demo") as service:
+        service.wait_until_ready()
+        subscription = {
+            "name": "receiver",
+            "url": receiver.delivery_url,
+            "events": ["report.run"],
+            "active": True,
+        }
+        service.client.post("/api/v1/webhook_subscription/", json=subscription).raise_for_status()
+        yield service
+
+
+@pytest.fixture(autouse=True)
+def connected(
+    connect: Connect, service: ServiceProcess, receiver: ReceiverServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (row,) = service.client.get("/api/v1/webhook/").json()["result"]
+    token = service.client.get(f"/api/v1/webhook/{row['id']}").json()["result"]["token"]
+    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "-1")
+    connect(
+        host=str(service.client.base_url),
+        password=API_TOKEN,
+        trigger_tokens={"1": token},
+        receiver_url=receiver.url,
+        receiver_token=READER_TOKEN,
+    )
+
+
+def run_operator(ti: FakeTaskInstance, **kwargs: Any) -> Any:
+    defaults: dict[str, Any] = {"task_id": "a_task", "report_id": 1, "poll_interval": 0.05, "timeout": 30}
+    context: Any = {"ti": ti}
+    return PushMetricsTriggerReportOperator(**defaults | kwargs).execute(context)
+
+
+def test_a_report_is_run_waited_for_and_fetched(tmp_path: Any) -> None:
+    run = run_operator(FakeTaskInstance(run_id="first"), parameters={"origin": "JFK", "month": 2})
+    assert run["status"] == "success"
+    queries = {query["query_name"]: query for query in run["queries"]}
+    assert set(queries) == {"by_carrier", "by_day", "worst"}
+    for name, query in queries.items():
+        path = tmp_path / f"{name}.json"
+        assert PushMetricsHook().save_query_result(query["query_result"], path) == path.stat().st_size
+        assert len(json.loads(path.read_bytes())["data"]) == query["row_count"] > 0
+    assert queries["by_day"]["row_count"] == 28
+
+
+def test_a_second_try_adopts_the_run_and_other_parameters_are_a_conflict() -> None:
+    ti = FakeTaskInstance(run_id="second")
+    first = run_operator(ti, parameters={"month": 1})
+    assert run_operator(ti, parameters={"month": 1}) == first
+    with pytest.raises(PushMetricsConflictError):
+        run_operator(ti, parameters={"month": 3})
+
+
+def test_a_block_that_fails_is_named_with_what_the_database_said() -> None:
+    ti = FakeTaskInstance(run_id="failing")
+    for number in (1, 2):  # the second try does not return the failed run of the first
+        with pytest.raises(PushMetricsRunFailed, match=r"at block '\w+': .*not a month") as caught:
+            run_operator(dataclasses.replace(ti, try_number=number), parameters={"month": "not a month"})
+        assert caught.value.run_id is not None
+        runs = PushMetricsHook().get_runs(1)
+        assert caught.value.run_id == runs[0].id
+
+
+def test_the_run_is_found_by_its_event(receiver: ReceiverServer) -> None:
+    run = run_operator(FakeTaskInstance(run_id="third"), wait_for_completion=False)
+    sensor = PushMetricsRunSensor(task_id="a_sensor", run_id=run["run_id"], poke_interval=0.05, timeout=30)
+    context: Any = {"ti": FakeTaskInstance()}
+    found = sensor.execute(context)
+    assert found["body"]["event"] == "report.run"
+    assert found["source"] == "demo"
+
+    async def wait() -> Any:
+        trigger = PushMetricsRunTrigger(report_id="1", run_id=run["run_id"], after_cursor=0)
+        return [event.payload async for event in trigger.run()]
+
+    (payload,) = asyncio.run(wait())
+    assert (payload["status"], payload["run_id"]) == ("success", run["run_id"])
+
+
+async def test_a_watcher_reads_the_inbox_and_goes_on_where_it_was() -> None:
+    hook = PushMetricsHook()
+    await asyncio.to_thread(run_operator, FakeTaskInstance(run_id="fourth"))
+    await asyncio.to_thread(run_operator, FakeTaskInstance(run_id="fifth"))
+    wanted = EventFilter("report.run")
+    ids: list[int] = []
+    while len(ids) < 2:
+        page = await asyncio.to_thread(hook.get_events, wanted, wait_seconds=5.0)
+        ids = [event.id for event in page.events]
+    assert ids == sorted(ids)
+    async with aclosing(PushMetricsEventTrigger(consumer="test").run()) as events:  # type: ignore[type-var]
+        assert [(await anext(events)).payload["id"] for _ in range(2)] == ids[:2]
+    async with aclosing(PushMetricsEventTrigger(consumer="test").run()) as events:  # type: ignore[type-var]
+        # The second was taken, but nobody came back to say that it was stored.
+        assert (await anext(events)).payload["id"] == ids[1]
+
+
+def test_the_connection_test_finds_everything_in_order() -> None:
+    works, text = PushMetricsHook().test_connection()
+    assert works, text
+    assert "the API token works" in text
+
+
+def test_a_wrong_trigger_token_is_refused(connect: Connect, service: ServiceProcess) -> None:
+    connect(host=str(service.client.base_url), trigger_tokens={"1": "a-wrong-token-0123456789"})
+    with pytest.raises(PushMetricsAuthError) as caught:
+        run_operator(FakeTaskInstance(), wait_for_completion=False)
+    assert "a-wrong-token-0123456789" not in str(caught.value)
