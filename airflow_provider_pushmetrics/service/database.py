@@ -47,7 +47,7 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema to this version."""
-        with self.engine.connect() as connection:
+        with self.engine.connect() as connection, _without_foreign_keys(connection):
             config = Config()
             config.set_main_option("script_location", str(MIGRATIONS))
             config.attributes["connection"] = connection
@@ -61,6 +61,24 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+@contextmanager
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    """
+    Let SQLite change columns, for which it copies tables: dropping the old one would delete what refers to it.
+
+    https://www.sqlite.org/lang_altertable.html#otheralter
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")
 
 
 def create_database_engine(url: str) -> Engine:

@@ -75,10 +75,11 @@ def build_query_run(run: QueryRun, links: ResultLinks) -> dict[str, Any]:
     """Build ``query.run``, its fields in the documented order."""
     report = run.report
     assert run.finished_on is not None
+    assert run.query_id is not None
     return {
         "event": QUERY_RUN,
         "query_id": run.query_id,
-        "query_name": run.query.block.name,
+        "query_name": run.block.name,
         "report_id": report.id,
         "report_name": report.name,
         "workspace_id": report.workspace_id,

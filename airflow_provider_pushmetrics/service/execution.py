@@ -283,7 +283,7 @@ def _plan_run(session: Session, run: AnyRun) -> RunPlan:
     except PlanError as fault:
         waves, error = [blocks], str(fault)
     if isinstance(run, QueryRun):
-        waves = select_with_needs(waves, run.query.block.name)
+        waves = select_with_needs(waves, run.block.name)
     names = {block.id: block.name for block in blocks}
     recorded = session.scalars(
         select(BlockResult).where(

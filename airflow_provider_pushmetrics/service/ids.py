@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import string
+import uuid
 
 LETTERS = string.ascii_letters
 LETTERS_AND_DIGITS = string.ascii_letters + string.digits
@@ -18,6 +19,11 @@ def generate_uid() -> str:
     return secrets.choice(LETTERS) + "".join(
         secrets.choice(LETTERS_AND_DIGITS) for _ in range(UID_LENGTH - 1)
     )
+
+
+def generate_flow_run_id() -> str:
+    """Make the UUID of one attempt at a run."""
+    return str(uuid.uuid4())
 
 
 def parse_id(reference: str) -> int | None:

@@ -28,7 +28,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
 from airflow_provider_pushmetrics.service.clock import get_now
-from airflow_provider_pushmetrics.service.ids import generate_uid
+from airflow_provider_pushmetrics.service.ids import generate_flow_run_id, generate_uid
 
 CONSTRAINT_NAMES = {
     "ix": "ix_%(column_0_N_label)s",
@@ -90,6 +90,8 @@ class User(Identified, Base):
     email: Mapped[str] = mapped_column(String(320))
     first_name: Mapped[str] = mapped_column(String(255), default="")
     last_name: Mapped[str] = mapped_column(String(255), default="")
+    role: Mapped[str] = mapped_column(String(32), default="Admin")
+    last_login: Mapped[datetime | None]
 
 
 class ApiToken(Identified, Base):
@@ -101,6 +103,7 @@ class ApiToken(Identified, Base):
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
     name: Mapped[str] = mapped_column(String(255))
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    token_prefix: Mapped[str | None] = mapped_column(String(16))
     expires_on: Mapped[datetime | None]
     revoked_on: Mapped[datetime | None]
 
@@ -125,6 +128,7 @@ class Report(Identified, Base):
     name: Mapped[str] = mapped_column(String(255))
     description: Mapped[str] = mapped_column(Text, default="")
     type: Mapped[str] = mapped_column(String(32), default="report")
+    folder: Mapped[str | None] = mapped_column(String(255))
     updated_on: Mapped[datetime] = mapped_column(default=get_now)
 
     workspace: Mapped[Workspace] = relationship()
@@ -134,7 +138,7 @@ class Report(Identified, Base):
 
 
 class Block(Identified, Base):
-    """A parameter, a SQL query or a text of a report."""
+    """A parameter, a SQL query, a text, a chart or a message of a report."""
 
     __tablename__ = "block"
     __table_args__ = (UniqueConstraint("report_id", "name"), {"sqlite_autoincrement": True})
@@ -143,6 +147,7 @@ class Block(Identified, Base):
     position: Mapped[int] = mapped_column(Integer)
     type: Mapped[str] = mapped_column(String(32))
     name: Mapped[str] = mapped_column(String(255))
+    verbose_name: Mapped[str | None] = mapped_column(String(255))
     content: Mapped[dict[str, Any]] = mapped_column(JSON)
 
     report: Mapped[Report] = relationship(back_populates="blocks")
@@ -195,6 +200,12 @@ class Run(Identified, Base):
     parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     is_enqueued: Mapped[bool] = mapped_column(Boolean, default=False)
+    flow_run_id: Mapped[str | None] = mapped_column(String(36), default=generate_flow_run_id, index=True)
+    parent_id: Mapped[int | None]
+    re_run_count: Mapped[int] = mapped_column(default=0)
+    webhook_id: Mapped[int | None]
+    schedule_id: Mapped[int | None]
+    options: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     started_on: Mapped[datetime | None]
     finished_on: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(Text)
@@ -206,15 +217,19 @@ class Run(Identified, Base):
 
 
 class QueryRun(Identified, Base):
-    """One execution of a query by itself."""
+    """One execution of a block by itself, mostly a query; ``content`` is what ran instead of its own."""
 
     __tablename__ = "query_run"
     __table_args__ = (Index(None, "status"), {"sqlite_autoincrement": True})
 
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
     report_id: Mapped[int] = mapped_column(ForeignKey("report.id", ondelete="CASCADE"))
-    query_id: Mapped[int] = mapped_column(ForeignKey("query.id", ondelete="CASCADE"), index=True)
+    block_id: Mapped[int] = mapped_column(ForeignKey("block.id", ondelete="CASCADE"), index=True)
+    query_id: Mapped[int | None] = mapped_column(ForeignKey("query.id", ondelete="CASCADE"), index=True)
     status: Mapped[str] = mapped_column(String(16), default="pending")
+    origin: Mapped[str] = mapped_column(String(16), default="api")
+    content: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    schedule_id: Mapped[int | None]
     given_parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
     parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
     is_enqueued: Mapped[bool] = mapped_column(Boolean, default=False)
@@ -223,7 +238,7 @@ class QueryRun(Identified, Base):
     error: Mapped[str | None] = mapped_column(Text)
 
     report: Mapped[Report] = relationship()
-    query: Mapped[Query] = relationship()
+    block: Mapped[Block] = relationship()
     results: Mapped[list[BlockResult]] = relationship(
         order_by="BlockResult.position", cascade="all, delete-orphan"
     )
@@ -252,8 +267,23 @@ class BlockResult(Base):
     output: Mapped[str | None] = mapped_column(Text)
     row_count: Mapped[int | None]
     result_file: Mapped[str | None] = mapped_column(String(255))
+    max_rows: Mapped[int | None]
+    timeout_seconds: Mapped[int | None]
+    is_truncated: Mapped[bool] = mapped_column(Boolean, default=False)
     started_on: Mapped[datetime | None]
     finished_on: Mapped[datetime | None]
+
+
+class RunLogEntry(Identified, Base):
+    """A line of the log of a run."""
+
+    __tablename__ = "run_log"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), index=True)
+    flow_run_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    task_run_id: Mapped[str | None] = mapped_column(String(36))
+    level: Mapped[str] = mapped_column(String(16))
+    message: Mapped[str] = mapped_column(Text)
 
 
 class Subscription(Identified, Base):

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError, PushMetricsParameterError
 from airflow_provider_pushmetrics.service.database import Database
-from airflow_provider_pushmetrics.service.models import Block, Query, QueryRun, Report, Run
+from airflow_provider_pushmetrics.service.models import Block, QueryRun, Report, Run
 from airflow_provider_pushmetrics.service.parameters import apply_defaults, write_fingerprint
 from airflow_provider_pushmetrics.service.plan import PARAMETER
 
@@ -86,15 +86,23 @@ def accept_run(
         return AcceptedRun(earlier.id, earlier.uid, is_replay=True)
 
 
-def accept_query_run(database: Database, query_id: int, given: Mapping[str, Any]) -> QueryRun:
-    """Record that a query is to run by itself."""
+def accept_query_run(
+    database: Database, block_id: int, given: Mapping[str, Any], *, content: Mapping[str, Any] | None = None
+) -> QueryRun:
+    """
+    Record that a block, which mostly is a query, is to run by itself.
+
+    :param content: What it runs instead of its own content, this time only.
+    """
     with database.writing() as session:
-        query = session.get_one(Query, query_id)
-        report = query.block.report
+        block = session.get_one(Block, block_id)
+        report = block.report
         run = QueryRun(
             workspace_id=report.workspace_id,
             report_id=report.id,
-            query_id=query.id,
+            block_id=block.id,
+            query_id=block.query.id if block.query else None,
+            content=None if content is None else dict(content),
             given_parameters=dict(given),
             parameters=apply_defaults(collect_defaults(report), given),
         )

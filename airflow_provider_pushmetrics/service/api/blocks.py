@@ -35,6 +35,6 @@ def run_block(
         query = block.query
     if query is None:
         raise HTTPException(422, f"Block {block.name!r} is no query: only queries run by themselves")
-    run = accept_query_run(parts.database, query.id, wanted.parameters if wanted else {})
+    run = accept_query_run(parts.database, block.id, wanted.parameters if wanted else {})
     parts.engine.wake()
     return {"run_id": run.id}
