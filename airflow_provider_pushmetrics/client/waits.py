@@ -173,7 +173,10 @@ def wait_for_run(
     while True:
         remaining = patience.compute_remaining()
         try:
-            finished = (yield from _find_finished(target, credentials)) if has_api else None
+            finished = None
+            if has_api:
+                finished = yield from _find_finished(target, credentials)
+                trouble.forget()  # whatever the receiver does, the API will tell
             if finished is None and receiver is not None:
                 finished, after = yield from _listen(receiver, target, after, patience)
         except PushMetricsUnavailableError as error:

@@ -358,6 +358,15 @@ def test_the_run_is_found_whatever_the_order_of_the_events(
     assert finished.run_id == 7
 
 
+def test_a_receiver_that_is_away_does_not_end_a_wait_that_the_api_can_end(driver: ScriptedDriver) -> None:
+    look = [build_run("running"), *[UNAVAILABLE] * REQUESTS_PER_LOOK]
+    driver.script = [*look * 5, build_run("success")]
+    trouble = RetryPolicy(attempts=2, base_seconds=1.0)
+    assert wait_for_run(
+        driver, RunTarget("1", 7, after_cursor=2), WITH_TOKEN, RECEIVER, trouble=trouble, timeout=None
+    )
+
+
 # Finding a run that nobody named
 
 
