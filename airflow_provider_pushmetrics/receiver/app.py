@@ -15,8 +15,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from airflow_provider_pushmetrics.receiver.housekeeping import Retention
 from airflow_provider_pushmetrics.receiver.ingest import Ingest, find_source
 from airflow_provider_pushmetrics.receiver.metrics import DeliveryCounter
+from airflow_provider_pushmetrics.receiver.outage import OutageLog
 from airflow_provider_pushmetrics.receiver.reader import Reader
 from airflow_provider_pushmetrics.receiver.refusals import Refusal, Unavailable
 from airflow_provider_pushmetrics.receiver.runtime import UNAVAILABLE, RuntimeOpener
@@ -53,7 +55,8 @@ def create_app(settings: ReceiverSettings) -> ReceiverApp:
     :return: The app; its ``state.runtime`` opens and closes the inbox.
     :raises PushMetricsConfigurationError: if a signing secret cannot be read.
     """
-    runtime, counter = RuntimeOpener(settings.inbox), DeliveryCounter()
+    retention = Retention(settings.keep_days, settings.keep_events)
+    runtime, counter = RuntimeOpener(settings.inbox, retention), DeliveryCounter()
 
     @asynccontextmanager
     async def live(_app: Starlette) -> AsyncIterator[None]:
@@ -75,6 +78,7 @@ def create_app(settings: ReceiverSettings) -> ReceiverApp:
     app.ingest = ingest
     app.router.redirect_slashes = False  # a redirect would carry the token on
     app.state.runtime = runtime
+    app.state.outage = OutageLog(log)
     return app
 
 
@@ -83,10 +87,13 @@ def _build_routes(ingest: Ingest, reader: Reader) -> list[Route]:
     return [
         Route("/webhooks/{source}", ingest, methods=["POST"]),
         Route("/events", guard(reader.list_events), methods=["GET"]),
+        Route("/events/replay", guard(reader.replay_range), methods=["POST"]),
+        Route("/events/{id}", guard(reader.get_event), methods=["GET"]),
         Route("/events/{id}/replay", guard(reader.replay), methods=["POST"]),
         Route("/cursor", guard(reader.get_cursor), methods=["GET"]),
         Route("/consumers/{name}", guard(reader.get_consumer), methods=["GET"]),
         Route("/consumers/{name}", guard(reader.put_consumer), methods=["PUT"]),
+        Route("/rejections", guard(reader.list_rejections), methods=["GET"]),
         Route("/metrics", guard(reader.get_metrics), methods=["GET"]),
         Route("/health/ready", guard(reader.check_ready), methods=["GET"]),
         Route("/health/live", _answer_live, methods=["GET"]),
@@ -108,7 +115,8 @@ async def _answer_http_exception(request: Request, error: Exception) -> Response
 
 
 async def _answer_database_error(request: Request, error: Exception) -> Response:
-    log.error("The inbox could not be read: %s", getattr(error, "orig", None) or type(error).__name__)
+    reason = getattr(error, "orig", None) or type(error).__name__
+    request.app.state.outage.report(f"The inbox could not be read: {reason}")
     return await _answer_refusal(request, Unavailable(UNAVAILABLE))
 
 

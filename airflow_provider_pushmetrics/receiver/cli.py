@@ -1,16 +1,18 @@
 """
-``pushmetrics receiver``: the receiver by itself.
+``pushmetrics receiver``: the receiver by itself, and what looks after its inbox.
 
 Light at import: every ``pushmetrics`` command imports this, whatever it does.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.receiver.settings import (
     DEFAULT_HOST,
     DEFAULT_INBOX,
@@ -20,6 +22,12 @@ from airflow_provider_pushmetrics.receiver.settings import (
     build_settings,
     get_environment_name,
 )
+from airflow_provider_pushmetrics.receiver.sources import parse_sources
+
+if TYPE_CHECKING:
+    from typer.models import OptionInfo
+
+    from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Inbox
 
 app = typer.Typer(
     name="receiver",
@@ -29,29 +37,37 @@ app = typer.Typer(
 )
 
 
+def _describe(name: str, flag: str | None = None) -> OptionInfo:
+    flags = (flag,) if flag else ()
+    option: OptionInfo = typer.Option(*flags, envvar=get_environment_name(name), help=HELP[name])
+    return option
+
+
+InboxOption = Annotated[str, _describe("inbox")]
+KeepDays = Annotated[float | None, _describe("keep_days")]
+KeepEvents = Annotated[int | None, _describe("keep_events")]
+TextFilter = Annotated[str | None, typer.Option(help="Only these.")]
+IdFilter = Annotated[int | None, typer.Option(min=0, help="Only these.")]
+After = Annotated[int, typer.Option(min=0, help="Begin after this event id.")]
+
+
 @app.callback(invoke_without_command=True)
 def receiver(
     context: typer.Context,
-    host: Annotated[str, typer.Option(envvar=get_environment_name("host"), help=HELP["host"])] = DEFAULT_HOST,
+    host: Annotated[str, _describe("host")] = DEFAULT_HOST,
     port: Annotated[
         int, typer.Option(envvar=get_environment_name("port"), help=HELP["port"], min=0, max=65535)
     ] = DEFAULT_PORT,
-    inbox: Annotated[
-        str, typer.Option(envvar=get_environment_name("inbox"), help=HELP["inbox"])
-    ] = DEFAULT_INBOX,
-    source: Annotated[
-        str, typer.Option(envvar=get_environment_name("source"), help=HELP["source"])
-    ] = DEFAULT_SOURCE,
-    token: Annotated[
-        str | None, typer.Option(envvar=get_environment_name("token"), help=HELP["token"])
-    ] = None,
-    signing_secret: Annotated[
-        list[str] | None,
-        typer.Option(envvar=get_environment_name("signing_secret"), help=HELP["signing_secret"]),
-    ] = None,
-    reader_token: Annotated[
-        str | None, typer.Option(envvar=get_environment_name("reader_token"), help=HELP["reader_token"])
-    ] = None,
+    inbox: InboxOption = DEFAULT_INBOX,
+    source: Annotated[str, _describe("source")] = DEFAULT_SOURCE,
+    token: Annotated[str | None, _describe("token")] = None,
+    signing_secret: Annotated[list[str] | None, _describe("signing_secret")] = None,
+    sources: Annotated[str, _describe("sources")] = "",
+    reader_token: Annotated[str | None, _describe("reader_token")] = None,
+    keep_days: KeepDays = None,
+    keep_events: KeepEvents = None,
+    trusted_proxies: Annotated[str, _describe("trusted_proxies")] = "",
+    log_format: Annotated[str, _describe("log_format")] = "text",
     access_log: Annotated[
         bool, typer.Option(envvar=get_environment_name("access_log"), help=HELP["access_log"])
     ] = True,
@@ -59,17 +75,173 @@ def receiver(
     """Take PushMetrics webhooks, keep them, and feed them to whoever waits, until stopped."""
     if context.invoked_subcommand is not None:
         return
-    try:
+    if log_format not in ("text", "json"):
+        raise typer.BadParameter(f"{log_format!r} is neither 'text' nor 'json'.", param_hint="--log-format")
+    with _say_errors():
         settings = build_settings(
             inbox=inbox,
             source=source,
             token=token,
             signing_secrets=signing_secret or (),
             reader_token=reader_token,
+            sources=parse_sources(sources),
+            keep_days=keep_days,
+            keep_events=keep_events,
         )
         from airflow_provider_pushmetrics.receiver.server import serve
 
-        serve(settings, host=host, port=port, has_access_log=access_log)
-    except PushMetricsConfigurationError as error:
+        serve(
+            settings,
+            host=host,
+            port=port,
+            has_access_log=access_log,
+            log_format="json" if log_format == "json" else "text",
+            trusted_proxies=trusted_proxies,
+        )
+
+
+@app.command()
+def migrate(inbox: InboxOption = DEFAULT_INBOX) -> None:
+    """Make the inbox, or bring it to this version's schema."""
+    with _open_inbox(inbox) as opened:
+        typer.echo(f"The inbox is up to date; its newest event is {opened.fetch_last_id()}.")
+
+
+@app.command()
+def events(
+    inbox: InboxOption = DEFAULT_INBOX,
+    after: After = 0,
+    event: TextFilter = None,
+    source: TextFilter = None,
+    report_id: IdFilter = None,
+    query_id: IdFilter = None,
+    run_id: IdFilter = None,
+    export: Annotated[
+        bool, typer.Option("--export", help="Write one JSON object a line, bodies included.")
+    ] = False,
+    rejected: Annotated[bool, typer.Option("--rejected", help="Show refused deliveries instead.")] = False,
+) -> None:
+    """Show the events of the inbox, or export them."""
+    from rich.console import Console
+
+    from airflow_provider_pushmetrics.receiver import commands
+
+    wanted = _build_filter(source, event, report_id, query_id, run_id)
+    with _open_inbox(inbox) as opened:
+        if rejected:
+            commands.list_rejections(opened, Console(), limit=1000)
+        elif export:
+            commands.export(opened, wanted, after=after, write=typer.echo)
+        else:
+            commands.print_table(opened, wanted, after=after, console=Console())
+
+
+@app.command()
+def tail(
+    inbox: InboxOption = DEFAULT_INBOX,
+    event: TextFilter = None,
+    source: TextFilter = None,
+    report_id: IdFilter = None,
+    query_id: IdFilter = None,
+    run_id: IdFilter = None,
+) -> None:
+    """Write events as they arrive, one JSON object a line, until stopped."""
+    from airflow_provider_pushmetrics.receiver import commands
+
+    wanted = _build_filter(source, event, report_id, query_id, run_id)
+    with _open_inbox(inbox) as opened:
+        try:
+            commands.follow(opened, wanted, write=typer.echo, should_stop=lambda: False)
+        except KeyboardInterrupt:
+            return
+
+
+@app.command()
+def replay(
+    ids: Annotated[str, typer.Argument(help="An event id, or a range such as 17-30.")],
+    inbox: InboxOption = DEFAULT_INBOX,
+    event: TextFilter = None,
+    source: TextFilter = None,
+) -> None:
+    """Append events again, so that whoever waits gets them anew."""
+    from airflow_provider_pushmetrics.receiver import commands
+
+    with _open_inbox(inbox) as opened:
+        new_ids = commands.replay(
+            opened, commands.parse_range(ids), _build_filter(source, event, None, None, None)
+        )
+        last = f" as {new_ids[0]} to {new_ids[-1]}" if new_ids else ""
+        typer.echo(f"Replayed {len(new_ids)} events{last}.")
+
+
+@app.command()
+def clean(
+    inbox: InboxOption = DEFAULT_INBOX, keep_days: KeepDays = None, keep_events: KeepEvents = None
+) -> None:
+    """Delete events that are too old or too many."""
+    from airflow_provider_pushmetrics.receiver import commands
+    from airflow_provider_pushmetrics.receiver.housekeeping import Retention
+
+    with _open_inbox(inbox) as opened:
+        deleted = commands.clean_now(opened, Retention(keep_days, keep_events))
+        typer.echo(f"Deleted {deleted} events; {opened.count_events()} are left.")
+
+
+@app.command()
+def send(
+    url: Annotated[str, typer.Argument(help="Where to: http://127.0.0.1:8091/webhooks/pushmetrics")],
+    token: Annotated[str | None, _describe("token")] = None,
+    signing_secret: Annotated[str | None, _describe("signing_secret")] = None,
+    file: Annotated[str | None, typer.Option(help="The event to send; by default a report.run.")] = None,
+) -> None:
+    """Deliver a test event, signed if there is a secret."""
+    import uuid
+    from datetime import UTC, datetime
+
+    from airflow_provider_pushmetrics.receiver import commands
+
+    with _say_errors():
+        body = commands.read_body(file, datetime.now(UTC))
+        answer = commands.send(
+            url, token=token, signing_secret=signing_secret, body=body, message_id=f"msg_{uuid.uuid4().hex}"
+        )
+        typer.echo(answer)
+    if not answer.startswith("2"):
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _say_errors() -> Iterator[None]:
+    try:
+        yield
+    except PushMetricsError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+@contextmanager
+def _open_inbox(url: str) -> Iterator[Inbox]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from airflow_provider_pushmetrics.receiver.inbox import Inbox
+
+    with _say_errors():
+        try:
+            opened = Inbox(url)
+        except SQLAlchemyError as error:
+            typer.echo(
+                f"Error: the inbox cannot be opened: {getattr(error, 'orig', None) or error}", err=True
+            )
+            raise typer.Exit(1) from None
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+def _build_filter(
+    source: str | None, event: str | None, report_id: int | None, query_id: int | None, run_id: int | None
+) -> EventFilter:
+    from airflow_provider_pushmetrics.receiver.inbox import EventFilter
+
+    return EventFilter(source, event, report_id, query_id, run_id)

@@ -23,6 +23,7 @@ from airflow_provider_pushmetrics.signatures import (
     ID_HEADER,
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
+    TOLERANCE_SECONDS,
     decode_secret,
     generate_secret,
     verify,
@@ -64,6 +65,14 @@ class SourceVerifier:
             raise InvalidSignatureError("no token that was shown matches")
         return None
 
+    def classify(self, head: RequestHead) -> str:
+        """Say in a word why a delivery was refused: ``missing``, ``clock`` or ``credential``."""
+        timestamp = _get_credential(head, TIMESTAMP_HEADER)
+        if self._keys and head.has(SIGNATURE_HEADER) and timestamp.isdigit() and len(timestamp) <= 12:
+            return "clock" if abs(self._clock() - int(timestamp)) > TOLERANCE_SECONDS else "credential"
+        is_shown = head.has(SIGNATURE_HEADER) or head.has("authorization") or b"token=" in head.query
+        return "credential" if is_shown else "missing"
+
     def _verify_signature(self, head: RequestHead, body: bytes) -> str:
         return verify(
             self._keys,
@@ -99,11 +108,11 @@ class SenderGate:
         verifier = self._verifiers.get(source)
         try:
             message_id = (verifier or self._nobody).verify(head, body)
-        except InvalidSignatureError as reason:
-            log.debug("Refused a delivery to %r: %s", source, reason)
-            raise Unauthorized(SENDER_REFUSED) from None
+        except InvalidSignatureError as error:
+            log.debug("Refused a delivery to %r: %s", source, error)
+            raise Unauthorized(SENDER_REFUSED, verifier.classify(head) if verifier else "source") from None
         if verifier is None:
-            raise Unauthorized(SENDER_REFUSED)
+            raise Unauthorized(SENDER_REFUSED, "source")
         return message_id
 
 

@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, or_, select, text, update
 
 from airflow_provider_pushmetrics.receiver.changes import Changes, announce_change, open_changes
 from airflow_provider_pushmetrics.receiver.database import WRITES, open_engine
 from airflow_provider_pushmetrics.receiver.deliveries import Delivery
+from airflow_provider_pushmetrics.receiver.rejections import MAX_KEPT, Rejection
 from airflow_provider_pushmetrics.receiver.rows import insert_rows
-from airflow_provider_pushmetrics.receiver.tables import consumers, events, state
+from airflow_provider_pushmetrics.receiver.tables import consumers, events, rejections, state
 
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 """A page ends when its bodies come to this much; it always holds one event."""
@@ -191,6 +192,12 @@ class Inbox:
             row = connection.execute(select(*columns).where(events.c.id == event_id)).one_or_none()
         return None if row is None else Delivery(row.source, row.delivery_key, bytes(row.body), *row[3:])
 
+    def find_event(self, event_id: int) -> StoredEvent | None:
+        """Find an event."""
+        with self._engine.connect() as connection:
+            found = _fetch_events(connection, [event_id])
+        return found[0] if found else None
+
     def fetch_consumer(self, name: str) -> Consumer:
         """Fetch a named consumer's position: 0 for one that never stored any."""
         with self._engine.connect() as connection:
@@ -215,6 +222,48 @@ class Inbox:
             ).rowcount:
                 connection.execute(insert(consumers).values(name=name, **values))
         return Consumer(name, position, now)
+
+    def fetch_consumers(self) -> list[Consumer]:
+        """Fetch every named consumer that stored a position."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(consumers).order_by(consumers.c.name))
+            return [Consumer(row.name, row.position, row.updated_at) for row in rows]
+
+    def delete_oldest(self, *, before: datetime | None, keep: int | None, limit: int) -> int:
+        """
+        Delete events received before a moment and those beyond a number, the oldest first.
+
+        Their deliveries are forgotten too: one of them that came again would be new.
+
+        :return: How many were deleted, ``limit`` at most.
+        """
+        conditions: list[ColumnElement[bool]] = []
+        if before is not None:
+            conditions.append(events.c.received_at < before)
+        if keep is not None:
+            newest_to_go = select(events.c.id).order_by(events.c.id.desc()).offset(keep).limit(1)
+            conditions.append(events.c.id <= newest_to_go.scalar_subquery())
+        if not conditions:
+            return 0
+        chosen = select(events.c.id).where(or_(*conditions)).order_by(events.c.id).limit(limit)
+        with self._begin_write() as connection:
+            # The lock is the writers', so that SQLite and PostgreSQL do it alike.
+            connection.execute(select(state.c.last_event_id).with_for_update())
+            return connection.execute(delete(events).where(events.c.id.in_(chosen))).rowcount
+
+    def store_rejections(self, refused: Sequence[Rejection]) -> None:
+        """Keep refused deliveries, and of all of them the newest alone."""
+        with self._begin_write() as connection:
+            connection.execute(insert(rejections), [vars(rejection) for rejection in refused])
+            oldest = select(rejections.c.id).order_by(rejections.c.id.desc()).offset(MAX_KEPT).limit(1)
+            connection.execute(delete(rejections).where(rejections.c.id <= oldest.scalar_subquery()))
+
+    def fetch_rejections(self, *, limit: int) -> list[Rejection]:
+        """Fetch the newest refused deliveries, the newest first."""
+        columns = (rejections.c[field.name] for field in fields(Rejection))
+        query = select(*columns).order_by(rejections.c.id.desc()).limit(limit)
+        with self._engine.connect() as connection:
+            return [Rejection(*row) for row in connection.execute(query)]
 
     def open_changes(self) -> Changes:
         """Begin to listen for commits, of other processes too."""

@@ -7,12 +7,13 @@ from starlette.types import Receive, Scope, Send
 
 from airflow_provider_pushmetrics.receiver.answers import send_body, send_refusal
 from airflow_provider_pushmetrics.receiver.body import read_limited_body
-from airflow_provider_pushmetrics.receiver.credentials import SenderGate
+from airflow_provider_pushmetrics.receiver.credentials import SENDER_REFUSED, SenderGate
 from airflow_provider_pushmetrics.receiver.deliveries import build_delivery, check_content_type
 from airflow_provider_pushmetrics.receiver.head import read_head
 from airflow_provider_pushmetrics.receiver.inbox import Recorded
+from airflow_provider_pushmetrics.receiver.limits import NetworkList, RateLimit, find_client
 from airflow_provider_pushmetrics.receiver.metrics import DeliveryCounter
-from airflow_provider_pushmetrics.receiver.refusals import Refusal
+from airflow_provider_pushmetrics.receiver.refusals import Refusal, Unauthorized
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
 
@@ -31,6 +32,8 @@ class Ingest:
     def __init__(self, settings: ReceiverSettings, runtime: RuntimeOpener, counter: DeliveryCounter) -> None:
         self._settings = settings
         self._gate = SenderGate(settings.sources)
+        self._networks = {source.name: NetworkList(source) for source in settings.sources}
+        self._rates = {source.name: RateLimit(source) for source in settings.sources}
         self._runtime = runtime
         self._counter = counter
 
@@ -39,7 +42,7 @@ class Ingest:
         try:
             recorded = await self._record(scope, receive)
         except Refusal as refusal:
-            self._counter.count(refusal.outcome)
+            self._note(scope, refusal)
             await send_refusal(send, refusal)
             return
         except ClientDisconnect:
@@ -58,10 +61,28 @@ class Ingest:
             timeout_seconds=self._settings.body_timeout_seconds,
         )
         message_id = self._gate.admit(source, head, body)  # bytes, constant time
+        self._check_limits(source, scope)
         check_content_type(head.get("content-type"), head.get("content-encoding"))
         delivery = build_delivery(source, message_id, body)  # only what is proved is parsed
         runtime = await self._runtime.get()
         return await runtime.writer.record(delivery)  # idempotent; committed before we answer
+
+    def _check_limits(self, source: str, scope: Scope) -> None:
+        """Ask what a proved source may; a stranger must not use its rate up, nor learn of its networks."""
+        if not self._networks[source].allows(find_client(scope)):
+            raise Unauthorized(SENDER_REFUSED, "network")
+        self._rates[source].take()
+
+    def _note(self, scope: Scope, refusal: Refusal) -> None:
+        reason = refusal.reason if isinstance(refusal, Unauthorized) else None
+        self._counter.count(refusal.outcome, reason)
+        self._runtime.rejections.add(
+            source=scope["path_params"]["source"],
+            client=find_client(scope),
+            status=refusal.status_code,
+            outcome=refusal.outcome,
+            reason=reason or str(refusal),
+        )
 
 
 def find_source(scope: Scope) -> str | None:

@@ -54,6 +54,18 @@ def parse_feed_query(query: QueryParams) -> FeedQuery:
     )
 
 
+def parse_through(query: QueryParams) -> int:
+    """
+    Read ``through``, the last id of a range.
+
+    :raises BadRequest: if it is missing or none: a range without an end would replay what it replays.
+    """
+    through = _parse_number(query, "through")
+    if through is None:
+        raise BadRequest("'through' must name the last event of the range.")
+    return through
+
+
 def parse_event_id(text: str) -> int:
     """
     Read the id of an event in a path.

@@ -27,6 +27,7 @@ from airflow_provider_pushmetrics.receiver.parameters import (
     parse_event_id,
     parse_feed_query,
     parse_position,
+    parse_through,
 )
 from airflow_provider_pushmetrics.receiver.refusals import BadRequest, NotFound
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime, RuntimeOpener
@@ -94,12 +95,35 @@ class Reader:
     async def replay(self, request: Request, runtime: ReceiverRuntime) -> Response:
         """Answer ``POST /events/{id}/replay``."""
         event_id = parse_event_id(request.path_params["id"])
-        delivery = await runtime.run_blocking(runtime.inbox.find_delivery, event_id)
-        if delivery is None:
+        new_id = await replay_event(runtime, event_id)
+        if new_id is None:
             raise NotFound(f"There is no event {event_id} in the inbox.")
-        again = replace(delivery, key=build_replay_key(event_id), replay_of=event_id)
-        recorded = await runtime.writer.record(again)
-        return JSONResponse({"id": recorded.id, "outcome": "accepted", "replay_of": event_id}, 201)
+        return JSONResponse({"id": new_id, "outcome": "accepted", "replay_of": event_id}, 201)
+
+    async def replay_range(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``POST /events/replay?after=…&through=…``, with the filters of the feed: a page of them."""
+        query = parse_feed_query(request.query_params)
+        through = parse_through(request.query_params)
+        page = await runtime.feed.fetch(query.wanted, after=query.after, limit=query.limit, wait_seconds=0)
+        chosen = [event.id for event in page.events if event.id <= through]
+        replayed = await asyncio.gather(*(replay_event(runtime, event_id) for event_id in chosen))
+        ids = [new_id for new_id in replayed if new_id is not None]
+        return JSONResponse({"ids": ids, "cursor": min(page.cursor, through)}, 201)
+
+    async def get_event(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``GET /events/{id}``."""
+        event_id = parse_event_id(request.path_params["id"])
+        event = await runtime.run_blocking(runtime.inbox.find_event, event_id)
+        if event is None:
+            raise NotFound(f"There is no event {event_id} in the inbox.")
+        return Response(render_event(event), media_type="application/json")
+
+    async def list_rejections(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``GET /rejections``: the newest refused deliveries."""
+        limit = parse_feed_query(request.query_params).limit
+        refused = await runtime.run_blocking(runtime.inbox.fetch_rejections, limit=limit)
+        rows = [{**vars(row), "rejected_at": row.rejected_at.isoformat()} for row in refused]
+        return JSONResponse({"rejections": rows})
 
     async def check_ready(self, request: Request, runtime: ReceiverRuntime) -> Response:
         """Answer ``GET /health/ready``: 200 when the inbox can be read."""
@@ -108,13 +132,25 @@ class Reader:
 
     async def get_metrics(self, request: Request, runtime: ReceiverRuntime) -> Response:
         """Answer ``GET /metrics``."""
+        consumers = await runtime.run_blocking(runtime.inbox.fetch_consumers)
+        last_id = await runtime.run_blocking(runtime.inbox.fetch_last_id)
         figures = InboxFigures(
             events=await runtime.run_blocking(runtime.inbox.count_events),
-            last_event_id=await runtime.run_blocking(runtime.inbox.fetch_last_id),
+            last_event_id=last_id,
             waiting_readers=runtime.notifier.count_waiters(),
+            consumers={consumer.name: max(0, last_id - consumer.position) for consumer in consumers},
         )
-        text = render_metrics(self._counter.get_counts(), figures)
+        text = render_metrics(self._counter, runtime.writer.commits, figures)
         return PlainTextResponse(text, headers={"content-type": CONTENT_TYPE})
+
+
+async def replay_event(runtime: ReceiverRuntime, event_id: int) -> int | None:
+    """Append an event again; give its new id, or None if the event is not, or no longer, there."""
+    delivery = await runtime.run_blocking(runtime.inbox.find_delivery, event_id)
+    if delivery is None:
+        return None
+    again = replace(delivery, key=build_replay_key(event_id), replay_of=event_id)
+    return (await runtime.writer.record(again)).id
 
 
 async def _fetch_unless_gone(request: Request, runtime: ReceiverRuntime, query: FeedQuery) -> Page:
@@ -142,11 +178,12 @@ async def _wait_for_disconnect(request: Request) -> None:
 
 def render_page(page: Page) -> bytes:
     """Write a page as JSON. The bodies go in as they came: they were JSON when they were taken in."""
-    events = b", ".join(_render_event(event) for event in page.events)
+    events = b", ".join(render_event(event) for event in page.events)
     return b'{"events": [%b], "cursor": %d}' % (events, page.cursor)
 
 
-def _render_event(event: StoredEvent) -> bytes:
+def render_event(event: StoredEvent) -> bytes:
+    """Write one event as JSON, its body as it came."""
     facts = {"id": event.id, "source": event.source, "received_at": event.received_at.isoformat()}
     if event.replay_of is not None:
         facts["replay_of"] = event.replay_of

@@ -21,7 +21,7 @@ class Refusal(PushMetricsError):
 
     status_code: ClassVar[int] = 400
     outcome: ClassVar[str] = "invalid"
-    headers: ClassVar[Mapping[str, str]] = {}
+    headers: Mapping[str, str] = {}
 
 
 class BadRequest(Refusal):
@@ -29,7 +29,16 @@ class BadRequest(Refusal):
 
 
 class Unauthorized(Refusal):
-    """Whoever asks has not shown that they may."""
+    """
+    Whoever asks has not shown that they may.
+
+    :param message: The same for every fault.
+    :param reason: Which fault it is, in a word: for metrics and the log of refused deliveries alone.
+    """
+
+    def __init__(self, message: str, reason: str = "credential") -> None:
+        super().__init__(message)
+        self.reason = reason
 
     status_code = 401
     outcome = "unauthorized"
@@ -63,6 +72,21 @@ class UnsupportedMediaType(Refusal):
 
     status_code = 415
     outcome = "unsupported"
+
+
+class TooManyRequests(Refusal):
+    """
+    More than was agreed.
+
+    :param retry_after_seconds: When the next may come.
+    """
+
+    status_code = 429
+    outcome = "limited"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("The source delivers more than it may. Send it again later.")
+        self.headers = {"retry-after": str(retry_after_seconds)}
 
 
 class Unavailable(Refusal):

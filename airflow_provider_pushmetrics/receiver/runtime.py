@@ -22,9 +22,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.receiver.feed import Feed
+from airflow_provider_pushmetrics.receiver.housekeeping import Housekeeper, Retention
 from airflow_provider_pushmetrics.receiver.inbox import Inbox
 from airflow_provider_pushmetrics.receiver.notifier import Notifier
+from airflow_provider_pushmetrics.receiver.outage import OutageLog
 from airflow_provider_pushmetrics.receiver.refusals import Unavailable
+from airflow_provider_pushmetrics.receiver.rejections import RejectionLog
 from airflow_provider_pushmetrics.receiver.watch import InboxWatch
 from airflow_provider_pushmetrics.receiver.writer import InboxWriter
 
@@ -39,6 +42,8 @@ UNAVAILABLE = "The inbox cannot be used now. Try again later."
 P = ParamSpec("P")
 T = TypeVar("T")
 
+KEEP_ALL = Retention()
+
 _left_behind: list[object] = []
 """What a forked child got from its parent: kept, since closing copies of SQLite connections harms it."""
 
@@ -48,13 +53,21 @@ class ReceiverRuntime:
     The open inbox with all that works on it.
 
     :param inbox_url: The inbox's SQLAlchemy URL.
+    :param rejections: Holds what was refused, until the inbox takes it.
+    :param retention: How long events are kept.
     """
 
-    def __init__(self, inbox_url: str) -> None:
+    def __init__(
+        self,
+        inbox_url: str,
+        rejections: RejectionLog | None = None,
+        retention: Retention = KEEP_ALL,
+    ) -> None:
         self.inbox = Inbox(inbox_url)
         self.notifier = Notifier()
         self.watch = InboxWatch(self.inbox, self.notifier)
         self.writer = InboxWriter(self.inbox, self.watch.announce_own)
+        self._housekeeper = Housekeeper(self.inbox, rejections or RejectionLog(), retention)
         self._threads = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="pushmetrics-inbox-reader")
         self.feed = Feed(self.inbox, self.notifier, self.watch, self.run_blocking)
 
@@ -68,6 +81,7 @@ class ReceiverRuntime:
         self.notifier.close()
         self.writer.close()
         self.watch.close()
+        self._housekeeper.close()
         self._threads.shutdown(wait=True)
         self.inbox.close()
 
@@ -77,13 +91,17 @@ class RuntimeOpener:
     Opens the runtime of this process when it is first needed.
 
     :param inbox_url: The inbox's SQLAlchemy URL.
+    :param retention: How long events are kept.
     """
 
-    def __init__(self, inbox_url: str) -> None:
+    def __init__(self, inbox_url: str, retention: Retention = KEEP_ALL) -> None:
         self._inbox_url = inbox_url
+        self._retention = retention
+        self.rejections = RejectionLog()
         self._lock = threading.Lock()
         self._opened: ReceiverRuntime | None = None
         self._failed_at = -RETRY_OPEN_SECONDS
+        self._outage = OutageLog(log)
         _reset_after_fork(self)
 
     async def get(self) -> ReceiverRuntime:
@@ -123,10 +141,10 @@ class RuntimeOpener:
         if time.monotonic() - self._failed_at < RETRY_OPEN_SECONDS:
             raise Unavailable(UNAVAILABLE)
         try:
-            return ReceiverRuntime(self._inbox_url)
+            return ReceiverRuntime(self._inbox_url, self.rejections, self._retention)
         except (SQLAlchemyError, PushMetricsConfigurationError) as error:
             self._failed_at = time.monotonic()
-            log.error("The inbox cannot be opened: %s", getattr(error, "orig", None) or error)
+            self._outage.report(f"The inbox cannot be opened: {getattr(error, 'orig', None) or error}")
             raise Unavailable(UNAVAILABLE) from None
 
     def _forget(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import signal
@@ -16,15 +17,18 @@ from starlette.applications import Starlette
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.receiver.access_log import AccessLog
 from airflow_provider_pushmetrics.receiver.app import create_app
+from airflow_provider_pushmetrics.receiver.deadlines import DeadlineProtocol, sweep
+from airflow_provider_pushmetrics.receiver.log_format import LogFormat, configure_logging
 from airflow_provider_pushmetrics.receiver.refusals import Unavailable
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, get_environment_name
-from airflow_provider_pushmetrics.redaction import RedactingFilter
 
 log = logging.getLogger(__name__)
 
 GRACEFUL_TIMEOUT_SECONDS = 20
 """How long what was asked may still take after SIGTERM; longer than a sender may take for its body."""
+
+TICKS_PER_SECOND = 10  # uvicorn's
 
 SWITCH_INTERVAL_SECONDS = 0.001
 """The writer asks for the interpreter five times in a transaction; Python lets it wait 5 ms each time."""
@@ -47,6 +51,12 @@ class ReceiverServer(uvicorn.Server):
         self._runtime.end_waits()
         await super().shutdown(sockets)
 
+    async def on_tick(self, counter: int) -> bool:
+        """Look once a second for connections whose request does not arrive."""
+        if counter % TICKS_PER_SECOND == 0:
+            sweep(self.server_state.connections, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """
@@ -64,7 +74,15 @@ class ReceiverServer(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def serve(settings: ReceiverSettings, *, host: str, port: int, has_access_log: bool = True) -> None:
+def serve(
+    settings: ReceiverSettings,
+    *,
+    host: str,
+    port: int,
+    has_access_log: bool = True,
+    log_format: LogFormat = "text",
+    trusted_proxies: str = "",
+) -> None:
     """
     Serve the receiver until a signal stops it.
 
@@ -72,9 +90,11 @@ def serve(settings: ReceiverSettings, *, host: str, port: int, has_access_log: b
     :param host: Where to listen.
     :param port: Where to listen; 0 takes a free port.
     :param has_access_log: Whether each request gets a line.
+    :param log_format: How lines are written.
+    :param trusted_proxies: Whose ``X-Forwarded-For`` is believed; nobody's, if empty.
     :raises PushMetricsConfigurationError: if the port is taken or the inbox cannot be opened.
     """
-    configure_logging()
+    configure_logging(log_format)
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     app = create_app(settings)
     listener = bind_listener(host, port)
@@ -89,19 +109,21 @@ def serve(settings: ReceiverSettings, *, host: str, port: int, has_access_log: b
         ) from None
     names = ", ".join(repr(source.name) for source in settings.sources)
     log.info("Listening on http://%s:%s for deliveries of %s.", host, listener.getsockname()[1], names)
-    config = build_config(app, has_access_log=has_access_log)
+    config = build_config(app, has_access_log=has_access_log, trusted_proxies=trusted_proxies)
     ReceiverServer(config, runtime).run(sockets=[listener])
 
 
-def build_config(app: Starlette, *, has_access_log: bool) -> uvicorn.Config:
+def build_config(app: Starlette, *, has_access_log: bool, trusted_proxies: str = "") -> uvicorn.Config:
     """Build uvicorn's settings."""
     return uvicorn.Config(
         AccessLog(app) if has_access_log else app,
+        http=DeadlineProtocol,
         log_config=None,
         access_log=False,  # it would print tokens
         lifespan="on",
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=trusted_proxies,
         ws="none",
         timeout_graceful_shutdown=GRACEFUL_TIMEOUT_SECONDS,
     )
@@ -127,13 +149,3 @@ def bind_listener(host: str, port: int) -> socket.socket:
             f"port {port} on {host!r} {reason}: choose another with --port or {get_environment_name('port')}."
         ) from None
     return listener
-
-
-def configure_logging() -> None:
-    """Log to stderr, every line without tokens."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    handler.addFilter(RedactingFilter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    for noisy in ("alembic", "uvicorn.error"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 
@@ -23,6 +24,11 @@ HELP = {
     "token": "The token that the sender shows: ?token=, Bearer, or the password of Basic authentication.",
     "signing_secret": "A whsec_… secret of the sender's Standard Webhooks signatures; several to rotate.",
     "reader_token": "The Bearer token of whoever reads the events.",
+    "sources": "Further senders: a JSON list, or the name of a file that holds one.",
+    "keep_days": "Delete events that are older; by default none.",
+    "keep_events": "Delete the oldest events beyond so many; by default none.",
+    "trusted_proxies": "Believe X-Forwarded-For of these addresses, separated by commas; by default of none.",
+    "log_format": "How lines are written: text or json.",
     "access_log": "Write a line for each request, without its query string.",
 }
 
@@ -40,11 +46,15 @@ class SourceSettings:
     :param name: Its name in the path ``/webhooks/{name}`` and in every event.
     :param token: What it shows as ``?token=``, Bearer or Basic password.
     :param signing_secrets: Every ``whsec_…`` secret that is valid now.
+    :param networks: From where it may deliver, such as ``10.0.0.0/8``; from anywhere, if empty.
+    :param rate_per_minute: How many deliveries are taken from it in a minute; as many as come, if None.
     """
 
     name: str
     token: str | None = field(default=None, repr=False)
     signing_secrets: tuple[str, ...] = field(default=(), repr=False)
+    networks: tuple[str, ...] = ()
+    rate_per_minute: int | None = None
 
     def __post_init__(self) -> None:
         if (
@@ -61,6 +71,21 @@ class SourceSettings:
                 f"source {self.name!r} has no credential, and anybody could deliver to it: set its token or a"
                 " signing secret."
             )
+        self._check_limits()
+
+    def _check_limits(self) -> None:
+        for network in self.networks:
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise PushMetricsConfigurationError(
+                    f"source {self.name!r} has a network that is none: {error}. Write it as 10.1.0.0/16."
+                ) from None
+        if self.rate_per_minute is not None and self.rate_per_minute < 1:
+            raise PushMetricsConfigurationError(
+                f"source {self.name!r} may deliver {self.rate_per_minute!r} events a minute: it must be at"
+                " least 1; leave it out for no limit."
+            )
 
 
 @dataclass(frozen=True)
@@ -73,13 +98,17 @@ class ReceiverSettings:
     :param reader_token: What readers show as Bearer.
     :param max_body_bytes: The largest body that is taken.
     :param body_timeout_seconds: How long a sender may take to send its body.
+    :param keep_days: How old an event may get; for ever, if None.
+    :param keep_events: How many events are kept; all, if None.
     """
 
     inbox: str = field(repr=False)  # a PostgreSQL URL holds a password
     sources: tuple[SourceSettings, ...]
     reader_token: str = field(repr=False)
     max_body_bytes: int = MAX_BODY_BYTES
-    body_timeout_seconds: float = 15.0
+    body_timeout_seconds: float = 10.0
+    keep_days: float | None = None
+    keep_events: int | None = None
 
     def __post_init__(self) -> None:
         if not self.inbox:
@@ -99,6 +128,11 @@ class ReceiverSettings:
             raise PushMetricsConfigurationError(
                 "the receiver has no reader token, and anybody could read its events: set one."
             )
+        if min(self.keep_days or 1, self.keep_events or 1) < 0 or 0 in (self.keep_days, self.keep_events):
+            raise PushMetricsConfigurationError(
+                f"events cannot be kept for {self.keep_days!r} days and {self.keep_events!r} at most: both"
+                " must be more than 0; leave one out for no limit."
+            )
 
 
 def build_settings(
@@ -108,22 +142,28 @@ def build_settings(
     token: str | None,
     signing_secrets: Iterable[str],
     reader_token: str | None,
+    sources: Iterable[SourceSettings] = (),
+    keep_days: float | None = None,
+    keep_events: int | None = None,
 ) -> ReceiverSettings:
     """
-    Build the settings of a receiver with one source from options that may be missing or blank.
+    Build the settings of a receiver from options that may be missing or blank.
 
-    One of ``signing_secrets`` may hold several, separated by commas or spaces.
+    The options ``source``, ``token`` and ``signing_secrets`` are one source; they may be missing where there
+    are others. One of ``signing_secrets`` may hold several, separated by commas or spaces.
 
     :raises PushMetricsConfigurationError: if nobody could be told from a stranger.
     """
+    others = tuple(sources)
+    secrets = tuple(" ".join(signing_secrets).replace(",", " ").split())
+    first: tuple[SourceSettings, ...] = ()
+    if not others or (token or "").strip() or secrets:
+        name = (source or "").strip() or DEFAULT_SOURCE
+        first = (SourceSettings(name, (token or "").strip() or None, secrets),)
     return ReceiverSettings(
         inbox=(inbox or "").strip() or DEFAULT_INBOX,
-        sources=(
-            SourceSettings(
-                name=(source or "").strip() or DEFAULT_SOURCE,
-                token=(token or "").strip() or None,
-                signing_secrets=tuple(" ".join(signing_secrets).replace(",", " ").split()),
-            ),
-        ),
+        sources=first + others,
         reader_token=(reader_token or "").strip(),
+        keep_days=keep_days,
+        keep_events=keep_events,
     )

@@ -76,6 +76,19 @@ state = Table(
 )
 """One row. Whoever holds its lock hands out ids, so ids are in commit order however many processes write."""
 
+rejections = Table(
+    f"{PREFIX}_rejections",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("rejected_at", UtcDateTime, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""The newest refused deliveries."""
+
 consumers = Table(
     f"{PREFIX}_consumers",
     metadata,

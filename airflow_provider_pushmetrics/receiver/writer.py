@@ -10,6 +10,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 
 from airflow_provider_pushmetrics.receiver.deliveries import Delivery
 from airflow_provider_pushmetrics.receiver.inbox import Inbox, Recorded
+from airflow_provider_pushmetrics.receiver.metrics import CommitFigures
+from airflow_provider_pushmetrics.receiver.outage import OutageLog
 from airflow_provider_pushmetrics.receiver.refusals import Unavailable
 
 log = logging.getLogger(__name__)
@@ -56,6 +59,8 @@ class InboxWriter:
         self._inbox = inbox
         self._timeout_seconds = timeout_seconds
         self._announce = announce
+        self.commits = CommitFigures()
+        self._outage = OutageLog(log)
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._is_closed = False
         # A daemon: nobody tells a mounted app that the process ends. What is lost then was not acknowledged.
@@ -115,16 +120,19 @@ class InboxWriter:
             self._announce(new)
 
     def _record(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        began = time.perf_counter()
         try:
-            return self._inbox.record(deliveries)
+            recorded = self._inbox.record(deliveries)
+            self.commits.observe(deliveries=len(deliveries), seconds=time.perf_counter() - began)
+            self._outage.end("The inbox can be written again.")
+            return recorded
         except SQLAlchemyError as error:
             if len(deliveries) > 1 and not _is_outage(error):
                 # One of them cannot be kept; the others must not suffer for it.
                 return [outcome for delivery in deliveries for outcome in self._record([delivery])]
             # The driver's message alone: SQLAlchemy's own shows the values, and so the body.
-            log.error(
-                "The inbox could not be written: %s", getattr(error, "orig", None) or type(error).__name__
-            )
+            reason = getattr(error, "orig", None) or type(error).__name__
+            self._outage.report(f"The inbox could not be written: {reason}")
             return [Unavailable("The inbox cannot be written now. Send it again later.") for _ in deliveries]
 
 

@@ -88,7 +88,10 @@ async def test_body_without_declared_length_is_bounded_too(sender: httpx.AsyncCl
         ("GET", "/cursor"),
         ("GET", "/consumers/airflow"),
         ("PUT", "/consumers/airflow"),
+        ("GET", "/events/1"),
         ("POST", "/events/1/replay"),
+        ("POST", "/events/replay?through=9"),
+        ("GET", "/rejections"),
         ("GET", "/health/ready"),
         ("GET", "/metrics"),
     ],
@@ -103,7 +106,17 @@ async def test_readers_without_the_reader_token_are_refused(
 
 def test_every_route_but_ingest_and_liveness_asks_for_the_reader_token(app: Starlette) -> None:
     paths = {getattr(route, "path", "") for route in app.routes}
-    tested = {"/events", "/cursor", "/consumers/{name}", "/events/{id}/replay", "/health/ready", "/metrics"}
+    tested = {
+        "/events",
+        "/events/{id}",
+        "/events/replay",
+        "/events/{id}/replay",
+        "/cursor",
+        "/consumers/{name}",
+        "/rejections",
+        "/health/ready",
+        "/metrics",
+    }
     assert paths - tested == {"/webhooks/{source}", "/health/live"}
 
 

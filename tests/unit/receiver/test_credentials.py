@@ -3,6 +3,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import statistics
+import time
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +191,51 @@ def test_reader_without_it_is_refused(value: str) -> None:
 def test_reader_token_in_the_query_is_no_credential() -> None:
     with pytest.raises(Unauthorized):
         ReaderGate("reader").admit(RequestHead({}, b"token=reader"))
+
+
+@pytest.mark.parametrize(
+    ("source", "headers", "reason"),
+    [
+        ("elsewhere", signed(), "source"),
+        ("by-signature", [], "missing"),
+        ("by-signature", signed(timestamp=NOW - 301), "clock"),
+        ("by-signature", signed(timestamp=NOW + 301), "clock"),
+        ("by-signature", signed(generate_secret()), "credential"),
+        ("by-token", [bearer("wrong")], "credential"),
+        ("by-token", [], "missing"),
+    ],
+)
+def test_reason_of_a_refusal_is_known_to_the_receiver_alone(
+    source: str, headers: list[tuple[str, bytes]], reason: str
+) -> None:
+    with pytest.raises(Unauthorized) as refusal:
+        admit(source, headers)
+    assert refusal.value.reason == reason
+    assert reason not in str(refusal.value).split()[0]
+
+
+@pytest.mark.parametrize("offset", [-300, 300])
+def test_timestamp_at_the_edge_is_taken(offset: int) -> None:
+    assert admit("by-signature", signed(timestamp=NOW + offset)) == "msg_1"
+
+
+def test_asymmetric_signature_alone_is_refused() -> None:
+    headers = dict(signed())
+    headers["webhook-signature"] = headers["webhook-signature"].replace(b"v1,", b"v1a,")
+    with pytest.raises(Unauthorized):
+        admit("by-signature", list(headers.items()))
+
+
+def test_a_wrong_first_byte_takes_as_long_as_a_wrong_last_one() -> None:
+    """Compare in turns, by medians: a comparison that stops early differs by more than the noise allowed."""
+    right = signed()[2][1]
+    times: dict[bytes, list[float]] = {b"v1,A" + right[4:]: [], right[:-2] + b"A=": []}
+    for _ in range(2000):
+        for signature, took in times.items():
+            headers = [*signed()[:2], ("webhook-signature", signature)]
+            began = time.perf_counter()
+            with contextlib.suppress(Unauthorized):
+                admit("by-signature", headers)
+            took.append(time.perf_counter() - began)
+    first, last = (statistics.median(took) for took in times.values())
+    assert abs(first - last) < 0.1 * last

@@ -5,7 +5,12 @@ from datetime import UTC, datetime
 
 from airflow_provider_pushmetrics.receiver.access_log import describe_path
 from airflow_provider_pushmetrics.receiver.inbox import Page, StoredEvent
-from airflow_provider_pushmetrics.receiver.metrics import DeliveryCounter, InboxFigures, render_metrics
+from airflow_provider_pushmetrics.receiver.metrics import (
+    CommitFigures,
+    DeliveryCounter,
+    InboxFigures,
+    render_metrics,
+)
 from airflow_provider_pushmetrics.receiver.reader import render_page
 
 MOMENT = datetime(2025, 6, 9, 17, 11, 23, tzinfo=UTC)
@@ -41,7 +46,12 @@ def test_metrics_are_prometheus_text() -> None:
     counter = DeliveryCounter()
     counter.count("accepted")
     counter.count("accepted")
-    text = render_metrics(counter.get_counts(), InboxFigures(events=2, last_event_id=5, waiting_readers=1))
+    counter.count("unauthorized", "clock")
+    commits = CommitFigures()
+    commits.observe(deliveries=3, seconds=0.004)
+    commits.observe(deliveries=1000, seconds=9)
+    figures = InboxFigures(events=2, last_event_id=5, waiting_readers=1, consumers={"airflow": 3})
+    text = render_metrics(counter, commits, figures)
     assert text.endswith("\n")
     lines = text.splitlines()
     assert 'pushmetrics_receiver_deliveries_total{outcome="accepted"} 2' in lines
@@ -50,6 +60,13 @@ def test_metrics_are_prometheus_text() -> None:
     assert "pushmetrics_receiver_inbox_events 2" in lines
     assert "pushmetrics_receiver_inbox_last_event_id 5" in lines
     assert "pushmetrics_receiver_waiting_readers 1" in lines
+    assert 'pushmetrics_receiver_refused_credentials_total{reason="clock"} 1' in lines
+    assert 'pushmetrics_receiver_commit_deliveries_bucket{le="4"} 1' in lines
+    assert 'pushmetrics_receiver_commit_deliveries_bucket{le="+Inf"} 2' in lines
+    assert 'pushmetrics_receiver_commit_seconds_bucket{le="0.005"} 1' in lines
+    assert "pushmetrics_receiver_commit_seconds_count 2" in lines
+    assert 'pushmetrics_receiver_consumer_lag{consumer="airflow"} 3' in lines
+    assert len({line.split()[2] for line in lines if line.startswith("# TYPE")}) == 8
 
 
 def test_logged_path_is_one_short_line_without_tokens() -> None:

@@ -1,0 +1,194 @@
+"""What ``pushmetrics receiver`` does beside serving: each works on the inbox itself, and needs no server."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import requests
+from rich.console import Console
+from rich.table import Table
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsParameterError
+from airflow_provider_pushmetrics.receiver.deliveries import build_replay_key
+from airflow_provider_pushmetrics.receiver.housekeeping import Retention, clean
+from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Inbox, StoredEvent
+from airflow_provider_pushmetrics.receiver.reader import render_event
+from airflow_provider_pushmetrics.signatures import decode_secret, sign
+
+PAGE = 500
+FOLLOW_INTERVAL_SECONDS = 0.5
+SEND_TIMEOUT_SECONDS = 30
+TEST_EVENT = {
+    "event": "report.run",
+    "report_id": 1,
+    "report_name": "Test of the receiver",
+    "workspace_id": 1,
+    "workspace_name": "Main Workspace",
+    "report_notebook_outputs": "https://pushmetrics.io/api/reports/1/run/1",
+    "queries": [],
+}
+
+
+@dataclass(frozen=True)
+class IdRange:
+    """Event ids, both ends included."""
+
+    first: int
+    last: int
+
+
+def parse_range(text: str) -> IdRange:
+    """
+    Read ``17`` or ``17-30``.
+
+    :raises PushMetricsParameterError: for anything else.
+    """
+    first, _, last = text.partition("-")
+    if not (first.isdecimal() and (last or first).isdecimal() and int(first) <= int(last or first)):
+        raise PushMetricsParameterError(f"{text!r} is no event and no range of events: write 17 or 17-30.")
+    return IdRange(int(first), int(last or first))
+
+
+def read_events(inbox: Inbox, wanted: EventFilter, *, after: int = 0) -> Iterator[StoredEvent]:
+    """Read the events after an id that are there now, page by page."""
+    last_id = inbox.fetch_last_id()
+    while after < last_id:
+        page = inbox.fetch_page(wanted, after=after, limit=PAGE)
+        yield from page.events
+        after = page.cursor
+
+
+def print_table(inbox: Inbox, wanted: EventFilter, *, after: int, console: Console) -> None:
+    """Show events as a table."""
+    table = Table("id", "received", "source", "event", "report", "query", "replay of", "bytes")
+    for event in read_events(inbox, wanted, after=after):
+        body = json.loads(event.body)
+        about = (str(body.get(name, ""))[:20] for name in ("report_id", "query_id"))
+        received = event.received_at.strftime("%Y-%m-%d %H:%M:%S")
+        replay_of = str(event.replay_of or "")
+        table.add_row(
+            str(event.id), received, event.source, body["event"], *about, replay_of, str(len(event.body))
+        )
+    console.print(table)
+
+
+def export(inbox: Inbox, wanted: EventFilter, *, after: int, write: Callable[[str], object]) -> None:
+    """Write events as they come from the feed, one JSON object a line."""
+    for event in read_events(inbox, wanted, after=after):
+        write(_write_line(event))
+
+
+def follow(
+    inbox: Inbox, wanted: EventFilter, *, write: Callable[[str], object], should_stop: Callable[[], bool]
+) -> None:
+    """Write events that arrive from now on, one JSON object a line, until told to stop."""
+    after = inbox.fetch_last_id()
+    while not should_stop():
+        page = inbox.fetch_page(wanted, after=after, limit=PAGE)
+        for event in page.events:
+            write(_write_line(event))
+        after = page.cursor
+        if not page.events:
+            time.sleep(FOLLOW_INTERVAL_SECONDS)
+
+
+def _write_line(event: StoredEvent) -> str:
+    """Write an event on one line, whatever line breaks its sender put into the body."""
+    return json.dumps(json.loads(render_event(event)))
+
+
+def replay(inbox: Inbox, chosen: IdRange, wanted: EventFilter) -> list[int]:
+    """
+    Append the events of a range again.
+
+    :return: Their new ids.
+    """
+    new_ids: list[int] = []
+    after, through = chosen.first - 1, min(chosen.last, inbox.fetch_last_id())
+    while after < through:
+        page = inbox.fetch_page(wanted, after=after, limit=PAGE)
+        found = [event.id for event in page.events if event.id <= through]
+        deliveries = [(event_id, inbox.find_delivery(event_id)) for event_id in found]
+        again = [
+            replace(delivery, key=build_replay_key(event_id), replay_of=event_id)
+            for event_id, delivery in deliveries
+            if delivery is not None
+        ]
+        new_ids += [item.id for item in inbox.record(again)] if again else []
+        after = page.cursor
+    return new_ids
+
+
+def clean_now(inbox: Inbox, retention: Retention) -> int:
+    """
+    Delete what is not kept any longer.
+
+    :raises PushMetricsConfigurationError: if no limit is given.
+    """
+    if not retention.is_limited():
+        raise PushMetricsConfigurationError(
+            "there is no limit to clean by: give --keep-days, --keep-events, or both."
+        )
+    return clean(inbox, retention, now=datetime.now(UTC), should_stop=lambda: False)
+
+
+def build_test_event(now: datetime) -> bytes:
+    """Build a ``report.run`` that says it is a test."""
+    return json.dumps({**TEST_EVENT, "timestamp": now.replace(microsecond=0).isoformat()}).encode("utf-8")
+
+
+def send(url: str, *, token: str | None, signing_secret: str | None, body: bytes, message_id: str) -> str:
+    """
+    Deliver an event as PushMetrics would.
+
+    :return: Status and answer.
+    :raises PushMetricsConfigurationError: if the receiver cannot be reached.
+    """
+    headers = {"Content-Type": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    if signing_secret:
+        timestamp = int(time.time())
+        headers |= {
+            "webhook-id": message_id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": sign(decode_secret(signing_secret), message_id, timestamp, body),
+        }
+    try:
+        answer = requests.post(
+            url, data=body, headers=headers, timeout=SEND_TIMEOUT_SECONDS, allow_redirects=False
+        )
+    except requests.RequestException as error:
+        # Its text holds the URL, and the URL may hold a token.
+        raise PushMetricsConfigurationError(
+            f"the receiver cannot be reached ({type(error).__name__}): check the URL, and that it runs."
+        ) from None
+    return f"{answer.status_code} {answer.text[:500]}"
+
+
+def read_body(file: str | None, now: datetime) -> bytes:
+    """
+    Read the event to send from a file, or build one.
+
+    :raises PushMetricsParameterError: if the file cannot be read.
+    """
+    if file is None:
+        return build_test_event(now)
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise PushMetricsParameterError(f"the file {file!r} cannot be read: {error.strerror}.") from None
+
+
+def list_rejections(inbox: Inbox, console: Console, *, limit: int) -> None:
+    """Show the newest refused deliveries."""
+    table = Table("when", "source", "from", "status", "outcome", "reason")
+    for row in inbox.fetch_rejections(limit=limit):
+        when = row.rejected_at.strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(when, row.source, row.client, str(row.status), row.outcome, row.reason)
+    console.print(table)

@@ -1,0 +1,81 @@
+"""Hanging up on those who send their requests too slowly, or heads without end: uvicorn waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+REQUEST_DEADLINE_SECONDS = 14.0
+"""How long a request may take to arrive, from its first byte, or from the connection, to its last."""
+
+MAX_HEAD_BYTES = 64 * 1024
+TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+)
+
+
+class DeadlineProtocol(HttpToolsProtocol):
+    """
+    Uvicorn's HTTP, which remembers since when a request has been arriving.
+
+    One sweep a second over all connections looks at it: a timer for each request would cost more.
+    """
+
+    _arriving_since: float | None = None
+    _head_bytes = 0
+    _is_in_body = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock: a connection that never asks anything is no better."""
+        self._arriving_since = self.loop.time()
+        super().connection_made(transport)
+
+    def on_message_begin(self) -> None:
+        """Note that a head begins."""
+        self._is_in_body = False
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Note that it is over."""
+        self._is_in_body = True
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Stop the clock."""
+        self._arriving_since = None
+        super().on_message_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Start the clock, and bound the head."""
+        if self._arriving_since is None:
+            self._arriving_since = self.loop.time()
+        super().data_received(data)
+        if not self._is_in_body:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._hang_up(HEAD_TOO_LARGE)
+
+    def hang_up_if_late(self, now: float) -> None:
+        """Hang up if the request should have been here long ago."""
+        since = self._arriving_since
+        if since is not None and now - since > REQUEST_DEADLINE_SECONDS:
+            self._hang_up(TOO_SLOW)
+
+    def _hang_up(self, answer: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        if not self._is_in_body:  # else the app has answered, or is about to
+            self.transport.write(answer)
+        self.transport.close()
+
+
+def sweep(connections: Iterable[Any], now: float) -> None:
+    """Hang up on every connection that is late."""
+    for connection in list(connections):
+        if isinstance(connection, DeadlineProtocol):
+            connection.hang_up_if_late(now)

@@ -1,0 +1,100 @@
+"""What an inbox needs now and then: old events deleted, refused deliveries kept."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from airflow_provider_pushmetrics.receiver.inbox import Inbox
+from airflow_provider_pushmetrics.receiver.rejections import RejectionLog
+
+log = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 5.0
+CLEAN_INTERVAL_SECONDS = 60.0
+CLEAN_BATCH = 1000
+"""How many events are deleted in one transaction: deliveries wait for no more than that."""
+
+
+@dataclass(frozen=True)
+class Retention:
+    """
+    How long events are kept.
+
+    :param days: How old one may get; for ever, if None.
+    :param events: How many are kept; all, if None.
+    """
+
+    days: float | None = None
+    events: int | None = None
+
+    def is_limited(self) -> bool:
+        """Tell whether anything is ever deleted."""
+        return self.days is not None or self.events is not None
+
+
+def clean(inbox: Inbox, retention: Retention, *, now: datetime, should_stop: Callable[[], bool]) -> int:
+    """
+    Delete what is older or more than is kept, the oldest first.
+
+    :return: How many events were deleted.
+    """
+    before = None if retention.days is None else now - timedelta(days=retention.days)
+    deleted = 0
+    while retention.is_limited() and not should_stop():
+        gone = inbox.delete_oldest(before=before, keep=retention.events, limit=CLEAN_BATCH)
+        deleted += gone
+        if gone < CLEAN_BATCH:
+            break
+    return deleted
+
+
+class Housekeeper:
+    """
+    One thread that looks after the inbox.
+
+    :param inbox: The inbox.
+    :param rejections: Holds what was refused.
+    :param retention: How long events are kept.
+    """
+
+    def __init__(self, inbox: Inbox, rejections: RejectionLog, retention: Retention) -> None:
+        self._inbox = inbox
+        self._rejections = rejections
+        self._retention = retention
+        self._stop = threading.Event()
+        self._cleaned_at = -CLEAN_INTERVAL_SECONDS
+        self._thread = threading.Thread(target=self._run, name="pushmetrics-inbox-housekeeper", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Keep what was refused until now, then stop."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        is_last = False
+        while not is_last:
+            is_last = self._stop.wait(INTERVAL_SECONDS)
+            try:
+                self._look_after()
+            except SQLAlchemyError as error:
+                log.debug("The inbox cannot be looked after: %s", getattr(error, "orig", error))
+
+    def _look_after(self) -> None:
+        refused = self._rejections.take()
+        if refused:
+            self._inbox.store_rejections(refused)
+        if time.monotonic() - self._cleaned_at >= CLEAN_INTERVAL_SECONDS and not self._stop.is_set():
+            self._cleaned_at = time.monotonic()
+            deleted = clean(
+                self._inbox, self._retention, now=datetime.now(UTC), should_stop=self._stop.is_set
+            )
+            if deleted:
+                log.info("Deleted %d events that are not kept any longer.", deleted)

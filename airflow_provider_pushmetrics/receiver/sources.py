@@ -1,0 +1,81 @@
+"""Reading several sources from JSON: an option, an environment variable or a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.receiver.settings import SourceSettings
+
+FIELDS = frozenset({"name", "token", "signing_secrets", "networks", "rate_per_minute"})
+EXAMPLE = '[{"name": "sales", "token": "…", "signing_secrets": ["whsec_…"], "networks": ["10.0.0.0/8"]}]'
+
+
+def parse_sources(text: str) -> tuple[SourceSettings, ...]:
+    """
+    Read sources from a JSON list, or from the file whose name is given instead.
+
+    :raises PushMetricsConfigurationError: if it is none. The message never holds a secret.
+    """
+    if not text.strip():
+        return ()
+    content = text if text.lstrip()[0] in "[{" else _read_file(text.strip())
+    try:
+        rows = json.loads(content)
+    except ValueError:
+        rows = None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise PushMetricsConfigurationError(f"the sources are not a JSON list such as {EXAMPLE}.")
+    return tuple(build_source(row) for row in rows)
+
+
+def build_source(row: Mapping[str, Any]) -> SourceSettings:
+    """
+    Build one source from the fields of a JSON object.
+
+    :raises PushMetricsConfigurationError: for a field that is unknown or of another type.
+    """
+    unknown = sorted(set(row) - FIELDS)
+    if unknown:
+        raise PushMetricsConfigurationError(
+            f"a source has the unknown fields {unknown!r}: it may have {sorted(FIELDS)!r}."
+        )
+    rate = row.get("rate_per_minute")
+    if rate is not None and (not isinstance(rate, int) or isinstance(rate, bool)):
+        raise PushMetricsConfigurationError("'rate_per_minute' of a source must be a whole number.")
+    return SourceSettings(
+        name=_get_text(row, "name"),
+        token=_get_text(row, "token") or None,
+        signing_secrets=_get_texts(row, "signing_secrets"),
+        networks=_get_texts(row, "networks"),
+        rate_per_minute=rate,
+    )
+
+
+def _read_file(name: str) -> str:
+    try:
+        return Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise PushMetricsConfigurationError(
+            f"the sources' file {name[:200]!r} cannot be read: {reason}. Name a file, or write"
+            " the JSON itself."
+        ) from None
+
+
+def _get_text(row: Mapping[str, Any], name: str) -> str:
+    value = row.get(name) or ""
+    if not isinstance(value, str):
+        raise PushMetricsConfigurationError(f"{name!r} of a source must be text.")
+    return value.strip()
+
+
+def _get_texts(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = row.get(name) or []
+    texts = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise PushMetricsConfigurationError(f"{name!r} of a source must be a list of texts.")
+    return tuple(texts)

@@ -1,0 +1,42 @@
+"""A standalone receiver in a thread of the test's process, so that the test can reach what is in it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from airflow_provider_pushmetrics.receiver.app import create_app
+from airflow_provider_pushmetrics.receiver.server import ReceiverServer, bind_listener, build_config
+from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
+
+
+class ThreadServer(ReceiverServer):
+    """The receiver's server without signals, which belong to the main thread."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextmanager
+def serve_in_thread(settings: ReceiverSettings) -> Iterator[int]:
+    """Serve on a free port and give it."""
+    app = create_app(settings)
+    listener = bind_listener("127.0.0.1", 0)
+    server = ThreadServer(build_config(app, has_access_log=False), app.state.runtime)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        deadline = time.monotonic() + 20
+        while not server.started:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield int(listener.getsockname()[1])
+    finally:
+        server.should_exit = True
+        thread.join()
+        with contextlib.suppress(OSError):
+            listener.close()

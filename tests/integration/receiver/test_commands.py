@@ -1,0 +1,149 @@
+"""The subcommands of ``pushmetrics receiver``, on a real inbox and against a real receiver."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from airflow_provider_pushmetrics.receiver.cli import app
+from airflow_provider_pushmetrics.receiver.commands import follow
+from airflow_provider_pushmetrics.receiver.deliveries import build_delivery
+from airflow_provider_pushmetrics.receiver.housekeeping import Housekeeper, Retention, clean
+from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Inbox
+from airflow_provider_pushmetrics.receiver.rejections import MAX_KEPT, RejectionLog
+from tests.fakes.loopback import find_closed_port
+from tests.fakes.receiver_requests import SIGNING_SECRET
+from tests.fakes.receiver_server import SENDER_TOKEN, SOURCE, start_receiver
+
+
+def fill(inbox: Inbox, count: int) -> None:
+    bodies = [
+        json.dumps({"event": "report.run", "report_id": number % 2, "n": number}) for number in range(count)
+    ]
+    inbox.record([build_delivery("demo", None, body.encode()) for body in bodies])
+
+
+def run(*arguments: str, environment: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "150", **(environment or {})})
+
+
+def test_migrate_makes_the_inbox(inbox_url: str) -> None:
+    result = run("migrate", "--inbox", inbox_url)
+    assert (result.exit_code, result.output) == (0, "The inbox is up to date; its newest event is 0.\n")
+
+
+def test_events_are_shown_and_exported(inbox: Inbox, inbox_url: str) -> None:
+    fill(inbox, 3)
+    shown = run("events", "--inbox", inbox_url)
+    assert shown.output.count("report.run") == 3
+    exported = run("events", "--inbox", inbox_url, "--export", "--report-id", "0", "--after", "1")
+    (row,) = [json.loads(line) for line in exported.output.splitlines()]
+    assert (row["id"], row["source"], row["body"]["n"]) == (3, "demo", 2)
+
+
+def test_inbox_may_come_from_the_environment(inbox: Inbox, inbox_url: str) -> None:
+    fill(inbox, 1)
+    result = run("events", "--export", environment={"PUSHMETRICS_RECEIVER_INBOX": inbox_url})
+    assert len(result.output.splitlines()) == 1
+
+
+def test_range_is_replayed_with_its_filter_and_marked(inbox: Inbox, inbox_url: str) -> None:
+    fill(inbox, 5)
+    result = run("replay", "2-900", "--inbox", inbox_url, "--event", "report.run")
+    assert result.output == "Replayed 4 events as 6 to 9.\n"
+    again = inbox.fetch_page(EventFilter(), after=5, limit=10).events
+    assert [event.replay_of for event in again] == [2, 3, 4, 5]
+    assert run("replay", "3", "--inbox", inbox_url, "--source", "other").output == "Replayed 0 events.\n"
+    assert run("replay", "x", "--inbox", inbox_url).exit_code == 1
+
+
+def test_clean_keeps_the_newest(inbox: Inbox, inbox_url: str) -> None:
+    fill(inbox, 7)
+    assert run("clean", "--inbox", inbox_url, "--keep-events", "3").output == (
+        "Deleted 4 events; 3 are left.\n"
+    )
+    assert [event.id for event in inbox.fetch_page(EventFilter(), after=0, limit=10).events] == [5, 6, 7]
+    assert inbox.fetch_last_id() == 7
+    fill(inbox, 1)  # the deleted deliveries are forgotten
+    assert inbox.fetch_last_id() == 8
+
+
+def test_clean_by_age_deletes_what_is_older(inbox_url: str) -> None:
+    now = datetime(2025, 6, 9, tzinfo=UTC)
+    moments = [now - timedelta(days=days) for days in (9, 5, 1)]
+    inbox = Inbox(inbox_url, clock=lambda: moments.pop(0))
+    for number in range(3):
+        inbox.record([build_delivery("demo", None, b'{"event": "x", "n": %d}' % number)])
+    assert clean(inbox, Retention(days=4), now=now, should_stop=lambda: False) == 2
+    assert [event.id for event in inbox.fetch_page(EventFilter(), after=0, limit=10).events] == [3]
+    inbox.close()
+
+
+def test_clean_without_a_limit_says_what_to_give(inbox_url: str) -> None:
+    result = run("clean", "--inbox", inbox_url)
+    assert result.exit_code == 1
+    assert "--keep-days, --keep-events" in result.output
+
+
+def test_housekeeper_cleans_and_keeps_the_newest_rejections(inbox: Inbox) -> None:
+    fill(inbox, 2500)
+    log = RejectionLog()
+    log.add(source="demo", client="10.0.0.1", status=401, outcome="unauthorized", reason="clock")
+    keeper = Housekeeper(inbox, RejectionLog(), Retention(events=10))
+    keeper.close()
+    for row in log.take():
+        inbox.store_rejections([row] * (MAX_KEPT + 20))
+    assert len(inbox.fetch_rejections(limit=5000)) == MAX_KEPT
+    assert inbox.delete_oldest(before=None, keep=10, limit=1000) == 1000
+    assert clean(inbox, Retention(events=10), now=datetime.now(UTC), should_stop=lambda: False) == 1490
+    assert inbox.count_events() == 10
+
+
+def test_what_arrives_is_followed(inbox: Inbox) -> None:
+    fill(inbox, 2)
+    lines: list[str] = []
+    arriving = threading.Timer(0.05, fill, (inbox, 3))
+
+    def has_enough() -> bool:
+        if not arriving.ident:
+            arriving.start()
+        return bool(lines)
+
+    follow(inbox, EventFilter(), write=lines.append, should_stop=has_enough)
+    arriving.join()
+    assert json.loads(lines[0])["id"] == 3
+
+
+@pytest.mark.parametrize(
+    ("credential", "answer"),
+    [
+        (["--token", SENDER_TOKEN], '202 {"id": '),
+        (["--signing-secret", SIGNING_SECRET], '202 {"id": '),
+        (["--token", "wrong-token-1"], "401 "),
+    ],
+)
+def test_test_event_is_sent_as_pushmetrics_would(
+    credential: Sequence[str], answer: str, sqlite_url: str
+) -> None:
+    with start_receiver(sqlite_url, "--signing-secret", SIGNING_SECRET) as server:
+        result = run("send", f"{server.url}/webhooks/{SOURCE}", *credential)
+    assert result.output.startswith(answer)
+    assert result.exit_code == (0 if answer.startswith("202") else 1)
+
+
+def test_receiver_that_is_not_there_is_said_without_the_token() -> None:
+    result = run("send", f"http://127.0.0.1:{find_closed_port()}/webhooks/demo?token=s3cret-9")
+    assert result.exit_code == 1
+    assert "cannot be reached" in result.output
+    assert "s3cret" not in result.output
+
+
+def test_inbox_that_cannot_be_opened_is_said(tmp_path: object) -> None:
+    result = run("events", "--inbox", "sqlite:////dev/null/inbox.db")
+    assert result.exit_code == 1
+    assert "Error: " in result.output

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.receiver.settings import SourceSettings, build_settings
+from airflow_provider_pushmetrics.receiver.sources import parse_sources
+
+ROWS = [
+    {
+        "name": "sales",
+        "token": "t",
+        "signing_secrets": ["whsec_a"],
+        "networks": ["10.0.0.0/8"],
+        "rate_per_minute": 60,
+    },
+    {"name": "finance", "signing_secrets": "whsec_b, whsec_c"},
+]
+SOURCES = (
+    SourceSettings("sales", "t", ("whsec_a",), ("10.0.0.0/8",), 60),
+    SourceSettings("finance", None, ("whsec_b", "whsec_c")),
+)
+
+
+def test_sources_are_read_from_json_and_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "sources.json"
+    file.write_text(json.dumps(ROWS))
+    assert parse_sources(json.dumps(ROWS)) == parse_sources(f" {file} ") == SOURCES
+
+
+def test_nothing_is_no_source() -> None:
+    assert parse_sources(" ") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[", "not a JSON list"),
+        ('{"name": "a", "token": "secret-1"}', "not a JSON list"),
+        ("[1]", "not a JSON list"),
+        ('[{"name": "a", "tokens": "secret-1"}]', r"unknown fields \['tokens'\]"),
+        ('[{"name": "a", "token": 17}]', "'token' of a source must be text"),
+        ('[{"name": "a", "token": "secret-1", "networks": [1]}]', "'networks' of a source"),
+        ('[{"name": "a", "token": "secret-1", "networks": ["x"]}]', "network that is none"),
+        ('[{"name": "a", "token": "secret-1", "rate_per_minute": "60"}]', "whole number"),
+        ('[{"name": "a", "token": "secret-1", "rate_per_minute": 0}]', "at least 1"),
+        ('[{"name": "a"}]', "has no credential"),
+        ("missing.json", "'missing.json' cannot be read: No such file"),
+    ],
+)
+def test_sources_that_cannot_be_meant_are_refused_without_a_secret(text: str, message: str) -> None:
+    with pytest.raises(PushMetricsConfigurationError, match=message) as refusal:
+        parse_sources(text)
+    assert "secret-1" not in str(refusal.value)
+
+
+def build(**changes: Any) -> Any:
+    options = {"inbox": "", "source": "", "token": "", "signing_secrets": (), "reader_token": "r"}
+    return build_settings(**{**options, **changes})
+
+
+def test_other_sources_stand_beside_the_one_of_the_options_or_alone() -> None:
+    assert build(sources=SOURCES).sources == SOURCES
+    assert [source.name for source in build(token="t", sources=SOURCES).sources] == [
+        "pushmetrics",
+        "sales",
+        "finance",
+    ]
+
+
+@pytest.mark.parametrize("limits", [{"keep_days": -1.0}, {"keep_events": 0}, {"keep_days": 0.0}])
+def test_retention_of_nothing_is_refused(limits: dict[str, float]) -> None:
+    with pytest.raises(PushMetricsConfigurationError, match="must be more than 0"):
+        build(token="t", **limits)
