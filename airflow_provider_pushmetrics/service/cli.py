@@ -40,6 +40,13 @@ def service(
         bool,
         typer.Option("--demo/--no-demo", envvar=PREFIX + "DEMO", help="Load the flights and their report."),
     ] = False,
+    allow_private_endpoints: Annotated[
+        bool,
+        typer.Option(
+            envvar=PREFIX + "ALLOW_PRIVATE_ENDPOINTS",
+            help="Send events into private networks and to this machine too; --demo allows this machine.",
+        ),
+    ] = False,
     trigger_returns_run_id: Annotated[
         bool,
         typer.Option(
@@ -72,6 +79,7 @@ def service(
                 bootstrap_token=os.environ.get(PREFIX + "BOOTSTRAP_TOKEN") or None,
                 secret_key=os.environ.get(PREFIX + "SECRET_KEY") or None,
                 demo=demo,
+                allow_private_endpoints=allow_private_endpoints,
                 trigger_returns_run_id=trigger_returns_run_id,
             )
         )

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import httpx
 
+from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
 from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.service.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.database import Database
@@ -67,7 +68,7 @@ class Courier:
     :param database: Where deliveries are kept.
     :param vault: Decrypts the signing secrets.
     :param timeout_seconds: How long a subscriber may take, from the first byte to the last.
-    :param transport: Carries the requests; the network, unless a test has its own.
+    :param transport: Carries the requests, and refuses those that must not be sent.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Courier:
         vault: Vault,
         timeout_seconds: float,
         *,
-        transport: httpx.BaseTransport | None = None,
+        transport: httpx.BaseTransport,
         clock: Clock = get_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -152,7 +153,7 @@ class Courier:
             with self._client.stream("POST", message.url, content=message.body, headers=headers) as response:
                 text = self._read_answer(response, began)
                 return Answer(response.status_code, text, duration_seconds=self._monotonic() - began)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, PushMetricsEndpointError) as error:
             # The message of an error may hold the URL, and the URL a token.
             return Answer(
                 error=redact(f"{type(error).__name__}: {error}"), duration_seconds=self._monotonic() - began

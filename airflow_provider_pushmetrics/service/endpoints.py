@@ -41,7 +41,7 @@ https://fetch.spec.whatwg.org/#port-blocking
 @dataclass(frozen=True)
 class EgressRules:
     """
-    Where events may be sent. Public addresses always; special ones, such as metadata services, never.
+    Where events may be sent: to public addresses always, to special ones, such as metadata services, never.
 
     :param allow_private: Also into private networks and to this machine.
     :param allow_loopback: Also to this machine.
@@ -62,6 +62,11 @@ class EgressRules:
             case Zone.SPECIAL:
                 return False
 
+    def allows_port(self, port: int) -> bool:
+        """Tell whether a port may be connected to: any, where the services at home may be sent to."""
+        is_home_open = self.allow_private or self.allow_loopback
+        return 0 < port < 65536 and (is_home_open or port not in FORBIDDEN_PORTS)
+
 
 def check_subscription_url(url: str, rules: EgressRules) -> None:
     """
@@ -70,13 +75,14 @@ def check_subscription_url(url: str, rules: EgressRules) -> None:
     :raises PushMetricsEndpointError: if nothing will ever be sent there.
     """
     try:
-        parsed = httpx.URL(
-            url
-        )  # what sends it reads it the same way, so there is no second opinion to exploit
-    except (httpx.InvalidURL, ValueError) as error:
+        # What sends it reads it in the same way, so that there is no second opinion to exploit.
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):
+        parsed = None
+    if parsed is None or not url.isprintable() or " " in url:
         raise PushMetricsEndpointError(
-            "the endpoint is not a usable URL: it must look like 'https://host/path'."
-        ) from error
+            "the endpoint is not a usable URL: it must look like 'https://host/path', without spaces."
+        )
     check_endpoint(parsed, rules)
 
 
@@ -92,7 +98,7 @@ def check_endpoint(url: httpx.URL, rules: EgressRules) -> None:
         raise _refuse(host, f"its scheme is {url.scheme!r}", "Use http or https.")
     if url.userinfo:
         raise _refuse(host, "it holds a user name or a password", "Leave out what is before the '@'.")
-    if url.port is not None and (url.port in FORBIDDEN_PORTS or url.port > 65535):
+    if url.port is not None and not rules.allows_port(url.port):
         raise _refuse(host, f"port {url.port} is not one of HTTP", "Use 80, 443 or another port of HTTP.")
     address = parse_host(host)
     if address is not None:

@@ -13,6 +13,7 @@ from airflow_provider_pushmetrics.service.credentials import Gatekeeper
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.delivery import Courier
 from airflow_provider_pushmetrics.service.demo import load_demo
+from airflow_provider_pushmetrics.service.egress import GuardedTransport
 from airflow_provider_pushmetrics.service.encryption import Vault, load_secret_key
 from airflow_provider_pushmetrics.service.engine import Engine
 from airflow_provider_pushmetrics.service.events import ResultLinks
@@ -78,7 +79,8 @@ def assemble(settings: ServiceSettings) -> ServiceParts:
     results = ResultStore(settings.results_dir)
     links = ResultLinks(settings.base_url)
     sources = SourceRegistry(database, vault, settings.data_dir)
-    courier = Courier(database, vault, settings.delivery_timeout_seconds)
+    transport = GuardedTransport(settings.egress_rules)
+    courier = Courier(database, vault, settings.delivery_timeout_seconds, transport=transport)
     executor = RunExecutor(database, sources, results, links)
     return ServiceParts(
         settings=settings,

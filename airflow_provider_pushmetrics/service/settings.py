@@ -9,6 +9,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.service.endpoints import EgressRules
 
 ENVIRONMENT_PREFIX = "PUSHMETRICS_SERVICE_"
 
@@ -30,6 +31,7 @@ class ServiceSettings:
     :param bootstrap_token: The first API token.
     :param secret_key: Encrypts stored secrets and signs JWTs; a file in ``data_dir`` holds it, unless set.
     :param demo: Whether the flights data and its report are loaded.
+    :param allow_private_endpoints: Whether events may be sent into private networks and to this machine.
     :param trigger_returns_run_id: Whether a trigger's answer names the run; the real product's does not.
     :param max_body_bytes: A longer request body is refused.
     :param run_concurrency: How many runs this process executes at a time.
@@ -48,6 +50,7 @@ class ServiceSettings:
     bootstrap_token: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
     demo: bool = False
+    allow_private_endpoints: bool = False
     trigger_returns_run_id: bool = True
     max_body_bytes: int = 1024 * 1024
     run_concurrency: int = 4
@@ -64,6 +67,11 @@ class ServiceSettings:
             return self.public_url.rstrip("/")
         host = "127.0.0.1" if self.host in UNREACHABLE_HOSTS else self.host
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def egress_rules(self) -> EgressRules:
+        """Where events may be sent; the demo's subscribers are on this machine."""
+        return EgressRules(allow_private=self.allow_private_endpoints, allow_loopback=self.demo)
 
     @property
     def store_url(self) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, TypeAlias
-from urllib.parse import urlsplit
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
 from pydantic import AfterValidator, BaseModel, StringConstraints
 
 from airflow_provider_pushmetrics.events import EVENT_NAMES
+from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
 from airflow_provider_pushmetrics.service.api.access import Caller, Parts
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.clock import format_moment, get_now
+from airflow_provider_pushmetrics.service.endpoints import check_subscription_url
 from airflow_provider_pushmetrics.service.listing import Listing, match_integer, parse_list_query
 from airflow_provider_pushmetrics.service.models import Subscription
+from airflow_provider_pushmetrics.service.parts import ServiceParts
 from airflow_provider_pushmetrics.signatures import generate_secret
 
 router = APIRouter(prefix="/api/v1/webhook_subscription", tags=["webhook subscription"])
@@ -26,19 +28,6 @@ LISTING = Listing(
     columns={"id": Subscription.id, "name": Subscription.name},
     conditions={("id", "eq"): match_integer(Subscription.id, "id")},
 )
-
-
-def check_url(url: str) -> str:
-    """
-    Accept where events are sent.
-
-    :raises ValueError: unless it is an http or https URL with a host.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not url.isprintable() or " " in url:
-        raise ValueError("must be an http or https URL")
-    _ = parts.port  # raises ValueError where it is no number
-    return url
 
 
 def check_events(events: list[str]) -> list[str]:
@@ -54,7 +43,7 @@ def check_events(events: list[str]) -> list[str]:
 
 
 Name: TypeAlias = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
-Url: TypeAlias = Annotated[str, StringConstraints(max_length=MAX_URL_LENGTH), AfterValidator(check_url)]
+Url: TypeAlias = Annotated[str, StringConstraints(max_length=MAX_URL_LENGTH)]
 Events: TypeAlias = Annotated[list[str], AfterValidator(check_events)]
 
 
@@ -88,6 +77,7 @@ def list_subscriptions(parts: Parts, caller: Caller, q: str | None = None) -> di
 @router.post("/", status_code=201)
 def create_subscription(wanted: NewSubscription, parts: Parts, caller: Caller) -> dict[str, Any]:
     """Subscribe to events; only this answer shows the secret that they are signed with."""
+    _check_endpoint(wanted.url, parts)
     secret = generate_secret()
     with parts.database.writing() as session:
         subscription = Subscription(
@@ -115,6 +105,8 @@ def change_subscription(
     reference: str, wanted: SubscriptionChange, parts: Parts, caller: Caller
 ) -> dict[str, Any]:
     """Change a subscription, or enable or disable it."""
+    if wanted.url is not None:
+        _check_endpoint(wanted.url, parts)
     with parts.database.writing() as session:
         subscription = find_by_reference(session, Subscription, reference, caller)
         for name, value in wanted.model_dump(exclude_none=True).items():
@@ -129,6 +121,13 @@ def delete_subscription(reference: str, parts: Parts, caller: Caller) -> dict[st
     with parts.database.writing() as session:
         session.delete(find_by_reference(session, Subscription, reference, caller))
     return {"message": "OK"}
+
+
+def _check_endpoint(url: str, parts: ServiceParts) -> None:
+    try:
+        check_subscription_url(url, parts.settings.egress_rules)
+    except PushMetricsEndpointError as error:
+        raise HTTPException(422, f"url: {error}") from None
 
 
 def _build_row(subscription: Subscription) -> dict[str, Any]:

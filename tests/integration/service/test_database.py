@@ -133,7 +133,10 @@ def test_runs_accepted_at_the_same_time_under_one_key_are_one(database: Database
 
 def test_run_goes_from_the_trigger_to_the_event(url: str, tmp_path: Path) -> None:
     settings = ServiceSettings(
-        tmp_path, database_url=None if url.startswith("sqlite") else url, bootstrap_token=API_TOKEN
+        tmp_path,
+        database_url=None if url.startswith("sqlite") else url,
+        bootstrap_token=API_TOKEN,
+        allow_private_endpoints=True,
     )
     parts = assemble(settings)
     parts.start()

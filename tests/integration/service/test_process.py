@@ -62,7 +62,7 @@ def test_killed_in_the_middle_of_a_run_it_goes_on_at_the_next_start(
     database = open_data(data_dir)
     made = make_slow_report(database, data_dir)
     trigger = f"/api/v1/report/{made.id}/webhook?token={TRIGGER_TOKEN}"
-    with run_service(data_dir) as service:
+    with run_service(data_dir, "--allow-private-endpoints") as service:
         service.wait_until_ready()
         service.client.post(
             "/api/v1/webhook_subscription/",
@@ -75,7 +75,7 @@ def test_killed_in_the_middle_of_a_run_it_goes_on_at_the_next_start(
     before = read_results(database, run_id)
     assert (set(before), read_status(database, run_id)) == ({"quick"}, "running")
 
-    with run_service(data_dir) as service:
+    with run_service(data_dir, "--allow-private-endpoints") as service:
         service.wait_until_ready()
         for one in (run_id, accepted_last):
             received = subscriber.wait_for_run("report.run", one)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.service.endpoints import EgressRules
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, check_database_url
 
 
@@ -48,6 +49,13 @@ def test_other_databases_are_refused_without_showing_the_url(url: str) -> None:
 def test_no_database_url_is_none() -> None:
     assert check_database_url(None) is None
     assert check_database_url("") is None
+
+
+def test_events_go_to_public_endpoints_only_unless_that_is_set() -> None:
+    assert ServiceSettings(Path("d")).egress_rules == EgressRules()
+    assert ServiceSettings(Path("d"), demo=True).egress_rules == EgressRules(allow_loopback=True)
+    private = ServiceSettings(Path("d"), allow_private_endpoints=True)
+    assert private.egress_rules == EgressRules(allow_private=True)
 
 
 def test_secrets_are_not_in_the_representation() -> None:
