@@ -348,3 +348,21 @@ class DeliveryAttempt(Base):
     status_code: Mapped[int | None]
     error: Mapped[str | None] = mapped_column(Text)
     answer: Mapped[str | None] = mapped_column(Text)
+
+
+class OutgoingMail(Identified, Base):
+    """A mail to one person; its uid is its name among mail servers. What is not sent is kept here."""
+
+    __tablename__ = "outgoing_mail"
+    __table_args__ = (Index(None, "status"), {"sqlite_autoincrement": True})
+
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"), index=True)
+    recipient: Mapped[str] = mapped_column(String(254))
+    subject: Mapped[str] = mapped_column(String(255))
+    text: Mapped[str] = mapped_column(Text)
+    html: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(16), default="pending")
+    attempt_count: Mapped[int] = mapped_column(default=0)
+    next_attempt_on: Mapped[datetime] = mapped_column(default=get_now)
+    finished_on: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(Text)
