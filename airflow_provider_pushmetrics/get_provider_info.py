@@ -109,5 +109,15 @@ CONFIG_OPTIONS: dict[str, Any] = {
         "The Bearer token of those who read events: what the connection's extra ``receiver_token`` holds.",
         sensitive=True,
     ),
+    "sources": _describe_option(
+        "Further senders: a JSON list of objects with ``name``, ``token``, ``signing_secrets``, ``networks``"
+        " and ``rate_per_minute``, or the name of a file that holds one.",
+        sensitive=True,
+    ),
+    "source_connections": _describe_option(
+        "Further senders that are connections: their ids, separated by commas. The password is the token."
+    ),
+    "keep_days": _describe_option("Delete events that are older than so many days; by default none."),
+    "keep_events": _describe_option("Delete the oldest events beyond so many; by default none."),
 }
 """The options of ``[pushmetrics]``, each declared here and nowhere else."""

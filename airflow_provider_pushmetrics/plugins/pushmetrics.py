@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow import __version__ as airflow_version
 from airflow.plugins_manager import AirflowPlugin
@@ -24,9 +24,11 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Limit = TypeVar("Limit", int, float)
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 URL_PREFIX = "/pushmetrics"
+PAGE_PREFIX = "/pushmetrics-events"
 SECTION = "pushmetrics"
 MISSING_EXTRA = (
     "The PushMetrics receiver is not installed in this Airflow:"
@@ -49,12 +51,20 @@ class LazyReceiver:
         self._build = build
         self._app: AsgiApp | None = None
 
+    async def get_app(self) -> AsgiApp:
+        """
+        Get the app, built by now.
+
+        :raises PushMetricsConfigurationError: if it cannot be built.
+        """
+        return self._app if self._app is not None else await asyncio.to_thread(self._build_once)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request to the receiver, or answer 503 with what is missing."""
         if scope["type"] != "http":
             return
         try:
-            app = self._app if self._app is not None else await asyncio.to_thread(self._build_once)
+            app = await self.get_app()
         except PushMetricsConfigurationError as error:
             await _answer_unavailable(send, str(error))
             return
@@ -78,10 +88,14 @@ def build_receiver() -> AsgiApp:
     except ImportError as error:
         log.warning("The PushMetrics receiver cannot be imported: %s", error)
         raise PushMetricsConfigurationError(MISSING_EXTRA) from None
+    from airflow_provider_pushmetrics.plugins.source_connections import read_connections
     from airflow_provider_pushmetrics.receiver.settings import build_settings
+    from airflow_provider_pushmetrics.receiver.sources import parse_sources
 
+    options = read_options()
     try:
-        return create_app(build_settings(**read_options()))
+        sources = parse_sources(options.pop("sources")) + read_connections(options.pop("source_connections"))
+        return create_app(build_settings(**options, sources=sources))
     except PushMetricsConfigurationError as error:
         log.warning("The PushMetrics receiver does not start: %s", error)
         raise PushMetricsConfigurationError(NOT_CONFIGURED) from None
@@ -100,7 +114,44 @@ def read_options() -> dict[str, Any]:
         "token": read("token"),
         "signing_secrets": (read("signing_secrets"),),
         "reader_token": read("reader_token"),
+        "sources": read("sources"),
+        "source_connections": read("source_connections"),
+        "keep_days": _parse_limit(float, "keep_days", read("keep_days")),
+        "keep_events": _parse_limit(int, "keep_events", read("keep_events")),
     }
+
+
+def _parse_limit(kind: Callable[[str], Limit], option: str, text: str) -> Limit | None:
+    try:
+        return kind(text) if text.strip() else None
+    except ValueError:
+        raise PushMetricsConfigurationError(
+            f"option {option} of [pushmetrics] is {text!r}: it must be a number, or be left out for no limit."
+        ) from None
+
+
+def build_events_page() -> AsgiApp:
+    """
+    Build the page "PushMetrics events", on the inbox that the receiver of this process holds open.
+
+    :raises PushMetricsConfigurationError: if the extra is not installed, or Airflow's authentication is not
+        where it was. There is no page then: better none than an open one.
+    """
+    try:
+        from airflow_provider_pushmetrics.plugins.events_page import build_page
+    except ImportError as error:
+        log.warning("The page of PushMetrics events cannot be imported: %s", error)
+        raise PushMetricsConfigurationError(MISSING_EXTRA) from None
+
+    async def get_runtime() -> Any:
+        app: Any = await RECEIVER.get_app()
+        return await app.state.runtime.get()
+
+    return build_page(get_runtime)
+
+
+RECEIVER = LazyReceiver(build_receiver)
+"""The receiver of this process: the page works on the inbox that it holds open."""
 
 
 async def _answer_unavailable(send: Send, message: str) -> None:
@@ -118,11 +169,33 @@ def build_fastapi_apps(version: str) -> list[dict[str, Any]]:
     """Build what Airflow mounts; Airflow 2 mounts nothing, and the receiver runs by itself there."""
     if int(version.partition(".")[0]) < 3:
         return []
-    return [{"app": LazyReceiver(build_receiver), "url_prefix": URL_PREFIX, "name": "PushMetrics receiver"}]
+    page = LazyReceiver(build_events_page)
+    return [
+        {"app": RECEIVER, "url_prefix": URL_PREFIX, "name": "PushMetrics receiver"},
+        {"app": page, "url_prefix": PAGE_PREFIX, "name": "PushMetrics events"},
+    ]
+
+
+def build_external_views(version: str) -> list[dict[str, Any]]:
+    """Build the entries of Airflow's menu, which takes them from 3.1 on."""
+    if tuple(int(part) for part in version.split(".")[:2]) < (3, 1):
+        return []
+    # Without a leading slash: the address is relative to wherever Airflow is mounted.
+    href = f"{PAGE_PREFIX.removeprefix('/')}/"
+    return [
+        {
+            "name": "PushMetrics events",
+            "href": href,
+            "destination": "nav",
+            "category": "browse",
+            "url_route": "pushmetrics-events",
+        }
+    ]
 
 
 class PushMetricsPlugin(AirflowPlugin):
-    """Mounts the receiver under ``/pushmetrics`` in Airflow's API server."""
+    """Mounts the receiver under ``/pushmetrics`` in Airflow's API server, and puts its page into the menu."""
 
     name = "pushmetrics"
     fastapi_apps = build_fastapi_apps(airflow_version)
+    external_views = build_external_views(airflow_version)

@@ -83,6 +83,20 @@ class StoredEvent:
 
 
 @dataclass(frozen=True)
+class EventSummary:
+    """One event of the inbox, without its body."""
+
+    id: int
+    received_at: datetime
+    source: str
+    event: str
+    report_id: int | None
+    query_id: int | None
+    run_id: int | None
+    replay_of: int | None
+
+
+@dataclass(frozen=True)
 class Page:
     """
     The next events for a reader.
@@ -222,6 +236,16 @@ class Inbox:
             ).rowcount:
                 connection.execute(insert(consumers).values(name=name, **values))
         return Consumer(name, position, now)
+
+    def fetch_newest(self, wanted: EventFilter, *, before: int | None, limit: int) -> list[EventSummary]:
+        """Fetch the newest events, or the newest before an id; the newest first."""
+        columns = (events.c[field.name] for field in fields(EventSummary))
+        conditions = [events.c[name] == value for name, value in wanted.get_wanted().items()]
+        if before is not None:
+            conditions.append(events.c.id < before)
+        query = select(*columns).where(*conditions).order_by(events.c.id.desc()).limit(limit)
+        with self._engine.connect() as connection:
+            return [EventSummary(*row) for row in connection.execute(query)]
 
     def fetch_consumers(self) -> list[Consumer]:
         """Fetch every named consumer that stored a position."""

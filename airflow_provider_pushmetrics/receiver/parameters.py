@@ -66,6 +66,15 @@ def parse_through(query: QueryParams) -> int:
     return through
 
 
+def parse_before(query: QueryParams) -> int | None:
+    """
+    Read ``before``, the id that a page of older events ends at.
+
+    :raises BadRequest: if it is none.
+    """
+    return _parse_number(query, "before")
+
+
 def parse_event_id(text: str) -> int:
     """
     Read the id of an event in a path.

@@ -13,6 +13,7 @@ from airflow_provider_pushmetrics.plugins.pushmetrics import (
     NOT_CONFIGURED,
     LazyReceiver,
     PushMetricsPlugin,
+    build_external_views,
     build_fastapi_apps,
     build_receiver,
     read_options,
@@ -48,9 +49,19 @@ def build_counting() -> tuple[Callable[[], Any], list[int]]:
 
 
 def test_airflow_3_is_told_to_mount_the_receiver() -> None:
-    (mounted,) = build_fastapi_apps("3.0.0")
-    assert (mounted["url_prefix"], mounted["name"]) == ("/pushmetrics", "PushMetrics receiver")
-    assert callable(mounted["app"])
+    mounted = build_fastapi_apps("3.0.0")
+    assert [(app["url_prefix"], app["name"]) for app in mounted] == [
+        ("/pushmetrics", "PushMetrics receiver"),
+        ("/pushmetrics-events", "PushMetrics events"),
+    ]
+    assert all(callable(app["app"]) for app in mounted)
+
+
+def test_menu_gets_the_page_where_airflow_has_such_a_menu() -> None:
+    assert build_external_views("2.11.0") == build_external_views("3.0.6") == []
+    (view,) = build_external_views("3.1.0")
+    assert (view["name"], view["href"]) == ("PushMetrics events", "pushmetrics-events/")
+    assert PushMetricsPlugin.external_views == build_external_views("3.3.2")
 
 
 def test_airflow_2_mounts_nothing() -> None:
@@ -99,6 +110,10 @@ def test_options_come_from_airflows_configuration(monkeypatch: pytest.MonkeyPatc
         "SIGNING_SECRETS": "whsec_a,whsec_b",
         "SOURCE": "demo",
         "INBOX": "sqlite:////tmp/inbox.db",
+        "SOURCES": "[]",
+        "SOURCE_CONNECTIONS": "a,b",
+        "KEEP_DAYS": "30",
+        "KEEP_EVENTS": "1000",
     }.items():
         monkeypatch.setenv(f"AIRFLOW__PUSHMETRICS__{name}", value)
     assert read_options() == {
@@ -107,7 +122,17 @@ def test_options_come_from_airflows_configuration(monkeypatch: pytest.MonkeyPatc
         "token": "t",
         "signing_secrets": ("whsec_a,whsec_b",),
         "reader_token": "r",
+        "sources": "[]",
+        "source_connections": "a,b",
+        "keep_days": 30.0,
+        "keep_events": 1000,
     }
+
+
+def test_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__PUSHMETRICS__KEEP_EVENTS", "many")
+    with pytest.raises(PushMetricsConfigurationError, match="keep_events"):
+        read_options()
 
 
 def test_inbox_lies_in_airflows_home_unless_named() -> None:

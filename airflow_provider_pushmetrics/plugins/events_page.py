@@ -1,0 +1,140 @@
+"""
+The page "PushMetrics events" in Airflow: every route of it is behind Airflow's own authentication.
+
+Airflow authenticates nobody for a plugin's app, so the check stands on the app itself, and no route can be
+without. If Airflow's check cannot be imported, there is no page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
+from airflow.api_fastapi.core_api.security import requires_access_asset, requires_access_view
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import HTTPException
+from fastapi.responses import JSONResponse, Response
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.receiver.inbox import EventSummary
+from airflow_provider_pushmetrics.receiver.parameters import parse_before, parse_event_id, parse_feed_query
+from airflow_provider_pushmetrics.receiver.reader import render_event, replay_event
+from airflow_provider_pushmetrics.receiver.refusals import NotFound, Refusal
+from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
+
+FOLDER = Path(__file__).parent / "page"
+PAGE_SIZE = 50
+PAGE_HEADER = "x-pushmetrics-page"
+"""A header that only the page's own script sets: another site could send the user's cookie, but not this."""
+
+FILES = {
+    "": ("events.html", "text/html"),
+    "events.js": ("events.js", "text/javascript"),
+    "events.css": ("events.css", "text/css"),
+}
+SECURITY_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-ancestors 'self'"
+    ),
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-store",
+}
+
+GetRuntime = Callable[[], Awaitable[ReceiverRuntime]]
+
+
+def build_page(get_runtime: GetRuntime) -> FastAPI:
+    """
+    Build the page's app.
+
+    :param get_runtime: Gives the receiver's open inbox, or raises what is then answered.
+    """
+    page = EventsPage(get_runtime)
+    app = FastAPI(
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        dependencies=[Depends(requires_access_view(AccessView.PLUGINS))],
+        exception_handlers={Refusal: _answer_refusal, PushMetricsConfigurationError: _answer_unconfigured},
+    )
+    for path, (name, media_type) in FILES.items():
+        app.add_api_route(f"/{path}", _serve_file(name, media_type), methods=["GET"])
+    app.add_api_route("/events", page.list_events, methods=["GET"])
+    app.add_api_route("/events/{event_id}", page.get_event, methods=["GET"])
+    app.add_api_route(
+        "/events/{event_id}/replay",
+        page.replay,
+        methods=["POST"],
+        dependencies=[Depends(requires_access_asset(method="POST"))],
+    )
+    return app
+
+
+class EventsPage:
+    """
+    What the page's script asks.
+
+    :param get_runtime: Gives the receiver's open inbox.
+    """
+
+    def __init__(self, get_runtime: GetRuntime) -> None:
+        self._get_runtime = get_runtime
+
+    async def list_events(self, request: Request) -> Response:
+        """Answer with the newest events, or those older than one."""
+        query, before = parse_feed_query(request.query_params), parse_before(request.query_params)
+        runtime = await self._get_runtime()
+        found, total = await asyncio.gather(
+            runtime.run_blocking(runtime.inbox.fetch_newest, query.wanted, before=before, limit=PAGE_SIZE),
+            runtime.run_blocking(runtime.inbox.count_events),
+        )
+        content = {"events": [_write_summary(row) for row in found], "total": total}
+        return JSONResponse(content, headers=SECURITY_HEADERS)
+
+    async def get_event(self, request: Request) -> Response:
+        """Answer with one event, its payload, and the named consumers that have read it."""
+        event_id = parse_event_id(request.path_params["event_id"])
+        runtime = await self._get_runtime()
+        event = await runtime.run_blocking(runtime.inbox.find_event, event_id)
+        if event is None:
+            raise NotFound(f"There is no event {event_id} in the inbox.")
+        consumers = await runtime.run_blocking(runtime.inbox.fetch_consumers)
+        read_by = [consumer.name for consumer in consumers if consumer.position >= event_id]
+        content = {**json.loads(render_event(event)), "read_by": read_by}
+        return JSONResponse(content, headers=SECURITY_HEADERS)
+
+    async def replay(self, request: Request) -> Response:
+        """Append an event again."""
+        if PAGE_HEADER not in request.headers:
+            raise HTTPException(403, "Replay from the page itself.")
+        event_id = parse_event_id(request.path_params["event_id"])
+        new_id = await replay_event(await self._get_runtime(), event_id)
+        if new_id is None:
+            raise NotFound(f"There is no event {event_id} in the inbox.")
+        return JSONResponse({"id": new_id, "replay_of": event_id}, 201)
+
+
+def _serve_file(name: str, media_type: str) -> Callable[[], Response]:
+    content = (FOLDER / name).read_bytes()
+
+    def serve() -> Response:
+        return Response(content, media_type=media_type, headers=SECURITY_HEADERS)
+
+    return serve
+
+
+def _write_summary(row: EventSummary) -> dict[str, Any]:
+    return {**vars(row), "received_at": row.received_at.isoformat()}
+
+
+async def _answer_refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)  # what it is registered for
+    return JSONResponse({"message": str(error)}, error.status_code, headers=dict(error.headers))
+
+
+async def _answer_unconfigured(request: Request, error: Exception) -> Response:
+    return JSONResponse({"message": str(error)}, 503)
