@@ -10,25 +10,36 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DataError, IntegrityError
 from starlette.exceptions import HTTPException
 from starlette.types import Lifespan
 
 from airflow_provider_pushmetrics import __version__
-from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError, PushMetricsParameterError
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsConflictError,
+    PushMetricsError,
+    PushMetricsParameterError,
+)
 from airflow_provider_pushmetrics.service.api import (
     accounts,
     blocks,
+    databases,
     health,
+    report_configs,
     reports,
     results,
+    run_logs,
     runs,
     security,
     subscriptions,
+    tokens,
     trigger,
     webhooks,
 )
+from airflow_provider_pushmetrics.service.contents import ContentError
 from airflow_provider_pushmetrics.service.middleware import AccessLog, BodyLimit
 from airflow_provider_pushmetrics.service.parts import ServiceParts, assemble
+from airflow_provider_pushmetrics.service.plan import PlanError
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 
 ROUTERS = (
@@ -37,9 +48,13 @@ ROUTERS = (
     results.router,
     security.router,
     accounts.router,
+    tokens.router,
+    report_configs.router,
     reports.router,
     runs.router,
+    run_logs.router,
     blocks.router,
+    databases.router,
     webhooks.router,
     subscriptions.router,
 )
@@ -101,6 +116,20 @@ async def _answer_invalid(request: Request, error: RequestValidationError) -> JS
     return JSONResponse({"message": message}, 422)
 
 
+async def _answer_content(request: Request, error: PushMetricsError) -> JSONResponse:
+    return JSONResponse({"message": str(error)}, 422)
+
+
+async def _answer_unstorable(request: Request, error: DataError) -> JSONResponse:
+    """Answer for the database, whose words would show the statement."""
+    return JSONResponse({"message": "Arguments are not correct"}, 400)
+
+
+async def _answer_taken(request: Request, error: IntegrityError) -> JSONResponse:
+    """Answer when two requests at the same time wanted the same thing, or something is in use."""
+    return JSONResponse({"message": "It conflicts with what is stored"}, 409)
+
+
 async def _answer_parameter(request: Request, error: PushMetricsParameterError) -> JSONResponse:
     return JSONResponse({"message": str(error)}, 400)
 
@@ -117,7 +146,11 @@ async def _answer_fault(request: Request, error: Exception) -> JSONResponse:
 HANDLERS: dict[int | type[Exception], Handler] = {
     HTTPException: _answer_http,
     RequestValidationError: _answer_invalid,
+    ContentError: _answer_content,
+    PlanError: _answer_content,
     PushMetricsParameterError: _answer_parameter,
     PushMetricsConflictError: _answer_conflict,
+    DataError: _answer_unstorable,
+    IntegrityError: _answer_taken,
     Exception: _answer_fault,
 }

@@ -66,7 +66,7 @@ class Database:
 @contextmanager
 def _without_foreign_keys(connection: Connection) -> Iterator[None]:
     """
-    Let SQLite change columns, for which it copies tables: dropping the old one would delete what refers to it.
+    Let SQLite change columns, for which it copies tables: dropping the old deletes what refers to it.
 
     https://www.sqlite.org/lang_altertable.html#otheralter
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -14,13 +15,21 @@ from airflow_provider_pushmetrics.service.ids import generate_uid
 from airflow_provider_pushmetrics.service.models import (
     Delivery,
     OutboxEvent,
+    Query,
     QueryRun,
+    Report,
     Run,
     Subscription,
 )
 from airflow_provider_pushmetrics.service.statuses import PENDING
 
+REPORT_CREATED = "report.created"
+REPORT_UPDATED = "report.updated"
+REPORT_DELETED = "report.deleted"
 REPORT_RUN = "report.run"
+QUERY_CREATED = "query.created"
+QUERY_UPDATED = "query.updated"
+QUERY_DELETED = "query.deleted"
 QUERY_RUN = "query.run"
 
 
@@ -45,6 +54,40 @@ class ResultLinks:
     def link_query(self, report_id: int, query_id: int, query_run_id: int) -> str:
         """Link to the result of a query that ran by itself."""
         return f"{self._base}/{report_id}/queries/{query_id}/run/{query_run_id}"
+
+
+def build_report_change(event: str, report: Report, moment: datetime) -> dict[str, Any]:
+    """Build ``report.created``, ``report.updated`` or ``report.deleted``; the last has no description."""
+    body = {
+        "event": event,
+        "report_id": report.id,
+        "report_name": report.name,
+        "report_description": report.description,
+        "workspace_id": report.workspace_id,
+        "workspace_name": report.workspace.name,
+        "timestamp": format_event_moment(moment),
+    }
+    if event == REPORT_DELETED:
+        del body["report_description"]
+    return body
+
+
+def build_query_change(event: str, query: Query, moment: datetime) -> dict[str, Any]:
+    """Build ``query.created``, ``query.updated`` or ``query.deleted``; the last has no name."""
+    report = query.block.report
+    body = {
+        "event": event,
+        "query_id": query.id,
+        "query_name": query.block.name,
+        "report_id": report.id,
+        "report_name": report.name,
+        "workspace_id": report.workspace_id,
+        "workspace_name": report.workspace.name,
+        "timestamp": format_event_moment(moment),
+    }
+    if event == QUERY_DELETED:
+        del body["query_name"]
+    return body
 
 
 def build_report_run(run: Run, links: ResultLinks) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from airflow_provider_pushmetrics.service.events import (
     build_report_run,
     put_in_outbox,
 )
-from airflow_provider_pushmetrics.service.models import Block, BlockResult, QueryRun, Run
+from airflow_provider_pushmetrics.service.models import BlockResult, QueryRun, Run
 from airflow_provider_pushmetrics.service.parameters import coerce_parameter
 from airflow_provider_pushmetrics.service.plan import (
     PARAMETER,
@@ -33,12 +33,23 @@ from airflow_provider_pushmetrics.service.plan import (
     TEXT,
     PlanError,
     PlannedBlock,
+    plan_block,
     plan_waves,
     select_with_needs,
 )
-from airflow_provider_pushmetrics.service.results import ResultStore
+from airflow_provider_pushmetrics.service.querying import QueryLimits, RowCutter, watch
+from airflow_provider_pushmetrics.service.results import ResultError, ResultStore
+from airflow_provider_pushmetrics.service.rows import RowBatches, SourceError
+from airflow_provider_pushmetrics.service.run_log import write_log
 from airflow_provider_pushmetrics.service.sources import SourceRegistry
-from airflow_provider_pushmetrics.service.statuses import FAILED, FINISHED, NOT_RUN, RUNNING, SUCCESS
+from airflow_provider_pushmetrics.service.statuses import (
+    FAILED,
+    FINISHED,
+    NOT_RUN,
+    PENDING,
+    RUNNING,
+    SUCCESS,
+)
 from airflow_provider_pushmetrics.service.templating import (
     BlockTemplateError,
     QueryOutput,
@@ -49,11 +60,18 @@ from airflow_provider_pushmetrics.service.templating import (
 MAX_PARALLEL_BLOCKS = 4
 MAX_ERROR_LENGTH = 4000
 
+DEFAULT_LIMITS = QueryLimits()
+CANCELLED_ERROR = "the run was cancelled"
+
 INTERNAL_ERROR = "internal error: see the service's log"
 
 AnyRun: TypeAlias = Run | QueryRun
 
 log = logging.getLogger(__name__)
+
+
+class RunEndedError(PushMetricsError):
+    """A run ended while it was executed: somebody cancelled it, or deleted its report."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +80,8 @@ class BlockOutcome:
     What became of one block.
 
     :param value: A parameter's value, for the templates of other blocks.
+    :param limits: What a query was allowed to take.
+    :param is_truncated: Whether it had more rows than that.
     """
 
     status: str
@@ -70,6 +90,8 @@ class BlockOutcome:
     row_count: int | None = None
     result_file: str | None = None
     value: Any = None
+    limits: QueryLimits | None = None
+    is_truncated: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,6 +130,7 @@ class RunExecutor:
     :param sources: The databases that SQL blocks ask.
     :param results: Where rows are kept.
     :param links: Writes the links of events.
+    :param limits: What any query may take.
     """
 
     def __init__(
@@ -117,12 +140,14 @@ class RunExecutor:
         results: ResultStore,
         links: ResultLinks,
         *,
+        limits: QueryLimits = DEFAULT_LIMITS,
         clock: Clock = get_now,
     ) -> None:
         self._database = database
         self._sources = sources
         self._results = results
         self._links = links
+        self._limits = limits
         self._clock = clock
 
     def execute(self, kind: type[AnyRun], run_id: int) -> None:
@@ -133,6 +158,8 @@ class RunExecutor:
         try:
             for wave in plan.waves:
                 self._execute_wave(plan, wave)
+        except RunEndedError:
+            return  # it was cancelled, or its report deleted: that is recorded already
         except Exception:
             # A run must not stay 'running' for ever because of a fault of ours; the log has the rest.
             self._finish(plan, INTERNAL_ERROR)
@@ -150,9 +177,12 @@ class RunExecutor:
             run = _find_run(session, kind, run_id)
             if run is None or run.status in FINISHED:
                 return None
+            plan = _plan_run(session, run)
+            if isinstance(run, Run):
+                write_log(session, run, "the run begins" if run.status == PENDING else "the run goes on")
             run.status = RUNNING
             run.started_on = run.started_on or self._clock()
-            return _plan_run(session, run)
+            return plan
 
     def _execute_wave(self, plan: RunPlan, wave: Sequence[PlannedBlock]) -> None:
         due = [block for block in wave if block.name not in plan.outcomes]
@@ -191,10 +221,23 @@ class RunExecutor:
     def _query(self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any]) -> BlockOutcome:
         sql = render_sql(block.template, names)
         file = plan.name_result_file(block)
+        limits = self._limits.narrow(block.content)
         source = self._sources.open(block.content.get("database_id"))
-        with source.query(sql) as batches:
-            row_count = self._results.write(file, batches)
-        return BlockOutcome(SUCCESS, row_count=row_count, result_file=file)
+        cutter = RowCutter(limits.max_rows)
+        with watch(limits.timeout_seconds, lambda: self._find_stop_reason(plan)) as stopper:
+            try:
+                with source.query(sql, stopper) as rows:
+                    row_count = self._results.write(file, RowBatches(rows.schema, cutter.cut(rows.batches)))
+            except (SourceError, ResultError) as error:
+                return BlockOutcome(FAILED, error=str(error)[:MAX_ERROR_LENGTH], limits=limits)
+        return BlockOutcome(
+            SUCCESS, row_count=row_count, result_file=file, limits=limits, is_truncated=cutter.is_truncated
+        )
+
+    def _find_stop_reason(self, plan: RunPlan) -> str | None:
+        with self._database.reading() as session:
+            run = _find_run(session, plan.kind, plan.id)
+            return CANCELLED_ERROR if run is None or run.status in FINISHED else None
 
     def _collect_names(self, plan: RunPlan) -> dict[str, Any]:
         """
@@ -227,6 +270,12 @@ class RunExecutor:
 
     def _record(self, plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome, *, started_on: Any) -> None:
         with self._database.writing() as session:
+            run = _lock_run(session, plan)
+            if run is None:
+                raise RunEndedError(f"run {plan.id} has ended.")
+            if isinstance(run, Run):
+                level = "ERROR" if outcome.status == FAILED else "INFO"
+                write_log(session, run, _describe(block, outcome), level=level, block_uid=block.uid)
             session.add(
                 BlockResult(
                     run_id=plan.id if plan.kind is Run else None,
@@ -242,6 +291,9 @@ class RunExecutor:
                     output=_make_storable(outcome.output),
                     row_count=outcome.row_count,
                     result_file=outcome.result_file,
+                    max_rows=outcome.limits.max_rows if outcome.limits else None,
+                    timeout_seconds=outcome.limits.timeout_seconds if outcome.limits else None,
+                    is_truncated=outcome.is_truncated,
                     started_on=started_on,
                     finished_on=self._clock(),
                 )
@@ -250,24 +302,36 @@ class RunExecutor:
     def _finish(self, plan: RunPlan, error: str | None) -> None:
         """Set the end of a run and put its event in the outbox, both or neither."""
         with self._database.writing() as session:
-            run = _find_run(session, plan.kind, plan.id)
-            if run is None or run.status in FINISHED:
+            run = _lock_run(session, plan)
+            if run is None:
                 return
             run.finished_on = self._clock()
             run.error = _make_storable(error or _summarize_failures(plan))
             run.status = SUCCESS if run.error is None else FAILED
             session.flush()
-            event = (
-                build_report_run(run, self._links)
-                if isinstance(run, Run)
-                else build_query_run(run, self._links)
-            )
-            put_in_outbox(session, run.workspace_id, event)
+            if isinstance(run, Run):
+                write_log(session, run, f"the run ends: {run.status}")
+                put_in_outbox(session, run.workspace_id, build_report_run(run, self._links))
+            elif run.query_id is not None:
+                put_in_outbox(session, run.workspace_id, build_query_run(run, self._links))
         log.info("%s %s of report %s: %s", plan.kind.__tablename__, run.id, run.report_id, run.status)
 
 
 def _find_run(session: Session, kind: type[AnyRun], run_id: int) -> AnyRun | None:
     return cast("AnyRun | None", session.get(kind, run_id))
+
+
+def _lock_run(session: Session, plan: RunPlan) -> AnyRun | None:
+    """Find a run that has not ended, and keep others from ending it until the commit."""
+    run = cast("AnyRun | None", session.get(plan.kind, plan.id, with_for_update=True))
+    return None if run is None or run.status in FINISHED else run
+
+
+def _describe(block: PlannedBlock, outcome: BlockOutcome) -> str:
+    details = outcome.error or (None if outcome.row_count is None else f"{outcome.row_count} rows")
+    if outcome.is_truncated:
+        details = f"{details}, cut off at the limit"
+    return f"block {block.name!r}: {outcome.status}" + (f", {details}" if details else "")
 
 
 def _make_storable(text: str | None) -> str | None:
@@ -276,7 +340,11 @@ def _make_storable(text: str | None) -> str | None:
 
 
 def _plan_run(session: Session, run: AnyRun) -> RunPlan:
-    blocks = [_plan_block(block) for block in run.report.blocks]
+    own = run.content if isinstance(run, QueryRun) else None
+    blocks = [
+        plan_block(block, own if isinstance(run, QueryRun) and block.id == run.block_id else None)
+        for block in run.report.blocks
+    ]
     error = None
     try:
         waves = plan_waves(blocks)
@@ -300,18 +368,6 @@ def _plan_run(session: Session, run: AnyRun) -> RunPlan:
     )
     plan.outcomes.update(_restore_outcomes(plan, recorded, names))
     return plan
-
-
-def _plan_block(block: Block) -> PlannedBlock:
-    return PlannedBlock(
-        id=block.id,
-        uid=block.uid,
-        position=block.position,
-        name=block.name,
-        type=block.type,
-        content=block.content,
-        query_id=block.query.id if block.query else None,
-    )
 
 
 def _restore_outcomes(

@@ -110,7 +110,12 @@ def parse_list_query(text: str | None) -> ListQuery:
 
 def match_text(column: InstrumentedAttribute[Any]) -> Condition:
     """Make the condition that a text equals the filter's value, which Rison may give as a number."""
-    return lambda value: column == str(value)
+    return lambda value: column == _parse_text(value)
+
+
+def match_part(column: InstrumentedAttribute[Any]) -> Condition:
+    """Make the condition that a text contains the filter's value, in any case."""
+    return lambda value: column.icontains(_parse_text(value), autoescape=True)
 
 
 def match_integer(column: InstrumentedAttribute[Any], name: str, *, above: bool = False) -> Condition:
@@ -127,6 +132,17 @@ def _parse_filter(value: Any) -> tuple[str, str, Any]:
     if not isinstance(value, dict) or not {"col", "opr", "value"} <= value.keys():
         raise _build_schema_error("a filter has col, opr and value")
     return str(value["col"]), str(value["opr"]), value["value"]
+
+
+def _parse_text(value: Any) -> str:
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _build_schema_error("a text must be valid Unicode") from None
+    if "\x00" in text:
+        raise _build_schema_error("a text must have no NUL character")
+    return text
 
 
 def _parse_integer(value: Any, name: str) -> int:

@@ -32,7 +32,7 @@ def parse_json_parameters(body: bytes) -> dict[str, Any]:
         raise PushMetricsParameterError("The body is not valid JSON") from None
     if not isinstance(value, dict):
         raise PushMetricsParameterError("The body is not a JSON object")
-    if _is_deeper(value, MAX_DEPTH):
+    if is_deeper(value, MAX_DEPTH):
         raise PushMetricsParameterError(f"The body is nested more than {MAX_DEPTH} deep")
     return value
 
@@ -120,11 +120,12 @@ COERCIONS = {
 }
 
 
-def _is_deeper(value: Any, depth: int) -> bool:
+def is_deeper(value: Any, depth: int) -> bool:
+    """Tell whether lists and objects are nested more than so deep."""
     if not isinstance(value, dict | list):
         return False
     inner = value.values() if isinstance(value, dict) else value
-    return depth == 0 or any(_is_deeper(one, depth - 1) for one in inner)
+    return depth == 0 or any(is_deeper(one, depth - 1) for one in inner)
 
 
 def _refuse_constant(name: str) -> Any:

@@ -8,14 +8,24 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.service.models import Block
 from airflow_provider_pushmetrics.service.templating import BlockTemplateError, References, find_references
 
 PARAMETER = "parameter"
 SQL = "sql"
 TEXT = "text"
+CHART = "chart"
+EMAIL = "email"
+SLACK = "slack"
 
-TEMPLATE_KEYS: Mapping[str, str] = {SQL: "sql", TEXT: "text"}
-"""Where a block of each type has its template."""
+TEMPLATE_KEYS: Mapping[str, tuple[str, ...]] = {
+    SQL: ("sql",),
+    TEXT: ("text",),
+    CHART: ("spec",),
+    EMAIL: ("subject", "value", "to_"),
+    SLACK: ("value_markdown", "channels"),
+}
+"""Where a block of each type has its templates."""
 
 
 class PlanError(PushMetricsError):
@@ -41,8 +51,17 @@ class PlannedBlock:
 
     @property
     def template(self) -> str:
-        """The Jinja template of the block; empty where the type has none."""
-        return str(self.content.get(TEMPLATE_KEYS.get(self.type, ""), ""))
+        """The Jinja template of a block that has one; empty where the type has none."""
+        return next(iter(self.templates), "")
+
+    @property
+    def templates(self) -> list[str]:
+        """All Jinja templates of the block: every text under the keys that may have them."""
+        return [
+            text
+            for key in TEMPLATE_KEYS.get(self.type, ())
+            for text in _collect_texts(self.content.get(key, ""))
+        ]
 
 
 def plan_waves(blocks: Sequence[PlannedBlock]) -> list[list[PlannedBlock]]:
@@ -69,6 +88,23 @@ def plan_waves(blocks: Sequence[PlannedBlock]) -> list[list[PlannedBlock]]:
     return waves
 
 
+def plan_block(block: Block, content: Mapping[str, Any] | None = None) -> PlannedBlock:
+    """
+    Take from a stored block what planning needs.
+
+    :param content: What it is to run instead of its own content.
+    """
+    return PlannedBlock(
+        id=block.id,
+        uid=block.uid,
+        position=block.position,
+        name=block.name,
+        type=block.type,
+        content=block.content if content is None else content,
+        query_id=block.query.id if block.query else None,
+    )
+
+
 def select_with_needs(waves: Sequence[Sequence[PlannedBlock]], name: str) -> list[list[PlannedBlock]]:
     """Keep one block and what it needs, directly or not."""
     kept = {name}
@@ -81,11 +117,26 @@ def select_with_needs(waves: Sequence[Sequence[PlannedBlock]], name: str) -> lis
 
 
 def _find_block_references(block: PlannedBlock, names: Collection[str]) -> References:
-    try:
-        found = find_references(block.template)
-    except BlockTemplateError:
-        return References(frozenset(), frozenset())  # the block itself will fail, with this message
-    return References(found.outputs.intersection(names), found.texts.intersection(names))
+    outputs: set[str] = set()
+    texts: set[str] = set()
+    for template in block.templates:
+        try:
+            found = find_references(template)
+        except BlockTemplateError:
+            return References(frozenset(), frozenset())  # the block itself will fail, with this message
+        outputs |= found.outputs
+        texts |= found.texts
+    if block.type == CHART:
+        outputs.add(str(block.content.get("query")))
+    return References(frozenset(outputs.intersection(names)), frozenset(texts.intersection(names)))
+
+
+def _collect_texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return [text for one in value for text in _collect_texts(one)] if isinstance(value, list) else []
 
 
 def _with_needs(

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
-from airflow_provider_pushmetrics.service.sources import RowBatches
+from airflow_provider_pushmetrics.service.rows import RowBatches
 
 READ_ROWS = 16_384
 MAX_TEMPLATE_ROWS = 100_000

@@ -3,50 +3,37 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.encryption import Vault
 from airflow_provider_pushmetrics.service.models import DataSource
+from airflow_provider_pushmetrics.service.querying import Stopper
+from airflow_provider_pushmetrics.service.rows import RowBatches, SourceError, refuse_same_names
+from airflow_provider_pushmetrics.service.source_urls import DUCKDB, build_source_url
 from airflow_provider_pushmetrics.service.templating import BoundSql
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-DUCKDB = "duckdb"
 BATCH_ROWS = 65_536
 
-
-class SourceError(PushMetricsError):
-    """A database refused a query, in its own words."""
-
-
-@dataclass(frozen=True)
-class RowBatches:
-    """
-    The rows of a query.
-
-    :param schema: The columns.
-    :param batches: The rows, batch by batch; a :class:`SourceError` may come between any two.
-    """
-
-    schema: pa.Schema
-    batches: Iterator[pa.RecordBatch]
+FILE_READERS = {".csv": "read_csv", ".parquet": "read_parquet"}
+"""How the files of a folder are read, by their extension."""
 
 
 class Source(Protocol):
     """A database that can be asked."""
 
-    def query(self, sql: BoundSql) -> AbstractContextManager[RowBatches]:
+    def query(self, sql: BoundSql, stopper: Stopper) -> AbstractContextManager[RowBatches]:
         """
         Run a query and give its rows, batch by batch; used as a context.
+
+        :param stopper: Stops it from another thread.
 
         :raises SourceError: with the database's message.
         """
@@ -68,18 +55,10 @@ class DuckDbSource:
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     @contextmanager
-    def query(self, sql: BoundSql) -> Iterator[RowBatches]:
+    def query(self, sql: BoundSql, stopper: Stopper) -> Iterator[RowBatches]:
         """Run a query; any number of them run at the same time."""
-        import duckdb
-
-        with self._open().cursor() as cursor:
-            try:
-                reader = _start_query(cursor, sql)
-            except (duckdb.Error, TypeError, OverflowError) as error:
-                # Beside its own errors, DuckDB raises Python's for values that no SQL type can hold.
-                raise SourceError(str(error)) from error
-            _refuse_same_names(reader.schema.names)
-            yield RowBatches(reader.schema, _read_batches(reader))
+        with self._open().cursor() as cursor, _query_duckdb(cursor, sql, stopper) as rows:
+            yield rows
 
     def close(self) -> None:
         """Close the file."""
@@ -103,6 +82,63 @@ class DuckDbSource:
             return self._connection
 
 
+class FolderSource:
+    """
+    A folder of CSV and Parquet files, each a table of the name of its file, and nothing else of the machine.
+
+    :param path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.resolve()
+
+    @contextmanager
+    def query(self, sql: BoundSql, stopper: Stopper) -> Iterator[RowBatches]:
+        """Run a query over the files that are there now."""
+        import duckdb
+
+        with duckdb.connect() as connection:
+            connection.execute("SET allowed_directories = [$1]", [str(self._path)])
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+            try:
+                self._define_tables(connection)
+            except duckdb.Error as error:
+                raise SourceError(str(error)) from error
+            with _query_duckdb(connection, sql, stopper) as rows:
+                yield rows
+
+    def close(self) -> None:
+        """Close nothing: a connection lives as long as its query."""
+
+    def _define_tables(self, connection: duckdb.DuckDBPyConnection) -> None:
+        for path in sorted(self._path.iterdir()):
+            reader = FILE_READERS.get(path.suffix.lower())
+            if reader is not None and path.is_file():
+                name = path.stem.replace('"', '""')
+                file = str(path).replace("'", "''")
+                connection.execute(f"CREATE OR REPLACE VIEW \"{name}\" AS SELECT * FROM {reader}('{file}')")
+
+
+@contextmanager
+def _query_duckdb(
+    connection: duckdb.DuckDBPyConnection, sql: BoundSql, stopper: Stopper
+) -> Iterator[RowBatches]:
+    import duckdb
+
+    stopper.register(connection.interrupt)
+    try:
+        try:
+            reader = _start_query(connection, sql)
+        except (duckdb.Error, TypeError, OverflowError) as error:
+            # Beside its own errors, DuckDB raises Python's for values that no SQL type can hold.
+            raise SourceError(stopper.reason or str(error)) from error
+        refuse_same_names(reader.schema.names)
+        yield RowBatches(reader.schema, _read_batches(reader, stopper))
+    finally:
+        stopper.register(None)
+
+
 def _start_query(cursor: duckdb.DuckDBPyConnection, sql: BoundSql) -> pa.RecordBatchReader:
     statements = cursor.extract_statements(sql.write(lambda number: f"${number}"))
     relation = None
@@ -113,20 +149,14 @@ def _start_query(cursor: duckdb.DuckDBPyConnection, sql: BoundSql) -> pa.RecordB
     return relation.to_arrow_reader(BATCH_ROWS)
 
 
-def _refuse_same_names(names: Sequence[str]) -> None:
-    twice = sorted(name for name, count in Counter(names).items() if count > 1)
-    if twice:
-        raise SourceError(f"several columns are called {', '.join(twice)}: give each a name with AS.")
-
-
-def _read_batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+def _read_batches(reader: pa.RecordBatchReader, stopper: Stopper) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
     try:
         yield from reader
     except (pa.ArrowException, OSError) as error:
         # This is how DuckDB's errors come through Arrow when they happen between two batches.
-        raise SourceError(str(error)) from error
+        raise SourceError(stopper.reason or str(error)) from error
 
 
 class SourceRegistry:
@@ -149,17 +179,17 @@ class SourceRegistry:
         """
         Open a database, or find it open.
 
-        :raises SourceError: if there is none with this id, or no client for its kind.
+        :raises SourceError: if there is none with this id.
         """
         with self._database.reading() as session:
             row = session.get(DataSource, source_id) if isinstance(source_id, int) else None
         if row is None:
             raise SourceError(f"there is no database with the id {source_id!r}.")
-        if row.kind != DUCKDB:
-            raise SourceError(f"databases of the kind {row.kind!r} cannot be asked: only {DUCKDB!r} can.")
         location = self._vault.decrypt(row.location_encrypted)
         with self._lock:
-            return self._open.setdefault(location, DuckDbSource(self._data_dir / location))
+            if location not in self._open:
+                self._open[location] = self._make_source(row.kind, location)
+            return self._open[location]
 
     def close(self) -> None:
         """Close all of them."""
@@ -167,3 +197,14 @@ class SourceRegistry:
             for source in self._open.values():
                 source.close()
             self._open.clear()
+
+    def _make_source(self, kind: str, location: str) -> Source:
+        if kind == DUCKDB:
+            path = self._data_dir / location
+            return FolderSource(path) if path.is_dir() else DuckDbSource(path)
+        from airflow_provider_pushmetrics.service.sql_sources import SqlAlchemySource, open_sqlite_read_only
+
+        url = build_source_url(kind, location)
+        if url.get_backend_name() == "sqlite":
+            url = open_sqlite_read_only(url, list(self._data_dir.glob("*.db")))
+        return SqlAlchemySource(url)

@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.service.models import (
     Webhook,
     Workspace,
 )
-from airflow_provider_pushmetrics.service.sources import DUCKDB
+from airflow_provider_pushmetrics.service.source_urls import DUCKDB
 from airflow_provider_pushmetrics.service.triggers import set_token
 
 TRIGGER_TOKEN = "trigger-token-of-the-tests-0123456789"

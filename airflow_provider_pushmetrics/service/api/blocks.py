@@ -1,18 +1,84 @@
-"""Blocks: running one by itself."""
+"""Blocks: making, showing, changing, deleting and running them, and what they gave."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.api.access import Caller, Parts
-from airflow_provider_pushmetrics.service.api.lookup import find_by_reference
-from airflow_provider_pushmetrics.service.models import Block
+from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND, find_by_reference, select_in_workspace
+from airflow_provider_pushmetrics.service.api.reports import NewBlock, build_block_summary
+from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
+from airflow_provider_pushmetrics.service.api.texts import Name, ShortText
+from airflow_provider_pushmetrics.service.authoring import (
+    change_block,
+    check_block_content,
+    create_block,
+    delete_block,
+    ensure_scratch,
+)
+from airflow_provider_pushmetrics.service.clock import format_moment
+from airflow_provider_pushmetrics.service.contents import (
+    ContentError,
+    check_block_type,
+    check_json,
+    parse_content,
+)
+from airflow_provider_pushmetrics.service.events import ResultLinks
+from airflow_provider_pushmetrics.service.ids import parse_id
+from airflow_provider_pushmetrics.service.listing import (
+    Listing,
+    match_integer,
+    match_part,
+    match_text,
+    parse_list_query,
+)
+from airflow_provider_pushmetrics.service.models import Block, BlockResult, QueryRun, Report
+from airflow_provider_pushmetrics.service.plan import PARAMETER
 from airflow_provider_pushmetrics.service.runs import accept_query_run
+from airflow_provider_pushmetrics.service.statuses import PENDING
 
 router = APIRouter(prefix="/api/v1/block", tags=["block"])
+
+RECENT_RESULTS = 10
+LAST_RESULT = "last_result"
+
+LISTING = Listing(
+    order=Block.id,
+    columns={"id": Block.id, "name": Block.name, "type": Block.type},
+    conditions={
+        ("id", "eq"): match_integer(Block.id, "id"),
+        ("type", "eq"): match_text(Block.type),
+        ("name", "eq"): match_text(Block.name),
+        ("name", "ct"): match_part(Block.name),
+        ("report_id", "eq"): match_integer(Block.report_id, "report_id"),
+    },
+)
+
+
+class PlacedBlock(NewBlock):
+    """
+    A new block.
+
+    :param report_id: The id or the uid of its report; without one, it is kept in a notebook for such blocks.
+    """
+
+    report_id: int | ShortText | None = None
+
+
+class BlockChange(BaseModel):
+    """What to change of a block; what is left out stays. The content is replaced as a whole."""
+
+    type: ShortText | None = None
+    name: Name | None = None
+    verbose_name: ShortText | None = None
+    content: dict[str, Any] | None = None
+    content_json: str | dict[str, Any] | None = None
 
 
 class BlockRunRequest(BaseModel):
@@ -20,21 +86,183 @@ class BlockRunRequest(BaseModel):
     How to run a block.
 
     :param parameters: Values for the report's parameters.
+    :param content_json: What to run instead of the block's content, this time only: an object or its JSON.
     """
 
     parameters: dict[str, Any] = Field(default_factory=dict)
+    content_json: str | dict[str, Any] | None = None
+
+
+@router.get("/")
+def list_blocks(parts: Parts, caller: Caller, q: str | None = None) -> dict[str, Any]:
+    """List the blocks of all reports of the workspace."""
+    with parts.database.reading() as session:
+        rows = select_in_workspace(Block, caller)
+        count, page = LISTING.fetch(session, rows, parse_list_query(q))
+        return build_list(count, [build_block_row(block) for block in page])
+
+
+@router.post("/", status_code=201)
+def make_block(wanted: PlacedBlock, parts: Parts, caller: Caller) -> dict[str, Any]:
+    """Add a block to a report."""
+    draft = wanted.build_draft()
+    with parts.database.writing() as session:
+        if wanted.report_id is None:
+            report = ensure_scratch(session, caller.workspace_id)
+        else:
+            report = find_by_reference(session, Report, str(wanted.report_id), caller)
+        session.refresh(report, with_for_update=True)
+        answer = build_one(build_block_row(create_block(session, report, draft)))
+    parts.engine.wake()
+    return answer
+
+
+@router.get("/{reference}")
+def get_block(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+    """Show a block."""
+    with parts.database.reading() as session:
+        return build_one(build_block_row(find_by_reference(session, Block, reference, caller)))
+
+
+@router.put("/{reference}")
+def update_block(reference: str, wanted: BlockChange, parts: Parts, caller: Caller) -> dict[str, Any]:
+    """Change the name or the content of a block."""
+    changes: dict[str, Any] = {}
+    if wanted.name is not None:
+        changes["name"] = wanted.name
+    if "verbose_name" in wanted.model_fields_set:
+        changes["verbose_name"] = wanted.verbose_name
+    given = wanted.content if wanted.content is not None else wanted.content_json
+    if given is not None:
+        changes["content"] = parse_content(given)
+    with parts.database.writing() as session:
+        block = _lock_block(session, reference, caller)
+        if wanted.type is not None and check_block_type(wanted.type) != block.type:
+            raise ContentError(f"the block is one of type {block.type!r}: its type cannot change")
+        if any(other.name == changes.get("name") and other is not block for other in block.report.blocks):
+            raise ContentError(f"the report already has a block called {wanted.name!r}: choose another name")
+        change_block(session, block, changes)
+        answer = {"result": build_block_row(block)}
+    parts.engine.wake()
+    return answer
+
+
+@router.delete("/{reference}")
+def remove_block(reference: str, parts: Parts, caller: Caller) -> dict[str, str]:
+    """Delete a block."""
+    with parts.database.writing() as session:
+        delete_block(session, _lock_block(session, reference, caller))
+    parts.engine.wake()
+    return {"message": "OK"}
 
 
 @router.post("/{reference}/run")
 def run_block(
     reference: str, parts: Parts, caller: Caller, wanted: BlockRunRequest | None = None
 ) -> dict[str, int]:
-    """Run a query by itself, and what it needs; the answer names the query run."""
+    """Run a block by itself, and what it needs; the answer names the run."""
+    wanted = wanted or BlockRunRequest()
+    check_json(wanted.parameters)
     with parts.database.reading() as session:
         block = find_by_reference(session, Block, reference, caller)
-        query = block.query
-    if query is None:
-        raise HTTPException(422, f"Block {block.name!r} is no query: only queries run by themselves")
-    run = accept_query_run(parts.database, block.id, wanted.parameters if wanted else {})
+        if block.type == PARAMETER:
+            raise HTTPException(422, f"Block {block.name!r} is a parameter: there is nothing to run")
+        content = None
+        if wanted.content_json is not None:
+            given = {**block.content, **parse_content(wanted.content_json)}
+            content = check_block_content(session, block.report, block.type, given)
+    run = accept_query_run(parts.database, block.id, wanted.parameters, content=content)
     parts.engine.wake()
     return {"run_id": run.id}
+
+
+@router.get("/{reference}/results/")
+def list_results(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+    """List the block's last results, in runs of its report and by itself."""
+    with parts.database.reading() as session:
+        rows = _find_recent(session, find_by_reference(session, Block, reference, caller), parts.links)
+    return {"count": len(rows), "ids": [row["id"] for row in rows], "result": rows}
+
+
+@router.get("/{reference}/results/{result_id}")
+def get_result(reference: str, result_id: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+    """Show one result of a block, or ``last_result`` and those before it."""
+    with parts.database.reading() as session:
+        block = find_by_reference(session, Block, reference, caller)
+        if result_id == LAST_RESULT:
+            rows = _find_recent(session, block, parts.links)
+            return {"result": rows[0] if rows else None, "last_results": rows[1:]}
+        number = parse_id(result_id)
+        found = None if number is None else session.get(BlockResult, number)
+        if found is None or found.block_id != block.id:
+            raise HTTPException(404, NOT_FOUND)
+        return build_one(_build_result_row(found, block, parts.links))
+
+
+def build_block_row(block: Block) -> dict[str, Any]:
+    """Build what lists show of a block."""
+    return {
+        **build_block_summary(block),
+        "content_json": json.dumps(block.content, ensure_ascii=False),
+        "report_id": block.report_id,
+        "report_uid": block.report.uid,
+        "position": block.position,
+        "created_on": format_moment(block.created_on),
+    }
+
+
+def _lock_block(session: Session, reference: str, caller: Caller) -> Block:
+    block = find_by_reference(session, Block, reference, caller)
+    session.refresh(block.report, with_for_update=True)
+    return block
+
+
+def _find_recent(session: Session, block: Block, links: ResultLinks) -> list[dict[str, Any]]:
+    """Find the newest results; a run of the block alone that has not ended comes first."""
+    unfinished = select(QueryRun).where(
+        QueryRun.block_id == block.id,
+        or_(QueryRun.status == PENDING, ~QueryRun.results.any(BlockResult.block_id == block.id)),
+    )
+    waiting = session.scalars(unfinished.order_by(QueryRun.id.desc()).limit(RECENT_RESULTS))
+    newest = select(BlockResult).where(BlockResult.block_id == block.id).order_by(BlockResult.id.desc())
+    rows = [_build_waiting_row(run) for run in waiting]
+    rows += [
+        _build_result_row(result, block, links) for result in session.scalars(newest.limit(RECENT_RESULTS))
+    ]
+    return rows[:RECENT_RESULTS]
+
+
+def _build_waiting_row(run: QueryRun) -> dict[str, Any]:
+    return {
+        "id": None,
+        "run_id": run.id,
+        "report_run_id": None,
+        "status": run.status,
+        "error": run.error,
+        "output": None,
+        "row_count": None,
+        "query_result": None,
+        "created_on": format_moment(run.created_on),
+        "finished_on": format_moment(run.finished_on),
+    }
+
+
+def _build_result_row(result: BlockResult, block: Block, links: ResultLinks) -> dict[str, Any]:
+    link = None
+    if result.query_id is not None:
+        if result.run_id is not None:
+            link = links.link_query_in_report(block.report_id, result.query_id, result.run_id)
+        elif result.query_run_id is not None:
+            link = links.link_query(block.report_id, result.query_id, result.query_run_id)
+    return {
+        "id": result.id,
+        "run_id": result.query_run_id,
+        "report_run_id": result.run_id,
+        "status": result.status,
+        "error": result.error,
+        "output": result.output,
+        "row_count": result.row_count,
+        "query_result": link,
+        "created_on": format_moment(result.started_on or result.finished_on),
+        "finished_on": format_moment(result.finished_on),
+    }

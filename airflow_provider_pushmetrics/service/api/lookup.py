@@ -10,18 +10,34 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.credentials import Principal
 from airflow_provider_pushmetrics.service.ids import parse_id
-from airflow_provider_pushmetrics.service.models import Block, Report, Run, Subscription, Webhook
+from airflow_provider_pushmetrics.service.models import (
+    ApiToken,
+    Block,
+    DataSource,
+    Report,
+    Run,
+    RunLogEntry,
+    Subscription,
+    User,
+    Webhook,
+)
 
-Named = TypeVar("Named", Report, Run, Subscription, Webhook, Block)
+Named = TypeVar("Named", Report, Run, RunLogEntry, Subscription, Webhook, Block, DataSource, User, ApiToken)
 
 NOT_FOUND = "Not found"
+MAX_INTEGER = 2**31 - 1
+"""The largest id of PostgreSQL's integer columns."""
 
 
-def find_by_reference(session: Session, kind: type[Named], reference: str, caller: Principal) -> Named:
+def find_by_reference(
+    session: Session, kind: type[Named], reference: str, caller: Principal, *conditions: ColumnElement[bool]
+) -> Named:
     """Find a row; 404 if there is none, or none that the caller may know of."""
     number = parse_id(reference)
+    if (number is not None and number > MAX_INTEGER) or "\x00" in reference:
+        raise HTTPException(404, NOT_FOUND)  # the database would refuse to look for it
     named: ColumnElement[bool] = kind.uid == reference if number is None else kind.id == number
-    row = session.scalar(select_in_workspace(kind, caller).where(named))
+    row = session.scalar(select_in_workspace(kind, caller).where(named, *conditions))
     if row is None:
         raise HTTPException(404, NOT_FOUND)
     return row
@@ -31,4 +47,6 @@ def select_in_workspace(kind: type[Named], caller: Principal) -> Select[Named]:
     """Select the rows of the caller's workspace."""
     if issubclass(kind, Webhook | Block):
         return select(kind).join(Report).where(Report.workspace_id == caller.workspace_id)
+    if issubclass(kind, RunLogEntry):
+        return select(kind).join(Run).where(Run.workspace_id == caller.workspace_id)
     return select(kind).where(kind.workspace_id == caller.workspace_id)

@@ -1,18 +1,30 @@
-"""Reports: listing, showing, and running them by the API."""
+"""Reports and notebooks: making, showing, changing, deleting and running them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header
+from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.api.access import Caller, Parts
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
+from airflow_provider_pushmetrics.service.api.texts import LongText, Name, ShortText
+from airflow_provider_pushmetrics.service.authoring import (
+    BlockDraft,
+    ReportDraft,
+    change_report,
+    create_report,
+    delete_report,
+)
 from airflow_provider_pushmetrics.service.clock import format_moment
+from airflow_provider_pushmetrics.service.contents import check_json, parse_content
 from airflow_provider_pushmetrics.service.listing import (
     Listing,
     match_integer,
+    match_part,
     match_text,
     parse_list_query,
 )
@@ -23,13 +35,77 @@ router = APIRouter(prefix="/api/v1/report", tags=["report"])
 
 LISTING = Listing(
     order=Report.id,
-    columns={"id": Report.id, "name": Report.name, "created_on": Report.created_on},
+    columns={
+        "id": Report.id,
+        "name": Report.name,
+        "created_on": Report.created_on,
+        "updated_on": Report.updated_on,
+    },
     conditions={
         ("id", "eq"): match_integer(Report.id, "id"),
         ("name", "eq"): match_text(Report.name),
+        ("name", "ct"): match_part(Report.name),
         ("type", "eq"): match_text(Report.type),
     },
 )
+
+
+class NewBlock(BaseModel):
+    """A block of a new report; its content is an object or, as ``content_json``, the JSON text of one."""
+
+    type: ShortText
+    name: Name
+    verbose_name: ShortText | None = None
+    content: dict[str, Any] | None = None
+    content_json: str | dict[str, Any] | None = None
+
+    def build_draft(self) -> BlockDraft:
+        """Read the content."""
+        given = self.content if self.content is not None else self.content_json
+        content = parse_content({} if given is None else given)
+        return BlockDraft(self.type, self.name, content, self.verbose_name)
+
+
+class NewReport(BaseModel):
+    """A report or a notebook, with its blocks."""
+
+    name: Name
+    description: LongText = ""
+    type: Literal["report", "notebook"] = "report"
+    folder: ShortText | None = None
+    blocks: list[NewBlock] = Field(default_factory=list, max_length=500)
+
+
+class ReportChange(BaseModel):
+    """What to change of a report; what is left out stays, and what is unknown is ignored."""
+
+    name: Name | None = None
+    description: LongText | None = None
+    type: Literal["report", "notebook"] | None = None
+    folder: ShortText | None = None
+
+
+class RunOptions(BaseModel):
+    """
+    How to run a report.
+
+    :param send_to_me: Whether this is a preview: mails go to ``email`` only, other messages nowhere.
+    :param email: Where a preview's mails go; without it, nowhere.
+    """
+
+    send_to_me: bool = False
+    email: ShortText | None = None
+
+
+class ReportRunRequest(BaseModel):
+    """
+    With what to run a report.
+
+    :param parameters: Values for its parameters.
+    """
+
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    options: RunOptions | None = None
 
 
 @router.get("/")
@@ -41,13 +117,49 @@ def list_reports(parts: Parts, caller: Caller, q: str | None = None) -> dict[str
         return build_list(count, [build_report_row(report) for report in page])
 
 
+@router.post("/", status_code=201)
+def make_report(wanted: NewReport, parts: Parts, caller: Caller) -> dict[str, Any]:
+    """Make a report, with its blocks."""
+    draft = ReportDraft(
+        name=wanted.name,
+        description=wanted.description,
+        type=wanted.type,
+        folder=wanted.folder,
+        blocks=tuple(block.build_draft() for block in wanted.blocks),
+    )
+    with parts.database.writing() as session:
+        answer = build_one(build_whole_report(create_report(session, caller.workspace_id, draft)))
+    parts.engine.wake()
+    return answer
+
+
 @router.get("/{reference}")
 def get_report(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
     """Show a report and its blocks."""
     with parts.database.reading() as session:
-        report = find_by_reference(session, Report, reference, caller)
-        blocks = [build_block_row(block) for block in report.blocks]
-        return build_one({**build_report_row(report), "blocks": blocks})
+        return build_one(build_whole_report(find_by_reference(session, Report, reference, caller)))
+
+
+@router.put("/{reference}")
+def update_report(reference: str, wanted: ReportChange, parts: Parts, caller: Caller) -> dict[str, Any]:
+    """Change the name, the description, the type or the folder of a report."""
+    changes = wanted.model_dump(exclude_unset=True)
+    changes = {name: value for name, value in changes.items() if value is not None or name == "folder"}
+    with parts.database.writing() as session:
+        report = _lock_report(session, reference, caller)
+        change_report(session, report, changes)
+        answer = {"result": build_whole_report(report)}
+    parts.engine.wake()
+    return answer
+
+
+@router.delete("/{reference}")
+def remove_report(reference: str, parts: Parts, caller: Caller) -> dict[str, str]:
+    """Delete a report with its blocks, triggers, schedules and runs."""
+    with parts.database.writing() as session:
+        delete_report(session, _lock_report(session, reference, caller))
+    parts.engine.wake()
+    return {"message": "OK"}
 
 
 @router.post("/{reference}/run/noteflow")
@@ -55,15 +167,21 @@ def run_report(
     reference: str,
     parts: Parts,
     caller: Caller,
+    wanted: ReportRunRequest | None = None,
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> dict[str, Any]:
-    """Run a report with its default parameters."""
+    """Run a report; its parameters have their defaults, unless the body gives ``parameters``."""
     key = check_idempotency_key(idempotency_key)
+    wanted = wanted or ReportRunRequest()
+    check_json(wanted.parameters)
+    options = wanted.options.model_dump() if wanted.options else None
     with parts.database.reading() as session:
         report = find_by_reference(session, Report, reference, caller)
-    run = accept_run(parts.database, report.id, {}, origin="api", idempotency_key=key)
+    run = accept_run(
+        parts.database, report.id, wanted.parameters, origin="api", idempotency_key=key, options=options
+    )
     parts.engine.wake()
-    return {"result": {"noteflow_run_uid": run.uid}}
+    return {"result": {"noteflow_run_uid": run.uid, "run_id": run.id}}
 
 
 def build_report_row(report: Report) -> dict[str, Any]:
@@ -74,18 +192,31 @@ def build_report_row(report: Report) -> dict[str, Any]:
         "name": report.name,
         "description": report.description,
         "type": report.type,
+        "folder": report.folder,
         "created_on": format_moment(report.created_on),
         "updated_on": format_moment(report.updated_on),
         "workflow_enabled": True,
     }
 
 
-def build_block_row(block: Block) -> dict[str, Any]:
+def build_whole_report(report: Report) -> dict[str, Any]:
+    """Build a report with its blocks."""
+    return {**build_report_row(report), "blocks": [build_block_summary(block) for block in report.blocks]}
+
+
+def build_block_summary(block: Block) -> dict[str, Any]:
     """Build what a report shows of a block."""
     return {
         "id": block.id,
         "uid": block.uid,
         "type": block.type,
         "name": block.name,
+        "verbose_name": block.verbose_name,
         "query_id": block.query.id if block.query else None,
     }
+
+
+def _lock_report(session: Session, reference: str, caller: Caller) -> Report:
+    report = find_by_reference(session, Report, reference, caller)
+    session.refresh(report, with_for_update=True)
+    return report

@@ -110,6 +110,9 @@ def _build_block(result: BlockResult, link: str | None) -> dict[str, Any]:
         "output": result.output,
         "query_id": result.query_id,
         "row_count": result.row_count,
+        "max_rows": result.max_rows,
+        "is_truncated": result.is_truncated,
+        "timeout_seconds": result.timeout_seconds,
         "query_result": link,
         "duration_seconds": _measure(result),
     }

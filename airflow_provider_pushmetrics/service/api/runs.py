@@ -21,6 +21,7 @@ from airflow_provider_pushmetrics.service.listing import (
     parse_list_query,
 )
 from airflow_provider_pushmetrics.service.models import BlockResult, Report, Run
+from airflow_provider_pushmetrics.service.runs import accept_re_run, cancel_run
 
 router = APIRouter(prefix="/api/v1/noteflow_run", tags=["run"])
 
@@ -80,6 +81,27 @@ def get_run(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
         return build_one(build_run_row(find_by_reference(session, Run, reference, caller)))
 
 
+@router.post("/{reference}/cancel")
+def stop_run(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+    """Cancel a run that has not ended; 409 if it has ended otherwise."""
+    with parts.database.writing() as session:
+        run = find_by_reference(session, Run, reference, caller)
+        cancel_run(session, run, parts.links)
+        answer = build_one(build_run_row(run))
+    parts.engine.wake()
+    return answer
+
+
+@router.post("/{reference}/re_run")
+def repeat_run(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+    """Run the report once more with what was given to this run; the new one has it as its ``parent_id``."""
+    with parts.database.writing() as session:
+        run = accept_re_run(session, find_by_reference(session, Run, reference, caller))
+        answer = build_one(build_run_row(run))
+    parts.engine.wake()
+    return {**answer, "noteflow_run_uid": run.uid}
+
+
 @router.get("/{reference}/get_task_results")
 def list_task_results(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
     """Show what each block of a run gave."""
@@ -95,13 +117,13 @@ def build_run_row(run: Run) -> dict[str, Any]:
         "uid": run.uid,
         "name": run.report.name,
         "status": run.status,
-        "flow_run_id": None,
-        "parent_id": None,
+        "flow_run_id": run.flow_run_id,
+        "parent_id": run.parent_id,
         "start_time": format_moment(run.started_on),
         "end_time": format_moment(run.finished_on),
         "created_on": format_moment(run.created_on),
         "created_on_utc": format_moment(run.created_on),
-        "re_run_count": 0,
+        "re_run_count": run.re_run_count,
         "report_uid": run.report.uid,
         "report_id": run.report_id,
         "origin": run.origin,

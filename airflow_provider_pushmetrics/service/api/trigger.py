@@ -57,15 +57,22 @@ def _accept(
     body: bytes,
     idempotency_key: str | None,
 ) -> AcceptedRun:
-    report_id = _authorize(parts, reference, query)
+    webhook_id, report_id = _authorize(parts, reference, query)
     parameters = merge_parameters(query, parse_json_parameters(body))
     key = check_idempotency_key(idempotency_key)
-    run = accept_run(parts.database, report_id, parameters, origin="webhook", idempotency_key=key)
+    run = accept_run(
+        parts.database,
+        report_id,
+        parameters,
+        origin="webhook",
+        idempotency_key=key,
+        webhook_id=webhook_id,
+    )
     parts.engine.wake()
     return run
 
 
-def _authorize(parts: ServiceParts, reference: str, query: list[tuple[str, str]]) -> int:
+def _authorize(parts: ServiceParts, reference: str, query: list[tuple[str, str]]) -> tuple[int, int]:
     token = next((value for name, value in query if name == TOKEN), "")
     with parts.database.reading() as session:
         webhook = find_pulled_trigger(session, reference, token)
@@ -73,4 +80,4 @@ def _authorize(parts: ServiceParts, reference: str, query: list[tuple[str, str]]
         raise HTTPException(401, REFUSED)
     if not webhook.active:
         raise HTTPException(403, DISABLED)
-    return webhook.report_id
+    return webhook.id, webhook.report_id

@@ -250,8 +250,8 @@ async def test_query_runs_by_itself_with_what_it_needs_only(api: Api) -> None:
     assert result.json()["run_id"] == run_id
 
 
-async def test_only_queries_run_by_themselves(api: Api) -> None:
+async def test_parameter_does_not_run_by_itself(api: Api) -> None:
     made = api.make_report(n=parameter(1))
     answer = await api.client.post(f"/api/v1/block/{made.blocks['n']}/run", json={})
     assert answer.status_code == 422
-    assert answer.json() == {"message": "Block 'n' is no query: only queries run by themselves"}
+    assert answer.json() == {"message": "Block 'n' is a parameter: there is nothing to run"}

@@ -1,0 +1,109 @@
+"""Personal API tokens: making, listing and revoking one's own."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import AfterValidator, BaseModel
+from sqlalchemy import select
+
+from airflow_provider_pushmetrics.service.api.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.lookup import find_by_reference
+from airflow_provider_pushmetrics.service.api.texts import Name
+from airflow_provider_pushmetrics.service.clock import format_moment, get_now
+from airflow_provider_pushmetrics.service.credentials import generate_api_token, hash_token
+from airflow_provider_pushmetrics.service.models import ApiToken
+
+router = APIRouter(prefix="/api/v1/access_token", tags=["access token"])
+
+PREFIX_LENGTH = 12
+"""How much of a token is shown later, for people to tell theirs apart: six of its 43 random characters."""
+
+
+def parse_expiry(text: str) -> datetime:
+    """
+    Read when a token expires: a moment, or a day, at whose end in UTC it does.
+
+    :raises ValueError: if it is neither, or has passed.
+    """
+    try:
+        if len(text) == 10:
+            moment = datetime.combine(date.fromisoformat(text), time(), UTC) + timedelta(days=1)
+        else:
+            moment = datetime.fromisoformat(text)
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("must be a date or a time in ISO 8601, such as 2030-12-31") from None
+    if moment <= get_now():
+        raise ValueError("must be in the future")
+    return moment
+
+
+def check_expiry(text: str) -> str:
+    """Accept when a token expires."""
+    parse_expiry(text)
+    return text
+
+
+class NewToken(BaseModel):
+    """
+    A new API token.
+
+    :param expires_on: A day or a moment in ISO 8601; never, unless given.
+    """
+
+    name: Name
+    expires_on: Annotated[str, AfterValidator(check_expiry)] | None = None
+
+
+@router.get("/")
+def list_tokens(parts: Parts, caller: Caller) -> dict[str, Any]:
+    """List one's own tokens that were not revoked, without the tokens themselves."""
+    own = select(ApiToken).where(
+        ApiToken.workspace_id == caller.workspace_id,
+        ApiToken.user_id == caller.user_id,
+        ApiToken.revoked_on.is_(None),
+    )
+    with parts.database.reading() as session:
+        rows = [_build_row(token) for token in session.scalars(own.order_by(ApiToken.id))]
+    return {"count": len(rows), "ids": [row["id"] for row in rows], "result": rows}
+
+
+@router.post("/", status_code=201)
+def create_token(wanted: NewToken, parts: Parts, caller: Caller) -> dict[str, Any]:
+    """Make a token; only this answer shows it."""
+    token = generate_api_token()
+    with parts.database.writing() as session:
+        row = ApiToken(
+            user_id=caller.user_id,
+            workspace_id=caller.workspace_id,
+            name=wanted.name,
+            token_hash=hash_token(token),
+            token_prefix=token[:PREFIX_LENGTH],
+            expires_on=None if wanted.expires_on is None else parse_expiry(wanted.expires_on),
+        )
+        session.add(row)
+        session.flush()
+        return {"id": row.uid, "token": token, "result": _build_row(row)}
+
+
+@router.delete("/{reference}")
+def revoke_token(reference: str, parts: Parts, caller: Caller) -> dict[str, str]:
+    """Revoke one of one's own tokens; its JWTs end with it."""
+    with parts.database.writing() as session:
+        token = find_by_reference(session, ApiToken, reference, caller, ApiToken.user_id == caller.user_id)
+        token.revoked_on = token.revoked_on or get_now()
+    return {"message": "OK"}
+
+
+def _build_row(token: ApiToken) -> dict[str, Any]:
+    return {
+        "id": token.uid,
+        "name": token.name,
+        "token_prefix": token.token_prefix,
+        "workspace_id": token.workspace_id,
+        "created_on": format_moment(token.created_on),
+        "expires_on": format_moment(token.expires_on),
+    }

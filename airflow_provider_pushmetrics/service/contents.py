@@ -1,0 +1,164 @@
+"""What blocks hold: the contents of each type, checked when they are saved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.service.notifications.recipients import check_recipient
+from airflow_provider_pushmetrics.service.parameters import COERCIONS, MAX_DEPTH, coerce_parameter, is_deeper
+from airflow_provider_pushmetrics.service.plan import CHART, EMAIL, PARAMETER, SLACK, SQL, TEXT
+
+ALIASES: Mapping[str, str] = {"query": SQL, "sql_query": SQL, "markdown": TEXT}
+"""Other words for types of blocks."""
+
+MAX_ROWS_LIMIT = 100_000_000
+MAX_TIMEOUT_SECONDS = 86_400
+
+
+class ContentError(PushMetricsParameterError):
+    """A block, or what it holds, is not what its type needs."""
+
+
+def check_block_type(name: str) -> str:
+    """
+    Accept a type of blocks, under any of its names.
+
+    :raises ContentError: if there is none.
+    """
+    kind = ALIASES.get(name, name)
+    if kind not in CHECKS:
+        raise ContentError(f"blocks of the type {name!r} are not supported: use {', '.join(sorted(CHECKS))}")
+    return kind
+
+
+def parse_content(value: Any) -> dict[str, Any]:
+    """
+    Read the content of a block, given as an object or as the JSON text of one.
+
+    :raises ContentError: if it is neither.
+    """
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise ContentError("content_json is not valid JSON") from None
+    if not isinstance(value, dict):
+        raise ContentError("content_json is not a JSON object")
+    check_json(value)
+    return value
+
+
+def check_json(value: Any) -> None:
+    """
+    Accept what JSON, and every database, can hold.
+
+    :raises ContentError: for NaN, infinity, half a surrogate pair, or what is nested too deep.
+    """
+    if is_deeper(value, MAX_DEPTH):
+        raise ContentError(f"it is nested more than {MAX_DEPTH} deep")
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, TypeError):
+        raise ContentError("it holds something that JSON cannot: NaN, infinity or half a character") from None
+
+
+def check_content(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Accept the content of a block. Keys that its type does not know are kept as they are.
+
+    :raises ContentError: if a key is missing, or holds what it must not.
+    """
+    check_json(dict(content))
+    return {**content, **CHECKS[kind](content)}
+
+
+def _check_parameter(content: Mapping[str, Any]) -> dict[str, Any]:
+    kind, required = content.get("type", "any"), content.get("required", False)
+    if kind != "any" and (not isinstance(kind, str) or kind not in COERCIONS):
+        raise ContentError(f"type is {kind!r}: it must be one of any, {', '.join(COERCIONS)}")
+    if not isinstance(required, bool):
+        raise ContentError("required must be true or false")
+    try:
+        coerce_parameter("default", kind, content.get("default"))
+    except PushMetricsParameterError as error:
+        raise ContentError(f"the default does not fit: {error}") from None
+    return {"type": kind, "default": content.get("default"), "required": required}
+
+
+def _check_sql(content: Mapping[str, Any]) -> dict[str, Any]:
+    source = content.get("database_id")
+    if isinstance(source, str) and source.isascii() and source.isdigit() and len(source) < 19:
+        source = int(source)
+    if not isinstance(source, int) or isinstance(source, bool):
+        raise ContentError("database_id is missing: it names the database to ask, see GET /api/v1/database/")
+    checked = {"sql": _take_text(content, "sql"), "database_id": source}
+    for name, limit in (("limit", MAX_ROWS_LIMIT), ("timeout_seconds", MAX_TIMEOUT_SECONDS)):
+        value = content.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= limit:
+            raise ContentError(f"{name} must be an integer from 1 to {limit}")
+        checked[name] = value
+    return checked
+
+
+def _check_text(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {"text": _take_text(content, "text")}
+
+
+def _check_chart(content: Mapping[str, Any]) -> dict[str, Any]:
+    spec = content.get("spec")
+    if not isinstance(spec, dict) or not spec:
+        raise ContentError("spec is missing: it must be a Vega-Lite specification, an object")
+    return {"spec": spec, "query": _take_text(content, "query")}
+
+
+def _check_email(content: Mapping[str, Any]) -> dict[str, Any]:
+    recipients = _take_list(content, "to_")
+    for recipient in recipients:
+        if "{" not in recipient:  # a template is checked when it has become an address
+            try:
+                check_recipient(recipient)
+            except PushMetricsParameterError as error:
+                raise ContentError(str(error)) from None
+    return {
+        "subject": _take_text(content, "subject"),
+        "value": _take_text(content, "value"),
+        "to_": recipients,
+    }
+
+
+def _check_slack(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "channels": _take_list(content, "channels"),
+        "value_markdown": _take_text(content, "value_markdown"),
+    }
+
+
+def _take_text(content: Mapping[str, Any], name: str) -> str:
+    value = content.get(name)
+    if not isinstance(value, str):
+        raise ContentError(f"{name} is missing: it must be a text")
+    return value
+
+
+def _take_list(content: Mapping[str, Any], name: str) -> list[str]:
+    value = content.get(name)
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",")]
+    if not isinstance(value, list) or not value or not all(isinstance(one, str) and one for one in value):
+        raise ContentError(f"{name} is missing: it must be a list of texts")
+    return value
+
+
+CHECKS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    PARAMETER: _check_parameter,
+    SQL: _check_sql,
+    TEXT: _check_text,
+    CHART: _check_chart,
+    EMAIL: _check_email,
+    SLACK: _check_slack,
+}

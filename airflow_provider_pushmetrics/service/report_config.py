@@ -1,0 +1,149 @@
+"""Reports as YAML documents: writing them, reading them, and showing what a new one would change."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from airflow_provider_pushmetrics.service.authoring import REPORT_TYPES, BlockDraft, ReportDraft
+from airflow_provider_pushmetrics.service.contents import ContentError, check_json
+from airflow_provider_pushmetrics.service.models import Block, Report
+from airflow_provider_pushmetrics.service.plan import EMAIL, SLACK, SQL
+
+MAX_DOCUMENT_LENGTH = 256 * 1024
+MAX_NAME_LENGTH = 255
+DESTINATIONS = (EMAIL, SLACK)
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads plain documents: without aliases, which can grow without bound, and with dates as text."""
+
+    yaml_implicit_resolvers = {
+        letter: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
+        for letter, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise ContentError("the YAML has an alias (*name): write the value out")
+        return super().compose_node(parent, index)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as they are read best."""
+
+
+def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _write_text)
+
+
+def write_config(report: Report, databases: Mapping[int, str]) -> str:
+    """
+    Write a report as YAML.
+
+    :param databases: The names of databases by their id: documents name them, so that they can travel.
+    """
+    document: dict[str, Any] = {
+        "name": report.name,
+        "type": report.type,
+        "description": report.description,
+        "folder": report.folder,
+        "destinations": [kind for kind in DESTINATIONS if any(one.type == kind for one in report.blocks)],
+        "blocks": [_build_block(block, databases) for block in report.blocks],
+    }
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def parse_config(text: str) -> ReportDraft:
+    """
+    Read a report from YAML.
+
+    :raises ContentError: if it is no YAML, or not that of a report.
+    """
+    if len(text) > MAX_DOCUMENT_LENGTH:
+        raise ContentError(f"the YAML is longer than {MAX_DOCUMENT_LENGTH} characters")
+    try:
+        document = yaml.load(text, _Loader)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        if isinstance(error, ContentError):
+            raise
+        raise ContentError(f"not valid YAML: {_say(error)}") from None
+    if not isinstance(document, dict):
+        raise ContentError("the YAML is not that of a report: it must have a name and blocks")
+    check_json(document)
+    blocks = document.get("blocks") or []
+    if not isinstance(blocks, list):
+        raise ContentError("blocks must be a list")
+    kind = document.get("type", "report")
+    if kind not in REPORT_TYPES:
+        raise ContentError(f"type is {kind!r}: it must be one of {', '.join(REPORT_TYPES)}")
+    return ReportDraft(
+        name=_take_name(document, "name", "the report"),
+        description=_take_optional(document, "description") or "",
+        type=kind,
+        folder=_take_optional(document, "folder"),
+        blocks=tuple(_parse_block(number, block) for number, block in enumerate(blocks, start=1)),
+    )
+
+
+def write_diff(before: str, after: str) -> str:
+    """Write what changes between two documents, as a unified diff."""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "stored", "given", lineterm="")
+    return "\n".join(lines)
+
+
+def list_databases_by_id(rows: Sequence[Any]) -> dict[int, str]:
+    """Map databases to their names, where the name means one only."""
+    names = [row.name for row in rows]
+    return {row.id: row.name for row in rows if names.count(row.name) == 1}
+
+
+def _build_block(block: Block, databases: Mapping[int, str]) -> dict[str, Any]:
+    content = dict(block.content)
+    if block.type == SQL and content.get("database_id") in databases:
+        content = {"database": databases[content.pop("database_id")], **content}
+    row: dict[str, Any] = {"name": block.name, "type": block.type, "uid": block.uid}
+    if block.verbose_name:
+        row["verbose_name"] = block.verbose_name
+    return {**row, "content": content}
+
+
+def _parse_block(number: int, value: Any) -> BlockDraft:
+    if not isinstance(value, dict):
+        raise ContentError(f"block {number} is no mapping")
+    content = value.get("content")
+    if not isinstance(content, dict):
+        raise ContentError(f"block {number} has no content")
+    return BlockDraft(
+        type=_take_name(value, "type", f"block {number}"),
+        name=_take_name(value, "name", f"block {number}"),
+        content=content,
+        verbose_name=_take_optional(value, "verbose_name"),
+        uid=_take_optional(value, "uid"),
+    )
+
+
+def _take_name(value: Mapping[str, Any], key: str, owner: str) -> str:
+    text = value.get(key)
+    if not isinstance(text, str) or not text.strip() or len(text) > MAX_NAME_LENGTH or "\x00" in text:
+        raise ContentError(f"{owner} has no {key}: it must be a text of 1 to {MAX_NAME_LENGTH} characters")
+    return text.strip()
+
+
+def _take_optional(value: Mapping[str, Any], key: str) -> str | None:
+    text = value.get(key)
+    if text is not None and (not isinstance(text, str) or (key != "description" and len(text) > 255)):
+        raise ContentError(f"{key} must be a text")
+    return text
+
+
+def _say(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or type(error).__name__
+    return f"{problem} in line {mark.line + 1}" if mark is not None else str(problem)

@@ -1,0 +1,25 @@
+"""The log of a run: what happened when, for people to read."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.redaction import redact
+from airflow_provider_pushmetrics.service.models import Run, RunLogEntry
+
+MAX_MESSAGE_LENGTH = 4000
+
+
+def write_log(
+    session: Session, run: Run, message: str, *, level: str = "INFO", block_uid: str | None = None
+) -> None:
+    """Write a line, in the transaction of what it tells of, with every credential taken out."""
+    session.add(
+        RunLogEntry(
+            run_id=run.id,
+            flow_run_id=run.flow_run_id,
+            task_run_id=block_uid,
+            level=level,
+            message=redact(message)[:MAX_MESSAGE_LENGTH].replace("\x00", "\ufffd"),
+        )
+    )
