@@ -37,6 +37,17 @@ class PushMetricsError(Exception):
     """The root: catch this to catch whatever this package raises."""
 
 
+def rebuild_error(name: str | None, message: str) -> PushMetricsError:
+    """
+    Build an error of this package again from its class's name and its message, in another process.
+
+    What nobody knows, such as the error of a later version, is one that may not last.
+    """
+    found = globals().get(name or "")
+    is_ours = isinstance(found, type) and issubclass(found, PushMetricsError)
+    return found(message) if is_ours else PushMetricsUnavailableError(message)
+
+
 class PushMetricsConfigurationError(PushMetricsError):
     """A setting or a connection is incomplete, or contradicts itself."""
 

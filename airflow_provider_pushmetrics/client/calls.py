@@ -14,7 +14,8 @@ from airflow_provider_pushmetrics.client.answers import find_message
 from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.messages import Call, Request, Response
 from airflow_provider_pushmetrics.client.models import Run, RunOutputs, TriggeredRun
-from airflow_provider_pushmetrics.client.sending import send
+from airflow_provider_pushmetrics.client.retries import RetryPolicy
+from airflow_provider_pushmetrics.client.sending import DEFAULT_POLICY, send
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
     PushMetricsAuthError,
@@ -95,7 +96,9 @@ def check_parameters(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(parameters)
 
 
-def fetch_runs(credentials: Credentials, report_id: str) -> Call[tuple[Run, ...]]:
+def fetch_runs(
+    credentials: Credentials, report_id: str, policy: RetryPolicy = DEFAULT_POLICY
+) -> Call[tuple[Run, ...]]:
     """
     Fetch the newest runs of a report, newest first; whoever may see none gets none.
 
@@ -103,7 +106,7 @@ def fetch_runs(credentials: Credentials, report_id: str) -> Call[tuple[Run, ...]
     """
     query = urlencode({"report_uid": str(report_id), "q": f"(page:0,page_size:{NEW_RUNS_LIMIT})"})
     request = _get(f"{credentials.base_url}/api/v1/noteflow_run/?{query}")
-    answer = (yield from send_authorized(credentials, request)).parse_object(request)
+    answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
     rows = answer.get("result")
     if not isinstance(rows, list):
         raise PushMetricsProtocolError(f"{request.describe()} was answered without a list of runs.")
@@ -112,10 +115,10 @@ def fetch_runs(credentials: Credentials, report_id: str) -> Call[tuple[Run, ...]
     return tuple(sorted(ours, key=lambda run: run.id, reverse=True))
 
 
-def fetch_run(credentials: Credentials, run_id: int) -> Call[Run]:
+def fetch_run(credentials: Credentials, run_id: int, policy: RetryPolicy = DEFAULT_POLICY) -> Call[Run]:
     """Fetch one run, by its number."""
     request = _get(f"{credentials.base_url}/api/v1/noteflow_run/{int(run_id)}")
-    answer = (yield from send_authorized(credentials, request)).parse_object(request)
+    answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
     return _parse(Run, answer.get("result", answer), request)
 
 
@@ -123,13 +126,16 @@ def fetch_outputs(credentials: Credentials, url: str) -> Call[RunOutputs | None]
     """
     Fetch the outputs of a report run; None while it is going on.
 
+    A status that this version does not know counts as going on, as it does in the list of runs.
+
     :raises PushMetricsUntrustedUrlError: if the URL points to an origin that must not see the token.
     """
     request = _get(url)
     response = yield from send_authorized(credentials, request)
     if response.status_code == 202:
         return None
-    return _parse(RunOutputs, response.parse_object(request), request)
+    outputs = _parse(RunOutputs, response.parse_object(request), request)
+    return outputs if outputs.status is None or outputs.status.is_finished else None
 
 
 def fetch_query_result(credentials: Credentials, url: str) -> Call[dict[str, Any] | None]:
@@ -148,36 +154,38 @@ def build_outputs_url(base_url: str, report_id: str | int, run_id: int) -> str:
     return f"{base_url}/api/reports/{_quote_report_id(report_id)}/run/{int(run_id)}"
 
 
-def send_authorized(credentials: Credentials, request: Request) -> Call[Response]:
+def send_authorized(
+    credentials: Credentials, request: Request, policy: RetryPolicy = DEFAULT_POLICY
+) -> Call[Response]:
     """
     Send a request with the API token, exchanged anew once if the server refuses what it was exchanged for.
 
     :raises PushMetricsUntrustedUrlError: before anything is sent, if the token must not go there.
     """
     credentials.refuse_untrusted(request.url)
-    authorized = yield from _add_authorization(credentials, request)
+    authorized = yield from _add_authorization(credentials, request, policy)
     try:
-        return (yield from _send_reading(authorized))
+        return (yield from _send_reading(authorized, policy))
     except PushMetricsAuthError as error:
         if error.status_code != 401 or not credentials.can_renew:
             raise
     credentials.forget_jwt()
-    authorized = yield from _add_authorization(credentials, request)
-    return (yield from _send_reading(authorized))
+    authorized = yield from _add_authorization(credentials, request, policy)
+    return (yield from _send_reading(authorized, policy))
 
 
-def _send_reading(request: Request) -> Call[Response]:
+def _send_reading(request: Request, policy: RetryPolicy) -> Call[Response]:
     """GET, and POST only where the server has no GET: the documentation says one and shows the other."""
     try:
-        return (yield from send(request))
+        return (yield from send(request, policy))
     except PushMetricsApiError as error:
         if error.status_code != 405 or request.method != "GET":
             raise
-    return (yield from send(replace(request, method="POST")))
+    return (yield from send(replace(request, method="POST"), policy))
 
 
-def _add_authorization(credentials: Credentials, request: Request) -> Call[Request]:
-    authorization = yield from credentials.authorize()
+def _add_authorization(credentials: Credentials, request: Request, policy: RetryPolicy) -> Call[Request]:
+    authorization = yield from credentials.authorize(policy)
     return replace(request, headers={**request.headers, **authorization})
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from airflow_provider_pushmetrics.client.messages import Call, Request
-from airflow_provider_pushmetrics.client.sending import send
+from airflow_provider_pushmetrics.client.retries import RetryPolicy
+from airflow_provider_pushmetrics.client.sending import DEFAULT_POLICY, send
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
     PushMetricsProtocolError,
@@ -77,7 +78,7 @@ class Credentials:
                 " the connection's extra 'trusted_origins'."
             )
 
-    def authorize(self) -> Call[dict[str, str]]:
+    def authorize(self, policy: RetryPolicy = DEFAULT_POLICY) -> Call[dict[str, str]]:
         """
         Get the header that authorizes a request, exchanging the token first where that is due.
 
@@ -92,7 +93,7 @@ class Credentials:
         if not self.can_renew:
             return {"Authorization": f"Bearer {self.api_token}"}
         if self._jwt is None or self.clock() >= self._jwt_deadline:
-            yield from self._exchange()
+            yield from self._exchange(policy)
         return {"Authorization": f"Bearer {self._jwt}"}
 
     @property
@@ -104,14 +105,14 @@ class Credentials:
         """Drop the JWT: the server refused it."""
         self._jwt = None
 
-    def _exchange(self) -> Call[None]:
+    def _exchange(self, policy: RetryPolicy) -> Call[None]:
         request = Request(
             "POST",
             self.base_url + EXCHANGE_PATH,
             headers={"Authorization": f"Bearer {self.api_token}", "Accept": "application/json"},
             timeout_seconds=EXCHANGE_TIMEOUT_SECONDS,
         )
-        response = yield from send(request)
+        response = yield from send(request, policy)
         answer = response.parse_object(request)
         jwt = answer.get("access_token")
         if not isinstance(jwt, str) or not _JWT.fullmatch(jwt):

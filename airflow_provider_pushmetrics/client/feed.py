@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from airflow_provider_pushmetrics.client.messages import Call, Request
 from airflow_provider_pushmetrics.client.models import FeedPage
-from airflow_provider_pushmetrics.client.sending import send
+from airflow_provider_pushmetrics.client.retries import RetryPolicy
+from airflow_provider_pushmetrics.client.sending import DEFAULT_POLICY, send
 from airflow_provider_pushmetrics.exceptions import PushMetricsNotFoundError, PushMetricsProtocolError
 
 MAX_WAIT_SECONDS = 30.0
@@ -62,6 +63,7 @@ def fetch_events(
     after: int,
     wait_seconds: float = 0.0,
     limit: int = 100,
+    policy: RetryPolicy = DEFAULT_POLICY,
 ) -> Call[FeedPage]:
     """Fetch the events after a cursor; wait for the first one that is wanted, if there is none yet."""
     wait_seconds = max(0.0, min(wait_seconds, MAX_WAIT_SECONDS))
@@ -73,7 +75,7 @@ def fetch_events(
         timeout_seconds=ANSWER_MARGIN_SECONDS,
         held_seconds=wait_seconds,
     )
-    answer = (yield from send(request)).parse_object(request)
+    answer = (yield from send(request, policy)).parse_object(request)
     try:
         return FeedPage.model_validate(answer)
     except ValidationError:

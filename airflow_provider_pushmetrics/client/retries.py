@@ -45,6 +45,10 @@ class RetryPolicy:
         return self.choose(ceiling / 2, ceiling)
 
 
+ONE_ATTEMPT = RetryPolicy(attempts=1)
+"""For a wait, which has a budget and a deadline of its own: retries within a look would outlast both."""
+
+
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
     """Read a ``Retry-After`` header, seconds or a date (RFC 9110, 10.2.3); None if absent or unreadable."""
     if value is None:

@@ -17,7 +17,11 @@ from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.feed import EventFilter, Receiver
 from airflow_provider_pushmetrics.client.messages import Call, Pause
 from airflow_provider_pushmetrics.client.models import FeedEvent, FeedPage, Run, RunStatus
-from airflow_provider_pushmetrics.client.retries import MAX_RETRY_AFTER_SECONDS, RetryPolicy
+from airflow_provider_pushmetrics.client.retries import (
+    MAX_RETRY_AFTER_SECONDS,
+    ONE_ATTEMPT,
+    RetryPolicy,
+)
 from airflow_provider_pushmetrics.events import ReportRun, parse_event
 from airflow_provider_pushmetrics.exceptions import (
     InvalidEventError,
@@ -29,8 +33,8 @@ from airflow_provider_pushmetrics.exceptions import (
 log = logging.getLogger(__name__)
 
 DEFAULT_POLL_INTERVAL_SECONDS = 5.0
-DEFAULT_TROUBLE = RetryPolicy(attempts=20, base_seconds=1.0, max_seconds=30.0)
-"""One attempt here is already several requests: this bears an outage of about ten minutes."""
+DEFAULT_TROUBLE = RetryPolicy(attempts=30, base_seconds=1.0, max_seconds=30.0)
+"""This bears an outage of about ten minutes."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +212,7 @@ def find_new_run(
     while True:
         remaining = patience.compute_remaining()
         try:
-            runs = yield from calls.fetch_runs(credentials, target.report_id)
+            runs = yield from calls.fetch_runs(credentials, target.report_id, ONE_ATTEMPT)
         except PushMetricsUnavailableError as error:
             if remaining <= 0:
                 raise
@@ -231,7 +235,7 @@ def find_new_run(
 
 def _find_finished(target: RunTarget, credentials: Credentials) -> Call[FinishedRun | None]:
     assert target.run_id is not None
-    run = yield from calls.fetch_run(credentials, target.run_id)
+    run = yield from calls.fetch_run(credentials, target.run_id, ONE_ATTEMPT)
     if run.status is RunStatus.UNKNOWN:
         log.warning("run %s has a status that this version does not know; it counts as going on", run.id)
     if not run.status.is_finished:
@@ -250,7 +254,7 @@ def _poll(
     """
     asked_at, remaining = patience.clock(), patience.compute_remaining()
     page = yield from feed.fetch_events(
-        receiver, wanted, after=after, wait_seconds=max(0.0, remaining), limit=limit
+        receiver, wanted, after=after, wait_seconds=max(0.0, remaining), limit=limit, policy=ONE_ATTEMPT
     )
     was_held = patience.clock() - asked_at >= min(remaining, feed.MAX_WAIT_SECONDS) / 2
     if not page.events and page.cursor == after and not was_held:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, quote_plus
 
 import aiohttp
@@ -126,6 +126,17 @@ class PushMetricsHook(HttpHook):
     def call(self, call: Call[T]) -> T:
         """Run a call of ``client.calls`` or ``client.feed``."""
         return self._transport.run(call)
+
+    def run(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """
+        Refuse what the HTTP provider's hook does: it would send no token, and follow redirects.
+
+        :raises PushMetricsParameterError: always.
+        """
+        raise PushMetricsParameterError(
+            "PushMetricsHook has no run(): use its methods for reports, runs and results, or call() with a"
+            " call of airflow_provider_pushmetrics.client.calls, such as send_authorized()."
+        )
 
     # Reports and runs
 

@@ -17,14 +17,18 @@ from airflow_provider_pushmetrics.client.calls import check_parameters
 from airflow_provider_pushmetrics.client.models import RunOutputs, RunStatus, TriggeredRun
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
 from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsConflictError,
     PushMetricsParameterError,
     PushMetricsRunFailed,
     PushMetricsRunTimeout,
-    PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.links.pushmetrics import PushMetricsRunLink
-from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger, compute_not_before
+from airflow_provider_pushmetrics.triggers.pushmetrics import (
+    PushMetricsRunTrigger,
+    compute_not_before,
+    rebuild_failure,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -143,10 +147,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             return self._conclude(finished, context)
         if status == "timeout":
             raise build_timeout(str(self.report_id), event.get("run_id"), self.timeout)
-        raise PushMetricsUnavailableError(
-            f"waiting for run {event.get('run_id')} of report {str(self.report_id)!r} gave up:"
-            f" {event.get('message') or f'the trigger said {status!r}'}. The run itself may be well."
-        )
+        raise rebuild_failure(event)
 
     def _check_report_id(self) -> str:
         report_id = str(self.report_id).strip()
@@ -189,13 +190,24 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         """
         key = build_idempotency_key(context)
         for _ in range(MAX_EARLIER_RUNS):
-            answer = self.hook.trigger_report(report_id, parameters, idempotency_key=key)
+            answer = self._call_trigger(report_id, parameters, key)
             started = mark_replay(answer, newest)
             if not self._is_failed_earlier_run(started):
                 return started
             self.log.info("Run %s of an earlier try has failed; starting another one", started.run_id)
             key = hash_key(key, str(started.run_id))
         return started
+
+    def _call_trigger(self, report_id: str, parameters: dict[str, Any], key: str) -> TriggeredRun:
+        try:
+            return self.hook.trigger_report(report_id, parameters, idempotency_key=key)
+        except PushMetricsConflictError as error:
+            raise PushMetricsConflictError(
+                f"{error}. An earlier try of this task started a run of report {report_id!r} with other"
+                " parameters. They must be the same in every try, such as '{{ ds }}' and unlike the time of"
+                " the try; to start a run with these, clear the task.",
+                status_code=error.status_code,
+            ) from error
 
     def _is_failed_earlier_run(self, started: TriggeredRun) -> bool:
         if not started.was_replayed or started.run_id is None or not self.hook.settings.api_token:

@@ -16,12 +16,13 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_pushmetrics.client.feed import EventFilter
-from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsUnavailableError
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.triggers.pushmetrics import (
     PushMetricsSensorTrigger,
     compute_not_before,
     dump_event,
+    rebuild_failure,
 )
 
 if TYPE_CHECKING:
@@ -130,9 +131,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
             raise AirflowSensorTimeout(
                 f"no {self.event} that is wanted arrived within {self.timeout:g} s (parameter 'timeout')."
             )
-        raise PushMetricsUnavailableError(
-            f"waiting for {self.event} gave up: {event.get('message') or f'the trigger said {status!r}'}"
-        )
+        raise rebuild_failure(event)
 
     def _build_filter(self) -> EventFilter:
         return EventFilter(

@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.client import feed, waits
 from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent, FeedPage
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
-from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsConfigurationError
+from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsError, rebuild_error
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsAsyncClient, PushMetricsHook
 
 try:
@@ -104,7 +104,7 @@ class PushMetricsRunTrigger(BaseTrigger):
                         patience=Patience(self.deadline, self.poll_interval_seconds),
                     )
                 )
-        except (PushMetricsApiError, PushMetricsConfigurationError) as error:
+        except PushMetricsError as error:
             return build_failure_event(error, run_id=self.run_id)
         if finished is None:
             return build_timeout_event(run_id=self.run_id)
@@ -179,7 +179,7 @@ class PushMetricsSensorTrigger(BaseTrigger):
                         patience=Patience(self.deadline),
                     )
                 )
-        except (PushMetricsApiError, PushMetricsConfigurationError) as error:
+        except PushMetricsError as error:
             return build_failure_event(error, run_id=self.run_id)
         if found is None:
             return build_timeout_event(run_id=self.run_id)
@@ -362,9 +362,17 @@ def build_timeout_event(*, run_id: int | None) -> TriggerEvent:
     return TriggerEvent({"status": "timeout", "message": "the deadline passed", "run_id": run_id})
 
 
-def build_failure_event(error: Exception, *, run_id: int | None) -> TriggerEvent:
-    """Build the event of a wait that gave up; the run itself may be well."""
-    return TriggerEvent({"status": "error", "message": f"{type(error).__name__}: {error}", "run_id": run_id})
+def build_failure_event(error: PushMetricsError, *, run_id: int | None) -> TriggerEvent:
+    """Build the event of a wait that gave up, with what it takes to raise the same error in the task."""
+    return TriggerEvent(
+        {"status": "error", "message": str(error), "error": type(error).__name__, "run_id": run_id}
+    )
+
+
+def rebuild_failure(event: Mapping[str, Any]) -> PushMetricsError:
+    """Build the error of an event that is neither a success nor a timeout."""
+    message = event.get("message") or f"the trigger said {event.get('status')!r}, which nobody knows here"
+    return rebuild_error(event.get("error"), str(message))
 
 
 def build_position_name(kwargs: Mapping[str, Any]) -> str:

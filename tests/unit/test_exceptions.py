@@ -13,6 +13,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsParameterError,
     PushMetricsRunError,
     PushMetricsUnavailableError,
+    rebuild_error,
 )
 
 ALL = [
@@ -67,3 +68,17 @@ def test_a_wrong_parameter_is_a_value_error_too() -> None:
 
 def test_the_drawing_in_the_docstring_shows_every_error() -> None:
     assert sorted(list_tree()) == sorted(error_class.__name__ for error_class in ALL)
+
+
+@pytest.mark.parametrize("error_class", ALL)
+def test_an_error_is_built_again_from_its_name_and_message(error_class: type[Exception]) -> None:
+    again = rebuild_error(error_class.__name__, "message")
+    assert type(again) is error_class
+    assert str(again) == "message"
+
+
+@pytest.mark.parametrize(
+    "name", [None, "", "ErrorOfALaterVersion", "SystemExit", "annotations", "rebuild_error"]
+)
+def test_an_error_that_nobody_knows_may_not_last(name: str | None) -> None:
+    assert type(rebuild_error(name, "message")) is PushMetricsUnavailableError

@@ -236,7 +236,7 @@ def test_without_an_api_token_and_a_receiver_nothing_can_be_waited_for(
     connect_whole: Connect, deferrable: bool
 ) -> None:
     connect_whole(password=None, receiver_url=None, receiver_token=None)
-    with pytest.raises(Exception, match="there is no way to wait for the run"):
+    with pytest.raises(PushMetricsConfigurationError, match="there is no way to wait for the run"):
         run_task(deferrable=deferrable)
 
 
@@ -360,7 +360,7 @@ def test_a_server_that_gives_one_failed_run_for_every_key_is_not_asked_for_ever(
 
 def test_a_key_used_with_other_parameters_fails_the_task(pushmetrics: FakePushMetrics) -> None:
     run_task(parameters={"day": "1"})
-    with pytest.raises(PushMetricsConflictError):
+    with pytest.raises(PushMetricsConflictError, match=r"must be the same in every try.*clear the task"):
         run_task(FakeTaskInstance(try_number=2), parameters={"day": "2"})
     assert len(pushmetrics.runs) == 1
 

@@ -109,7 +109,7 @@ async def test_a_wait_that_is_refused_fires_an_error_without_tokens(
     connect_whole(password="wrong-api-token-123")
     payload = await fire(PushMetricsRunTrigger(report_id="1", run_id=1))
     assert payload["status"] == "error"
-    assert "PushMetricsAuthError" in payload["message"]
+    assert payload["error"] == "PushMetricsAuthError"
     assert "wrong-api-token-123" not in payload["message"]
 
 
@@ -181,18 +181,18 @@ async def test_an_event_before_the_cursor_does_not_fire(pushmetrics: FakePushMet
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "error", "words"),
     [
-        ({"receiver_token": "wrong-reader-token"}, "PushMetricsAuthError"),
-        ({"receiver_url": None, "receiver_token": None}, "names no receiver"),
+        ({"receiver_token": "wrong-reader-token"}, "PushMetricsAuthError", "401"),
+        ({"receiver_url": None, "receiver_token": None}, "PushMetricsConfigurationError", "no receiver"),
     ],
 )
 async def test_a_wait_for_an_event_that_is_refused_fires_an_error(
-    connect_whole: Connect, changes: dict[str, Any], words: str
+    connect_whole: Connect, changes: dict[str, Any], error: str, words: str
 ) -> None:
     connect_whole(**changes)
     payload = await fire(PushMetricsSensorTrigger(event="report.run", run_id=7))
-    assert (payload["status"], payload["run_id"]) == ("error", 7)
+    assert (payload["status"], payload["error"], payload["run_id"]) == ("error", error, 7)
     assert words in payload["message"]
     assert "wrong-reader-token" not in payload["message"]
 

@@ -223,6 +223,17 @@ def test_outputs_are_fetched_with_the_token() -> None:
     assert driver.last_headers["Authorization"] == "Bearer opaque-token"
 
 
+@pytest.mark.parametrize("status", ["running", "pending", "meditating"])
+def test_outputs_with_a_status_that_is_no_end_are_not_there_yet(status: str) -> None:
+    answer = build_answer(200, {"run_id": 7, "status": status})
+    assert run_call(calls.fetch_outputs(build_credentials(), OUTPUTS_URL), answer) is None
+
+
+def test_outputs_that_say_nothing_of_an_end_are_there() -> None:
+    outputs = run_call(calls.fetch_outputs(build_credentials(), OUTPUTS_URL), build_answer(200, {}))
+    assert outputs is not None
+
+
 @pytest.mark.parametrize("fetch", [calls.fetch_outputs, calls.fetch_query_result])
 def test_nothing_is_there_while_the_run_goes_on(fetch: Any) -> None:
     assert run_call(fetch(build_credentials(), OUTPUTS_URL), build_answer(202, {"status": "running"})) is None

@@ -12,7 +12,6 @@ from airflow_provider_pushmetrics.client.feed import MAX_WAIT_SECONDS, EventFilt
 from airflow_provider_pushmetrics.client.messages import Request
 from airflow_provider_pushmetrics.client.models import RunStatus
 from airflow_provider_pushmetrics.client.retries import MAX_RETRY_AFTER_SECONDS, RetryPolicy
-from airflow_provider_pushmetrics.client.sending import DEFAULT_POLICY
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAmbiguousRun,
@@ -28,7 +27,7 @@ WITH_TOKEN = Credentials(BASE, "opaque-token")
 WITHOUT_TOKEN = Credentials(BASE)
 ANY_RUN = EventFilter("report.run")
 UNAVAILABLE = build_answer(503)
-REQUESTS_PER_LOOK = DEFAULT_POLICY.attempts
+REQUESTS_PER_LOOK = 1
 
 
 def build_page(*events: dict[str, Any], cursor: int | None = None) -> Any:

@@ -250,3 +250,8 @@ async def test_looking_the_connection_up_does_not_block_the_event_loop(
     async with PushMetricsAsyncClient.open("pushmetrics_default") as client:
         assert client._transport.tls is context
     assert asyncio.get_running_loop() is loop_thread
+
+
+def test_what_the_http_hook_would_send_without_a_token_is_refused_with_the_way_out() -> None:
+    with pytest.raises(PushMetricsParameterError, match=r"has no run\(\): use its methods"):
+        PushMetricsHook().run("api/v1/user/current")

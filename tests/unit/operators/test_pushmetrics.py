@@ -233,12 +233,18 @@ def test_a_timeout_of_the_triggerer_is_a_timeout_of_the_run() -> None:
     [
         (
             {"status": "error", "message": "PushMetricsAuthError: refused", "run_id": 7},
-            "gave up: PushMetricsAuthError",
+            "PushMetricsAuthError: refused",
         ),
         ({"status": "meditating", "run_id": 7}, "the trigger said 'meditating'"),
         ({}, "the trigger said None"),
     ],
 )
-def test_whatever_else_the_triggerer_says_is_an_error(event: dict[str, Any], words: str) -> None:
+def test_whatever_else_the_triggerer_says_may_not_last(event: dict[str, Any], words: str) -> None:
     with pytest.raises(PushMetricsUnavailableError, match=words):
+        build_operator().execute_complete(build_context(), event)
+
+
+def test_a_wait_that_was_refused_raises_what_it_would_have_raised_here() -> None:
+    event = {"status": "error", "message": "refused", "error": "PushMetricsAuthError", "run_id": 7}
+    with pytest.raises(PushMetricsAuthError, match=r"\Arefused\Z"):
         build_operator().execute_complete(build_context(), event)

@@ -94,7 +94,7 @@ def test_a_sensor_that_fails_softly_is_skipped_by_a_timeout_of_the_trigger() -> 
     [
         (
             {"status": "error", "message": "PushMetricsAuthError: refused"},
-            "gave up: PushMetricsAuthError: refused",
+            "PushMetricsAuthError: refused",
         ),
         ({"status": "meditating"}, "the trigger said 'meditating'"),
         ({}, "the trigger said None"),

@@ -130,7 +130,8 @@ def test_a_timeout_and_a_failure_name_the_run_and_say_what_happened() -> None:
     }
     assert build_failure_event(PushMetricsAuthError("refused"), run_id=None).payload == {
         "status": "error",
-        "message": "PushMetricsAuthError: refused",
+        "message": "refused",
+        "error": "PushMetricsAuthError",
         "run_id": None,
     }
 
