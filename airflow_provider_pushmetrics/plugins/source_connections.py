@@ -18,8 +18,8 @@ def read_connections(connection_ids: str) -> tuple[SourceSettings, ...]:
 
     :raises PushMetricsConfigurationError: if one is missing, or is no source.
     """
-    from airflow.exceptions import AirflowNotFoundException
     from airflow.models.connection import Connection
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
     sources = []
     for connection_id in _split(connection_ids):

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from airflow.models.connection import Connection
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.plugins.source_connections import (
@@ -37,3 +39,14 @@ def test_connections_are_read_where_airflow_keeps_them(monkeypatch: pytest.Monke
 def test_connection_without_a_credential_is_refused() -> None:
     with pytest.raises(PushMetricsConfigurationError, match="'sales' has no credential"):
         build_connection_source("sales", "", {})
+
+
+def test_connection_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find(connection_id: str) -> None:
+        raise AirflowNotFoundException(connection_id)
+
+    monkeypatch.setattr(Connection, "get_connection_from_secrets", find)
+    with pytest.raises(
+        PushMetricsConfigurationError, match="connection 'absent' of option source_connections"
+    ):
+        read_connections("absent")
