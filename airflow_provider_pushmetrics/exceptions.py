@@ -44,8 +44,9 @@ def rebuild_error(name: str | None, message: str) -> PushMetricsError:
     What nobody knows, such as the error of a later version, is one that may not last.
     """
     found = globals().get(name or "")
-    is_ours = isinstance(found, type) and issubclass(found, PushMetricsError)
-    return found(message) if is_ours else PushMetricsUnavailableError(message)
+    if isinstance(found, type) and issubclass(found, PushMetricsError):
+        return found(message)
+    return PushMetricsUnavailableError(message)
 
 
 class PushMetricsConfigurationError(PushMetricsError):

@@ -12,6 +12,7 @@ from airflow.sdk import DAG
 from airflow_provider_pushmetrics.client.models import RunOutputs, RunStatus, TriggeredRun
 from airflow_provider_pushmetrics.client.waits import FinishedRun
 from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsAuthError,
     PushMetricsParameterError,
     PushMetricsRunFailed,
     PushMetricsRunTimeout,
