@@ -47,6 +47,6 @@ def test_connection_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(Connection, "get_connection_from_secrets", find)
     with pytest.raises(
-        PushMetricsConfigurationError, match="connection 'absent' of option source_connections"
+        PushMetricsConfigurationError, match="'absent' of option source_connections"
     ):
         read_connections("absent")
