@@ -27,6 +27,7 @@ from airflow_provider_pushmetrics.service.events import (
     build_report_change,
     put_in_outbox,
 )
+from airflow_provider_pushmetrics.service.ids import parse_id
 from airflow_provider_pushmetrics.service.models import Block, DataSource, Query, Report
 from airflow_provider_pushmetrics.service.plan import SQL, plan_block, plan_waves
 
@@ -177,7 +178,7 @@ def check_block_content(
     session: Session, report: Report, kind: str, content: Mapping[str, Any]
 ) -> dict[str, Any]:
     """
-    Accept the content of a block of a report.
+    Accept the content of a block of a report; a database may be named by its id, its uid or its name.
 
     :raises ContentError: if its type needs something else, or it names a database of nobody's here.
     """
@@ -185,9 +186,11 @@ def check_block_content(
         return check_content(kind, content)
     here = select(DataSource.id).where(DataSource.workspace_id == report.workspace_id)
     content = dict(content)
-    name = content.pop("database", None)
-    if content.get("database_id") is None and isinstance(name, str):
+    name, reference = content.pop("database", None), content.get("database_id")
+    if reference is None and isinstance(name, str):
         content["database_id"] = session.scalars(here.where(DataSource.name == name)).first()
+    elif isinstance(reference, str) and parse_id(reference) is None:
+        content["database_id"] = session.scalars(here.where(DataSource.uid == reference)).first()
     checked = check_content(kind, content)
     number = checked["database_id"]
     if abs(number) > 2**31 - 1 or session.scalar(here.where(DataSource.id == number)) is None:

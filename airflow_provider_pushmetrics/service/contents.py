@@ -93,7 +93,7 @@ def _check_sql(content: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(source, str) and source.isascii() and source.isdigit() and len(source) < 19:
         source = int(source)
     if not isinstance(source, int) or isinstance(source, bool):
-        raise ContentError("database_id is missing: it names the database to ask, see GET /api/v1/database/")
+        raise ContentError("database_id is missing, or names no database: see GET /api/v1/database/")
     checked = {"sql": _take_text(content, "sql"), "database_id": source}
     for name, limit in (("limit", MAX_ROWS_LIMIT), ("timeout_seconds", MAX_TIMEOUT_SECONDS)):
         value = content.get(name)

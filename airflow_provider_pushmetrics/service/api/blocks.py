@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
 from airflow_provider_pushmetrics.service.api.access import Caller, Parts
 from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND, find_by_reference, select_in_workspace
@@ -38,7 +38,7 @@ from airflow_provider_pushmetrics.service.listing import (
     match_text,
     parse_list_query,
 )
-from airflow_provider_pushmetrics.service.models import Block, BlockResult, QueryRun, Report
+from airflow_provider_pushmetrics.service.models import Block, BlockResult, DataSource, QueryRun, Report
 from airflow_provider_pushmetrics.service.plan import PARAMETER
 from airflow_provider_pushmetrics.service.runs import accept_query_run
 from airflow_provider_pushmetrics.service.statuses import PENDING
@@ -203,12 +203,21 @@ def build_block_row(block: Block) -> dict[str, Any]:
     """Build what lists show of a block."""
     return {
         **build_block_summary(block),
-        "content_json": json.dumps(block.content, ensure_ascii=False),
+        "content_json": json.dumps(_write_content(block), ensure_ascii=False),
         "report_id": block.report_id,
         "report_uid": block.report.uid,
         "position": block.position,
         "created_on": format_moment(block.created_on),
     }
+
+
+def _write_content(block: Block) -> dict[str, Any]:
+    """Write the content of a block as clients send it: PushMetrics' own names a database by its uid."""
+    content, session = dict(block.content), object_session(block)
+    if isinstance(content.get("database_id"), int) and session is not None:
+        source = session.get(DataSource, content["database_id"])
+        content["database_id"] = source.uid if source is not None else str(content["database_id"])
+    return content
 
 
 def _lock_block(session: Session, reference: str, caller: Caller) -> Block:

@@ -16,7 +16,7 @@ from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.demo import FLIGHTS_FILE, find_flights_data, load_flights
 from airflow_provider_pushmetrics.service.parts import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
-from tests.fakes.service_process import API_TOKEN
+from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
 from tests.fakes.service_reports import MadeReport, make_report
 from tests.fakes.service_subscriber import Subscriber, listen
 
@@ -128,3 +128,13 @@ class Api:
 @pytest.fixture
 def api(client: httpx.AsyncClient, parts: ServiceParts) -> Api:
     return Api(client, parts)
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory, flights_file: Path) -> Iterator[ServiceProcess]:
+    """Give a real ``pushmetrics service`` with the demo, one for all tests that only use it."""
+    data_dir = tmp_path_factory.mktemp("served")
+    shutil.copy(flights_file, data_dir)
+    with run_service(data_dir, "--demo") as service:
+        service.wait_until_ready()
+        yield service
