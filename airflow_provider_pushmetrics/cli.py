@@ -28,7 +28,7 @@ def build_app() -> typer.Typer:
     import typer
 
     from airflow_provider_pushmetrics.receiver.cli import app as receiver_app
-    from airflow_provider_pushmetrics.service.cli import service
+    from airflow_provider_pushmetrics.service.cli import service, worker
 
     app = typer.Typer(
         name="pushmetrics",
@@ -38,4 +38,5 @@ def build_app() -> typer.Typer:
     )
     app.add_typer(receiver_app, name="receiver")
     app.command("service")(service)
+    app.command("worker")(worker)
     return app

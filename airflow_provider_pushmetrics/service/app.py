@@ -17,6 +17,7 @@ from starlette.types import Lifespan
 from airflow_provider_pushmetrics import __version__
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConflictError,
+    PushMetricsEndpointError,
     PushMetricsError,
     PushMetricsParameterError,
 )
@@ -24,7 +25,9 @@ from airflow_provider_pushmetrics.service.api import (
     accounts,
     blocks,
     databases,
+    deliveries,
     health,
+    mails,
     report_configs,
     reports,
     results,
@@ -57,6 +60,8 @@ ROUTERS = (
     databases.router,
     webhooks.router,
     subscriptions.router,
+    deliveries.router,
+    mails.router,
 )
 
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
@@ -134,6 +139,10 @@ async def _answer_parameter(request: Request, error: PushMetricsParameterError) 
     return JSONResponse({"message": str(error)}, 400)
 
 
+async def _answer_endpoint(request: Request, error: PushMetricsEndpointError) -> JSONResponse:
+    return JSONResponse({"message": str(error)}, 422)
+
+
 async def _answer_conflict(request: Request, error: PushMetricsConflictError) -> JSONResponse:
     return JSONResponse({"message": str(error)}, 409)
 
@@ -149,6 +158,7 @@ HANDLERS: dict[int | type[Exception], Handler] = {
     ContentError: _answer_content,
     PlanError: _answer_content,
     PushMetricsParameterError: _answer_parameter,
+    PushMetricsEndpointError: _answer_endpoint,
     PushMetricsConflictError: _answer_conflict,
     DataError: _answer_unstorable,
     IntegrityError: _answer_taken,

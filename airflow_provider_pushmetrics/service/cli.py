@@ -1,13 +1,65 @@
-"""The command ``pushmetrics service``. It imports the service only when it runs."""
+"""The commands ``pushmetrics service`` and ``pushmetrics worker``; they import the service when they run."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from airflow_provider_pushmetrics.service.settings import ServiceSettings
+
 PREFIX = "PUSHMETRICS_SERVICE_"
+
+Data = Annotated[
+    Path,
+    typer.Option(envvar=PREFIX + "DATA", help="Folder for databases, results and keys.", file_okay=False),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar=PREFIX + "DATABASE_URL",
+        help="PostgreSQL, as postgresql+psycopg://user:password@host/database; SQLite in the data folder"
+        " otherwise.",
+        show_default=False,
+    ),
+]
+PublicUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar=PREFIX + "PUBLIC_URL",
+        help="What links in events begin with; http://host:port otherwise.",
+        show_default=False,
+    ),
+]
+AllowPrivateEndpoints = Annotated[
+    bool,
+    typer.Option(
+        envvar=PREFIX + "ALLOW_PRIVATE_ENDPOINTS",
+        help="Send events into private networks and to this machine too; --demo allows this machine.",
+    ),
+]
+RunConcurrency = Annotated[
+    int, typer.Option(envvar=PREFIX + "RUN_CONCURRENCY", min=1, help="Runs at a time in this process.")
+]
+LeaseSeconds = Annotated[
+    float,
+    typer.Option(
+        envvar=PREFIX + "WORKER_LEASE_SECONDS",
+        min=1,
+        help="After how long without a sign of life others take over a worker's runs.",
+    ),
+]
+RetentionDays = Annotated[
+    int | None,
+    typer.Option(
+        envvar=PREFIX + "RESULT_RETENTION_DAYS",
+        min=1,
+        help="Delete results after so many days; kept for ever otherwise.",
+        show_default=False,
+    ),
+]
 
 
 def service(
@@ -15,38 +67,25 @@ def service(
     port: Annotated[
         int, typer.Option(envvar=PREFIX + "PORT", min=1, max=65535, help="Port to listen on.")
     ] = 8090,
-    data: Annotated[
-        Path,
-        typer.Option(envvar=PREFIX + "DATA", help="Folder for databases, results and keys.", file_okay=False),
-    ] = Path("pushmetrics-data"),
-    database_url: Annotated[
-        str | None,
-        typer.Option(
-            envvar=PREFIX + "DATABASE_URL",
-            help="PostgreSQL, as postgresql+psycopg://user:password@host/database; SQLite in the data folder"
-            " otherwise.",
-            show_default=False,
-        ),
-    ] = None,
-    public_url: Annotated[
-        str | None,
-        typer.Option(
-            envvar=PREFIX + "PUBLIC_URL",
-            help="What links in events begin with; http://host:port otherwise.",
-            show_default=False,
-        ),
-    ] = None,
+    data: Data = Path("pushmetrics-data"),
+    database_url: DatabaseUrl = None,
+    public_url: PublicUrl = None,
     demo: Annotated[
         bool,
         typer.Option("--demo/--no-demo", envvar=PREFIX + "DEMO", help="Load the flights and their report."),
     ] = False,
-    allow_private_endpoints: Annotated[
+    worker: Annotated[
         bool,
         typer.Option(
-            envvar=PREFIX + "ALLOW_PRIVATE_ENDPOINTS",
-            help="Send events into private networks and to this machine too; --demo allows this machine.",
+            "--worker/--no-worker",
+            envvar=PREFIX + "WORKER",
+            help="Execute runs and deliveries here too, or leave them to `pushmetrics worker`.",
         ),
-    ] = False,
+    ] = True,
+    allow_private_endpoints: AllowPrivateEndpoints = False,
+    run_concurrency: RunConcurrency = 4,
+    worker_lease_seconds: LeaseSeconds = 20.0,
+    result_retention_days: RetentionDays = None,
     trigger_returns_run_id: Annotated[
         bool,
         typer.Option(
@@ -62,27 +101,69 @@ def service(
     (otherwise one is made and written to the file bootstrap-token in the data folder),
     PUSHMETRICS_SERVICE_SECRET_KEY encrypts stored secrets (otherwise the file secret-key does).
     """
-    import os
+    _run(
+        "service",
+        data_dir=data,
+        host=host,
+        port=port,
+        database_url=database_url,
+        public_url=public_url,
+        demo=demo,
+        executes=worker,
+        allow_private_endpoints=allow_private_endpoints,
+        run_concurrency=run_concurrency,
+        worker_lease_seconds=worker_lease_seconds,
+        result_retention_days=result_retention_days,
+        trigger_returns_run_id=trigger_returns_run_id,
+    )
 
+
+def worker(
+    data: Data = Path("pushmetrics-data"),
+    database_url: DatabaseUrl = None,
+    public_url: PublicUrl = None,
+    allow_private_endpoints: AllowPrivateEndpoints = False,
+    run_concurrency: RunConcurrency = 4,
+    worker_lease_seconds: LeaseSeconds = 20.0,
+    result_retention_days: RetentionDays = None,
+) -> None:
+    """
+    Execute runs and deliveries for services on the same PostgreSQL; start as many as you like.
+
+    The data folder must be the same for all of them: results and the secret key are in it.
+    """
+    _run(
+        "worker",
+        data_dir=data,
+        database_url=database_url,
+        public_url=public_url,
+        allow_private_endpoints=allow_private_endpoints,
+        run_concurrency=run_concurrency,
+        worker_lease_seconds=worker_lease_seconds,
+        result_retention_days=result_retention_days,
+    )
+
+
+def _run(command: str, *, database_url: str | None, **options: Any) -> None:
     from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-    from airflow_provider_pushmetrics.service.server import serve
-    from airflow_provider_pushmetrics.service.settings import ServiceSettings, check_database_url
+    from airflow_provider_pushmetrics.service import server
+    from airflow_provider_pushmetrics.service.settings import check_database_url
 
     try:
-        serve(
-            ServiceSettings(
-                data_dir=data,
-                host=host,
-                port=port,
-                database_url=check_database_url(database_url),
-                public_url=public_url,
-                bootstrap_token=os.environ.get(PREFIX + "BOOTSTRAP_TOKEN") or None,
-                secret_key=os.environ.get(PREFIX + "SECRET_KEY") or None,
-                demo=demo,
-                allow_private_endpoints=allow_private_endpoints,
-                trigger_returns_run_id=trigger_returns_run_id,
-            )
-        )
+        settings = _build_settings(database_url=check_database_url(database_url), **options)
+        (server.work if command == "worker" else server.serve)(settings)
     except PushMetricsConfigurationError as error:
-        typer.echo(f"pushmetrics service: {error}", err=True)
+        typer.echo(f"pushmetrics {command}: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+def _build_settings(**options: Any) -> ServiceSettings:
+    import os
+
+    from airflow_provider_pushmetrics.service.settings import ServiceSettings
+
+    return ServiceSettings(
+        bootstrap_token=os.environ.get(PREFIX + "BOOTSTRAP_TOKEN") or None,
+        secret_key=os.environ.get(PREFIX + "SECRET_KEY") or None,
+        **options,
+    )

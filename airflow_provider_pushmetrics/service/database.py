@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, func, select
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -32,6 +33,9 @@ class Database:
         writing = self.engine.execution_options(begin_immediate=True)
         self._readers = sessionmaker(self.engine, expire_on_commit=False)
         self._writers = sessionmaker(writing, expire_on_commit=False)
+        self._is_sqlite = self.engine.dialect.name == "sqlite"
+        # SQLite's own queue for its one writer is no queue: who finds it locked sleeps, longer each time.
+        self._turn = threading.Lock() if self._is_sqlite else nullcontext()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -42,8 +46,43 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """Open a transaction that is committed at the end, or rolled back by an exception."""
-        with self._writers() as session, session.begin():
+        with self._turn, self._writers() as session, session.begin():
             yield session
+
+    @contextmanager
+    def try_lock(self, number: int) -> Iterator[bool]:
+        """
+        Keep other processes out of the block, if none is in it.
+
+        :return: Whether it is ours. On SQLite it is: there is one process.
+        """
+        if self._is_sqlite:
+            yield True
+            return
+        # Of the session, not of a transaction: an open one would keep DBOS from building an index.
+        with self._connect_automatically() as connection:
+            is_ours = bool(connection.scalar(select(func.pg_try_advisory_lock(number))))
+            try:
+                yield is_ours
+            finally:
+                if is_ours:
+                    connection.execute(select(func.pg_advisory_unlock(number)))
+
+    @contextmanager
+    def lock(self, number: int) -> Iterator[None]:
+        """Keep other processes out of the block, after waiting for one that is in it."""
+        if self._is_sqlite:
+            yield
+            return
+        with self._connect_automatically() as connection:
+            connection.execute(select(func.pg_advisory_lock(number)))
+            try:
+                yield
+            finally:
+                connection.execute(select(func.pg_advisory_unlock(number)))
+
+    def _connect_automatically(self) -> Connection:
+        return self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
     def migrate(self) -> None:
         """Bring the schema to this version."""

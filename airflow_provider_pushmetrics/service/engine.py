@@ -2,58 +2,61 @@
 Durable execution: DBOS workflows for runs and for attempts to deliver.
 
 What must happen is first committed to the service's own database: a run or a delivery that is pending. That
-is when it is accepted. One thread then enqueues it, under a workflow id that follows from the row, so that
-enqueueing twice does nothing and a crash in between loses nothing. A workflow that a crash interrupted is
-taken up at the next start.
+is when it is accepted. It is then enqueued under a workflow id that follows from the row, so that enqueueing
+twice does nothing and a crash in between loses nothing. A workflow whose process died is taken up by another
+process, or by the next start of the same one. What a workflow does goes on where it was, so it needs no
+steps.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable
 
-from dbos import DBOS, DBOSConfig, EnqueueOptions, StepOptions
+import sqlalchemy
+from dbos import DBOS, DBOSConfig
 from sqlalchemy import select, update
 
-from airflow_provider_pushmetrics.service.clock import get_now
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.delivery import Courier
-from airflow_provider_pushmetrics.service.execution import AnyRun, RunExecutor
+from airflow_provider_pushmetrics.service.dispatcher import (
+    ATTEMPT_DELIVERY,
+    DELIVERIES_QUEUE,
+    EXECUTE_QUERY_RUN,
+    EXECUTE_RUN,
+    RUNS_QUEUE,
+    WORKFLOWS,
+    Dispatcher,
+    name_attempt_workflow,
+    name_run_workflow,
+)
+from airflow_provider_pushmetrics.service.execution import RunExecutor
 from airflow_provider_pushmetrics.service.models import Delivery, QueryRun, Run
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.statuses import PENDING, UNFINISHED
+from airflow_provider_pushmetrics.service.workers import WorkerRegistry
+from airflow_provider_pushmetrics.service.workflows import (
+    APPLICATION,
+    WorkflowQueue,
+    create_workflow_engine,
+)
 
-APPLICATION = "pushmetrics-service"
 WORKFLOW_VERSION = "1"
 """
-Pending work of another version is not taken up. It changes when a workflow's steps change, not with the
+Pending work of another version is not taken up. It changes when a workflow's arguments change, not with the
 package: by default it would follow from the source code, and an upgrade would leave every unfinished run
 behind.
 """
 
-RUNS_QUEUE = "runs"
-DELIVERIES_QUEUE = "deliveries"
-EXECUTE_RUN = "execute_run"
-EXECUTE_QUERY_RUN = "execute_query_run"
-ATTEMPT_DELIVERY = "attempt_delivery"
+LAUNCH_LOCK = 7_305_813
+"""Any number that no other program locks in this database."""
 
-WORKFLOW_NAMES: Mapping[type[AnyRun], str] = {Run: "run", QueryRun: "query-run"}
-"""What the workflow ids of each kind of run begin with."""
-
-DISPATCH_SECONDS = 30.0
-"""How long a commit of another process can go unseen; one of this process wakes the dispatcher at once."""
-
-RETRY_SECONDS = 1.0
-
-# An exception here is a database that is away for a while, or a fault of ours: what can go wrong in a run or
-# in a delivery is recorded, not raised. Both steps go on where they were.
-EXECUTE: StepOptions = {"name": "execute", "retries_allowed": True, "max_attempts": 5}
-ATTEMPT: StepOptions = {"name": "attempt", "retries_allowed": True, "max_attempts": 5}
+RETRY_DELAYS_SECONDS = (0.2, 1.0, 5.0, 15.0)
+"""The waits after faults: what can go wrong in a run or a delivery is recorded, so these are a database's."""
 
 BROKEN = ["ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
-"""How a workflow can have ended without its run having ended."""
+"""How a workflow can have ended without that its work had."""
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +66,7 @@ class Engine:
     Runs what was enqueued. DBOS is one for a process, and so is this.
 
     :param settings: Where DBOS keeps its tables, and how much runs at a time.
-    :param executor_id: Names this process. What it leaves behind is taken up by whoever has this name next.
+    :param executor_id: Names this process. Others take over what it leaves behind.
     """
 
     def __init__(
@@ -80,17 +83,59 @@ class Engine:
         self._executor = executor
         self._courier = courier
         self._active = _ActiveCount()
-        self._awake = threading.Event()
         self._stopping = threading.Event()
-        self._dispatcher = threading.Thread(
-            target=self._dispatch_until_stopped, name="dispatcher", daemon=True
+        self._workflow_engine: sqlalchemy.Engine | None = None
+        self._queue: WorkflowQueue | None = None
+        self._dispatcher: Dispatcher | None = None
+        self._workers = WorkerRegistry(
+            database, executor_id, settings.worker_lease_seconds, self._recover_workflows
         )
 
     def start(self) -> None:
-        """Begin to work, with what was left behind first."""
+        """Begin to work, with what was left behind first; without workers, there is nothing to begin."""
+        if not self._settings.executes:
+            return
+        self._workflow_engine = create_workflow_engine(self._settings.workflow_url)
+        with self._database.lock(LAUNCH_LOCK):  # processes that start together must not migrate together
+            self._launch(self._workflow_engine)
+        self._queue = WorkflowQueue(self._workflow_engine)
+        self._dispatcher = Dispatcher(self._database, self._queue, self._settings.dispatch_poll_seconds)
+        self._workers.start()
+        if self._workers.is_alone():
+            self._abandon_broken()
+            self._forget_enqueued()
+        self._workers.take_over()
+        self._dispatcher.start()
+
+    def stop(self) -> bool:
+        """
+        Stop. What has not ended within the time allowed goes on elsewhere, or at the next start.
+
+        :return: Whether everything had ended.
+        """
+        if self._dispatcher is None or self._queue is None or self._workflow_engine is None:
+            return True
+        self._stopping.set()
+        self._dispatcher.stop()
+        # DBOS waits in whole seconds, the first one in any case: not when there is nothing to wait for.
+        wait_seconds = self._settings.shutdown_seconds if self._active.is_any() else 0
+        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=wait_seconds)
+        is_finished = not self._active.is_any()
+        self._workers.stop(is_finished=is_finished)
+        self._queue.close()
+        if is_finished:
+            self._workflow_engine.dispose()
+        return is_finished
+
+    def wake(self) -> None:
+        """Say that something was committed that must happen."""
+        if self._dispatcher is not None:
+            self._dispatcher.wake()
+
+    def _launch(self, engine: sqlalchemy.Engine) -> None:
         config: DBOSConfig = {
             "name": APPLICATION,
-            "system_database_url": self._settings.workflow_url,
+            "system_database_engine": engine,
             "application_version": WORKFLOW_VERSION,
             "executor_id": self._executor_id,
             "log_level": "WARNING",
@@ -99,117 +144,97 @@ class Engine:
         DBOS(config=config)
         self._register_workflows()
         DBOS.launch()
-        self._register_queue(RUNS_QUEUE, self._settings.run_concurrency)
-        self._register_queue(DELIVERIES_QUEUE, self._settings.delivery_concurrency)
-        self._abandon_broken()
-        self._forget_enqueued()
-        self._dispatcher.start()
-        self.wake()
-
-    def stop(self) -> bool:
-        """
-        Stop. What has not ended within the time allowed goes on at the next start.
-
-        :return: Whether everything had ended.
-        """
-        self._stopping.set()
-        self.wake()
-        self._dispatcher.join()
-        # DBOS waits in whole seconds, the first one in any case: not when there is nothing to wait for.
-        wait_seconds = self._settings.shutdown_seconds if self._active.is_any() else 0
-        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=wait_seconds)
-        return not self._active.is_any()
-
-    def wake(self) -> None:
-        """Say that something was committed that must happen."""
-        self._awake.set()
-
-    def _register_workflows(self) -> None:
-        @DBOS.workflow(name=EXECUTE_RUN)
-        def execute_run(run_id: int) -> None:
-            with self._active:
-                DBOS.run_step(EXECUTE, self._executor.execute, Run, run_id)
-            self.wake()
-
-        @DBOS.workflow(name=EXECUTE_QUERY_RUN)
-        def execute_query_run(query_run_id: int) -> None:
-            with self._active:
-                DBOS.run_step(EXECUTE, self._executor.execute, QueryRun, query_run_id)
-            self.wake()
-
-        @DBOS.workflow(name=ATTEMPT_DELIVERY)
-        def attempt_delivery(delivery_id: int) -> None:
-            with self._active:
-                DBOS.run_step(ATTEMPT, self._courier.attempt, delivery_id)
-            self.wake()
-
-    def _register_queue(self, name: str, concurrency: int) -> None:
         DBOS.register_queue(
-            name,
-            worker_concurrency=concurrency,
+            RUNS_QUEUE,
+            worker_concurrency=self._settings.run_concurrency,
+            polling_interval_sec=self._settings.queue_poll_seconds,
+            on_conflict="always_update",
+        )
+        # A partition is an endpoint: one that is slow holds its own few places, and the others' are free.
+        DBOS.register_queue(
+            DELIVERIES_QUEUE,
+            worker_concurrency=self._settings.delivery_concurrency,
+            partition_worker_concurrency=self._settings.endpoint_concurrency,
             polling_interval_sec=self._settings.queue_poll_seconds,
             on_conflict="always_update",
         )
 
-    def _dispatch_until_stopped(self) -> None:
-        while not self._stopping.is_set():
-            self._awake.wait(DISPATCH_SECONDS)
-            self._awake.clear()
-            try:
-                self._dispatch()
-            except Exception:
-                # A database that is away comes back, and this thread must be there then.
-                log.exception("cannot enqueue what is pending; trying again in %s s", RETRY_SECONDS)
-                self._stopping.wait(RETRY_SECONDS)
-                self.wake()
+    def _register_workflows(self) -> None:
+        @DBOS.workflow(name=EXECUTE_RUN)
+        def execute_run(run_id: int) -> None:
+            self._do(lambda: self._executor.execute(Run, run_id))
 
-    def _dispatch(self) -> None:
-        for run_id in self._find_new(Run):
-            _enqueue(EXECUTE_RUN, RUNS_QUEUE, f"{WORKFLOW_NAMES[Run]}-{run_id}", run_id)
-            self._mark_enqueued(Run, run_id)
-        for query_run_id in self._find_new(QueryRun):
-            workflow_id = f"{WORKFLOW_NAMES[QueryRun]}-{query_run_id}"
-            _enqueue(EXECUTE_QUERY_RUN, RUNS_QUEUE, workflow_id, query_run_id)
-            self._mark_enqueued(QueryRun, query_run_id)
-        for delivery_id, attempt, next_attempt_on in self._find_due_attempts():
-            delay = max(0.0, (next_attempt_on - get_now()).total_seconds())
-            workflow_id = f"delivery-{delivery_id}-{attempt}"
-            _enqueue(ATTEMPT_DELIVERY, DELIVERIES_QUEUE, workflow_id, delivery_id, delay_seconds=delay)
-            with self._database.writing() as session:
-                session.get_one(Delivery, delivery_id).enqueued_attempt = attempt
+        @DBOS.workflow(name=EXECUTE_QUERY_RUN)
+        def execute_query_run(query_run_id: int) -> None:
+            self._do(lambda: self._executor.execute(QueryRun, query_run_id))
 
-    def _find_new(self, kind: type[AnyRun]) -> Sequence[int]:
-        with self._database.reading() as session:
-            unfinished = select(kind.id).where(kind.status.in_(UNFINISHED), kind.is_enqueued.is_(False))
-            return session.scalars(unfinished.order_by(kind.id)).all()
+        @DBOS.workflow(name=ATTEMPT_DELIVERY)
+        def attempt_delivery(delivery_id: int, number: int) -> None:
+            self._do(lambda: self._courier.attempt(delivery_id, number))
 
-    def _mark_enqueued(self, kind: type[AnyRun], run_id: int) -> None:
-        with self._database.writing() as session:
-            session.execute(update(kind).where(kind.id == run_id).values(is_enqueued=True))
+    def _do(self, work: Callable[[], None]) -> None:
+        """Do something that goes on where it was, again if it fails."""
+        with self._active:
+            for delay in RETRY_DELAYS_SECONDS:
+                try:
+                    work()
+                    break
+                except Exception:
+                    log.exception("a workflow failed; trying again in %s s", delay)
+                    self._stopping.wait(delay)
+            else:
+                work()
+        self.wake()
 
-    def _find_due_attempts(self) -> list[tuple[int, int, datetime]]:
-        with self._database.reading() as session:
-            attempt = Delivery.attempt_count + 1
-            due = select(Delivery.id, attempt, Delivery.next_attempt_on).where(
-                Delivery.status == PENDING, Delivery.enqueued_attempt < attempt
+    def _recover_workflows(self, executor_id: str) -> int:
+        count = 0
+        for queue in (RUNS_QUEUE, DELIVERIES_QUEUE):
+            left = DBOS.list_workflows(
+                status="PENDING", executor_id=executor_id, queue_name=queue, load_input=False
             )
-            return [(row[0], row[1], row[2]) for row in session.execute(due.order_by(Delivery.id))]
+            ids = [workflow.workflow_id for workflow in left]
+            if ids:
+                DBOS.resume_workflows(ids, queue_name=queue)
+            count += len(ids)
+        return count
 
     def _abandon_broken(self) -> None:
-        """End the runs whose workflow has ended without them: enqueueing those again would do nothing."""
-        for kind, name in WORKFLOW_NAMES.items():
+        """End the runs whose workflow has ended without them, and give deliveries a new one."""
+        for kind in WORKFLOWS:
             with self._database.reading() as session:
                 unfinished = session.scalars(select(kind.id).where(kind.status.in_(UNFINISHED))).all()
-            by_workflow = {f"{name}-{run_id}": run_id for run_id in unfinished}
-            for workflow in DBOS.list_workflows(workflow_ids=list(by_workflow), status=BROKEN):
-                self._executor.abandon(kind, by_workflow[workflow.workflow_id])
+            by_workflow = {name_run_workflow(kind, run_id): run_id for run_id in unfinished}
+            for workflow in _list_broken(list(by_workflow)):
+                self._executor.abandon(kind, by_workflow[workflow])
+        with self._database.reading() as session:
+            enqueued = session.execute(
+                select(Delivery.id, Delivery.generation, Delivery.enqueued_attempt).where(
+                    Delivery.status == PENDING, Delivery.enqueued_attempt > Delivery.attempt_count
+                )
+            ).all()
+        by_attempt = {name_attempt_workflow(*row): row[0] for row in enqueued}
+        broken = [by_attempt[workflow] for workflow in _list_broken(list(by_attempt))]
+        with self._database.writing() as session:
+            session.execute(
+                update(Delivery)
+                .where(Delivery.id.in_(broken))
+                .values(generation=Delivery.generation + 1)
+                .execution_options(synchronize_session=False)
+            )
 
     def _forget_enqueued(self) -> None:
         """Enqueue everything unfinished anew: the workflows' database may be an older copy than ours."""
         with self._database.writing() as session:
-            for kind in (Run, QueryRun):
+            for kind in WORKFLOWS:
                 session.execute(update(kind).where(kind.status.in_(UNFINISHED)).values(is_enqueued=False))
             session.execute(update(Delivery).where(Delivery.status == PENDING).values(enqueued_attempt=0))
+
+
+def _list_broken(workflow_ids: list[str]) -> list[str]:
+    if not workflow_ids:
+        return []
+    found = DBOS.list_workflows(workflow_ids=workflow_ids, status=BROKEN, load_input=False)
+    return [workflow.workflow_id for workflow in found]
 
 
 class _ActiveCount:
@@ -231,12 +256,3 @@ class _ActiveCount:
         """Tell whether there is any."""
         with self._lock:
             return self._count > 0
-
-
-def _enqueue(
-    workflow: str, queue: str, workflow_id: str, argument: int, *, delay_seconds: float = 0.0
-) -> None:
-    options: EnqueueOptions = {"workflow_name": workflow, "queue_name": queue, "workflow_id": workflow_id}
-    if delay_seconds > 0:
-        options["delay_seconds"] = delay_seconds
-    DBOS.enqueue_workflow_with_options(options, argument)

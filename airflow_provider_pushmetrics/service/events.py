@@ -20,6 +20,7 @@ from airflow_provider_pushmetrics.service.models import (
     Report,
     Run,
     Subscription,
+    Workspace,
 )
 from airflow_provider_pushmetrics.service.statuses import PENDING
 
@@ -31,6 +32,7 @@ QUERY_CREATED = "query.created"
 QUERY_UPDATED = "query.updated"
 QUERY_DELETED = "query.deleted"
 QUERY_RUN = "query.run"
+TEST = "webhook.test"
 
 
 class ResultLinks:
@@ -132,8 +134,39 @@ def build_query_run(run: QueryRun, links: ResultLinks) -> dict[str, Any]:
     }
 
 
+def build_test(subscription: Subscription, workspace_name: str, moment: datetime) -> dict[str, Any]:
+    """Build an event that tells of nothing; its name is none of the eight, so nobody acts on it."""
+    return {
+        "event": TEST,
+        "webhook_subscription_id": subscription.id,
+        "workspace_id": subscription.workspace_id,
+        "workspace_name": workspace_name,
+        "timestamp": format_event_moment(moment),
+    }
+
+
+def put_test_in_outbox(session: Session, subscription: Subscription, now: datetime) -> Delivery:
+    """Write a test event for one subscription, whatever events it wants."""
+    workspace = session.get_one(Workspace, subscription.workspace_id)
+    event = _write_event(session, workspace.id, build_test(subscription, workspace.name, now))
+    delivery = Delivery(event_id=event.id, subscription_id=subscription.id, status=PENDING)
+    session.add(delivery)
+    session.flush()
+    return delivery
+
+
 def put_in_outbox(session: Session, workspace_id: int, body: Mapping[str, Any]) -> None:
     """Write an event and its deliveries; they are sent when the transaction has been committed."""
+    event = _write_event(session, workspace_id, body)
+    wanted = select(Subscription).where(
+        Subscription.workspace_id == workspace_id, Subscription.active.is_(True)
+    )
+    for subscription in session.scalars(wanted):
+        if body["event"] in subscription.events:
+            session.add(Delivery(event_id=event.id, subscription_id=subscription.id, status=PENDING))
+
+
+def _write_event(session: Session, workspace_id: int, body: Mapping[str, Any]) -> OutboxEvent:
     event = OutboxEvent(
         uid=f"msg_{generate_uid()}{generate_uid()}"[:32],
         workspace_id=workspace_id,
@@ -142,9 +175,4 @@ def put_in_outbox(session: Session, workspace_id: int, body: Mapping[str, Any]) 
     )
     session.add(event)
     session.flush()
-    wanted = select(Subscription).where(
-        Subscription.workspace_id == workspace_id, Subscription.active.is_(True)
-    )
-    for subscription in session.scalars(wanted):
-        if body["event"] in subscription.events:
-            session.add(Delivery(event_id=event.id, subscription_id=subscription.id, status=PENDING))
+    return event

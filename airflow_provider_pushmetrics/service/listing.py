@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
 import prison
@@ -126,6 +127,31 @@ def match_integer(column: InstrumentedAttribute[Any], name: str, *, above: bool 
         return column > number if above else column == number
 
     return build
+
+
+def match_moment(column: InstrumentedAttribute[Any], *, since: bool) -> Condition:
+    """Make the condition that a column is not before the filter's moment, or is before it."""
+
+    def build(value: Any) -> ColumnElement[bool]:
+        moment = parse_moment(str(value))
+        return column >= moment if since else column < moment
+
+    return build
+
+
+def parse_moment(text: str) -> datetime:
+    """
+    Read a moment; without a zone, it is UTC.
+
+    :raises PushMetricsParameterError: if it is none.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise PushMetricsParameterError(
+            f"Not a moment: {text[:64]!r}. Write it as in 2026-03-01T12:00:00Z"
+        ) from None
 
 
 def _parse_filter(value: Any) -> tuple[str, str, Any]:

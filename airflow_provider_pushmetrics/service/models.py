@@ -298,6 +298,26 @@ class Subscription(Identified, Base):
     active: Mapped[bool] = mapped_column(Boolean, default=True)
     secret_encrypted: Mapped[str] = mapped_column(Text)
     updated_on: Mapped[datetime] = mapped_column(default=get_now)
+    owner_id: Mapped[int | None] = mapped_column(Integer)
+    failing_since: Mapped[datetime | None]
+    disabled_on: Mapped[datetime | None]
+    disabled_reason: Mapped[str | None] = mapped_column(Text)
+
+    retired_secrets: Mapped[list[RetiredSecret]] = relationship(
+        order_by="RetiredSecret.id.desc()", cascade="all, delete-orphan"
+    )
+
+
+class RetiredSecret(Base):
+    """A signing secret that was replaced, and still signs until its receivers have had time to change."""
+
+    __tablename__ = "retired_secret"
+
+    subscription_id: Mapped[int] = mapped_column(
+        ForeignKey("webhook_subscription.id", ondelete="CASCADE"), index=True
+    )
+    secret_encrypted: Mapped[str] = mapped_column(Text)
+    expires_on: Mapped[datetime]
 
 
 class OutboxEvent(Identified, Base):
@@ -316,7 +336,8 @@ class Delivery(Identified, Base):
     __tablename__ = "delivery"
     __table_args__ = (
         UniqueConstraint("event_id", "subscription_id"),
-        Index(None, "status"),
+        Index(None, "status", "next_attempt_on"),
+        Index(None, "subscription_id", "created_on"),
         {"sqlite_autoincrement": True},
     )
 
@@ -325,6 +346,10 @@ class Delivery(Identified, Base):
     status: Mapped[str] = mapped_column(String(16), default="pending")
     attempt_count: Mapped[int] = mapped_column(default=0)
     enqueued_attempt: Mapped[int] = mapped_column(default=0)
+    schedule_start: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How many attempts had been made when it was last sent again: the schedule counts from there."""
+    generation: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Part of its workflows' ids: grows when attempts that were enqueued shall be enqueued once more."""
     next_attempt_on: Mapped[datetime] = mapped_column(default=get_now)
     finished_on: Mapped[datetime | None]
 
@@ -366,3 +391,15 @@ class OutgoingMail(Identified, Base):
     next_attempt_on: Mapped[datetime] = mapped_column(default=get_now)
     finished_on: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(Text)
+
+
+class Worker(Base):
+    """A process that executes runs and deliveries, and when it last showed that it lives."""
+
+    __tablename__ = "worker"
+
+    executor_id: Mapped[str] = mapped_column(String(64), unique=True)
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int]
+    started_on: Mapped[datetime] = mapped_column(default=get_now)
+    beat_on: Mapped[datetime] = mapped_column(default=get_now, index=True)

@@ -11,9 +11,10 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationErro
 from airflow_provider_pushmetrics.service.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.credentials import Gatekeeper
 from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.deadlines import DeadlineNetwork
 from airflow_provider_pushmetrics.service.delivery import Courier
 from airflow_provider_pushmetrics.service.demo import load_demo
-from airflow_provider_pushmetrics.service.egress import GuardedTransport
+from airflow_provider_pushmetrics.service.egress import GuardedNetwork, GuardedTransport
 from airflow_provider_pushmetrics.service.encryption import Vault, load_secret_key
 from airflow_provider_pushmetrics.service.engine import Engine
 from airflow_provider_pushmetrics.service.events import ResultLinks
@@ -25,6 +26,8 @@ from airflow_provider_pushmetrics.service.sources import SourceRegistry
 
 LOCK_FILE = "lock"
 EXECUTOR_FILE = "executor-id"
+BOOTSTRAP_LOCK = 7_305_814
+"""Any number that no other program locks in this database."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,15 @@ class ServiceParts:
     sources: SourceRegistry
     courier: Courier
     engine: Engine
-    lock: IO[str]
+    lock: IO[str] | None
 
     def start(self) -> None:
         """Migrate, load what there must be, and begin to work."""
         self.database.migrate()
-        bootstrap(self.database, self.settings.data_dir, self.settings.bootstrap_token)
-        if self.settings.demo:
-            load_demo(self.database, self.vault, self.settings.data_dir)
+        with self.database.lock(BOOTSTRAP_LOCK):
+            bootstrap(self.database, self.settings.data_dir, self.settings.bootstrap_token)
+            if self.settings.demo:
+                load_demo(self.database, self.vault, self.settings.data_dir)
         self.engine.start()
 
     def stop(self) -> bool:
@@ -62,7 +66,8 @@ class ServiceParts:
         self.courier.close()
         self.sources.close()
         self.database.close()
-        self.lock.close()
+        if self.lock is not None:
+            self.lock.close()
         return True
 
 
@@ -73,14 +78,14 @@ def assemble(settings: ServiceSettings) -> ServiceParts:
     :raises PushMetricsConfigurationError: if another service uses the data folder.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    lock = _lock_folder(settings.data_dir)
+    # On PostgreSQL any number of processes share the folder; on SQLite there is one.
+    lock = None if settings.database_url else _lock_folder(settings.data_dir)
     database = Database(settings.store_url)
     vault = Vault(settings.secret_key or load_secret_key(settings.data_dir))
     results = ResultStore(settings.results_dir)
     links = ResultLinks(settings.base_url)
     sources = SourceRegistry(database, vault, settings.data_dir)
-    transport = GuardedTransport(settings.egress_rules)
-    courier = Courier(database, vault, settings.delivery_timeout_seconds, transport=transport)
+    courier = Courier(database, vault, settings.delivery_timeout_seconds, transport=_open_transport(settings))
     executor = RunExecutor(database, sources, results, links)
     return ServiceParts(
         settings=settings,
@@ -91,9 +96,14 @@ def assemble(settings: ServiceSettings) -> ServiceParts:
         links=links,
         sources=sources,
         courier=courier,
-        engine=Engine(settings, _load_executor_id(settings.data_dir), database, executor, courier),
+        engine=Engine(settings, _choose_executor_id(settings), database, executor, courier),
         lock=lock,
     )
+
+
+def _open_transport(settings: ServiceSettings) -> GuardedTransport:
+    rules = settings.egress_rules
+    return GuardedTransport(rules, network=GuardedNetwork(rules, network=DeadlineNetwork()))
 
 
 def _lock_folder(data_dir: Path) -> IO[str]:
@@ -110,9 +120,16 @@ def _lock_folder(data_dir: Path) -> IO[str]:
     return lock
 
 
-def _load_executor_id(data_dir: Path) -> str:
-    """Read the name under which this folder's processes execute, made at the first time."""
-    path = data_dir / EXECUTOR_FILE
+def _choose_executor_id(settings: ServiceSettings) -> str:
+    """
+    Choose the name under which this process executes.
+
+    On SQLite it is the folder's, so that the next start takes up what the last one left; on PostgreSQL each
+    process has its own, and the others look after those that died.
+    """
+    if settings.database_url:
+        return generate_uid()
+    path = settings.data_dir / EXECUTOR_FILE
     if not path.exists():
         path.write_text(generate_uid(), encoding="ascii")
     return path.read_text(encoding="ascii").strip()

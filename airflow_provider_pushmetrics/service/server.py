@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from types import FrameType
 
 import uvicorn
@@ -15,7 +16,7 @@ import uvicorn
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.redaction import RedactingFilter
 from airflow_provider_pushmetrics.service.app import build_app
-from airflow_provider_pushmetrics.service.parts import assemble
+from airflow_provider_pushmetrics.service.parts import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 
 BACKLOG = 2048
@@ -30,6 +31,8 @@ def serve(settings: ServiceSettings) -> None:
 
     :raises PushMetricsConfigurationError: if the service cannot start as it is set up.
     """
+    if not settings.executes:
+        _require_postgres(settings, "a service without a worker")
     listener = open_listener(settings.host, settings.port)
     set_up_logging()
     parts = assemble(settings)
@@ -50,6 +53,36 @@ def serve(settings: ServiceSettings) -> None:
         signal.signal(number, _ignore)
     log.info("serving on %s", settings.base_url)
     server.run(sockets=[listener])
+    _stop(parts)
+
+
+def work(settings: ServiceSettings) -> None:
+    """
+    Execute runs and deliveries until SIGTERM or SIGINT, and serve nobody.
+
+    :raises PushMetricsConfigurationError: if the worker cannot start as it is set up.
+    """
+    _require_postgres(settings, "a worker by itself")
+    set_up_logging()
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    parts = assemble(settings)
+    parts.start()
+    log.info("working")
+    stopping.wait()
+    _stop(parts)
+
+
+def _require_postgres(settings: ServiceSettings, what: str) -> None:
+    if settings.database_url is None:
+        raise PushMetricsConfigurationError(
+            f"{what} needs PostgreSQL, where other processes find its work: give --database-url or"
+            " PUSHMETRICS_SERVICE_DATABASE_URL. On SQLite, one process does everything."
+        )
+
+
+def _stop(parts: ServiceParts) -> None:
     if parts.stop():
         log.info("stopped")
         return

@@ -34,10 +34,14 @@ class ServiceSettings:
     :param allow_private_endpoints: Whether events may be sent into private networks and to this machine.
     :param trigger_returns_run_id: Whether a trigger's answer names the run; the real product's does not.
     :param max_body_bytes: A longer request body is refused.
+    :param executes: Whether this process executes runs and deliveries, and does not leave it to others.
     :param run_concurrency: How many runs this process executes at a time.
     :param delivery_concurrency: How many deliveries this process makes at a time.
+    :param endpoint_concurrency: How many of them may go to one endpoint, so that a slow one leaves room.
     :param queue_poll_seconds: How often the queues are looked at: the wait before a run begins.
     :param delivery_timeout_seconds: How long a subscriber may take to answer.
+    :param result_retention_days: After how many days results are deleted; None keeps them.
+    :param worker_lease_seconds: After how long without a sign of life a worker is taken for dead.
     :param jwt_lifetime_seconds: How long an exchanged token is valid.
     :param shutdown_seconds: How long running work may go on after a request to stop.
     """
@@ -53,10 +57,14 @@ class ServiceSettings:
     allow_private_endpoints: bool = False
     trigger_returns_run_id: bool = True
     max_body_bytes: int = 1024 * 1024
+    executes: bool = True
     run_concurrency: int = 4
-    delivery_concurrency: int = 8
+    delivery_concurrency: int = 64
+    endpoint_concurrency: int = 4
     queue_poll_seconds: float = 0.05
     delivery_timeout_seconds: float = 15.0
+    result_retention_days: int | None = None
+    worker_lease_seconds: float = 20.0
     jwt_lifetime_seconds: int = 900
     shutdown_seconds: int = 5
 
@@ -82,6 +90,11 @@ class ServiceSettings:
     def workflow_url(self) -> str:
         """The database where DBOS keeps its queues and workflows."""
         return self.database_url or f"sqlite:///{self.data_dir / 'workflows.db'}"
+
+    @property
+    def dispatch_poll_seconds(self) -> float:
+        """How often accepted work of other processes is looked for; without others, only to be safe."""
+        return 0.2 if self.database_url else 30.0
 
     @property
     def results_dir(self) -> Path:

@@ -26,6 +26,9 @@ def find_free_port() -> int:
         return port
 
 
+COMMAND = "from airflow_provider_pushmetrics.cli import main; main()"
+
+
 class ServiceProcess:
     """
     Runs ``pushmetrics service``.
@@ -85,3 +88,21 @@ def run_service(data_dir: Path, *arguments: str, token: str | None = API_TOKEN) 
         finally:
             service.stop(signal.SIGKILL)
             service.client.close()
+
+
+@contextmanager
+def run_worker(data_dir: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run ``pushmetrics worker`` until the end of the block; its output is beside that of the service."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+    with open(data_dir.with_suffix(".log"), "ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", COMMAND, "worker", "--data", str(data_dir), *arguments],
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait(timeout=60)

@@ -46,12 +46,14 @@ class Subscriber:
 
     :param statuses: The answers to give, one after the other; the last one for ever.
     :param headers: Sent with every answer.
+    :param before_answer: Done after a request has come, and before it is answered.
     """
 
     url: str
     statuses: list[int] = field(default_factory=lambda: [202])
     headers: dict[str, str] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
+    before_answer: Callable[[], object] = lambda: None
 
     def wait_for(self, is_wanted: Callable[[Received], bool], timeout_seconds: float = 20.0) -> Received:
         """Wait for a request, among those that came and those that come."""
@@ -63,11 +65,12 @@ class Subscriber:
             assert time.monotonic() < deadline, f"not among {[one.body for one in self.received]}"
             time.sleep(0.01)
 
-    def wait_for_run(self, event: str, run_id: int) -> Received:
+    def wait_for_run(self, event: str, run_id: int, timeout_seconds: float = 20.0) -> Received:
         """Wait for the event of a run."""
         key = "report_notebook_outputs" if event == "report.run" else "query_result"
         return self.wait_for(
-            lambda one: one.event["event"] == event and one.event[key].endswith(f"/run/{run_id}")
+            lambda one: one.event["event"] == event and one.event[key].endswith(f"/run/{run_id}"),
+            timeout_seconds,
         )
 
 
@@ -80,6 +83,7 @@ def listen() -> Iterator[Subscriber]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
             subscriber.received.append(Received(self.path, headers, body))
+            subscriber.before_answer()
             statuses = subscriber.statuses
             self.send_response(statuses.pop(0) if len(statuses) > 1 else statuses[0])
             for name, value in subscriber.headers.items():

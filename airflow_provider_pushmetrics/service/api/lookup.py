@@ -14,6 +14,8 @@ from airflow_provider_pushmetrics.service.models import (
     ApiToken,
     Block,
     DataSource,
+    Delivery,
+    OutgoingMail,
     Report,
     Run,
     RunLogEntry,
@@ -22,7 +24,20 @@ from airflow_provider_pushmetrics.service.models import (
     Webhook,
 )
 
-Named = TypeVar("Named", Report, Run, RunLogEntry, Subscription, Webhook, Block, DataSource, User, ApiToken)
+Named = TypeVar(
+    "Named",
+    Report,
+    Run,
+    RunLogEntry,
+    Subscription,
+    Delivery,
+    OutgoingMail,
+    Webhook,
+    Block,
+    DataSource,
+    User,
+    ApiToken,
+)
 
 NOT_FOUND = "Not found"
 MAX_INTEGER = 2**31 - 1
@@ -49,4 +64,6 @@ def select_in_workspace(kind: type[Named], caller: Principal) -> Select[Named]:
         return select(kind).join(Report).where(Report.workspace_id == caller.workspace_id)
     if issubclass(kind, RunLogEntry):
         return select(kind).join(Run).where(Run.workspace_id == caller.workspace_id)
+    if issubclass(kind, Delivery):
+        return select(kind).join(Subscription).where(Subscription.workspace_id == caller.workspace_id)
     return select(kind).where(kind.workspace_id == caller.workspace_id)

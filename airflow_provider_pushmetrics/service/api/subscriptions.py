@@ -6,17 +6,33 @@ from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, HTTPException
 from pydantic import AfterValidator, BaseModel, StringConstraints
+from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.events import EVENT_NAMES
 from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
 from airflow_provider_pushmetrics.service.api.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.deliveries import build_delivery_row
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.clock import format_moment, get_now
 from airflow_provider_pushmetrics.service.endpoints import check_subscription_url
-from airflow_provider_pushmetrics.service.listing import Listing, match_integer, parse_list_query
+from airflow_provider_pushmetrics.service.listing import (
+    Listing,
+    match_integer,
+    parse_list_query,
+    parse_moment,
+)
 from airflow_provider_pushmetrics.service.models import Subscription
 from airflow_provider_pushmetrics.service.parts import ServiceParts
+from airflow_provider_pushmetrics.service.subscriptions import (
+    TimeRange,
+    count_failed,
+    disable,
+    enable,
+    resend_failed,
+    rotate_secret,
+    send_test,
+)
 from airflow_provider_pushmetrics.signatures import generate_secret
 
 router = APIRouter(prefix="/api/v1/webhook_subscription", tags=["webhook subscription"])
@@ -82,6 +98,7 @@ def create_subscription(wanted: NewSubscription, parts: Parts, caller: Caller) -
     with parts.database.writing() as session:
         subscription = Subscription(
             workspace_id=caller.workspace_id,
+            owner_id=caller.user_id,
             name=wanted.name,
             url=wanted.url,
             events=wanted.events,
@@ -109,10 +126,73 @@ def change_subscription(
         _check_endpoint(wanted.url, parts)
     with parts.database.writing() as session:
         subscription = find_by_reference(session, Subscription, reference, caller)
-        for name, value in wanted.model_dump(exclude_none=True).items():
+        for name, value in wanted.model_dump(exclude_none=True, exclude={"active"}).items():
             setattr(subscription, name, value)
         subscription.updated_on = get_now()
-        return build_one(_build_row(subscription))
+        if wanted.active is not None and wanted.active != subscription.active:
+            _switch(session, subscription, wanted.active)
+        answer = build_one(_build_row(subscription))
+    parts.engine.wake()
+    return answer
+
+
+@router.post("/{reference}/enable")
+def enable_subscription(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+    """Send to a subscription again, beginning with what has waited."""
+    return change_subscription(reference, SubscriptionChange(active=True), parts, caller)
+
+
+@router.post("/{reference}/disable")
+def disable_subscription(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+    """Send nothing to a subscription until it is enabled; what is on its way waits."""
+    return change_subscription(reference, SubscriptionChange(active=False), parts, caller)
+
+
+@router.post("/{reference}/rotate_secret")
+def rotate_signing_secret(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+    """Make a new secret; only this answer shows it. For a day, the old one signs beside it."""
+    with parts.database.writing() as session:
+        subscription = find_by_reference(session, Subscription, reference, caller)
+        secret, expires_on = rotate_secret(subscription, parts.vault, get_now())
+        session.flush()
+        row = build_one(_build_row(subscription))
+    return {**row, "signing_secret": secret, "previous_valid_until": format_moment(expires_on)}
+
+
+@router.post("/{reference}/test")
+def send_test_event(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+    """Send an event ``webhook.test``, which tells of nothing; the answer is its row of the delivery log."""
+    with parts.database.writing() as session:
+        subscription = find_by_reference(session, Subscription, reference, caller)
+        if not subscription.active:
+            raise HTTPException(409, "The subscription is disabled: enable it first")
+        answer = build_one(build_delivery_row(send_test(session, subscription, get_now())))
+    parts.engine.wake()
+    return answer
+
+
+@router.get("/{reference}/resend")
+def count_failed_deliveries(
+    reference: str, parts: Parts, caller: Caller, since: str | None = None, until: str | None = None
+) -> dict[str, int]:
+    """Count the failed deliveries of a range: what a POST would send again."""
+    with parts.database.reading() as session:
+        subscription = find_by_reference(session, Subscription, reference, caller)
+        return {"count": count_failed(session, subscription, _parse_range(since, until))}
+
+
+@router.post("/{reference}/resend")
+def resend_failed_deliveries(
+    reference: str, parts: Parts, caller: Caller, since: str | None = None, until: str | None = None
+) -> dict[str, int]:
+    """Send the failed events of a range once more, each under its old ``webhook-id``."""
+    with parts.database.writing() as session:
+        subscription = find_by_reference(session, Subscription, reference, caller)
+        if not subscription.active:
+            raise HTTPException(409, "The subscription is disabled: enable it first")
+        count = resend_failed(session, subscription, _parse_range(since, until), get_now())
+    parts.engine.wake()
+    return {"count": count}
 
 
 @router.delete("/{reference}")
@@ -139,4 +219,18 @@ def _build_row(subscription: Subscription) -> dict[str, Any]:
         "events": subscription.events,
         "active": subscription.active,
         "created_on": format_moment(subscription.created_on),
+        "failing_since": format_moment(subscription.failing_since),
+        "disabled_on": format_moment(subscription.disabled_on),
+        "disabled_reason": subscription.disabled_reason,
     }
+
+
+def _switch(session: Session, subscription: Subscription, active: bool) -> None:
+    if active:
+        enable(session, subscription, get_now())
+    else:
+        disable(subscription, get_now(), "by a user")
+
+
+def _parse_range(since: str | None, until: str | None) -> TimeRange:
+    return TimeRange(parse_moment(since) if since else None, parse_moment(until) if until else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from sqlalchemy import select
 from airflow_provider_pushmetrics.service.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.encryption import Vault, load_secret_key
-from airflow_provider_pushmetrics.service.models import BlockResult, OutboxEvent, Run
+from airflow_provider_pushmetrics.service.models import BlockResult, Delivery, OutboxEvent, Run
 from tests.fakes.service_process import API_TOKEN, run_service
 from tests.fakes.service_reports import ENDLESS, SLOW, TRIGGER_TOKEN, MadeReport, make_report, sql
 from tests.fakes.service_subscriber import Subscriber
@@ -133,3 +134,39 @@ def test_demo_starts_from_nothing_and_shows_no_token(tmp_path: Path) -> None:
     assert "GET /api/v1/report/1/webhook 200" in log
     for secret in (token, API_TOKEN, "wrong-but-secret"):
         assert secret not in log
+
+
+def test_killed_between_the_answer_and_its_record_it_sends_the_event_again_under_its_id(
+    tmp_path: Path, subscriber: Subscriber
+) -> None:
+    """Proof 13: at least once, and receivers can tell the repeat."""
+    data_dir = tmp_path / "data"
+    database = open_data(data_dir)
+    held = sqlite3.connect(data_dir / "service.db", isolation_level=None, check_same_thread=False)
+    subscriber.before_answer = lambda: held.execute("BEGIN IMMEDIATE")
+    with run_service(data_dir, "--allow-private-endpoints") as service:
+        service.wait_until_ready()
+        body = {"name": "s", "url": subscriber.url, "events": ["report.run"]}
+        created = service.client.post("/api/v1/webhook_subscription/", json=body).json()
+        service.client.post(f"/api/v1/webhook_subscription/{created['id']}/test").raise_for_status()
+        first = subscriber.wait_for(lambda one: True)
+        time.sleep(0.5)  # the answer is there, and nobody but us can write
+        service.stop(signal.SIGKILL)
+    held.execute("ROLLBACK")
+    held.close()
+    with database.reading() as session:
+        delivery = session.scalars(select(Delivery)).one()
+        assert (delivery.status, delivery.attempt_count) == ("pending", 0)
+
+    subscriber.before_answer = lambda: None
+    with run_service(data_dir, "--allow-private-endpoints") as service:
+        service.wait_until_ready()
+        wait_until(lambda: len(subscriber.received) == 2)
+        url = f"/api/v1/webhook_delivery/{delivery.id}"
+        wait_until(lambda: service.client.get(url).json()["result"]["status"] == "delivered")
+        assert service.stop() == 0
+    second = subscriber.received[1]
+    assert second.headers["webhook-id"] == first.headers["webhook-id"]
+    assert second.body == first.body
+    assert len(subscriber.received) == 2
+    database.close()

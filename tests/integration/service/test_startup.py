@@ -107,9 +107,11 @@ def test_data_folder_serves_one_service_at_a_time(tmp_path: Path) -> None:
         PushMetricsConfigurationError, match="is in use by another service: stop that one, or"
     ):
         assemble(ServiceSettings(tmp_path))
+    assert parts.lock is not None
     parts.lock.close()
     parts.database.close()
     again = assemble(ServiceSettings(tmp_path))
+    assert again.lock is not None
     again.lock.close()
     again.database.close()
 

@@ -1,0 +1,185 @@
+"""Find what was committed and must happen, and hand it to the queues."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import func, select, update
+
+from airflow_provider_pushmetrics.service.clock import Clock, get_now
+from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.execution import AnyRun
+from airflow_provider_pushmetrics.service.models import Delivery, QueryRun, Run, Subscription
+from airflow_provider_pushmetrics.service.statuses import PENDING, UNFINISHED
+from airflow_provider_pushmetrics.service.workflows import Task, WorkflowQueue
+
+RUNS_QUEUE = "runs"
+DELIVERIES_QUEUE = "deliveries"
+EXECUTE_RUN = "execute_run"
+EXECUTE_QUERY_RUN = "execute_query_run"
+ATTEMPT_DELIVERY = "attempt_delivery"
+
+BATCH = 200
+"""How many are enqueued in one transaction: enough to share its cost, not so many that others wait for it."""
+
+RETRY_SECONDS = 1.0
+MIN_WAIT_SECONDS = 0.02
+
+DISPATCH_LOCK = 7_305_812
+"""Any number that no other program locks in this database."""
+
+WORKFLOWS: Mapping[type[AnyRun], tuple[str, str]] = {
+    Run: (EXECUTE_RUN, "run"),
+    QueryRun: (EXECUTE_QUERY_RUN, "query-run"),
+}
+"""The workflow of each kind of run, and what its workflow ids begin with."""
+
+log = logging.getLogger(__name__)
+
+
+def name_run_workflow(kind: type[AnyRun], run_id: int) -> str:
+    """Name the workflow of a run."""
+    return f"{WORKFLOWS[kind][1]}-{run_id}"
+
+
+def name_attempt_workflow(delivery_id: int, generation: int, attempt: int) -> str:
+    """Name the workflow of an attempt to deliver."""
+    return f"delivery-{delivery_id}-{generation}-{attempt}"
+
+
+class Dispatcher:
+    """
+    Enqueues what was committed, from a thread of its own.
+
+    Of several processes on one PostgreSQL, one does it at a time; the others stand by.
+
+    :param queue: Where to.
+    :param poll_seconds: How long a commit of another process can go unseen; one of this process is told of
+        by :meth:`wake`.
+    """
+
+    def __init__(
+        self, database: Database, queue: WorkflowQueue, poll_seconds: float, *, clock: Clock = get_now
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._poll_seconds = poll_seconds
+        self._clock = clock
+        self._awake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="dispatcher", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with what is there."""
+        self._awake.set()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; what is not enqueued is found again."""
+        self._stopping.set()
+        self._awake.set()
+        self._thread.join()
+
+    def wake(self) -> None:
+        """Say that something was committed that must happen."""
+        self._awake.set()
+
+    def dispatch(self) -> float:
+        """
+        Enqueue all that is due.
+
+        :return: The seconds until more will be, as far as can be known now.
+        """
+        with self._database.try_lock(DISPATCH_LOCK) as is_ours:
+            if not is_ours:
+                return self._poll_seconds
+            for kind in WORKFLOWS:
+                while self._enqueue_runs(kind) == BATCH:
+                    pass
+            while self._enqueue_attempts() == BATCH:
+                pass
+            return self._find_wait()
+
+    def _work(self) -> None:
+        wait_seconds = self._poll_seconds
+        while not self._stopping.is_set():
+            self._awake.wait(wait_seconds)
+            self._awake.clear()
+            try:
+                wait_seconds = self.dispatch()
+            except Exception:
+                # A database that is away comes back, and this thread must be there then.
+                log.exception("cannot enqueue what is pending; trying again in %s s", RETRY_SECONDS)
+                self._stopping.wait(RETRY_SECONDS)
+                self.wake()
+
+    def _enqueue_runs(self, kind: type[AnyRun]) -> int:
+        with self._database.reading() as session:
+            new = select(kind.id).where(kind.is_enqueued.is_(False), kind.status.in_(UNFINISHED))
+            ids: Sequence[int] = session.scalars(new.order_by(kind.id).limit(BATCH)).all()
+        if ids:
+            workflow = WORKFLOWS[kind][0]
+            self._queue.enqueue(
+                Task(workflow, RUNS_QUEUE, name_run_workflow(kind, run_id), (run_id,)) for run_id in ids
+            )
+            with self._database.writing() as session:
+                session.execute(update(kind).where(kind.id.in_(ids)).values(is_enqueued=True))
+        return len(ids)
+
+    def _enqueue_attempts(self) -> int:
+        due = self._find_due_attempts()
+        if due:
+            self._queue.enqueue(
+                Task(
+                    ATTEMPT_DELIVERY,
+                    DELIVERIES_QUEUE,
+                    name_attempt_workflow(delivery_id, generation, attempt),
+                    (delivery_id, attempt),
+                    partition=str(subscription_id),
+                )
+                for delivery_id, generation, attempt, subscription_id in due
+            )
+            with self._database.writing() as session:
+                session.execute(
+                    update(Delivery)
+                    .where(Delivery.id.in_([row[0] for row in due]))
+                    .values(enqueued_attempt=Delivery.attempt_count + 1)
+                    .execution_options(synchronize_session=False)
+                )
+        return len(due)
+
+    def _find_due_attempts(self) -> list[tuple[int, int, int, int]]:
+        attempt = Delivery.attempt_count + 1
+        due = (
+            select(Delivery.id, Delivery.generation, attempt, Delivery.subscription_id)
+            .join(Subscription, Delivery.subscription_id == Subscription.id)
+            .where(
+                Delivery.status == PENDING,
+                Delivery.next_attempt_on <= self._clock(),
+                Delivery.enqueued_attempt < attempt,
+                Subscription.active.is_(True),
+            )
+            .order_by(Delivery.next_attempt_on)
+            .limit(BATCH)
+        )
+        with self._database.reading() as session:
+            return [(row[0], row[1], row[2], row[3]) for row in session.execute(due)]
+
+    def _find_wait(self) -> float:
+        upcoming = (
+            select(func.min(Delivery.next_attempt_on))
+            .join(Subscription, Delivery.subscription_id == Subscription.id)
+            .where(
+                Delivery.status == PENDING,
+                Delivery.enqueued_attempt <= Delivery.attempt_count,
+                Subscription.active.is_(True),
+            )
+        )
+        with self._database.reading() as session:
+            moment = session.scalar(upcoming)
+        if moment is None:
+            return self._poll_seconds
+        until = (moment - self._clock()).total_seconds()
+        return min(max(until, MIN_WAIT_SECONDS), self._poll_seconds)

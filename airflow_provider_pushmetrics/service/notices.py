@@ -1,0 +1,50 @@
+"""Notices to the owner of a thing about the thing itself: written with the change that they tell of."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from html import escape
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.service.models import Subscription, User
+from airflow_provider_pushmetrics.service.notifications.outgoing import put_mail
+from airflow_provider_pushmetrics.service.notifications.texts import MAX_SUBJECT_LENGTH, NoticeText
+
+log = logging.getLogger(__name__)
+
+DISABLED_TEXT = """\
+The webhook subscription {name!r} (id {id}) was disabled: {reason}
+
+Nothing is sent to it any more. When its endpoint works again, enable it and send what failed once more:
+
+  POST /api/v1/webhook_subscription/{id}/enable
+  GET  /api/v1/webhook_subscription/{id}/resend   says how many events that would be
+  POST /api/v1/webhook_subscription/{id}/resend   sends them, each under its old webhook-id
+"""
+
+
+def write_disabled_notice(
+    session: Session, subscription: Subscription, reason: str, moment: datetime
+) -> None:
+    """Write that a subscription was disabled: a mail, which is shown by the API, and sent where it can be."""
+    name = " ".join(subscription.name.split())
+    text = DISABLED_TEXT.format(name=name, id=subscription.id, reason=reason)
+    subject = f"Webhook subscription {name!r} was disabled"
+    words = NoticeText(subject[:MAX_SUBJECT_LENGTH], text, f"<pre>{escape(text)}</pre>")
+    recipient = _find_recipient(session, subscription)
+    try:
+        put_mail(session, subscription.workspace_id, [recipient], words, clock=lambda: moment)
+    except PushMetricsParameterError:
+        # Where the owner has no usable address, such as the one of the first start, the log has to do.
+        log.warning("no mail can say that subscription %s was disabled: %s", subscription.id, reason)
+
+
+def _find_recipient(session: Session, subscription: Subscription) -> str:
+    """Find the owner; for one that was made before owners were kept, it is the workspace's first user."""
+    users = select(User.email).where(User.workspace_id == subscription.workspace_id).order_by(User.id)
+    owner = users.where(User.id == subscription.owner_id)
+    return session.scalar(owner.limit(1)) or session.scalars(users.limit(1)).one()

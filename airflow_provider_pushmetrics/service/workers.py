@@ -1,0 +1,138 @@
+"""
+The processes that execute, and what becomes of the work of one that died.
+
+Each has a row that it touches again and again. When a row is old, its process is taken for dead; whoever
+claims the row first puts the dead one's workflows back into their queues. A process that was only slow does
+no harm: what is done twice is recorded once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import delete, select, update
+
+from airflow_provider_pushmetrics.service.clock import Clock, get_now
+from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.models import Worker
+
+log = logging.getLogger(__name__)
+
+Recover = Callable[[str], int]
+"""Puts the unfinished workflows of an executor back into their queues, and says how many they were."""
+
+
+class WorkerRegistry:
+    """
+    Shows that this process lives, and looks after those that do not.
+
+    :param executor_id: This process.
+    :param lease_seconds: How old the sign of life of a dead process is at least.
+    :param recover: Takes over what a dead one left.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        executor_id: str,
+        lease_seconds: float,
+        recover: Recover,
+        *,
+        clock: Clock = get_now,
+    ) -> None:
+        self._database = database
+        self._executor_id = executor_id
+        self._lease = timedelta(seconds=lease_seconds)
+        self._recover = recover
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Sign on, and begin to beat."""
+        self.beat()
+        self._thread.start()
+
+    def stop(self, *, is_finished: bool) -> None:
+        """
+        Sign off.
+
+        :param is_finished: Whether nothing is left behind. If something is, others take it over at once.
+        """
+        self._stopping.set()
+        self._thread.join()
+        mine = Worker.executor_id == self._executor_id
+        with self._database.writing() as session:
+            if is_finished:
+                session.execute(delete(Worker).where(mine))
+            else:
+                session.execute(update(Worker).where(mine).values(beat_on=self._clock() - self._lease))
+
+    def is_alone(self) -> bool:
+        """Tell whether no other process shows that it lives."""
+        others = select(Worker.id).where(
+            Worker.executor_id != self._executor_id, Worker.beat_on > self._clock() - self._lease
+        )
+        with self._database.reading() as session:
+            return session.scalar(others.limit(1)) is None
+
+    def beat(self) -> None:
+        """Show that this process lives."""
+        now = self._clock()
+        with self._database.writing() as session:
+            row = session.scalar(select(Worker).where(Worker.executor_id == self._executor_id))
+            if row is None:
+                session.add(
+                    Worker(
+                        executor_id=self._executor_id,
+                        host=socket.gethostname()[:255],
+                        pid=os.getpid(),
+                        started_on=now,
+                        beat_on=now,
+                    )
+                )
+            else:
+                row.beat_on = now
+
+    def take_over(self) -> int:
+        """Take over what the dead left; give the number of workflows."""
+        count = 0
+        for executor_id in self._claim_dead():
+            found = self._recover(executor_id)
+            with self._database.writing() as session:
+                session.execute(delete(Worker).where(Worker.executor_id == executor_id))
+            log.warning("worker %s is dead: took over %d workflows of it", executor_id, found)
+            count += found
+        return count
+
+    def _claim_dead(self) -> list[str]:
+        now = self._clock()
+        dead = select(Worker.executor_id, Worker.beat_on).where(
+            Worker.executor_id != self._executor_id, Worker.beat_on <= now - self._lease
+        )
+        claimed = []
+        with self._database.writing() as session:
+            for executor_id, beat_on in session.execute(dead).all():
+                # Whoever changes the moment has the row, for a lease: if he dies too, another has it.
+                changed = session.execute(
+                    update(Worker)
+                    .where(Worker.executor_id == executor_id, Worker.beat_on == beat_on)
+                    .values(beat_on=now)
+                )
+                if changed.rowcount:  # type: ignore[attr-defined]
+                    claimed.append(executor_id)
+        return claimed
+
+    def _work(self) -> None:
+        interval = self._lease.total_seconds() / 4
+        while not self._stopping.wait(interval):
+            try:
+                self.beat()
+                self.take_over()
+            except Exception:
+                log.exception("cannot show that this worker lives; trying again in %s s", interval)
