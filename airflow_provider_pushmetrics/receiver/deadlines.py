@@ -8,7 +8,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-REQUEST_DEADLINE_SECONDS = 14.0
+REQUEST_DEADLINE_SECONDS = 13.0
 """How long a request may take to arrive, from its first byte, or from the connection, to its last."""
 
 MAX_HEAD_BYTES = 64 * 1024

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -55,7 +55,9 @@ class ReceiverServer:
 
 
 @contextmanager
-def start_receiver(inbox_url: str, *options: str) -> Iterator[ReceiverServer]:
+def start_receiver(
+    inbox_url: str, *options: str, environment: Mapping[str, str] | None = None
+) -> Iterator[ReceiverServer]:
     """Start a receiver on a free port; kill it at the end, unless it ended by itself."""
     command = [sys.executable, "-c", START, "--port", "0", "--source", SOURCE, *options]
     environment = {
@@ -63,6 +65,7 @@ def start_receiver(inbox_url: str, *options: str) -> Iterator[ReceiverServer]:
         "PUSHMETRICS_RECEIVER_INBOX": inbox_url,
         "PUSHMETRICS_RECEIVER_TOKEN": SENDER_TOKEN,
         "PUSHMETRICS_RECEIVER_READER_TOKEN": READER_TOKEN,
+        **(environment or {}),
     }
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         server = ReceiverServer(process)

@@ -1,0 +1,109 @@
+"""Ten thousand readers that wait: what they cost while nothing happens, and how fast they are woken."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import statistics
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import psutil
+
+from benchmarks.receiver_load import Requests
+from benchmarks.servers import TOKEN
+
+READER_TOKEN = TOKEN[::-1]
+CONNECT_AT_ONCE = 200
+SPARE_FILES = 2000
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """
+    What waiting cost.
+
+    :param readers: How many waited.
+    :param cores: What share of a core the receiver used while nothing happened.
+    :param wake_p99_milliseconds: From the sender's answer, which follows the commit, to the reader's.
+    :param megabytes: The receiver's memory.
+    """
+
+    readers: int
+    cores: float
+    wake_p99_milliseconds: float
+    megabytes: float
+
+
+class Poll(asyncio.Protocol):
+    """
+    One long poll.
+
+    :param request: What it asks.
+    """
+
+    def __init__(self, request: bytes) -> None:
+        self._request = request
+        self.answered_at: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask."""
+        transport.write(self._request)  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        """Note when the answer came."""
+        if not self.answered_at.done():
+            self.answered_at.set_result(time.perf_counter())
+
+
+def raise_file_limit(count: int) -> int:
+    """Allow as many open files as are needed, if that may be; give how many readers there can be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max(soft, count + SPARE_FILES)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return min(count, allowed - SPARE_FILES)
+
+
+async def measure_waiting(
+    webhooks_url: str, process_id: int, *, readers: int, idle_seconds: float
+) -> Waiting:
+    """Let readers wait, each for its own run; measure the quiet, then wake a hundred one by one."""
+    address = urlsplit(webhooks_url)
+    host, port = address.hostname or "", address.port or 80
+    polls = []
+    for start in range(0, readers, CONNECT_AT_ONCE):
+        opened = await asyncio.gather(
+            *(
+                _open_poll(host, port, number)
+                for number in range(start, min(readers, start + CONNECT_AT_ONCE))
+            )
+        )
+        polls += opened
+    process = psutil.Process(process_id)
+    await asyncio.sleep(3)  # until all have looked into the inbox and wait
+    before = sum(process.cpu_times()[:2])
+    await asyncio.sleep(idle_seconds)
+    cores = (sum(process.cpu_times()[:2]) - before) / idle_seconds
+    took = [
+        await _wake(polls[number], host, port, number) for number in range(0, readers, max(1, readers // 100))
+    ]
+    megabytes = process.memory_info().rss / 2**20
+    return Waiting(readers, cores, statistics.quantiles(took, n=100)[98] * 1000, megabytes)
+
+
+async def _open_poll(host: str, port: int, number: int) -> Poll:
+    request = (
+        f"GET /events?wait=60&event=report.run&run_id={number} HTTP/1.1\r\nHost: {host}\r\n"
+        f"Authorization: Bearer {READER_TOKEN}\r\n\r\n"
+    ).encode()
+    _, poll = await asyncio.get_running_loop().create_connection(lambda: Poll(request), host, port)
+    return poll
+
+
+async def _wake(poll: Poll, host: str, port: int, number: int) -> float:
+    request = Requests(f"http://{host}:{port}/webhooks/bench", TOKEN).build_for(number)
+    _, sender = await asyncio.get_running_loop().create_connection(lambda: Poll(request), host, port)
+    committed_at = await sender.answered_at
+    return max(0.0, await asyncio.wait_for(poll.answered_at, 30) - committed_at)

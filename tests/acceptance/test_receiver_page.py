@@ -1,0 +1,106 @@
+"""The page "PushMetrics events" of a real Airflow in a real browser; and what is open without a login."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
+
+from airflow_provider_pushmetrics.demo.credentials import AIRFLOW_USER
+from airflow_provider_pushmetrics.demo.environment import SOURCE
+from airflow_provider_pushmetrics.demo.main_job import MainJobOutcome
+from airflow_provider_pushmetrics.demo.system import DemoSystem
+
+CLOSED = [
+    ("GET", "/pushmetrics/events"),
+    ("GET", "/pushmetrics/events/1"),
+    ("POST", "/pushmetrics/events/1/replay"),
+    ("POST", "/pushmetrics/events/replay?through=1"),
+    ("GET", "/pushmetrics/cursor"),
+    ("GET", "/pushmetrics/consumers/airflow"),
+    ("PUT", "/pushmetrics/consumers/airflow"),
+    ("GET", "/pushmetrics/rejections"),
+    ("GET", "/pushmetrics/metrics"),
+    ("GET", "/pushmetrics/health/ready"),
+    ("POST", f"/pushmetrics/webhooks/{SOURCE}"),
+    ("GET", "/pushmetrics-events/"),
+    ("GET", "/pushmetrics-events/events.js"),
+    ("GET", "/pushmetrics-events/events.css"),
+    ("GET", "/pushmetrics-events/events"),
+    ("GET", "/pushmetrics-events/events/1"),
+    ("POST", "/pushmetrics-events/events/1/replay"),
+]
+ABSENT = [
+    "/pushmetrics/docs",
+    "/pushmetrics/openapi.json",
+    "/pushmetrics-events/docs",
+    "/pushmetrics-events/openapi.json",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not chromium and os.environ.get("CI") != "true":
+        pytest.skip("no chromium is installed: apt-get install chromium, or set CI=true to insist on it")
+    assert chromium, "CI must have a browser: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.mark.usefixtures("outcome")
+def test_nothing_but_ingest_and_liveness_is_open(system: DemoSystem) -> None:
+    with httpx.Client(base_url=system.ports.airflow_url, timeout=30) as client:
+        assert client.get("/pushmetrics/health/live").status_code == 200
+        for method, path in CLOSED:
+            assert client.request(method, path, json={"event": "x"}).status_code == 401, (method, path)
+        for path in ABSENT:
+            assert client.get(path).status_code in (401, 404), path
+
+
+def sign_in(page: Page, system: DemoSystem) -> None:
+    page.goto(system.ports.airflow_url, wait_until="domcontentloaded")
+    page.locator("input[name='username']").fill(AIRFLOW_USER)
+    page.locator("input[name='password']").fill(system.credentials.airflow_password)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name="Dags").first.wait_for(timeout=60_000)
+
+
+def open_from_menu(page: Page) -> FrameLocator:
+    page.get_by_role("button", name="Browse").click()
+    page.get_by_role("menuitem", name="PushMetrics events").click()
+    return page.frame_locator("iframe")
+
+
+def test_page_shows_the_event_that_started_the_dag_and_replays_it(
+    system: DemoSystem, outcome: MainJobOutcome, browser: Browser, tmp_path: Path
+) -> None:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(60_000)
+    sign_in(page, system)
+    frame = open_from_menu(page)
+    expect(frame.get_by_role("heading", name="PushMetrics events")).to_be_visible()
+    rows = frame.locator("#rows tr")
+    rows.first.wait_for()
+    before = rows.count()
+    frame.get_by_role("textbox", name="Event").fill("report.run")
+    frame.get_by_role("button", name="Filter").click()
+    rows.last.click()
+    expect(frame.locator("#payload")).to_contain_text('"report_notebook_outputs"')
+    expect(frame.locator("#detail-about")).to_contain_text(SOURCE)
+    first_id = int(rows.first.inner_text().split()[0])
+    picture = Path(os.environ.get("PUSHMETRICS_SCREENSHOTS", tmp_path)) / "pushmetrics-events.png"
+    page.screenshot(path=picture)
+    assert picture.stat().st_size > 20_000
+    frame.get_by_role("button", name="Replay").click()
+    expect(frame.locator("#detail-title")).to_contain_text(f"Event {first_id + 1}")
+    assert rows.count() >= min(before, 1)
+    expect(frame.locator("#problem")).to_be_hidden()
+    page.close()
