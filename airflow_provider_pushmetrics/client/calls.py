@@ -107,12 +107,18 @@ def fetch_runs(
     query = urlencode({"report_uid": str(report_id), "q": f"(page:0,page_size:{NEW_RUNS_LIMIT})"})
     request = _get(f"{credentials.base_url}/api/v1/noteflow_run/?{query}")
     answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
-    rows = answer.get("result")
-    if not isinstance(rows, list):
-        raise PushMetricsProtocolError(f"{request.describe()} was answered without a list of runs.")
-    runs = (_parse(Run, row, request) for row in rows)
-    ours = (run for run in runs if _may_be_of_report(run, str(report_id)))
+    ours = (run for run in _parse_runs(answer, request) if _may_be_of_report(run, str(report_id)))
     return tuple(sorted(ours, key=lambda run: run.id, reverse=True))
+
+
+def fetch_newest_runs(
+    credentials: Credentials, limit: int, policy: RetryPolicy = DEFAULT_POLICY
+) -> Call[tuple[Run, ...]]:
+    """Fetch the newest runs of all reports; the server may give fewer than asked for."""
+    query = urlencode({"q": f"(page:0,page_size:{limit})"})
+    request = _get(f"{credentials.base_url}/api/v1/noteflow_run/?{query}")
+    answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
+    return _parse_runs(answer, request)
 
 
 def fetch_run(credentials: Credentials, run_id: int, policy: RetryPolicy = DEFAULT_POLICY) -> Call[Run]:
@@ -204,6 +210,13 @@ def _may_be_of_report(run: Run, report_id: str) -> bool:
     if report_id in (str(run.report_id), run.report_uid):
         return True
     return (run.report_id if report_id.isdigit() else run.report_uid) is None
+
+
+def _parse_runs(answer: Mapping[str, Any], request: Request) -> tuple[Run, ...]:
+    rows = answer.get("result")
+    if not isinstance(rows, list):
+        raise PushMetricsProtocolError(f"{request.describe()} was answered without a list of runs.")
+    return tuple(_parse(Run, row, request) for row in rows)
 
 
 def _get(url: str) -> Request:

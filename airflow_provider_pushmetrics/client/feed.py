@@ -85,15 +85,15 @@ def fetch_events(
         ) from None
 
 
-def fetch_cursor(receiver: Receiver) -> Call[int]:
+def fetch_cursor(receiver: Receiver, policy: RetryPolicy = DEFAULT_POLICY) -> Call[int]:
     """Fetch the cursor: whatever arrives from now on comes after it."""
-    return (yield from _fetch_int(receiver, "/cursor", "cursor"))
+    return (yield from _fetch_int(receiver, "/cursor", "cursor", policy))
 
 
 def fetch_position(receiver: Receiver, consumer: str) -> Call[int | None]:
     """Fetch the position of a named consumer; None if it has none yet."""
     try:
-        return (yield from _fetch_int(receiver, _build_consumer_path(consumer), "position"))
+        return (yield from _fetch_int(receiver, _build_consumer_path(consumer), "position", DEFAULT_POLICY))
     except PushMetricsNotFoundError:
         return None
 
@@ -109,9 +109,9 @@ def store_position(receiver: Receiver, consumer: str, position: int) -> Call[Non
     yield from send(request)
 
 
-def _fetch_int(receiver: Receiver, path: str, name: str) -> Call[int]:
+def _fetch_int(receiver: Receiver, path: str, name: str, policy: RetryPolicy) -> Call[int]:
     request = Request("GET", receiver.url + path, headers=_build_headers(receiver))
-    answer: Mapping[str, Any] = (yield from send(request)).parse_object(request)
+    answer: Mapping[str, Any] = (yield from send(request, policy)).parse_object(request)
     value = answer.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
         raise PushMetricsProtocolError(f"{request.describe()} was answered without {name!r}.")

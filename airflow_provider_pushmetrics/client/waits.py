@@ -89,7 +89,7 @@ class FinishedRun:
     status: RunStatus | None = None
 
 
-class _Trouble:
+class Trouble:
     """Counts failures in a row and says how long to pause after each."""
 
     def __init__(self, patience: Patience) -> None:
@@ -97,6 +97,7 @@ class _Trouble:
         self._count = 0
 
     def forget(self) -> None:
+        """Begin to count again: something went well."""
         self._count = 0
 
     def bear(self, error: PushMetricsUnavailableError) -> Pause:
@@ -130,11 +131,11 @@ def fetch_next_page(
     receiver: Receiver, wanted: EventFilter, *, after: int, patience: Patience, limit: int = 100
 ) -> Call[FeedPage]:
     """Wait for the next wanted events after a cursor; an empty page if the deadline passed."""
-    trouble = _Trouble(patience)
+    trouble = Trouble(patience)
     while True:
         remaining = patience.compute_remaining()
         try:
-            page = yield from _poll(receiver, wanted, after=after, patience=patience, limit=limit)
+            page = yield from poll_page(receiver, wanted, after=after, patience=patience, limit=limit)
         except PushMetricsUnavailableError as error:
             if remaining <= 0:
                 return FeedPage(cursor=after)
@@ -159,20 +160,9 @@ def wait_for_run(
         tells the run from those of other reports.
     :raises PushMetricsApiError: if either refuses, or fails too often in a row.
     """
-    has_api = bool(credentials.api_token) and target.run_id is not None
-    if receiver is None and not has_api:
-        raise PushMetricsConfigurationError(
-            "there is no way to wait for the run: the connection has no receiver, and no API token or no run"
-            " id to ask for. Set the connection's password, or its extras 'receiver_url' and"
-            " 'receiver_token'."
-        )
-    if target.run_id is None and not _is_number(target.report_id):
-        raise PushMetricsConfigurationError(
-            f"the run of report {target.report_id!r} cannot be told from those of other reports: nobody named"
-            " it, and events name reports by their numbers. Use the report's number as report_id, or set the"
-            " connection's password."
-        )
-    trouble = _Trouble(patience)
+    has_api = can_ask_api(target, credentials)
+    refuse_hopeless(target, credentials, receiver)
+    trouble = Trouble(patience)
     after = target.after_cursor or 0
     while True:
         remaining = patience.compute_remaining()
@@ -197,6 +187,32 @@ def wait_for_run(
             yield Pause(min(patience.poll_interval_seconds, remaining))
 
 
+def can_ask_api(target: RunTarget, credentials: Credentials) -> bool:
+    """Tell whether the API can say how the run stands."""
+    return bool(credentials.api_token) and target.run_id is not None
+
+
+def refuse_hopeless(target: RunTarget, credentials: Credentials, receiver: Receiver | None) -> None:
+    """
+    Refuse a wait that could never end.
+
+    :raises PushMetricsConfigurationError: if there is neither a receiver nor an API token, or nothing that
+        tells the run from those of other reports.
+    """
+    if receiver is None and not can_ask_api(target, credentials):
+        raise PushMetricsConfigurationError(
+            "there is no way to wait for the run: the connection has no receiver, and no API token or no run"
+            " id to ask for. Set the connection's password, or its extras 'receiver_url' and"
+            " 'receiver_token'."
+        )
+    if target.run_id is None and not _is_number(target.report_id):
+        raise PushMetricsConfigurationError(
+            f"the run of report {target.report_id!r} cannot be told from those of other reports: nobody named"
+            " it, and events name reports by their numbers. Use the report's number as report_id, or set the"
+            " connection's password."
+        )
+
+
 def find_new_run(
     target: RunTarget, *, credentials: Credentials, newest_wins: bool, patience: Patience
 ) -> Call[Run | None]:
@@ -208,7 +224,7 @@ def find_new_run(
     :raises PushMetricsAmbiguousRun: if several could be it.
     :raises PushMetricsApiError: if the API refuses, or fails until the deadline.
     """
-    trouble = _Trouble(patience)
+    trouble = Trouble(patience)
     while True:
         remaining = patience.compute_remaining()
         try:
@@ -235,7 +251,11 @@ def find_new_run(
 
 def _find_finished(target: RunTarget, credentials: Credentials) -> Call[FinishedRun | None]:
     assert target.run_id is not None
-    run = yield from calls.fetch_run(credentials, target.run_id, ONE_ATTEMPT)
+    return read_run(target, (yield from calls.fetch_run(credentials, target.run_id, ONE_ATTEMPT)))
+
+
+def read_run(target: RunTarget, run: Run) -> FinishedRun | None:
+    """Read how a run stands, as the API shows it; None while it is going on."""
     if run.status is RunStatus.UNKNOWN:
         log.warning("run %s has a status that this version does not know; it counts as going on", run.id)
     if not run.status.is_finished:
@@ -243,7 +263,7 @@ def _find_finished(target: RunTarget, credentials: Credentials) -> Call[Finished
     return FinishedRun(str(run.report_id or target.report_id), run.id, status=run.status)
 
 
-def _poll(
+def poll_page(
     receiver: Receiver, wanted: EventFilter, *, after: int, patience: Patience, limit: int
 ) -> Call[FeedPage]:
     """
@@ -266,18 +286,22 @@ def _listen(
     receiver: Receiver, target: RunTarget, after: int, patience: Patience
 ) -> Call[tuple[FinishedRun | None, int]]:
     wanted = build_run_filter(target)
-    page = yield from _poll(receiver, wanted, after=after, patience=patience, limit=1)
+    page = yield from poll_page(receiver, wanted, after=after, patience=patience, limit=1)
     if not page.events:
         return None, page.cursor
-    found = page.events[0]
+    return read_run_event(page.events[0]), page.events[0].id
+
+
+def read_run_event(found: FeedEvent) -> FinishedRun | None:
+    """Read of which run an event tells that it is over; None if of none."""
     try:
         event = parse_event(found.body)
     except InvalidEventError as error:
         log.warning("event %d in the inbox is skipped: %s", found.id, error)
-        return None, found.id
+        return None
     if not isinstance(event, ReportRun):
-        return None, found.id
-    return FinishedRun(str(event.report_id), event.run_id, event.report_notebook_outputs), found.id
+        return None
+    return FinishedRun(str(event.report_id), event.run_id, event.report_notebook_outputs)
 
 
 def build_run_filter(target: RunTarget) -> EventFilter:

@@ -21,6 +21,7 @@ from airflow_provider_pushmetrics.client.models import FeedEvent, FeedPage
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
 from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsError, rebuild_error
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsAsyncClient, PushMetricsHook
+from airflow_provider_pushmetrics.triggers.shared_waits import wait_for_event, wait_for_run
 
 try:
     from airflow.triggers.base import BaseEventTrigger
@@ -95,15 +96,8 @@ class PushMetricsRunTrigger(BaseTrigger):
     async def _wait_for_outcome(self) -> TriggerEvent:
         target = RunTarget(self.report_id, self.run_id, self.after_cursor)
         try:
-            async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
-                finished = await client.call(
-                    waits.wait_for_run(
-                        target,
-                        credentials=client.credentials,
-                        receiver=client.settings.receiver,
-                        patience=Patience(self.deadline, self.poll_interval_seconds),
-                    )
-                )
+            patience = Patience(self.deadline, self.poll_interval_seconds)
+            finished = await wait_for_run(self.pushmetrics_conn_id, target, patience=patience)
         except PushMetricsError as error:
             return build_failure_event(error, run_id=self.run_id)
         if finished is None:
@@ -170,15 +164,9 @@ class PushMetricsSensorTrigger(BaseTrigger):
     async def _wait_for_outcome(self) -> TriggerEvent:
         wanted = EventFilter(self.event, self.report_id, self.query_id, self.run_id)
         try:
-            async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
-                found = await client.call(
-                    waits.wait_for_event(
-                        client.settings.get_receiver(),
-                        wanted,
-                        after=self.after,
-                        patience=Patience(self.deadline),
-                    )
-                )
+            found = await wait_for_event(
+                self.pushmetrics_conn_id, wanted, after=self.after, patience=Patience(self.deadline)
+            )
         except PushMetricsError as error:
             return build_failure_event(error, run_id=self.run_id)
         if found is None:

@@ -23,13 +23,20 @@ class FakeInbox:
     The feed of the receiver.
 
     :param refuses_positions: Answer 400 to whoever stores a position.
+    :param outages: How many requests for events are answered 503 from now on.
+    :param waiting: How many requests for events are being answered.
+    :param peak: How many were at most at once.
+    :param asked: The queries of all of them.
     """
 
     events: list[dict[str, Any]] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)
     stored: list[int] = field(default_factory=list)
     refuses_positions: bool = False
+    outages: int = 0
     waiting: int = 0
+    peak: int = 0
+    asked: list[dict[str, str]] = field(default_factory=list)
 
     def build_app(self) -> Starlette:
         """Build the ASGI application."""
@@ -66,8 +73,13 @@ class FakeInbox:
         if refusal := _refuse(request):
             return refusal
         query = dict(request.query_params)
+        self.asked.append(query)
+        if self.outages > 0:
+            self.outages -= 1
+            return JSONResponse({"message": "Maintenance"}, 503, {"Retry-After": "0"})
         deadline = time.monotonic() + float(query["wait"])
         self.waiting += 1
+        self.peak = max(self.peak, self.waiting)
         try:
             while not (found := self._find(query)) and time.monotonic() < deadline:
                 if await request.is_disconnected():

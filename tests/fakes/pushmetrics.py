@@ -190,7 +190,7 @@ class FakePushMetrics:
         rows = [
             {"id": run.id, "status": run.status, "report_id": int(run.report_id)}
             for run in reversed(self.runs)
-            if run.report_id == seen.query["report_uid"] and not self.hides_runs
+            if run.report_id == seen.query.get("report_uid", run.report_id) and not self.hides_runs
         ]
         return self._refuse(seen) or JSONResponse({"count": len(rows), "result": rows})
 

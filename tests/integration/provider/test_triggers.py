@@ -63,7 +63,8 @@ async def test_a_run_that_is_over_fires_one_event(
     run = pushmetrics.start_run()
     payload = await fire(PushMetricsRunTrigger(report_id="1", run_id=run.id))
     assert (payload["status"], payload["run_id"], payload["report_id"]) == ("success", run.id, "1")
-    assert payload["run_status"] == outcome
+    # The API says how it ended, and the event does not; with both, the first to answer counts.
+    assert payload["run_status"] == outcome or (has_receiver and payload["run_status"] is None)
 
 
 async def test_a_run_is_waited_for_until_its_event_arrives(
@@ -138,7 +139,7 @@ async def test_a_wait_leaves_the_event_loop_to_others(
         asyncio.create_task(fire(PushMetricsRunTrigger(report_id="1", run_id=1, after_cursor=0)))
         for _ in range(20)
     ]
-    await wait_until(lambda: pushmetrics.inbox.waiting == 20)
+    await wait_until(lambda: pushmetrics.inbox.waiting == 1)
     lag = 0.0
     for _ in range(20):
         asked = loop.time()

@@ -1,0 +1,152 @@
+"""Those who wait, found by what they want: an event costs the same however many there are."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from airflow_provider_pushmetrics.client.credentials import Credentials
+from airflow_provider_pushmetrics.client.feed import EventFilter
+from airflow_provider_pushmetrics.client.messages import Call
+from airflow_provider_pushmetrics.client.models import FeedEvent, Run
+from airflow_provider_pushmetrics.client.waits import Patience
+from airflow_provider_pushmetrics.events import find_query_run_id, find_report_run_id
+
+Key: TypeAlias = tuple[str | None, int | None, int | None, int | None]
+
+
+@dataclass(eq=False)
+class Waiter:
+    """
+    One wait among those that share a feed.
+
+    :param wanted: Which events it wants; without a source.
+    :param after: The cursor after which events count.
+    :param patience: Its deadline, and how often to ask the API where nobody can wake it.
+    :param look: Builds the call by which it looks once, alone.
+    :param read_event: Makes of an event what it waits for; None if that event is not meant.
+    :param read_run: Makes of a run, as the API shows it, what it waits for; None if it is going on.
+    :param run_id: The run to ask the API for; None if it is not to be asked.
+    :param found: What it waits for.
+    """
+
+    wanted: EventFilter
+    after: int
+    patience: Patience
+    look: Callable[[Credentials], Call[Any]]
+    read_event: Callable[[FeedEvent], Any | None]
+    read_run: Callable[[Run], Any | None] = lambda run: None
+    run_id: int | None = None
+    found: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    asked_at: float = 0.0
+
+    @property
+    def key(self) -> Key:
+        """What it wants, as the index has it."""
+        wanted = self.wanted
+        return wanted.event, wanted.report_id, wanted.query_id, wanted.run_id
+
+    def tell(self, result: Any | None) -> None:
+        """Hand over what was waited for, if it is that."""
+        if result is not None and not self.found.done():
+            self.found.set_result(result)
+
+    def close(self) -> None:
+        """Say that nobody waits any more."""
+        if self.found.done() and not self.found.cancelled():
+            self.found.exception()  # seen: asyncio would report one that nobody has asked for
+        self.found.cancel()
+
+    def fail(self, error: Exception) -> None:
+        """End the wait with an error of its own: one that many raise would gather all their tracebacks."""
+        if not self.found.done():
+            self.found.set_exception(copy.copy(error))
+
+
+class Waiters:
+    """All who wait, by what they want and by the run that they wait for."""
+
+    def __init__(self) -> None:
+        self._all: set[Waiter] = set()
+        self._by_key: defaultdict[Key, set[Waiter]] = defaultdict(set)
+        self._by_run: defaultdict[int, set[Waiter]] = defaultdict(set)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Waiter]:
+        return iter(tuple(self._all))
+
+    def add(self, waiter: Waiter) -> None:
+        """Take somebody in."""
+        self._all.add(waiter)
+        self._by_key[waiter.key].add(waiter)
+        if waiter.run_id is not None:
+            self._by_run[waiter.run_id].add(waiter)
+
+    def remove(self, waiter: Waiter) -> None:
+        """Let somebody go, without a trace."""
+        self._all.discard(waiter)
+        _discard(self._by_key, waiter.key, waiter)
+        if waiter.run_id is not None:
+            _discard(self._by_run, waiter.run_id, waiter)
+
+    def list_runs(self) -> set[int]:
+        """List the runs that the API is to be asked for."""
+        return set(self._by_run)
+
+    def find_by_run(self, run_id: int) -> tuple[Waiter, ...]:
+        """Find those who wait for a run and want the API to be asked."""
+        return tuple(self._by_run.get(run_id, ()))
+
+    def find_by_event(self, event: FeedEvent) -> tuple[Waiter, ...]:
+        """Find those who want an event and have not had it before."""
+        keys = build_keys(event.body)
+        found = itertools.chain.from_iterable(self._by_key.get(key, ()) for key in keys)
+        return tuple(waiter for waiter in found if waiter.after < event.id)
+
+    def find_common_event(self) -> str | None:
+        """Find the event's name that all want; None if they want several."""
+        names = {event for event, _, _, _ in self._by_key}
+        return names.pop() if len(names) == 1 else None
+
+    def dispatch(self, events: Iterable[FeedEvent]) -> None:
+        """Hand events to those who want them, in their order."""
+        for event in events:
+            for waiter in self.find_by_event(event):
+                waiter.tell(waiter.read_event(event))
+
+
+def build_keys(body: dict[str, Any]) -> Iterator[Key]:
+    """Build all the wishes that an event fulfils: each of its facts, or anything in its place."""
+    name = body.get("event")
+    names = (None, name) if isinstance(name, str) else (None,)
+    ids = (_read_id(body.get("report_id")), _read_id(body.get("query_id")), _find_run_id(body))
+    choices = [(None,) if number is None else (None, number) for number in ids]
+    yield from itertools.product(names, *choices)
+
+
+def _read_id(value: object) -> int | None:
+    """Read an id as the receiver does; a webhook's body is whatever somebody sent."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _find_run_id(body: dict[str, Any]) -> int | None:
+    """Find the run in the event's URL, as the receiver does."""
+    outputs, result = body.get("report_notebook_outputs"), body.get("query_result")
+    if isinstance(outputs, str):
+        return find_report_run_id(outputs)
+    return find_query_run_id(result) if isinstance(result, str) else None
+
+
+def _discard(index: defaultdict[Any, set[Waiter]], key: Any, waiter: Waiter) -> None:
+    index[key].discard(waiter)
+    if not index[key]:
+        del index[key]

@@ -1,0 +1,215 @@
+"""Many deferred waits on one connection, against the fakes over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+import weakref
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from airflow_provider_pushmetrics.client.feed import EventFilter
+from airflow_provider_pushmetrics.client.models import RunStatus
+from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
+from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsNotFoundError
+from airflow_provider_pushmetrics.triggers import shared_waits
+from airflow_provider_pushmetrics.triggers.shared_waits import SharedWaits, wait_for_event, wait_for_run
+from tests.fakes.pushmetrics import FakePushMetrics, FakeRun
+from tests.integration.provider.conftest import Connect
+
+CONN = "pushmetrics_default"
+LIMIT_SECONDS = 30.0
+
+
+@pytest.fixture(autouse=True)
+def without_api_token(connect_whole: Connect) -> None:
+    connect_whole(password=None)
+
+
+async def wait_until(is_true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not is_true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.005)
+
+
+def begin(wait: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    return asyncio.create_task(wait)
+
+
+def begin_run(run_id: int, after: int = 0, poll_interval: float = 0.02) -> asyncio.Task[FinishedRun | None]:
+    patience = Patience(poll_interval_seconds=poll_interval)
+    return begin(wait_for_run(CONN, RunTarget("1", run_id, after), patience=patience))
+
+
+def begin_event(after: int = 0, **wanted: Any) -> asyncio.Task[Any]:
+    return begin(wait_for_event(CONN, EventFilter(**wanted), after=after, patience=Patience()))
+
+
+def list_shared() -> list[SharedWaits]:
+    return shared_waits._shared.get(asyncio.get_running_loop(), [])
+
+
+async def finish(*waiting: asyncio.Task[Any]) -> list[Any]:
+    return await asyncio.wait_for(asyncio.gather(*waiting), LIMIT_SECONDS)
+
+
+async def settle(pushmetrics: FakePushMetrics) -> None:
+    """Wait until the feed is open and nobody is left to be greeted."""
+    await wait_until(lambda: pushmetrics.inbox.waiting == 1)
+    await asyncio.sleep(0.05)
+
+
+async def test_a_thousand_waits_make_one_request_at_a_time(pushmetrics: FakePushMetrics) -> None:
+    runs = [begin_run(number) for number in range(1, 501)]
+    events = [begin_event(event="report.run", run_id=number) for number in range(1, 501)]
+    await wait_until(lambda: bool(list_shared()) and len(list_shared()[0]._waiters) == 1000)
+    await settle(pushmetrics)
+    asked = len(pushmetrics.inbox.asked)
+    await asyncio.sleep(0.2)
+    assert len(pushmetrics.inbox.asked) == asked  # nobody asks while nothing happens
+    for _ in range(500):
+        pushmetrics.start_run()
+    assert [run.run_id for run in await finish(*runs) if run] == list(range(1, 501))
+    assert [event.id for event in await finish(*events)] == list(range(1, 501))
+    assert pushmetrics.inbox.peak == 1
+    assert len(pushmetrics.inbox.asked) < 50
+    assert list_shared() == []
+
+
+@pytest.mark.parametrize("rewind_events", [1000, 0])
+async def test_a_newcomer_is_told_what_the_inbox_already_has(
+    pushmetrics: FakePushMetrics, monkeypatch: pytest.MonkeyPatch, rewind_events: int
+) -> None:
+    monkeypatch.setattr(shared_waits, "REWIND_EVENTS", rewind_events)
+    for _ in range(3):
+        pushmetrics.start_run()
+    first = begin_run(99)
+    await settle(pushmetrics)
+    (found,) = await finish(begin_run(2))
+    assert found == FinishedRun("1", 2, f"{pushmetrics.url}/api/reports/1/run/2")
+    assert (await finish(begin_event(after=1, event="report.run")))[0].id == 2
+    await wait_until(lambda: pushmetrics.inbox.waiting == 1)
+    first.cancel()
+
+
+async def test_an_event_before_a_waits_cursor_is_not_for_it(pushmetrics: FakePushMetrics) -> None:
+    for _ in range(3):
+        pushmetrics.start_run()
+    early, late = begin_event(after=0, event="report.run"), begin_event(after=3, event="report.run")
+    assert (await finish(early))[0].id == 1
+    await settle(pushmetrics)
+    pushmetrics.start_run()
+    assert (await finish(late))[0].id == 4
+
+
+async def test_waits_for_several_kinds_of_events_share_the_feed(pushmetrics: FakePushMetrics) -> None:
+    run = begin_event(event="report.run", report_id=1)
+    await settle(pushmetrics)
+    query = begin_event(event="query.run", query_id=5)
+    await settle(pushmetrics)
+    assert len(list_shared()) == 1
+    pushmetrics.inbox.add({"event": "query.run", "query_id": 4, "report_id": 1, "query_result": "x"})
+    pushmetrics.inbox.add({"event": "query.run", "query_id": 5, "report_id": 1, "query_result": "x"})
+    pushmetrics.start_run()
+    assert [event.id for event in await finish(query, run)] == [2, 3]
+
+
+async def test_an_event_that_nobody_can_read_wakes_nobody(pushmetrics: FakePushMetrics) -> None:
+    waiting = begin_run(1)
+    await settle(pushmetrics)
+    run = FakeRun(1, "1", {})
+    pushmetrics.inbox.add(pushmetrics.build_event(run) | {"queries": "none"})
+    pushmetrics.inbox.add(pushmetrics.build_event(run))
+    (found,) = await finish(waiting)
+    assert found.run_id == 1
+    assert pushmetrics.inbox.asked[-1]["after"] == "0"
+
+
+async def test_waits_that_are_cancelled_leave_nothing_behind(pushmetrics: FakePushMetrics) -> None:
+    waiting = [begin_run(number) for number in range(1, 51)]
+    await settle(pushmetrics)
+    shared = weakref.ref(list_shared()[0])
+    for wait in waiting[:25]:
+        wait.cancel()
+    await asyncio.gather(*waiting[:25], return_exceptions=True)
+    assert len(list_shared()[0]._waiters) == 25
+    for wait in waiting[25:]:
+        wait.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await wait_until(lambda: pushmetrics.inbox.waiting == 0)
+    assert list_shared() == []
+    del waiting, wait
+    gc.collect()
+    assert shared() is None
+
+
+async def test_an_outage_is_borne_by_all_together(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.inbox.outages = 3
+    waiting = [begin_run(1) for _ in range(10)]
+    await settle(pushmetrics)
+    assert len(pushmetrics.inbox.asked) <= 3 + 2
+    pushmetrics.start_run()
+    assert [run.run_id for run in await finish(*waiting)] == [1] * 10
+
+
+async def test_a_refusal_ends_each_wait_with_an_error_of_its_own(connect_whole: Connect) -> None:
+    connect_whole(password=None, receiver_token="wrong-reader-token")
+    errors = await asyncio.gather(*(begin_run(1) for _ in range(3)), return_exceptions=True)
+    assert [type(error) for error in errors] == [PushMetricsAuthError] * 3
+    assert len({id(error) for error in errors}) == 3
+    assert list_shared() == []
+
+
+async def test_a_changed_connection_counts_for_those_who_come_later(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    first = begin_run(1)
+    await settle(pushmetrics)
+    connect_whole(password=None, trigger_tokens={"1": "another-trigger-token"})
+    second = begin_run(1)
+    await wait_until(lambda: len(list_shared()) == 2)
+    pushmetrics.start_run()
+    assert len(await finish(first, second)) == 2
+
+
+async def test_many_runs_are_asked_for_by_one_list(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    connect_whole(receiver_url=None, receiver_token=None)
+    pushmetrics.outcomes = ["running"]
+    runs = [pushmetrics.start_run() for _ in range(50)]
+    waiting = [begin_run(run.id) for run in runs]
+    await wait_until(lambda: len(pushmetrics.seen) > 5)
+    for run in runs:
+        run.status = "failed"
+    assert {run.status for run in await finish(*waiting)} == {RunStatus.FAILED}
+    singles = [seen for seen in pushmetrics.seen if not seen.path.endswith("/noteflow_run/")]
+    assert len(singles) <= shared_waits.FEW_RUNS  # of the first, when the others had not come yet
+
+
+async def test_runs_that_no_list_shows_are_asked_for_in_turns(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect_whole(receiver_url=None, receiver_token=None)
+    monkeypatch.setattr(shared_waits, "SINGLE_RUNS", 2)
+    pushmetrics.hides_runs = True
+    runs = [pushmetrics.start_run() for _ in range(9)]
+    found = await finish(*(begin_run(run.id) for run in runs))
+    assert sorted(run.run_id for run in found) == list(range(1, 10))
+
+
+async def test_a_run_that_is_not_there_ends_its_own_wait_only(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    connect_whole(receiver_url=None, receiver_token=None)
+    pushmetrics.outcomes = ["running"]
+    run = pushmetrics.start_run()
+    waiting = begin_run(run.id)
+    with pytest.raises(PushMetricsNotFoundError):
+        await begin_run(99)
+    run.status = "success"
+    assert (await finish(waiting))[0].status is RunStatus.SUCCESS

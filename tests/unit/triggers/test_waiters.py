@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from airflow_provider_pushmetrics.client.feed import EventFilter
+from airflow_provider_pushmetrics.client.models import FeedEvent
+from airflow_provider_pushmetrics.client.waits import Patience
+from airflow_provider_pushmetrics.triggers.waiters import Waiter, Waiters, build_keys
+
+RUN = {
+    "event": "report.run",
+    "report_id": 1,
+    "report_notebook_outputs": "https://h/api/reports/1/run/7",
+}
+QUERY = {
+    "event": "query.run",
+    "query_id": 5,
+    "report_id": "1",
+    "query_result": "https://h/api/reports/1/queries/5/run/9",
+}
+
+
+def build_waiter(after: int = 0, asks_for: int | None = None, **wanted: Any) -> Waiter:
+    def look(credentials: Any) -> Any:
+        raise AssertionError("nobody looks here")
+
+    return Waiter(EventFilter(**wanted), after, Patience(), look, lambda event: event, run_id=asks_for)
+
+
+def build_event(body: dict[str, Any], event_id: int = 3) -> FeedEvent:
+    return FeedEvent(id=event_id, body=body)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "body", "is_wanted"),
+    [
+        ({}, RUN, True),
+        ({"event": "report.run"}, RUN, True),
+        ({"event": "query.run"}, RUN, False),
+        ({"event": "report.run", "report_id": 1, "run_id": 7}, RUN, True),
+        ({"event": "report.run", "report_id": 2}, RUN, False),
+        ({"run_id": 8}, RUN, False),
+        ({"query_id": 5}, RUN, False),
+        ({"event": "query.run", "report_id": 1, "query_id": 5, "run_id": 9}, QUERY, True),
+        ({"report_id": 1}, {"report_id": True}, False),
+        ({"run_id": 7}, {"report_notebook_outputs": 7, "query_result": []}, False),
+    ],
+)
+async def test_an_event_finds_those_who_want_it(
+    wanted: dict[str, Any], body: dict[str, Any], is_wanted: bool
+) -> None:
+    waiters, waiter = Waiters(), build_waiter(**wanted)
+    waiters.add(waiter)
+    assert waiters.find_by_event(build_event(body)) == ((waiter,) if is_wanted else ())
+
+
+async def test_an_event_from_before_a_wait_is_not_for_it() -> None:
+    waiters = Waiters()
+    waiters.add(build_waiter(after=3))
+    assert waiters.find_by_event(build_event(RUN, 3)) == ()
+    assert len(waiters.find_by_event(build_event(RUN, 4))) == 1
+
+
+async def test_whoever_goes_leaves_no_trace() -> None:
+    waiters, waiter = Waiters(), build_waiter(event="report.run", asks_for=7)
+    waiters.add(waiter)
+    assert (waiters.list_runs(), waiters.find_by_run(7)) == ({7}, (waiter,))
+    waiters.remove(waiter)
+    assert (len(waiters), waiters.list_runs(), waiters.find_by_run(7)) == (0, set(), ())
+    assert waiters.find_common_event() is None
+
+
+async def test_the_feed_is_narrowed_to_what_all_want() -> None:
+    waiters = Waiters()
+    waiters.add(build_waiter(event="report.run", report_id=1))
+    waiters.add(build_waiter(event="report.run", report_id=2))
+    assert waiters.find_common_event() == "report.run"
+    waiters.add(build_waiter(event="query.run"))
+    assert waiters.find_common_event() is None
+
+
+async def test_only_the_first_event_counts() -> None:
+    waiters, waiter = Waiters(), build_waiter()
+    waiters.add(waiter)
+    waiters.dispatch([build_event(RUN, 3), build_event(RUN, 4)])
+    assert (await waiter.found).id == 3
+
+
+async def test_each_wait_ends_with_an_error_of_its_own() -> None:
+    error, waiters = ValueError("broken"), [build_waiter(), build_waiter()]
+    for waiter in waiters:
+        waiter.fail(error)
+    raised = [waiter.found.exception() for waiter in waiters]
+    assert {str(found) for found in raised} == {"broken"}
+    assert len({id(found) for found in [*raised, error]}) == 3
+
+
+async def test_an_error_that_nobody_waits_for_is_not_reported() -> None:
+    reported: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context))
+    waiter = build_waiter()
+    waiter.fail(ValueError("broken"))
+    waiter.close()
+    del waiter
+    await asyncio.sleep(0)
+    assert reported == []
+
+
+def test_an_event_without_facts_is_wanted_by_whoever_wants_any() -> None:
+    assert list(build_keys({})) == [(None, None, None, None)]
