@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from airflow_provider_pushmetrics.service.json_rows import dump, encode_rows, make_plain
 from airflow_provider_pushmetrics.service.results import READ_ROWS
 
 JSON = "application/json"
@@ -54,10 +51,11 @@ def choose_format(accept: str | None) -> str | None:
 def write_json(header: ResultHeader, file: pq.ParquetFile) -> Iterator[bytes]:
     """Write one JSON object with the rows in ``data``."""
     yield _write_json_head(header, file.schema_arrow, file.metadata.num_rows)
-    separator = ""
-    for rows in _read_rows(file):
-        yield (separator + ",".join(_dump(row) for row in rows)).encode()
-        separator = ","
+    is_first = True
+    for batch in file.iter_batches(READ_ROWS):
+        if rows := encode_rows(batch, before=","):
+            yield rows[1:] if is_first else rows
+            is_first = False
     yield b"]}"
 
 
@@ -68,8 +66,8 @@ def write_empty_json(header: ResultHeader) -> bytes:
 
 def write_ndjson(file: pq.ParquetFile) -> Iterator[bytes]:
     """Write one JSON object a line."""
-    for rows in _read_rows(file):
-        yield "".join(_dump(row) + "\n" for row in rows).encode()
+    for batch in file.iter_batches(READ_ROWS):
+        yield encode_rows(batch, after="\n")
 
 
 def write_csv(file: pq.ParquetFile) -> Iterator[bytes]:
@@ -101,7 +99,7 @@ def _write_json_head(header: ResultHeader, schema: pa.Schema, row_count: int) ->
         head["error"] = header.error
     head["columns"] = [{"name": column.name, "type": str(column.type)} for column in schema]
     head["row_count"] = row_count
-    return (_dump(head)[:-1] + ',"data":[').encode()
+    return (dump(head)[:-1] + ',"data":[').encode()
 
 
 def _read_rows(file: pq.ParquetFile) -> Iterator[list[dict[str, Any]]]:
@@ -119,40 +117,7 @@ def _make_plain_column(column: pa.Array) -> list[Any]:
         or pa.types.is_boolean(column.type)
     ):
         return values
-    return [_make_plain(value) for value in values]
-
-
-def _make_plain(value: Any) -> Any:
-    """Turn a value into what JSON has; what JSON has no number for becomes null."""
-    match value:
-        case None | bool() | int() | str():
-            return value
-        case float():
-            return value if math.isfinite(value) else None
-        case Decimal():
-            return _make_number(value)
-        case datetime() | date() | time():
-            return value.isoformat()
-        case timedelta():
-            return value.total_seconds()
-        case bytes():
-            return value.hex()
-        case dict():
-            return {str(key): _make_plain(one) for key, one in value.items()}
-        case list() | tuple():
-            return [_make_plain(one) for one in value]
-        case _:
-            return str(value)
-
-
-def _make_number(value: Decimal) -> int | float | None:
-    if not value.is_finite():
-        return None
-    return int(value) if value == value.to_integral_value() else float(value)
-
-
-def _dump(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return [make_plain(value) for value in values]
 
 
 def _write_csv_rows(rows: list[list[Any]]) -> bytes:
@@ -164,7 +129,7 @@ def _write_csv_rows(rows: list[list[Any]]) -> bytes:
 def _write_cell(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return _dump(value) if isinstance(value, dict | list) else value
+    return dump(value) if isinstance(value, dict | list) else value
 
 
 def _drain(sink: io.BytesIO) -> bytes:

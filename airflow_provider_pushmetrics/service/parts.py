@@ -19,6 +19,7 @@ from airflow_provider_pushmetrics.service.encryption import Vault, load_secret_k
 from airflow_provider_pushmetrics.service.engine import Engine
 from airflow_provider_pushmetrics.service.events import ResultLinks
 from airflow_provider_pushmetrics.service.execution import RunExecutor
+from airflow_provider_pushmetrics.service.housekeeper import Housekeeper
 from airflow_provider_pushmetrics.service.ids import generate_uid
 from airflow_provider_pushmetrics.service.results import ResultStore
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
@@ -43,6 +44,7 @@ class ServiceParts:
     sources: SourceRegistry
     courier: Courier
     engine: Engine
+    housekeeper: Housekeeper
     lock: IO[str] | None
 
     def start(self) -> None:
@@ -53,6 +55,8 @@ class ServiceParts:
             if self.settings.demo:
                 load_demo(self.database, self.vault, self.settings.data_dir)
         self.engine.start()
+        if self.settings.executes:
+            self.housekeeper.start()
 
     def stop(self) -> bool:
         """
@@ -61,6 +65,7 @@ class ServiceParts:
         :return: Whether all work had ended. If not, the process must end now; the work goes on at the next
             start.
         """
+        self.housekeeper.stop()
         if not self.engine.stop():
             return False  # what still runs must not find its databases closed, and record that as its failure
         self.courier.close()
@@ -97,6 +102,7 @@ def assemble(settings: ServiceSettings) -> ServiceParts:
         sources=sources,
         courier=courier,
         engine=Engine(settings, _choose_executor_id(settings), database, executor, courier),
+        housekeeper=Housekeeper(results, settings.result_retention_days),
         lock=lock,
     )
 

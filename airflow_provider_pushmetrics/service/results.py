@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -63,8 +64,33 @@ class ResultStore:
     @contextmanager
     def open(self, name: str) -> Iterator[pq.ParquetFile]:
         """Open a result."""
-        with pq.ParquetFile(self._folder / name) as file:
+        with self.open_file(name) as file:
             yield file
+
+    def open_file(self, name: str) -> pq.ParquetFile:
+        """
+        Open a result, for the caller to close.
+
+        :raises FileNotFoundError: if it was cleaned up.
+        """
+        return pq.ParquetFile(self._folder / name)
+
+    def clean(self, before: datetime) -> int:
+        """
+        Delete the results that were written before a moment; who reads one just now reads it to its end.
+
+        :return: How many there were.
+        """
+        count = 0
+        for path in list(self._folder.glob("*/*.parquet*")):
+            try:
+                if path.stat().st_mtime < before.timestamp():
+                    path.unlink()
+                    count += 1
+                    path.parent.rmdir()
+            except OSError:
+                continue  # another process was first, or the folder has more in it
+        return count
 
     def read_rows(self, name: str) -> list[dict[str, Any]]:
         """

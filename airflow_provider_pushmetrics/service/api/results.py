@@ -6,6 +6,8 @@ The documentation says GET in its text and POST in its example, so both are answ
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -43,6 +45,7 @@ from airflow_provider_pushmetrics.service.statuses import FINISHED, SUCCESS
 router = APIRouter(prefix="/api/reports", tags=["result"])
 
 RETRY_AFTER_SECONDS = 1
+NO_LONGER_KEPT = "The result is no longer kept"
 
 AnyKind = TypeVar("AnyKind", Run, QueryRun)
 
@@ -177,7 +180,7 @@ def _answer_result(parts: ServiceParts, request: Request, run: AnyRun, query_id:
     )
     if result.status != SUCCESS:
         return _answer_failed(header, media_type)
-    return _answer_rows(parts, header, media_type, str(result.result_file))
+    return _answer_rows(parts, request, header, media_type, str(result.result_file))
 
 
 def _answer_failed(header: ResultHeader, media_type: str) -> Response:
@@ -186,21 +189,50 @@ def _answer_failed(header: ResultHeader, media_type: str) -> Response:
     return Response(write_empty_json(header), media_type=JSON)
 
 
-def _answer_rows(parts: ServiceParts, header: ResultHeader, media_type: str, file: str) -> Response:
-    path = parts.results.find_path(file)
+def _answer_rows(
+    parts: ServiceParts, request: Request, header: ResultHeader, media_type: str, name: str
+) -> Response:
+    path = parts.results.find_path(name)
     if path is None:
-        raise HTTPException(404, "The result is no longer kept")
+        raise HTTPException(404, NO_LONGER_KEPT)
+    headers = {"ETag": _build_etag(name, path.stat(), media_type), "Vary": "Accept"}
+    if is_known(request.headers.get("if-none-match"), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
     if media_type == PARQUET:
-        return FileResponse(path, media_type=PARQUET)
+        return FileResponse(path, media_type=PARQUET, headers=headers)
+    return StreamingResponse(
+        _stream(_open(parts, name), header, media_type), media_type=media_type, headers=headers
+    )
+
+
+def _open(parts: ServiceParts, name: str) -> pq.ParquetFile:
+    """Open a result now: what is open is read to its end, even if it is cleaned up meanwhile."""
+    try:
+        return parts.results.open_file(name)
+    except FileNotFoundError:
+        raise HTTPException(404, NO_LONGER_KEPT) from None
+
+
+def _stream(file: pq.ParquetFile, header: ResultHeader, media_type: str) -> Iterator[bytes]:
     writers: dict[str, Callable[[pq.ParquetFile], Iterator[bytes]]] = {
         JSON: lambda opened: write_json(header, opened),
         NDJSON: write_ndjson,
         CSV: write_csv,
         ARROW: write_arrow,
     }
+    with file:
+        yield from writers[media_type](file)
 
-    def stream() -> Iterator[bytes]:
-        with parts.results.open(file) as opened:
-            yield from writers[media_type](opened)
 
-    return StreamingResponse(stream(), media_type=media_type)
+def _build_etag(name: str, stat: os.stat_result, media_type: str) -> str:
+    """Name what is sent: a result is never changed, so its file and the format say all."""
+    identity = f"{name}\n{stat.st_mtime_ns}\n{stat.st_size}\n{media_type}"
+    return f'"{hashlib.sha256(identity.encode()).hexdigest()[:32]}"'
+
+
+def is_known(if_none_match: str | None, etag: str) -> bool:
+    """Tell whether the client has it: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2."""
+    if if_none_match is None:
+        return False
+    known = [one.strip().removeprefix("W/") for one in if_none_match.split(",", 64)]
+    return "*" in known or etag in known
