@@ -18,6 +18,45 @@ HEAD_TOO_LARGE = (
 )
 
 
+class JoinedWrites:
+    """
+    A transport that sends the head of an answer together with what follows.
+
+    Uvicorn writes the two one after the other, and each would be a packet and a system call of its own.
+
+    :param transport: The transport.
+    :param loop: Its event loop.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held = b""
+
+    def write(self, data: bytes) -> None:
+        """Send, or hold a head back until the next write, or until the loop has nothing else to do."""
+        if self._held:
+            data, self._held = self._held + data, b""
+        elif data.startswith(b"HTTP/1.1 ") and data.endswith(b"\r\n\r\n"):
+            self._held = data
+            self._loop.call_soon(self._flush)
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """Send what is held back, then close."""
+        self._flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def _flush(self) -> None:
+        if self._held:
+            data, self._held = self._held, b""
+            self._transport.write(data)
+
+
 class DeadlineProtocol(HttpToolsProtocol):
     """
     Uvicorn's HTTP, which remembers since when a request has been arriving.
@@ -32,7 +71,7 @@ class DeadlineProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock: a connection that never asks anything is no better."""
         self._arriving_since = self.loop.time()
-        super().connection_made(transport)
+        super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
 
     def on_message_begin(self) -> None:
         """Note that a head begins."""

@@ -13,7 +13,19 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from airflow_provider_pushmetrics.receiver.changes import Changes, announce_change, open_changes
 from airflow_provider_pushmetrics.receiver.database import WRITES, open_engine
@@ -24,6 +36,14 @@ from airflow_provider_pushmetrics.receiver.tables import consumers, events, reje
 
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 """A page ends when its bodies come to this much; it always holds one event."""
+
+
+# Built once: SQLAlchemy takes as long to build a statement as SQLite to run it.
+LOCK_LAST_ID = select(state.c.last_event_id).with_for_update()
+STORE_LAST_ID = update(state).values(last_event_id=bindparam("newest"))
+FIND_KNOWN = select(events.c.delivery_key, events.c.id).where(
+    events.c.source == bindparam("of_source"), events.c.delivery_key.in_(bindparam("keys", expanding=True))
+)
 
 
 @dataclass(frozen=True)
@@ -144,14 +164,14 @@ class Inbox:
         :return: What became of each, in the order given.
         """
         with self._begin_write() as connection:
-            last_id = connection.execute(select(state.c.last_event_id).with_for_update()).scalar_one()
+            last_id = connection.execute(LOCK_LAST_ID).scalar_one()
             known = _fetch_known_ids(connection, deliveries)
             recorded = _assign_ids(deliveries, known, last_id)
             new = [item for item in recorded if item.is_new]
             if new:
                 now = self._clock()
                 insert_rows(connection, [_build_row(item, now) for item in new])
-                connection.execute(update(state).values(last_event_id=new[-1].id))
+                connection.execute(STORE_LAST_ID, {"newest": new[-1].id})
                 announce_change(connection)
         return recorded
 
@@ -316,10 +336,8 @@ def _fetch_known_ids(connection: Connection, deliveries: Sequence[Delivery]) -> 
         keys.setdefault(delivery.source, []).append(delivery.key)
     known = {}
     for source, of_source in keys.items():
-        query = select(events.c.delivery_key, events.c.id).where(
-            events.c.source == source, events.c.delivery_key.in_(of_source)
-        )
-        known.update({(source, key): event_id for key, event_id in connection.execute(query)})
+        found = connection.execute(FIND_KNOWN, {"of_source": source, "keys": of_source})
+        known.update({(source, key): event_id for key, event_id in found})
     return known
 
 

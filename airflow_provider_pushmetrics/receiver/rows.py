@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, insert
@@ -27,8 +28,8 @@ def insert_rows(connection: Connection, rows: Sequence[Row]) -> None:
         connection.execute(insert(events), list(rows))
         return
     for chunk in _split_by_powers_of_two(rows):
-        values = [_write_value(row[name]) for row in chunk for name in COLUMNS]
-        connection.exec_driver_sql(_build_insert(len(chunk)), tuple(values))
+        values = tuple(chain.from_iterable(map(_write_row, chunk)))
+        connection.exec_driver_sql(_build_insert(len(chunk)), values)
 
 
 def _split_by_powers_of_two(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
@@ -46,6 +47,8 @@ def _build_insert(count: int) -> str:
     return f"INSERT INTO {events.name} ({', '.join(COLUMNS)}) VALUES {', '.join([row] * count)}"
 
 
-def _write_value(value: Any) -> Any:
-    """Write a value as SQLAlchemy does."""
-    return value.strftime("%Y-%m-%d %H:%M:%S.%f") if isinstance(value, datetime) else value
+def _write_row(row: Row) -> Sequence[Any]:
+    """Write a row's values as SQLAlchemy does, in the order of the columns."""
+    received_at: datetime = row["received_at"]
+    written = received_at.strftime("%Y-%m-%d %H:%M:%S.%f")
+    return [written if name == "received_at" else row[name] for name in COLUMNS]

@@ -118,7 +118,7 @@ def test_connection_that_asks_again_and_waits_in_between_is_kept(port: int) -> N
 
 def test_waiting_reader_is_not_late(port: int) -> None:
     headers = {"authorization": f"Bearer {READER_TOKEN}"}
-    answer = httpx.get(f"http://127.0.0.1:{port}/events?wait=3", headers=headers, timeout=20)
+    answer = httpx.get(f"http://127.0.0.1:{port}/events?wait=2", headers=headers, timeout=20)
     assert (answer.status_code, answer.json()["events"]) == (200, [])
 
 
