@@ -160,9 +160,17 @@ def _run(command: str, *, database_url: str | None, **options: Any) -> None:
 def _build_settings(**options: Any) -> ServiceSettings:
     import os
 
-    from airflow_provider_pushmetrics.service.settings import ServiceSettings
+    from airflow_provider_pushmetrics.service.notifications.settings import (
+        read_slack_settings,
+        read_smtp_settings,
+    )
+    from airflow_provider_pushmetrics.service.settings import ServiceSettings, read_rate
 
     return ServiceSettings(
+        smtp=read_smtp_settings(os.environ),
+        slack=read_slack_settings(os.environ),
+        trigger_rate=read_rate(os.environ, "TRIGGER_RATE", 0),
+        exchange_rate=read_rate(os.environ, "EXCHANGE_RATE", 0),
         bootstrap_token=os.environ.get(PREFIX + "BOOTSTRAP_TOKEN") or None,
         secret_key=os.environ.get(PREFIX + "SECRET_KEY") or None,
         **options,

@@ -25,10 +25,22 @@ from airflow_provider_pushmetrics.service.events import (
     build_report_run,
     put_in_outbox,
 )
+from airflow_provider_pushmetrics.service.messages import (
+    Letter,
+    Post,
+    build_chart,
+    build_letter,
+    build_post,
+)
 from airflow_provider_pushmetrics.service.models import BlockResult, QueryRun, Run
+from airflow_provider_pushmetrics.service.notifications.outgoing import put_mail
+from airflow_provider_pushmetrics.service.notifications.recipients import check_recipient
 from airflow_provider_pushmetrics.service.parameters import coerce_parameter
 from airflow_provider_pushmetrics.service.plan import (
+    CHART,
+    EMAIL,
     PARAMETER,
+    SLACK,
     SQL,
     TEXT,
     PlanError,
@@ -41,6 +53,7 @@ from airflow_provider_pushmetrics.service.querying import QueryLimits, RowCutter
 from airflow_provider_pushmetrics.service.results import ResultError, ResultStore
 from airflow_provider_pushmetrics.service.rows import RowBatches, SourceError
 from airflow_provider_pushmetrics.service.run_log import write_log
+from airflow_provider_pushmetrics.service.run_notices import put_slack, tell_recipients
 from airflow_provider_pushmetrics.service.sources import SourceRegistry
 from airflow_provider_pushmetrics.service.statuses import (
     FAILED,
@@ -82,6 +95,8 @@ class BlockOutcome:
     :param value: A parameter's value, for the templates of other blocks.
     :param limits: What a query was allowed to take.
     :param is_truncated: Whether it had more rows than that.
+    :param letter: The mail that goes on its way with the result.
+    :param post: The message to Slack that does.
     """
 
     status: str
@@ -92,6 +107,8 @@ class BlockOutcome:
     value: Any = None
     limits: QueryLimits | None = None
     is_truncated: bool = False
+    letter: Letter | None = None
+    post: Post | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +127,7 @@ class RunPlan:
     given_parameters: Mapping[str, Any]
     outcomes: dict[str, BlockOutcome] = field(default_factory=dict)
     error: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def blocks(self) -> list[PlannedBlock]:
@@ -131,6 +149,7 @@ class RunExecutor:
     :param results: Where rows are kept.
     :param links: Writes the links of events.
     :param limits: What any query may take.
+    :param has_slack: Whether there is a Slack workspace to post to.
     """
 
     def __init__(
@@ -141,6 +160,7 @@ class RunExecutor:
         links: ResultLinks,
         *,
         limits: QueryLimits = DEFAULT_LIMITS,
+        has_slack: bool = False,
         clock: Clock = get_now,
     ) -> None:
         self._database = database
@@ -148,6 +168,7 @@ class RunExecutor:
         self._results = results
         self._links = links
         self._limits = limits
+        self._has_slack = has_slack
         self._clock = clock
 
     def execute(self, kind: type[AnyRun], run_id: int) -> None:
@@ -214,6 +235,15 @@ class RunExecutor:
                 return BlockOutcome(SUCCESS, output=render_text(block.template, names))
             if block.type == SQL:
                 return self._query(plan, block, names)
+            if block.type == CHART:
+                rows = names[block.content["query"]].data if block.content["query"] in names else None
+                if not isinstance(rows, list):
+                    raise BlockTemplateError(f"there is no query {block.content['query']!r} to draw.")
+                return BlockOutcome(SUCCESS, output=build_chart(block, rows, names))
+            if block.type == EMAIL:
+                return _address(plan, build_letter(block, names))
+            if block.type == SLACK:
+                return self._post(plan, block, names)
             raise BlockTemplateError(f"blocks of the type {block.type!r} cannot be executed.")
         except PushMetricsError as error:
             return BlockOutcome(FAILED, error=str(error)[:MAX_ERROR_LENGTH])
@@ -233,6 +263,16 @@ class RunExecutor:
         return BlockOutcome(
             SUCCESS, row_count=row_count, result_file=file, limits=limits, is_truncated=cutter.is_truncated
         )
+
+    def _post(self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any]) -> BlockOutcome:
+        if not self._has_slack:
+            raise BlockTemplateError(
+                "Slack is not connected: set PUSHMETRICS_SERVICE_SLACK_TOKEN for the service."
+            )
+        post = build_post(block, names)
+        if plan.options.get("send_to_me"):
+            return BlockOutcome(SUCCESS, output="not sent: this is a preview")
+        return BlockOutcome(SUCCESS, output=f"to {', '.join(post.channels)}", post=post)
 
     def _find_stop_reason(self, plan: RunPlan) -> str | None:
         with self._database.reading() as session:
@@ -276,6 +316,10 @@ class RunExecutor:
             if isinstance(run, Run):
                 level = "ERROR" if outcome.status == FAILED else "INFO"
                 write_log(session, run, _describe(block, outcome), level=level, block_uid=block.uid)
+            if outcome.letter is not None:
+                put_mail(session, run.workspace_id, outcome.letter.recipients, outcome.letter.words)
+            if outcome.post is not None:
+                put_slack(session, run.workspace_id, outcome.post.channels, outcome.post.text)
             session.add(
                 BlockResult(
                     run_id=plan.id if plan.kind is Run else None,
@@ -314,6 +358,7 @@ class RunExecutor:
                 put_in_outbox(session, run.workspace_id, build_report_run(run, self._links))
             elif run.query_id is not None:
                 put_in_outbox(session, run.workspace_id, build_query_run(run, self._links))
+            tell_recipients(session, run, self._links)
         log.info("%s %s of report %s: %s", plan.kind.__tablename__, run.id, run.report_id, run.status)
 
 
@@ -325,6 +370,16 @@ def _lock_run(session: Session, plan: RunPlan) -> AnyRun | None:
     """Find a run that has not ended, and keep others from ending it until the commit."""
     run = cast("AnyRun | None", session.get(plan.kind, plan.id, with_for_update=True))
     return None if run is None or run.status in FINISHED else run
+
+
+def _address(plan: RunPlan, letter: Letter) -> BlockOutcome:
+    """Send a mail to whom it is for; a preview's to whoever asked for it, or to nobody."""
+    if plan.options.get("send_to_me"):
+        address = plan.options.get("email")
+        if not address:
+            return BlockOutcome(SUCCESS, output="not sent: this is a preview")
+        letter = Letter((check_recipient(address),), letter.words)
+    return BlockOutcome(SUCCESS, output=f"to {', '.join(letter.recipients)}", letter=letter)
 
 
 def _describe(block: PlannedBlock, outcome: BlockOutcome) -> str:
@@ -365,6 +420,7 @@ def _plan_run(session: Session, run: AnyRun) -> RunPlan:
         parameters=run.parameters,
         given_parameters=run.given_parameters,
         error=error,
+        options=(run.options or {}) if isinstance(run, Run) else {},
     )
     plan.outcomes.update(_restore_outcomes(plan, recorded, names))
     return plan

@@ -8,12 +8,13 @@ same transaction as the change that it tells of, with one *delivery* for each su
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     Boolean,
+    Date,
     DateTime,
     ForeignKey,
     Index,
@@ -403,3 +404,44 @@ class Worker(Base):
     pid: Mapped[int]
     started_on: Mapped[datetime] = mapped_column(default=get_now)
     beat_on: Mapped[datetime] = mapped_column(default=get_now, index=True)
+
+
+class SlackMessage(Identified, Base):
+    """A message to a channel of Slack, kept until it is posted."""
+
+    __tablename__ = "slack_message"
+    __table_args__ = (Index(None, "status"), {"sqlite_autoincrement": True})
+
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"), index=True)
+    channel: Mapped[str] = mapped_column(String(255))
+    text: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(16), default="pending")
+    attempt_count: Mapped[int] = mapped_column(default=0)
+    next_attempt_on: Mapped[datetime] = mapped_column(default=get_now)
+    finished_on: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class ReportSchedule(Identified, Base):
+    """When a report, or one of its queries, runs by itself; ``next_run_on`` is empty when it has ended."""
+
+    __tablename__ = "schedule"
+
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
+    report_id: Mapped[int] = mapped_column(ForeignKey("report.id", ondelete="CASCADE"), index=True)
+    query_id: Mapped[int | None] = mapped_column(ForeignKey("query.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(255))
+    active: Mapped[bool] = mapped_column(Boolean, default=True)
+    first_start: Mapped[datetime]
+    time_zone: Mapped[str] = mapped_column(String(64))
+    recurrence: Mapped[str] = mapped_column(String(16))
+    cron: Mapped[str | None] = mapped_column(String(255))
+    ends_on: Mapped[date | None] = mapped_column(Date)
+    max_runs: Mapped[int | None]
+    run_count: Mapped[int] = mapped_column(default=0)
+    next_run_on: Mapped[datetime | None] = mapped_column(index=True)
+    success_recipients: Mapped[list[str]] = mapped_column(JSON, default=list)
+    failure_recipients: Mapped[list[str]] = mapped_column(JSON, default=list)
+
+    report: Mapped[Report] = relationship()
+    query: Mapped[Query | None] = relationship()

@@ -21,9 +21,14 @@ from airflow_provider_pushmetrics.service.events import ResultLinks
 from airflow_provider_pushmetrics.service.execution import RunExecutor
 from airflow_provider_pushmetrics.service.housekeeper import Housekeeper
 from airflow_provider_pushmetrics.service.ids import generate_uid
+from airflow_provider_pushmetrics.service.notifications.mail import Mailer
+from airflow_provider_pushmetrics.service.notifications.outgoing import Postman
+from airflow_provider_pushmetrics.service.notifications.slack import SlackMessenger
+from airflow_provider_pushmetrics.service.querying import QueryLimits
 from airflow_provider_pushmetrics.service.results import ResultStore
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.sources import SourceRegistry
+from airflow_provider_pushmetrics.service.timekeeper import Timekeeper
 
 LOCK_FILE = "lock"
 EXECUTOR_FILE = "executor-id"
@@ -44,6 +49,7 @@ class ServiceParts:
     sources: SourceRegistry
     courier: Courier
     engine: Engine
+    timekeeper: Timekeeper
     housekeeper: Housekeeper
     lock: IO[str] | None
 
@@ -56,6 +62,7 @@ class ServiceParts:
                 load_demo(self.database, self.vault, self.settings.data_dir)
         self.engine.start()
         if self.settings.executes:
+            self.timekeeper.start()
             self.housekeeper.start()
 
     def stop(self) -> bool:
@@ -65,6 +72,7 @@ class ServiceParts:
         :return: Whether all work had ended. If not, the process must end now; the work goes on at the next
             start.
         """
+        self.timekeeper.stop()
         self.housekeeper.stop()
         if not self.engine.stop():
             return False  # what still runs must not find its databases closed, and record that as its failure
@@ -91,7 +99,15 @@ def assemble(settings: ServiceSettings) -> ServiceParts:
     links = ResultLinks(settings.base_url)
     sources = SourceRegistry(database, vault, settings.data_dir)
     courier = Courier(database, vault, settings.delivery_timeout_seconds, transport=_open_transport(settings))
-    executor = RunExecutor(database, sources, results, links)
+    executor = RunExecutor(
+        database,
+        sources,
+        results,
+        links,
+        limits=QueryLimits(settings.max_query_rows, settings.query_timeout_seconds),
+        has_slack=settings.slack is not None,
+    )
+    engine = Engine(settings, _choose_executor_id(settings), database, executor, courier)
     return ServiceParts(
         settings=settings,
         database=database,
@@ -101,7 +117,13 @@ def assemble(settings: ServiceSettings) -> ServiceParts:
         links=links,
         sources=sources,
         courier=courier,
-        engine=Engine(settings, _choose_executor_id(settings), database, executor, courier),
+        engine=engine,
+        timekeeper=Timekeeper(
+            database,
+            engine.wake,
+            Postman(database, None if settings.smtp is None else Mailer(settings.smtp)),
+            None if settings.slack is None else SlackMessenger(settings.slack),
+        ),
         housekeeper=Housekeeper(results, settings.result_retention_days),
         lock=lock,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.endpoints import EgressRules
+from airflow_provider_pushmetrics.service.notifications.settings import SlackSettings, SmtpSettings
 
 ENVIRONMENT_PREFIX = "PUSHMETRICS_SERVICE_"
 
@@ -43,6 +45,12 @@ class ServiceSettings:
     :param result_retention_days: After how many days results are deleted; None keeps them.
     :param worker_lease_seconds: After how long without a sign of life a worker is taken for dead.
     :param jwt_lifetime_seconds: How long an exchanged token is valid.
+    :param max_query_rows: More rows of a query are cut off.
+    :param query_timeout_seconds: A query that takes longer is stopped.
+    :param smtp: The server that takes mail; without one, mail is kept.
+    :param slack: The Slack workspace that takes messages.
+    :param trigger_rate: How often a minute one trigger can be called; 0 for no limit.
+    :param exchange_rate: How often a minute one address can exchange tokens; 0 for no limit.
     :param shutdown_seconds: How long running work may go on after a request to stop.
     """
 
@@ -66,6 +74,12 @@ class ServiceSettings:
     result_retention_days: int | None = None
     worker_lease_seconds: float = 20.0
     jwt_lifetime_seconds: int = 900
+    max_query_rows: int = 10_000_000
+    query_timeout_seconds: int = 3600
+    smtp: SmtpSettings | None = None
+    slack: SlackSettings | None = None
+    trigger_rate: int = 0
+    exchange_rate: int = 0
     shutdown_seconds: int = 5
 
     @property
@@ -120,3 +134,19 @@ def check_database_url(url: str | None) -> str | None:
             " 'postgresql+psycopg://user:password@host/database'. Leave it out to use SQLite."
         )
     return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+def read_rate(environ: Mapping[str, str], name: str, default: int) -> int:
+    """
+    Read how often a minute something may be done; 0 for no limit.
+
+    :raises PushMetricsConfigurationError: if it is no number.
+    """
+    text = environ.get(ENVIRONMENT_PREFIX + name, "").strip()
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise PushMetricsConfigurationError(
+            f"{ENVIRONMENT_PREFIX}{name} is {text!r}: it must be a number of calls a minute; 0 is no limit."
+        )
+    return int(text)

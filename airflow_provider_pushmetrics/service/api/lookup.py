@@ -17,8 +17,10 @@ from airflow_provider_pushmetrics.service.models import (
     Delivery,
     OutgoingMail,
     Report,
+    ReportSchedule,
     Run,
     RunLogEntry,
+    SlackMessage,
     Subscription,
     User,
     Webhook,
@@ -37,6 +39,8 @@ Named = TypeVar(
     DataSource,
     User,
     ApiToken,
+    SlackMessage,
+    ReportSchedule,
 )
 
 NOT_FOUND = "Not found"

@@ -12,9 +12,11 @@ from airflow_provider_pushmetrics.service.api.access import Caller, Parts
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.clock import format_moment, get_now
+from airflow_provider_pushmetrics.service.contents import check_json
 from airflow_provider_pushmetrics.service.listing import Listing, match_integer, parse_list_query
 from airflow_provider_pushmetrics.service.models import Report, Webhook
 from airflow_provider_pushmetrics.service.parts import ServiceParts
+from airflow_provider_pushmetrics.service.run_notices import check_addresses, parse_details, parse_list
 from airflow_provider_pushmetrics.service.triggers import build_trigger_url, set_token
 
 router = APIRouter(prefix="/api/v1/webhook", tags=["webhook trigger"])
@@ -35,7 +37,10 @@ class WebhookSettings(BaseModel):
 
     :param active: Whether calling it starts a run.
     :param token: A token of one's own; without it, one is made.
-    :param details: Kept and shown as it is, like the two kinds of recipients.
+    :param details: When recipients are told: ``{"email_on": "failure", "slack_on": "both"}``; ``success``,
+        ``failure`` or ``both``, which it is without them. It may be the JSON text, and hold more.
+    :param recipients: Mail addresses: a list, or its JSON text, or texts with commas between them.
+    :param slack_recipients: Channels of Slack, in the same forms.
     """
 
     active: bool | None = None
@@ -113,7 +118,10 @@ def delete_webhook(reference: str, parts: Parts, caller: Caller) -> dict[str, st
 def _apply(webhook: Webhook, wanted: WebhookSettings) -> None:
     for name in wanted.model_fields_set & {"details", "recipients", "slack_recipients"}:
         value = getattr(wanted, name)
+        check_json(value)
         setattr(webhook, name, value if value is None or isinstance(value, str) else json.dumps(value))
+    parse_details(webhook.details)
+    check_addresses(parse_list(webhook.recipients))
     if wanted.active is not None:
         webhook.active = wanted.active
     webhook.updated_on = get_now()
@@ -128,6 +136,8 @@ def _build_row(webhook: Webhook) -> dict[str, Any]:
         "details": webhook.details,
         "recipients": webhook.recipients,
         "slack_recipients": webhook.slack_recipients,
+        "recipients_json": parse_list(webhook.recipients),
+        "slack_recipients_json": parse_list(webhook.slack_recipients),
         "created_on": format_moment(webhook.created_on),
     }
 

@@ -1,0 +1,126 @@
+"""What message and chart blocks make of their templates and of rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from html import escape
+from typing import Any
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.service.notifications.recipients import check_recipient
+from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
+from airflow_provider_pushmetrics.service.plan import PlannedBlock
+from airflow_provider_pushmetrics.service.templating import BlockTemplateError, render_text
+
+MAX_CHART_ROWS = 10_000
+MAX_SUBJECT_LENGTH = 255
+VEGA_LITE = "https://vega.github.io/schema/vega-lite/v5.json"
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A mail that a block makes."""
+
+    recipients: tuple[str, ...]
+    words: NoticeText
+
+
+@dataclass(frozen=True)
+class Post:
+    """A message to Slack that a block makes."""
+
+    channels: tuple[str, ...]
+    text: str
+
+
+def build_letter(block: PlannedBlock, names: Mapping[str, Any]) -> Letter:
+    """
+    Build the mail of an email block.
+
+    :raises BlockTemplateError: if a template fails, or makes something that is no address.
+    """
+    content = block.content
+    subject = " ".join(render_text(str(content.get("subject", "")), names).split())
+    body = render_text(str(content.get("value", "")), names)
+    recipients = _render_list(content.get("to_"), names)
+    try:
+        for recipient in recipients:
+            check_recipient(recipient)
+    except PushMetricsParameterError as error:
+        raise BlockTemplateError(str(error)) from None
+    return Letter(tuple(recipients), NoticeText(subject[:MAX_SUBJECT_LENGTH], body, _write_html(body)))
+
+
+def build_post(block: PlannedBlock, names: Mapping[str, Any]) -> Post:
+    """
+    Build the message of a Slack block.
+
+    :raises BlockTemplateError: if a template fails.
+    """
+    channels = _render_list(block.content.get("channels"), names)
+    return Post(tuple(channels), render_text(str(block.content.get("value_markdown", "")), names))
+
+
+def build_chart(block: PlannedBlock, rows: Sequence[Mapping[str, Any]], names: Mapping[str, Any]) -> str:
+    """
+    Build a chart: its Vega-Lite specification with its texts rendered and the rows of its query in it.
+
+    :raises BlockTemplateError: if a template fails, or there are more rows than a chart can show.
+    """
+    if len(rows) > MAX_CHART_ROWS:
+        raise BlockTemplateError(
+            f"{len(rows)} rows are too many for a chart, which takes {MAX_CHART_ROWS}: aggregate them."
+        )
+    spec = _render_texts(dict(block.content["spec"]), names)
+    spec = {"$schema": VEGA_LITE, **spec, "data": {"values": [_simplify_row(row) for row in rows]}}
+    return json.dumps(spec, ensure_ascii=False, separators=(",", ":"))
+
+
+def _render_list(value: Any, names: Mapping[str, Any]) -> list[str]:
+    texts = [value] if isinstance(value, str) else list(value or [])
+    rendered = [part.strip() for text in texts for part in render_text(str(text), names).split(",")]
+    found = [text for text in dict.fromkeys(rendered) if text]
+    if not found:
+        raise BlockTemplateError("there is nobody to send it to: the list of recipients is empty.")
+    return found
+
+
+def _render_texts(value: Any, names: Mapping[str, Any]) -> Any:
+    if isinstance(value, str):
+        return render_text(value, names) if "{" in value else value
+    if isinstance(value, dict):
+        return {key: _render_texts(one, names) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_render_texts(one, names) for one in value]
+    return value
+
+
+def _write_html(text: str) -> str:
+    """Give a body that is HTML as it is, and another as paragraphs."""
+    if text.lstrip().startswith("<"):
+        return text
+    return "".join(f"<p>{escape(part)}</p>\n" for part in text.split("\n\n"))
+
+
+def _simplify_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _simplify(value) for name, value in row.items()}
+
+
+def _simplify(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        value = float(value)
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else None
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list):
+        return [_simplify(one) for one in value]
+    return _simplify_row(value) if isinstance(value, dict) else value

@@ -1,0 +1,135 @@
+"""What happens by the clock: schedules that are due, and mail and messages that wait to be sent."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from sqlalchemy import select, update
+
+from airflow_provider_pushmetrics.exceptions import NotificationDelayedError, NotificationError
+from airflow_provider_pushmetrics.service.clock import Clock, get_now
+from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.models import OutgoingMail, SlackMessage
+from airflow_provider_pushmetrics.service.notifications.outgoing import (
+    ATTEMPT_DELAYS_SECONDS,
+    KEPT,
+    SENT,
+    Postman,
+)
+from airflow_provider_pushmetrics.service.notifications.slack import SlackMessenger
+from airflow_provider_pushmetrics.service.schedules import fire_due
+from airflow_provider_pushmetrics.service.statuses import FAILED, PENDING
+
+LOOK_SECONDS = 1.0
+"""How late something may be."""
+
+LEASE_SECONDS = 300
+"""For how long others leave alone what one process sends: longer than any attempt takes."""
+
+Outgoing = TypeVar("Outgoing", type[OutgoingMail], type[SlackMessage])
+
+log = logging.getLogger(__name__)
+
+
+class Timekeeper:
+    """
+    Looks at the clock in a thread of its own. Any number of processes may have one.
+
+    :param wake: Says that a run was started.
+    :param postman: Sends mail.
+    :param messenger: Posts to Slack; None where it is not connected.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        wake: Callable[[], None],
+        postman: Postman,
+        messenger: SlackMessenger | None,
+        *,
+        clock: Clock = get_now,
+    ) -> None:
+        self._database = database
+        self._wake = wake
+        self._postman = postman
+        self._messenger = messenger
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="timekeeper", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop; what is being sent is sent first."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def look(self) -> None:
+        """Do what is due now."""
+        if fire_due(self._database, self._clock):
+            self._wake()
+        for mail_id in self._postman.list_due():
+            if not self._stopping.is_set() and self._claim(OutgoingMail, mail_id):
+                self._postman.attempt(mail_id)
+        for message_id in self._list_messages():
+            if not self._stopping.is_set() and self._claim(SlackMessage, message_id):
+                self._post(message_id)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(LOOK_SECONDS):
+            try:
+                self.look()
+            except Exception:
+                # A database that is away comes back, and this thread must be there then.
+                log.exception("cannot do what is due; trying again in %s s", LOOK_SECONDS)
+
+    def _claim(self, kind: Outgoing, row_id: int) -> bool:
+        """Take a row for this process, unless another one was first."""
+        now = self._clock()
+        mine = update(kind).where(kind.id == row_id, kind.status == PENDING, kind.next_attempt_on <= now)
+        with self._database.writing() as session:
+            claimed = session.execute(mine.values(next_attempt_on=now + timedelta(seconds=LEASE_SECONDS)))
+            return bool(getattr(claimed, "rowcount", 0))
+
+    def _list_messages(self) -> list[int]:
+        due = select(SlackMessage.id).where(
+            SlackMessage.status == PENDING, SlackMessage.next_attempt_on <= self._clock()
+        )
+        with self._database.reading() as session:
+            return list(session.scalars(due.order_by(SlackMessage.id).limit(100)))
+
+    def _post(self, message_id: int) -> None:
+        with self._database.reading() as session:
+            message = session.get_one(SlackMessage, message_id)
+        error = None
+        if self._messenger is not None:
+            try:
+                self._messenger.post(message.channel, message.text)
+            except NotificationError as fault:
+                error = fault
+        with self._database.writing() as session:
+            row = session.get(SlackMessage, message_id)
+            if row is not None:
+                self._record(row, error)
+
+    def _record(self, row: SlackMessage, error: NotificationError | None) -> None:
+        if self._messenger is None:
+            row.status = KEPT
+            return
+        row.attempt_count += 1
+        row.error = None if error is None else str(error)
+        can_wait = isinstance(error, NotificationDelayedError) and row.attempt_count < len(
+            ATTEMPT_DELAYS_SECONDS
+        )
+        if can_wait and isinstance(error, NotificationDelayedError):
+            delay = max(ATTEMPT_DELAYS_SECONDS[row.attempt_count], error.retry_after_seconds or 0)
+            row.next_attempt_on = self._clock() + timedelta(seconds=delay)
+            return
+        row.status, row.finished_on = (SENT if error is None else FAILED), self._clock()

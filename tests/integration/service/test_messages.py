@@ -1,0 +1,196 @@
+"""Charts, mail and messages to Slack: what blocks send, and who is told how a run ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from airflow_provider_pushmetrics.service.app import build_app
+from airflow_provider_pushmetrics.service.notifications.settings import Security, SlackSettings, SmtpSettings
+from airflow_provider_pushmetrics.service.parts import assemble
+from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from tests.fakes.loopback import RawServer, serve_raw
+from tests.fakes.mail_server import MailServer, serve_mail
+from tests.fakes.service_process import API_TOKEN
+from tests.fakes.service_reports import TRIGGER_TOKEN, parameter, sql
+from tests.integration.service.conftest import BASE_URL, Api
+
+SLACK_OK = b'HTTP/1.1 200 OK\r\nContent-Length: 24\r\nConnection: close\r\n\r\n{"ok": true, "ts": "1"} '
+
+ROWS = sql("SELECT 'JFK' AS origin, 1.5 AS delay UNION ALL SELECT 'LGA', 2.5 ORDER BY 1")
+EMAIL = {
+    "subject": "Delays of {{ who }}",
+    "value": "{% for row in rows.data %}{{ row.origin }}={{ row.delay }} {% endfor %}",
+    "to_": ["{{ who }}@example.com", "you@example.com"],
+}
+SLACK = {"channels": ["#reports"], "value_markdown": "{{ rows.data | length }} rows"}
+
+
+class Sent:
+    """A service that is connected to a mail server and to Slack, both on loopback."""
+
+    def __init__(self, api: Api, mail: MailServer, slack: RawServer) -> None:
+        self.api, self.mail, self.slack = api, mail, slack
+
+    def make_report(self) -> int:
+        return self.api.make_report(
+            who=parameter("me"), rows=ROWS, mail=("email", EMAIL), post=("slack", SLACK)
+        ).id
+
+    async def wait(self, is_so: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while not is_so():
+            assert time.monotonic() < deadline, (self.mail.taken, self.slack.requests)
+            await asyncio.sleep(0.05)
+
+    def read_posts(self) -> list[dict[str, Any]]:
+        return [json.loads(request.partition(b"\r\n\r\n")[2]) for request in self.slack.requests]
+
+
+@pytest.fixture
+async def sent(tmp_path: Path) -> AsyncIterator[Sent]:
+    async with serve_mail() as mail:
+        with serve_raw(SLACK_OK) as slack:
+            settings = ServiceSettings(
+                tmp_path,
+                public_url=BASE_URL,
+                bootstrap_token=API_TOKEN,
+                smtp=SmtpSettings("127.0.0.1", "reports@example.com", mail.port, security=Security.NONE),
+                slack=SlackSettings("xoxb-1234567890-s3cret", f"{slack.url}/api/", timeout_seconds=5),
+            )
+            parts = assemble(settings)
+            await asyncio.to_thread(parts.start)
+            headers = {"Authorization": f"Bearer {API_TOKEN}"}
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(build_app(parts)), base_url=BASE_URL, headers=headers
+            ) as client:
+                yield Sent(Api(client, parts), mail, slack)
+            assert await asyncio.to_thread(parts.stop)
+
+
+async def test_blocks_send_mail_and_post_to_slack_with_what_queries_gave(sent: Sent) -> None:
+    outputs = await sent.api.run(sent.make_report())
+    assert outputs["status"] == "success", outputs
+    assert [block["output"] for block in outputs["blocks"][2:]] == [
+        "to me@example.com, you@example.com",
+        "to #reports",
+    ]
+    await sent.wait(lambda: len(sent.mail.taken) == 2 and len(sent.slack.requests) == 1)
+    assert {str(mail["To"]) for mail in sent.mail.taken} == {"me@example.com", "you@example.com"}
+    assert sent.mail.taken[0]["Subject"] == "Delays of me"
+    body = sent.mail.taken[0].get_body(("plain",))
+    assert body is not None
+    assert body.get_content().strip() == "JFK=1.5 LGA=2.5"
+    assert (sent.read_posts()[0]["channel"], sent.read_posts()[0]["text"]) == ("#reports", "2 rows")
+    listed = (await sent.api.client.get("/api/v1/slack_message/")).json()["result"]
+    assert [row["channel"] for row in listed] == ["#reports"]
+
+
+async def test_preview_goes_to_whoever_asked_for_it_and_nowhere_else(sent: Sent) -> None:
+    report_id = sent.make_report()
+    for options in ({"send_to_me": True, "email": "only@example.com"}, {"send_to_me": True}):
+        answer = await sent.api.client.post(
+            f"/api/v1/report/{report_id}/run/noteflow", json={"options": options}
+        )
+        run = answer.json()["result"]["run_id"]
+        outputs = (await sent.api.wait_for(f"/api/reports/{report_id}/run/{run}")).json()
+        assert outputs["status"] == "success"
+        assert outputs["blocks"][-1]["output"] == "not sent: this is a preview"
+    await sent.wait(lambda: len(sent.mail.taken) == 1)
+    assert str(sent.mail.taken[0]["To"]) == "only@example.com"
+    assert sent.slack.requests == []
+
+
+@pytest.mark.parametrize(
+    ("details", "query", "mails", "posts"),
+    [
+        ({"email_on": "failure", "slack_on": "both"}, "SELECT 1 AS n", 0, 1),
+        ({"email_on": "failure", "slack_on": "success"}, "SELECT nope", 1, 0),
+        ({}, "SELECT nope", 1, 1),
+    ],
+)
+async def test_trigger_tells_its_recipients_of_what_they_want_to_know(
+    sent: Sent, details: dict[str, str], query: str, mails: int, posts: int
+) -> None:
+    made = sent.api.make_report(q=sql(query))
+    listed = (await sent.api.client.get("/api/v1/webhook/")).json()["result"]
+    changes = {
+        "recipients": json.dumps(["ops@example.com"]),
+        "slack_recipients": ["#ops"],
+        "details": json.dumps(details),
+    }
+    answer = await sent.api.client.put(f"/api/v1/webhook/{listed[-1]['id']}", json=changes)
+    assert answer.json()["result"]["recipients_json"] == ["ops@example.com"]
+    url = f"/api/v1/report/{made.id}/webhook?token={TRIGGER_TOKEN}"
+    run_id = (await sent.api.client.post(url)).json()["run_id"]
+    await sent.api.wait_for(f"/api/reports/{made.id}/run/{run_id}")
+    await sent.wait(lambda: (len(sent.mail.taken), len(sent.slack.requests)) == (mails, posts))
+    if mails:
+        assert sent.mail.taken[0]["Subject"] == f"Made by a test: run {run_id} failed"
+    if posts:
+        assert "Made by a test" in sent.read_posts()[0]["text"]
+
+
+async def test_run_by_the_api_tells_nobody_of_the_triggers_recipients(sent: Sent) -> None:
+    made = sent.api.make_report(q=sql("SELECT 1 AS n"))
+    await sent.api.client.put("/api/v1/webhook/1", json={"recipients": ["ops@example.com"]})
+    run = (await sent.api.client.post(f"/api/v1/report/{made.id}/run/noteflow")).json()["result"]["run_id"]
+    await sent.api.wait_for(f"/api/reports/{made.id}/run/{run}")
+    assert (await sent.api.client.get("/api/v1/mail/")).json()["count"] == 0
+
+
+@pytest.mark.parametrize(
+    "changes", [{"recipients": ["nobody"]}, {"details": {"email_on": "never"}}, {"recipients": "a@b.de, c"}]
+)
+async def test_recipients_that_cannot_be_told_are_refused(api: Api, changes: dict[str, Any]) -> None:
+    assert (await api.client.put("/api/v1/webhook/1", json=changes)).status_code == 400
+
+
+async def test_mail_is_kept_and_slack_is_refused_where_neither_is_connected(api: Api) -> None:
+    made = api.make_report(who=parameter("kept"), rows=ROWS, mail=("email", EMAIL), post=("slack", SLACK))
+    outputs = await api.run(made.id)
+    assert [block["status"] for block in outputs["blocks"]] == ["success", "success", "success", "failed"]
+    assert "Slack is not connected" in outputs["blocks"][-1]["error"]
+    query = {"q": "(filters:!((col:recipient,opr:eq,value:'kept@example.com')))"}
+    deadline = time.monotonic() + 20
+    while (rows := (await api.client.get("/api/v1/mail/", params=query)).json()["result"])[0][
+        "status"
+    ] != "kept":
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    assert rows[0]["subject"] == "Delays of kept"
+
+
+async def test_chart_is_its_specification_with_the_rows_in_it(api: Api) -> None:
+    spec = {
+        "title": "Delays of {{ who }}",
+        "mark": "bar",
+        "encoding": {"x": {"field": "origin"}, "y": {"field": "delay", "type": "quantitative"}},
+    }
+    made = api.make_report(chart=("chart", {"spec": spec, "query": "rows"}), rows=ROWS, who=parameter("you"))
+    outputs = await api.run(made.id)
+    chart = json.loads(outputs["blocks"][0]["output"])
+    assert (chart["title"], chart["mark"], chart["encoding"]) == ("Delays of you", "bar", spec["encoding"])
+    assert chart["data"] == {"values": [{"origin": "JFK", "delay": 1.5}, {"origin": "LGA", "delay": 2.5}]}
+
+
+async def test_message_that_cannot_be_made_fails_its_block(api: Api) -> None:
+    made = api.make_report(
+        nobody=("email", {**EMAIL, "to_": ["{{ '' }}"]}),
+        rows=ROWS,
+        who=parameter("no address "),
+        wrong=("email", EMAIL),
+        chart=("chart", {"spec": {"mark": "bar"}, "query": "nothing"}),
+    )
+    outputs = await api.run(made.id)
+    errors = {block["name"]: block["error"] for block in outputs["blocks"]}
+    assert "nobody to send it to" in errors["nobody"]
+    assert "is no mail address" in errors["wrong"]
+    assert "there is no query 'nothing'" in errors["chart"]
