@@ -22,6 +22,13 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         **{kind: [_list_module(kind)] for kind in ("hooks", "operators", "sensors", "triggers")},
+        "transfers": [
+            {
+                "source-integration-name": INTEGRATION,
+                "target-integration-name": INTEGRATION,
+                "python-module": f"{_PACKAGE}.transfers.pushmetrics",
+            }
+        ],
         "connection-types": [
             {
                 "connection-type": "pushmetrics",

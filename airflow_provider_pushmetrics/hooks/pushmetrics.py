@@ -199,6 +199,7 @@ class PushMetricsHook(HttpHook):
         *,
         file_format: str | None = None,
         timeout_seconds: float = 300.0,
+        observe: Callable[[bytes], object] | None = None,
     ) -> int:
         """
         Save a query's result to a file, in pieces, however large it is.
@@ -209,6 +210,7 @@ class PushMetricsHook(HttpHook):
         :param path: A local path or any URL that Airflow's object storage knows.
         :param file_format: One of json, ndjson, csv, arrow, parquet; by default the ending of the path.
         :param timeout_seconds: How long to wait for a run that is still going on.
+        :param observe: Is shown each piece before it is written, such as to make a checksum.
         :return: How many bytes the file has.
         """
         target = path if isinstance(path, ObjectStoragePath) else ObjectStoragePath(str(path))
@@ -221,7 +223,7 @@ class PushMetricsHook(HttpHook):
         while True:
             with self._stream_result(url, accept) as chunks:
                 if chunks is not None:
-                    return save_chunks(chunks, target)
+                    return save_chunks(show_chunks(chunks, observe), target)
             self._pause_until_ready(deadline, timeout_seconds)
 
     @contextmanager
@@ -383,6 +385,14 @@ def list_secret_forms(settings: PushMetricsSettings) -> set[str]:
     """List each secret as it is and as it looks in a URL: Airflow masks only the forms that it knows."""
     forms = ((secret, quote(secret, safe=""), quote_plus(secret)) for secret in settings.list_secrets())
     return set(itertools.chain.from_iterable(forms))
+
+
+def show_chunks(chunks: Iterator[bytes], observe: Callable[[bytes], object] | None) -> Iterator[bytes]:
+    """Show each piece to an observer on its way."""
+    for chunk in chunks:
+        if observe is not None:
+            observe(chunk)
+        yield chunk
 
 
 def save_chunks(chunks: Iterator[bytes], target: ObjectStoragePath) -> int:

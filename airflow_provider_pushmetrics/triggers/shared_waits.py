@@ -58,7 +58,7 @@ class SharedWaits:
     def __init__(self, settings: PushMetricsSettings) -> None:
         self.settings = settings
         self._waiters = Waiters()
-        self._newcomers: list[Waiter] = []
+        self._newcomers: dict[Waiter, None] = {}  # in their order, and left at once
         self._newcomer_came = asyncio.Event()
         self._new_runs: set[int] = set()
         self._run_came = asyncio.Event()
@@ -69,6 +69,10 @@ class SharedWaits:
         # An empty context: what is logged here is not about the trigger that happened to come first.
         self._task = asyncio.create_task(self._run(), context=contextvars.Context())
         self._task.add_done_callback(self._tell_end)
+
+    def count_waiters(self) -> int:
+        """Count those who wait."""
+        return len(self._waiters)
 
     async def wait(self, waiter: Waiter) -> Any | None:
         """Wait until somebody is told what he wants; None if his deadline passed."""
@@ -98,11 +102,12 @@ class SharedWaits:
             self._run_came.set()
         is_covered = self._event_name in (None, waiter.wanted.event)
         if self._position is None or waiter.after < self._position or not is_covered:
-            self._newcomers.append(waiter)
+            self._newcomers[waiter] = None
             self._newcomer_came.set()
 
     async def _leave(self, waiter: Waiter) -> None:
         self._waiters.remove(waiter)
+        self._newcomers.pop(waiter, None)
         waiter.close()
         if not self._waiters:
             _forget(self)
@@ -157,12 +162,12 @@ class SharedWaits:
         self._event_name = self._waiters.find_common_event()
         start = self._position
         while self._newcomers:
-            waiter = self._newcomers[-1]
+            waiter = next(iter(self._newcomers))
             if start - waiter.after <= REWIND_EVENTS:
                 self._position = min(self._position, waiter.after)
             elif not waiter.found.done():
                 await self._catch_up(client, receiver, waiter, until=start)
-            self._newcomers.remove(waiter)
+            self._newcomers.pop(waiter, None)
 
     async def _catch_up(
         self, client: PushMetricsAsyncClient, receiver: Receiver, waiter: Waiter, *, until: int
@@ -303,6 +308,11 @@ def find_shared(settings: PushMetricsSettings) -> SharedWaits:
         found = SharedWaits(settings)
         known.append(found)
     return found
+
+
+def list_shared() -> tuple[SharedWaits, ...]:
+    """List what waits in this event loop, by connection."""
+    return tuple(_shared.get(asyncio.get_running_loop(), ()))
 
 
 def _forget(shared: SharedWaits) -> None:

@@ -16,7 +16,7 @@ from airflow_provider_pushmetrics.client.models import RunStatus
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsNotFoundError
 from airflow_provider_pushmetrics.triggers import shared_waits
-from airflow_provider_pushmetrics.triggers.shared_waits import SharedWaits, wait_for_event, wait_for_run
+from airflow_provider_pushmetrics.triggers.shared_waits import list_shared, wait_for_event, wait_for_run
 from tests.fakes.pushmetrics import FakePushMetrics, FakeRun
 from tests.integration.provider.conftest import Connect
 
@@ -49,10 +49,6 @@ def begin_event(after: int = 0, **wanted: Any) -> asyncio.Task[Any]:
     return begin(wait_for_event(CONN, EventFilter(**wanted), after=after, patience=Patience()))
 
 
-def list_shared() -> list[SharedWaits]:
-    return shared_waits._shared.get(asyncio.get_running_loop(), [])
-
-
 async def finish(*waiting: asyncio.Task[Any]) -> list[Any]:
     return await asyncio.wait_for(asyncio.gather(*waiting), LIMIT_SECONDS)
 
@@ -66,7 +62,7 @@ async def settle(pushmetrics: FakePushMetrics) -> None:
 async def test_a_thousand_waits_make_one_request_at_a_time(pushmetrics: FakePushMetrics) -> None:
     runs = [begin_run(number) for number in range(1, 501)]
     events = [begin_event(event="report.run", run_id=number) for number in range(1, 501)]
-    await wait_until(lambda: bool(list_shared()) and len(list_shared()[0]._waiters) == 1000)
+    await wait_until(lambda: bool(list_shared()) and list_shared()[0].count_waiters() == 1000)
     await settle(pushmetrics)
     asked = len(pushmetrics.inbox.asked)
     await asyncio.sleep(0.2)
@@ -77,7 +73,7 @@ async def test_a_thousand_waits_make_one_request_at_a_time(pushmetrics: FakePush
     assert [event.id for event in await finish(*events)] == list(range(1, 501))
     assert pushmetrics.inbox.peak == 1
     assert len(pushmetrics.inbox.asked) < 50
-    assert list_shared() == []
+    assert list_shared() == ()
 
 
 @pytest.mark.parametrize("rewind_events", [1000, 0])
@@ -123,10 +119,10 @@ async def test_an_event_that_nobody_can_read_wakes_nobody(pushmetrics: FakePushM
     await settle(pushmetrics)
     run = FakeRun(1, "1", {})
     pushmetrics.inbox.add(pushmetrics.build_event(run) | {"queries": "none"})
-    pushmetrics.inbox.add(pushmetrics.build_event(run))
+    url = f"{pushmetrics.url}/api/reports/1/run/1/"
+    pushmetrics.inbox.add(pushmetrics.build_event(run) | {"report_notebook_outputs": url})
     (found,) = await finish(waiting)
-    assert found.run_id == 1
-    assert pushmetrics.inbox.asked[-1]["after"] == "0"
+    assert found == FinishedRun("1", 1, url)
 
 
 async def test_waits_that_are_cancelled_leave_nothing_behind(pushmetrics: FakePushMetrics) -> None:
@@ -136,12 +132,12 @@ async def test_waits_that_are_cancelled_leave_nothing_behind(pushmetrics: FakePu
     for wait in waiting[:25]:
         wait.cancel()
     await asyncio.gather(*waiting[:25], return_exceptions=True)
-    assert len(list_shared()[0]._waiters) == 25
+    assert list_shared()[0].count_waiters() == 25
     for wait in waiting[25:]:
         wait.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
     await wait_until(lambda: pushmetrics.inbox.waiting == 0)
-    assert list_shared() == []
+    assert list_shared() == ()
     del waiting, wait
     gc.collect()
     assert shared() is None
@@ -161,7 +157,7 @@ async def test_a_refusal_ends_each_wait_with_an_error_of_its_own(connect_whole: 
     errors = await asyncio.gather(*(begin_run(1) for _ in range(3)), return_exceptions=True)
     assert [type(error) for error in errors] == [PushMetricsAuthError] * 3
     assert len({id(error) for error in errors}) == 3
-    assert list_shared() == []
+    assert list_shared() == ()
 
 
 async def test_a_changed_connection_counts_for_those_who_come_later(

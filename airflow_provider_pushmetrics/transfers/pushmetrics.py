@@ -1,0 +1,196 @@
+"""Transfers: results to any storage that Airflow knows."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow.providers.common.compat.sdk import BaseOperator, ObjectStoragePath
+
+from airflow_provider_pushmetrics.client.models import QueryOutcome, RunStatus
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsRunFailed
+from airflow_provider_pushmetrics.hooks.pushmetrics import FORMATS, PushMetricsHook
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+log = logging.getLogger(__name__)
+
+DEFAULT_FORMAT = "parquet"
+MAX_NAME_CHARACTERS = 100
+PROGRESS_SECONDS = 10.0
+"""How often the log tells how far a file is."""
+
+
+class PushMetricsToObjectStorageOperator(BaseOperator):
+    """
+    Save the results of a report run or of a single query to files.
+
+    Each file is streamed, however large it is, and appears only when it is whole; one that is already there
+    is replaced. So a task may be tried again.
+
+    .. seealso::
+        :ref:`howto/operator:PushMetricsToObjectStorageOperator`
+
+    :param path: Where to save: a folder for the results of a run, which get the names of their queries, or a
+        file for the result of a query. A local path or any URL that Airflow's object storage knows.
+        (templated)
+    :param report_run: The run whose results are saved: what ``PushMetricsTriggerReportOperator`` returns, or
+        the body of a ``report.run`` event. (templated)
+    :param query_result: Instead of ``report_run``: the URL of the result of one query, such as the
+        ``query_result`` of a ``query.run`` event. (templated)
+    :param queries: The names of the queries to save, of those that the run has; None for all. (templated)
+    :param file_format: ``json``, ``ndjson``, ``csv``, ``arrow`` or ``parquet``; None to take the ending of
+        ``path`` for one query, and ``parquet`` for a run.
+    :param storage_conn_id: The connection of the storage; None for the one that ``path`` names, if any.
+        (templated)
+    :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`. (templated)
+    :return: A list of files: ``query_name``, ``path``, ``rows`` (None where the server did not say),
+        ``bytes`` and ``sha256``.
+    """
+
+    template_fields: Sequence[str] = (
+        "path",
+        "report_run",
+        "query_result",
+        "queries",
+        "storage_conn_id",
+        "pushmetrics_conn_id",
+    )
+    template_fields_renderers = {"report_run": "json"}
+    ui_color = "#e9f3ff"
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        report_run: Mapping[str, Any] | None = None,
+        query_result: str | None = None,
+        queries: Sequence[str] | None = None,
+        file_format: str | None = None,
+        storage_conn_id: str | None = None,
+        pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if file_format is not None and file_format not in FORMATS:
+            raise PushMetricsParameterError(
+                f"file_format is {file_format!r}: it must be one of {', '.join(FORMATS)}."
+            )
+        self.path = path
+        self.report_run = report_run
+        self.query_result = query_result
+        self.queries = queries
+        self.file_format = file_format
+        self.storage_conn_id = storage_conn_id
+        self.pushmetrics_conn_id = pushmetrics_conn_id
+
+    @cached_property
+    def hook(self) -> PushMetricsHook:
+        """The hook, made when the connection's id has been rendered."""
+        return PushMetricsHook(self.pushmetrics_conn_id)
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Save each result, one after the other."""
+        if bool(self.report_run) == bool(self.query_result):
+            raise PushMetricsParameterError(
+                "exactly one of report_run and query_result must be set: which results are to be saved?"
+            )
+        if self.query_result:
+            path = ObjectStoragePath(self.path, conn_id=self.storage_conn_id)
+            return [self._save(str(self.query_result), path, self.file_format, None, None)]
+        return [self._save_query(query, name) for query, name in name_files(self._list_queries())]
+
+    def _list_queries(self) -> list[QueryOutcome]:
+        """List the queries whose results are wanted, with their row counts where the API tells them."""
+        assert self.report_run is not None
+        url = self.report_run.get("outputs_url") or self.report_run.get("report_notebook_outputs")
+        if url:
+            queries = list(self.hook.wait_for_outputs(str(url)).queries)
+        else:
+            queries = [QueryOutcome.model_validate(query) for query in self.report_run.get("queries") or ()]
+        return choose_queries(queries, self.queries)
+
+    def _save_query(self, query: QueryOutcome, name: str) -> dict[str, Any]:
+        if query.status is not None and RunStatus.parse(query.status) is not RunStatus.SUCCESS:
+            raise PushMetricsRunFailed(
+                f"query {query.query_name or query.query_id!r} has no result to save: it ended as"
+                f" {query.status}: {query.error or 'no message'}."
+            )
+        file_format = self.file_format or DEFAULT_FORMAT
+        folder = ObjectStoragePath(self.path, conn_id=self.storage_conn_id)
+        path = folder / f"{name}.{file_format}"
+        return self._save(query.query_result, path, file_format, query.query_name, query.row_count)
+
+    def _save(
+        self, url: str, path: ObjectStoragePath, file_format: str | None, name: str | None, rows: int | None
+    ) -> dict[str, Any]:
+        progress = Progress(str(path))
+        size = self.hook.save_query_result(url, path, file_format=file_format, observe=progress.observe)
+        log.info("%s: %d bytes in %.1f s", path, size, time.monotonic() - progress.began)
+        return {
+            "query_name": name,
+            "path": str(path),
+            "rows": rows,
+            "bytes": size,
+            "sha256": progress.digest.hexdigest(),
+        }
+
+
+@dataclass
+class Progress:
+    """
+    What is known of a file while it is written.
+
+    :param path: The file, for the log.
+    """
+
+    path: str
+    began: float = field(default_factory=time.monotonic)
+    size: int = 0
+    digest: Any = field(default_factory=hashlib.sha256, repr=False)
+    told_at: float = field(default_factory=time.monotonic)
+
+    def observe(self, chunk: bytes) -> None:
+        """Take a piece into account, and tell the log now and then."""
+        self.size += len(chunk)
+        self.digest.update(chunk)
+        now = time.monotonic()
+        if now - self.told_at >= PROGRESS_SECONDS:
+            self.told_at = now
+            rate = self.size / 2**20 / (now - self.began)
+            log.info("%s: %.0f MiB so far, %.1f MiB/s", self.path, self.size / 2**20, rate)
+
+
+def choose_queries(queries: list[QueryOutcome], names: Sequence[str] | None) -> list[QueryOutcome]:
+    """
+    Choose queries by name.
+
+    :raises PushMetricsParameterError: if there is none of a name.
+    """
+    if names is None:
+        return queries
+    wanted = [names] if isinstance(names, str) else list(names)
+    known = {query.query_name for query in queries}
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        raise PushMetricsParameterError(
+            f"the run has no query {', '.join(map(repr, missing))}; it has"
+            f" {', '.join(sorted(repr(name) for name in known)) or 'none'}."
+        )
+    return [query for query in queries if query.query_name in wanted]
+
+
+def name_files(queries: Sequence[QueryOutcome]) -> list[tuple[QueryOutcome, str]]:
+    """Name a file for each query, inside of one folder, whatever a webhook calls the query."""
+    names = [quote(query.query_name or "", safe=" ")[:MAX_NAME_CHARACTERS].lstrip(".") for query in queries]
+    return [
+        (query, name if name and names.count(name) == 1 else f"{name or 'query'}-{query.query_id}")
+        for query, name in zip(queries, names, strict=True)
+    ]

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from airflow_provider_pushmetrics.client.models import QueryOutcome
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.transfers import pushmetrics
+from airflow_provider_pushmetrics.transfers.pushmetrics import (
+    Progress,
+    PushMetricsToObjectStorageOperator,
+    choose_queries,
+    name_files,
+)
+
+CONTEXT: Any = {}
+
+
+def build_query(query_id: int, name: str | None) -> QueryOutcome:
+    return QueryOutcome(query_id=query_id, query_name=name, query_result="https://h/x")
+
+
+@pytest.mark.parametrize("kwargs", [{}, {"report_run": {"queries": []}, "query_result": "https://h/x"}])
+def test_what_is_to_be_saved_must_be_said_once(kwargs: dict[str, Any]) -> None:
+    operator = PushMetricsToObjectStorageOperator(task_id="a_task", path="x", **kwargs)
+    with pytest.raises(PushMetricsParameterError, match="exactly one of report_run and query_result"):
+        operator.execute(CONTEXT)
+
+
+def test_a_format_that_nobody_knows_is_refused_when_the_dag_is_read() -> None:
+    with pytest.raises(PushMetricsParameterError, match="file_format is 'xlsx'"):
+        PushMetricsToObjectStorageOperator(task_id="a_task", path="x", file_format="xlsx")
+
+
+@pytest.mark.parametrize(
+    ("names", "files"),
+    [
+        (["by_carrier", "by day"], ["by_carrier", "by day"]),
+        (["same", "same", "other"], ["same-1", "same-2", "other"]),
+        (["../../escaped", "a/b", "/etc/passwd"], ["%2F..%2Fescaped", "a%2Fb", "%2Fetc%2Fpasswd"]),
+        ([None, "", "..", "."], ["query-1", "query-2", "query-3", "query-4"]),
+        (["x" * 300], ["x" * 100]),
+    ],
+)
+def test_files_are_named_after_queries_inside_of_the_folder(names: list[Any], files: list[str]) -> None:
+    queries = [build_query(number, name) for number, name in enumerate(names, 1)]
+    assert [name for _, name in name_files(queries)] == files
+
+
+def test_queries_are_chosen_by_name() -> None:
+    queries = [build_query(1, "a"), build_query(2, "b")]
+    assert choose_queries(queries, None) == queries
+    assert choose_queries(queries, ["b"]) == choose_queries(queries, "b") == queries[1:]
+
+
+def test_a_query_that_is_not_there_is_named_with_those_that_are() -> None:
+    with pytest.raises(PushMetricsParameterError, match=r"no query 'c'; it has 'a'"):
+        choose_queries([build_query(1, "a")], ["a", "c"])
+
+
+def test_the_log_tells_how_far_a_file_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(pushmetrics, "PROGRESS_SECONDS", 0.0)
+    with caplog.at_level(logging.INFO):
+        progress = Progress("file.csv")
+        progress.observe(b"x" * 2**20)
+    assert "file.csv: 1 MiB so far" in caplog.text
