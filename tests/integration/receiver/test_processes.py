@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -12,11 +13,13 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pytest
 
 from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Inbox
@@ -154,6 +157,23 @@ def test_body_over_the_limit_is_refused_while_it_is_sent(running: Running, frami
             for _ in range(17):  # and never the end
                 connection.sendall(chunk)
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+def test_endless_bodies_take_no_memory(running: Running) -> None:
+    address, target = urlsplit(running.server.url), urlsplit(running.server.delivery_url)
+    head = f"POST {target.path}?{target.query} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
+    process = psutil.Process(running.server.process.pid)
+    before = process.memory_info().rss
+    with ExitStack() as stack:
+        for _ in range(20):
+            where = (address.hostname, address.port)
+            connection = stack.enter_context(socket.create_connection(where, timeout=10))
+            connection.sendall(head.encode())
+            with contextlib.suppress(ConnectionError):  # it is hung up on before it is through
+                for _ in range(40):
+                    connection.sendall(chunk)
+        assert process.memory_info().rss - before < 20 * 2 * 1024 * 1024
 
 
 def test_no_token_is_logged_or_shown(sqlite_url: str) -> None:

@@ -46,7 +46,5 @@ def test_connection_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) ->
         raise AirflowNotFoundException(connection_id)
 
     monkeypatch.setattr(Connection, "get_connection_from_secrets", find)
-    with pytest.raises(
-        PushMetricsConfigurationError, match="'absent' of option source_connections"
-    ):
+    with pytest.raises(PushMetricsConfigurationError, match="'absent' of option source_connections"):
         read_connections("absent")
