@@ -104,7 +104,8 @@ class EventsPage:
             raise NotFound(f"There is no event {event_id} in the inbox.")
         consumers = await runtime.run_blocking(runtime.inbox.fetch_consumers)
         read_by = [consumer.name for consumer in consumers if consumer.position >= event_id]
-        content = {**json.loads(render_event(event)), "read_by": read_by}
+        woke = runtime.feed.count_woken(event_id)
+        content = {**json.loads(render_event(event)), "read_by": read_by, "woke": woke}
         return JSONResponse(content, headers=SECURITY_HEADERS)
 
     async def replay(self, request: Request) -> Response:

@@ -11,6 +11,9 @@ from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Inbox, Page
 from airflow_provider_pushmetrics.receiver.notifier import Notifier
 from airflow_provider_pushmetrics.receiver.watch import InboxWatch
 
+MAX_REMEMBERED = 1000
+"""Of how many events it is known how many readers they woke."""
+
 RunBlocking = Callable[..., Awaitable[Any]]
 
 
@@ -34,6 +37,7 @@ class Feed:
         self._notifier = notifier
         self._watch = watch
         self._run_blocking = run_blocking
+        self._woken: dict[int, int] = {}
         self._under_way: dict[tuple[Any, ...], asyncio.Task[Page]] = {}
 
     async def fetch(self, wanted: EventFilter, *, after: int, limit: int, wait_seconds: float) -> Page:
@@ -41,16 +45,29 @@ class Feed:
         if wait_seconds <= 0:
             return await self._fetch_page(wanted, after, limit)
         deadline = time.monotonic() + wait_seconds
+        has_waited = False
         with self._notifier.wait_for(wanted) as waiter:
             self._watch.ask()
             while True:
                 waiter.clear()
                 page = await self._fetch_shared_page(wanted, after, limit)
                 if page.events or page.cursor < after or self._notifier.is_closed:
+                    if has_waited:
+                        self._note_woken(page)
                     return page
                 if not await waiter.wait(deadline - time.monotonic()):
                     return page
-                after = page.cursor
+                after, has_waited = page.cursor, True
+
+    def count_woken(self, event_id: int) -> int:
+        """Count the waiting readers of this process that an event has woken, if it is one of the newest."""
+        return self._woken.get(event_id, 0)
+
+    def _note_woken(self, page: Page) -> None:
+        for event in page.events:
+            self._woken[event.id] = self._woken.get(event.id, 0) + 1
+        while len(self._woken) > MAX_REMEMBERED:
+            del self._woken[next(iter(self._woken))]
 
     async def _fetch_page(self, wanted: EventFilter, after: int, limit: int) -> Page:
         page: Page = await self._run_blocking(self._inbox.fetch_page, wanted, after=after, limit=limit)

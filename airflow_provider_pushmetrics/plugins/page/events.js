@@ -55,7 +55,8 @@ async function showDetail(id) {
   for (const row of byId("rows").rows) row.setAttribute("aria-selected", row.dataset.id === String(id));
   byId("detail-title").textContent = `Event ${id}: ${event.body.event}`;
   const readers = event.read_by.length ? `read by ${event.read_by.join(", ")}` : "no named consumer has read it";
-  byId("detail-about").textContent = `From ${event.source}, ${new Date(event.received_at).toLocaleString()}; ${readers}.`;
+  const woken = event.woke ? `; woke ${event.woke} waiting here` : "";
+  byId("detail-about").textContent = `From ${event.source}, ${new Date(event.received_at).toLocaleString()}; ${readers}${woken}.`;
   byId("payload").textContent = JSON.stringify(event.body, null, 2);
   byId("detail").hidden = false;
 }

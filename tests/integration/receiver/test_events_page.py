@@ -91,6 +91,7 @@ async def test_events_are_listed_newest_first_by_pages_and_filters(visitor: http
 async def test_event_is_shown_with_its_payload_and_who_has_read_it(visitor: httpx.AsyncClient) -> None:
     read, unread = [(await visitor.get(f"/events/{number}")).json() for number in (2, 3)]
     assert (read["body"], read["read_by"]) == ({"event": "report.run", "report_id": 1}, ["airflow"])
+    assert read["woke"] == 0  # nobody waited for it in this process
     assert unread["read_by"] == []
     assert (await visitor.get("/events/99")).status_code == 404
 
