@@ -41,6 +41,7 @@ from airflow_provider_pushmetrics.service.api import (
     trigger,
     webhooks,
 )
+from airflow_provider_pushmetrics.service.api.descriptions import describe_errors
 from airflow_provider_pushmetrics.service.contents import ContentError
 from airflow_provider_pushmetrics.service.middleware import AccessLog, BodyLimit
 from airflow_provider_pushmetrics.service.parts import ServiceParts, assemble
@@ -102,6 +103,7 @@ def _make_app(settings: ServiceSettings, lifespan: Lifespan[FastAPI] | None) -> 
         lifespan=lifespan,
         redirect_slashes=False,
         exception_handlers=HANDLERS,
+        responses=describe_errors(),
     )
     for router in ROUTERS:
         app.include_router(router)

@@ -25,6 +25,7 @@ from airflow_provider_pushmetrics.service.notifications.mail import Mailer
 from airflow_provider_pushmetrics.service.notifications.outgoing import Postman
 from airflow_provider_pushmetrics.service.notifications.slack import SlackMessenger
 from airflow_provider_pushmetrics.service.querying import QueryLimits
+from airflow_provider_pushmetrics.service.rates import RateLimit
 from airflow_provider_pushmetrics.service.results import ResultStore
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.sources import SourceRegistry
@@ -50,6 +51,8 @@ class ServiceParts:
     courier: Courier
     engine: Engine
     timekeeper: Timekeeper
+    trigger_limit: RateLimit
+    exchange_limit: RateLimit
     housekeeper: Housekeeper
     lock: IO[str] | None
 
@@ -118,6 +121,8 @@ def assemble(settings: ServiceSettings) -> ServiceParts:
         sources=sources,
         courier=courier,
         engine=engine,
+        trigger_limit=RateLimit(settings.trigger_rate),
+        exchange_limit=RateLimit(settings.exchange_rate),
         timekeeper=Timekeeper(
             database,
             engine.wake,

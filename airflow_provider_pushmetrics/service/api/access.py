@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Request, Security
+from fastapi.security import HTTPBearer
 
 from airflow_provider_pushmetrics.service.credentials import Principal, parse_bearer
 from airflow_provider_pushmetrics.service.parts import ServiceParts
@@ -21,7 +22,11 @@ def get_parts(request: Request) -> ServiceParts:
 Parts: TypeAlias = Annotated[ServiceParts, Depends(get_parts)]
 
 
-def authenticate(request: Request, parts: Parts) -> Principal:
+BEARER = HTTPBearer(auto_error=False, description="An API token, or the JWT that it was exchanged for")
+"""Puts the credential into the API's description; it is read by our own rules."""
+
+
+def authenticate(request: Request, parts: Parts, _: Annotated[Any, Security(BEARER)]) -> Principal:
     """Find out who asks; 401, always the same, if that cannot be told."""
     principal = parts.gatekeeper.find_principal(parse_bearer(request.headers.get("authorization")))
     if principal is None:

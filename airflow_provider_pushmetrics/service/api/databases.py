@@ -54,8 +54,11 @@ class NewDatabase(BaseModel):
         or a folder of CSV and Parquet files, relative to the data folder.
     """
 
-    database_name: Name = Field(validation_alias=AliasChoices("database_name", "name"))
-    sqlalchemy_uri: SourceUrl = Field(validation_alias=AliasChoices("sqlalchemy_uri", "url"))
+    database_name: Name = Field(examples=["shop"], validation_alias=AliasChoices("database_name", "name"))
+    sqlalchemy_uri: SourceUrl = Field(
+        examples=["postgresql://reader:secret@db/shop"],
+        validation_alias=AliasChoices("sqlalchemy_uri", "url"),
+    )
 
 
 class DatabaseChange(BaseModel):

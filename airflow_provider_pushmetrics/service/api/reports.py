@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.api.access import Caller, Parts
@@ -69,6 +69,28 @@ class NewBlock(BaseModel):
 class NewReport(BaseModel):
     """A report or a notebook, with its blocks."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "Orders",
+                    "description": "How much was ordered.",
+                    "blocks": [
+                        {"type": "parameter", "name": "region", "content": {"default": "EMEA"}},
+                        {
+                            "type": "sql",
+                            "name": "orders",
+                            "content": {
+                                "database_id": 1,
+                                "sql": "SELECT * FROM orders WHERE region = {{ region }}",
+                            },
+                        },
+                    ],
+                }
+            ]
+        }
+    )
+
     name: Name
     description: LongText = ""
     type: Literal["report", "notebook"] = "report"
@@ -104,7 +126,7 @@ class ReportRunRequest(BaseModel):
     :param parameters: Values for its parameters.
     """
 
-    parameters: dict[str, Any] = Field(default_factory=dict)
+    parameters: dict[str, Any] = Field(default_factory=dict, examples=[{"region": "EMEA"}])
     options: RunOptions | None = None
 
 

@@ -15,6 +15,7 @@ router = APIRouter(prefix="/api/v1/security", tags=["security"])
 @router.post("/exchange")
 def exchange(request: Request, parts: Parts) -> dict[str, Any]:
     """Exchange an API token, sent as Bearer, for a JWT that soon expires."""
+    parts.exchange_limit.check(request.client.host if request.client else "")
     principal = parts.gatekeeper.find_token_owner(parse_bearer(request.headers.get("authorization")))
     if principal is None:
         raise HTTPException(401, NOT_AUTHORIZED, headers={"WWW-Authenticate": "Bearer"})

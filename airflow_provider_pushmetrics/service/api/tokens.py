@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import select
 
 from airflow_provider_pushmetrics.service.api.access import Caller, Parts
@@ -54,8 +54,8 @@ class NewToken(BaseModel):
     :param expires_on: A day or a moment in ISO 8601; never, unless given.
     """
 
-    name: Name
-    expires_on: Annotated[str, AfterValidator(check_expiry)] | None = None
+    name: Name = Field(examples=["airflow"])
+    expires_on: Annotated[str, AfterValidator(check_expiry)] | None = Field(None, examples=["2030-12-31"])
 
 
 @router.get("/")

@@ -22,11 +22,23 @@ router = APIRouter(prefix="/api/v1/report", tags=["trigger"])
 REFUSED = "The report is unknown or the token is not valid"
 """One sentence for a wrong token, a missing one and an unknown report: an answer must not help to guess."""
 
+PARAMETERS = {
+    "requestBody": {
+        "required": False,
+        "content": {
+            "application/json": {
+                "schema": {"type": "object"},
+                "example": {"date": "2026-01-01", "region": "EMEA"},
+            }
+        },
+    }
+}
+
 DISABLED = "This webhook is disabled"
 
 
 @router.get("/{reference}/webhook")
-@router.post("/{reference}/webhook")
+@router.post("/{reference}/webhook", openapi_extra=PARAMETERS)
 async def pull_trigger(
     reference: str,
     request: Request,
@@ -40,6 +52,8 @@ async def pull_trigger(
     Parameters come from the query string and, in a POST, from a JSON object in the body, which wins. A repeat
     of an Idempotency-Key starts nothing and is marked by the header ``Idempotency-Replayed: true``.
     """
+    # Before anything is looked up: also guessing at tokens is limited.
+    parts.trigger_limit.check(f"{reference} {request.client.host if request.client else ''}")
     body = await request.body() if request.method == "POST" else b""
     query = request.query_params.multi_items()
     run = await run_in_threadpool(_accept, parts, reference, query, body, idempotency_key)
