@@ -1,0 +1,52 @@
+"""What blocks may hold."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from airflow_provider_pushmetrics.service.contents import (
+    ContentError,
+    check_block_type,
+    check_content,
+    check_json,
+    parse_content,
+)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("query", "sql"), ("markdown", "text"), ("email", "email")])
+def test_types_have_other_names(name: str, kind: str) -> None:
+    assert check_block_type(name) == kind
+
+
+def test_unknown_type_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(ContentError, match=r"'sftp' are not supported: use chart, email, parameter"):
+        check_block_type("sftp")
+
+
+def test_content_is_an_object_or_its_json_text() -> None:
+    assert parse_content('{"text": "é"}') == parse_content({"text": "é"}) == {"text": "é"}
+
+
+def test_unknown_keys_are_kept_and_recipients_become_a_list() -> None:
+    checked = check_content("email", {"subject": "s", "value": "v", "to_": "a@b.de, {{ who }}", "cc": []})
+    assert checked == {"subject": "s", "value": "v", "to_": ["a@b.de", "{{ who }}"], "cc": []}
+
+
+def test_parameter_is_optional_and_of_any_type_unless_it_says_so() -> None:
+    assert check_content("parameter", {}) == {"type": "any", "default": None, "required": False}
+
+
+def nest(depth: int) -> Any:
+    value: Any = 0
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, "\ud800", {"\udfff": 1}, nest(65), nest(5000)])
+def test_what_json_cannot_hold_is_refused(value: Any) -> None:
+    with pytest.raises(ContentError):
+        check_json({"key": value})
