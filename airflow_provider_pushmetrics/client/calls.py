@@ -27,6 +27,8 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 JSON_TYPE = "application/json"
 NEW_RUNS_LIMIT = 100
+CANCEL_TIMEOUT_SECONDS = 10.0
+"""Airflow gives a trigger that is killed 30 s, and a worker's process no more than that either."""
 
 
 def trigger_report(
@@ -126,6 +128,27 @@ def fetch_run(credentials: Credentials, run_id: int, policy: RetryPolicy = DEFAU
     request = _get(f"{credentials.base_url}/api/v1/noteflow_run/{int(run_id)}")
     answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
     return _parse(Run, answer.get("result", answer), request)
+
+
+def cancel_run(credentials: Credentials, run_id: int, policy: RetryPolicy = DEFAULT_POLICY) -> Call[bool]:
+    """
+    Cancel a run; False if it has ended, or if the server has no way to cancel one.
+
+    pushmetrics.io documents none; the reference service has one.
+    """
+    request = Request(
+        "POST",
+        f"{credentials.base_url}/api/v1/noteflow_run/{int(run_id)}/cancel",
+        headers={"Accept": JSON_TYPE},
+        timeout_seconds=CANCEL_TIMEOUT_SECONDS,
+    )
+    try:
+        yield from send_authorized(credentials, request, policy)
+    except PushMetricsApiError as error:
+        if error.status_code not in (404, 405, 409):
+            raise
+        return False
+    return True
 
 
 def fetch_outputs(credentials: Credentials, url: str) -> Call[RunOutputs | None]:

@@ -24,6 +24,8 @@ from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.messages import Call, NetworkError, Request, T
 from airflow_provider_pushmetrics.client.models import FeedPage, Run, RunOutputs, TriggeredRun
+from airflow_provider_pushmetrics.client.retries import RetryPolicy
+from airflow_provider_pushmetrics.client.sending import DEFAULT_POLICY
 from airflow_provider_pushmetrics.client.transports import AsyncTransport, SyncTransport
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAuthError,
@@ -168,6 +170,10 @@ class PushMetricsHook(HttpHook):
     def get_run(self, run_id: int) -> Run:
         """Fetch one run."""
         return self.call(calls.fetch_run(self.credentials, run_id))
+
+    def cancel_run(self, run_id: int, *, policy: RetryPolicy = DEFAULT_POLICY) -> bool:
+        """Cancel a run; False if it has ended, or if the server has no way to cancel one."""
+        return self.call(calls.cancel_run(self.credentials, run_id, policy))
 
     def get_run_outputs(self, url: str) -> RunOutputs | None:
         """Fetch the outputs of a report run from the URL in its event; None while it is going on."""

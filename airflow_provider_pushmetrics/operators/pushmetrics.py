@@ -15,15 +15,23 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 from airflow_provider_pushmetrics.client import waits
 from airflow_provider_pushmetrics.client.calls import check_parameters
 from airflow_provider_pushmetrics.client.models import RunOutputs, RunStatus, TriggeredRun
+from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConflictError,
+    PushMetricsError,
+    PushMetricsNotFoundError,
     PushMetricsParameterError,
     PushMetricsRunFailed,
     PushMetricsRunTimeout,
 )
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.links.pushmetrics import PushMetricsRunLink
+from airflow_provider_pushmetrics.operators.started_run import (
+    forget_started_run,
+    keep_started_run,
+    load_started_run,
+)
 from airflow_provider_pushmetrics.triggers.pushmetrics import (
     PushMetricsRunTrigger,
     compute_not_before,
@@ -57,6 +65,8 @@ class PushMetricsTriggerReportOperator(BaseOperator):
     :param poll_interval: How often to ask PushMetrics, in seconds, where no receiver tells.
     :param on_ambiguous: What to do if PushMetrics does not name the run and several could be it: ``fail``, or
         take the ``newest``.
+    :param cancel_on_kill: Cancel the run when the task is killed, or when a user marks or clears it, where
+        PushMetrics can.
     :param deferrable: Wait in the triggerer, without holding a worker slot.
     :return: The run: ``report_id``, ``run_id``, ``status``, ``outputs_url`` and ``queries``, each query with
         ``query_id``, ``query_name``, ``query_result`` (the URL of its result), ``status`` and ``row_count``.
@@ -80,6 +90,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         timeout: float | timedelta | None = timedelta(hours=24),
         poll_interval: float = waits.DEFAULT_POLL_INTERVAL_SECONDS,
         on_ambiguous: Literal["fail", "newest"] = "fail",
+        cancel_on_kill: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
@@ -91,7 +102,9 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         self.timeout = timeout
         self.poll_interval = poll_interval
         self.on_ambiguous = on_ambiguous
+        self.cancel_on_kill = cancel_on_kill
         self.deferrable = deferrable
+        self._watched_run_id: int | None = None
 
     @cached_property
     def hook(self) -> PushMetricsHook:
@@ -102,7 +115,8 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         """Start the run, publish the link, and wait for the run or defer."""
         report_id = self._check_report_id()
         parameters = check_parameters(self.parameters)
-        target = self._start(report_id, parameters, context)
+        target = self._reattach(report_id, context) or self._start(report_id, parameters, context)
+        keep_started_run(context, target)
         if target.run_id is not None:
             PushMetricsRunLink.persist(context, self.hook.build_outputs_url(report_id, target.run_id))
         if not self.wait_for_completion:
@@ -116,18 +130,22 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         deadline = compute_deadline(self.timeout)
         if self.deferrable:
             self._defer(target, deadline)
-        patience = Patience(deadline, self.poll_interval)
-        finished = self.hook.call(
-            waits.wait_for_run(
-                target,
-                credentials=self.hook.credentials,
-                receiver=self.hook.settings.receiver,
-                patience=patience,
-            )
-        )
+        finished = self._wait(target, Patience(deadline, self.poll_interval))
         if finished is None:
             raise build_timeout(report_id, target.run_id, self.timeout)
         return self._conclude(finished, context)
+
+    def on_kill(self) -> None:
+        """Cancel the run that is waited for, where the server can."""
+        run_id = self._watched_run_id
+        if run_id is None or not self.cancel_on_kill or not self.hook.settings.api_token:
+            return
+        try:
+            was_cancelled = self.hook.cancel_run(run_id, policy=ONE_ATTEMPT)
+        except PushMetricsError as error:
+            self.log.warning("run %d could not be cancelled: %s", run_id, error)
+        else:
+            self.log.info("Run %d was%s cancelled", run_id, "" if was_cancelled else " not")
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """
@@ -156,6 +174,37 @@ class PushMetricsTriggerReportOperator(BaseOperator):
                 f"report_id is {self.report_id!r}: it must be a report's id, as in its webhook URL."
             )
         return report_id
+
+    def _reattach(self, report_id: str, context: Context) -> RunTarget | None:
+        """Find the run of an earlier try of this task, to go on with it; None if another one is to start."""
+        kept = load_started_run(context, report_id)
+        if kept is None or self._has_failed(kept.run_id):
+            return None
+        self.log.info("Run %d was started by an earlier try; going on with it", kept.run_id)
+        return RunTarget(report_id, kept.run_id, kept.after_cursor)
+
+    def _has_failed(self, run_id: int) -> bool:
+        """Tell whether a run has ended in vain, or is gone; without an API token, nobody can say."""
+        if not self.hook.settings.api_token:
+            return False
+        try:
+            status = self.hook.get_run(run_id).status
+        except PushMetricsNotFoundError:
+            return True
+        return status.is_finished and status is not RunStatus.SUCCESS
+
+    def _wait(self, target: RunTarget, patience: Patience) -> FinishedRun | None:
+        self._watched_run_id = target.run_id
+        finished = self.hook.call(
+            waits.wait_for_run(
+                target,
+                credentials=self.hook.credentials,
+                receiver=self.hook.settings.receiver,
+                patience=patience,
+            )
+        )
+        self._watched_run_id = None
+        return finished
 
     def _start(self, report_id: str, parameters: dict[str, Any], context: Context) -> RunTarget:
         """Start the run and say what identifies it; what can be known is asked for before the call."""
@@ -210,10 +259,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             ) from error
 
     def _is_failed_earlier_run(self, started: TriggeredRun) -> bool:
-        if not started.was_replayed or started.run_id is None or not self.hook.settings.api_token:
-            return False
-        status = self.hook.get_run(started.run_id).status
-        return status.is_finished and status is not RunStatus.SUCCESS
+        return started.was_replayed and started.run_id is not None and self._has_failed(started.run_id)
 
     def _correlate(self, target: RunTarget) -> RunTarget:
         """Find out which run is ours, where PushMetrics does not say."""
@@ -254,6 +300,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
                 deadline=deadline,
                 not_before=compute_not_before(),
                 poll_interval_seconds=self.poll_interval,
+                cancel_on_kill=self.cancel_on_kill,
             ),
             method_name="execute_complete",
             timeout=margin,
@@ -273,7 +320,11 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         self.hook.credentials.refuse_untrusted(url)  # before people are led there
         PushMetricsRunLink.persist(context, url)
         outputs = self.hook.wait_for_outputs(url)
-        refuse_failure(finished, outputs, url)
+        try:
+            refuse_failure(finished, outputs, url)
+        except PushMetricsRunFailed:
+            forget_started_run(context)
+            raise
         self.log.info("Run %s of report %s has ended well", finished.run_id, finished.report_id)
         return {**build_result(finished, outputs), "outputs_url": url}
 

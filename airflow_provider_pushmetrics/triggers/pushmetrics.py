@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_pushmetrics.client import feed, waits
+from airflow_provider_pushmetrics.client import calls, feed, waits
 from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent, FeedPage
+from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
 from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsError, rebuild_error
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsAsyncClient, PushMetricsHook
@@ -53,6 +54,7 @@ class PushMetricsRunTrigger(BaseTrigger):
     :param not_before: When the event may be fired at the earliest, in Unix seconds; see
         ``compute_not_before``.
     :param poll_interval_seconds: How often to ask the API where there is no receiver.
+    :param cancel_on_kill: Cancel the run when a user marks or clears the task.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class PushMetricsRunTrigger(BaseTrigger):
         deadline: float | None = None,
         not_before: float | None = None,
         poll_interval_seconds: float = waits.DEFAULT_POLL_INTERVAL_SECONDS,
+        cancel_on_kill: bool = True,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.report_id = report_id
@@ -74,6 +77,7 @@ class PushMetricsRunTrigger(BaseTrigger):
         self.deadline = deadline
         self.not_before = not_before
         self.poll_interval_seconds = poll_interval_seconds
+        self.cancel_on_kill = cancel_on_kill
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Write down what it takes to build this trigger elsewhere; no token among it."""
@@ -85,6 +89,7 @@ class PushMetricsRunTrigger(BaseTrigger):
             "deadline": self.deadline,
             "not_before": self.not_before,
             "poll_interval_seconds": self.poll_interval_seconds,
+            "cancel_on_kill": self.cancel_on_kill,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -92,6 +97,17 @@ class PushMetricsRunTrigger(BaseTrigger):
         outcome = await self._wait_for_outcome()
         await _sleep_until(self.not_before)
         yield outcome
+
+    async def on_kill(self) -> None:
+        """Cancel the run, where the server can: a user has acted on the task; no restart calls this."""
+        if not self.cancel_on_kill or self.run_id is None:
+            return
+        try:
+            async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
+                if client.settings.api_token:
+                    await client.call(calls.cancel_run(client.credentials, self.run_id, ONE_ATTEMPT))
+        except PushMetricsError as error:
+            self.log.warning("run %s could not be cancelled: %s", self.run_id, error)
 
     async def _wait_for_outcome(self) -> TriggerEvent:
         target = RunTarget(self.report_id, self.run_id, self.after_cursor)

@@ -69,6 +69,7 @@ class FakePushMetrics:
     :param delivers: Whether a run that is over is told to the receiver.
     :param bystanders: How many runs others start at the same moment.
     :param hides_runs: Whether the list of runs stays empty.
+    :param can_cancel: Whether runs can be cancelled, which the real product does not document.
     :param always_replays: A run that is given for every key, as a broken server might.
     """
 
@@ -83,6 +84,7 @@ class FakePushMetrics:
     trigger_token: str = TRIGGER_TOKEN
     bystanders: int = 0
     hides_runs: bool = False
+    can_cancel: bool = True
     always_replays: FakeRun | None = None
     runs: list[FakeRun] = field(default_factory=list)
     seen: list[SeenRequest] = field(default_factory=list)
@@ -98,6 +100,7 @@ class FakePushMetrics:
                 Route("/api/v1/report/{report:path}/webhook", self._trigger, methods=["GET", "POST"]),
                 Route("/api/v1/noteflow_run/", self._list_runs),
                 Route("/api/v1/noteflow_run/{run:int}", self._show_run),
+                Route("/api/v1/noteflow_run/{run:int}/cancel", self._cancel_run, methods=["POST"]),
                 Route("/api/v1/user/current", self._show_user),
                 Route("/api/v1/security/exchange", self._exchange, methods=["POST"]),
                 Route(run, self._show_outputs),
@@ -201,6 +204,17 @@ class FakePushMetrics:
         if run is None:
             return JSONResponse({"message": "Not found"}, 404)
         return JSONResponse({"result": {"id": run.id, "status": run.look(), "report_id": int(run.report_id)}})
+
+    async def _cancel_run(self, request: Request) -> Response:
+        seen, run = await self._see(request), self._find_run(request)
+        if refusal := self._refuse(seen):
+            return refusal
+        if run is None or not self.can_cancel:
+            return JSONResponse({"message": "Not found"}, 404)
+        if run.status in FINISHED:
+            return JSONResponse({"message": f"The run has ended: {run.status}"}, 409)
+        run.status = "cancelled"
+        return JSONResponse({"result": {"id": run.id, "status": run.status}})
 
     async def _show_user(self, request: Request) -> Response:
         seen = await self._see(request)

@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow.sdk.execution_time.comms import GetXCom, XComResult
+from airflow.sdk.exceptions import ErrorType
+from airflow.sdk.execution_time.comms import (
+    DeleteTaskStateStore,
+    ErrorResponse,
+    GetTaskStateStore,
+    GetXCom,
+    SetTaskStateStore,
+    TaskStateStoreResult,
+    XComResult,
+)
+
+
+class Killed(BaseException):
+    """What a test raises in the place of a SIGKILL."""
 
 
 @dataclass
@@ -14,15 +27,35 @@ class FakeSupervisor:
     Answers what a process of Airflow asks while it runs a task.
 
     :param xcoms: The XComs, by key.
+    :param store: What the task keeps between its tries.
+    :param dies: When the process dies: ``before`` or ``after`` the task keeps something.
     """
 
     xcoms: dict[str, Any] = field(default_factory=dict)
+    store: dict[str, Any] = field(default_factory=dict)
+    dies: str | None = None
 
     def send(self, message: Any) -> Any:
         """Answer one message."""
         if isinstance(message, GetXCom):
             return XComResult(key=message.key, value=self.xcoms.get(message.key))
+        if isinstance(message, GetTaskStateStore):
+            if message.key not in self.store:
+                return ErrorResponse(error=ErrorType.TASK_STORE_NOT_FOUND)
+            return TaskStateStoreResult(value=self.store[message.key])
+        if isinstance(message, SetTaskStateStore):
+            self._keep(message)
+        if isinstance(message, DeleteTaskStateStore):
+            self.store.pop(message.key, None)
         return None
+
+    def _keep(self, message: SetTaskStateStore) -> None:
+        when, self.dies = self.dies, None
+        if when == "before":
+            raise Killed
+        self.store[message.key] = message.value
+        if when == "after":
+            raise Killed
 
 
 @dataclass

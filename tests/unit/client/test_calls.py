@@ -338,3 +338,34 @@ def test_a_jwt_that_may_not_is_not_exchanged_anew(status: int) -> None:
 def test_a_url_of_outputs_is_built_as_documented() -> None:
     assert calls.build_outputs_url(BASE, 1, 7) == OUTPUTS_URL
     assert calls.build_outputs_url(BASE, "a/b", 7) == f"{BASE}/api/reports/a%2Fb/run/7"
+
+
+# Cancelling
+
+
+def test_a_run_is_cancelled_by_a_post_with_the_token() -> None:
+    driver = ScriptedDriver([build_answer(200, {"result": {"id": 7}})])
+    assert driver.run(calls.cancel_run(build_credentials(), 7)) is True
+    assert driver.paths == ["POST /api/v1/noteflow_run/7/cancel"]
+    assert driver.last_headers["Authorization"] == "Bearer opaque-token"
+
+
+@pytest.mark.parametrize("status", [404, 405, 409])
+def test_a_run_that_has_ended_or_a_server_that_cannot_cancel_is_no_error(status: int) -> None:
+    assert run_call(calls.cancel_run(build_credentials(), 7), build_answer(status)) is False
+
+
+def test_whoever_may_not_cancel_is_told() -> None:
+    with pytest.raises(PushMetricsAuthError):
+        run_call(calls.cancel_run(build_credentials(), 7), build_answer(403))
+
+
+# Runs of all reports
+
+
+def test_the_newest_runs_of_all_reports_are_one_list() -> None:
+    rows = [{"id": 8, "status": "running", "report_id": 2}, {"id": 7, "status": "success", "report_id": 1}]
+    driver = ScriptedDriver([build_answer(200, {"count": 2, "result": rows})])
+    runs = driver.run(calls.fetch_newest_runs(build_credentials(), 50))
+    assert [(run.id, run.status) for run in runs] == [(8, RunStatus.RUNNING), (7, RunStatus.SUCCESS)]
+    assert read_query(driver.requests[0]) == {"q": "(page:0,page_size:50)"}

@@ -37,6 +37,7 @@ ARGUMENTS: dict[type[BaseTrigger], dict[str, Any]] = {
         "deadline": 1_770_000_000.5,
         "not_before": 1_760_000_000.5,
         "poll_interval_seconds": 2.5,
+        "cancel_on_kill": False,
     },
     PushMetricsSensorTrigger: {
         "event": "query.run",
