@@ -1,4 +1,4 @@
-"""``make bench``: durable webhook ingest beside a route that stores nothing, in the same minutes."""
+"""``make bench``: the receiver's ingest and the service's work, each beside what limits it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import service
 from benchmarks.load import Load, measure
 from benchmarks.servers import TOKEN, serve_echo, serve_receiver
 
@@ -63,6 +64,7 @@ def main() -> None:
             )
             table.add_row(str(connections), side, *figures, shown)
     console.print(table)
+    service.main(console)
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ class Dispatcher:
             self._queue.enqueue(
                 Task(workflow, RUNS_QUEUE, name_run_workflow(kind, run_id), (run_id,)) for run_id in ids
             )
-            with self._database.writing() as session:
+            with self._database.noting() as session:
                 session.execute(update(kind).where(kind.id.in_(ids)).values(is_enqueued=True))
         return len(ids)
 
@@ -141,7 +141,7 @@ class Dispatcher:
                 )
                 for delivery_id, generation, attempt, subscription_id in due
             )
-            with self._database.writing() as session:
+            with self._database.noting() as session:
                 session.execute(
                     update(Delivery)
                     .where(Delivery.id.in_([row[0] for row in due]))

@@ -194,7 +194,7 @@ class RunExecutor:
             self._finish(plan, INTERNAL_ERROR)
 
     def _begin(self, kind: type[AnyRun], run_id: int) -> RunPlan | None:
-        with self._database.writing() as session:
+        with self._database.noting() as session:
             run = _find_run(session, kind, run_id)
             if run is None or run.status in FINISHED:
                 return None
@@ -309,7 +309,7 @@ class RunExecutor:
         return QueryOutput(block.template, load_rows)
 
     def _record(self, plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome, *, started_on: Any) -> None:
-        with self._database.writing() as session:
+        with self._database.noting() as session:
             run = _lock_run(session, plan)
             if run is None:
                 raise RunEndedError(f"run {plan.id} has ended.")

@@ -70,25 +70,28 @@ def accept_run(
     :param idempotency_key: The same key gives the same run.
     :raises PushMetricsConflictError: if the key was used for other parameters.
     """
+
+    def accept(session: Session) -> AcceptedRun:
+        earlier = _find_earlier(session, report_id, given, idempotency_key)
+        if earlier is not None:
+            return AcceptedRun(earlier.id, earlier.uid, is_replay=True)
+        report = session.get_one(Report, report_id)
+        run = Run(
+            workspace_id=report.workspace_id,
+            report_id=report.id,
+            origin=origin,
+            given_parameters=dict(given),
+            parameters=apply_defaults(collect_defaults(report), given),
+            idempotency_key=idempotency_key,
+            webhook_id=webhook_id,
+            options=None if options is None else dict(options),
+        )
+        session.add(run)
+        session.flush()
+        return AcceptedRun(run.id, run.uid)
+
     try:
-        with database.writing() as session:
-            earlier = _find_earlier(session, report_id, given, idempotency_key)
-            if earlier is not None:
-                return AcceptedRun(earlier.id, earlier.uid, is_replay=True)
-            report = session.get_one(Report, report_id)
-            run = Run(
-                workspace_id=report.workspace_id,
-                report_id=report.id,
-                origin=origin,
-                given_parameters=dict(given),
-                parameters=apply_defaults(collect_defaults(report), given),
-                idempotency_key=idempotency_key,
-                webhook_id=webhook_id,
-                options=None if options is None else dict(options),
-            )
-            session.add(run)
-            session.flush()
-            return AcceptedRun(run.id, run.uid)
+        return database.write_together(accept)
     except IntegrityError:
         # Another process took the same key between our look and our insert; its run is there now.
         with database.reading() as session:
