@@ -42,6 +42,7 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": CONNECTION_FIELDS,
             }
         ],
+        "notifications": [f"{_PACKAGE}.notifications.pushmetrics.PushMetricsNotifier"],
         "extra-links": [f"{_PACKAGE}.links.pushmetrics.PushMetricsRunLink"],
         "config": {"pushmetrics": {"description": CONFIG_DESCRIPTION, "options": CONFIG_OPTIONS}},
     }

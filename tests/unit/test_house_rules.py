@@ -110,7 +110,10 @@ def test_every_parameter_of_a_building_block_is_described(block: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [row["hook-class-name"] for row in INFO["connection-types"]] + list(INFO.get("extra-links", ()))
+    "path",
+    [row["hook-class-name"] for row in INFO["connection-types"]]
+    + list(INFO.get("extra-links", ()))
+    + list(INFO.get("notifications", ())),
 )
 def test_every_class_that_the_metadata_names_can_be_imported(path: str) -> None:
     module, _, name = path.rpartition(".")

@@ -1,0 +1,69 @@
+"""Notifiers: run a report when a task or a Dag has failed, succeeded or missed its deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.notifier import BaseNotifier
+
+from airflow_provider_pushmetrics.client import calls
+from airflow_provider_pushmetrics.client.models import TriggeredRun
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsAsyncClient, PushMetricsHook
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+class PushMetricsNotifier(BaseNotifier):
+    """
+    Run a PushMetrics report from a callback, such as ``on_failure_callback``; nobody waits for the run.
+
+    .. seealso::
+        :ref:`howto/notifier:PushMetricsNotifier`
+
+    :param report_id: The report to run. (templated)
+    :param parameters: Values for the report's parameters, by name. (templated)
+    :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`. (templated)
+    """
+
+    template_fields: Sequence[str] = ("report_id", "parameters", "pushmetrics_conn_id")
+
+    def __init__(
+        self,
+        *,
+        report_id: str | int,
+        parameters: dict[str, Any] | None = None,
+        pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.report_id = report_id
+        self.parameters = parameters
+        self.pushmetrics_conn_id = pushmetrics_conn_id
+
+    @cached_property
+    def hook(self) -> PushMetricsHook:
+        """The hook, made when the connection's id has been rendered."""
+        return PushMetricsHook(self.pushmetrics_conn_id)
+
+    def notify(self, context: Context) -> None:
+        """
+        Start a run.
+
+        :raises PushMetricsError: if it was not started; Airflow writes that to the log.
+        """
+        self._tell(self.hook.trigger_report(str(self.report_id), self.parameters))
+
+    async def async_notify(self, context: Context) -> None:
+        """Start a run without blocking the event loop."""
+        report_id = str(self.report_id)
+        async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
+            token = client.settings.get_trigger_token(report_id)
+            call = calls.trigger_report(client.settings.base_url, report_id, token, self.parameters)
+            self._tell(await client.call(call))
+
+    def _tell(self, started: TriggeredRun) -> None:
+        run = "a run" if started.run_id is None else f"run {started.run_id}"
+        self.log.info("Report %s: %s was started", self.report_id, run)

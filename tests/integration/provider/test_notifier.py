@@ -1,0 +1,52 @@
+"""The notifier against PushMetrics faked at the wire, called as Airflow calls it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsConfigurationError
+from airflow_provider_pushmetrics.notifications.pushmetrics import PushMetricsNotifier
+from tests.fakes.pushmetrics import FakePushMetrics
+from tests.integration.provider.conftest import Connect
+
+
+@pytest.fixture(autouse=True)
+def trigger_token_only(connect_whole: Connect) -> None:
+    connect_whole(password=None, receiver_url=None, receiver_token=None)
+
+
+def build_context() -> Any:
+    return {"dag": None, "what": "failed"}
+
+
+def build(**kwargs: Any) -> PushMetricsNotifier:
+    return PushMetricsNotifier(report_id=1, parameters={"state": "{{ what }}", "n": 2}, **kwargs)
+
+
+async def wait_for(notifier: PushMetricsNotifier) -> None:
+    notifier.context = build_context()
+    await notifier
+
+
+def test_a_callback_starts_a_run(pushmetrics: FakePushMetrics) -> None:
+    build()(build_context())
+    assert [run.parameters for run in pushmetrics.runs] == [{"state": "failed", "n": 2}]
+
+
+async def test_a_callback_in_the_triggerer_starts_a_run(pushmetrics: FakePushMetrics) -> None:
+    await wait_for(build())
+    assert [run.parameters for run in pushmetrics.runs] == [{"state": "failed", "n": 2}]
+    assert pushmetrics.triggered[0].query == {"token": pushmetrics.trigger_token}
+
+
+def test_a_refusal_is_raised_for_airflow_to_log(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.trigger_token = "another"
+    with pytest.raises(PushMetricsAuthError):
+        build()(build_context())
+
+
+async def test_a_report_without_a_trigger_token_is_an_error_that_says_so() -> None:
+    with pytest.raises(PushMetricsConfigurationError, match="no trigger token for report '2'"):
+        await wait_for(PushMetricsNotifier(report_id=2))
