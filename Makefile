@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 KEEP ?=
 COVERAGE ?=
 
-.PHONY: help demo stop test check bench lock clean
+.PHONY: help demo stop test check bench soak lock clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,9 @@ check: $(STAMP)  ## Run what CI runs: linters, types, imports, tests, docs, whee
 
 bench: $(STAMP)  ## Measure speed and memory, both sides in one run
 	@$(VENV)/bin/python -m benchmarks
+
+soak: $(STAMP)  ## Run the long proofs of the receiver
+	@$(VENV)/bin/python -m benchmarks.soak_receiver
 
 lock: $(STAMP)  ## Make the constraints file anew
 	@scripts/lock $(VENV) $(CONSTRAINTS)
