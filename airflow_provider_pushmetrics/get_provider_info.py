@@ -13,7 +13,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-pushmetrics",
         "name": "PushMetrics",
-        "description": "Run reports of `PushMetrics <https://pushmetrics.io/>`__ and wait for them.",
+        "description": "Run reports and wait for them: `PushMetrics <https://pushmetrics.io/>`__",
         "integrations": [
             {
                 "integration-name": INTEGRATION,

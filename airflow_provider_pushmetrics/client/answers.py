@@ -35,7 +35,7 @@ def build_error(request: Request, response: Response) -> PushMetricsApiError | N
             " to the address that PushMetrics really has.",
             status_code=status,
         )
-    said = f"{what}: {find_message(request, response) or 'no message'}"
+    said = f"{what}: {(find_message(request, response) or 'no message').rstrip('.')}"
     if status in RETRYABLE_STATUS_CODES or status >= 500:
         retry_after = parse_retry_after(response.headers.get("retry-after"))
         return PushMetricsUnavailableError(said, status_code=status, retry_after_seconds=retry_after)

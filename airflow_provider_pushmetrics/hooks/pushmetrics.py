@@ -279,7 +279,8 @@ class PushMetricsHook(HttpHook):
         """Try the host, the API token and the receiver, and say which of them work."""
         findings = [self._try_api(), self._try_receiver()]
         count = len(self.settings.trigger_tokens)
-        findings.append((True, f"{count} trigger token(s) stored; trying one would start a run"))
+        is_empty = not (count or self.settings.api_token or self.settings.receiver)
+        findings.append((not is_empty, f"{count} trigger token(s) stored; trying one would start a run"))
         return all(works for works, _ in findings), "; ".join(text for _, text in findings)
 
     def _try_api(self) -> tuple[bool, str]:

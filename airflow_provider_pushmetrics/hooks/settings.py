@@ -102,10 +102,11 @@ class PushMetricsSettings:
         """
         token = self.trigger_tokens.get(str(report_id))
         if not token:
+            example = json.dumps({str(report_id): "…"}, ensure_ascii=False)
             raise PushMetricsConfigurationError(
                 f"connection {self.conn_id!r} has no trigger token for report {str(report_id)!r}: add it to"
-                f" the extra 'trigger_tokens', as {{{str(report_id)!r}: '…'}}. It is the part after 'token='"
-                " of the report's webhook URL."
+                f" the extra 'trigger_tokens', as {example}. It is the part after 'token=' of the report's"
+                " webhook URL."
             )
         return token
 

@@ -24,6 +24,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsParameterError,
     PushMetricsRunFailed,
     PushMetricsRunTimeout,
+    PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.links.pushmetrics import PushMetricsRunLink
@@ -208,7 +209,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
 
     def _start(self, report_id: str, parameters: dict[str, Any], context: Context) -> RunTarget:
         """Start the run and say what identifies it; what can be known is asked for before the call."""
-        cursor = self.hook.get_cursor() if self._needs_cursor() else None
+        cursor = self._find_cursor()
         newest = self._find_newest_run_id(report_id) if self._needs_newest_run() else None
         started = self._trigger(report_id, parameters, context, newest)
         if started.run_id is not None:
@@ -218,8 +219,17 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             return RunTarget(report_id, started.run_id, after, newest)
         return self._correlate(RunTarget(report_id, None, cursor, newest))
 
-    def _needs_cursor(self) -> bool:
-        return self.wait_for_completion and self.hook.settings.receiver is not None
+    def _find_cursor(self) -> int | None:
+        """Find the receiver's cursor; None without one, or if it is away and the API can tell instead."""
+        if not self.wait_for_completion or self.hook.settings.receiver is None:
+            return None
+        try:
+            return self.hook.get_cursor()
+        except PushMetricsUnavailableError as error:
+            if not self.hook.settings.api_token:
+                raise
+            self.log.warning("%s. The run is started all the same, and the API asked how it is", error)
+            return None
 
     def _needs_newest_run(self) -> bool:
         return self.wait_for_completion and bool(self.hook.settings.api_token)
@@ -280,6 +290,12 @@ class PushMetricsTriggerReportOperator(BaseOperator):
                 patience=Patience(time.time() + self.appearance_seconds, 1.0),
             )
         )
+        if run is None and target.after_cursor is None:
+            raise PushMetricsRunTimeout(
+                f"the run of report {target.report_id!r} was accepted, but is not listed after"
+                f" {self.appearance_seconds:g} s, and there is no receiver to hear of it. Look in PushMetrics"
+                " what became of it."
+            )
         if run is None:
             self.log.info(
                 "No new run of report %s is listed yet: the first report.run to arrive counts as ours",

@@ -22,7 +22,7 @@ from fastapi.responses import JSONResponse, Response
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.receiver.inbox import EventSummary
 from airflow_provider_pushmetrics.receiver.parameters import parse_before, parse_event_id, parse_feed_query
-from airflow_provider_pushmetrics.receiver.reader import render_event, replay_event
+from airflow_provider_pushmetrics.receiver.reader import render_event, replay_events
 from airflow_provider_pushmetrics.receiver.refusals import NotFound, Refusal
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 
@@ -113,10 +113,10 @@ class EventsPage:
         if PAGE_HEADER not in request.headers:
             raise HTTPException(403, "Replay from the page itself.")
         event_id = parse_event_id(request.path_params["event_id"])
-        new_id = await replay_event(await self._get_runtime(), event_id)
-        if new_id is None:
+        ids = await replay_events(await self._get_runtime(), [event_id])
+        if not ids:
             raise NotFound(f"There is no event {event_id} in the inbox.")
-        return JSONResponse({"id": new_id, "replay_of": event_id}, 201)
+        return JSONResponse({"id": ids[0], "replay_of": event_id}, 201)
 
 
 def _serve_file(name: str, media_type: str) -> Callable[[], Response]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from starlette.requests import Request
@@ -95,10 +95,10 @@ class Reader:
     async def replay(self, request: Request, runtime: ReceiverRuntime) -> Response:
         """Answer ``POST /events/{id}/replay``."""
         event_id = parse_event_id(request.path_params["id"])
-        new_id = await replay_event(runtime, event_id)
-        if new_id is None:
+        ids = await replay_events(runtime, [event_id])
+        if not ids:
             raise NotFound(f"There is no event {event_id} in the inbox.")
-        return JSONResponse({"id": new_id, "outcome": "accepted", "replay_of": event_id}, 201)
+        return JSONResponse({"id": ids[0], "outcome": "accepted", "replay_of": event_id}, 201)
 
     async def replay_range(self, request: Request, runtime: ReceiverRuntime) -> Response:
         """Answer ``POST /events/replay?after=…&through=…``, with the filters of the feed: a page of them."""
@@ -106,8 +106,7 @@ class Reader:
         through = parse_through(request.query_params)
         page = await runtime.feed.fetch(query.wanted, after=query.after, limit=query.limit, wait_seconds=0)
         chosen = [event.id for event in page.events if event.id <= through]
-        replayed = await asyncio.gather(*(replay_event(runtime, event_id) for event_id in chosen))
-        ids = [new_id for new_id in replayed if new_id is not None]
+        ids = await replay_events(runtime, chosen)
         return JSONResponse({"ids": ids, "cursor": min(page.cursor, through)}, 201)
 
     async def get_event(self, request: Request, runtime: ReceiverRuntime) -> Response:
@@ -144,13 +143,18 @@ class Reader:
         return PlainTextResponse(text, headers={"content-type": CONTENT_TYPE})
 
 
-async def replay_event(runtime: ReceiverRuntime, event_id: int) -> int | None:
-    """Append an event again; give its new id, or None if the event is not, or no longer, there."""
-    delivery = await runtime.run_blocking(runtime.inbox.find_delivery, event_id)
-    if delivery is None:
-        return None
-    again = replace(delivery, key=build_replay_key(event_id), replay_of=event_id)
-    return (await runtime.writer.record(again)).id
+async def replay_events(runtime: ReceiverRuntime, event_ids: Sequence[int]) -> list[int]:
+    """Append events again, in their order; give the new ids of those that are still there."""
+    find = runtime.inbox.find_delivery
+    found = await asyncio.gather(*(runtime.run_blocking(find, event_id) for event_id in event_ids))
+    again = [
+        replace(delivery, key=build_replay_key(event_id), replay_of=event_id)
+        for event_id, delivery in zip(event_ids, found, strict=True)
+        if delivery is not None
+    ]
+    # Their reading may end in any order; the writer takes them in the order in which it is asked.
+    recorded = await asyncio.gather(*(runtime.writer.record(delivery) for delivery in again))
+    return [item.id for item in recorded]
 
 
 async def _fetch_unless_gone(request: Request, runtime: ReceiverRuntime, query: FeedQuery) -> Page:

@@ -259,8 +259,15 @@ def test_a_run_that_is_never_listed_and_never_told_cannot_be_waited_for(
     connect_whole: Connect, pushmetrics: FakePushMetrics
 ) -> None:
     connect_whole(**NO_RECEIVER)
-    with pytest.raises(PushMetricsConfigurationError, match="there is no way to wait for the run"):
+    with pytest.raises(PushMetricsRunTimeout, match="is not listed after 0 s, and there is no receiver"):
         run_hidden(pushmetrics)
+
+
+def test_a_receiver_that_is_away_at_the_start_is_done_without(connect_whole: Connect) -> None:
+    connect_whole(receiver_url="http://127.0.0.1:9/pushmetrics")
+    with capture_logs() as logs:
+        assert run_task()["status"] == "success"
+    assert "The run is started all the same" in str(logs)
 
 
 # Not waiting
