@@ -7,6 +7,7 @@ Start it by hand; the form asks for the airport and the month. The connection is
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -48,6 +49,8 @@ with DAG(
         report_id=1,
         parameters={"origin": "{{ params.origin }}", "month": "{{ params.month }}"},
         deferrable=True,
+        retries=2,  # a later try goes on with the run that an earlier one started
+        retry_delay=timedelta(seconds=10),
     )
     # [END howto_operator_pushmetrics_trigger_report]
     save_results(run_report.output)
