@@ -129,7 +129,8 @@ async def test_refused_event_is_sent_again_with_the_same_id_and_body(
     first, second = subscriber.received
     assert first.body == second.body
     assert first.verify(subscription["signing_secret"]) == second.verify(subscription["signing_secret"])
-    assert int(second.headers["webhook-timestamp"]) - int(first.headers["webhook-timestamp"]) >= 5
+    waited = int(second.headers["webhook-timestamp"]) - int(first.headers["webhook-timestamp"])
+    assert waited >= 4  # 5 s, less 20 % of jitter
     assert read_deliveries(api, subscription["id"]) == [("delivered", [(503, "ok"), (202, "ok")])]
 
 
