@@ -42,6 +42,9 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": CONNECTION_FIELDS,
             }
         ],
+        "asset-uris": [ASSET_URIS],
+        "dataset-uris": [ASSET_URIS],  # what Airflow 2 reads
+        "queues": [f"{_PACKAGE}.queues.pushmetrics.PushMetricsMessageQueueProvider"],
         "notifications": [f"{_PACKAGE}.notifications.pushmetrics.PushMetricsNotifier"],
         "extra-links": [f"{_PACKAGE}.links.pushmetrics.PushMetricsRunLink"],
         "config": {"pushmetrics": {"description": CONFIG_DESCRIPTION, "options": CONFIG_OPTIONS}},
@@ -51,6 +54,14 @@ def get_provider_info() -> dict[str, Any]:
 def _list_module(kind: str) -> dict[str, Any]:
     return {"integration-name": INTEGRATION, "python-modules": [f"{_PACKAGE}.{kind}.pushmetrics"]}
 
+
+ASSET_URIS: dict[str, Any] = {
+    "schemes": ["pushmetrics"],
+    "handler": f"{_PACKAGE}.assets.uris.sanitize_uri",
+    "factory": f"{_PACKAGE}.assets.uris.create_asset",
+    "to_openlineage_converter": f"{_PACKAGE}.assets.uris.convert_asset_to_openlineage",
+}
+"""What Airflow does with a URI such as ``pushmetrics://pushmetrics.io/reports/1``."""
 
 CONNECTION_FIELDS: dict[str, Any] = {
     "trigger_tokens": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import Asset, AssetWatcher
 
+from airflow_provider_pushmetrics.assets.uris import DEFAULT_HOST, ReportUri, parse_uri
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
 
@@ -16,9 +17,13 @@ def build_run_asset(
     query_id: int | None = None,
     consumer: str = "airflow",
     pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
+    host: str = DEFAULT_HOST,
 ) -> Asset:
     """
     Build an asset that is updated by each run, for ``schedule=[…]``; needs Airflow 3.
+
+    Its URI is such as ``pushmetrics://pushmetrics.io/reports/1?name=delays``, with the asset's name because
+    Airflow leaves only one asset of a URI active.
 
     :param name: The asset's name.
     :param event: ``report.run`` or ``query.run``.
@@ -26,6 +31,7 @@ def build_run_asset(
     :param query_id: The query; None for any.
     :param consumer: A name for this Airflow, where several read from one receiver.
     :param pushmetrics_conn_id: The connection; it must name a receiver.
+    :param host: Where PushMetrics is, for the asset's URI and so for lineage: a host, with a port if need be.
     """
     trigger = PushMetricsEventTrigger(
         event=event,
@@ -34,4 +40,6 @@ def build_run_asset(
         consumer=consumer,
         pushmetrics_conn_id=pushmetrics_conn_id,
     )
-    return Asset(name, watchers=[AssetWatcher(name=f"{name}-watcher", trigger=trigger)])
+    report, query = (None if number is None else str(number) for number in (report_id, query_id))
+    uri = str(parse_uri(str(ReportUri(host, report, query, name))))
+    return Asset(name, uri=uri, watchers=[AssetWatcher(name=f"{name}-watcher", trigger=trigger)])

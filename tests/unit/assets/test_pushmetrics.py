@@ -13,6 +13,7 @@ def test_an_asset_is_watched_for_the_runs_of_a_report() -> None:
     asset = build_run_asset("delays", report_id=1, consumer="billing", pushmetrics_conn_id="other")
     assert isinstance(asset, Asset)
     assert asset.name == "delays"
+    assert asset.uri == "pushmetrics://pushmetrics.io/reports/1?name=delays"
     (watcher,) = asset.watchers
     assert watcher.name == "delays-watcher"
     assert isinstance(watcher.trigger, PushMetricsEventTrigger)
@@ -26,7 +27,9 @@ def test_an_asset_is_watched_for_the_runs_of_a_report() -> None:
 
 
 def test_an_asset_may_be_watched_for_the_runs_of_a_query() -> None:
-    (watcher,) = build_run_asset("carriers", event="query.run", query_id=2).watchers
+    asset = build_run_asset("carriers", event="query.run", query_id=2, host="pm.example")
+    assert asset.uri == "pushmetrics://pm.example/queries/2?name=carriers"
+    (watcher,) = asset.watchers
     assert watcher.trigger.serialize()[1]["event"] == "query.run"
     assert watcher.trigger.serialize()[1]["query_id"] == 2
 
