@@ -131,11 +131,12 @@ class Page:
 
 @dataclass(frozen=True)
 class Consumer:
-    """A named reader's position; ``updated_at`` is None as long as it never stored one."""
+    """A named reader's position, and who took the event there; ``updated_at`` is None before the first."""
 
     name: str
     position: int
     updated_at: datetime | None
+    taken_by: str | None = None
 
 
 class Inbox:
@@ -236,16 +237,16 @@ class Inbox:
         """Fetch a named consumer's position: 0 for one that never stored any."""
         with self._engine.connect() as connection:
             row = connection.execute(select(consumers).where(consumers.c.name == name)).one_or_none()
-        return Consumer(name, 0, None) if row is None else Consumer(row.name, row.position, row.updated_at)
+        return Consumer(name, 0, None) if row is None else Consumer(*row)
 
-    def store_consumer(self, name: str, position: int) -> Consumer | None:
+    def store_consumer(self, name: str, position: int, taken_by: str | None = None) -> Consumer | None:
         """
-        Store a named consumer's position, forwards or backwards.
+        Store a named consumer's position, forwards or backwards, and who took the event there, at once.
 
         :return: The consumer, or None if the position is beyond the newest event and nothing was stored.
         """
         now = self._clock()
-        values = {"position": position, "updated_at": now}
+        values = {"position": position, "updated_at": now, "taken_by": taken_by}
         with self._begin_write() as connection:
             # The lock also keeps two first positions of one name apart.
             last_id = connection.execute(select(state.c.last_event_id).with_for_update()).scalar_one()
@@ -255,7 +256,7 @@ class Inbox:
                 update(consumers).where(consumers.c.name == name).values(values)
             ).rowcount:
                 connection.execute(insert(consumers).values(name=name, **values))
-        return Consumer(name, position, now)
+        return Consumer(name, position, now, taken_by)
 
     def fetch_newest(self, wanted: EventFilter, *, before: int | None, limit: int) -> list[EventSummary]:
         """Fetch the newest events, or the newest before an id; the newest first."""
@@ -271,7 +272,7 @@ class Inbox:
         """Fetch every named consumer that stored a position."""
         with self._engine.connect() as connection:
             rows = connection.execute(select(consumers).order_by(consumers.c.name))
-            return [Consumer(row.name, row.position, row.updated_at) for row in rows]
+            return [Consumer(*row) for row in rows]
 
     def delete_oldest(self, *, before: datetime | None, keep: int | None, limit: int) -> int:
         """

@@ -18,6 +18,7 @@ DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 MAX_WAIT_SECONDS = 60.0
 MAX_TEXT_LENGTH = 200
+MAX_TAKER_LENGTH = 1000
 
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,19}\Z", re.ASCII)
 _CONSUMER_NAME = re.compile(r"[A-Za-z0-9._:~@+-]{1,200}\Z", re.ASCII)
@@ -95,9 +96,9 @@ def parse_consumer_name(text: str) -> str:
     return text
 
 
-def parse_position(body: bytes) -> int:
+def parse_position(body: bytes) -> tuple[int, str | None]:
     """
-    Read ``{"position": 17}``.
+    Read ``{"position": 17}``, and ``"taken_by"`` beside it if it is there.
 
     :raises BadRequest: for anything else.
     """
@@ -108,7 +109,14 @@ def parse_position(body: bytes) -> int:
     position = content.get("position") if isinstance(content, dict) else None
     if not isinstance(position, int) or isinstance(position, bool) or not 0 <= position <= MAX_ID:
         raise BadRequest('The body must be JSON such as {"position": 17}, with the id of an event.')
-    return position
+    taken_by = content.get("taken_by")
+    if taken_by is not None and not _is_taker(taken_by):
+        raise BadRequest(f"'taken_by' must be at most {MAX_TAKER_LENGTH} printable characters.")
+    return position, taken_by
+
+
+def _is_taker(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_TAKER_LENGTH and value.isprintable()
 
 
 def _parse_number(query: QueryParams, name: str) -> int | None:

@@ -33,7 +33,7 @@ from airflow_provider_pushmetrics.receiver.refusals import BadRequest, NotFound
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime, RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
 
-MAX_POSITION_BODY_BYTES = 4096
+MAX_POSITION_BODY_BYTES = 8192
 
 Handler = Callable[[Request, ReceiverRuntime], Awaitable[Response]]
 
@@ -86,8 +86,8 @@ class Reader:
             max_bytes=MAX_POSITION_BODY_BYTES,
             timeout_seconds=self._settings.body_timeout_seconds,
         )
-        position = parse_position(body)
-        consumer = await runtime.run_blocking(runtime.inbox.store_consumer, name, position)
+        position, taken_by = parse_position(body)
+        consumer = await runtime.run_blocking(runtime.inbox.store_consumer, name, position, taken_by)
         if consumer is None:
             raise BadRequest(f"The position {position} is beyond the newest event.")
         return _answer_consumer(consumer)
@@ -196,4 +196,11 @@ def render_event(event: StoredEvent) -> bytes:
 
 def _answer_consumer(consumer: Consumer) -> Response:
     updated_at = consumer.updated_at.isoformat() if consumer.updated_at else None
-    return JSONResponse({"name": consumer.name, "position": consumer.position, "updated_at": updated_at})
+    return JSONResponse(
+        {
+            "name": consumer.name,
+            "position": consumer.position,
+            "updated_at": updated_at,
+            "taken_by": consumer.taken_by,
+        }
+    )

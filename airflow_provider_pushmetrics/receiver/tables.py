@@ -95,4 +95,5 @@ consumers = Table(
     Column("name", Text, primary_key=True),
     Column("position", BigInteger, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("taken_by", Text),
 )

@@ -116,6 +116,8 @@ async def test_consumer_stores_its_position(sender: httpx.AsyncClient, reader: h
     stored = await reader.put("/consumers/airflow", json={"position": 1})
     assert (stored.status_code, stored.json()["position"]) == (200, 1)
     assert (await reader.get("/consumers/airflow")).json() == stored.json()
+    taken = await reader.put("/consumers/airflow", json={"position": 1, "taken_by": "a_dag/a_run"})
+    assert (stored.json()["taken_by"], taken.json()["taken_by"]) == (None, "a_dag/a_run")
     beyond = await reader.put("/consumers/airflow", json={"position": 2})
     assert (beyond.status_code, beyond.json()) == (
         400,

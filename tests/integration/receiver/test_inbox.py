@@ -140,6 +140,16 @@ def test_consumer_keeps_its_position_forwards_and_backwards(inbox: Inbox) -> Non
         assert (stored.position, stored.updated_at is not None) == (position, True)
 
 
+def test_consumer_knows_who_took_the_event_at_its_position(inbox: Inbox) -> None:
+    inbox.record([build("a"), build("b")])
+    stored = inbox.store_consumer("airflow", 1, "a_dag/a_run")
+    assert stored == inbox.fetch_consumer("airflow") == inbox.fetch_consumers()[0]
+    assert stored is not None
+    assert stored.taken_by == "a_dag/a_run"
+    inbox.store_consumer("airflow", 2)
+    assert inbox.fetch_consumer("airflow").taken_by is None
+
+
 def test_consumer_cannot_be_ahead_of_the_inbox(inbox: Inbox) -> None:
     assert inbox.store_consumer("airflow", 1) is None
     assert inbox.fetch_consumer("airflow").position == 0

@@ -81,7 +81,18 @@ def test_event_id_that_is_none_is_refused() -> None:
 
 
 def test_position_is_read() -> None:
-    assert parse_position(b'{"position": 17, "more": 1}') == 17
+    assert parse_position(b'{"position": 17, "more": 1}') == (17, None)
+
+
+def test_who_took_the_event_may_stand_beside_its_position() -> None:
+    assert parse_position(b'{"position": 17, "taken_by": "a_dag/a_run"}') == (17, "a_dag/a_run")
+    assert parse_position(b'{"position": 17, "taken_by": null}') == (17, None)
+
+
+@pytest.mark.parametrize("taker", [b"7", b"[]", b'"a\\u0000b"', b'"\\ud800"', b'"%b"' % (b"a" * 1001)])
+def test_a_taker_that_is_none_is_refused(taker: bytes) -> None:
+    with pytest.raises(BadRequest, match="'taken_by' must be at most 1000 printable characters"):
+        parse_position(b'{"position": 17, "taken_by": %b}' % taker)
 
 
 @pytest.mark.parametrize(

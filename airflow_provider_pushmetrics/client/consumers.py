@@ -1,0 +1,48 @@
+"""The calls of a named consumer that takes one event after the other, and says for whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from airflow_provider_pushmetrics.client.feed import Receiver
+from airflow_provider_pushmetrics.client.messages import Call, Request
+from airflow_provider_pushmetrics.client.sending import send
+from airflow_provider_pushmetrics.exceptions import PushMetricsProtocolError
+
+
+@dataclass(frozen=True)
+class ConsumerPosition:
+    """
+    How far a named consumer has come.
+
+    :param position: The last event that was taken; 0 before the first.
+    :param taken_by: For whom it was taken, if that was said.
+    """
+
+    position: int = 0
+    taken_by: str | None = None
+
+
+def fetch_consumer(receiver: Receiver, consumer: str) -> Call[ConsumerPosition]:
+    """Fetch how far a named consumer has come, and for whom the event there was taken."""
+    request = _build_request("GET", receiver, consumer)
+    answer = (yield from send(request)).parse_object(request)
+    position, taken_by = answer.get("position"), answer.get("taken_by")
+    if not isinstance(position, int) or isinstance(position, bool):
+        raise PushMetricsProtocolError(f"{request.describe()} was answered without 'position'.")
+    return ConsumerPosition(position, taken_by if isinstance(taken_by, str) else None)
+
+
+def take_event(receiver: Receiver, consumer: str, event_id: int, *, taken_by: str) -> Call[None]:
+    """Move a named consumer's position to an event and say for whom it is taken, both at once."""
+    body = {"position": event_id, "taken_by": taken_by}
+    yield from send(_build_request("PUT", receiver, consumer, body))
+
+
+def _build_request(
+    method: str, receiver: Receiver, consumer: str, body: dict[str, object] | None = None
+) -> Request:
+    headers = {"Authorization": f"Bearer {receiver.reader_token}", "Accept": "application/json"}
+    url = f"{receiver.url}/consumers/{quote(consumer, safe='')}"
+    return Request(method, url, headers=headers, json_body=body)
