@@ -47,6 +47,10 @@ from airflow_provider_pushmetrics.service.middleware import AccessLog, BodyLimit
 from airflow_provider_pushmetrics.service.parts import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.plan import PlanError
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.service.web import block_results, pages, redirects, sessions
+
+WEB_ROUTERS = (redirects.router, sessions.router, block_results.router, pages.router)
+"""In this order: the pages take every address that the others leave."""
 
 ROUTERS = (
     health.router,
@@ -107,6 +111,8 @@ def _make_app(settings: ServiceSettings, lifespan: Lifespan[FastAPI] | None) -> 
     )
     for router in ROUTERS:
         app.include_router(router)
+    for router in WEB_ROUTERS:
+        app.include_router(router, include_in_schema=False)
     app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
     app.add_middleware(AccessLog)
     return app

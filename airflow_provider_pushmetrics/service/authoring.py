@@ -155,6 +155,16 @@ def delete_block(session: Session, block: Block) -> None:
     block.report.blocks.remove(block)
 
 
+def move_block(session: Session, block: Block, position: int) -> None:
+    """Give a block another place on the page; its report is told of if that changed anything."""
+    order = [other for other in block.report.blocks if other is not block]
+    order.insert(position, block)
+    if order != list(block.report.blocks):
+        report = block.report
+        _reorder(session, report, order)
+        tell_report(session, REPORT_UPDATED, report)
+
+
 def ensure_scratch(session: Session, workspace_id: int) -> Report:
     """Find, or make, the notebook that holds the blocks that were made without a report."""
     found = select(Report).where(Report.workspace_id == workspace_id, Report.name == SCRATCH_NAME)

@@ -6,7 +6,9 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jwt
 from sqlalchemy import select
@@ -21,6 +23,11 @@ TOKEN_PREFIX = "pmpat_"
 TOKEN_BYTES = 32
 JWT_ALGORITHM = "HS256"
 MAX_TOKEN_LENGTH = 4096
+SESSION_SECONDS = 12 * 3600
+"""How long a browser's session can be renewed before its user signs in again."""
+
+SESSION_END = "session_until"
+"""The claim that only the JWT of a browser's session has."""
 
 URL_SAFE = re.compile(r"[A-Za-z0-9._~\-]{16,256}\Z")
 """What a token that somebody else made must look like: it may have to ride in a URL."""
@@ -84,11 +91,13 @@ class Gatekeeper:
         """Find whom a Bearer token stands for, be it an API token or a JWT; None if nobody."""
         if token is None:
             return None
-        token_id = self._read_jwt(token)
+        claims = self._read_jwt(token)
         with self._database.reading() as session:
-            if token_id is not None:
-                return self._accept(session.get(ApiToken, token_id))
-            return self._accept(_find_token(session, token))
+            if claims is None:
+                return self._accept(_find_token(session, token))
+            if SESSION_END in claims:
+                return None  # it belongs into a cookie, where other rules protect it
+            return self._accept(session.get(ApiToken, int(claims["token_id"])))
 
     def find_token_owner(self, token: str | None) -> Principal | None:
         """Find whom an API token stands for; a JWT is not one, so it cannot prolong itself."""
@@ -99,21 +108,49 @@ class Gatekeeper:
 
     def issue_jwt(self, principal: Principal) -> str:
         """Make a JWT for a principal."""
-        now = int(self._clock().timestamp())
+        return self._sign(principal, self._read_clock() + self.lifetime_seconds)
+
+    def open_session(self, principal: Principal) -> str:
+        """Make the JWT of a browser's session; it can be renewed, for some hours."""
+        now = self._read_clock()
+        return self._sign(principal, now + self.lifetime_seconds, {SESSION_END: now + SESSION_SECONDS})
+
+    def find_session(self, token: str | None) -> Principal | None:
+        """Find whose session a JWT is; None if it is nobody's, or no session's."""
+        claims = self._read_jwt(token or "")
+        if claims is None or SESSION_END not in claims:
+            return None
+        with self._database.reading() as session:
+            return self._accept(session.get(ApiToken, int(claims["token_id"])))
+
+    def renew_session(self, token: str | None) -> str | None:
+        """Make the next JWT of a session; None if it has ended. None outlasts the session."""
+        principal, claims = self.find_session(token), self._read_jwt(token or "")
+        if principal is None or claims is None:
+            return None
+        until = int(claims[SESSION_END])
+        expires = min(self._read_clock() + self.lifetime_seconds, until)
+        return self._sign(principal, expires, {SESSION_END: until})
+
+    def _sign(self, principal: Principal, expires: int, more: Mapping[str, int] | None = None) -> str:
         claims = {
             "sub": str(principal.user_id),
             "token_id": principal.token_id,
             "workspace_id": principal.workspace_id,
-            "iat": now,
-            "exp": now + self.lifetime_seconds,
+            "iat": self._read_clock(),
+            "exp": expires,
+            **(more or {}),
         }
         return jwt.encode(claims, self._key, algorithm=JWT_ALGORITHM)
 
-    def _read_jwt(self, token: str) -> int | None:
+    def _read_clock(self) -> int:
+        return int(self._clock().timestamp())
+
+    def _read_jwt(self, token: str) -> dict[str, Any] | None:
         if token.count(".") != 2:
             return None
         try:
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 self._key,
                 algorithms=[JWT_ALGORITHM],
@@ -124,7 +161,7 @@ class Gatekeeper:
         # The time is compared here, not by the library, so that it is this object's clock that counts.
         if claims["exp"] <= self._clock().timestamp():
             return None
-        return int(claims["token_id"])
+        return claims
 
     def _accept(self, row: ApiToken | None) -> Principal | None:
         if row is None or row.revoked_on is not None:

@@ -9,6 +9,7 @@ from fastapi.security import HTTPBearer
 
 from airflow_provider_pushmetrics.service.credentials import Principal, parse_bearer
 from airflow_provider_pushmetrics.service.parts import ServiceParts
+from airflow_provider_pushmetrics.service.web.cookie import read_session
 
 NOT_AUTHORIZED = "Not authorized"
 
@@ -28,7 +29,11 @@ BEARER = HTTPBearer(auto_error=False, description="An API token, or the JWT that
 
 def authenticate(request: Request, parts: Parts, _: Annotated[Any, Security(BEARER)]) -> Principal:
     """Find out who asks; 401, always the same, if that cannot be told."""
-    principal = parts.gatekeeper.find_principal(parse_bearer(request.headers.get("authorization")))
+    header = request.headers.get("authorization")
+    if header is None:
+        principal = parts.gatekeeper.find_session(read_session(request))
+    else:
+        principal = parts.gatekeeper.find_principal(parse_bearer(header))
     if principal is None:
         raise HTTPException(401, NOT_AUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
     return principal

@@ -16,11 +16,13 @@ from airflow_provider_pushmetrics.service.api.reports import NewBlock, build_blo
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.api.texts import Name, ShortText
 from airflow_provider_pushmetrics.service.authoring import (
+    MAX_BLOCKS,
     change_block,
     check_block_content,
     create_block,
     delete_block,
     ensure_scratch,
+    move_block,
 )
 from airflow_provider_pushmetrics.service.clock import format_moment
 from airflow_provider_pushmetrics.service.contents import (
@@ -72,8 +74,13 @@ class PlacedBlock(NewBlock):
 
 
 class BlockChange(BaseModel):
-    """What to change of a block; what is left out stays. The content is replaced as a whole."""
+    """
+    What to change of a block; what is left out stays. The content is replaced as a whole.
 
+    :param position: Where on the page it is to stand, counted from 0.
+    """
+
+    position: int | None = Field(None, ge=0, le=MAX_BLOCKS)
     type: ShortText | None = None
     name: Name | None = None
     verbose_name: ShortText | None = None
@@ -142,6 +149,8 @@ def update_block(reference: str, wanted: BlockChange, parts: Parts, caller: Call
         if any(other.name == changes.get("name") and other is not block for other in block.report.blocks):
             raise ContentError(f"the report already has a block called {wanted.name!r}: choose another name")
         change_block(session, block, changes)
+        if wanted.position is not None:
+            move_block(session, block, wanted.position)
         answer = {"result": build_block_row(block)}
     parts.engine.wake()
     return answer

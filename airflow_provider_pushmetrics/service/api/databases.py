@@ -15,15 +15,20 @@ from airflow_provider_pushmetrics.service.clock import format_moment
 from airflow_provider_pushmetrics.service.listing import Listing, match_integer, match_text, parse_list_query
 from airflow_provider_pushmetrics.service.models import DataSource
 from airflow_provider_pushmetrics.service.parts import ServiceParts
+from airflow_provider_pushmetrics.service.querying import watch
+from airflow_provider_pushmetrics.service.rows import SourceError
 from airflow_provider_pushmetrics.service.source_urls import (
     build_source_url,
     describe_source,
     parse_source_url,
 )
+from airflow_provider_pushmetrics.service.templating import BoundSql
 
 router = APIRouter(prefix="/api/v1/database", tags=["database"])
 
 MAX_URL_LENGTH = 4096
+TRY_SECONDS = 15.0
+TRY_SQL = "SELECT 1 AS answer"
 
 LISTING = Listing(
     order=DataSource.id,
@@ -114,6 +119,22 @@ def delete_database(reference: str, parts: Parts, caller: Caller) -> dict[str, s
     with parts.database.writing() as session:
         session.delete(find_by_reference(session, DataSource, reference, caller))
     return {"message": "OK"}
+
+
+@router.post("/{reference}/test")
+def try_database(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+    """Ask a database for one row; the answer says whether it came, or why not in the database's words."""
+    with parts.database.reading() as session:
+        source_id = find_by_reference(session, DataSource, reference, caller).id
+    try:
+        with (
+            watch(TRY_SECONDS, lambda: None) as stopper,
+            parts.sources.open(source_id).query(BoundSql((TRY_SQL,), ()), stopper) as rows,
+        ):
+            sum(batch.num_rows for batch in rows.batches)
+    except SourceError as error:
+        return {"result": {"is_reachable": False, "message": str(error)}}
+    return {"result": {"is_reachable": True, "message": "The database answers"}}
 
 
 def _set_url(parts: ServiceParts, source: DataSource, url: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import pyarrow.parquet as pq
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from sqlalchemy.orm import Session
 
@@ -41,6 +41,7 @@ from airflow_provider_pushmetrics.service.ids import parse_id
 from airflow_provider_pushmetrics.service.models import BlockResult, QueryRun, Report, Run
 from airflow_provider_pushmetrics.service.parts import ServiceParts
 from airflow_provider_pushmetrics.service.statuses import FINISHED, SUCCESS
+from airflow_provider_pushmetrics.service.web.redirects import show_run_as_page
 
 router = APIRouter(prefix="/api/reports", tags=["result"])
 
@@ -50,7 +51,11 @@ NO_LONGER_KEPT = "The result is no longer kept"
 AnyKind = TypeVar("AnyKind", Run, QueryRun)
 
 
-@router.get("/{report}/run/{run_id}")
+@router.get(
+    "/{report}/run/{run_id}",
+    dependencies=[Depends(show_run_as_page)],
+    responses={303: {"description": "A browser is led to the page of the run"}},
+)
 @router.post("/{report}/run/{run_id}")
 def get_outputs(report: str, run_id: str, parts: Parts, caller: Caller) -> Response:
     """Give the outputs of all blocks of a report run."""

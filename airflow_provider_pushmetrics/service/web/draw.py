@@ -1,0 +1,37 @@
+"""The process that draws one chart: Vega-Lite comes in on stdin, SVG goes out on stdout."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from typing import Literal
+
+MAX_DATA_BYTES = 1024 * 1024 * 1024
+MAX_CPU_SECONDS = 30
+BACKGROUND = {"background": "transparent"}
+
+
+def main() -> int:
+    """Draw, and give 0; or say on stderr why not, and give 1."""
+    resource.setrlimit(resource.RLIMIT_DATA, (MAX_DATA_BYTES, MAX_DATA_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_SECONDS, MAX_CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        import vl_convert
+    except ImportError:
+        sys.stderr.write("vl-convert-python is missing: pip install 'airflow-provider-pushmetrics[service]'")
+        return 1
+    theme: Literal["dark"] | None = "dark" if "dark" in sys.argv[1:] else None
+    try:
+        image = vl_convert.vegalite_to_svg(
+            sys.stdin.buffer.read().decode(), config=BACKGROUND, theme=theme, allowed_base_urls=[]
+        )
+    except ValueError as error:
+        sys.stderr.write(str(error).removeprefix("Vega-Lite to SVG conversion failed:").strip())
+        return 1
+    sys.stdout.buffer.write(image.encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

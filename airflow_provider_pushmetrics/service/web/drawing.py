@@ -1,0 +1,63 @@
+"""
+Draw charts: from a Vega-Lite specification to SVG.
+
+A specification is a program: one line of it can ask for more than the machine has. So each is drawn by a
+process of its own, with bounds, and that process loads nothing from anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsError
+
+PROGRAM = Path(__file__).with_name("draw.py")
+TIMEOUT_SECONDS = 30
+MAX_MESSAGE_LENGTH = 300
+AT_A_TIME = threading.BoundedSemaphore(2)
+
+TRACE = re.compile(r"\n\s+at .*", re.S)
+
+
+class DrawingError(PushMetricsError):
+    """A chart cannot be drawn."""
+
+
+def draw(spec: str, *, is_dark: bool = False, timeout_seconds: float = TIMEOUT_SECONDS) -> bytes:
+    """
+    Draw a chart.
+
+    :param spec: A Vega-Lite specification as JSON, with its rows.
+    :param is_dark: Whether it stands on a dark page.
+    :raises DrawingError: if it is no specification that can be drawn, or takes too long.
+    """
+    # An empty environment: a chart has no business with credentials or proxies.
+    command = [sys.executable, "-I", str(PROGRAM)]
+    if is_dark:
+        command.append("dark")
+    with AT_A_TIME:
+        try:
+            done = subprocess.run(
+                command,
+                input=spec.encode(),
+                capture_output=True,
+                env={},
+                timeout=timeout_seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise DrawingError(
+                f"the chart took longer than {timeout_seconds:g} s to draw: give it fewer rows."
+            ) from None
+    if done.returncode != 0:
+        raise DrawingError(f"the chart cannot be drawn: {_describe(done.stderr.decode(errors='replace'))}")
+    return done.stdout
+
+
+def _describe(output: str) -> str:
+    message = TRACE.sub("", output).strip()
+    return message[:MAX_MESSAGE_LENGTH] or "it needs more than a chart may take."

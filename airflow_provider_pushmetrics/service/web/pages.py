@@ -1,0 +1,75 @@
+"""The files of the web interface, and the one HTML page that all its addresses give."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND
+from airflow_provider_pushmetrics.service.api.results import is_known
+
+router = APIRouter(prefix="/app")
+
+HEADERS = {
+    # Scripts come from files only, so that text which became HTML by mistake still could not run.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    # No name of a file changes with its content: browsers ask each time, and mostly get 304.
+    "Cache-Control": "no-cache",
+}
+
+# Not what this machine's tables say: a browser runs modules of the right type only.
+MEDIA_TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file that browsers load."""
+
+    content: bytes
+    media_type: str
+    etag: str
+
+
+@router.get("/assets/{name}")
+def get_asset(name: str, request: Request) -> Response:
+    """Give a script, the style or the icon."""
+    asset = _load_assets().get(name)
+    if asset is None:
+        raise HTTPException(404, NOT_FOUND)
+    headers = {**HEADERS, "ETag": asset.etag}
+    if is_known(request.headers.get("if-none-match"), asset.etag):
+        return Response(status_code=304, headers=headers)
+    return Response(asset.content, media_type=asset.media_type, headers=headers)
+
+
+@router.get("/{path:path}")
+def get_page(path: str) -> Response:
+    """Give the page; its scripts find out what to show by the address."""
+    # Relative, since a proxy may have put a path before ours.
+    way_up = "../" * path.count("/")
+    return Response(_load_shell().replace("{way_up}", way_up), media_type="text/html", headers=HEADERS)
+
+
+@cache
+def _load_assets() -> dict[str, Asset]:
+    folder = files(__package__) / "page" / "assets"
+    return {file.name: _load_asset(file.name, file.read_bytes()) for file in folder.iterdir()}
+
+
+def _load_asset(name: str, content: bytes) -> Asset:
+    media_type = MEDIA_TYPES[name.rpartition(".")[2]]
+    return Asset(content, media_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+
+
+@cache
+def _load_shell() -> str:
+    return (files(__package__) / "page" / "index.html").read_text("utf-8")

@@ -1,0 +1,67 @@
+"""Signing in with an API token, staying signed in while one works, and signing out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from pydantic import BaseModel, SecretStr
+
+from airflow_provider_pushmetrics.service.api.access import NOT_AUTHORIZED, Parts
+from airflow_provider_pushmetrics.service.web.cookie import (
+    COOKIE,
+    check_own_page,
+    clear_session,
+    set_session,
+)
+
+router = APIRouter(prefix="/app/session")
+
+
+class SignIn(BaseModel):
+    """An API token, which is checked and not kept."""
+
+    token: SecretStr
+
+
+@router.get("")
+def show_session(request: Request, parts: Parts) -> dict[str, Any]:
+    """Tell whether the browser is signed in; never 401, which browsers log as a fault of the page."""
+    principal = parts.gatekeeper.find_session(request.cookies.get(COOKIE))
+    return {"is_signed_in": principal is not None, "renew_seconds": _choose_pause(parts)}
+
+
+@router.post("")
+def sign_in(wanted: SignIn, request: Request, response: Response, parts: Parts) -> dict[str, Any]:
+    """Give a browser a session for an API token."""
+    check_own_page(request)
+    parts.exchange_limit.check(request.client.host if request.client else "")
+    principal = parts.gatekeeper.find_token_owner(wanted.token.get_secret_value())
+    if principal is None:
+        raise HTTPException(401, NOT_AUTHORIZED)
+    set_session(request, response, parts.gatekeeper.open_session(principal), parts.settings)
+    return {"is_signed_in": True, "renew_seconds": _choose_pause(parts)}
+
+
+@router.put("")
+def renew(request: Request, response: Response, parts: Parts) -> dict[str, Any]:
+    """Prolong a session while somebody works with the page."""
+    check_own_page(request)
+    session = parts.gatekeeper.renew_session(request.cookies.get(COOKIE))
+    if session is None:
+        raise HTTPException(401, NOT_AUTHORIZED)
+    set_session(request, response, session, parts.settings)
+    return {"is_signed_in": True, "renew_seconds": _choose_pause(parts)}
+
+
+@router.delete("")
+def sign_out(request: Request, response: Response, parts: Parts) -> dict[str, Any]:
+    """End the session of a browser."""
+    check_own_page(request)
+    clear_session(response, parts.settings)
+    return {"is_signed_in": False}
+
+
+def _choose_pause(parts: Parts) -> float:
+    """Choose after how long the page asks for the next JWT: early enough to miss one try."""
+    return parts.gatekeeper.lifetime_seconds / 3
