@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sqlalchemy.engine import make_url
+
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.encryption import Vault
 from airflow_provider_pushmetrics.service.models import DataSource
@@ -202,9 +204,14 @@ class SourceRegistry:
         if kind == DUCKDB:
             path = self._data_dir / location
             return FolderSource(path) if path.is_dir() else DuckDbSource(path)
-        from airflow_provider_pushmetrics.service.sql_sources import SqlAlchemySource, open_sqlite_read_only
+        from airflow_provider_pushmetrics.service.sql_sources import (
+            SqlAlchemySource,
+            open_sqlite_read_only,
+            refuse_own,
+        )
 
         url = build_source_url(kind, location)
+        refuse_own(url, make_url(self._database.url))
         if url.get_backend_name() == "sqlite":
             url = open_sqlite_read_only(url, list(self._data_dir.glob("*.db")))
         return SqlAlchemySource(url)

@@ -78,6 +78,25 @@ class SqlAlchemySource:
         return SourceError(stopper.reason or redact(said.strip(), *([password] if password else [])))
 
 
+def refuse_own(url: URL, own: URL) -> None:
+    """
+    Refuse the database of the service itself, where everybody's secrets are.
+
+    It is told by its name. Another name of its server is let through: its password must stay the service's.
+
+    :raises SourceError: if it is that.
+    """
+    if url.get_backend_name() == own.get_backend_name() == "postgresql" and _name(url) == _name(own):
+        raise SourceError("this database is the service's own: it cannot be asked.")
+
+
+def _name(url: URL) -> tuple[str, str, str | None]:
+    """Say where a PostgreSQL database is; the query of a URL can say it too."""
+    query = {name: value for name, value in url.query.items() if isinstance(value, str)}
+    host = url.host or query.get("host", "")
+    return host, str(url.port or query.get("port", 5432)), url.database or query.get("dbname")
+
+
 def open_sqlite_read_only(url: URL, own_files: Sequence[Path]) -> URL:
     """
     Make the URL of a SQLite file one that only reads.

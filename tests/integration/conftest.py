@@ -7,6 +7,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -36,7 +37,14 @@ def postgres_server_url() -> Iterator[str]:
 @pytest.fixture
 def postgres_url(postgres_server_url: str) -> Iterator[str]:
     """Give the SQLAlchemy URL of an empty database, which is dropped after the test."""
-    server, name = make_url(postgres_server_url), f"test_{uuid.uuid4().hex}"
+    with make_database(postgres_server_url) as url:
+        yield url
+
+
+@contextmanager
+def make_database(server_url: str) -> Iterator[str]:
+    """Make an empty database, give its SQLAlchemy URL, and drop it at the end."""
+    server, name = make_url(server_url), f"test_{uuid.uuid4().hex}"
     plain = server.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"'.encode())

@@ -19,6 +19,7 @@ from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
 from tests.fakes.service_reports import MadeReport, make_report
 from tests.fakes.service_subscriber import Subscriber, listen
+from tests.integration.conftest import make_database
 
 BASE_URL = "http://service.test"
 
@@ -31,12 +32,52 @@ def flights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+ON_BOTH = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
+
+
+@pytest.fixture(scope="module", params=ON_BOTH)
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Name the kind of the service's database: whatever uses it runs on both."""
+    kind: str = request.param
+    return kind
+
+
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory, flights_file: Path) -> Iterator[ServiceParts]:
-    """Give a service with the demo on SQLite, working, one for all tests of a module."""
+def shared_database_url(database_kind: str, request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """Give the setting for an empty database of a module's own; None stands for SQLite."""
+    if database_kind == "sqlite":
+        yield None
+        return
+    with make_database(request.getfixturevalue("postgres_server_url")) as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(database_kind: str, request: pytest.FixtureRequest) -> str | None:
+    """Give the setting for an empty database of a test's own; None stands for SQLite."""
+    return None if database_kind == "sqlite" else request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture
+def url(database_url: str | None, tmp_path: Path) -> str:
+    """Give the URL of an empty database of a test's own."""
+    return database_url or f"sqlite:///{tmp_path}/service.db"
+
+
+@pytest.fixture(scope="module")
+def parts(
+    tmp_path_factory: pytest.TempPathFactory, flights_file: Path, shared_database_url: str | None
+) -> Iterator[ServiceParts]:
+    """Give a service with the demo, working, one for all tests of a module."""
     data_dir = tmp_path_factory.mktemp("service")
     shutil.copy(flights_file, data_dir)
-    settings = ServiceSettings(data_dir, public_url=BASE_URL, bootstrap_token=API_TOKEN, demo=True)
+    settings = ServiceSettings(
+        data_dir,
+        database_url=shared_database_url,
+        public_url=BASE_URL,
+        bootstrap_token=API_TOKEN,
+        demo=True,
+    )
     parts = assemble(settings)
     parts.start()
     yield parts

@@ -125,7 +125,7 @@ async def test_sqlalchemy_database_is_asked_with_bound_values_and_read_only(api:
 
 
 async def test_the_services_own_database_cannot_be_asked(api: Api) -> None:
-    row = await add_database(api, f"sqlite:///{api.parts.settings.data_dir}/service.db")
+    row = await add_database(api, api.parts.settings.store_url)
     assert "own" in (await ask(api, row["id"], "SELECT * FROM api_token"))["error"]
 
 

@@ -30,18 +30,6 @@ VAULT = Vault("k" * 32)
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/service.db"
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def url(request: pytest.FixtureRequest) -> str:
-    """Give the URL of an empty database: the test runs on both kinds."""
-    url: str = request.getfixturevalue(f"{request.param}_url")
-    return url
-
-
-@pytest.fixture
 def database(url: str, tmp_path: Path) -> Iterator[Database]:
     database = Database(url)
     database.migrate()

@@ -125,8 +125,8 @@ class Post:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/service.db")
+def database(url: str, tmp_path: Path) -> Iterator[Database]:
+    database = Database(url)
     database.migrate()
     bootstrap(database, tmp_path, None)
     yield database

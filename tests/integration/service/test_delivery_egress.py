@@ -57,8 +57,8 @@ CORPUS = (
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/service.db")
+def database(url: str, tmp_path: Path) -> Iterator[Database]:
+    database = Database(url)
     database.migrate()
     bootstrap(database, tmp_path, None)
     yield database

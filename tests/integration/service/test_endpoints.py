@@ -21,8 +21,11 @@ SUBSCRIPTIONS = "/api/v1/webhook_subscription/"
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceParts]:
-    parts = assemble(ServiceSettings(tmp_path_factory.mktemp("strict"), bootstrap_token=API_TOKEN))
+def strict(
+    tmp_path_factory: pytest.TempPathFactory, shared_database_url: str | None
+) -> Iterator[ServiceParts]:
+    data_dir = tmp_path_factory.mktemp("strict")
+    parts = assemble(ServiceSettings(data_dir, database_url=shared_database_url, bootstrap_token=API_TOKEN))
     parts.start()
     yield parts
     assert parts.stop()

@@ -14,8 +14,10 @@ from tests.fakes.service_process import API_TOKEN
 from tests.integration.service.conftest import BASE_URL
 
 
-async def test_one_call_too_many_is_told_when_to_come_back(tmp_path: Path) -> None:
-    settings = ServiceSettings(tmp_path, bootstrap_token=API_TOKEN, trigger_rate=2, exchange_rate=1)
+async def test_one_call_too_many_is_told_when_to_come_back(tmp_path: Path, database_url: str | None) -> None:
+    settings = ServiceSettings(
+        tmp_path, database_url=database_url, bootstrap_token=API_TOKEN, trigger_rate=2, exchange_rate=1
+    )
     parts = assemble(settings)
     await asyncio.to_thread(parts.start)
     headers = {"Authorization": f"Bearer {API_TOKEN}"}

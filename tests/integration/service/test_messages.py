@@ -55,11 +55,12 @@ class Sent:
 
 
 @pytest.fixture
-async def sent(tmp_path: Path) -> AsyncIterator[Sent]:
+async def sent(tmp_path: Path, database_url: str | None) -> AsyncIterator[Sent]:
     async with serve_mail() as mail:
         with serve_raw(SLACK_OK) as slack:
             settings = ServiceSettings(
                 tmp_path,
+                database_url=database_url,
                 public_url=BASE_URL,
                 bootstrap_token=API_TOKEN,
                 smtp=SmtpSettings("127.0.0.1", "reports@example.com", mail.port, security=Security.NONE),

@@ -123,15 +123,6 @@ async def test_schedule_that_makes_no_sense_is_refused(api: Api, fields: dict[st
 # --- with several processes ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Give the URL of an empty database: the test runs on both kinds."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/service.db"
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
 def put_schedule(database: Database, made: MadeReport, next_run_on: datetime) -> int:
     with database.writing() as session:
         row = ReportSchedule(

@@ -29,8 +29,8 @@ VAULT = Vault("k" * 32)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/service.db")
+def database(url: str) -> Iterator[Database]:
+    database = Database(url)
     database.migrate()
     yield database
     database.close()

@@ -32,10 +32,9 @@ from tests.fakes.service_process import API_TOKEN
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    sqlite_url = f"sqlite:///{tmp_path}/service.db"
-    database = Database(sqlite_url if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
+@pytest.fixture
+def database(url: str, tmp_path: Path) -> Iterator[Database]:
+    database = Database(url)
     database.migrate()
     bootstrap(database, tmp_path, API_TOKEN)
     yield database
