@@ -40,9 +40,7 @@ def build_error(request: Request, response: Response) -> PushMetricsApiError | N
         retry_after = parse_retry_after(response.headers.get("retry-after"))
         return PushMetricsUnavailableError(said, status_code=status, retry_after_seconds=retry_after)
     if status in (401, 402, 403):
-        return PushMetricsAuthError(
-            f"{said}. Check the tokens of the Airflow connection.", status_code=status
-        )
+        return PushMetricsAuthError(f"{said}. Check {request.credential}.", status_code=status)
     if status == 404:
         return PushMetricsNotFoundError(said, status_code=status)
     if status == 409:

@@ -11,9 +11,9 @@ from urllib.parse import quote, urlencode
 from pydantic import BaseModel, ValidationError
 
 from airflow_provider_pushmetrics.client.answers import find_message
-from airflow_provider_pushmetrics.client.credentials import Credentials
+from airflow_provider_pushmetrics.client.credentials import Credentials, name_connection
 from airflow_provider_pushmetrics.client.messages import Call, Request, Response
-from airflow_provider_pushmetrics.client.models import Run, RunOutputs, TriggeredRun
+from airflow_provider_pushmetrics.client.models import Run, RunBlock, RunLogLine, RunOutputs, TriggeredRun
 from airflow_provider_pushmetrics.client.retries import RetryPolicy
 from airflow_provider_pushmetrics.client.sending import DEFAULT_POLICY, send
 from airflow_provider_pushmetrics.exceptions import (
@@ -27,6 +27,9 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 JSON_TYPE = "application/json"
 NEW_RUNS_LIMIT = 100
+LOG_LINES = 1000
+"""How many lines of a run's log are fetched, as PushMetrics' own client does it; it has 5,000 at the most."""
+
 CANCEL_TIMEOUT_SECONDS = 10.0
 """Airflow gives a trigger that is killed 30 s, and a worker's process no more than that either."""
 
@@ -38,6 +41,7 @@ def trigger_report(
     parameters: Mapping[str, Any] | None = None,
     *,
     idempotency_key: str | None = None,
+    conn_id: str | None = None,
 ) -> Call[TriggeredRun]:
     """
     Start a run of a report by its webhook trigger.
@@ -49,7 +53,7 @@ def trigger_report(
     :raises PushMetricsDeliveryUnknownError: if the run may have been started, but no answer came.
     :raises PushMetricsApiError: if it was refused.
     """
-    path = f"/api/v1/report/{_quote_report_id(report_id)}/webhook"
+    path = f"/api/v1/report/{quote_report_id(report_id)}/webhook"
     headers = {"Accept": JSON_TYPE}
     if idempotency_key:
         headers["Idempotency-Key"] = idempotency_key
@@ -59,6 +63,8 @@ def trigger_report(
         headers=headers,
         json_body=check_parameters(parameters),
         is_repeatable=False,
+        credential=f"the token of report {report_id!r} in the extra 'trigger_tokens' of"
+        f" {name_connection(conn_id)}",
     )
     response = yield from send(request)
     answer = response.parse_object(request)
@@ -69,7 +75,7 @@ def trigger_report(
             status_code=response.status_code,
         )
     was_replayed = response.headers.get("idempotency-replayed", "").lower() == "true"
-    return _parse(TriggeredRun, answer | {"was_replayed": was_replayed}, request)
+    return parse_answer(TriggeredRun, answer | {"was_replayed": was_replayed}, request)
 
 
 def check_parameters(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -107,9 +113,9 @@ def fetch_runs(
     A server that does not know the filter answers with every report's runs: what says so is left out.
     """
     query = urlencode({"report_uid": str(report_id), "q": f"(page:0,page_size:{NEW_RUNS_LIMIT})"})
-    request = _get(f"{credentials.base_url}/api/v1/noteflow_run/?{query}")
+    request = build_get(f"{credentials.base_url}/api/v1/noteflow_run/?{query}")
     answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
-    ours = (run for run in _parse_runs(answer, request) if _may_be_of_report(run, str(report_id)))
+    ours = (run for run in parse_rows(Run, answer, request) if _may_be_of_report(run, str(report_id)))
     return tuple(sorted(ours, key=lambda run: run.id, reverse=True))
 
 
@@ -118,16 +124,35 @@ def fetch_newest_runs(
 ) -> Call[tuple[Run, ...]]:
     """Fetch the newest runs of all reports; the server may give fewer than asked for."""
     query = urlencode({"q": f"(page:0,page_size:{limit})"})
-    request = _get(f"{credentials.base_url}/api/v1/noteflow_run/?{query}")
+    request = build_get(f"{credentials.base_url}/api/v1/noteflow_run/?{query}")
     answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
-    return _parse_runs(answer, request)
+    return parse_rows(Run, answer, request)
 
 
 def fetch_run(credentials: Credentials, run_id: int, policy: RetryPolicy = DEFAULT_POLICY) -> Call[Run]:
     """Fetch one run, by its number."""
-    request = _get(f"{credentials.base_url}/api/v1/noteflow_run/{int(run_id)}")
+    request = build_get(f"{credentials.base_url}/api/v1/noteflow_run/{int(run_id)}")
     answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
-    return _parse(Run, answer.get("result", answer), request)
+    return parse_answer(Run, answer.get("result", answer), request)
+
+
+def fetch_run_logs(
+    credentials: Credentials, run_id: int, *, limit: int = LOG_LINES, policy: RetryPolicy = DEFAULT_POLICY
+) -> Call[tuple[RunLogLine, ...]]:
+    """Fetch the log of a run, its first lines first."""
+    wanted = f"(filters:!((col:noteflow_run_id,opr:frid_eq,value:{int(run_id)})),page_size:{int(limit)})"
+    request = build_get(f"{credentials.base_url}/api/v1/noteflow_run_log/?{urlencode({'q': wanted})}")
+    answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
+    return parse_rows(RunLogLine, answer, request)
+
+
+def fetch_run_blocks(
+    credentials: Credentials, run_id: int, policy: RetryPolicy = DEFAULT_POLICY
+) -> Call[tuple[RunBlock, ...]]:
+    """Fetch what became of each block of a run."""
+    request = build_get(f"{credentials.base_url}/api/v1/noteflow_run/{int(run_id)}/get_task_results")
+    answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
+    return parse_rows(RunBlock, answer, request)
 
 
 def cancel_run(credentials: Credentials, run_id: int, policy: RetryPolicy = DEFAULT_POLICY) -> Call[bool]:
@@ -159,11 +184,11 @@ def fetch_outputs(credentials: Credentials, url: str) -> Call[RunOutputs | None]
 
     :raises PushMetricsUntrustedUrlError: if the URL points to an origin that must not see the token.
     """
-    request = _get(url)
+    request = build_get(url)
     response = yield from send_authorized(credentials, request)
     if response.status_code == 202:
         return None
-    outputs = _parse(RunOutputs, response.parse_object(request), request)
+    outputs = parse_answer(RunOutputs, response.parse_object(request), request)
     return outputs if outputs.status is None or outputs.status.is_finished else None
 
 
@@ -173,14 +198,14 @@ def fetch_query_result(credentials: Credentials, url: str) -> Call[dict[str, Any
 
     :raises PushMetricsUntrustedUrlError: if the URL points to an origin that must not see the token.
     """
-    request = _get(url)
+    request = build_get(url)
     response = yield from send_authorized(credentials, request)
     return None if response.status_code == 202 else response.parse_object(request)
 
 
 def build_outputs_url(base_url: str, report_id: str | int, run_id: int) -> str:
     """Build the documented URL of a report run's outputs."""
-    return f"{base_url}/api/reports/{_quote_report_id(report_id)}/run/{int(run_id)}"
+    return f"{base_url}/api/reports/{quote_report_id(report_id)}/run/{int(run_id)}"
 
 
 def send_authorized(
@@ -215,10 +240,10 @@ def _send_reading(request: Request, policy: RetryPolicy) -> Call[Response]:
 
 def _add_authorization(credentials: Credentials, request: Request, policy: RetryPolicy) -> Call[Request]:
     authorization = yield from credentials.authorize(policy)
-    return replace(request, headers={**request.headers, **authorization})
+    return replace(request, headers={**request.headers, **authorization}, credential=credentials.token_name)
 
 
-def _quote_report_id(report_id: str | int) -> str:
+def quote_report_id(report_id: str | int) -> str:
     """Quote a report's id into a path; HTTP clients resolve dots, so quoting does not keep those apart."""
     text = str(report_id).strip()
     if text in ("", ".", ".."):
@@ -235,18 +260,29 @@ def _may_be_of_report(run: Run, report_id: str) -> bool:
     return (run.report_id if report_id.isdigit() else run.report_uid) is None
 
 
-def _parse_runs(answer: Mapping[str, Any], request: Request) -> tuple[Run, ...]:
+def parse_rows(model: type[ModelT], answer: Mapping[str, Any], request: Request) -> tuple[ModelT, ...]:
+    """
+    Read a list that was answered.
+
+    :raises PushMetricsProtocolError: if it has another shape.
+    """
     rows = answer.get("result")
     if not isinstance(rows, list):
-        raise PushMetricsProtocolError(f"{request.describe()} was answered without a list of runs.")
-    return tuple(_parse(Run, row, request) for row in rows)
+        raise PushMetricsProtocolError(f"{request.describe()} was answered without a list in 'result'.")
+    return tuple(parse_answer(model, row, request) for row in rows)
 
 
-def _get(url: str) -> Request:
+def build_get(url: str) -> Request:
+    """Build a request for JSON."""
     return Request("GET", url, headers={"Accept": JSON_TYPE})
 
 
-def _parse(model: type[ModelT], value: Any, request: Request) -> ModelT:
+def parse_answer(model: type[ModelT], value: Any, request: Request) -> ModelT:
+    """
+    Read what was answered.
+
+    :raises PushMetricsProtocolError: if it has another shape.
+    """
     try:
         return model.model_validate(value)
     except ValidationError as error:

@@ -45,6 +45,11 @@ def parse_origin(url: str) -> tuple[str, str, int] | None:
     return parts.scheme, parts.hostname.rstrip("."), port
 
 
+def name_connection(conn_id: str | None) -> str:
+    """Name an Airflow connection in a message."""
+    return "the connection" if conn_id is None else f"connection {conn_id!r}"
+
+
 @dataclass
 class Credentials:
     """
@@ -53,14 +58,21 @@ class Credentials:
     :param base_url: Where PushMetrics is. Its origin, and those trusted besides, may see the token; no other.
     :param api_token: The API token; a ``pmpat_…`` one is exchanged for a JWT, any other is the Bearer itself.
     :param trusted_origins: URLs of further origins that serve results.
+    :param conn_id: The Airflow connection that they come from, for messages.
     """
 
     base_url: str
     api_token: str | None = field(default=None, repr=False)
     trusted_origins: tuple[str, ...] = ()
+    conn_id: str | None = None
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
     _jwt: str | None = field(default=None, init=False, repr=False)
     _jwt_deadline: float = field(default=0.0, init=False, repr=False)
+
+    @property
+    def token_name(self) -> str:
+        """The API token in the words of who set it."""
+        return f"the API token, which is the password of {name_connection(self.conn_id)}"
 
     def refuse_untrusted(self, url: str) -> None:
         """
@@ -87,8 +99,8 @@ class Credentials:
         """
         if not self.api_token:
             raise PushMetricsConfigurationError(
-                "there is no API token: set it in the connection's password field. PushMetrics shows one"
-                " once, when it is created."
+                f"there is no API token: set it in the password field of {name_connection(self.conn_id)}."
+                " PushMetrics shows one once, when it is created."
             )
         if not self.can_renew:
             return {"Authorization": f"Bearer {self.api_token}"}
@@ -111,6 +123,7 @@ class Credentials:
             self.base_url + EXCHANGE_PATH,
             headers={"Authorization": f"Bearer {self.api_token}", "Accept": "application/json"},
             timeout_seconds=EXCHANGE_TIMEOUT_SECONDS,
+            credential=self.token_name,
         )
         response = yield from send(request, policy)
         answer = response.parse_object(request)

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from pydantic import ValidationError
 
+from airflow_provider_pushmetrics.client.credentials import name_connection
 from airflow_provider_pushmetrics.client.messages import Call, Request
 from airflow_provider_pushmetrics.client.models import FeedPage
 from airflow_provider_pushmetrics.client.retries import RetryPolicy
@@ -28,10 +29,17 @@ class Receiver:
 
     :param url: Its base URL, such as ``https://airflow.example.com/pushmetrics``.
     :param reader_token: The token of those who read from it.
+    :param conn_id: The Airflow connection that names it, for messages.
     """
 
     url: str
     reader_token: str = field(repr=False)
+    conn_id: str | None = field(default=None, compare=False)
+
+    @property
+    def token_name(self) -> str:
+        """The reader token in the words of who set it."""
+        return f"the extra 'receiver_token' of {name_connection(self.conn_id)}"
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,7 @@ def fetch_events(
         headers=_build_headers(receiver),
         timeout_seconds=ANSWER_MARGIN_SECONDS,
         held_seconds=wait_seconds,
+        credential=receiver.token_name,
     )
     answer = (yield from send(request, policy)).parse_object(request)
     try:
@@ -105,12 +114,15 @@ def store_position(receiver: Receiver, consumer: str, position: int) -> Call[Non
         receiver.url + _build_consumer_path(consumer),
         headers=_build_headers(receiver),
         json_body={"position": position},
+        credential=receiver.token_name,
     )
     yield from send(request)
 
 
 def _fetch_int(receiver: Receiver, path: str, name: str, policy: RetryPolicy) -> Call[int]:
-    request = Request("GET", receiver.url + path, headers=_build_headers(receiver))
+    request = Request(
+        "GET", receiver.url + path, headers=_build_headers(receiver), credential=receiver.token_name
+    )
     answer: Mapping[str, Any] = (yield from send(request, policy)).parse_object(request)
     value = answer.get(name)
     if not isinstance(value, int) or isinstance(value, bool):

@@ -25,6 +25,7 @@ class Request:
     :param timeout_seconds: How long to wait for the next bytes of the answer.
     :param held_seconds: How long the server was asked to hold the answer back; comes on top of any timeout.
     :param is_streamed: Whether the body of a 200 is not for the call, but for whoever runs it.
+    :param credential: Which token it carries, in the words of who set it.
     """
 
     method: str
@@ -35,6 +36,7 @@ class Request:
     timeout_seconds: float = 60.0
     held_seconds: float = 0.0
     is_streamed: bool = False
+    credential: str = "the tokens of the Airflow connection"
 
     def describe(self) -> str:
         """Name the request for a message or a log, without its tokens."""

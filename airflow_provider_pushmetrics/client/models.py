@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class RunStatus(StrEnum):
@@ -81,6 +81,49 @@ class Run(_Answer):
     @classmethod
     def _read_status(cls, value: object) -> RunStatus:
         return RunStatus.parse(value)
+
+
+class Report(_Answer):
+    """
+    A report or a notebook, as the list of reports shows it.
+
+    :param id: Its number, which stands in its webhook URL.
+    """
+
+    id: int
+    uid: str | None = None
+    name: str | None = None
+    type: str | None = None
+    created_on: str | None = None
+
+
+class Webhook(_Answer):
+    """A webhook trigger, as its owner is shown it."""
+
+    id: int
+    report_id: int | None = None
+    token: str | None = Field(default=None, repr=False)
+    active: bool | None = None
+
+
+class RunLogLine(_Answer):
+    """A line of a run's log."""
+
+    message: str | None = None
+    created_on: str | None = None
+    effective_level: str | None = None
+
+
+class RunBlock(_Answer):
+    """What became of one block of a run, as the API of runs shows it."""
+
+    block_uid: str | None = None
+    name: str | None = None
+    type: str | None = None
+    status: str | None = None
+    results_key: str | None = None
+    row_count: int | None = None
+    error: str | None = None
 
 
 class BlockOutcome(_Answer):

@@ -57,7 +57,7 @@ def _decide_wait(
         raise PushMetricsDeliveryUnknownError(
             f"{error}. It may have arrived, and sending it again could start a second run, so it was not"
             " repeated. Look in PushMetrics whether the run was started."
-        ) from error
+        ) from None  # its message is all of the cause
     wait_seconds = policy.compute_wait(attempt, error.retry_after_seconds)
     if wait_seconds is None:
         raise error

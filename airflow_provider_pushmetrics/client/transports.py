@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ import requests
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies, select_proxy
 
+from airflow_provider_pushmetrics.client.credentials import parse_origin
 from airflow_provider_pushmetrics.client.messages import Call, NetworkError, Pause, Request, Response, T
 from airflow_provider_pushmetrics.redaction import redact
 
@@ -23,6 +25,8 @@ MAX_BODY_BYTES = 256 * 1024 * 1024
 """What is read into memory at the most; larger results are streamed to a file instead."""
 
 CHUNK_BYTES = 256 * 1024
+MAX_CAUSES = 10
+"""How deep to look for the reason of a failure; chains of errors may go in circles."""
 
 
 @dataclass
@@ -82,8 +86,10 @@ class SyncTransport:
         try:
             response = send(step)
         except NetworkError as error:
-            return call.throw(error)
-        return call.send(response)
+            failure = error
+        else:
+            return call.send(response)
+        return call.throw(failure)  # from here, so that its traceback is not in that of what the call raises
 
     def _send(self, request: Request) -> Response:
         with self.stream(request) as (response, chunks):
@@ -97,7 +103,7 @@ class SyncTransport:
         :raises NetworkError: if there is no answer, or it breaks off.
         """
         seconds = self.timeout_seconds or request.timeout_seconds
-        with _translate_requests_errors():
+        with _translate_requests_errors(request.url):
             answer = self.session.request(
                 request.method,
                 request.url,
@@ -110,7 +116,7 @@ class SyncTransport:
                 allow_redirects=False,
                 stream=True,
             )
-        with answer, _translate_requests_errors():
+        with answer, _translate_requests_errors(request.url):
             headers = {name.lower(): value for name, value in CaseInsensitiveDict(answer.headers).items()}
             yield Response(answer.status_code, headers, b""), answer.iter_content(CHUNK_BYTES)
 
@@ -168,7 +174,7 @@ class AsyncTransport:
     async def _send(self, request: Request) -> Response:
         seconds = self.timeout_seconds or request.timeout_seconds
         async with (
-            _translate_aiohttp_errors(),
+            _translate_aiohttp_errors(request.url),
             self.session.request(
                 request.method,
                 request.url,
@@ -216,28 +222,58 @@ def _refuse_oversize(size: int, max_body_bytes: int) -> None:
 
 
 @contextmanager
-def _translate_requests_errors() -> Iterator[None]:
+def _translate_requests_errors(url: str) -> Iterator[None]:
     """Turn the errors of ``requests``, whose texts hold whole URLs, into ours, which hold no token."""
     try:
         yield
-    except (requests.ConnectTimeout, requests.exceptions.ProxyError) as error:
+    except requests.ConnectTimeout:
+        raise NetworkError(_describe_unconnected(url, "it took too long"), was_sent=False) from None
+    except requests.exceptions.ProxyError as error:
         raise NetworkError(_describe(error), was_sent=False) from None
     except requests.exceptions.SSLError as error:
         raise NetworkError(_describe(error), was_sent=not _is_distrust(error)) from None
     except requests.ConnectionError as error:
-        raise NetworkError(_describe(error), was_sent=not _is_connect_failure(error)) from None
+        if _is_connect_failure(error):
+            raise NetworkError(_describe_unconnected(url, _find_reason(error)), was_sent=False) from None
+        raise NetworkError(_describe(error), was_sent=True) from None
     except requests.RequestException as error:
         raise NetworkError(_describe(error), was_sent=True) from None
 
 
 @asynccontextmanager
-async def _translate_aiohttp_errors() -> AsyncIterator[None]:
+async def _translate_aiohttp_errors(url: str) -> AsyncIterator[None]:
     try:
         yield
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+    except (aiohttp.ClientSSLError, aiohttp.ClientProxyConnectionError) as error:
         raise NetworkError(_describe(error), was_sent=False) from None
+    except aiohttp.ClientConnectorError as error:
+        raise NetworkError(_describe_unconnected(url, _find_reason(error)), was_sent=False) from None
+    except aiohttp.ConnectionTimeoutError:
+        raise NetworkError(_describe_unconnected(url, "it took too long"), was_sent=False) from None
     except (aiohttp.ClientError, TimeoutError) as error:
         raise NetworkError(_describe(error), was_sent=True) from None
+
+
+def _describe_unconnected(url: str, reason: str) -> str:
+    """Say with whom there was no connection: libraries say it in nested errors, three lines long."""
+    origin = parse_origin(url)
+    whom = "the server" if origin is None else f"{origin[1]!r} at port {origin[2]}"
+    return f"no connection to {whom} came about: {reason}"
+
+
+def _find_reason(error: BaseException) -> str:
+    """Find what the operating system says, at the bottom of a chain of errors."""
+    reason, cause = type(error).__name__, error
+    for _ in range(MAX_CAUSES):
+        if isinstance(cause, OSError) and cause.strerror:
+            number = cause.errno or 0  # name servers have numbers of their own, below zero
+            reason = os.strerror(number) if number > 0 else cause.strerror
+        below = getattr(cause, "reason", None) or cause.__cause__ or cause.__context__
+        below = below or (cause.args[0] if cause.args else None)
+        if not isinstance(below, BaseException):
+            break
+        cause = below
+    return redact(reason)
 
 
 def _is_connect_failure(error: requests.ConnectionError) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from airflow_provider_pushmetrics.client.credentials import parse_origin
+from airflow_provider_pushmetrics.client.credentials import Credentials, parse_origin
 from airflow_provider_pushmetrics.client.feed import Receiver
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 
@@ -122,6 +122,10 @@ class PushMetricsSettings:
                 " 'receiver_token'. The receiver is where PushMetrics sends its webhooks."
             )
         return self.receiver
+
+    def build_credentials(self) -> Credentials:
+        """Build what decides where the API token goes."""
+        return Credentials(self.base_url, self.api_token, self.trusted_origins, self.conn_id)
 
     def list_secrets(self) -> tuple[str, ...]:
         """List every secret of the connection, for masking."""
@@ -240,7 +244,7 @@ def _build_receiver(extra: _Extra) -> Receiver | None:
             f"connection {extra.conn_id!r} has only one of the extras 'receiver_url' and 'receiver_token': a"
             " receiver needs both."
         )
-    return Receiver(url, token)
+    return Receiver(url, token, extra.conn_id)
 
 
 def is_base_url(url: str) -> bool:

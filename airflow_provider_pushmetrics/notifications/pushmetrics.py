@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.notifier import BaseNotifier
 
-from airflow_provider_pushmetrics.client import calls
 from airflow_provider_pushmetrics.client.models import TriggeredRun
-from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsAsyncClient, PushMetricsHook
+from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -60,9 +60,7 @@ class PushMetricsNotifier(BaseNotifier):
         """Start a run without blocking the event loop."""
         report_id = str(self.report_id)
         async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
-            token = client.settings.get_trigger_token(report_id)
-            call = calls.trigger_report(client.settings.base_url, report_id, token, self.parameters)
-            self._tell(await client.call(call))
+            self._tell(await client.trigger_report(report_id, self.parameters))
 
     def _tell(self, started: TriggeredRun) -> None:
         run = "a run" if started.run_id is None else f"run {started.run_id}"

@@ -27,7 +27,12 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
-from airflow_provider_pushmetrics.links.pushmetrics import PushMetricsRunLink
+from airflow_provider_pushmetrics.links.pushmetrics import (
+    PushMetricsReportLink,
+    PushMetricsRunLink,
+    build_report_url,
+    persist_links,
+)
 from airflow_provider_pushmetrics.operators.started_run import (
     forget_started_run,
     keep_started_run,
@@ -75,7 +80,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("report_id", "parameters", "pushmetrics_conn_id")
     template_fields_renderers = {"parameters": "json"}
-    operator_extra_links = (PushMetricsRunLink(),)
+    operator_extra_links = (PushMetricsRunLink(), PushMetricsReportLink())
     ui_color = "#e9f3ff"
 
     appearance_seconds = 30.0
@@ -114,8 +119,10 @@ class PushMetricsTriggerReportOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the run, publish the link, and wait for the run or defer."""
+        persist_links(context, self)
         report_id = self._check_report_id()
         parameters = check_parameters(self.parameters)
+        PushMetricsReportLink.persist(context, build_report_url(self.hook.settings.base_url, report_id))
         target = self._reattach(report_id, context) or self._start(report_id, parameters, context)
         keep_started_run(context, target)
         if target.run_id is not None:
@@ -189,7 +196,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         if not self.hook.settings.api_token:
             return False
         try:
-            status = self.hook.get_run(run_id).status
+            status = self.hook.fetch_run(run_id).status
         except PushMetricsNotFoundError:
             return True
         return status.is_finished and status is not RunStatus.SUCCESS
@@ -224,7 +231,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         if not self.wait_for_completion or self.hook.settings.receiver is None:
             return None
         try:
-            return self.hook.get_cursor()
+            return self.hook.fetch_cursor()
         except PushMetricsUnavailableError as error:
             if not self.hook.settings.api_token:
                 raise
@@ -235,7 +242,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         return self.wait_for_completion and bool(self.hook.settings.api_token)
 
     def _find_newest_run_id(self, report_id: str) -> int:
-        runs = self.hook.get_runs(report_id)
+        runs = self.hook.fetch_runs(report_id)
         return runs[0].id if runs else 0
 
     def _trigger(

@@ -15,9 +15,18 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_pushmetrics.client.consumers import fetch_consumer, take_event
 from airflow_provider_pushmetrics.client.feed import EventFilter
+from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+from airflow_provider_pushmetrics.links.pushmetrics import (
+    PushMetricsEventLink,
+    PushMetricsReportLink,
+    PushMetricsRunLink,
+    persist_event_links,
+    persist_links,
+)
 from airflow_provider_pushmetrics.triggers.pushmetrics import (
     PushMetricsSensorTrigger,
     compute_not_before,
@@ -48,13 +57,24 @@ class PushMetricsRunSensor(BaseSensorOperator):
     :param query_id: The query's number, for ``query.run``; None for any. (templated)
     :param run_id: The run; None for any. (templated)
     :param after: The cursor of the receiver's inbox after which events count. (templated)
+    :param consumer: A name of its own for this sensor. Under it the receiver keeps the event that was taken
+        last, and by which task instance: each of them takes the next event, beginning with the oldest in the
+        inbox, and all tries of one take the same. At most one may wait at a time. (templated)
     :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`; it must name
         a receiver. (templated)
     :param deferrable: Wait in the triggerer, without holding a worker slot.
     :return: The event: ``id``, ``source``, ``received_at`` and ``body``, as PushMetrics sent it.
     """
 
-    template_fields: Sequence[str] = ("report_id", "query_id", "run_id", "after", "pushmetrics_conn_id")
+    template_fields: Sequence[str] = (
+        "report_id",
+        "query_id",
+        "run_id",
+        "after",
+        "consumer",
+        "pushmetrics_conn_id",
+    )
+    operator_extra_links = (PushMetricsRunLink(), PushMetricsReportLink(), PushMetricsEventLink())
     ui_color = "#e9f3ff"
 
     def __init__(
@@ -65,6 +85,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         query_id: int | str | None = None,
         run_id: int | str | None = None,
         after: int | str | None = None,
+        consumer: str | None = None,
         pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
@@ -77,6 +98,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         self.query_id = query_id
         self.run_id = run_id
         self.after = after
+        self.consumer = consumer
         self.pushmetrics_conn_id = pushmetrics_conn_id
         self.deferrable = deferrable
         self._started_at_cursor: int | None = None
@@ -88,12 +110,13 @@ class PushMetricsRunSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Look in the inbox first; then wait here, or defer."""
+        persist_links(context, self)
         if not self.deferrable:
             return super().execute(context)
-        wanted, after = self._build_filter(), self._get_start()
-        page = self.hook.get_events(wanted, after=after, limit=1)
-        if page.events:
-            return dump_event(page.events[0])
+        wanted, after = self._build_filter(), self._find_start(context)
+        found = self._look(wanted, after)
+        if found is not None:
+            return self._take(dump_event(found), context)
         self.defer(
             trigger=PushMetricsSensorTrigger(
                 event=self.event,
@@ -111,10 +134,10 @@ class PushMetricsRunSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look in the inbox once."""
-        page = self.hook.get_events(self._build_filter(), after=self._get_start(), limit=1)
-        if not page.events:
+        found = self._look(self._build_filter(), self._find_start(context))
+        if found is None:
             return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=dump_event(page.events[0]))
+        return PokeReturnValue(is_done=True, xcom_value=self._take(dump_event(found), context))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """
@@ -126,7 +149,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         if status == "success":
             found: dict[str, Any] = event["found"]
             self.log.info("Event %s arrived at %s", found["id"], found["received_at"])
-            return found
+            return self._take(found, context)
         if status == "timeout":
             raise AirflowSensorTimeout(
                 f"no {self.event} that is wanted arrived within {self.timeout:g} s (parameter 'timeout')."
@@ -141,6 +164,31 @@ class PushMetricsRunSensor(BaseSensorOperator):
             run_id=read_number("run_id", self.run_id),
         )
 
+    def _look(self, wanted: EventFilter, after: int) -> FeedEvent | None:
+        page = self.hook.fetch_events(wanted, after=after, limit=1)
+        return page.events[0] if page.events else None
+
+    def _take(self, found: dict[str, Any], context: Context) -> dict[str, Any]:
+        """Move the consumer to the event, and say whose it is: if this try dies now, the next one knows."""
+        persist_event_links(context, found, self.hook)
+        if self.consumer:
+            receiver = self.hook.settings.get_receiver()
+            taken_by = name_task_instance(context)
+            self.hook.call(take_event(receiver, self.consumer, found["id"], taken_by=taken_by))
+        return found
+
+    def _find_start(self, context: Context) -> int:
+        """Find the cursor after which events count."""
+        if not self.consumer:
+            return self._get_start()
+        if read_number("after", self.after) is not None:
+            raise PushMetricsParameterError(
+                "'after' and 'consumer' both say where to begin: set only one of them."
+            )
+        place = self.hook.call(fetch_consumer(self.hook.settings.get_receiver(), self.consumer))
+        was_ours = place.taken_by == name_task_instance(context)
+        return place.position - 1 if was_ours else place.position
+
     def _get_start(self) -> int:
         """Get the cursor after which events count."""
         after = read_number("after", self.after)
@@ -154,8 +202,14 @@ class PushMetricsRunSensor(BaseSensorOperator):
                 " set 'run_id' or 'after', or use deferrable=True."
             )
         if self._started_at_cursor is None:
-            self._started_at_cursor = self.hook.get_cursor()
+            self._started_at_cursor = self.hook.fetch_cursor()
         return self._started_at_cursor
+
+
+def name_task_instance(context: Context) -> str:
+    """Name a task instance, the same in all its tries."""
+    ti: Any = context["ti"]
+    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"
 
 
 def read_number(name: str, value: int | str | None) -> int | None:

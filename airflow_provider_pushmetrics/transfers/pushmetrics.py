@@ -15,7 +15,8 @@ from airflow.providers.common.compat.sdk import BaseOperator, ObjectStoragePath
 
 from airflow_provider_pushmetrics.client.models import QueryOutcome, RunStatus
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsRunFailed
-from airflow_provider_pushmetrics.hooks.pushmetrics import FORMATS, PushMetricsHook
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+from airflow_provider_pushmetrics.hooks.results import FORMATS
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_pushmetrics.client import calls, feed, waits
+from airflow_provider_pushmetrics.client import feed, waits
 from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent, FeedPage
 from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
 from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsError, rebuild_error
-from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsAsyncClient, PushMetricsHook
+from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.triggers.shared_waits import wait_for_event, wait_for_run
 
 try:
@@ -105,7 +106,7 @@ class PushMetricsRunTrigger(BaseTrigger):
         try:
             async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
                 if client.settings.api_token:
-                    await client.call(calls.cancel_run(client.credentials, self.run_id, ONE_ATTEMPT))
+                    await client.cancel_run(self.run_id, policy=ONE_ATTEMPT)
         except PushMetricsError as error:
             self.log.warning("run %s could not be cancelled: %s", self.run_id, error)
 

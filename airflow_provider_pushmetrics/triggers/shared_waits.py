@@ -25,12 +25,8 @@ from airflow_provider_pushmetrics.client.models import FeedEvent, FeedPage, Run
 from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget, Trouble
 from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsUnavailableError
-from airflow_provider_pushmetrics.hooks.pushmetrics import (
-    PushMetricsAsyncClient,
-    aread_settings,
-    build_credentials,
-    open_async_transport,
-)
+from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient, open_async_transport
+from airflow_provider_pushmetrics.hooks.masking import aread_settings
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
 from airflow_provider_pushmetrics.triggers.waiters import Waiter, Waiters
 
@@ -347,7 +343,7 @@ async def wait_for_run(conn_id: str, target: RunTarget, *, patience: Patience) -
     :return: The run; None if the deadline passed.
     """
     settings = await aread_settings(await get_async_connection(conn_id))
-    credentials = build_credentials(settings)
+    credentials = settings.build_credentials()
     waits.refuse_hopeless(target, credentials, settings.receiver)
 
     def look(credentials: Credentials) -> Call[FinishedRun | None]:

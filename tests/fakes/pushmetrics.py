@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,6 +71,10 @@ class FakePushMetrics:
     :param bystanders: How many runs others start at the same moment.
     :param hides_runs: Whether the list of runs stays empty.
     :param can_cancel: Whether runs can be cancelled, which the real product does not document.
+    :param reports: How many reports there are.
+    :param max_page_size: How many of them it gives on a page at the most.
+    :param shows_webhooks: Whether the API shows the trigger to who has an API token.
+    :param is_trigger_active: Whether the trigger is enabled.
     :param always_replays: A run that is given for every key, as a broken server might.
     """
 
@@ -85,6 +90,10 @@ class FakePushMetrics:
     bystanders: int = 0
     hides_runs: bool = False
     can_cancel: bool = True
+    reports: int = 1
+    max_page_size: int = 100
+    shows_webhooks: bool = True
+    is_trigger_active: bool = True
     always_replays: FakeRun | None = None
     runs: list[FakeRun] = field(default_factory=list)
     seen: list[SeenRequest] = field(default_factory=list)
@@ -101,6 +110,12 @@ class FakePushMetrics:
                 Route("/api/v1/noteflow_run/", self._list_runs),
                 Route("/api/v1/noteflow_run/{run:int}", self._show_run),
                 Route("/api/v1/noteflow_run/{run:int}/cancel", self._cancel_run, methods=["POST"]),
+                Route("/api/v1/noteflow_run/{run:int}/get_task_results", self._show_blocks),
+                Route("/api/v1/noteflow_run_log/", self._show_log),
+                Route("/api/v1/report/", self._list_reports),
+                Route("/api/v1/report/{report}", self._show_report),
+                Route("/api/v1/webhook/", self._list_webhooks),
+                Route("/api/v1/webhook/1", self._show_webhook),
                 Route("/api/v1/user/current", self._show_user),
                 Route("/api/v1/security/exchange", self._exchange, methods=["POST"]),
                 Route(run, self._show_outputs),
@@ -204,6 +219,45 @@ class FakePushMetrics:
         if run is None:
             return JSONResponse({"message": "Not found"}, 404)
         return JSONResponse({"result": {"id": run.id, "status": run.look(), "report_id": int(run.report_id)}})
+
+    async def _show_blocks(self, request: Request) -> Response:
+        seen = await self._see(request)
+        row = {"block_uid": "bL3", "name": "by_carrier", "type": "sql", "status": "not_run", "row_count": 12}
+        return self._refuse(seen) or JSONResponse({"result": [row]})
+
+    async def _show_log(self, request: Request) -> Response:
+        seen = await self._see(request)
+        row = {"uid": "l1", "message": "Block by_carrier began", "effective_level": "INFO"}
+        return self._refuse(seen) or JSONResponse({"count": 1, "result": [row]})
+
+    async def _list_reports(self, request: Request) -> Response:
+        seen = await self._see(request)
+        found = re.fullmatch(r"\(page:(\d+),page_size:(\d+)\)", seen.query["q"])
+        assert found is not None
+        size = min(int(found[2]), self.max_page_size)
+        rows = [self._build_report(number) for number in range(1, self.reports + 1)]
+        page = rows[int(found[1]) * size :][:size]
+        return self._refuse(seen) or JSONResponse({"count": len(rows), "result": page})
+
+    async def _show_report(self, request: Request) -> Response:
+        seen = await self._see(request)
+        rows = [self._build_report(number) for number in range(1, self.reports + 1)]
+        found = [row for row in rows if request.path_params["report"] in (str(row["id"]), row["uid"])]
+        missing = JSONResponse({"message": "Not found"}, 404)
+        return self._refuse(seen) or (JSONResponse({"result": found[0]}) if found else missing)
+
+    def _build_report(self, number: int) -> dict[str, Any]:
+        return {"id": number, "uid": f"rEp{number}", "name": "Departure delays", "type": "report"}
+
+    async def _list_webhooks(self, request: Request) -> Response:
+        seen = await self._see(request)
+        rows = [{"id": 1}] if self.shows_webhooks else []
+        return self._refuse(seen) or JSONResponse({"count": len(rows), "result": rows})
+
+    async def _show_webhook(self, request: Request) -> Response:
+        seen = await self._see(request)
+        row = {"id": 1, "report_id": 1, "token": self.trigger_token, "active": self.is_trigger_active}
+        return self._refuse(seen) or JSONResponse({"id": 1, "result": row})
 
     async def _cancel_run(self, request: Request) -> Response:
         seen, run = await self._see(request), self._find_run(request)

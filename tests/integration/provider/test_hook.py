@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import inspect
+import io
 import json
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
@@ -25,13 +30,11 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsUnavailableError,
     PushMetricsUntrustedUrlError,
 )
-from airflow_provider_pushmetrics.hooks.pushmetrics import (
-    FORMATS,
-    PushMetricsAsyncClient,
-    PushMetricsHook,
-)
-from tests.fakes.loopback import serve_raw
-from tests.fakes.pushmetrics import API_TOKEN, FakePushMetrics
+from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+from airflow_provider_pushmetrics.hooks.results import FORMATS
+from tests.fakes.loopback import LoopbackServer, find_closed_port, serve_raw
+from tests.fakes.pushmetrics import API_TOKEN, TRIGGER_TOKEN, FakePushMetrics
 from tests.integration.provider.conftest import Connect
 
 PAT = "pmpat_" + "a" * 43
@@ -99,20 +102,20 @@ def test_runs_are_listed_and_shown(hook: PushMetricsHook, pushmetrics: FakePushM
     pushmetrics.start_run("1")
     pushmetrics.start_run("1")
     pushmetrics.start_run("2")
-    assert [run.id for run in hook.get_runs(1)] == [2, 1]
-    assert hook.get_run(1).status is RunStatus.FAILED
+    assert [run.id for run in hook.fetch_runs(1)] == [2, 1]
+    assert hook.fetch_run(1).status is RunStatus.FAILED
 
 
 def test_outputs_are_fetched(hook: PushMetricsHook, pushmetrics: FakePushMetrics) -> None:
     run = pushmetrics.start_run()
-    outputs = hook.get_run_outputs(hook.build_outputs_url(1, run.id))
+    outputs = hook.fetch_run_outputs(hook.build_outputs_url(1, run.id))
     assert outputs is not None
     assert outputs.queries[0].query_result == pushmetrics.build_result_url(run)
 
 
 def test_outputs_that_are_not_there_are_not_found(hook: PushMetricsHook) -> None:
     with pytest.raises(PushMetricsNotFoundError):
-        hook.get_run_outputs(hook.build_outputs_url(1, 99))
+        hook.fetch_run_outputs(hook.build_outputs_url(1, 99))
 
 
 def test_a_personal_token_is_exchanged_once_for_several_calls(
@@ -121,8 +124,8 @@ def test_a_personal_token_is_exchanged_once_for_several_calls(
     pushmetrics.api_token = PAT
     connect_whole(password=PAT)
     hook, run = PushMetricsHook(), pushmetrics.start_run()
-    hook.get_run(run.id)
-    hook.get_runs(1)
+    hook.fetch_run(run.id)
+    hook.fetch_runs(1)
     assert [seen.path for seen in pushmetrics.seen].count("/api/v1/security/exchange") == 1
     assert {seen.headers["authorization"] for seen in pushmetrics.seen[1:]} == {"Bearer jwt.of.token"}
 
@@ -133,8 +136,90 @@ async def test_the_async_twin_finds_the_same(connect_whole: Connect, pushmetrics
         found = await client.call(calls.fetch_run(client.credentials, run.id))
         cursor = await client.call(feed.fetch_cursor(client.settings.get_receiver()))
     hook = PushMetricsHook()
-    assert found == await asyncio.to_thread(hook.get_run, run.id)
-    assert cursor == await asyncio.to_thread(hook.get_cursor)
+    assert found == await asyncio.to_thread(hook.fetch_run, run.id)
+    assert cursor == await asyncio.to_thread(hook.fetch_cursor)
+
+
+TWIN_CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+    "trigger_report": ((1, {"origin": "JFK"}), {"idempotency_key": "key-1"}),
+    "fetch_reports": ((), {"limit": 2}),
+    "fetch_report": ((1,), {}),
+    "fetch_runs": ((1,), {}),
+    "fetch_run": ((1,), {}),
+    "fetch_run_logs": ((1,), {"limit": 5}),
+    "fetch_run_blocks": ((1,), {}),
+    "cancel_run": ((1,), {}),
+    "fetch_run_outputs": (("{url}/api/reports/1/run/1",), {}),
+    "fetch_cursor": ((), {}),
+    "fetch_events": ((EventFilter("report.run"),), {"after": 0, "limit": 1}),
+}
+
+
+@pytest.mark.parametrize("name", sorted(TWIN_CALLS))
+async def test_the_async_twin_has_the_hooks_methods_and_finds_the_same(
+    connect_whole: Connect, server: LoopbackServer, name: str
+) -> None:
+    found = []
+    for is_async in (False, True):
+        fake = FakePushMetrics(server.url)
+        server.app = fake.build_app()
+        fake.start_run()
+        arguments, named = TWIN_CALLS[name]
+        arguments = tuple(
+            value.format(url=fake.url) if isinstance(value, str) else value for value in arguments
+        )
+        if is_async:
+            async with PushMetricsAsyncClient.open("pushmetrics_default") as client:
+                found.append(await getattr(client, name)(*arguments, **named))
+        else:
+            found.append(await asyncio.to_thread(getattr(PushMetricsHook(), name), *arguments, **named))
+    assert found[0] == found[1]
+
+
+def test_every_method_of_the_async_twin_is_one_of_the_hook() -> None:
+    ours = {name for name in vars(PushMetricsAsyncClient) if not name.startswith("_")} - {"call", "open"}
+    assert ours == set(TWIN_CALLS)
+    for name in ours:
+        sync = inspect.signature(getattr(PushMetricsHook, name)).parameters
+        assert dict(inspect.signature(getattr(PushMetricsAsyncClient, name)).parameters) == dict(sync)
+
+
+# Reports, and what is known of a run
+
+
+@pytest.mark.parametrize("max_page_size", [100, 2, 1])
+def test_reports_are_listed_over_all_pages_however_small_the_server_makes_them(
+    hook: PushMetricsHook, pushmetrics: FakePushMetrics, max_page_size: int
+) -> None:
+    pushmetrics.reports, pushmetrics.max_page_size = 5, max_page_size
+    assert [report.id for report in hook.fetch_reports()] == [1, 2, 3, 4, 5]
+    assert [report.id for report in hook.fetch_reports(limit=3)] == [1, 2, 3]
+
+
+def test_a_report_is_found_by_its_number_and_by_its_uid(hook: PushMetricsHook) -> None:
+    assert hook.fetch_report(1) == hook.fetch_report("rEp1")
+    assert hook.fetch_report(1).name == "Departure delays"
+    with pytest.raises(PushMetricsNotFoundError):
+        hook.fetch_report(99)
+
+
+def test_the_log_and_the_blocks_of_a_run_are_fetched(
+    hook: PushMetricsHook, pushmetrics: FakePushMetrics
+) -> None:
+    run = pushmetrics.start_run()
+    (line,) = hook.fetch_run_logs(run.id, limit=7)
+    assert (line.message, line.effective_level) == ("Block by_carrier began", "INFO")
+    wanted = "(filters:!((col:noteflow_run_id,opr:frid_eq,value:1)),page_size:7)"
+    assert pushmetrics.seen[-1].query["q"] == wanted
+    (block,) = hook.fetch_run_blocks(run.id)
+    assert (block.name, block.status, block.row_count) == ("by_carrier", "not_run", 12)
+
+
+def test_a_run_is_cancelled_once(hook: PushMetricsHook, pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.outcomes = ["running"]
+    run = pushmetrics.start_run()
+    assert hook.cancel_run(run.id)
+    assert not hook.cancel_run(run.id)
 
 
 # Results
@@ -144,7 +229,55 @@ def test_a_result_is_returned_as_json(
     hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str
 ) -> None:
     serve_result(pushmetrics, JSONResponse(RESULT), "json")
-    assert hook.get_query_result(result_url) == RESULT
+    assert hook.fetch_query_result(result_url) == RESULT
+
+
+def test_the_rows_of_a_result_are_fetched_whole_or_one_by_one(
+    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str
+) -> None:
+    serve_result(pushmetrics, JSONResponse(RESULT), "json")
+    serve_result(pushmetrics, Response(ROWS, media_type=FORMATS["ndjson"]), "ndjson")
+    assert hook.fetch_rows(result_url) == [{"a": 1}]
+    assert list(hook.stream_rows(result_url)) == [{"a": 1}, {"a": 2}]
+
+
+def test_a_result_without_rows_is_refused(
+    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str
+) -> None:
+    serve_result(pushmetrics, JSONResponse({"status": "success"}), "json")
+    with pytest.raises(PushMetricsProtocolError, match="has no list of rows in 'data'"):
+        hook.fetch_rows(result_url)
+
+
+def test_tables_keep_the_types_of_the_database(
+    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str
+) -> None:
+    table = pyarrow.table(
+        {
+            "day": pyarrow.array([datetime.date(2013, 1, 1), None]),
+            "flights": pyarrow.array([842, None], pyarrow.int32()),
+            "delay": pyarrow.array([Decimal("11.55"), None], pyarrow.decimal128(6, 2)),
+        }
+    )
+    buffer = io.BytesIO()
+    with pyarrow.ipc.new_stream(buffer, table.schema) as writer:
+        writer.write_table(table)
+    pandas, _ = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    serve_result(pushmetrics, Response(buffer.getvalue(), media_type=FORMATS["arrow"]), "arrow")
+    assert hook.fetch_arrow(result_url) == table
+    assert hook.fetch_polars(result_url).to_arrow().column("delay").to_pylist() == [Decimal("11.55"), None]
+    assert hook.fetch_pandas(result_url)["day"][0] == datetime.date(2013, 1, 1)
+    whole = hook.fetch_pandas(result_url, types_mapper=pandas.ArrowDtype)
+    assert str(whole.dtypes["flights"]) == "int32[pyarrow]"
+
+
+def test_a_server_that_sends_another_format_is_not_taken_at_its_word(
+    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str, tmp_path: Path
+) -> None:
+    serve_result(pushmetrics, JSONResponse(RESULT), "parquet")
+    with pytest.raises(PushMetricsProtocolError, match=r"'application/json' instead of .*parquet"):
+        hook.save_query_result(result_url, tmp_path / "result.parquet")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_result_that_is_not_ready_is_waited_for(
@@ -152,7 +285,7 @@ def test_a_result_that_is_not_ready_is_waited_for(
 ) -> None:
     going_on = JSONResponse({"status": "running"}, 202)
     serve_result(pushmetrics, InTurn(going_on, going_on, JSONResponse(RESULT)), "json")
-    assert hook.get_query_result(result_url) == RESULT
+    assert hook.fetch_query_result(result_url) == RESULT
     serve_result(pushmetrics, InTurn(going_on, going_on, Response(ROWS)))
     assert hook.save_query_result(result_url, tmp_path / "result.ndjson") == len(ROWS)
 
@@ -163,7 +296,7 @@ def test_a_result_that_does_not_become_ready_in_time_is_unavailable(
     for file_format in ("json", "ndjson"):
         serve_result(pushmetrics, JSONResponse({"status": "running"}, 202), file_format)
     with pytest.raises(PushMetricsUnavailableError, match=r"still going on after 0\.05 s"):
-        hook.get_query_result(result_url, timeout_seconds=0.05)
+        hook.fetch_query_result(result_url, timeout_seconds=0.05)
     with pytest.raises(PushMetricsUnavailableError, match=r"still going on after 0\.05 s"):
         hook.save_query_result(result_url, tmp_path / "result.ndjson", timeout_seconds=0.05)
     assert list(tmp_path.iterdir()) == []
@@ -328,7 +461,7 @@ def test_a_result_elsewhere_gets_no_token(hook: PushMetricsHook, tmp_path: Path)
         with pytest.raises(PushMetricsUntrustedUrlError):
             hook.save_query_result(url, tmp_path / "result.ndjson")
         with pytest.raises(PushMetricsUntrustedUrlError):
-            hook.get_query_result(url)
+            hook.fetch_query_result(url)
         assert elsewhere.requests == []
 
 
@@ -345,8 +478,8 @@ def test_an_origin_that_the_connection_lists_gets_the_token(connect_whole: Conne
 def test_events_are_read_from_the_inbox(hook: PushMetricsHook, pushmetrics: FakePushMetrics) -> None:
     run = pushmetrics.start_run()
     pushmetrics.inbox.add({"event": "report.created", "report_id": 1})
-    assert hook.get_cursor() == 2
-    page = hook.get_events(EventFilter("report.run", run_id=run.id))
+    assert hook.fetch_cursor() == 2
+    page = hook.fetch_events(EventFilter("report.run", run_id=run.id))
     assert [event.body for event in page.events] == [pushmetrics.build_event(run)]
     assert page.cursor == 2
 
@@ -363,8 +496,8 @@ def test_a_whole_connection_works(connect_whole: Connect, pushmetrics: FakePushM
     works, text = try_connection(connect_whole)
     assert works
     assert text == (
-        f"{pushmetrics.url}: the API token works; receiver {pushmetrics.url}/pushmetrics: works; 1 trigger"
-        " token(s) stored; trying one would start a run"
+        f"Connection 'pushmetrics_default': host {pushmetrics.url} and the API token work; receiver"
+        f" {pushmetrics.url}/pushmetrics and its token work; trigger token of report '1' works"
     )
     assert pushmetrics.triggered == []
 
@@ -372,7 +505,8 @@ def test_a_whole_connection_works(connect_whole: Connect, pushmetrics: FakePushM
 def test_a_connection_without_an_api_token_says_what_cannot_be_done(connect_whole: Connect) -> None:
     works, text = try_connection(connect_whole, password=None)
     assert works
-    assert "no API token, so reports can be triggered but not waited for" in text
+    assert "works; there is no API token, so nobody can tell whether a run has failed" in text
+    assert "trigger tokens of reports '1': not tried, because using one starts a run" in text
 
 
 def test_a_connection_without_a_receiver_says_so(connect_whole: Connect) -> None:
@@ -384,13 +518,64 @@ def test_a_connection_without_a_receiver_says_so(connect_whole: Connect) -> None
 def test_a_refused_api_token_is_told_from_a_refused_reader_token(connect_whole: Connect) -> None:
     works, text = try_connection(connect_whole, password="wrong-token")
     assert not works
-    assert "the API token is refused (401)" in text
-    assert "receiver http" in text
+    assert "refuses the API token, which is the password" in text
+    assert "Check the API token, which is the password of connection 'pushmetrics_default'" in text
+    assert "/pushmetrics and its token work" in text
     works, text = try_connection(connect_whole, receiver_token="wrong-token")
     assert not works
-    assert "the API token works" in text
-    assert "receiver: GET" in text
+    assert "and the API token work;" in text
+    assert "refuses the 'receiver_token'" in text
+    assert "Check the extra 'receiver_token' of connection 'pushmetrics_default'" in text
     assert "wrong-token" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "tokens", "works", "words"),
+    [
+        ({}, {"1": "mistyped-token"}, False, "report '1' is not the one that PushMetrics shows"),
+        ({"is_trigger_active": False}, None, False, "report '1' is right, but the trigger is disabled"),
+        ({"shows_webhooks": False}, None, True, "report '1': not tried, and the API token sees no trigger"),
+        ({}, {"rEp1": TRIGGER_TOKEN}, True, "report 'rEp1' works"),
+        ({}, {"rEp9": TRIGGER_TOKEN}, False, "report 'rEp9': GET"),
+        ({}, {}, True, "there is no trigger token, so no report can be run"),
+    ],
+)
+def test_a_trigger_token_is_tried_without_starting_a_run(
+    connect_whole: Connect,
+    pushmetrics: FakePushMetrics,
+    changes: dict[str, Any],
+    tokens: dict[str, str] | None,
+    works: bool,
+    words: str,
+) -> None:
+    for name, value in changes.items():
+        setattr(pushmetrics, name, value)
+    told = try_connection(connect_whole, **({} if tokens is None else {"trigger_tokens": tokens}))
+    assert told[0] is works
+    assert words in told[1]
+    assert "mistyped-token" not in told[1]
+    assert pushmetrics.runs == []
+
+
+def test_a_connection_without_any_token_does_not_work(connect_whole: Connect) -> None:
+    nothing: dict[str, Any] = {"password": None, "trigger_tokens": None, "receiver_url": None}
+    works, text = try_connection(connect_whole, **nothing, receiver_token=None)
+    assert not works
+    assert "there is no token at all" in text
+
+
+def test_a_host_that_is_away_is_named_with_its_port(connect_whole: Connect) -> None:
+    port = find_closed_port()
+    for password in (API_TOKEN, None):
+        works, text = try_connection(connect_whole, host=f"http://127.0.0.1:{port}", password=password)
+        assert not works
+        assert f"no connection to '127.0.0.1' at port {port} came about: Connection refused" in text
+
+
+def test_a_connection_that_cannot_be_read_says_which_field_is_wrong(connect_whole: Connect) -> None:
+    works, text = try_connection(connect_whole, receiver_url=None)
+    assert not works
+    assert "only one of the extras 'receiver_url' and 'receiver_token'" in text
 
 
 def test_a_host_that_is_not_pushmetrics_says_so(connect_whole: Connect, pushmetrics: FakePushMetrics) -> None:

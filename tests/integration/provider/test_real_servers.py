@@ -96,7 +96,7 @@ def test_a_block_that_fails_is_named_with_what_the_database_said() -> None:
         with pytest.raises(PushMetricsRunFailed, match=r"at block '\w+': .*not a month") as caught:
             run_operator(dataclasses.replace(ti, try_number=number), parameters={"month": "not a month"})
         assert caught.value.run_id is not None
-        runs = PushMetricsHook().get_runs(1)
+        runs = PushMetricsHook().fetch_runs(1)
         assert caught.value.run_id == runs[0].id
 
 
@@ -123,7 +123,7 @@ async def test_a_watcher_reads_the_inbox_and_goes_on_where_it_was() -> None:
     wanted = EventFilter("report.run")
     ids: list[int] = []
     while len(ids) < 2:
-        page = await asyncio.to_thread(hook.get_events, wanted, wait_seconds=5.0)
+        page = await asyncio.to_thread(hook.fetch_events, wanted, wait_seconds=5.0)
         ids = [event.id for event in page.events]
     assert ids == sorted(ids)
     async with aclosing(PushMetricsEventTrigger(consumer="test").run()) as events:  # type: ignore[type-var]
@@ -136,7 +136,8 @@ async def test_a_watcher_reads_the_inbox_and_goes_on_where_it_was() -> None:
 def test_the_connection_test_finds_everything_in_order() -> None:
     works, text = PushMetricsHook().test_connection()
     assert works, text
-    assert "the API token works" in text
+    assert "and the API token work;" in text
+    assert "trigger token of report '1' works" in text
 
 
 def test_a_wrong_trigger_token_is_refused(connect: Connect, service: ServiceProcess) -> None:

@@ -14,7 +14,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsUnavailableError,
     PushMetricsUntrustedUrlError,
 )
-from airflow_provider_pushmetrics.hooks.pushmetrics import FORMATS
+from airflow_provider_pushmetrics.hooks.results import FORMATS
 from airflow_provider_pushmetrics.transfers.pushmetrics import PushMetricsToObjectStorageOperator
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.integration.provider.conftest import Connect

@@ -7,6 +7,7 @@ import datetime
 import gzip
 import ipaddress
 import ssl
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,8 +23,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from airflow_provider_pushmetrics.client import messages
 from airflow_provider_pushmetrics.client.messages import Call, NetworkError, Pause, Request
+from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
+from airflow_provider_pushmetrics.client.sending import send
 from airflow_provider_pushmetrics.client.transports import AsyncTransport, SyncTransport
-from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsAsyncClient, PushMetricsHook
+from airflow_provider_pushmetrics.exceptions import PushMetricsUnavailableError
+from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from tests.fakes.loopback import find_closed_port, serve_raw
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.integration.provider.conftest import Connect
@@ -173,7 +178,20 @@ def fail(run: Run, url: str, **kwargs: Any) -> NetworkError:
 
 
 def test_a_refused_connection_was_never_sent(run: Run) -> None:
-    assert not fail(run, f"http://127.0.0.1:{find_closed_port()}").was_sent
+    port = find_closed_port()
+    error = fail(run, f"http://127.0.0.1:{port}")
+    assert not error.was_sent
+    assert str(error) == f"no connection to '127.0.0.1' at port {port} came about: Connection refused"
+
+
+def test_a_failure_is_told_in_one_traceback_and_one_sentence(run: Run) -> None:
+    url = f"http://127.0.0.1:{find_closed_port()}/webhook?token={TOKEN}"
+    for is_repeatable in (True, False):
+        request = Request("POST", url, is_repeatable=is_repeatable)
+        with pytest.raises(PushMetricsUnavailableError, match="Connection refused") as caught:
+            run(send(request, ONE_ATTEMPT))
+        told = "".join(traceback.format_exception(caught.value))
+        assert told.count("Traceback (most recent call last)") == 1
 
 
 @pytest.mark.parametrize(

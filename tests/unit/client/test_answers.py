@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_pushmetrics.client.answers import MAX_MESSAGE_CHARACTERS, build_error, find_message
-from airflow_provider_pushmetrics.client.messages import Request, Response
+from airflow_provider_pushmetrics.client.calls import fetch_run, trigger_report
+from airflow_provider_pushmetrics.client.credentials import Credentials
+from airflow_provider_pushmetrics.client.feed import Receiver, fetch_cursor
+from airflow_provider_pushmetrics.client.messages import Call, Request, Response
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
     PushMetricsAuthError,
@@ -16,7 +20,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsProtocolError,
     PushMetricsUnavailableError,
 )
-from tests.fakes.scripted import build_answer
+from tests.fakes.scripted import build_answer, run_call
 
 TOKEN = "trigger-token-0123456789"
 BEARER = "bearer-token-0123456789"
@@ -66,6 +70,33 @@ def test_an_error_says_what_was_asked_what_came_and_the_servers_words() -> None:
 
 def test_a_refused_credential_names_the_way_out() -> None:
     assert "Check the tokens of the Airflow connection" in str(build_error(REQUEST, build_answer(401)))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            trigger_report("https://h", "7", "t0ken", conn_id="my_conn"),
+            "Check the token of report '7' in the extra 'trigger_tokens' of connection 'my_conn'.",
+        ),
+        (
+            fetch_run(Credentials("https://h", "p-token", conn_id="my_conn"), 1),
+            "Check the API token, which is the password of connection 'my_conn'.",
+        ),
+        (
+            fetch_run(Credentials("https://h", "pmpat_token", conn_id="my_conn"), 1),
+            "Check the API token, which is the password of connection 'my_conn'.",
+        ),
+        (
+            fetch_cursor(Receiver("https://h", "r-token", "my_conn")),
+            "Check the extra 'receiver_token' of connection 'my_conn'.",
+        ),
+    ],
+)
+def test_a_refused_token_is_named_with_its_connection(call: Call[Any], words: str) -> None:
+    with pytest.raises(PushMetricsAuthError) as caught:
+        run_call(call, build_answer(403, {"message": "Forbidden"}))
+    assert str(caught.value).endswith(f"was answered 403: Forbidden. {words}")
 
 
 def test_an_unavailable_server_says_when_to_come_back() -> None:

@@ -19,12 +19,9 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsUntrustedUrlError,
 )
 from airflow_provider_pushmetrics.get_provider_info import get_provider_info
-from airflow_provider_pushmetrics.hooks.pushmetrics import (
-    FORMATS,
-    PushMetricsAsyncClient,
-    PushMetricsHook,
-    build_tls_option,
-)
+from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient, build_tls_option
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+from airflow_provider_pushmetrics.hooks.results import FORMATS
 from airflow_provider_pushmetrics.hooks.settings import TransportSettings
 
 Connect = Callable[..., None]
@@ -212,7 +209,7 @@ def test_a_report_without_a_trigger_token_is_not_triggered(connect: Connect) -> 
 def test_the_receiver_must_be_named_to_be_asked(connect: Connect) -> None:
     connect()
     with pytest.raises(PushMetricsConfigurationError, match="names no receiver"):
-        PushMetricsHook().get_cursor()
+        PushMetricsHook().fetch_cursor()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,149 @@
+"""The hook's twin for triggers and async callbacks: the same calls, without blocking the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from airflow.providers.common.compat.connection import get_async_connection
+
+from airflow_provider_pushmetrics.client import calls, feed, reports
+from airflow_provider_pushmetrics.client.feed import EventFilter
+from airflow_provider_pushmetrics.client.messages import Call, T
+from airflow_provider_pushmetrics.client.models import (
+    FeedPage,
+    Report,
+    Run,
+    RunBlock,
+    RunLogLine,
+    RunOutputs,
+    TriggeredRun,
+)
+from airflow_provider_pushmetrics.client.retries import RetryPolicy
+from airflow_provider_pushmetrics.client.sending import DEFAULT_POLICY
+from airflow_provider_pushmetrics.client.transports import AsyncTransport
+from airflow_provider_pushmetrics.hooks.masking import aread_settings
+from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings, TransportSettings
+
+
+class PushMetricsAsyncClient:
+    """
+    The hook's twin for triggers: the same methods by the same names, to be awaited.
+
+    :param settings: The connection.
+    :param transport: Runs the calls.
+    """
+
+    def __init__(self, settings: PushMetricsSettings, transport: AsyncTransport) -> None:
+        self.settings = settings
+        self.credentials = settings.build_credentials()
+        self._transport = transport
+
+    async def call(self, call: Call[T]) -> T:
+        """Run a call of ``client.calls``, ``client.reports`` or ``client.feed``."""
+        return await self._transport.run(call)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, pushmetrics_conn_id: str) -> AsyncIterator[PushMetricsAsyncClient]:
+        """Look the connection up and open one session for as long as the wait lasts."""
+        settings = await aread_settings(await get_async_connection(pushmetrics_conn_id))
+        async with open_async_transport(settings) as transport:
+            yield cls(settings, transport)
+
+    async def trigger_report(
+        self,
+        report_id: str | int,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> TriggeredRun:
+        """Start a run of a report by its webhook trigger."""
+        token = self.settings.get_trigger_token(str(report_id))
+        call = calls.trigger_report(
+            self.settings.base_url,
+            str(report_id),
+            token,
+            parameters,
+            idempotency_key=idempotency_key,
+            conn_id=self.settings.conn_id,
+        )
+        return await self.call(call)
+
+    async def fetch_reports(self, *, limit: int | None = None) -> tuple[Report, ...]:
+        """Fetch the reports that the API token may see."""
+        return await self.call(reports.fetch_reports(self.credentials, limit=limit))
+
+    async def fetch_report(self, report_id: str | int) -> Report:
+        """Fetch one report."""
+        return await self.call(reports.fetch_report(self.credentials, str(report_id)))
+
+    async def fetch_runs(self, report_id: str | int) -> tuple[Run, ...]:
+        """Fetch the newest runs of a report, newest first."""
+        return await self.call(calls.fetch_runs(self.credentials, str(report_id)))
+
+    async def fetch_run(self, run_id: int) -> Run:
+        """Fetch one run."""
+        return await self.call(calls.fetch_run(self.credentials, run_id))
+
+    async def fetch_run_logs(self, run_id: int, *, limit: int = calls.LOG_LINES) -> tuple[RunLogLine, ...]:
+        """Fetch the log of a run, its first lines first."""
+        return await self.call(calls.fetch_run_logs(self.credentials, run_id, limit=limit))
+
+    async def fetch_run_blocks(self, run_id: int) -> tuple[RunBlock, ...]:
+        """Fetch what became of each block of a run."""
+        return await self.call(calls.fetch_run_blocks(self.credentials, run_id))
+
+    async def cancel_run(self, run_id: int, *, policy: RetryPolicy = DEFAULT_POLICY) -> bool:
+        """Cancel a run; False if it has ended, or if the server has no way to cancel one."""
+        return await self.call(calls.cancel_run(self.credentials, run_id, policy))
+
+    async def fetch_run_outputs(self, url: str) -> RunOutputs | None:
+        """Fetch the outputs of a report run from the URL in its event; None while it is going on."""
+        return await self.call(calls.fetch_outputs(self.credentials, url))
+
+    async def fetch_cursor(self) -> int:
+        """Fetch the receiver's cursor: whatever arrives from now on comes after it."""
+        return await self.call(feed.fetch_cursor(self.settings.get_receiver()))
+
+    async def fetch_events(
+        self, wanted: EventFilter, *, after: int = 0, wait_seconds: float = 0.0, limit: int = 100
+    ) -> FeedPage:
+        """Fetch events from the receiver's inbox, those after a cursor; wait for the first one if need be."""
+        receiver = self.settings.get_receiver()
+        return await self.call(
+            feed.fetch_events(receiver, wanted, after=after, wait_seconds=wait_seconds, limit=limit)
+        )
+
+
+@asynccontextmanager
+async def open_async_transport(settings: PushMetricsSettings) -> AsyncIterator[AsyncTransport]:
+    """Open an ``aiohttp`` session with the connection's proxies and TLS settings."""
+    transport = settings.transport
+    tls = await asyncio.to_thread(build_tls_option, transport)  # reads files
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield AsyncTransport(
+            session,
+            tls,
+            transport.proxies,
+            trust_env=transport.trust_env,
+            timeout_seconds=transport.timeout_seconds,
+        )
+
+
+def build_tls_option(transport: TransportSettings) -> ssl.SSLContext | bool:
+    """Build what ``aiohttp`` takes for ``verify`` and ``cert``: True, False or a context."""
+    if isinstance(transport.verify, bool) and transport.cert is None:
+        return transport.verify
+    cafile = transport.verify if isinstance(transport.verify, str) else None
+    context = ssl.create_default_context(cafile=cafile)
+    if transport.verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if transport.cert is not None:
+        context.load_cert_chain(transport.cert)
+    return context

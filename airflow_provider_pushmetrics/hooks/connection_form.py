@@ -1,0 +1,34 @@
+"""The connection form as Airflow before 3.2 wants it: made by the hook, of what the metadata declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_pushmetrics.get_provider_info import CONNECTION_FIELDS, get_provider_info
+
+
+def build_widgets() -> dict[str, Any]:
+    """Build a field of the form for each extra that the metadata declares."""
+    # These come with Airflow's old interface; that of 3.0 and 3.1 puts stand-ins in their place, by these names.
+    from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
+    from flask_babel import lazy_gettext
+    from wtforms import PasswordField, StringField
+
+    def build(declared: Mapping[str, Any]) -> Any:
+        is_secret = declared["schema"].get("format") == "password"
+        field, widget = (
+            (PasswordField, BS3PasswordFieldWidget) if is_secret else (StringField, BS3TextFieldWidget)
+        )
+        return field(
+            lazy_gettext(declared["label"]), description=declared["description"], widget=widget()
+        )
+
+    return {name: build(declared) for name, declared in CONNECTION_FIELDS.items()}
+
+
+def build_behaviour() -> dict[str, Any]:
+    """Say what the form shows of Airflow's own fields, as the metadata declares it."""
+    (declared,) = get_provider_info()["connection-types"]
+    behaviour = declared["ui-field-behaviour"]
+    return {name.replace("-", "_"): value for name, value in behaviour.items()}

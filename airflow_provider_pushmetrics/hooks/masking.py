@@ -1,0 +1,61 @@
+"""Reading a connection, with every secret in it hidden from logs from then on."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
+
+from airflow_provider_pushmetrics.hooks.settings import AirflowConnection, PushMetricsSettings
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+try:
+    from airflow.sdk.log import mask_secret
+except ImportError:  # Airflow 2 and 3.0
+    from airflow.utils.log.secrets_masker import (  # type: ignore[import-not-found, no-redef, unused-ignore]
+        mask_secret,
+    )
+
+try:
+    from airflow.sdk.log import amask_secret
+except ImportError:  # before Airflow 3.3.2
+
+    async def amask_secret(secret: JsonValue, name: str | None = None) -> None:
+        """Mask a secret without blocking the event loop."""
+        await asyncio.to_thread(mask_secret, secret, name)
+
+
+def read_settings(connection: Any) -> PushMetricsSettings:
+    """Read a connection, and mask every secret in it, as it is and as it looks in a URL."""
+    checked: AirflowConnection = connection
+    settings = PushMetricsSettings.from_connection(checked, connection.extra_dejson)
+    for form in list_secret_forms(settings):
+        mask_secret(form)
+    return settings
+
+
+async def aread_settings(connection: Any) -> PushMetricsSettings:
+    """
+    Read a connection as :func:`read_settings` does, in an event loop.
+
+    Reading the extra and masking talk to Airflow's supervisor: done synchronously, they block the loop, and
+    in a task without greenback's portal, such as that of a shared stream, the supervisor is never told.
+    """
+    checked: AirflowConnection = connection
+    if hasattr(connection, "aextra_dejson"):
+        extra = await connection.aextra_dejson()
+    else:  # before Airflow 3.3.2
+        extra = await asyncio.to_thread(lambda: connection.extra_dejson)
+    settings = PushMetricsSettings.from_connection(checked, extra)
+    for form in list_secret_forms(settings):
+        await amask_secret(form)
+    return settings
+
+
+def list_secret_forms(settings: PushMetricsSettings) -> set[str]:
+    """List each secret as it is and as it looks in a URL: Airflow masks only the forms that it knows."""
+    forms = ((secret, quote(secret, safe=""), quote_plus(secret)) for secret in settings.list_secrets())
+    return set(itertools.chain.from_iterable(forms))

@@ -1,0 +1,85 @@
+"""Results of queries: their formats, and files that are written piece by piece."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_pushmetrics.client.messages import Request, Response
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsProtocolError
+
+FORMATS: Mapping[str, str] = {
+    "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "csv": "text/csv",
+    "arrow": "application/vnd.apache.arrow.stream",
+    "parquet": "application/vnd.apache.parquet",
+}
+"""The formats in which a result can be had, by the name of a file's ending."""
+
+
+def get_media_type(file_format: str) -> str:
+    """
+    Get what stands for a format in HTTP.
+
+    :raises PushMetricsParameterError: if there is no such format.
+    """
+    if file_format not in FORMATS:
+        raise PushMetricsParameterError(
+            f"{file_format!r} is no format of a result; there are {', '.join(FORMATS)}."
+        )
+    return FORMATS[file_format]
+
+
+def refuse_other_format(request: Request, response: Response) -> None:
+    """
+    Check that a result came in the format that was asked for.
+
+    :raises PushMetricsProtocolError: if the server sent another one; its bytes would be taken for ours.
+    """
+    asked = request.headers["Accept"]
+    came = response.headers.get("content-type", asked).partition(";")[0].strip().lower()
+    if came not in (asked, "application/octet-stream"):
+        raise PushMetricsProtocolError(
+            f"{request.describe()} was answered with {came!r} instead of {asked!r}: the server does not have"
+            " the result in that format. Ask for another one; all have JSON."
+        )
+
+
+def split_rows(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Split NDJSON into its lines, wherever its pieces begin and end."""
+    begun: list[bytes] = []
+    for chunk in chunks:
+        *ended, rest = chunk.split(b"\n")
+        for line in ended:
+            begun.append(line)
+            if row := b"".join(begun).strip():
+                yield row
+            begun = []
+        begun.append(rest)
+    if row := b"".join(begun).strip():
+        yield row
+
+
+def show_chunks(chunks: Iterator[bytes], observe: Callable[[bytes], object] | None) -> Iterator[bytes]:
+    """Show each piece to an observer on its way."""
+    for chunk in chunks:
+        if observe is not None:
+            observe(chunk)
+        yield chunk
+
+
+def save_chunks(chunks: Iterator[bytes], target: ObjectStoragePath) -> int:
+    """Write a file piece by piece, which appears only when it is whole; return its size."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.parent / f".{target.name}.{time.time_ns()}.part"
+    try:
+        with part.open("wb") as file:
+            size: int = sum(file.write(chunk) for chunk in chunks)
+        part.rename(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return size
