@@ -26,13 +26,22 @@ FORMATS = (JSON, NDJSON, CSV, ARROW, PARQUET)
 
 @dataclass(frozen=True)
 class ResultHeader:
-    """What a result in JSON says before its rows."""
+    """
+    What a result in JSON says before its rows.
+
+    :param max_rows: How many rows the query was allowed to give.
+    :param timeout_seconds: How long it was allowed to take.
+    :param is_truncated: Whether it had more rows, which were cut off.
+    """
 
     query_id: int
     query_name: str
     run_id: int
     status: str
     error: str | None = None
+    max_rows: int | None = None
+    timeout_seconds: int | None = None
+    is_truncated: bool = False
 
 
 def choose_format(accept: str | None) -> str | None:
@@ -99,6 +108,9 @@ def _write_json_head(header: ResultHeader, schema: pa.Schema, row_count: int) ->
         head["error"] = header.error
     head["columns"] = [{"name": column.name, "type": str(column.type)} for column in schema]
     head["row_count"] = row_count
+    head["max_rows"] = header.max_rows
+    head["timeout_seconds"] = header.timeout_seconds
+    head["is_truncated"] = header.is_truncated
     return (dump(head)[:-1] + ',"data":[').encode()
 
 

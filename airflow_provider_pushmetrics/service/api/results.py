@@ -182,6 +182,9 @@ def _answer_result(parts: ServiceParts, request: Request, run: AnyRun, query_id:
         run_id=run.id,
         status=result.status,
         error=result.error,
+        max_rows=result.max_rows,
+        timeout_seconds=result.timeout_seconds,
+        is_truncated=result.is_truncated,
     )
     if result.status != SUCCESS:
         return _answer_failed(header, media_type)

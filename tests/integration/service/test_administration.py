@@ -162,6 +162,8 @@ async def test_rows_over_the_limit_are_cut_off_and_the_result_says_so(api: Api) 
     block = await ask(api, 1, "SELECT unnest(range(100000)) AS n", limit=70_000)
     assert (block["row_count"], block["max_rows"], block["is_truncated"]) == (70_000, 70_000, True)
     assert len(block["data"]) == 70_000
+    result = (await api.client.get(block["query_result"])).json()
+    assert (result["max_rows"], result["timeout_seconds"], result["is_truncated"]) == (70_000, 3600, True)
     exact = await ask(api, 1, "SELECT unnest(range(10)) AS n", limit=10)
     assert (exact["row_count"], exact["is_truncated"]) == (10, False)
 

@@ -74,7 +74,8 @@ def test_format_follows_accept(accept: str | None, expected: str | None) -> None
 
 def test_json_has_the_documented_keys_in_their_order() -> None:
     answer = read_json(pa.table({"a": [1, 2]}))
-    assert list(answer) == ["query_id", "query_name", "run_id", "status", "columns", "row_count", "data"]
+    fixed = ["query_id", "query_name", "run_id", "status", "columns", "row_count"]
+    assert list(answer) == [*fixed, "max_rows", "timeout_seconds", "is_truncated", "data"]
     assert answer["columns"] == [{"name": "a", "type": "int64"}]
     assert (answer["row_count"], answer["data"]) == (2, [{"a": 1}, {"a": 2}])
 
@@ -138,5 +139,8 @@ def test_failed_query_has_its_message_and_no_rows() -> None:
         "error": "no such column",
         "columns": [],
         "row_count": 0,
+        "max_rows": None,
+        "timeout_seconds": None,
+        "is_truncated": False,
         "data": [],
     }
