@@ -46,7 +46,9 @@ def get_provider_info() -> dict[str, Any]:
         "dataset-uris": [ASSET_URIS],  # what Airflow 2 reads
         "queues": [f"{_PACKAGE}.queues.pushmetrics.PushMetricsMessageQueueProvider"],
         "notifications": [f"{_PACKAGE}.notifications.pushmetrics.PushMetricsNotifier"],
-        "extra-links": [f"{_PACKAGE}.links.pushmetrics.PushMetricsRunLink"],
+        "extra-links": [
+            f"{_PACKAGE}.links.pushmetrics.PushMetrics{what}Link" for what in ("Run", "Report", "Event")
+        ],
         "config": {"pushmetrics": {"description": CONFIG_DESCRIPTION, "options": CONFIG_OPTIONS}},
     }
 

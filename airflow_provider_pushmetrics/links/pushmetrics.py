@@ -1,27 +1,95 @@
-"""Links from a task in Airflow's interface to PushMetrics."""
+"""Links from a task in Airflow's interface to PushMetrics. No URL of them holds a token."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsUntrustedUrlError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context, TaskInstanceKey
 
-RUN_LINK_KEY = "pushmetrics_run_link"
+    from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+
+RECEIVER_PATH = "/pushmetrics"
+"""Where Airflow's API server serves the receiver; the page of its events is beside it."""
 
 
-class PushMetricsRunLink(BaseOperatorLink):
-    """A link to the outputs of the run that a task started or found. The URL holds no token."""
+class StoredLink(BaseOperatorLink):
+    """A link that the task itself stores, under the key where Airflow 3 looks for it while the task runs."""
+
+    @classmethod
+    def build_key(cls) -> str:
+        """Build the XCom's key: what Airflow 3 makes of the class's name."""
+        return f"_link_{cls.__name__}"
+
+    @classmethod
+    def persist(cls, context: Context, url: str) -> None:
+        """Store the link as soon as it is known, so that it is there while the task goes on."""
+        context["ti"].xcom_push(key=cls.build_key(), value=url)
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Get the stored link; empty before there is one."""
+        return XCom.get_value(key=self.build_key(), ti_key=ti_key) or ""
+
+
+class PushMetricsRunLink(StoredLink):
+    """A link to the outputs of the run that a task started or found; browsers are led to their page."""
 
     name = "PushMetrics run"
 
-    @staticmethod
-    def persist(context: Context, url: str) -> None:
-        """Store the link as soon as the run exists, so that it is there while the run goes on."""
-        context["ti"].xcom_push(key=RUN_LINK_KEY, value=url)
 
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Get the stored link; empty before there is a run."""
-        return XCom.get_value(key=RUN_LINK_KEY, ti_key=ti_key) or ""
+class PushMetricsReportLink(StoredLink):
+    """A link to the report that a task runs or waits for."""
+
+    name = "PushMetrics report"
+
+
+class PushMetricsEventLink(StoredLink):
+    """A link to the event that a sensor found, in the inbox; only where Airflow serves the receiver."""
+
+    name = "PushMetrics event"
+
+
+def persist_links(context: Context, operator: BaseOperator) -> None:
+    """
+    Store each link of a task as an empty one when it begins.
+
+    Airflow asks for every link when a task ends, also if it failed early, and logs an error for each one that
+    is not stored at all.
+    """
+    for link in operator.operator_extra_links:
+        if isinstance(link, StoredLink):
+            link.persist(context, "")
+
+
+def build_report_url(base_url: str, report_id: str | int) -> str:
+    """Build the address of a report's page in the web interface."""
+    return f"{base_url}/app/reports/{quote(str(report_id), safe='')}"
+
+
+def build_event_url(receiver_url: str | None, event_id: int) -> str | None:
+    """Build the address of an event in the page that the plugin serves; None where there is no page."""
+    if receiver_url is None or not receiver_url.endswith(RECEIVER_PATH):
+        return None
+    return f"{receiver_url}-events/#{event_id}"
+
+
+def persist_event_links(context: Context, found: Mapping[str, Any], hook: PushMetricsHook) -> None:
+    """Store the links to an event, its report and its run; none to where the API token would not go."""
+    receiver, body = hook.settings.receiver, found["body"]
+    event_url = build_event_url(receiver.url if receiver else None, found["id"])
+    if event_url is not None:
+        PushMetricsEventLink.persist(context, event_url)
+    if isinstance(body.get("report_id"), int):
+        PushMetricsReportLink.persist(context, build_report_url(hook.settings.base_url, body["report_id"]))
+    run_url = body.get("report_notebook_outputs") or body.get("query_result")
+    with suppress(PushMetricsUntrustedUrlError):
+        if isinstance(run_url, str):
+            hook.credentials.refuse_untrusted(run_url)
+            PushMetricsRunLink.persist(context, run_url)

@@ -23,7 +23,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsRunTimeout,
     PushMetricsUntrustedUrlError,
 )
-from airflow_provider_pushmetrics.links.pushmetrics import RUN_LINK_KEY
+from airflow_provider_pushmetrics.links.pushmetrics import PushMetricsRunLink
 from airflow_provider_pushmetrics.operators.pushmetrics import (
     MAX_EARLIER_RUNS,
     PushMetricsTriggerReportOperator,
@@ -73,7 +73,7 @@ async def fire(path: str, kwargs: dict[str, Any]) -> Any:
 
 
 def find_links(ti: FakeTaskInstance) -> list[str]:
-    return [value for key, value in ti.xcoms.items() if key == RUN_LINK_KEY]
+    return [url for key, url in ti.xcoms.items() if key == PushMetricsRunLink.build_key() and url]
 
 
 # The outcome of a run, in both modes
@@ -298,7 +298,7 @@ def test_without_waiting_a_run_that_nobody_named_stays_unnamed(pushmetrics: Fake
     pushmetrics.names_runs = False
     ti = FakeTaskInstance()
     assert run_task(ti, wait_for_completion=False)["run_id"] is None
-    assert ti.xcoms == {}
+    assert find_links(ti) == []
 
 
 # Tries, clearing and mapping
