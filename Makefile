@@ -6,9 +6,10 @@ CONSTRAINTS := constraints/airflow-3.3.txt
 VENV := .venv
 STAMP := $(VENV)/.installed
 KEEP ?=
+ONLY ?=
 COVERAGE ?=
 
-.PHONY: help demo stop test check bench soak lock clean
+.PHONY: help demo stop test check matrix bench soak lock clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,16 +30,19 @@ test: $(STAMP)  ## Run all tests; COVERAGE=1 measures and demands branch coverag
 check: $(STAMP)  ## Run what CI runs: linters, types, imports, tests, docs, wheel
 	@scripts/check
 
+matrix: $(STAMP)  ## Run the provider's tests on every supported Airflow; ONLY=2.11 runs them on one
+	@scripts/matrix $(ONLY)
+
 bench: $(STAMP)  ## Measure speed and memory, both sides in one run
 	@$(VENV)/bin/python -m benchmarks
 
 soak: $(STAMP)  ## Run the long proofs of the receiver
 	@$(VENV)/bin/python -m benchmarks.soak_receiver
 
-lock: $(STAMP)  ## Make the constraints file anew
-	@scripts/lock $(VENV) $(CONSTRAINTS)
+lock: $(STAMP)  ## Make the constraints files anew
+	@for file in constraints/airflow-*.txt; do scripts/lock $(VENV) "$$file" || exit 1; done
 
 clean:  ## Stop what runs; remove .venv, .demo and what tools left
 	@if [ -x $(VENV)/bin/python ] && [ -d .demo ]; then $(VENV)/bin/python -m airflow_provider_pushmetrics.demo --stop; fi
-	rm -rf $(VENV) .demo build dist *.egg-info .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .demo .matrix build dist *.egg-info .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,6 +5,7 @@ Everything that this package raises on purpose.
 
     PushMetricsError
     ├── PushMetricsConfigurationError     a setting or a connection is incomplete or contradicts itself
+    ├── PushMetricsAirflowVersionError    this Airflow is too old for what was asked
     ├── PushMetricsParameterError         a value given to an operator, a sensor or a call is not allowed
     │   └── PushMetricsEndpointError      a webhook's URL leads where the service must not send
     ├── PushMetricsApiError               PushMetrics, or the receiver, did not do what was asked
@@ -51,6 +52,10 @@ def rebuild_error(name: str | None, message: str) -> PushMetricsError:
 
 class PushMetricsConfigurationError(PushMetricsError):
     """A setting or a connection is incomplete, or contradicts itself."""
+
+
+class PushMetricsAirflowVersionError(PushMetricsError):
+    """This Airflow is too old for what was asked; the message says which version is not."""
 
 
 class PushMetricsParameterError(PushMetricsError, ValueError):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from airflow.sdk import Asset, AssetWatcher
+from airflow.providers.common.compat.sdk import Asset
 
 from airflow_provider_pushmetrics.assets.uris import DEFAULT_HOST, ReportUri, parse_uri
+from airflow_provider_pushmetrics.compat import AssetWatcher, require_airflow
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
+
+INSTEAD_OF_WATCHERS = "Use PushMetricsRunSensor with 'consumer' in a Dag that is scheduled '@continuous'."
 
 
 def build_run_asset(
@@ -32,7 +35,9 @@ def build_run_asset(
     :param consumer: A name for this Airflow, where several read from one receiver.
     :param pushmetrics_conn_id: The connection; it must name a receiver.
     :param host: Where PushMetrics is, for the asset's URI and so for lineage: a host, with a port if need be.
+    :raises PushMetricsAirflowVersionError: on Airflow 2, which has no asset watchers.
     """
+    require_airflow("3.0", "build_run_asset", INSTEAD_OF_WATCHERS)
     trigger = PushMetricsEventTrigger(
         event=event,
         report_id=report_id,

@@ -10,19 +10,20 @@ from airflow_provider_pushmetrics.get_provider_info import CONNECTION_FIELDS, ge
 
 def build_widgets() -> dict[str, Any]:
     """Build a field of the form for each extra that the metadata declares."""
-    # These come with Airflow's old interface; that of 3.0 and 3.1 puts stand-ins in their place, by these names.
-    from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
-    from flask_babel import lazy_gettext
-    from wtforms import PasswordField, StringField
+    # They come with the interface of Airflow 2; that of 3.0 and 3.1 puts stand-ins under these names.
+    from flask_appbuilder.fieldwidgets import (  # type: ignore[import-not-found]
+        BS3PasswordFieldWidget,
+        BS3TextFieldWidget,
+    )
+    from flask_babel import lazy_gettext  # type: ignore[import-not-found]
+    from wtforms import PasswordField, StringField  # type: ignore[import-untyped]
 
     def build(declared: Mapping[str, Any]) -> Any:
         is_secret = declared["schema"].get("format") == "password"
         field, widget = (
             (PasswordField, BS3PasswordFieldWidget) if is_secret else (StringField, BS3TextFieldWidget)
         )
-        return field(
-            lazy_gettext(declared["label"]), description=declared["description"], widget=widget()
-        )
+        return field(lazy_gettext(declared["label"]), description=declared["description"], widget=widget())
 
     return {name: build(declared) for name, declared in CONNECTION_FIELDS.items()}
 

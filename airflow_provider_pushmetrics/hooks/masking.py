@@ -4,28 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, quote_plus
 
+from airflow_provider_pushmetrics.compat import amask_secret, mask_secret
 from airflow_provider_pushmetrics.hooks.settings import AirflowConnection, PushMetricsSettings
-
-if TYPE_CHECKING:
-    from pydantic import JsonValue
-
-try:
-    from airflow.sdk.log import mask_secret
-except ImportError:  # Airflow 2 and 3.0
-    from airflow.utils.log.secrets_masker import (  # type: ignore[import-not-found, no-redef, unused-ignore]
-        mask_secret,
-    )
-
-try:
-    from airflow.sdk.log import amask_secret
-except ImportError:  # before Airflow 3.3.2
-
-    async def amask_secret(secret: JsonValue, name: str | None = None) -> None:
-        """Mask a secret without blocking the event loop."""
-        await asyncio.to_thread(mask_secret, secret, name)
 
 
 def read_settings(connection: Any) -> PushMetricsSettings:

@@ -35,7 +35,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsProtocolError,
     PushMetricsUnavailableError,
 )
-from airflow_provider_pushmetrics.hooks import connection_check, frames
+from airflow_provider_pushmetrics.hooks import connection_check, connection_form, frames
 from airflow_provider_pushmetrics.hooks.masking import read_settings
 from airflow_provider_pushmetrics.hooks.results import (
     get_media_type,
@@ -347,6 +347,16 @@ class PushMetricsHook(HttpHook):
         )
 
     # The connection
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Build the fields of the connection form, for Airflow before 3.2; later ones read the metadata."""
+        return connection_form.build_widgets()
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Say what the connection form shows, for Airflow before 3.2; later ones read the metadata."""
+        return connection_form.build_behaviour()
 
     def test_connection(self) -> tuple[bool, str]:
         """Try the host, the API token, the receiver and the trigger tokens; say which of them work."""

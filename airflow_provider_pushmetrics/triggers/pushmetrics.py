@@ -20,20 +20,11 @@ from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent, FeedPage
 from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
+from airflow_provider_pushmetrics.compat import BaseEventTrigger, SharedStreamProducer
 from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsError, rebuild_error
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.triggers.shared_waits import wait_for_event, wait_for_run
-
-try:
-    from airflow.triggers.base import BaseEventTrigger
-except ImportError:  # Airflow 2 has no asset watchers; the class below still imports there
-    BaseEventTrigger = BaseTrigger  # type: ignore[misc, assignment]
-
-try:
-    from airflow.triggers.shared_stream import SharedStreamProducer
-except ImportError:  # before Airflow 3.3
-    SharedStreamProducer = object  # type: ignore[misc, assignment]
 
 if TYPE_CHECKING:
     from airflow.triggers.shared_stream import AdvanceItem

@@ -22,6 +22,7 @@ class FakeInbox:
     """
     The feed of the receiver.
 
+    :param takers: Who took the event at a consumer's position.
     :param refuses_positions: Answer 400 to whoever stores a position.
     :param outages: How many requests for events are answered 503 from now on.
     :param waiting: How many requests for events are being answered.
@@ -31,6 +32,7 @@ class FakeInbox:
 
     events: list[dict[str, Any]] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)
+    takers: dict[str, str | None] = field(default_factory=dict)
     stored: list[int] = field(default_factory=list)
     refuses_positions: bool = False
     outages: int = 0
@@ -99,16 +101,19 @@ class FakeInbox:
         ]
 
     async def _show_consumer(self, request: Request) -> Response:
-        position = self.positions.get(request.path_params["name"], 0)
-        return _refuse(request) or JSONResponse({"name": request.path_params["name"], "position": position})
+        name = request.path_params["name"]
+        place = {"name": name, "position": self.positions.get(name, 0), "taken_by": self.takers.get(name)}
+        return _refuse(request) or JSONResponse(place)
 
     async def _store_consumer(self, request: Request) -> Response:
-        position = (await request.json())["position"]
+        body = await request.json()
+        position = body["position"]
         if self.refuses_positions:
             return JSONResponse({"message": "The position is beyond the newest event"}, 400)
         if refusal := _refuse(request):
             return refusal
         self.positions[request.path_params["name"]] = position
+        self.takers[request.path_params["name"]] = body.get("taken_by")
         self.stored.append(position)
         return JSONResponse({"name": request.path_params["name"], "position": position})
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import httpx
+
+from tests.fakes.interpreter import SERVER_PYTHON
 
 SENDER_TOKEN = "sender-token-0123456789"
 READER_TOKEN = "reader-token-0123456789"
@@ -59,7 +60,7 @@ def start_receiver(
     inbox_url: str, *options: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[ReceiverServer]:
     """Start a receiver on a free port; kill it at the end, unless it ended by itself."""
-    command = [sys.executable, "-c", START, "--port", "0", "--source", SOURCE, *options]
+    command = [SERVER_PYTHON, "-c", START, "--port", "0", "--source", SOURCE, *options]
     environment = {
         **os.environ,
         "PUSHMETRICS_RECEIVER_INBOX": inbox_url,

@@ -5,17 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow.sdk.exceptions import ErrorType
-from airflow.sdk.execution_time.comms import (
-    DeleteTaskStateStore,
-    ErrorResponse,
-    GetTaskStateStore,
-    GetXCom,
-    SetTaskStateStore,
-    TaskStateStoreResult,
-    XComResult,
-)
-
 
 class Killed(BaseException):
     """What a test raises in the place of a SIGKILL."""
@@ -37,19 +26,23 @@ class FakeSupervisor:
 
     def send(self, message: Any) -> Any:
         """Answer one message."""
-        if isinstance(message, GetXCom):
-            return XComResult(key=message.key, value=self.xcoms.get(message.key))
-        if isinstance(message, GetTaskStateStore):
+        # Old versions of Airflow have no supervisor, or none with a store.
+        from airflow.sdk.exceptions import ErrorType
+        from airflow.sdk.execution_time import comms
+
+        if isinstance(message, comms.GetXCom):
+            return comms.XComResult(key=message.key, value=self.xcoms.get(message.key))
+        if isinstance(message, comms.GetTaskStateStore):
             if message.key not in self.store:
-                return ErrorResponse(error=ErrorType.TASK_STORE_NOT_FOUND)
-            return TaskStateStoreResult(value=self.store[message.key])
-        if isinstance(message, SetTaskStateStore):
+                return comms.ErrorResponse(error=ErrorType.TASK_STORE_NOT_FOUND)
+            return comms.TaskStateStoreResult(value=self.store[message.key])
+        if isinstance(message, comms.SetTaskStateStore):
             self._keep(message)
-        if isinstance(message, DeleteTaskStateStore):
+        if isinstance(message, comms.DeleteTaskStateStore):
             self.store.pop(message.key, None)
         return None
 
-    def _keep(self, message: SetTaskStateStore) -> None:
+    def _keep(self, message: Any) -> None:
         when, self.dies = self.dies, None
         if when == "before":
             raise Killed

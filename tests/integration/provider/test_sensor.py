@@ -32,9 +32,9 @@ def build(**kwargs: Any) -> PushMetricsRunSensor:
     return PushMetricsRunSensor(**defaults | kwargs)
 
 
-def run_sensor(on_deferral: Any = None, **kwargs: Any) -> Any:
+def run_sensor(on_deferral: Any = None, ti: FakeTaskInstance | None = None, **kwargs: Any) -> Any:
     """Run a sensor as Airflow does; something may happen between the worker and the triggerer."""
-    context: Any = {"ti": FakeTaskInstance()}
+    context: Any = {"ti": ti or FakeTaskInstance()}
     try:
         return build(**kwargs).execute(context)
     except TaskDeferred as deferral:

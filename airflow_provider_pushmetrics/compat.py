@@ -1,0 +1,80 @@
+"""
+What differs between the versions of Airflow that are supported, 2.11 to 3.3, and no provider of its smooths.
+
+Nothing else tries an import. What an old version does not have is None here, or something of ours in its
+place, or is refused by ``require_airflow`` with the version that has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from airflow import __version__ as airflow_version
+from airflow.providers.common.compat.sdk import mask_secret
+from airflow.triggers.base import BaseTrigger
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsAirflowVersionError
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+__all__ = [
+    "AssetWatcher",
+    "BaseEventTrigger",
+    "SharedStreamProducer",
+    "amask_secret",
+    "mask_secret",
+    "require_airflow",
+]
+
+
+def read_version(text: str) -> tuple[int, int]:
+    """Read the part of a version that says what there is: 3.2 of 3.2.1rc1."""
+    major, minor = text.split(".")[:2]
+    return int(major), int(minor)
+
+
+def require_airflow(since: str, feature: str, instead: str, *, version: str = airflow_version) -> None:
+    """
+    Refuse what this Airflow is too old for.
+
+    :param since: The first version that has it, such as ``3.1``.
+    :param feature: What needs it.
+    :param instead: The way out.
+    :raises PushMetricsAirflowVersionError: if this Airflow is older.
+    """
+    if read_version(version) < read_version(since):
+        raise PushMetricsAirflowVersionError(
+            f"{feature} needs Airflow {since} or later, and this is Airflow {version}. {instead}"
+        )
+
+
+try:
+    from airflow.sdk import AssetWatcher
+except ImportError:  # before Airflow 3.0
+    AssetWatcher = None  # type: ignore[misc, assignment]
+
+try:
+    from airflow.triggers.base import BaseEventTrigger
+except ImportError:  # before Airflow 3.0
+
+    class BaseEventTrigger(BaseTrigger):  # type: ignore[no-redef]
+        """The trigger of an asset watcher, which nobody can build here."""
+
+        def __init__(self, **kwargs: Any) -> None:
+            require_airflow("3.0", type(self).__name__, "Use PushMetricsRunSensor in a '@continuous' Dag.")
+
+
+try:
+    from airflow.triggers.shared_stream import SharedStreamProducer
+except ImportError:  # before Airflow 3.3
+    SharedStreamProducer = object  # type: ignore[misc, assignment]
+
+try:
+    from airflow.sdk.log import amask_secret
+except ImportError:  # before Airflow 3.3.2
+
+    async def amask_secret(secret: JsonValue, name: str | None = None) -> None:
+        """Mask a secret without blocking the event loop."""
+        await asyncio.to_thread(mask_secret, secret, name)

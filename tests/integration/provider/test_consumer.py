@@ -1,0 +1,105 @@
+"""A sensor with a named consumer: each task instance takes the next event, all tries of one the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsApiError
+from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
+from tests.fakes.pushmetrics import FakePushMetrics
+from tests.fakes.supervisor import FakeTaskInstance
+from tests.integration.provider.conftest import Connect
+from tests.integration.provider.test_sensor import MODES, run_sensor
+
+CONSUMER = "departure_delays"
+
+
+@pytest.fixture(autouse=True)
+def quick_worker(monkeypatch: pytest.MonkeyPatch, connect_whole: Connect) -> None:
+    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "-1")
+    connect_whole()
+
+
+def take(run_id: str, mode: dict[str, Any], **kwargs: Any) -> int:
+    """Run the sensor of one Dag run; give the event that it took."""
+    ti = FakeTaskInstance(run_id=run_id)
+    found: int = run_sensor(ti=ti, consumer=CONSUMER, **mode | kwargs)["id"]
+    return found
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_event_is_taken_by_one_run_also_when_several_arrive_at_once(
+    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+) -> None:
+    for _ in range(5):
+        pushmetrics.start_run()
+    assert [take(f"run_{number}", mode) for number in range(5)] == [1, 2, 3, 4, 5]
+    assert pushmetrics.inbox.positions == {CONSUMER: 5}
+    assert pushmetrics.inbox.takers == {CONSUMER: "a_dag/run_4/a_task/-1"}
+
+
+def test_an_event_that_arrives_while_the_sensor_is_deferred_is_taken(pushmetrics: FakePushMetrics) -> None:
+    def arrive() -> None:
+        for _ in range(2):
+            pushmetrics.start_run()
+
+    assert take("first", {"deferrable": True, "on_deferral": arrive}) == 1
+    assert take("second", {"deferrable": True}) == 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_try_after_a_crash_takes_the_event_that_the_one_before_took(
+    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+) -> None:
+    for _ in range(2):
+        pushmetrics.start_run()
+    assert take("first", mode) == 1  # and died before Airflow knew
+    assert take("first", mode) == 1
+    assert take("second", mode) == 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_run_that_died_before_it_took_an_event_leaves_it_to_the_next(
+    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+) -> None:
+    pushmetrics.start_run()
+    pushmetrics.inbox.refuses_positions = True
+    with pytest.raises(PushMetricsApiError):
+        take("first", mode)
+    pushmetrics.inbox.refuses_positions = False
+    assert take("second", mode) == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_event_that_is_gone_is_not_waited_for(pushmetrics: FakePushMetrics, mode: dict[str, Any]) -> None:
+    for _ in range(2):
+        pushmetrics.start_run()
+    assert take("first", mode) == 1
+    del pushmetrics.inbox.events[0]
+    assert take("first", mode) == 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_events_that_are_not_wanted_are_passed_over(
+    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+) -> None:
+    for report in ("2", "1", "2", "1"):
+        pushmetrics.start_run(report)
+    assert [take(name, mode, report_id=1) for name in ("first", "second")] == [2, 4]
+
+
+def test_mapped_task_instances_take_an_event_each(pushmetrics: FakePushMetrics) -> None:
+    for _ in range(2):
+        pushmetrics.start_run()
+    sensor = PushMetricsRunSensor(task_id="a_sensor", consumer=CONSUMER, deferrable=True)
+    contexts: list[Any] = [{"ti": dataclasses.replace(FakeTaskInstance(), map_index=n)} for n in range(2)]
+    assert [sensor.execute(context)["id"] for context in contexts] == [1, 2]
+
+
+def test_a_sensor_without_a_consumer_moves_no_position(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.start_run()
+    assert run_sensor(run_id=1, deferrable=True)["id"] == 1
+    assert pushmetrics.inbox.positions == {}
