@@ -1,0 +1,56 @@
+"""
+The tables.
+
+A *report* has *blocks*; a SQL block is also a *query*. A *run* executes a whole report, a *query run* one
+query alone; the two are counted apart. What each block gave is a *block result*. An *event* is written in the
+same transaction as the change that it tells of, with one *delivery* for each subscription that wants it.
+"""
+
+from __future__ import annotations
+
+from airflow_provider_pushmetrics.service.models.accounts import ApiToken, User, Workspace
+from airflow_provider_pushmetrics.service.models.base import Base, UtcDateTime
+from airflow_provider_pushmetrics.service.models.deliveries import (
+    Delivery,
+    DeliveryAttempt,
+    OutboxEvent,
+    RetiredSecret,
+    Subscription,
+)
+from airflow_provider_pushmetrics.service.models.messages import OutgoingMail, SlackMessage
+from airflow_provider_pushmetrics.service.models.reports import (
+    Block,
+    DataSource,
+    Query,
+    Report,
+    ReportSchedule,
+    Webhook,
+)
+from airflow_provider_pushmetrics.service.models.runs import BlockResult, QueryRun, Run, RunLogEntry
+from airflow_provider_pushmetrics.service.models.workers import Worker
+
+__all__ = [
+    "ApiToken",
+    "Base",
+    "Block",
+    "BlockResult",
+    "DataSource",
+    "Delivery",
+    "DeliveryAttempt",
+    "OutboxEvent",
+    "OutgoingMail",
+    "Query",
+    "QueryRun",
+    "Report",
+    "ReportSchedule",
+    "RetiredSecret",
+    "Run",
+    "RunLogEntry",
+    "SlackMessage",
+    "Subscription",
+    "User",
+    "UtcDateTime",
+    "Webhook",
+    "Worker",
+    "Workspace",
+]

@@ -1,0 +1,100 @@
+"""Events, who wants them, and how they are delivered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from airflow_provider_pushmetrics.service.clock import get_now
+from airflow_provider_pushmetrics.service.models.base import Base, Identified
+
+
+class Subscription(Identified, Base):
+    """A URL that wants to be told of events."""
+
+    __tablename__ = "webhook_subscription"
+
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"), index=True)
+    name: Mapped[str] = mapped_column(String(255))
+    url: Mapped[str] = mapped_column(Text)
+    events: Mapped[list[str]] = mapped_column(JSON)
+    active: Mapped[bool] = mapped_column(Boolean, default=True)
+    secret_encrypted: Mapped[str] = mapped_column(Text)
+    updated_on: Mapped[datetime] = mapped_column(default=get_now)
+    owner_id: Mapped[int | None] = mapped_column(Integer)
+    failing_since: Mapped[datetime | None]
+    disabled_on: Mapped[datetime | None]
+    disabled_reason: Mapped[str | None] = mapped_column(Text)
+
+    retired_secrets: Mapped[list[RetiredSecret]] = relationship(
+        order_by="RetiredSecret.id.desc()", cascade="all, delete-orphan"
+    )
+
+
+class RetiredSecret(Base):
+    """A signing secret that was replaced, and still signs until its receivers have had time to change."""
+
+    __tablename__ = "retired_secret"
+
+    subscription_id: Mapped[int] = mapped_column(
+        ForeignKey("webhook_subscription.id", ondelete="CASCADE"), index=True
+    )
+    secret_encrypted: Mapped[str] = mapped_column(Text)
+    expires_on: Mapped[datetime]
+
+
+class OutboxEvent(Identified, Base):
+    """An event, word for word as it is sent; its uid is the ``webhook-id``."""
+
+    __tablename__ = "outbox_event"
+
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
+    event: Mapped[str] = mapped_column(String(64))
+    body: Mapped[str] = mapped_column(Text)
+
+
+class Delivery(Identified, Base):
+    """An event on its way to one subscription."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        UniqueConstraint("event_id", "subscription_id"),
+        Index(None, "status", "next_attempt_on"),
+        Index(None, "subscription_id", "created_on"),
+        {"sqlite_autoincrement": True},
+    )
+
+    event_id: Mapped[int] = mapped_column(ForeignKey("outbox_event.id", ondelete="CASCADE"))
+    subscription_id: Mapped[int] = mapped_column(ForeignKey("webhook_subscription.id", ondelete="CASCADE"))
+    status: Mapped[str] = mapped_column(String(16), default="pending")
+    attempt_count: Mapped[int] = mapped_column(default=0)
+    enqueued_attempt: Mapped[int] = mapped_column(default=0)
+    schedule_start: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How many attempts had been made when it was last sent again: the schedule counts from there."""
+    generation: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Part of its workflows' ids: grows when attempts that were enqueued shall be enqueued once more."""
+    next_attempt_on: Mapped[datetime] = mapped_column(default=get_now)
+    finished_on: Mapped[datetime | None]
+
+    event: Mapped[OutboxEvent] = relationship()
+    subscription: Mapped[Subscription] = relationship()
+    attempts: Mapped[list[DeliveryAttempt]] = relationship(
+        order_by="DeliveryAttempt.number", cascade="all, delete-orphan"
+    )
+
+
+class DeliveryAttempt(Base):
+    """One request to a subscriber, and what came back."""
+
+    __tablename__ = "delivery_attempt"
+    __table_args__ = (UniqueConstraint("delivery_id", "number"), {"sqlite_autoincrement": True})
+
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    started_on: Mapped[datetime]
+    duration_ms: Mapped[int]
+    status_code: Mapped[int | None]
+    error: Mapped[str | None] = mapped_column(Text)
+    answer: Mapped[str | None] = mapped_column(Text)

@@ -1,0 +1,117 @@
+"""Runs: of reports and of single blocks, what each block gave, and the log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from airflow_provider_pushmetrics.service.ids import generate_flow_run_id
+from airflow_provider_pushmetrics.service.models.base import Base, Identified
+from airflow_provider_pushmetrics.service.models.reports import Block, Report
+
+
+class Run(Identified, Base):
+    """One execution of a whole report."""
+
+    __tablename__ = "run"
+    __table_args__ = (
+        UniqueConstraint("report_id", "idempotency_key"),
+        Index(None, "status"),
+        {"sqlite_autoincrement": True},
+    )
+
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
+    report_id: Mapped[int] = mapped_column(ForeignKey("report.id", ondelete="CASCADE"), index=True)
+    status: Mapped[str] = mapped_column(String(16), default="pending")
+    origin: Mapped[str] = mapped_column(String(16))
+    given_parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
+    parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
+    idempotency_key: Mapped[str | None] = mapped_column(String(255))
+    is_enqueued: Mapped[bool] = mapped_column(Boolean, default=False)
+    flow_run_id: Mapped[str | None] = mapped_column(String(36), default=generate_flow_run_id, index=True)
+    parent_id: Mapped[int | None]
+    re_run_count: Mapped[int] = mapped_column(default=0)
+    webhook_id: Mapped[int | None]
+    schedule_id: Mapped[int | None]
+    options: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    started_on: Mapped[datetime | None]
+    finished_on: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(Text)
+
+    report: Mapped[Report] = relationship()
+    results: Mapped[list[BlockResult]] = relationship(
+        order_by="BlockResult.position", cascade="all, delete-orphan"
+    )
+
+
+class QueryRun(Identified, Base):
+    """One execution of a block by itself, mostly a query; ``content`` is what ran instead of its own."""
+
+    __tablename__ = "query_run"
+    __table_args__ = (Index(None, "status"), {"sqlite_autoincrement": True})
+
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
+    report_id: Mapped[int] = mapped_column(ForeignKey("report.id", ondelete="CASCADE"))
+    block_id: Mapped[int] = mapped_column(ForeignKey("block.id", ondelete="CASCADE"), index=True)
+    query_id: Mapped[int | None] = mapped_column(ForeignKey("query.id", ondelete="CASCADE"), index=True)
+    status: Mapped[str] = mapped_column(String(16), default="pending")
+    origin: Mapped[str] = mapped_column(String(16), default="api")
+    content: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    schedule_id: Mapped[int | None]
+    given_parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
+    parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
+    is_enqueued: Mapped[bool] = mapped_column(Boolean, default=False)
+    started_on: Mapped[datetime | None]
+    finished_on: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(Text)
+
+    report: Mapped[Report] = relationship()
+    block: Mapped[Block] = relationship()
+    results: Mapped[list[BlockResult]] = relationship(
+        order_by="BlockResult.position", cascade="all, delete-orphan"
+    )
+
+
+class BlockResult(Base):
+    """What one block gave in one run; the rows of a query are in a Parquet file beside the database."""
+
+    __tablename__ = "block_result"
+    __table_args__ = (
+        UniqueConstraint("run_id", "block_id"),
+        UniqueConstraint("query_run_id", "block_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
+    query_run_id: Mapped[int | None] = mapped_column(ForeignKey("query_run.id", ondelete="CASCADE"))
+    block_id: Mapped[int] = mapped_column(Integer)
+    block_uid: Mapped[str] = mapped_column(String(32))
+    query_id: Mapped[int | None] = mapped_column(Integer)
+    position: Mapped[int] = mapped_column(Integer)
+    name: Mapped[str] = mapped_column(String(255))
+    type: Mapped[str] = mapped_column(String(32))
+    status: Mapped[str] = mapped_column(String(16))
+    error: Mapped[str | None] = mapped_column(Text)
+    output: Mapped[str | None] = mapped_column(Text)
+    row_count: Mapped[int | None]
+    result_file: Mapped[str | None] = mapped_column(String(255))
+    max_rows: Mapped[int | None]
+    timeout_seconds: Mapped[int | None]
+    is_truncated: Mapped[bool] = mapped_column(Boolean, default=False)
+    started_on: Mapped[datetime | None]
+    finished_on: Mapped[datetime | None]
+
+
+class RunLogEntry(Identified, Base):
+    """A line of the log of a run."""
+
+    __tablename__ = "run_log"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), index=True)
+    flow_run_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    task_run_id: Mapped[str | None] = mapped_column(String(36))
+    level: Mapped[str] = mapped_column(String(16))
+    message: Mapped[str] = mapped_column(Text)

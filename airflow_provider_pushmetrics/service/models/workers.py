@@ -1,0 +1,23 @@
+"""The processes that execute."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from airflow_provider_pushmetrics.service.clock import get_now
+from airflow_provider_pushmetrics.service.models.base import Base
+
+
+class Worker(Base):
+    """A process that executes runs and deliveries, and when it last showed that it lives."""
+
+    __tablename__ = "worker"
+
+    executor_id: Mapped[str] = mapped_column(String(64), unique=True)
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int]
+    started_on: Mapped[datetime] = mapped_column(default=get_now)
+    beat_on: Mapped[datetime] = mapped_column(default=get_now, index=True)
