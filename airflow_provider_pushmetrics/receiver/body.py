@@ -26,11 +26,40 @@ async def read_limited_body(
     """
     if declared and not (declared.isdigit() and len(declared) < 20 and int(declared) <= max_bytes):
         raise _build_too_large(max_bytes)
+    alarm = _Alarm()
+    timer = asyncio.get_running_loop().call_later(timeout_seconds, alarm.ring)
     try:
-        async with asyncio.timeout(timeout_seconds):
-            return await _read(receive, max_bytes)
-    except TimeoutError:
-        raise BodyTimeout(f"The body did not arrive within {timeout_seconds:g} s.") from None
+        return await _read(receive, max_bytes)
+    except asyncio.CancelledError:
+        if alarm.was_all_that_cancelled():
+            raise BodyTimeout(f"The body did not arrive within {timeout_seconds:g} s.") from None
+        raise
+    finally:
+        timer.cancel()
+
+
+class _Alarm:
+    """
+    Cancels the task that made it, when it rings.
+
+    What ``asyncio.timeout`` does, without its 14 µs: a third of all that the app did with a delivery. A test
+    compares the two.
+    """
+
+    __slots__ = ("_has_rung", "_task")
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self._has_rung = False
+
+    def ring(self) -> None:
+        self._has_rung = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def was_all_that_cancelled(self) -> bool:
+        """Tell whether nobody else has cancelled the task too, as one who shuts the server down would."""
+        return self._has_rung and self._task is not None and self._task.uncancel() == 0
 
 
 async def _read(receive: Receive, max_bytes: int) -> bytes:

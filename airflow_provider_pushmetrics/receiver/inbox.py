@@ -17,7 +17,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
-    bindparam,
     delete,
     func,
     insert,
@@ -27,38 +26,16 @@ from sqlalchemy import (
     update,
 )
 
-from airflow_provider_pushmetrics.receiver.changes import Changes, announce_change, open_changes
+from airflow_provider_pushmetrics.receiver.changes import Changes, open_changes
 from airflow_provider_pushmetrics.receiver.database import WRITES, open_engine
 from airflow_provider_pushmetrics.receiver.deliveries import Delivery
+from airflow_provider_pushmetrics.receiver.recording import Recorded, record
 from airflow_provider_pushmetrics.receiver.rejections import MAX_KEPT, Rejection
-from airflow_provider_pushmetrics.receiver.rows import insert_rows
+from airflow_provider_pushmetrics.receiver.sqlite_recording import record_in_sqlite
 from airflow_provider_pushmetrics.receiver.tables import consumers, events, rejections, state
 
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 """A page ends when its bodies come to this much; it always holds one event."""
-
-
-# Built once: SQLAlchemy takes as long to build a statement as SQLite to run it.
-LOCK_LAST_ID = select(state.c.last_event_id).with_for_update()
-STORE_LAST_ID = update(state).values(last_event_id=bindparam("newest"))
-FIND_KNOWN = select(events.c.delivery_key, events.c.id).where(
-    events.c.source == bindparam("of_source"), events.c.delivery_key.in_(bindparam("keys", expanding=True))
-)
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """
-    What became of a delivery.
-
-    :param id: The event's id: the first one's, if the delivery is a duplicate.
-    :param is_new: Whether it was kept now.
-    :param delivery: The delivery.
-    """
-
-    id: int
-    is_new: bool
-    delivery: Delivery
 
 
 @dataclass(frozen=True)
@@ -164,17 +141,11 @@ class Inbox:
 
         :return: What became of each, in the order given.
         """
+        now = self._clock()
+        if self._engine.dialect.name == "sqlite":
+            return record_in_sqlite(self._engine, deliveries, now)
         with self._begin_write() as connection:
-            last_id = connection.execute(LOCK_LAST_ID).scalar_one()
-            known = _fetch_known_ids(connection, deliveries)
-            recorded = _assign_ids(deliveries, known, last_id)
-            new = [item for item in recorded if item.is_new]
-            if new:
-                now = self._clock()
-                insert_rows(connection, [_build_row(item, now) for item in new])
-                connection.execute(STORE_LAST_ID, {"newest": new[-1].id})
-                announce_change(connection)
-        return recorded
+            return record(connection, deliveries, now)
 
     def fetch_page(self, wanted: EventFilter, *, after: int, limit: int) -> Page:
         """
@@ -329,48 +300,6 @@ class Inbox:
 class _PageIds:
     chosen: tuple[int, ...]
     is_cut: bool
-
-
-def _fetch_known_ids(connection: Connection, deliveries: Sequence[Delivery]) -> dict[tuple[str, str], int]:
-    keys: dict[str, list[str]] = {}
-    for delivery in deliveries:
-        keys.setdefault(delivery.source, []).append(delivery.key)
-    known = {}
-    for source, of_source in keys.items():
-        found = connection.execute(FIND_KNOWN, {"of_source": source, "keys": of_source})
-        known.update({(source, key): event_id for key, event_id in found})
-    return known
-
-
-def _assign_ids(
-    deliveries: Sequence[Delivery], known: dict[tuple[str, str], int], last_id: int
-) -> list[Recorded]:
-    recorded = []
-    for delivery in deliveries:
-        identity = (delivery.source, delivery.key)
-        is_new = identity not in known
-        if is_new:
-            last_id += 1
-            known[identity] = last_id
-        recorded.append(Recorded(known[identity], is_new, delivery))
-    return recorded
-
-
-def _build_row(item: Recorded, received_at: datetime) -> dict[str, Any]:
-    delivery = item.delivery
-    return {
-        "id": item.id,
-        "source": delivery.source,
-        "delivery_key": delivery.key,
-        "received_at": received_at,
-        "event": delivery.event,
-        "report_id": delivery.report_id,
-        "query_id": delivery.query_id,
-        "run_id": delivery.run_id,
-        "replay_of": delivery.replay_of,
-        "body_bytes": len(delivery.body),
-        "body": delivery.body,
-    }
 
 
 def _fetch_page_ids(

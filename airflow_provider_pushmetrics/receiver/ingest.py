@@ -10,9 +10,9 @@ from airflow_provider_pushmetrics.receiver.body import read_limited_body
 from airflow_provider_pushmetrics.receiver.credentials import SENDER_REFUSED, SenderGate
 from airflow_provider_pushmetrics.receiver.deliveries import build_delivery, check_content_type
 from airflow_provider_pushmetrics.receiver.head import read_head
-from airflow_provider_pushmetrics.receiver.inbox import Recorded
 from airflow_provider_pushmetrics.receiver.limits import NetworkList, RateLimit, find_client
 from airflow_provider_pushmetrics.receiver.metrics import DeliveryCounter
+from airflow_provider_pushmetrics.receiver.recording import Recorded
 from airflow_provider_pushmetrics.receiver.refusals import Refusal, Unauthorized
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings

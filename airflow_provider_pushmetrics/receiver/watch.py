@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from airflow_provider_pushmetrics.receiver.inbox import Inbox, Recorded
+from airflow_provider_pushmetrics.receiver.inbox import Inbox
 from airflow_provider_pushmetrics.receiver.notifier import Notifier
+from airflow_provider_pushmetrics.receiver.recording import Recorded
 
 log = logging.getLogger(__name__)
 

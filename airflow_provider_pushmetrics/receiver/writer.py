@@ -14,13 +14,16 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from airflow_provider_pushmetrics.receiver.deliveries import Delivery
-from airflow_provider_pushmetrics.receiver.inbox import Inbox, Recorded
+from airflow_provider_pushmetrics.receiver.expiry import Expiry
+from airflow_provider_pushmetrics.receiver.inbox import Inbox
 from airflow_provider_pushmetrics.receiver.metrics import CommitFigures
 from airflow_provider_pushmetrics.receiver.outage import OutageLog
+from airflow_provider_pushmetrics.receiver.recording import Recorded
 from airflow_provider_pushmetrics.receiver.refusals import Unavailable
 
 log = logging.getLogger(__name__)
@@ -62,6 +65,7 @@ class InboxWriter:
         self.commits = CommitFigures()
         self._outage = OutageLog(log)
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._expiries: WeakKeyDictionary[asyncio.AbstractEventLoop, Expiry] = WeakKeyDictionary()
         self._is_closed = False
         # A daemon: nobody tells a mounted app that the process ends. What is lost then was not acknowledged.
         self._thread = threading.Thread(target=self._run, name="pushmetrics-inbox-writer", daemon=True)
@@ -78,12 +82,14 @@ class InboxWriter:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Recorded] = loop.create_future()
         self._queue.put(_Request(delivery, loop, answer))
-        # A quarter of the work of asyncio.timeout.
-        expiry = loop.call_later(self._timeout_seconds, _expire, answer)
-        try:
-            return await answer
-        finally:
-            expiry.cancel()
+        self._get_expiry(loop).add(answer)
+        return await answer
+
+    def _get_expiry(self, loop: asyncio.AbstractEventLoop) -> Expiry:
+        expiry = self._expiries.get(loop)
+        if expiry is None:
+            expiry = self._expiries[loop] = Expiry(self._timeout_seconds)
+        return expiry
 
     def close(self) -> None:
         """Write what was taken, then stop."""
@@ -134,12 +140,6 @@ class InboxWriter:
             reason = getattr(error, "orig", None) or type(error).__name__
             self._outage.report(f"The inbox could not be written: {reason}")
             return [Unavailable("The inbox cannot be written now. Send it again later.") for _ in deliveries]
-
-
-def _expire(answer: asyncio.Future[Recorded]) -> None:
-    if not answer.done():
-        # It may be kept yet; then the sender's next attempt is a duplicate.
-        answer.set_exception(Unavailable("The inbox did not answer in time. Send it again later."))
 
 
 def _is_outage(error: SQLAlchemyError) -> bool:

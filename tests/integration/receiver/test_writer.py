@@ -9,7 +9,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DataError, OperationalError
 
 from airflow_provider_pushmetrics.receiver.deliveries import Delivery
-from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Inbox, Recorded
+from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Inbox
+from airflow_provider_pushmetrics.receiver.recording import Recorded
 from airflow_provider_pushmetrics.receiver.refusals import Unavailable
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime, RuntimeOpener
 from airflow_provider_pushmetrics.receiver.writer import InboxWriter

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import pytest
@@ -64,3 +64,40 @@ async def test_sender_that_hangs_up_is_told_apart_from_one_that_ends() -> None:
 
     with pytest.raises(ClientDisconnect):
         await read_limited_body(hang_up, b"", max_bytes=10, timeout_seconds=5)
+
+
+@pytest.mark.parametrize("timeout_seconds", [0.01, 5.0])
+async def test_deadline_is_that_of_asyncio_timeout(timeout_seconds: float) -> None:
+    async def read_with_asyncio() -> bytes:
+        async with asyncio.timeout(timeout_seconds):
+            await Sender([b"01"], stalls=timeout_seconds < 1).receive()
+            if timeout_seconds < 1:
+                await asyncio.Event().wait()
+            return b"01"
+
+    async def attempt(reading: Awaitable[bytes]) -> object:
+        try:
+            return await reading
+        except (TimeoutError, BodyTimeout):
+            return "late"
+
+    sender = Sender([b"01"], stalls=timeout_seconds < 1)
+    ours = await attempt(read(sender, timeout_seconds=timeout_seconds))
+    assert ours == await attempt(read_with_asyncio())
+
+
+async def test_one_who_is_cancelled_meanwhile_is_cancelled_and_not_late() -> None:
+    reading = asyncio.ensure_future(read(Sender([b"01"], stalls=True)))
+    await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+
+async def test_late_body_leaves_its_task_able_to_go_on() -> None:
+    with pytest.raises(BodyTimeout):
+        await read(Sender([b"01"], stalls=True), timeout_seconds=0.01)
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+    await asyncio.sleep(0)
