@@ -12,7 +12,7 @@ import os
 from typing import Any
 from urllib.parse import quote
 
-from airflow.sdk import DAG, ObjectStoragePath, task
+from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, task
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
 from airflow_provider_pushmetrics.events import ReportRun, parse_event

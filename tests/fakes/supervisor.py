@@ -30,15 +30,16 @@ class FakeSupervisor:
         from airflow.sdk.exceptions import ErrorType
         from airflow.sdk.execution_time import comms
 
-        if isinstance(message, comms.GetXCom):
+        kind = type(message).__name__
+        if kind == "GetXCom":
             return comms.XComResult(key=message.key, value=self.xcoms.get(message.key))
-        if isinstance(message, comms.GetTaskStateStore):
+        if kind == "GetTaskStateStore":
             if message.key not in self.store:
                 return comms.ErrorResponse(error=ErrorType.TASK_STORE_NOT_FOUND)
             return comms.TaskStateStoreResult(value=self.store[message.key])
-        if isinstance(message, comms.SetTaskStateStore):
+        if kind == "SetTaskStateStore":
             self._keep(message)
-        if isinstance(message, comms.DeleteTaskStateStore):
+        if kind == "DeleteTaskStateStore":
             self.store.pop(message.key, None)
         return None
 

@@ -14,8 +14,7 @@ from typing import Any
 
 import pyarrow
 import pytest
-from airflow.sdk import ObjectStoragePath
-from airflow.sdk.io import attach
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -33,6 +32,7 @@ from airflow_provider_pushmetrics.exceptions import (
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.hooks.results import FORMATS
+from tests.fakes.airflow_versions import attach
 from tests.fakes.loopback import LoopbackServer, find_closed_port, serve_raw
 from tests.fakes.pushmetrics import API_TOKEN, TRIGGER_TOKEN, FakePushMetrics
 from tests.integration.provider.conftest import Connect

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from airflow.sdk import Asset
+from airflow.providers.common.compat.sdk import Asset
 from airflow.serialization.encoders import encode_trigger
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset

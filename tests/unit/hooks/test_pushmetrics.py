@@ -9,8 +9,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 import requests
+from airflow.providers.common.compat.sdk import redact
 from airflow.providers.http.hooks.http import HttpHook
-from airflow.sdk._shared.secrets_masker import redact
 from airflow.sdk.execution_time import task_runner
 
 from airflow_provider_pushmetrics.exceptions import (

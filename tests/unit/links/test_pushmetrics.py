@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import TaskInstanceKey
 from airflow.sdk.execution_time import task_runner
-from airflow.sdk.types import TaskInstanceKey
 
 from airflow_provider_pushmetrics.get_provider_info import get_provider_info
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
