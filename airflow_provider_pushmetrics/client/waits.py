@@ -36,6 +36,9 @@ DEFAULT_POLL_INTERVAL_SECONDS = 5.0
 DEFAULT_TROUBLE = RetryPolicy(attempts=30, base_seconds=1.0, max_seconds=30.0)
 """This bears an outage of about ten minutes."""
 
+PROGRESS_SECONDS = 60.0
+"""How often the log says that a wait goes on."""
+
 
 @dataclass(frozen=True)
 class Patience:
@@ -87,6 +90,32 @@ class FinishedRun:
     run_id: int | None
     outputs_url: str | None = None
     status: RunStatus | None = None
+
+
+class Progress:
+    """Says now and then in the log that a wait goes on; not at each look."""
+
+    def __init__(self, target: RunTarget, patience: Patience) -> None:
+        self.status: RunStatus | None = None
+        self._target = target
+        self._clock = patience.clock
+        self._began = self._told_at = patience.clock()
+
+    def tell(self) -> None:
+        """Say how long the wait has lasted, if it is time."""
+        now = self._clock()
+        if now - self._told_at < PROGRESS_SECONDS:
+            return
+        self._told_at = now
+        run = "the run" if self._target.run_id is None else f"run {self._target.run_id}"
+        status = f"is {self.status}" if self.status else "has not ended"
+        log.info(
+            "%s of report %s %s after %d s; still waiting",
+            run,
+            self._target.report_id,
+            status,
+            now - self._began,
+        )
 
 
 class Trouble:
@@ -162,14 +191,15 @@ def wait_for_run(
     """
     has_api = can_ask_api(target, credentials)
     refuse_hopeless(target, credentials, receiver)
-    trouble = Trouble(patience)
+    trouble, progress = Trouble(patience), Progress(target, patience)
     after = target.after_cursor or 0
     while True:
         remaining = patience.compute_remaining()
         try:
             finished = None
             if has_api:
-                finished = yield from _find_finished(target, credentials)
+                run = yield from _fetch_run(target, credentials)
+                finished, progress.status = read_run(target, run), run.status
                 trouble.forget()  # whatever the receiver does, the API will tell
             if finished is None and receiver is not None:
                 finished, after = yield from _listen(receiver, target, after, patience)
@@ -183,6 +213,7 @@ def wait_for_run(
             return finished
         if remaining <= 0:
             return None
+        progress.tell()
         if receiver is None:
             yield Pause(min(patience.poll_interval_seconds, remaining))
 
@@ -249,9 +280,9 @@ def find_new_run(
         yield Pause(min(patience.poll_interval_seconds, remaining))
 
 
-def _find_finished(target: RunTarget, credentials: Credentials) -> Call[FinishedRun | None]:
+def _fetch_run(target: RunTarget, credentials: Credentials) -> Call[Run]:
     assert target.run_id is not None
-    return read_run(target, (yield from calls.fetch_run(credentials, target.run_id, ONE_ATTEMPT)))
+    return (yield from calls.fetch_run(credentials, target.run_id, ONE_ATTEMPT))
 
 
 def read_run(target: RunTarget, run: Run) -> FinishedRun | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,26 +13,35 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_pushmetrics.client import waits
 from airflow_provider_pushmetrics.client.calls import check_parameters
-from airflow_provider_pushmetrics.client.models import RunOutputs, RunStatus, TriggeredRun
+from airflow_provider_pushmetrics.client.models import RunStatus
 from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
 from airflow_provider_pushmetrics.exceptions import (
-    PushMetricsConflictError,
+    PushMetricsConfigurationError,
     PushMetricsError,
-    PushMetricsNotFoundError,
     PushMetricsParameterError,
+    PushMetricsRunError,
     PushMetricsRunFailed,
-    PushMetricsRunTimeout,
-    PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+from airflow_provider_pushmetrics.lineage import build_run_lineage
 from airflow_provider_pushmetrics.links.pushmetrics import (
     PushMetricsReportLink,
     PushMetricsRunLink,
     build_report_url,
     persist_links,
 )
+from airflow_provider_pushmetrics.metrics import count_finished_run, count_triggered_run, time_wait
+from airflow_provider_pushmetrics.operators.idempotency import build_idempotency_key
+from airflow_provider_pushmetrics.operators.run_outcome import (
+    build_result,
+    build_timeout,
+    compute_deadline,
+    refuse_failure,
+)
+from airflow_provider_pushmetrics.operators.run_start import RunStart, has_failed
 from airflow_provider_pushmetrics.operators.started_run import (
+    find_epoch,
     forget_started_run,
     keep_started_run,
     load_started_run,
@@ -46,12 +54,12 @@ from airflow_provider_pushmetrics.triggers.pushmetrics import (
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
 DEFER_MARGIN = timedelta(minutes=5)
 """Airflow's own deadline for a deferral never reaches ``execute_complete``, so ours must come first."""
 
-MAX_EARLIER_RUNS = 50
-"""How many failed runs of earlier tries are passed over; Airflow Dags have far fewer retries."""
+CLEARINGS = ("rerun", "reuse")
 
 
 class PushMetricsTriggerReportOperator(BaseOperator):
@@ -71,6 +79,10 @@ class PushMetricsTriggerReportOperator(BaseOperator):
     :param poll_interval: How often to ask PushMetrics, in seconds, where no receiver tells.
     :param on_ambiguous: What to do if PushMetrics does not name the run and several could be it: ``fail``, or
         take the ``newest``.
+    :param on_clear: What a task does that was cleared: ``rerun`` the report, or ``reuse`` the run that it
+        started before, unless that has failed.
+    :param require_outcome: Fail where nobody can say how the run ended: without an API token, before the
+        report is run; and where PushMetrics does not say. Without it, such a run counts as a success.
     :param cancel_on_kill: Cancel the run when the task is killed, or when a user marks or clears it, where
         PushMetrics can.
     :param deferrable: Wait in the triggerer, without holding a worker slot.
@@ -96,11 +108,17 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         timeout: float | timedelta | None = timedelta(hours=24),
         poll_interval: float = waits.DEFAULT_POLL_INTERVAL_SECONDS,
         on_ambiguous: Literal["fail", "newest"] = "fail",
+        on_clear: Literal["rerun", "reuse"] = "rerun",
+        require_outcome: bool = False,
         cancel_on_kill: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if on_clear not in CLEARINGS:
+            raise PushMetricsParameterError(
+                f"on_clear is {on_clear!r}: it must be one of {', '.join(CLEARINGS)}."
+            )
         self.report_id = report_id
         self.parameters = parameters
         self.pushmetrics_conn_id = pushmetrics_conn_id
@@ -108,9 +126,12 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         self.timeout = timeout
         self.poll_interval = poll_interval
         self.on_ambiguous = on_ambiguous
+        self.on_clear = on_clear
+        self.require_outcome = require_outcome
         self.cancel_on_kill = cancel_on_kill
         self.deferrable = deferrable
         self._watched_run_id: int | None = None
+        self._result: dict[str, Any] | None = None
 
     @cached_property
     def hook(self) -> PushMetricsHook:
@@ -123,18 +144,18 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         report_id = self._check_report_id()
         parameters = check_parameters(self.parameters)
         PushMetricsReportLink.persist(context, build_report_url(self.hook.settings.base_url, report_id))
-        target = self._reattach(report_id, context) or self._start(report_id, parameters, context)
-        keep_started_run(context, target)
+        self._refuse_unknowable()
+        epoch = find_epoch(context, is_reused=self.on_clear == "reuse")
+        target = self._reattach(report_id, context, epoch)
+        if target is None:
+            target = self._build_start(report_id, parameters, build_idempotency_key(context, epoch)).start()
+            count_triggered_run()
+        keep_started_run(context, target, epoch)
         if target.run_id is not None:
             PushMetricsRunLink.persist(context, self.hook.build_outputs_url(report_id, target.run_id))
         if not self.wait_for_completion:
-            return {
-                "report_id": report_id,
-                "run_id": target.run_id,
-                "status": None,
-                "outputs_url": None,
-                "queries": [],
-            }
+            accepted = FinishedRun(report_id, target.run_id)
+            return self._note({**build_result(accepted, None), "outputs_url": None})
         deadline = compute_deadline(self.timeout)
         if self.deferrable:
             self._defer(target, deadline)
@@ -175,6 +196,14 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             raise build_timeout(str(self.report_id), event.get("run_id"), self.timeout)
         raise rebuild_failure(event)
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage:
+        """Tell OpenLineage, if its provider is installed, which report was run and what came out."""
+        return build_run_lineage(self.hook.settings.base_url, self.report_id, self._result)
+
+    def _note(self, result: dict[str, Any]) -> dict[str, Any]:
+        self._result = result
+        return result
+
     def _check_report_id(self) -> str:
         report_id = str(self.report_id).strip()
         if report_id in ("", "None", ".", ".."):
@@ -183,134 +212,47 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             )
         return report_id
 
-    def _reattach(self, report_id: str, context: Context) -> RunTarget | None:
+    def _refuse_unknowable(self) -> None:
+        """Fail before anything is sent, if the outcome must be known and nobody will be able to tell."""
+        if self.require_outcome and self.wait_for_completion and not self.hook.settings.api_token:
+            raise PushMetricsConfigurationError(
+                f"require_outcome is set, but connection {self.pushmetrics_conn_id!r} has no API token, so"
+                " nobody could say whether the run has failed: set its password. The report was not run."
+            )
+
+    def _reattach(self, report_id: str, context: Context, epoch: str) -> RunTarget | None:
         """Find the run of an earlier try of this task, to go on with it; None if another one is to start."""
-        kept = load_started_run(context, report_id)
-        if kept is None or self._has_failed(kept.run_id):
+        kept = load_started_run(context, report_id, epoch)
+        if kept is None or has_failed(self.hook, kept.run_id):
             return None
         self.log.info("Run %d was started by an earlier try; going on with it", kept.run_id)
         return RunTarget(report_id, kept.run_id, kept.after_cursor)
 
-    def _has_failed(self, run_id: int) -> bool:
-        """Tell whether a run has ended in vain, or is gone; without an API token, nobody can say."""
-        if not self.hook.settings.api_token:
-            return False
-        try:
-            status = self.hook.fetch_run(run_id).status
-        except PushMetricsNotFoundError:
-            return True
-        return status.is_finished and status is not RunStatus.SUCCESS
+    def _build_start(self, report_id: str, parameters: dict[str, Any], key: str) -> RunStart:
+        return RunStart(
+            self.hook,
+            self.log,
+            report_id,
+            parameters,
+            key,
+            is_waited_for=self.wait_for_completion,
+            newest_wins=self.on_ambiguous == "newest",
+            appearance_seconds=self.appearance_seconds,
+        )
 
     def _wait(self, target: RunTarget, patience: Patience) -> FinishedRun | None:
         self._watched_run_id = target.run_id
-        finished = self.hook.call(
-            waits.wait_for_run(
-                target,
-                credentials=self.hook.credentials,
-                receiver=self.hook.settings.receiver,
-                patience=patience,
+        with time_wait("report.run"):
+            finished = self.hook.call(
+                waits.wait_for_run(
+                    target,
+                    credentials=self.hook.credentials,
+                    receiver=self.hook.settings.receiver,
+                    patience=patience,
+                )
             )
-        )
         self._watched_run_id = None
         return finished
-
-    def _start(self, report_id: str, parameters: dict[str, Any], context: Context) -> RunTarget:
-        """Start the run and say what identifies it; what can be known is asked for before the call."""
-        cursor = self._find_cursor()
-        newest = self._find_newest_run_id(report_id) if self._needs_newest_run() else None
-        started = self._trigger(report_id, parameters, context, newest)
-        if started.run_id is not None:
-            self.log.info("Report %s: run %d was started", report_id, started.run_id)
-            # A replayed run may have ended before this try took its cursor.
-            after = 0 if started.was_replayed else cursor
-            return RunTarget(report_id, started.run_id, after, newest)
-        return self._correlate(RunTarget(report_id, None, cursor, newest))
-
-    def _find_cursor(self) -> int | None:
-        """Find the receiver's cursor; None without one, or if it is away and the API can tell instead."""
-        if not self.wait_for_completion or self.hook.settings.receiver is None:
-            return None
-        try:
-            return self.hook.fetch_cursor()
-        except PushMetricsUnavailableError as error:
-            if not self.hook.settings.api_token:
-                raise
-            self.log.warning("%s. The run is started all the same, and the API asked how it is", error)
-            return None
-
-    def _needs_newest_run(self) -> bool:
-        return self.wait_for_completion and bool(self.hook.settings.api_token)
-
-    def _find_newest_run_id(self, report_id: str) -> int:
-        runs = self.hook.fetch_runs(report_id)
-        return runs[0].id if runs else 0
-
-    def _trigger(
-        self, report_id: str, parameters: dict[str, Any], context: Context, newest: int | None
-    ) -> TriggeredRun:
-        """
-        Call the webhook; a try after a failed run gets a run of its own.
-
-        The key is the same for all tries of a task, so that a try after a crash finds the run that was
-        started. If that run has failed, it is not ours to return: the next key is made from it.
-        """
-        key = build_idempotency_key(context)
-        for _ in range(MAX_EARLIER_RUNS):
-            answer = self._call_trigger(report_id, parameters, key)
-            started = mark_replay(answer, newest)
-            if not self._is_failed_earlier_run(started):
-                return started
-            self.log.info("Run %s of an earlier try has failed; starting another one", started.run_id)
-            key = hash_key(key, str(started.run_id))
-        return started
-
-    def _call_trigger(self, report_id: str, parameters: dict[str, Any], key: str) -> TriggeredRun:
-        try:
-            return self.hook.trigger_report(report_id, parameters, idempotency_key=key)
-        except PushMetricsConflictError as error:
-            raise PushMetricsConflictError(
-                f"{error}. An earlier try of this task started a run of report {report_id!r} with other"
-                " parameters. They must be the same in every try, such as '{{ ds }}' and unlike the time of"
-                " the try; to start a run with these, clear the task.",
-                status_code=error.status_code,
-            ) from error
-
-    def _is_failed_earlier_run(self, started: TriggeredRun) -> bool:
-        return started.was_replayed and started.run_id is not None and self._has_failed(started.run_id)
-
-    def _correlate(self, target: RunTarget) -> RunTarget:
-        """Find out which run is ours, where PushMetrics does not say."""
-        if not self.wait_for_completion:
-            return target
-        if target.after_run_id is None:
-            self.log.info(
-                "PushMetrics did not name the run, and there is no API token to look for it: the first"
-                " report.run of report %s to arrive from now on counts as ours",
-                target.report_id,
-            )
-            return target
-        run = self.hook.call(
-            waits.find_new_run(
-                target,
-                credentials=self.hook.credentials,
-                newest_wins=self.on_ambiguous == "newest",
-                patience=Patience(time.time() + self.appearance_seconds, 1.0),
-            )
-        )
-        if run is None and target.after_cursor is None:
-            raise PushMetricsRunTimeout(
-                f"the run of report {target.report_id!r} was accepted, but is not listed after"
-                f" {self.appearance_seconds:g} s, and there is no receiver to hear of it. Look in PushMetrics"
-                " what became of it."
-            )
-        if run is None:
-            self.log.info(
-                "No new run of report %s is listed yet: the first report.run to arrive counts as ours",
-                target.report_id,
-            )
-            return target
-        self.log.info("Report %s: run %d is new since the call, so it is ours", target.report_id, run.id)
-        return RunTarget(target.report_id, run.id, target.after_cursor, target.after_run_id)
 
     def _defer(self, target: RunTarget, deadline: float | None) -> None:
         margin = None if deadline is None else timedelta(seconds=deadline - time.time()) + DEFER_MARGIN
@@ -335,94 +277,42 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         if url is None and finished.run_id is not None:
             url = self.hook.build_outputs_url(finished.report_id, finished.run_id)
         if url is None or not self.hook.settings.api_token:
-            self.log.warning(
-                "The run is over, but without an API token nobody can say how it ended; it counts as a"
-                " success"
-            )
-            return {**build_result(finished, None), "outputs_url": url}
+            self._bear_unknown(finished, "there is no API token to ask with")
+            return self._note({**build_result(finished, None), "outputs_url": url})
         self.hook.credentials.refuse_untrusted(url)  # before people are led there
         PushMetricsRunLink.persist(context, url)
         outputs = self.hook.wait_for_outputs(url)
+        if outputs.status is None and finished.status is None:
+            finished = replace(finished, status=self._find_status(finished.run_id))
+        count_finished_run(outputs.status or finished.status)
         try:
             refuse_failure(finished, outputs, url)
         except PushMetricsRunFailed:
             forget_started_run(context)
             raise
-        self.log.info("Run %s of report %s has ended well", finished.run_id, finished.report_id)
-        return {**build_result(finished, outputs), "outputs_url": url}
+        if outputs.status is None and finished.status is None:
+            self._bear_unknown(finished, "PushMetrics does not say")
+        else:
+            self.log.info("Run %s of report %s has ended well", finished.run_id, finished.report_id)
+        return self._note({**build_result(finished, outputs), "outputs_url": url})
 
+    def _find_status(self, run_id: int | None) -> RunStatus | None:
+        """Ask the list of runs how a run ended whose outputs do not say; None if it does not say either."""
+        if run_id is None:
+            return None
+        status = self.hook.fetch_run(run_id).status
+        return status if status.is_finished else None
 
-def compute_deadline(timeout: float | timedelta | None) -> float | None:
-    """Say when a wait that begins now ends, in Unix seconds."""
-    if timeout is None:
-        return None
-    return time.time() + (timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout))
-
-
-def mark_replay(started: TriggeredRun, newest_before: int | None) -> TriggeredRun:
-    """Mark a run that was there before the call as a replay, also if the server does not say that it is."""
-    was_there = newest_before is not None and started.run_id is not None and started.run_id <= newest_before
-    return started.model_copy(update={"was_replayed": True}) if was_there else started
-
-
-def build_timeout(report_id: str, run_id: int | None, timeout: object) -> PushMetricsRunTimeout:
-    """Build the error of a run that did not end in time."""
-    name = f"run {run_id}" if run_id is not None else "the run"
-    return PushMetricsRunTimeout(
-        f"{name} of report {report_id!r} did not end within {timeout} (parameter 'timeout'). It goes on in"
-        " PushMetrics; look there what it is doing.",
-        run_id=run_id,
-    )
-
-
-def refuse_failure(finished: FinishedRun, outputs: RunOutputs, url: str) -> None:
-    """
-    Check that a run has ended well.
-
-    :raises PushMetricsRunFailed: naming the first block that failed, and what it said.
-    """
-    status = outputs.status or finished.status
-    if status in (None, RunStatus.SUCCESS):
-        return
-    block = outputs.find_failed_block()
-    where = f" at block {block.name!r}: {block.error or 'no message'}" if block else ""
-    raise PushMetricsRunFailed(
-        f"run {finished.run_id} of report {finished.report_id!r} ended as {status}{where}. See {url}",
-        run_id=finished.run_id,
-    )
-
-
-def build_result(finished: FinishedRun, outputs: RunOutputs | None) -> dict[str, Any]:
-    """Build what the task returns: small, JSON, and enough to fetch every result."""
-    status = (outputs.status if outputs else None) or finished.status
-    return {
-        "report_id": finished.report_id,
-        "run_id": finished.run_id,
-        "status": status.value if status else None,
-        "queries": [
-            {
-                "query_id": query.query_id,
-                "query_name": query.query_name,
-                "query_result": query.query_result,
-                "status": query.status,
-                "row_count": query.row_count,
-            }
-            for query in (outputs.queries if outputs else ())
-        ],
-    }
-
-
-def build_idempotency_key(context: Context) -> str:
-    """
-    Build the key under which PushMetrics starts at most one run.
-
-    It is the same for every try of a task instance, and another one after the task is cleared: clearing
-    raises ``max_tries``, retrying does not.
-    """
-    ti: Any = context["ti"]
-    return hash_key(ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index), str(ti.max_tries))
-
-
-def hash_key(*parts: str) -> str:
-    """Hash what makes up a key, so that it has one length and gives nothing away."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:48]
+    def _bear_unknown(self, finished: FinishedRun, reason: str) -> None:
+        if self.require_outcome:
+            raise PushMetricsRunError(
+                f"run {finished.run_id} of report {finished.report_id!r} is over, but nobody can say how it"
+                f" ended: {reason}. Look in PushMetrics, or take it for a success with"
+                " require_outcome=False.",
+                run_id=finished.run_id,
+            )
+        self.log.warning(
+            "The run is over, but nobody can say how it ended: %s. It counts as a success; set"
+            " require_outcome=True to fail instead",
+            reason,
+        )

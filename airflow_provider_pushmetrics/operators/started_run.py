@@ -28,13 +28,17 @@ class StartedRun:
     after_cursor: int | None = None
 
 
-def find_epoch(context: Context) -> str:
-    """Tell a clear from a retry: clearing raises ``max_tries``, retrying does not."""
+def find_epoch(context: Context, *, is_reused: bool = False) -> str:
+    """
+    Tell a clear from a retry: clearing raises ``max_tries``, retrying does not.
+
+    :param is_reused: Whether a cleared task is to go on with its run, as if it was retried.
+    """
     ti: Any = context["ti"]
-    return str(ti.max_tries)
+    return "any" if is_reused else str(ti.max_tries)
 
 
-def load_started_run(context: Context, report_id: str) -> StartedRun | None:
+def load_started_run(context: Context, report_id: str, epoch: str) -> StartedRun | None:
     """Get the run that an earlier try has started; None if the task was cleared or runs another report."""
     store: Any = context.get("task_state_store")
     kept = store.get(STORE_KEY) if store is not None else None
@@ -43,15 +47,15 @@ def load_started_run(context: Context, report_id: str) -> StartedRun | None:
     started = StartedRun(
         str(kept.get("epoch")), str(kept.get("report_id")), kept["run_id"], kept.get("after_cursor")
     )
-    is_ours = started.epoch == find_epoch(context) and started.report_id == report_id
+    is_ours = started.epoch == epoch and started.report_id == report_id
     return started if is_ours else None
 
 
-def keep_started_run(context: Context, target: RunTarget) -> None:
+def keep_started_run(context: Context, target: RunTarget, epoch: str) -> None:
     """Keep the run before anybody waits for it, so that the next try finds it if this one dies."""
     store: Any = context.get("task_state_store")
     if store is not None and target.run_id is not None:
-        started = StartedRun(find_epoch(context), target.report_id, target.run_id, target.after_cursor)
+        started = StartedRun(epoch, target.report_id, target.run_id, target.after_cursor)
         store.set(STORE_KEY, asdict(started))
 
 

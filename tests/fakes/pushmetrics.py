@@ -70,6 +70,7 @@ class FakePushMetrics:
     :param delivers: Whether a run that is over is told to the receiver.
     :param bystanders: How many runs others start at the same moment.
     :param hides_runs: Whether the list of runs stays empty.
+    :param outputs_say_status: Whether the outputs of a run say how it ended.
     :param can_cancel: Whether runs can be cancelled, which the real product does not document.
     :param reports: How many reports there are.
     :param max_page_size: How many of them it gives on a page at the most.
@@ -89,6 +90,7 @@ class FakePushMetrics:
     trigger_token: str = TRIGGER_TOKEN
     bystanders: int = 0
     hides_runs: bool = False
+    outputs_say_status: bool = True
     can_cancel: bool = True
     reports: int = 1
     max_page_size: int = 100
@@ -280,7 +282,8 @@ class FakePushMetrics:
             return refusal
         if run is None:
             return JSONResponse({"message": "Not found"}, 404)
-        return JSONResponse(self._build_outputs(run))
+        outputs = self._build_outputs(run)
+        return JSONResponse(outputs if self.outputs_say_status else {**outputs, "status": None})
 
     def _build_outputs(self, run: FakeRun) -> dict[str, Any]:
         has_failed = run.status == "failed"

@@ -163,6 +163,18 @@ def test_a_cleared_task_starts_another_run(
     assert run_task(FakeTaskInstance(try_number=2, max_tries=3), deferrable=deferrable)["run_id"] == 2
 
 
+@pytest.mark.parametrize("deferrable", MODES)
+@pytest.mark.parametrize("honours_keys", [True, False])
+def test_a_cleared_task_that_reuses_its_run_finds_it_in_its_store(
+    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, deferrable: bool, honours_keys: bool
+) -> None:
+    pushmetrics.honours_keys = honours_keys
+    wanted: dict[str, Any] = {"on_clear": "reuse", "deferrable": deferrable}
+    assert run_task(FakeTaskInstance(max_tries=2), **wanted)["run_id"] == 1
+    assert run_task(FakeTaskInstance(try_number=2, max_tries=3), **wanted)["run_id"] == 1
+    assert len(pushmetrics.runs) == len(pushmetrics.triggered) == 1
+
+
 @pytest.mark.parametrize("kept", ["7", 7, {}, {"run_id": "7"}, {"run_id": 7, "report_id": "2", "epoch": "2"}])
 def test_whatever_else_is_kept_under_the_name_is_not_taken_for_a_run(
     supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, kept: Any

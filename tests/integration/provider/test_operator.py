@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.providers.common.compat.sdk import TaskDeferred
 from structlog.testing import capture_logs
 
 from airflow_provider_pushmetrics.exceptions import (
@@ -19,15 +19,14 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAuthError,
     PushMetricsConfigurationError,
     PushMetricsConflictError,
+    PushMetricsRunError,
     PushMetricsRunFailed,
     PushMetricsRunTimeout,
     PushMetricsUntrustedUrlError,
 )
 from airflow_provider_pushmetrics.links.pushmetrics import PushMetricsRunLink
-from airflow_provider_pushmetrics.operators.pushmetrics import (
-    MAX_EARLIER_RUNS,
-    PushMetricsTriggerReportOperator,
-)
+from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
+from airflow_provider_pushmetrics.operators.run_start import MAX_EARLIER_RUNS
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from tests.fakes.inbox import READER_TOKEN
 from tests.fakes.loopback import LoopbackServer, serve_raw
@@ -270,6 +269,51 @@ def test_a_receiver_that_is_away_at_the_start_is_done_without(connect_whole: Con
     assert "The run is started all the same" in str(logs)
 
 
+# An outcome that nobody can tell
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+def test_an_outcome_that_must_be_known_is_asked_about_before_the_report_is_run(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, deferrable: bool
+) -> None:
+    connect_whole(password=None)
+    with pytest.raises(PushMetricsConfigurationError, match=r"no API token.*The report was not run"):
+        run_task(deferrable=deferrable, require_outcome=True)
+    assert pushmetrics.runs == []
+    assert run_task(require_outcome=True, wait_for_completion=False)["run_id"] == 1
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+def test_a_server_whose_outputs_do_not_say_is_asked_for_the_run(
+    pushmetrics: FakePushMetrics, deferrable: bool
+) -> None:
+    """The body of a run's outputs is documented nowhere; the list of runs has its status."""
+    pushmetrics.outputs_say_status = False
+    assert run_task(deferrable=deferrable, require_outcome=True)["status"] == "success"
+    pushmetrics.outcomes = ["failed"]
+    with pytest.raises(PushMetricsRunFailed, match="ended as failed"):
+        run_task(FakeTaskInstance(max_tries=5), deferrable=deferrable)
+
+
+@pytest.mark.parametrize("require_outcome", [False, True])
+def test_a_run_of_which_only_the_event_is_known_may_count_as_a_success_or_not(
+    pushmetrics: FakePushMetrics, require_outcome: bool
+) -> None:
+    """Neither its outputs nor the list of runs tell how it ended."""
+    pushmetrics.outputs_say_status, pushmetrics.outcomes = False, ["meditating"]
+    run = pushmetrics.start_run()
+    event = {"status": "success", "run_id": run.id, "report_id": "1", "outputs_url": None}
+    context: Any = {"ti": FakeTaskInstance()}
+    operator = build(require_outcome=require_outcome)
+    if require_outcome:
+        with pytest.raises(PushMetricsRunError, match="nobody can say how it ended: PushMetrics does not"):
+            operator.execute_complete(context, event)
+    else:
+        with capture_logs() as logs:
+            assert operator.execute_complete(context, event)["status"] is None
+        assert "set require_outcome=True to fail instead" in str(logs)
+
+
 # Not waiting
 
 
@@ -344,6 +388,19 @@ def test_an_adopted_run_is_found_though_its_event_came_before_this_try(
 def test_a_cleared_task_starts_another_run(pushmetrics: FakePushMetrics) -> None:
     run_task(FakeTaskInstance(max_tries=2))
     assert run_task(FakeTaskInstance(try_number=2, max_tries=3))["run_id"] == 2
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+def test_a_cleared_task_that_reuses_its_run_goes_on_with_it_unless_it_has_failed(
+    pushmetrics: FakePushMetrics, deferrable: bool
+) -> None:
+    pushmetrics.outcomes = ["success", "failed", "success"]
+    wanted: dict[str, Any] = {"on_clear": "reuse", "deferrable": deferrable}
+    assert run_task(FakeTaskInstance(max_tries=2), **wanted)["run_id"] == 1
+    assert run_task(FakeTaskInstance(try_number=2, max_tries=3), **wanted)["run_id"] == 1
+    with pytest.raises(PushMetricsRunFailed):
+        run_task(FakeTaskInstance(run_id="another"), **wanted)
+    assert run_task(FakeTaskInstance(run_id="another", max_tries=3), **wanted)["run_id"] == 3
 
 
 def test_each_mapped_task_starts_a_run_of_its_own(pushmetrics: FakePushMetrics) -> None:

@@ -232,6 +232,29 @@ def test_a_status_that_nobody_knows_counts_as_going_on_and_is_logged(
     assert "counts as going on" in caplog.text
 
 
+def test_a_long_wait_says_now_and_then_that_it_goes_on(
+    driver: ScriptedDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver.script = [build_run("pending"), *([build_run("running")] * 40), build_run("success")]
+    with caplog.at_level(logging.INFO):
+        assert wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN, poll_interval_seconds=5.0)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"run 7 of report 1 is running after {seconds} s; still waiting" for seconds in (60, 120, 180)
+    ]
+
+
+def test_a_wait_for_an_event_says_that_it_goes_on_too(
+    driver: ScriptedDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    nothing = hold_back(driver, build_page(cursor=3))
+    driver.script = [nothing, nothing, nothing, build_page(build_event(4))]
+    with caplog.at_level(logging.INFO):
+        assert wait_for_run(driver, RunTarget("1", None, 3), receiver=RECEIVER)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the run of report 1 has not ended after 60 s; still waiting"
+    ]
+
+
 def test_a_run_that_ends_in_the_last_interval_is_not_called_late(driver: ScriptedDriver) -> None:
     driver.script = [build_run("running"), build_run("success")]
     assert wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN, timeout=3.0, poll_interval_seconds=60.0)

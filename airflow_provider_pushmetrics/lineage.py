@@ -1,0 +1,137 @@
+"""What OpenLineage is told: reports and queries as datasets, the files that are made of them, and the run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_provider_pushmetrics.assets.uris import ReportUri
+
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+_RESULT_PATH = re.compile(
+    r"/api/reports/(?P<report>[^/]+)/queries/(?P<query>[^/]+)/(?:reportRun|run)/(?P<run>\d+)/?\Z", re.ASCII
+)
+
+
+@dataclass(frozen=True)
+class SavedFile:
+    """A query's result, and the file that was made of it."""
+
+    query_result: str
+    path: str
+    rows: int | None
+    size: int
+
+
+def build_run_lineage(
+    base_url: str, report_id: str | int, run: Mapping[str, Any] | None = None
+) -> OperatorLineage:
+    """
+    Describe a task that runs a report: the report goes in, the results of its queries come out.
+
+    :param run: What the task returned; None if it did not get that far.
+    """
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    known, authority, report = run or {}, _find_authority(base_url), str(report_id)
+    outputs = [
+        _build_output(ReportUri(authority, report, str(query["query_id"])), query.get("row_count"))
+        for query in known.get("queries") or ()
+    ]
+    return OperatorLineage(
+        inputs=[_build_dataset(ReportUri(authority, report))],
+        outputs=outputs,
+        run_facets=_name_runs(base_url, [known.get("run_id")]),
+    )
+
+
+def build_event_lineage(base_url: str, body: Mapping[str, Any] | None) -> OperatorLineage:
+    """
+    Describe a task that waited for an event: what has run goes in.
+
+    :param body: The event's body; None if none came.
+    """
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    if not body or body.get("report_id") is None:
+        return OperatorLineage()
+    authority, report_id = _find_authority(base_url), str(body["report_id"])
+    query_id = body.get("query_id")
+    url = str(body.get("report_notebook_outputs") or body.get("query_result") or "")
+    found = re.search(r"/(?:reportRun|run)/(\d{1,18})/?\Z", urlsplit(url).path, re.ASCII)
+    return OperatorLineage(
+        inputs=[_build_dataset(ReportUri(authority, report_id, None if query_id is None else str(query_id)))],
+        run_facets=_name_runs(base_url, [found[1] if found else None]),
+    )
+
+
+def build_files_lineage(base_url: str, files: Iterable[SavedFile]) -> OperatorLineage:
+    """Describe a task that saved results: queries go in, files come out."""
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    inputs, outputs, runs = [], [], []
+    for file in files:
+        match = _RESULT_PATH.search(urlsplit(file.query_result).path)
+        if match:
+            uri = ReportUri(_find_authority(file.query_result), match["report"], match["query"])
+            inputs.append(_build_dataset(uri))
+            runs.append(match["run"])
+        outputs.append(_build_file(file))
+    return OperatorLineage(inputs=inputs, outputs=outputs, run_facets=_name_runs(base_url, runs))
+
+
+def name_file(path: str) -> tuple[str, str]:
+    """
+    Name a file as OpenLineage does, by namespace and name.
+
+    The connection that may stand in the URL of a storage, as in ``s3://conn_id@bucket/key``, is left out.
+    """
+    parts = urlsplit(path)
+    if parts.scheme in ("", "file", "local"):
+        return "file", parts.path
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", parts.path.lstrip("/") or "/"
+
+
+def _build_dataset(uri: ReportUri) -> Any:
+    from airflow.providers.common.compat.openlineage.facet import InputDataset
+
+    return InputDataset(namespace=uri.namespace, name=uri.path)
+
+
+def _build_output(uri: ReportUri, rows: int | None) -> Any:
+    from airflow.providers.common.compat.openlineage.facet import OutputDataset
+
+    return OutputDataset(namespace=uri.namespace, name=uri.path, outputFacets=_count(rows, None))
+
+
+def _build_file(file: SavedFile) -> Any:
+    from airflow.providers.common.compat.openlineage.facet import OutputDataset
+
+    namespace, name = name_file(file.path)
+    return OutputDataset(namespace=namespace, name=name, outputFacets=_count(file.rows, file.size))
+
+
+def _count(rows: int | None, size: int | None) -> dict[str, Any]:
+    from airflow.providers.common.compat.openlineage.facet import OutputStatisticsOutputDatasetFacet
+
+    return {"outputStatistics": OutputStatisticsOutputDatasetFacet(rowCount=rows, size=size)}
+
+
+def _name_runs(base_url: str, run_ids: Iterable[Any]) -> dict[str, Any]:
+    """Name the run in PushMetrics; of several, since the facet holds one, all in one text."""
+    from airflow.providers.common.compat.openlineage.facet import ExternalQueryRunFacet
+
+    known = dict.fromkeys(str(run_id) for run_id in run_ids if run_id is not None)
+    if not known:
+        return {}
+    source = f"{urlsplit(base_url).scheme}://{_find_authority(base_url)}"
+    return {"externalQuery": ExternalQueryRunFacet(externalQueryId=",".join(known), source=source)}
+
+
+def _find_authority(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2].lower()

@@ -1,0 +1,47 @@
+"""What the provider counts in Airflow's own metrics, beside what Airflow counts for every task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from airflow.providers.common.compat.sdk import Stats
+
+from airflow_provider_pushmetrics.client.models import RunStatus
+
+RUNS_TRIGGERED = "pushmetrics.runs_triggered"
+RUNS_FINISHED = "pushmetrics.runs_finished"
+WAIT = "pushmetrics.wait"
+TRANSFERRED_FILES = "pushmetrics.transferred_files"
+TRANSFERRED_BYTES = "pushmetrics.transferred_bytes"
+TRANSFER = "pushmetrics.transfer"
+
+
+def count_triggered_run() -> None:
+    """Count a run that PushMetrics has accepted."""
+    Stats.incr(RUNS_TRIGGERED)
+
+
+def count_finished_run(status: RunStatus | None) -> None:
+    """Count a run that a task saw end, by how it ended, where PushMetrics says it."""
+    Stats.incr(RUNS_FINISHED, tags={"status": (status or RunStatus.UNKNOWN).value})
+
+
+@contextmanager
+def time_wait(event: str) -> Iterator[None]:
+    """Time a wait for a run or an event, on a worker or in the triggerer."""
+    with Stats.timer(WAIT, tags={"event": event}):
+        yield
+
+
+@contextmanager
+def time_transfer() -> Iterator[None]:
+    """Time how long one file takes."""
+    with Stats.timer(TRANSFER):
+        yield
+
+
+def count_transfer(size: int) -> None:
+    """Count a file that is whole."""
+    Stats.incr(TRANSFERRED_FILES)
+    Stats.incr(TRANSFERRED_BYTES, count=size)
