@@ -188,7 +188,7 @@ def _answer_result(parts: ServiceParts, request: Request, run: AnyRun, query_id:
     )
     if result.status != SUCCESS:
         return _answer_failed(header, media_type)
-    return _answer_rows(parts, request, header, media_type, str(result.result_file))
+    return answer_rows(parts, request, header, media_type, str(result.result_file))
 
 
 def _answer_failed(header: ResultHeader, media_type: str) -> Response:
@@ -197,9 +197,10 @@ def _answer_failed(header: ResultHeader, media_type: str) -> Response:
     return Response(write_empty_json(header), media_type=JSON)
 
 
-def _answer_rows(
+def answer_rows(
     parts: ServiceParts, request: Request, header: ResultHeader, media_type: str, name: str
 ) -> Response:
+    """Give the rows of a kept result in a format, unless the client has them."""
     path = parts.results.find_path(name)
     if path is None:
         raise HTTPException(404, NO_LONGER_KEPT)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fastapi import APIRouter, HTTPException, Query, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.api.access import Caller, Parts
 from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND, find_by_reference
-from airflow_provider_pushmetrics.service.api.results import NO_LONGER_KEPT
+from airflow_provider_pushmetrics.service.api.results import NO_LONGER_KEPT, answer_rows
 from airflow_provider_pushmetrics.service.credentials import Principal
+from airflow_provider_pushmetrics.service.formats import ARROW, CSV, JSON, NDJSON, PARQUET, ResultHeader
 from airflow_provider_pushmetrics.service.ids import parse_id
 from airflow_provider_pushmetrics.service.json_rows import make_plain
 from airflow_provider_pushmetrics.service.models import BlockResult, QueryRun, Run
@@ -28,6 +30,9 @@ MAX_ROWS = 500
 MAX_CELL_LENGTH = 2_000
 MAX_EXACT_INTEGER = 2**53 - 1
 """JavaScript's numbers are exact up to here: https://tc39.es/ecma262/#sec-number.max_safe_integer."""
+
+MEDIA_TYPES = {"csv": CSV, "json": JSON, "ndjson": NDJSON, "parquet": PARQUET, "arrow": ARROW}
+Extension: TypeAlias = Annotated[Literal["csv", "json", "ndjson", "parquet", "arrow"], Query(alias="format")]
 
 Kind: TypeAlias = Literal["run", "block_run"]
 
@@ -66,6 +71,30 @@ def get_rows(
             "offset": offset,
             "rows": list(read_rows(file, offset, limit)),
         }
+
+
+@router.get("/{kind}/{run_id}/{block_uid}/download")
+def download(
+    kind: Kind,
+    run_id: str,
+    block_uid: str,
+    extension: Extension,
+    request: Request,
+    parts: Parts,
+    caller: Caller,
+) -> Response:
+    """Give a query's whole result as a file, streamed."""
+    with parts.database.reading() as session:
+        result = _find_result(session, caller, kind, run_id, block_uid)
+        if result.status != SUCCESS or result.result_file is None or result.query_id is None:
+            raise HTTPException(404, NOT_FOUND)
+        header = ResultHeader(
+            result.query_id, result.name, result.run_id or result.query_run_id or 0, SUCCESS
+        )
+        answer = answer_rows(parts, request, header, MEDIA_TYPES[extension], result.result_file)
+    name = quote(f"{result.name}-{header.run_id}.{extension}", safe="")
+    answer.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
+    return answer
 
 
 @router.get("/{kind}/{run_id}/{block_uid}/chart.svg")

@@ -1,0 +1,61 @@
+// The frame around all pages, and which page shows which address.
+
+import { get } from "./api.js";
+import { button } from "./buttons.js";
+import { showDatabases } from "./databases.js";
+import { showDelivery, showDeliveries } from "./deliveries.js";
+import { el, fill } from "./dom.js";
+import { showMessages } from "./messages.js";
+import { showReport } from "./report.js";
+import { showReports } from "./reports.js";
+import { go, link, route, startRouting } from "./router.js";
+import { showRun } from "./run.js";
+import { showRuns } from "./runs.js";
+import { showSchedules } from "./schedules.js";
+import { askForSignIn, findSession, signOut } from "./session.js";
+import { showSubscriptions } from "./subscriptions.js";
+import { showTokens } from "./tokens.js";
+import { showUsers } from "./users.js";
+
+const PLACES = [
+  ["reports", "Reports"],
+  ["runs", "Runs"],
+  ["schedules", "Schedules"],
+  ["subscriptions", "Subscriptions"],
+  ["deliveries", "Deliveries"],
+  ["messages", "Messages"],
+  ["databases", "Databases"],
+  ["tokens", "API tokens"],
+  ["users", "Users"],
+];
+
+route("", () => go("reports", { replace: true }));
+route("reports", showReports);
+route("reports/:report", showReport);
+route("reports/:report/runs/:run", showRun);
+route("reports/:report/:tab", showReport);
+route("runs", showRuns);
+route("schedules", showSchedules);
+route("subscriptions", showSubscriptions);
+route("deliveries", showDeliveries);
+route("deliveries/:delivery", showDelivery);
+route("messages", showMessages);
+route("databases", showDatabases);
+route("tokens", showTokens);
+route("users", showUsers);
+
+async function showBar() {
+  const [user, workspace] = await Promise.all([get("api/v1/user/current"), get("api/v1/workspace/current")]);
+  const bar = document.getElementById("bar");
+  fill(
+    bar,
+    el("p", { class: "brand" }, link("reports", "PushMetrics")),
+    el("nav", { "aria-label": "Main" }, PLACES.map(([path, label]) => link(path, label))),
+    el("div", { class: "who" }, el("span", { class: "hint", title: user.email }, workspace.name), button("Sign out", signOut)),
+  );
+  bar.hidden = false;
+}
+
+if (!(await findSession())) await askForSignIn();
+await showBar();
+await startRouting();

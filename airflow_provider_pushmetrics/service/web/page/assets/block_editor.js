@@ -1,0 +1,134 @@
+// The form of one block, by its type. What the service says against it stands in the form.
+
+import { part, post, put } from "./api.js";
+import { button } from "./buttons.js";
+import { el } from "./dom.js";
+import { areaField, checkField, choiceField, listField, makeForm, readValues, textField } from "./forms.js";
+import { tell } from "./notices.js";
+import { link, reload } from "./router.js";
+import { tryContent } from "./block_trial.js";
+
+const PARAMETER_TYPES = ["any", "text", "integer", "number", "boolean", "date"].map((name) => [name, name]);
+const TEMPLATE_HINT = "Values come in as {{ name }}: a parameter, or another block by its name.";
+const FIRST_CHART = {
+  width: 640,
+  height: 280,
+  mark: "bar",
+  encoding: { x: { field: "…", type: "nominal", sort: null }, y: { field: "…", type: "quantitative" } },
+};
+
+/** Each type: its fields, and the content that their values make. */
+const EDITORS = {
+  parameter: {
+    makeFields: (content) => [
+      choiceField("type", "Type", PARAMETER_TYPES, { value: content.type ?? "any" }),
+      textField("default", "Default", { value: writeDefault(content.default), hint: "Empty for none. Of the type “any”, JSON is taken as such." }),
+      checkField("required", "Each run must give it", { checked: content.required ?? false }),
+    ],
+    read: (values) => ({ type: values.type, default: readDefault(values.default, values.type), required: values.required }),
+  },
+  sql: {
+    makeFields: (content, { databases }) => [
+      databases.length ? choiceField("database_id", "Database", databases.map((one) => [one.uid, one.database_name]), { value: content.database_id }) : noDatabase(),
+      areaField("sql", "SQL", { value: content.sql ?? "", rows: 8, isCode: true, required: true, hint: "{{ name }} is bound as a value, so it needs no quotes; {{ other_query }} is that query’s SQL." }),
+      textField("limit", "Rows at most", { type: "number", min: 1, value: content.limit ?? "" }),
+      textField("timeout_seconds", "Seconds at most", { type: "number", min: 1, value: content.timeout_seconds ?? "" }),
+    ],
+    read: (values) => ({ database_id: values.database_id, sql: values.sql, limit: readNumber(values.limit), timeout_seconds: readNumber(values.timeout_seconds) }),
+  },
+  text: {
+    makeFields: (content) => [areaField("text", "Text", { value: content.text ?? "", rows: 6, required: true, hint: `${TEMPLATE_HINT} {{ query.data }} are its rows.` })],
+    read: (values) => values,
+  },
+  chart: {
+    makeFields: (content, { blocks }) => [
+      choiceField("query", "Rows of", blocks.filter((one) => one.type === "sql").map((one) => [one.name, one.name]), { value: content.query, required: true }),
+      areaField("spec", "Vega-Lite specification", { value: JSON.stringify(content.spec ?? FIRST_CHART, null, 2), rows: 10, isCode: true, required: true, hint: "Without data: the rows of the query are put in." }),
+    ],
+    read: (values) => ({ query: values.query ?? "", spec: readJson(values.spec) }),
+  },
+  email: {
+    makeFields: (content) => [
+      listField("to_", "To", { value: [content.to_ ?? []].flat(), required: true, hint: "Addresses, with commas between them." }),
+      textField("subject", "Subject", { value: content.subject ?? "", required: true }),
+      areaField("value", "Message", { value: content.value ?? "", rows: 6, hint: `${TEMPLATE_HINT} Plain text, or HTML if it begins with <.` }),
+    ],
+    read: (values) => values,
+  },
+  slack: {
+    makeFields: (content) => [
+      listField("channels", "Channels", { value: [content.channels ?? []].flat(), required: true, hint: "Such as #sales, with commas between them." }),
+      areaField("value_markdown", "Message", { value: content.value_markdown ?? "", rows: 5, hint: TEMPLATE_HINT }),
+    ],
+    read: (values) => values,
+  },
+};
+
+/** Make the form of a block; one without a uid is new. */
+export function makeEditor(block, context, { close }) {
+  const editor = EDITORS[block.type];
+  const names = [
+    textField("name", "Name", { value: block.name ?? "", required: true, maxlength: 255, hint: "Other blocks refer to it by this name." }),
+    textField("verbose_name", "Title", { value: block.verbose_name ?? "", maxlength: 255 }),
+  ];
+  const fields = editor.makeFields(block.content, context);
+  const readContent = () => dropEmpty(editor.read(readValues(fields)));
+  const trial = el("div", {});
+  const tryButton = block.uid && block.type === "sql" && button("Try it", () => tryContent(trial, block, context, readContent()), { title: "Run this text without saving it" });
+  const form = makeForm({
+    fields: [el("div", { class: "row" }, names.map((field) => field.node)), ...names.map(hideNode), ...fields],
+    submit: block.uid ? "Save" : "Add the block",
+    cancel: close,
+    more: [tryButton],
+    async send({ name, verbose_name }) {
+      const body = { name, verbose_name: verbose_name || null, content: { ...keepUnknown(block, editor, fields), ...readContent() } };
+      if (block.uid) await put(`api/v1/block/${part(block.uid)}`, body);
+      else await post("api/v1/block/", { ...body, type: block.type, report_id: context.report.id });
+      tell(`Block “${name}” is saved`);
+      await reload();
+    },
+  });
+  return [form, trial];
+}
+
+/** A field whose node stands elsewhere in the form. */
+const hideNode = (field) => ({ ...field, node: document.createComment("") });
+
+/** Keep the keys of a content that no field shows. */
+function keepUnknown(block, editor, fields) {
+  const shown = new Set([...fields.map((field) => field.name), "limit", "timeout_seconds", "database"]);
+  return Object.fromEntries(Object.entries(block.content).filter(([key]) => !shown.has(key)));
+}
+
+function noDatabase() {
+  return { name: "database_id", node: el("p", { class: "fault" }, "There is no database to ask. ", link("databases", "Add one first"), "."), read: () => "" };
+}
+
+function dropEmpty(content) {
+  return Object.fromEntries(Object.entries(content).filter(([, value]) => value !== undefined));
+}
+
+const readNumber = (text) => (text === "" ? undefined : Number(text));
+
+function readJson(text) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`The specification is not JSON: ${error.message}`);
+  }
+}
+
+function writeDefault(value) {
+  if (value === null || value === undefined) return "";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function readDefault(text, type) {
+  if (text === "") return null;
+  if (type === "text" || type === "date") return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

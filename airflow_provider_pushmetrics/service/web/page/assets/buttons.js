@@ -1,0 +1,20 @@
+// Buttons that do something which may take a while, or go wrong.
+
+import { el } from "./dom.js";
+import { tell } from "./notices.js";
+
+/** Make a button that cannot be pressed again while it works; what goes wrong is told. */
+export function button(label, work, { kind = "quiet", ...settings } = {}) {
+  const element = el("button", { type: "button", class: kind, ...settings }, label);
+  element.addEventListener("click", async () => {
+    element.disabled = true;
+    try {
+      await work();
+    } catch (error) {
+      if (error.name !== "AbortError") tell(error.message, "bad");
+    } finally {
+      element.disabled = false;
+    }
+  });
+  return element;
+}

@@ -1,0 +1,76 @@
+// The databases that SQL blocks ask. Passwords go in, and never come out.
+
+import { part, post, put, remove } from "./api.js";
+import { button } from "./buttons.js";
+import { el, empty } from "./dom.js";
+import { makeForm, textField } from "./forms.js";
+import { moment } from "./format.js";
+import { confirmFirst, showDialog, tell } from "./notices.js";
+import { reload } from "./router.js";
+import { makeList } from "./tables.js";
+
+const HINT = "Such as postgresql://reader:password@host/database, sqlite:////data/shop.db, or duckdb:///sales.duckdb; duckdb:///exports is a folder of CSV and Parquet files. Give a user who can only read.";
+
+export async function showDatabases(_, signal) {
+  const list = makeList({
+    path: "api/v1/database/",
+    caption: "Databases",
+    noun: "database",
+    signal,
+    columns: [
+      ["Name", (row) => row.database_name],
+      ["Kind", (row) => row.backend],
+      ["Where", (row) => el("span", { class: "code clip" }, row.sqlalchemy_uri)],
+      ["Added", (row) => moment(row.created_on), "tight"],
+      ["", makeActions, "actions-cell"],
+    ],
+    whenEmpty: () => empty("There are no databases yet", "SQL blocks ask databases: add the first one by its URL.", makeNewButton()),
+  });
+  await list.show(0);
+  return [el("div", { class: "head" }, el("h1", {}, "Databases"), el("div", { class: "actions" }, makeNewButton())), list.node];
+}
+
+const makeNewButton = () => button("Add a database", () => editDatabase(), { kind: "primary" });
+
+async function editDatabase(row = null) {
+  const fields = [
+    textField("database_name", "Name", { required: true, maxlength: 255, value: row?.database_name ?? "" }),
+    textField("sqlalchemy_uri", "URL", { required: !row, class: "code", autocomplete: "off", spellcheck: "false", hint: row ? `Empty: it stays as it is. ${HINT}` : HINT }),
+  ];
+  const done = await showDialog(row ? "Edit the database" : "Add a database", (close) =>
+    makeForm({
+      fields,
+      submit: "Save",
+      cancel: () => close(null),
+      async send({ database_name, sqlalchemy_uri }) {
+        const body = { database_name, ...(sqlalchemy_uri ? { sqlalchemy_uri } : {}) };
+        close(row ? await put(`api/v1/database/${part(row.uid)}`, body) : await post("api/v1/database/", body));
+      },
+    }),
+  );
+  if (!done) return;
+  await test(done.result);
+  await reload();
+}
+
+function makeActions(row) {
+  return el(
+    "div",
+    { class: "actions end" },
+    button("Test", () => test(row)),
+    button("Edit", () => editDatabase(row)),
+    button("Delete", () => deleteDatabase(row), { kind: "danger" }),
+  );
+}
+
+async function test(row) {
+  const { result } = await post(`api/v1/database/${part(row.uid)}/test`);
+  tell(`${row.database_name}: ${result.message}`, result.is_reachable ? "good" : "bad");
+}
+
+async function deleteDatabase(row) {
+  if (!(await confirmFirst("Delete the database?", `“${row.database_name}” itself stays as it is; queries that ask it fail from then on.`, "Delete"))) return;
+  await remove(`api/v1/database/${part(row.uid)}`);
+  tell("The database is deleted");
+  await reload();
+}

@@ -1,0 +1,50 @@
+// Elements. Text always becomes text: nothing in these pages reads HTML from a string.
+
+const PROPERTIES = new Set(["value", "checked", "disabled", "hidden", "required", "open", "selected", "readOnly"]);
+
+/** Make an element: `on…` keys are listeners, the rest are attributes; null and false children are left out. */
+export function el(tag, settings = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(settings)) {
+    if (value === undefined || value === null) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (PROPERTIES.has(name)) element[name] = value;
+    else if (value !== false) element.setAttribute(name, value === true ? "" : String(value));
+  }
+  add(element, children);
+  return element;
+}
+
+/** Add children to an element: nodes, texts, and lists of them. */
+export function add(element, children) {
+  for (const child of [children].flat(Infinity)) {
+    if (child === null || child === undefined || child === false) continue;
+    element.append(child instanceof Node ? child : String(child));
+  }
+  return element;
+}
+
+/** Put other children in place of those that an element has. */
+export function fill(element, ...children) {
+  element.replaceChildren();
+  return add(element, children);
+}
+
+let lastId = 0;
+
+/** Make an id that no other element has. */
+export function makeId(stem) {
+  lastId += 1;
+  return `${stem}-${lastId}`;
+}
+
+/** Make a card: a part of a page with a heading of its own. */
+export function card(title, ...children) {
+  const id = makeId("card");
+  return el("section", { class: "card", "aria-labelledby": id }, title && el("h2", { id }, title), ...children);
+}
+
+/** Say that there is nothing, and what to do about it. */
+export function empty(title, advice, ...actions) {
+  return el("div", { class: "empty" }, el("p", { class: "empty-title" }, title), el("p", {}, advice), ...actions);
+}

@@ -1,0 +1,48 @@
+// Numbers, times and states as people read them.
+
+import { el } from "./dom.js";
+
+const NUMBER = new Intl.NumberFormat();
+const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+/** Write a number with its groups. */
+export const number = (value) => (value === null || value === undefined ? "–" : NUMBER.format(value));
+
+/** Write a count with its noun. */
+export const count = (value, noun, nouns = `${noun}s`) => `${number(value)} ${value === 1 ? noun : nouns}`;
+
+/** Show a moment in the browser's language and zone; the tooltip has it in UTC. */
+export function moment(text) {
+  if (!text) return "–";
+  const date = new Date(text);
+  if (Number.isNaN(date.getTime())) return text;
+  return el("time", { datetime: text, title: `${date.toISOString().replace("T", " ").replace(/\.\d+Z$/, "")} UTC` }, MOMENT.format(date));
+}
+
+/** Write how long something took. */
+export function duration(seconds) {
+  if (seconds === null || seconds === undefined) return "–";
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes} min ${Math.round(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** Write how long something took, from its two moments; until now while it has no end. */
+export function span(start, end) {
+  if (!start) return "–";
+  return duration((new Date(end ?? Date.now()) - new Date(start)) / 1000);
+}
+
+const KINDS = {
+  success: "good", delivered: "good", sent: "good", enabled: "good", active: "good",
+  failed: "bad", cancelled: "warn", not_run: "warn", kept: "warn", disabled: "warn", paused: "warn",
+  running: "busy", pending: "busy",
+};
+
+/** Show a state by word and colour. */
+export function state(name) {
+  return el("span", { class: `state ${KINDS[name] ?? ""}` }, String(name).replace("_", " "));
+}
+
+export const FINISHED = new Set(["success", "failed", "cancelled"]);

@@ -1,0 +1,91 @@
+// Forms: fields that know their names, and what happens when they are sent.
+
+import { add, el, fill, makeId } from "./dom.js";
+
+/** Make a field around an input: its label, a hint, and how its value is read. */
+function makeField(name, label, input, { hint, read = () => input.value } = {}) {
+  const id = makeId(name);
+  input.id = id;
+  input.name = name;
+  const hintId = hint ? `${id}-hint` : null;
+  if (hintId) input.setAttribute("aria-describedby", hintId);
+  const node = el("div", { class: "field" }, el("label", { for: id }, label), input, hint && el("p", { class: "hint", id: hintId }, hint));
+  return { name, node, input, read };
+}
+
+export function textField(name, label, { hint, type = "text", ...settings } = {}) {
+  const input = el("input", { type, ...settings });
+  return makeField(name, label, input, { hint, read: () => input.value.trim() });
+}
+
+export function areaField(name, label, { hint, value = "", rows = 4, isCode = false, ...settings } = {}) {
+  const lines = Math.min(Math.max(rows, value.split("\n").length + 1), 24);
+  const input = el("textarea", { rows: lines, class: isCode ? "code" : null, spellcheck: isCode ? "false" : "true", value, ...settings });
+  return makeField(name, label, input, { hint });
+}
+
+/** Make a choice: `options` are [value, label]. */
+export function choiceField(name, label, options, { hint, value, ...settings } = {}) {
+  const input = el("select", settings, options.map(([key, text]) => el("option", { value: key, selected: String(key) === String(value ?? "") }, text)));
+  return makeField(name, label, input, { hint });
+}
+
+export function checkField(name, label, { checked = false, hint } = {}) {
+  const id = makeId(name);
+  const input = el("input", { type: "checkbox", id, name, checked });
+  const node = el("div", { class: "field check" }, input, el("label", { for: id }, label), hint && el("p", { class: "hint" }, hint));
+  return { name, node, input, read: () => input.checked };
+}
+
+/** Make a list of texts with commas between them. */
+export function listField(name, label, { value = [], ...settings } = {}) {
+  const field = textField(name, label, { value: value.join(", "), ...settings });
+  return { ...field, read: () => field.input.value.split(",").map((one) => one.trim()).filter(Boolean) };
+}
+
+/** Make a group of boxes, of which some are ticked. */
+export function groupField(name, label, options, chosen = []) {
+  const boxes = options.map((option) => el("input", { type: "checkbox", name, value: option, checked: chosen.includes(option) }));
+  const rows = boxes.map((box) => el("label", { class: "box" }, box, box.value));
+  const node = el("fieldset", { class: "field boxes" }, el("legend", {}, label), rows);
+  return { name, node, read: () => boxes.filter((box) => box.checked).map((box) => box.value) };
+}
+
+/** Make a form. `send(values)` does what it is for; what the service says against it stands in the form. */
+export function makeForm({ fields, submit, send, cancel = null, more = [], kind = "primary" }) {
+  const fault = el("p", { class: "fault", role: "alert", hidden: true });
+  const confirm = el("button", { type: "submit", class: kind }, submit);
+  const actions = el("div", { class: "actions" }, confirm, more);
+  if (cancel) add(actions, [el("button", { type: "button", class: "quiet", onclick: cancel }, "Cancel")]);
+  const form = el("form", { method: "post", class: "stack" }, fields.map((field) => field.node ?? field), fault, actions);
+  const showFault = (error) => {
+    fill(fault, error.message);
+    fault.hidden = false;
+  };
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    confirm.disabled = true;
+    fault.hidden = true;
+    try {
+      await send(readValues(fields));
+    } catch (error) {
+      if (error.name !== "AbortError") showFault(error);
+    } finally {
+      confirm.disabled = false;
+    }
+  });
+  return form;
+}
+
+/** Read the values of fields by their names. */
+export function readValues(fields) {
+  return Object.fromEntries(fields.filter((field) => field.read).map((field) => [field.name, field.read()]));
+}
+
+/** Show a field only while a condition holds. */
+export function showWhile(field, source, condition) {
+  const update = () => { field.node.hidden = !condition(source.value); };
+  source.addEventListener("change", update);
+  update();
+  return field;
+}

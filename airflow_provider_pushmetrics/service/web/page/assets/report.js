@@ -1,0 +1,73 @@
+// One report: its blocks, its runs, what starts it, and its YAML.
+
+import { getRow, part, put, remove } from "./api.js";
+import { showBlocks } from "./blocks.js";
+import { button } from "./buttons.js";
+import { el } from "./dom.js";
+import { makeForm } from "./forms.js";
+import { confirmFirst, showDialog, tell } from "./notices.js";
+import { makeReportFields } from "./reports.js";
+import { getPath, go, link, reload } from "./router.js";
+import { runReport } from "./run_form.js";
+import { makeRunList } from "./runs.js";
+import { makeSchedules } from "./schedules.js";
+import { showTrigger } from "./triggers.js";
+import { showYaml } from "./yaml.js";
+
+const TABS = {
+  blocks: ["Blocks", showBlocks],
+  runs: ["Runs", async (report, signal) => {
+    const list = makeRunList({ report, signal });
+    await list.show(0);
+    return list.node;
+  }],
+  triggers: ["Trigger and schedules", async (report, signal) => Promise.all([showTrigger(report, signal), makeSchedules({ report, signal })])],
+  yaml: ["YAML", showYaml],
+};
+
+export async function showReport({ report: reference, tab = "blocks" }, signal) {
+  const report = await getRow(`api/v1/report/${reference}`, { signal });
+  const [, build] = TABS[tab] ?? TABS.blocks;
+  const content = await build(report, signal);
+  return [
+    el("p", { class: "trail" }, link("reports", "Reports"), " / "),
+    el(
+      "div",
+      { class: "head" },
+      el("div", {}, el("h1", {}, report.name), el("p", { class: "hint" }, report.type, report.folder ? ` in ${report.folder}` : "", ` · id ${report.id}`), report.description && el("p", {}, report.description)),
+      el("div", { class: "actions" }, button("Edit", () => editReport(report)), button("Delete", () => deleteReport(report), { kind: "danger" }), button("Run", () => runReport(report), { kind: "primary" })),
+    ),
+    el("nav", { class: "tabs", "aria-label": "Parts of the report" }, Object.entries(TABS).map(([key, [label]]) => makeTab(report, key, label, tab))),
+    content,
+  ];
+}
+
+function makeTab(report, key, label, tab) {
+  const anchor = link(`reports/${part(report.uid)}${key === "blocks" ? "" : `/${key}`}`, label);
+  if (key === tab) anchor.setAttribute("aria-current", "page");
+  return anchor;
+}
+
+function editReport(report) {
+  return showDialog("Edit the report", (close) =>
+    makeForm({
+      fields: makeReportFields(report),
+      submit: "Save",
+      cancel: () => close(null),
+      async send(values) {
+        await put(`api/v1/report/${part(report.uid)}`, { ...values, folder: values.folder || null });
+        close(true);
+        tell("The report is saved");
+        await reload();
+      },
+    }),
+  );
+}
+
+async function deleteReport(report) {
+  const text = `“${report.name}” is deleted with its blocks, triggers, schedules, runs and results. Nobody can bring it back.`;
+  if (!(await confirmFirst("Delete the report?", text, "Delete"))) return;
+  await remove(`api/v1/report/${part(report.uid)}`);
+  tell("The report is deleted");
+  if (getPath().startsWith("reports/")) await go("reports");
+}

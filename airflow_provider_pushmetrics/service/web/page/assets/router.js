@@ -1,0 +1,99 @@
+// From addresses to pages, without loading anything again.
+
+import { APP } from "./api.js";
+import { el, fill } from "./dom.js";
+
+const routes = [];
+let leaving = new AbortController();
+
+/** Say what shows an address: `:name` stands for any part of it. `show(parameters, signal)` gives the page. */
+export function route(pattern, show) {
+  const names = [];
+  const source = pattern.replace(/:(\w+)/g, (_, name) => {
+    names.push(name);
+    return "([^/]+)";
+  });
+  routes.push({ expression: new RegExp(`^${source}/?$`), names, show });
+}
+
+/** Go to a page. */
+export function go(path, { replace = false } = {}) {
+  const url = new URL(path, APP);
+  history[replace ? "replaceState" : "pushState"](null, "", url);
+  return showPage();
+}
+
+/** Make a link to a page. */
+export function link(path, ...children) {
+  return el("a", { href: new URL(path, APP).href }, ...children);
+}
+
+/** Show the page of the present address again. */
+export const reload = () => showPage({ keepsFocus: true });
+
+/** Show pages from now on, for links and for the browser's own buttons. */
+export function startRouting() {
+  document.addEventListener("click", (event) => {
+    const anchor = event.target.closest?.("a[href]");
+    if (!anchor || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    if (anchor.hasAttribute("download") || anchor.target || anchor.hash || !isPage(new URL(anchor.href))) return;
+    event.preventDefault();
+    go(anchor.href);
+  });
+  window.addEventListener("popstate", () => showPage());
+  return showPage();
+}
+
+/** Read the part of the address behind the interface's own. */
+export const getPath = () => decodeURI(location.pathname.slice(APP.pathname.length));
+
+function isPage(url) {
+  const path = url.pathname;
+  return url.origin === APP.origin && path.startsWith(APP.pathname) && !/^(assets|results|session)\b/.test(path.slice(APP.pathname.length));
+}
+
+async function showPage({ keepsFocus = false } = {}) {
+  leaving.abort();
+  leaving = new AbortController();
+  const { signal } = leaving;
+  const page = document.getElementById("page");
+  page.setAttribute("aria-busy", "true");
+  let content;
+  try {
+    content = await findPage(getPath(), signal);
+  } catch (error) {
+    if (signal.aborted) return;
+    content = buildFault(error);
+  }
+  if (signal.aborted) return;
+  fill(page, content);
+  page.removeAttribute("aria-busy");
+  markPlace();
+  document.title = `${page.querySelector("h1")?.textContent ?? "Page"} · PushMetrics`;
+  if (!keepsFocus) {
+    window.scrollTo(0, 0);
+    page.focus({ preventScroll: true });
+  }
+}
+
+function findPage(path, signal) {
+  for (const { expression, names, show } of routes) {
+    const match = expression.exec(path);
+    if (match) return show(Object.fromEntries(names.map((name, index) => [name, match[index + 1]])), signal);
+  }
+  return [el("h1", {}, "There is no such page"), el("p", {}, link("reports", "Go to the reports"))];
+}
+
+function buildFault(error) {
+  const title = error.status === 404 ? "It is not there" : "It cannot be shown";
+  const text = error.status === 404 ? "It was deleted, or the address is wrong." : error.message;
+  return [el("h1", {}, title), el("p", { class: "fault", role: "alert" }, text), el("p", {}, link("reports", "Go to the reports"))];
+}
+
+function markPlace() {
+  for (const anchor of document.querySelectorAll("#bar nav a")) {
+    const isHere = location.pathname.startsWith(new URL(anchor.href).pathname);
+    if (isHere) anchor.setAttribute("aria-current", "page");
+    else anchor.removeAttribute("aria-current");
+  }
+}

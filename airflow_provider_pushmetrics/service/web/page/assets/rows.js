@@ -1,0 +1,57 @@
+// Some rows of a result at a time: however many there are, the browser never holds more than a page.
+
+import { get, locate } from "./api.js";
+import { button } from "./buttons.js";
+import { el, fill } from "./dom.js";
+import { count, number } from "./format.js";
+import { makeTable } from "./tables.js";
+
+const PAGE_SIZE = 50;
+/** Exact, and without groups: a column of numbers may hold years or keys. */
+const NUMBER = new Intl.NumberFormat(undefined, { useGrouping: false, maximumSignificantDigits: 15 });
+const FORMATS = [["csv", "CSV"], ["json", "JSON"], ["ndjson", "NDJSON"], ["parquet", "Parquet"], ["arrow", "Arrow"]];
+
+/** Make the view of a query's result: downloads, and its first rows when they are there. */
+export function makeRows(base, total) {
+  const place = el("div", {}, el("p", { class: "hint" }, "Reading rows…"));
+  const show = async (offset) => {
+    const page = await get(`${base}/rows`, { query: { offset, limit: PAGE_SIZE } });
+    fill(place, makePage(page), makePager(page, show));
+  };
+  show(0).catch((error) => fill(place, el("p", { class: "fault" }, error.message)));
+  return [el("p", { class: "downloads" }, el("span", {}, count(total, "row")), FORMATS.map(([key, label]) => makeDownload(base, key, label))), place];
+}
+
+function makeDownload(base, key, label) {
+  return el("a", { href: locate(`${base}/download`, { format: key }).href, download: true, "aria-label": `Download as ${label}` }, label);
+}
+
+function makePage({ columns, rows, offset }) {
+  if (!rows.length) return el("p", { class: "hint" }, columns.length ? `No rows, with the columns ${columns.map((one) => one.name).join(", ")}.` : "No rows.");
+  const isNumber = columns.map((one) => /^(u?int|float|double|decimal)/.test(one.type));
+  const cells = columns.map((column, index) => [
+    el("span", { title: column.type }, column.name),
+    (row) => writeCell(row[index], column.type),
+    isNumber[index] ? "number" : null,
+  ]);
+  return makeTable(cells, rows, `Rows ${number(offset + 1)} to ${number(offset + rows.length)}`);
+}
+
+function makePager({ row_count: total, offset }, show) {
+  if (total <= PAGE_SIZE) return null;
+  const turn = (label, to, isPossible) => (isPossible ? button(label, () => show(to)) : el("button", { type: "button", class: "quiet", disabled: true }, label));
+  const end = Math.min(offset + PAGE_SIZE, total);
+  return el(
+    "nav",
+    { class: "pager", "aria-label": "Pages of rows" },
+    el("span", { class: "hint" }, `Rows ${number(offset + 1)} to ${number(end)} of ${number(total)}`),
+    turn("Previous", Math.max(0, offset - PAGE_SIZE), offset > 0),
+    turn("Next", end, end < total),
+  );
+}
+
+function writeCell(value, type) {
+  if (value === null) return el("span", { class: "null" }, "null");
+  if (typeof value === "number") return /^u?int/.test(type) ? String(value) : NUMBER.format(value);
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}

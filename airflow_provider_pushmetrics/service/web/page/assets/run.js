@@ -1,0 +1,115 @@
+// One run: what it does while it runs, and what it gave.
+
+import { get, getList, getRow, part, post } from "./api.js";
+import { getBlocks } from "./blocks.js";
+import { button } from "./buttons.js";
+import { card, el, fill } from "./dom.js";
+import { FINISHED, moment, span, state } from "./format.js";
+import { tell } from "./notices.js";
+import { go, link } from "./router.js";
+import { makeRunBlock } from "./run_block.js";
+import { getRunPath, writeParameters } from "./runs.js";
+import { pause } from "./waiting.js";
+
+export async function showRun({ run: reference }, signal) {
+  const run = await getRow(`api/v1/noteflow_run/${reference}`, { signal });
+  const view = makeView(run);
+  await update(view, signal);
+  follow(view, signal).catch((error) => {
+    if (error.name !== "AbortError") tell(error.message, "bad");
+  });
+  return [
+    el("p", { class: "trail" }, link("reports", "Reports"), " / ", link(`reports/${part(run.report_uid)}`, run.name), " / ", link(`reports/${part(run.report_uid)}/runs`, "Runs")),
+    el("div", { class: "head" }, el("h1", {}, `Run ${run.id} of ${run.name}`), view.actions),
+    view.facts,
+    view.blocks,
+    card("Log", view.log),
+  ];
+}
+
+function makeView(run) {
+  return {
+    run,
+    facts: el("div", { "aria-live": "polite" }),
+    actions: el("div", { class: "actions" }),
+    blocks: el("ol", { class: "blocks" }),
+    log: el("ol", { class: "log", tabindex: "0" }),
+    shown: new Map(),
+    lastLine: 0,
+    status: null,
+  };
+}
+
+/** Look at the run again and again until it has ended. */
+async function follow(view, signal) {
+  for (let tries = 0; !FINISHED.has(view.status); tries += 1) {
+    await pause(tries, signal);
+    await update(view, signal);
+  }
+}
+
+async function update(view, signal) {
+  const run = await getRow(`api/v1/noteflow_run/${view.run.id}`, { signal });
+  await Promise.all([updateBlocks(view, run, signal), updateLog(view, run, signal)]);
+  fill(view.facts, makeFacts(run));
+  if (run.status !== view.status) fill(view.actions, makeActions(run));
+  view.status = run.status;
+}
+
+function makeFacts(run) {
+  const facts = [
+    ["State", state(run.status)],
+    ["Began", moment(run.start_time)],
+    ["Ended", moment(run.end_time)],
+    ["Took", span(run.start_time, run.end_time)],
+    ["Started by", run.origin],
+    ["Parameters", el("span", { class: "code" }, writeParameters(run.parameters))],
+  ];
+  return [el("dl", { class: "facts" }, facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))), run.error && el("pre", { class: "fault" }, run.error)];
+}
+
+function makeActions(run) {
+  if (!FINISHED.has(run.status)) {
+    return button("Cancel", async () => {
+      await post(`api/v1/noteflow_run/${part(run.uid)}/cancel`);
+      tell("The run is cancelled");
+    }, { kind: "danger" });
+  }
+  return button("Run again", async () => {
+    const { result } = await post(`api/v1/noteflow_run/${part(run.uid)}/re_run`);
+    await go(getRunPath(result));
+  }, { kind: "primary" });
+}
+
+async function updateBlocks(view, run, signal) {
+  const outputs = FINISHED.has(run.status)
+    ? (await get(`api/reports/${run.report_id}/run/${run.id}`, { signal })).blocks
+    : null;
+  const results = (await getRow(`api/v1/noteflow_run/${part(run.uid)}/get_task_results`, { signal })).map((result, index) => ({ ...result, ...(outputs?.[index] ?? {}) }));
+  const rows = outputs ? results : await addWaiting(view, run, results, signal);
+  for (const result of rows) {
+    const seen = view.shown.get(result.block_uid);
+    if (seen && seen.status === result.status && seen.isFinal === Boolean(outputs)) continue;
+    const node = makeRunBlock(run, result);
+    if (seen) seen.node.replaceWith(node);
+    else view.blocks.append(node);
+    view.shown.set(result.block_uid, { node, status: result.status, isFinal: Boolean(outputs) });
+  }
+}
+
+/** Add the blocks that have not begun, as the report has them now. */
+async function addWaiting(view, run, results, signal) {
+  view.planned ??= (await getBlocks({ id: run.report_id }, signal)).filter((block) => block.type !== "parameter");
+  const begun = new Map(results.map((result) => [result.block_uid, result]));
+  const waiting = view.planned.map((block) => begun.get(block.uid) ?? { block_uid: block.uid, name: block.name, type: block.type, status: "pending" });
+  return [...waiting, ...results.filter((result) => !view.planned.some((block) => block.uid === result.block_uid))];
+}
+
+async function updateLog(view, run, signal) {
+  const filters = [["noteflow_run_id", "eq", run.id], ["id", "gt", view.lastLine]];
+  const { result } = await getList("api/v1/noteflow_run_log/", { filters, size: 1000, signal });
+  for (const line of result) {
+    view.log.append(el("li", { class: line.effective_level.toLowerCase() }, moment(line.created_on), " ", el("span", { class: "level" }, line.effective_level), " ", line.message));
+    view.lastLine = line.id;
+  }
+}

@@ -1,0 +1,61 @@
+// Running a report: the form for its parameters, and the start.
+
+import { part, post } from "./api.js";
+import { getBlocks } from "./blocks.js";
+import { el } from "./dom.js";
+import { checkField, choiceField, makeForm, textField } from "./forms.js";
+import { showDialog } from "./notices.js";
+import { go } from "./router.js";
+
+/** Ask for a report's parameters and run it; the page of the run follows. */
+export async function runReport(report) {
+  const blocks = await getBlocks(report);
+  const hasMessages = blocks.some((block) => block.type === "email" || block.type === "slack");
+  const wanted = await askForParameters(blocks, `Run ${report.name}`, { hasMessages, alwaysAsks: true });
+  if (!wanted) return;
+  const { result } = await post(`api/v1/report/${part(report.uid)}/run/noteflow`, wanted);
+  await go(`reports/${part(report.uid)}/runs/${result.run_id}`);
+}
+
+/** Ask for the values of parameters; what stays empty has its default. Null if nothing is to run. */
+export async function askForParameters(blocks, title, { hasMessages = false, alwaysAsks = false } = {}) {
+  const fields = blocks.filter((block) => block.type === "parameter").map(makeParameterField);
+  if (!fields.length && !alwaysAsks) return { parameters: {} };
+  const preview = hasMessages ? makePreviewFields() : [];
+  return showDialog(title, (close) => [
+    !fields.length && el("p", { class: "hint" }, "It has no parameters."),
+    makeForm({
+      fields: [...fields, ...preview],
+      submit: "Run",
+      cancel: () => close(null),
+      send: (values) => close(readWanted(fields, values)),
+    }),
+  ]);
+}
+
+function makeParameterField({ name, verbose_name: title, content }) {
+  const hasDefault = content.default !== null && content.default !== undefined;
+  const label = title ? `${title} (${name})` : name;
+  const settings = {
+    required: Boolean(content.required),
+    hint: [content.type ?? "any", content.required && "must be given", hasDefault && `otherwise ${JSON.stringify(content.default)}`].filter(Boolean).join(", "),
+  };
+  if (content.type === "boolean") {
+    return choiceField(name, label, [["", content.required ? "Choose" : "As by default"], ["true", "true"], ["false", "false"]], settings);
+  }
+  const kinds = { date: { type: "date" }, integer: { inputmode: "numeric" }, number: { inputmode: "decimal" } };
+  return textField(name, label, { ...settings, ...kinds[content.type] });
+}
+
+function makePreviewFields() {
+  const box = checkField("_send_to_me", "Preview: send mails to me only, and messages nowhere");
+  const address = textField("_email", "My address", { type: "email" });
+  return [box, address];
+}
+
+function readWanted(fields, values) {
+  const given = fields.map(({ name }) => [name, values[name]]).filter(([, value]) => value !== "");
+  const wanted = { parameters: Object.fromEntries(given) };
+  if (values._send_to_me) wanted.options = { send_to_me: true, email: values._email || null };
+  return wanted;
+}

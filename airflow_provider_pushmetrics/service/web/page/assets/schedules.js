@@ -1,0 +1,81 @@
+// Schedules: when reports and single queries run by themselves.
+
+import { getAll, getRow, part, post, remove } from "./api.js";
+import { button } from "./buttons.js";
+import { card, el, empty } from "./dom.js";
+import { moment, state } from "./format.js";
+import { confirmFirst, tell } from "./notices.js";
+import { link, reload } from "./router.js";
+import { editSchedule } from "./schedule_form.js";
+import { makeList } from "./tables.js";
+
+export async function showSchedules(_, signal) {
+  const reports = await getAll("api/v1/report/", { signal });
+  const list = await makeScheduleList({ reports, signal });
+  const add = makeNewButton(reports);
+  return [el("div", { class: "head" }, el("h1", {}, "Schedules"), el("div", { class: "actions" }, reports.length ? add : null)), list.node];
+}
+
+/** Make the schedules of one report. */
+export async function makeSchedules({ report, signal }) {
+  const list = await makeScheduleList({ reports: [report], report, signal });
+  return card("Schedules", list.node, el("div", { class: "actions" }, makeNewButton([report], report)));
+}
+
+function makeNewButton(reports, report = null) {
+  const choices = report ? [report] : reports;
+  return button("New schedule", () => editSchedule({ reports: choices, whenDone: reload }), { kind: "primary" });
+}
+
+async function makeScheduleList({ reports, report = null, signal }) {
+  const names = new Map(reports.map((one) => [one.id, one.name]));
+  const list = makeList({
+    path: "api/v1/schedule/",
+    caption: "Schedules",
+    noun: "schedule",
+    signal,
+    getFilters: () => (report ? [["report_id", "eq", report.id]] : []),
+    columns: [
+      ["Name", (schedule) => schedule.name],
+      ...(report ? [] : [["Report", (schedule) => link(`reports/${part(schedule.report_uid)}/triggers`, names.get(schedule.report_id) ?? schedule.report_uid)]]),
+      ["State", (schedule) => state(schedule.active ? "active" : "paused")],
+      ["When", (schedule) => [describe(schedule), schedule.query_id && el("div", { class: "hint" }, `query ${schedule.query_id} alone`)]],
+      ["Next", (schedule) => moment(schedule.next_run_on), "tight"],
+      ["Runs", (schedule) => schedule.run_count, "number"],
+      ["", (schedule) => makeActions(schedule, reports), "actions-cell"],
+    ],
+    whenEmpty: () => empty("There are no schedules", "A schedule runs a report, or one of its queries, by the hour, the day, the week or by a cron line."),
+  });
+  await list.show(0);
+  return list;
+}
+
+function describe({ recurrence, cron, time_zone: zone, ends_on: end, max_runs: most }) {
+  return [recurrence === "cron" ? el("code", {}, cron) : recurrence, ` (${zone})`, end ? ` until ${end}` : "", most ? `, ${most} times` : ""];
+}
+
+function makeActions(schedule, reports) {
+  const path = `api/v1/schedule/${part(schedule.uid)}`;
+  return el(
+    "div",
+    { class: "actions end" },
+    button("Run now", () => runNow(path, schedule)),
+    button(schedule.active ? "Pause" : "Resume", async () => {
+      await post(`${path}/${schedule.active ? "pause" : "resume"}`);
+      await reload();
+    }),
+    button("Edit", async () => editSchedule({ schedule: await getRow(path), reports, whenDone: reload })),
+    button("Delete", async () => {
+      if (!(await confirmFirst("Delete the schedule?", `“${schedule.name}” does not run any more.`, "Delete"))) return;
+      await remove(path);
+      tell("The schedule is deleted");
+      await reload();
+    }, { kind: "danger" }),
+  );
+}
+
+async function runNow(path, schedule) {
+  await post(`${path}/run`);
+  tell(schedule.query_id ? "The query runs now" : "The report runs now: see its runs");
+  await reload();
+}

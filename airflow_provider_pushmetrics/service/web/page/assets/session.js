@@ -1,0 +1,91 @@
+// Signing in, staying signed in while somebody works here, and signing out.
+// The token goes to the service once; the browser keeps a cookie that no script can read.
+
+import { OWN_PAGE, locate } from "./api.js";
+import { el, fill } from "./dom.js";
+
+let waiting = null;
+let timer = null;
+let isActive = false;
+
+for (const name of ["pointerdown", "keydown", "input"]) {
+  document.addEventListener(name, () => { isActive = true; }, { passive: true, capture: true });
+}
+
+/** Tell whether there is a session; if so, it is renewed from now on. */
+export async function findSession() {
+  const session = await request("GET");
+  if (session.is_signed_in) keepAlive(session.renew_seconds);
+  return session.is_signed_in;
+}
+
+/** Ask for a token until there is a session; all who wait get the same one. */
+export function askForSignIn() {
+  waiting ??= new Promise((resolve) => showForm(resolve)).finally(() => { waiting = null; });
+  return waiting;
+}
+
+/** End the session and begin anew. */
+export async function signOut() {
+  clearInterval(timer);
+  await request("DELETE");
+  location.assign(new URL("app/", locate("")));
+}
+
+function showForm(done) {
+  const field = el("input", {
+    type: "password", id: "token", name: "token", required: true, autocomplete: "off", spellcheck: "false", autofocus: true,
+  });
+  const fault = el("p", { class: "fault", role: "alert", hidden: true });
+  const submit = el("button", { type: "submit", class: "primary" }, "Sign in");
+  const form = el(
+    "form",
+    { method: "post", class: "stack" },
+    el("label", { for: "token" }, "API token"), field, fault, submit,
+    el("p", { class: "hint" }, "Make tokens under “API tokens”, or take the first one: the service was started with it, or wrote it to the file bootstrap-token in its data folder."),
+  );
+  const dialog = el("dialog", { class: "sign-in", "aria-labelledby": "sign-in-title" });
+  fill(dialog, el("p", { class: "brand" }, "PushMetrics"), el("h2", { id: "sign-in-title" }, "Sign in"), form);
+  dialog.addEventListener("cancel", (event) => event.preventDefault());
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    submit.disabled = true;
+    try {
+      const session = await request("POST", { token: field.value.trim() });
+      dialog.close();
+      dialog.remove();
+      keepAlive(session.renew_seconds);
+      done();
+    } catch (error) {
+      fill(fault, error.message);
+      fault.hidden = false;
+      field.select();
+    } finally {
+      submit.disabled = false;
+    }
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+function keepAlive(seconds) {
+  clearInterval(timer);
+  timer = setInterval(async () => {
+    if (!isActive) return;
+    isActive = false;
+    try {
+      await request("PUT");
+    } catch {
+      isActive = true; // the next turn tries again; a session that has ended is asked for by the next call
+    }
+  }, seconds * 1000);
+}
+
+async function request(method, body) {
+  const headers = { ...OWN_PAGE, ...(body ? { "Content-Type": "application/json" } : {}) };
+  const answer = await fetch(locate("app/session"), { method, headers, body: body && JSON.stringify(body) });
+  if (answer.ok) return answer.json();
+  if (answer.status === 401) throw new Error("This token is not valid: it is wrong, expired or revoked.");
+  const { message } = await answer.json().catch(() => ({}));
+  throw new Error(message ?? `The service answers ${answer.status}`);
+}

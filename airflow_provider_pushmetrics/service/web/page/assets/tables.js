@@ -1,0 +1,45 @@
+// Tables, and lists that are read page by page.
+
+import { getList } from "./api.js";
+import { button } from "./buttons.js";
+import { el, fill } from "./dom.js";
+import { count } from "./format.js";
+
+/** Make a table: `columns` are [heading, make the content of a cell from a row, class of the cells]. */
+export function makeTable(columns, rows, caption) {
+  const head = el("tr", {}, columns.map(([title, , kind]) => el("th", { scope: "col", class: kind }, title || el("span", { class: "unseen" }, "Actions"))));
+  const body = rows.map((row) => el("tr", {}, columns.map(([, build, kind]) => el("td", { class: kind }, build(row)))));
+  return el(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    el("table", {}, el("caption", { class: "unseen" }, caption), el("thead", {}, head), el("tbody", {}, body)),
+  );
+}
+
+/** Make a list that shows one page at a time. `getFilters()` says what is wanted of it. */
+export function makeList({ path, columns, caption, noun, nouns, whenEmpty, getFilters = () => [], order, query, size = 25, signal }) {
+  const place = el("div", {});
+  const list = { node: place, page: 0, show };
+
+  async function show(page = list.page) {
+    list.page = page;
+    const answer = await getList(path, { filters: getFilters(), page, size, order, query, signal });
+    if (!answer.count) return fill(place, whenEmpty());
+    if (!answer.result.length) return show(Math.max(0, Math.ceil(answer.count / size) - 1));
+    return fill(place, makeTable(columns, answer.result, caption), makePager(answer.count));
+  }
+
+  function makePager(total) {
+    const pages = Math.ceil(total / size);
+    const turn = (label, page, isPossible) =>
+      isPossible ? button(label, () => show(page)) : el("button", { type: "button", class: "quiet", disabled: true }, label);
+    return el(
+      "nav",
+      { class: "pager", "aria-label": `Pages of ${caption.toLowerCase()}` },
+      el("span", { class: "hint" }, count(total, noun, nouns), pages > 1 ? `, page ${list.page + 1} of ${pages}` : ""),
+      pages > 1 && [turn("Previous", list.page - 1, list.page > 0), turn("Next", list.page + 1, list.page + 1 < pages)],
+    );
+  }
+
+  return list;
+}

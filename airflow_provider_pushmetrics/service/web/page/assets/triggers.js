@@ -1,0 +1,93 @@
+// The webhook trigger of a report: its URL is hidden until somebody asks for it.
+
+import { getList, getRow, part, post, put, remove } from "./api.js";
+import { button } from "./buttons.js";
+import { card, el, fill } from "./dom.js";
+import { choiceField, listField, makeForm } from "./forms.js";
+import { state } from "./format.js";
+import { confirmFirst, copyText, makeCopyField, tell } from "./notices.js";
+import { reload } from "./router.js";
+
+const WHEN = [["both", "success and failure"], ["success", "success"], ["failure", "failure"]];
+
+export async function showTrigger(report, signal) {
+  const { result } = await getList("api/v1/webhook/", { filters: [["report_id", "eq", report.id]], size: 100, signal });
+  if (!result.length) return card("Webhook trigger", makeFirst(report));
+  return result.map((trigger) => card("Webhook trigger", makeTrigger(trigger)));
+}
+
+function makeFirst(report) {
+  return [
+    el("p", {}, "Whoever calls its URL, by GET or POST, starts a run: Airflow, a pipeline, another tool. Parameters come in the query string or as JSON."),
+    button("Generate a trigger", async () => {
+      await post("api/v1/webhook/", { report_id: report.id, active: true });
+      tell("The trigger is ready");
+      await reload();
+    }, { kind: "primary" }),
+  ];
+}
+
+function makeTrigger(trigger) {
+  const path = `api/v1/webhook/${part(trigger.uid)}`;
+  const place = el("div", { class: "copy" });
+  const hide = () => fill(place, el("input", { type: "text", class: "code", value: "••••••••••••••••••••••••", readOnly: true, "aria-label": "Trigger URL, hidden" }), button("Show", show), button("Copy URL", copy));
+  const show = async () => fill(place, makeCopyField("Trigger URL", (await getRow(path)).url), button("Hide", hide));
+  const copy = async () => copyText((await getRow(path)).url, "Trigger URL");
+  hide();
+  return [
+    el("p", { class: "block-head" }, state(trigger.active ? "enabled" : "disabled"), el("span", { class: "hint" }, "Whoever has the URL can start runs: keep it like a password.")),
+    place,
+    el("div", { class: "actions" }, makeSwitch(trigger, path), button("Refresh token", () => refresh(path)), button("Delete", () => deleteTrigger(path), { kind: "danger" })),
+    el("h3", {}, "Who is told of its runs"),
+    makeNotifications(trigger, path),
+  ];
+}
+
+function makeSwitch(trigger, path) {
+  return button(trigger.active ? "Disable" : "Enable", async () => {
+    await put(path, { active: !trigger.active });
+    tell(trigger.active ? "The trigger is disabled: calls of its URL are refused" : "The trigger is enabled");
+    await reload();
+  });
+}
+
+async function refresh(path) {
+  const text = "It gets a new URL. The old one stops working at once, for everybody who has it.";
+  if (!(await confirmFirst("Refresh the token?", text, "Refresh"))) return;
+  await put(path, { refresh_token: true });
+  tell("The trigger has a new URL");
+  await reload();
+}
+
+async function deleteTrigger(path) {
+  if (!(await confirmFirst("Delete the trigger?", "Its URL stops working at once.", "Delete"))) return;
+  await remove(path);
+  tell("The trigger is deleted");
+  await reload();
+}
+
+function makeNotifications(trigger, path) {
+  const details = readDetails(trigger.details);
+  return makeForm({
+    kind: "quiet",
+    fields: [
+      listField("recipients", "Mail to", { value: trigger.recipients_json, hint: "Addresses, with commas between them." }),
+      choiceField("email_on", "Mail on", WHEN, { value: details.email_on ?? "both" }),
+      listField("slack_recipients", "Slack to", { value: trigger.slack_recipients_json, hint: "Channels, with commas between them. The service needs a Slack token for it." }),
+      choiceField("slack_on", "Slack on", WHEN, { value: details.slack_on ?? "both" }),
+    ],
+    submit: "Save who is told",
+    async send({ recipients, slack_recipients, email_on, slack_on }) {
+      await put(path, { recipients, slack_recipients, details: { ...details, email_on, slack_on } });
+      tell("Saved");
+    },
+  });
+}
+
+function readDetails(details) {
+  try {
+    return (typeof details === "string" ? JSON.parse(details) : details) ?? {};
+  } catch {
+    return {};
+  }
+}

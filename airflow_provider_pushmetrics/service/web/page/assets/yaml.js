@@ -1,0 +1,43 @@
+// A report as YAML: reading it, and applying another one after a look at the difference.
+
+import { call, get, locate, part } from "./api.js";
+import { button } from "./buttons.js";
+import { card, el, fill } from "./dom.js";
+import { areaField, checkField, makeForm } from "./forms.js";
+import { tell } from "./notices.js";
+import { reload } from "./router.js";
+
+export async function showYaml(report, signal) {
+  const path = `api/v1/report/${part(report.uid)}/config`;
+  const document = areaField("document", "YAML", { value: await get(path, { signal }), rows: 18, isCode: true, required: true });
+  const prune = checkField("prune", "Delete the blocks that it does not name", { checked: true });
+  const difference = el("div", { "aria-live": "polite" });
+  const apply = (values, isTrial) => call("PUT", path, { text: values.document, query: { prune: values.prune, dry_run: isTrial } });
+  const form = makeForm({
+    fields: [document, prune, { node: difference }],
+    submit: "Apply",
+    more: [
+      button("What would change?", async () => {
+        const { result } = await apply({ document: document.read(), prune: prune.read() }, true);
+        fill(difference, showDifference(result));
+      }),
+    ],
+    async send(values) {
+      await apply(values, false);
+      tell("The YAML is applied");
+      await reload();
+    },
+  });
+  const name = `${report.name.replace(/[^\w-]+/g, "-")}.yaml`;
+  return card("The report as YAML", el("p", { class: "hint" }, "It names databases and no secrets, so that it can be kept with your code and applied elsewhere. ", el("a", { href: locate(path).href, download: name }, "Download")), form);
+}
+
+function showDifference({ would_change: changes, summary, yaml_diff: text }) {
+  if (!changes) return el("p", { class: "hint" }, "Nothing would change.");
+  const parts = [["New", summary.blocks_created], ["Changed", summary.blocks_updated], ["Deleted", summary.blocks_deleted]].filter(([, names]) => names.length);
+  const kinds = { "+": "added", "-": "taken" };
+  return [
+    el("ul", {}, parts.map(([label, names]) => el("li", {}, `${label}: ${names.join(", ")}`))),
+    el("pre", { class: "code diff" }, text.split("\n").map((line) => el("span", { class: kinds[line[0]] }, `${line}\n`))),
+  ];
+}
