@@ -3,7 +3,7 @@ The receiver's speed, side by side with what it is compared to, in the same minu
 
 ``python -m benchmarks.receiver`` measures the receiver by itself beside a bare Starlette route that stores
 nothing; ``--airflow`` also both webhook receivers mounted in one and the same Airflow API server: ours, and
-``airflow-provider-inbound-webhooks``, which writes to Airflow's own database.
+``airflow-provider-inbound-webhooks``, which writes to Airflow's own database; and an app that stores nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.receiver_airflow import serve_in_airflow
+from benchmarks.receiver_airflow import BARE_PATH, serve_in_airflow
 from benchmarks.receiver_load import Load, measure
 from benchmarks.servers import TOKEN, serve_echo, serve_receiver
 
@@ -34,9 +34,7 @@ def measure_in_turns(
     rounds: dict[str, list[Load]] = {name: [] for name in urls}
     for _ in range(ROUNDS):
         for name, url in urls.items():
-            is_stranger = url.endswith("/none")
-            load = measure(url, token=TOKEN, connections=connections, seconds=seconds, may_refuse=is_stranger)
-            rounds[name].append(load)
+            rounds[name].append(measure(url, token=TOKEN, connections=connections, seconds=seconds))
     return {name: find_median(loads) for name, loads in rounds.items()}
 
 
@@ -66,7 +64,7 @@ def compare_in_airflow() -> dict[str, Load]:
         urls = {
             "airflow-provider-inbound-webhooks 0.2.0": f"{base}/webhooks/bench",
             "receiver, durable": f"{base}/pushmetrics/webhooks/bench",
-            "receiver, refuses a stranger: what Airflow lets through": f"{base}/pushmetrics/webhooks/none",
+            "a bare app that stores nothing: what Airflow lets through": f"{base}{BARE_PATH}/webhooks/bench",
         }
         return measure_in_turns(urls, connections=CONNECTIONS)
 
