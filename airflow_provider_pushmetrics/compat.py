@@ -8,7 +8,7 @@ place, or is refused by ``require_airflow`` with the version that has it.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import mask_secret
@@ -57,14 +57,8 @@ except ImportError:  # before Airflow 3.0
 
 try:
     from airflow.triggers.base import BaseEventTrigger
-except ImportError:  # before Airflow 3.0
-
-    class BaseEventTrigger(BaseTrigger):  # type: ignore[no-redef]
-        """The trigger of an asset watcher, which nobody can build here."""
-
-        def __init__(self, **kwargs: Any) -> None:
-            require_airflow("3.0", type(self).__name__, "Use PushMetricsRunSensor in a '@continuous' Dag.")
-
+except ImportError:  # before Airflow 3.0, which has no asset watchers
+    BaseEventTrigger = BaseTrigger  # type: ignore[misc, assignment]
 
 try:
     from airflow.triggers.shared_stream import SharedStreamProducer

@@ -24,7 +24,6 @@ os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 NEEDED = {
     "integration/provider/test_crash_safety.py": "3.3",  # what a task keeps between its tries
     "integration/provider/test_message_queue.py": "3.3",
-    "integration/provider/test_triggers.py": "3.3",  # shared streams
     "unit/assets/test_pushmetrics.py": "3.0",  # asset watchers
     "unit/assets/test_uris.py": "3.3",
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 
 class Killed(BaseException):
     """What a test raises in the place of a SIGKILL."""
@@ -50,6 +52,12 @@ class FakeSupervisor:
         self.store[message.key] = message.value
         if when == "after":
             raise Killed
+
+
+def talk_to(supervisor: FakeSupervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process ask a supervisor, as the process of a task does since Airflow 3."""
+    task_runner = pytest.importorskip("airflow.sdk.execution_time.task_runner")
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
 
 
 @dataclass

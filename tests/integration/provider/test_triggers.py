@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from airflow.triggers.base import TriggerEvent
-from airflow.triggers.shared_stream import SharedStreamManager
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsConfigurationError
 from airflow_provider_pushmetrics.triggers.pushmetrics import (
@@ -320,7 +319,8 @@ class Triggerer:
     """Drives watchers through Airflow's stream manager, in the steps of its triggerer."""
 
     def __init__(self) -> None:
-        self.manager = SharedStreamManager(ack_timeout=60)
+        shared_stream = pytest.importorskip("airflow.triggers.shared_stream")  # before Airflow 3.3
+        self.manager: Any = shared_stream.SharedStreamManager(ack_timeout=60)
         self._watching: dict[int, tuple[PushMetricsEventTrigger, AsyncIterator[TriggerEvent]]] = {}
 
     def watch(self, trigger: PushMetricsEventTrigger, trigger_id: int = 1) -> None:

@@ -11,7 +11,6 @@ import pytest
 import requests
 from airflow.providers.common.compat.sdk import redact
 from airflow.providers.http.hooks.http import HttpHook
-from airflow.sdk.execution_time import task_runner
 
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
@@ -23,6 +22,7 @@ from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClie
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.hooks.results import FORMATS
 from airflow_provider_pushmetrics.hooks.settings import TransportSettings
+from tests.fakes.airflow_versions import needs_airflow
 
 Connect = Callable[..., None]
 
@@ -116,10 +116,13 @@ async def test_each_secret_is_masked_in_an_event_loop_too(connect: Connect) -> N
         assert redact(f"at https://h/{form}/x") == "at https://h/***/x"
 
 
+@needs_airflow("3.3")
 async def test_the_supervisor_is_told_every_secret_without_a_synchronous_call(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secrets = connect_secrets(connect, "supervisor")
+    from airflow.sdk.execution_time import task_runner
+
     supervisor = FakeSupervisor()
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
     async with PushMetricsAsyncClient.open("pushmetrics_default") as client:

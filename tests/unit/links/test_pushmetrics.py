@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskInstanceKey
-from airflow.sdk.execution_time import task_runner
 
 from airflow_provider_pushmetrics.get_provider_info import get_provider_info
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
@@ -22,7 +21,7 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
 from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
 from airflow_provider_pushmetrics.plugins.pushmetrics import PAGE_PREFIX, URL_PREFIX
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
-from tests.fakes.supervisor import FakeSupervisor, FakeTaskInstance
+from tests.fakes.supervisor import FakeSupervisor, FakeTaskInstance, talk_to
 
 URL = "https://pushmetrics.io/api/reports/1/run/7"
 KEY = TaskInstanceKey("a_dag", "a_task", "a_run", 1, -1)
@@ -32,7 +31,7 @@ LINKS: tuple[type[Any], ...] = (PushMetricsRunLink, PushMetricsReportLink, PushM
 @pytest.fixture
 def supervisor(monkeypatch: pytest.MonkeyPatch) -> FakeSupervisor:
     fake = FakeSupervisor()
-    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", fake, raising=False)
+    talk_to(fake, monkeypatch)
     return fake
 
 
