@@ -30,7 +30,7 @@ class SavedFile:
 
 def build_run_lineage(
     base_url: str, report_id: str | int, run: Mapping[str, Any] | None = None
-) -> OperatorLineage:
+) -> OperatorLineage[Any, Any]:
     """
     Describe a task that runs a report: the report goes in, the results of its queries come out.
 
@@ -50,7 +50,7 @@ def build_run_lineage(
     )
 
 
-def build_event_lineage(base_url: str, body: Mapping[str, Any] | None) -> OperatorLineage:
+def build_event_lineage(base_url: str, body: Mapping[str, Any] | None) -> OperatorLineage[Any, Any]:
     """
     Describe a task that waited for an event: what has run goes in.
 
@@ -70,7 +70,7 @@ def build_event_lineage(base_url: str, body: Mapping[str, Any] | None) -> Operat
     )
 
 
-def build_files_lineage(base_url: str, files: Iterable[SavedFile]) -> OperatorLineage:
+def build_files_lineage(base_url: str, files: Iterable[SavedFile]) -> OperatorLineage[Any, Any]:
     """Describe a task that saved results: queries go in, files come out."""
     from airflow.providers.openlineage.extractors import OperatorLineage
 

@@ -196,7 +196,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             raise build_timeout(str(self.report_id), event.get("run_id"), self.timeout)
         raise rebuild_failure(event)
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage:
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Tell OpenLineage, if its provider is installed, which report was run and what came out."""
         return build_run_lineage(self.hook.settings.base_url, self.report_id, self._result)
 

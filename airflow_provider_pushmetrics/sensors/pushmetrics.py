@@ -20,6 +20,7 @@ from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+from airflow_provider_pushmetrics.lineage import build_event_lineage
 from airflow_provider_pushmetrics.links.pushmetrics import (
     PushMetricsEventLink,
     PushMetricsReportLink,
@@ -36,6 +37,7 @@ from airflow_provider_pushmetrics.triggers.pushmetrics import (
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
 RUN_EVENTS = ("report.run", "query.run")
 DEFER_MARGIN = timedelta(minutes=5)
@@ -102,6 +104,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         self.pushmetrics_conn_id = pushmetrics_conn_id
         self.deferrable = deferrable
         self._started_at_cursor: int | None = None
+        self._body: dict[str, Any] | None = None
 
     @cached_property
     def hook(self) -> PushMetricsHook:
@@ -156,6 +159,10 @@ class PushMetricsRunSensor(BaseSensorOperator):
             )
         raise rebuild_failure(event)
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Tell OpenLineage, if its provider is installed, what has run."""
+        return build_event_lineage(self.hook.settings.base_url, self._body)
+
     def _build_filter(self) -> EventFilter:
         return EventFilter(
             event=self.event,
@@ -170,6 +177,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
 
     def _take(self, found: dict[str, Any], context: Context) -> dict[str, Any]:
         """Move the consumer to the event, and say whose it is: if this try dies now, the next one knows."""
+        self._body = found["body"]
         persist_event_links(context, found, self.hook)
         if self.consumer:
             receiver = self.hook.settings.get_receiver()

@@ -17,9 +17,12 @@ from airflow_provider_pushmetrics.client.models import QueryOutcome, RunStatus
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsRunFailed
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.hooks.results import FORMATS
+from airflow_provider_pushmetrics.lineage import SavedFile, build_files_lineage
+from airflow_provider_pushmetrics.metrics import count_transfer, time_transfer
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +94,7 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         self.file_format = file_format
         self.storage_conn_id = storage_conn_id
         self.pushmetrics_conn_id = pushmetrics_conn_id
+        self._saved: list[SavedFile] = []
 
     @cached_property
     def hook(self) -> PushMetricsHook:
@@ -103,10 +107,15 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
             raise PushMetricsParameterError(
                 "exactly one of report_run and query_result must be set: which results are to be saved?"
             )
+        self._saved = []
         if self.query_result:
             path = ObjectStoragePath(self.path, conn_id=self.storage_conn_id)
             return [self._save(str(self.query_result), path, self.file_format, None, None)]
         return [self._save_query(query, name) for query, name in name_files(self._list_queries())]
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Tell OpenLineage, if its provider is installed, which results went to which files."""
+        return build_files_lineage(self.hook.settings.base_url, self._saved)
 
     def _list_queries(self) -> list[QueryOutcome]:
         """List the queries whose results are wanted, with their row counts where the API tells them."""
@@ -133,7 +142,10 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         self, url: str, path: ObjectStoragePath, file_format: str | None, name: str | None, rows: int | None
     ) -> dict[str, Any]:
         progress = Progress(str(path))
-        size = self.hook.save_query_result(url, path, file_format=file_format, observe=progress.observe)
+        with time_transfer():
+            size = self.hook.save_query_result(url, path, file_format=file_format, observe=progress.observe)
+        count_transfer(size)
+        self._saved.append(SavedFile(url, str(path), rows, size))
         log.info("%s: %d bytes in %.1f s", path, size, time.monotonic() - progress.began)
         return {
             "query_name": name,

@@ -24,6 +24,7 @@ from airflow_provider_pushmetrics.compat import BaseEventTrigger, SharedStreamPr
 from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsError, rebuild_error
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+from airflow_provider_pushmetrics.metrics import time_wait
 from airflow_provider_pushmetrics.triggers.shared_waits import wait_for_event, wait_for_run
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ class PushMetricsRunTrigger(BaseTrigger):
         target = RunTarget(self.report_id, self.run_id, self.after_cursor)
         try:
             patience = Patience(self.deadline, self.poll_interval_seconds)
-            finished = await wait_for_run(self.pushmetrics_conn_id, target, patience=patience)
+            with time_wait("report.run"):
+                finished = await wait_for_run(self.pushmetrics_conn_id, target, patience=patience)
         except PushMetricsError as error:
             return build_failure_event(error, run_id=self.run_id)
         if finished is None:
@@ -172,9 +174,10 @@ class PushMetricsSensorTrigger(BaseTrigger):
     async def _wait_for_outcome(self) -> TriggerEvent:
         wanted = EventFilter(self.event, self.report_id, self.query_id, self.run_id)
         try:
-            found = await wait_for_event(
-                self.pushmetrics_conn_id, wanted, after=self.after, patience=Patience(self.deadline)
-            )
+            with time_wait(self.event):
+                found = await wait_for_event(
+                    self.pushmetrics_conn_id, wanted, after=self.after, patience=Patience(self.deadline)
+                )
         except PushMetricsError as error:
             return build_failure_event(error, run_id=self.run_id)
         if found is None:

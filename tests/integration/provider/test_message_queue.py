@@ -63,7 +63,7 @@ async def test_the_trigger_of_a_queue_fires_for_each_event_of_the_receiver(
     with receiver.open_reader() as client:
         for report_id in (2, 1):
             url = f"https://pushmetrics.io/api/reports/{report_id}/run/7"
-            body = {
+            body: dict[str, Any] = {
                 "event": "report.run",
                 "report_id": report_id,
                 "report_notebook_outputs": url,
