@@ -3,7 +3,7 @@
 import { part, post, put } from "./api.js";
 import { button } from "./buttons.js";
 import { el } from "./dom.js";
-import { areaField, checkField, choiceField, listField, makeForm, readValues, textField } from "./forms.js";
+import { areaField, checkField, choiceField, inRow, listField, makeForm, readValues, textField } from "./forms.js";
 import { tell } from "./notices.js";
 import { link, reload } from "./router.js";
 import { tryContent } from "./block_trial.js";
@@ -31,8 +31,10 @@ const EDITORS = {
     makeFields: (content, { databases }) => [
       databases.length ? choiceField("database_id", "Database", databases.map((one) => [one.uid, one.database_name]), { value: content.database_id }) : noDatabase(),
       areaField("sql", "SQL", { value: content.sql ?? "", rows: 8, isCode: true, required: true, hint: "{{ name }} is bound as a value, so it needs no quotes; {{ other_query }} is that query’s SQL." }),
-      textField("limit", "Rows at most", { type: "number", min: 1, value: content.limit ?? "" }),
-      textField("timeout_seconds", "Seconds at most", { type: "number", min: 1, value: content.timeout_seconds ?? "" }),
+      ...inRow(
+        textField("limit", "Rows at most", { type: "number", min: 1, value: content.limit ?? "" }),
+        textField("timeout_seconds", "Seconds at most", { type: "number", min: 1, value: content.timeout_seconds ?? "" }),
+      ),
     ],
     read: (values) => ({ database_id: values.database_id, sql: values.sql, limit: readNumber(values.limit), timeout_seconds: readNumber(values.timeout_seconds) }),
   },
@@ -67,16 +69,16 @@ const EDITORS = {
 /** Make the form of a block; one without a uid is new. */
 export function makeEditor(block, context, { close }) {
   const editor = EDITORS[block.type];
-  const names = [
+  const names = inRow(
     textField("name", "Name", { value: block.name ?? "", required: true, maxlength: 255, hint: "Other blocks refer to it by this name." }),
     textField("verbose_name", "Title", { value: block.verbose_name ?? "", maxlength: 255 }),
-  ];
+  );
   const fields = editor.makeFields(block.content, context);
   const readContent = () => dropEmpty(editor.read(readValues(fields)));
   const trial = el("div", {});
   const tryButton = block.uid && block.type === "sql" && button("Try it", () => tryContent(trial, block, context, readContent()), { title: "Run this text without saving it" });
   const form = makeForm({
-    fields: [el("div", { class: "row" }, names.map((field) => field.node)), ...names.map(hideNode), ...fields],
+    fields: [...names, ...fields],
     submit: block.uid ? "Save" : "Add the block",
     cancel: close,
     more: [tryButton],
@@ -90,9 +92,6 @@ export function makeEditor(block, context, { close }) {
   });
   return [form, trial];
 }
-
-/** A field whose node stands elsewhere in the form. */
-const hideNode = (field) => ({ ...field, node: document.createComment("") });
 
 /** Keep the keys of a content that no field shows. */
 function keepUnknown(block, editor, fields) {

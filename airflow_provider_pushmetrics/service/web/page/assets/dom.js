@@ -1,5 +1,6 @@
 // Elements. Text always becomes text: nothing in these pages reads HTML from a string.
 
+/** What is set on the object: an attribute would only be the first value, or not exist. */
 const PROPERTIES = new Set(["value", "checked", "disabled", "hidden", "required", "open", "selected", "readOnly"]);
 
 /** Make an element: `on…` keys are listeners, the rest are attributes; null and false children are left out. */

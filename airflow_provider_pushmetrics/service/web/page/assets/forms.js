@@ -82,6 +82,12 @@ export function readValues(fields) {
   return Object.fromEntries(fields.filter((field) => field.read).map((field) => [field.name, field.read()]));
 }
 
+/** Put fields beside each other, where there is room. */
+export function inRow(...fields) {
+  const row = el("div", { class: "row" }, fields.map((field) => field.node));
+  return fields.map((field, index) => ({ ...field, node: index ? document.createComment("") : row }));
+}
+
 /** Show a field only while a condition holds. */
 export function showWhile(field, source, condition) {
   const update = () => { field.node.hidden = !condition(source.value); };

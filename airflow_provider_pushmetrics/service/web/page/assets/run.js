@@ -87,7 +87,7 @@ async function updateBlocks(view, run, signal) {
     : null;
   const results = (await getRow(`api/v1/noteflow_run/${part(run.uid)}/get_task_results`, { signal })).map((result, index) => ({ ...result, ...(outputs?.[index] ?? {}) }));
   const rows = outputs ? results : await addWaiting(view, run, results, signal);
-  for (const result of rows) {
+  for (const result of rows.filter(isShown)) {
     const seen = view.shown.get(result.block_uid);
     if (seen && seen.status === result.status && seen.isFinal === Boolean(outputs)) continue;
     const node = makeRunBlock(run, result);
@@ -97,9 +97,12 @@ async function updateBlocks(view, run, signal) {
   }
 }
 
+/** A parameter stands above, among the run's parameters; unless it is what went wrong. */
+const isShown = (result) => result.type !== "parameter" || result.status !== "success";
+
 /** Add the blocks that have not begun, as the report has them now. */
 async function addWaiting(view, run, results, signal) {
-  view.planned ??= (await getBlocks({ id: run.report_id }, signal)).filter((block) => block.type !== "parameter");
+  view.planned ??= await getBlocks({ id: run.report_id }, signal);
   const begun = new Map(results.map((result) => [result.block_uid, result]));
   const waiting = view.planned.map((block) => begun.get(block.uid) ?? { block_uid: block.uid, name: block.name, type: block.type, status: "pending" });
   return [...waiting, ...results.filter((result) => !view.planned.some((block) => block.uid === result.block_uid))];

@@ -38,7 +38,7 @@ function makeParameterField({ name, verbose_name: title, content }) {
   const label = title ? `${title} (${name})` : name;
   const settings = {
     required: Boolean(content.required),
-    hint: [content.type ?? "any", content.required && "must be given", hasDefault && `otherwise ${JSON.stringify(content.default)}`].filter(Boolean).join(", "),
+    hint: [content.type ?? "any", content.required && "must be given", hasDefault && `empty for ${JSON.stringify(content.default)}`].filter(Boolean).join(", "),
   };
   if (content.type === "boolean") {
     return choiceField(name, label, [["", content.required ? "Choose" : "As by default"], ["true", "true"], ["false", "false"]], settings);

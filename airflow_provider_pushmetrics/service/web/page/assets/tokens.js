@@ -1,4 +1,4 @@
-// One's own API tokens: making them, which shows them once, and revoking them.
+// API tokens: making them, which shows them once, and revoking them.
 
 import { get, part, post, remove } from "./api.js";
 import { button } from "./buttons.js";
@@ -9,25 +9,32 @@ import { confirmFirst, showDialog, showSecret, tell } from "./notices.js";
 import { reload } from "./router.js";
 import { makeTable } from "./tables.js";
 
-const KEEP_IT = "Whoever has it can do here what you can. It is shown only now: keep it like a password.";
+const OWN = "api/v1/access_token/";
+const KEEP_IT = "Whoever has it can do here what its owner can. It is shown only now: keep it like a password.";
 
 export async function showTokens(_, signal) {
-  const { result } = await get("api/v1/access_token/", { signal });
+  const { result } = await get(OWN, { signal });
+  return [
+    el("div", { class: "head" }, el("h1", {}, "API tokens"), el("div", { class: "actions" }, button("New token", () => createToken(OWN), { kind: "primary" }))),
+    el("p", { class: "hint" }, "Airflow’s connection, scripts and people sign in with them. These are yours."),
+    result.length ? makeTokenTable(result, OWN) : empty("You have no tokens", "Make one for each program that calls this service, so that each can be revoked alone."),
+  ];
+}
+
+/** Make the table of somebody's tokens. */
+export function makeTokenTable(rows, path, whenRevoked = () => {}) {
   const columns = [
     ["Name", (row) => row.name],
     ["Begins with", (row) => el("code", {}, `${row.token_prefix}…`)],
     ["Made", (row) => moment(row.created_on), "tight"],
     ["Expires", (row) => (row.expires_on ? moment(row.expires_on) : "never"), "tight"],
-    ["", (row) => el("div", { class: "actions end" }, button("Revoke", () => revoke(row), { kind: "danger" })), "actions-cell"],
+    ["", (row) => el("div", { class: "actions end" }, button("Revoke", () => revoke(row, path, whenRevoked), { kind: "danger" })), "actions-cell"],
   ];
-  return [
-    el("div", { class: "head" }, el("h1", {}, "API tokens"), el("div", { class: "actions" }, button("New token", createToken, { kind: "primary" }))),
-    el("p", { class: "hint" }, "Airflow’s connection, scripts and people sign in with them. Each of these is yours."),
-    result.length ? makeTable(columns, result, "API tokens") : empty("You have no tokens", "Make one for each program that calls this service, so that each can be revoked alone."),
-  ];
+  return makeTable(columns, rows, "API tokens");
 }
 
-async function createToken() {
+/** Make a token and show it, once. */
+export async function createToken(path) {
   const answer = await showDialog("New token", (close) =>
     makeForm({
       fields: [
@@ -36,18 +43,19 @@ async function createToken() {
       ],
       submit: "Make the token",
       cancel: () => close(null),
-      send: async ({ name, expires_on }) => close(await post("api/v1/access_token/", { name, ...(expires_on ? { expires_on } : {}) })),
+      send: async ({ name, expires_on }) => close(await post(path, { name, ...(expires_on ? { expires_on } : {}) })),
     }),
   );
   if (!answer) return;
-  await showSecret("Your new token", KEEP_IT, answer.token);
+  await showSecret("The new token", KEEP_IT, answer.token);
   await reload();
 }
 
-async function revoke(row) {
-  const text = `Programs that use “${row.name}” are refused from then on. If you signed in with it, you are signed out.`;
+async function revoke(row, path, whenRevoked) {
+  const text = `Programs that use “${row.name}” are refused from then on, and who signed in with it is signed out.`;
   if (!(await confirmFirst("Revoke the token?", text, "Revoke"))) return;
-  await remove(`api/v1/access_token/${part(row.id)}`);
+  await remove(`${path}${part(row.id)}`);
   tell("The token is revoked");
+  whenRevoked();
   await reload();
 }

@@ -3,7 +3,7 @@
 import { getList, getRow, part, post, put, remove } from "./api.js";
 import { button } from "./buttons.js";
 import { card, el, fill } from "./dom.js";
-import { choiceField, listField, makeForm } from "./forms.js";
+import { choiceField, inRow, listField, makeForm } from "./forms.js";
 import { state } from "./format.js";
 import { confirmFirst, copyText, makeCopyField, tell } from "./notices.js";
 import { reload } from "./router.js";
@@ -71,10 +71,14 @@ function makeNotifications(trigger, path) {
   return makeForm({
     kind: "quiet",
     fields: [
-      listField("recipients", "Mail to", { value: trigger.recipients_json, hint: "Addresses, with commas between them." }),
-      choiceField("email_on", "Mail on", WHEN, { value: details.email_on ?? "both" }),
-      listField("slack_recipients", "Slack to", { value: trigger.slack_recipients_json, hint: "Channels, with commas between them. The service needs a Slack token for it." }),
-      choiceField("slack_on", "Slack on", WHEN, { value: details.slack_on ?? "both" }),
+      ...inRow(
+        listField("recipients", "Mail to", { value: trigger.recipients_json, hint: "Addresses, with commas between them." }),
+        choiceField("email_on", "Mail on", WHEN, { value: details.email_on ?? "both" }),
+      ),
+      ...inRow(
+        listField("slack_recipients", "Slack to", { value: trigger.slack_recipients_json, hint: "Channels, with commas between them. It needs a Slack token." }),
+        choiceField("slack_on", "Slack on", WHEN, { value: details.slack_on ?? "both" }),
+      ),
     ],
     submit: "Save who is told",
     async send({ recipients, slack_recipients, email_on, slack_on }) {

@@ -1,23 +1,106 @@
-// The people of the workspace, and their roles.
+// The people of the workspace: letting them in with a role and a token, and out again.
 
+import { get, getAll, part, post, put, remove } from "./api.js";
+import { button } from "./buttons.js";
 import { el, empty } from "./dom.js";
+import { checkField, choiceField, inRow, makeForm, textField } from "./forms.js";
 import { moment } from "./format.js";
+import { confirmFirst, showDialog, tell } from "./notices.js";
+import { reload } from "./router.js";
 import { makeList } from "./tables.js";
+import { createToken, makeTokenTable } from "./tokens.js";
+
+const ROLES = "An Admin decides about people and databases, a User makes and runs reports, a Guest only reads.";
 
 export async function showUsers(_, signal) {
+  const [roles, me] = await Promise.all([getAll("api/v1/role/", { signal }), get("api/v1/user/current", { signal })]);
+  const isAdmin = me.main_role.name === "Admin";
   const list = makeList({
     path: "api/v1/user/",
     caption: "Users",
     noun: "user",
     signal,
     columns: [
-      ["Name", (user) => [user.first_name, user.last_name].filter(Boolean).join(" ") || "–"],
+      ["Name", (user) => [[user.first_name, user.last_name].filter(Boolean).join(" ") || "–", user.id === me.id && el("span", { class: "hint" }, " (you)")]],
       ["Address", (user) => user.email],
       ["Role", (user) => user.main_role.name],
       ["Last here", (user) => moment(user.last_login), "tight"],
+      ...(isAdmin ? [["", (user) => makeActions(user, roles), "actions-cell"]] : []),
     ],
-    whenEmpty: () => empty("There is nobody", "Users are added by the API."),
+    whenEmpty: () => empty("There is nobody", "Add the people who make and read reports."),
   });
   await list.show(0);
-  return [el("h1", {}, "Users"), list.node];
+  return [
+    el("div", { class: "head" }, el("div", {}, el("h1", {}, "Users"), el("p", { class: "hint" }, ROLES)), el("div", { class: "actions" }, isAdmin && button("Add a user", () => addUser(roles), { kind: "primary" }))),
+    list.node,
+  ];
+}
+
+async function addUser(roles) {
+  const answer = await showDialog("Add a user", (close) =>
+    makeForm({
+      fields: [
+        textField("email", "Mail address", { type: "email", required: true }),
+        ...inRow(textField("first_name", "First name"), textField("last_name", "Last name")),
+        makeRoleField(roles, "User"),
+        checkField("welcome", "Tell them by mail", { checked: true }),
+      ],
+      submit: "Add",
+      cancel: () => close(null),
+      async send({ role, welcome, ...person }) {
+        close(await post("api/v1/user/", { ...person, roles: [Number(role)] }, { query: { skip_welcome_email: !welcome } }));
+      },
+    }),
+  );
+  if (!answer) return;
+  tell(answer.action === "no_op" ? "They belong to the workspace already" : "They belong to the workspace: now make a token for them");
+  await reload();
+}
+
+const makeRoleField = (roles, name) =>
+  choiceField("role", "Role", roles.map((role) => [role.id, role.name]), { value: roles.find((role) => role.name === name)?.id });
+
+function makeActions(user, roles) {
+  const path = `api/v1/user/${part(user.uid)}`;
+  return el(
+    "div",
+    { class: "actions end" },
+    button("Tokens", () => showTokensOf(user, `${path}/access_token/`)),
+    button("Change role", () => changeRole(user, roles, path)),
+    button("Remove", () => removeUser(user, path), { kind: "danger" }),
+  );
+}
+
+async function showTokensOf(user, path) {
+  const { result } = await get(path);
+  const makesOne = await showDialog(`Tokens of ${user.email}`, (close) => [
+    result.length ? makeTokenTable(result, path, () => close(false)) : empty("They have no tokens", "They sign in with one that you make and give to them."),
+    el(
+      "div",
+      { class: "actions end" },
+      el("button", { type: "button", class: "quiet", onclick: () => close(false) }, "Close"),
+      el("button", { type: "button", class: "primary", onclick: () => close(true) }, "New token"),
+    ),
+  ]);
+  if (makesOne) await createToken(path);
+}
+
+async function changeRole(user, roles, path) {
+  const done = await showDialog(`The role of ${user.email}`, (close) =>
+    makeForm({
+      fields: [makeRoleField(roles, user.main_role.name)],
+      submit: "Save",
+      cancel: () => close(null),
+      send: async ({ role }) => close(await put(path, { main_role: Number(role) })),
+    }),
+  );
+  if (done) await reload();
+}
+
+async function removeUser(user, path) {
+  const text = `${user.email} loses access to this workspace at once, and their tokens with it. What they made stays.`;
+  if (!(await confirmFirst("Remove from the workspace?", text, "Remove"))) return;
+  await remove(`${path}/remove_from_workspace/`);
+  tell("They do not belong to the workspace any more");
+  await reload();
 }
