@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from airflow_provider_pushmetrics import __version__
+
 if TYPE_CHECKING:
     import typer
 
@@ -34,8 +36,18 @@ def build_app() -> typer.Typer:
         name="pushmetrics",
         help="Receive the webhooks of PushMetrics, or run the reference service.",
         no_args_is_help=True,
+        invoke_without_command=True,
         pretty_exceptions_show_locals=False,  # locals hold tokens
     )
+
+    @app.callback()
+    def show_version(
+        version: bool = typer.Option(False, "--version", is_eager=True, help="Show the version."),
+    ) -> None:
+        if version:
+            typer.echo(f"airflow-provider-pushmetrics {__version__}")
+            raise typer.Exit
+
     app.add_typer(receiver_app, name="receiver")
     app.command("service")(service)
     app.command("worker")(worker)

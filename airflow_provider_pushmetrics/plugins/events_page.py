@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from fastapi.exceptions import HTTPException
 from fastapi.responses import JSONResponse, Response
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.receiver.inbox import EventSummary
+from airflow_provider_pushmetrics.receiver.inbox import Consumer, EventFilter, EventSummary
 from airflow_provider_pushmetrics.receiver.parameters import parse_before, parse_event_id, parse_feed_query
 from airflow_provider_pushmetrics.receiver.reader import render_event, replay_events
 from airflow_provider_pushmetrics.receiver.refusals import NotFound, Refusal
@@ -28,6 +29,9 @@ from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 
 FOLDER = Path(__file__).parent / "page"
 PAGE_SIZE = 50
+MAX_WOKEN = 20
+"""How many kinds of woken readers are shown of one event."""
+
 PAGE_HEADER = "x-pushmetrics-page"
 """A header that only the page's own script sets: another site could send the user's cookie, but not this."""
 
@@ -96,15 +100,17 @@ class EventsPage:
         return JSONResponse(content, headers=SECURITY_HEADERS)
 
     async def get_event(self, request: Request) -> Response:
-        """Answer with one event, its payload, and the named consumers that have read it."""
+        """Answer with one event, its payload, the named consumers that have read it, and whom it woke."""
         event_id = parse_event_id(request.path_params["event_id"])
         runtime = await self._get_runtime()
         event = await runtime.run_blocking(runtime.inbox.find_event, event_id)
         if event is None:
             raise NotFound(f"There is no event {event_id} in the inbox.")
         consumers = await runtime.run_blocking(runtime.inbox.fetch_consumers)
-        read_by = [consumer.name for consumer in consumers if consumer.position >= event_id]
-        woke = runtime.feed.count_woken(event_id)
+        read_by = [
+            _write_reader(consumer, event_id) for consumer in consumers if consumer.position >= event_id
+        ]
+        woke = [_write_woken(*item) for item in islice(runtime.feed.get_woken(event_id).items(), MAX_WOKEN)]
         content = {**json.loads(render_event(event)), "read_by": read_by, "woke": woke}
         return JSONResponse(content, headers=SECURITY_HEADERS)
 
@@ -130,6 +136,15 @@ def _serve_file(name: str, media_type: str) -> Callable[[], Response]:
 
 def _write_summary(row: EventSummary) -> dict[str, Any]:
     return {**vars(row), "received_at": row.received_at.isoformat()}
+
+
+def _write_reader(consumer: Consumer, event_id: int) -> dict[str, Any]:
+    """Write who has read an event, and for whom, which is known of the event at its position alone."""
+    return {"name": consumer.name, "taken_by": consumer.taken_by if consumer.position == event_id else None}
+
+
+def _write_woken(wanted: EventFilter, readers: int) -> dict[str, Any]:
+    return {"readers": readers, "wanted": wanted.get_wanted()}
 
 
 async def _answer_refusal(request: Request, error: Exception) -> Response:

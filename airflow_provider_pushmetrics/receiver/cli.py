@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsError
 from airflow_provider_pushmetrics.receiver.settings import (
     DEFAULT_HOST,
     DEFAULT_INBOX,
@@ -25,6 +25,7 @@ from airflow_provider_pushmetrics.receiver.settings import (
 from airflow_provider_pushmetrics.receiver.sources import parse_sources
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from typer.models import OptionInfo
 
     from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Inbox
@@ -103,7 +104,7 @@ def receiver(
 @app.command()
 def migrate(inbox: InboxOption = DEFAULT_INBOX) -> None:
     """Make the inbox, or bring it to this version's schema."""
-    with _open_inbox(inbox) as opened:
+    with _open_inbox(inbox, may_make=True) as opened:
         typer.echo(f"The inbox is up to date; its newest event is {opened.fetch_last_id()}.")
 
 
@@ -122,18 +123,16 @@ def events(
     rejected: Annotated[bool, typer.Option("--rejected", help="Show refused deliveries instead.")] = False,
 ) -> None:
     """Show the events of the inbox, or export them."""
-    from rich.console import Console
-
     from airflow_provider_pushmetrics.receiver import commands
 
     wanted = _build_filter(source, event, report_id, query_id, run_id)
     with _open_inbox(inbox) as opened:
         if rejected:
-            commands.list_rejections(opened, Console(), limit=1000)
+            commands.list_rejections(opened, _build_console(), limit=1000)
         elif export:
             commands.export(opened, wanted, after=after, write=typer.echo)
         else:
-            commands.print_table(opened, wanted, after=after, console=Console())
+            commands.print_table(opened, wanted, after=after, console=_build_console())
 
 
 @app.command()
@@ -220,12 +219,19 @@ def _say_errors() -> Iterator[None]:
 
 
 @contextmanager
-def _open_inbox(url: str) -> Iterator[Inbox]:
+def _open_inbox(url: str, *, may_make: bool = False) -> Iterator[Inbox]:
     from sqlalchemy.exc import SQLAlchemyError
 
+    from airflow_provider_pushmetrics.receiver.database import find_missing_file
     from airflow_provider_pushmetrics.receiver.inbox import Inbox
 
     with _say_errors():
+        missing = None if may_make else find_missing_file(url)
+        if missing:
+            raise PushMetricsConfigurationError(
+                f"there is no inbox at {str(missing)!r}: name the receiver's with --inbox or"
+                f" {get_environment_name('inbox')}, or make one with 'pushmetrics receiver migrate'."
+            )
         try:
             opened = Inbox(url)
         except SQLAlchemyError as error:
@@ -237,6 +243,14 @@ def _open_inbox(url: str) -> Iterator[Inbox]:
             yield opened
         finally:
             opened.close()
+
+
+def _build_console() -> Console:
+    """Build a console as wide as the terminal; into a file or a pipe nothing is folded at 80 columns."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=200)
 
 
 def _build_filter(

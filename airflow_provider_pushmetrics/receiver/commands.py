@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsParameterError
-from airflow_provider_pushmetrics.receiver.deliveries import build_replay_key
+from airflow_provider_pushmetrics.receiver.deliveries import build_delivery, build_replay_key
 from airflow_provider_pushmetrics.receiver.housekeeping import Retention, clean
 from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Inbox, StoredEvent
 from airflow_provider_pushmetrics.receiver.reader import render_event
@@ -65,16 +66,21 @@ def read_events(inbox: Inbox, wanted: EventFilter, *, after: int = 0) -> Iterato
 
 def print_table(inbox: Inbox, wanted: EventFilter, *, after: int, console: Console) -> None:
     """Show events as a table."""
-    table = Table("id", "received", "source", "event", "report", "query", "replay of", "bytes")
+    table = _build_table("id", "received", "source", "event", "report", "query", "run", "replay of", "bytes")
     for event in read_events(inbox, wanted, after=after):
-        body = json.loads(event.body)
-        about = (str(body.get(name, ""))[:20] for name in ("report_id", "query_id"))
+        about = build_delivery(event.source, None, event.body)
+        numbers = (about.report_id, about.query_id, about.run_id, event.replay_of, len(event.body))
         received = event.received_at.strftime("%Y-%m-%d %H:%M:%S")
-        replay_of = str(event.replay_of or "")
-        table.add_row(
-            str(event.id), received, event.source, body["event"], *about, replay_of, str(len(event.body))
-        )
+        shown = ("" if number is None else str(number) for number in numbers)
+        table.add_row(str(event.id), received, event.source, about.event, *shown)
     console.print(table)
+
+
+def _build_table(*headers: str) -> Table:
+    """Build a table that folds what is too wide for the terminal, and cuts nothing off."""
+    return Table(
+        *(Column(header, overflow="fold") for header in headers), box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
 
 
 def export(inbox: Inbox, wanted: EventFilter, *, after: int, write: Callable[[str], object]) -> None:
@@ -147,8 +153,15 @@ def send(url: str, *, token: str | None, signing_secret: str | None, body: bytes
     Deliver an event as PushMetrics would.
 
     :return: Status and answer.
+    :raises PushMetricsParameterError: if the address is none.
     :raises PushMetricsConfigurationError: if the receiver cannot be reached.
     """
+    if not url.startswith(("http://", "https://")):
+        shown = url.partition("?")[0]  # without what may be a token
+        raise PushMetricsParameterError(
+            f"{shown!r} is no address to send to: it must begin with http:// or https://, such as"
+            f" http://{shown.rpartition('://')[2]}."
+        )
     headers = {"Content-Type": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
@@ -187,7 +200,7 @@ def read_body(file: str | None, now: datetime) -> bytes:
 
 def list_rejections(inbox: Inbox, console: Console, *, limit: int) -> None:
     """Show the newest refused deliveries."""
-    table = Table("when", "source", "from", "status", "outcome", "reason")
+    table = _build_table("when", "source", "from", "status", "outcome", "reason")
     for row in inbox.fetch_rejections(limit=limit):
         when = row.rejected_at.strftime("%Y-%m-%d %H:%M:%S")
         table.add_row(when, row.source, row.client, str(row.status), row.outcome, row.reason)

@@ -65,6 +65,19 @@ def parse_inbox_url(inbox_url: str) -> URL:
     return url
 
 
+def find_missing_file(inbox_url: str) -> Path | None:
+    """
+    Find the file of an inbox on SQLite that is not there yet.
+
+    :raises PushMetricsConfigurationError: if the URL cannot be one of an inbox.
+    """
+    url = parse_inbox_url(inbox_url)
+    if url.get_backend_name() != "sqlite":
+        return None
+    file = Path(url.database or "").absolute()
+    return None if file.exists() else file
+
+
 def _create_sqlite(url: URL) -> Engine:
     folder = Path(url.database or "").expanduser().absolute().parent
     if not folder.is_dir():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Inbox, Page
@@ -12,7 +13,7 @@ from airflow_provider_pushmetrics.receiver.notifier import Notifier
 from airflow_provider_pushmetrics.receiver.watch import InboxWatch
 
 MAX_REMEMBERED = 1000
-"""Of how many events it is known how many readers they woke."""
+"""Of how many events it is known which readers they woke."""
 
 RunBlocking = Callable[..., Awaitable[Any]]
 
@@ -37,7 +38,7 @@ class Feed:
         self._notifier = notifier
         self._watch = watch
         self._run_blocking = run_blocking
-        self._woken: dict[int, int] = {}
+        self._woken: dict[int, Counter[EventFilter]] = {}
         self._under_way: dict[tuple[Any, ...], asyncio.Task[Page]] = {}
 
     async def fetch(self, wanted: EventFilter, *, after: int, limit: int, wait_seconds: float) -> Page:
@@ -53,19 +54,23 @@ class Feed:
                 page = await self._fetch_shared_page(wanted, after, limit)
                 if page.events or page.cursor < after or self._notifier.is_closed:
                     if has_waited:
-                        self._note_woken(page)
+                        self._note_woken(wanted, page)
                     return page
                 if not await waiter.wait(deadline - time.monotonic()):
                     return page
                 after, has_waited = page.cursor, True
 
-    def count_woken(self, event_id: int) -> int:
-        """Count the waiting readers of this process that an event has woken, if it is one of the newest."""
-        return self._woken.get(event_id, 0)
+    def get_woken(self, event_id: int) -> Mapping[EventFilter, int]:
+        """
+        Get what the readers of this process wanted whom an event has woken, and how many wanted the same.
 
-    def _note_woken(self, page: Page) -> None:
+        It is known of the newest events.
+        """
+        return self._woken.get(event_id, {})
+
+    def _note_woken(self, wanted: EventFilter, page: Page) -> None:
         for event in page.events:
-            self._woken[event.id] = self._woken.get(event.id, 0) + 1
+            self._woken.setdefault(event.id, Counter())[wanted] += 1
         while len(self._woken) > MAX_REMEMBERED:
             del self._woken[next(iter(self._woken))]
 

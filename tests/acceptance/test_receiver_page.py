@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,12 +96,19 @@ def test_page_shows_the_event_that_started_the_dag_and_replays_it(
     rows.last.click()
     expect(frame.locator("#payload")).to_contain_text('"report_notebook_outputs"')
     expect(frame.locator("#detail-about")).to_contain_text(SOURCE)
+    expect(frame.locator("#effects")).to_contain_text("Started example_pushmetrics_webhook_receiver")
     first_id = int(rows.first.inner_text().split()[0])
     picture = Path(os.environ.get("PUSHMETRICS_SCREENSHOTS", tmp_path)) / "pushmetrics-events.png"
     page.screenshot(path=picture)
     assert picture.stat().st_size > 20_000
+    started = frame.locator("#effects a").first
+    run_id = started.inner_text().split(" ", 1)[1]
     frame.get_by_role("button", name="Replay").click()
     expect(frame.locator("#detail-title")).to_contain_text(f"Event {first_id + 1}")
     assert rows.count() >= min(before, 1)
     expect(frame.locator("#problem")).to_be_hidden()
+    rows.last.click()
+    started.click()  # leaves the frame, and shows the Dag run in Airflow
+    expect(page).to_have_url(re.compile("/dags/example_pushmetrics_webhook_receiver/runs/"))
+    expect(page.get_by_text(run_id).first).to_be_visible()
     page.close()

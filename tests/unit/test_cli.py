@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from airflow_provider_pushmetrics import __version__
 from airflow_provider_pushmetrics.cli import build_app, main
 
 COMMANDS = [[], ["receiver"], ["service"]]
@@ -24,6 +25,11 @@ def test_the_command_names_its_parts() -> None:
     output = CliRunner().invoke(build_app(), ["--help"], env={"COLUMNS": "200", "NO_COLOR": "1"}).output
     assert "receiver" in output
     assert "service" in output
+
+
+def test_the_command_says_its_version() -> None:
+    result = CliRunner().invoke(build_app(), ["--version"])
+    assert (result.exit_code, result.output) == (0, f"airflow-provider-pushmetrics {__version__}\n")
 
 
 def test_the_command_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,6 +71,7 @@ def test_a_missing_extra_is_named_with_the_way_out(
 def test_the_command_line_is_light() -> None:
     code = """
 import sys
+from airflow_provider_pushmetrics import __version__
 from airflow_provider_pushmetrics.cli import build_app
 build_app()
 heavy = {"airflow", "fastapi", "starlette", "sqlalchemy", "dbos", "duckdb", "pyarrow", "uvicorn"}

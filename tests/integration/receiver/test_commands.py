@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -46,6 +47,31 @@ def test_events_are_shown_and_exported(inbox: Inbox, inbox_url: str) -> None:
     assert (row["id"], row["source"], row["body"]["n"]) == (3, "demo", 2)
 
 
+def test_table_names_the_run_and_cuts_nothing_off(inbox: Inbox, inbox_url: str) -> None:
+    outputs = f"https://pushmetrics.io/api/reports/12345/run/{10**15}"
+    event = json.dumps({"event": "report.run", "report_id": 12345, "report_notebook_outputs": outputs})
+    inbox.record([build_delivery("a-source-with-a-long-name", None, event.encode())])
+    (row,) = [
+        line for line in run("events", "--inbox", inbox_url).output.splitlines() if "report.run" in line
+    ]
+    assert row.split()[3:] == [
+        "a-source-with-a-long-name",
+        "report.run",
+        "12345",
+        str(10**15),
+        str(len(event)),
+    ]
+
+
+@pytest.mark.parametrize("command", [["events"], ["tail"], ["replay", "1"], ["clean", "--keep-days", "1"]])
+def test_inbox_that_is_not_there_is_not_made_but_said(command: list[str], tmp_path: Path) -> None:
+    result = run(*command, "--inbox", f"sqlite:///{tmp_path}/inbox.db")
+    assert result.exit_code == 1
+    assert f"there is no inbox at '{tmp_path}/inbox.db'" in result.output
+    assert "pushmetrics receiver migrate" in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_inbox_may_come_from_the_environment(inbox: Inbox, inbox_url: str) -> None:
     fill(inbox, 1)
     result = run("events", "--export", environment={"PUSHMETRICS_RECEIVER_INBOX": inbox_url})
@@ -84,6 +110,7 @@ def test_clean_by_age_deletes_what_is_older(inbox_url: str) -> None:
     inbox.close()
 
 
+@pytest.mark.usefixtures("inbox")
 def test_clean_without_a_limit_says_what_to_give(inbox_url: str) -> None:
     result = run("clean", "--inbox", inbox_url)
     assert result.exit_code == 1
@@ -143,7 +170,14 @@ def test_receiver_that_is_not_there_is_said_without_the_token() -> None:
     assert "s3cret" not in result.output
 
 
-def test_inbox_that_cannot_be_opened_is_said(tmp_path: object) -> None:
-    result = run("events", "--inbox", "sqlite:////dev/null/inbox.db")
+def test_address_without_a_scheme_is_said_with_the_way_out() -> None:
+    result = run("send", "localhost:8091/webhooks/demo?token=s3cret-9")
+    assert result.exit_code == 1
+    assert "such as http://localhost:8091/webhooks/demo." in result.output
+    assert "s3cret" not in result.output
+
+
+def test_inbox_that_cannot_be_opened_is_said() -> None:
+    result = run("migrate", "--inbox", "sqlite:////dev/null/inbox.db")
     assert result.exit_code == 1
     assert "Error: " in result.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections.abc import AsyncIterator, Iterator
 
@@ -12,6 +13,7 @@ from starlette.routing import Route
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.receiver.deliveries import build_delivery
+from airflow_provider_pushmetrics.receiver.inbox import EventFilter
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime, RuntimeOpener
 
 with warnings.catch_warnings():
@@ -23,6 +25,7 @@ with warnings.catch_warnings():
 
     from airflow_provider_pushmetrics.plugins.events_page import FILES, build_page
 
+AIRFLOW = {"name": "airflow", "taken_by": "dag a, task b"}
 SCRIPT = {"x-pushmetrics-page": "1"}
 
 
@@ -32,7 +35,7 @@ def opener(sqlite_url: str) -> Iterator[RuntimeOpener]:
     inbox = opener.open().inbox
     for number in range(3):
         inbox.record([build_delivery("demo", None, b'{"event": "report.run", "report_id": %d}' % number)])
-    inbox.store_consumer("airflow", 2)
+    inbox.store_consumer("airflow", 2, "dag a, task b")
     yield opener
     opener.close()
 
@@ -90,10 +93,29 @@ async def test_events_are_listed_newest_first_by_pages_and_filters(visitor: http
 
 async def test_event_is_shown_with_its_payload_and_who_has_read_it(visitor: httpx.AsyncClient) -> None:
     read, unread = [(await visitor.get(f"/events/{number}")).json() for number in (2, 3)]
-    assert (read["body"], read["read_by"]) == ({"event": "report.run", "report_id": 1}, ["airflow"])
-    assert read["woke"] == 0  # nobody waited for it in this process
+    assert (read["body"], read["read_by"]) == ({"event": "report.run", "report_id": 1}, [AIRFLOW])
+    assert read["woke"] == []  # nobody waited for it in this process
     assert unread["read_by"] == []
     assert (await visitor.get("/events/99")).status_code == 404
+
+
+async def test_taker_is_named_at_the_event_that_it_took_alone(visitor: httpx.AsyncClient) -> None:
+    first = (await visitor.get("/events/1")).json()
+    assert first["read_by"] == [{"name": "airflow", "taken_by": None}]
+
+
+async def test_event_names_what_those_it_woke_had_waited_for(
+    visitor: httpx.AsyncClient, opener: RuntimeOpener
+) -> None:
+    runtime, wanted = opener.open(), EventFilter(event="report.run", report_id=7)
+    waiting = [
+        asyncio.ensure_future(runtime.feed.fetch(wanted, after=3, limit=1, wait_seconds=10)) for _ in range(2)
+    ]
+    await asyncio.sleep(0.2)  # until both have looked into the inbox
+    await runtime.writer.record(build_delivery("demo", None, b'{"event": "report.run", "report_id": 7}'))
+    await asyncio.gather(*waiting)
+    woke = (await visitor.get("/events/4")).json()["woke"]
+    assert woke == [{"readers": 2, "wanted": {"event": "report.run", "report_id": 7}}]
 
 
 async def test_event_is_replayed_by_the_page_alone(visitor: httpx.AsyncClient) -> None:
