@@ -24,7 +24,7 @@ from airflow_provider_pushmetrics.redaction import redact
 MAX_BODY_BYTES = 256 * 1024 * 1024
 """What is read into memory at the most; larger results are streamed to a file instead."""
 
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 1024 * 1024
 MAX_CAUSES = 10
 """How deep to look for the reason of a failure; chains of errors may go in circles."""
 
