@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.hooks.results import FORMATS
 from airflow_provider_pushmetrics.lineage import SavedFile, build_files_lineage
 from airflow_provider_pushmetrics.metrics import count_transfer, time_transfer
+from airflow_provider_pushmetrics.transfers.digest import BackgroundDigest
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -141,8 +141,8 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
     def _save(
         self, url: str, path: ObjectStoragePath, file_format: str | None, name: str | None, rows: int | None
     ) -> dict[str, Any]:
-        progress = Progress(str(path))
-        with time_transfer():
+        with time_transfer(), BackgroundDigest() as digest:
+            progress = Progress(str(path), digest)
             size = self.hook.save_query_result(url, path, file_format=file_format, observe=progress.observe)
         count_transfer(size)
         self._saved.append(SavedFile(url, str(path), rows, size))
@@ -152,7 +152,7 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
             "path": str(path),
             "rows": rows,
             "bytes": size,
-            "sha256": progress.digest.hexdigest(),
+            "sha256": digest.hexdigest(),
         }
 
 
@@ -162,12 +162,13 @@ class Progress:
     What is known of a file while it is written.
 
     :param path: The file, for the log.
+    :param digest: Is given each piece.
     """
 
     path: str
+    digest: BackgroundDigest
     began: float = field(default_factory=time.monotonic)
     size: int = 0
-    digest: Any = field(default_factory=hashlib.sha256, repr=False)
     told_at: float = field(default_factory=time.monotonic)
 
     def observe(self, chunk: bytes) -> None:

@@ -8,6 +8,7 @@ import pytest
 from airflow_provider_pushmetrics.client.models import QueryOutcome
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.transfers import pushmetrics
+from airflow_provider_pushmetrics.transfers.digest import BackgroundDigest
 from airflow_provider_pushmetrics.transfers.pushmetrics import (
     Progress,
     PushMetricsToObjectStorageOperator,
@@ -64,7 +65,6 @@ def test_the_log_tells_how_far_a_file_is(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(pushmetrics, "PROGRESS_SECONDS", 0.0)
-    with caplog.at_level(logging.INFO):
-        progress = Progress("file.csv")
-        progress.observe(b"x" * 2**20)
+    with caplog.at_level(logging.INFO), BackgroundDigest() as digest:
+        Progress("file.csv", digest).observe(b"x" * 2**20)
     assert "file.csv: 1 MiB so far" in caplog.text
