@@ -22,7 +22,6 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsParameterError,
 )
 from airflow_provider_pushmetrics.service.api import (
-    accounts,
     blocks,
     databases,
     deliveries,
@@ -31,6 +30,7 @@ from airflow_provider_pushmetrics.service.api import (
     report_configs,
     reports,
     results,
+    roles,
     run_logs,
     runs,
     schedules,
@@ -39,7 +39,10 @@ from airflow_provider_pushmetrics.service.api import (
     subscriptions,
     tokens,
     trigger,
+    user_tokens,
+    users,
     webhooks,
+    workspaces,
 )
 from airflow_provider_pushmetrics.service.api.descriptions import describe_errors
 from airflow_provider_pushmetrics.service.contents import ContentError
@@ -57,7 +60,10 @@ ROUTERS = (
     trigger.router,
     results.router,
     security.router,
-    accounts.router,
+    users.router,
+    user_tokens.router,
+    roles.router,
+    workspaces.router,
     tokens.router,
     report_configs.router,
     reports.router,

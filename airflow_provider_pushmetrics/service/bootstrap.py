@@ -13,9 +13,12 @@ from airflow_provider_pushmetrics.service.clock import get_now
 from airflow_provider_pushmetrics.service.credentials import URL_SAFE, generate_api_token, hash_token
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.encryption import write_private_file
-from airflow_provider_pushmetrics.service.models import ApiToken, User, Workspace
+from airflow_provider_pushmetrics.service.members import find_membership
+from airflow_provider_pushmetrics.service.models import ApiToken, Membership, User, Workspace
+from airflow_provider_pushmetrics.service.roles import Role
 
 WORKSPACE_NAME = "Main Workspace"
+FIRST_EMAIL = "admin@localhost"
 BOOTSTRAP_NAME = "bootstrap"
 TOKEN_FILE = "bootstrap-token"
 
@@ -38,31 +41,36 @@ def bootstrap(database: Database, data_dir: Path, token: str | None) -> None:
             " python -c 'import secrets; print(secrets.token_urlsafe(32))'"
         )
     with database.writing() as session:
-        user = _ensure_user(session)
         if token is not None:
-            _ensure_bootstrap_token(session, user, token)
+            _ensure_bootstrap_token(session, _ensure_member(session), token)
         elif session.scalar(select(ApiToken.id).limit(1)) is None:
             token = generate_api_token()
             path = data_dir / TOKEN_FILE
             write_private_file(path, token)
-            _ensure_bootstrap_token(session, user, token)
+            _ensure_bootstrap_token(session, _ensure_member(session), token)
             log.warning("made the first API token; it is in %s", path)
 
 
-def _ensure_user(session: Session) -> User:
+def _ensure_member(session: Session) -> Membership:
+    """Find the first user in the first workspace; whoever sets the first token may do everything there."""
+    workspace = session.scalar(select(Workspace).order_by(Workspace.id).limit(1))
+    if workspace is None:
+        workspace = Workspace(name=WORKSPACE_NAME)
+        session.add(workspace)
     user = session.scalar(select(User).order_by(User.id).limit(1))
-    if user is not None:
-        return user
-    workspace = Workspace(name=WORKSPACE_NAME)
-    session.add(workspace)
+    if user is None:
+        user = User(email=FIRST_EMAIL, first_name="Admin", last_name="")
+        session.add(user)
     session.flush()
-    user = User(workspace_id=workspace.id, email="admin@localhost", first_name="Admin", last_name="")
-    session.add(user)
-    session.flush()
-    return user
+    membership = find_membership(session, user.id, workspace.id)
+    if membership is None:
+        membership = Membership(user_id=user.id, workspace_id=workspace.id)
+        session.add(membership)
+    membership.role = Role.ADMIN.value
+    return membership
 
 
-def _ensure_bootstrap_token(session: Session, user: User, token: str) -> None:
+def _ensure_bootstrap_token(session: Session, owner: Membership, token: str) -> None:
     known = session.scalar(select(ApiToken).where(ApiToken.token_hash == hash_token(token)))
     for other in session.scalars(
         select(ApiToken).where(ApiToken.name == BOOTSTRAP_NAME, ApiToken.revoked_on.is_(None))
@@ -74,8 +82,8 @@ def _ensure_bootstrap_token(session: Session, user: User, token: str) -> None:
         return
     session.add(
         ApiToken(
-            user_id=user.id,
-            workspace_id=user.workspace_id,
+            user_id=owner.user_id,
+            workspace_id=owner.workspace_id,
             name=BOOTSTRAP_NAME,
             token_hash=hash_token(token),
         )

@@ -17,7 +17,9 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.service.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.encryption import Vault
+from airflow_provider_pushmetrics.service.members import find_membership
 from airflow_provider_pushmetrics.service.models import ApiToken
+from airflow_provider_pushmetrics.service.roles import Role
 
 TOKEN_PREFIX = "pmpat_"
 TOKEN_BYTES = 32
@@ -37,11 +39,12 @@ BEARER = re.compile(rf"Bearer +([^\s]{{1,{MAX_TOKEN_LENGTH}}})\Z", re.IGNORECASE
 
 @dataclass(frozen=True)
 class Principal:
-    """Who is asking: a token's user, in the workspace that the token is bound to."""
+    """Who is asking: a token's user, in the workspace that the token is bound to, and their role there."""
 
     token_id: int
     user_id: int
     workspace_id: int
+    role: Role
 
 
 def generate_api_token() -> str:
@@ -94,17 +97,17 @@ class Gatekeeper:
         claims = self._read_jwt(token)
         with self._database.reading() as session:
             if claims is None:
-                return self._accept(_find_token(session, token))
+                return self._accept(session, _find_token(session, token))
             if SESSION_END in claims:
                 return None  # it belongs into a cookie, where other rules protect it
-            return self._accept(session.get(ApiToken, int(claims["token_id"])))
+            return self._accept(session, session.get(ApiToken, int(claims["token_id"])))
 
     def find_token_owner(self, token: str | None) -> Principal | None:
         """Find whom an API token stands for; a JWT is not one, so it cannot prolong itself."""
         if token is None:
             return None
         with self._database.reading() as session:
-            return self._accept(_find_token(session, token))
+            return self._accept(session, _find_token(session, token))
 
     def issue_jwt(self, principal: Principal) -> str:
         """Make a JWT for a principal."""
@@ -121,7 +124,7 @@ class Gatekeeper:
         if claims is None or SESSION_END not in claims:
             return None
         with self._database.reading() as session:
-            return self._accept(session.get(ApiToken, int(claims["token_id"])))
+            return self._accept(session, session.get(ApiToken, int(claims["token_id"])))
 
     def renew_session(self, token: str | None) -> str | None:
         """Make the next JWT of a session; None if it has ended. None outlasts the session."""
@@ -163,12 +166,20 @@ class Gatekeeper:
             return None
         return claims
 
-    def _accept(self, row: ApiToken | None) -> Principal | None:
+    def _accept(self, session: Session, row: ApiToken | None) -> Principal | None:
         if row is None or row.revoked_on is not None:
             return None
         if row.expires_on is not None and row.expires_on <= self._clock():
             return None
-        return Principal(token_id=row.id, user_id=row.user_id, workspace_id=row.workspace_id)
+        membership = find_membership(session, row.user_id, row.workspace_id)
+        if membership is None:
+            return None
+        return Principal(
+            token_id=row.id,
+            user_id=row.user_id,
+            workspace_id=row.workspace_id,
+            role=Role(membership.role),
+        )
 
 
 def _find_token(session: Session, token: str) -> ApiToken | None:

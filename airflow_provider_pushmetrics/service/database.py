@@ -113,13 +113,13 @@ class Database:
     def _connect_automatically(self) -> Connection:
         return self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
-    def migrate(self) -> None:
-        """Bring the schema to this version."""
+    def migrate(self, revision: str = "head") -> None:
+        """Bring the schema to this version, or to an older one."""
         with self.engine.connect() as connection, _without_foreign_keys(connection):
             config = Config()
             config.set_main_option("script_location", str(MIGRATIONS))
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
 
     def check(self) -> None:
         """Ask the database something, to see that it answers."""

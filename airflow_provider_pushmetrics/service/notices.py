@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
-from airflow_provider_pushmetrics.service.models import Subscription, User
+from airflow_provider_pushmetrics.service.models import Membership, Subscription, User
 from airflow_provider_pushmetrics.service.notifications.outgoing import put_mail
 from airflow_provider_pushmetrics.service.notifications.texts import MAX_SUBJECT_LENGTH, NoticeText
 
@@ -45,6 +45,7 @@ def write_disabled_notice(
 
 def _find_recipient(session: Session, subscription: Subscription) -> str:
     """Find the owner; for one that was made before owners were kept, it is the workspace's first user."""
-    users = select(User.email).where(User.workspace_id == subscription.workspace_id).order_by(User.id)
+    here = Membership.workspace_id == subscription.workspace_id
+    users = select(User.email).join(Membership, Membership.user_id == User.id).where(here).order_by(User.id)
     owner = users.where(User.id == subscription.owner_id)
     return session.scalar(owner.limit(1)) or session.scalars(users.limit(1)).one()

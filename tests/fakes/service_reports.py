@@ -65,7 +65,7 @@ def make_report(
     if not path.exists():
         duckdb.connect(str(path)).close()
     with database.writing() as session:
-        workspace_id = session.scalars(select(Workspace.id)).first()
+        workspace_id = session.scalars(select(Workspace.id).order_by(Workspace.id)).first()
         assert workspace_id is not None
         source = DataSource(
             workspace_id=workspace_id, name="empty", kind=DUCKDB, location_encrypted=vault.encrypt(path.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import Depends, HTTPException, Request, Security
@@ -9,6 +10,7 @@ from fastapi.security import HTTPBearer
 
 from airflow_provider_pushmetrics.service.credentials import Principal, parse_bearer
 from airflow_provider_pushmetrics.service.parts import ServiceParts
+from airflow_provider_pushmetrics.service.roles import Role
 from airflow_provider_pushmetrics.service.web.cookie import read_session
 
 NOT_AUTHORIZED = "Not authorized"
@@ -40,3 +42,26 @@ def authenticate(request: Request, parts: Parts, _: Annotated[Any, Security(BEAR
 
 
 Caller: TypeAlias = Annotated[Principal, Depends(authenticate)]
+"""Any member of the workspace: for what only reads."""
+
+
+def require_role(needed: Role) -> Callable[[Principal], Principal]:
+    """Make the dependency that lets in who has a role, or one that includes it."""
+
+    def check(caller: Caller) -> Principal:
+        if not caller.role.includes(needed):
+            raise HTTPException(
+                403,
+                f"Forbidden: it needs the role {needed.value}, and yours is {caller.role.value}."
+                " An Admin of the workspace can change that.",
+            )
+        return caller
+
+    return check
+
+
+Editor: TypeAlias = Annotated[Principal, Depends(require_role(Role.USER))]
+"""Who makes and runs reports."""
+
+Admin: TypeAlias = Annotated[Principal, Depends(require_role(Role.ADMIN))]
+"""Who decides about members and databases."""

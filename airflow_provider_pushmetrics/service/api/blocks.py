@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, object_session
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND, find_by_reference, select_in_workspace
 from airflow_provider_pushmetrics.service.api.reports import NewBlock, build_block_summary
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
@@ -110,7 +110,7 @@ def list_blocks(parts: Parts, caller: Caller, q: str | None = None) -> dict[str,
 
 
 @router.post("/", status_code=201)
-def make_block(wanted: PlacedBlock, parts: Parts, caller: Caller) -> dict[str, Any]:
+def make_block(wanted: PlacedBlock, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Add a block to a report."""
     draft = wanted.build_draft()
     with parts.database.writing() as session:
@@ -132,7 +132,7 @@ def get_block(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
 
 
 @router.put("/{reference}")
-def update_block(reference: str, wanted: BlockChange, parts: Parts, caller: Caller) -> dict[str, Any]:
+def update_block(reference: str, wanted: BlockChange, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Change the name or the content of a block."""
     changes: dict[str, Any] = {}
     if wanted.name is not None:
@@ -157,7 +157,7 @@ def update_block(reference: str, wanted: BlockChange, parts: Parts, caller: Call
 
 
 @router.delete("/{reference}")
-def remove_block(reference: str, parts: Parts, caller: Caller) -> dict[str, str]:
+def remove_block(reference: str, parts: Parts, caller: Editor) -> dict[str, str]:
     """Delete a block."""
     with parts.database.writing() as session:
         delete_block(session, _lock_block(session, reference, caller))
@@ -167,7 +167,7 @@ def remove_block(reference: str, parts: Parts, caller: Caller) -> dict[str, str]
 
 @router.post("/{reference}/run")
 def run_block(
-    reference: str, parts: Parts, caller: Caller, wanted: BlockRunRequest | None = None
+    reference: str, parts: Parts, caller: Editor, wanted: BlockRunRequest | None = None
 ) -> dict[str, int]:
     """Run a block by itself, and what it needs; the answer names the run."""
     wanted = wanted or BlockRunRequest()

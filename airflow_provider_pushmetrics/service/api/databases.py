@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import AfterValidator, AliasChoices, BaseModel, Field, StringConstraints
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.access import Admin, Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.api.texts import Name, check_storable
@@ -83,7 +83,7 @@ def list_databases(parts: Parts, caller: Caller, q: str | None = None) -> dict[s
 
 
 @router.post("/", status_code=201)
-def create_database(wanted: NewDatabase, parts: Parts, caller: Caller) -> dict[str, Any]:
+def create_database(wanted: NewDatabase, parts: Parts, caller: Admin) -> dict[str, Any]:
     """Add a database."""
     with parts.database.writing() as session:
         source = DataSource(workspace_id=caller.workspace_id, name=wanted.database_name)
@@ -101,7 +101,7 @@ def get_database(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]
 
 
 @router.put("/{reference}")
-def change_database(reference: str, wanted: DatabaseChange, parts: Parts, caller: Caller) -> dict[str, Any]:
+def change_database(reference: str, wanted: DatabaseChange, parts: Parts, caller: Admin) -> dict[str, Any]:
     """Change the name of a database, or where it is."""
     with parts.database.writing() as session:
         source = find_by_reference(session, DataSource, reference, caller)
@@ -114,7 +114,7 @@ def change_database(reference: str, wanted: DatabaseChange, parts: Parts, caller
 
 
 @router.delete("/{reference}")
-def delete_database(reference: str, parts: Parts, caller: Caller) -> dict[str, str]:
+def delete_database(reference: str, parts: Parts, caller: Admin) -> dict[str, str]:
     """Forget a database; queries that ask it fail from then on."""
     with parts.database.writing() as session:
         session.delete(find_by_reference(session, DataSource, reference, caller))
@@ -122,7 +122,7 @@ def delete_database(reference: str, parts: Parts, caller: Caller) -> dict[str, s
 
 
 @router.post("/{reference}/test")
-def try_database(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+def try_database(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Ask a database for one row; the answer says whether it came, or why not in the database's words."""
     with parts.database.reading() as session:
         source_id = find_by_reference(session, DataSource, reference, caller).id

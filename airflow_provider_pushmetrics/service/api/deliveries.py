@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.clock import format_moment, get_now
@@ -62,7 +62,7 @@ def get_delivery(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]
 
 
 @router.post("/{reference}/resend")
-def resend_delivery(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+def resend_delivery(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Send an event once more, under its old ``webhook-id``: a delivered one too."""
     with parts.database.writing() as session:
         delivery = find_by_reference(session, Delivery, reference, caller)

@@ -22,7 +22,6 @@ from airflow_provider_pushmetrics.service.models import (
     RunLogEntry,
     SlackMessage,
     Subscription,
-    User,
     Webhook,
 )
 
@@ -37,7 +36,6 @@ Named = TypeVar(
     Webhook,
     Block,
     DataSource,
-    User,
     ApiToken,
     SlackMessage,
     ReportSchedule,

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.clock import format_moment
@@ -50,7 +50,7 @@ def get_mail(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
 
 
 @router.post("/{reference}/send")
-def send_mail(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+def send_mail(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Send a mail that was kept or that failed."""
     with parts.database.writing() as session:
         mail = find_by_reference(session, OutgoingMail, reference, caller)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.reports import build_whole_report
 from airflow_provider_pushmetrics.service.authoring import (
@@ -65,7 +65,7 @@ def get_config(reference: str, parts: Parts, caller: Caller) -> Response:
 
 @router.post("/config", openapi_extra=DOCUMENT)
 def create_from_config(
-    parts: Parts, caller: Caller, draft: Document, allow_create_folder: bool = False
+    parts: Parts, caller: Editor, draft: Document, allow_create_folder: bool = False
 ) -> dict[str, Any]:
     """Make a report from YAML; others of its name are named in ``warning_duplicate_uids``."""
     with parts.database.writing() as session:
@@ -83,7 +83,7 @@ def create_from_config(
 def replace_by_config(
     reference: str,
     parts: Parts,
-    caller: Caller,
+    caller: Editor,
     draft: Document,
     prune: bool = True,
     dry_run: bool = False,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.api.texts import LongText, Name, ShortText
@@ -140,7 +140,7 @@ def list_reports(parts: Parts, caller: Caller, q: str | None = None) -> dict[str
 
 
 @router.post("/", status_code=201)
-def make_report(wanted: NewReport, parts: Parts, caller: Caller) -> dict[str, Any]:
+def make_report(wanted: NewReport, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Make a report, with its blocks."""
     draft = ReportDraft(
         name=wanted.name,
@@ -163,7 +163,7 @@ def get_report(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
 
 
 @router.put("/{reference}")
-def update_report(reference: str, wanted: ReportChange, parts: Parts, caller: Caller) -> dict[str, Any]:
+def update_report(reference: str, wanted: ReportChange, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Change the name, the description, the type or the folder of a report."""
     changes = wanted.model_dump(exclude_unset=True)
     changes = {name: value for name, value in changes.items() if value is not None or name == "folder"}
@@ -176,7 +176,7 @@ def update_report(reference: str, wanted: ReportChange, parts: Parts, caller: Ca
 
 
 @router.delete("/{reference}")
-def remove_report(reference: str, parts: Parts, caller: Caller) -> dict[str, str]:
+def remove_report(reference: str, parts: Parts, caller: Editor) -> dict[str, str]:
     """Delete a report with its blocks, triggers, schedules and runs."""
     with parts.database.writing() as session:
         delete_report(session, _lock_report(session, reference, caller))
@@ -188,7 +188,7 @@ def remove_report(reference: str, parts: Parts, caller: Caller) -> dict[str, str
 def run_report(
     reference: str,
     parts: Parts,
-    caller: Caller,
+    caller: Editor,
     wanted: ReportRunRequest | None = None,
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> dict[str, Any]:

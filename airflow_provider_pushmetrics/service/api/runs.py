@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from sqlalchemy import ColumnElement
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
-from airflow_provider_pushmetrics.service.api.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.clock import format_moment, get_now
@@ -82,7 +82,7 @@ def get_run(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
 
 
 @router.post("/{reference}/cancel")
-def stop_run(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+def stop_run(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Cancel a run that has not ended; 409 if it has ended otherwise."""
     with parts.database.writing() as session:
         run = find_by_reference(session, Run, reference, caller)
@@ -93,7 +93,7 @@ def stop_run(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
 
 
 @router.post("/{reference}/re_run")
-def repeat_run(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+def repeat_run(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Run the report once more with what was given to this run; the new one has it as its ``parent_id``."""
     with parts.database.writing() as session:
         run = accept_re_run(session, find_by_reference(session, Run, reference, caller))

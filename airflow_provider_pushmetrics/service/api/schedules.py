@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.api.texts import Name, ShortText
@@ -80,7 +80,7 @@ def list_schedules(parts: Parts, caller: Caller, q: str | None = None) -> dict[s
 
 
 @router.post("/", status_code=201)
-def create_schedule(wanted: NewSchedule, parts: Parts, caller: Caller) -> dict[str, Any]:
+def create_schedule(wanted: NewSchedule, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Make a schedule; it is active at once."""
     with parts.database.writing() as session:
         report = find_by_reference(session, Report, str(wanted.report_id), caller)
@@ -108,7 +108,7 @@ def get_schedule(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]
 
 
 @router.put("/{reference}")
-def change_schedule(reference: str, wanted: ScheduleChange, parts: Parts, caller: Caller) -> dict[str, Any]:
+def change_schedule(reference: str, wanted: ScheduleChange, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Change when a schedule is due, or who is told."""
     with parts.database.writing() as session:
         schedule = _lock(session, reference, caller)
@@ -117,7 +117,7 @@ def change_schedule(reference: str, wanted: ScheduleChange, parts: Parts, caller
 
 
 @router.delete("/{reference}")
-def delete_schedule(reference: str, parts: Parts, caller: Caller) -> dict[str, str]:
+def delete_schedule(reference: str, parts: Parts, caller: Editor) -> dict[str, str]:
     """Delete a schedule."""
     with parts.database.writing() as session:
         schedule = _lock(session, reference, caller)
@@ -128,19 +128,19 @@ def delete_schedule(reference: str, parts: Parts, caller: Caller) -> dict[str, s
 
 
 @router.post("/{reference}/pause")
-def pause_schedule(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+def pause_schedule(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Stop a schedule for a while."""
     return _set_active(reference, parts, caller, is_active=False)
 
 
 @router.post("/{reference}/resume")
-def resume_schedule(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+def resume_schedule(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Let a schedule go on; what was due in the pause is not caught up with."""
     return _set_active(reference, parts, caller, is_active=True)
 
 
 @router.post("/{reference}/run")
-def run_now(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+def run_now(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Run what is scheduled now, beside its times; it is not counted."""
     with parts.database.writing() as session:
         run = start_run(session, find_by_reference(session, ReportSchedule, reference, caller))

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.events import EVENT_NAMES
 from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
-from airflow_provider_pushmetrics.service.api.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.deliveries import build_delivery_row
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
@@ -91,7 +91,7 @@ def list_subscriptions(parts: Parts, caller: Caller, q: str | None = None) -> di
 
 
 @router.post("/", status_code=201)
-def create_subscription(wanted: NewSubscription, parts: Parts, caller: Caller) -> dict[str, Any]:
+def create_subscription(wanted: NewSubscription, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Subscribe to events; only this answer shows the secret that they are signed with."""
     _check_endpoint(wanted.url, parts)
     secret = generate_secret()
@@ -119,7 +119,7 @@ def get_subscription(reference: str, parts: Parts, caller: Caller) -> dict[str, 
 
 @router.put("/{reference}")
 def change_subscription(
-    reference: str, wanted: SubscriptionChange, parts: Parts, caller: Caller
+    reference: str, wanted: SubscriptionChange, parts: Parts, caller: Editor
 ) -> dict[str, Any]:
     """Change a subscription, or enable or disable it."""
     if wanted.url is not None:
@@ -137,19 +137,19 @@ def change_subscription(
 
 
 @router.post("/{reference}/enable")
-def enable_subscription(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+def enable_subscription(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Send to a subscription again, beginning with what has waited."""
     return change_subscription(reference, SubscriptionChange(active=True), parts, caller)
 
 
 @router.post("/{reference}/disable")
-def disable_subscription(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+def disable_subscription(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Send nothing to a subscription until it is enabled; what is on its way waits."""
     return change_subscription(reference, SubscriptionChange(active=False), parts, caller)
 
 
 @router.post("/{reference}/rotate_secret")
-def rotate_signing_secret(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+def rotate_signing_secret(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Make a new secret; only this answer shows it. For a day, the old one signs beside it."""
     with parts.database.writing() as session:
         subscription = find_by_reference(session, Subscription, reference, caller)
@@ -160,7 +160,7 @@ def rotate_signing_secret(reference: str, parts: Parts, caller: Caller) -> dict[
 
 
 @router.post("/{reference}/test")
-def send_test_event(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+def send_test_event(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Send an event ``webhook.test``, which tells of nothing; the answer is its row of the delivery log."""
     with parts.database.writing() as session:
         subscription = find_by_reference(session, Subscription, reference, caller)
@@ -183,7 +183,7 @@ def count_failed_deliveries(
 
 @router.post("/{reference}/resend")
 def resend_failed_deliveries(
-    reference: str, parts: Parts, caller: Caller, since: str | None = None, until: str | None = None
+    reference: str, parts: Parts, caller: Editor, since: str | None = None, until: str | None = None
 ) -> dict[str, int]:
     """Send the failed events of a range once more, each under its old ``webhook-id``."""
     with parts.database.writing() as session:
@@ -196,7 +196,7 @@ def resend_failed_deliveries(
 
 
 @router.delete("/{reference}")
-def delete_subscription(reference: str, parts: Parts, caller: Caller) -> dict[str, str]:
+def delete_subscription(reference: str, parts: Parts, caller: Editor) -> dict[str, str]:
     """Delete a subscription, and what was still to be delivered to it."""
     with parts.database.writing() as session:
         session.delete(find_by_reference(session, Subscription, reference, caller))

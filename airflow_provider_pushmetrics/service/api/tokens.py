@@ -8,9 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference
+from airflow_provider_pushmetrics.service.api.shapes import build_list
 from airflow_provider_pushmetrics.service.api.texts import Name
 from airflow_provider_pushmetrics.service.clock import format_moment, get_now
 from airflow_provider_pushmetrics.service.credentials import generate_api_token, hash_token
@@ -61,41 +63,60 @@ class NewToken(BaseModel):
 @router.get("/")
 def list_tokens(parts: Parts, caller: Caller) -> dict[str, Any]:
     """List one's own tokens that were not revoked, without the tokens themselves."""
-    own = select(ApiToken).where(
-        ApiToken.workspace_id == caller.workspace_id,
-        ApiToken.user_id == caller.user_id,
-        ApiToken.revoked_on.is_(None),
-    )
     with parts.database.reading() as session:
-        rows = [_build_row(token) for token in session.scalars(own.order_by(ApiToken.id))]
-    return {"count": len(rows), "ids": [row["id"] for row in rows], "result": rows}
+        return list_tokens_of(session, caller.user_id, caller.workspace_id)
 
 
 @router.post("/", status_code=201)
-def create_token(wanted: NewToken, parts: Parts, caller: Caller) -> dict[str, Any]:
+def create_token(wanted: NewToken, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Make a token; only this answer shows it."""
-    token = generate_api_token()
     with parts.database.writing() as session:
-        row = ApiToken(
-            user_id=caller.user_id,
-            workspace_id=caller.workspace_id,
-            name=wanted.name,
-            token_hash=hash_token(token),
-            token_prefix=token[:PREFIX_LENGTH],
-            expires_on=None if wanted.expires_on is None else parse_expiry(wanted.expires_on),
-        )
-        session.add(row)
-        session.flush()
-        return {"id": row.uid, "token": token, "result": _build_row(row)}
+        return make_token(session, caller.user_id, caller.workspace_id, wanted)
 
 
 @router.delete("/{reference}")
-def revoke_token(reference: str, parts: Parts, caller: Caller) -> dict[str, str]:
+def revoke_token(reference: str, parts: Parts, caller: Editor) -> dict[str, str]:
     """Revoke one of one's own tokens; its JWTs end with it."""
     with parts.database.writing() as session:
         token = find_by_reference(session, ApiToken, reference, caller, ApiToken.user_id == caller.user_id)
         token.revoked_on = token.revoked_on or get_now()
     return {"message": "OK"}
+
+
+def list_tokens_of(session: Session, user_id: int, workspace_id: int) -> dict[str, Any]:
+    """List the tokens of a user for a workspace, without the tokens themselves."""
+    own = select(ApiToken).where(
+        ApiToken.workspace_id == workspace_id,
+        ApiToken.user_id == user_id,
+        ApiToken.revoked_on.is_(None),
+    )
+    rows = [_build_row(token) for token in session.scalars(own.order_by(ApiToken.id))]
+    return build_list(len(rows), rows)
+
+
+def make_token(session: Session, user_id: int, workspace_id: int, wanted: NewToken) -> dict[str, Any]:
+    """Make a token for a user, and the answer that shows it."""
+    expires_on = None if wanted.expires_on is None else parse_expiry(wanted.expires_on)
+    row, token = add_token(session, user_id, workspace_id, wanted.name, expires_on)
+    return {"id": row.uid, "token": token, "result": _build_row(row)}
+
+
+def add_token(
+    session: Session, user_id: int, workspace_id: int, name: str, expires_on: datetime | None = None
+) -> tuple[ApiToken, str]:
+    """Make a token, of which only the hash is kept."""
+    token = generate_api_token()
+    row = ApiToken(
+        user_id=user_id,
+        workspace_id=workspace_id,
+        name=name,
+        token_hash=hash_token(token),
+        token_prefix=token[:PREFIX_LENGTH],
+        expires_on=expires_on,
+    )
+    session.add(row)
+    session.flush()
+    return row, token
 
 
 def _build_row(token: ApiToken) -> dict[str, Any]:

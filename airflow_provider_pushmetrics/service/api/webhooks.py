@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.clock import format_moment, get_now
@@ -16,6 +16,7 @@ from airflow_provider_pushmetrics.service.contents import check_json
 from airflow_provider_pushmetrics.service.listing import Listing, match_integer, parse_list_query
 from airflow_provider_pushmetrics.service.models import Report, Webhook
 from airflow_provider_pushmetrics.service.parts import ServiceParts
+from airflow_provider_pushmetrics.service.roles import Role
 from airflow_provider_pushmetrics.service.run_notices import check_addresses, parse_details, parse_list
 from airflow_provider_pushmetrics.service.triggers import build_trigger_url, set_token
 
@@ -76,7 +77,7 @@ def list_webhooks(parts: Parts, caller: Caller, q: str | None = None) -> dict[st
 
 
 @router.post("/", status_code=201)
-def create_webhook(wanted: NewWebhook, parts: Parts, caller: Caller) -> dict[str, Any]:
+def create_webhook(wanted: NewWebhook, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Make a trigger; the answer shows its token and its URL."""
     with parts.database.writing() as session:
         report = find_by_reference(session, Report, str(wanted.report_id), caller)
@@ -90,14 +91,15 @@ def create_webhook(wanted: NewWebhook, parts: Parts, caller: Caller) -> dict[str
 
 @router.get("/{reference}")
 def get_webhook(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
-    """Show a trigger, its token included."""
+    """Show a trigger; its token too, to those who may run the report."""
     with parts.database.reading() as session:
         webhook = find_by_reference(session, Webhook, reference, caller)
-        return build_one(_build_owner_row(parts, webhook))
+        is_owner = caller.role.includes(Role.USER)
+        return build_one(_build_owner_row(parts, webhook) if is_owner else _build_row(webhook))
 
 
 @router.put("/{reference}")
-def change_webhook(reference: str, wanted: WebhookChange, parts: Parts, caller: Caller) -> dict[str, Any]:
+def change_webhook(reference: str, wanted: WebhookChange, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Enable or disable a trigger, give it another token, or change what it notifies."""
     with parts.database.writing() as session:
         webhook = find_by_reference(session, Webhook, reference, caller)
@@ -108,7 +110,7 @@ def change_webhook(reference: str, wanted: WebhookChange, parts: Parts, caller: 
 
 
 @router.delete("/{reference}")
-def delete_webhook(reference: str, parts: Parts, caller: Caller) -> dict[str, str]:
+def delete_webhook(reference: str, parts: Parts, caller: Editor) -> dict[str, str]:
     """Delete a trigger."""
     with parts.database.writing() as session:
         session.delete(find_by_reference(session, Webhook, reference, caller))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from airflow_provider_pushmetrics.service.models.base import Base, Identified
 
@@ -19,16 +19,28 @@ class Workspace(Identified, Base):
 
 
 class User(Identified, Base):
-    """A person, or the robot that a token stands for."""
+    """A person, or the robot that a token stands for; what they may do, each workspace says for itself."""
 
     __tablename__ = "app_user"
 
-    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
-    email: Mapped[str] = mapped_column(String(320))
+    email: Mapped[str] = mapped_column(String(320), unique=True)
     first_name: Mapped[str] = mapped_column(String(255), default="")
     last_name: Mapped[str] = mapped_column(String(255), default="")
-    role: Mapped[str] = mapped_column(String(32), default="Admin")
     last_login: Mapped[datetime | None]
+
+
+class Membership(Base):
+    """That a user belongs to a workspace, and the role that they have there."""
+
+    __tablename__ = "membership"
+    __table_args__ = (UniqueConstraint("user_id", "workspace_id"), {"sqlite_autoincrement": True})
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("app_user.id", ondelete="CASCADE"))
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"), index=True)
+    role: Mapped[str] = mapped_column(String(32))
+
+    user: Mapped[User] = relationship()
+    workspace: Mapped[Workspace] = relationship()
 
 
 class ApiToken(Identified, Base):

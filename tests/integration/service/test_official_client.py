@@ -106,6 +106,30 @@ def test_whoami_and_lists_of_accounts(pm: Pm) -> None:
     assert "flights" in [row["database_name"] for row in pm.read("database", "list")]
 
 
+def test_users_are_taken_in_given_roles_and_removed(pm: Pm) -> None:
+    made = pm.read("user", "create", "ann@example.com", "--first-name", "Ann", "--role-id", "3")
+    uid = next(row["uid"] for row in pm.read("user", "list") if row["email"] == "ann@example.com")
+    assert "ann@example.com" in json.dumps(made)
+    assert pm.read("user", "get", uid)["main_role"]["name"] == "Guest"
+    assert pm.read("user", "set-role", uid, "user")["main_role"]["name"] == "User"
+    pm.call("role", "assign", "Admin", uid)
+    assert pm.read("user", "get", uid)["main_role"]["name"] == "Admin"
+    pm.call("role", "revoke", "admin", uid)
+    assert pm.read("user", "get", uid)["main_role"]["name"] == "Guest"
+    again = pm.call("user", "create", "ann@example.com", "--skip-welcome-email")
+    assert "Traceback" not in again
+    pm.call("user", "delete", uid, "--yes")
+    assert uid not in [row["uid"] for row in pm.read("user", "list")]
+
+
+def test_workspaces_are_made_listed_and_deleted(pm: Pm) -> None:
+    uid = pm.read("workspace", "create", "Second")["uid"]
+    listed = {row["name"]: row["is_active"] for row in pm.read("workspace", "list")}
+    assert listed == {"Main Workspace": True, "Second": False}
+    pm.call("workspace", "delete", uid, "--yes")
+    assert [row["name"] for row in pm.read("workspace", "list")] == ["Main Workspace"]
+
+
 def test_reports_are_listed_shown_changed_and_deleted(pm: Pm) -> None:
     uid = pm.apply()["uid"]
     assert {"Departure delays", "Through the client"} <= {row["name"] for row in pm.read("report", "list")}

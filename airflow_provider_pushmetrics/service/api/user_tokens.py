@@ -1,0 +1,42 @@
+"""API tokens of other users of the workspace: how an Admin lets somebody in, and out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from airflow_provider_pushmetrics.service.api.access import Admin, Parts
+from airflow_provider_pushmetrics.service.api.lookup import find_by_reference
+from airflow_provider_pushmetrics.service.api.tokens import NewToken, list_tokens_of, make_token
+from airflow_provider_pushmetrics.service.api.users import find_member
+from airflow_provider_pushmetrics.service.clock import get_now
+from airflow_provider_pushmetrics.service.models import ApiToken
+
+router = APIRouter(prefix="/api/v1/user/{reference}/access_token", tags=["user"])
+
+
+@router.get("/")
+def list_user_tokens(reference: str, parts: Parts, caller: Admin) -> dict[str, Any]:
+    """List the tokens that a user has for the workspace, without the tokens themselves."""
+    with parts.database.reading() as session:
+        member = find_member(session, reference, caller)
+        return list_tokens_of(session, member.user_id, caller.workspace_id)
+
+
+@router.post("/", status_code=201)
+def create_user_token(reference: str, wanted: NewToken, parts: Parts, caller: Admin) -> dict[str, Any]:
+    """Make a token for a user, to sign in to this workspace; only this answer shows it."""
+    with parts.database.writing() as session:
+        member = find_member(session, reference, caller)
+        return make_token(session, member.user_id, caller.workspace_id, wanted)
+
+
+@router.delete("/{token}")
+def revoke_user_token(reference: str, token: str, parts: Parts, caller: Admin) -> dict[str, str]:
+    """Revoke a token of a user; its JWTs and its sessions end with it."""
+    with parts.database.writing() as session:
+        member = find_member(session, reference, caller)
+        row = find_by_reference(session, ApiToken, token, caller, ApiToken.user_id == member.user_id)
+        row.revoked_on = row.revoked_on or get_now()
+    return {"message": "OK"}
