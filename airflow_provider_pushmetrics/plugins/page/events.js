@@ -60,7 +60,7 @@ async function findDagRuns(event) {
     const { asset_events: found } = await ask(`../api/v2/assets/events?${wanted}`);
     for (const { extra, created_dagruns: made, name, uri } of found) {
       const cause = extra?.payload;
-      if (cause?.id === event.id && cause.received_at === event.received_at) runs.push({ asset: name || uri, made });
+      if (cause?.id === event.id && Date.parse(cause.received_at) === Date.parse(event.received_at)) runs.push({ asset: name || uri, made });
     }
     if (found.length < ASSET_EVENTS) break;
   }
