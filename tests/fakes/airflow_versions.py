@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
+from typing import Any
 
 import pytest
 
@@ -20,9 +24,37 @@ try:
 except ImportError:  # before Airflow 3.0
     from airflow.io.store import attach  # type: ignore[import-not-found, no-redef, unused-ignore]
 
-__all__ = ["AIRFLOW_VERSION", "AirflowRescheduleException", "attach", "needs_airflow"]
+__all__ = ["AIRFLOW_VERSION", "AirflowRescheduleException", "attach", "capture_logs", "needs_airflow"]
 
 
 def needs_airflow(since: str) -> pytest.MarkDecorator:
     """Skip a test of what only newer versions have."""
     return pytest.mark.skipif(read_version(since) > AIRFLOW_VERSION, reason=f"needs Airflow {since} or later")
+
+
+class _Collector(logging.Handler):
+    def __init__(self, logs: list[Any]) -> None:
+        super().__init__()
+        self._logs = logs
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._logs.append(record.getMessage())
+
+
+@contextmanager
+def capture_logs() -> Iterator[list[Any]]:
+    """Collect what is logged: tasks log by structlog since Airflow 3.1, by the standard library before."""
+    logs: list[Any] = []
+    handler = _Collector(logs)
+    with ExitStack() as stack:
+        if AIRFLOW_VERSION >= (3, 1):
+            from structlog.testing import capture_logs as capture_structlog
+
+            logs = stack.enter_context(capture_structlog())  # type: ignore[assignment]
+        for name in ("", "airflow.task", "airflow_provider_pushmetrics"):
+            logger = logging.getLogger(name)
+            stack.callback(logger.setLevel, logger.level)
+            stack.callback(logger.removeHandler, handler)
+            logger.addHandler(handler)
+            logger.setLevel(logging.INFO)
+        yield logs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from starlette.responses import JSONResponse
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsUntrustedUrlError
+from tests.fakes.airflow_versions import needs_airflow
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.integration.provider.conftest import Connect
 
@@ -50,38 +52,62 @@ def test_the_results_of_a_run_are_saved_by_their_names(pushmetrics: FakePushMetr
     assert list_files(tmp_path) == ["results/trigger_report/1/by_carrier.json"]
 
 
-def test_the_results_that_a_webhook_names_are_saved(pushmetrics: FakePushMetrics, tmp_path: Path) -> None:
-    body = pushmetrics.build_event(pushmetrics.start_run())
-    paths = load_task("example_pushmetrics_webhook_receiver", "fetch_results")(body)
+def fetch_by_asset(body: dict[str, Any]) -> Any:
+    return load_task("example_pushmetrics_webhook_receiver", "fetch_results")(body)
+
+
+def fetch_by_sensor(body: dict[str, Any]) -> Any:
+    return load_task("example_pushmetrics_webhook_receiver_continuous", "fetch_results")(
+        {"id": 1, "body": body}
+    )
+
+
+RECEIVERS = [pytest.param(fetch_by_asset, marks=needs_airflow("3.0")), fetch_by_sensor]
+
+
+@pytest.mark.parametrize("fetch_results", RECEIVERS)
+def test_the_results_that_a_webhook_names_are_saved(
+    pushmetrics: FakePushMetrics, tmp_path: Path, fetch_results: Any
+) -> None:
+    paths = fetch_results(pushmetrics.build_event(pushmetrics.start_run()))
     assert list(paths) == ["by_carrier"]
-    assert list_files(tmp_path) == ["results/webhook_receiver/1/by_carrier.json"]
+    (name,) = list_files(tmp_path)
+    assert re.fullmatch(r"results/webhook_receiver(_continuous)?/1/by_carrier\.json", name)
 
 
+@pytest.mark.parametrize("fetch_results", RECEIVERS)
 @pytest.mark.parametrize("name", ["../../../escaped", "a/b", "..", ".", "/etc/passwd", None])
 def test_a_webhook_cannot_name_a_file_elsewhere(
-    pushmetrics: FakePushMetrics, tmp_path: Path, name: Any
+    pushmetrics: FakePushMetrics, tmp_path: Path, name: Any, fetch_results: Any
 ) -> None:
     body = pushmetrics.build_event(pushmetrics.start_run())
     body["queries"][0]["query_name"] = name
-    load_task("example_pushmetrics_webhook_receiver", "fetch_results")(body)
+    fetch_results(body)
     (path,) = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert path.parent == tmp_path / "results" / "webhook_receiver" / "1"
+    folders = [
+        tmp_path / "results" / name / "1" for name in ("webhook_receiver", "webhook_receiver_continuous")
+    ]
+    assert path.parent in folders
 
 
-def test_a_forged_webhook_gets_no_token(pushmetrics: FakePushMetrics, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fetch_results", RECEIVERS)
+def test_a_forged_webhook_gets_no_token(
+    pushmetrics: FakePushMetrics, tmp_path: Path, fetch_results: Any
+) -> None:
     body = pushmetrics.build_event(pushmetrics.start_run())
     body["queries"][0]["query_result"] = "https://evil.example/api/reports/1/queries/1/reportRun/1"
     with pytest.raises(PushMetricsUntrustedUrlError):
-        load_task("example_pushmetrics_webhook_receiver", "fetch_results")(body)
+        fetch_results(body)
     assert list_files(tmp_path) == []
 
 
-def test_other_events_fetch_nothing(pushmetrics: FakePushMetrics) -> None:
-    fetch_results = load_task("example_pushmetrics_webhook_receiver", "fetch_results")
+@pytest.mark.parametrize("fetch_results", RECEIVERS)
+def test_other_events_fetch_nothing(pushmetrics: FakePushMetrics, fetch_results: Any) -> None:
     assert fetch_results({"event": "report.archived"}) == {}
     assert pushmetrics.seen == []
 
 
+@needs_airflow("3.0")
 def test_a_dag_run_reads_every_event_that_started_it() -> None:
     def build(payload: Any, **extra: Any) -> Any:
         return SimpleNamespace(extra={"payload": payload, **extra})

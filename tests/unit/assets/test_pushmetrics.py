@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from airflow.providers.common.compat.sdk import Asset
-from airflow.serialization.encoders import encode_trigger
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
@@ -35,5 +35,6 @@ def test_an_asset_may_be_watched_for_the_runs_of_a_query() -> None:
 
 
 def test_the_watchers_trigger_can_be_stored_by_airflow() -> None:
+    encoders = pytest.importorskip("airflow.serialization.encoders")  # since Airflow 3.2
     (watcher,) = build_run_asset("delays").watchers
-    assert json.dumps(encode_trigger(watcher.trigger))
+    assert json.dumps(encoders.encode_trigger(watcher.trigger))

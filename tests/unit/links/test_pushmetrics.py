@@ -21,6 +21,7 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
 from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
 from airflow_provider_pushmetrics.plugins.pushmetrics import PAGE_PREFIX, URL_PREFIX
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
+from tests.fakes.airflow_versions import needs_airflow
 from tests.fakes.supervisor import FakeSupervisor, FakeTaskInstance, talk_to
 
 URL = "https://pushmetrics.io/api/reports/1/run/7"
@@ -54,11 +55,13 @@ def test_a_link_is_what_the_task_has_stored(link: type[Any], supervisor: FakeSup
     assert get_link(link) == URL
 
 
+@needs_airflow("3.0")
 @pytest.mark.parametrize("link", LINKS)
 def test_a_link_is_stored_where_airflow_looks_for_it_while_the_task_runs(link: type[Any]) -> None:
     assert link.build_key() == link().xcom_key
 
 
+@needs_airflow("3.0")
 def test_a_task_that_begins_stores_each_of_its_links() -> None:
     ti = FakeTaskInstance()
     context: Any = {"ti": ti}

@@ -1,0 +1,211 @@
+"""The example Dags in a real Airflow of the installed version, beside the service and the receiver."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from airflow_provider_pushmetrics.get_provider_info import CONNECTION_FIELDS
+from tests.fakes.airflow_processes import AirflowProcesses
+from tests.fakes.airflow_versions import AIRFLOW_VERSION, needs_airflow
+from tests.fakes.receiver_server import READER_TOKEN, ReceiverServer, start_receiver
+from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
+
+pytestmark = pytest.mark.timeout(900)
+
+DAGS = Path(__file__).parents[2] / "dags"
+BY_ASSET = "example_pushmetrics_webhook_receiver"
+CONTINUOUS = "example_pushmetrics_webhook_receiver_continuous"
+BY_HAND = (
+    "example_pushmetrics_trigger_report",
+    "example_pushmetrics_sensor",
+    "example_pushmetrics_to_object_storage",
+)
+
+
+@dataclass
+class System:
+    """All that runs."""
+
+    airflow: AirflowProcesses
+    service: ServiceProcess
+    receiver: ReceiverServer
+    trigger_url: str
+    results: Path
+
+    def run_report(self) -> None:
+        """Run the report as somebody else would: its webhook tells the receiver."""
+        self.service.client.post(self.trigger_url, json={"month": 1}).raise_for_status()
+
+    def fetch_reader(self, path: str) -> int:
+        with self.receiver.open_reader() as reader:
+            answer = reader.get(path).json()
+        return int(answer.get("cursor", answer.get("position")))
+
+    def list_handled(self) -> set[int]:
+        """List the events whose results the continuous Dag has saved."""
+        return {int(path.name) for path in (self.results / "webhook_receiver_continuous").glob("*")}
+
+
+def subscribe(service: ServiceProcess, receiver: ReceiverServer) -> None:
+    subscription = {
+        "name": "receiver",
+        "url": receiver.delivery_url,
+        "events": ["report.run"],
+        "active": True,
+    }
+    service.client.post("/api/v1/webhook_subscription/", json=subscription).raise_for_status()
+
+
+def find_trigger_token(service: ServiceProcess) -> str:
+    (row,) = service.client.get("/api/v1/webhook/").json()["result"]
+    token: str = service.client.get(f"/api/v1/webhook/{row['id']}").json()["result"]["token"]
+    return token
+
+
+@pytest.fixture(name="folder", scope="module")
+def make_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="pm-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(name="system", scope="module")
+def start_system(folder: Path) -> Iterator[System]:
+    with (
+        start_receiver(f"sqlite:///{folder}/inbox.db") as receiver,
+        run_service(folder / "service", "--demo") as service,
+    ):
+        service.wait_until_ready()
+        subscribe(service, receiver)
+        token = find_trigger_token(service)
+        connection = {
+            "conn_type": "pushmetrics",
+            "host": str(service.client.base_url),
+            "password": API_TOKEN,
+            "extra": {
+                "trigger_tokens": {"1": token},
+                "receiver_url": receiver.url,
+                "receiver_token": READER_TOKEN,
+            },
+        }
+        environment = {
+            "AIRFLOW_CONN_PUSHMETRICS_DEFAULT": json.dumps(connection),
+            "PUSHMETRICS_EXAMPLE_OUTPUT": str(folder / "results"),
+        }
+        (folder / "airflow").mkdir()
+        airflow = AirflowProcesses(folder / "airflow", DAGS, environment)
+        try:
+            airflow.start()
+            trigger_url = f"/api/v1/report/1/webhook?token={token}"
+            yield System(airflow, service, receiver, trigger_url, folder / "results")
+        finally:
+            airflow.stop()
+
+
+def test_airflow_lists_the_provider_its_hook_and_its_notifier(system: System) -> None:
+    providers = {row["package_name"] for row in system.airflow.run_json("providers", "list")}
+    assert "airflow-provider-pushmetrics" in providers
+    hooks = {row["connection_type"]: row["class"] for row in system.airflow.run_json("providers", "hooks")}
+    assert hooks["pushmetrics"] == "airflow_provider_pushmetrics.hooks.pushmetrics.PushMetricsHook"
+
+
+def test_airflow_tests_the_connection(system: System) -> None:
+    output = system.airflow.run("connections", "test", "pushmetrics_default")
+    assert "the API token works" in output
+    assert API_TOKEN not in output
+
+
+@pytest.mark.skipif((3, 0) <= AIRFLOW_VERSION < (3, 2), reason="Airflow 3.0 and 3.1 list no widgets")
+def test_the_connection_form_has_its_fields(system: System) -> None:
+    rows = system.airflow.run_json("providers", "widgets")
+    found = {row["connection_parameter_name"] for row in rows}
+    assert found >= {f"extra__pushmetrics__{name}" for name in CONNECTION_FIELDS}
+
+
+@pytest.mark.skipif(not (3, 0) <= AIRFLOW_VERSION < (3, 2), reason="of Airflow 3.0 and 3.1")
+def test_the_interface_is_told_the_fields_of_the_connection_form(system: System) -> None:
+    program = """
+import json
+from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+(found,) = [h for h in HookMetaService.hook_meta_data() if h.connection_type == "pushmetrics"]
+print(json.dumps([sorted(found.extra_fields), found.standard_fields.password.title]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=system.airflow.environment, capture_output=True, text=True
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == [sorted(CONNECTION_FIELDS), "API token"], done.stderr
+
+
+def test_the_examples_that_are_started_by_hand_end_well(system: System) -> None:
+    airflow = system.airflow
+    for dag_id in BY_HAND:
+        airflow.wait_until(
+            lambda dag_id=dag_id: airflow.ask("SELECT 1 FROM serialized_dag WHERE dag_id = ?", dag_id),
+            f"{dag_id} to be known",
+        )
+        airflow.run("dags", "trigger", dag_id)
+    for dag_id in BY_HAND:
+        airflow.wait_until(lambda dag_id=dag_id: airflow.count_runs(dag_id) == 1, f"{dag_id} to end")
+    assert len(list((system.results / "trigger_report").glob("*/*.json"))) == 3
+    assert len(list((system.results / "to_object_storage").glob("*/*.parquet"))) == 3
+
+
+@needs_airflow("3.0")
+def test_the_example_that_an_asset_starts_hears_of_runs(system: System) -> None:
+    system.run_report()
+    system.airflow.wait_until(lambda: system.airflow.count_runs(BY_ASSET) >= 1, f"{BY_ASSET} to end")
+    assert list((system.results / "webhook_receiver").glob("*/by_carrier.json"))
+
+
+@pytest.mark.skipif(AIRFLOW_VERSION >= (3, 0), reason="of Airflow 2")
+def test_an_airflow_without_asset_watchers_says_which_one_has_them(system: System) -> None:
+    ((message,),) = system.airflow.ask("SELECT stacktrace FROM import_error")
+    assert "PushMetricsAirflowVersionError: build_run_asset needs Airflow 3.0 or later" in message
+    assert "'@continuous'" in message
+
+
+def test_the_continuous_example_handles_each_event_once_also_after_a_kill_of_the_triggerer(
+    system: System,
+) -> None:
+    airflow = system.airflow
+    airflow.wait_until(lambda: airflow.count_runs(BY_ASSET, "running") == 0, f"{BY_ASSET} to end")
+    before = system.fetch_reader("/cursor")
+    httpx.put(
+        f"{system.receiver.url}/consumers/{CONTINUOUS}",
+        json={"position": before},
+        headers=system.receiver.reader_headers,
+    ).raise_for_status()
+    for _ in range(5):
+        system.run_report()
+    airflow.wait_until(lambda: system.fetch_reader("/cursor") == before + 5, "5 events")
+    airflow.run("dags", "unpause", CONTINUOUS)
+    airflow.wait_until(lambda: airflow.count_runs(CONTINUOUS) == 5, "a run for each of 5 events")
+    assert system.list_handled() == set(range(before + 1, before + 6))
+
+    airflow.wait_until(lambda: is_waiting(airflow), "a run that waits")
+    airflow.kill_part("triggerer")
+    for _ in range(2):
+        system.run_report()
+    airflow.start_part("triggerer")
+    airflow.wait_until(lambda: airflow.count_runs(CONTINUOUS) == 7, "a run for each of 2 more events")
+    airflow.wait_until(lambda: is_waiting(airflow), "a run that waits again")
+    assert airflow.count_runs(CONTINUOUS) == 7
+    assert system.list_handled() == set(range(before + 1, before + 8))
+    assert system.fetch_reader(f"/consumers/{CONTINUOUS}") == before + 7
+
+
+def is_waiting(airflow: AirflowProcesses) -> bool:
+    states = airflow.ask(
+        "SELECT state FROM task_instance WHERE dag_id = ? AND task_id = ?", CONTINUOUS, "wait_for_run"
+    )
+    return ("deferred",) in states

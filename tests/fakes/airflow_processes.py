@@ -1,0 +1,149 @@
+"""A real Airflow of whatever version is installed, as processes, read through its own SQLite database."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from tests.fakes.airflow_versions import AIRFLOW_VERSION
+from tests.fakes.service_process import find_free_port
+
+PROGRAMS = Path(sys.executable).parent
+PARTS = ("scheduler", "triggerer") + (("dag-processor", "api-server") if AIRFLOW_VERSION >= (3, 0) else ())
+
+
+class AirflowProcesses:
+    """
+    Starts the parts of Airflow, each in a process group of its own, and asks what became of Dags.
+
+    :param home: Its folder.
+    :param dags: The folder of the Dags.
+    :param environment: What tells it of connections and the like.
+    """
+
+    def __init__(self, home: Path, dags: Path, environment: Mapping[str, str]) -> None:
+        self.home = home
+        self.port = find_free_port()
+        self.environment = self._build_environment(dags) | dict(environment)
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def _build_environment(self, dags: Path) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+        url = f"http://127.0.0.1:{self.port}"
+        return kept | {
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__API__BASE_URL": url,
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API_AUTH__JWT_SECRET": "a-secret-of-a-test-that-is-long-enough-for-sha512" * 2,
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+            "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PARALLELISM": "2",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(find_free_port()),
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(find_free_port()),
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            # A triggerer that died is noticed soon.
+            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+            "NO_COLOR": "1",
+            "NO_PROXY": "*",
+            "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONWARNINGS": "ignore",
+        }
+
+    def start(self) -> None:
+        """Make the database, and start all parts."""
+        self.run("db", "migrate")
+        for part in PARTS:
+            self.start_part(part)
+
+    def start_part(self, part: str) -> None:
+        """Start one part; its output is in the home folder."""
+        with open(self.home / f"{part}.log", "ab") as log:
+            self._processes[part] = subprocess.Popen(
+                [PROGRAMS / "airflow", part],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill_part(self, part: str) -> None:
+        """Kill one part with all its processes."""
+        process = self._processes.pop(part)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=30)
+
+    def stop(self) -> None:
+        """Kill what runs; nobody needs its end to be gentle."""
+        for part in list(self._processes):
+            self.kill_part(part)
+
+    def run(self, *arguments: str) -> str:
+        """Run a command of Airflow, and return what it prints."""
+        done = subprocess.run(
+            [PROGRAMS / "airflow", *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, (
+            f"airflow {' '.join(arguments)}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
+        )
+        return done.stdout
+
+    def run_json(self, *arguments: str) -> Any:
+        """Run a command that lists something, and read the list; versions print other lines before it."""
+        output = self.run(*arguments, "--output", "json")
+        return json.loads(output[output.index("[{") :])
+
+    def ask(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Ask the database."""
+        with closing(
+            sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=30)
+        ) as database:
+            return database.execute(query, parameters).fetchall()
+
+    def count_runs(self, dag_id: str, state: str = "success") -> int:
+        """Count the runs of a Dag in a state."""
+        return len(self.ask("SELECT 1 FROM dag_run WHERE dag_id = ? AND state = ?", dag_id, state))
+
+    def wait_until(self, is_true: Callable[[], object], what: str, limit_seconds: float = 240.0) -> None:
+        """Wait until something is true, unless a part ends or a Dag run fails before."""
+        deadline = time.monotonic() + limit_seconds
+        while not is_true():
+            dead = [part for part, process in self._processes.items() if process.poll() is not None]
+            assert not dead, f"{dead} ended: {self._read_log(dead[0])}"
+            failed = self.ask("SELECT dag_id, run_id FROM dag_run WHERE state = 'failed'")
+            assert not failed, (
+                f"while waiting for {what}: {failed} failed: {self._read_task_logs(failed[0][0])}"
+            )
+            assert time.monotonic() < deadline, f"not in time: {what}; {self._describe()}"
+            time.sleep(0.5)
+
+    def _describe(self) -> object:
+        runs = self.ask("SELECT dag_id, run_id, state FROM dag_run")
+        tasks = self.ask("SELECT dag_id, task_id, state, try_number FROM task_instance")
+        return runs, tasks, self._read_log("scheduler")[-3000:]
+
+    def _read_log(self, part: str) -> str:
+        return (self.home / f"{part}.log").read_text("utf-8", "replace")[-6000:]
+
+    def _read_task_logs(self, dag_id: str) -> str:
+        paths = sorted((self.home / "logs").glob(f"dag_id={dag_id}/**/*.log*"))
+        return "\n".join(path.read_text("utf-8", "replace")[-4000:] for path in paths)
