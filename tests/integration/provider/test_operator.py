@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
-from structlog.testing import capture_logs
 
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAmbiguousRun,
@@ -28,6 +27,7 @@ from airflow_provider_pushmetrics.links.pushmetrics import PushMetricsRunLink
 from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
 from airflow_provider_pushmetrics.operators.run_start import MAX_EARLIER_RUNS
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
+from tests.fakes.airflow_versions import capture_logs
 from tests.fakes.inbox import READER_TOKEN
 from tests.fakes.loopback import LoopbackServer, serve_raw
 from tests.fakes.pushmetrics import API_TOKEN, TRIGGER_TOKEN, FakePushMetrics, FakeRun
