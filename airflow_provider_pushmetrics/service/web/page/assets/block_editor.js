@@ -86,8 +86,8 @@ export function makeEditor(block, context, { close }) {
       const body = { name, verbose_name: verbose_name || null, content: { ...keepUnknown(block, editor, fields), ...readContent() } };
       if (block.uid) await put(`api/v1/block/${part(block.uid)}`, body);
       else await post("api/v1/block/", { ...body, type: block.type, report_id: context.report.id });
-      tell(`Block “${name}” is saved`);
       await reload();
+      tell(`Block “${name}” is saved`);
     },
   });
   return [form, trial];

@@ -22,6 +22,7 @@ export async function showDeliveries(_, signal) {
     caption: "Deliveries",
     noun: "delivery",
     nouns: "deliveries",
+    isMoving: (row) => row.status === "pending",
     signal,
     getFilters: () => [...(subscription.value ? [["webhook_subscription", "eq", Number(subscription.value)]] : []), ...(status.value ? [["status", "eq", status.value]] : [])],
     columns: [

@@ -2,7 +2,7 @@
 
 import { part } from "./api.js";
 import { el, empty } from "./dom.js";
-import { moment, span, state } from "./format.js";
+import { FINISHED, moment, span, state } from "./format.js";
 import { link } from "./router.js";
 import { makeList } from "./tables.js";
 
@@ -24,6 +24,7 @@ export function makeRunList({ report = null, getFilters = () => [], signal }) {
     caption: "Runs",
     noun: "run",
     getFilters,
+    isMoving: (run) => !FINISHED.has(run.status),
     signal,
     columns: [
       ["Run", (run) => link(getRunPath(run), `Run ${run.id}`)],

@@ -4,6 +4,7 @@ import { getList } from "./api.js";
 import { button } from "./buttons.js";
 import { el, fill } from "./dom.js";
 import { count } from "./format.js";
+import { pause } from "./waiting.js";
 
 /** Make a table: `columns` are [heading, make the content of a cell from a row, class of the cells]. */
 export function makeTable(columns, rows, caption) {
@@ -16,17 +17,33 @@ export function makeTable(columns, rows, caption) {
   );
 }
 
-/** Make a list that shows one page at a time. `getFilters()` says what is wanted of it. */
-export function makeList({ path, columns, caption, noun, nouns, whenEmpty, getFilters = () => [], order, query, size = 25, signal }) {
+const MOST_LOOKS = 200;
+
+/** Make a list that shows one page at a time: `getFilters()` says what of it, `isMoving(row)` what will soon change. */
+export function makeList({ path, columns, isMoving = () => false, caption, noun, nouns, whenEmpty, getFilters = () => [], order, query, size = 25, signal }) {
   const place = el("div", {});
-  const list = { node: place, page: 0, show };
+  const list = { node: place, page: 0, turn: 0, looks: 0, show };
 
   async function show(page = list.page) {
     list.page = page;
+    list.turn += 1;
     const answer = await getList(path, { filters: getFilters(), page, size, order, query, signal });
     if (!answer.count) return fill(place, whenEmpty());
     if (!answer.result.length) return show(Math.max(0, Math.ceil(answer.count / size) - 1));
-    return fill(place, makeTable(columns, answer.result, caption), makePager(answer.count));
+    fill(place, makeTable(columns, answer.result, caption), makePager(answer.count));
+    if (answer.result.some(isMoving)) lookAgain(list.turn);
+  }
+
+  /** Show the page anew after a while, unless somebody did so meanwhile or left. */
+  async function lookAgain(turn) {
+    list.looks += 1;
+    if (list.looks > MOST_LOOKS) return;
+    try {
+      await pause(list.looks, signal);
+      if (turn === list.turn) await show();
+    } catch {
+      // The page was left, or the service is away: whoever acts next is told.
+    }
   }
 
   function makePager(total) {

@@ -1,0 +1,398 @@
+"""The web interface of a real service in a real browser, as a team uses it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    expect,
+    sync_playwright,
+)
+
+from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
+from tests.fakes.service_subscriber import listen
+
+HOSTILE = "<img src=x onerror='window.hacked=1'>"
+CHART = '{"mark": "bar", "encoding": {"x": {"field": "n", "type": "ordinal"}, "y": {"field": "n"}}}'
+SIGNED_OUT = "the server responded with a status of 401"
+
+
+@pytest.fixture(scope="module", name="service")
+def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    with run_service(tmp_path_factory.mktemp("web") / "data", "--demo") as service:
+        service.wait_until_ready()
+        yield service
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not chromium and os.environ.get("CI") != "true":
+        pytest.skip("no chromium is installed: apt-get install chromium, or set CI=true to insist on it")
+    assert chromium, "CI must have a browser: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """A browser in front of the service, and what it complained about."""
+
+    page: Page
+    base_url: str
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> None:
+        self.page.goto(f"{self.base_url}/{path}")
+
+    def sign_in(self, token: str = API_TOKEN) -> None:
+        self.page.get_by_label("API token").fill(token)
+        self.page.get_by_role("button", name="Sign in").click()
+
+    @property
+    def front(self) -> Locator:
+        """The dialog, or else the page."""
+        return self.page.locator("body:not(:has(> dialog)) > main, body > dialog:last-child")
+
+    def press(self, name: str) -> None:
+        """Press a button as soon as it is there."""
+        self.front.get_by_role("button", name=name, exact=True, disabled=False).first.click()
+
+    def fill(self, label: str, text: str) -> None:
+        self.front.get_by_role("textbox", name=label, exact=True).fill(text)
+
+    def follow(self, name: str) -> None:
+        self.page.get_by_role("link", name=name, exact=True).first.click()
+
+    def add_block(self, kind: str, name: str, fields: dict[str, str]) -> None:
+        """Fill the form of a new block and save it."""
+        self.press(kind)
+        form = self.page.get_by_label(f"New {kind} block")
+        form.get_by_label("Name").fill(name)
+        for label, text in fields.items():
+            control = form.get_by_label(label, exact=True)
+            if control.evaluate("element => element.tagName") == "SELECT":
+                control.select_option(label=text)
+            else:
+                control.fill(text)
+        self.press("Add the block")
+        self.wait_for_notice(f"“{name}” is saved")
+
+    def wait_for_notice(self, text: str) -> None:
+        expect(self.page.locator("#notices")).to_contain_text(text)
+
+    def note(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def take_picture(self, name: str) -> None:
+        folder = os.environ.get("PUSHMETRICS_SCREENSHOTS")
+        if folder:
+            self.page.screenshot(path=Path(folder) / f"service-{name}.png", full_page=True)
+
+
+@pytest.fixture(name="visit")
+def make_visit(service: ServiceProcess, browser: Browser) -> Iterator[Visit]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    yield visit_in(context, service)
+    context.close()
+
+
+def visit_in(context: BrowserContext, service: ServiceProcess) -> Visit:
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    expect.set_options(timeout=20_000)
+    visit = Visit(page, str(service.client.base_url).rstrip("/"))
+    page.on("console", visit.note)
+    page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    return visit
+
+
+def test_who_signs_in_comes_back_to_the_page_and_leaves_no_token_behind(
+    visit: Visit,
+) -> None:
+    page = visit.page
+    visit.open("")
+    assert page.url.endswith("/app/")
+    visit.sign_in("pmpat_" + "x" * 43)
+    expect(page.get_by_role("alert")).to_contain_text("not valid")
+    visit.sign_in()
+    expect(page.get_by_role("heading", name="Reports")).to_be_visible()
+    visit.take_picture("reports")
+
+    page.context.clear_cookies()  # as when the session has ended
+    visit.follow("Databases")
+    visit.sign_in()
+    expect(page.get_by_role("heading", name="Databases")).to_be_visible()
+    expect(page.get_by_role("cell", name="flights", exact=True)).to_be_visible()
+    visit.press("Test")
+    visit.wait_for_notice("The database answers")
+
+    stored = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    assert stored == '[{},{},""]'
+    assert API_TOKEN not in page.content()
+    cookie = page.context.cookies()[0]
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    assert API_TOKEN not in str(cookie)
+
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert page.context.cookies() == []
+    assert all(SIGNED_OUT in complaint for complaint in visit.complaints), visit.complaints
+
+
+def test_a_report_is_made_run_read_and_downloaded(service: ServiceProcess, visit: Visit) -> None:
+    page = visit.page
+    visit.open("app/reports")
+    visit.sign_in()
+    visit.press("New report")
+    visit.fill("Name", f"Sums {HOSTILE}")
+    visit.press("Create")
+    expect(page.get_by_text("This report has no blocks yet")).to_be_visible()
+    visit.add_block("Parameter", "top", {"Type": "integer", "Default": "120"})
+    visit.add_block(
+        "SQL",
+        "numbers",
+        {
+            "Database": "flights",
+            "SQL": f"SELECT range AS n, $${HOSTILE}$$ AS hostile FROM range(CAST({{{{ top }}}} AS INTEGER))",
+        },
+    )
+    visit.add_block("Text", "summary", {"Text": "{{ numbers.data | length }} rows"})
+    visit.add_block("Chart", "bars", {"Rows of": "numbers", "Vega-Lite specification": CHART})
+    expect(page.locator("ol.blocks > li")).to_have_count(4)
+
+    # a circle is refused where it is written
+    page.get_by_role("button", name="Edit numbers").click()
+    page.get_by_label("SQL", exact=True).fill("SELECT '{{ summary }}'")
+    visit.press("Save")
+    expect(page.get_by_role("alert")).to_contain_text("summary")
+    visit.press("Cancel")
+
+    # one block alone, then all of them
+    page.get_by_label("Block numbers").get_by_role("button", name="Run alone").click()
+    page.get_by_role("dialog").get_by_label("top").fill("7")
+    visit.press("Run")
+    expect(page.locator(".trial")).to_contain_text("7 rows")
+    page.get_by_role("button", name="Move summary up").click()
+    expect(page.locator("ol.blocks > li").nth(1)).to_contain_text("summary")
+    visit.take_picture("report")
+    visit.press("Run")
+    visit.press("Run")
+    expect(page.get_by_role("button", name="Run again")).to_be_visible()
+    expect(page.locator("dl.facts")).to_contain_text("success")
+    numbers = page.get_by_label("Block numbers")
+    expect(numbers).to_contain_text("120 rows")
+    expect(numbers.locator("tbody tr")).to_have_count(50)
+    expect(numbers.locator("tbody tr").first).to_contain_text("<img src=x")
+    numbers.get_by_role("button", name="Next").click()
+    expect(numbers).to_contain_text("Rows 51 to 100 of 120")
+    expect(page.get_by_label("Block summary")).to_contain_text("120 rows")
+    expect(page.get_by_label("Log")).to_contain_text("the run ends: success")
+    chart = page.get_by_role("img", name="Chart bars")
+    expect(chart).to_be_visible()
+    page.wait_for_function("document.querySelector('.chart img').naturalWidth > 100")
+    visit.take_picture("run")
+    with page.expect_download() as download:
+        numbers.get_by_role("link", name="Download as CSV").click()
+    lines = download.value.path().read_text("utf-8").splitlines()
+    assert (lines[0], len(lines)) == ("n,hostile", 121)
+    assert re.fullmatch(r"numbers-\d+\.csv", download.value.suggested_filename)
+
+    first = page.url
+    visit.press("Run again")
+    page.wait_for_url(lambda url: url != first)
+    expect(page.locator("dl.facts")).to_contain_text("success")
+    assert page.evaluate("window.hacked") is None
+    assert [one for one in visit.complaints if "status of 422" not in one] == []
+
+
+def test_a_failing_block_says_what_the_database_said_and_a_running_one_can_be_cancelled(visit: Visit) -> None:
+    page = visit.page
+    visit.open("app/reports")
+    visit.sign_in()
+    visit.press("From YAML")
+    visit.fill(
+        "YAML",
+        "name: Broken\nblocks:\n"
+        "- {name: typo, type: sql, content: {database: flights, sql: 'SELECT no_such_column FROM flights'}}\n"
+        "- {name: after, type: text, content: {text: '{{ typo.data }}'}}\n",
+    )
+    visit.press("Create")
+    visit.press("Run")
+    visit.press("Run")
+    expect(page.get_by_label("Block typo")).to_contain_text("no_such_column")
+    expect(page.get_by_label("Block after")).to_contain_text("not run")
+
+    page.get_by_role("link", name="Broken").click()
+    visit.follow("YAML")
+    visit.fill(
+        "YAML",
+        "name: Slow\nblocks:\n- name: endless\n  type: sql\n  content:\n    database: flights\n"
+        "    sql: SELECT sum(hash(a.range + b.range)) FROM range(1200000000) a, range(20000) b\n",
+    )
+    visit.press("What would change?")
+    expect(page.locator("pre.diff")).to_contain_text("endless")
+    visit.press("Apply")
+    visit.wait_for_notice("The YAML is applied")
+    visit.press("Run")
+    visit.press("Run")
+    expect(page.get_by_label("Block endless")).to_contain_text(re.compile("pending|running"))
+    visit.press("Cancel")
+    expect(page.locator("dl.facts")).to_contain_text("cancelled")
+    visit.take_picture("cancelled")
+    assert visit.complaints == []
+
+
+def test_a_refreshed_trigger_has_another_url_and_the_old_one_is_dead(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    page = visit.page
+    report = service.client.post("/api/v1/report/", json={"name": "Triggered"}).json()["result"]
+    visit.open(f"app/reports/{report['uid']}/triggers")
+    visit.sign_in()
+    visit.press("Generate a trigger")
+    assert "token=" not in page.content()
+    visit.press("Copy URL")
+    visit.wait_for_notice("Trigger URL copied")
+    old = page.evaluate("navigator.clipboard.readText()")
+    assert httpx.post(old).json()["success"] is True
+    visit.press("Refresh token")
+    visit.press("Refresh")
+    visit.wait_for_notice("The trigger has a new URL")
+    visit.press("Show")
+    new = page.get_by_label("Trigger URL", exact=True).input_value()
+    assert (httpx.post(old).status_code, httpx.get(new).status_code) == (401, 200)
+    visit.fill("Mail to", "team@example.com")
+    page.get_by_label("Mail on").select_option(label="failure")
+    visit.press("Save who is told")
+    visit.wait_for_notice("Saved")
+    visit.press("Disable")
+    expect(page.get_by_text("disabled", exact=True)).to_be_visible()
+    assert httpx.post(new).status_code == 403
+    expect(page.get_by_label("Mail to")).to_have_value("team@example.com")
+    expect(page.get_by_label("Mail on")).to_have_value("failure")
+    visit.take_picture("trigger")
+
+    visit.press("New schedule")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("every morning")
+    dialog.get_by_label("First time").fill("2099-01-01T06:30")
+    dialog.get_by_label("Time zone").fill("Europe/Berlin")
+    dialog.get_by_label("Repeats").select_option("cron")
+    dialog.get_by_label("Cron").fill("30 6 * * MON-FRI")
+    visit.press("Save")
+    row = page.get_by_role("row").filter(has_text="every morning")
+    expect(row).to_contain_text("2099")
+    row.get_by_role("button", name="Pause").click()
+    expect(row).to_contain_text("paused")
+    row.get_by_role("button", name="Run now").click()
+    visit.wait_for_notice("The report runs now")
+    visit.take_picture("schedule")
+    assert visit.complaints == []
+
+
+def test_a_subscription_shows_its_secret_once_and_what_was_delivered(visit: Visit) -> None:
+    page = visit.page
+    with listen() as subscriber:
+        visit.open("app/subscriptions")
+        visit.sign_in()
+        visit.press("New subscription")
+        visit.fill("Name", HOSTILE)
+        visit.fill("URL", subscriber.url)
+        visit.press("Subscribe")
+        secret = page.get_by_role("textbox", name="Secret").input_value()
+        visit.take_picture("secret")
+        visit.press("I have kept it")
+        assert secret not in page.content()
+        visit.press("Send a test")
+        expect(page.locator("dl.facts")).to_contain_text("delivered")
+        received = subscriber.wait_for(lambda one: one.event["event"] == "webhook.test")
+        assert received.verify(secret)
+        expect(page.get_by_label("Attempts").first).to_contain_text("202")
+        visit.take_picture("delivery")
+
+        subscriber.statuses[:] = [410]
+        visit.press("Resend")
+        visit.wait_for_notice("is sent again")
+        expect(page.locator("dl.facts")).to_contain_text("failed")
+        visit.follow("Subscriptions")
+        expect(page.get_by_role("row").nth(1)).to_contain_text("disabled")
+        visit.press("Enable")
+        subscriber.statuses[:] = [200]
+        visit.press("Resend failed")
+        visit.press("Count them")
+        visit.press("Resend 1 event")
+        visit.wait_for_notice("1 event on the way")
+        visit.follow("Deliveries")
+        expect(page.get_by_role("heading", name="Deliveries")).to_be_visible()
+        expect(page.get_by_role("row").nth(1)).to_contain_text("delivered")
+        visit.take_picture("deliveries")
+    assert page.evaluate("window.hacked") is None
+    assert visit.complaints == []
+
+
+def test_tokens_users_and_kept_mails_are_shown(service: ServiceProcess, visit: Visit) -> None:
+    page = visit.page
+    visit.open("app/tokens")
+    visit.sign_in()
+    visit.press("New token")
+    visit.fill("Name", "airflow")
+    visit.press("Make the token")
+    token = page.get_by_role("textbox", name="Secret").input_value()
+    visit.press("I have kept it")
+    headers = {"Authorization": f"Bearer {token}"}
+    own = f"{visit.base_url}/api/v1/user/current"
+    assert httpx.get(own, headers=headers).status_code == 200
+    page.get_by_role("row").filter(has_text="airflow").get_by_role("button", name="Revoke").click()
+    visit.press("Revoke")
+    visit.wait_for_notice("The token is revoked")
+    assert httpx.get(own, headers=headers).status_code == 401
+
+    visit.follow("Users")
+    visit.press("Add a user")
+    visit.fill("Mail address", "ann@example.com")
+    page.get_by_role("combobox", name="Role").select_option(label="Guest")
+    visit.press("Add")
+    row = page.get_by_role("row").filter(has_text="ann@example.com")
+    expect(row).to_contain_text("Guest")
+    row.get_by_role("button", name="Change role").click()
+    page.get_by_role("combobox", name="Role").select_option(label="User")
+    visit.press("Save")
+    expect(row).to_contain_text("User")
+    visit.take_picture("users")
+    visit.follow("Messages")
+    expect(page.get_by_label("Mails").first).to_contain_text("ann@example.com")
+    visit.take_picture("messages")
+    assert visit.complaints == []
+
+
+def test_the_documented_url_of_a_run_leads_a_browser_to_its_page(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    started = service.client.post("/api/v1/report/1/run/noteflow").json()["result"]
+    visit.open(f"api/reports/1/run/{started['run_id']}")
+    assert page_path(visit) == f"/app/reports/1/runs/{started['run_id']}"
+    visit.sign_in()
+    expect(visit.page.get_by_role("heading", name="of Departure delays")).to_be_visible()
+    expect(visit.page.get_by_label("Block by_day")).to_contain_text("365 rows")
+    assert visit.complaints == []
+
+
+def page_path(visit: Visit) -> str:
+    return visit.page.url.removeprefix(visit.base_url)
