@@ -146,12 +146,18 @@ def worker(
 
 def _run(command: str, *, database_url: str | None, **options: Any) -> None:
     from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-    from airflow_provider_pushmetrics.service import server
     from airflow_provider_pushmetrics.service.settings import check_database_url
 
     try:
         settings = _build_settings(database_url=check_database_url(database_url), **options)
-        (server.work if command == "worker" else server.serve)(settings)
+        if command == "worker":
+            from airflow_provider_pushmetrics.service.worker import work
+
+            work(settings)
+        else:
+            from airflow_provider_pushmetrics.service.server import serve
+
+            serve(settings)
     except PushMetricsConfigurationError as error:
         typer.echo(f"pushmetrics {command}: {error}", err=True)
         raise typer.Exit(1) from None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -14,9 +13,7 @@ from sqlalchemy import Engine, create_engine, event, func, select
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.orm import Session, sessionmaker
 
-from airflow_provider_pushmetrics.service.group_commit import GroupCommit
-
-Result = TypeVar("Result")
+from airflow_provider_pushmetrics.service.turn import Turn
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_SECONDS = 30
@@ -40,9 +37,7 @@ class Database:
         noting = self.engine.execution_options(begin_immediate=True, synchronous="NORMAL")
         self._noters = sessionmaker(noting, expire_on_commit=False)
         self._is_sqlite = self.engine.dialect.name == "sqlite"
-        # SQLite's own queue for its one writer is no queue: who finds it locked sleeps, longer each time.
-        self._turn = threading.Lock() if self._is_sqlite else nullcontext()
-        self._group = GroupCommit(self._turn, self._begin)
+        self._turn = _open_turn(self.engine) if self._is_sqlite else nullcontext()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -66,24 +61,12 @@ class Database:
         with self._turn, self._noters() as session, session.begin():
             yield session
 
-    def write_together(self, action: Callable[[Session], Result]) -> Result:
-        """Do something small in a transaction; on SQLite it is committed with others that wait."""
-        if not self._is_sqlite:
-            with self.writing() as session:
-                return action(session)
-        return self._group.run(action)
-
-    @contextmanager
-    def _begin(self) -> Iterator[Session]:
-        with self._writers() as session, session.begin():
-            yield session
-
     @contextmanager
     def try_lock(self, number: int) -> Iterator[bool]:
         """
         Keep other processes out of the block, if none is in it.
 
-        :return: Whether it is ours. On SQLite it is: there is one process.
+        :return: Whether it is ours. On SQLite it is: there is one process of each kind.
         """
         if self._is_sqlite:
             yield True
@@ -129,6 +112,12 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+        if isinstance(self._turn, Turn):
+            self._turn.close()
+
+
+def _open_turn(engine: Engine) -> Turn:
+    return Turn(Path(str(engine.url.database)))
 
 
 @contextmanager

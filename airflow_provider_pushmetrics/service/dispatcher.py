@@ -10,8 +10,7 @@ from sqlalchemy import func, select, update
 
 from airflow_provider_pushmetrics.service.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.database import Database
-from airflow_provider_pushmetrics.service.execution import AnyRun
-from airflow_provider_pushmetrics.service.models import Delivery, QueryRun, Run, Subscription
+from airflow_provider_pushmetrics.service.models import AnyRun, Delivery, QueryRun, Run, Subscription
 from airflow_provider_pushmetrics.service.statuses import PENDING, UNFINISHED
 from airflow_provider_pushmetrics.service.workflows import Task, WorkflowQueue
 
@@ -23,6 +22,9 @@ ATTEMPT_DELIVERY = "attempt_delivery"
 
 BATCH = 200
 """How many are enqueued in one transaction: enough to share its cost, not so many that others wait for it."""
+
+GATHER_SECONDS = 0.05
+"""The pause between two rounds: what is committed meanwhile shares the next one."""
 
 RETRY_SECONDS = 1.0
 MIN_WAIT_SECONDS = 0.02
@@ -109,6 +111,7 @@ class Dispatcher:
             self._awake.clear()
             try:
                 wait_seconds = self.dispatch()
+                self._stopping.wait(GATHER_SECONDS)
             except Exception:
                 # A database that is away comes back, and this thread must be there then.
                 log.exception("cannot enqueue what is pending; trying again in %s s", RETRY_SECONDS)

@@ -92,9 +92,7 @@ class Engine:
         )
 
     def start(self) -> None:
-        """Begin to work, with what was left behind first; without workers, there is nothing to begin."""
-        if not self._settings.executes:
-            return
+        """Begin to work, with what was left behind first."""
         self._workflow_engine = create_workflow_engine(self._settings.workflow_url)
         with self._database.lock(LAUNCH_LOCK):  # processes that start together must not migrate together
             self._launch(self._workflow_engine)

@@ -31,3 +31,8 @@ def parse_id(reference: str) -> int | None:
     if reference.isascii() and reference.isdigit() and len(reference) <= MAX_ID_DIGITS:
         return int(reference)
     return None
+
+
+def is_uid(reference: str) -> bool:
+    """Tell whether a path segment may be a uid."""
+    return reference.isascii() and reference.isalnum()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import select, tuple_
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError, PushMetricsParameterError
@@ -50,55 +50,125 @@ def check_idempotency_key(key: str | None) -> str | None:
     return key
 
 
-def accept_run(
-    database: Database,
-    report_id: int,
-    given: Mapping[str, Any],
-    *,
-    origin: str,
-    idempotency_key: str | None = None,
-    webhook_id: int | None = None,
-    options: Mapping[str, Any] | None = None,
-) -> AcceptedRun:
+@dataclass(frozen=True)
+class RunRequest:
+    """
+    What somebody wants to run.
+
+    :param given: The parameters of this run.
+    :param origin: What asks for it: ``webhook`` or ``api``.
+    :param idempotency_key: The same key gives the same run.
+    :param webhook_id: The trigger that was called, whose recipients are told of the end.
+    :param options: How it runs: ``send_to_me`` and ``email`` for a preview.
+    """
+
+    report_id: int
+    given: Mapping[str, Any]
+    origin: str
+    idempotency_key: str | None = None
+    webhook_id: int | None = None
+    options: Mapping[str, Any] | None = None
+
+    @property
+    def key(self) -> tuple[int, str] | None:
+        """What it has in common with a repeat."""
+        return None if self.idempotency_key is None else (self.report_id, self.idempotency_key)
+
+
+def accept_run(database: Database, report_id: int, given: Mapping[str, Any], **details: Any) -> AcceptedRun:
     """
     Record that a report is to run. When this returns, the run will happen, whatever happens to this process.
 
-    :param given: The parameters of this run.
-    :param origin: What asked for it: ``webhook``, ``api`` or ``schedule``.
-    :param webhook_id: The trigger that was called, whose recipients are told of the end.
-    :param options: How it runs: ``send_to_me`` and ``email`` for a preview.
-    :param idempotency_key: The same key gives the same run.
-    :raises PushMetricsConflictError: if the key was used for other parameters.
+    :param details: The rest of a :class:`RunRequest`.
+    :raises PushMetricsConflictError: if its key was used for other parameters, or its report is gone.
     """
+    answer = accept_runs(database, [RunRequest(report_id, given, **details)])[0]
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
-    def accept(session: Session) -> AcceptedRun:
-        earlier = _find_earlier(session, report_id, given, idempotency_key)
-        if earlier is not None:
-            return AcceptedRun(earlier.id, earlier.uid, is_replay=True)
-        report = session.get_one(Report, report_id)
-        run = Run(
-            workspace_id=report.workspace_id,
-            report_id=report.id,
-            origin=origin,
-            given_parameters=dict(given),
-            parameters=apply_defaults(collect_defaults(report), given),
-            idempotency_key=idempotency_key,
-            webhook_id=webhook_id,
-            options=None if options is None else dict(options),
-        )
-        session.add(run)
-        session.flush()
-        return AcceptedRun(run.id, run.uid)
 
+def accept_runs(database: Database, requests: Sequence[RunRequest]) -> list[AcceptedRun | Exception]:
+    """Record that reports are to run, in one transaction; give for each its run, or why there is none."""
     try:
-        return database.write_together(accept)
-    except IntegrityError:
-        # Another process took the same key between our look and our insert; its run is there now.
-        with database.reading() as session:
-            earlier = _find_earlier(session, report_id, given, idempotency_key)
-        if earlier is None:
-            raise
-        return AcceptedRun(earlier.id, earlier.uid, is_replay=True)
+        with database.writing() as session:
+            return _accept(session, requests)
+    except (IntegrityError, DataError) as error:
+        if len(requests) > 1:  # it is the fault of one of them
+            return [answer for request in requests for answer in accept_runs(database, [request])]
+        return [_find_winner(database, requests[0]) or error]
+
+
+def _accept(session: Session, requests: Sequence[RunRequest]) -> list[AcceptedRun | Exception]:
+    templates = _read_templates(session, {request.report_id for request in requests})
+    by_key = _find_by_key(session, requests)
+    answers: list[tuple[Run, bool] | Exception] = []
+    for request in requests:
+        known = by_key.get(request.key)
+        if known is not None:
+            answers.append(_check_repeat(request, known) or (known, True))
+        elif request.report_id not in templates:
+            answers.append(PushMetricsConflictError("The report was deleted just now", status_code=409))
+        else:
+            run = _build_run(request, *templates[request.report_id])
+            session.add(run)
+            answers.append((run, False))
+            if request.key is not None:
+                by_key[request.key] = run
+    session.flush()
+    return [
+        one if isinstance(one, Exception) else AcceptedRun(one[0].id, one[0].uid, one[1]) for one in answers
+    ]
+
+
+def _read_templates(session: Session, report_ids: Collection[int]) -> dict[int, tuple[int, dict[str, Any]]]:
+    """Read what all runs of a report have in common: its workspace, and the defaults of its parameters."""
+    rows = session.execute(select(Report.id, Report.workspace_id).where(Report.id.in_(report_ids)))
+    templates: dict[int, tuple[int, dict[str, Any]]] = {row.id: (row.workspace_id, {}) for row in rows}
+    parameters = select(Block.report_id, Block.name, Block.content).where(
+        Block.report_id.in_(report_ids), Block.type == PARAMETER
+    )
+    for report_id, name, content in session.execute(parameters.order_by(Block.position)):
+        templates[report_id][1][name] = content.get("default")
+    return templates
+
+
+def _find_by_key(session: Session, requests: Sequence[RunRequest]) -> dict[tuple[int, str] | None, Run]:
+    keys = {request.key for request in requests if request.key is not None}
+    if not keys:
+        return {}
+    found = session.scalars(select(Run).where(tuple_(Run.report_id, Run.idempotency_key).in_(keys)))
+    return {(run.report_id, str(run.idempotency_key)): run for run in found}
+
+
+def _check_repeat(request: RunRequest, run: Run) -> PushMetricsConflictError | None:
+    if write_fingerprint(run.given_parameters) == write_fingerprint(request.given):
+        return None
+    return PushMetricsConflictError(
+        "This Idempotency-Key was used before with other parameters", status_code=409
+    )
+
+
+def _build_run(request: RunRequest, workspace_id: int, defaults: Mapping[str, Any]) -> Run:
+    return Run(
+        workspace_id=workspace_id,
+        report_id=request.report_id,
+        origin=request.origin,
+        given_parameters=dict(request.given),
+        parameters=apply_defaults(defaults, request.given),
+        idempotency_key=request.idempotency_key,
+        webhook_id=request.webhook_id,
+        options=None if request.options is None else dict(request.options),
+    )
+
+
+def _find_winner(database: Database, request: RunRequest) -> AcceptedRun | Exception | None:
+    """Find the run of another process that took the same key between our look and our insert."""
+    with database.reading() as session:
+        run = _find_by_key(session, [request]).get(request.key)
+    return (
+        None if run is None else _check_repeat(request, run) or AcceptedRun(run.id, run.uid, is_replay=True)
+    )
 
 
 def accept_re_run(session: Session, run: Run) -> Run:
@@ -186,14 +256,3 @@ def collect_defaults(report: Report) -> dict[str, Any]:
 
 def _is_parameter(block: Block) -> bool:
     return block.type == PARAMETER
-
-
-def _find_earlier(session: Session, report_id: int, given: Mapping[str, Any], key: str | None) -> Run | None:
-    if key is None:
-        return None
-    run = session.scalar(select(Run).where(Run.report_id == report_id, Run.idempotency_key == key))
-    if run is not None and write_fingerprint(run.given_parameters) != write_fingerprint(given):
-        raise PushMetricsConflictError(
-            "This Idempotency-Key was used before with other parameters", status_code=409
-        )
-    return run

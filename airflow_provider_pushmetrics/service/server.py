@@ -1,26 +1,26 @@
-"""Serve: one process with uvicorn, from the first log line to the last."""
+"""Serve: a process with uvicorn, from the first log line to the last, and its worker beside it."""
 
 from __future__ import annotations
 
 import errno
 import logging
-import os
 import signal
 import socket
-import sys
-import threading
+from contextlib import nullcontext
 from types import FrameType
 
 import uvicorn
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.redaction import RedactingFilter
 from airflow_provider_pushmetrics.service.app import build_app
-from airflow_provider_pushmetrics.service.parts import ServiceParts, assemble
-from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.service.engines import Elsewhere, Executing
+from airflow_provider_pushmetrics.service.folder_lock import lock_folder
+from airflow_provider_pushmetrics.service.logs import set_up_logging
+from airflow_provider_pushmetrics.service.parts import assemble, choose_executor_id
+from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
+from airflow_provider_pushmetrics.service.supervisor import Assignment, Supervisor
 
 BACKLOG = 2048
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +32,17 @@ def serve(settings: ServiceSettings) -> None:
     :raises PushMetricsConfigurationError: if the service cannot start as it is set up.
     """
     if not settings.executes:
-        _require_postgres(settings, "a service without a worker")
-    listener = open_listener(settings.host, settings.port)
-    set_up_logging()
-    parts = assemble(settings)
+        require_postgres(settings, "a service without a worker")
+    with open_listener(settings.host, settings.port) as listener:
+        set_up_logging()
+        # On PostgreSQL any number of services share the folder; on SQLite there is one, with one worker.
+        with nullcontext() if settings.database_url else lock_folder(settings.data_dir):
+            _serve(settings, listener)
+    log.info("stopped")
+
+
+def _serve(settings: ServiceSettings, listener: socket.socket) -> None:
+    parts = assemble(settings, _choose_engine(settings))
     parts.start()
     server = uvicorn.Server(
         uvicorn.Config(
@@ -53,42 +60,15 @@ def serve(settings: ServiceSettings) -> None:
         signal.signal(number, _ignore)
     log.info("serving on %s", settings.base_url)
     server.run(sockets=[listener])
-    _stop(parts)
+    parts.stop()
 
 
-def work(settings: ServiceSettings) -> None:
-    """
-    Execute runs and deliveries until SIGTERM or SIGINT, and serve nobody.
-
-    :raises PushMetricsConfigurationError: if the worker cannot start as it is set up.
-    """
-    _require_postgres(settings, "a worker by itself")
-    set_up_logging()
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    parts = assemble(settings)
-    parts.start()
-    log.info("working")
-    stopping.wait()
-    _stop(parts)
-
-
-def _require_postgres(settings: ServiceSettings, what: str) -> None:
-    if settings.database_url is None:
-        raise PushMetricsConfigurationError(
-            f"{what} needs PostgreSQL, where other processes find its work: give --database-url or"
-            " PUSHMETRICS_SERVICE_DATABASE_URL. On SQLite, one process does everything."
-        )
-
-
-def _stop(parts: ServiceParts) -> None:
-    if parts.stop():
-        log.info("stopped")
-        return
-    log.info("stopped; what is not finished goes on at the next start")
-    logging.shutdown()
-    os._exit(0)  # a thread in the middle of a query would keep the process alive until the query ends
+def _choose_engine(settings: ServiceSettings) -> Executing:
+    if not settings.executes:
+        return Elsewhere()
+    supervisor = Supervisor(Assignment(settings, choose_executor_id(settings)))
+    supervisor.prepare()
+    return supervisor
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:
@@ -115,17 +95,3 @@ def open_listener(host: str, port: int) -> socket.socket:
             " PUSHMETRICS_SERVICE_PORT."
         ) from None
     return listener
-
-
-def set_up_logging() -> None:
-    """Log to stderr, with every credential taken out."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter(LOG_FORMAT))
-    handler.addFilter(RedactingFilter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for name in ("alembic", "httpx", "httpcore", "uvicorn.error"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # DBOS brings a handler of its own, which redacts nothing; with one there, it adds none.
-    dbos_log = logging.getLogger("dbos")
-    dbos_log.addHandler(handler)
-    dbos_log.propagate = False

@@ -36,7 +36,8 @@ class ServiceSettings:
     :param allow_private_endpoints: Whether events may be sent into private networks and to this machine.
     :param trigger_returns_run_id: Whether a trigger's answer names the run; the real product's does not.
     :param max_body_bytes: A longer request body is refused.
-    :param executes: Whether this process executes runs and deliveries, and does not leave it to others.
+    :param executes: Whether runs and deliveries are executed, in a process beside the server, and not left to
+        others.
     :param run_concurrency: How many runs this process executes at a time.
     :param delivery_concurrency: How many deliveries this process makes at a time.
     :param endpoint_concurrency: How many of them may go to one endpoint, so that a slow one leaves room.
@@ -150,3 +151,16 @@ def read_rate(environ: Mapping[str, str], name: str, default: int) -> int:
             f"{ENVIRONMENT_PREFIX}{name} is {text!r}: it must be a number of calls a minute; 0 is no limit."
         )
     return int(text)
+
+
+def require_postgres(settings: ServiceSettings, what: str) -> None:
+    """
+    Refuse what several processes of the same kind need PostgreSQL for.
+
+    :raises PushMetricsConfigurationError: if the database is SQLite.
+    """
+    if settings.database_url is None:
+        raise PushMetricsConfigurationError(
+            f"{what} needs PostgreSQL, where other processes find its work: give --database-url or"
+            " PUSHMETRICS_SERVICE_DATABASE_URL. On SQLite, `pushmetrics service` does everything."
+        )

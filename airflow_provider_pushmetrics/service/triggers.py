@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import or_, select
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.clock import get_now
@@ -13,25 +16,62 @@ from airflow_provider_pushmetrics.service.credentials import (
     hash_token,
     is_same_hash,
 )
+from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.encryption import Vault
-from airflow_provider_pushmetrics.service.ids import parse_id
+from airflow_provider_pushmetrics.service.ids import is_uid, parse_id
 from airflow_provider_pushmetrics.service.models import Report, Webhook
 
 
-def find_pulled_trigger(session: Session, report_reference: str, token: str) -> Webhook | None:
+@dataclass(frozen=True)
+class Pull:
     """
-    Find the trigger of a report that this token pulls, enabled or not.
+    A call of a trigger's URL.
+
+    :param report: The report that it names, by its id or its uid.
+    """
+
+    report: str
+    token: str
+
+
+@dataclass(frozen=True)
+class PulledTrigger:
+    """The trigger that a call pulls."""
+
+    id: int
+    report_id: int
+    is_active: bool
+
+
+def find_pulled_triggers(database: Database, pulls: Sequence[Pull]) -> list[PulledTrigger | None]:
+    """
+    Find the trigger that each call pulls, enabled or not; None where there is none.
 
     An unknown report and a wrong token take the same way and give the same answer.
     """
-    report_id = parse_id(report_reference)
-    report = Report.uid == report_reference if report_id is None else Report.id == report_id
-    offered = hash_token(token)
-    found = None
-    for webhook in session.scalars(select(Webhook).join(Report).where(report)):
-        if is_same_hash(webhook.token_hash, offered):
-            found = webhook
-    return found
+    ids = {pull.report: parse_id(pull.report) for pull in pulls}
+    # What cannot be a uid must not reach PostgreSQL: for a zero byte it would refuse the question of all.
+    uids = {reference for reference, number in ids.items() if number is None and is_uid(reference)}
+    named = or_(
+        Report.id.in_({number for number in ids.values() if number is not None}), Report.uid.in_(uids)
+    )
+    wanted = select(Webhook.id, Webhook.report_id, Webhook.active, Webhook.token_hash, Report.uid)
+    by_report = defaultdict[int | str, list[tuple[str, PulledTrigger]]](list)
+    with database.reading() as session:
+        for row in session.execute(wanted.join(Report).where(named)):
+            found = (row.token_hash, PulledTrigger(row.id, row.report_id, row.active))
+            by_report[row.report_id].append(found)
+            by_report[row.uid].append(found)
+    return [_choose(pull, by_report[ids[pull.report] or pull.report]) for pull in pulls]
+
+
+def _choose(pull: Pull, candidates: Sequence[tuple[str, PulledTrigger]]) -> PulledTrigger | None:
+    offered = hash_token(pull.token)
+    chosen = None
+    for token_hash, trigger in candidates:
+        if is_same_hash(token_hash, offered):
+            chosen = trigger
+    return chosen
 
 
 def set_token(webhook: Webhook, token: str | None, vault: Vault) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -51,6 +51,7 @@ class ServiceProcess:
             env=environment,
             stdout=log,
             stderr=log,
+            start_new_session=True,  # so that all of its processes can be found, and killed together
         )
         self.client = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}",
@@ -71,11 +72,33 @@ class ServiceProcess:
                 time.sleep(0.05)
         raise AssertionError("the service is not ready in time")
 
+    def list_pids(self) -> list[int]:
+        """List its processes, and those that it left behind; the worker is the second."""
+        return sorted(pid for pid in list_pids() if _find_session(pid) == self.process.pid)
+
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """End it by a signal and give its exit code."""
-        if self.process.poll() is None:
+        """End it by a signal and give its exit code; SIGKILL ends its worker too."""
+        if number == signal.SIGKILL:
+            for pid in self.list_pids():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+        elif self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(timeout=60)
+
+
+def list_pids() -> list[int]:
+    """List all processes of this machine."""
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _find_session(pid: int) -> int | None:
+    """Find the session of a process; None if it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else int(fields[3])
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from airflow_provider_pushmetrics.service.api.access import Parts
 
 router = APIRouter(prefix="/health", tags=["health"])
 
+WORKER_AWAY = "The worker is being started: what is accepted meanwhile runs then"
+
 
 @router.get("/live")
 async def get_live() -> dict[str, str]:
@@ -18,9 +20,11 @@ async def get_live() -> dict[str, str]:
 
 @router.get("/ready")
 def get_ready(parts: Parts) -> dict[str, str]:
-    """Answer 200 when requests can be served, 503 when the database is away."""
+    """Answer 200 when requests are served and runs executed, 503 when the database or the worker is away."""
     try:
         parts.database.check()
     except SQLAlchemyError:
         raise HTTPException(503, "The database does not answer", headers={"Retry-After": "5"}) from None
+    if not parts.engine.is_alive():
+        raise HTTPException(503, WORKER_AWAY, headers={"Retry-After": "5"})
     return {"status": "ok"}

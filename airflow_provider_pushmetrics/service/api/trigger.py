@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, HTTPException, Request, Response
-from fastapi.concurrency import run_in_threadpool
 
 from airflow_provider_pushmetrics.service.api.access import Parts
 from airflow_provider_pushmetrics.service.parameters import (
@@ -13,9 +12,8 @@ from airflow_provider_pushmetrics.service.parameters import (
     merge_parameters,
     parse_json_parameters,
 )
-from airflow_provider_pushmetrics.service.parts import ServiceParts
-from airflow_provider_pushmetrics.service.runs import AcceptedRun, accept_run, check_idempotency_key
-from airflow_provider_pushmetrics.service.triggers import find_pulled_trigger
+from airflow_provider_pushmetrics.service.runs import RunRequest, check_idempotency_key
+from airflow_provider_pushmetrics.service.triggers import Pull, PulledTrigger
 
 router = APIRouter(prefix="/api/v1/report", tags=["trigger"])
 
@@ -56,7 +54,18 @@ async def pull_trigger(
     parts.trigger_limit.check(f"{reference} {request.client.host if request.client else ''}")
     body = await request.body() if request.method == "POST" else b""
     query = request.query_params.multi_items()
-    run = await run_in_threadpool(_accept, parts, reference, query, body, idempotency_key)
+    token = next((value for name, value in query if name == TOKEN), "")
+    trigger = _authorize(await parts.front_desk.find_trigger(Pull(reference, token)))
+    run = await parts.front_desk.accept_run(
+        RunRequest(
+            trigger.report_id,
+            merge_parameters(query, parse_json_parameters(body)),
+            origin="webhook",
+            idempotency_key=check_idempotency_key(idempotency_key),
+            webhook_id=trigger.id,
+        )
+    )
+    parts.engine.wake()
     if run.is_replay:
         response.headers["Idempotency-Replayed"] = "true"
     if not parts.settings.trigger_returns_run_id:
@@ -64,34 +73,9 @@ async def pull_trigger(
     return {"success": True, "run_id": run.id}
 
 
-def _accept(
-    parts: ServiceParts,
-    reference: str,
-    query: list[tuple[str, str]],
-    body: bytes,
-    idempotency_key: str | None,
-) -> AcceptedRun:
-    webhook_id, report_id = _authorize(parts, reference, query)
-    parameters = merge_parameters(query, parse_json_parameters(body))
-    key = check_idempotency_key(idempotency_key)
-    run = accept_run(
-        parts.database,
-        report_id,
-        parameters,
-        origin="webhook",
-        idempotency_key=key,
-        webhook_id=webhook_id,
-    )
-    parts.engine.wake()
-    return run
-
-
-def _authorize(parts: ServiceParts, reference: str, query: list[tuple[str, str]]) -> tuple[int, int]:
-    token = next((value for name, value in query if name == TOKEN), "")
-    with parts.database.reading() as session:
-        webhook = find_pulled_trigger(session, reference, token)
-    if webhook is None:
+def _authorize(trigger: PulledTrigger | None) -> PulledTrigger:
+    if trigger is None:
         raise HTTPException(401, REFUSED)
-    if not webhook.active:
+    if not trigger.is_active:
         raise HTTPException(403, DISABLED)
-    return webhook.id, webhook.report_id
+    return trigger

@@ -26,10 +26,11 @@ from airflow_provider_pushmetrics.service.models.reports import (
     ReportSchedule,
     Webhook,
 )
-from airflow_provider_pushmetrics.service.models.runs import BlockResult, QueryRun, Run, RunLogEntry
+from airflow_provider_pushmetrics.service.models.runs import AnyRun, BlockResult, QueryRun, Run, RunLogEntry
 from airflow_provider_pushmetrics.service.models.workers import Worker
 
 __all__ = [
+    "AnyRun",
     "ApiToken",
     "Base",
     "Block",

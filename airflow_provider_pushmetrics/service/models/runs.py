@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -73,6 +73,9 @@ class QueryRun(Identified, Base):
     results: Mapped[list[BlockResult]] = relationship(
         order_by="BlockResult.position", cascade="all, delete-orphan"
     )
+
+
+AnyRun: TypeAlias = Run | QueryRun
 
 
 class BlockResult(Base):

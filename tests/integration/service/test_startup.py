@@ -21,9 +21,9 @@ from airflow_provider_pushmetrics.service.credentials import Gatekeeper
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.demo import find_flights_data, load_demo
 from airflow_provider_pushmetrics.service.encryption import Vault
-from airflow_provider_pushmetrics.service.parts import assemble
+from airflow_provider_pushmetrics.service.folder_lock import lock_folder
 from airflow_provider_pushmetrics.service.server import open_listener
-from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from tests.fakes.service_process import find_free_port
 
 VAULT = Vault("k" * 32)
 
@@ -102,18 +102,11 @@ def test_other_database_is_refused_without_showing_its_password() -> None:
 
 
 def test_data_folder_serves_one_service_at_a_time(tmp_path: Path) -> None:
-    parts = assemble(ServiceSettings(tmp_path))
-    with pytest.raises(
-        PushMetricsConfigurationError, match="is in use by another service: stop that one, or"
-    ):
-        assemble(ServiceSettings(tmp_path))
-    assert parts.lock is not None
-    parts.lock.close()
-    parts.database.close()
-    again = assemble(ServiceSettings(tmp_path))
-    assert again.lock is not None
-    again.lock.close()
-    again.database.close()
+    with lock_folder(tmp_path):
+        code, error = run_command("--port", str(find_free_port()), "--data", str(tmp_path))
+        assert code == 1
+        assert "is in use by another service: stop that one, or choose another folder with --data" in error
+    lock_folder(tmp_path).close()
 
 
 def test_demo_without_its_data_names_the_extra(

@@ -1,0 +1,111 @@
+"""A service and its worker are two processes: what becomes of the one when the other ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_pushmetrics.service.encryption import Vault, load_secret_key
+from tests.fakes.service_process import ServiceProcess, run_service
+from tests.fakes.service_reports import ENDLESS, TRIGGER_TOKEN, make_report, sql
+from tests.integration.service.test_process import open_data
+
+
+def wait_until(is_so: Callable[[], bool], timeout_seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """Give a data folder with two reports: one of a quick query, one of a query without an end."""
+    data_dir = tmp_path / "data"
+    database = open_data(data_dir)
+    vault = Vault(load_secret_key(data_dir))
+    make_report(database, vault, data_dir, one=sql("SELECT 1 AS n"))
+    make_report(database, vault, data_dir, endless=sql(ENDLESS))
+    database.close()
+    return data_dir
+
+
+QUICK, LONG = 1, 2
+
+
+def trigger(service: ServiceProcess, report_id: int) -> int:
+    answer = service.client.post(f"/api/v1/report/{report_id}/webhook?token={TRIGGER_TOKEN}")
+    run_id: int = answer.json()["run_id"]
+    return run_id
+
+
+def read_status(service: ServiceProcess, run_id: int) -> str:
+    rows = service.client.get("/api/v1/noteflow_run/?q=(page_size:100)").json()["result"]
+    return next(str(row["status"]) for row in rows if row["id"] == run_id)
+
+
+def test_killed_worker_is_replaced_and_its_run_goes_on(data_dir: Path) -> None:
+    with run_service(data_dir) as service:
+        service.wait_until_ready()
+        server, worker = service.list_pids()
+        long = trigger(service, LONG)
+        wait_until(lambda: read_status(service, long) == "running")
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: service.client.get("/health/ready").status_code == 503)
+        accepted_meanwhile = trigger(service, QUICK)
+        service.wait_until_ready(30)
+        assert service.list_pids()[0] == server
+        assert service.list_pids()[1] != worker
+        wait_until(lambda: read_status(service, accepted_meanwhile) == "success")
+        assert read_status(service, long) == "running"
+        uid = service.client.get(f"/api/v1/noteflow_run/{long}").json()["result"]["uid"]
+        service.client.post(f"/api/v1/noteflow_run/{uid}/cancel").raise_for_status()
+        wait_until(lambda: read_status(service, long) == "cancelled")
+        assert service.stop() == 0
+        assert service.list_pids() == []
+    assert "the worker ended with code -9" in data_dir.with_suffix(".log").read_text()
+
+
+def test_worker_of_a_killed_service_ends_by_itself_and_its_run_goes_on(data_dir: Path) -> None:
+    with run_service(data_dir) as service:
+        service.wait_until_ready()
+        run_id = trigger(service, LONG)
+        wait_until(lambda: read_status(service, run_id) == "running")
+        os.kill(service.process.pid, signal.SIGKILL)
+        service.process.wait(timeout=10)
+        # At once, on the same folder: it is free, although the other's worker is still at its work.
+        with run_service(data_dir) as successor:
+            successor.wait_until_ready()
+            wait_until(lambda: service.list_pids() == [])
+            quick = trigger(successor, QUICK)
+            wait_until(lambda: read_status(successor, quick) == "success")
+            assert read_status(successor, run_id) == "running"
+            assert successor.stop() == 0
+            assert successor.list_pids() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_to_all_processes_at_once_stops_them_in_order(data_dir: Path, number: int) -> None:
+    """A terminal sends Ctrl-C to the whole group, and so does who stops the demo."""
+    with run_service(data_dir) as service:
+        service.wait_until_ready()
+        run_id = trigger(service, QUICK)
+        os.killpg(service.process.pid, number)
+        assert service.process.wait(timeout=30) == 0
+        assert service.list_pids() == []
+        assert run_id == 1
+    log = data_dir.with_suffix(".log").read_text()
+    assert "Traceback" not in log
+    assert "the worker ended" not in log
+
+
+def test_service_that_is_stopped_while_it_starts_leaves_nothing(data_dir: Path) -> None:
+    with run_service(data_dir) as service:
+        wait_until(lambda: len(service.list_pids()) == 2)
+        service.stop()
+        wait_until(lambda: service.list_pids() == [])
