@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.service.attachments import MEDIA_TYPES
 from airflow_provider_pushmetrics.service.notifications.recipients import check_recipient
 from airflow_provider_pushmetrics.service.parameters import COERCIONS, MAX_DEPTH, coerce_parameter, is_deeper
 from airflow_provider_pushmetrics.service.plan import CHART, EMAIL, PARAMETER, SLACK, SQL, TEXT
@@ -16,6 +17,7 @@ ALIASES: Mapping[str, str] = {"query": SQL, "sql_query": SQL, "markdown": TEXT}
 
 MAX_ROWS_LIMIT = 100_000_000
 MAX_TIMEOUT_SECONDS = 86_400
+MAX_ATTACHMENTS = 10
 
 
 class ContentError(PushMetricsParameterError):
@@ -124,11 +126,33 @@ def _check_email(content: Mapping[str, Any]) -> dict[str, Any]:
                 check_recipient(recipient)
             except PushMetricsParameterError as error:
                 raise ContentError(str(error)) from None
-    return {
+    checked: dict[str, Any] = {
         "subject": _take_text(content, "subject"),
         "value": _take_text(content, "value"),
         "to_": recipients,
     }
+    if content.get("attachments") is not None:
+        checked["attachments"] = _check_attachments(content["attachments"])
+    return checked
+
+
+def _check_attachments(value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or len(value) > MAX_ATTACHMENTS:
+        raise ContentError(f"attachments must be a list of at most {MAX_ATTACHMENTS} objects")
+    return [_check_attachment(one) for one in value]
+
+
+def _check_attachment(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ContentError('an attachment must be an object, such as {"query": "orders", "format": "csv"}')
+    kind = value.get("format", "csv")
+    if not isinstance(kind, str) or kind not in MEDIA_TYPES:
+        raise ContentError(f"the format of an attachment must be one of {', '.join(MEDIA_TYPES)}")
+    if not isinstance(value.get("filename", ""), str):
+        raise ContentError("the filename of an attachment must be a text")
+    if not isinstance(value.get("skip_if_empty", False), bool):
+        raise ContentError("skip_if_empty of an attachment must be true or false")
+    return {**value, "query": _take_text(value, "query"), "format": kind}
 
 
 def _check_slack(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, cast
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.service.attachments import Attachment, check_size
 from airflow_provider_pushmetrics.service.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.events import (
@@ -25,12 +26,14 @@ from airflow_provider_pushmetrics.service.events import (
     build_report_run,
     put_in_outbox,
 )
+from airflow_provider_pushmetrics.service.formats import ResultHeader
 from airflow_provider_pushmetrics.service.messages import (
     Letter,
     Post,
     build_chart,
     build_letter,
     build_post,
+    list_wanted_files,
 )
 from airflow_provider_pushmetrics.service.models import BlockResult, QueryRun, Run
 from airflow_provider_pushmetrics.service.notifications.outgoing import put_mail
@@ -241,7 +244,8 @@ class RunExecutor:
                     raise BlockTemplateError(f"there is no query {block.content['query']!r} to draw.")
                 return BlockOutcome(SUCCESS, output=build_chart(block, rows, names))
             if block.type == EMAIL:
-                return _address(plan, build_letter(block, names))
+                letter = replace(build_letter(block, names), attachments=self._attach(plan, block, names))
+                return _address(plan, letter)
             if block.type == SLACK:
                 return self._post(plan, block, names)
             raise BlockTemplateError(f"blocks of the type {block.type!r} cannot be executed.")
@@ -263,6 +267,28 @@ class RunExecutor:
         return BlockOutcome(
             SUCCESS, row_count=row_count, result_file=file, limits=limits, is_truncated=cutter.is_truncated
         )
+
+    def _attach(self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any]) -> tuple[Attachment, ...]:
+        """Find the results that go with a mail, and see that they are not too large for one."""
+        queries = {query.name: query for query in plan.blocks if query.type == SQL}
+        found: list[Attachment] = []
+        for wanted in list_wanted_files(block, names):
+            query, outcome = queries.get(wanted.query), plan.outcomes.get(wanted.query)
+            if query is None or query.query_id is None or outcome is None or outcome.result_file is None:
+                raise BlockTemplateError(f"there is no query {wanted.query!r} to attach.")
+            if outcome.row_count or not wanted.skip_if_empty:
+                header = ResultHeader(
+                    query.query_id,
+                    query.name,
+                    plan.id,
+                    outcome.status,
+                    max_rows=outcome.limits.max_rows if outcome.limits else None,
+                    timeout_seconds=outcome.limits.timeout_seconds if outcome.limits else None,
+                    is_truncated=outcome.is_truncated,
+                )
+                found.append(Attachment(wanted.name, wanted.format, outcome.result_file, header))
+        check_size(self._results, found)
+        return tuple(found)
 
     def _post(self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any]) -> BlockOutcome:
         if not self._has_slack:
@@ -317,7 +343,8 @@ class RunExecutor:
                 level = "ERROR" if outcome.status == FAILED else "INFO"
                 write_log(session, run, _describe(block, outcome), level=level, block_uid=block.uid)
             if outcome.letter is not None:
-                put_mail(session, run.workspace_id, outcome.letter.recipients, outcome.letter.words)
+                letter = outcome.letter
+                put_mail(session, run.workspace_id, letter.recipients, letter.words, letter.attachments)
             if outcome.post is not None:
                 put_slack(session, run.workspace_id, outcome.post.channels, outcome.post.text)
             session.add(
@@ -378,7 +405,7 @@ def _address(plan: RunPlan, letter: Letter) -> BlockOutcome:
         address = plan.options.get("email")
         if not address:
             return BlockOutcome(SUCCESS, output="not sent: this is a preview")
-        letter = Letter((check_recipient(address),), letter.words)
+        letter = replace(letter, recipients=(check_recipient(address),))
     return BlockOutcome(SUCCESS, output=f"to {', '.join(letter.recipients)}", letter=letter)
 
 
@@ -446,8 +473,16 @@ def _restore_outcomes(
             row_count=result.row_count,
             result_file=result.result_file,
             value=value,
+            limits=_restore_limits(result),
+            is_truncated=result.is_truncated,
         )
     return outcomes
+
+
+def _restore_limits(result: BlockResult) -> QueryLimits | None:
+    if result.max_rows is None or result.timeout_seconds is None:
+        return None
+    return QueryLimits(result.max_rows, result.timeout_seconds)
 
 
 def _resolve_parameter(plan: RunPlan, block: PlannedBlock) -> BlockOutcome:

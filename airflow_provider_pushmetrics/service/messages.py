@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -11,6 +12,7 @@ from html import escape
 from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.service.attachments import Attachment
 from airflow_provider_pushmetrics.service.notifications.recipients import check_recipient
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
 from airflow_provider_pushmetrics.service.plan import PlannedBlock
@@ -18,15 +20,39 @@ from airflow_provider_pushmetrics.service.templating import BlockTemplateError, 
 
 MAX_CHART_ROWS = 10_000
 MAX_SUBJECT_LENGTH = 255
+MAX_NAME_LENGTH = 100
+UNSAFE_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u2028\u2029\ud800-\udfff]+')
+"""What some system does not take in the name of a file, and what ends a line."""
+
 VEGA_LITE = "https://vega.github.io/schema/vega-lite/v5.json"
 
 
 @dataclass(frozen=True)
+class WantedFile:
+    """
+    A query's result that a block wants to go with its mail.
+
+    :param name: What the file is called.
+    :param skip_if_empty: Whether it stays away when the query gave no rows.
+    """
+
+    query: str
+    format: str
+    name: str
+    skip_if_empty: bool
+
+
+@dataclass(frozen=True)
 class Letter:
-    """A mail that a block makes."""
+    """
+    A mail that a block makes.
+
+    :param attachments: The results that go with it.
+    """
 
     recipients: tuple[str, ...]
     words: NoticeText
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +79,25 @@ def build_letter(block: PlannedBlock, names: Mapping[str, Any]) -> Letter:
     except PushMetricsParameterError as error:
         raise BlockTemplateError(str(error)) from None
     return Letter(tuple(recipients), NoticeText(subject[:MAX_SUBJECT_LENGTH], body, _write_html(body)))
+
+
+def list_wanted_files(block: PlannedBlock, names: Mapping[str, Any]) -> list[WantedFile]:
+    """
+    List the files of an email block. Two of one name get different ones.
+
+    :raises BlockTemplateError: if the template of a name fails.
+    """
+    wanted: list[WantedFile] = []
+    for number, content in enumerate(block.content.get("attachments") or (), start=1):
+        extension = content["format"]
+        stem = render_text(str(content.get("filename") or content["query"]), names)
+        stem = UNSAFE_IN_NAMES.sub("_", stem).strip(" .").removesuffix(f".{extension}")[:MAX_NAME_LENGTH]
+        stem = stem or f"file_{number}"
+        name = f"{stem}.{extension}"
+        if any(other.name == name for other in wanted):
+            name = f"{stem}_{number}.{extension}"
+        wanted.append(WantedFile(content["query"], extension, name, bool(content.get("skip_if_empty"))))
+    return wanted
 
 
 def build_post(block: PlannedBlock, names: Mapping[str, Any]) -> Post:

@@ -22,7 +22,7 @@ TEMPLATE_KEYS: Mapping[str, tuple[str, ...]] = {
     SQL: ("sql",),
     TEXT: ("text",),
     CHART: ("spec",),
-    EMAIL: ("subject", "value", "to_"),
+    EMAIL: ("subject", "value", "to_", "attachments"),
     SLACK: ("value_markdown", "channels"),
 }
 """Where a block of each type has its templates."""
@@ -128,6 +128,8 @@ def _find_block_references(block: PlannedBlock, names: Collection[str]) -> Refer
         texts |= found.texts
     if block.type == CHART:
         outputs.add(str(block.content.get("query")))
+    if block.type == EMAIL:
+        outputs |= {str(file.get("query")) for file in block.content.get("attachments") or ()}
     return References(frozenset(outputs.intersection(names)), frozenset(texts.intersection(names)))
 
 

@@ -65,6 +65,7 @@ def _build_row(mail: OutgoingMail) -> dict[str, Any]:
         "recipient": mail.recipient,
         "subject": mail.subject,
         "text": mail.text,
+        "attachments": [file["name"] for file in mail.attachments or ()],
         "status": mail.status,
         "attempt_count": mail.attempt_count,
         "created_on": format_moment(mail.created_on),

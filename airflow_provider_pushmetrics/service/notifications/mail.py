@@ -30,6 +30,15 @@ from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
 
 
 @dataclass(frozen=True)
+class MailFile:
+    """A file that goes with a mail."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Mail:
     """
     A mail to one person.
@@ -38,16 +47,18 @@ class Mail:
     :param recipient: The address.
     :param words: Subject and body.
     :param written_on: Its date.
+    :param files: What goes with it.
     """
 
     uid: str
     recipient: str
     words: NoticeText
     written_on: datetime
+    files: tuple[MailFile, ...] = ()
 
 
 def compose(mail: Mail, sender: str) -> EmailMessage:
-    """Write a mail as it travels: plain text, and the same as HTML."""
+    """Write a mail as it travels: plain text, and the same as HTML, and its files."""
     name, address = parseaddr(sender)
     message = EmailMessage(policy=SMTP)
     message["From"] = Address(display_name=name, addr_spec=address)
@@ -59,6 +70,9 @@ def compose(mail: Mail, sender: str) -> EmailMessage:
     # Quoted-printable goes through servers that know neither 8BITMIME nor lines of any length.
     message.set_content(mail.words.text, cte="quoted-printable")
     message.add_alternative(mail.words.html, subtype="html", cte="quoted-printable")
+    for file in mail.files:
+        kind, _, subtype = file.media_type.partition("/")
+        message.add_attachment(file.content, maintype=kind, subtype=subtype, filename=file.name)
     return message
 
 

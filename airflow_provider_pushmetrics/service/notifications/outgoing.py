@@ -8,7 +8,7 @@ does not go out by itself on the day that a server is set, when most of it would
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -17,14 +17,17 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.exceptions import (
     NotificationDelayedError,
     NotificationError,
+    NotificationRefusedError,
     PushMetricsConflictError,
 )
+from airflow_provider_pushmetrics.service.attachments import MEDIA_TYPES, Attachment, write_attachment
 from airflow_provider_pushmetrics.service.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.models import OutgoingMail
-from airflow_provider_pushmetrics.service.notifications.mail import Mail, Mailer
+from airflow_provider_pushmetrics.service.notifications.mail import Mail, Mailer, MailFile
 from airflow_provider_pushmetrics.service.notifications.recipients import check_recipient
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
+from airflow_provider_pushmetrics.service.results import ResultError, ResultStore
 from airflow_provider_pushmetrics.service.statuses import FAILED, PENDING
 
 KEPT = "kept"
@@ -42,12 +45,14 @@ def put_mail(
     workspace_id: int,
     recipients: Iterable[str],
     words: NoticeText,
+    attachments: Sequence[Attachment] = (),
     *,
     clock: Clock = get_now,
 ) -> list[OutgoingMail]:
     """
     Put down a mail for each recipient, once each, in the caller's transaction.
 
+    :param attachments: The results that go with it; their files are written when it is sent.
     :raises PushMetricsParameterError: if a recipient is no mail address.
     """
     mails = [
@@ -57,6 +62,7 @@ def put_mail(
             subject=words.subject,
             text=words.text,
             html=words.html,
+            attachments=[attachment.to_dict() for attachment in attachments] or None,
             status=PENDING,
             created_on=clock(),
             next_attempt_on=clock(),
@@ -92,11 +98,15 @@ class Postman:
 
     :param database: Where mail is kept.
     :param mailer: Sends it; None where no SMTP server is set.
+    :param results: Where the results are that go with mail.
     """
 
-    def __init__(self, database: Database, mailer: Mailer | None, *, clock: Clock = get_now) -> None:
+    def __init__(
+        self, database: Database, mailer: Mailer | None, results: ResultStore, *, clock: Clock = get_now
+    ) -> None:
         self._database = database
         self._mailer = mailer
+        self._results = results
         self._clock = clock
 
     def list_due(self, limit: int = 100) -> list[int]:
@@ -116,20 +126,37 @@ class Postman:
 
         :return: The seconds until the next one; None if there is none.
         """
-        mail = self._load(mail_id)
-        if mail is None:
+        row = self._find_pending(mail_id)
+        if row is None:
             return None
-        error = None if self._mailer is None else _try_to_send(self._mailer, mail)
+        error = None if self._mailer is None else self._try_to_send(self._mailer, row)
         with self._database.writing() as session:
             row = session.get(OutgoingMail, mail_id)
             return None if row is None else self._record(row, error)
 
-    def _load(self, mail_id: int) -> Mail | None:
+    def _find_pending(self, mail_id: int) -> OutgoingMail | None:
         with self._database.reading() as session:
             row = session.get(OutgoingMail, mail_id)
-            if row is None or row.status != PENDING:
-                return None
-            return Mail(row.uid, row.recipient, NoticeText(row.subject, row.text, row.html), row.created_on)
+            return None if row is None or row.status != PENDING else row
+
+    def _try_to_send(self, mailer: Mailer, row: OutgoingMail) -> NotificationError | None:
+        words = NoticeText(row.subject, row.text, row.html)
+        try:
+            mail = Mail(row.uid, row.recipient, words, row.created_on, self._write_files(row))
+            asyncio.run(mailer.send(mail))
+        except NotificationError as error:
+            return error
+        return None
+
+    def _write_files(self, row: OutgoingMail) -> tuple[MailFile, ...]:
+        found = [Attachment.from_dict(kept) for kept in row.attachments or ()]
+        try:
+            return tuple(
+                MailFile(one.name, MEDIA_TYPES[one.format], b"".join(write_attachment(self._results, one)))
+                for one in found
+            )
+        except ResultError as error:
+            raise NotificationRefusedError(f"the mail to {row.recipient!r} was not sent: {error}") from error
 
     def _record(self, row: OutgoingMail, error: NotificationError | None) -> float | None:
         if self._mailer is None:
@@ -143,14 +170,6 @@ class Postman:
             return None
         row.next_attempt_on = self._clock() + timedelta(seconds=delay)
         return delay
-
-
-def _try_to_send(mailer: Mailer, mail: Mail) -> NotificationError | None:
-    try:
-        asyncio.run(mailer.send(mail))
-    except NotificationError as error:
-        return error
-    return None
 
 
 def _find_delay(error: NotificationError | None, attempts: int) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import time
 from collections.abc import AsyncIterator, Callable
@@ -10,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_pushmetrics.service.app import build_app
+from airflow_provider_pushmetrics.service.models import OutgoingMail
+from airflow_provider_pushmetrics.service.notifications.mail import Mailer
+from airflow_provider_pushmetrics.service.notifications.outgoing import Postman
 from airflow_provider_pushmetrics.service.notifications.settings import Security, SlackSettings, SmtpSettings
 from airflow_provider_pushmetrics.service.parts import assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
@@ -92,6 +97,83 @@ async def test_blocks_send_mail_and_post_to_slack_with_what_queries_gave(sent: S
     assert (sent.read_posts()[0]["channel"], sent.read_posts()[0]["text"]) == ("#reports", "2 rows")
     listed = (await sent.api.client.get("/api/v1/slack_message/")).json()["result"]
     assert [row["channel"] for row in listed] == ["#reports"]
+
+
+async def test_results_go_with_a_mail_as_files(sent: Sent) -> None:
+    files = [
+        {"query": "rows", "format": "csv", "filename": "delays of {{ who }}.csv"},
+        {"query": "rows", "format": "parquet"},
+        {"query": "rows", "format": "json"},
+        {"query": "rows", "format": "json", "filename": "rows/../../etc\nX: y"},
+        {"query": "none", "format": "csv", "skip_if_empty": True},
+        {"query": "none", "format": "csv", "filename": "nothing"},
+    ]
+    content = {**EMAIL, "to_": ["me@example.com"], "value": "see the files", "attachments": files}
+    made = sent.api.make_report(
+        mail=("email", content), who=parameter("me"), rows=ROWS, none=sql("SELECT 1 AS n WHERE false")
+    )
+    outputs = await sent.api.run(made.id)
+    assert outputs["status"] == "success", outputs
+    await sent.wait(lambda: len(sent.mail.taken) == 1)
+    attached = list(sent.mail.taken[0].iter_attachments())
+    assert [(file.get_filename(), file.get_content_type()) for file in attached] == [
+        ("delays of me.csv", "text/csv"),
+        ("rows.parquet", "application/vnd.apache.parquet"),
+        ("rows.json", "application/json"),
+        ("rows_.._.._etc_X_ y.json", "application/json"),
+        ("nothing.csv", "text/csv"),
+    ]
+    texts = {file.get_filename(): file.get_payload(decode=True) for file in attached}
+    assert texts["delays of me.csv"] == b"origin,delay\r\nJFK,1.5\r\nLGA,2.5\r\n"
+    assert pq.read_table(io.BytesIO(attached[1].get_content())).to_pylist()[0] == {
+        "origin": "JFK",
+        "delay": 1.5,
+    }
+    written = json.loads(attached[2].get_content())
+    url = next(one["query_result"] for one in outputs["queries"] if one["query_name"] == "rows")
+    assert written == (await sent.api.client.get(url)).json()
+    assert texts["nothing.csv"] == b"n\r\n"
+    listed = (await sent.api.client.get("/api/v1/mail/")).json()["result"]
+    assert listed[0]["attachments"][:2] == ["delays of me.csv", "rows.parquet"]
+
+
+async def test_files_that_are_too_large_or_of_no_query_fail_their_block(sent: Sent) -> None:
+    def attach(query: str, kind: str) -> tuple[str, dict[str, Any]]:
+        return "email", {**EMAIL, "value": "v", "attachments": [{"query": query, "format": kind}]}
+
+    made = sent.api.make_report(
+        who=parameter("me"),
+        many=sql("SELECT repeat('x', 1000) AS t FROM range(11000)"),
+        large=attach("many", "csv"),
+        small=attach("many", "parquet"),
+        lost=attach("nowhere", "csv"),
+    )
+    outputs = await sent.api.run(made.id)
+    blocks = {block["name"]: block for block in outputs["blocks"]}
+    assert "larger than 10 MB: give the query a limit" in blocks["large"]["error"]
+    assert "no query 'nowhere' to attach" in blocks["lost"]["error"]
+    assert blocks["small"]["status"] == "success"
+    await sent.wait(lambda: len(sent.mail.taken) == 2)
+
+
+async def test_mail_whose_file_was_cleaned_up_says_so(api: Api) -> None:
+    files = [{"query": "rows", "format": "csv"}]
+    content = {**EMAIL, "to_": ["late@example.com"], "value": "v", "attachments": files}
+    outputs = await api.run(api.make_report(who=parameter("x"), rows=ROWS, mail=("email", content)).id)
+    assert outputs["status"] == "success"
+    query = {"q": "(filters:!((col:recipient,opr:eq,value:'late@example.com')))"}
+    row = (await api.client.get("/api/v1/mail/", params=query)).json()["result"][0]
+    for file in (api.parts.settings.results_dir / f"run-{outputs['run_id']}").iterdir():
+        file.unlink()
+    async with serve_mail() as server:
+        settings = SmtpSettings("127.0.0.1", "reports@example.com", server.port, security=Security.NONE)
+        postman = Postman(api.parts.database, Mailer(settings), api.parts.results)
+        with api.parts.database.writing() as session:
+            session.get_one(OutgoingMail, row["id"]).status = "pending"
+        await asyncio.to_thread(postman.attempt, row["id"])
+        assert server.taken == []
+    shown = (await api.client.get(f"/api/v1/mail/{row['id']}")).json()["result"]
+    assert (shown["status"], "'rows.csv' is no longer kept" in shown["error"]) == ("failed", True)
 
 
 async def test_preview_goes_to_whoever_asked_for_it_and_nowhere_else(sent: Sent) -> None:

@@ -35,6 +35,32 @@ def test_unknown_keys_are_kept_and_recipients_become_a_list() -> None:
     assert checked == {"subject": "s", "value": "v", "to_": ["a@b.de", "{{ who }}"], "cc": []}
 
 
+def test_attachments_are_csv_unless_they_say_otherwise() -> None:
+    mail = {"subject": "s", "value": "v", "to_": "a@b.de"}
+    checked = check_content("email", {**mail, "attachments": [{"query": "q"}]})
+    assert checked["attachments"] == [{"query": "q", "format": "csv"}]
+    assert "attachments" not in check_content("email", mail)
+
+
+@pytest.mark.parametrize(
+    "attachments",
+    [
+        "q",
+        ["q"],
+        [{}],
+        [{"query": 1}],
+        [{"query": "q", "format": "xlsx"}],
+        [{"query": "q", "format": ["csv"]}],
+        [{"query": "q", "filename": 1}],
+        [{"query": "q", "skip_if_empty": "no"}],
+        [{"query": "q"}] * 11,
+    ],
+)
+def test_attachments_that_cannot_be_are_refused(attachments: Any) -> None:
+    with pytest.raises(ContentError):
+        check_content("email", {"subject": "s", "value": "v", "to_": "a@b.de", "attachments": attachments})
+
+
 def test_parameter_is_optional_and_of_any_type_unless_it_says_so() -> None:
     assert check_content("parameter", {}) == {"type": "any", "default": None, "required": False}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,10 +25,14 @@ from airflow_provider_pushmetrics.service.notifications.outgoing import (
 )
 from airflow_provider_pushmetrics.service.notifications.settings import Security, SmtpSettings
 from airflow_provider_pushmetrics.service.notifications.texts import build_text
+from airflow_provider_pushmetrics.service.results import ResultStore
 from tests.fakes.loopback import find_closed_port
 from tests.fakes.mail_server import serve_mail
 from tests.fakes.notices import BROKEN, SUCCEEDED
 from tests.fakes.service_process import API_TOKEN
+
+FOLDER = Path(tempfile.gettempdir())
+"""There are no results in it; mails of these tests have no files."""
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -51,10 +56,10 @@ class Clock:
 
 def build_postman(database: Database, port: int | None, clock: Callable[[], datetime] = Clock()) -> Postman:  # noqa: B008
     if port is None:
-        return Postman(database, None, clock=clock)
+        return Postman(database, None, ResultStore(FOLDER), clock=clock)
     sender = "reports@example.com"
     settings = SmtpSettings("127.0.0.1", sender, port, security=Security.NONE, timeout_seconds=5)
-    return Postman(database, Mailer(settings), clock=clock)
+    return Postman(database, Mailer(settings), ResultStore(FOLDER), clock=clock)
 
 
 def put(database: Database, *recipients: str) -> list[int]:
