@@ -36,6 +36,8 @@ DEFAULT_POLL_INTERVAL_SECONDS = 5.0
 DEFAULT_TROUBLE = RetryPolicy(attempts=30, base_seconds=1.0, max_seconds=30.0)
 """This bears an outage of about ten minutes."""
 
+PAGE_EVENTS = 100
+
 PROGRESS_SECONDS = 60.0
 """How often the log says that a wait goes on."""
 
@@ -143,17 +145,28 @@ class Trouble:
 
 
 def wait_for_event(
-    receiver: Receiver, wanted: EventFilter, *, after: int, patience: Patience
+    receiver: Receiver,
+    wanted: EventFilter,
+    *,
+    after: int,
+    patience: Patience,
+    accepts: Callable[[FeedEvent], bool] | None = None,
 ) -> Call[FeedEvent | None]:
     """
     Wait for the first wanted event after a cursor; None if the deadline passed.
 
     Events that came before the wait began count: the inbox keeps them.
 
+    :param accepts: Says of an event whether it is wanted, beyond what the receiver can tell.
     :raises PushMetricsApiError: if the receiver refuses, or fails too often in a row.
     """
-    page = yield from fetch_next_page(receiver, wanted, after=after, patience=patience, limit=1)
-    return page.events[0] if page.events else None
+    limit = 1 if accepts is None else PAGE_EVENTS
+    while True:
+        page = yield from fetch_next_page(receiver, wanted, after=after, patience=patience, limit=limit)
+        found = next((event for event in page.events if accepts is None or accepts(event)), None)
+        if found is not None or not page.events:
+            return found
+        after = page.cursor
 
 
 def fetch_next_page(

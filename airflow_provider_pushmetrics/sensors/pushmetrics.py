@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,14 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
     conf,
 )
+from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_pushmetrics.client.consumers import fetch_consumer, take_event
 from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
+from airflow_provider_pushmetrics.client.run_polls import RunPoll, RunsSeen, see_runs
+from airflow_provider_pushmetrics.client.waits import Patience, wait_for_event
+from airflow_provider_pushmetrics.compat import require_airflow
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.lineage import build_event_lineage
@@ -28,10 +32,11 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
     persist_event_links,
     persist_links,
 )
+from airflow_provider_pushmetrics.triggers.event_choice import EventChoice, read_number
+from airflow_provider_pushmetrics.triggers.inbox_producer import dump_event
 from airflow_provider_pushmetrics.triggers.pushmetrics import (
     PushMetricsSensorTrigger,
     compute_not_before,
-    dump_event,
     rebuild_failure,
 )
 
@@ -41,6 +46,8 @@ if TYPE_CHECKING:
 
 RUN_EVENTS = ("report.run", "query.run")
 DEFER_MARGIN = timedelta(minutes=5)
+AT_ONCE = Patience(deadline=0.0)
+"""For one look that waits for nothing."""
 
 
 class PushMetricsRunSensor(BaseSensorOperator):
@@ -51,6 +58,9 @@ class PushMetricsRunSensor(BaseSensorOperator):
     receiver's inbox keeps it. Without them, the first event that arrives after the sensor began counts. A
     query that runs as part of a report sends no ``query.run``: wait for its report's ``report.run``.
 
+    If the connection names no receiver, the API is asked instead, and the run is returned as its event would
+    be; a run that had ended before the sensor began does not count then, unless it is known by ``run_id``.
+
     .. seealso::
         :ref:`howto/sensor:PushMetricsRunSensor`
 
@@ -58,13 +68,19 @@ class PushMetricsRunSensor(BaseSensorOperator):
     :param report_id: The report's number; None for any. (templated)
     :param query_id: The query's number, for ``query.run``; None for any. (templated)
     :param run_id: The run; None for any. (templated)
+    :param workspace_id: The workspace's number, as events carry it; None for any. (templated)
+    :param event_filter: The import path of a function that takes the body of an event and says whether it is
+        wanted. It runs where the wait runs, so it must be quick. (templated)
     :param after: The cursor of the receiver's inbox after which events count. (templated)
     :param consumer: A name of its own for this sensor. Under it the receiver keeps the event that was taken
         last, and by which task instance: each of them takes the next event, beginning with the oldest in the
         inbox, and all tries of one take the same. At most one may wait at a time. (templated)
-    :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`; it must name
-        a receiver. (templated)
+    :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`. (templated)
     :param deferrable: Wait in the triggerer, without holding a worker slot.
+    :param start_from_trigger: Begin in the triggerer at once, without a worker before; needs ``run_id`` or
+        ``after``, and Airflow 3.3.
+    :param end_from_trigger: End in the triggerer when the event arrives, without a worker after. Timeouts and
+        failures are a worker's all the same, so that retries count.
     :return: The event: ``id``, ``source``, ``received_at`` and ``body``, as PushMetrics sent it.
     """
 
@@ -72,6 +88,8 @@ class PushMetricsRunSensor(BaseSensorOperator):
         "report_id",
         "query_id",
         "run_id",
+        "workspace_id",
+        "event_filter",
         "after",
         "consumer",
         "pushmetrics_conn_id",
@@ -86,10 +104,14 @@ class PushMetricsRunSensor(BaseSensorOperator):
         report_id: int | str | None = None,
         query_id: int | str | None = None,
         run_id: int | str | None = None,
+        workspace_id: int | str | None = None,
+        event_filter: str | None = None,
         after: int | str | None = None,
         consumer: str | None = None,
         pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        start_from_trigger: bool = False,
+        end_from_trigger: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -99,12 +121,24 @@ class PushMetricsRunSensor(BaseSensorOperator):
         self.report_id = report_id
         self.query_id = query_id
         self.run_id = run_id
+        self.workspace_id = workspace_id
+        self.event_filter = event_filter
         self.after = after
         self.consumer = consumer
         self.pushmetrics_conn_id = pushmetrics_conn_id
         self.deferrable = deferrable
+        self.end_from_trigger = end_from_trigger
+        self.start_from_trigger = start_from_trigger
         self._started_at_cursor: int | None = None
+        self._runs_seen: RunsSeen | None = None
         self._body: dict[str, Any] | None = None
+        if start_from_trigger:
+            self._start_from_trigger()
+        if consumer and (start_from_trigger or end_from_trigger):
+            raise PushMetricsParameterError(
+                "a 'consumer' is asked for its place and moved on by a worker, so it goes with neither"
+                " start_from_trigger nor end_from_trigger."
+            )
 
     @cached_property
     def hook(self) -> PushMetricsHook:
@@ -112,22 +146,21 @@ class PushMetricsRunSensor(BaseSensorOperator):
         return PushMetricsHook(self.pushmetrics_conn_id)
 
     def execute(self, context: Context) -> Any:
-        """Look in the inbox first; then wait here, or defer."""
+        """Look once first; then wait here, or defer."""
         persist_links(context, self)
+        accepts = self._build_choice().load()  # a filter that is not there is an error before any wait
         if not self.deferrable:
             return super().execute(context)
-        wanted, after = self._build_filter(), self._find_start(context)
-        found = self._look(wanted, after)
+        after = self._find_start(context)
+        found = self._look(after, accepts)
         if found is not None:
             return self._take(dump_event(found), context)
+        seen = self._runs_seen or RunsSeen()
         self.defer(
             trigger=PushMetricsSensorTrigger(
-                event=self.event,
-                report_id=wanted.report_id,
-                query_id=wanted.query_id,
-                run_id=wanted.run_id,
-                after=after,
-                pushmetrics_conn_id=self.pushmetrics_conn_id,
+                **self._build_trigger_arguments(after),
+                newest_run_id=seen.newest_id,
+                open_run_ids=seen.open_ids,
                 deadline=time.time() + self.timeout,
                 not_before=compute_not_before(),
             ),
@@ -136,8 +169,8 @@ class PushMetricsRunSensor(BaseSensorOperator):
         )
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look in the inbox once."""
-        found = self._look(self._build_filter(), self._find_start(context))
+        """Look once."""
+        found = self._look(self._find_start(context), self._build_choice().load())
         if found is None:
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._take(dump_event(found), context))
@@ -171,9 +204,53 @@ class PushMetricsRunSensor(BaseSensorOperator):
             run_id=read_number("run_id", self.run_id),
         )
 
-    def _look(self, wanted: EventFilter, after: int) -> FeedEvent | None:
-        page = self.hook.fetch_events(wanted, after=after, limit=1)
-        return page.events[0] if page.events else None
+    def _build_choice(self) -> EventChoice:
+        return EventChoice(read_number("workspace_id", self.workspace_id), self.event_filter)
+
+    def _build_trigger_arguments(self, after: int) -> dict[str, Any]:
+        wanted = self._build_filter()
+        return {
+            "event": self.event,
+            "report_id": wanted.report_id,
+            "query_id": wanted.query_id,
+            "run_id": wanted.run_id,
+            "workspace_id": read_number("workspace_id", self.workspace_id),
+            "event_filter": self.event_filter,
+            "after": after,
+            "pushmetrics_conn_id": self.pushmetrics_conn_id,
+            "end_from_trigger": self.end_from_trigger,
+        }
+
+    def _start_from_trigger(self) -> None:
+        """Let Airflow start the trigger itself, which renders what is templated there."""
+        require_airflow("3.3", "start_from_trigger", "Use deferrable=True alone.")
+        if self.run_id is None and self.after is None:
+            raise PushMetricsParameterError(
+                "start_from_trigger needs 'run_id' or 'after': a triggerer that is restarted would else begin"
+                " anew, and overlook what arrived before."
+            )
+        names = ("report_id", "query_id", "run_id", "workspace_id", "event_filter", "after")
+        self.start_trigger_args = StartTriggerArgs(
+            trigger_cls=f"{PushMetricsSensorTrigger.__module__}.{PushMetricsSensorTrigger.__name__}",
+            trigger_kwargs={
+                **{name: getattr(self, name) for name in names},
+                "event": self.event,
+                "pushmetrics_conn_id": self.pushmetrics_conn_id,
+                "timeout_seconds": self.timeout,
+                "end_from_trigger": self.end_from_trigger,
+            },
+            next_method="execute_complete",
+            timeout=timedelta(seconds=self.timeout) + DEFER_MARGIN,
+        )
+
+    def _look(self, after: int, accepts: Callable[[FeedEvent], bool]) -> FeedEvent | None:
+        wanted, settings = self._build_filter(), self.hook.settings
+        if settings.receiver is None:
+            poll = RunPoll(wanted, self._runs_seen or RunsSeen(), accepts)
+            return self.hook.call(poll.look(self.hook.credentials))
+        return self.hook.call(
+            wait_for_event(settings.receiver, wanted, after=after, patience=AT_ONCE, accepts=accepts)
+        )
 
     def _take(self, found: dict[str, Any], context: Context) -> dict[str, Any]:
         """Move the consumer to the event, and say whose it is: if this try dies now, the next one knows."""
@@ -187,15 +264,43 @@ class PushMetricsRunSensor(BaseSensorOperator):
 
     def _find_start(self, context: Context) -> int:
         """Find the cursor after which events count."""
-        if not self.consumer:
-            return self._get_start()
-        if read_number("after", self.after) is not None:
+        is_placed = read_number("after", self.after) is not None
+        if self.consumer and is_placed:
             raise PushMetricsParameterError(
                 "'after' and 'consumer' both say where to begin: set only one of them."
             )
+        if not self.consumer and not is_placed:
+            self._refuse_rescheduling()
+        if self.hook.settings.receiver is None:
+            return self._see_runs()
+        return self._find_consumers_place(context) if self.consumer else self._get_start()
+
+    def _find_consumers_place(self, context: Context) -> int:
+        assert self.consumer is not None
         place = self.hook.call(fetch_consumer(self.hook.settings.get_receiver(), self.consumer))
         was_ours = place.taken_by == name_task_instance(context)
         return place.position - 1 if was_ours else place.position
+
+    def _see_runs(self) -> int:
+        """See which runs there are when the sensor begins, where there is no receiver with a cursor."""
+        if self.consumer or read_number("after", self.after) is not None:
+            raise PushMetricsParameterError(
+                f"'after' and 'consumer' are about a receiver's inbox, and connection"
+                f" {self.pushmetrics_conn_id!r} names none: set its extras 'receiver_url' and"
+                " 'receiver_token', or leave these out."
+            )
+        wanted = self._build_filter()
+        RunPoll(wanted).refuse_unaskable(self.hook.credentials)
+        if self._runs_seen is None:
+            self._runs_seen = self.hook.call(see_runs(self.hook.credentials, wanted))
+        return 0
+
+    def _refuse_rescheduling(self) -> None:
+        if self.reschedule and read_number("run_id", self.run_id) is None:
+            raise PushMetricsParameterError(
+                "in mode 'reschedule' each look is a new process, so the sensor must be told where to begin:"
+                " set 'run_id' or 'after', or use deferrable=True."
+            )
 
     def _get_start(self) -> int:
         """Get the cursor after which events count."""
@@ -204,11 +309,6 @@ class PushMetricsRunSensor(BaseSensorOperator):
             return after
         if read_number("run_id", self.run_id) is not None:
             return 0
-        if self.reschedule:
-            raise PushMetricsParameterError(
-                "in mode 'reschedule' each look is a new process, so the sensor must be told where to begin:"
-                " set 'run_id' or 'after', or use deferrable=True."
-            )
         if self._started_at_cursor is None:
             self._started_at_cursor = self.hook.fetch_cursor()
         return self._started_at_cursor
@@ -218,17 +318,3 @@ def name_task_instance(context: Context) -> str:
     """Name a task instance, the same in all its tries."""
     ti: Any = context["ti"]
     return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"
-
-
-def read_number(name: str, value: int | str | None) -> int | None:
-    """
-    Read a number that may have come out of a template; empty and ``None`` stand for any.
-
-    :raises PushMetricsParameterError: if it is no whole number.
-    """
-    text = "" if value is None else str(value).strip()
-    if text in ("", "None"):
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise PushMetricsParameterError(f"{name} is {value!r}: it must be a whole number.")
-    return int(text)

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
-import math
-import re
 import time
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
-from airflow_provider_pushmetrics.client import feed, waits
+from airflow_provider_pushmetrics.client import waits
 from airflow_provider_pushmetrics.client.feed import EventFilter
-from airflow_provider_pushmetrics.client.models import FeedEvent, FeedPage
+from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
+from airflow_provider_pushmetrics.client.run_polls import RunsSeen
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
-from airflow_provider_pushmetrics.compat import BaseEventTrigger, SharedStreamProducer
-from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsError, rebuild_error
+from airflow_provider_pushmetrics.compat import BaseEventTrigger
+from airflow_provider_pushmetrics.exceptions import PushMetricsError, rebuild_error
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.metrics import time_wait
-from airflow_provider_pushmetrics.triggers.shared_waits import wait_for_event, wait_for_run
-
-if TYPE_CHECKING:
-    from airflow.triggers.shared_stream import AdvanceItem
+from airflow_provider_pushmetrics.triggers.event_choice import EventChoice, read_number
+from airflow_provider_pushmetrics.triggers.inbox_producer import (
+    InboxProducer,
+    build_position_name,
+    dump_event,
+)
+from airflow_provider_pushmetrics.triggers.joint_waits import wait_for_event, wait_for_run
 
 _PATH = "airflow_provider_pushmetrics.triggers.pushmetrics"
 
@@ -119,38 +118,62 @@ class PushMetricsSensorTrigger(BaseTrigger):
     """
     Wait for the first event in the receiver's inbox that is wanted, and fire one event.
 
+    Without a receiver, the API is asked for the run that the event would be about. A trigger that Airflow
+    itself starts (``start_from_trigger``) renders the numbers here.
+
     :param event: The event's name, such as ``report.run``.
     :param report_id: The report; None for any.
     :param query_id: The query; None for any.
     :param run_id: The run; None for any.
+    :param workspace_id: The workspace; None for any.
+    :param event_filter: The import path of a function that says of an event's body whether it is wanted.
     :param after: The cursor after which events count.
+    :param newest_run_id: Without a receiver: the newest run that there was when the wait began.
+    :param open_run_ids: Without a receiver: the runs that were going on then.
     :param pushmetrics_conn_id: The connection.
+    :param poll_interval_seconds: How often to ask the API where there is no receiver.
     :param deadline: When to give up, in Unix seconds; None for never.
+    :param timeout_seconds: How long to wait from the trigger's start on, where nobody has set a deadline.
     :param not_before: When the event may be fired at the earliest, in Unix seconds; see
         ``compute_not_before``.
+    :param end_from_trigger: End the task here if the event arrives; whatever else happens is for a worker.
     """
 
     def __init__(
         self,
         *,
         event: str,
-        report_id: int | None = None,
-        query_id: int | None = None,
-        run_id: int | None = None,
-        after: int = 0,
+        report_id: int | str | None = None,
+        query_id: int | str | None = None,
+        run_id: int | str | None = None,
+        workspace_id: int | str | None = None,
+        event_filter: str | None = None,
+        after: int | str | None = 0,
+        newest_run_id: int = 0,
+        open_run_ids: Sequence[int] = (),
         pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
+        poll_interval_seconds: float = waits.DEFAULT_POLL_INTERVAL_SECONDS,
         deadline: float | None = None,
+        timeout_seconds: float | None = None,
         not_before: float | None = None,
+        end_from_trigger: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.event = event
         self.report_id = report_id
         self.query_id = query_id
         self.run_id = run_id
+        self.workspace_id = workspace_id
+        self.event_filter = event_filter
         self.after = after
+        self.newest_run_id = newest_run_id
+        self.open_run_ids = open_run_ids
         self.pushmetrics_conn_id = pushmetrics_conn_id
+        self.poll_interval_seconds = poll_interval_seconds
         self.deadline = deadline
+        self.timeout_seconds = timeout_seconds
         self.not_before = not_before
+        self.end_from_trigger = end_from_trigger
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Write down what it takes to build this trigger elsewhere; no token among it."""
@@ -159,10 +182,17 @@ class PushMetricsSensorTrigger(BaseTrigger):
             "report_id": self.report_id,
             "query_id": self.query_id,
             "run_id": self.run_id,
+            "workspace_id": self.workspace_id,
+            "event_filter": self.event_filter,
             "after": self.after,
+            "newest_run_id": self.newest_run_id,
+            "open_run_ids": list(self.open_run_ids),
             "pushmetrics_conn_id": self.pushmetrics_conn_id,
+            "poll_interval_seconds": self.poll_interval_seconds,
             "deadline": self.deadline,
+            "timeout_seconds": self.timeout_seconds,
             "not_before": self.not_before,
+            "end_from_trigger": self.end_from_trigger,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -172,18 +202,38 @@ class PushMetricsSensorTrigger(BaseTrigger):
         yield outcome
 
     async def _wait_for_outcome(self) -> TriggerEvent:
-        wanted = EventFilter(self.event, self.report_id, self.query_id, self.run_id)
         try:
             with time_wait(self.event):
-                found = await wait_for_event(
-                    self.pushmetrics_conn_id, wanted, after=self.after, patience=Patience(self.deadline)
-                )
+                found = await self._wait_for_event()
         except PushMetricsError as error:
-            return build_failure_event(error, run_id=self.run_id)
+            return build_failure_event(error, run_id=self._find_run_id())
         if found is None:
-            return build_timeout_event(run_id=self.run_id)
-        return TriggerEvent(
-            {"status": "success", "message": f"{self.event} arrived", "found": dump_event(found)}
+            return build_timeout_event(run_id=self._find_run_id())
+        dumped = dump_event(found)
+        if self.end_from_trigger:
+            return TaskSuccessEvent(xcoms={"return_value": dumped})
+        return TriggerEvent({"status": "success", "message": f"{self.event} arrived", "found": dumped})
+
+    def _find_run_id(self) -> int | None:
+        return self.run_id if isinstance(self.run_id, int) else None
+
+    async def _wait_for_event(self) -> FeedEvent | None:
+        deadline = self.deadline
+        if deadline is None and self.timeout_seconds is not None:
+            deadline = time.time() + self.timeout_seconds
+        choice = EventChoice(read_number("workspace_id", self.workspace_id), self.event_filter)
+        return await wait_for_event(
+            self.pushmetrics_conn_id,
+            EventFilter(
+                self.event,
+                read_number("report_id", self.report_id),
+                read_number("query_id", self.query_id),
+                read_number("run_id", self.run_id),
+            ),
+            after=read_number("after", self.after) or 0,
+            patience=Patience(deadline, self.poll_interval_seconds),
+            accepts=await asyncio.to_thread(choice.load),  # importing a module reads files
+            seen=RunsSeen(self.newest_run_id, tuple(self.open_run_ids)),
         )
 
 
@@ -254,76 +304,6 @@ class PushMetricsEventTrigger(BaseEventTrigger):
             yield TriggerEvent(raw_event)
 
 
-class InboxProducer(SharedStreamProducer):
-    """
-    Read a named consumer's events from the receiver's inbox, and move its position on.
-
-    Events that arrive close together are handed over at once but for the last of them, which comes a moment
-    later. Airflow's scheduler overlooks an event that is stored while it makes a Dag run for the one before,
-    until there is another event (seen on Airflow 3.3.2 with two events 9 ms apart); so there is another one.
-
-    :param kwargs: The arguments of the trigger.
-    """
-
-    spacing_seconds = 2.0
-    """How long the last event of several keeps its distance; the scheduler looks about once a second."""
-
-    def __init__(self, kwargs: dict[str, Any]) -> None:
-        self._conn_id: str = kwargs["pushmetrics_conn_id"]
-        self._consumer = build_position_name(kwargs)
-        self._wanted = EventFilter(kwargs["event"], kwargs.get("report_id"), kwargs.get("query_id"))
-        self._client: PushMetricsAsyncClient | None = None
-        self._opened = AsyncExitStack()
-        self._handed_over_at = -math.inf
-
-    async def open_stream(self) -> AsyncIterator[tuple[Any, Any]]:
-        """Yield each wanted event after the stored position, with its id."""
-        self._client = await self._opened.enter_async_context(PushMetricsAsyncClient.open(self._conn_id))
-        receiver = self._client.settings.get_receiver()
-        after = await self._client.call(feed.fetch_position(receiver, self._consumer)) or 0
-        while True:
-            page: FeedPage = await self._client.call(
-                waits.fetch_next_page(receiver, self._wanted, after=after, patience=Patience())
-            )
-            for event in page.events:
-                if event is page.events[-1]:
-                    await asyncio.sleep(self._handed_over_at + self.spacing_seconds - time.monotonic())
-                self._handed_over_at = time.monotonic()
-                yield dump_event(event), event.id
-            after = page.cursor
-
-    async def advance(self, batch: Sequence[AdvanceItem]) -> None:
-        """
-        Move the position to the last event that Airflow has stored.
-
-        :raises PushMetricsApiError: if the receiver does not take it; Airflow then begins again from the
-            position.
-        """
-        stored = None
-        for item in batch:
-            if not item.outcome.is_clean:
-                break
-            stored = item.broker_payload
-        if stored is not None:
-            await self.store_position(stored)
-        if stored != batch[-1].broker_payload:
-            raise PushMetricsApiError(
-                f"Airflow did not store an event for consumer {self._consumer!r}; it is read again from"
-                " there."
-            )
-
-    async def store_position(self, position: int) -> None:
-        """Store the consumer's position in the receiver."""
-        assert self._client is not None
-        receiver = self._client.settings.get_receiver()
-        await self._client.call(feed.store_position(receiver, self._consumer, position))
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        self._client = None
-        await self._opened.aclose()
-
-
 def compute_not_before() -> float:
     """
     Say when a task that is deferred now may be resumed at the earliest, in Unix seconds.
@@ -372,19 +352,3 @@ def rebuild_failure(event: Mapping[str, Any]) -> PushMetricsError:
     """Build the error of an event that is neither a success nor a timeout."""
     message = event.get("message") or f"the trigger said {event.get('status')!r}, which nobody knows here"
     return rebuild_error(event.get("error"), str(message))
-
-
-def build_position_name(kwargs: Mapping[str, Any]) -> str:
-    """
-    Make the name under which a trigger's position is kept, the same in every process for the same arguments.
-
-    What is wanted is a part of it: two triggers with one position would skip each other's events.
-    """
-    wish = [kwargs[name] for name in ("event", "report_id", "query_id", "pushmetrics_conn_id")]
-    digest = hashlib.sha256(json.dumps(wish).encode()).hexdigest()[:12]
-    return f"{kwargs['consumer']}-{re.sub(r'[^A-Za-z0-9._-]', '_', kwargs['event'])}-{digest}"
-
-
-def dump_event(event: FeedEvent) -> dict[str, Any]:
-    """Write an event of the inbox as Airflow stores it."""
-    return event.model_dump(mode="json", include={"id", "source", "received_at", "body"})

@@ -11,22 +11,20 @@ import asyncio
 import contextvars
 import time
 from collections.abc import Callable, Collection
-from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from airflow.providers.common.compat.connection import get_async_connection
-
 from airflow_provider_pushmetrics.client import calls, feed, waits
-from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.feed import EventFilter, Receiver
-from airflow_provider_pushmetrics.client.messages import Call
-from airflow_provider_pushmetrics.client.models import FeedEvent, FeedPage, Run
+from airflow_provider_pushmetrics.client.models import FeedPage, Run
 from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
-from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget, Trouble
-from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsUnavailableError
+from airflow_provider_pushmetrics.client.waits import Patience, Trouble
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsApiError,
+    PushMetricsParameterError,
+    PushMetricsUnavailableError,
+)
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient, open_async_transport
-from airflow_provider_pushmetrics.hooks.masking import aread_settings
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
 from airflow_provider_pushmetrics.triggers.waiters import Waiter, Waiters
 
@@ -96,6 +94,9 @@ class SharedWaits:
         if waiter.run_id is not None:
             self._new_runs.add(waiter.run_id)
             self._run_came.set()
+        if waiter.poll is not None:
+            self._run_came.set()
+            return
         is_covered = self._event_name in (None, waiter.wanted.event)
         if self._position is None or waiter.after < self._position or not is_covered:
             self._newcomers[waiter] = None
@@ -172,7 +173,7 @@ class SharedWaits:
             call = feed.fetch_events(receiver, waiter.wanted, after=waiter.after, limit=1, policy=ONE_ATTEMPT)
             page = await client.call(call)
             for event in page.events:
-                waiter.tell(waiter.read_event(event))
+                waiter.offer(event)
             if page.cursor <= waiter.after:
                 return
             waiter.after = page.cursor
@@ -200,6 +201,8 @@ class SharedWaits:
             asked, self._new_runs = self._new_runs, set()
             try:
                 await self._look_at_runs(client, self._waiters.list_runs() if is_round else asked)
+                if is_round:
+                    await self._look_at_polls(client)
             except PushMetricsUnavailableError as error:
                 self._new_runs |= asked
                 await self._bear(trouble, error, lambda waiter: self.settings.receiver is None)
@@ -215,7 +218,7 @@ class SharedWaits:
             async with asyncio.timeout(max(0.0, next_round - time.monotonic())):
                 await self._run_came.wait()
         except TimeoutError:
-            if not self._waiters.list_runs():
+            if not self._waiters.list_runs() and not self._waiters.list_polls():
                 await self._run_came.wait()
         self._run_came.clear()
         return time.monotonic() >= next_round
@@ -224,7 +227,11 @@ class SharedWaits:
         """Ask as often as the most impatient wants; rarely where webhooks tell."""
         if self.settings.receiver is not None:
             return feed.MAX_WAIT_SECONDS
-        intervals = (w.patience.poll_interval_seconds for w in self._waiters if w.run_id is not None)
+        intervals = (
+            waiter.patience.poll_interval_seconds
+            for waiter in self._waiters
+            if waiter.run_id is not None or waiter.poll is not None
+        )
         return min(intervals, default=waits.DEFAULT_POLL_INTERVAL_SECONDS)
 
     async def _look_at_runs(self, client: PushMetricsAsyncClient, run_ids: set[int]) -> None:
@@ -237,6 +244,24 @@ class SharedWaits:
                 self._tell_run(run)
         for run_id in sorted(remaining, key=self._find_last_asked)[:SINGLE_RUNS]:
             await self._look_at_run(client, run_id)
+
+    async def _look_at_polls(self, client: PushMetricsAsyncClient) -> None:
+        """Ask for those who know no run: one list for all who look at the same one."""
+        lists: dict[int | None, tuple[Run, ...]] = {}
+        for waiter in self._waiters.list_polls():
+            poll, listed = waiter.poll, None
+            assert poll is not None
+            try:
+                if poll.needs_list:
+                    report_id = poll.wanted.report_id
+                    if report_id not in lists:
+                        lists[report_id] = await client.call(poll.fetch_list(client.credentials))
+                    listed = lists[report_id]
+                waiter.tell(await client.call(poll.look(client.credentials, listed)))
+            except PushMetricsUnavailableError:
+                raise
+            except (PushMetricsApiError, PushMetricsParameterError) as error:
+                waiter.fail(error)
 
     async def _list_runs(self, client: PushMetricsAsyncClient) -> tuple[Run, ...]:
         try:
@@ -315,50 +340,3 @@ def _forget(shared: SharedWaits) -> None:
     known = _shared.get(asyncio.get_running_loop(), [])
     if shared in known:
         known.remove(shared)
-
-
-async def wait_for_event(
-    conn_id: str, wanted: EventFilter, *, after: int, patience: Patience
-) -> FeedEvent | None:
-    """
-    Wait for the first wanted event after a cursor, together with all who wait on the connection.
-
-    :return: The event; None if the deadline passed.
-    """
-    settings = await aread_settings(await get_async_connection(conn_id))
-    receiver = settings.get_receiver()
-
-    def look(credentials: Credentials) -> Call[FeedEvent | None]:
-        return waits.wait_for_event(receiver, wanted, after=after, patience=patience)
-
-    waiter = Waiter(wanted, after, patience, look, read_event=lambda event: event)
-    found: FeedEvent | None = await find_shared(settings).wait(waiter)
-    return found
-
-
-async def wait_for_run(conn_id: str, target: RunTarget, *, patience: Patience) -> FinishedRun | None:
-    """
-    Wait for a report run to end, together with all who wait on the connection.
-
-    :return: The run; None if the deadline passed.
-    """
-    settings = await aread_settings(await get_async_connection(conn_id))
-    credentials = settings.build_credentials()
-    waits.refuse_hopeless(target, credentials, settings.receiver)
-
-    def look(credentials: Credentials) -> Call[FinishedRun | None]:
-        return waits.wait_for_run(
-            target, credentials=credentials, receiver=settings.receiver, patience=patience
-        )
-
-    waiter = Waiter(
-        waits.build_run_filter(target),
-        target.after_cursor or 0,
-        patience,
-        look,
-        read_event=waits.read_run_event,
-        read_run=partial(waits.read_run, target),
-        run_id=target.run_id if waits.can_ask_api(target, credentials) else None,
-    )
-    found: FinishedRun | None = await find_shared(settings).wait(waiter)
-    return found

@@ -14,8 +14,10 @@ from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.messages import Call
 from airflow_provider_pushmetrics.client.models import FeedEvent, Run
+from airflow_provider_pushmetrics.client.run_polls import RunPoll
 from airflow_provider_pushmetrics.client.waits import Patience
 from airflow_provider_pushmetrics.events import find_query_run_id, find_report_run_id
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
 Key: TypeAlias = tuple[str | None, int | None, int | None, int | None]
 
@@ -32,6 +34,7 @@ class Waiter:
     :param read_event: Makes of an event what it waits for; None if that event is not meant.
     :param read_run: Makes of a run, as the API shows it, what it waits for; None if it is going on.
     :param run_id: The run to ask the API for; None if it is not to be asked.
+    :param poll: How it asks the API where there is no receiver; None if it does not.
     :param found: What it waits for.
     """
 
@@ -42,6 +45,7 @@ class Waiter:
     read_event: Callable[[FeedEvent], Any | None]
     read_run: Callable[[Run], Any | None] = lambda run: None
     run_id: int | None = None
+    poll: RunPoll | None = None
     found: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     asked_at: float = 0.0
 
@@ -55,6 +59,13 @@ class Waiter:
         """Hand over what was waited for, if it is that."""
         if result is not None and not self.found.done():
             self.found.set_result(result)
+
+    def offer(self, event: FeedEvent) -> None:
+        """Show an event; what the user's own code says against it ends this wait and no other."""
+        try:
+            self.tell(self.read_event(event))
+        except PushMetricsParameterError as error:
+            self.fail(error)
 
     def close(self) -> None:
         """Say that nobody waits any more."""
@@ -100,6 +111,10 @@ class Waiters:
         """List the runs that the API is to be asked for."""
         return set(self._by_run)
 
+    def list_polls(self) -> tuple[Waiter, ...]:
+        """List those who ask the API for a run that nobody has named to them, or for a query's."""
+        return tuple(waiter for waiter in self._all if waiter.poll is not None and not waiter.found.done())
+
     def find_by_run(self, run_id: int) -> tuple[Waiter, ...]:
         """Find those who wait for a run and want the API to be asked."""
         return tuple(self._by_run.get(run_id, ()))
@@ -119,7 +134,7 @@ class Waiters:
         """Hand events to those who want them, in their order."""
         for event in events:
             for waiter in self.find_by_event(event):
-                waiter.tell(waiter.read_event(event))
+                waiter.offer(event)
 
 
 def build_keys(body: dict[str, Any]) -> Iterator[Key]:

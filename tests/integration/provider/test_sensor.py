@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferred
+from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsParameterError
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
 from tests.fakes.airflow_versions import AirflowRescheduleException, needs_airflow
@@ -18,7 +19,16 @@ from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
 from tests.integration.provider.conftest import Connect
 
-MODES = [{"deferrable": False, "poke_interval": 0.01}, {"deferrable": True}]
+MODES: list[dict[str, Any]] = [{"deferrable": False, "poke_interval": 0.01}, {"deferrable": True}]
+
+
+def is_wanted(body: dict[str, Any]) -> bool:
+    """Want the events of runs whose number is a multiple of three."""
+    return int(body["report_notebook_outputs"].rpartition("/")[2]) % 3 == 0
+
+
+def fail(body: dict[str, Any]) -> bool:
+    raise LookupError("no such key")
 
 
 @pytest.fixture(autouse=True)
@@ -134,7 +144,15 @@ def test_a_deferred_sensor_hands_all_its_settings_to_the_trigger() -> None:
     context: Any = {"ti": FakeTaskInstance()}
     with pytest.raises(TaskDeferred) as caught:
         build(
-            event="query.run", report_id="1", query_id=2, run_id="7", after=3, deferrable=True, timeout=60
+            event="query.run",
+            report_id="1",
+            query_id=2,
+            run_id="7",
+            workspace_id="1",
+            event_filter=f"{__name__}.is_wanted",
+            after=3,
+            deferrable=True,
+            timeout=60,
         ).execute(context)
     _, written = caught.value.trigger.serialize()
     assert written["deadline"] == pytest.approx(time.time() + 60, abs=5)
@@ -145,18 +163,25 @@ def test_a_deferred_sensor_hands_all_its_settings_to_the_trigger() -> None:
         "report_id": 1,
         "query_id": 2,
         "run_id": 7,
+        "workspace_id": 1,
+        "event_filter": f"{__name__}.is_wanted",
         "after": 3,
+        "newest_run_id": 0,
+        "open_run_ids": [],
         "pushmetrics_conn_id": "pushmetrics_default",
+        "poll_interval_seconds": 5.0,
+        "timeout_seconds": None,
+        "end_from_trigger": False,
     }
     assert caught.value.timeout is not None
     assert caught.value.timeout.total_seconds() == 360
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_sensor_without_a_receiver_fails_with_the_way_out(
+def test_a_sensor_without_a_receiver_and_an_api_token_fails_with_the_way_out(
     connect_whole: Connect, mode: dict[str, Any]
 ) -> None:
-    connect_whole(receiver_url=None, receiver_token=None)
+    connect_whole(receiver_url=None, receiver_token=None, password=None)
     with pytest.raises(PushMetricsConfigurationError, match="'receiver_url' and 'receiver_token'"):
         run_sensor(**mode)
 
@@ -169,3 +194,142 @@ def test_a_sensor_needs_neither_api_token_nor_trigger_token(
     pushmetrics.start_run()
     assert run_sensor(run_id=1, **mode)["id"] == 1
     assert pushmetrics.seen == []
+
+
+# Which events
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("arrives_late", [False, True])
+def test_a_function_of_the_users_chooses_the_event(
+    pushmetrics: FakePushMetrics, mode: dict[str, Any], arrives_late: bool
+) -> None:
+    def arrive() -> None:
+        for _ in range(7):
+            pushmetrics.start_run()
+
+    if not (arrives_late and mode["deferrable"]):
+        arrive()
+    found = run_sensor(on_deferral=arrive, after=0, event_filter=f"{__name__}.is_wanted", **mode)
+    assert found["id"] == 3
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_workspace_chooses_the_event(pushmetrics: FakePushMetrics, mode: dict[str, Any]) -> None:
+    run = pushmetrics.start_run()
+    pushmetrics.inbox.add({**pushmetrics.build_event(run), "workspace_id": 2})
+    assert run_sensor(after=0, workspace_id="2", **mode)["id"] == 2
+    with pytest.raises(AirflowSensorTimeout):
+        run_sensor(after=0, workspace_id=3, **mode | {"timeout": 0.1})
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_filter_that_is_not_there_is_an_error_before_any_wait(
+    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+) -> None:
+    with pytest.raises(PushMetricsParameterError, match=r"event_filter is 'no\.such\.module\.f'"):
+        run_sensor(after=0, event_filter="no.such.module.f", **mode)
+    assert pushmetrics.inbox.asked == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("arrives_late", [False, True])
+def test_a_filter_that_fails_fails_the_task_with_its_error(
+    pushmetrics: FakePushMetrics, mode: dict[str, Any], arrives_late: bool
+) -> None:
+    if not (arrives_late and mode["deferrable"]):
+        pushmetrics.start_run()
+    with pytest.raises(PushMetricsParameterError, match="failed on event 1: LookupError: no such key"):
+        run_sensor(on_deferral=pushmetrics.start_run, after=0, event_filter=f"{__name__}.fail", **mode)
+
+
+# Beginning and ending in the triggerer
+
+
+async def take_event(trigger: PushMetricsSensorTrigger) -> Any:
+    (event,) = [event async for event in trigger.run()]
+    return event
+
+
+async def test_a_task_may_end_in_the_triggerer_with_what_it_would_return(
+    pushmetrics: FakePushMetrics,
+) -> None:
+    run = pushmetrics.start_run()
+    event = await take_event(PushMetricsSensorTrigger(event="report.run", end_from_trigger=True))
+    assert isinstance(event, TaskSuccessEvent)
+    found: Any = (event.xcoms or {})["return_value"]
+    assert found["body"] == pushmetrics.build_event(run)
+
+
+@pytest.mark.parametrize("changes", [{}, {"receiver_token": "wrong-reader-token"}])
+async def test_a_task_never_ends_as_failed_in_the_triggerer_because_that_costs_its_retries(
+    connect_whole: Connect, changes: dict[str, Any]
+) -> None:
+    connect_whole(**changes)
+    trigger = PushMetricsSensorTrigger(
+        event="report.run", run_id=7, timeout_seconds=0.05, end_from_trigger=True
+    )
+    event = await take_event(trigger)
+    assert type(event) is TriggerEvent
+    assert event.payload["status"] == ("error" if changes else "timeout")
+
+
+async def test_a_trigger_reads_numbers_that_airflow_has_rendered(pushmetrics: FakePushMetrics) -> None:
+    for _ in range(3):
+        pushmetrics.start_run()
+    trigger = PushMetricsSensorTrigger(event="report.run", report_id="1", run_id="2", after="None")
+    assert (await take_event(trigger)).payload["found"]["id"] == 2
+    wrong = PushMetricsSensorTrigger(event="report.run", run_id="seven")
+    assert (await take_event(wrong)).payload["error"] == "PushMetricsParameterError"
+
+
+# The end is the same in every mode
+
+
+class Rescheduled(FakeTaskInstance):
+    def get_first_reschedule_date(self, context: Any) -> None:
+        return None
+
+
+def tell(connect: Connect, changes: dict[str, Any], mode: dict[str, Any], **kwargs: Any) -> tuple[str, Any]:
+    """Run a sensor in a mode, and tell its result or its error."""
+    connect(**changes)
+    try:
+        return "result", run_sensor(ti=Rescheduled(), run_id=1, **mode | kwargs)
+    except Exception as error:
+        return type(error).__name__, str(error)
+
+
+NO_RECEIVER: dict[str, Any] = {"receiver_url": None, "receiver_token": None}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        NO_RECEIVER,
+        {"receiver_token": "wrong-reader-token"},
+        NO_RECEIVER | {"password": "wrong-api-token"},
+        NO_RECEIVER | {"password": None},
+    ],
+    ids=["receiver", "no-receiver", "refused-reader", "refused-api-token", "nothing-to-ask"],
+)
+@pytest.mark.parametrize("outcome", ["success", "failed", "cancelled"])
+def test_all_modes_end_alike_for_every_way_that_a_run_can_end(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, changes: dict[str, Any], outcome: str
+) -> None:
+    pushmetrics.outcomes = [outcome]
+    pushmetrics.start_run()
+    modes: list[dict[str, Any]] = [*MODES, {"mode": "reschedule"}]
+    told = [tell(connect_whole, changes, mode) for mode in modes]
+    assert told[0] == told[1] == told[2]
+
+
+@pytest.mark.parametrize("changes", [{}, NO_RECEIVER], ids=["receiver", "no-receiver"])
+def test_a_timeout_is_the_same_error_on_the_worker_and_deferred(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, changes: dict[str, Any]
+) -> None:
+    pushmetrics.outcomes = ["running"]
+    pushmetrics.start_run()
+    told = [tell(connect_whole, changes, mode, timeout=0.1)[0] for mode in MODES]
+    assert told == ["AirflowSensorTimeout", "AirflowSensorTimeout"]

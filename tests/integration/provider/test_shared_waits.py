@@ -16,7 +16,8 @@ from airflow_provider_pushmetrics.client.models import RunStatus
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsNotFoundError
 from airflow_provider_pushmetrics.triggers import shared_waits
-from airflow_provider_pushmetrics.triggers.shared_waits import list_shared, wait_for_event, wait_for_run
+from airflow_provider_pushmetrics.triggers.joint_waits import wait_for_event, wait_for_run
+from airflow_provider_pushmetrics.triggers.shared_waits import list_shared
 from tests.fakes.pushmetrics import FakePushMetrics, FakeRun
 from tests.integration.provider.conftest import Connect
 

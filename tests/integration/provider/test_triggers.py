@@ -12,12 +12,11 @@ import pytest
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsConfigurationError
+from airflow_provider_pushmetrics.triggers.inbox_producer import InboxProducer, build_position_name
 from airflow_provider_pushmetrics.triggers.pushmetrics import (
-    InboxProducer,
     PushMetricsEventTrigger,
     PushMetricsRunTrigger,
     PushMetricsSensorTrigger,
-    build_position_name,
 )
 from tests.fakes.inbox import FakeInbox
 from tests.fakes.pushmetrics import FakePushMetrics
@@ -184,7 +183,11 @@ async def test_an_event_before_the_cursor_does_not_fire(pushmetrics: FakePushMet
     ("changes", "error", "words"),
     [
         ({"receiver_token": "wrong-reader-token"}, "PushMetricsAuthError", "401"),
-        ({"receiver_url": None, "receiver_token": None}, "PushMetricsConfigurationError", "no receiver"),
+        (
+            {"receiver_url": None, "receiver_token": None, "password": None},
+            "PushMetricsConfigurationError",
+            "neither a receiver nor an API token",
+        ),
     ],
 )
 async def test_a_wait_for_an_event_that_is_refused_fires_an_error(

@@ -3,11 +3,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
+from airflow.providers.common.compat.sdk import DAG, AirflowSensorTimeout, AirflowSkipException
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsUnavailableError
-from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor, read_number
+from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
+from airflow_provider_pushmetrics.triggers.event_choice import read_number
+from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
+from tests.fakes.airflow_versions import needs_airflow
+from tests.fakes.supervisor import FakeTaskInstance
 
 FOUND = {
     "id": 3,
@@ -15,7 +18,7 @@ FOUND = {
     "received_at": "2026-01-01T00:00:00+00:00",
     "body": {"event": "report.run"},
 }
-CONTEXT: Any = {}
+CONTEXT: Any = {"ti": FakeTaskInstance()}
 
 
 def build_sensor(**kwargs: Any) -> PushMetricsRunSensor:
@@ -49,14 +52,16 @@ def test_templates_are_rendered_before_they_are_read() -> None:
             query_id="{{ params.query }}",
             run_id="{{ params.run }}",
             after="{{ params.after }}",
+            consumer="{{ params.consumer }}",
             pushmetrics_conn_id="{{ params.conn }}",
         )
-    params = {"report": 1, "query": None, "run": 7, "after": 3, "conn": "other"}
+    params = {"report": 1, "query": None, "run": 7, "after": 3, "consumer": "a_name", "conn": "other"}
     context: Any = {"params": params}
     sensor.render_template_fields(context)
     wanted = sensor._build_filter()
     assert (wanted.report_id, wanted.query_id, wanted.run_id) == (1, None, 7)
     assert sensor._get_start() == 3
+    assert sensor.consumer == "a_name"
     assert sensor.hook.pushmetrics_conn_id == "other"
 
 
@@ -74,7 +79,56 @@ def test_a_sensor_that_is_rescheduled_and_told_where_to_begin_does(kwargs: dict[
     assert build_sensor(mode="reschedule", **kwargs)._get_start() in (0, 3)
 
 
-def test_the_event_that_the_trigger_found_is_returned() -> None:
+def test_a_sensor_begins_at_a_cursor_or_at_a_consumers_position_but_not_at_both() -> None:
+    with pytest.raises(PushMetricsParameterError, match="'after' and 'consumer' both say where to begin"):
+        build_sensor(after=3, consumer="a_dag").poke(CONTEXT)
+
+
+# Starting and ending in the triggerer
+
+
+@needs_airflow("3.3")
+def test_airflow_starts_the_trigger_with_what_is_still_to_be_rendered() -> None:
+    sensor = build_sensor(run_id="{{ params.run }}", report_id=1, start_from_trigger=True, timeout=60)
+    assert sensor.start_from_trigger
+    wanted = sensor.start_trigger_args
+    assert wanted is not None
+    assert wanted.trigger_cls == "airflow_provider_pushmetrics.triggers.pushmetrics.PushMetricsSensorTrigger"
+    assert wanted.next_method == "execute_complete"
+    assert wanted.timeout is not None
+    assert wanted.timeout.total_seconds() == 360
+    assert wanted.trigger_kwargs is not None
+    trigger = PushMetricsSensorTrigger(**wanted.trigger_kwargs)
+    assert (trigger.run_id, trigger.report_id, trigger.timeout_seconds) == ("{{ params.run }}", 1, 60)
+    templated = set(sensor.template_fields) & set(wanted.trigger_kwargs)
+    assert {"run_id", "report_id", "after", "workspace_id", "pushmetrics_conn_id"} <= templated
+    assert all(hasattr(trigger, name) for name in templated)
+
+
+@needs_airflow("3.3")
+def test_a_trigger_that_airflow_starts_must_be_told_where_to_begin() -> None:
+    with pytest.raises(PushMetricsParameterError, match="start_from_trigger needs 'run_id' or 'after'"):
+        build_sensor(report_id=1, start_from_trigger=True)
+
+
+@needs_airflow("3.3")
+@pytest.mark.parametrize("where", [{"start_from_trigger": True, "run_id": 7}, {"end_from_trigger": True}])
+def test_a_consumer_needs_a_worker_before_and_after(where: dict[str, Any]) -> None:
+    with pytest.raises(PushMetricsParameterError, match="asked for its place and moved on by a worker"):
+        build_sensor(consumer="a_name", **where)
+
+
+def test_a_sensor_begins_on_a_worker_unless_it_is_told_otherwise() -> None:
+    sensor = build_sensor(deferrable=True)
+    assert (sensor.start_from_trigger, sensor.end_from_trigger) == (False, False)
+    assert sensor.start_trigger_args is None
+
+
+# After the triggerer has waited
+
+
+def test_the_event_that_the_trigger_found_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_PUSHMETRICS_DEFAULT", '{"conn_type": "pushmetrics"}')
     assert build_sensor().execute_complete(CONTEXT, {"status": "success", "found": FOUND}) == FOUND
 
 

@@ -14,17 +14,19 @@ from airflow_provider_pushmetrics.client.models import FeedEvent, RunStatus
 from airflow_provider_pushmetrics.client.waits import FinishedRun
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError
 from airflow_provider_pushmetrics.triggers import pushmetrics as triggers
-from airflow_provider_pushmetrics.triggers.pushmetrics import (
+from airflow_provider_pushmetrics.triggers.inbox_producer import (
     InboxProducer,
+    build_position_name,
+    dump_event,
+)
+from airflow_provider_pushmetrics.triggers.pushmetrics import (
     PushMetricsEventTrigger,
     PushMetricsRunTrigger,
     PushMetricsSensorTrigger,
     build_failure_event,
     build_finished_event,
-    build_position_name,
     build_timeout_event,
     compute_not_before,
-    dump_event,
 )
 from tests.fakes.airflow_versions import needs_airflow
 
@@ -44,10 +46,17 @@ ARGUMENTS: dict[type[BaseTrigger], dict[str, Any]] = {
         "report_id": 1,
         "query_id": 2,
         "run_id": 7,
+        "workspace_id": 4,
+        "event_filter": "my_package.is_wanted",
         "after": 3,
+        "newest_run_id": 6,
+        "open_run_ids": [5, 6],
         "pushmetrics_conn_id": "other",
+        "poll_interval_seconds": 2.5,
         "deadline": 1_770_000_000.5,
+        "timeout_seconds": 60.0,
         "not_before": 1_760_000_000.5,
+        "end_from_trigger": True,
     },
     PushMetricsEventTrigger: {
         "event": "query.run",

@@ -1,0 +1,99 @@
+"""Which events are wanted, beyond what the receiver can tell: by workspace, and by the user's function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from airflow_provider_pushmetrics.client.models import FeedEvent
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+
+Predicate = Callable[[dict[str, Any]], object]
+
+
+@dataclass(frozen=True)
+class EventChoice:
+    """
+    Which events are wanted.
+
+    :param workspace_id: The workspace; None for any.
+    :param event_filter: The import path of a function that takes an event's body and says whether it is
+        wanted; None for no such function.
+    """
+
+    workspace_id: int | None = None
+    event_filter: str | None = None
+
+    def load(self) -> Callable[[FeedEvent], bool]:
+        """
+        Load what decides.
+
+        :raises PushMetricsParameterError: if there is no such function.
+        """
+        predicate = None if not self.event_filter else load_predicate(self.event_filter)
+
+        def accepts(event: FeedEvent) -> bool:
+            if self.workspace_id is not None and find_workspace_id(event.body) != self.workspace_id:
+                return False
+            return predicate is None or ask_predicate(str(self.event_filter), predicate, event)
+
+        return accepts
+
+
+def load_predicate(path: str) -> Predicate:
+    """
+    Import a function by its path.
+
+    :raises PushMetricsParameterError: if that leads to none.
+    """
+    module, _, name = path.strip().rpartition(".")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise PushMetricsParameterError(
+            f"event_filter is {path!r}, which cannot be imported: {error}. It must be the import path of a"
+            " function, such as 'my_package.my_module.is_wanted', of a package that is installed where tasks"
+            " run and, for deferrable=True, where the triggerer runs."
+        ) from None
+    if not callable(found):
+        raise PushMetricsParameterError(f"event_filter is {path!r}, which is no function but {found!r}.")
+    predicate: Predicate = found
+    return predicate
+
+
+def ask_predicate(path: str, predicate: Predicate, event: FeedEvent) -> bool:
+    """
+    Ask the user's function about an event.
+
+    :raises PushMetricsParameterError: if it fails.
+    """
+    try:
+        return bool(predicate(dict(event.body)))
+    except Exception as error:  # whatever the user's own code raises is its fault, not that of the wait
+        raise PushMetricsParameterError(
+            f"event_filter {path!r} failed on event {event.id}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def find_workspace_id(body: dict[str, Any]) -> int | None:
+    """Find an event's workspace; the French and Spanish documentation calls it collection."""
+    return read_number("workspace_id", body.get("workspace_id", body.get("collection_id")), is_ours=False)
+
+
+def read_number(name: str, value: object, *, is_ours: bool = True) -> int | None:
+    """
+    Read a number that may have come out of a template; empty and ``None`` stand for any.
+
+    :param is_ours: Whether a user set it; what a webhook says is None if it is no number.
+    :raises PushMetricsParameterError: if it is no whole number.
+    """
+    text = "" if value is None else str(value).strip()
+    if text in ("", "None"):
+        return None
+    if text.isascii() and text.isdigit() and len(text) <= 18:
+        return int(text)
+    if not is_ours:
+        return None
+    raise PushMetricsParameterError(f"{name} is {value!r}: it must be a whole number.")

@@ -1,0 +1,89 @@
+"""Waiting for an event or for a run, together with all who wait on the same connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from airflow.providers.common.compat.connection import get_async_connection
+
+from airflow_provider_pushmetrics.client import waits
+from airflow_provider_pushmetrics.client.credentials import Credentials
+from airflow_provider_pushmetrics.client.feed import EventFilter
+from airflow_provider_pushmetrics.client.messages import Call
+from airflow_provider_pushmetrics.client.models import FeedEvent
+from airflow_provider_pushmetrics.client.run_polls import RunPoll, RunsSeen
+from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
+from airflow_provider_pushmetrics.hooks.masking import aread_settings
+from airflow_provider_pushmetrics.triggers.shared_waits import find_shared
+from airflow_provider_pushmetrics.triggers.waiters import Waiter
+
+
+async def wait_for_event(
+    conn_id: str,
+    wanted: EventFilter,
+    *,
+    after: int,
+    patience: Patience,
+    accepts: Callable[[FeedEvent], bool] | None = None,
+    seen: RunsSeen | None = None,
+) -> FeedEvent | None:
+    """
+    Wait for the first wanted event after a cursor, together with all who wait on the connection.
+
+    Without a receiver, the API is asked for the run that the event would be about.
+
+    :param accepts: Says of an event whether it is wanted, beyond what the receiver can tell.
+    :param seen: The runs that there were when the wait began, where there is no receiver.
+    :return: The event; None if the deadline passed.
+    """
+    settings = await aread_settings(await get_async_connection(conn_id))
+    poll = None
+    if settings.receiver is None:
+        poll = RunPoll(wanted, seen or RunsSeen(), accepts or (lambda event: True))
+        poll.refuse_unaskable(settings.build_credentials())
+
+    def look(credentials: Credentials) -> Call[FeedEvent | None]:
+        if poll is not None:
+            return poll.look(credentials)
+        receiver = settings.get_receiver()
+        return waits.wait_for_event(receiver, wanted, after=after, patience=patience, accepts=accepts)
+
+    waiter = Waiter(
+        wanted,
+        after,
+        patience,
+        look,
+        read_event=lambda event: event if accepts is None or accepts(event) else None,
+        poll=poll,
+    )
+    found: FeedEvent | None = await find_shared(settings).wait(waiter)
+    return found
+
+
+async def wait_for_run(conn_id: str, target: RunTarget, *, patience: Patience) -> FinishedRun | None:
+    """
+    Wait for a report run to end, together with all who wait on the connection.
+
+    :return: The run; None if the deadline passed.
+    """
+    settings = await aread_settings(await get_async_connection(conn_id))
+    credentials = settings.build_credentials()
+    waits.refuse_hopeless(target, credentials, settings.receiver)
+
+    def look(credentials: Credentials) -> Call[FinishedRun | None]:
+        return waits.wait_for_run(
+            target, credentials=credentials, receiver=settings.receiver, patience=patience
+        )
+
+    waiter = Waiter(
+        waits.build_run_filter(target),
+        target.after_cursor or 0,
+        patience,
+        look,
+        read_event=waits.read_run_event,
+        read_run=partial(waits.read_run, target),
+        run_id=target.run_id if waits.can_ask_api(target, credentials) else None,
+    )
+    found: FinishedRun | None = await find_shared(settings).wait(waiter)
+    return found

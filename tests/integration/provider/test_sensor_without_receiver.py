@@ -1,0 +1,138 @@
+"""The sensor on a connection without a receiver: the API tells what the event would have told."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout
+from starlette.responses import JSONResponse, Response
+
+from airflow_provider_pushmetrics.client.feed import EventFilter
+from airflow_provider_pushmetrics.client.run_polls import RunsSeen
+from airflow_provider_pushmetrics.client.waits import Patience
+from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsParameterError
+from airflow_provider_pushmetrics.triggers.joint_waits import wait_for_event
+from airflow_provider_pushmetrics.triggers.shared_waits import list_shared
+from tests.fakes.pushmetrics import FakePushMetrics
+from tests.fakes.supervisor import FakeTaskInstance
+from tests.integration.provider.conftest import Connect
+from tests.integration.provider.test_sensor import MODES, build, run_sensor
+from tests.integration.provider.test_shared_waits import wait_until
+
+CONN = "pushmetrics_default"
+
+
+@pytest.fixture(autouse=True)
+def without_receiver(monkeypatch: pytest.MonkeyPatch, connect_whole: Connect) -> None:
+    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "-1")
+    connect_whole(receiver_url=None, receiver_token=None)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("outcome", ["success", "failed"])
+def test_a_known_run_is_waited_for_by_the_api(
+    pushmetrics: FakePushMetrics, mode: dict[str, Any], outcome: str
+) -> None:
+    pushmetrics.outcomes, pushmetrics.looks = [outcome], 1
+    pushmetrics.start_run()
+    run = pushmetrics.start_run()
+    found = run_sensor(report_id=1, run_id="2", **mode)
+    assert (found["id"], found["source"]) == (2, "api")
+    sent = pushmetrics.build_event(run)
+    assert {name: found["body"][name] for name in ("event", "report_id", "report_notebook_outputs")} == {
+        name: sent[name] for name in ("event", "report_id", "report_notebook_outputs")
+    }
+    assert found["body"]["queries"] == sent["queries"]
+
+
+def test_a_deferred_sensor_finds_the_next_run_that_ends(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.start_run()
+    pushmetrics.outcomes = ["running"]
+    going_on = pushmetrics.start_run()
+
+    def end() -> None:
+        going_on.status = "success"
+
+    found = run_sensor(on_deferral=end, report_id=1, deferrable=True)
+    assert found["id"] == going_on.id
+
+
+def test_a_poking_sensor_finds_the_next_run_that_ends(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.start_run()
+    sensor, context = build(report_id=1), {"ti": FakeTaskInstance()}
+    assert not sensor.poke(context)  # type: ignore[arg-type]
+    pushmetrics.start_run("2")
+    assert not sensor.poke(context)  # type: ignore[arg-type]
+    run = pushmetrics.start_run("1")
+    found = sensor.poke(context)  # type: ignore[arg-type]
+    assert found.xcom_value is not None
+    assert found.xcom_value["id"] == run.id
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_query_is_waited_for_by_its_result(pushmetrics: FakePushMetrics, mode: dict[str, Any]) -> None:
+    path = "/api/reports/1/queries/3/run/2"
+    answers = [JSONResponse({"status": "running"}, 202), Response(b"[" * 10_000, 200)]
+
+    class InTurn(Response):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            answer = answers.pop(0) if len(answers) > 1 else answers[0]
+            await answer(scope, receive, send)
+
+    pushmetrics.results[path] = InTurn()
+    found = run_sensor(event="query.run", report_id=1, query_id=3, run_id=2, **mode)
+    assert found["body"]["query_result"] == pushmetrics.url + path
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("kwargs", "words"),
+    [
+        ({"event": "query.run", "query_id": 3}, "the API has no list of them"),
+        ({"after": 7}, "are about a receiver's inbox"),
+        ({"consumer": "a_name"}, "are about a receiver's inbox"),
+    ],
+)
+def test_what_only_a_receiver_can_tell_is_refused_with_the_way_out(
+    mode: dict[str, Any], kwargs: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(PushMetricsParameterError, match=words):
+        run_sensor(**kwargs | mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_no_run_in_time_is_a_sensor_timeout(mode: dict[str, Any]) -> None:
+    with pytest.raises(AirflowSensorTimeout):
+        run_sensor(report_id=1, **mode | {"timeout": 0.1})
+
+
+# Together
+
+
+def begin(after: int = 0, **wanted: Any) -> asyncio.Task[Any]:
+    patience = Patience(poll_interval_seconds=0.02)
+    wait = wait_for_event(
+        CONN, EventFilter("report.run", **wanted), after=0, patience=patience, seen=RunsSeen(after)
+    )
+    return asyncio.create_task(wait)
+
+
+async def test_a_hundred_waits_make_one_request_a_round_for_the_list(pushmetrics: FakePushMetrics) -> None:
+    waiting = [begin(report_id=1) for _ in range(100)]
+    await wait_until(lambda: bool(list_shared()) and list_shared()[0].count_waiters() == 100)
+    began = len(pushmetrics.seen)
+    await asyncio.sleep(0.3)
+    assert 0 < len(pushmetrics.seen) - began <= 0.3 / 0.02 + 2
+    pushmetrics.start_run()
+    found = await asyncio.wait_for(asyncio.gather(*waiting), 30)
+    assert [event.id for event in found] == [1] * 100
+    assert list_shared() == ()
+
+
+async def test_a_refusal_ends_each_wait_with_an_error_of_its_own(connect_whole: Connect) -> None:
+    connect_whole(receiver_url=None, receiver_token=None, password="wrong-api-token")
+    errors = await asyncio.gather(*(begin(report_id=1) for _ in range(3)), return_exceptions=True)
+    assert [type(error) for error in errors] == [PushMetricsAuthError] * 3
+    assert len({id(error) for error in errors}) == 3
