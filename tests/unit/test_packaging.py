@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from airflow_provider_pushmetrics import __version__
 from airflow_provider_pushmetrics.get_provider_info import get_provider_info
@@ -19,6 +21,10 @@ from airflow_provider_pushmetrics.get_provider_info import get_provider_info
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "airflow-provider-pushmetrics"
 PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][A-Za-z0-9.+!]*( ; .+)?")
+CONSTRAINTS = sorted(
+    (ROOT / "constraints").glob("airflow-*.txt"),
+    key=lambda path: [int(part) for part in path.stem.removeprefix("airflow-").split(".")],
+)
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(:[?-])?[^}]*\}")
 
 
@@ -71,20 +77,23 @@ def test_the_changelog_has_the_version() -> None:
 
 def test_dependencies_have_lower_bounds_only() -> None:
     setup = read_setup()
-    extras = [setup["options.extras_require"][name] for name in ("receiver", "service", "demo", "test")]
+    extras = [
+        setup["options.extras_require"][name] for name in ("receiver", "service", "demo", "matrix", "test")
+    ]
     lines = "\n".join([setup["options"]["install_requires"], *extras]).split()
     assert [line for line in lines if not re.fullmatch(rf"({NAME}\[.*\]|[\w.\[\]-]+>=[\d.]+)", line)] == []
 
 
 def test_the_extras_are_those_of_the_design() -> None:
     extras = set(read_setup()["options.extras_require"])
-    assert extras == {"receiver", "service", "demo", "test", "dev"}
+    optional = {"arrow", "pandas", "polars", "common-messaging", "openlineage"}
+    assert extras - optional == {"receiver", "service", "demo", "matrix", "test", "dev"}
 
 
 # --- the pinned versions ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "constraints").glob("*.txt")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", CONSTRAINTS, ids=lambda path: path.name)
 def test_constraints_are_exact_versions_and_nothing_else(path: Path) -> None:
     lines = [line for line in path.read_text("utf-8").splitlines() if line and not line.startswith("#")]
     assert len(lines) > 50
@@ -92,12 +101,49 @@ def test_constraints_are_exact_versions_and_nothing_else(path: Path) -> None:
     assert "://" not in path.read_text("utf-8")
 
 
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "constraints").glob("airflow-*.txt")), ids=lambda path: path.name
-)
+@pytest.mark.parametrize("path", CONSTRAINTS, ids=lambda path: path.name)
 def test_constraints_hold_the_airflow_that_they_are_named_after(path: Path) -> None:
     series = path.stem.removeprefix("airflow-")
     assert re.search(rf"^apache-airflow=={re.escape(series)}\.\d+$", path.read_text("utf-8"), re.M)
+
+
+def read_pins(path: Path) -> dict[str, set[str]]:
+    """Read the pinned versions; a package has several where Pythons differ."""
+    pins: dict[str, set[str]] = {}
+    for line in path.read_text("utf-8").splitlines():
+        name, _, rest = line.partition("==")
+        if rest:
+            pins.setdefault(name, set()).add(rest.partition(" ; ")[0])
+    return pins
+
+
+def list_requirements(*extras: str) -> list[Requirement]:
+    setup = read_setup()
+    lists = [
+        setup["options"]["install_requires"],
+        *(setup["options.extras_require"][name] for name in extras),
+    ]
+    requirements = (Requirement(line) for text in lists for line in text.strip().splitlines())
+    return [requirement for requirement in requirements if requirement.name != NAME]
+
+
+@pytest.mark.parametrize("path", CONSTRAINTS, ids=lambda path: path.name)
+def test_constraints_satisfy_the_lower_bounds_of_the_metadata(path: Path) -> None:
+    extras = list(read_setup()["options.extras_require"]) if path == CONSTRAINTS[-1] else ["matrix"]
+    pins = read_pins(path)
+    for requirement in list_requirements(*extras):
+        found = pins[canonicalize_name(requirement.name)]
+        assert all(requirement.specifier.contains(version) for version in found), f"{requirement}: {found}"
+
+
+def test_there_are_constraints_for_every_airflow_from_the_oldest_to_the_newest() -> None:
+    assert [path.stem.removeprefix("airflow-") for path in CONSTRAINTS] == [
+        "2.11",
+        "3.0",
+        "3.1",
+        "3.2",
+        "3.3",
+    ]
 
 
 # --- Docker Compose -----------------------------------------------------------------------------------------
@@ -180,13 +226,15 @@ def test_files_that_the_compose_file_mounts_and_the_image_copies_exist() -> None
 # --- the commands -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [".ci/run", "scripts/check", "scripts/check_package", "scripts/make_venv"])
+@pytest.mark.parametrize(
+    "name", [".ci/run", "scripts/check", "scripts/check_package", "scripts/make_venv", "scripts/matrix"]
+)
 def test_scripts_stop_at_the_first_failure(name: str) -> None:
     path = ROOT / name
     assert path.stat().st_mode & 0o111
     assert "\nset -euo pipefail\n" in path.read_text("utf-8")
 
 
-@pytest.mark.parametrize("target", ["demo", "stop", "test", "check", "bench", "clean"])
+@pytest.mark.parametrize("target", ["demo", "stop", "test", "check", "matrix", "bench", "clean"])
 def test_make_knows_the_targets(target: str) -> None:
     assert re.search(rf"^{target}:.*## ", (ROOT / "Makefile").read_text("utf-8"), re.M)
