@@ -52,7 +52,7 @@ class Workshop:
         self._timekeeper = Timekeeper(
             database,
             self._engine.wake,
-            Postman(database, None if settings.smtp is None else Mailer(settings.smtp)),
+            Postman(database, None if settings.smtp is None else Mailer(settings.smtp), results),
             None if settings.slack is None else SlackMessenger(settings.slack),
         )
         self._housekeeper = Housekeeper(results, settings.result_retention_days)
