@@ -42,6 +42,14 @@ def serve_echo() -> Iterator[str]:
 
 
 @contextmanager
+def serve_results() -> Iterator[str]:
+    """Run the server of large results; give its address."""
+    port = find_free_port()
+    with _run([sys.executable, "-m", "benchmarks.result_server", str(port)], port, {}):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
 def _run(command: Sequence[str], port: int, environ: dict[str, str]) -> Iterator[None]:
     process = subprocess.Popen(command, env={**os.environ, **environ}, stdout=subprocess.DEVNULL)
     try:
