@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import requests
+import urllib3
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies, select_proxy
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from airflow_provider_pushmetrics.client.credentials import parse_origin
 from airflow_provider_pushmetrics.client.messages import Call, NetworkError, Pause, Request, Response, T
@@ -25,6 +27,9 @@ MAX_BODY_BYTES = 256 * 1024 * 1024
 """What is read into memory at the most; larger results are streamed to a file instead."""
 
 CHUNK_BYTES = 1024 * 1024
+TIMEOUTS_FOR_AN_ANSWER = 5
+"""How many timeouts an answer kept in memory may take: a server that drips would hold a task for ever."""
+
 MAX_CAUSES = 10
 """How deep to look for the reason of a failure; chains of errors may go in circles."""
 
@@ -120,7 +125,10 @@ class SyncTransport:
             )
         with answer, _translate_requests_errors(request.url):
             headers = {name.lower(): value for name, value in CaseInsensitiveDict(answer.headers).items()}
-            yield Response(answer.status_code, headers, b""), answer.iter_content(CHUNK_BYTES)
+            response = Response(answer.status_code, headers, b"")
+            is_file = request.is_streamed and response.status_code == 200
+            chunks = answer.iter_content(CHUNK_BYTES) if is_file else _iterate_in_time(answer, seconds)
+            yield response, chunks
 
     def _join(self, chunks: Iterator[bytes]) -> bytes:
         body = bytearray()
@@ -194,9 +202,10 @@ class AsyncTransport:
                 answer.close()  # nobody reads the rest
                 return Response(answer.status, headers, b"")
             body = bytearray()
-            async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
-                body += chunk
-                _refuse_oversize(len(body), self.max_body_bytes)
+            async with asyncio.timeout(seconds * TIMEOUTS_FOR_AN_ANSWER):
+                async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
+                    body += chunk
+                    _refuse_oversize(len(body), self.max_body_bytes)
             return Response(answer.status, headers, bytes(body))
 
 
@@ -218,6 +227,15 @@ def _keep_authorization(request: requests.PreparedRequest) -> requests.PreparedR
     return request
 
 
+def _iterate_in_time(answer: requests.Response, timeout_seconds: float) -> Iterator[bytes]:
+    """Read an answer as it comes; ``iter_content`` would wait for a whole chunk, however slowly it fills."""
+    deadline = time.monotonic() + timeout_seconds * TIMEOUTS_FOR_AN_ANSWER
+    while chunk := answer.raw.read1(CHUNK_BYTES, decode_content=True):
+        yield chunk
+        if time.monotonic() > deadline:
+            raise requests.ReadTimeout(f"the answer was not complete after {TIMEOUTS_FOR_AN_ANSWER} timeouts")
+
+
 def _refuse_oversize(size: int, max_body_bytes: int) -> None:
     if size > max_body_bytes:
         raise NetworkError(
@@ -234,14 +252,15 @@ def _translate_requests_errors(url: str) -> Iterator[None]:
     except requests.ConnectTimeout:
         raise NetworkError(_describe_unconnected(url, "it took too long"), was_sent=False) from None
     except requests.exceptions.ProxyError as error:
-        raise NetworkError(_describe(error), was_sent=False) from None
+        # Also what a proxy's connection that breaks after the request is called.
+        raise NetworkError(_describe(error), was_sent=not _is_connect_failure(error)) from None
     except requests.exceptions.SSLError as error:
         raise NetworkError(_describe(error), was_sent=not _is_distrust(error)) from None
     except requests.ConnectionError as error:
         if _is_connect_failure(error):
             raise NetworkError(_describe_unconnected(url, _find_reason(error)), was_sent=False) from None
         raise NetworkError(_describe(error), was_sent=True) from None
-    except requests.RequestException as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise NetworkError(_describe(error), was_sent=True) from None
 
 
@@ -284,7 +303,8 @@ def _find_reason(error: BaseException) -> str:
 def _is_connect_failure(error: requests.ConnectionError) -> bool:
     """Tell a connection that never came about from one that broke: only urllib3's reason says which."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
-    return type(reason).__name__ in {"NewConnectionError", "ConnectTimeoutError", "NameResolutionError"}
+    reason = getattr(reason, "original_error", reason)  # what went wrong with a proxy
+    return isinstance(reason, (NewConnectionError, ConnectTimeoutError))
 
 
 def _is_distrust(error: requests.exceptions.SSLError) -> bool:

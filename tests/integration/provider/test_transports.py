@@ -7,6 +7,7 @@ import datetime
 import gzip
 import ipaddress
 import ssl
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -228,6 +229,21 @@ def test_an_answer_that_stops_coming_may_have_been_sent(run: Run, pushmetrics: F
     assert fail(run, pushmetrics.url, timeout_seconds=0.2).was_sent
 
 
+def test_an_answer_that_drips_ends_with_the_time_for_all_of_it(
+    run: Run, pushmetrics: FakePushMetrics
+) -> None:
+    async def drip(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"999")]})
+        for _ in range(999):
+            await send({"type": "http.response.body", "body": b" ", "more_body": True})
+            await asyncio.sleep(0.02)
+
+    pushmetrics.results["/webhook"] = drip  # type: ignore[assignment]
+    began = time.monotonic()
+    assert fail(run, pushmetrics.url, timeout_seconds=0.1).was_sent
+    assert time.monotonic() - began < 10
+
+
 def test_the_connections_timeout_counts(run: Run, connect: Connect) -> None:
     connect(timeout=0.2)
     with serve_raw(None) as server:
@@ -343,6 +359,13 @@ def test_a_proxy_that_is_not_there_was_never_sent_anything(run: Run, connect: Co
     error = fail(run, "http://pushmetrics.invalid")
     assert not error.was_sent
     assert "pa55word" not in str(error)
+
+
+def test_a_proxy_that_hangs_up_after_the_request_may_have_sent_it_on(run: Run, connect: Connect) -> None:
+    with serve_raw(b"") as proxy:
+        connect(proxies={"http": proxy.url})
+        assert fail(run, "http://pushmetrics.invalid").was_sent
+        assert len(proxy.requests) == 1
 
 
 # TLS
