@@ -1,8 +1,8 @@
 """
 A large result to storage: the operator beside ``curl``, and the HTTP provider's hook.
 
-``python -m benchmarks.provider_results FOLDER WARM_UP RESULT [--hook]`` is one side, in a process of its own for
-its memory; the last two are paths at the connection's host, of a small result and of the one to measure.
+``python -m benchmarks.provider_results FOLDER WARM_UP RESULT [--hook]`` is one side, in a process of its own
+for its memory; the last two are paths at the connection's host, of a small result and of the one to measure.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from airflow.configuration import conf
 
 from airflow_provider_pushmetrics.get_provider_info import get_provider_info
@@ -47,19 +48,48 @@ def find_building_blocks(*kinds: str) -> Iterator[type]:
                         yield found
 
 
-def list_parameters(block: type) -> dict[str, inspect.Parameter]:
-    return dict(inspect.signature(block.__init__).parameters)  # type: ignore[misc]
+def load(path: str) -> Any:
+    """Import what a path with dots names."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
 
 
-OPERATORS = [
-    block for block in find_building_blocks("operators", "sensors") if hasattr(block, "template_fields")
-]
-DEFERRABLE = [block for block in OPERATORS if "deferrable" in list_parameters(block)]
+def list_registered() -> dict[str, str]:
+    """List what the file for Airflow's registry names, each with its kind."""
+    registry = yaml.safe_load((ROOT / ".airflow-registry.yaml").read_text("utf-8"))
+    kinds = {kind: rows for kind, rows in registry.items() if isinstance(rows, list)}
+    return {row["module"]: kind for kind, rows in kinds.items() for row in rows}
+
+
+def list_paths_of_metadata() -> list[str]:
+    """List every class and function that the metadata names."""
+    uris = [
+        row[key] for row in INFO["asset-uris"] for key in ("handler", "factory", "to_openlineage_converter")
+    ]
+    named = [*INFO["extra-links"], *INFO["notifications"], *INFO["queues"], *uris]
+    return [row["hook-class-name"] for row in INFO["connection-types"]] + named
+
+
+def list_paths_of_docs() -> list[str]:
+    """List every name inside of the package that the documentation gives in full."""
+    found = set(re.findall(r"airflow_provider_pushmetrics(?:\.\w+)+", read_docs()))
+    return sorted(path for path in found if not path.endswith("_"))
 
 
 @cache
 def read_docs() -> str:
     return "\n".join(path.read_text("utf-8") for path in [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
+
+
+def list_parameters(block: type) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(block.__init__).parameters)  # type: ignore[misc]
+
+
+TRANSFERS = [load(row["python-module"] + ".PushMetricsToObjectStorageOperator") for row in INFO["transfers"]]
+OPERATORS = [
+    block for block in find_building_blocks("operators", "sensors") if hasattr(block, "template_fields")
+] + TRANSFERS
+DEFERRABLE = [block for block in OPERATORS if "deferrable" in list_parameters(block)]
 
 
 def run_fresh(code: str, **environ: str) -> str:
@@ -109,15 +139,37 @@ def test_every_parameter_of_a_building_block_is_described(block: Any) -> None:
     assert own - described == set()
 
 
-@pytest.mark.parametrize(
-    "path",
-    [row["hook-class-name"] for row in INFO["connection-types"]]
-    + list(INFO.get("extra-links", ()))
-    + list(INFO.get("notifications", ())),
-)
-def test_every_class_that_the_metadata_names_can_be_imported(path: str) -> None:
-    module, _, name = path.rpartition(".")
-    assert inspect.isclass(getattr(importlib.import_module(module), name))
+@pytest.mark.parametrize("path", list_paths_of_metadata())
+def test_everything_that_the_metadata_names_can_be_imported(path: str) -> None:
+    assert callable(load(path))
+
+
+@pytest.mark.parametrize("path", list_registered())
+def test_everything_that_the_registry_file_names_can_be_imported(path: str) -> None:
+    assert callable(load(path))
+
+
+def test_the_registry_file_names_every_building_block_under_its_kind() -> None:
+    registered = list_registered()
+    for kind in ("hooks", "sensors", "triggers", "operators"):
+        for block in find_building_blocks(kind):
+            if block.__name__.startswith("PushMetrics"):
+                assert registered.get(f"{block.__module__}.{block.__name__}") == kind
+    assert [registered[f"{block.__module__}.{block.__name__}"] for block in TRANSFERS] == ["transfers"]
+    assert [registered[path] for path in INFO["notifications"]] == ["notifiers"]
+
+
+def test_the_registry_file_and_the_metadata_agree() -> None:
+    registry = yaml.safe_load((ROOT / ".airflow-registry.yaml").read_text("utf-8"))
+    assert (registry["package-name"], registry["display-name"]) == (INFO["package-name"], INFO["name"])
+
+
+@pytest.mark.parametrize("path", list_paths_of_docs())
+def test_everything_that_the_docs_name_in_full_can_be_imported(path: str) -> None:
+    try:
+        importlib.import_module(path)
+    except ModuleNotFoundError:
+        assert load(path) is not None
 
 
 @pytest.mark.parametrize("row", INFO["connection-types"])
