@@ -23,6 +23,7 @@ from airflow_provider_pushmetrics.exceptions import (
 )
 from airflow_provider_pushmetrics.service.api import (
     blocks,
+    catalogs,
     databases,
     deliveries,
     health,
@@ -71,6 +72,7 @@ ROUTERS = (
     run_logs.router,
     blocks.router,
     databases.router,
+    catalogs.router,
     schedules.router,
     slack_messages.router,
     webhooks.router,

@@ -53,6 +53,21 @@ class SqlAlchemySource:
         except SQLAlchemyError as error:
             raise self._build_error(error, stopper) from error
 
+    @contextmanager
+    def connect(self, stopper: Stopper) -> Iterator[Connection]:
+        """
+        Open a connection to look around by; nothing that is done on it stays.
+
+        :raises SourceError: with the database's message.
+        """
+        with self._translating(stopper), self._engine.connect() as connection:
+            stopper.register(_find_interrupt(connection))
+            try:
+                yield connection
+            finally:
+                stopper.register(None)
+                connection.rollback()
+
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()

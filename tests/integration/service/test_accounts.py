@@ -349,4 +349,5 @@ def fill_in(path: str, known: dict[str, str]) -> str:
         return path.replace("{report}", known["report"]).replace("{query}", known["query"])
     resource = path.removeprefix("/api/v1/").split("/")[0]
     path = path.replace("{reference}", known[resource]).replace("{token}", known["access_token"])
+    path = path.replace("{schema}", "main").replace("{table}", "flights") + "?pattern=f"
     return path.replace("{workspace}", known["workspace"]).replace("{result_id}", known["result_id"])

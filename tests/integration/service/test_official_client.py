@@ -130,6 +130,20 @@ def test_workspaces_are_made_listed_and_deleted(pm: Pm) -> None:
     assert [row["name"] for row in pm.read("workspace", "list")] == ["Main Workspace"]
 
 
+def test_database_is_looked_into(pm: Pm) -> None:
+    assert pm.read("database", "schemas", "flights") == ["main"]
+    assert "flights" in [row["name"] for row in pm.read("database", "tables", "flights", "main")]
+    described = pm.read("database", "describe", "flights", "main", "flights")
+    assert "dep_delay" in [column["name"] for column in described["columns"]]
+    assert "dep_delay" in pm.call("database", "describe", "flights", "main", "flights")
+    star = pm.call("database", "select-star", "flights", "main", "flights", "--limit", "3")
+    assert star.split() == ["SELECT", "*", "FROM", "main.flights", "LIMIT", "3"]
+    assert "exists=True" in pm.call("database", "exists", "flights", "main", "flights")
+    found = pm.read("database", "search", "flights", "light")
+    assert [row["name"] for row in found["results"]] == ["flights"]
+    assert "lower" in pm.call("database", "functions", "flights", "--filter", "lower")
+
+
 def test_reports_are_listed_shown_changed_and_deleted(pm: Pm) -> None:
     uid = pm.apply()["uid"]
     assert {"Departure delays", "Through the client"} <= {row["name"] for row in pm.read("report", "list")}

@@ -1,0 +1,56 @@
+"""Charts are drawn within bounds, and with nothing but what is in them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_pushmetrics.service.web.drawing import DrawingError, draw
+from tests.fakes.service_subscriber import listen
+
+ENCODING = {"x": {"field": "a", "type": "nominal"}, "y": {"field": "b", "type": "quantitative"}}
+
+
+def write(data: dict[str, Any], **more: Any) -> str:
+    return json.dumps({"mark": "bar", "encoding": ENCODING, "data": data, **more})
+
+
+def test_rows_become_an_image_with_their_text_as_text() -> None:
+    image = draw(write({"values": [{"a": "<script>x</script>", "b": 2}]})).decode()
+    assert image.startswith("<svg")
+    assert "<script" not in image
+
+
+def test_nothing_is_loaded_from_the_network_or_from_files(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.json"
+    secret.write_text('[{"a": "SECRET-WORD", "b": 1}]')
+    with listen() as server:
+        for url in (server.url, f"{server.url}.csv"):
+            with pytest.raises(DrawingError, match="not allowed"):
+                draw(write({"url": url}))
+        image = json.dumps(
+            {"mark": "image", "data": {"values": [{"u": server.url}]}, "encoding": {"url": {"field": "u"}}}
+        )
+        draw(image)
+        assert server.received == []
+    for url in (secret.as_uri(), str(secret)):
+        try:
+            drawn = draw(write({"url": url}))
+        except DrawingError:
+            continue
+        assert b"SECRET-WORD" not in drawn
+
+
+@pytest.mark.parametrize("spec", ["", "not json", '{"mark": 7}'])
+def test_what_is_no_chart_is_refused_in_one_line(spec: str) -> None:
+    with pytest.raises(DrawingError, match=r"^the chart cannot be drawn: [^\n]+$"):
+        draw(spec)
+
+
+def test_runaway_is_ended() -> None:
+    data = {"sequence": {"start": 0, "stop": 10**10, "as": "a"}}
+    with pytest.raises(DrawingError):
+        draw(write(data), timeout_seconds=5)

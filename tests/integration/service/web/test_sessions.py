@@ -1,0 +1,159 @@
+"""Signing in, what a session may do and for how long, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from airflow_provider_pushmetrics.service.app import build_app
+from airflow_provider_pushmetrics.service.credentials import SESSION_SECONDS, Gatekeeper
+from airflow_provider_pushmetrics.service.parts import ServiceParts
+from airflow_provider_pushmetrics.service.rates import RateLimit
+from airflow_provider_pushmetrics.service.web.cookie import COOKIE
+from tests.fakes.service_process import API_TOKEN
+from tests.integration.service.conftest import BASE_URL, Api
+
+OWN = {"X-PushMetrics-App": "1"}
+SESSION = "/app/session"
+
+
+def open_browser(app: FastAPI) -> httpx.AsyncClient:
+    """Make a client that keeps cookies, as a browser does."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL)
+
+
+@pytest.fixture
+async def browser(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with open_browser(app) as browser:
+        yield browser
+
+
+async def sign_in(browser: httpx.AsyncClient, token: str = API_TOKEN) -> httpx.Response:
+    return await browser.post(SESSION, json={"token": token}, headers=OWN)
+
+
+async def is_signed_in(browser: httpx.AsyncClient) -> bool:
+    return bool((await browser.get(SESSION)).json()["is_signed_in"])
+
+
+async def test_token_buys_a_session_that_reads_and_changes_until_it_is_signed_out(
+    browser: httpx.AsyncClient,
+) -> None:
+    assert not await is_signed_in(browser)
+    assert (await browser.get("/api/v1/report/")).status_code == 401
+    answer = await sign_in(browser)
+    assert answer.status_code == 200
+    assert API_TOKEN not in answer.text + str(answer.headers)
+    assert await is_signed_in(browser)
+    assert (await browser.get("/api/v1/user/current")).status_code == 200
+    made = await browser.post("/api/v1/report/", json={"name": "By hand"}, headers=OWN)
+    assert made.status_code == 201
+    assert (await browser.delete(SESSION, headers=OWN)).status_code == 200
+    assert COOKIE not in browser.cookies
+    assert (await browser.get("/api/v1/user/current")).status_code == 401
+
+
+@pytest.mark.parametrize("token", ["pmpat_" + "x" * 43, "", "a.b.c", "x" * 10_000, "pmpat_é"])
+async def test_every_wrong_token_is_refused_alike(browser: httpx.AsyncClient, token: str) -> None:
+    answer = await sign_in(browser, token)
+    assert (answer.status_code, answer.json()) == (401, {"message": "Not authorized"})
+    assert "set-cookie" not in answer.headers
+
+
+async def test_what_is_said_of_a_malformed_sign_in_does_not_show_the_token(
+    browser: httpx.AsyncClient,
+) -> None:
+    answer = await browser.post(SESSION, json={"token": [API_TOKEN]}, headers=OWN)
+    assert answer.status_code == 422
+    assert API_TOKEN not in answer.text
+
+
+async def test_other_sites_can_neither_sign_in_nor_change_nor_sign_out(browser: httpx.AsyncClient) -> None:
+    foreign = {**OWN, "Sec-Fetch-Site": "cross-site"}
+    neighbour = {**OWN, "Sec-Fetch-Site": "same-site"}
+    for headers in ({}, foreign, neighbour):
+        refused = await browser.post(SESSION, json={"token": API_TOKEN}, headers=headers)
+        assert refused.status_code == 403
+    await sign_in(browser)
+    for headers in ({}, foreign, neighbour):
+        for method, path in [
+            ("POST", "/api/v1/report/"),
+            ("PUT", "/api/v1/report/1"),
+            ("DELETE", "/api/v1/report/1"),
+            ("POST", "/api/v1/access_token/"),
+            ("POST", "/api/v1/report/1/run/noteflow"),
+            ("PUT", SESSION),
+            ("DELETE", SESSION),
+        ]:
+            answer = await browser.request(method, path, json={"name": "theirs"}, headers=headers)
+            assert answer.status_code == 403, (method, path, answer.text)
+    assert (await browser.get("/api/v1/report/1")).status_code == 200
+    assert await is_signed_in(browser)
+
+
+async def test_header_of_a_program_counts_before_a_cookie(browser: httpx.AsyncClient) -> None:
+    await sign_in(browser)
+    wrong = await browser.get("/api/v1/report/", headers={"Authorization": "Bearer wrong"})
+    assert wrong.status_code == 401
+    right = {"Authorization": f"Bearer {API_TOKEN}"}
+    assert (
+        await browser.post("/api/v1/report/", json={"name": "By token"}, headers=right)
+    ).status_code == 201
+
+
+async def test_session_and_exchanged_token_do_not_stand_for_each_other(browser: httpx.AsyncClient) -> None:
+    await sign_in(browser)
+    session = browser.cookies[COOKIE]
+    bearer = {"Authorization": f"Bearer {session}"}
+    assert (await browser.get("/api/v1/report/", headers=bearer)).status_code == 401
+    exchanged = await browser.post(
+        "/api/v1/security/exchange", headers={"Authorization": f"Bearer {API_TOKEN}"}
+    )
+    browser.cookies.clear()
+    browser.cookies.set(COOKIE, exchanged.json()["access_token"], "service.test")
+    assert not await is_signed_in(browser)
+    assert (await browser.get("/api/v1/report/")).status_code == 401
+
+
+async def test_session_is_renewed_and_ends_with_its_token(api: Api, browser: httpx.AsyncClient) -> None:
+    made = (await api.client.post("/api/v1/access_token/", json={"name": "laptop"})).json()
+    await sign_in(browser, made["token"])
+    renewed = await browser.put(SESSION, headers=OWN)
+    assert renewed.json()["is_signed_in"] is True
+    assert COOKIE in renewed.headers["set-cookie"]
+    await api.client.delete(f"/api/v1/access_token/{made['id']}")
+    assert (await browser.get("/api/v1/report/")).status_code == 401
+    assert (await browser.put(SESSION, headers=OWN)).status_code == 401
+
+
+def test_session_lasts_while_it_is_renewed_but_not_for_ever(parts: ServiceParts) -> None:
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    gatekeeper = Gatekeeper(parts.database, parts.vault, 900, clock=lambda: now)
+    principal = gatekeeper.find_token_owner(API_TOKEN)
+    assert principal is not None
+    session: str | None = gatekeeper.open_session(principal)
+    began = now
+    now += timedelta(seconds=901)
+    assert gatekeeper.find_session(session) is None, "nobody renewed it"
+    now = began
+    while now < began + timedelta(seconds=SESSION_SECONDS - 800):
+        session = gatekeeper.renew_session(session)
+        assert gatekeeper.find_session(session) == principal
+        now += timedelta(seconds=800)
+    session = gatekeeper.renew_session(session)
+    now = began + timedelta(seconds=SESSION_SECONDS)
+    assert gatekeeper.find_session(session) is None
+    assert gatekeeper.renew_session(session) is None
+
+
+async def test_guessing_is_limited_as_at_the_exchange(parts: ServiceParts) -> None:
+    app = build_app(replace(parts, exchange_limit=RateLimit(2)))
+    async with open_browser(app) as browser:
+        answers = [await sign_in(browser, "guess") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [401, 401, 429]
+    assert int(answers[2].headers["retry-after"]) > 0
