@@ -55,7 +55,7 @@ export async function showDelivery({ delivery: reference }, signal) {
   };
   const row = await update();
   if (row.status === "pending") follow(update, signal);
-  return [el("p", { class: "trail" }, link("deliveries", "Deliveries"), " / "), el("h1", {}, `Delivery ${row.id}`), place];
+  return [el("p", { class: "trail" }, link("deliveries", "Deliveries"), " / "), place];
 }
 
 /** Look again until it has ended or the next attempt is far away. */
@@ -80,14 +80,14 @@ function makeDelivery(row, whenResent) {
     ["webhook-id", el("code", {}, row.webhook_id)],
   ];
   const columns = [
-    ["Attempt", (attempt) => attempt.number, "number"],
+    ["Attempt", (attempt) => attempt.number, "tight"],
     ["Began", (attempt) => moment(attempt.started_on), "tight"],
-    ["Took", (attempt) => `${attempt.duration_ms} ms`, "number"],
+    ["Took", (attempt) => `${attempt.duration_ms} ms`, "tight"],
     ["Answer", (attempt) => [attempt.status_code ?? "none", attempt.error && el("div", { class: "fault" }, attempt.error), attempt.answer && el("pre", { class: "code folded" }, attempt.answer)]],
   ];
   return [
+    el("div", { class: "head" }, el("h1", {}, `Delivery ${row.id}`), el("div", { class: "actions" }, button("Resend", () => resend(row, whenResent)))),
     el("dl", { class: "facts" }, facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
-    el("div", { class: "actions" }, button("Resend", () => resend(row, whenResent))),
     card("Attempts", row.attempts.length ? makeTable(columns, row.attempts, "Attempts") : el("p", { class: "hint" }, "None yet.")),
     card("What is sent", el("pre", { class: "code" }, JSON.stringify(row.body, null, 2))),
   ];

@@ -2,13 +2,16 @@
 
 import { el, fill } from "./dom.js";
 
-const SHOWN_MILLISECONDS = 8000;
+const SHOWN_MILLISECONDS = 5000;
+const MOST_AT_ONCE = 3;
 
 /** Tell something that needs no answer. */
 export function tell(text, kind = "good") {
   const notice = el("div", { class: `notice ${kind}` }, el("span", {}, text));
   notice.append(el("button", { type: "button", class: "plain", "aria-label": "Close", onclick: () => notice.remove() }, "×"));
-  document.getElementById("notices").append(notice);
+  const place = document.getElementById("notices");
+  place.append(notice);
+  while (place.childElementCount > MOST_AT_ONCE) place.firstElementChild.remove();
   if (kind !== "bad") setTimeout(() => notice.remove(), SHOWN_MILLISECONDS);
 }
 

@@ -87,6 +87,7 @@ async function updateBlocks(view, run, signal) {
     : null;
   const results = (await getRow(`api/v1/noteflow_run/${part(run.uid)}/get_task_results`, { signal })).map((result, index) => ({ ...result, ...(outputs?.[index] ?? {}) }));
   const rows = outputs ? results : await addWaiting(view, run, results, signal);
+  if (outputs) dropUnfinished(view, results);
   for (const result of rows.filter(isShown)) {
     const seen = view.shown.get(result.block_uid);
     if (seen && seen.status === result.status && seen.isFinal === Boolean(outputs)) continue;
@@ -97,8 +98,17 @@ async function updateBlocks(view, run, signal) {
   }
 }
 
+/** Forget blocks of which a run that has ended knows nothing. */
+function dropUnfinished(view, results) {
+  for (const [uid, { node }] of view.shown) {
+    if (results.some((result) => result.block_uid === uid)) continue;
+    node.remove();
+    view.shown.delete(uid);
+  }
+}
+
 /** A parameter stands above, among the run's parameters; unless it is what went wrong. */
-const isShown = (result) => result.type !== "parameter" || result.status !== "success";
+const isShown = (result) => result.type !== "parameter" || !["success", "pending", "running"].includes(result.status);
 
 /** Add the blocks that have not begun, as the report has them now. */
 async function addWaiting(view, run, results, signal) {
