@@ -28,11 +28,11 @@ def assert_same_rows(rows: list[dict[str, Any]], expected: list[dict[str, Any]])
         assert row["mean_dep_delay"] == pytest.approx(wanted["mean_dep_delay"], abs=0.0051)
 
 
-def run_airflow(system: DemoSystem, *arguments: str) -> str:
+def run_airflow(system: DemoSystem, *arguments: str, **environ: str) -> str:
     """Run an ``airflow`` command about the system, and return what it prints."""
     return subprocess.run(
         [str(Path(sys.executable).with_name("airflow")), *arguments],
-        env=system.build_airflow_environment(),
+        env={**system.build_airflow_environment(), "COLUMNS": "300", **environ},
         capture_output=True,
         check=True,
         text=True,
@@ -94,6 +94,14 @@ def test_airflow_knows_the_connection_type(system: DemoSystem) -> None:
     hooks = json.loads(run_airflow(system, "providers", "hooks", "--output", "json"))
     found = [row for row in hooks if row["connection_type"] == "pushmetrics"]
     assert [row["package_name"] for row in found] == ["airflow-provider-pushmetrics"]
+
+
+def test_airflow_can_test_the_connection(system: DemoSystem) -> None:
+    told = run_airflow(
+        system, "connections", "test", "pushmetrics_default", AIRFLOW__CORE__TEST_CONNECTION="Enabled"
+    )
+    assert "Connection success!" in told
+    assert f"host {system.ports.service_url} and the API token work" in " ".join(told.split())
 
 
 def test_the_receiver_refuses_who_shows_nothing(system: DemoSystem) -> None:

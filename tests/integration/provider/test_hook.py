@@ -8,6 +8,7 @@ import inspect
 import io
 import json
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -456,14 +457,42 @@ def test_a_redirect_takes_neither_the_token_nor_the_download_along(
     assert "/elsewhere" not in [seen.path for seen in pushmetrics.seen]
 
 
-def test_a_result_elsewhere_gets_no_token(hook: PushMetricsHook, tmp_path: Path) -> None:
+WAYS_TO_A_RESULT: dict[str, Callable[[PushMetricsHook, str, Path], Any]] = {
+    "result": lambda hook, url, path: hook.fetch_query_result(url),
+    "rows": lambda hook, url, path: hook.fetch_rows(url),
+    "stream": lambda hook, url, path: list(hook.stream_rows(url)),
+    "arrow": lambda hook, url, path: hook.fetch_arrow(url),
+    "file": lambda hook, url, path: hook.save_query_result(url, path / "result.ndjson"),
+    "outputs": lambda hook, url, path: hook.fetch_run_outputs(url),
+}
+
+
+@pytest.mark.parametrize("fetch", WAYS_TO_A_RESULT.values(), ids=WAYS_TO_A_RESULT)
+def test_a_result_elsewhere_gets_no_token_and_the_error_says_why(
+    hook: PushMetricsHook, tmp_path: Path, fetch: Callable[[PushMetricsHook, str, Path], Any]
+) -> None:
+    """As in a forged event: whoever may send webhooks may write any URL into them."""
     with serve_raw(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as elsewhere:
         url = f"{elsewhere.url}/api/reports/1/queries/1/reportRun/1"
-        with pytest.raises(PushMetricsUntrustedUrlError):
-            hook.save_query_result(url, tmp_path / "result.ndjson")
-        with pytest.raises(PushMetricsUntrustedUrlError):
-            hook.fetch_query_result(url)
+        with pytest.raises(PushMetricsUntrustedUrlError, match="webhooks are not proof of who sent them"):
+            fetch(hook, url, tmp_path)
         assert elsewhere.requests == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fetch", WAYS_TO_A_RESULT.values(), ids=WAYS_TO_A_RESULT)
+def test_a_result_that_redirects_elsewhere_gets_no_token_there_and_the_error_says_why(
+    hook: PushMetricsHook,
+    pushmetrics: FakePushMetrics,
+    tmp_path: Path,
+    fetch: Callable[[PushMetricsHook, str, Path], Any],
+) -> None:
+    with serve_raw(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as elsewhere:
+        pushmetrics.results["/moved"] = RedirectResponse(f"{elsewhere.url}/api/reports/1/run/1")
+        with pytest.raises(PushMetricsProtocolError, match="they would carry the token along"):
+            fetch(hook, f"{pushmetrics.url}/moved", tmp_path)
+        assert elsewhere.requests == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_origin_that_the_connection_lists_gets_the_token(connect_whole: Connect, tmp_path: Path) -> None:

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
+from starlette.responses import RedirectResponse
 
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAmbiguousRun,
     PushMetricsAuthError,
     PushMetricsConfigurationError,
     PushMetricsConflictError,
+    PushMetricsProtocolError,
     PushMetricsRunError,
     PushMetricsRunFailed,
     PushMetricsRunTimeout,
@@ -448,6 +450,24 @@ def test_a_forged_event_gets_no_token_and_fails_the_task_with_the_reason(
             run_task(ti, deferrable=deferrable)
         assert elsewhere.requests == []
     assert find_links(ti) == [f"{pushmetrics.url}/api/reports/1/run/1"]
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+def test_outputs_that_redirect_elsewhere_get_no_token_there_and_fail_the_task_with_the_reason(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, server: LoopbackServer, deferrable: bool
+) -> None:
+    with serve_raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as elsewhere:
+        app: Any = server.app
+        moved = RedirectResponse(f"{elsewhere.url}/api/reports/1/run/1", 301)
+
+        async def redirect(scope: Any, receive: Any, send: Any) -> None:
+            is_outputs = scope["type"] == "http" and scope["path"] == "/api/reports/1/run/1"
+            await (moved if is_outputs else app)(scope, receive, send)
+
+        server.app = redirect
+        with pytest.raises(PushMetricsProtocolError, match="they would carry the token along"):
+            run_task(deferrable=deferrable)
+        assert elsewhere.requests == []
 
 
 def test_a_forged_outputs_url_is_not_published_as_the_run_link(pushmetrics: FakePushMetrics) -> None:

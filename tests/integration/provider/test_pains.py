@@ -258,6 +258,6 @@ def test_no_parameter_of_a_building_block_about_waiting_is_forgotten() -> None:
         PushMetricsRunSensor: PushMetricsSensorTrigger,
     }
     for block, trigger in triggers.items():
-        ours = set(inspect.signature(block.__init__).parameters) - {"self", "kwargs"}
-        theirs = set(inspect.signature(trigger.__init__).parameters)
+        ours = set(inspect.signature(block).parameters) - {"kwargs"}
+        theirs = set(inspect.signature(trigger).parameters)
         assert ours - theirs == on_the_worker[block]

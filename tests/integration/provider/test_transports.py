@@ -212,6 +212,13 @@ def test_a_broken_answer_may_have_been_sent(run: Run, reply: bytes) -> None:
         assert fail(run, server.url).was_sent
 
 
+def test_whether_a_large_answer_is_there_is_found_out_without_reading_it(run: Run) -> None:
+    endless = b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n" + b"x" * 1000
+    with serve_raw(endless) as server:
+        answer = run(ask(Request("GET", server.url, is_streamed=True)))
+    assert (answer.status_code, answer.body) == (200, b"")
+
+
 def test_an_answer_that_does_not_come_in_time_may_have_been_sent(run: Run) -> None:
     with serve_raw(None) as server:
         assert fail(run, server.url, timeout_seconds=0.2).was_sent

@@ -126,7 +126,7 @@ def test_a_query_has_run_when_its_result_is_there(status: int, is_there: bool) -
 
 @pytest.mark.parametrize("missing", ["report_id", "query_id", "run_id"])
 def test_a_query_that_is_not_known_by_its_numbers_cannot_be_waited_for(missing: str) -> None:
-    numbers: dict[str, int] = {"report_id": 1, "query_id": 3, "run_id": 2}
+    numbers: dict[str, Any] = {"report_id": 1, "query_id": 3, "run_id": 2}
     del numbers[missing]
     with pytest.raises(PushMetricsParameterError, match="the API has no list of them"):
         RunPoll(EventFilter("query.run", **numbers)).refuse_unaskable(CREDENTIALS)
