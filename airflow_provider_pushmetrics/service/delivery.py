@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -28,6 +29,8 @@ from airflow_provider_pushmetrics.service.retries import (
 from airflow_provider_pushmetrics.service.statuses import DELIVERED, FAILED, PENDING
 from airflow_provider_pushmetrics.service.subscriptions import give_up, list_keys
 from airflow_provider_pushmetrics.signatures import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
+
+log = logging.getLogger(__name__)
 
 MAX_ANSWER_BYTES = 16 * 1024
 USER_AGENT = "PushMetrics-Webhooks/1"
@@ -138,6 +141,10 @@ class Courier:
                 session.add(attempt)
                 delivery.attempt_count = number
                 self._conclude(session, delivery, answer)
+        if not answer.is_delivered:
+            # Not its URL, which may hold a token; the delivery's own page has the rest.
+            said = answer.error or f"it answered {answer.status_code}"
+            log.warning("delivery %s, attempt %s: %s", delivery_id, number, said)
 
     def close(self) -> None:
         """Close all connections."""

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from typing import TypeAlias
 
@@ -39,12 +42,52 @@ def resolve_host(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
+class BoundedResolver:
+    """
+    Asks for addresses and waits no longer than a limit, for the system itself may wait for minutes.
+
+    :param resolve: Asks.
+    :param timeout_seconds: The limit.
+    :param max_waiting: How many look-ups may hang at a time; more are refused, for each has a thread.
+    """
+
+    def __init__(
+        self, resolve: Resolver = resolve_host, *, timeout_seconds: float = 5.0, max_waiting: int = 64
+    ) -> None:
+        self._resolve = resolve
+        self._timeout_seconds = timeout_seconds
+        self._places = threading.Semaphore(max_waiting)
+
+    def __call__(self, host: str, port: int) -> list[str]:
+        """
+        Ask for the addresses of a host.
+
+        :raises OSError: if there are none, or none in time.
+        """
+        if not self._places.acquire(timeout=self._timeout_seconds):
+            raise TimeoutError("too many other names are being looked up")
+        found: Future[list[str]] = Future()
+        threading.Thread(target=self._ask, args=(found, host, port), name="resolver", daemon=True).start()
+        try:
+            return found.result(self._timeout_seconds)
+        except FutureTimeoutError:
+            raise TimeoutError(f"no answer in {self._timeout_seconds:g} s") from None
+
+    def _ask(self, found: Future[list[str]], host: str, port: int) -> None:
+        try:
+            found.set_result(self._resolve(host, port))
+        except Exception as error:
+            found.set_exception(error)  # it is raised again where somebody waits
+        finally:
+            self._places.release()
+
+
 class GuardedNetwork(httpcore.NetworkBackend):
     """
     Opens connections to allowed addresses, and to nothing else.
 
     :param rules: What is allowed.
-    :param resolve: Gives the addresses of a name; asked once for each connection.
+    :param resolve: Gives the addresses of a name; asked once for each connection, the system unless given.
     :param network: Connects to an address.
     """
 
@@ -52,12 +95,12 @@ class GuardedNetwork(httpcore.NetworkBackend):
         self,
         rules: EgressRules,
         *,
-        resolve: Resolver = resolve_host,
+        resolve: Resolver | None = None,
         network: httpcore.NetworkBackend | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rules = rules
-        self._resolve = resolve
+        self._resolve = resolve or BoundedResolver()
         self._network = network or httpcore.SyncBackend()
         self._monotonic = monotonic
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from http.client import HTTPException
+from typing import Any
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
@@ -34,6 +36,20 @@ PASSING_ERRORS = frozenset(
 _ERROR_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 
 
+class _RefuseRedirects(HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        """Follow no redirect: the request would take the token to wherever it leads."""
+
+
+class _DirectClient(WebClient):
+    def _perform_urllib_http_request_internal(self, url: str, req: Request) -> dict[str, Any]:
+        # Slack's own sends by an opener that follows redirects, and has no setting against it.
+        opener = build_opener(_RefuseRedirects(), HTTPSHandler(context=self.ssl))
+        with opener.open(req, timeout=self.timeout) as answer:
+            body = answer.read().decode(answer.headers.get_content_charset() or "utf-8")
+            return {"status": answer.status, "headers": answer.headers, "body": body}
+
+
 class SlackMessenger:
     """
     Posts messages.
@@ -43,7 +59,7 @@ class SlackMessenger:
 
     def __init__(self, settings: SlackSettings) -> None:
         self._settings = settings
-        self._client = WebClient(
+        self._client = _DirectClient(
             settings.token,
             base_url=settings.base_url,
             timeout=settings.timeout_seconds,

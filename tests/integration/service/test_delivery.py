@@ -304,3 +304,17 @@ def test_delivery_of_a_deleted_subscription_is_dropped(post: Post) -> None:
     post.courier.attempt(delivery_id, 1)
     post.courier.attempt(delivery_id, 1)
     assert len(post.requests) == 1
+
+
+def test_failed_attempt_leaves_a_line_in_the_log_without_the_url(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    delivery_id = post.emit()
+    post.answer = lambda: respond(503)
+    post.work_until(NOW)
+    assert f"delivery {delivery_id}, attempt 1: it answered 503" in caplog.messages
+    assert URL not in caplog.text
+    caplog.clear()
+    post.answer = lambda: respond(204)
+    post.work_until(NOW + timedelta(minutes=1))
+    assert caplog.messages == []

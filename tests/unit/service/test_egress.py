@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from collections.abc import Sequence
 
+import httpcore
 import httpx
 import pytest
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
-from airflow_provider_pushmetrics.service.egress import GuardedNetwork, GuardedTransport, resolve_host
+from airflow_provider_pushmetrics.service.egress import (
+    BoundedResolver,
+    GuardedNetwork,
+    GuardedTransport,
+    resolve_host,
+)
 from airflow_provider_pushmetrics.service.endpoints import EgressRules
 from tests.fakes.names import NameService, ScriptedNetwork
 
@@ -178,3 +185,33 @@ def test_the_system_s_addresses_come_once_each(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(socket, "getaddrinfo", answer)
     assert resolve_host("h.example", 443) == [PUBLIC]
+
+
+def test_look_up_that_hangs_is_not_waited_for() -> None:
+    release = threading.Event()
+
+    def hang(host: str, port: int) -> list[str]:
+        release.wait(30)
+        return ["93.184.216.34"]
+
+    resolver = BoundedResolver(hang, timeout_seconds=0.05, max_waiting=1)
+    guard = GuardedNetwork(EgressRules(), resolve=resolver)
+    try:
+        with pytest.raises(httpcore.ConnectError, match=r"cannot be resolved: no answer in 0\.05 s"):
+            guard.connect_tcp("slow.example", 443, 5)
+        with pytest.raises(TimeoutError, match="too many other names"):
+            resolver("another.example", 443)
+    finally:
+        release.set()
+
+
+def test_look_up_in_time_gives_what_was_found_or_why_not() -> None:
+    def resolve(host: str, port: int) -> list[str]:
+        if host == "gone.example":
+            raise OSError("no such name")
+        return ["93.184.216.34"]
+
+    resolver = BoundedResolver(resolve, timeout_seconds=5)
+    assert resolver("h.example", 443) == ["93.184.216.34"]
+    with pytest.raises(OSError, match="no such name"):
+        resolver("gone.example", 443)

@@ -91,3 +91,14 @@ def test_slack_that_is_not_there_may_be_later() -> None:
     messenger = open_messenger(f"http://127.0.0.1:{find_closed_port()}")
     with pytest.raises(NotificationDelayedError, match="could not be asked to post to '#reports'"):
         messenger.post("#reports", "x")
+
+
+@pytest.mark.parametrize(
+    "status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"]
+)
+def test_redirect_is_not_followed_with_the_token(status: str) -> None:
+    with serve_raw(OK) as elsewhere:
+        moved = build_answer(status, "", f"Location: {elsewhere.url}/api/chat.postMessage")
+        with serve_raw(moved) as server, pytest.raises(NotificationDelayedError, match=status[:3]):
+            open_messenger(server.url).post("#reports", "text")
+    assert elsewhere.requests == []
