@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Inbox
 from airflow_provider_pushmetrics.receiver.rejections import MAX_KEPT, RejectionLog
 from tests.fakes.loopback import find_closed_port
 from tests.fakes.receiver_requests import SIGNING_SECRET
-from tests.fakes.receiver_server import SENDER_TOKEN, SOURCE, start_receiver
+from tests.fakes.receiver_server import SENDER_TOKEN, SOURCE, ReceiverServer, start_receiver
 
 
 def fill(inbox: Inbox, count: int) -> None:
@@ -146,6 +146,13 @@ def test_what_arrives_is_followed(inbox: Inbox) -> None:
     assert json.loads(lines[0])["id"] == 3
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReceiverServer]:
+    inbox_url = f"sqlite:///{tmp_path_factory.mktemp('sent')}/inbox.db"
+    with start_receiver(inbox_url, "--signing-secret", SIGNING_SECRET) as server:
+        yield server
+
+
 @pytest.mark.parametrize(
     ("credential", "answer"),
     [
@@ -155,10 +162,9 @@ def test_what_arrives_is_followed(inbox: Inbox) -> None:
     ],
 )
 def test_test_event_is_sent_as_pushmetrics_would(
-    credential: Sequence[str], answer: str, sqlite_url: str
+    credential: Sequence[str], answer: str, server: ReceiverServer
 ) -> None:
-    with start_receiver(sqlite_url, "--signing-secret", SIGNING_SECRET) as server:
-        result = run("send", f"{server.url}/webhooks/{SOURCE}", *credential)
+    result = run("send", f"{server.url}/webhooks/{SOURCE}", *credential)
     assert result.output.startswith(answer)
     assert result.exit_code == (0 if answer.startswith("202") else 1)
 
