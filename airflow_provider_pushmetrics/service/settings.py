@@ -25,6 +25,7 @@ class ServiceSettings:
     The settings of one service process.
 
     :param data_dir: Where the databases, the results, the key and the demo's data are kept.
+    :param source_dirs: More folders whose files may be asked, besides ``sources`` in ``data_dir``.
     :param host: The address to listen on.
     :param port: The port to listen on.
     :param database_url: A PostgreSQL database for everything but the results; SQLite in ``data_dir``
@@ -69,7 +70,7 @@ class ServiceSettings:
     executes: bool = True
     run_concurrency: int = 4
     delivery_concurrency: int = 64
-    endpoint_concurrency: int = 4
+    endpoint_concurrency: int = 8
     queue_poll_seconds: float = 0.05
     delivery_timeout_seconds: float = 15.0
     result_retention_days: int | None = None
@@ -82,6 +83,7 @@ class ServiceSettings:
     trigger_rate: int = 0
     exchange_rate: int = 0
     shutdown_seconds: int = 5
+    source_dirs: tuple[Path, ...] = ()
 
     @property
     def base_url(self) -> str:

@@ -14,8 +14,11 @@ from sqlalchemy.engine import make_url
 APPLICATION = "pushmetrics-service"
 BUSY_TIMEOUT_SECONDS = 30
 POOL_SIZE = 10
-MAX_OVERFLOW = 90
-"""Each workflow that runs may use a connection for a moment, and deliveries are many."""
+MAX_OVERFLOW = 10
+"""
+A workflow has a connection only while it notes its beginning and its end, and waits for one if there is none:
+64 deliveries that end at the same moment share these (``test_deliveries_at_once.py``).
+"""
 
 
 @dataclass(frozen=True)
