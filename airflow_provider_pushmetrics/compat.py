@@ -7,12 +7,13 @@ place, or is refused by ``require_airflow`` with the version that has it.
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import mask_secret
 from airflow.triggers.base import BaseTrigger
+from asgiref.sync import sync_to_async
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsAirflowVersionError
 
@@ -26,7 +27,21 @@ __all__ = [
     "amask_secret",
     "mask_secret",
     "require_airflow",
+    "run_in_thread",
 ]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def run_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """
+    Call what may ask Airflow's supervisor, in a thread.
+
+    In a triggerer before 3.3.2 the thread must know to which event loop it belongs, as those of ``asgiref``
+    do: a question to the supervisor from one of ``asyncio.to_thread`` ends the triggerer (seen on 3.0.6).
+    """
+    return await sync_to_async(function)(*args, **kwargs)
 
 
 def read_version(text: str) -> tuple[int, int]:
@@ -71,4 +86,4 @@ except ImportError:  # before Airflow 3.3.2
 
     async def amask_secret(secret: JsonValue, name: str | None = None) -> None:
         """Mask a secret without blocking the event loop."""
-        await asyncio.to_thread(mask_secret, secret, name)
+        await run_in_thread(mask_secret, secret, name)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from airflow_provider_pushmetrics.compat import amask_secret, mask_secret
+from airflow_provider_pushmetrics.compat import amask_secret, mask_secret, run_in_thread
 from airflow_provider_pushmetrics.hooks.settings import AirflowConnection, PushMetricsSettings
 
 
@@ -31,7 +30,7 @@ async def aread_settings(connection: Any) -> PushMetricsSettings:
     if hasattr(connection, "aextra_dejson"):
         extra = await connection.aextra_dejson()
     else:  # before Airflow 3.3.2
-        extra = await asyncio.to_thread(lambda: connection.extra_dejson)
+        extra = await run_in_thread(lambda: connection.extra_dejson)
     settings = PushMetricsSettings.from_connection(checked, extra)
     for form in list_secret_forms(settings):
         await amask_secret(form)

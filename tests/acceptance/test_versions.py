@@ -143,7 +143,8 @@ print(json.dumps([sorted(found.extra_fields), found.standard_fields.password.tit
     done = subprocess.run(
         [sys.executable, "-c", program], env=system.airflow.environment, capture_output=True, text=True
     )
-    assert json.loads(done.stdout.splitlines()[-1]) == [sorted(CONNECTION_FIELDS), "API token"], done.stderr
+    (printed,) = [line for line in done.stdout.splitlines() if line.startswith("[[")]
+    assert json.loads(printed) == [sorted(CONNECTION_FIELDS), "API token"]
 
 
 def test_the_examples_that_are_started_by_hand_end_well(system: System) -> None:

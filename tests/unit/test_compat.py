@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 from pathlib import Path
 
 import pytest
+from asgiref.sync import async_to_sync
 
 import airflow_provider_pushmetrics
 from airflow_provider_pushmetrics import compat
-from airflow_provider_pushmetrics.compat import read_version, require_airflow
+from airflow_provider_pushmetrics.compat import read_version, require_airflow, run_in_thread
 from airflow_provider_pushmetrics.exceptions import PushMetricsAirflowVersionError, PushMetricsError
 
 PACKAGE = Path(airflow_provider_pushmetrics.__file__).parent
@@ -55,3 +57,12 @@ def test_versions_of_airflow_differ_in_one_place_only() -> None:
 
     found = [str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if tries_airflow(path)]
     assert found == ["compat.py"]
+
+
+async def test_a_thread_that_asks_the_supervisor_knows_its_event_loop() -> None:
+    """Airflow before 3.3.2 asks by ``async_to_sync``; what that runs must run in the triggerer's own loop."""
+
+    async def ask() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    assert await run_in_thread(async_to_sync(ask)) is asyncio.get_running_loop()
