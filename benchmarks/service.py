@@ -226,6 +226,8 @@ def _execute_runs(bench: Bench) -> float:
     with bench.database.reading() as session:
         bounds = select(func.min(Run.started_on), func.max(Run.finished_on)).where(Run.id > newest)
         first, last = session.execute(bounds).one()
+    assert first is not None  # all have begun and ended
+    assert last is not None
     return RUNS / float((last - first).total_seconds())
 
 
