@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -150,13 +151,10 @@ print(json.dumps([sorted(found.extra_fields), found.standard_fields.password.tit
 def test_the_examples_that_are_started_by_hand_end_well(system: System) -> None:
     airflow = system.airflow
     for dag_id in BY_HAND:
-        airflow.wait_until(
-            lambda dag_id=dag_id: airflow.ask("SELECT 1 FROM serialized_dag WHERE dag_id = ?", dag_id),
-            f"{dag_id} to be known",
-        )
+        airflow.wait_until(partial(airflow.is_known, dag_id), f"{dag_id} to be known")
         airflow.run("dags", "trigger", dag_id)
     for dag_id in BY_HAND:
-        airflow.wait_until(lambda dag_id=dag_id: airflow.count_runs(dag_id) == 1, f"{dag_id} to end")
+        airflow.wait_until(partial(airflow.count_runs, dag_id), f"{dag_id} to end")
     assert len(list((system.results / "trigger_report").glob("*/*.json"))) == 3
     assert len(list((system.results / "to_object_storage").glob("*/*.parquet"))) == 3
 

@@ -124,6 +124,10 @@ class AirflowProcesses:
         ) as database:
             return database.execute(query, parameters).fetchall()
 
+    def is_known(self, dag_id: str) -> bool:
+        """Tell whether Airflow has read a Dag."""
+        return bool(self.ask("SELECT 1 FROM serialized_dag WHERE dag_id = ?", dag_id))
+
     def count_runs(self, dag_id: str, state: str = "success") -> int:
         """Count the runs of a Dag in a state."""
         return len(self.ask("SELECT 1 FROM dag_run WHERE dag_id = ? AND state = ?", dag_id, state))

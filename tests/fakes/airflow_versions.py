@@ -50,7 +50,7 @@ def capture_logs() -> Iterator[list[Any]]:
         if AIRFLOW_VERSION >= (3, 1):
             from structlog.testing import capture_logs as capture_structlog
 
-            logs = stack.enter_context(capture_structlog())  # type: ignore[assignment]
+            logs = stack.enter_context(capture_structlog())
         for name in ("", "airflow.task", "airflow_provider_pushmetrics"):
             logger = logging.getLogger(name)
             stack.callback(logger.setLevel, logger.level)

@@ -14,7 +14,7 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsParameterError
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
-from tests.fakes.airflow_versions import AirflowRescheduleException, needs_airflow
+from tests.fakes.airflow_versions import AIRFLOW_VERSION, AirflowRescheduleException, needs_airflow
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
 from tests.integration.provider.conftest import Connect
@@ -320,7 +320,8 @@ def test_all_modes_end_alike_for_every_way_that_a_run_can_end(
 ) -> None:
     pushmetrics.outcomes = [outcome]
     pushmetrics.start_run()
-    modes: list[dict[str, Any]] = [*MODES, {"mode": "reschedule"}]
+    # Airflow 2 asks its database when a sensor that is rescheduled began.
+    modes: list[dict[str, Any]] = [*MODES, *([{"mode": "reschedule"}] if AIRFLOW_VERSION >= (3, 0) else [])]
     told = [tell(connect_whole, changes, mode) for mode in modes]
     assert told[0] == told[1] == told[2]
 
