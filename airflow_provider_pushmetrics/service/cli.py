@@ -25,6 +25,17 @@ DatabaseUrl = Annotated[
         show_default=False,
     ),
 ]
+SourceDirs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--source-dir",
+        envvar=PREFIX + "SOURCE_DIRS",
+        help="A folder whose SQLite, DuckDB, CSV and Parquet files may be asked, besides sources in the data"
+        " folder; repeat it for more.",
+        file_okay=False,
+        show_default=False,
+    ),
+]
 PublicUrl = Annotated[
     str | None,
     typer.Option(
@@ -69,6 +80,7 @@ def service(
     ] = 8090,
     data: Data = Path("pushmetrics-data"),
     database_url: DatabaseUrl = None,
+    source_dir: SourceDirs = None,
     public_url: PublicUrl = None,
     demo: Annotated[
         bool,
@@ -104,6 +116,7 @@ def service(
     _run(
         "service",
         data_dir=data,
+        source_dirs=tuple(source_dir or ()),
         host=host,
         port=port,
         database_url=database_url,
@@ -121,6 +134,7 @@ def service(
 def worker(
     data: Data = Path("pushmetrics-data"),
     database_url: DatabaseUrl = None,
+    source_dir: SourceDirs = None,
     public_url: PublicUrl = None,
     allow_private_endpoints: AllowPrivateEndpoints = False,
     run_concurrency: RunConcurrency = 4,
@@ -135,6 +149,7 @@ def worker(
     _run(
         "worker",
         data_dir=data,
+        source_dirs=tuple(source_dir or ()),
         database_url=database_url,
         public_url=public_url,
         allow_private_endpoints=allow_private_endpoints,

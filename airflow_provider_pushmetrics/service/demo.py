@@ -84,15 +84,17 @@ FROM read_csv(
 LOAD_AIRLINES = "CREATE TABLE airlines AS SELECT carrier, name FROM read_csv($1, header = true)"
 
 
-def load_demo(database: Database, vault: Vault, data_dir: Path) -> None:
+def load_demo(database: Database, vault: Vault, sources_dir: Path) -> None:
     """
     Load the flights and make the report, each unless it is there.
 
     :raises PushMetricsConfigurationError: if the flights are not installed.
     """
-    path = data_dir / FLIGHTS_FILE
+    path = sources_dir / FLIGHTS_FILE
     if not path.is_file():
-        load_flights(find_flights_data(), path)
+        data = find_flights_data()
+        sources_dir.mkdir(parents=True, exist_ok=True)
+        load_flights(data, path)
     with database.writing() as session:
         if session.scalar(select(Report.id).where(Report.name == REPORT_NAME).limit(1)) is None:
             _make_report(session, vault)

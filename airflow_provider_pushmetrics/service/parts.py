@@ -16,6 +16,7 @@ from airflow_provider_pushmetrics.service.ids import generate_uid
 from airflow_provider_pushmetrics.service.rates import RateLimit
 from airflow_provider_pushmetrics.service.results import ResultStore
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.service.source_places import SourcePlaces
 from airflow_provider_pushmetrics.service.sources import SourceRegistry
 
 EXECUTOR_FILE = "executor-id"
@@ -54,7 +55,7 @@ class ServiceParts:
         with self.database.lock(BOOTSTRAP_LOCK):
             bootstrap(self.database, self.settings.data_dir, self.settings.bootstrap_token)
             if self.settings.demo:
-                load_demo(self.database, self.vault, self.settings.data_dir)
+                load_demo(self.database, self.vault, SourcePlaces(self.settings.data_dir).home)
 
     def stop(self) -> bool:
         """
@@ -84,7 +85,7 @@ def assemble(
     database = Database(settings.store_url)
     vault = Vault(settings.secret_key or load_secret_key(settings.data_dir))
     results = ResultStore(settings.results_dir)
-    sources = SourceRegistry(database, vault, settings.data_dir)
+    sources = SourceRegistry(database, vault, SourcePlaces(settings.data_dir, settings.source_dirs))
     if engine is None:
         # Loaded where it is needed: a process that only serves has no use for it.
         from airflow_provider_pushmetrics.service.workshop import Workshop

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+NOT_ONE_SELECT = "the SQL is not one statement that gives rows: write one SELECT."
+
+
 class SourceError(PushMetricsError):
     """A database refused a query, in its own words."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,7 +14,13 @@ from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.encryption import Vault
 from airflow_provider_pushmetrics.service.models import DataSource
 from airflow_provider_pushmetrics.service.querying import Stopper
-from airflow_provider_pushmetrics.service.rows import RowBatches, SourceError, refuse_same_names
+from airflow_provider_pushmetrics.service.rows import (
+    NOT_ONE_SELECT,
+    RowBatches,
+    SourceError,
+    refuse_same_names,
+)
+from airflow_provider_pushmetrics.service.source_places import SourcePlaces
 from airflow_provider_pushmetrics.service.source_urls import DUCKDB, build_source_url
 from airflow_provider_pushmetrics.service.templating import BoundSql
 
@@ -88,7 +94,7 @@ class FolderSource:
     """
     A folder of CSV and Parquet files, each a table of the name of its file, and nothing else of the machine.
 
-    :param path: The folder.
+    :param path: The folder; of its files, those that are links to the outside are left out.
     """
 
     def __init__(self, path: Path) -> None:
@@ -100,11 +106,13 @@ class FolderSource:
         import duckdb
 
         with duckdb.connect() as connection:
-            connection.execute("SET allowed_directories = [$1]", [str(self._path)])
+            tables = self._find_tables()
+            # Only the tables' files, not the folder: DuckDB would follow links in it, and write to it.
+            connection.execute("SET allowed_paths = $1", [[str(path) for path in tables.values()]])
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
             try:
-                self._define_tables(connection)
+                _define_tables(connection, tables)
             except duckdb.Error as error:
                 raise SourceError(str(error)) from error
             with _query_duckdb(connection, sql, stopper) as rows:
@@ -113,13 +121,22 @@ class FolderSource:
     def close(self) -> None:
         """Close nothing: a connection lives as long as its query."""
 
-    def _define_tables(self, connection: duckdb.DuckDBPyConnection) -> None:
-        for path in sorted(self._path.iterdir()):
-            reader = FILE_READERS.get(path.suffix.lower())
-            if reader is not None and path.is_file():
-                name = path.stem.replace('"', '""')
-                file = str(path).replace("'", "''")
-                connection.execute(f"CREATE OR REPLACE VIEW \"{name}\" AS SELECT * FROM {reader}('{file}')")
+    def _find_tables(self) -> dict[str, Path]:
+        """Find the files by the names of their tables, with all links followed."""
+        found = {}
+        for entry in sorted(self._path.iterdir()):
+            path = entry.resolve()
+            if path.suffix.lower() in FILE_READERS and path.is_file() and path.is_relative_to(self._path):
+                found[entry.stem] = path
+        return found
+
+
+def _define_tables(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Path]) -> None:
+    for table, path in tables.items():
+        name = table.replace('"', '""')
+        file = str(path).replace("'", "''")
+        reader = FILE_READERS[path.suffix.lower()]
+        connection.execute(f"CREATE OR REPLACE VIEW \"{name}\" AS SELECT * FROM {reader}('{file}')")
 
 
 @contextmanager
@@ -142,12 +159,13 @@ def _query_duckdb(
 
 
 def _start_query(cursor: duckdb.DuckDBPyConnection, sql: BoundSql) -> pa.RecordBatchReader:
+    import duckdb
+
     statements = cursor.extract_statements(sql.write(lambda number: f"${number}"))
-    relation = None
-    if len(statements) == 1:
-        relation = cursor.sql(statements[0], params=list(sql.values) or None)
-    if relation is None:
-        raise SourceError("the SQL is not one statement that gives rows: write one SELECT.")
+    # COPY, EXPORT and ATTACH write files; what DuckDB itself calls a SELECT cannot.
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise SourceError(NOT_ONE_SELECT)
+    relation = cursor.sql(statements[0], params=list(sql.values) or None)
     return relation.to_arrow_reader(BATCH_ROWS)
 
 
@@ -167,13 +185,13 @@ class SourceRegistry:
 
     :param database: Where it says what and where they are.
     :param vault: Decrypts where they are.
-    :param data_dir: What relative paths of files are relative to.
+    :param places: In which folders files may be asked.
     """
 
-    def __init__(self, database: Database, vault: Vault, data_dir: Path) -> None:
+    def __init__(self, database: Database, vault: Vault, places: SourcePlaces) -> None:
         self._database = database
         self._vault = vault
-        self._data_dir = data_dir
+        self._places = places
         self._lock = threading.Lock()
         self._open: dict[str, Source] = {}
 
@@ -202,7 +220,7 @@ class SourceRegistry:
 
     def _make_source(self, kind: str, location: str) -> Source:
         if kind == DUCKDB:
-            path = self._data_dir / location
+            path = self._places.resolve(location)
             return FolderSource(path) if path.is_dir() else DuckDbSource(path)
         from airflow_provider_pushmetrics.service.sql_sources import (
             SqlAlchemySource,
@@ -213,5 +231,5 @@ class SourceRegistry:
         url = build_source_url(kind, location)
         refuse_own(url, make_url(self._database.url))
         if url.get_backend_name() == "sqlite":
-            url = open_sqlite_read_only(url, list(self._data_dir.glob("*.db")))
+            url = open_sqlite_read_only(self._places.resolve(url.database or ""))
         return SqlAlchemySource(url)

@@ -18,7 +18,13 @@ from sqlalchemy.pool import NullPool
 
 from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.service.querying import Stopper
-from airflow_provider_pushmetrics.service.rows import RowBatches, SourceError, refuse_same_names
+from airflow_provider_pushmetrics.service.read_only import make_read_only
+from airflow_provider_pushmetrics.service.rows import (
+    NOT_ONE_SELECT,
+    RowBatches,
+    SourceError,
+    refuse_same_names,
+)
 from airflow_provider_pushmetrics.service.templating import BoundSql
 
 BATCH_ROWS = 10_000
@@ -35,6 +41,7 @@ class SqlAlchemySource:
     def __init__(self, url: URL) -> None:
         self._url = url
         self._engine: Engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+        make_read_only(self._engine)
 
     @contextmanager
     def query(self, sql: BoundSql, stopper: Stopper) -> Iterator[RowBatches]:
@@ -112,18 +119,15 @@ def _name(url: URL) -> tuple[str, str, str | None]:
     return host, str(url.port or query.get("port", 5432)), url.database or query.get("dbname")
 
 
-def open_sqlite_read_only(url: URL, own_files: Sequence[Path]) -> URL:
+def open_sqlite_read_only(path: Path) -> URL:
     """
-    Make the URL of a SQLite file one that only reads.
+    Build the URL of a SQLite file that only reads, for the driver that can forbid the rest.
 
-    :raises SourceError: if it is no file, or one of the service's own.
+    :raises SourceError: if it is no file.
     """
-    path = Path(url.database or "").resolve()
     if not path.is_file():
         raise SourceError(f"the SQLite file {path.name!r} does not exist.")
-    if any(path == own.resolve() for own in own_files):
-        raise SourceError("this file is the service's own: it cannot be asked.")
-    return url.set(database=f"file:{path}", query={"mode": "ro", "uri": "true"})
+    return URL.create("sqlite+pysqlite", database=path.as_uri(), query={"mode": "ro", "uri": "true"})
 
 
 def _execute(connection: Connection, sql: BoundSql) -> CursorResult[Any]:
@@ -134,7 +138,7 @@ def _execute(connection: Connection, sql: BoundSql) -> CursorResult[Any]:
     streaming = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS)
     result = streaming.execute(statement, values)
     if not result.returns_rows:
-        raise SourceError("the SQL is not one statement that gives rows: write one SELECT.")
+        raise SourceError(NOT_ONE_SELECT)
     return result
 
 

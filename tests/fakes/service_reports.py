@@ -61,7 +61,8 @@ def make_report(
     database: Database, vault: Vault, data_dir: Path, **blocks: tuple[str, dict[str, Any]]
 ) -> MadeReport:
     """Make a report with these blocks, in this order, and an enabled trigger."""
-    path = data_dir / "empty.duckdb"
+    path = data_dir / "sources" / "empty.duckdb"
+    path.parent.mkdir(exist_ok=True)
     if not path.exists():
         duckdb.connect(str(path)).close()
     with database.writing() as session:

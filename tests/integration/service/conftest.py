@@ -70,10 +70,12 @@ def parts(
 ) -> Iterator[ServiceParts]:
     """Give a service with the demo, working, one for all tests of a module."""
     data_dir = tmp_path_factory.mktemp("service")
-    shutil.copy(flights_file, data_dir)
+    (data_dir / "sources").mkdir()
+    shutil.copy(flights_file, data_dir / "sources")
     settings = ServiceSettings(
         data_dir,
         database_url=shared_database_url,
+        source_dirs=(tmp_path_factory.getbasetemp(),),
         public_url=BASE_URL,
         bootstrap_token=API_TOKEN,
         demo=True,
@@ -175,7 +177,8 @@ def api(client: httpx.AsyncClient, parts: ServiceParts) -> Api:
 def served(tmp_path_factory: pytest.TempPathFactory, flights_file: Path) -> Iterator[ServiceProcess]:
     """Give a real ``pushmetrics service`` with the demo, one for all tests that only use it."""
     data_dir = tmp_path_factory.mktemp("served")
-    shutil.copy(flights_file, data_dir)
+    (data_dir / "sources").mkdir()
+    shutil.copy(flights_file, data_dir / "sources")
     with run_service(data_dir, "--demo") as service:
         service.wait_until_ready()
         yield service

@@ -116,7 +116,7 @@ def test_demo_without_its_data_names_the_extra(
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if os.path.abspath(entry or ".") != site])
     with pytest.raises(PushMetricsConfigurationError, match=r"airflow-provider-pushmetrics\[demo\]"):
         load_demo(database, VAULT, tmp_path)
-    assert not (tmp_path / "flights.duckdb").exists()
+    assert not list(tmp_path.rglob("*.duckdb"))
 
 
 def test_help_names_the_variables() -> None:

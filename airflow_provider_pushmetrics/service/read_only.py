@@ -1,0 +1,71 @@
+"""How databases are kept from writing, each in its own way."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+READ_ONLY_SESSIONS: Mapping[str, str] = {
+    "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+    "mariadb": "SET SESSION TRANSACTION READ ONLY",
+}
+"""What makes all transactions of a connection only read. Other databases must know their user as a reader."""
+
+SQLITE_READS = frozenset(
+    {
+        sqlite3.SQLITE_SELECT,
+        sqlite3.SQLITE_READ,
+        sqlite3.SQLITE_FUNCTION,
+        sqlite3.SQLITE_RECURSIVE,
+        sqlite3.SQLITE_PRAGMA,
+    }
+)
+
+SQLITE_PRAGMAS = frozenset(
+    {
+        "database_list",
+        "foreign_key_list",
+        "function_list",
+        "index_info",
+        "index_list",
+        "index_xinfo",
+        "read_uncommitted",
+        "table_info",
+        "table_list",
+        "table_xinfo",
+    }
+)
+"""Those that show what a database holds, and the one by which SQLAlchemy begins."""
+
+REFUSED_FUNCTIONS = frozenset({"load_extension"})
+
+
+def make_read_only(engine: Engine) -> None:
+    """Keep all connections of an engine from writing, where the database can be told to."""
+    name = engine.dialect.name
+
+    @event.listens_for(engine, "connect")
+    def restrict(connection: Any, _: Any) -> None:
+        if name == "sqlite":
+            # A file opened to read only still lets VACUUM INTO and ATTACH write others.
+            connection.set_authorizer(authorize_reading)
+        elif name in READ_ONLY_SESSIONS:
+            with connection.cursor() as cursor:
+                cursor.execute(READ_ONLY_SESSIONS[name])
+            connection.commit()
+
+
+def authorize_reading(
+    action: int, first: str | None, second: str | None, database: str | None, trigger: str | None
+) -> int:
+    """Answer SQLite whether a statement may do something: read, and nothing else."""
+    is_allowed = action in SQLITE_READS
+    if action == sqlite3.SQLITE_PRAGMA:
+        is_allowed = first in SQLITE_PRAGMAS
+    if action == sqlite3.SQLITE_FUNCTION:
+        is_allowed = second not in REFUSED_FUNCTIONS
+    return sqlite3.SQLITE_OK if is_allowed else sqlite3.SQLITE_DENY

@@ -1,0 +1,56 @@
+"""In which folders the files may be that SQL blocks ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from airflow_provider_pushmetrics.service.rows import SourceError
+
+SOURCES_FOLDER = "sources"
+
+RULE = (
+    f"files and folders must be in the folder {SOURCES_FOLDER!r} of the service's data folder, or in one that"
+    " the service was started with (--source-dir, PUSHMETRICS_SERVICE_SOURCE_DIRS), with all links followed."
+)
+
+
+@dataclass(frozen=True)
+class SourcePlaces:
+    """
+    The folders of files that may be asked. The rest of the data folder, with its keys, never is.
+
+    :param data_dir: The service's data folder.
+    :param source_dirs: More folders, besides the one for sources in the data folder.
+    """
+
+    data_dir: Path
+    source_dirs: tuple[Path, ...] = ()
+
+    @property
+    def home(self) -> Path:
+        """What relative locations are relative to."""
+        return self.data_dir / SOURCES_FOLDER
+
+    def resolve(self, location: str) -> Path:
+        """
+        Find the file or folder that a location names, whether it exists or not.
+
+        :return: Its path without links, so that nobody can turn one of them round later.
+        :raises SourceError: if it is not where files may be asked, or is the service's own.
+        """
+        try:
+            path = (self.home / location).resolve()
+            own = self.data_dir.resolve()
+            roots = [folder.resolve() for folder in (self.home, *self.source_dirs)]
+        except (OSError, ValueError, RuntimeError) as error:
+            raise SourceError(f"{location!r} is no path: {error}.") from error
+        if own.is_relative_to(path) or (
+            path.is_relative_to(own) and not path.is_relative_to(own / SOURCES_FOLDER)
+        ):
+            raise SourceError(
+                f"{location!r} is, or holds, the service's own data: it cannot be asked; {RULE}"
+            )
+        if not any(path.is_relative_to(root) for root in roots):
+            raise SourceError(f"{location!r} is outside of the folders that can be asked: {RULE}")
+        return path
