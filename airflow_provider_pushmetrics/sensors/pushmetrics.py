@@ -291,6 +291,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
             )
         wanted = self._build_filter()
         RunPoll(wanted).refuse_unaskable(self.hook.credentials)
+        self._build_choice().refuse_without_receiver()
         if self._runs_seen is None:
             self._runs_seen = self.hook.call(see_runs(self.hook.credentials, wanted))
         return 0

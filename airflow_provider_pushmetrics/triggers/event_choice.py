@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from airflow_provider_pushmetrics.client.models import FeedEvent
+from airflow_provider_pushmetrics.client.run_polls import API_SOURCE
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
 Predicate = Callable[[dict[str, Any]], object]
@@ -26,6 +27,19 @@ class EventChoice:
     workspace_id: int | None = None
     event_filter: str | None = None
 
+    def refuse_without_receiver(self) -> None:
+        """
+        Refuse to choose by what only events tell.
+
+        :raises PushMetricsParameterError: if a workspace is wanted: the API does not say whose a run is.
+        """
+        if self.workspace_id is not None:
+            raise PushMetricsParameterError(
+                f"workspace_id is {self.workspace_id!r}, but the API does not say to which workspace a run"
+                " belongs, and the connection names no receiver, whose events do. An API token sees the runs"
+                " of its own workspace only: leave workspace_id out."
+            )
+
     def load(self) -> Callable[[FeedEvent], bool]:
         """
         Load what decides.
@@ -35,6 +49,8 @@ class EventChoice:
         predicate = None if not self.event_filter else load_predicate(self.event_filter)
 
         def accepts(event: FeedEvent) -> bool:
+            if event.source == API_SOURCE:
+                self.refuse_without_receiver()
             if self.workspace_id is not None and find_workspace_id(event.body) != self.workspace_id:
                 return False
             return predicate is None or ask_predicate(str(self.event_filter), predicate, event)

@@ -93,6 +93,7 @@ def test_a_query_is_waited_for_by_its_result(pushmetrics: FakePushMetrics, mode:
         ({"event": "query.run", "query_id": 3}, "the API has no list of them"),
         ({"after": 7}, "are about a receiver's inbox"),
         ({"consumer": "a_name"}, "are about a receiver's inbox"),
+        ({"workspace_id": 1}, "the API does not say to which workspace a run belongs"),
     ],
 )
 def test_what_only_a_receiver_can_tell_is_refused_with_the_way_out(

@@ -45,6 +45,13 @@ def test_a_workspace_is_known_by_its_number(body: dict[str, Any], is_wanted: boo
     assert EventChoice(workspace_id=4).load()(build_event(**body)) is is_wanted
 
 
+def test_a_workspace_that_only_events_tell_is_not_waited_for_in_vain() -> None:
+    event = FeedEvent(id=5, source="api", body={"event": "report.run", "report_id": 1})
+    with pytest.raises(PushMetricsParameterError, match="sees the runs of its own workspace only"):
+        EventChoice(workspace_id=4).load()(event)
+    assert EventChoice().load()(event)
+
+
 def test_a_function_is_asked_about_a_copy_of_the_body() -> None:
     accepts = EventChoice(event_filter=f"{HERE}.has_three_queries").load()
     event = build_event(queries=[1, 2, 3])
