@@ -82,9 +82,9 @@ class BlockChange(BaseModel):
 
     position: int | None = Field(None, ge=0, le=MAX_BLOCKS)
     type: ShortText | None = None
-    name: Name | None = None
+    name: Name | None = Field(None, examples=["introduction"])
     verbose_name: ShortText | None = None
-    content: dict[str, Any] | None = None
+    content: dict[str, Any] | None = Field(None, examples=[{"text": "Hello {{ who }}"}])
     content_json: str | dict[str, Any] | None = None
 
 
@@ -96,7 +96,7 @@ class BlockRunRequest(BaseModel):
     :param content_json: What to run instead of the block's content, this time only: an object or its JSON.
     """
 
-    parameters: dict[str, Any] = Field(default_factory=dict)
+    parameters: dict[str, Any] = Field(default_factory=dict, examples=[{"region": "EMEA"}])
     content_json: str | dict[str, Any] | None = None
 
 

@@ -69,8 +69,12 @@ class NewDatabase(BaseModel):
 class DatabaseChange(BaseModel):
     """What to change of a database; what is left out stays."""
 
-    database_name: Name | None = Field(None, validation_alias=AliasChoices("database_name", "name"))
-    sqlalchemy_uri: SourceUrl | None = Field(None, validation_alias=AliasChoices("sqlalchemy_uri", "url"))
+    database_name: Name | None = Field(
+        None, examples=["shop"], validation_alias=AliasChoices("database_name", "name")
+    )
+    sqlalchemy_uri: SourceUrl | None = Field(
+        None, examples=["duckdb:///sales.duckdb"], validation_alias=AliasChoices("sqlalchemy_uri", "url")
+    )
 
 
 @router.get("/")

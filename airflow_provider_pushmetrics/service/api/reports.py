@@ -53,10 +53,10 @@ LISTING = Listing(
 class NewBlock(BaseModel):
     """A block of a new report; its content is an object or, as ``content_json``, the JSON text of one."""
 
-    type: ShortText
-    name: Name
+    type: ShortText = Field(examples=["text"])
+    name: Name = Field(examples=["introduction"])
     verbose_name: ShortText | None = None
-    content: dict[str, Any] | None = None
+    content: dict[str, Any] | None = Field(None, examples=[{"text": "Hello {{ who }}"}])
     content_json: str | dict[str, Any] | None = None
 
     def build_draft(self) -> BlockDraft:
@@ -101,8 +101,8 @@ class NewReport(BaseModel):
 class ReportChange(BaseModel):
     """What to change of a report; what is left out stays, and what is unknown is ignored."""
 
-    name: Name | None = None
-    description: LongText | None = None
+    name: Name | None = Field(None, examples=["Orders of a week"])
+    description: LongText | None = Field(None, examples=["How much was ordered."])
     type: Literal["report", "notebook"] | None = None
     folder: ShortText | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, HTTPException
-from pydantic import AfterValidator, BaseModel, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.events import EVENT_NAMES
@@ -14,6 +14,7 @@ from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Part
 from airflow_provider_pushmetrics.service.api.deliveries import build_delivery_row
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
+from airflow_provider_pushmetrics.service.api.texts import Name, check_storable
 from airflow_provider_pushmetrics.service.clock import format_moment, get_now
 from airflow_provider_pushmetrics.service.endpoints import check_subscription_url
 from airflow_provider_pushmetrics.service.listing import (
@@ -58,17 +59,16 @@ def check_events(events: list[str]) -> list[str]:
     return list(dict.fromkeys(events))
 
 
-Name: TypeAlias = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
-Url: TypeAlias = Annotated[str, StringConstraints(max_length=MAX_URL_LENGTH)]
+Url: TypeAlias = Annotated[str, StringConstraints(max_length=MAX_URL_LENGTH), AfterValidator(check_storable)]
 Events: TypeAlias = Annotated[list[str], AfterValidator(check_events)]
 
 
 class NewSubscription(BaseModel):
     """A subscription: which events are sent where."""
 
-    name: Name
-    url: Url
-    events: Events
+    name: Name = Field(examples=["airflow"])
+    url: Url = Field(examples=["https://airflow.example/pushmetrics/webhooks/service"])
+    events: Events = Field(examples=[["report.run"]])
     active: bool = True
 
 
@@ -78,7 +78,7 @@ class SubscriptionChange(BaseModel):
     name: Name | None = None
     url: Url | None = None
     events: Events | None = None
-    active: bool | None = None
+    active: bool | None = Field(None, examples=[False])
 
 
 @router.get("/")

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
@@ -44,17 +44,17 @@ class WebhookSettings(BaseModel):
     :param slack_recipients: Channels of Slack, in the same forms.
     """
 
-    active: bool | None = None
+    active: bool | None = Field(None, examples=[True])
     token: str | None = None
-    details: Any = None
-    recipients: Any = None
+    details: Any = Field(None, examples=[{"email_on": "failure"}])
+    recipients: Any = Field(None, examples=[["ops@example.com"]])
     slack_recipients: Any = None
 
 
 class NewWebhook(WebhookSettings):
     """A trigger for a report."""
 
-    report_id: int
+    report_id: int = Field(examples=[1])
 
 
 class WebhookChange(WebhookSettings):
