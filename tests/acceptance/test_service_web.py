@@ -29,9 +29,14 @@ CHART = '{"mark": "bar", "encoding": {"x": {"field": "n", "type": "ordinal"}, "y
 SIGNED_OUT = "the server responded with a status of 401"
 
 
+@pytest.fixture(scope="module", name="data_dir")
+def make_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("web") / "data"
+
+
 @pytest.fixture(scope="module", name="service")
-def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    with run_service(tmp_path_factory.mktemp("web") / "data", "--demo") as service:
+def start_service(data_dir: Path) -> Iterator[ServiceProcess]:
+    with run_service(data_dir, "--demo") as service:
         service.wait_until_ready()
         yield service
 
@@ -123,9 +128,7 @@ def visit_in(context: BrowserContext, service: ServiceProcess) -> Visit:
     return visit
 
 
-def test_who_signs_in_comes_back_to_the_page_and_leaves_no_token_behind(
-    visit: Visit,
-) -> None:
+def test_who_signs_in_comes_back_to_the_page_and_leaves_no_token_behind(visit: Visit, data_dir: Path) -> None:
     page = visit.page
     visit.open("")
     assert page.url.endswith("/app/")
@@ -149,6 +152,10 @@ def test_who_signs_in_comes_back_to_the_page_and_leaves_no_token_behind(
     cookie = page.context.cookies()[0]
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
     assert API_TOKEN not in str(cookie)
+    log = data_dir.with_suffix(".log").read_text("utf-8")
+    assert "POST /app/session 200" in log
+    assert API_TOKEN not in log
+    assert cookie["value"] not in log
 
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
@@ -179,6 +186,9 @@ def test_a_report_is_made_run_read_and_downloaded(service: ServiceProcess, visit
 
     # a circle is refused where it is written
     page.get_by_role("button", name="Edit numbers").click()
+    for name in ("What is in it", "main", "airlines"):
+        page.get_by_text(name, exact=True).click()
+    expect(page.locator(".catalog").first).to_contain_text("carrier VARCHAR")
     page.get_by_label("SQL", exact=True).fill("SELECT '{{ summary }}'")
     visit.press("Save")
     expect(page.get_by_role("alert")).to_contain_text("summary")
@@ -379,6 +389,22 @@ def test_tokens_users_and_kept_mails_are_shown(service: ServiceProcess, visit: V
     visit.follow("Messages")
     expect(page.get_by_label("Mails").first).to_contain_text("ann@example.com")
     visit.take_picture("messages")
+
+    visit.follow("Users")
+    row.get_by_role("button", name="Change role").click()
+    page.get_by_role("combobox", name="Role").select_option(label="Guest")
+    visit.press("Save")
+    row.get_by_role("button", name="Tokens").click()
+    visit.press("New token")
+    visit.fill("Name", "laptop")
+    visit.press("Make the token")
+    token = page.get_by_role("textbox", name="Secret").input_value()
+    visit.press("I have kept it")
+    page.get_by_role("button", name="Sign out").click()
+    visit.sign_in(token)
+    visit.follow("Departure delays")
+    expect(page.get_by_label("Block worst")).to_be_visible()
+    expect(page.locator("main button:visible")).to_have_count(0)
     assert visit.complaints == []
 
 

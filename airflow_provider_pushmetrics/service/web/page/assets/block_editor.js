@@ -2,6 +2,7 @@
 
 import { part, post, put } from "./api.js";
 import { button } from "./buttons.js";
+import { makeCatalog } from "./catalog.js";
 import { el } from "./dom.js";
 import { areaField, checkField, choiceField, inRow, listField, makeForm, readValues, textField } from "./forms.js";
 import { tell } from "./notices.js";
@@ -29,7 +30,7 @@ const EDITORS = {
   },
   sql: {
     makeFields: (content, { databases }) => [
-      databases.length ? choiceField("database_id", "Database", databases.map((one) => [one.uid, one.database_name]), { value: content.database_id }) : noDatabase(),
+      ...(databases.length ? makeDatabaseFields(content, databases) : [noDatabase()]),
       areaField("sql", "SQL", { value: content.sql ?? "", rows: 8, isCode: true, required: true, hint: "{{ name }} is bound as a value, so it needs no quotes; {{ other_query }} is that query’s SQL." }),
       ...inRow(
         textField("limit", "Rows at most", { type: "number", min: 1, value: content.limit ?? "" }),
@@ -97,6 +98,11 @@ export function makeEditor(block, context, { close }) {
 function keepUnknown(block, editor, fields) {
   const shown = new Set([...fields.map((field) => field.name), "limit", "timeout_seconds", "database"]);
   return Object.fromEntries(Object.entries(block.content).filter(([key]) => !shown.has(key)));
+}
+
+function makeDatabaseFields(content, databases) {
+  const choice = choiceField("database_id", "Database", databases.map((one) => [one.uid, one.database_name]), { value: content.database_id });
+  return [choice, { node: makeCatalog(choice.input) }];
 }
 
 function noDatabase() {

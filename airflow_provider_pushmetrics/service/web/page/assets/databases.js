@@ -30,7 +30,7 @@ export async function showDatabases(_, signal) {
   return [el("div", { class: "head" }, el("h1", {}, "Databases"), el("div", { class: "actions" }, makeNewButton())), list.node];
 }
 
-const makeNewButton = () => button("Add a database", () => editDatabase(), { kind: "primary" });
+const makeNewButton = () => button("Add a database", () => editDatabase(), { kind: "primary admins" });
 
 async function editDatabase(row = null) {
   const fields = [
@@ -58,8 +58,8 @@ function makeActions(row) {
     "div",
     { class: "actions end" },
     button("Test", () => test(row)),
-    button("Edit", () => editDatabase(row)),
-    button("Delete", () => deleteDatabase(row), { kind: "danger" }),
+    button("Edit", () => editDatabase(row), { kind: "quiet admins" }),
+    button("Delete", () => deleteDatabase(row), { kind: "danger admins" }),
   );
 }
 

@@ -39,7 +39,7 @@ function makePage({ columns, rows, offset }) {
 
 function makePager({ row_count: total, offset }, show) {
   if (total <= PAGE_SIZE) return null;
-  const turn = (label, to, isPossible) => (isPossible ? button(label, () => show(to)) : el("button", { type: "button", class: "quiet", disabled: true }, label));
+  const turn = (label, to, isPossible) => (isPossible ? button(label, () => show(to), { kind: "quiet reads" }) : el("button", { type: "button", class: "quiet reads", disabled: true }, label));
   const end = Math.min(offset + PAGE_SIZE, total);
   return el(
     "nav",

@@ -49,7 +49,7 @@ export function makeList({ path, columns, isMoving = () => false, caption, noun,
   function makePager(total) {
     const pages = Math.ceil(total / size);
     const turn = (label, page, isPossible) =>
-      isPossible ? button(label, () => show(page)) : el("button", { type: "button", class: "quiet", disabled: true }, label);
+      isPossible ? button(label, () => show(page), { kind: "quiet reads" }) : el("button", { type: "button", class: "quiet reads", disabled: true }, label);
     return el(
       "nav",
       { class: "pager", "aria-label": `Pages of ${caption.toLowerCase()}` },
