@@ -1,0 +1,167 @@
+"""What a run is to do, read from the database once, and what became of its blocks so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.service.messages import Letter, Post
+from airflow_provider_pushmetrics.service.models import AnyRun, BlockResult, QueryRun, Run
+from airflow_provider_pushmetrics.service.parameters import coerce_parameter
+from airflow_provider_pushmetrics.service.plan import (
+    PARAMETER,
+    PlanError,
+    PlannedBlock,
+    plan_block,
+    plan_waves,
+    select_with_needs,
+)
+from airflow_provider_pushmetrics.service.querying import QueryLimits
+from airflow_provider_pushmetrics.service.statuses import FAILED, SUCCESS
+from airflow_provider_pushmetrics.service.templating import BlockTemplateError
+
+MAX_ERROR_LENGTH = 4000
+
+
+@dataclass(frozen=True)
+class BlockOutcome:
+    """
+    What became of one block.
+
+    :param value: A parameter's value, for the templates of other blocks.
+    :param limits: What a query was allowed to take.
+    :param is_truncated: Whether it had more rows than that.
+    :param letter: The mail that goes on its way with the result.
+    :param post: The message to Slack that does.
+    """
+
+    status: str
+    error: str | None = None
+    output: str | None = None
+    row_count: int | None = None
+    result_file: str | None = None
+    value: Any = None
+    limits: QueryLimits | None = None
+    is_truncated: bool = False
+    letter: Letter | None = None
+    post: Post | None = None
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """
+    All that is needed to execute a run, read from the database once.
+
+    :param waves: The blocks, those that may run at the same time together.
+    :param outcomes: What became of the blocks so far; grows as the run goes on.
+    """
+
+    kind: type[AnyRun]
+    id: int
+    waves: Sequence[Sequence[PlannedBlock]]
+    parameters: Mapping[str, Any]
+    given_parameters: Mapping[str, Any]
+    outcomes: dict[str, BlockOutcome] = field(default_factory=dict)
+    error: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def blocks(self) -> list[PlannedBlock]:
+        """All blocks, in the report's order."""
+        return sorted((block for wave in self.waves for block in wave), key=lambda block: block.position)
+
+    def name_result_file(self, block: PlannedBlock) -> str:
+        """Name the file for the rows of a block; it does not change when the run is taken up again."""
+        folder = "run" if self.kind is Run else "query-run"
+        return f"{folder}-{self.id}/{block.uid}.parquet"
+
+
+def read_plan(session: Session, run: AnyRun) -> RunPlan:
+    """Read a run: what it is to do, and what it has done before it was interrupted."""
+    own = run.content if isinstance(run, QueryRun) else None
+    blocks = [
+        plan_block(block, own if isinstance(run, QueryRun) and block.id == run.block_id else None)
+        for block in run.report.blocks
+    ]
+    error = None
+    try:
+        waves = plan_waves(blocks)
+    except PlanError as fault:
+        waves, error = [blocks], str(fault)
+    if isinstance(run, QueryRun):
+        waves = select_with_needs(waves, run.block.name)
+    names = {block.id: block.name for block in blocks}
+    recorded = session.scalars(
+        select(BlockResult).where(
+            BlockResult.run_id == run.id if isinstance(run, Run) else BlockResult.query_run_id == run.id
+        )
+    )
+    plan = RunPlan(
+        kind=type(run),
+        id=run.id,
+        waves=waves,
+        parameters=run.parameters,
+        given_parameters=run.given_parameters,
+        error=error,
+        options=(run.options or {}) if isinstance(run, Run) else {},
+    )
+    plan.outcomes.update(_restore_outcomes(plan, recorded, names))
+    return plan
+
+
+def _restore_outcomes(
+    plan: RunPlan, recorded: Iterable[BlockResult], names: Mapping[int, str]
+) -> dict[str, BlockOutcome]:
+    """Take up what an interrupted run had recorded. A parameter's value is not recorded but made again."""
+    by_name = {block.name: block for block in plan.blocks}
+    outcomes = {}
+    for result in recorded:
+        block = by_name.get(names.get(result.block_id, ""))
+        if block is None:
+            continue
+        value = None
+        if block.type == PARAMETER and result.status == SUCCESS:
+            value = resolve_parameter(plan, block).value
+        outcomes[block.name] = BlockOutcome(
+            status=result.status,
+            error=result.error,
+            output=result.output,
+            row_count=result.row_count,
+            result_file=result.result_file,
+            value=value,
+            limits=_restore_limits(result),
+            is_truncated=result.is_truncated,
+        )
+    return outcomes
+
+
+def _restore_limits(result: BlockResult) -> QueryLimits | None:
+    if result.max_rows is None or result.timeout_seconds is None:
+        return None
+    return QueryLimits(result.max_rows, result.timeout_seconds)
+
+
+def resolve_parameter(plan: RunPlan, block: PlannedBlock) -> BlockOutcome:
+    """
+    Give a Parameter block its value.
+
+    :raises PushMetricsError: if it has none, or none of its type.
+    """
+    value = plan.parameters.get(block.name)
+    if value is None and block.content.get("required"):
+        raise BlockTemplateError(f"parameter {block.name!r} is required: give it a value.")
+    return BlockOutcome(SUCCESS, value=coerce_parameter(block.name, block.content.get("type", "any"), value))
+
+
+def summarize_failures(plan: RunPlan) -> str | None:
+    """Say which blocks failed, and why; None if none did."""
+    failures = [
+        f"block {block.name!r}: {outcome.error}"
+        for block in plan.blocks
+        if (outcome := plan.outcomes.get(block.name)) is not None and outcome.status == FAILED
+    ]
+    return "; ".join(failures)[:MAX_ERROR_LENGTH] or None

@@ -1,0 +1,142 @@
+"""The progress of runs in the database: their beginning, the result of each block, and their end."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, cast
+
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.service.clock import Clock
+from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.events import (
+    ResultLinks,
+    build_query_run,
+    build_report_run,
+    put_in_outbox,
+)
+from airflow_provider_pushmetrics.service.models import AnyRun, BlockResult, QueryRun, Run
+from airflow_provider_pushmetrics.service.notifications.outgoing import put_mail
+from airflow_provider_pushmetrics.service.plan import PlannedBlock
+from airflow_provider_pushmetrics.service.run_log import write_log
+from airflow_provider_pushmetrics.service.run_notices import put_slack, tell_recipients
+from airflow_provider_pushmetrics.service.run_plan import BlockOutcome, RunPlan, read_plan, summarize_failures
+from airflow_provider_pushmetrics.service.statuses import FAILED, FINISHED, PENDING, RUNNING, SUCCESS
+
+CANCELLED_ERROR = "the run was cancelled"
+
+log = logging.getLogger(__name__)
+
+
+class RunEndedError(PushMetricsError):
+    """A run ended while it was executed: somebody cancelled it, or deleted its report."""
+
+
+class RunRecorder:
+    """
+    Records what becomes of runs; what is recorded is not done again.
+
+    :param database: Where runs are kept.
+    :param links: Writes the links of events.
+    """
+
+    def __init__(self, database: Database, links: ResultLinks, clock: Clock) -> None:
+        self._database = database
+        self._links = links
+        self._clock = clock
+
+    def begin(self, kind: type[AnyRun], run_id: int) -> RunPlan | None:
+        """Begin a run, or go on with it; None if it has ended."""
+        with self._database.noting() as session:
+            run = _find_run(session, kind, run_id)
+            if run is None or run.status in FINISHED:
+                return None
+            plan = read_plan(session, run)
+            if isinstance(run, Run):
+                write_log(session, run, "the run begins" if run.status == PENDING else "the run goes on")
+            run.status = RUNNING
+            run.started_on = run.started_on or self._clock()
+            return plan
+
+    def record(self, plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome, *, started_on: Any) -> None:
+        with self._database.noting() as session:
+            run = _lock_run(session, plan)
+            if run is None:
+                raise RunEndedError(f"run {plan.id} has ended.")
+            if isinstance(run, Run):
+                level = "ERROR" if outcome.status == FAILED else "INFO"
+                write_log(session, run, _describe(block, outcome), level=level, block_uid=block.uid)
+            if outcome.letter is not None:
+                letter = outcome.letter
+                put_mail(session, run.workspace_id, letter.recipients, letter.words, letter.attachments)
+            if outcome.post is not None:
+                put_slack(session, run.workspace_id, outcome.post.channels, outcome.post.text)
+            session.add(
+                BlockResult(
+                    run_id=plan.id if plan.kind is Run else None,
+                    query_run_id=plan.id if plan.kind is QueryRun else None,
+                    block_id=block.id,
+                    block_uid=block.uid,
+                    query_id=block.query_id,
+                    position=block.position,
+                    name=block.name,
+                    type=block.type,
+                    status=outcome.status,
+                    error=_make_storable(outcome.error),
+                    output=_make_storable(outcome.output),
+                    row_count=outcome.row_count,
+                    result_file=outcome.result_file,
+                    max_rows=outcome.limits.max_rows if outcome.limits else None,
+                    timeout_seconds=outcome.limits.timeout_seconds if outcome.limits else None,
+                    is_truncated=outcome.is_truncated,
+                    started_on=started_on,
+                    finished_on=self._clock(),
+                )
+            )
+
+    def finish(self, plan: RunPlan, error: str | None) -> None:
+        """Set the end of a run and put its event in the outbox, both or neither."""
+        with self._database.writing() as session:
+            run = _lock_run(session, plan)
+            if run is None:
+                return
+            run.finished_on = self._clock()
+            run.error = _make_storable(error or summarize_failures(plan))
+            run.status = SUCCESS if run.error is None else FAILED
+            session.flush()
+            if isinstance(run, Run):
+                write_log(session, run, f"the run ends: {run.status}")
+                put_in_outbox(session, run.workspace_id, build_report_run(run, self._links))
+            elif run.query_id is not None:
+                put_in_outbox(session, run.workspace_id, build_query_run(run, self._links))
+            tell_recipients(session, run, self._links)
+        log.info("%s %s of report %s: %s", plan.kind.__tablename__, run.id, run.report_id, run.status)
+
+    def find_stop_reason(self, plan: RunPlan) -> str | None:
+        """Say why a run must not go on; None if it may."""
+        with self._database.reading() as session:
+            run = _find_run(session, plan.kind, plan.id)
+            return CANCELLED_ERROR if run is None or run.status in FINISHED else None
+
+
+def _find_run(session: Session, kind: type[AnyRun], run_id: int) -> AnyRun | None:
+    return cast("AnyRun | None", session.get(kind, run_id))
+
+
+def _lock_run(session: Session, plan: RunPlan) -> AnyRun | None:
+    """Find a run that has not ended, and keep others from ending it until the commit."""
+    run = cast("AnyRun | None", session.get(plan.kind, plan.id, with_for_update=True))
+    return None if run is None or run.status in FINISHED else run
+
+
+def _describe(block: PlannedBlock, outcome: BlockOutcome) -> str:
+    details = outcome.error or (None if outcome.row_count is None else f"{outcome.row_count} rows")
+    if outcome.is_truncated:
+        details = f"{details}, cut off at the limit"
+    return f"block {block.name!r}: {outcome.status}" + (f", {details}" if details else "")
+
+
+def _make_storable(text: str | None) -> str | None:
+    """Take out what PostgreSQL cannot store in a text."""
+    return None if text is None else text.replace("\x00", "\ufffd")
