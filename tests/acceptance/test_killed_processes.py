@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -18,8 +19,12 @@ from airflow_provider_pushmetrics.demo.layout import DemoFolder
 from airflow_provider_pushmetrics.demo.ports import find_free_port_set
 from airflow_provider_pushmetrics.demo.system import DemoSystem
 from airflow_provider_pushmetrics.demo.waiting import Waiter
+from tests.fakes.airflow_versions import needs_airflow
+
+pytestmark = needs_airflow("3.3")  # before, only PushMetrics' memory of keys prevents a second run
 
 DAG_ID = "mortal_tasks"
+WORKERLESS = "tasks_without_a_worker"
 DAGS = Path(__file__).with_name("dags")
 LIMIT_SECONDS = 240.0
 PATIENT = Waiter()
@@ -167,3 +172,26 @@ def test_a_triggerer_that_is_killed_costs_the_task_that_waits_in_it_nothing(surv
 def test_clearing_a_task_runs_the_report_again_unless_it_is_to_reuse_its_run(survivors: Survivors) -> None:
     assert [survivors.runs[name] for name in CLEARED] == [1, 1]
     assert [survivors.runs_after_clear[name] for name in CLEARED] == [2, 1]
+
+
+# In the same Airflow, with a triggerer that lives
+
+
+@pytest.fixture(name="workerless", scope="module")
+def run_without_workers(mortal_system: DemoSystem, survivors: Survivors) -> dict[str, Any]:
+    """Run the Dag whose sensors begin in the triggerer; give its task instances."""
+    system = mortal_system
+    PATIENT.wait_for("the Dag", lambda: system.airflow.find_dag(WORKERLESS), timeout_seconds=90)
+    run = system.airflow.trigger_dag(WORKERLESS, {})
+    wait_for_end(system, run)
+    tasks = PATIENT.wait_for("the tasks", lambda: find_tasks(system, run), timeout_seconds=60)
+    entry = f"{run.path}/taskInstances/arrives/xcomEntries/return_value"
+    return {**tasks, "returned": system.airflow.find(entry)}
+
+
+def test_a_sensor_may_begin_and_end_in_the_triggerer_and_returns_its_event(
+    workerless: dict[str, Any],
+) -> None:
+    task = workerless["arrives"]
+    assert (task["state"], task["try_number"], task["pid"]) == ("success", 1, None)
+    assert "report.run" in json.dumps(workerless["returned"])
