@@ -144,7 +144,7 @@ print(json.dumps([sorted(found.extra_fields), found.standard_fields.password.tit
     done = subprocess.run(
         [sys.executable, "-c", program], env=system.airflow.environment, capture_output=True, text=True
     )
-    (printed,) = [line for line in done.stdout.splitlines() if line.startswith("[[")]
+    printed = done.stdout[done.stdout.index("[[") :].splitlines()[0]
     assert json.loads(printed) == [sorted(CONNECTION_FIELDS), "API token"]
 
 

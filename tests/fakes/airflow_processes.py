@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -70,10 +71,11 @@ class AirflowProcesses:
         }
 
     def start(self) -> None:
-        """Make the database, and start all parts."""
+        """Make the database, and start all parts; tasks fail where the API server does not serve yet."""
         self.run("db", "migrate")
         for part in PARTS:
             self.start_part(part)
+        self.wait_until(lambda: "api-server" not in PARTS or self._serves(), "the API server to serve")
 
     def start_part(self, part: str) -> None:
         """Start one part; its output is in the home folder."""
@@ -85,6 +87,10 @@ class AirflowProcesses:
                 stderr=log,
                 start_new_session=True,
             )
+
+    def _serves(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def kill_part(self, part: str) -> None:
         """Kill one part with all its processes."""
@@ -155,4 +161,5 @@ class AirflowProcesses:
 
     def _read_task_logs(self, dag_id: str) -> str:
         paths = sorted((self.home / "logs").glob(f"dag_id={dag_id}/**/*.log*"))
-        return "\n".join(path.read_text("utf-8", "replace")[-4000:] for path in paths)
+        logs = "\n".join(path.read_text("utf-8", "replace")[-4000:] for path in paths)
+        return logs or self._read_log("scheduler")
