@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -20,9 +21,10 @@ from airflow_provider_pushmetrics.service.formats import ARROW, CSV, JSON, NDJSO
 from airflow_provider_pushmetrics.service.ids import parse_id
 from airflow_provider_pushmetrics.service.json_rows import make_plain
 from airflow_provider_pushmetrics.service.models import BlockResult, QueryRun, Run
+from airflow_provider_pushmetrics.service.parts import ServiceParts
 from airflow_provider_pushmetrics.service.plan import CHART
 from airflow_provider_pushmetrics.service.statuses import SUCCESS
-from airflow_provider_pushmetrics.service.web.drawing import DrawingError, draw
+from airflow_provider_pushmetrics.service.web.drawing import DrawingError, draw_in_turn
 
 router = APIRouter(prefix="/app/results")
 
@@ -98,20 +100,24 @@ def download(
 
 
 @router.get("/{kind}/{run_id}/{block_uid}/chart.svg")
-def get_chart(
+async def get_chart(
     kind: Kind, run_id: str, block_uid: str, parts: Parts, caller: Caller, is_dark: bool = False
 ) -> Response:
     """Give the chart of a block as an image."""
+    spec = await run_in_threadpool(_read_chart, parts, caller, kind, run_id, block_uid)
+    try:
+        image = await draw_in_turn(spec, is_dark=is_dark)
+    except DrawingError as error:
+        raise HTTPException(422, str(error)) from None
+    return Response(image, media_type="image/svg+xml", headers=IMAGE_HEADERS)
+
+
+def _read_chart(parts: ServiceParts, caller: Principal, kind: Kind, run_id: str, block_uid: str) -> str:
     with parts.database.reading() as session:
         result = _find_result(session, caller, kind, run_id, block_uid)
         if result.type != CHART or result.status != SUCCESS or result.output is None:
             raise HTTPException(404, NOT_FOUND)
-        spec = result.output
-    try:
-        image = draw(spec, is_dark=is_dark)
-    except DrawingError as error:
-        raise HTTPException(422, str(error)) from None
-    return Response(image, media_type="image/svg+xml", headers=IMAGE_HEADERS)
+        return result.output
 
 
 def read_rows(file: pq.ParquetFile, offset: int, limit: int) -> Iterator[list[Any]]:

@@ -10,15 +10,21 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import threading
+from functools import partial
 from pathlib import Path
+
+from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 
 PROGRAM = Path(__file__).with_name("draw.py")
 TIMEOUT_SECONDS = 30
 MAX_MESSAGE_LENGTH = 300
-AT_A_TIME = threading.BoundedSemaphore(2)
+AT_A_TIME = 2
+
+LIMITER: RunVar[CapacityLimiter] = RunVar("chart_limiter")
+"""Of the event loop; its threads are not those that answer other requests."""
 
 TRACE = re.compile(r"\n\s+at .*", re.S)
 
@@ -39,23 +45,30 @@ def draw(spec: str, *, is_dark: bool = False, timeout_seconds: float = TIMEOUT_S
     command = [sys.executable, "-I", str(PROGRAM)]
     if is_dark:
         command.append("dark")
-    with AT_A_TIME:
-        try:
-            done = subprocess.run(
-                command,
-                input=spec.encode(),
-                capture_output=True,
-                env={},
-                timeout=timeout_seconds,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise DrawingError(
-                f"the chart took longer than {timeout_seconds:g} s to draw: give it fewer rows."
-            ) from None
+    try:
+        done = subprocess.run(
+            command, input=spec.encode(), capture_output=True, env={}, timeout=timeout_seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise DrawingError(
+            f"the chart took longer than {timeout_seconds:g} s to draw: give it fewer rows."
+        ) from None
     if done.returncode != 0:
         raise DrawingError(f"the chart cannot be drawn: {_describe(done.stderr.decode(errors='replace'))}")
     return done.stdout
+
+
+async def draw_in_turn(spec: str, *, is_dark: bool = False) -> bytes:
+    """
+    Draw a chart when it is its turn, while others wait without a thread.
+
+    :raises DrawingError: if it cannot be drawn.
+    """
+    limiter = LIMITER.get(None)
+    if limiter is None:
+        limiter = CapacityLimiter(AT_A_TIME)
+        LIMITER.set(limiter)
+    return await to_thread.run_sync(partial(draw, spec, is_dark=is_dark), limiter=limiter)
 
 
 def _describe(output: str) -> str:
