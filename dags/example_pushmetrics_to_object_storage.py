@@ -26,7 +26,7 @@ with DAG(
     save_results = PushMetricsToObjectStorageOperator(
         task_id="save_results",
         report_run=run_report.output,
-        path=f"{OUTPUT}/to_object_storage/{{{{ ts_nodash }}}}",
+        path=f"{OUTPUT}/to_object_storage/{{{{ ti.xcom_pull(task_ids='run_report')['run_id'] }}}}",
         file_format="parquet",
     )
     # [END howto_operator_pushmetrics_to_object_storage]
