@@ -51,7 +51,7 @@ async function showBar() {
     bar,
     el("p", { class: "brand" }, link("reports", "PushMetrics")),
     el("nav", { "aria-label": "Main" }, PLACES.map(([path, label]) => link(path, label))),
-    el("div", { class: "who" }, el("span", { class: "hint", title: user.email }, `${workspace.name}, ${user.main_role.name}`), button("Sign out", signOut)),
+    el("div", { class: "who" }, el("span", { class: "hint clip", title: `${user.email}, ${user.main_role.name}` }, workspace.name), button("Sign out", signOut)),
   );
   // What a role may not do is not offered; the service refuses it in any case.
   document.body.dataset.role = user.main_role.name;

@@ -1,6 +1,6 @@
 // Buttons that do something which may take a while, or go wrong.
 
-import { el } from "./dom.js";
+import { el, keepFocus } from "./dom.js";
 import { tell } from "./notices.js";
 
 /** Make a button that cannot be pressed again while it works; what goes wrong is told. */
@@ -14,6 +14,7 @@ export function button(label, work, { kind = "quiet", ...settings } = {}) {
       if (error.name !== "AbortError") tell(error.message, "bad");
     } finally {
       element.disabled = false;
+      keepFocus(element);
     }
   });
   return element;

@@ -31,6 +31,11 @@ export function fill(element, ...children) {
   return add(element, children);
 }
 
+/** Give an element the focus if it was lost, as it is when what had it was disabled or removed. */
+export function keepFocus(element) {
+  if (document.activeElement === document.body && element.isConnected) element.focus({ preventScroll: true });
+}
+
 let lastId = 0;
 
 /** Make an id that no other element has. */

@@ -1,6 +1,6 @@
 // Forms: fields that know their names, and what happens when they are sent.
 
-import { add, el, fill, makeId } from "./dom.js";
+import { add, el, fill, keepFocus, makeId } from "./dom.js";
 
 /** Make a field around an input: its label, a hint, and how its value is read. */
 function makeField(name, label, input, { hint, read = () => input.value } = {}) {
@@ -72,6 +72,7 @@ export function makeForm({ fields, submit, send, cancel = null, more = [], kind 
       if (error.name !== "AbortError") showFault(error);
     } finally {
       confirm.disabled = false;
+      keepFocus(confirm);
     }
   });
   return form;

@@ -1,7 +1,7 @@
 // From addresses to pages, without loading anything again.
 
 import { APP } from "./api.js";
-import { el, fill } from "./dom.js";
+import { el, fill, keepFocus } from "./dom.js";
 
 const routes = [];
 let leaving = new AbortController();
@@ -70,10 +70,9 @@ async function showPage({ keepsFocus = false } = {}) {
   page.removeAttribute("aria-busy");
   markPlace();
   document.title = `${page.querySelector("h1")?.textContent ?? "Page"} · PushMetrics`;
-  if (!keepsFocus) {
-    window.scrollTo(0, 0);
-    page.focus({ preventScroll: true });
-  }
+  if (keepsFocus) return keepFocus(page);
+  window.scrollTo(0, 0);
+  page.focus({ preventScroll: true });
 }
 
 function findPage(path, signal) {
