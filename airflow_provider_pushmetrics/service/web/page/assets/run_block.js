@@ -17,7 +17,7 @@ export function makeRunBlock(run, result) {
       el("span", { class: "kind" }, result.type),
       el("h2", {}, result.name),
       state(result.status),
-      result.duration_seconds !== undefined && el("span", { class: "hint" }, duration(result.duration_seconds)),
+      typeof result.duration_seconds === "number" && el("span", { class: "hint" }, duration(result.duration_seconds)),
     ),
     result.error && el("pre", { class: "fault" }, result.error),
     result.is_truncated && el("p", { class: "warning" }, `Cut off after ${result.max_rows} rows, which is the query’s limit.`),
