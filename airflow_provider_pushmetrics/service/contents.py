@@ -11,6 +11,7 @@ from airflow_provider_pushmetrics.service.attachments import MEDIA_TYPES
 from airflow_provider_pushmetrics.service.notifications.recipients import check_recipient
 from airflow_provider_pushmetrics.service.parameters import COERCIONS, MAX_DEPTH, coerce_parameter, is_deeper
 from airflow_provider_pushmetrics.service.plan import CHART, EMAIL, PARAMETER, SLACK, SQL, TEXT
+from airflow_provider_pushmetrics.service.templating import BlockTemplateError, check_sql_template
 
 ALIASES: Mapping[str, str] = {"query": SQL, "sql_query": SQL, "markdown": TEXT}
 """Other words for types of blocks."""
@@ -96,7 +97,12 @@ def _check_sql(content: Mapping[str, Any]) -> dict[str, Any]:
         source = int(source)
     if not isinstance(source, int) or isinstance(source, bool):
         raise ContentError("database_id is missing, or names no database: see GET /api/v1/database/")
-    checked = {"sql": _take_text(content, "sql"), "database_id": source}
+    sql = _take_text(content, "sql")
+    checked = {"sql": sql, "database_id": source}
+    try:
+        check_sql_template(sql)
+    except BlockTemplateError as error:
+        raise ContentError(str(error)) from None
     for name, limit in (("limit", MAX_ROWS_LIMIT), ("timeout_seconds", MAX_TIMEOUT_SECONDS)):
         value = content.get(name)
         if value is None:

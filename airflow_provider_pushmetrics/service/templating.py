@@ -11,26 +11,64 @@ rest. Two filters write SQL, from values that are bound or quoted: ``inclause`` 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, Undefined, meta, nodes
+from jinja2 import Template, TemplateError, Undefined, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.service.bounded_templates import BoundedEnvironment, parse_bounded
+from airflow_provider_pushmetrics.service.template_budget import BlockTemplateError, Budget
+
+__all__ = [
+    "BlockTemplateError",
+    "BoundSql",
+    "QueryOutput",
+    "References",
+    "check_sql_template",
+    "find_references",
+    "render_sql",
+    "render_text",
+]
 
 PLACEHOLDER = re.compile("\x00(\\d+)\x00")
 """How rendered text marks a bound value. NUL comes from nowhere else: SQL and values with it are refused."""
 
 QUOTED_PLACEHOLDER = re.compile("'\x00\\d+\x00'|\"\x00\\d+\x00\"")
 
+SPLICING_NODES: Mapping[type[nodes.Node], str] = {
+    nodes.FilterBlock: "{% filter %}",
+    nodes.AssignBlock: "{% set %}…{% endset %}",
+    nodes.Macro: "{% macro %}",
+    nodes.CallBlock: "{% call %}",
+    nodes.Include: "{% include %}",
+    nodes.Import: "{% import %}",
+    nodes.FromImport: "{% from … import %}",
+    nodes.Extends: "{% extends %}",
+    nodes.Block: "{% block %}",
+    nodes.ScopedEvalContextModifier: "{% autoescape %}",
+}
+
+TEMPLATE_FAILURES = (
+    TemplateError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    RuntimeError,
+    SyntaxError,
+    MemoryError,
+)
+"""Whatever a template does with its values can fail; it is the author's to mend, not ours."""
+
+CHARACTERS_PER_STEP = 10
+
 MAX_NESTING = 16
 """How deep a query may be made of queries."""
-
-
-class BlockTemplateError(PushMetricsError):
-    """A block's template cannot be rendered."""
 
 
 @dataclass(frozen=True)
@@ -122,12 +160,16 @@ def render_text(source: str, names: Mapping[str, Any]) -> str:
 
     :raises BlockTemplateError: if it fails, for an undefined name above all.
     """
-    environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined,
-        autoescape=False,
-        finalize=lambda value: value.source if isinstance(value, QueryOutput) else value,
-    )
-    return _render(environment, source, names)
+    budget = Budget()
+
+    def write(value: Any) -> str:
+        budget.weigh(value)
+        text = value.source if isinstance(value, QueryOutput) else value
+        text = text if isinstance(text, str) else str(text)
+        budget.write(len(text))
+        return text
+
+    return _render(_load(BoundedEnvironment(budget, write), source), names)
 
 
 def render_sql(source: str, names: Mapping[str, Any]) -> BoundSql:
@@ -151,21 +193,27 @@ class _Binder:
         self.values: list[Any] = []
         self._names = names
         self._depth = 0
+        self._budget = Budget()
+        self._templates: dict[str, Template] = {}
+        self._environment = BoundedEnvironment(self._budget, self._finalize)
+        self._environment.filters["inclause"] = self._bind_each
+        self._environment.filters["identifier"] = _quote_identifier
 
     def render(self, source: str) -> str:
         if "\x00" in source:
             raise BlockTemplateError("the SQL holds a NUL character: take it out.")
-        environment = ImmutableSandboxedEnvironment(
-            undefined=StrictUndefined, autoescape=False, finalize=self._finalize
-        )
-        environment.filters["inclause"] = self._bind_each
-        environment.filters["identifier"] = _quote_identifier
-        return _render(environment, source, self._names)
+        self._budget.step(1 + len(source) // CHARACTERS_PER_STEP)
+        if source not in self._templates:
+            _refuse_splicing(_parse(source))
+            self._templates[source] = _load(self._environment, source)
+        return _render(self._templates[source], self._names)
 
     def _finalize(self, value: Any) -> str:
+        self._budget.weigh(value)
         if isinstance(value, Undefined):
             return str(value)  # raises, and says which name is undefined
         if isinstance(value, _SqlFragment):
+            self._budget.write(len(value.text))
             return value.text
         if isinstance(value, QueryOutput):
             return self._compose(value)
@@ -181,11 +229,12 @@ class _Binder:
             self._depth -= 1
 
     def _bind(self, value: Any) -> str:
+        self._budget.write(0)
         if isinstance(value, str):
             if "\x00" in value:
                 raise BlockTemplateError(
-                    "a value for the SQL holds a NUL character. If it comes from {% set %}…{% endset %} or a"
-                    " macro: these make values, not SQL."
+                    "a value for the SQL holds a NUL character. If it comes from loop(…): this makes a value,"
+                    " not SQL."
                 )
             value = str.__str__(value)  # Jinja's markup is a kind of str; databases want the plain one
         self.values.append(value)
@@ -206,21 +255,54 @@ def _quote_identifier(name: Any) -> _SqlFragment:
     return _SqlFragment('"' + name.replace('"', '""') + '"')
 
 
-def _render(environment: ImmutableSandboxedEnvironment, source: str, names: Mapping[str, Any]) -> str:
+def check_sql_template(source: str) -> None:
+    """
+    Refuse SQL with constructs that make text of values. What is no template is let pass: it fails later.
+
+    :raises BlockTemplateError: for the first such construct.
+    """
     try:
-        return environment.from_string(source).render(names)
+        tree = _parse(source)
+    except BlockTemplateError:
+        return
+    _refuse_splicing(tree)
+
+
+def _refuse_splicing(tree: nodes.Template) -> None:
+    """Refuse what Jinja renders to text inside of a template: there, values are not bound yet."""
+    for kind, written in SPLICING_NODES.items():
+        if tree.find(kind) is not None:
+            raise BlockTemplateError(
+                f"SQL cannot have {written}: values would get into its text. Use {{{{ … }}}}, {{% if %}},"
+                " {% for %} and {% set name = value %}, and compose queries of queries."
+            )
+
+
+def _load(environment: BoundedEnvironment, source: str) -> Template:
+    with _translating():
+        return environment.load(source)
+
+
+def _render(template: Template, names: Mapping[str, Any]) -> str:
+    with _translating():
+        return template.render(names)
+
+
+@contextmanager
+def _translating() -> Iterator[None]:
+    try:
+        yield
     except PushMetricsError:
         raise
-    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-        # Whatever a template does with its values can fail; it is the author's to mend, not ours.
-        raise BlockTemplateError(f"the template failed: {error}") from error
     except RecursionError as error:
         raise BlockTemplateError("the template failed: it is nested too deep.") from error
+    except TEMPLATE_FAILURES as error:
+        raise BlockTemplateError(f"the template failed: {error}") from error
 
 
 def _parse(source: str) -> nodes.Template:
     try:
-        return ImmutableSandboxedEnvironment().parse(source)
+        return parse_bounded(ImmutableSandboxedEnvironment(), source)
     except TemplateError as error:
         raise BlockTemplateError(f"not a template: {error}") from error
     except RecursionError as error:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from airflow_provider_pushmetrics.service.templating import (
     BlockTemplateError,
     QueryOutput,
+    check_sql_template,
     find_references,
     render_sql,
     render_text,
@@ -81,9 +82,9 @@ def test_sql_with_a_nul_is_refused() -> None:
         write("SELECT \x000\x00")
 
 
-def test_macro_output_is_a_value_and_so_refused_as_sql() -> None:
-    with pytest.raises(BlockTemplateError, match="macro"):
-        write("{% macro m(x) %}{{ x }}{% endmacro %}SELECT {{ m(1) }}")
+def test_loop_that_calls_itself_makes_a_value_and_so_is_refused_as_sql() -> None:
+    with pytest.raises(BlockTemplateError, match="loop"):
+        write("{% for x in [[1]] recursive %}{{ x if x is number else loop(x) }}{% endfor %}")
 
 
 @pytest.mark.parametrize("quote", ["'", '"'])
@@ -177,3 +178,66 @@ def test_names_that_a_template_makes_itself_are_no_references() -> None:
     )
     assert found.outputs == {"q"}
     assert not found.texts
+
+
+SPLICING = [
+    "{% filter replace('X', v) %}SELECT X{% endfilter %}",
+    "{% filter upper %}SELECT {{ v }}{% endfilter %}",
+    "{% set x %}SELECT {{ v }}{% endset %}{{ x }}",
+    "{% set x | replace('X', v) %}SELECT X{% endset %}{{ x }}",
+    "{% macro m(x) %}{{ x }}{% endmacro %}{{ m(v) }}",
+    "{% macro m() %}{{ caller() }}{% endmacro %}{% call m() %}{{ v }}{% endcall %}",
+    "{% call v() %}{% endcall %}",
+    "{% include v %}",
+    "{% import v as x %}",
+    "{% from v import x %}",
+    "{% extends v %}",
+    "{% block a %}{{ v }}{% endblock %}",
+    "{% autoescape true %}{{ v }}{% endautoescape %}",
+    "{% if 1 %}{% for x in [1] %}{% filter replace('X', v) %}X{% endfilter %}{% endfor %}{% endif %}",
+]
+
+
+@pytest.mark.parametrize("sql", SPLICING)
+def test_construct_that_makes_text_of_values_is_refused_in_sql(sql: str) -> None:
+    with pytest.raises(BlockTemplateError, match=r"SQL cannot have \{% .*: values would get into its text"):
+        check_sql_template(sql)
+    with pytest.raises(BlockTemplateError, match="SQL cannot have"):
+        render_sql(sql, {"v": HOSTILE})
+    with pytest.raises(BlockTemplateError, match="SQL cannot have"):
+        render_sql("{{ q }}", {"v": HOSTILE, "q": QueryOutput(sql, list)})
+
+
+@pytest.mark.parametrize("sql", ["SELECT {{ v }}", "{% if", "{% for a in b %}{{ a }}{% endfor %}", ""])
+def test_other_sql_is_left_to_be_rendered(sql: str) -> None:
+    check_sql_template(sql)
+
+
+BINDING = [
+    "{{ v }}",
+    "{{ v | safe }} {{ v | e }} {{ v | forceescape }} {{ v | tojson }} {{ v | upper | lower }}",
+    "{{ v ~ 'a' }} {{ 'X' | replace('X', v) }} {{ '%s' % v }} {{ '%s' | format(v) }}",
+    "{{ '{}'.format(v) }} {{ '{a}'.format(a=v) }} {{ [v, v] | join(v) }} {{ v + v }} {{ v * 2 }}",
+    "{% set x = v %}{{ x }}{% set x = v ~ x %}{{ x }}{% set y, z = v, [v] %}{{ y }}{{ z }}",
+    "{% set n = namespace(x=v) %}{% for i in [1, 2] %}{% set n.x = n.x ~ v %}{{ n.x }}{% endfor %}",
+    "{% for c in v %}{{ c }}{% else %}nothing{% endfor %}",
+    "{{ v | list | inclause if v else 1 }} {{ [v] | inclause }}",
+    "{% if v %}{{ v[0] }}{{ v[-1] }}{{ v[::-1] }}{% endif %}",
+    "{% with x = v %}{{ x }}{% endwith %}{{ v if v else v }}{{ {'a': v}.a }}{{ (v, v) }}",
+    "{{ (v | identifier).text if v else v }} {{ q }} {{ q.source ~ v }}",
+    "{% raw %}{{ v }}{% endraw %} {{ v | wordcount }} {{ [v] | map('upper') | list }} {{ v | xmlattr if 0 }}",
+]
+MARK = "ß"
+"""Stands in no template, so that its places in the text would come from the value."""
+
+
+@pytest.mark.parametrize("sql", BINDING)
+@given(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20))
+def test_no_value_gets_into_the_text_whatever_a_template_does_with_it(sql: str, value: str) -> None:
+    hostile = f"{MARK}{value}'; DROP TABLE flights; --{MARK}"
+    inner = QueryOutput("(SELECT {{ v }})", list)
+    text, values = write(sql, v=hostile, q=inner)
+    assert MARK not in text
+    assert MARK.upper() not in text
+    assert "DROP" not in text.upper()
+    assert values or "raw" in sql

@@ -1,0 +1,259 @@
+"""Jinja in a sandbox that also bounds what a template takes: the processor, memory, time."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from jinja2 import StrictUndefined, Template, nodes
+from jinja2.runtime import Context, LoopContext
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
+
+from airflow_provider_pushmetrics.service.template_budget import (
+    CONTAINERS,
+    LONG_NUMBER,
+    MAX_BITS,
+    MAX_SOURCE_LENGTH,
+    BlockTemplateError,
+    Budget,
+    check_brace_format,
+    check_growth,
+    check_percent_format,
+    check_width,
+)
+
+WEIGHT_PER_STEP = 64
+QUICK_FILTERS = frozenset({"count", "d", "default", "first", "last", "length"})
+"""Those whose time is the same for values of any size."""
+WIDENING_FILTERS = frozenset(
+    {"batch", "center", "indent", "round", "slice", "tojson", "truncate", "wordwrap"}
+)
+SLOW_FILTERS = frozenset({"pprint", "striptags", "urlize", "wordwrap"})
+"""Those whose time is the square of the length."""
+MAX_SLOW_LENGTH = 20_000
+
+# fmt: off
+TEXT_METHODS = frozenset(
+    {
+        "capitalize", "casefold", "center", "count", "decode", "encode", "endswith", "expandtabs", "find",
+        "format", "index", "isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower",
+        "isnumeric", "isprintable", "isspace", "istitle", "isupper", "join", "ljust", "lower", "lstrip",
+        "partition", "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rjust", "rpartition",
+        "rsplit", "rstrip", "split", "splitlines", "startswith", "strip", "swapcase", "title", "upper",
+        "zfill",
+    }
+)
+# fmt: on
+JINJAS_ARGUMENTS = ("_loop_vars", "_block_vars")
+"""What compiled templates hand on in loops and blocks, beside what was written."""
+STEPS_OF_A_CALL = 2
+NUMBER_METHODS = frozenset({"bit_count", "bit_length", "is_integer"})
+WIDENING_METHODS = frozenset({"center", "expandtabs", "ljust", "rjust", "zfill"})
+CODINGS = frozenset({"utf-8", "utf8", "ascii", "latin-1", "strict", "replace", "ignore"})
+"""Other ways to encode take the square of the length."""
+
+
+class BoundedEnvironment(ImmutableSandboxedEnvironment):
+    """
+    An environment for one rendering, which ends when it takes more than a :class:`Budget`.
+
+    :param finalize: What is done with each value that ``{{ … }}`` gives; it must count what it writes.
+    """
+
+    intercepted_binops = frozenset(ImmutableSandboxedEnvironment.default_binop_table)
+
+    def __init__(self, budget: Budget, finalize: Callable[[Any], str]) -> None:
+        super().__init__(undefined=StrictUndefined, autoescape=False, finalize=finalize)
+        self.budget = budget
+        del self.globals["lipsum"]
+        self.filters = {name: self._bound_filter(name, one) for name, one in self.filters.items()}
+        self.tests = {name: self._bound_filter(f"is {name}", one) for name, one in self.tests.items()}
+
+    def load(self, source: str) -> Template:
+        """
+        Make a template that counts its steps.
+
+        :raises TemplateError: if it is none.
+        """
+        tree = parse_bounded(self, source)
+        bounded: nodes.Template = _Counter().visit(tree)
+        return self.from_string(bounded.set_environment(self))  # type: ignore[arg-type]
+
+    def count(self, characters: int) -> bool:
+        """Count a turn of a loop or a call, and the text that it writes."""
+        return self.budget.step() and self.budget.write(characters)
+
+    def admit(self, value: Any) -> Any:
+        """Pass a value on that is not too large."""
+        self.budget.weigh(value)
+        return value
+
+    def join_texts(self, *values: Any) -> str:
+        """Do what ``~`` does."""
+        self.budget.step()
+        for value in values:
+            self.budget.weigh(value)
+        return str(self.admit("".join(map(str, values))))
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call what a template calls; a name of an argument may be ``self``."""
+        if getattr(__obj, "__self__", None) is __self:
+            return __obj(*args)  # one of the methods above; Jinja's own arguments are of no use to it
+        given = {name: value for name, value in kwargs.items() if name not in JINJAS_ARGUMENTS}
+        __self.budget.step(STEPS_OF_A_CALL)
+        args = __self._prepare(args, given)
+        method = getattr(__obj, "__wrapped__", __obj)  # the sandbox wraps str.format
+        owner, name = getattr(method, "__self__", None), getattr(method, "__name__", "")
+        options = [*args, *given.values()]
+        if isinstance(owner, str | bytes):
+            _check_text_method(owner, name, options, __self.budget.weigh(options))
+        elif isinstance(owner, int) and name not in NUMBER_METHODS:
+            raise BlockTemplateError(f"templates cannot call {name!r} of numbers.")
+        elif name == "strftime" and any(LONG_NUMBER.search(str(one)) for one in options):
+            raise BlockTemplateError("the template's format has a width of more than 3 digits.")
+        return __self.admit(super().call(__context, __obj, *args, **kwargs))
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Calculate, if the result is of a size that can be."""
+        self.budget.step()
+        self.budget.weigh(left)
+        weight = self.budget.weigh(right)
+        if operator == "**" and isinstance(left, int) and isinstance(right, int):
+            if left.bit_length() * right > MAX_BITS:
+                raise BlockTemplateError(f"the template makes a number of more than {MAX_BITS} bits.")
+        elif operator == "*":
+            for sequence, times in ((left, right), (right, left)):
+                if isinstance(sequence, str | bytes | list | tuple) and isinstance(times, int):
+                    self.budget.accept(self.budget.weigh(sequence) * times)
+        elif operator == "%" and isinstance(left, str | bytes):
+            check_percent_format(left, weight)
+        return self.admit(super().call_binop(context, operator, left, right))
+
+    def _bound_filter(self, name: str, function: Any) -> Callable[..., Any]:
+        """Wrap a filter or a test; what Jinja notes at it stays."""
+        first = 1 if hasattr(function, "jinja_pass_arg") else 0
+
+        @functools.wraps(function)
+        def call_bounded(*args: Any, **kwargs: Any) -> Any:
+            args = (*args[:first], *self._prepare(args[first:], kwargs))
+            if name not in QUICK_FILTERS:
+                self.budget.step(sum(map(self.budget.weigh, args[first:])) // WEIGHT_PER_STEP)
+            _check_filter(name, args[first:], kwargs, self.budget)
+            return self.admit(function(*args, **kwargs))
+
+        return call_bounded
+
+    def _prepare(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Weigh arguments, and make lists of those that are made while they are read."""
+        self.budget.step()
+        prepared = tuple(
+            list(one) if isinstance(one, Iterator) and not isinstance(one, LoopContext) else one
+            for one in args
+        )
+        for value in (*prepared, *kwargs.values()):
+            self.budget.weigh(value)
+        return prepared
+
+
+def parse_bounded(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Template:
+    """
+    Read a template that is not too long.
+
+    :raises BlockTemplateError: if it is.
+    """
+    if len(source) > MAX_SOURCE_LENGTH:
+        raise BlockTemplateError(f"the template has more than {MAX_SOURCE_LENGTH} characters: shorten it.")
+    return environment.parse(source)
+
+
+class _Counter(NodeTransformer):
+    """Writes calls into a template that count its steps and weigh its values."""
+
+    def visit_For(self, node: nodes.For) -> Any:
+        self.generic_visit(node)
+        if node.test is not None:
+            node.test = nodes.And(_call(node, "count", nodes.Const(0)), node.test, lineno=node.lineno)
+        return self._count_body(node)
+
+    def visit_Macro(self, node: nodes.Macro) -> Any:
+        return self._count_body(self.generic_visit(node))
+
+    def visit_CallBlock(self, node: nodes.CallBlock) -> Any:
+        return self._count_body(self.generic_visit(node))
+
+    def visit_Block(self, node: nodes.Block) -> Any:
+        return self._count_body(self.generic_visit(node))
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Expr:
+        self.generic_visit(node)
+        return _call(node, "join_texts", *node.nodes)
+
+    def visit_List(self, node: nodes.List) -> nodes.Expr:
+        self.generic_visit(node)
+        return _call(node, "admit", node)
+
+    def visit_Dict(self, node: nodes.Dict) -> nodes.Expr:
+        self.generic_visit(node)
+        return _call(node, "admit", node)
+
+    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Expr:
+        self.generic_visit(node)
+        return node if node.ctx == "store" else _call(node, "admit", node)
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Compare:
+        self.generic_visit(node)
+        node.expr = _call(node, "admit", node.expr)
+        for operand in node.ops:
+            operand.expr = _call(node, "admit", operand.expr)
+        return node
+
+    def _count_body(self, node: Any) -> Any:
+        texts = (data.data for one in node.body for data in one.find_all(nodes.TemplateData))
+        characters = sum(map(len, texts))
+        count = nodes.ExprStmt(_call(node, "count", nodes.Const(characters)), lineno=node.lineno)
+        node.body.insert(0, count)
+        return node
+
+
+def _call(node: nodes.Node, name: str, *args: nodes.Expr) -> nodes.Call:
+    method = nodes.EnvironmentAttribute(name, lineno=node.lineno)
+    return nodes.Call(method, list(args), [], None, None, lineno=node.lineno)
+
+
+def _check_filter(name: str, args: Sequence[Any], kwargs: Mapping[str, Any], budget: Budget) -> None:
+    value, options = (args[0] if args else None), [*args[1:], *kwargs.values()]
+    if name in WIDENING_FILTERS:
+        for option in options:
+            check_width(option)
+    if name == "format" and isinstance(value, str):
+        check_percent_format(value, budget.weigh(options))
+    if name == "sum" and any(isinstance(option, list | tuple) for option in options):
+        raise BlockTemplateError("the filter 'sum' adds numbers, not lists.")
+    if name in SLOW_FILTERS and max(len(str(value)), *map(_measure, options), 0) > MAX_SLOW_LENGTH:
+        raise BlockTemplateError(f"the filter {name!r} takes up to {MAX_SLOW_LENGTH} characters.")
+    check_growth(_measure(value), max(map(_measure_text, options), default=0))
+
+
+def _check_text_method(owner: str | bytes, name: str, options: Sequence[Any], weight: int) -> None:
+    if name not in TEXT_METHODS:
+        raise BlockTemplateError(f"templates cannot call {name!r} of texts.")
+    if name in WIDENING_METHODS:
+        for option in options:
+            check_width(option)
+        check_growth(len(owner), max((one for one in options if isinstance(one, int)), default=0))
+    if name in ("encode", "decode") and not all(str(option).lower() in CODINGS for option in options):
+        raise BlockTemplateError(f"templates {name} texts by one of {', '.join(sorted(CODINGS))}.")
+    if name == "format" and isinstance(owner, str):
+        check_brace_format(owner, weight)
+    longest = max(map(_measure, options), default=0)
+    check_growth(len(owner), longest)
+
+
+def _measure(value: Any) -> int:
+    return len(value) if isinstance(value, (*CONTAINERS, str, bytes, range)) else 0
+
+
+def _measure_text(value: Any) -> int:
+    return len(value) if isinstance(value, str | bytes) else 0
