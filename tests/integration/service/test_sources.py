@@ -110,6 +110,7 @@ def test_duckdb_reads_by_whatever_is_a_select(sql: str, duckdb_file: Path) -> No
         "CREATE TEMP TABLE x AS SELECT 1",
         "INSERT INTO t VALUES (2) RETURNING n",
         "PRAGMA journal_mode = DELETE",
+        "UPDATE sqlite_master SET type = 'x' RETURNING type",
         "PRAGMA writable_schema = 1",
         "SELECT load_extension('{out}')",
     ],
@@ -122,6 +123,11 @@ def test_sqlite_writes_nothing(statement: str, sqlite_source: SqlAlchemySource, 
     assert ask(
         sqlite_source, "WITH RECURSIVE a(n) AS (SELECT 1) SELECT max(n) AS n FROM t JOIN a USING (n)"
     ) == [{"n": 1}]
+
+
+def test_sqlite_functions_that_are_tables_can_be_asked(sqlite_source: SqlAlchemySource) -> None:
+    assert ask(sqlite_source, "SELECT value AS v FROM json_each('[1, 2]')") == [{"v": 1}, {"v": 2}]
+    assert ask(sqlite_source, "SELECT name FROM pragma_table_info('t')") == [{"name": "n"}]
 
 
 @pytest.mark.postgres

@@ -61,6 +61,12 @@ def test_attachments_that_cannot_be_are_refused(attachments: Any) -> None:
         check_content("email", {"subject": "s", "value": "v", "to_": "a@b.de", "attachments": attachments})
 
 
+def test_sql_that_would_make_text_of_values_is_refused_when_it_is_saved() -> None:
+    with pytest.raises(ContentError, match="SQL cannot have"):
+        check_content("sql", {"sql": "{% filter replace('X', v) %}X{% endfilter %}", "database_id": 1})
+    assert check_content("sql", {"sql": "{% if", "database_id": 1})["sql"] == "{% if"
+
+
 def test_parameter_is_optional_and_of_any_type_unless_it_says_so() -> None:
     assert check_content("parameter", {}) == {"type": "any", "default": None, "required": False}
 
