@@ -14,12 +14,12 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.receiver.timeouts import DEFAULT_TIMEOUTS, PostgresqlTimeouts
 
 WRITES = {"pushmetrics_inbox_writes": True}
 """Execution options of a transaction that writes: on SQLite it takes the write lock when it begins."""
 
 BUSY_TIMEOUT_SECONDS = 15
-CONNECT_TIMEOUT_SECONDS = 5
 POOL_SIZE = 8
 MIGRATION_LOCK = 7_241_130_583_906_114
 """An arbitrary number: PostgreSQL's advisory lock under which one process at a time migrates."""
@@ -27,15 +27,18 @@ MIGRATION_LOCK = 7_241_130_583_906_114
 _migrating = threading.Lock()  # Alembic keeps the migration that runs in a module-wide variable
 
 
-def open_engine(inbox_url: str) -> Engine:
+def open_engine(inbox_url: str, timeouts: PostgresqlTimeouts = DEFAULT_TIMEOUTS) -> Engine:
     """
     Open the inbox's database and bring it to this version's schema.
 
+    :param inbox_url: Where it is.
+    :param timeouts: How long PostgreSQL is waited for.
     :raises PushMetricsConfigurationError: if the URL cannot be one of an inbox.
     :raises sqlalchemy.exc.SQLAlchemyError: if the database cannot be used now.
     """
     url = parse_inbox_url(inbox_url)
-    engine = _create_sqlite(url) if url.get_backend_name() == "sqlite" else _create_postgresql(url)
+    is_sqlite = url.get_backend_name() == "sqlite"
+    engine = _create_sqlite(url) if is_sqlite else _create_postgresql(url, timeouts)
     try:
         _migrate(engine)
     except BaseException:
@@ -124,13 +127,13 @@ def _switch_to_wal(engine: Engine) -> None:
         time.sleep(0.05)
 
 
-def _create_postgresql(url: URL) -> Engine:
+def _create_postgresql(url: URL, timeouts: PostgresqlTimeouts) -> Engine:
     return create_engine(
         url,
         pool_size=POOL_SIZE,
         max_overflow=POOL_SIZE,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS},
+        connect_args=timeouts.build_connect_args(url),
     )
 
 
@@ -139,6 +142,8 @@ def _migrate(engine: Engine) -> None:
     config.set_main_option("script_location", "airflow_provider_pushmetrics.receiver:migrations")
     with _migrating, engine.connect().execution_options(**WRITES) as connection, connection.begin():
         if engine.dialect.name == "postgresql":
+            # A large inbox takes its time, and so does another process that migrates it just now.
+            connection.execute(text("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

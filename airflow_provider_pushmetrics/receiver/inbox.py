@@ -29,10 +29,12 @@ from sqlalchemy import (
 from airflow_provider_pushmetrics.receiver.changes import Changes, open_changes
 from airflow_provider_pushmetrics.receiver.database import WRITES, open_engine
 from airflow_provider_pushmetrics.receiver.deliveries import Delivery
+from airflow_provider_pushmetrics.receiver.open_sockets import OpenSockets
 from airflow_provider_pushmetrics.receiver.recording import Recorded, record
 from airflow_provider_pushmetrics.receiver.rejections import MAX_KEPT, Rejection
 from airflow_provider_pushmetrics.receiver.sqlite_recording import record_in_sqlite
 from airflow_provider_pushmetrics.receiver.tables import consumers, events, rejections, state
+from airflow_provider_pushmetrics.receiver.timeouts import DEFAULT_TIMEOUTS, PostgresqlTimeouts
 
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 """A page ends when its bodies come to this much; it always holds one event."""
@@ -122,15 +124,27 @@ class Inbox:
 
     :param url: Its SQLAlchemy URL. The database is opened and brought up to date.
     :param clock: Gives the time.
+    :param timeouts: How long PostgreSQL is waited for.
     """
 
-    def __init__(self, url: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._engine: Engine = open_engine(url)
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        timeouts: PostgresqlTimeouts = DEFAULT_TIMEOUTS,
+    ) -> None:
+        self._engine: Engine = open_engine(url, timeouts)
+        self._sockets = OpenSockets(self._engine)
         self._clock = clock
 
     def close(self) -> None:
         """Close the database's connections."""
         self._engine.dispose()
+
+    def hang_up(self) -> None:
+        """End all connections to PostgreSQL at once: whoever waits on one gets an error. SQLite has none."""
+        self._sockets.hang_up()
 
     def record(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
         """

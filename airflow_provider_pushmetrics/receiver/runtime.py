@@ -37,6 +37,9 @@ READER_THREADS = 4
 RETRY_OPEN_SECONDS = 2.0
 """How long a database that could not be opened is left alone, however many requests come."""
 
+CLOSE_PATIENCE_SECONDS = 5.0
+"""How long the end of the process waits for the database before it hangs up on it."""
+
 UNAVAILABLE = "The inbox cannot be used now. Try again later."
 
 P = ParamSpec("P")
@@ -76,14 +79,23 @@ class ReceiverRuntime:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(function, *args, **kwargs))
 
-    def close(self) -> None:
-        """Finish what was accepted and close the inbox."""
+    def close(self, *, patience_seconds: float = CLOSE_PATIENCE_SECONDS) -> None:
+        """Finish what was accepted and close the inbox; hang up on a database that does not answer."""
         self.notifier.close()
+        giving_up = threading.Timer(patience_seconds, self._give_up)
+        giving_up.daemon = True
+        giving_up.start()
         self.writer.close()
         self.watch.close()
         self._housekeeper.close()
         self._threads.shutdown(wait=True)
+        giving_up.cancel()
         self.inbox.close()
+
+    def _give_up(self) -> None:
+        log.warning("The inbox does not answer; what waits for it is given up.")
+        self.writer.abandon()
+        self.inbox.hang_up()
 
 
 class RuntimeOpener:

@@ -28,10 +28,17 @@ from airflow_provider_pushmetrics.receiver.refusals import Unavailable
 
 log = logging.getLogger(__name__)
 
+UNAVAILABLE = "The inbox cannot be written now. Send it again later."
 MAX_BATCH = 256
 MAX_QUEUED = 4096
 TIMEOUT_SECONDS = 20.0
 """A sender waits 15 to 30 s for an answer, as the Standard Webhooks specification recommends."""
+
+STUCK_SECONDS = 45.0
+"""
+A commit that takes so long waits for a database that is no longer there: its server would have ended the
+statement after 30 s.
+"""
 
 Outcome = Recorded | Unavailable
 
@@ -50,6 +57,7 @@ class InboxWriter:
     :param inbox: Where to.
     :param announce: Called from the writer's thread with what was just committed, duplicates left out.
     :param timeout_seconds: How long one delivery may wait for its commit.
+    :param stuck_seconds: How long a commit may take before the next delivery has the database hung up on.
     """
 
     def __init__(
@@ -58,15 +66,18 @@ class InboxWriter:
         announce: Callable[[Sequence[Recorded]], None],
         *,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        stuck_seconds: float = STUCK_SECONDS,
     ) -> None:
         self._inbox = inbox
+        self._stuck_seconds = stuck_seconds
+        self._writing_since: float | None = None
         self._timeout_seconds = timeout_seconds
         self._announce = announce
         self.commits = CommitFigures()
         self._outage = OutageLog(log)
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._expiries: WeakKeyDictionary[asyncio.AbstractEventLoop, Expiry] = WeakKeyDictionary()
-        self._is_closed = False
+        self._is_closed = self._is_abandoned = False
         # A daemon: nobody tells a mounted app that the process ends. What is lost then was not acknowledged.
         self._thread = threading.Thread(target=self._run, name="pushmetrics-inbox-writer", daemon=True)
         self._thread.start()
@@ -77,6 +88,7 @@ class InboxWriter:
 
         :raises Unavailable: if it was not kept.
         """
+        self._free_if_stuck()
         if self._is_closed or self._queue.qsize() >= MAX_QUEUED:
             raise Unavailable("The receiver is too busy. Send it again later.")
         loop = asyncio.get_running_loop()
@@ -90,6 +102,16 @@ class InboxWriter:
         if expiry is None:
             expiry = self._expiries[loop] = Expiry(self._timeout_seconds)
         return expiry
+
+    def _free_if_stuck(self) -> None:
+        since = self._writing_since
+        if since is not None and time.monotonic() - since > self._stuck_seconds:
+            self._writing_since = None  # once is enough
+            self._inbox.hang_up()
+
+    def abandon(self) -> None:
+        """Refuse what is not written yet: the database does not answer, and the process has to end."""
+        self._is_closed = self._is_abandoned = True
 
     def close(self) -> None:
         """Write what was taken, then stop."""
@@ -126,7 +148,10 @@ class InboxWriter:
             self._announce(new)
 
     def _record(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        if self._is_abandoned:
+            return [Unavailable(UNAVAILABLE) for _ in deliveries]
         began = time.perf_counter()
+        self._writing_since = time.monotonic()
         try:
             recorded = self._inbox.record(deliveries)
             self.commits.observe(deliveries=len(deliveries), seconds=time.perf_counter() - began)
@@ -139,7 +164,9 @@ class InboxWriter:
             # The driver's message alone: SQLAlchemy's own shows the values, and so the body.
             reason = getattr(error, "orig", None) or type(error).__name__
             self._outage.report(f"The inbox could not be written: {reason}")
-            return [Unavailable("The inbox cannot be written now. Send it again later.") for _ in deliveries]
+            return [Unavailable(UNAVAILABLE) for _ in deliveries]
+        finally:
+            self._writing_since = None
 
 
 def _is_outage(error: SQLAlchemyError) -> bool:

@@ -1,0 +1,80 @@
+"""A way to a database that can fall silent, as when a machine is gone: nothing is refused or answered."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sqlalchemy.engine import URL, make_url
+
+
+@dataclass
+class Relay:
+    """Passes bytes between clients and a PostgreSQL server, until the connections of now are silenced."""
+
+    server: URL
+    listener: socket.socket
+    _silenced: list[threading.Event] = field(default_factory=list)
+    _sockets: list[socket.socket] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """The database's URL by way of the relay."""
+        port = self.listener.getsockname()[1]
+        plain = self.server.set(host="127.0.0.1", port=port, query={})
+        return plain.render_as_string(hide_password=False)
+
+    def silence(self) -> None:
+        """Pass nothing on any more for the connections that there are; new ones work."""
+        for silenced in self._silenced:
+            silenced.set()
+
+    def serve(self) -> None:
+        """Take connections until the listener is closed."""
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                server, silenced = self._connect(), threading.Event()
+                self._sockets += [client, server]
+                self._silenced.append(silenced)
+                for source, target in ((client, server), (server, client)):
+                    threading.Thread(target=_pass_on, args=(source, target, silenced), daemon=True).start()
+
+    def close(self) -> None:
+        """Hang up on everybody."""
+        self.listener.shutdown(socket.SHUT_RDWR)
+        for each in [self.listener, *self._sockets]:
+            each.close()
+
+    def _connect(self) -> socket.socket:
+        host = self.server.host or str(self.server.query.get("host", "127.0.0.1"))
+        port = self.server.port or int(str(self.server.query.get("port", 5432)))
+        if not host.startswith("/"):
+            return socket.create_connection((host, port))
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(f"{host}/.s.PGSQL.{port}")
+        return connection
+
+
+def _pass_on(source: socket.socket, target: socket.socket, silenced: threading.Event) -> None:
+    with contextlib.suppress(OSError):
+        while chunk := source.recv(65536):
+            if silenced.is_set():
+                return
+            target.sendall(chunk)
+        target.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def open_relay(server_url: str) -> Iterator[Relay]:
+    """Relay to the server of a database."""
+    relay = Relay(make_url(server_url), socket.create_server(("127.0.0.1", 0)))
+    threading.Thread(target=relay.serve, daemon=True).start()
+    try:
+        yield relay
+    finally:
+        relay.close()
