@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
 from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference
@@ -49,7 +50,7 @@ async def read_document(request: Request) -> ReportDraft:
         text = (await request.body()).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ContentError("the YAML is not UTF-8") from None
-    return parse_config(text)
+    return await run_in_threadpool(parse_config, text)
 
 
 Document = Annotated[ReportDraft, Depends(read_document)]
