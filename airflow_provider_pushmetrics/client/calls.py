@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -14,11 +15,12 @@ from airflow_provider_pushmetrics.client.answers import find_message
 from airflow_provider_pushmetrics.client.credentials import Credentials, name_connection
 from airflow_provider_pushmetrics.client.messages import Call, Request, Response
 from airflow_provider_pushmetrics.client.models import Run, RunBlock, RunLogLine, RunOutputs, TriggeredRun
-from airflow_provider_pushmetrics.client.retries import RetryPolicy
+from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT, RetryPolicy
 from airflow_provider_pushmetrics.client.sending import DEFAULT_POLICY, send
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
     PushMetricsAuthError,
+    PushMetricsError,
     PushMetricsParameterError,
     PushMetricsProtocolError,
 )
@@ -26,6 +28,7 @@ from airflow_provider_pushmetrics.exceptions import (
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 JSON_TYPE = "application/json"
+TRIGGER_PATH = re.compile(r"/api/v1/report/\{\w+\}/webhook")
 NEW_RUNS_LIMIT = 100
 LOG_LINES = 1000
 """How many lines of a run's log are fetched, as PushMetrics' own client does it; it has 5,000 at the most."""
@@ -76,6 +79,37 @@ def trigger_report(
         )
     was_replayed = response.headers.get("idempotency-replayed", "").lower() == "true"
     return parse_answer(TriggeredRun, answer | {"was_replayed": was_replayed}, request)
+
+
+def honours_idempotency_keys(base_url: str) -> Call[bool]:
+    """
+    Tell whether the server says in its OpenAPI description that its triggers know ``Idempotency-Key``.
+
+    Nothing else is known before a key is used twice: only the answer to a repeated one is marked. A server
+    that does not say, or cannot be asked, does not honour them as far as anybody knows.
+    """
+    request = build_get(f"{base_url}/openapi.json")
+    try:
+        description = (yield from send(request, ONE_ATTEMPT)).parse_object(request)
+    except PushMetricsError:
+        return False
+    return any(
+        str(parameter.get("name")).lower() == "idempotency-key" and parameter.get("in") == "header"
+        for parameter in _list_trigger_parameters(description)
+    )
+
+
+def _list_trigger_parameters(description: dict[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for path, methods in _read_object(description.get("paths")).items():
+        parameters = _read_object(_read_object(methods).get("post")).get("parameters")
+        if TRIGGER_PATH.fullmatch(path) and isinstance(parameters, list):
+            found += [parameter for parameter in parameters if isinstance(parameter, dict)]
+    return found
+
+
+def _read_object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def check_parameters(parameters: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -155,6 +155,10 @@ class PushMetricsHook(HttpHook):
         )
         return self.call(call)
 
+    def honours_idempotency_keys(self) -> bool:
+        """Tell whether PushMetrics says of itself that the same key starts the same run only once."""
+        return self.call(calls.honours_idempotency_keys(self.settings.base_url))
+
     def fetch_reports(self, *, limit: int | None = None) -> tuple[Report, ...]:
         """Fetch the reports that the API token may see."""
         return self.call(reports.fetch_reports(self.credentials, limit=limit))

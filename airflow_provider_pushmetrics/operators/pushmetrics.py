@@ -41,10 +41,10 @@ from airflow_provider_pushmetrics.operators.run_outcome import (
 )
 from airflow_provider_pushmetrics.operators.run_start import RunStart, has_failed
 from airflow_provider_pushmetrics.operators.started_run import (
+    RunRecord,
     find_epoch,
     forget_started_run,
-    keep_started_run,
-    load_started_run,
+    open_record,
 )
 from airflow_provider_pushmetrics.triggers.pushmetrics import (
     PushMetricsRunTrigger,
@@ -60,6 +60,7 @@ DEFER_MARGIN = timedelta(minutes=5)
 """Airflow's own deadline for a deferral never reaches ``execute_complete``, so ours must come first."""
 
 CLEARINGS = ("rerun", "reuse")
+UNKNOWNS = ("fail", "call_again")
 
 
 class PushMetricsTriggerReportOperator(BaseOperator):
@@ -81,6 +82,9 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         take the ``newest``.
     :param on_clear: What a task does that was cleared: ``rerun`` the report, or ``reuse`` the run that it
         started before, unless that has failed.
+    :param on_unknown: What to do if the call got no answer, no run of it is found, and PushMetrics is not
+        known to honour idempotency keys: ``fail`` without a retry, or ``call_again``, which may start a
+        second run.
     :param require_outcome: Fail where nobody can say how the run ended: without an API token, before the
         report is run; and where PushMetrics does not say. Without it, such a run counts as a success.
     :param cancel_on_kill: Cancel the run when the task is killed, or when a user marks or clears it, where
@@ -109,16 +113,15 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         poll_interval: float = waits.DEFAULT_POLL_INTERVAL_SECONDS,
         on_ambiguous: Literal["fail", "newest"] = "fail",
         on_clear: Literal["rerun", "reuse"] = "rerun",
+        on_unknown: Literal["fail", "call_again"] = "fail",
         require_outcome: bool = False,
         cancel_on_kill: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if on_clear not in CLEARINGS:
-            raise PushMetricsParameterError(
-                f"on_clear is {on_clear!r}: it must be one of {', '.join(CLEARINGS)}."
-            )
+        check_choice("on_clear", on_clear, CLEARINGS)
+        check_choice("on_unknown", on_unknown, UNKNOWNS)
         self.report_id = report_id
         self.parameters = parameters
         self.pushmetrics_conn_id = pushmetrics_conn_id
@@ -127,6 +130,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         self.poll_interval = poll_interval
         self.on_ambiguous = on_ambiguous
         self.on_clear = on_clear
+        self.on_unknown = on_unknown
         self.require_outcome = require_outcome
         self.cancel_on_kill = cancel_on_kill
         self.deferrable = deferrable
@@ -146,11 +150,8 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         PushMetricsReportLink.persist(context, build_report_url(self.hook.settings.base_url, report_id))
         self._refuse_unknowable()
         epoch = find_epoch(context, is_reused=self.on_clear == "reuse")
-        target = self._reattach(report_id, context, epoch)
-        if target is None:
-            target = self._build_start(report_id, parameters, build_idempotency_key(context, epoch)).start()
-            count_triggered_run()
-        keep_started_run(context, target, epoch)
+        record = open_record(context, report_id, epoch)
+        target = self._find_run(self._build_start(record, parameters, build_idempotency_key(context, epoch)))
         if target.run_id is not None:
             PushMetricsRunLink.persist(context, self.hook.build_outputs_url(report_id, target.run_id))
         if not self.wait_for_completion:
@@ -220,23 +221,27 @@ class PushMetricsTriggerReportOperator(BaseOperator):
                 " nobody could say whether the run has failed: set its password. The report was not run."
             )
 
-    def _reattach(self, report_id: str, context: Context, epoch: str) -> RunTarget | None:
-        """Find the run of an earlier try of this task, to go on with it; None if another one is to start."""
-        kept = load_started_run(context, report_id, epoch)
-        if kept is None or has_failed(self.hook, kept.run_id):
-            return None
-        self.log.info("Run %d was started by an earlier try; going on with it", kept.run_id)
-        return RunTarget(report_id, kept.run_id, kept.after_cursor)
+    def _find_run(self, start: RunStart) -> RunTarget:
+        """Go on with the run of an earlier try; start one if there is none, or if that has failed."""
+        kept = start.record.load()
+        if kept is not None:
+            target = start.go_on(kept)
+            if target.run_id is None or not has_failed(self.hook, target.run_id):
+                return target
+        target = start.start()
+        count_triggered_run()
+        return target
 
-    def _build_start(self, report_id: str, parameters: dict[str, Any], key: str) -> RunStart:
+    def _build_start(self, record: RunRecord, parameters: dict[str, Any], key: str) -> RunStart:
         return RunStart(
             self.hook,
             self.log,
-            report_id,
+            record,
             parameters,
             key,
             is_waited_for=self.wait_for_completion,
             newest_wins=self.on_ambiguous == "newest",
+            calls_again=self.on_unknown == "call_again",
             appearance_seconds=self.appearance_seconds,
         )
 
@@ -316,3 +321,13 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             " require_outcome=True to fail instead",
             reason,
         )
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """
+    Check a parameter that is one of a few words.
+
+    :raises PushMetricsParameterError: if it is another one.
+    """
+    if value not in choices:
+        raise PushMetricsParameterError(f"{name} is {value!r}: it must be one of {', '.join(choices)}.")

@@ -6,9 +6,19 @@ import time
 from datetime import timedelta
 from typing import Any
 
+from airflow.providers.common.compat.sdk import AirflowFailException
+
 from airflow_provider_pushmetrics.client.models import RunOutputs, RunStatus
 from airflow_provider_pushmetrics.client.waits import FinishedRun
-from airflow_provider_pushmetrics.exceptions import PushMetricsRunFailed, PushMetricsRunTimeout
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsDeliveryUnknownError,
+    PushMetricsRunFailed,
+    PushMetricsRunTimeout,
+)
+
+
+class PushMetricsUnconfirmedRun(PushMetricsDeliveryUnknownError, AirflowFailException):
+    """A run may have been started, and nobody can say; Airflow does not retry, which might start another."""
 
 
 def compute_deadline(timeout: float | timedelta | None) -> float | None:
@@ -16,6 +26,16 @@ def compute_deadline(timeout: float | timedelta | None) -> float | None:
     if timeout is None:
         return None
     return time.time() + (timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout))
+
+
+def build_unconfirmed(report_id: str, reason: str) -> PushMetricsUnconfirmedRun:
+    """Build the error of a call that nobody answered, and of which no run was found."""
+    return PushMetricsUnconfirmedRun(
+        f"the trigger of report {report_id!r} was called and did not answer, and whether a run was started"
+        f" cannot be said: {reason}. Calling again could start a second run, so the task is not retried. Look"
+        " in PushMetrics whether there is one; to start another, clear the task. With the parameter"
+        " on_unknown='call_again' it calls again by itself."
+    )
 
 
 def build_timeout(report_id: str, run_id: int | None, timeout: object) -> PushMetricsRunTimeout:

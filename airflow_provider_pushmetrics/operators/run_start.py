@@ -11,12 +11,17 @@ from airflow_provider_pushmetrics.client.models import RunStatus, TriggeredRun
 from airflow_provider_pushmetrics.client.waits import Patience, RunTarget
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConflictError,
+    PushMetricsDeliveryUnknownError,
+    PushMetricsError,
     PushMetricsNotFoundError,
+    PushMetricsProtocolError,
     PushMetricsRunTimeout,
     PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.operators.idempotency import hash_key
+from airflow_provider_pushmetrics.operators.run_outcome import build_unconfirmed
+from airflow_provider_pushmetrics.operators.started_run import RunRecord, StartedRun
 
 MAX_EARLIER_RUNS = 50
 """How many failed runs of earlier tries are passed over; Airflow Dags have far fewer retries."""
@@ -29,34 +34,94 @@ class RunStart:
 
     :param hook: Asks PushMetrics and the receiver.
     :param log: The task's log.
-    :param report_id: The report.
-    :param parameters: Values for its parameters.
+    :param record: Where the task keeps its run, and of which report that is.
+    :param parameters: Values for the report's parameters.
     :param key: The same for all tries of the task that are to share a run.
     :param is_waited_for: Whether it must be known which run is ours.
     :param newest_wins: Whether the newest of several runs that could be ours is taken.
+    :param calls_again: Whether a call that nobody answered is repeated if no run of it is found.
     :param appearance_seconds: How long a new run may take to be listed.
     """
 
     hook: PushMetricsHook
     log: Any
-    report_id: str
+    record: RunRecord
     parameters: dict[str, Any]
     key: str
     is_waited_for: bool
     newest_wins: bool
+    calls_again: bool
     appearance_seconds: float
+
+    @property
+    def report_id(self) -> str:
+        """The report."""
+        return self.record.report_id
 
     def start(self) -> RunTarget:
         """Start the run and say what identifies it; what can be known is asked for before the call."""
-        cursor = self._find_cursor()
         newest = self._find_newest_run_id() if self._needs_newest_run() else None
-        started = self._trigger(newest)
-        if started.run_id is not None:
-            self.log.info("Report %s: run %d was started", self.report_id, started.run_id)
-            # A replayed run may have ended before this try took its cursor.
-            after = 0 if started.was_replayed else cursor
-            return RunTarget(self.report_id, started.run_id, after, newest)
-        return self._correlate(RunTarget(self.report_id, None, cursor, newest))
+        target = RunTarget(self.report_id, None, self._find_cursor(), newest)
+        self.record.keep(target, is_accepted=False)  # if this try dies in the call, the next one knows of it
+        try:
+            started = self._trigger(target)
+        except PushMetricsDeliveryUnknownError as error:
+            self.log.warning("%s", error)
+            return self._settle(target)
+        return self._identify(started)
+
+    def go_on(self, started: StartedRun) -> RunTarget:
+        """Go on with what an earlier try has begun, and call again only where that starts no second run."""
+        target = started.build_target()
+        if target.run_id is not None:
+            self.log.info("Run %d was started by an earlier try; going on with it", target.run_id)
+            return target
+        if started.is_accepted:
+            self.log.info("An earlier try has started a run of report %s", self.report_id)
+            return self._identify(target)
+        self.log.warning("An earlier try has called report %s and got no answer", self.report_id)
+        return self._settle(target)
+
+    def _identify(self, target: RunTarget) -> RunTarget:
+        """Keep that the call was taken before looking for the run, and then which one it is."""
+        self.record.keep(target, is_accepted=True)
+        if target.run_id is None:
+            target = self._correlate(target)
+            self.record.keep(target, is_accepted=True)
+        return target
+
+    def _settle(self, target: RunTarget) -> RunTarget:
+        """
+        Find out what became of a call without an answer.
+
+        :raises PushMetricsUnconfirmedRun: if nobody can say, so that no retry starts a second run.
+        """
+        if self.hook.honours_idempotency_keys():
+            self.log.info("PushMetrics knows idempotency keys: calling again with the same one is safe")
+            return self._identify(self._trigger(target))
+        try:
+            found = self._find_new_run(target) if self._needs_newest_run() else None
+        except PushMetricsUnavailableError as error:
+            if self.record.is_durable:
+                raise  # the next try looks again
+            raise self._give_up(str(error)) from None  # its message is all of the cause
+        if found is not None:
+            return self._identify(found)
+        if self.calls_again:
+            self.log.warning("No run of it is known: calling again, as on_unknown='call_again' says")
+            return self._identify(self._trigger(target))
+        if not self._needs_newest_run() and target.after_cursor is not None and self.record.is_durable:
+            return self._correlate(target)
+        raise self._give_up(self._describe_search())
+
+    def _describe_search(self) -> str:
+        if not self._needs_newest_run():
+            return "it cannot be looked for: there is no API token, or the task does not wait"
+        return f"no new run was listed within {self.appearance_seconds:g} s"
+
+    def _give_up(self, reason: str) -> PushMetricsError:
+        self.record.forget()
+        return build_unconfirmed(self.report_id, reason)
 
     def _find_cursor(self) -> int | None:
         """Find the receiver's cursor; None without one, or if it is away and the API can tell instead."""
@@ -77,7 +142,7 @@ class RunStart:
         runs = self.hook.fetch_runs(self.report_id)
         return runs[0].id if runs else 0
 
-    def _trigger(self, newest: int | None) -> TriggeredRun:
+    def _trigger(self, target: RunTarget) -> RunTarget:
         """
         Call the webhook; a try after a failed run gets a run of its own.
 
@@ -86,24 +151,38 @@ class RunStart:
         """
         key = self.key
         for _ in range(MAX_EARLIER_RUNS):
-            answer = self._call_trigger(key)
-            started = mark_replay(answer, newest)
+            started = mark_replay(self._call_trigger(key), target.after_run_id)
             if not self._is_failed_earlier_run(started):
-                return started
+                break
             self.log.info("Run %s of an earlier try has failed; starting another one", started.run_id)
             key = hash_key(key, str(started.run_id))
-        return started
+        if started.run_id is not None:
+            self.log.info("Report %s: run %d was started", self.report_id, started.run_id)
+        # A replayed run may have ended before this try took its cursor.
+        was_known = started.was_replayed and started.run_id is not None
+        return replace(target, run_id=started.run_id, after_cursor=0 if was_known else target.after_cursor)
 
     def _call_trigger(self, key: str) -> TriggeredRun:
         try:
             return self.hook.trigger_report(self.report_id, self.parameters, idempotency_key=key)
+        except PushMetricsDeliveryUnknownError:
+            raise
+        except PushMetricsProtocolError as error:
+            if is_success(error.status_code):  # it was taken, or swallowed by a page in front of PushMetrics
+                raise PushMetricsDeliveryUnknownError(str(error)) from None
+            self.record.forget()
+            raise
         except PushMetricsConflictError as error:
+            self.record.forget()
             raise PushMetricsConflictError(
                 f"{error}. An earlier try of this task started a run of report {self.report_id!r} with other"
                 " parameters. They must be the same in every try, such as '{{ ds }}' and unlike the time of"
                 " the try; to start a run with these, clear the task.",
                 status_code=error.status_code,
             ) from None  # its message is all of the cause
+        except PushMetricsError:
+            self.record.forget()  # refused, or never sent: the next try may call
+            raise
 
     def _is_failed_earlier_run(self, started: TriggeredRun) -> bool:
         return started.was_replayed and started.run_id is not None and has_failed(self.hook, started.run_id)
@@ -119,6 +198,22 @@ class RunStart:
                 target.report_id,
             )
             return target
+        found = self._find_new_run(target)
+        if found is None and target.after_cursor is None:
+            raise PushMetricsRunTimeout(
+                f"the run of report {target.report_id!r} was accepted, but is not listed after"
+                f" {self.appearance_seconds:g} s, and there is no receiver to hear of it. Look in PushMetrics"
+                " what became of it."
+            )
+        if found is None:
+            self.log.info(
+                "No new run of report %s is listed yet: the first report.run to arrive counts as ours",
+                target.report_id,
+            )
+        return found or target
+
+    def _find_new_run(self, target: RunTarget) -> RunTarget | None:
+        """Find the run that is new since the call; None if none appears in time."""
         run = self.hook.call(
             waits.find_new_run(
                 target,
@@ -127,18 +222,8 @@ class RunStart:
                 patience=Patience(time.time() + self.appearance_seconds, 1.0),
             )
         )
-        if run is None and target.after_cursor is None:
-            raise PushMetricsRunTimeout(
-                f"the run of report {target.report_id!r} was accepted, but is not listed after"
-                f" {self.appearance_seconds:g} s, and there is no receiver to hear of it. Look in PushMetrics"
-                " what became of it."
-            )
         if run is None:
-            self.log.info(
-                "No new run of report %s is listed yet: the first report.run to arrive counts as ours",
-                target.report_id,
-            )
-            return target
+            return None
         self.log.info("Report %s: run %d is new since the call, so it is ours", target.report_id, run.id)
         return replace(target, run_id=run.id)
 
@@ -158,3 +243,8 @@ def mark_replay(started: TriggeredRun, newest_before: int | None) -> TriggeredRu
     """Mark a run that was there before the call as a replay, also if the server does not say that it is."""
     was_there = newest_before is not None and started.run_id is not None and started.run_id <= newest_before
     return started.model_copy(update={"was_replayed": True}) if was_there else started
+
+
+def is_success(status_code: int | None) -> bool:
+    """Tell whether an answer that cannot be read says that the call was taken."""
+    return status_code is None or 200 <= status_code < 300

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_pushmetrics.client.waits import RunTarget
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-
-    from airflow_provider_pushmetrics.client.waits import RunTarget
 
 STORE_KEY = "pushmetrics_run"
 
@@ -17,20 +17,95 @@ STORE_KEY = "pushmetrics_run"
 @dataclass(frozen=True)
 class StartedRun:
     """
-    A run that a try of this task has started.
+    A run that a try of this task has started, or may have.
 
     :param epoch: Which clearing of the task it belongs to.
+    :param report_id: Its report.
+    :param run_id: Its number; None as long as nobody has named it.
+    :param after_cursor: The receiver's cursor before the call; None without a receiver.
+    :param after_run_id: The newest run before the call; None if nobody could tell.
+    :param is_accepted: Whether PushMetrics has said that it took the call.
     """
 
     epoch: str
     report_id: str
-    run_id: int
+    run_id: int | None = None
     after_cursor: int | None = None
+    after_run_id: int | None = None
+    is_accepted: bool = True
+
+    def build_target(self) -> RunTarget:
+        """Build what tells the run from others."""
+        return RunTarget(self.report_id, self.run_id, self.after_cursor, self.after_run_id)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """
+    The place in the task's store for the run of one report.
+
+    :param store: The task's store; None before Airflow 3.3.
+    :param report_id: The report.
+    :param epoch: Which clearing of the task it is for; see ``find_epoch``.
+    """
+
+    store: Any
+    report_id: str
+    epoch: str
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether the next try will see what is kept."""
+        return self.store is not None
+
+    def load(self) -> StartedRun | None:
+        """Get what an earlier try has kept; None if the task was cleared or runs another report."""
+        kept = self.store.get(STORE_KEY) if self.store is not None else None
+        started = read_started_run(kept)
+        is_ours = started and started.epoch == self.epoch and started.report_id == self.report_id
+        return started if is_ours else None
+
+    def keep(self, target: RunTarget, *, is_accepted: bool) -> None:
+        """Keep what is known of the run, so that the next try finds it if this one dies."""
+        if self.store is None:
+            return
+        started = StartedRun(
+            self.epoch, self.report_id, target.run_id, target.after_cursor, target.after_run_id, is_accepted
+        )
+        self.store.set(STORE_KEY, asdict(started))
+
+    def forget(self) -> None:
+        """Forget the run: the next try is to start another one."""
+        if self.store is not None:
+            self.store.delete(STORE_KEY)
+
+
+def open_record(context: Context, report_id: str, epoch: str) -> RunRecord:
+    """Find the place where a task keeps its run."""
+    return RunRecord(context.get("task_state_store"), report_id, epoch)
+
+
+def read_started_run(kept: object) -> StartedRun | None:
+    """Read what a try has kept; None if it is nothing of ours."""
+    if not isinstance(kept, Mapping):
+        return None
+    epoch, report_id = kept.get("epoch"), kept.get("report_id")
+    numbers = [kept.get(name) for name in ("run_id", "after_cursor", "after_run_id")]
+    if not isinstance(epoch, str) or not isinstance(report_id, str):
+        return None
+    if not all(isinstance(number, int | None) for number in numbers):
+        return None
+    run_id, after_cursor, after_run_id = numbers
+    is_accepted = kept.get("is_accepted") is not False
+    return StartedRun(epoch, report_id, run_id, after_cursor, after_run_id, is_accepted)
 
 
 def find_epoch(context: Context, *, is_reused: bool = False) -> str:
     """
     Tell a clear from a retry: clearing raises ``max_tries``, retrying does not.
+
+    Clearing a task *while it runs* does not raise it either (``clear_task_instances`` of Airflow 3.3.2), and
+    nothing else tells the two apart: ``clear_number`` is the Dag run's, so it counts other tasks' clearings.
 
     :param is_reused: Whether a cleared task is to go on with its run, as if it was retried.
     """
@@ -38,29 +113,6 @@ def find_epoch(context: Context, *, is_reused: bool = False) -> str:
     return "any" if is_reused else str(ti.max_tries)
 
 
-def load_started_run(context: Context, report_id: str, epoch: str) -> StartedRun | None:
-    """Get the run that an earlier try has started; None if the task was cleared or runs another report."""
-    store: Any = context.get("task_state_store")
-    kept = store.get(STORE_KEY) if store is not None else None
-    if not isinstance(kept, Mapping) or not isinstance(kept.get("run_id"), int):
-        return None
-    started = StartedRun(
-        str(kept.get("epoch")), str(kept.get("report_id")), kept["run_id"], kept.get("after_cursor")
-    )
-    is_ours = started.epoch == epoch and started.report_id == report_id
-    return started if is_ours else None
-
-
-def keep_started_run(context: Context, target: RunTarget, epoch: str) -> None:
-    """Keep the run before anybody waits for it, so that the next try finds it if this one dies."""
-    store: Any = context.get("task_state_store")
-    if store is not None and target.run_id is not None:
-        started = StartedRun(epoch, target.report_id, target.run_id, target.after_cursor)
-        store.set(STORE_KEY, asdict(started))
-
-
 def forget_started_run(context: Context) -> None:
     """Forget the run: it has failed, and the next try is to start another one."""
-    store: Any = context.get("task_state_store")
-    if store is not None:
-        store.delete(STORE_KEY)
+    RunRecord(context.get("task_state_store"), "", "").forget()

@@ -66,6 +66,10 @@ class FakePushMetrics:
     :param looks: How often each of them answers that it is going on.
     :param names_runs: Whether the trigger answers with the run's id, which the real product does not do.
     :param honours_keys: Whether an Idempotency-Key gives the same run again.
+    :param describes_keys: Whether its OpenAPI description says that it honours such keys.
+    :param drops_answers: How many calls of the trigger from now on start a run and get no answer of its own.
+    :param answers_with_page: Whether a page in front of it hides what the trigger answers.
+    :param swallows_calls: How many of them start no run at all.
     :param marks_replays: Whether it says so in a header.
     :param delivers: Whether a run that is over is told to the receiver.
     :param bystanders: How many runs others start at the same moment.
@@ -84,6 +88,10 @@ class FakePushMetrics:
     looks: int = 0
     names_runs: bool = True
     honours_keys: bool = True
+    describes_keys: bool = False
+    drops_answers: int = 0
+    answers_with_page: bool = False
+    swallows_calls: int = 0
     marks_replays: bool = True
     delivers: bool = True
     api_token: str = API_TOKEN
@@ -119,6 +127,7 @@ class FakePushMetrics:
                 Route("/api/v1/webhook/", self._list_webhooks),
                 Route("/api/v1/webhook/1", self._show_webhook),
                 Route("/api/v1/user/current", self._show_user),
+                Route("/openapi.json", self._describe),
                 Route("/api/v1/security/exchange", self._exchange, methods=["POST"]),
                 Route(run, self._show_outputs),
                 Route(query + "/reportRun/{run:int}", self._show_result, methods=["GET", "POST"]),
@@ -181,6 +190,9 @@ class FakePushMetrics:
         seen = await self._see(request)
         if seen.query.get("token") != self.trigger_token:
             return JSONResponse({"message": "The report is unknown or the token is not valid"}, 401)
+        if self.swallows_calls > 0:
+            self.swallows_calls -= 1
+            return Response("Gateway Timeout", 504)
         key = seen.headers.get("idempotency-key")
         earlier = self.always_replays or (self._runs_by_key.get(key) if key and self.honours_keys else None)
         if earlier and not self.always_replays and earlier.parameters != seen.json:
@@ -190,6 +202,11 @@ class FakePushMetrics:
             self.start_run(run.report_id)
         if key:
             self._runs_by_key[key] = run
+        if self.drops_answers > 0:
+            self.drops_answers -= 1
+            return Response("Gateway Timeout", 504)
+        if self.answers_with_page:
+            return Response("<html>Welcome</html>", media_type="text/html")
         headers = {"Idempotency-Replayed": "true"} if earlier and self.marks_replays else {}
         named = {"run_id": run.id} if self.names_runs else {}
         return JSONResponse({"success": True, **named}, headers=headers)
@@ -271,6 +288,15 @@ class FakePushMetrics:
             return JSONResponse({"message": f"The run has ended: {run.status}"}, 409)
         run.status = "cancelled"
         return JSONResponse({"result": {"id": run.id, "status": run.status}})
+
+    async def _describe(self, request: Request) -> Response:
+        await self._see(request)
+        if not self.describes_keys:
+            return JSONResponse({"message": "Not found"}, 404)
+        parameters = [{"name": "idempotency-key", "in": "header"}]
+        return JSONResponse(
+            {"paths": {"/api/v1/report/{report}/webhook": {"post": {"parameters": parameters}}}}
+        )
 
     async def _show_user(self, request: Request) -> Response:
         seen = await self._see(request)

@@ -20,11 +20,13 @@ class FakeSupervisor:
     :param xcoms: The XComs, by key.
     :param store: What the task keeps between its tries.
     :param dies: When the process dies: ``before`` or ``after`` the task keeps something.
+    :param spares: How often the task keeps something before that.
     """
 
     xcoms: dict[str, Any] = field(default_factory=dict)
     store: dict[str, Any] = field(default_factory=dict)
     dies: str | None = None
+    spares: int = 0
 
     def send(self, message: Any) -> Any:
         """Answer one message."""
@@ -46,6 +48,10 @@ class FakeSupervisor:
         return None
 
     def _keep(self, message: Any) -> None:
+        if self.spares > 0:
+            self.spares -= 1
+            self.store[message.key] = message.value
+            return
         when, self.dies = self.dies, None
         if when == "before":
             raise Killed

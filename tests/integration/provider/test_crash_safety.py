@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import uuid
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsRunFailed, PushMetricsRunTimeout
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsAmbiguousRun,
+    PushMetricsAuthError,
+    PushMetricsDeliveryUnknownError,
+    PushMetricsRunFailed,
+    PushMetricsRunTimeout,
+    PushMetricsUnavailableError,
+)
 from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
+from airflow_provider_pushmetrics.operators.started_run import StartedRun
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeSupervisor, FakeTaskInstance, Killed
@@ -42,7 +51,9 @@ def build_context(ti: FakeTaskInstance | None = None) -> Any:
 
 def build(**kwargs: Any) -> PushMetricsTriggerReportOperator:
     defaults: dict[str, Any] = {"task_id": "a_task", "report_id": 1, "poll_interval": 0.01}
-    return PushMetricsTriggerReportOperator(**defaults | kwargs)
+    operator = PushMetricsTriggerReportOperator(**defaults | kwargs)
+    operator.appearance_seconds = 0.0
+    return operator
 
 
 async def fire(trigger: Any) -> Any:
@@ -64,29 +75,24 @@ def run_task(ti: FakeTaskInstance | None = None, **kwargs: Any) -> Any:
 
 
 @pytest.mark.parametrize("deferrable", MODES)
-@pytest.mark.parametrize(
-    ("dies", "honours_keys", "runs"),
-    [
-        ("before", True, 1),
-        ("after", True, 1),
-        ("after", False, 1),
-        ("before", False, 2),  # nobody knows of the run but a server that does not know keys: documented
-    ],
-)
+@pytest.mark.parametrize("names_runs", MODES)
+@pytest.mark.parametrize("honours_keys", MODES)
+@pytest.mark.parametrize("dies", ["before", "after"])
 def test_a_worker_that_dies_after_the_call_leaves_a_run_that_the_next_try_goes_on_with(
     supervisor: FakeSupervisor,
     pushmetrics: FakePushMetrics,
     deferrable: bool,
     dies: str,
     honours_keys: bool,
-    runs: int,
+    names_runs: bool,
 ) -> None:
-    pushmetrics.honours_keys = honours_keys
-    supervisor.dies = dies
+    pushmetrics.honours_keys = pushmetrics.describes_keys = honours_keys
+    pushmetrics.names_runs = names_runs
+    supervisor.dies, supervisor.spares = dies, 1
     with pytest.raises(Killed):
         run_task(deferrable=deferrable)
-    assert run_task(FakeTaskInstance(try_number=2), deferrable=deferrable)["run_id"] == runs
-    assert len(pushmetrics.runs) == runs
+    assert run_task(FakeTaskInstance(try_number=2), deferrable=deferrable)["run_id"] == 1
+    assert len(pushmetrics.runs) == 1
 
 
 def test_a_worker_that_dies_while_its_task_is_deferred_leaves_one_run(
@@ -142,7 +148,7 @@ def test_a_run_that_failed_while_nobody_looked_is_not_gone_on_with(
     supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
 ) -> None:
     pushmetrics.outcomes = ["failed", "success"]
-    supervisor.dies = "after"
+    supervisor.dies, supervisor.spares = "after", 1
     with pytest.raises(Killed):
         run_task()
     assert run_task(FakeTaskInstance(try_number=2))["run_id"] == 2
@@ -181,6 +187,154 @@ def test_whatever_else_is_kept_under_the_name_is_not_taken_for_a_run(
 ) -> None:
     supervisor.store["pushmetrics_run"] = kept
     assert run_task()["run_id"] == 1
+
+
+# A call that is not answered
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+@pytest.mark.parametrize("changes", [{}, NO_RECEIVER, {"password": None}], ids=["both", "api", "event"])
+def test_three_tries_at_a_server_that_drops_its_answers_start_one_run(
+    supervisor: FakeSupervisor,
+    pushmetrics: FakePushMetrics,
+    connect_whole: Connect,
+    deferrable: bool,
+    changes: dict[str, Any],
+) -> None:
+    connect_whole(**changes)
+    pushmetrics.honours_keys, pushmetrics.drops_answers = False, 3
+    results = [run_task(FakeTaskInstance(try_number=number), deferrable=deferrable) for number in (1, 2, 3)]
+    assert {result["run_id"] for result in results} == {1}
+    assert len(pushmetrics.triggered) == 1
+
+
+def test_a_call_of_which_no_run_is_found_fails_without_a_retry(
+    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
+) -> None:
+    pushmetrics.swallows_calls = 3
+    with pytest.raises(
+        PushMetricsDeliveryUnknownError, match=r"no new run was listed.*clear the task"
+    ) as caught:
+        run_task()
+    assert isinstance(caught.value, AirflowFailException)  # Airflow does not retry after that
+    assert len(pushmetrics.triggered) == 1
+    pushmetrics.swallows_calls = 0
+    assert run_task(FakeTaskInstance(try_number=2, max_tries=3))["run_id"] == 1
+
+
+def test_a_cleared_task_that_reuses_its_run_may_call_again_after_a_call_that_nobody_answered(
+    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
+) -> None:
+    pushmetrics.swallows_calls = 1
+    with pytest.raises(PushMetricsDeliveryUnknownError):
+        run_task(on_clear="reuse")
+    assert run_task(FakeTaskInstance(try_number=2, max_tries=3), on_clear="reuse")["run_id"] == 1
+
+
+@pytest.mark.parametrize(
+    ("honours_keys", "on_unknown", "runs"), [(True, "fail", 1), (False, "call_again", 2)]
+)
+def test_a_call_is_repeated_where_the_server_says_that_this_is_safe_or_the_user_wants_it(
+    supervisor: FakeSupervisor,
+    pushmetrics: FakePushMetrics,
+    honours_keys: bool,
+    on_unknown: str,
+    runs: int,
+) -> None:
+    pushmetrics.honours_keys = pushmetrics.describes_keys = honours_keys
+    pushmetrics.drops_answers, pushmetrics.hides_runs = 1, not honours_keys
+    assert run_task(on_unknown=on_unknown)["run_id"] == runs
+    assert len(pushmetrics.runs) == runs
+    assert len(set(pushmetrics.keys)) == 1
+
+
+def test_a_server_that_is_away_after_it_dropped_its_answer_is_asked_by_the_next_try(
+    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, connect_whole: Connect
+) -> None:
+    pushmetrics.start_run()
+    called = StartedRun("2", "1", after_cursor=0, after_run_id=0, is_accepted=False)
+    supervisor.store["pushmetrics_run"] = dataclasses.asdict(called)
+    connect_whole(host="http://127.0.0.1:9")
+    with pytest.raises(PushMetricsUnavailableError):
+        run_task()
+    connect_whole()
+    assert run_task(FakeTaskInstance(try_number=2))["run_id"] == 1
+    assert pushmetrics.triggered == []
+
+
+def test_a_page_in_front_of_pushmetrics_may_have_hidden_that_the_call_was_taken(
+    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
+) -> None:
+    pushmetrics.answers_with_page = True
+    for number in (1, 2):
+        assert run_task(FakeTaskInstance(try_number=number))["run_id"] == 1
+    assert len(pushmetrics.triggered) == 1
+
+
+def test_a_call_that_was_refused_is_made_by_the_next_try(
+    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, connect_whole: Connect
+) -> None:
+    connect_whole(trigger_tokens={"1": "another-token-0123456789"})
+    with pytest.raises(PushMetricsAuthError):
+        run_task()
+    connect_whole()
+    assert run_task(FakeTaskInstance(try_number=2))["run_id"] == 1
+
+
+@pytest.mark.parametrize("wait_for_completion", MODES)
+@pytest.mark.parametrize("changes", [NO_RECEIVER, {"password": None}])
+def test_without_a_store_a_call_that_nobody_can_look_for_fails_without_a_retry(
+    supervisor: FakeSupervisor,
+    pushmetrics: FakePushMetrics,
+    connect_whole: Connect,
+    changes: dict[str, Any],
+    wait_for_completion: bool,
+) -> None:
+    connect_whole(**changes)
+    pushmetrics.drops_answers, pushmetrics.hides_runs = 1, True
+    operator = build(wait_for_completion=wait_for_completion)
+    with pytest.raises(AirflowFailException, match="the task is not retried"):
+        operator.execute({"ti": FakeTaskInstance()})  # type: ignore[typeddict-item]
+    assert len(pushmetrics.triggered) == 1
+
+
+# A run that nobody has named
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+def test_a_try_after_a_timeout_looks_for_the_run_that_nobody_has_named(
+    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, deferrable: bool
+) -> None:
+    pushmetrics.honours_keys = pushmetrics.names_runs = False
+    pushmetrics.hides_runs, pushmetrics.outcomes = True, ["running"]
+    with pytest.raises(PushMetricsRunTimeout):
+        run_task(deferrable=deferrable, timeout=0.05)
+    pushmetrics.runs[0].status, pushmetrics.hides_runs = "success", False
+    assert run_task(FakeTaskInstance(try_number=2), deferrable=deferrable)["run_id"] == 1
+    assert len(pushmetrics.triggered) == 1
+
+
+def test_tries_that_cannot_tell_their_run_from_others_start_no_more(
+    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
+) -> None:
+    pushmetrics.honours_keys = pushmetrics.names_runs = False
+    pushmetrics.bystanders = 1
+    for number in (1, 2, 3):
+        with pytest.raises(PushMetricsAmbiguousRun):
+            run_task(FakeTaskInstance(try_number=number))
+    assert len(pushmetrics.triggered) == 1
+    assert run_task(FakeTaskInstance(try_number=4), on_ambiguous="newest")["run_id"] == 2
+
+
+def test_a_run_that_nobody_had_named_and_that_has_failed_is_followed_by_another(
+    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
+) -> None:
+    pushmetrics.honours_keys = pushmetrics.names_runs = False
+    pushmetrics.outcomes = ["failed", "success"]
+    supervisor.dies, supervisor.spares = "after", 1
+    with pytest.raises(Killed):
+        run_task()
+    assert run_task(FakeTaskInstance(try_number=2))["run_id"] == 2
 
 
 # A user who kills

@@ -149,3 +149,7 @@ def test_the_log_and_the_blocks_of_a_real_run_are_read(service: ServiceProcess) 
     assert [line.message for line in hook.fetch_run_logs(run_id)]
     assert {block.name for block in hook.fetch_run_blocks(run_id)} >= {"by_carrier", "by_day", "worst"}
     assert [report.name for report in hook.fetch_reports()] == [hook.fetch_report(1).name]
+
+
+def test_the_service_says_of_itself_that_it_honours_idempotency_keys() -> None:
+    assert PushMetricsHook().honours_idempotency_keys()

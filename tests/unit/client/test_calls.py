@@ -55,6 +55,37 @@ def test_the_idempotency_key_is_a_header() -> None:
     assert trigger(idempotency_key="key-1").last_headers["Idempotency-Key"] == "key-1"
 
 
+def describe(path: Any, name: str = "Idempotency-Key", place: str = "header") -> dict[str, Any]:
+    return {"paths": {path: {"post": {"parameters": [{"name": name, "in": place}, "odd"]}}}}
+
+
+TRIGGER_ROUTE = "/api/v1/report/{reference}/webhook"
+
+
+@pytest.mark.parametrize(
+    ("answer", "honours"),
+    [
+        (build_answer(200, describe(TRIGGER_ROUTE)), True),
+        (build_answer(200, describe(TRIGGER_ROUTE, "idempotency-key")), True),
+        (build_answer(200, describe(TRIGGER_ROUTE, place="query")), False),
+        (build_answer(200, describe(TRIGGER_ROUTE, "X-Other")), False),
+        (build_answer(200, describe("/api/v1/payments")), False),
+        (build_answer(200, {"paths": {TRIGGER_ROUTE: {"post": []}}}), False),
+        (build_answer(200, {"paths": {TRIGGER_ROUTE: {"post": {"parameters": None}}}}), False),
+        (build_answer(200, {"paths": {TRIGGER_ROUTE: 7}}), False),
+        (build_answer(200, {"paths": []}), False),
+        (build_answer(200, b"<html>Sign in</html>", content_type="text/html"), False),
+        (build_answer(404, {"message": "Not found"}), False),
+        (build_answer(302, location="/login"), False),
+        (BROKE_OFF, False),
+    ],
+)
+def test_only_a_server_that_says_so_is_known_to_honour_keys(answer: Any, honours: bool) -> None:
+    driver = ScriptedDriver([answer])
+    assert driver.run(calls.honours_idempotency_keys(BASE)) is honours
+    assert set(driver.last_headers) == {"Accept"}
+
+
 def test_no_parameters_are_an_empty_object() -> None:
     assert trigger().requests[0].json_body == {}
 
