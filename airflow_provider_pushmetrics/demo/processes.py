@@ -22,8 +22,8 @@ from airflow_provider_pushmetrics.demo.adoption import collect
 from airflow_provider_pushmetrics.exceptions import DemoError
 
 MARKER_VARIABLE = "PUSHMETRICS_DEMO_MARKER"
-GRACE_SECONDS = 10.0
-"""How long processes may take to end by themselves; Airflow's components take 1 to 6 s."""
+GRACE_SECONDS = 20.0
+"""How long processes may take to end by themselves: the service gives running work 5 s, and its worker 5 s."""
 KILLED_SECONDS = 10.0
 """How long the system may take to remove killed processes."""
 POLL_SECONDS = 0.1

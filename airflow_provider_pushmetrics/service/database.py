@@ -11,6 +11,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, event, func, select
 from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
 from airflow_provider_pushmetrics.service.turn import Turn
@@ -114,6 +116,11 @@ class Database:
         self.engine.dispose()
         if isinstance(self._turn, Turn):
             self._turn.close()
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether an error says that the database cannot be asked now, and nothing of what was asked."""
+    return isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)
 
 
 def _open_turn(engine: Engine) -> Turn:

@@ -18,8 +18,9 @@ from airflow_provider_pushmetrics.service.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.deadlines import limit_time
 from airflow_provider_pushmetrics.service.encryption import Vault
-from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt, Subscription
+from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt
 from airflow_provider_pushmetrics.service.retries import (
+    CERTAIN_ATTEMPTS,
     DISABLE_AFTER,
     Spread,
     compute_delay,
@@ -208,7 +209,7 @@ class Courier:
                 subscription.failing_since = None
             return
         self._schedule(delivery, answer)
-        reason = _find_reason_to_give_up(subscription, answer, now)
+        reason = _find_reason_to_give_up(delivery, answer, now)
         if subscription.failing_since is None:
             subscription.failing_since = now
         if reason is not None:
@@ -227,9 +228,11 @@ class Courier:
             delivery.next_attempt_on = now + timedelta(seconds=delay)
 
 
-def _find_reason_to_give_up(subscription: Subscription, answer: Answer, now: datetime) -> str | None:
+def _find_reason_to_give_up(delivery: Delivery, answer: Answer, now: datetime) -> str | None:
     if answer.status_code == GONE:
         return "its endpoint answered 410 Gone, which means that it wants no more events."
-    if is_given_up(subscription.failing_since, now):
+    attempts = delivery.attempt_count - delivery.schedule_start
+    # Its last failure may be days ago, when an event ran out of attempts and nothing was sent since.
+    if attempts >= CERTAIN_ATTEMPTS and is_given_up(delivery.subscription.failing_since, now):
         return f"its endpoint has taken nothing for {DISABLE_AFTER.days} days."
     return None

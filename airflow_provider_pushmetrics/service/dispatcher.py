@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 
 from sqlalchemy import func, select, update
 
 from airflow_provider_pushmetrics.service.clock import Clock, get_now
-from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.database import Database, is_unavailable
+from airflow_provider_pushmetrics.service.logs import SparingLog
 from airflow_provider_pushmetrics.service.models import AnyRun, Delivery, QueryRun, Run, Subscription
 from airflow_provider_pushmetrics.service.statuses import PENDING, UNFINISHED
 from airflow_provider_pushmetrics.service.workflows import Task, WorkflowQueue
@@ -27,6 +29,9 @@ GATHER_SECONDS = 0.05
 """The pause between two rounds: what is committed meanwhile shares the next one."""
 
 RETRY_SECONDS = 1.0
+SALVAGE_INTERVAL = timedelta(minutes=1)
+"""How often what broke is looked for: hardly anything does, and nobody else would look."""
+
 MIN_WAIT_SECONDS = 0.02
 
 DISPATCH_LOCK = 7_305_812
@@ -60,15 +65,25 @@ class Dispatcher:
     :param queue: Where to.
     :param poll_seconds: How long a commit of another process can go unseen; one of this process is told of
         by :meth:`wake`.
+    :param salvage: Takes care of what was enqueued, and broke.
     """
 
     def __init__(
-        self, database: Database, queue: WorkflowQueue, poll_seconds: float, *, clock: Clock = get_now
+        self,
+        database: Database,
+        queue: WorkflowQueue,
+        poll_seconds: float,
+        salvage: Callable[[], None],
+        *,
+        clock: Clock = get_now,
     ) -> None:
         self._database = database
         self._queue = queue
         self._poll_seconds = poll_seconds
+        self._salvage = salvage
         self._clock = clock
+        self._next_salvage = clock()
+        self._log = SparingLog(log)
         self._awake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="dispatcher", daemon=True)
@@ -102,6 +117,9 @@ class Dispatcher:
                     pass
             while self._enqueue_attempts() == BATCH:
                 pass
+            if self._clock() >= self._next_salvage:
+                self._next_salvage = self._clock() + SALVAGE_INTERVAL
+                self._salvage()
             return self._find_wait()
 
     def _work(self) -> None:
@@ -112,9 +130,12 @@ class Dispatcher:
             try:
                 wait_seconds = self.dispatch()
                 self._stopping.wait(GATHER_SECONDS)
-            except Exception:
+            except Exception as error:
                 # A database that is away comes back, and this thread must be there then.
-                log.exception("cannot enqueue what is pending; trying again in %s s", RETRY_SECONDS)
+                if is_unavailable(error):
+                    self._log.warning("cannot enqueue what is pending, trying again: %s", error)
+                else:
+                    log.exception("cannot enqueue what is pending; trying again in %s s", RETRY_SECONDS)
                 self._stopping.wait(RETRY_SECONDS)
                 self.wake()
 

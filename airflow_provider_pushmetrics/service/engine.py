@@ -10,13 +10,12 @@ steps.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 
 import sqlalchemy
 from dbos import DBOS, DBOSConfig
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.delivery import Courier
@@ -28,11 +27,11 @@ from airflow_provider_pushmetrics.service.dispatcher import (
     RUNS_QUEUE,
     WORKFLOWS,
     Dispatcher,
-    name_attempt_workflow,
-    name_run_workflow,
 )
 from airflow_provider_pushmetrics.service.execution import RunExecutor
 from airflow_provider_pushmetrics.service.models import Delivery, QueryRun, Run
+from airflow_provider_pushmetrics.service.perseverance import Perseverance, WorkInterruptedError
+from airflow_provider_pushmetrics.service.salvage import Salvage
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.statuses import PENDING, UNFINISHED
 from airflow_provider_pushmetrics.service.workers import WorkerRegistry
@@ -52,13 +51,8 @@ behind.
 LAUNCH_LOCK = 7_305_813
 """Any number that no other program locks in this database."""
 
-RETRY_DELAYS_SECONDS = (0.2, 1.0, 5.0, 15.0)
-"""The waits after faults: what can go wrong in a run or a delivery is recorded, so these are a database's."""
-
 BROKEN = ["ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 """How a workflow can have ended without that its work had."""
-
-log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -84,6 +78,8 @@ class Engine:
         self._courier = courier
         self._active = _ActiveCount()
         self._stopping = threading.Event()
+        self._perseverance = Perseverance(self._stopping.wait)
+        self._salvage = Salvage(database, _list_broken, executor.abandon)
         self._workflow_engine: sqlalchemy.Engine | None = None
         self._queue: WorkflowQueue | None = None
         self._dispatcher: Dispatcher | None = None
@@ -97,10 +93,11 @@ class Engine:
         with self._database.lock(LAUNCH_LOCK):  # processes that start together must not migrate together
             self._launch(self._workflow_engine)
         self._queue = WorkflowQueue(self._workflow_engine)
-        self._dispatcher = Dispatcher(self._database, self._queue, self._settings.dispatch_poll_seconds)
+        self._dispatcher = Dispatcher(
+            self._database, self._queue, self._settings.dispatch_poll_seconds, self._salvage.salvage
+        )
         self._workers.start()
         if self._workers.is_alone():
-            self._abandon_broken()
             self._forget_enqueued()
         self._workers.take_over()
         self._dispatcher.start()
@@ -173,15 +170,7 @@ class Engine:
     def _do(self, work: Callable[[], None]) -> None:
         """Do something that goes on where it was, again if it fails."""
         with self._active:
-            for delay in RETRY_DELAYS_SECONDS:
-                try:
-                    work()
-                    break
-                except Exception:
-                    log.exception("a workflow failed; trying again in %s s", delay)
-                    self._stopping.wait(delay)
-            else:
-                work()
+            self._perseverance.do(work)
         self.wake()
 
     def _recover_workflows(self, executor_id: str) -> int:
@@ -196,30 +185,6 @@ class Engine:
             count += len(ids)
         return count
 
-    def _abandon_broken(self) -> None:
-        """End the runs whose workflow has ended without them, and give deliveries a new one."""
-        for kind in WORKFLOWS:
-            with self._database.reading() as session:
-                unfinished = session.scalars(select(kind.id).where(kind.status.in_(UNFINISHED))).all()
-            by_workflow = {name_run_workflow(kind, run_id): run_id for run_id in unfinished}
-            for workflow in _list_broken(list(by_workflow)):
-                self._executor.abandon(kind, by_workflow[workflow])
-        with self._database.reading() as session:
-            enqueued = session.execute(
-                select(Delivery.id, Delivery.generation, Delivery.enqueued_attempt).where(
-                    Delivery.status == PENDING, Delivery.enqueued_attempt > Delivery.attempt_count
-                )
-            ).all()
-        by_attempt = {name_attempt_workflow(*row): row[0] for row in enqueued}
-        broken = [by_attempt[workflow] for workflow in _list_broken(list(by_attempt))]
-        with self._database.writing() as session:
-            session.execute(
-                update(Delivery)
-                .where(Delivery.id.in_(broken))
-                .values(generation=Delivery.generation + 1)
-                .execution_options(synchronize_session=False)
-            )
-
     def _forget_enqueued(self) -> None:
         """Enqueue everything unfinished anew: the workflows' database may be an older copy than ours."""
         with self._database.writing() as session:
@@ -229,14 +194,12 @@ class Engine:
 
 
 def _list_broken(workflow_ids: list[str]) -> list[str]:
-    if not workflow_ids:
-        return []
     found = DBOS.list_workflows(workflow_ids=workflow_ids, status=BROKEN, load_input=False)
     return [workflow.workflow_id for workflow in found]
 
 
 class _ActiveCount:
-    """Counts the threads that are inside it."""
+    """Counts the threads that are inside it, and those that left it in the middle of their work."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -246,9 +209,10 @@ class _ActiveCount:
         with self._lock:
             self._count += 1
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with self._lock:
-            self._count -= 1
+            if kind is not WorkInterruptedError:
+                self._count -= 1
 
     def is_any(self) -> bool:
         """Tell whether there is any."""

@@ -12,14 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from airflow_provider_pushmetrics.service.block_execution import BlockExecutor
 from airflow_provider_pushmetrics.service.clock import Clock, get_now
-from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.database import Database, is_unavailable
 from airflow_provider_pushmetrics.service.events import ResultLinks
 from airflow_provider_pushmetrics.service.models import AnyRun
 from airflow_provider_pushmetrics.service.plan import PlannedBlock
 from airflow_provider_pushmetrics.service.querying import QueryLimits
 from airflow_provider_pushmetrics.service.results import ResultStore
 from airflow_provider_pushmetrics.service.run_plan import BlockOutcome, RunPlan
-from airflow_provider_pushmetrics.service.run_recording import RunEndedError, RunRecorder
+from airflow_provider_pushmetrics.service.run_recording import OvertakenError, RunEndedError, RunRecorder
 from airflow_provider_pushmetrics.service.sources import SourceRegistry
 from airflow_provider_pushmetrics.service.statuses import NOT_RUN, SUCCESS
 
@@ -64,20 +64,27 @@ class RunExecutor:
         )
 
     def execute(self, kind: type[AnyRun], run_id: int) -> None:
-        """Execute a run to its end, from wherever it was; nothing happens to one that has ended."""
-        plan = self._recorder.begin(kind, run_id)
-        if plan is None:
+        """
+        Execute a run to its end, from wherever it was; nothing happens to one that has ended.
+
+        :raises SQLAlchemyError: if our database cannot be asked: the run is unfinished, and can go on later.
+        """
+        # If another worker executes it too, each goes on behind what either has recorded: one may die.
+        while (plan := self._recorder.begin(kind, run_id)) is not None:
+            try:
+                for wave in plan.waves:
+                    self._execute_wave(plan, wave)
+            except OvertakenError:
+                continue
+            except RunEndedError:
+                return  # it was cancelled, or its report deleted: that is recorded already
+            except Exception as error:
+                if not is_unavailable(error):
+                    # A run must not stay 'running' for ever because of a fault of ours; the log has the rest.
+                    self._recorder.finish(plan, INTERNAL_ERROR)
+                raise
+            self._recorder.finish(plan, plan.error)
             return
-        try:
-            for wave in plan.waves:
-                self._execute_wave(plan, wave)
-        except RunEndedError:
-            return  # it was cancelled, or its report deleted: that is recorded already
-        except Exception:
-            # A run must not stay 'running' for ever because of a fault of ours; the log has the rest.
-            self._recorder.finish(plan, INTERNAL_ERROR)
-            raise
-        self._recorder.finish(plan, plan.error)
 
     def abandon(self, kind: type[AnyRun], run_id: int) -> None:
         """End a run that can no longer be executed."""

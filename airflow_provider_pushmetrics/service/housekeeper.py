@@ -1,4 +1,4 @@
-"""What must be done now and then: results that are too old are deleted."""
+"""What must be done now and then: results that are too old are deleted, and what is left of broken ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from airflow_provider_pushmetrics.service.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.results import ResultStore
 
 INTERVAL_SECONDS = 3600.0
+
+PARTIAL_RETENTION = timedelta(days=1)
+"""A result that has not grown for so long is not being written any more: its process has died."""
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +34,7 @@ class Housekeeper:
 
     def start(self) -> None:
         """Begin, at once."""
-        if self._retention_days is not None:
-            self._thread.start()
+        self._thread.start()
 
     def stop(self) -> None:
         """End."""
@@ -42,6 +44,7 @@ class Housekeeper:
 
     def clean(self) -> int:
         """Delete what is too old; give the number of results."""
+        self._results.clean_partial(self._clock() - PARTIAL_RETENTION)
         if self._retention_days is None:
             return 0
         count = self._results.clean(self._clock() - timedelta(days=self._retention_days))

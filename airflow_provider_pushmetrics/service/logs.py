@@ -4,10 +4,38 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+import time
+from collections.abc import Callable
 
 from airflow_provider_pushmetrics.redaction import RedactingFilter
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+SPARING_SECONDS = 60.0
+
+
+class SparingLog:
+    """
+    Writes of the same trouble once a minute, however many threads meet it how often.
+
+    :param log: Where to.
+    """
+
+    def __init__(self, log: logging.Logger, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._log = log
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._next: float | None = None
+
+    def warning(self, message: str, *arguments: object) -> None:
+        """Write a warning, unless there was one less than a minute ago."""
+        with self._lock:
+            now = self._monotonic()
+            if self._next is not None and now < self._next:
+                return
+            self._next = now + SPARING_SECONDS
+        self._log.warning(message, *arguments)
 
 
 def set_up_logging() -> None:

@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.service.ids import generate_uid
 from airflow_provider_pushmetrics.service.rows import RowBatches
 
 READ_ROWS = 16_384
+PARTIAL = ".partial"
 MAX_TEMPLATE_ROWS = 100_000
 """How many rows a template may hold in memory as ``query_1.data``."""
 
@@ -45,7 +47,8 @@ class ResultStore:
         """
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
+        # A name of its own: another worker that was taken for dead may be writing the same result.
+        partial = path.with_name(f"{path.name}.{generate_uid()}{PARTIAL}")
         try:
             with open(partial, "wb") as file:
                 row_count = _write_parquet(file, rows)
@@ -81,8 +84,15 @@ class ResultStore:
 
         :return: How many there were.
         """
+        return self._delete("*/*.parquet", before) + self.clean_partial(before)
+
+    def clean_partial(self, before: datetime) -> int:
+        """Delete what processes that died were writing, if it has not grown since a moment; count it."""
+        return self._delete(f"*/*{PARTIAL}", before)
+
+    def _delete(self, pattern: str, before: datetime) -> int:
         count = 0
-        for path in list(self._folder.glob("*/*.parquet*")):
+        for path in list(self._folder.glob(pattern)):
             try:
                 if path.stat().st_mtime < before.timestamp():
                     path.unlink()

@@ -23,6 +23,9 @@ MAX_RETRY_AFTER_SECONDS = 86_400.0
 DISABLE_AFTER = timedelta(days=5)
 """An endpoint that took nothing for this long is disabled."""
 
+CERTAIN_ATTEMPTS = 4
+"""So many failures of one event, in half an hour at least, are more than a moment's trouble."""
+
 Spread = Callable[[float, float], float]
 """Chooses between two numbers, as ``random.uniform`` does."""
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Any, cast
 
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.clock import Clock
-from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.database import Database, is_unavailable
 from airflow_provider_pushmetrics.service.events import (
     ResultLinks,
     build_query_run,
@@ -31,6 +33,10 @@ log = logging.getLogger(__name__)
 
 class RunEndedError(PushMetricsError):
     """A run ended while it was executed: somebody cancelled it, or deleted its report."""
+
+
+class OvertakenError(PushMetricsError):
+    """What is to be recorded was recorded already, by another worker that executes the same run."""
 
 
 class RunRecorder:
@@ -60,6 +66,22 @@ class RunRecorder:
             return plan
 
     def record(self, plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome, *, started_on: Any) -> None:
+        """
+        Record what a block gave, and put down what it sends.
+
+        :raises RunEndedError: if the run has ended.
+        :raises OvertakenError: if another worker has recorded the block.
+        """
+        try:
+            self._record(plan, block, outcome, started_on)
+        except IntegrityError as error:
+            if not self._is_recorded(plan, block):
+                raise
+            raise OvertakenError(
+                f"block {block.name!r} of run {plan.id} was recorded by another worker."
+            ) from error
+
+    def _record(self, plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome, started_on: Any) -> None:
         with self._database.noting() as session:
             run = _lock_run(session, plan)
             if run is None:
@@ -114,10 +136,24 @@ class RunRecorder:
         log.info("%s %s of report %s: %s", plan.kind.__tablename__, run.id, run.report_id, run.status)
 
     def find_stop_reason(self, plan: RunPlan) -> str | None:
-        """Say why a run must not go on; None if it may."""
+        """Say why a run must not go on; None if it may, or if that cannot be known now."""
+        try:
+            with self._database.reading() as session:
+                run = _find_run(session, plan.kind, plan.id)
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            log.warning("cannot see whether run %s was cancelled: %s", plan.id, error)
+            return None
+        return CANCELLED_ERROR if run is None or run.status in FINISHED else None
+
+    def _is_recorded(self, plan: RunPlan, block: PlannedBlock) -> bool:
+        mine: ColumnElement[bool] = (
+            BlockResult.run_id == plan.id if plan.kind is Run else BlockResult.query_run_id == plan.id
+        )
         with self._database.reading() as session:
-            run = _find_run(session, plan.kind, plan.id)
-            return CANCELLED_ERROR if run is None or run.status in FINISHED else None
+            found = select(BlockResult.id).where(mine, BlockResult.block_id == block.id)
+            return session.scalar(found) is not None
 
 
 def _find_run(session: Session, kind: type[AnyRun], run_id: int) -> AnyRun | None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import logging
+from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.clock import Clock, get_now
-from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.database import Database, is_unavailable
 from airflow_provider_pushmetrics.service.models import QueryRun, ReportSchedule, Run
 from airflow_provider_pushmetrics.service.parameters import apply_defaults
 from airflow_provider_pushmetrics.service.recurrence import Recurrence, Schedule, compute_next
 from airflow_provider_pushmetrics.service.runs import collect_defaults
 
 ORIGIN = "schedule"
+
+FAULT_PAUSE = timedelta(minutes=1)
+"""How long a schedule waits that could not be started."""
+
+log = logging.getLogger(__name__)
 
 
 def read_rule(row: ReportSchedule) -> Schedule:
@@ -68,7 +74,8 @@ def fire_due(database: Database, clock: Clock = get_now) -> int:
     Start what is due.
 
     Each is looked at again under its row's lock, so that of several processes one starts it. What came due
-    while nothing ran is started once.
+    while nothing ran is started once. One that cannot be started keeps no other waiting: it is tried again in
+    a minute.
 
     :return: How many runs were started.
     """
@@ -76,7 +83,20 @@ def fire_due(database: Database, clock: Clock = get_now) -> int:
     due = select(ReportSchedule.id).where(ReportSchedule.active.is_(True), ReportSchedule.next_run_on <= now)
     with database.reading() as session:
         ids = session.scalars(due.order_by(ReportSchedule.next_run_on)).all()
-    return sum(_fire(database, schedule_id, now) for schedule_id in ids)
+    return sum(_try_to_fire(database, schedule_id, now) for schedule_id in ids)
+
+
+def _try_to_fire(database: Database, schedule_id: int, now: datetime) -> bool:
+    try:
+        return _fire(database, schedule_id, now)
+    except Exception as error:
+        if is_unavailable(error):
+            raise
+        log.exception("schedule %s cannot be started; trying again in %s", schedule_id, FAULT_PAUSE)
+        mine = update(ReportSchedule).where(ReportSchedule.id == schedule_id)
+        with database.writing() as session:
+            session.execute(mine.values(next_run_on=now + FAULT_PAUSE))
+        return False
 
 
 def _fire(database: Database, schedule_id: int, now: datetime) -> bool:

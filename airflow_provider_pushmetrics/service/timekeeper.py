@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
@@ -12,7 +13,8 @@ from sqlalchemy import select, update
 
 from airflow_provider_pushmetrics.exceptions import NotificationDelayedError, NotificationError
 from airflow_provider_pushmetrics.service.clock import Clock, get_now
-from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.database import Database, is_unavailable
+from airflow_provider_pushmetrics.service.logs import SparingLog
 from airflow_provider_pushmetrics.service.models import OutgoingMail, SlackMessage
 from airflow_provider_pushmetrics.service.notifications.outgoing import (
     ATTEMPT_DELAYS_SECONDS,
@@ -58,6 +60,7 @@ class Timekeeper:
         self._postman = postman
         self._messenger = messenger
         self._clock = clock
+        self._log = SparingLog(log)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="timekeeper", daemon=True)
 
@@ -72,23 +75,28 @@ class Timekeeper:
             self._thread.join()
 
     def look(self) -> None:
-        """Do what is due now."""
-        if fire_due(self._database, self._clock):
-            self._wake()
-        for mail_id in self._postman.list_due():
-            if not self._stopping.is_set() and self._claim(OutgoingMail, mail_id):
-                self._postman.attempt(mail_id)
-        for message_id in self._list_messages():
-            if not self._stopping.is_set() and self._claim(SlackMessage, message_id):
-                self._post(message_id)
+        """Do what is due now; what cannot be done keeps nothing else waiting."""
+        with _going_on("start what is due"):
+            if fire_due(self._database, self._clock):
+                self._wake()
+        with _going_on("send mail"):
+            self._send(OutgoingMail, self._postman.list_due(), self._postman.attempt)
+        with _going_on("post to Slack"):
+            self._send(SlackMessage, self._list_messages(), self._post)
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
             try:
                 self.look()
-            except Exception:
+            except Exception as error:
                 # A database that is away comes back, and this thread must be there then.
-                log.exception("cannot do what is due; trying again in %s s", LOOK_SECONDS)
+                self._log.warning("cannot see what is due, trying again: %s", error)
+
+    def _send(self, kind: Outgoing, ids: Iterable[int], attempt: Callable[[int], object]) -> None:
+        for row_id in ids:
+            with _going_on(f"send {kind.__tablename__} {row_id}"):  # it is tried again when its lease ends
+                if not self._stopping.is_set() and self._claim(kind, row_id):
+                    attempt(row_id)
 
     def _claim(self, kind: Outgoing, row_id: int) -> bool:
         """Take a row for this process, unless another one was first."""
@@ -133,3 +141,14 @@ class Timekeeper:
             row.next_attempt_on = self._clock() + timedelta(seconds=delay)
             return
         row.status, row.finished_on = (SENT if error is None else FAILED), self._clock()
+
+
+@contextmanager
+def _going_on(what: str) -> Iterator[None]:
+    """Log what goes wrong in the block, and go on, unless the database is away: all else needs it too."""
+    try:
+        yield
+    except Exception as error:
+        if is_unavailable(error):
+            raise
+        log.exception("cannot %s", what)

@@ -2,8 +2,9 @@
 The processes that execute, and what becomes of the work of one that died.
 
 Each has a row that it touches again and again. When a row is old, its process is taken for dead; whoever
-claims the row first puts the dead one's workflows back into their queues. A process that was only slow does
-no harm: what is done twice is recorded once.
+claims the row first puts the dead one's workflows back into their queues. Only who has watched for a whole
+lease may do that: when the database was away, all rows are old, and all processes live. A process that was
+only slow does no harm: what is done twice is recorded once.
 """
 
 from __future__ import annotations
@@ -13,13 +14,17 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, select, update
 
 from airflow_provider_pushmetrics.service.clock import Clock, get_now
-from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.database import Database, is_unavailable
+from airflow_provider_pushmetrics.service.logs import SparingLog
 from airflow_provider_pushmetrics.service.models import Worker
+
+SIGNED_OFF = datetime(1970, 1, 1, tzinfo=UTC)
+"""The moment in the row of a process that has stopped and left work behind: anybody may have it at once."""
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +55,9 @@ class WorkerRegistry:
         self._lease = timedelta(seconds=lease_seconds)
         self._recover = recover
         self._clock = clock
+        self._last_beat: datetime | None = None
+        self._watching_since: datetime | None = None
+        self._log = SparingLog(log)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="heartbeat", daemon=True)
 
@@ -67,11 +75,16 @@ class WorkerRegistry:
         self._stopping.set()
         self._thread.join()
         mine = Worker.executor_id == self._executor_id
-        with self._database.writing() as session:
-            if is_finished:
-                session.execute(delete(Worker).where(mine))
-            else:
-                session.execute(update(Worker).where(mine).values(beat_on=self._clock() - self._lease))
+        try:
+            with self._database.writing() as session:
+                if is_finished:
+                    session.execute(delete(Worker).where(mine))
+                else:
+                    session.execute(update(Worker).where(mine).values(beat_on=SIGNED_OFF))
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            log.warning("cannot sign off, others will find out: %s", error)
 
     def is_alone(self) -> bool:
         """Tell whether no other process shows that it lives."""
@@ -98,6 +111,10 @@ class WorkerRegistry:
                 )
             else:
                 row.beat_on = now
+        # Late, or the first one: what the others' rows say of the time before may not be true.
+        if self._last_beat is None or now - self._last_beat > self._lease / 2:
+            self._watching_since = now
+        self._last_beat = now
 
     def take_over(self) -> int:
         """Take over what the dead left; give the number of workflows."""
@@ -113,7 +130,7 @@ class WorkerRegistry:
     def _claim_dead(self) -> list[str]:
         now = self._clock()
         dead = select(Worker.executor_id, Worker.beat_on).where(
-            Worker.executor_id != self._executor_id, Worker.beat_on <= now - self._lease
+            Worker.executor_id != self._executor_id, Worker.beat_on <= self._find_oldest_sign(now)
         )
         claimed = []
         with self._database.writing() as session:
@@ -128,11 +145,20 @@ class WorkerRegistry:
                     claimed.append(executor_id)
         return claimed
 
+    def _find_oldest_sign(self, now: datetime) -> datetime:
+        """Find the moment such that who last showed that he lived before it has stopped, or is dead."""
+        since = self._watching_since
+        has_watched = since is not None and now - since >= self._lease
+        return now - self._lease if has_watched else SIGNED_OFF
+
     def _work(self) -> None:
         interval = self._lease.total_seconds() / 4
         while not self._stopping.wait(interval):
             try:
                 self.beat()
                 self.take_over()
-            except Exception:
-                log.exception("cannot show that this worker lives; trying again in %s s", interval)
+            except Exception as error:
+                if is_unavailable(error):
+                    self._log.warning("cannot show that this worker lives, trying again: %s", error)
+                else:
+                    log.exception("cannot show that this worker lives; trying again in %s s", interval)

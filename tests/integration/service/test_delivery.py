@@ -201,6 +201,17 @@ def test_success_forgets_the_failures_before_it(post: Post) -> None:
     assert post.read_subscription().failing_since is None
 
 
+def test_moment_s_trouble_long_after_an_outage_disables_nothing(post: Post) -> None:
+    post.emit()
+    post.work_until(NOW + timedelta(days=8))  # its attempts are used up, and nothing was sent since
+    delivery_id = post.emit()
+    post.attempt(delivery_id)
+    assert post.read_subscription().active
+    post.answer = lambda: respond(204)
+    assert post.attempt(delivery_id).status == "delivered"
+    assert post.read_subscription().failing_since is None
+
+
 def test_gone_disables_the_endpoint_at_once(post: Post) -> None:
     waiting, last = post.emit(), post.emit()
     post.answer = lambda: respond(410)

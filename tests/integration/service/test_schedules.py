@@ -169,3 +169,22 @@ def test_what_is_due_is_started_once_by_several_workers_and_not_caught_up_with(
     assert {row.run_count for row in rows} == {1}
     assert fire_due(database, lambda: now) == 0
     database.close()
+
+
+def test_schedule_that_cannot_be_started_keeps_no_other_waiting(
+    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = Database(url)
+    database.migrate()
+    bootstrap(database, tmp_path, API_TOKEN)
+    made = make_report(database, Vault("k" * 32), tmp_path, q=sql("SELECT 1 AS n"))
+    broken, well = put_schedule(database, made, START), put_schedule(database, made, START)
+    with database.writing() as session:
+        session.get_one(ReportSchedule, broken).time_zone = "Mars/Olympus"
+    assert fire_due(database, lambda: START) == 1
+    assert f"schedule {broken} cannot be started" in caplog.text
+    with database.reading() as session:
+        assert [run.schedule_id for run in session.scalars(select(Run))] == [well]
+        assert session.get_one(ReportSchedule, broken).next_run_on == START + timedelta(minutes=1)
+    assert fire_due(database, lambda: START + timedelta(seconds=59)) == 0
+    database.close()

@@ -1,0 +1,143 @@
+"""Runs whose database goes away, or that two workers execute at the same time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from sqlalchemy import event, select
+from sqlalchemy.exc import OperationalError
+
+from airflow_provider_pushmetrics.service.bootstrap import bootstrap
+from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.encryption import Vault
+from airflow_provider_pushmetrics.service.events import ResultLinks
+from airflow_provider_pushmetrics.service.execution import RunExecutor
+from airflow_provider_pushmetrics.service.models import BlockResult, Run
+from airflow_provider_pushmetrics.service.results import ResultStore
+from airflow_provider_pushmetrics.service.rows import RowBatches
+from airflow_provider_pushmetrics.service.source_places import SourcePlaces
+from airflow_provider_pushmetrics.service.sources import SourceRegistry
+from tests.fakes.service_process import API_TOKEN
+from tests.fakes.service_reports import make_report, sql, text
+
+
+@dataclass
+class Workplace:
+    """A database with reports, and executors that share it."""
+
+    database: Database
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.vault = Vault("k" * 32)
+        self.sources = SourceRegistry(self.database, self.vault, SourcePlaces(self.folder, ()))
+
+    def build_executor(self) -> RunExecutor:
+        results = ResultStore(self.folder / "results")
+        return RunExecutor(self.database, self.sources, results, ResultLinks("http://service.test"))
+
+    def start_run(self, **blocks: tuple[str, dict[str, Any]]) -> int:
+        made = make_report(self.database, self.vault, self.folder, **blocks)
+        with self.database.writing() as session:
+            run = Run(workspace_id=1, report_id=made.id, origin="api", given_parameters={}, parameters={})
+            session.add(run)
+            session.flush()
+            return run.id
+
+    def read(self, run_id: int) -> tuple[str, str | None, list[str]]:
+        with self.database.reading() as session:
+            run = session.get_one(Run, run_id)
+            names = (
+                select(BlockResult.name).where(BlockResult.run_id == run_id).order_by(BlockResult.position)
+            )
+            return run.status, run.error, list(session.scalars(names))
+
+    def fail_once(self, beginning: str) -> list[str]:
+        """Let the database go away at the first statement that begins like this; list those that met it."""
+        met: list[str] = []
+
+        def drop(_: Any, __: Any, statement: str, *___: Any) -> None:
+            if statement.startswith(beginning) and not met:
+                met.append(statement)
+                raise OperationalError(statement, {}, Exception("server closed the connection unexpectedly"))
+
+        event.listen(self.database.engine, "before_cursor_execute", drop)
+        return met
+
+
+@pytest.fixture
+def workplace(url: str, tmp_path: Path) -> Iterator[Workplace]:
+    database = Database(url)
+    database.migrate()
+    bootstrap(database, tmp_path, API_TOKEN)
+    workplace = Workplace(database, tmp_path)
+    yield workplace
+    workplace.sources.close()
+    database.close()
+
+
+@pytest.mark.parametrize("statement", ["INSERT INTO block_result", "UPDATE run SET", "SELECT data_source"])
+def test_run_outlives_a_connection_that_is_lost(workplace: Workplace, statement: str) -> None:
+    run_id = workplace.start_run(q=sql("SELECT 1 AS n"), note=text("{{ q.data[0].n }}"))
+    met = workplace.fail_once(statement)
+    with pytest.raises(OperationalError):
+        workplace.build_executor().execute(Run, run_id)
+    assert met
+    assert workplace.read(run_id)[0] != "failed"
+    workplace.build_executor().execute(Run, run_id)
+    assert workplace.read(run_id) == ("success", None, ["q", "note"])
+
+
+def test_query_goes_on_while_nobody_can_see_whether_it_was_cancelled(workplace: Workplace) -> None:
+    run_id = workplace.start_run(q=sql("SELECT 1 AS n"))
+    recorder = workplace.build_executor()._recorder
+    plan = recorder.begin(Run, run_id)
+    assert plan is not None
+    assert workplace.fail_once("SELECT run") == []
+    assert recorder.find_stop_reason(plan) is None
+    with workplace.database.writing() as session:
+        session.get_one(Run, run_id).status = "cancelled"
+    assert recorder.find_stop_reason(plan) == "the run was cancelled"
+
+
+def test_two_workers_that_execute_one_run_end_it_once(workplace: Workplace) -> None:
+    blocks = {f"q{number}": sql(f"SELECT {number} AS n") for number in range(6)}
+    blocks["last"] = text("{{ q5.data[0].n }}")
+    run_id = workplace.start_run(**blocks)
+    barrier, faults = threading.Barrier(2), []
+
+    def work() -> None:
+        executor = workplace.build_executor()
+        barrier.wait()
+        try:
+            executor.execute(Run, run_id)
+        except Exception as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert workplace.read(run_id) == ("success", None, list(blocks))
+
+
+def test_two_writers_of_one_result_do_not_meet(tmp_path: Path) -> None:
+    schema = pa.schema([("n", pa.int64())])
+    results = ResultStore(tmp_path)
+    batch = pa.record_batch([[1, 2]], schema=schema)
+
+    def be_overtaken() -> Iterator[pa.RecordBatch]:
+        yield batch
+        results.write("run-1/q.parquet", RowBatches(schema, iter([batch])))
+        yield batch
+
+    assert results.write("run-1/q.parquet", RowBatches(schema, be_overtaken())) == 4
+    assert [path.name for path in tmp_path.glob("run-1/*")] == ["q.parquet"]
