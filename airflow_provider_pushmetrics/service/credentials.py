@@ -8,17 +8,18 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import jwt
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.encryption import Vault
 from airflow_provider_pushmetrics.service.members import find_membership
-from airflow_provider_pushmetrics.service.models import ApiToken
+from airflow_provider_pushmetrics.service.models import ApiToken, User
 from airflow_provider_pushmetrics.service.roles import Role
 
 TOKEN_PREFIX = "pmpat_"
@@ -27,6 +28,8 @@ JWT_ALGORITHM = "HS256"
 MAX_TOKEN_LENGTH = 4096
 SESSION_SECONDS = 12 * 3600
 """How long a browser's session can be renewed before its user signs in again."""
+
+LOGIN_PRECISION = timedelta(minutes=1)
 
 SESSION_END = "session_until"
 """The claim that only the JWT of a browser's session has."""
@@ -108,6 +111,15 @@ class Gatekeeper:
             return None
         with self._database.reading() as session:
             return self._accept(session, _find_token(session, token))
+
+    def note_login(self, principal: Principal) -> None:
+        """Note that a user came; not more often than once a minute, for a writing is dearer than a look."""
+        now = self._clock()
+        with self._database.reading() as session:
+            last = session.scalar(select(User.last_login).where(User.id == principal.user_id))
+        if last is None or now - last >= LOGIN_PRECISION:
+            with self._database.writing() as session:
+                session.execute(update(User).where(User.id == principal.user_id).values(last_login=now))
 
     def issue_jwt(self, principal: Principal) -> str:
         """Make a JWT for a principal."""

@@ -29,6 +29,7 @@ from airflow_provider_pushmetrics.service.listing import (
     parse_list_query,
 )
 from airflow_provider_pushmetrics.service.models import Block, Report
+from airflow_provider_pushmetrics.service.result_files import delete_result_files, list_result_files
 from airflow_provider_pushmetrics.service.runs import accept_run, check_idempotency_key
 
 router = APIRouter(prefix="/api/v1/report", tags=["report"])
@@ -177,9 +178,12 @@ def update_report(reference: str, wanted: ReportChange, parts: Parts, caller: Ed
 
 @router.delete("/{reference}")
 def remove_report(reference: str, parts: Parts, caller: Editor) -> dict[str, str]:
-    """Delete a report with its blocks, triggers, schedules and runs."""
+    """Delete a report with its blocks, triggers, schedules, runs and results."""
     with parts.database.writing() as session:
-        delete_report(session, _lock_report(session, reference, caller))
+        report = _lock_report(session, reference, caller)
+        files = list_result_files(session, report_id=report.id)
+        delete_report(session, report)
+    delete_result_files(parts.results, files)
     parts.engine.wake()
     return {"message": "OK"}
 

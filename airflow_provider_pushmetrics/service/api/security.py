@@ -19,6 +19,7 @@ def exchange(request: Request, parts: Parts) -> dict[str, Any]:
     principal = parts.gatekeeper.find_token_owner(parse_bearer(request.headers.get("authorization")))
     if principal is None:
         raise HTTPException(401, NOT_AUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
+    parts.gatekeeper.note_login(principal)
     return {
         "access_token": parts.gatekeeper.issue_jwt(principal),
         "expires_in": parts.gatekeeper.lifetime_seconds,

@@ -18,6 +18,7 @@ from airflow_provider_pushmetrics.service.credentials import Principal
 from airflow_provider_pushmetrics.service.ids import parse_id
 from airflow_provider_pushmetrics.service.members import find_membership
 from airflow_provider_pushmetrics.service.models import Membership, Workspace
+from airflow_provider_pushmetrics.service.result_files import delete_result_files, list_result_files
 from airflow_provider_pushmetrics.service.roles import Role
 from airflow_provider_pushmetrics.service.workspaces import create_workspace, delete_workspace
 
@@ -76,7 +77,9 @@ def remove_workspace(reference: str, parts: Parts, caller: Admin) -> dict[str, s
             raise HTTPException(403, f"Forbidden: only an Admin of workspace {workspace.name!r} deletes it")
         if workspace.id == caller.workspace_id:
             raise HTTPException(409, "The token is bound to this workspace: delete it by a token of another")
+        files = list_result_files(session, workspace_id=workspace.id)
         delete_workspace(session, workspace)
+    delete_result_files(parts.results, files)
     return {"message": "OK"}
 
 

@@ -39,6 +39,7 @@ def sign_in(wanted: SignIn, request: Request, response: Response, parts: Parts) 
     principal = parts.gatekeeper.find_token_owner(wanted.token.get_secret_value())
     if principal is None:
         raise HTTPException(401, NOT_AUTHORIZED)
+    parts.gatekeeper.note_login(principal)
     set_session(request, response, parts.gatekeeper.open_session(principal), parts.settings)
     return {"is_signed_in": True, "renew_seconds": _choose_pause(parts)}
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,7 +17,11 @@ from fastapi import FastAPI
 from sqlalchemy import func, select
 
 from airflow_provider_pushmetrics.service.clock import get_now
-from airflow_provider_pushmetrics.service.models import Membership, Report, SlackMessage
+from airflow_provider_pushmetrics.service.credentials import Gatekeeper
+from airflow_provider_pushmetrics.service.models import Membership, Report, SlackMessage, User
+from airflow_provider_pushmetrics.service.parts import ServiceParts
+from airflow_provider_pushmetrics.service.results import ResultStore
+from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import sql
 from tests.fakes.service_subscriber import Subscriber
 from tests.integration.service.conftest import BASE_URL, Api
@@ -210,6 +217,35 @@ async def test_user_makes_reports_but_neither_members_nor_databases(api: Api, ap
             assert (await editor.request(method, path)).status_code == 403
 
 
+async def test_last_login_is_when_the_user_last_exchanged_a_token_or_signed_in(
+    api: Api, app: FastAPI
+) -> None:
+    user = await create_user(api.client, "login@example.com")
+    path = f"{USERS}{user['id']}"
+    token = await make_token(api.client, user)
+    async with open_client(app, token) as theirs:
+        await theirs.get("/api/v1/report/")
+        assert (await api.client.get(path)).json()["result"]["last_login"] is None
+        began = get_now()
+        assert (await theirs.post("/api/v1/security/exchange")).status_code == 200
+    noted = (await api.client.get(path)).json()["result"]["last_login"]
+    assert began <= datetime.fromisoformat(noted) <= get_now()
+
+
+def test_login_is_noted_at_most_once_a_minute(parts: ServiceParts) -> None:
+    now = datetime(2031, 3, 1, tzinfo=UTC)
+    gatekeeper = Gatekeeper(parts.database, parts.vault, 900, clock=lambda: now)
+    principal = gatekeeper.find_token_owner(API_TOKEN)
+    assert principal is not None
+    noted = []
+    for seconds in (0, 59, 1):
+        now += timedelta(seconds=seconds)
+        gatekeeper.note_login(principal)
+        with parts.database.reading() as session:
+            noted.append(session.get_one(User, principal.user_id).last_login)
+    assert noted == [now - timedelta(minutes=1), now - timedelta(minutes=1), now]
+
+
 # --- workspaces ---------------------------------------------------------------------------------------------
 
 
@@ -245,6 +281,38 @@ async def test_workspace_has_members_of_its_own_and_goes_with_all_that_is_in_it(
             kept = select(func.count()).where(kind.workspace_id == workspace["id"])
             assert session.scalar(kept) == 0
     assert (await api.client.get("/api/v1/report/1")).status_code == 200
+
+
+async def test_results_are_deleted_with_their_workspace_and_with_their_report(
+    api: Api, app: FastAPI, tmp_path: Path
+) -> None:
+    (tmp_path / "orders.csv").write_text("n\n1\n")
+    workspace, token = await make_workspace(api.client, "Files")
+    async with open_client(app, token) as there:
+        database = {"database_name": "files", "sqlalchemy_uri": f"duckdb:///{tmp_path}"}
+        source = (await there.post("/api/v1/database/", json=database)).json()
+        content = {"database_id": source["id"], "sql": "SELECT 1 AS n"}
+        body = {"name": "Theirs", "blocks": [{"type": "sql", "name": "q", "content": content}]}
+        kept, gone = [(await there.post("/api/v1/report/", json=body)).json()["id"] for _ in range(2)]
+        files = {made: await run_for_file(there, api.parts.results, made) for made in (kept, gone)}
+        assert (await there.delete(f"/api/v1/report/{gone}")).json() == {"message": "OK"}
+        assert (files[kept].exists(), files[gone].parent.exists()) == (True, False)
+    await api.client.delete(f"/api/v1/workspace/{workspace['uid']}")
+    assert not files[kept].parent.exists()
+
+
+async def run_for_file(client: httpx.AsyncClient, results: ResultStore, report_id: int) -> Path:
+    """Run a report of one query, and find the file of its result."""
+    run_id = (await client.post(f"/api/v1/report/{report_id}/run/noteflow")).json()["result"]["run_id"]
+    url = f"/api/v1/noteflow_run/{run_id}/get_task_results"
+    for _ in range(400):
+        rows = (await client.get(url)).json()["result"]
+        if rows:
+            path = results.find_path(rows[0]["results_key"])
+            assert path is not None
+            return path
+        await asyncio.sleep(0.02)
+    raise AssertionError("the report did not run")
 
 
 async def test_workspace_is_deleted_by_its_own_admins_alone(api: Api, app: FastAPI) -> None:
