@@ -23,7 +23,7 @@ from airflow_provider_pushmetrics.exceptions import DemoError
 
 MARKER_VARIABLE = "PUSHMETRICS_DEMO_MARKER"
 GRACE_SECONDS = 20.0
-"""How long processes may take to end by themselves: the service gives running work 5 s, and its worker 5 s."""
+"""How long processes may take to end by themselves: service and worker take 5 s each for running work."""
 KILLED_SECONDS = 10.0
 """How long the system may take to remove killed processes."""
 POLL_SECONDS = 0.1
