@@ -179,7 +179,7 @@ def clean(
 ) -> None:
     """Delete events that are too old or too many."""
     from airflow_provider_pushmetrics.receiver import commands
-    from airflow_provider_pushmetrics.receiver.housekeeping import Retention
+    from airflow_provider_pushmetrics.receiver.retention import Retention
 
     with _open_inbox(inbox) as opened:
         deleted = commands.clean_now(opened, Retention(keep_days, keep_events))

@@ -6,13 +6,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_pushmetrics.receiver.inbox import Inbox
+from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
 from airflow_provider_pushmetrics.receiver.rejections import RejectionLog
+from airflow_provider_pushmetrics.receiver.retention import Retention
 
 log = logging.getLogger(__name__)
 
@@ -20,23 +21,6 @@ INTERVAL_SECONDS = 5.0
 CLEAN_INTERVAL_SECONDS = 60.0
 CLEAN_BATCH = 1000
 """How many events are deleted in one transaction: deliveries wait for no more than that."""
-
-
-@dataclass(frozen=True)
-class Retention:
-    """
-    How long events are kept.
-
-    :param days: How old one may get; for ever, if None.
-    :param events: How many are kept; all, if None.
-    """
-
-    days: float | None = None
-    events: int | None = None
-
-    def is_limited(self) -> bool:
-        """Tell whether anything is ever deleted."""
-        return self.days is not None or self.events is not None
 
 
 def clean(inbox: Inbox, retention: Retention, *, now: datetime, should_stop: Callable[[], bool]) -> int:
@@ -62,10 +46,20 @@ class Housekeeper:
     :param inbox: The inbox.
     :param rejections: Holds what was refused.
     :param retention: How long events are kept.
+    :param interval_seconds: How long it rests.
     """
 
-    def __init__(self, inbox: Inbox, rejections: RejectionLog, retention: Retention) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        rejections: RejectionLog,
+        retention: Retention,
+        *,
+        interval_seconds: float = INTERVAL_SECONDS,
+    ) -> None:
         self._inbox = inbox
+        self._interval_seconds = interval_seconds
+        self._outage = OutageLog(log)
         self._rejections = rejections
         self._retention = retention
         self._stop = threading.Event()
@@ -81,11 +75,13 @@ class Housekeeper:
     def _run(self) -> None:
         is_last = False
         while not is_last:
-            is_last = self._stop.wait(INTERVAL_SECONDS)
+            is_last = self._stop.wait(self._interval_seconds)
             try:
                 self._look_after()
             except SQLAlchemyError as error:
                 log.debug("The inbox cannot be looked after: %s", getattr(error, "orig", error))
+            except Exception as error:  # the thread's top: without it, nothing would be cleaned ever again
+                self._outage.report(f"The inbox could not be looked after: {describe_fault(error)}")
 
     def _look_after(self) -> None:
         refused = self._rejections.take()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable
 
 REPEAT_SECONDS = 60.0
@@ -46,3 +47,10 @@ class OutageLog:
             was_on, self._is_on = self._is_on, False
         if was_on:
             self._log.info("%s", message)
+
+
+def describe_fault(error: Exception) -> str:
+    """Say what nobody foresaw, and where; its text is left out, since it may hold what was delivered."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{where}"

@@ -22,12 +22,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.receiver.feed import Feed
-from airflow_provider_pushmetrics.receiver.housekeeping import Housekeeper, Retention
+from airflow_provider_pushmetrics.receiver.housekeeping import Housekeeper
 from airflow_provider_pushmetrics.receiver.inbox import Inbox
 from airflow_provider_pushmetrics.receiver.notifier import Notifier
 from airflow_provider_pushmetrics.receiver.outage import OutageLog
 from airflow_provider_pushmetrics.receiver.refusals import Unavailable
 from airflow_provider_pushmetrics.receiver.rejections import RejectionLog
+from airflow_provider_pushmetrics.receiver.retention import Retention
 from airflow_provider_pushmetrics.receiver.watch import InboxWatch
 from airflow_provider_pushmetrics.receiver.writer import InboxWriter
 

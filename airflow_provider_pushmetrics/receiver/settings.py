@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.receiver.retention import Retention
 
 ENVIRONMENT_PREFIX = "PUSHMETRICS_RECEIVER_"
 DEFAULT_HOST = "127.0.0.1"
@@ -128,11 +129,7 @@ class ReceiverSettings:
             raise PushMetricsConfigurationError(
                 "the receiver has no reader token, and anybody could read its events: set one."
             )
-        if min(self.keep_days or 1, self.keep_events or 1) < 0 or 0 in (self.keep_days, self.keep_events):
-            raise PushMetricsConfigurationError(
-                f"events cannot be kept for {self.keep_days!r} days and {self.keep_events!r} at most: both"
-                " must be more than 0; leave one out for no limit."
-            )
+        Retention(self.keep_days, self.keep_events)  # says so, if these are no limits
 
 
 def build_settings(

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_pushmetrics.receiver.inbox import Inbox
 from airflow_provider_pushmetrics.receiver.notifier import Notifier
+from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
 from airflow_provider_pushmetrics.receiver.recording import Recorded
 
 log = logging.getLogger(__name__)
@@ -26,11 +27,14 @@ class InboxWatch:
 
     :param inbox: The inbox.
     :param notifier: Knows who waits.
+    :param retry_seconds: How long it rests when the inbox cannot be watched.
     """
 
-    def __init__(self, inbox: Inbox, notifier: Notifier) -> None:
+    def __init__(self, inbox: Inbox, notifier: Notifier, *, retry_seconds: float = RETRY_SECONDS) -> None:
         self._inbox = inbox
+        self._retry_seconds = retry_seconds
         self._notifier = notifier
+        self._outage = OutageLog(log)
         self._last_id: int | None = None
         self._own: deque[tuple[int, int]] = deque()
         self._is_needed = threading.Event()
@@ -68,7 +72,10 @@ class InboxWatch:
                 self._listen()
             except SQLAlchemyError as error:
                 log.debug("The inbox cannot be watched: %s", getattr(error, "orig", error))
-                self._stop.wait(RETRY_SECONDS)
+                self._stop.wait(self._retry_seconds)
+            except Exception as error:  # the thread's top: without it, nobody would be woken ever again
+                self._outage.report(f"The inbox could not be watched: {describe_fault(error)}")
+                self._stop.wait(self._retry_seconds)
 
     def _listen(self) -> None:
         changes = self._inbox.open_changes()

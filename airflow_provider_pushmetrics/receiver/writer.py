@@ -22,7 +22,7 @@ from airflow_provider_pushmetrics.receiver.deliveries import Delivery
 from airflow_provider_pushmetrics.receiver.expiry import Expiry
 from airflow_provider_pushmetrics.receiver.inbox import Inbox
 from airflow_provider_pushmetrics.receiver.metrics import CommitFigures
-from airflow_provider_pushmetrics.receiver.outage import OutageLog
+from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
 from airflow_provider_pushmetrics.receiver.recording import Recorded
 from airflow_provider_pushmetrics.receiver.refusals import Unavailable
 
@@ -123,7 +123,7 @@ class InboxWriter:
         while True:
             batch, is_last = self._take_batch()
             if batch:
-                self._write(batch)
+                self._write_or_refuse(batch)
             if is_last:
                 return
 
@@ -139,6 +139,15 @@ class InboxWriter:
             except queue.Empty:
                 return batch, False
         return batch, True
+
+    def _write_or_refuse(self, batch: Sequence[_Request]) -> None:
+        try:
+            self._write(batch)
+        except Exception as error:  # the thread's top: without it, nothing would be written ever again
+            self._outage.report(
+                f"The inbox could not be written, by a fault of the receiver: {describe_fault(error)}"
+            )
+            _answer((request, Unavailable(UNAVAILABLE)) for request in batch)
 
     def _write(self, batch: Sequence[_Request]) -> None:
         outcomes = self._record([request.delivery for request in batch])

@@ -14,9 +14,10 @@ from typer.testing import CliRunner, Result
 from airflow_provider_pushmetrics.receiver.cli import app
 from airflow_provider_pushmetrics.receiver.commands import follow
 from airflow_provider_pushmetrics.receiver.deliveries import build_delivery
-from airflow_provider_pushmetrics.receiver.housekeeping import Housekeeper, Retention, clean
+from airflow_provider_pushmetrics.receiver.housekeeping import Housekeeper, clean
 from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Inbox
 from airflow_provider_pushmetrics.receiver.rejections import MAX_KEPT, RejectionLog
+from airflow_provider_pushmetrics.receiver.retention import Retention
 from tests.fakes.loopback import find_closed_port
 from tests.fakes.receiver_requests import SIGNING_SECRET
 from tests.fakes.receiver_server import SENDER_TOKEN, SOURCE, ReceiverServer, start_receiver

@@ -117,3 +117,30 @@ async def test_what_this_process_committed_is_not_looked_at_again(inbox_url: str
     await asyncio.to_thread(watch.close)
     assert inbox.looks <= 2  # a commit may be seen before its announcement
     inbox.close()
+
+
+class FaultyOnce(Inbox):
+    """Fails at the first look at its newest id."""
+
+    has_failed = False
+
+    def fetch_last_id(self) -> int:
+        if not self.has_failed:
+            self.has_failed = True
+            raise RuntimeError("nobody thought of it")
+        return super().fetch_last_id()
+
+
+async def test_fault_does_not_end_the_watch(sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    inbox, other, notifier = FaultyOnce(sqlite_url), Inbox(sqlite_url), Notifier()
+    watch = InboxWatch(inbox, notifier, retry_seconds=0.01)
+    with notifier.wait_for(EventFilter(run_id=1)) as waiter:
+        watch.ask()
+        assert await waiter.wait(5)  # the watch wakes everybody when it begins, which took it two tries
+        waiter.clear()
+        other.record([build("a", 1)])
+        assert await waiter.wait(5)
+    await asyncio.to_thread(watch.close)
+    assert "RuntimeError at " in caplog.text
+    for each in (inbox, other):
+        each.close()

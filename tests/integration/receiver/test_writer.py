@@ -41,6 +41,8 @@ class SlowInbox(Inbox):
         self.batches.append([delivery.key for delivery in deliveries])
         if "poison" in self.batches[-1]:
             raise DataError("INSERT", None, ValueError("cannot be kept"))
+        if "fault" in self.batches[-1]:
+            raise RuntimeError("nobody thought of it")
         if "outage" in self.batches[-1]:
             raise OperationalError("INSERT", None, ValueError("is gone"))
         return super().record(deliveries)
@@ -91,6 +93,34 @@ async def test_outage_is_not_tried_again_for_every_delivery(sqlite_url: str) -> 
     assert isinstance(outcomes[0], Unavailable)
     assert len(inbox.batches) <= 2
     writer.close()
+    inbox.close()
+
+
+async def test_fault_of_our_own_is_503_is_logged_and_does_not_end_the_writer(
+    sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    inbox = SlowInbox(sqlite_url)
+    inbox.may_commit.set()
+    writer = InboxWriter(inbox, lambda new: None)
+    with pytest.raises(Unavailable, match="cannot be written now"):
+        await writer.record(build("fault"))
+    assert (await writer.record(build("a"))).id == 1
+    (said,) = caplog.messages
+    assert "a fault of the receiver: RuntimeError at " in said
+    assert "nobody thought of it" not in said  # it may hold what was delivered
+    await asyncio.to_thread(writer.close)
+    inbox.close()
+
+
+async def test_fault_in_the_announcement_does_not_end_the_writer(sqlite_url: str) -> None:
+    inbox = Inbox(sqlite_url)
+
+    def announce(new: Sequence[Recorded]) -> None:
+        raise RuntimeError("nobody thought of it")
+
+    writer = InboxWriter(inbox, announce)
+    assert [(await writer.record(build(key))).id for key in "ab"] == [1, 2]
+    await asyncio.to_thread(writer.close)
     inbox.close()
 
 

@@ -72,3 +72,19 @@ def test_several_signing_secrets_may_stand_in_one_option() -> None:
         inbox="", source="", token="", signing_secrets=("whsec_a, whsec_b", "whsec_c"), reader_token="r"
     )
     assert settings.sources[0].signing_secrets == ("whsec_a", "whsec_b", "whsec_c")
+
+
+@pytest.mark.parametrize("days", [36_501, 740_000, float("inf"), float("nan"), 0, -1])
+def test_days_that_no_calendar_has_are_refused(days: float) -> None:
+    with pytest.raises(PushMetricsConfigurationError, match=r"more than 0 and at most 36500 days"):
+        ReceiverSettings("sqlite:///x.db", (DEMO,), "reader-token", keep_days=days)
+
+
+@pytest.mark.parametrize("events", [0, -1, 2**63])
+def test_number_of_events_that_no_inbox_has_is_refused(events: int) -> None:
+    with pytest.raises(PushMetricsConfigurationError, match=f"{events} at most"):
+        ReceiverSettings("sqlite:///x.db", (DEMO,), "reader-token", keep_events=events)
+
+
+def test_century_of_events_can_be_kept() -> None:
+    assert ReceiverSettings("sqlite:///x.db", (DEMO,), "reader-token", keep_days=36_500).keep_days == 36_500

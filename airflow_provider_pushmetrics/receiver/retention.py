@@ -1,0 +1,40 @@
+"""How long events are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+
+MAX_DAYS = 36_500
+"""A hundred years. The calendar of Python begins with the year 1, and what is older has no date."""
+
+MAX_EVENTS = 2**62
+"""More than ids are ever handed out; SQLite cannot count much further."""
+
+
+@dataclass(frozen=True)
+class Retention:
+    """
+    How long events are kept.
+
+    :param days: How old one may get; for ever, if None.
+    :param events: How many are kept; all, if None.
+    """
+
+    days: float | None = None
+    events: int | None = None
+
+    def __post_init__(self) -> None:
+        is_right = (self.days is None or 0 < self.days <= MAX_DAYS) and (
+            self.events is None or 0 < self.events <= MAX_EVENTS
+        )
+        if not is_right:
+            raise PushMetricsConfigurationError(
+                f"events cannot be kept for {self.days!r} days and {self.events!r} at most: both must be more"
+                f" than 0 and at most {MAX_DAYS} days and {MAX_EVENTS} events; leave one out for no limit."
+            )
+
+    def is_limited(self) -> bool:
+        """Tell whether anything is ever deleted."""
+        return self.days is not None or self.events is not None
