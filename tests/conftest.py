@@ -23,11 +23,11 @@ os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 
 NEEDED = {
     "integration/provider/test_crash_safety.py": "3.3",  # what a task keeps between its tries
-    "integration/provider/test_lineage.py": "3.3",
     "integration/provider/test_message_queue.py": "3.3",
-    "integration/provider/test_metrics.py": "3.3",
+    "integration/provider/test_metrics.py": "3.3",  # where Airflow keeps what it counts with
     "unit/assets/test_pushmetrics.py": "3.0",  # asset watchers
     "unit/assets/test_uris.py": "3.3",
+    "unit/queues": "3.3",  # the extra common-messaging
 }
 """Files of tests that import what only newer versions of Airflow have, and since which version."""
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pyarrow
 import pytest
 from airflow.models.connection import Connection
@@ -264,7 +265,6 @@ def test_tables_keep_the_types_of_the_database(
     buffer = io.BytesIO()
     with pyarrow.ipc.new_stream(buffer, table.schema) as writer:
         writer.write_table(table)
-    pandas, _ = pytest.importorskip("pandas"), pytest.importorskip("polars")
     serve_result(pushmetrics, Response(buffer.getvalue(), media_type=FORMATS["arrow"]), "arrow")
     assert hook.fetch_arrow(result_url) == table
     assert hook.fetch_polars(result_url).to_arrow().column("delay").to_pylist() == [Decimal("11.55"), None]

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from airflow.providers.common.compat.sdk import DAG
 from airflow.providers.openlineage.extractors import OperatorLineage
 from airflow.providers.openlineage.extractors.manager import ExtractorManager
-from airflow.sdk import DAG
 from airflow.utils.state import TaskInstanceState
 from openlineage.client.serde import Serde
 from starlette.responses import Response
