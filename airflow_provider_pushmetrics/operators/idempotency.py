@@ -14,7 +14,7 @@ def build_idempotency_key(context: Context, epoch: str) -> str:
     """
     Build the key of a task instance.
 
-    :param epoch: Which clearing of the task it is for; see ``started_run.find_epoch``.
+    :param epoch: Which clearing of the task it is for; see ``task_epoch.find_epoch``.
     """
     ti: Any = context["ti"]
     return hash_key(ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index), epoch)

@@ -42,10 +42,10 @@ from airflow_provider_pushmetrics.operators.run_outcome import (
 from airflow_provider_pushmetrics.operators.run_start import RunStart, has_failed
 from airflow_provider_pushmetrics.operators.started_run import (
     RunRecord,
-    find_epoch,
     forget_started_run,
     open_record,
 )
+from airflow_provider_pushmetrics.task_epoch import find_epoch
 from airflow_provider_pushmetrics.triggers.pushmetrics import (
     PushMetricsRunTrigger,
     compute_not_before,

@@ -46,7 +46,7 @@ class RunRecord:
 
     :param store: The task's store; None before Airflow 3.3.
     :param report_id: The report.
-    :param epoch: Which clearing of the task it is for; see ``find_epoch``.
+    :param epoch: Which clearing of the task it is for; see ``task_epoch.find_epoch``.
     """
 
     store: Any
@@ -98,19 +98,6 @@ def read_started_run(kept: object) -> StartedRun | None:
     run_id, after_cursor, after_run_id = numbers
     is_accepted = kept.get("is_accepted") is not False
     return StartedRun(epoch, report_id, run_id, after_cursor, after_run_id, is_accepted)
-
-
-def find_epoch(context: Context, *, is_reused: bool = False) -> str:
-    """
-    Tell a clear from a retry: clearing raises ``max_tries``, retrying does not.
-
-    Clearing a task *while it runs* does not raise it either (``clear_task_instances`` of Airflow 3.3.2), and
-    nothing else tells the two apart: ``clear_number`` is the Dag run's, so it counts other tasks' clearings.
-
-    :param is_reused: Whether a cleared task is to go on with its run, as if it was retried.
-    """
-    ti: Any = context["ti"]
-    return "any" if is_reused else str(ti.max_tries)
 
 
 def forget_started_run(context: Context) -> None:

@@ -32,6 +32,7 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
     persist_event_links,
     persist_links,
 )
+from airflow_provider_pushmetrics.sensors.first_start import open_first_start
 from airflow_provider_pushmetrics.triggers.event_choice import EventChoice, read_number
 from airflow_provider_pushmetrics.triggers.inbox_producer import dump_event
 from airflow_provider_pushmetrics.triggers.pushmetrics import (
@@ -55,7 +56,8 @@ class PushMetricsRunSensor(BaseSensorOperator):
     Wait for the event of a report run or a query run.
 
     With ``run_id`` or ``after``, an event that arrived before the sensor began counts as well, because the
-    receiver's inbox keeps it. Without them, the first event that arrives after the sensor began counts. A
+    receiver's inbox keeps it. Without them, the first event that arrives after the sensor's first try began
+    counts (before Airflow 3.3: after the try began, so what comes between two tries is overlooked). A
     query that runs as part of a report sends no ``query.run``: wait for its report's ``report.run``.
 
     If the connection names no receiver, the API is asked instead, and the run is returned as its event would
@@ -272,8 +274,8 @@ class PushMetricsRunSensor(BaseSensorOperator):
         if not self.consumer and not is_placed:
             self._refuse_rescheduling()
         if self.hook.settings.receiver is None:
-            return self._see_runs()
-        return self._find_consumers_place(context) if self.consumer else self._get_start()
+            return self._see_runs(context)
+        return self._find_consumers_place(context) if self.consumer else self._get_start(context)
 
     def _find_consumers_place(self, context: Context) -> int:
         assert self.consumer is not None
@@ -281,7 +283,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         was_ours = place.taken_by == name_task_instance(context)
         return place.position - 1 if was_ours else place.position
 
-    def _see_runs(self) -> int:
+    def _see_runs(self, context: Context) -> int:
         """See which runs there are when the sensor begins, where there is no receiver with a cursor."""
         if self.consumer or read_number("after", self.after) is not None:
             raise PushMetricsParameterError(
@@ -293,7 +295,11 @@ class PushMetricsRunSensor(BaseSensorOperator):
         RunPoll(wanted).refuse_unaskable(self.hook.credentials)
         self._build_choice().refuse_without_receiver()
         if self._runs_seen is None:
-            self._runs_seen = self.hook.call(see_runs(self.hook.credentials, wanted))
+            first = open_first_start(context, self.pushmetrics_conn_id)
+            self._runs_seen = first.load_runs()
+            if self._runs_seen is None:
+                self._runs_seen = self.hook.call(see_runs(self.hook.credentials, wanted))
+                first.keep_runs(self._runs_seen)
         return 0
 
     def _refuse_rescheduling(self) -> None:
@@ -303,15 +309,19 @@ class PushMetricsRunSensor(BaseSensorOperator):
                 " set 'run_id' or 'after', or use deferrable=True."
             )
 
-    def _get_start(self) -> int:
-        """Get the cursor after which events count."""
+    def _get_start(self, context: Context) -> int:
+        """Get the cursor after which events count: where the first try began, if nobody says another."""
         after = read_number("after", self.after)
         if after is not None:
             return after
         if read_number("run_id", self.run_id) is not None:
             return 0
         if self._started_at_cursor is None:
-            self._started_at_cursor = self.hook.fetch_cursor()
+            first = open_first_start(context, self.pushmetrics_conn_id)
+            self._started_at_cursor = first.load_cursor()
+            if self._started_at_cursor is None:
+                self._started_at_cursor = self.hook.fetch_cursor()
+                first.keep_cursor(self._started_at_cursor)
         return self._started_at_cursor
 
 

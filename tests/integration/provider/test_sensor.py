@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import uuid
 from typing import Any
 
 import pytest
@@ -12,11 +13,12 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferr
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsParameterError
+from airflow_provider_pushmetrics.sensors.first_start import STORE_KEY, FirstStart, open_first_start
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
 from tests.fakes.airflow_versions import AIRFLOW_VERSION, AirflowRescheduleException, needs_airflow
 from tests.fakes.pushmetrics import FakePushMetrics
-from tests.fakes.supervisor import FakeTaskInstance
+from tests.fakes.supervisor import FakeSupervisor, FakeTaskInstance, talk_to
 from tests.integration.provider.conftest import Connect
 
 MODES: list[dict[str, Any]] = [{"deferrable": False, "poke_interval": 0.01}, {"deferrable": True}]
@@ -244,6 +246,65 @@ def test_a_filter_that_fails_fails_the_task_with_its_error(
 
 
 # Beginning and ending in the triggerer
+
+
+# The tries of one task
+
+
+def build_tries(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Build the context of a try, with a store that outlives it."""
+    context_module = pytest.importorskip("airflow.sdk.execution_time.context")
+    if not hasattr(context_module, "TaskStateStoreAccessor"):
+        pytest.skip("Airflow before 3.3 has no store")
+    supervisor = FakeSupervisor()
+    talk_to(supervisor, monkeypatch)
+
+    def build_context(**changes: Any) -> Any:
+        store = context_module.TaskStateStoreAccessor(uuid.UUID(int=1), None)
+        return {"ti": FakeTaskInstance(**changes), "task_state_store": store}
+
+    return build_context
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "changes", [{}, {"receiver_url": None, "receiver_token": None}], ids=["inbox", "api"]
+)
+def test_a_try_takes_what_came_between_it_and_the_one_before(
+    monkeypatch: pytest.MonkeyPatch,
+    pushmetrics: FakePushMetrics,
+    connect_whole: Connect,
+    mode: dict[str, Any],
+    changes: dict[str, Any],
+) -> None:
+    connect_whole(**changes)
+    build_context = build_tries(monkeypatch)
+    pushmetrics.start_run()
+    with pytest.raises((AirflowSensorTimeout, TaskDeferred)):  # it waits, and its process is lost
+        build(report_id=1, **mode | {"timeout": 0.01}).execute(build_context())
+    pushmetrics.start_run()
+    found = build(report_id=1, **mode).execute(build_context(try_number=2))
+    assert found["body"]["report_notebook_outputs"].endswith("/run/2")
+
+
+def test_a_sensor_that_was_cleared_or_connected_elsewhere_begins_anew(
+    monkeypatch: pytest.MonkeyPatch, pushmetrics: FakePushMetrics
+) -> None:
+    build_context = build_tries(monkeypatch)
+    pushmetrics.start_run()
+    first = open_first_start(build_context(), "a_connection")
+    first.keep_cursor(7)
+    assert open_first_start(build_context(try_number=2), "a_connection").load_cursor() == 7
+    assert open_first_start(build_context(max_tries=3), "a_connection").load_cursor() is None
+    assert open_first_start(build_context(), "b_connection").load_cursor() is None
+    assert first.load_runs() is None
+
+
+@pytest.mark.parametrize("kept", ["7", 7, {}, {"epoch": "2", "conn_id": "a", "cursor": "7"}])
+def test_whatever_else_is_kept_under_the_name_is_not_taken_for_a_start(kept: Any) -> None:
+    first = FirstStart({STORE_KEY: kept}, "2", "a")
+    assert first.load_cursor() is None
+    assert first.load_runs() is None
 
 
 async def take_event(trigger: PushMetricsSensorTrigger) -> Any:

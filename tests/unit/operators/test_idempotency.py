@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_pushmetrics.operators.idempotency import build_idempotency_key, hash_key
-from airflow_provider_pushmetrics.operators.started_run import find_epoch
+from airflow_provider_pushmetrics.task_epoch import find_epoch
 from tests.fakes.supervisor import FakeTaskInstance
 
 
