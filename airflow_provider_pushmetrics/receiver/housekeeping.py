@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from airflow_provider_pushmetrics.receiver.gaps import Gap
 from airflow_provider_pushmetrics.receiver.inbox import Inbox
 from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
 from airflow_provider_pushmetrics.receiver.rejections import RejectionLog
@@ -23,18 +24,39 @@ CLEAN_BATCH = 1000
 """How many events are deleted in one transaction: deliveries wait for no more than that."""
 
 
-def clean(inbox: Inbox, retention: Retention, *, now: datetime, should_stop: Callable[[], bool]) -> int:
+def warn_of_gap(gap: Gap) -> None:
+    """Say that a consumer misses events."""
+    log.warning(
+        "%d events were deleted that consumer %r had not read: it stands at %d. Keep events longer, or look"
+        " whether it still reads.",
+        gap.missed,
+        gap.consumer,
+        gap.position,
+    )
+
+
+def clean(
+    inbox: Inbox,
+    retention: Retention,
+    *,
+    now: datetime,
+    should_stop: Callable[[], bool],
+    tell: Callable[[Gap], object] = warn_of_gap,
+) -> int:
     """
     Delete what is older or more than is kept, the oldest first.
 
+    :param tell: Called with what a consumer had not read of it, for every batch.
     :return: How many events were deleted.
     """
     before = None if retention.days is None else now - timedelta(days=retention.days)
     deleted = 0
     while retention.is_limited() and not should_stop():
         gone = inbox.delete_oldest(before=before, keep=retention.events, limit=CLEAN_BATCH)
-        deleted += gone
-        if gone < CLEAN_BATCH:
+        deleted += gone.events
+        for gap in gone.gaps:
+            tell(gap)
+        if gone.events < CLEAN_BATCH:
             break
     return deleted
 
@@ -62,6 +84,7 @@ class Housekeeper:
         self._outage = OutageLog(log)
         self._rejections = rejections
         self._retention = retention
+        self._told_positions: dict[str, int] = {}
         self._stop = threading.Event()
         self._cleaned_at = -CLEAN_INTERVAL_SECONDS
         self._thread = threading.Thread(target=self._run, name="pushmetrics-inbox-housekeeper", daemon=True)
@@ -90,7 +113,17 @@ class Housekeeper:
         if time.monotonic() - self._cleaned_at >= CLEAN_INTERVAL_SECONDS and not self._stop.is_set():
             self._cleaned_at = time.monotonic()
             deleted = clean(
-                self._inbox, self._retention, now=datetime.now(UTC), should_stop=self._stop.is_set
+                self._inbox,
+                self._retention,
+                now=datetime.now(UTC),
+                should_stop=self._stop.is_set,
+                tell=self._warn_once,
             )
             if deleted:
                 log.info("Deleted %d events that are not kept any longer.", deleted)
+
+    def _warn_once(self, gap: Gap) -> None:
+        """Warn of a consumer that stands still once, and not every minute."""
+        if self._told_positions.get(gap.consumer) != gap.position:
+            self._told_positions[gap.consumer] = gap.position
+            warn_of_gap(gap)

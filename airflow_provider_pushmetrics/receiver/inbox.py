@@ -29,6 +29,7 @@ from sqlalchemy import (
 from airflow_provider_pushmetrics.receiver.changes import Changes, open_changes
 from airflow_provider_pushmetrics.receiver.database import WRITES, open_engine
 from airflow_provider_pushmetrics.receiver.deliveries import Delivery
+from airflow_provider_pushmetrics.receiver.gaps import Deleted, store_gaps
 from airflow_provider_pushmetrics.receiver.open_sockets import OpenSockets
 from airflow_provider_pushmetrics.receiver.recording import Recorded, record
 from airflow_provider_pushmetrics.receiver.rejections import MAX_KEPT, Rejection
@@ -110,12 +111,18 @@ class Page:
 
 @dataclass(frozen=True)
 class Consumer:
-    """A named reader's position, and who took the event there; ``updated_at`` is None before the first."""
+    """
+    A named reader's position; ``updated_at`` is None before the first.
+
+    :param taken_by: Who took the event there.
+    :param missed: How many events were deleted before it had read them.
+    """
 
     name: str
     position: int
     updated_at: datetime | None
     taken_by: str | None = None
+    missed: int = 0
 
 
 class Inbox:
@@ -230,8 +237,7 @@ class Inbox:
 
         :return: The consumer, or None if the position is beyond the newest event and nothing was stored.
         """
-        now = self._clock()
-        values = {"position": position, "updated_at": now, "taken_by": taken_by}
+        values = {"position": position, "updated_at": self._clock(), "taken_by": taken_by}
         with self._begin_write() as connection:
             # The lock also keeps two first positions of one name apart.
             last_id = connection.execute(select(state.c.last_event_id).with_for_update()).scalar_one()
@@ -241,7 +247,7 @@ class Inbox:
                 update(consumers).where(consumers.c.name == name).values(values)
             ).rowcount:
                 connection.execute(insert(consumers).values(name=name, **values))
-        return Consumer(name, position, now, taken_by)
+            return Consumer(*connection.execute(select(consumers).where(consumers.c.name == name)).one())
 
     def fetch_newest(self, wanted: EventFilter, *, before: int | None, limit: int) -> list[EventSummary]:
         """Fetch the newest events, or the newest before an id; the newest first."""
@@ -259,13 +265,14 @@ class Inbox:
             rows = connection.execute(select(consumers).order_by(consumers.c.name))
             return [Consumer(*row) for row in rows]
 
-    def delete_oldest(self, *, before: datetime | None, keep: int | None, limit: int) -> int:
+    def delete_oldest(self, *, before: datetime | None, keep: int | None, limit: int) -> Deleted:
         """
         Delete events received before a moment and those beyond a number, the oldest first.
 
-        Their deliveries are forgotten too: one of them that came again would be new.
+        Their deliveries are forgotten too: one of them that came again would be new. No consumer is waited
+        for, but what one in use had not read yet is counted as missed.
 
-        :return: How many were deleted, ``limit`` at most.
+        :return: How many were deleted, ``limit`` at most, and who had not read them.
         """
         conditions: list[ColumnElement[bool]] = []
         if before is not None:
@@ -274,12 +281,17 @@ class Inbox:
             newest_to_go = select(events.c.id).order_by(events.c.id.desc()).offset(keep).limit(1)
             conditions.append(events.c.id <= newest_to_go.scalar_subquery())
         if not conditions:
-            return 0
+            return Deleted()
         chosen = select(events.c.id).where(or_(*conditions)).order_by(events.c.id).limit(limit)
         with self._begin_write() as connection:
             # The lock is the writers', so that SQLite and PostgreSQL do it alike.
             connection.execute(select(state.c.last_event_id).with_for_update())
-            return connection.execute(delete(events).where(events.c.id.in_(chosen))).rowcount
+            ids = connection.execute(chosen).scalars().all()
+            if not ids:
+                return Deleted()
+            gaps = store_gaps(connection, ids, since=before or self._clock())
+            connection.execute(delete(events).where(events.c.id.in_(ids)))
+            return Deleted(len(ids), gaps)
 
     def store_rejections(self, refused: Sequence[Rejection]) -> None:
         """Keep refused deliveries, and of all of them the newest alone."""

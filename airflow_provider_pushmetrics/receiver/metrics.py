@@ -103,12 +103,14 @@ class InboxFigures:
     What the inbox and its readers look like now.
 
     :param consumers: How many ids each named consumer has yet to see.
+    :param missed: How many events were deleted before each had read them.
     """
 
     events: int
     last_event_id: int
     waiting_readers: int
     consumers: Mapping[str, int] = field(default_factory=dict)
+    missed: Mapping[str, int] = field(default_factory=dict)
 
 
 def render_metrics(counter: DeliveryCounter, commits: CommitFigures, inbox: InboxFigures) -> str:
@@ -152,3 +154,7 @@ def _render_inbox(inbox: InboxFigures) -> Iterator[str]:
     yield from _describe("consumer_lag", "Event ids that a named consumer has yet to see.", "gauge")
     for consumer, lag in inbox.consumers.items():
         yield f'{PREFIX}consumer_lag{{consumer="{consumer}"}} {lag}'
+    missed = "Events that were deleted before a named consumer had read them."
+    yield from _describe("consumer_missed_events_total", missed, "counter")
+    for consumer, count in inbox.missed.items():
+        yield f'{PREFIX}consumer_missed_events_total{{consumer="{consumer}"}} {count}'

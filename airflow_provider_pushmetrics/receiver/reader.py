@@ -138,6 +138,7 @@ class Reader:
             last_event_id=last_id,
             waiting_readers=runtime.notifier.count_waiters(),
             consumers={consumer.name: max(0, last_id - consumer.position) for consumer in consumers},
+            missed={consumer.name: consumer.missed for consumer in consumers},
         )
         text = render_metrics(self._counter, runtime.writer.commits, figures)
         return PlainTextResponse(text, headers={"content-type": CONTENT_TYPE})
@@ -202,5 +203,6 @@ def _answer_consumer(consumer: Consumer) -> Response:
             "position": consumer.position,
             "updated_at": updated_at,
             "taken_by": consumer.taken_by,
+            "missed": consumer.missed,
         }
     )

@@ -96,4 +96,5 @@ consumers = Table(
     Column("position", BigInteger, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("taken_by", Text),
+    Column("missed", BigInteger, nullable=False, server_default="0"),
 )

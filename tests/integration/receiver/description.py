@@ -41,6 +41,7 @@ CONSUMER = build_object(
     position=POSITION,
     updated_at={"type": ["string", "null"]},
     taken_by={"type": ["string", "null"]},
+    missed={"type": "integer", "minimum": 0},
 )
 REJECTION = build_object(
     rejected_at=MOMENT,

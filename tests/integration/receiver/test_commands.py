@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from typer.testing import CliRunner, Result
 from airflow_provider_pushmetrics.receiver.cli import app
 from airflow_provider_pushmetrics.receiver.commands import follow
 from airflow_provider_pushmetrics.receiver.deliveries import build_delivery
+from airflow_provider_pushmetrics.receiver.gaps import Gap
 from airflow_provider_pushmetrics.receiver.housekeeping import Housekeeper, clean
 from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Inbox
 from airflow_provider_pushmetrics.receiver.rejections import MAX_KEPT, RejectionLog
@@ -127,9 +129,28 @@ def test_housekeeper_cleans_and_keeps_the_newest_rejections(inbox: Inbox) -> Non
     for row in log.take():
         inbox.store_rejections([row] * (MAX_KEPT + 20))
     assert len(inbox.fetch_rejections(limit=5000)) == MAX_KEPT
-    assert inbox.delete_oldest(before=None, keep=10, limit=1000) == 1000
+    assert inbox.delete_oldest(before=None, keep=10, limit=1000).events == 1000
     assert clean(inbox, Retention(events=10), now=datetime.now(UTC), should_stop=lambda: False) == 1490
     assert inbox.count_events() == 10
+
+
+def test_consumer_that_misses_events_is_said_once_for_each_place(
+    inbox: Inbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(inbox, 10)
+    inbox.store_consumer("airflow", 1)
+    keeper = Housekeeper(inbox, RejectionLog(), Retention(events=8), interval_seconds=0.001)
+    while inbox.fetch_consumer("airflow").missed < 1:
+        time.sleep(0.001)
+    keeper.close()
+    for missed in (1, 2):
+        keeper._warn_once(Gap("airflow", 1, missed))
+    keeper._warn_once(Gap("airflow", 3, 1))
+    warnings = [text for text in caplog.messages if "had not read" in text]
+    assert [text.partition(":")[2].split(".")[0] for text in warnings] == [
+        " it stands at 1",
+        " it stands at 3",
+    ]
 
 
 def test_what_arrives_is_followed(inbox: Inbox) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from airflow_provider_pushmetrics.receiver import inbox as inbox_module
 from airflow_provider_pushmetrics.receiver.database import open_engine
 from airflow_provider_pushmetrics.receiver.deliveries import Delivery
+from airflow_provider_pushmetrics.receiver.gaps import IN_USE, Gap
 from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Inbox, Subject
 from airflow_provider_pushmetrics.receiver.tables import VERSION_TABLE, metadata
 
@@ -153,6 +154,43 @@ def test_consumer_knows_who_took_the_event_at_its_position(inbox: Inbox) -> None
 def test_consumer_cannot_be_ahead_of_the_inbox(inbox: Inbox) -> None:
     assert inbox.store_consumer("airflow", 1) is None
     assert inbox.fetch_consumer("airflow").position == 0
+
+
+def test_what_is_deleted_before_a_consumer_has_read_it_is_counted(inbox: Inbox) -> None:
+    inbox.record([build(str(number)) for number in range(10)])
+    for name, position in (("behind", 2), ("through", 7), ("ahead", 10)):
+        inbox.store_consumer(name, position)
+    first = inbox.delete_oldest(before=None, keep=5, limit=4)
+    assert (first.events, first.gaps) == (4, (Gap("behind", 2, 2),))
+    second = inbox.delete_oldest(before=None, keep=1, limit=100)
+    assert (second.events, second.gaps) == (5, (Gap("behind", 2, 5), Gap("through", 7, 2)))
+    assert {each.name: each.missed for each in inbox.fetch_consumers()} == {
+        "ahead": 0,
+        "behind": 7,
+        "through": 2,
+    }
+    stored = inbox.store_consumer("behind", 10)
+    assert stored == inbox.fetch_consumer("behind")
+    assert stored is not None
+    assert stored.missed == 7
+    assert inbox.delete_oldest(before=None, keep=1, limit=100).gaps == ()
+
+
+def test_consumer_that_nobody_uses_any_longer_misses_nothing(inbox_url: str) -> None:
+    now = datetime(2025, 6, 9, tzinfo=UTC)
+    inbox = Inbox(inbox_url, clock=lambda: now)
+    inbox.record([build("a"), build("b")])
+    inbox.store_consumer("airflow", 1)
+    now += IN_USE + timedelta(days=7)
+    inbox.record([build("c"), build("d")])
+    inbox.store_consumer("busy", 1)
+    # What is old enough to go is measured from when it came: the consumer was in use then.
+    assert inbox.delete_oldest(before=now - timedelta(days=7), keep=None, limit=100).gaps == (
+        Gap("airflow", 1, 1),
+        Gap("busy", 1, 1),
+    )
+    assert inbox.delete_oldest(before=None, keep=1, limit=100).gaps == (Gap("busy", 1, 1),)
+    inbox.close()
 
 
 def test_everything_is_there_after_reopening(inbox_url: str) -> None:

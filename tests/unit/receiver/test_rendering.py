@@ -50,7 +50,9 @@ def test_metrics_are_prometheus_text() -> None:
     commits = CommitFigures()
     commits.observe(deliveries=3, seconds=0.004)
     commits.observe(deliveries=1000, seconds=9)
-    figures = InboxFigures(events=2, last_event_id=5, waiting_readers=1, consumers={"airflow": 3})
+    figures = InboxFigures(
+        events=2, last_event_id=5, waiting_readers=1, consumers={"airflow": 3}, missed={"airflow": 7}
+    )
     text = render_metrics(counter, commits, figures)
     assert text.endswith("\n")
     lines = text.splitlines()
@@ -66,7 +68,8 @@ def test_metrics_are_prometheus_text() -> None:
     assert 'pushmetrics_receiver_commit_seconds_bucket{le="0.005"} 1' in lines
     assert "pushmetrics_receiver_commit_seconds_count 2" in lines
     assert 'pushmetrics_receiver_consumer_lag{consumer="airflow"} 3' in lines
-    assert len({line.split()[2] for line in lines if line.startswith("# TYPE")}) == 8
+    assert 'pushmetrics_receiver_consumer_missed_events_total{consumer="airflow"} 7' in lines
+    assert len({line.split()[2] for line in lines if line.startswith("# TYPE")}) == 9
 
 
 def test_logged_path_is_one_short_line_without_tokens() -> None:
