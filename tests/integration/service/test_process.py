@@ -15,7 +15,8 @@ from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.encryption import Vault, load_secret_key
 from airflow_provider_pushmetrics.service.models import BlockResult, Delivery, OutboxEvent, Run
 from tests.fakes.service_process import API_TOKEN, run_service
-from tests.fakes.service_reports import ENDLESS, SLOW, TRIGGER_TOKEN, MadeReport, make_report, sql
+from tests.fakes.service_reports import ENDLESS, SLOW, TRIGGER_TOKEN, MadeReport, make_report, sql, text
+from tests.fakes.service_schedules import count_started, make_schedules
 from tests.fakes.service_subscriber import Subscriber
 
 
@@ -91,6 +92,26 @@ def test_killed_in_the_middle_of_a_run_it_goes_on_at_the_next_start(
     with database.reading() as session:
         events = session.scalars(select(OutboxEvent)).all()
     assert len(events) == 2, "one event for each run"
+    database.close()
+
+
+def test_killed_while_schedules_come_due_each_is_run_exactly_once(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    database = open_data(data_dir)
+    made = make_report(database, Vault(load_secret_key(data_dir)), data_dir, note=text("hello"))
+    with run_service(data_dir) as service:
+        service.wait_until_ready()
+        schedules = make_schedules(service.client, made.id, 12)
+        wait_until(lambda: len(count_started(database)) >= 3)
+        service.stop(signal.SIGKILL)
+    assert 3 <= len(count_started(database)) < len(schedules), "some are due only now"
+
+    with run_service(data_dir) as service:
+        service.wait_until_ready()
+        wait_until(lambda: len(count_started(database, "success")) == len(schedules))
+        time.sleep(1.5)  # the clock is looked at once more
+        assert service.stop() == 0
+    assert count_started(database) == dict.fromkeys(schedules, 1)
     database.close()
 
 
