@@ -27,7 +27,7 @@ NEEDED = {
     "integration/provider/test_metrics.py": "3.3",  # where Airflow keeps what it counts with
     "unit/assets/test_pushmetrics.py": "3.0",  # asset watchers
     "unit/assets/test_uris.py": "3.3",
-    "unit/queues": "3.3",  # the extra common-messaging
+    "unit/queues/test_pushmetrics.py": "3.3",  # the extra common-messaging
 }
 """Files of tests that import what only newer versions of Airflow have, and since which version."""
 

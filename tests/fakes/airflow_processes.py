@@ -44,6 +44,8 @@ class AirflowProcesses:
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__API__BASE_URL": url,
             "AIRFLOW__API__PORT": str(self.port),
+            # Airflow 3.0 has four, and kills those that take more than five seconds to start.
+            "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API_AUTH__JWT_SECRET": "a-secret-of-a-test-that-is-long-enough-for-sha512" * 2,
             # A busy machine may report the end of a task's first part after its second has begun: Airflow
             # then fails the task, and a retry is the way out.
