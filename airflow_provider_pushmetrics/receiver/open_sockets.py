@@ -21,6 +21,7 @@ class OpenSockets:
 
     def __init__(self, engine: Engine) -> None:
         self._lock = threading.Lock()
+        self._driver_error = engine.dialect.loaded_dbapi.Error
         self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
         if engine.dialect.name == "postgresql":
             engine.dispose()
@@ -31,11 +32,15 @@ class OpenSockets:
         with self._lock:
             connections = list(self._connections)
         for connection in connections:
-            if not connection.closed:
-                # The driver's own close() would free the connection under the feet of who waits on it.
-                with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as copy:
-                    copy.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError, self._driver_error):  # it may have been closed just now
+                _shut_down(connection.fileno())
 
     def _add(self, connection: Any, _record: object) -> None:
         with self._lock:
             self._connections.add(connection)
+
+
+def _shut_down(file_number: int) -> None:
+    # The driver's own close() would free the connection under the feet of who waits on it.
+    with socket.socket(fileno=os.dup(file_number)) as copy:
+        copy.shutdown(socket.SHUT_RDWR)

@@ -93,6 +93,16 @@ async def test_silent_server_does_not_hold_up_the_end(relay: Relay, hang: str) -
     asked.exception()
 
 
+def test_hanging_up_leaves_closed_connections_alone_and_new_ones_can_be_made(inbox: Inbox) -> None:
+    inbox.check()
+    with inbox._engine.connect() as connection:
+        connection.connection.driver_connection.close()  # type: ignore[union-attr]
+        inbox.hang_up()
+        connection.invalidate()
+    inbox.hang_up()
+    inbox.check()
+
+
 def test_migrations_wait_as_long_as_it_takes(postgres_url: str) -> None:
     impatient = PostgresqlTimeouts(lock_seconds=0.1, statement_seconds=0.1)
     Inbox(postgres_url).close()
