@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
@@ -41,6 +42,17 @@ def service(tmp_path_factory: pytest.TempPathFactory, receiver: ReceiverServer) 
         answer = service.client.post("/api/v1/webhook_subscription/", json={**wanted, "active": True})
         answer.raise_for_status()
         yield service
+
+
+@pytest.fixture(autouse=True)
+def earlier_runs_are_told_of(service: ServiceProcess, receiver: ReceiverServer) -> None:
+    """Who looks at events alone takes the first to arrive: that of another test's run must not come late."""
+    runs = service.client.get("/api/v1/noteflow_run/").json()["count"]
+    deadline = time.monotonic() + 60
+    with receiver.open_reader() as reader:
+        while len(reader.get("/events", params={"event": "report.run"}).json()["events"]) < runs:
+            assert time.monotonic() < deadline, "not in time: the events of earlier tests' runs"
+            time.sleep(0.05)
 
 
 @pytest.fixture(autouse=True)
