@@ -110,7 +110,12 @@ class PushMetricsProtocolError(PushMetricsApiError):
 
 
 class PushMetricsDeliveryUnknownError(PushMetricsError):
-    """A request that must not be sent twice may have been delivered, so it was not repeated."""
+    """
+    A request that must not be sent twice may have been delivered, so it was not repeated.
+
+    Where nothing can be found out about it, a task fails with one that is an ``AirflowFailException`` as
+    well, so that Airflow does not retry it.
+    """
 
 
 class PushMetricsUntrustedUrlError(PushMetricsError):
