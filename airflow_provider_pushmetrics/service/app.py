@@ -46,6 +46,7 @@ from airflow_provider_pushmetrics.service.api import (
     workspaces,
 )
 from airflow_provider_pushmetrics.service.api.descriptions import describe_errors
+from airflow_provider_pushmetrics.service.api.examples import add_examples
 from airflow_provider_pushmetrics.service.contents import ContentError
 from airflow_provider_pushmetrics.service.middleware import AccessLog, BodyLimit
 from airflow_provider_pushmetrics.service.parts import ServiceParts, assemble
@@ -84,6 +85,16 @@ ROUTERS = (
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 
+class ServiceApp(FastAPI):
+    """Describes itself with examples of its answers."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Give the description, made when somebody first wants it."""
+        if self.openapi_schema is None:
+            self.openapi_schema = add_examples(super().openapi())
+        return self.openapi_schema
+
+
 def create_app(settings: ServiceSettings) -> FastAPI:
     """Make the application, whose parts start and stop with its lifespan."""
 
@@ -109,7 +120,7 @@ def build_app(parts: ServiceParts) -> FastAPI:
 
 
 def _make_app(settings: ServiceSettings, lifespan: Lifespan[FastAPI] | None) -> FastAPI:
-    app = FastAPI(
+    app = ServiceApp(
         title="PushMetrics reference service",
         version=__version__,
         lifespan=lifespan,

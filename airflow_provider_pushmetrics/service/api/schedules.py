@@ -62,12 +62,12 @@ class ScheduleChange(BaseModel):
 class NewSchedule(ScheduleChange):
     """A schedule of a report or, with ``query_id``, of one of its queries."""
 
-    report_id: int | ShortText
+    report_id: int | ShortText = Field(examples=[1])
     query_id: int | None = None
     name: Name = "Schedule"
-    first_start: datetime
+    first_start: datetime = Field(examples=["2030-03-01T06:00:00+01:00"])
     time_zone: ShortText = "UTC"
-    recurrence: Recurrence = Recurrence.DAILY
+    recurrence: Recurrence = Field(Recurrence.DAILY, examples=["cron"])
 
 
 @router.get("/")
