@@ -16,7 +16,8 @@ from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.encryption import Vault, load_secret_key
 from airflow_provider_pushmetrics.service.models import BlockResult, OutboxEvent, Run, Worker
 from tests.fakes.service_process import API_TOKEN, COMMAND, run_service, run_worker
-from tests.fakes.service_reports import SLOW, TRIGGER_TOKEN, make_report, sql
+from tests.fakes.service_reports import SLOW, TRIGGER_TOKEN, make_report, sql, text
+from tests.fakes.service_schedules import count_started, make_schedules
 from tests.fakes.service_subscriber import Subscriber
 
 pytestmark = pytest.mark.postgres
@@ -90,6 +91,34 @@ def test_killed_worker_s_run_is_taken_over_by_another(
         assert len(session.scalars(select(OutboxEvent)).all()) == 1
         assert session.get_one(Run, run_id).status == "success"
     assert len(subscriber.received) == 1
+    database.close()
+
+
+def test_schedules_are_run_exactly_once_by_two_workers_of_which_one_is_killed(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    database = Database(postgres_url)
+    database.migrate()
+    bootstrap(database, data_dir, API_TOKEN)
+    made = make_report(database, Vault(load_secret_key(data_dir)), data_dir, note=text("hello"))
+    options = ("--database-url", postgres_url, "--worker-lease-seconds", "4")
+    with (
+        run_service(data_dir, *options, "--no-worker") as service,
+        run_worker(data_dir, *options) as first,
+    ):
+        service.wait_until_ready()
+        wait_until(lambda: list_workers(database) == [first.pid])
+        with run_worker(data_dir, *options):
+            wait_until(lambda: len(list_workers(database)) == 2)
+            schedules = make_schedules(service.client, made.id, 12)
+            wait_until(lambda: len(count_started(database)) >= 3)
+            first.kill()
+            assert len(count_started(database)) < len(schedules), "some are due only now"
+            wait_until(lambda: len(count_started(database, "success")) == len(schedules))
+            time.sleep(1.5)  # the clock is looked at once more
+    assert count_started(database) == dict.fromkeys(schedules, 1)
     database.close()
 
 
