@@ -47,6 +47,10 @@ class System:
         """Run the report as somebody else would: its webhook tells the receiver."""
         self.service.client.post(self.trigger_url, json={"month": 1}).raise_for_status()
 
+    def count_runs(self) -> int:
+        """Count the runs of the report, each of which the receiver is told of once."""
+        return int(self.service.client.get("/api/v1/noteflow_run/").json()["count"])
+
     def fetch_reader(self, path: str) -> int:
         with self.receiver.open_reader() as reader:
             answer = reader.get(path).json()
@@ -178,7 +182,8 @@ def test_the_continuous_example_handles_each_event_once_also_after_a_kill_of_the
 ) -> None:
     airflow = system.airflow
     airflow.wait_until(lambda: airflow.count_runs(BY_ASSET, "running") == 0, f"{BY_ASSET} to end")
-    before = system.fetch_reader("/cursor")
+    before = system.count_runs()
+    airflow.wait_until(lambda: system.fetch_reader("/cursor") == before, "the events of earlier runs")
     httpx.put(
         f"{system.receiver.url}/consumers/{CONTINUOUS}",
         json={"position": before},
