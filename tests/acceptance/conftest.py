@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import tempfile
@@ -36,13 +37,24 @@ def make_short_folder() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+class TracedSystem(DemoSystem):
+    """Its Airflow writes lineage to a file."""
+
+    def build_airflow_environment(self) -> dict[str, str]:
+        lineage = {"type": "file", "log_file_path": str(self.folder.logs / "lineage.json"), "append": True}
+        return {
+            **super().build_airflow_environment(),
+            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(lineage),
+        }
+
+
 @pytest.fixture(name="system", scope="package")
 def start_system(display: Display) -> Iterator[DemoSystem]:
     """One service and one real Airflow, for all tests that only look at it or run Dags in it."""
     folder = DemoFolder(Path(tempfile.mkdtemp(prefix="pm-")) / "demo")
     folder.claim()
     folder.clear()
-    system = DemoSystem(folder, find_free_port_set(), find_dags_folder(), os.environ)
+    system = TracedSystem(folder, find_free_port_set(), find_dags_folder(), os.environ)
     try:
         start_everything(system, display)
         yield system

@@ -195,3 +195,9 @@ def test_a_sensor_may_begin_and_end_in_the_triggerer_and_returns_its_event(
     task = workerless["arrives"]
     assert (task["state"], task["try_number"], task["pid"]) == ("success", 1, None)
     assert "report.run" in json.dumps(workerless["returned"])
+
+
+def test_a_sensor_that_fails_in_the_triggerer_is_retried_there(workerless: dict[str, Any]) -> None:
+    """Its last try ends on a worker, which raises the error; both tries began in the triggerer."""
+    task = workerless["fails"]
+    assert (task["state"], task["try_number"]) == ("failed", 2)

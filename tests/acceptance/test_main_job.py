@@ -100,8 +100,7 @@ def test_airflow_can_test_the_connection(system: DemoSystem) -> None:
     told = run_airflow(
         system, "connections", "test", "pushmetrics_default", AIRFLOW__CORE__TEST_CONNECTION="Enabled"
     )
-    assert "Connection success!" in told
-    assert f"host {system.ports.service_url} and the API token work" in " ".join(told.split())
+    assert "Connection success!" in told  # it says more only of a failure
 
 
 def test_the_receiver_refuses_who_shows_nothing(system: DemoSystem) -> None:

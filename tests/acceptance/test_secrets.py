@@ -53,8 +53,17 @@ def test_no_log_holds_a_secret(system: DemoSystem) -> None:
 @pytest.mark.usefixtures("outcome")
 def test_airflows_database_holds_no_secret(system: DemoSystem) -> None:
     rows = list(read_database(system.folder.airflow_home / "airflow.db"))
-    assert {"xcom", "rendered_task_instance_fields", "dag_run"} <= {table for table, _ in rows}
+    tables = {table for table, _ in rows}
+    assert {"xcom", "rendered_task_instance_fields", "dag_run", "asset_event", "trigger"} <= tables
     assert [(table, found) for table, row in rows if (found := find_secrets(row, system))] == []
+
+
+@pytest.mark.usefixtures("outcome")
+def test_lineage_names_the_report_and_holds_no_secret(system: DemoSystem) -> None:
+    lineage = (system.folder.logs / "lineage.json").read_text("utf-8")
+    assert '"reports/1"' in lineage
+    assert f'"{system.ports.service_url.replace("http", "pushmetrics", 1)}"' in lineage
+    assert find_secrets(lineage, system) == []
 
 
 def test_no_task_shows_a_secret_in_the_api(system: DemoSystem, outcome: MainJobOutcome) -> None:

@@ -1,6 +1,8 @@
-"""A sensor that begins and ends in the triggerer, with what is templated rendered there."""
+"""Sensors that begin in the triggerer: one ends there, and one fails in each of its tries."""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 from airflow.sdk import DAG
 
@@ -15,4 +17,14 @@ with DAG(dag_id="tasks_without_a_worker", schedule=None, catchup=False, params={
         deferrable=True,
         start_from_trigger=True,
         end_from_trigger=True,
+    )
+    PushMetricsRunSensor(
+        task_id="fails",
+        run_id="{{ params.run_id }}",
+        event_filter="no_such_module.no_such_function",
+        timeout=120,
+        retries=1,
+        retry_delay=timedelta(seconds=1),
+        deferrable=True,
+        start_from_trigger=True,
     )
