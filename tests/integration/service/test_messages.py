@@ -156,26 +156,6 @@ async def test_files_that_are_too_large_or_of_no_query_fail_their_block(sent: Se
     await sent.wait(lambda: len(sent.mail.taken) == 2)
 
 
-async def test_mail_whose_file_was_cleaned_up_says_so(api: Api) -> None:
-    files = [{"query": "rows", "format": "csv"}]
-    content = {**EMAIL, "to_": ["late@example.com"], "value": "v", "attachments": files}
-    outputs = await api.run(api.make_report(who=parameter("x"), rows=ROWS, mail=("email", content)).id)
-    assert outputs["status"] == "success"
-    query = {"q": "(filters:!((col:recipient,opr:eq,value:'late@example.com')))"}
-    row = (await api.client.get("/api/v1/mail/", params=query)).json()["result"][0]
-    for file in (api.parts.settings.results_dir / f"run-{outputs['run_id']}").iterdir():
-        file.unlink()
-    async with serve_mail() as server:
-        settings = SmtpSettings("127.0.0.1", "reports@example.com", server.port, security=Security.NONE)
-        postman = Postman(api.parts.database, Mailer(settings), api.parts.results)
-        with api.parts.database.writing() as session:
-            session.get_one(OutgoingMail, row["id"]).status = "pending"
-        await asyncio.to_thread(postman.attempt, row["id"])
-        assert server.taken == []
-    shown = (await api.client.get(f"/api/v1/mail/{row['id']}")).json()["result"]
-    assert (shown["status"], "'rows.csv' is no longer kept" in shown["error"]) == ("failed", True)
-
-
 async def test_preview_goes_to_whoever_asked_for_it_and_nowhere_else(sent: Sent) -> None:
     report_id = sent.make_report()
     for options in ({"send_to_me": True, "email": "only@example.com"}, {"send_to_me": True}):
@@ -229,6 +209,7 @@ async def test_run_by_the_api_tells_nobody_of_the_triggers_recipients(sent: Sent
     assert (await sent.api.client.get("/api/v1/mail/")).json()["count"] == 0
 
 
+# Those with a service of their own come first: DBOS is one for a process, and the module's is started here.
 @pytest.mark.parametrize(
     "changes", [{"recipients": ["nobody"]}, {"details": {"email_on": "never"}}, {"recipients": "a@b.de, c"}]
 )
@@ -277,3 +258,23 @@ async def test_message_that_cannot_be_made_fails_its_block(api: Api) -> None:
     assert "nobody to send it to" in errors["nobody"]
     assert "is no mail address" in errors["wrong"]
     assert "there is no query 'nothing'" in errors["chart"]
+
+
+async def test_mail_whose_file_was_cleaned_up_says_so(api: Api) -> None:
+    files = [{"query": "rows", "format": "csv"}]
+    content = {**EMAIL, "to_": ["late@example.com"], "value": "v", "attachments": files}
+    outputs = await api.run(api.make_report(who=parameter("x"), rows=ROWS, mail=("email", content)).id)
+    assert outputs["status"] == "success"
+    query = {"q": "(filters:!((col:recipient,opr:eq,value:'late@example.com')))"}
+    row = (await api.client.get("/api/v1/mail/", params=query)).json()["result"][0]
+    for file in (api.parts.settings.results_dir / f"run-{outputs['run_id']}").iterdir():
+        file.unlink()
+    async with serve_mail() as server:
+        settings = SmtpSettings("127.0.0.1", "reports@example.com", server.port, security=Security.NONE)
+        postman = Postman(api.parts.database, Mailer(settings), api.parts.results)
+        with api.parts.database.writing() as session:
+            session.get_one(OutgoingMail, row["id"]).status = "pending"
+        await asyncio.to_thread(postman.attempt, row["id"])
+        assert server.taken == []
+    shown = (await api.client.get(f"/api/v1/mail/{row['id']}")).json()["result"]
+    assert (shown["status"], "'rows.csv' is no longer kept" in shown["error"]) == ("failed", True)
