@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -19,6 +20,7 @@ from airflow_provider_pushmetrics.service.turn import Turn
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_SECONDS = 30
+LOCK_POLL_SECONDS = 0.1
 
 
 class Database:
@@ -85,15 +87,14 @@ class Database:
     @contextmanager
     def lock(self, number: int) -> Iterator[None]:
         """Keep other processes out of the block, after waiting for one that is in it."""
-        if self._is_sqlite:
-            yield
-            return
-        with self._connect_automatically() as connection:
-            connection.execute(select(func.pg_advisory_lock(number)))
-            try:
-                yield
-            finally:
-                connection.execute(select(func.pg_advisory_unlock(number)))
+        # Asked again and again: a statement that waits keeps a snapshot, and the one who has the lock may
+        # build an index of DBOS, which waits for all snapshots. PostgreSQL sees no deadlock in that.
+        while True:
+            with self.try_lock(number) as is_ours:
+                if is_ours:
+                    yield
+                    return
+            time.sleep(LOCK_POLL_SECONDS)
 
     def _connect_automatically(self) -> Connection:
         return self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")

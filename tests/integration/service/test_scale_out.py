@@ -107,17 +107,16 @@ def test_schedules_are_run_exactly_once_by_two_workers_of_which_one_is_killed(
     with (
         run_service(data_dir, *options, "--no-worker") as service,
         run_worker(data_dir, *options) as first,
+        run_worker(data_dir, *options),
     ):
         service.wait_until_ready()
-        wait_until(lambda: list_workers(database) == [first.pid])
-        with run_worker(data_dir, *options):
-            wait_until(lambda: len(list_workers(database)) == 2)
-            schedules = make_schedules(service.client, made.id, 12)
-            wait_until(lambda: len(count_started(database)) >= 3)
-            first.kill()
-            assert len(count_started(database)) < len(schedules), "some are due only now"
-            wait_until(lambda: len(count_started(database, "success")) == len(schedules))
-            time.sleep(1.5)  # the clock is looked at once more
+        wait_until(lambda: len(list_workers(database)) == 2)
+        schedules = make_schedules(service.client, made.id, 12)
+        wait_until(lambda: len(count_started(database)) >= 3)
+        first.kill()
+        assert len(count_started(database)) < len(schedules), "some are due only now"
+        wait_until(lambda: len(count_started(database, "success")) == len(schedules))
+        time.sleep(1.5)  # the clock is looked at once more
     assert count_started(database) == dict.fromkeys(schedules, 1)
     database.close()
 
