@@ -101,6 +101,7 @@ def test_page_shows_the_event_that_started_the_dag_and_replays_it(
     picture = Path(os.environ.get("PUSHMETRICS_SCREENSHOTS", tmp_path)) / "pushmetrics-events.png"
     page.screenshot(path=picture)
     assert picture.stat().st_size > 20_000
+    linked_id = int(rows.last.inner_text().split()[0])
     started = frame.locator("#effects a").first
     run_id = started.inner_text().split(" ", 1)[1]
     frame.get_by_role("button", name="Replay").click()
@@ -111,4 +112,7 @@ def test_page_shows_the_event_that_started_the_dag_and_replays_it(
     started.click()  # leaves the frame, and shows the Dag run in Airflow
     expect(page).to_have_url(re.compile("/dags/example_pushmetrics_webhook_receiver/runs/"))
     expect(page.get_by_text(run_id).first).to_be_visible()
+    page.goto(f"{system.ports.airflow_url}/pushmetrics-events/#{linked_id}")  # as the link of a task does
+    expect(page.locator("#detail-title")).to_contain_text(f"Event {linked_id}")
+    expect(page.locator("#effects")).to_contain_text("Started example_pushmetrics_webhook_receiver")
     page.close()

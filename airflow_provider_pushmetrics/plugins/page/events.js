@@ -132,5 +132,5 @@ byId("replay").addEventListener("click", () => attempt(async () => {
 attempt(async () => {
   await list();
   const linked = location.hash.slice(1); // the link of a task that found this event
-  if (/^[0-9]{1,18}$/.test(linked)) await showDetail(linked);
+  if (/^[0-9]{1,18}$/.test(linked)) await showDetail(Number(linked));
 });
