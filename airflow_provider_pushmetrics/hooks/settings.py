@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 from airflow_provider_pushmetrics.client.credentials import Credentials, parse_origin
 from airflow_provider_pushmetrics.client.feed import Receiver
@@ -133,6 +135,7 @@ class PushMetricsSettings:
             self.api_token,
             *self.trigger_tokens.values(),
             self.receiver.reader_token if self.receiver else None,
+            *itertools.chain.from_iterable(map(_list_passwords, self.transport.proxies.values())),
         )
         return tuple(secret for secret in candidates if secret)
 
@@ -267,3 +270,11 @@ def _build_base_url(connection: AirflowConnection) -> str:
             " user name and without a query, such as https://pushmetrics.io."
         )
     return url.rstrip("/")
+
+
+def _list_passwords(proxy_url: str) -> tuple[str, ...]:
+    """List a proxy's password as it is written in its URL and as it is; the URL may be no valid one."""
+    _, _, address = proxy_url.partition("://")
+    user_info, at_sign, _ = (address or proxy_url).rpartition("@")
+    _, _, password = user_info.partition(":")
+    return tuple(dict.fromkeys((password, unquote(password)))) if at_sign and password else ()

@@ -254,3 +254,13 @@ def test_every_secret_is_listed_for_masking() -> None:
     )
     assert settings.list_secrets() == ("p-token", "t-token", "r-token")
     assert read().list_secrets() == ()
+
+
+def test_the_password_of_a_proxy_is_a_secret_as_it_is_written_and_as_it_is() -> None:
+    proxies = {
+        "http": "http://user:p%40ss@proxy:3128",
+        "https": "user:plain@proxy:3128",
+        "ftp": "http://[::1",
+        "all": "http://user@proxy",
+    }
+    assert read(extra={"proxies": proxies}).list_secrets() == ("p%40ss", "p@ss", "plain")
