@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -67,7 +68,7 @@ def load_predicate(path: str) -> Predicate:
     module, _, name = path.strip().rpartition(".")
     try:
         found = getattr(import_module(module), name)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
+    except Exception as error:  # a module may fail in any way when it is imported
         raise PushMetricsParameterError(
             f"event_filter is {path!r}, which cannot be imported: {error}. It must be the import path of a"
             " function, such as 'my_package.my_module.is_wanted', of a package that is installed where tasks"
@@ -75,6 +76,11 @@ def load_predicate(path: str) -> Predicate:
         ) from None
     if not callable(found):
         raise PushMetricsParameterError(f"event_filter is {path!r}, which is no function but {found!r}.")
+    if inspect.iscoroutinefunction(found):
+        raise PushMetricsParameterError(
+            f"event_filter is {path!r}, which is an async function: it must be a plain one, and answer"
+            " at once."
+        )
     predicate: Predicate = found
     return predicate
 
@@ -83,14 +89,22 @@ def ask_predicate(path: str, predicate: Predicate, event: FeedEvent) -> bool:
     """
     Ask the user's function about an event.
 
-    :raises PushMetricsParameterError: if it fails.
+    :raises PushMetricsParameterError: if it fails, or answers later.
     """
     try:
-        return bool(predicate(dict(event.body)))
+        answer = predicate(dict(event.body))
+        if not inspect.isawaitable(answer):
+            return bool(answer)
     except Exception as error:  # whatever the user's own code raises is its fault, not that of the wait
         raise PushMetricsParameterError(
             f"event_filter {path!r} failed on event {event.id}: {type(error).__name__}: {error}"
         ) from error
+    if inspect.iscoroutine(answer):
+        answer.close()
+    raise PushMetricsParameterError(
+        f"event_filter {path!r} answered with something to be awaited: it must answer at once, with true or"
+        " false."
+    )
 
 
 def find_workspace_id(body: dict[str, Any]) -> int | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,18 @@ NO_FUNCTION = 7
 
 def has_three_queries(body: dict[str, Any]) -> bool:
     return len(body.pop("queries")) == 3
+
+
+async def decide_later(body: dict[str, Any]) -> bool:
+    return False
+
+
+class DecidesLater:
+    async def __call__(self, body: dict[str, Any]) -> bool:
+        return False
+
+
+decides_later = DecidesLater()
 
 
 def fail(body: dict[str, Any]) -> bool:
@@ -82,3 +95,23 @@ def test_a_path_that_leads_nowhere_says_what_it_must_be(path: str) -> None:
 def test_a_path_that_leads_to_something_else_is_refused() -> None:
     with pytest.raises(PushMetricsParameterError, match="which is no function but 7"):
         load_predicate(f"{HERE}.NO_FUNCTION")
+
+
+def test_a_module_that_fails_when_it_is_imported_says_what_the_path_must_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "module_that_fails.py").write_text("raise RuntimeError('boom')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PushMetricsParameterError, match=r"cannot be imported: boom\. It must be the import"):
+        load_predicate("module_that_fails.is_wanted")
+
+
+def test_a_function_that_answers_later_is_refused() -> None:
+    with pytest.raises(PushMetricsParameterError, match="which is an async function"):
+        load_predicate(f"{HERE}.decide_later")
+
+
+def test_an_answer_that_comes_later_is_no_yes() -> None:
+    accepts = EventChoice(event_filter=f"{HERE}.decides_later").load()
+    with pytest.raises(PushMetricsParameterError, match="it must answer at once"):
+        accepts(build_event())
