@@ -7,6 +7,8 @@ from typing import Any
 INTEGRATION = "PushMetrics"
 _PACKAGE = "airflow_provider_pushmetrics"
 
+LINKS = ("PushMetricsRunLink", "PushMetricsReportLink", "PushMetricsEventLink")
+
 
 def get_provider_info() -> dict[str, Any]:
     """Get the metadata that Airflow discovers by the entry point ``apache_airflow_provider``."""
@@ -46,9 +48,7 @@ def get_provider_info() -> dict[str, Any]:
         "dataset-uris": [ASSET_URIS],  # what Airflow 2 reads
         "queues": [f"{_PACKAGE}.queues.pushmetrics.PushMetricsMessageQueueProvider"],
         "notifications": [f"{_PACKAGE}.notifications.pushmetrics.PushMetricsNotifier"],
-        "extra-links": [
-            f"{_PACKAGE}.links.pushmetrics.PushMetrics{what}Link" for what in ("Run", "Report", "Event")
-        ],
+        "extra-links": [f"{_PACKAGE}.links.pushmetrics.{name}" for name in LINKS],
         "config": {"pushmetrics": {"description": CONFIG_DESCRIPTION, "options": CONFIG_OPTIONS}},
     }
 
