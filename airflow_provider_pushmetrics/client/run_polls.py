@@ -14,6 +14,7 @@ from airflow_provider_pushmetrics.client.models import FeedEvent, Run
 from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
+    PushMetricsNotFoundError,
     PushMetricsParameterError,
 )
 
@@ -33,6 +34,10 @@ class RunsSeen:
     newest_id: int = 0
     open_ids: tuple[int, ...] = ()
 
+    def counts(self, run: Run) -> bool:
+        """Tell whether a run had not ended yet."""
+        return run.id > self.newest_id or run.id in self.open_ids
+
 
 @dataclass
 class RunPoll:
@@ -40,12 +45,13 @@ class RunPoll:
     One wait for a run, by asking the API.
 
     :param wanted: Which runs are wanted, as which events would be.
-    :param seen: What there was when it began; it does not matter for a run that is known by its number.
+    :param seen: What there was when it began; None if nobody saw it, which only a wait for a run that is
+        known by its number can do without.
     :param accepts: Whether the run, told as an event, is wanted.
     """
 
     wanted: EventFilter
-    seen: RunsSeen = field(default_factory=RunsSeen)
+    seen: RunsSeen | None = None
     accepts: Callable[[FeedEvent], bool] = lambda event: True
     _passed_over: set[int] = field(default_factory=set)
 
@@ -74,6 +80,20 @@ class RunPoll:
                 " 'receiver_token' of the connection."
             )
 
+    def require_seen(self) -> RunsSeen:
+        """
+        Get the runs that there were when the wait began.
+
+        :raises PushMetricsParameterError: if nobody saw them: any run that ever ended would count.
+        """
+        if self.seen is None:
+            raise PushMetricsParameterError(
+                "nobody has seen which runs there were when the wait began: without a receiver a worker does"
+                " that, and 'after' says nothing of it. Leave out 'start_from_trigger' and 'after', or set"
+                " 'run_id', or the extras 'receiver_url' and 'receiver_token' of the connection."
+            )
+        return self.seen
+
     def fetch_list(self, credentials: Credentials) -> Call[tuple[Run, ...]]:
         """Fetch the list of runs that it looks at; equal for all that wait for the same report."""
         if self.wanted.report_id is None:
@@ -87,22 +107,29 @@ class RunPoll:
         if self.wanted.run_id is not None:
             run = yield from calls.fetch_run(credentials, self.wanted.run_id, ONE_ATTEMPT)
             return (yield from self._choose(credentials, (run,)))
+        seen = self.require_seen()
         if listed is None:
             listed = yield from self.fetch_list(credentials)
-        return (yield from self._choose(credentials, tuple(run for run in listed if self._counts(run))))
-
-    def _counts(self, run: Run) -> bool:
-        return run.id > self.seen.newest_id or run.id in self.seen.open_ids
+        return (yield from self._choose(credentials, tuple(run for run in listed if seen.counts(run))))
 
     def _choose(self, credentials: Credentials, runs: tuple[Run, ...]) -> Call[FeedEvent | None]:
         for run in sorted(runs, key=lambda run: run.id):
             if not run.status.is_finished or run.id in self._passed_over:
                 continue
-            event = yield from _build_report_event(credentials, run, self.wanted.report_id)
-            if self._is_wanted(event) and self.accepts(event):
+            event = yield from self._tell(credentials, run)
+            if event is not None and self._is_wanted(event) and self.accepts(event):
                 return event
             self._passed_over.add(run.id)
         return None
+
+    def _tell(self, credentials: Credentials, run: Run) -> Call[FeedEvent | None]:
+        """Tell of a run what its event would tell; None if it is gone and nobody asked for it."""
+        try:
+            return (yield from _build_report_event(credentials, run, self.wanted.report_id))
+        except PushMetricsNotFoundError:
+            if self.wanted.run_id is not None:
+                raise
+            return None
 
     def _is_wanted(self, event: FeedEvent) -> bool:
         return self.wanted.report_id in (None, event.body["report_id"])

@@ -133,6 +133,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         self.start_from_trigger = start_from_trigger
         self._started_at_cursor: int | None = None
         self._runs_seen: RunsSeen | None = None
+        self._poll: RunPoll | None = None
         self._body: dict[str, Any] | None = None
         if start_from_trigger:
             self._start_from_trigger()
@@ -157,12 +158,12 @@ class PushMetricsRunSensor(BaseSensorOperator):
         found = self._look(after, accepts)
         if found is not None:
             return self._take(dump_event(found), context)
-        seen = self._runs_seen or RunsSeen()
+        seen = self._runs_seen
         self.defer(
             trigger=PushMetricsSensorTrigger(
                 **self._build_trigger_arguments(after),
-                newest_run_id=seen.newest_id,
-                open_run_ids=seen.open_ids,
+                newest_run_id=seen.newest_id if seen else None,
+                open_run_ids=seen.open_ids if seen else (),
                 deadline=time.time() + self.timeout,
                 not_before=compute_not_before(),
             ),
@@ -248,8 +249,9 @@ class PushMetricsRunSensor(BaseSensorOperator):
     def _look(self, after: int, accepts: Callable[[FeedEvent], bool]) -> FeedEvent | None:
         wanted, settings = self._build_filter(), self.hook.settings
         if settings.receiver is None:
-            poll = RunPoll(wanted, self._runs_seen or RunsSeen(), accepts)
-            return self.hook.call(poll.look(self.hook.credentials))
+            if self._poll is None:
+                self._poll = RunPoll(wanted, self._runs_seen, accepts)
+            return self.hook.call(self._poll.look(self.hook.credentials))
         return self.hook.call(
             wait_for_event(settings.receiver, wanted, after=after, patience=AT_ONCE, accepts=accepts)
         )

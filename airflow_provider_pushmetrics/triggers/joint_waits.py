@@ -34,14 +34,18 @@ async def wait_for_event(
     Without a receiver, the API is asked for the run that the event would be about.
 
     :param accepts: Says of an event whether it is wanted, beyond what the receiver can tell.
-    :param seen: The runs that there were when the wait began, where there is no receiver.
+    :param seen: The runs that there were when the wait began, where there is no receiver; None if nobody saw
+        them.
     :return: The event; None if the deadline passed.
+    :raises PushMetricsParameterError: if there is no receiver, and neither a run nor the runs seen are known.
     """
     settings = await aread_settings(await get_async_connection(conn_id))
     poll = None
     if settings.receiver is None:
-        poll = RunPoll(wanted, seen or RunsSeen(), accepts or (lambda event: True))
+        poll = RunPoll(wanted, seen, accepts or (lambda event: True))
         poll.refuse_unaskable(settings.build_credentials())
+        if poll.needs_list:
+            poll.require_seen()
 
     def look(credentials: Credentials) -> Call[FeedEvent | None]:
         if poll is not None:

@@ -128,7 +128,8 @@ class PushMetricsSensorTrigger(BaseTrigger):
     :param workspace_id: The workspace; None for any.
     :param event_filter: The import path of a function that says of an event's body whether it is wanted.
     :param after: The cursor after which events count.
-    :param newest_run_id: Without a receiver: the newest run that there was when the wait began.
+    :param newest_run_id: Without a receiver: the newest run that there was when the wait began; None if
+        nobody saw that, which needs ``run_id``.
     :param open_run_ids: Without a receiver: the runs that were going on then.
     :param pushmetrics_conn_id: The connection.
     :param poll_interval_seconds: How often to ask the API where there is no receiver.
@@ -149,7 +150,7 @@ class PushMetricsSensorTrigger(BaseTrigger):
         workspace_id: int | str | None = None,
         event_filter: str | None = None,
         after: int | str | None = 0,
-        newest_run_id: int = 0,
+        newest_run_id: int | None = None,
         open_run_ids: Sequence[int] = (),
         pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
         poll_interval_seconds: float = waits.DEFAULT_POLL_INTERVAL_SECONDS,
@@ -233,8 +234,11 @@ class PushMetricsSensorTrigger(BaseTrigger):
             after=read_number("after", self.after) or 0,
             patience=Patience(deadline, self.poll_interval_seconds),
             accepts=await asyncio.to_thread(choice.load),  # importing a module reads files
-            seen=RunsSeen(self.newest_run_id, tuple(self.open_run_ids)),
+            seen=self._find_seen(),
         )
+
+    def _find_seen(self) -> RunsSeen | None:
+        return None if self.newest_run_id is None else RunsSeen(self.newest_run_id, tuple(self.open_run_ids))
 
 
 class PushMetricsEventTrigger(BaseEventTrigger):

@@ -168,7 +168,7 @@ def test_a_deferred_sensor_hands_all_its_settings_to_the_trigger() -> None:
         "workspace_id": 1,
         "event_filter": f"{__name__}.is_wanted",
         "after": 3,
-        "newest_run_id": 0,
+        "newest_run_id": None,
         "open_run_ids": [],
         "pushmetrics_conn_id": "pushmetrics_default",
         "poll_interval_seconds": 5.0,

@@ -14,6 +14,7 @@ from airflow_provider_pushmetrics.client.run_polls import RunsSeen
 from airflow_provider_pushmetrics.client.waits import Patience
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsParameterError
 from airflow_provider_pushmetrics.triggers.joint_waits import wait_for_event
+from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
 from airflow_provider_pushmetrics.triggers.shared_waits import list_shared
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
@@ -22,6 +23,10 @@ from tests.integration.provider.test_sensor import MODES, build, run_sensor
 from tests.integration.provider.test_shared_waits import wait_until
 
 CONN = "pushmetrics_default"
+
+
+def refuse(body: dict[str, Any]) -> bool:
+    return False
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +74,26 @@ def test_a_poking_sensor_finds_the_next_run_that_ends(pushmetrics: FakePushMetri
     found = sensor.poke(context)  # type: ignore[arg-type]
     assert found.xcom_value is not None
     assert found.xcom_value["id"] == run.id
+
+
+def test_a_poking_sensor_asks_once_for_a_run_that_it_does_not_want(pushmetrics: FakePushMetrics) -> None:
+    sensor, context = build(report_id=1, event_filter=f"{__name__}.refuse"), {"ti": FakeTaskInstance()}
+    assert not sensor.poke(context)  # type: ignore[arg-type]
+    pushmetrics.start_run()
+    for _ in range(3):
+        assert not sensor.poke(context)  # type: ignore[arg-type]
+    assert sum("/api/reports/1/run/1" in request.path for request in pushmetrics.seen) == 1
+
+
+@pytest.mark.parametrize("kwargs", [{"after": 500}, {"after": "0"}, {}])
+async def test_a_trigger_that_saw_no_runs_takes_none_that_had_ended_before(
+    pushmetrics: FakePushMetrics, kwargs: dict[str, Any]
+) -> None:
+    pushmetrics.start_run()
+    trigger = PushMetricsSensorTrigger(event="report.run", report_id=1, timeout_seconds=5, **kwargs)
+    event = await anext(trigger.run())
+    assert (event.payload["status"], event.payload["error"]) == ("error", "PushMetricsParameterError")
+    assert "set 'run_id'" in event.payload["message"]
 
 
 @pytest.mark.parametrize("mode", MODES)

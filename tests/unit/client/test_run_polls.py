@@ -10,6 +10,7 @@ from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.run_polls import RunPoll, RunsSeen, see_runs
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
+    PushMetricsNotFoundError,
     PushMetricsParameterError,
 )
 from tests.fakes.scripted import ScriptedDriver, build_answer, run_call
@@ -70,7 +71,9 @@ def test_a_run_is_told_as_its_event_would_tell_it() -> None:
 
 @pytest.mark.parametrize("status", ["success", "failed", "cancelled"])
 def test_whatever_way_a_run_ended_it_is_told_as_events_do(status: str) -> None:
-    assert run_call(RunPoll(OF_REPORT).look(CREDENTIALS), build_list((9, status)), build_outputs())
+    assert run_call(
+        RunPoll(OF_REPORT, RunsSeen()).look(CREDENTIALS), build_list((9, status)), build_outputs()
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,11 +99,31 @@ def test_a_run_that_is_not_wanted_is_looked_at_once() -> None:
         asked.append(event.id)
         return event.id == 10
 
-    poll = RunPoll(OF_REPORT, accepts=accepts)
+    poll = RunPoll(OF_REPORT, RunsSeen(), accepts)
     assert run_call(poll.look(CREDENTIALS), build_list((9, "success")), build_outputs()) is None
     listed = build_list((10, "success"), (9, "success"))
     found = run_call(poll.look(CREDENTIALS), listed, build_outputs())
     assert (found.id if found else None, asked) == (10, [9, 10])
+
+
+def test_a_run_that_is_gone_does_not_end_the_wait_for_another() -> None:
+    poll = RunPoll(OF_REPORT, RunsSeen())
+    listed = build_list((10, "success"), (9, "success"))
+    found = run_call(poll.look(CREDENTIALS), listed, build_answer(404, {}), build_outputs())
+    assert found is not None
+    assert found.id == 10
+
+
+def test_a_run_that_is_asked_for_and_gone_is_an_error() -> None:
+    poll = RunPoll(EventFilter("report.run", report_id=1, run_id=7))
+    run = build_answer(200, {"result": {"id": 7, "status": "success", "report_id": 1}})
+    with pytest.raises(PushMetricsNotFoundError):
+        run_call(poll.look(CREDENTIALS), run, build_answer(404, {}))
+
+
+def test_where_nobody_saw_which_runs_there_were_no_old_one_is_taken() -> None:
+    with pytest.raises(PushMetricsParameterError, match="nobody has seen which runs there were"):
+        run_call(RunPoll(OF_REPORT).look(CREDENTIALS))
 
 
 def test_a_run_of_another_report_than_the_wanted_one_is_not_taken() -> None:
