@@ -30,7 +30,7 @@ AIRFLOW_PARTS = frozenset({"scheduler", "dag-processor", "api-server", "api_serv
 """What ``airflow standalone`` starts: it does not notice when one of them ends."""
 
 SERVICE_TIMEOUT_SECONDS = 120
-AIRFLOW_TIMEOUT_SECONDS = 180
+AIRFLOW_TIMEOUT_SECONDS = 300
 DAGS_TIMEOUT_SECONDS = 90
 RUN_TIMEOUT_SECONDS = 180
 

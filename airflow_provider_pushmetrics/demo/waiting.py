@@ -46,5 +46,8 @@ class Waiter:
             if found is not None:
                 return found
             if self.clock() >= deadline:
-                raise DemoError(f"{what} did not come within {timeout_seconds:g} s.")
+                raise DemoError(
+                    f"{what} did not come within {timeout_seconds:g} s. If this machine is busy, try again when it"
+                    " is not."
+                )
             self.sleep(self.interval_seconds)

@@ -169,8 +169,12 @@ def replay(
         new_ids = commands.replay(
             opened, commands.parse_range(ids), _build_filter(source, event, None, None, None)
         )
-        last = f" as {new_ids[0]} to {new_ids[-1]}" if new_ids else ""
-        typer.echo(f"Replayed {len(new_ids)} events{last}.")
+    if not new_ids:
+        typer.echo(
+            f"Error: no such event ({ids}): `pushmetrics receiver events` lists what there is.", err=True
+        )
+        raise typer.Exit(1)
+    typer.echo(f"Replayed {len(new_ids)} events as {new_ids[0]} to {new_ids[-1]}.")
 
 
 @app.command()

@@ -87,8 +87,15 @@ def test_range_is_replayed_with_its_filter_and_marked(inbox: Inbox, inbox_url: s
     assert result.output == "Replayed 4 events as 6 to 9.\n"
     again = inbox.fetch_page(EventFilter(), after=5, limit=10).events
     assert [event.replay_of for event in again] == [2, 3, 4, 5]
-    assert run("replay", "3", "--inbox", inbox_url, "--source", "other").output == "Replayed 0 events.\n"
     assert run("replay", "x", "--inbox", inbox_url).exit_code == 1
+
+
+def test_replaying_what_is_not_there_is_an_error(inbox: Inbox, inbox_url: str) -> None:
+    fill(inbox, 3)
+    for arguments in (["9"], ["3", "--source", "other"]):
+        result = run("replay", *arguments, "--inbox", inbox_url)
+        assert result.exit_code == 1
+        assert f"no such event ({arguments[0]})" in result.output
 
 
 def test_clean_keeps_the_newest(inbox: Inbox, inbox_url: str) -> None:
