@@ -10,6 +10,9 @@ LETTERS = string.ascii_letters
 LETTERS_AND_DIGITS = string.ascii_letters + string.digits
 
 UID_LENGTH = 12
+MAX_INTEGER = 2**31 - 1
+"""The largest id of PostgreSQL's integer columns."""
+
 MAX_ID_DIGITS = 18
 """More digits do not fit the databases' 64-bit integers."""
 

@@ -97,7 +97,8 @@ def dismiss(session: Session, membership: Membership) -> None:
 
 def put_welcome(session: Session, membership: Membership, sender: User, url: str) -> None:
     """Put down a mail that tells somebody of their new workspace; it holds no secret."""
-    name = membership.user.first_name or membership.user.email
+    known_name = membership.user.first_name if membership.is_first else ""
+    name = known_name or membership.user.email
     workspace = session.get_one(Workspace, membership.workspace_id).name
     text = WELCOME.format(name=name, workspace=workspace, role=membership.role, url=url, sender=sender.email)
     subject = " ".join(f"Welcome to {workspace}".split())[:MAX_SUBJECT_LENGTH]

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.credentials import Principal
-from airflow_provider_pushmetrics.service.ids import parse_id
+from airflow_provider_pushmetrics.service.ids import MAX_INTEGER, parse_id
 from airflow_provider_pushmetrics.service.models import (
     ApiToken,
     Block,
@@ -42,8 +42,6 @@ Named = TypeVar(
 )
 
 NOT_FOUND = "Not found"
-MAX_INTEGER = 2**31 - 1
-"""The largest id of PostgreSQL's integer columns."""
 
 
 def find_by_reference(

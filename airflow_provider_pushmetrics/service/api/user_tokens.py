@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
 
 from airflow_provider_pushmetrics.service.api.access import Admin, Parts
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference
@@ -14,6 +14,9 @@ from airflow_provider_pushmetrics.service.clock import get_now
 from airflow_provider_pushmetrics.service.models import ApiToken
 
 router = APIRouter(prefix="/api/v1/user/{reference}/access_token", tags=["user"])
+
+OF_ANOTHER = "was a user of another workspace before: take them in by an address that none knows yet"
+"""Why nobody here may speak for them."""
 
 
 @router.get("/")
@@ -26,9 +29,11 @@ def list_user_tokens(reference: str, parts: Parts, caller: Admin) -> dict[str, A
 
 @router.post("/", status_code=201)
 def create_user_token(reference: str, wanted: NewToken, parts: Parts, caller: Admin) -> dict[str, Any]:
-    """Make a token for a user, to sign in to this workspace; only this answer shows it."""
+    """Make a token for a user, to sign in to this workspace; not for one of another workspace."""
     with parts.database.writing() as session:
         member = find_member(session, reference, caller)
+        if not member.is_first and member.user_id != caller.user_id:
+            raise HTTPException(403, f"Forbidden: {member.user.email!r} {OF_ANOTHER}")
         return make_token(session, member.user_id, caller.workspace_id, wanted)
 
 

@@ -7,17 +7,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from sqlalchemy import Select, select
-from sqlalchemy.orm import Session, contains_eager
+from sqlalchemy.orm import Session, contains_eager, undefer
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.api.access import Admin, Caller, Parts
-from airflow_provider_pushmetrics.service.api.lookup import MAX_INTEGER, NOT_FOUND
+from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.api.texts import ShortText
 from airflow_provider_pushmetrics.service.clock import format_moment
 from airflow_provider_pushmetrics.service.contents import ContentError
 from airflow_provider_pushmetrics.service.credentials import Principal
-from airflow_provider_pushmetrics.service.ids import parse_id
+from airflow_provider_pushmetrics.service.ids import MAX_INTEGER, parse_id
 from airflow_provider_pushmetrics.service.listing import Listing, match_integer, match_text, parse_list_query
 from airflow_provider_pushmetrics.service.members import NO_OP, admit, dismiss, give_role, put_welcome
 from airflow_provider_pushmetrics.service.models import Membership, User, Workspace
@@ -79,7 +79,7 @@ class UserChange(BaseModel):
 def get_current_user(parts: Parts, caller: Caller) -> dict[str, Any]:
     """Show the user whose token is used."""
     with parts.database.reading() as session:
-        return build_user_row(find_member(session, str(caller.user_id), caller))
+        return build_user_row(find_member(session, str(caller.user_id), caller), is_self=True)
 
 
 @router.get("/")
@@ -176,21 +176,26 @@ def parse_role(number: int) -> Role:
     return role
 
 
-def build_user_row(member: Membership) -> dict[str, Any]:
-    """Build what is shown of a user of a workspace."""
+def build_user_row(member: Membership, *, is_self: bool = False) -> dict[str, Any]:
+    """Build what is shown of a user of a workspace; of one of another workspace, no more than who they are."""
     user, role = member.user, Role(member.role)
+    is_own = is_self or bool(member.is_first)
     return {
         "id": user.id,
         "uid": user.uid,
         "email": user.email,
-        "first_name": user.first_name,
-        "last_name": user.last_name,
+        "first_name": user.first_name if is_own else "",
+        "last_name": user.last_name if is_own else "",
         "main_role": {"id": role.number, "name": role.value},
         "roles": [{"id": role.number, "uid": role.uid, "name": role.value}],
-        "last_login": format_moment(user.last_login),
+        "last_login": format_moment(user.last_login) if is_own else None,
     }
 
 
 def _select_members(caller: Principal) -> Select[Membership]:
-    members = select(Membership).join(Membership.user).options(contains_eager(Membership.user))
+    members = (
+        select(Membership)
+        .join(Membership.user)
+        .options(contains_eager(Membership.user), undefer(Membership.is_first))
+    )
     return members.where(Membership.workspace_id == caller.workspace_id)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import ClassVar
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import ForeignKey, String, UniqueConstraint, exists
+from sqlalchemy.orm import Mapped, MappedSQLExpression, aliased, column_property, mapped_column, relationship
 
 from airflow_provider_pushmetrics.service.models.base import Base, Identified
 
@@ -41,6 +42,16 @@ class Membership(Base):
 
     user: Mapped[User] = relationship()
     workspace: Mapped[Workspace] = relationship()
+
+    is_first: ClassVar[MappedSQLExpression[bool]]
+    """Whether the user belonged to no other workspace before: it is this one that answers for them."""
+
+
+_Older = aliased(Membership)
+
+Membership.is_first = column_property(
+    ~exists().where(_Older.user_id == Membership.user_id, _Older.id < Membership.id), deferred=True
+)
 
 
 class ApiToken(Identified, Base):

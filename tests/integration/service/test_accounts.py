@@ -254,7 +254,7 @@ async def test_workspace_has_members_of_its_own_and_goes_with_all_that_is_in_it(
 ) -> None:
     workspace, token = await make_workspace(api.client, "Marketing")
     listed = (await api.client.get("/api/v1/workspace/")).json()["result"]
-    assert {row["name"]: row["is_active"] for row in listed} == {"Main Workspace": True, "Marketing": False}
+    assert {row["name"]: row["is_active"] for row in listed} == {"Main Workspace": True}
     user = await create_user(api.client, "both@example.com", GUEST)
     async with open_client(app, token) as there:
         assert (await there.get("/api/v1/workspace/current")).json()["name"] == "Marketing"
@@ -270,10 +270,11 @@ async def test_workspace_has_members_of_its_own_and_goes_with_all_that_is_in_it(
             "/api/v1/webhook_subscription/",
             json={"name": "s", "url": "http://127.0.0.1:9/", "events": ["report.run"]},
         )
-        assert (await there.delete(f"/api/v1/workspace/{workspace['uid']}")).status_code == 409
         path = f"/api/v1/workspace/{workspace['uid']}"
-        assert (await api.client.get(path)).json()["result"]["name"] == "Marketing"
-        assert (await api.client.delete(path)).json() == {"message": "OK"}
+        assert (await there.get(path)).json()["result"]["name"] == "Marketing"
+        assert (await api.client.get(path)).status_code == 404
+        assert (await api.client.delete(path)).status_code == 404
+        assert (await there.delete(path)).json() == {"message": "OK"}
         assert (await there.get("/api/v1/report/")).status_code == 401
     assert (await api.client.get(path)).status_code == 404
     with api.parts.database.reading() as session:
@@ -297,7 +298,7 @@ async def test_results_are_deleted_with_their_workspace_and_with_their_report(
         files = {made: await run_for_file(there, api.parts.results, made) for made in (kept, gone)}
         assert (await there.delete(f"/api/v1/report/{gone}")).json() == {"message": "OK"}
         assert (files[kept].exists(), files[gone].parent.exists()) == (True, False)
-    await api.client.delete(f"/api/v1/workspace/{workspace['uid']}")
+        await there.delete(f"/api/v1/workspace/{workspace['uid']}")
     assert not files[kept].parent.exists()
 
 
@@ -315,14 +316,33 @@ async def run_for_file(client: httpx.AsyncClient, results: ResultStore, report_i
     raise AssertionError("the report did not run")
 
 
+async def test_admin_who_takes_a_stranger_in_gets_no_power_over_them(api: Api, app: FastAPI) -> None:
+    victim = await create_user(api.client, "victim@example.com", ADMIN)
+    async with open_client(app, await make_token(api.client, victim)) as hers:
+        assert (await hers.post("/api/v1/security/exchange")).status_code == 200
+    _, token = await make_workspace(api.client, "Finance")
+    async with open_client(app, token) as there:
+        mallory = await create_user(there, "mallory@example.com", ADMIN)
+        async with open_client(app, await make_token(there, mallory)) as his:
+            seen = (await create_user(his, "victim@example.com", ADMIN, skip_welcome_email="false"))["result"]
+            assert (seen["first_name"], seen["last_name"], seen["last_login"]) == ("", "", None)
+            minted = await his.post(f"{USERS}{seen['id']}/access_token/", json={"name": "evil"})
+            assert (minted.status_code, "victim@example.com" in minted.json()["message"]) == (403, True)
+            assert "Hello victim@example.com" in (await his.get("/api/v1/mail/")).text
+            assert (await his.delete("/api/v1/workspace/1")).status_code == 404
+    here = (await api.client.get(f"{USERS}{victim['id']}")).json()["result"]
+    assert (here["first_name"], here["last_login"] is None) == ("Ann", False)
+    await make_token(api.client, victim)
+
+
 async def test_workspace_is_deleted_by_its_own_admins_alone(api: Api, app: FastAPI) -> None:
     workspace, token = await make_workspace(api.client, "Finance")
+    path = f"/api/v1/workspace/{workspace['uid']}"
     async with open_client(app, token) as there:
-        admin_of_both = await create_user(there, "finance@example.com", USER)
-    await create_user(api.client, "finance@example.com", ADMIN)
-    async with open_client(app, await make_token(api.client, admin_of_both)) as theirs:
-        refused = await theirs.delete(f"/api/v1/workspace/{workspace['uid']}")
-        assert (refused.status_code, "Finance" in refused.json()["message"]) == (403, True)
+        user = await create_user(there, "finance@example.com", USER)
+        async with open_client(app, await make_token(there, user)) as theirs:
+            assert (await theirs.delete(path)).status_code == 403
+    assert (await api.client.delete(path)).status_code == 404
 
 
 async def test_member_is_removed_from_the_workspace_of_the_token_only(api: Api) -> None:
