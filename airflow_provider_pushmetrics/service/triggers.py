@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import or_, select
+from sqlalchemy.exc import DataError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.clock import get_now
@@ -18,7 +19,7 @@ from airflow_provider_pushmetrics.service.credentials import (
 )
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.encryption import Vault
-from airflow_provider_pushmetrics.service.ids import is_uid, parse_id
+from airflow_provider_pushmetrics.service.ids import MAX_INTEGER, is_uid, parse_id
 from airflow_provider_pushmetrics.service.models import Report, Webhook
 
 
@@ -47,14 +48,24 @@ def find_pulled_triggers(database: Database, pulls: Sequence[Pull]) -> list[Pull
     """
     Find the trigger that each call pulls, enabled or not; None where there is none.
 
-    An unknown report and a wrong token take the same way and give the same answer.
+    An unknown report and a wrong token take the same way and give the same answer. What the database refuses
+    to look for is unknown, and spoils no other call's answer.
     """
+    try:
+        return _find_pulled_triggers(database, pulls)
+    except DataError:
+        if len(pulls) == 1:
+            return [None]
+        return [found for pull in pulls for found in find_pulled_triggers(database, [pull])]
+
+
+def _find_pulled_triggers(database: Database, pulls: Sequence[Pull]) -> list[PulledTrigger | None]:
     ids = {pull.report: parse_id(pull.report) for pull in pulls}
     # What cannot be a uid must not reach PostgreSQL: for a zero byte it would refuse the question of all.
     uids = {reference for reference, number in ids.items() if number is None and is_uid(reference)}
-    named = or_(
-        Report.id.in_({number for number in ids.values() if number is not None}), Report.uid.in_(uids)
-    )
+    # Nor must a number that its columns cannot hold.
+    numbers = {number for number in ids.values() if number is not None and number <= MAX_INTEGER}
+    named = or_(Report.id.in_(numbers), Report.uid.in_(uids))
     wanted = select(Webhook.id, Webhook.report_id, Webhook.active, Webhook.token_hash, Report.uid)
     by_report = defaultdict[int | str, list[tuple[str, PulledTrigger]]](list)
     with database.reading() as session:

@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_pushmetrics.service.models import Run
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.service.triggers import Pull, find_pulled_triggers
 from tests.fakes.service_reports import TRIGGER_TOKEN, parameter, sql
 from tests.integration.service.conftest import Api
 
@@ -28,6 +29,12 @@ async def test_trigger_answers_with_the_run(api: Api, method: str) -> None:
     answer = await api.client.request(method, f"/api/v1/report/1/webhook?token={token}")
     assert answer.status_code == 200
     assert answer.json() == {"success": True, "run_id": count_runs(api)}
+
+
+async def test_id_that_no_column_holds_spoils_no_other_call_s_answer(api: Api) -> None:
+    well = Pull("1", await api.get_trigger_token())
+    found = find_pulled_triggers(api.parts.database, [well, Pull("9" * 12, "x"), Pull(str(2**31), "x")])
+    assert [trigger is not None for trigger in found] == [True, False, False]
 
 
 async def test_trigger_needs_no_bearer_and_takes_the_uid(api: Api) -> None:
@@ -49,6 +56,7 @@ async def test_trigger_needs_no_bearer_and_takes_the_uid(api: Api) -> None:
         "/api/v1/report/999/webhook?token={token}",
         "/api/v1/report/nope/webhook?token={token}",
         "/api/v1/report/99999999999999999999999/webhook?token={token}",
+        "/api/v1/report/999999999999/webhook?token={token}",
         "/api/v1/report/1/webhook?token=wrong&token={token}",
     ],
 )
