@@ -55,8 +55,8 @@ class RunRecorder:
     def begin(self, kind: type[AnyRun], run_id: int) -> RunPlan | None:
         """Begin a run, or go on with it; None if it has ended."""
         with self._database.noting() as session:
-            run = _find_run(session, kind, run_id)
-            if run is None or run.status in FINISHED:
+            run = _lock_run(session, kind, run_id)
+            if run is None:
                 return None
             plan = read_plan(session, run)
             if isinstance(run, Run):
@@ -83,7 +83,7 @@ class RunRecorder:
 
     def _record(self, plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome, started_on: Any) -> None:
         with self._database.noting() as session:
-            run = _lock_run(session, plan)
+            run = _lock_run(session, plan.kind, plan.id)
             if run is None:
                 raise RunEndedError(f"run {plan.id} has ended.")
             if isinstance(run, Run):
@@ -120,7 +120,7 @@ class RunRecorder:
     def finish(self, plan: RunPlan, error: str | None) -> None:
         """Set the end of a run and put its event in the outbox, both or neither."""
         with self._database.writing() as session:
-            run = _lock_run(session, plan)
+            run = _lock_run(session, plan.kind, plan.id)
             if run is None:
                 return
             run.finished_on = self._clock()
@@ -160,9 +160,9 @@ def _find_run(session: Session, kind: type[AnyRun], run_id: int) -> AnyRun | Non
     return cast("AnyRun | None", session.get(kind, run_id))
 
 
-def _lock_run(session: Session, plan: RunPlan) -> AnyRun | None:
+def _lock_run(session: Session, kind: type[AnyRun], run_id: int) -> AnyRun | None:
     """Find a run that has not ended, and keep others from ending it until the commit."""
-    run = cast("AnyRun | None", session.get(plan.kind, plan.id, with_for_update=True))
+    run = cast("AnyRun | None", session.get(kind, run_id, with_for_update=True))
     return None if run is None or run.status in FINISHED else run
 
 

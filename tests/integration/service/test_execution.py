@@ -106,6 +106,30 @@ def test_query_goes_on_while_nobody_can_see_whether_it_was_cancelled(workplace: 
     assert recorder.find_stop_reason(plan) == "the run was cancelled"
 
 
+def test_run_that_is_cancelled_while_it_begins_stays_cancelled(workplace: Workplace) -> None:
+    run_id = workplace.start_run(q=sql("SELECT 1 AS n"))
+    seen: list[bool] = []
+
+    def cancel() -> None:
+        with workplace.database.writing() as session:
+            run = session.get_one(Run, run_id, with_for_update=True)
+            run.status = "cancelled" if run.status in ("pending", "running") else run.status
+
+    canceller = threading.Thread(target=cancel)
+
+    def start_cancelling(*met: Any) -> None:
+        if "FROM block" in met[2] and not seen:
+            seen.append(True)
+            canceller.start()
+            canceller.join(0.5)
+
+    event.listen(workplace.database.engine, "before_cursor_execute", start_cancelling)
+    workplace.build_executor()._recorder.begin(Run, run_id)
+    canceller.join(10)
+    assert seen
+    assert workplace.read(run_id)[0] == "cancelled"
+
+
 def test_two_workers_that_execute_one_run_end_it_once(workplace: Workplace) -> None:
     blocks = {f"q{number}": sql(f"SELECT {number} AS n") for number in range(6)}
     blocks["last"] = text("{{ q5.data[0].n }}")
