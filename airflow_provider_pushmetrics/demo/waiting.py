@@ -47,7 +47,7 @@ class Waiter:
                 return found
             if self.clock() >= deadline:
                 raise DemoError(
-                    f"{what} did not come within {timeout_seconds:g} s. If this machine is busy, try again when it"
-                    " is not."
+                    f"{what} did not come within {timeout_seconds:g} s. If this machine is busy, try again"
+                    " when it is not."
                 )
             self.sleep(self.interval_seconds)
