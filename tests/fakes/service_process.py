@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import IO
 
 import httpx
+
+from tests.fakes.interpreter import SERVER_PYTHON
 
 API_TOKEN = "pmpat_" + "T" * 43
 
@@ -45,7 +46,7 @@ class ServiceProcess:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
         if token is not None:
             environment["PUSHMETRICS_SERVICE_BOOTSTRAP_TOKEN"] = token
-        command = [sys.executable, "-m", "airflow_provider_pushmetrics.service"]
+        command = [SERVER_PYTHON, "-m", "airflow_provider_pushmetrics.service"]
         self.process = subprocess.Popen(
             [*command, "--data", str(data_dir), "--port", str(self.port), *arguments],
             env=environment,
@@ -119,7 +120,7 @@ def run_worker(data_dir: Path, *arguments: str) -> Iterator[subprocess.Popen[byt
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
     with open(data_dir.with_suffix(".log"), "ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", COMMAND, "worker", "--data", str(data_dir), *arguments],
+            [SERVER_PYTHON, "-c", COMMAND, "worker", "--data", str(data_dir), *arguments],
             env=environment,
             stdout=log,
             stderr=log,
