@@ -46,6 +46,7 @@ from airflow_provider_pushmetrics.operators.started_run import (
     open_record,
 )
 from airflow_provider_pushmetrics.task_epoch import find_epoch
+from airflow_provider_pushmetrics.triggers.argument_checks import check_seconds
 from airflow_provider_pushmetrics.triggers.pushmetrics import (
     PushMetricsRunTrigger,
     compute_not_before,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 DEFER_MARGIN = timedelta(minutes=5)
 """Airflow's own deadline for a deferral never reaches ``execute_complete``, so ours must come first."""
 
+AMBIGUITIES = ("fail", "newest")
 CLEARINGS = ("rerun", "reuse")
 UNKNOWNS = ("fail", "call_again")
 
@@ -120,8 +122,12 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_choice("on_ambiguous", on_ambiguous, AMBIGUITIES)
         check_choice("on_clear", on_clear, CLEARINGS)
         check_choice("on_unknown", on_unknown, UNKNOWNS)
+        check_seconds("poll_interval", poll_interval)
+        if timeout is not None:
+            check_seconds("timeout", timeout)
         self.report_id = report_id
         self.parameters = parameters
         self.pushmetrics_conn_id = pushmetrics_conn_id

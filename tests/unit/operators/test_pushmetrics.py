@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -46,6 +47,25 @@ def test_templates_are_rendered_and_keep_their_json_types() -> None:
 def test_what_a_cleared_task_does_is_one_of_two_things(on_clear: Any) -> None:
     with pytest.raises(PushMetricsParameterError, match="it must be one of rerun, reuse"):
         build_operator(on_clear=on_clear)
+
+
+def test_several_possible_runs_are_an_error_or_the_newest_is_taken() -> None:
+    with pytest.raises(PushMetricsParameterError, match="it must be one of fail, newest"):
+        build_operator(on_ambiguous="newst")
+
+
+@pytest.mark.parametrize("name", ["poll_interval", "timeout"])
+@pytest.mark.parametrize("seconds", [0, -5, "5", float("nan"), float("inf"), True])
+def test_seconds_are_a_positive_number(name: str, seconds: Any) -> None:
+    with pytest.raises(PushMetricsParameterError, match=f"{name} is .*a positive number"):
+        build_operator(**{name: seconds})
+
+
+def test_a_timeout_may_be_a_timedelta_or_none() -> None:
+    assert build_operator(timeout=None).timeout is None
+    assert build_operator(timeout=timedelta(hours=1)).timeout == timedelta(hours=1)
+    with pytest.raises(PushMetricsParameterError, match=r"timeout is .*a positive number"):
+        build_operator(timeout=timedelta(0))
 
 
 def test_nothing_is_checked_before_templates_are_rendered() -> None:
