@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from airflow_provider_pushmetrics.client.feed import Receiver
 from airflow_provider_pushmetrics.client.messages import Call, Request
 from airflow_provider_pushmetrics.client.sending import send
-from airflow_provider_pushmetrics.exceptions import PushMetricsProtocolError
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsProtocolError
+
+MAX_NAME_LENGTH = 200
+"""So many characters the receiver takes."""
+
+
+def check_consumer_name(name: object, *, max_length: int = MAX_NAME_LENGTH) -> None:
+    """
+    Check the name of a consumer, before anything is waited for.
+
+    :param max_length: How many characters there is room for.
+    :raises PushMetricsParameterError: if the receiver would not take it.
+    """
+    is_known = isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9._:~@+-]+", name)
+    if not is_known or len(str(name)) > max_length:
+        raise PushMetricsParameterError(
+            f"consumer is {name!r}: it must be 1 to {max_length} of the characters A-Z a-z 0-9 . _ : ~ @ + -."
+        )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.triggers.base import StartTriggerArgs
 
-from airflow_provider_pushmetrics.client.consumers import fetch_consumer, take_event
+from airflow_provider_pushmetrics.client.consumers import check_consumer_name, fetch_consumer, take_event
 from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.run_polls import RunPoll, RunsSeen, see_runs
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
 RUN_EVENTS = ("report.run", "query.run")
+_NARROWING = ("report_id", "query_id", "run_id", "workspace_id", "event_filter", "after", "consumer")
 DEFER_MARGIN = timedelta(minutes=5)
 AT_ONCE = Patience(deadline=0.0)
 """For one look that waits for nothing."""
@@ -131,6 +132,8 @@ class PushMetricsRunSensor(BaseSensorOperator):
         self.deferrable = deferrable
         self.end_from_trigger = end_from_trigger
         self.start_from_trigger = start_from_trigger
+        values = (report_id, query_id, run_id, workspace_id, event_filter, after, consumer)
+        self._given = tuple(name for name, value in zip(_NARROWING, values, strict=True) if value is not None)
         self._started_at_cursor: int | None = None
         self._runs_seen: RunsSeen | None = None
         self._poll: RunPoll | None = None
@@ -150,6 +153,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Look once first; then wait here, or defer."""
+        self._refuse_lost()
         persist_links(context, self)
         accepts = self._build_choice().load()  # a filter that is not there is an error before any wait
         if not self.deferrable:
@@ -198,6 +202,16 @@ class PushMetricsRunSensor(BaseSensorOperator):
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Tell OpenLineage, if its provider is installed, what has run."""
         return build_event_lineage(self.hook.settings.base_url, self._body)
+
+    def _refuse_lost(self) -> None:
+        """Refuse what was set and rendered to nothing, which would stand for any."""
+        for name in self._given:
+            value = getattr(self, name)
+            if str(value).strip() in ("", "None"):
+                raise PushMetricsParameterError(
+                    f"{name} is {value!r}, though it was set: its template gave nothing. Leave it out to take"
+                    " any."
+                )
 
     def _build_filter(self) -> EventFilter:
         return EventFilter(
@@ -268,6 +282,8 @@ class PushMetricsRunSensor(BaseSensorOperator):
 
     def _find_start(self, context: Context) -> int:
         """Find the cursor after which events count."""
+        if self.consumer is not None:
+            check_consumer_name(self.consumer)
         is_placed = read_number("after", self.after) is not None
         if self.consumer and is_placed:
             raise PushMetricsParameterError(

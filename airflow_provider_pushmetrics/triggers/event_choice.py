@@ -47,7 +47,7 @@ class EventChoice:
 
         :raises PushMetricsParameterError: if there is no such function.
         """
-        predicate = None if not self.event_filter else load_predicate(self.event_filter)
+        predicate = None if self.event_filter is None else load_predicate(self.event_filter)
 
         def accepts(event: FeedEvent) -> bool:
             if event.source == API_SOURCE:
@@ -114,14 +114,14 @@ def find_workspace_id(body: dict[str, Any]) -> int | None:
 
 def read_number(name: str, value: object, *, is_ours: bool = True) -> int | None:
     """
-    Read a number that may have come out of a template; empty and ``None`` stand for any.
+    Read a number that may have come out of a template; only Python's None stands for any.
 
     :param is_ours: Whether a user set it; what a webhook says is None if it is no number.
     :raises PushMetricsParameterError: if it is no whole number.
     """
-    text = "" if value is None else str(value).strip()
-    if text in ("", "None"):
+    if value is None:
         return None
+    text = str(value).strip()
     if text.isascii() and text.isdigit() and len(text) <= 18:
         return int(text)
     if not is_ours:

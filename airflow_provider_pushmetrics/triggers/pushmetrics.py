@@ -11,16 +11,18 @@ from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_pushmetrics.client import waits
+from airflow_provider_pushmetrics.client.consumers import MAX_NAME_LENGTH, check_consumer_name
 from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.run_polls import RunsSeen
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
 from airflow_provider_pushmetrics.compat import BaseEventTrigger
-from airflow_provider_pushmetrics.exceptions import PushMetricsError, rebuild_error
+from airflow_provider_pushmetrics.exceptions import PushMetricsError, PushMetricsParameterError, rebuild_error
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.metrics import time_wait
+from airflow_provider_pushmetrics.triggers.argument_checks import check_seconds
 from airflow_provider_pushmetrics.triggers.event_choice import EventChoice, read_number
 from airflow_provider_pushmetrics.triggers.inbox_producer import (
     InboxProducer,
@@ -62,6 +64,7 @@ class PushMetricsRunTrigger(BaseTrigger):
         cancel_on_kill: bool = True,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        check_seconds("poll_interval_seconds", poll_interval_seconds)
         self.report_id = report_id
         self.run_id = run_id
         self.after_cursor = after_cursor
@@ -160,6 +163,7 @@ class PushMetricsSensorTrigger(BaseTrigger):
         end_from_trigger: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        check_seconds("poll_interval_seconds", poll_interval_seconds)
         self.event = event
         self.report_id = report_id
         self.query_id = query_id
@@ -222,6 +226,11 @@ class PushMetricsSensorTrigger(BaseTrigger):
         deadline = self.deadline
         if deadline is None and self.timeout_seconds is not None:
             deadline = time.time() + self.timeout_seconds
+        if self.run_id is None and self.after is None:
+            raise PushMetricsParameterError(
+                "run_id and after are both None: their templates gave nothing, and one must say which"
+                " events count."
+            )
         choice = EventChoice(read_number("workspace_id", self.workspace_id), self.event_filter)
         return await wait_for_event(
             self.pushmetrics_conn_id,
@@ -272,6 +281,8 @@ class PushMetricsEventTrigger(BaseEventTrigger):
         self.query_id = query_id
         self.pushmetrics_conn_id = pushmetrics_conn_id
         self.consumer = consumer
+        taken = len(build_position_name(self.serialize()[1])) - len(str(consumer))
+        check_consumer_name(consumer, max_length=MAX_NAME_LENGTH - taken)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Write down what it takes to build this trigger elsewhere; no token among it."""

@@ -338,8 +338,10 @@ async def test_a_task_never_ends_as_failed_in_the_triggerer_because_that_costs_i
 async def test_a_trigger_reads_numbers_that_airflow_has_rendered(pushmetrics: FakePushMetrics) -> None:
     for _ in range(3):
         pushmetrics.start_run()
-    trigger = PushMetricsSensorTrigger(event="report.run", report_id="1", run_id="2", after="None")
+    trigger = PushMetricsSensorTrigger(event="report.run", report_id="1", run_id="2", after=None)
     assert (await take_event(trigger)).payload["found"]["id"] == 2
+    lost = PushMetricsSensorTrigger(event="report.run", report_id="1", run_id=None, after=None)
+    assert "their templates gave nothing" in (await anext(lost.run())).payload["message"]
     wrong = PushMetricsSensorTrigger(event="report.run", run_id="seven")
     assert (await take_event(wrong)).payload["error"] == "PushMetricsParameterError"
 

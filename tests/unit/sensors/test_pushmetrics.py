@@ -33,13 +33,15 @@ def test_only_runs_can_be_waited_for(event: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [(None, None), ("", None), (" ", None), ("None", None), (7, 7), ("7", 7), (" 7 ", 7), (0, 0), ("0", 0)],
+    [(None, None), (7, 7), ("7", 7), (" 7 ", 7), (0, 0), ("0", 0)],
 )
 def test_a_number_may_come_out_of_a_template(value: Any, number: int | None) -> None:
     assert read_number("run_id", value) == number
 
 
-@pytest.mark.parametrize("value", ["seven", "-1", -1, "1.5", 1.5, "7x", "\u0667", "9" * 19, True, "{{ x }}"])
+@pytest.mark.parametrize(
+    "value", ["", " ", "None", "seven", "-1", -1, "1.5", 1.5, "7x", "\u0667", "9" * 19, True, "{{ x }}"]
+)
 def test_what_is_no_number_is_refused_by_its_name(value: Any) -> None:
     with pytest.raises(PushMetricsParameterError, match=r"run_id is .*it must be a whole number"):
         read_number("run_id", value)
@@ -49,13 +51,13 @@ def test_templates_are_rendered_before_they_are_read() -> None:
     with DAG("a_dag"):
         sensor = build_sensor(
             report_id="{{ params.report }}",
-            query_id="{{ params.query }}",
+            query_id=None,
             run_id="{{ params.run }}",
             after="{{ params.after }}",
             consumer="{{ params.consumer }}",
             pushmetrics_conn_id="{{ params.conn }}",
         )
-    params = {"report": 1, "query": None, "run": 7, "after": 3, "consumer": "a_name", "conn": "other"}
+    params = {"report": 1, "run": 7, "after": 3, "consumer": "a_name", "conn": "other"}
     context: Any = {"params": params}
     sensor.render_template_fields(context)
     wanted = sensor._build_filter()
@@ -63,6 +65,23 @@ def test_templates_are_rendered_before_they_are_read() -> None:
     assert sensor._get_start(CONTEXT) == 3
     assert sensor.consumer == "a_name"
     assert sensor.hook.pushmetrics_conn_id == "other"
+
+
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize("name", ["report_id", "query_id", "run_id", "workspace_id", "after", "event_filter"])
+def test_what_was_set_and_rendered_to_nothing_does_not_stand_for_any(name: str, native: bool) -> None:
+    with DAG("a_dag", render_template_as_native_obj=native):
+        sensor = build_sensor(**{name: "{{ params.nothing }}"})
+    context: Any = {"params": {"nothing": None}, **CONTEXT}
+    sensor.render_template_fields(context)
+    with pytest.raises(PushMetricsParameterError, match=f"{name} is "):
+        sensor.execute(context)
+
+
+@pytest.mark.parametrize("consumer", ["", "two words", "a/b", "\u00e9", "x" * 201, 7])
+def test_a_consumers_name_that_no_receiver_takes_is_refused(consumer: Any) -> None:
+    with pytest.raises(PushMetricsParameterError, match=r"consumer is .*it must be 1 to 200 of"):
+        build_sensor(consumer=consumer).poke(CONTEXT)
 
 
 def test_a_known_run_counts_from_the_oldest_event_on() -> None:

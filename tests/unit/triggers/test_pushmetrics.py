@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_pushmetrics.client.models import FeedEvent, RunStatus
 from airflow_provider_pushmetrics.client.waits import FinishedRun
-from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError
+from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsParameterError
 from airflow_provider_pushmetrics.triggers import pushmetrics as triggers
 from airflow_provider_pushmetrics.triggers.inbox_producer import (
     InboxProducer,
@@ -212,3 +212,22 @@ def test_the_name_of_a_position_is_one_that_the_receiver_takes(event: str) -> No
 def test_the_stream_asks_airflow_to_say_what_is_stored() -> None:
     _, kwargs = PushMetricsEventTrigger().serialize()
     assert isinstance(PushMetricsEventTrigger.create_shared_stream_producer(kwargs), InboxProducer)
+
+
+@pytest.mark.parametrize("consumer", ["", "two words", "x" * 177, "x" * 201, None])
+def test_a_consumers_name_leaves_room_for_what_is_wanted(consumer: Any) -> None:
+    with pytest.raises(PushMetricsParameterError, match=r"consumer is .*it must be 1 to 176 of"):
+        PushMetricsEventTrigger(consumer=consumer)
+
+
+def test_the_longest_consumers_name_makes_a_name_that_the_receiver_takes() -> None:
+    _, kwargs = PushMetricsEventTrigger(consumer="x" * 176).serialize()
+    assert len(build_position_name(kwargs)) == 200
+
+
+@pytest.mark.parametrize("seconds", [0, -1, "5", None, float("nan"), True])
+@pytest.mark.parametrize("trigger", [PushMetricsRunTrigger, PushMetricsSensorTrigger])
+def test_how_often_to_ask_is_a_positive_number(trigger: Any, seconds: Any) -> None:
+    wanted = {"report_id": "1"} if trigger is PushMetricsRunTrigger else {"event": "report.run"}
+    with pytest.raises(PushMetricsParameterError, match=r"poll_interval_seconds is .*a positive number"):
+        trigger(**wanted, poll_interval_seconds=seconds)
