@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -29,6 +30,9 @@ from airflow_provider_pushmetrics.service.statuses import FAILED, PENDING
 LOOK_SECONDS = 1.0
 """How late something may be."""
 
+STOP_SECONDS = 5.0
+"""How long the end waits for a server of others."""
+
 LEASE_SECONDS = 300
 """For how long others leave alone what one process sends: longer than any attempt takes."""
 
@@ -39,11 +43,14 @@ log = logging.getLogger(__name__)
 
 class Timekeeper:
     """
-    Looks at the clock in a thread of its own. Any number of processes may have one.
+    Looks at the clock in threads of its own. Any number of processes may have one.
+
+    What is due has a thread, and mail and Slack have one each: their servers may take their time.
 
     :param wake: Says that a run was started.
     :param postman: Sends mail.
     :param messenger: Posts to Slack; None where it is not connected.
+    :param fire: Starts what is due, and says how much that was.
     """
 
     def __init__(
@@ -54,40 +61,67 @@ class Timekeeper:
         messenger: SlackMessenger | None,
         *,
         clock: Clock = get_now,
+        fire: Callable[[Database, Clock], int] = fire_due,
     ) -> None:
         self._database = database
         self._wake = wake
         self._postman = postman
         self._messenger = messenger
         self._clock = clock
+        self._fire = fire
         self._log = SparingLog(log)
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="timekeeper", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, args=(look,), name=f"timekeeper-{name}", daemon=True)
+            for name, look in {
+                "due": self._start_due,
+                "mail": self._send_mail,
+                "slack": self._send_slack,
+            }.items()
+        ]
 
     def start(self) -> None:
         """Begin to look."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
-    def stop(self) -> None:
-        """Stop; what is being sent is sent first."""
+    def stop(self, patience_seconds: float = STOP_SECONDS) -> bool:
+        """
+        Stop.
+
+        :param patience_seconds: How long to wait for what is being sent.
+        :return: Whether it was sent. What was not is tried again when its lease ends.
+        """
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        end = time.monotonic() + patience_seconds
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(end - time.monotonic(), 0))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def look(self) -> None:
         """Do what is due now; what cannot be done keeps nothing else waiting."""
+        self._start_due()
+        self._send_mail()
+        self._send_slack()
+
+    def _start_due(self) -> None:
         with _going_on("start what is due"):
-            if fire_due(self._database, self._clock):
+            if self._fire(self._database, self._clock):
                 self._wake()
+
+    def _send_mail(self) -> None:
         with _going_on("send mail"):
             self._send(OutgoingMail, self._postman.list_due(), self._postman.attempt)
+
+    def _send_slack(self) -> None:
         with _going_on("post to Slack"):
             self._send(SlackMessage, self._list_messages(), self._post)
 
-    def _run(self) -> None:
+    def _run(self, look: Callable[[], None]) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
             try:
-                self.look()
+                look()
             except Exception as error:
                 # A database that is away comes back, and this thread must be there then.
                 self._log.warning("cannot see what is due, trying again: %s", error)

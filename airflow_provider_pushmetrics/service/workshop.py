@@ -70,9 +70,9 @@ class Workshop:
         :return: Whether all work had ended. If not, the process must end now; the work goes on at the next
             start.
         """
-        self._timekeeper.stop()
+        has_sent = self._timekeeper.stop()
         self._housekeeper.stop()
-        if not self._engine.stop():
+        if not self._engine.stop() or not has_sent:
             return False  # what still runs must not find its client closed, and record that as its failure
         self._courier.close()
         return True

@@ -8,6 +8,7 @@ does not go out by itself on the day that a server is set, when most of it would
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
@@ -35,6 +36,8 @@ KEPT = "kept"
 
 SENT = "sent"
 """Of a mail: the server took it."""
+
+log = logging.getLogger(__name__)
 
 ATTEMPT_DELAYS_SECONDS = (0, 60, 300, 1800, 7200, 21600, 43200, 86400)
 """The wait before each attempt, counted from the one before: 45 hours in all. Later it would be old news."""
@@ -146,6 +149,12 @@ class Postman:
             asyncio.run(mailer.send(mail))
         except NotificationError as error:
             return error
+        except Exception as error:
+            # It would be the same the next time, and for ever: nobody knows that it can pass.
+            log.exception("mail %s cannot be sent", row.id)
+            return NotificationRefusedError(
+                f"the mail to {row.recipient!r} was not sent: {type(error).__name__}; the log has more."
+            )
         return None
 
     def _write_files(self, row: OutgoingMail) -> tuple[MailFile, ...]:
