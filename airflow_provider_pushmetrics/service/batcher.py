@@ -18,15 +18,20 @@ class Batcher(Generic[Call, Answer]):
     :param name: Names the thread.
     :param answer_all: Gives an answer for each of some calls, in their order; an exception is raised where
         that call waits. One that it raises is the answer to all of them.
+    :param pool: The one thread; made here, unless given.
     """
 
     def __init__(
-        self, name: str, answer_all: Callable[[Sequence[Call]], Sequence[Answer | Exception]]
+        self,
+        name: str,
+        answer_all: Callable[[Sequence[Call]], Sequence[Answer | Exception]],
+        *,
+        pool: ThreadPoolExecutor | None = None,
     ) -> None:
         self._answer_all = answer_all
         self._lock = threading.Lock()
         self._waiting: list[tuple[Call, Future[Answer]]] = []
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._thread = pool or ThreadPoolExecutor(1, thread_name_prefix=name)
 
     def submit(self, call: Call) -> Future[Answer]:
         """Let a call wait for the next batch."""
@@ -35,7 +40,10 @@ class Batcher(Generic[Call, Answer]):
             is_first = not self._waiting
             self._waiting.append((call, future))
         if is_first:  # the others go with it
-            self._thread.submit(self._work)
+            try:
+                self._thread.submit(self._work)
+            except RuntimeError as error:  # no thread to be had, or closed: nobody would come for them
+                self._fail(self._take(), error)
         return future
 
     def close(self) -> None:
@@ -43,16 +51,25 @@ class Batcher(Generic[Call, Answer]):
         self._thread.shutdown()
 
     def _work(self) -> None:
-        with self._lock:
-            batch, self._waiting = self._waiting, []
+        batch = self._take()
+        if not batch:
+            return  # they failed when the thread could not be started
         try:
             answers = self._answer_all([call for call, _ in batch])
         except BaseException as error:
-            for _, future in batch:
-                _resolve(future, error)
+            self._fail(batch, error)
             return
         for (_, future), answer in zip(batch, answers, strict=True):
             _resolve(future, answer)
+
+    def _take(self) -> list[tuple[Call, Future[Answer]]]:
+        with self._lock:
+            batch, self._waiting = self._waiting, []
+        return batch
+
+    def _fail(self, batch: Sequence[tuple[Call, Future[Answer]]], error: BaseException) -> None:
+        for _, future in batch:
+            _resolve(future, error)
 
 
 def _resolve(future: Future[Answer], answer: Answer | BaseException) -> None:

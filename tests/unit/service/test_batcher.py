@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -79,6 +81,28 @@ def test_call_that_nobody_waits_for_any_more_stops_nobody(
     assert gone.cancel()
     squares.is_let_go.set()
     assert other.result(10) == 9
+
+
+class TornPool(ThreadPoolExecutor):
+    """Cannot start its thread the first time, as on a machine that is full."""
+
+    is_torn = True
+
+    def submit(self, *work: Any, **more: Any) -> Future[Any]:
+        if self.is_torn:
+            self.is_torn = False
+            raise RuntimeError("can't start new thread")
+        return super().submit(*work, **more)
+
+
+def test_thread_that_cannot_be_started_fails_its_call_and_no_later_one(squares: Squares) -> None:
+    squares.is_let_go.set()
+    batcher = Batcher[int, int]("squares", squares.answer_all, pool=TornPool(1))
+    with pytest.raises(RuntimeError, match="new thread"):
+        batcher.submit(1).result(10)
+    assert batcher.submit(6).result(10) == 36
+    assert squares.batches == [[6]]
+    batcher.close()
 
 
 def test_closing_answers_who_waits(squares: Squares) -> None:
