@@ -12,7 +12,7 @@ import pickle
 import signal
 import sys
 import threading
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from airflow_provider_pushmetrics.service.folder_lock import WORKER_LOCK_FILE, wait_for_folder
@@ -81,7 +81,8 @@ def _work_for_service(assignment: Assignment, report: int) -> None:
     with nullcontext() if settings.database_url else wait_for_folder(settings.data_dir, WORKER_LOCK_FILE):
         parts = assemble(settings, executor_id=assignment.executor_id)
         parts.engine.start()
-        os.write(report, b".")
+        with suppress(OSError):  # the service has ended already: the pipe says so next
+            os.write(report, b".")
         while os.read(sys.stdin.fileno(), 4096):
             parts.engine.wake()
         _stop(parts)

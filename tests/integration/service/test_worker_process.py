@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_pushmetrics.service.encryption import Vault, load_secret_key
-from tests.fakes.service_process import ServiceProcess, run_service
+from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.service.supervisor import COMMAND, Assignment
+from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
 from tests.fakes.service_reports import ENDLESS, TRIGGER_TOKEN, make_report, sql
 from tests.integration.service.test_process import open_data
 
@@ -47,6 +51,20 @@ def trigger(service: ServiceProcess, report_id: int) -> int:
 def read_status(service: ServiceProcess, run_id: int) -> str:
     rows = service.client.get("/api/v1/noteflow_run/?q=(page_size:100)").json()["result"]
     return next(str(row["status"]) for row in rows if row["id"] == run_id)
+
+
+def test_worker_whose_service_dies_during_its_start_stops(data_dir: Path) -> None:
+    settings = ServiceSettings(data_dir=data_dir, bootstrap_token=API_TOKEN)
+    worker = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    assert worker.stderr is not None
+    worker.stdout.close()
+    worker.stdin.write(pickle.dumps(Assignment(settings, "first")))
+    worker.stdin.close()
+    said = worker.stderr.read().decode()
+    assert (worker.wait(30), "cannot go on" in said) == (0, False), said
+    worker.stderr.close()
 
 
 def test_killed_worker_is_replaced_and_its_run_goes_on(data_dir: Path) -> None:
