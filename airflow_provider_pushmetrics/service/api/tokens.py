@@ -75,7 +75,7 @@ def create_token(wanted: NewToken, parts: Parts, caller: Editor) -> dict[str, An
 
 
 @router.delete("/{reference}")
-def revoke_token(reference: str, parts: Parts, caller: Editor) -> dict[str, str]:
+def revoke_token(reference: str, parts: Parts, caller: Caller) -> dict[str, str]:
     """Revoke one of one's own tokens; its JWTs end with it."""
     with parts.database.writing() as session:
         token = find_by_reference(session, ApiToken, reference, caller, ApiToken.user_id == caller.user_id)

@@ -177,7 +177,7 @@ def parse_role(number: int) -> Role:
 
 
 def build_user_row(member: Membership, *, is_self: bool = False) -> dict[str, Any]:
-    """Build what is shown of a user of a workspace; of one of another workspace, no more than who they are."""
+    """Build what is shown of a user of a workspace; of another's, no more than who they are."""
     user, role = member.user, Role(member.role)
     is_own = is_self or bool(member.is_first)
     return {

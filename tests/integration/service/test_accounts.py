@@ -29,8 +29,11 @@ from tests.integration.service.conftest import BASE_URL, Api
 USERS = "/api/v1/user/"
 ADMIN, USER, GUEST = 1, 2, 3
 
-OPEN_TO_GUESTS = re.compile(r"/api/reports/|/api/v1/security/exchange$|/api/v1/report/\{reference\}/webhook$")
-"""Changing by method alone: results can be had by POST; the other two have credentials of their own."""
+OPEN_TO_GUESTS = re.compile(
+    r"/api/reports/|/api/v1/security/exchange$|/api/v1/report/\{reference\}/webhook$"
+    r"|/api/v1/access_token/\{reference\}$"
+)
+"""Results can be had by POST; the next two have credentials of their own; a token that leaks must end."""
 
 
 @asynccontextmanager
@@ -190,6 +193,14 @@ async def test_guest_can_change_nothing_by_any_route(api: Api, app: FastAPI) -> 
                 r" An Admin of the workspace can change that\.",
                 answer.json()["message"],
             )
+
+
+async def test_guest_revokes_their_own_token(api: Api, app: FastAPI) -> None:
+    token = await make_token(api.client, await create_user(api.client, "leak@example.com", GUEST))
+    async with open_client(app, token) as guest:
+        (own,) = (await guest.get("/api/v1/access_token/")).json()["ids"]
+        assert (await guest.delete(f"/api/v1/access_token/{own}")).json() == {"message": "OK"}
+        assert (await guest.get("/api/v1/report/")).status_code == 401
 
 
 async def test_guest_reads_but_sees_no_token_of_a_trigger(api: Api, app: FastAPI) -> None:
