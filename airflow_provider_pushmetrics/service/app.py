@@ -124,6 +124,9 @@ def _make_app(settings: ServiceSettings, lifespan: Lifespan[FastAPI] | None) -> 
         title="PushMetrics reference service",
         version=__version__,
         lifespan=lifespan,
+        # Those pages would load scripts of others, with the session's cookie at hand.
+        docs_url=None,
+        redoc_url=None,
         redirect_slashes=False,
         exception_handlers=HANDLERS,
         responses=describe_errors(),

@@ -14,6 +14,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
+from tests.integration.service.conftest import Api
 
 EXAMPLES = int(os.environ.get("PUSHMETRICS_FUZZ_EXAMPLES", "4"))
 """For each operation; the variable asks for a longer run."""
@@ -75,3 +76,9 @@ def test_description_has_examples_and_says_who_may_ask(served: ServiceProcess) -
         "ErrorAnswer"
     )
     assert "security" not in document["paths"]["/api/v1/report/{reference}/webhook"]["post"]
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+async def test_no_page_loads_scripts_of_others(api: Api, path: str) -> None:
+    assert "cdn" not in (await api.client.get(path)).text
+    assert (await api.client.get("/openapi.json")).status_code == 200
