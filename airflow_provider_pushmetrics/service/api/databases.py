@@ -56,7 +56,7 @@ class NewDatabase(BaseModel):
     A database, under the names that Superset's API gives its fields.
 
     :param sqlalchemy_uri: Any SQLAlchemy URL whose driver is installed; ``duckdb:///file`` is a DuckDB file
-        or a folder of CSV and Parquet files, relative to the data folder.
+        or a folder of CSV and Parquet files, relative to the folder ``sources`` of the data folder.
     """
 
     database_name: Name = Field(examples=["shop"], validation_alias=AliasChoices("database_name", "name"))

@@ -9,7 +9,7 @@ import { confirmFirst, showDialog, tell } from "./notices.js";
 import { reload } from "./router.js";
 import { makeList } from "./tables.js";
 
-const HINT = "Such as postgresql://reader:password@host/database, sqlite:////data/shop.db, or duckdb:///sales.duckdb; duckdb:///exports is a folder of CSV and Parquet files. Give a user who can only read.";
+const HINT = "Such as postgresql://reader:password@host/database, sqlite:///shop.db, or duckdb:///sales.duckdb; duckdb:///exports is a folder of CSV and Parquet files. Files are in the folder sources of the data folder, or in one of the service's --source-dir. Give a user who can only read.";
 
 export async function showDatabases(_, signal) {
   const list = makeList({
