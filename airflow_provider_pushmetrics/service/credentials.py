@@ -8,18 +8,18 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.encryption import Vault
 from airflow_provider_pushmetrics.service.members import find_membership
-from airflow_provider_pushmetrics.service.models import ApiToken, User
+from airflow_provider_pushmetrics.service.models import ApiToken, EndedSession, User
 from airflow_provider_pushmetrics.service.roles import Role
 
 TOKEN_PREFIX = "pmpat_"
@@ -33,6 +33,8 @@ LOGIN_PRECISION = timedelta(minutes=1)
 
 SESSION_END = "session_until"
 """The claim that only the JWT of a browser's session has."""
+
+SESSION_ID = "sid"
 
 URL_SAFE = re.compile(r"[A-Za-z0-9._~\-]{16,256}\Z")
 """What a token that somebody else made must look like: it may have to ride in a URL."""
@@ -128,26 +130,39 @@ class Gatekeeper:
     def open_session(self, principal: Principal) -> str:
         """Make the JWT of a browser's session; it can be renewed, for some hours."""
         now = self._read_clock()
-        return self._sign(principal, now + self.lifetime_seconds, {SESSION_END: now + SESSION_SECONDS})
+        claims = {SESSION_END: now + SESSION_SECONDS, SESSION_ID: secrets.token_urlsafe(16)}
+        return self._sign(principal, now + self.lifetime_seconds, claims)
 
     def find_session(self, token: str | None) -> Principal | None:
-        """Find whose session a JWT is; None if it is nobody's, or no session's."""
+        """Find whose session a JWT is; None if it is nobody's, or no session's, or if that was ended."""
         claims = self._read_jwt(token or "")
         if claims is None or SESSION_END not in claims:
             return None
         with self._database.reading() as session:
+            if _has_ended(session, claims):
+                return None
             return self._accept(session, session.get(ApiToken, int(claims["token_id"])))
+
+    def end_session(self, token: str | None) -> None:
+        """End a session for all who have its JWT, or had one of it before."""
+        claims = self._read_jwt(token or "")
+        if claims is None or SESSION_END not in claims:
+            return
+        until = datetime.fromtimestamp(claims[SESSION_END], UTC)
+        with self._database.writing() as session:
+            session.execute(delete(EndedSession).where(EndedSession.until < self._clock()))
+            if not _has_ended(session, claims):
+                session.add(EndedSession(sid=claims[SESSION_ID], until=until))
 
     def renew_session(self, token: str | None) -> str | None:
         """Make the next JWT of a session; None if it has ended. None outlasts the session."""
         principal, claims = self.find_session(token), self._read_jwt(token or "")
         if principal is None or claims is None:
             return None
-        until = int(claims[SESSION_END])
-        expires = min(self._read_clock() + self.lifetime_seconds, until)
-        return self._sign(principal, expires, {SESSION_END: until})
+        expires = min(self._read_clock() + self.lifetime_seconds, int(claims[SESSION_END]))
+        return self._sign(principal, expires, {name: claims[name] for name in (SESSION_END, SESSION_ID)})
 
-    def _sign(self, principal: Principal, expires: int, more: Mapping[str, int] | None = None) -> str:
+    def _sign(self, principal: Principal, expires: int, more: Mapping[str, Any] | None = None) -> str:
         claims = {
             "sub": str(principal.user_id),
             "token_id": principal.token_id,
@@ -196,3 +211,8 @@ class Gatekeeper:
 
 def _find_token(session: Session, token: str) -> ApiToken | None:
     return session.scalar(select(ApiToken).where(ApiToken.token_hash == hash_token(token)))
+
+
+def _has_ended(session: Session, claims: Mapping[str, Any]) -> bool:
+    ended = select(EndedSession.id).where(EndedSession.sid == claims[SESSION_ID])
+    return session.scalar(ended) is not None

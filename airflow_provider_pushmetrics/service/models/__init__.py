@@ -8,7 +8,13 @@ same transaction as the change that it tells of, with one *delivery* for each su
 
 from __future__ import annotations
 
-from airflow_provider_pushmetrics.service.models.accounts import ApiToken, Membership, User, Workspace
+from airflow_provider_pushmetrics.service.models.accounts import (
+    ApiToken,
+    EndedSession,
+    Membership,
+    User,
+    Workspace,
+)
 from airflow_provider_pushmetrics.service.models.base import Base, UtcDateTime
 from airflow_provider_pushmetrics.service.models.deliveries import (
     Delivery,
@@ -38,6 +44,7 @@ __all__ = [
     "DataSource",
     "Delivery",
     "DeliveryAttempt",
+    "EndedSession",
     "Membership",
     "OutboxEvent",
     "OutgoingMail",

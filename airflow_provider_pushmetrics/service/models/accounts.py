@@ -66,3 +66,17 @@ class ApiToken(Identified, Base):
     token_prefix: Mapped[str | None] = mapped_column(String(16))
     expires_on: Mapped[datetime | None]
     revoked_on: Mapped[datetime | None]
+
+
+class EndedSession(Base):
+    """
+    A browser's session that was signed out, kept while a copy of its cookie could still be used.
+
+    :param sid: The session's id, which all its JWTs have.
+    :param until: When the last of them ends.
+    """
+
+    __tablename__ = "ended_session"
+
+    sid: Mapped[str] = mapped_column(String(32), unique=True)
+    until: Mapped[datetime] = mapped_column(index=True)

@@ -57,8 +57,9 @@ def renew(request: Request, response: Response, parts: Parts) -> dict[str, Any]:
 
 @router.delete("")
 def sign_out(request: Request, response: Response, parts: Parts) -> dict[str, Any]:
-    """End the session of a browser."""
+    """End the session of a browser, and of whoever has a copy of its cookie."""
     check_own_page(request)
+    parts.gatekeeper.end_session(request.cookies.get(COOKIE))
     clear_session(response, parts.settings)
     return {"is_signed_in": False}
 

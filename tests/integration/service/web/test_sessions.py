@@ -96,6 +96,22 @@ async def test_other_sites_can_neither_sign_in_nor_change_nor_sign_out(browser: 
     assert await is_signed_in(browser)
 
 
+async def test_copy_of_a_cookie_ends_with_the_session_that_is_signed_out(
+    app: FastAPI, browser: httpx.AsyncClient
+) -> None:
+    await sign_in(browser)
+    async with open_browser(app) as thief, open_browser(app) as neighbour:
+        thief.cookies.set(COOKIE, browser.cookies[COOKIE])
+        assert (await thief.put(SESSION, headers=OWN)).status_code == 200
+        await sign_in(neighbour)
+        await browser.delete(SESSION, headers=OWN)
+        assert not await is_signed_in(thief)
+        assert (await thief.get("/api/v1/user/current")).status_code == 401
+        assert (await thief.put(SESSION, headers=OWN)).status_code == 401
+        assert await is_signed_in(neighbour), "another session of the same token goes on"
+        assert (await browser.delete(SESSION, headers=OWN)).status_code == 200, "twice does no harm"
+
+
 async def test_header_of_a_program_counts_before_a_cookie(browser: httpx.AsyncClient) -> None:
     await sign_in(browser)
     wrong = await browser.get("/api/v1/report/", headers={"Authorization": "Bearer wrong"})
