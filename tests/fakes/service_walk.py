@@ -34,6 +34,8 @@ class Operation:
     @property
     def rank(self) -> int:
         """Order it: what makes things comes first, and what deletes them last."""
+        if self.method == "DELETE" and self.collection == "workspace":
+            return len(ORDER)  # with it goes the token that all others are asked with
         is_making = self.method == "POST" and self.path.endswith("/") and "{" not in self.path
         return ORDER.index("CREATE" if is_making else self.method)
 

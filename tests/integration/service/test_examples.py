@@ -77,6 +77,7 @@ async def prepare(api: Api) -> Walk:
             "schema": "main",
             "number": 1,
             "database": 1,
+            "DELETE /api/v1/workspace/{reference}": workspace,
             "DELETE /api/v1/user/{reference}/remove_from_workspace/{workspace}": other,
             "DELETE /api/v1/user/{reference}/access_token/{token}": user,
             **{f"{method} {ALONE}": alone for method in ("GET", "POST")},

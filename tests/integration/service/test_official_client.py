@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,11 @@ class Pm:
 
     environment: dict[str, str]
     folder: Path
+    token: str = API_TOKEN
 
     def call(self, *arguments: str, given: str | None = None, token: bool = True) -> str:
         """Run a command that must succeed, and give what it prints."""
-        environment = {**self.environment, **({"PM_API_TOKEN": API_TOKEN} if token else {})}
+        environment = {**self.environment, **({"PM_API_TOKEN": self.token} if token else {})}
         command = [str(Path(sys.executable).with_name("pm")), *arguments]
         ended = subprocess.run(
             command, env=environment, input=given, capture_output=True, text=True, timeout=60
@@ -122,11 +123,13 @@ def test_users_are_taken_in_given_roles_and_removed(pm: Pm) -> None:
     assert uid not in [row["uid"] for row in pm.read("user", "list")]
 
 
-def test_workspaces_are_made_listed_and_deleted(pm: Pm) -> None:
-    uid = pm.read("workspace", "create", "Second")["uid"]
-    listed = {row["name"]: row["is_active"] for row in pm.read("workspace", "list")}
-    assert listed == {"Main Workspace": True, "Second": False}
-    pm.call("workspace", "delete", uid, "--yes")
+def test_workspace_is_listed_and_deleted_with_a_token_of_its_own(pm: Pm, served: ServiceProcess) -> None:
+    assert pm.read("workspace", "create", "Second")["name"] == "Second"
+    assert [row["name"] for row in pm.read("workspace", "list")] == ["Main Workspace"]
+    made = served.client.post("/api/v1/workspace/", json={"name": "Third"}).json()
+    third = replace(pm, token=made["token"])
+    assert [(row["name"], row["is_active"]) for row in third.read("workspace", "list")] == [("Third", True)]
+    third.call("workspace", "delete", made["result"]["uid"], "--yes")
     assert [row["name"] for row in pm.read("workspace", "list")] == ["Main Workspace"]
 
 
