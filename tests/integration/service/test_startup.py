@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -47,8 +49,23 @@ def taken_port() -> Iterator[int]:
 def run_command(*arguments: str, **environment: str) -> tuple[int, str]:
     app = typer.Typer()
     app.command()(service)
-    result = CliRunner().invoke(app, arguments, env=environment)
+    with keep_logging():
+        result = CliRunner().invoke(app, arguments, env=environment)
     return result.exit_code, result.stderr
+
+
+@contextmanager
+def keep_logging() -> Iterator[None]:
+    """Undo what the command sets up: its handlers write to where the runner has listened meanwhile."""
+    loggers = [logging.getLogger(), logging.getLogger("dbos")]
+    before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    try:
+        yield
+    finally:
+        for logger, handlers, level, propagate in before:
+            logger.handlers[:] = handlers
+            logger.setLevel(level)
+            logger.propagate = propagate
 
 
 def test_first_token_is_made_for_its_owner_and_only_its_place_is_shown(
