@@ -181,7 +181,7 @@ def check_order(session: Session, report: Report) -> None:
     :raises PlanError: if they need each other in a circle; the message names them.
     """
     session.flush()
-    plan_waves([plan_block(block) for block in report.blocks])
+    plan_waves([plan_block(block, None) for block in report.blocks])
 
 
 def check_block_content(

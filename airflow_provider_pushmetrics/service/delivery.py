@@ -115,15 +115,16 @@ class Courier:
             transport=transport, timeout=timeout_seconds, follow_redirects=False, trust_env=False
         )
 
-    def attempt(self, delivery_id: int, number: int) -> None:
+    def attempt(self, delivery_id: int, number: int) -> bool:
         """
         Make an attempt and record it; nothing happens if it has been made, or is no longer wanted.
 
         :param number: Which attempt, counted from 1.
+        :return: Whether it failed, so that there may be another.
         """
         message = self._load(delivery_id, number)
         if message is None:
-            return
+            return False
         started_on = self._clock()
         answer = self._post(message, message.build_headers(int(started_on.timestamp())))
         attempt = DeliveryAttempt(
@@ -146,6 +147,7 @@ class Courier:
             # Not its URL, which may hold a token; the delivery's own page has the rest.
             said = answer.error or f"it answered {answer.status_code}"
             log.warning("delivery %s, attempt %s: %s", delivery_id, number, said)
+        return not answer.is_delivered
 
     def close(self) -> None:
         """Close all connections."""

@@ -167,11 +167,12 @@ class Engine:
         def attempt_delivery(delivery_id: int, number: int) -> None:
             self._do(lambda: self._courier.attempt(delivery_id, number))
 
-    def _do(self, work: Callable[[], None]) -> None:
-        """Do something that goes on where it was, again if it fails."""
+    def _do(self, work: Callable[[], bool]) -> None:
+        """Do something that goes on where it was, again if it fails; it says whether it leaves a delivery."""
         with self._active:
-            self._perseverance.do(work)
-        self.wake()
+            leaves_delivery = self._perseverance.do(work)
+        if leaves_delivery:
+            self.wake()
 
     def _recover_workflows(self, executor_id: str) -> int:
         count = 0

@@ -63,10 +63,11 @@ class RunExecutor:
             find_stop_reason=self._recorder.find_stop_reason,
         )
 
-    def execute(self, kind: type[AnyRun], run_id: int) -> None:
+    def execute(self, kind: type[AnyRun], run_id: int) -> bool:
         """
         Execute a run to its end, from wherever it was; nothing happens to one that has ended.
 
+        :return: Whether its end is to be delivered to somebody.
         :raises SQLAlchemyError: if our database cannot be asked: the run is unfinished, and can go on later.
         """
         # If another worker executes it too, each goes on behind what either has recorded: one may die.
@@ -77,14 +78,14 @@ class RunExecutor:
             except OvertakenError:
                 continue
             except RunEndedError:
-                return  # it was cancelled, or its report deleted: that is recorded already
+                return False  # it was cancelled, or its report deleted: that is recorded already
             except Exception as error:
                 if not is_unavailable(error):
                     # A run must not stay 'running' for ever because of a fault of ours; the log has the rest.
                     self._recorder.finish(plan, INTERNAL_ERROR)
                 raise
-            self._recorder.finish(plan, plan.error)
-            return
+            return self._recorder.finish(plan, plan.error)
+        return False
 
     def abandon(self, kind: type[AnyRun], run_id: int) -> None:
         """End a run that can no longer be executed."""

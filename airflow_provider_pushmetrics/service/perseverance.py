@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from airflow_provider_pushmetrics.service.database import is_unavailable
 from airflow_provider_pushmetrics.service.logs import SparingLog
@@ -14,6 +15,8 @@ LONGEST_PAUSE_SECONDS = 15.0
 
 FAULT_PAUSES_SECONDS = (0.2, 1.0, 5.0, 15.0)
 """The waits after other faults: what can go wrong in a run or a delivery is recorded, so these are ours."""
+
+Outcome = TypeVar("Outcome")
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +40,9 @@ class Perseverance:
         self._wait = wait
         self._log = SparingLog(log)
 
-    def do(self, work: Callable[[], None]) -> None:
+    def do(self, work: Callable[[], Outcome]) -> Outcome:
         """
-        Do it, again and again if need be.
+        Do it, again and again if need be, and give what it gives.
 
         :raises WorkInterruptedError: if this process is to stop before it is done.
         """

@@ -88,10 +88,11 @@ def plan_waves(blocks: Sequence[PlannedBlock]) -> list[list[PlannedBlock]]:
     return waves
 
 
-def plan_block(block: Block, content: Mapping[str, Any] | None = None) -> PlannedBlock:
+def plan_block(block: Block, query_id: int | None, content: Mapping[str, Any] | None = None) -> PlannedBlock:
     """
     Take from a stored block what planning needs.
 
+    :param query_id: The query that it is, if it is one.
     :param content: What it is to run instead of its own content.
     """
     return PlannedBlock(
@@ -101,7 +102,7 @@ def plan_block(block: Block, content: Mapping[str, Any] | None = None) -> Planne
         name=block.name,
         type=block.type,
         content=block.content if content is None else content,
-        query_id=block.query.id if block.query else None,
+        query_id=query_id,
     )
 
 

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.redaction import redact
-from airflow_provider_pushmetrics.service.models import Run, RunLogEntry
+from airflow_provider_pushmetrics.service.models import RunLogEntry
 
 MAX_MESSAGE_LENGTH = 4000
 
 
+class Logged(Protocol):
+    """A run, or what is known of one."""
+
+    @property
+    def id(self) -> int:
+        """The run's id."""
+
+    @property
+    def flow_run_id(self) -> str | None:
+        """What the log is found by."""
+
+
 def write_log(
-    session: Session, run: Run, message: str, *, level: str = "INFO", block_uid: str | None = None
+    session: Session, run: Logged, message: str, *, level: str = "INFO", block_uid: str | None = None
 ) -> None:
     """Write a line, in the transaction of what it tells of, with every credential taken out."""
     session.add(

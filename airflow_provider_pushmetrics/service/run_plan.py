@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.messages import Letter, Post
-from airflow_provider_pushmetrics.service.models import AnyRun, BlockResult, QueryRun, Run
+from airflow_provider_pushmetrics.service.models import AnyRun, Block, BlockResult, Query, QueryRun, Run
 from airflow_provider_pushmetrics.service.parameters import coerce_parameter
 from airflow_provider_pushmetrics.service.plan import (
     PARAMETER,
@@ -21,7 +21,7 @@ from airflow_provider_pushmetrics.service.plan import (
     select_with_needs,
 )
 from airflow_provider_pushmetrics.service.querying import QueryLimits
-from airflow_provider_pushmetrics.service.statuses import FAILED, SUCCESS
+from airflow_provider_pushmetrics.service.statuses import FAILED, PENDING, SUCCESS
 from airflow_provider_pushmetrics.service.templating import BlockTemplateError
 
 MAX_ERROR_LENGTH = 4000
@@ -56,18 +56,21 @@ class RunPlan:
     """
     All that is needed to execute a run, read from the database once.
 
+    :param flow_run_id: What its log is found by.
     :param waves: The blocks, those that may run at the same time together.
     :param outcomes: What became of the blocks so far; grows as the run goes on.
     """
 
     kind: type[AnyRun]
     id: int
+    workspace_id: int
     waves: Sequence[Sequence[PlannedBlock]]
     parameters: Mapping[str, Any]
     given_parameters: Mapping[str, Any]
     outcomes: dict[str, BlockOutcome] = field(default_factory=dict)
     error: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    flow_run_id: str | None = None
 
     @property
     def blocks(self) -> list[PlannedBlock]:
@@ -82,35 +85,43 @@ class RunPlan:
 
 def read_plan(session: Session, run: AnyRun) -> RunPlan:
     """Read a run: what it is to do, and what it has done before it was interrupted."""
-    own = run.content if isinstance(run, QueryRun) else None
-    blocks = [
-        plan_block(block, own if isinstance(run, QueryRun) and block.id == run.block_id else None)
-        for block in run.report.blocks
-    ]
+    blocks = _read_blocks(session, run)
+    names = {block.id: block.name for block in blocks}
     error = None
     try:
         waves = plan_waves(blocks)
     except PlanError as fault:
         waves, error = [blocks], str(fault)
     if isinstance(run, QueryRun):
-        waves = select_with_needs(waves, run.block.name)
-    names = {block.id: block.name for block in blocks}
-    recorded = session.scalars(
-        select(BlockResult).where(
-            BlockResult.run_id == run.id if isinstance(run, Run) else BlockResult.query_run_id == run.id
-        )
-    )
+        waves = select_with_needs(waves, names[run.block_id])
     plan = RunPlan(
         kind=type(run),
         id=run.id,
+        workspace_id=run.workspace_id,
         waves=waves,
         parameters=run.parameters,
         given_parameters=run.given_parameters,
         error=error,
         options=(run.options or {}) if isinstance(run, Run) else {},
+        flow_run_id=run.flow_run_id if isinstance(run, Run) else None,
     )
-    plan.outcomes.update(_restore_outcomes(plan, recorded, names))
+    if run.status != PENDING:
+        plan.outcomes.update(_restore_outcomes(plan, _read_results(session, run), names))
     return plan
+
+
+def _read_blocks(session: Session, run: AnyRun) -> list[PlannedBlock]:
+    stored = select(Block, Query.id).outerjoin(Query).where(Block.report_id == run.report_id)
+    own = {run.block_id: run.content} if isinstance(run, QueryRun) else {}
+    return [
+        plan_block(block, query_id, own.get(block.id))
+        for block, query_id in session.execute(stored.order_by(Block.position))
+    ]
+
+
+def _read_results(session: Session, run: AnyRun) -> Iterable[BlockResult]:
+    mine = BlockResult.run_id == run.id if isinstance(run, Run) else BlockResult.query_run_id == run.id
+    return session.scalars(select(BlockResult).where(mine))
 
 
 def _restore_outcomes(

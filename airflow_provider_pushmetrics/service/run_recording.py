@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.clock import Clock
@@ -18,13 +18,20 @@ from airflow_provider_pushmetrics.service.events import (
     build_report_run,
     put_in_outbox,
 )
-from airflow_provider_pushmetrics.service.models import AnyRun, BlockResult, QueryRun, Run
+from airflow_provider_pushmetrics.service.models import AnyRun, BlockResult, QueryRun, Report, Run
 from airflow_provider_pushmetrics.service.notifications.outgoing import put_mail
 from airflow_provider_pushmetrics.service.plan import PlannedBlock
 from airflow_provider_pushmetrics.service.run_log import write_log
 from airflow_provider_pushmetrics.service.run_notices import put_slack, tell_recipients
 from airflow_provider_pushmetrics.service.run_plan import BlockOutcome, RunPlan, read_plan, summarize_failures
-from airflow_provider_pushmetrics.service.statuses import FAILED, FINISHED, PENDING, RUNNING, SUCCESS
+from airflow_provider_pushmetrics.service.statuses import (
+    FAILED,
+    FINISHED,
+    PENDING,
+    RUNNING,
+    SUCCESS,
+    UNFINISHED,
+)
 
 CANCELLED_ERROR = "the run was cancelled"
 
@@ -54,16 +61,17 @@ class RunRecorder:
 
     def begin(self, kind: type[AnyRun], run_id: int) -> RunPlan | None:
         """Begin a run, or go on with it; None if it has ended."""
-        with self._database.noting() as session:
-            run = _lock_run(session, kind, run_id)
-            if run is None:
+        with self._database.reading() as session:
+            run = cast("AnyRun | None", session.get(kind, run_id))
+            if run is None or run.status in FINISHED:
                 return None
             plan = read_plan(session, run)
-            if isinstance(run, Run):
-                write_log(session, run, "the run begins" if run.status == PENDING else "the run goes on")
-            run.status = RUNNING
-            run.started_on = run.started_on or self._clock()
-            return plan
+        with self._database.noting() as session:
+            if not _change(session, plan, status=RUNNING, started_on=run.started_on or self._clock()):
+                return None
+            if kind is Run:
+                write_log(session, plan, "the run begins" if run.status == PENDING else "the run goes on")
+        return plan
 
     def record(self, plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome, *, started_on: Any) -> None:
         """
@@ -83,17 +91,16 @@ class RunRecorder:
 
     def _record(self, plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome, started_on: Any) -> None:
         with self._database.noting() as session:
-            run = _lock_run(session, plan.kind, plan.id)
-            if run is None:
+            if not _lock_unfinished(session, plan):
                 raise RunEndedError(f"run {plan.id} has ended.")
-            if isinstance(run, Run):
+            if plan.kind is Run:
                 level = "ERROR" if outcome.status == FAILED else "INFO"
-                write_log(session, run, _describe(block, outcome), level=level, block_uid=block.uid)
+                write_log(session, plan, _describe(block, outcome), level=level, block_uid=block.uid)
             if outcome.letter is not None:
                 letter = outcome.letter
-                put_mail(session, run.workspace_id, letter.recipients, letter.words, letter.attachments)
+                put_mail(session, plan.workspace_id, letter.recipients, letter.words, letter.attachments)
             if outcome.post is not None:
-                put_slack(session, run.workspace_id, outcome.post.channels, outcome.post.text)
+                put_slack(session, plan.workspace_id, outcome.post.channels, outcome.post.text)
             session.add(
                 BlockResult(
                     run_id=plan.id if plan.kind is Run else None,
@@ -117,35 +124,45 @@ class RunRecorder:
                 )
             )
 
-    def finish(self, plan: RunPlan, error: str | None) -> None:
-        """Set the end of a run and put its event in the outbox, both or neither."""
+    def finish(self, plan: RunPlan, error: str | None) -> bool:
+        """
+        Set the end of a run and put its event in the outbox, both or neither.
+
+        :return: Whether somebody wants the event.
+        """
+        error = _make_storable(error or summarize_failures(plan))
+        end = {"status": FAILED if error else SUCCESS, "error": error, "finished_on": self._clock()}
+        # Others wait for who writes: what the event tells of is read before, and no part of a transaction.
+        with self._database.reading() as session:
+            run = _read_whole(session, plan)
+        if run is None:
+            return False
+        for name, value in end.items():
+            setattr(run, name, value)
+        is_wanted = False
         with self._database.writing() as session:
-            run = _lock_run(session, plan.kind, plan.id)
-            if run is None:
-                return
-            run.finished_on = self._clock()
-            run.error = _make_storable(error or summarize_failures(plan))
-            run.status = SUCCESS if run.error is None else FAILED
-            session.flush()
+            if not _change(session, plan, **end):
+                return False
             if isinstance(run, Run):
-                write_log(session, run, f"the run ends: {run.status}")
-                put_in_outbox(session, run.workspace_id, build_report_run(run, self._links))
+                write_log(session, plan, f"the run ends: {run.status}")
+                is_wanted = put_in_outbox(session, plan.workspace_id, build_report_run(run, self._links))
             elif run.query_id is not None:
-                put_in_outbox(session, run.workspace_id, build_query_run(run, self._links))
+                is_wanted = put_in_outbox(session, plan.workspace_id, build_query_run(run, self._links))
             tell_recipients(session, run, self._links)
         log.info("%s %s of report %s: %s", plan.kind.__tablename__, run.id, run.report_id, run.status)
+        return is_wanted
 
     def find_stop_reason(self, plan: RunPlan) -> str | None:
         """Say why a run must not go on; None if it may, or if that cannot be known now."""
         try:
             with self._database.reading() as session:
-                run = _find_run(session, plan.kind, plan.id)
+                status = _find_status(session, plan)
         except Exception as error:
             if not is_unavailable(error):
                 raise
             log.warning("cannot see whether run %s was cancelled: %s", plan.id, error)
             return None
-        return CANCELLED_ERROR if run is None or run.status in FINISHED else None
+        return None if status in UNFINISHED else CANCELLED_ERROR
 
     def _is_recorded(self, plan: RunPlan, block: PlannedBlock) -> bool:
         mine: ColumnElement[bool] = (
@@ -156,14 +173,30 @@ class RunRecorder:
             return session.scalar(found) is not None
 
 
-def _find_run(session: Session, kind: type[AnyRun], run_id: int) -> AnyRun | None:
-    return cast("AnyRun | None", session.get(kind, run_id))
+def _change(session: Session, plan: RunPlan, **values: Any) -> bool:
+    """Change a run, if it has not ended, and keep others from ending it until the commit."""
+    unfinished = update(plan.kind).where(plan.kind.id == plan.id, plan.kind.status.in_(UNFINISHED))
+    changed = session.execute(unfinished.values(**values).execution_options(synchronize_session=False))
+    return bool(changed.rowcount)  # type: ignore[attr-defined]
 
 
-def _lock_run(session: Session, kind: type[AnyRun], run_id: int) -> AnyRun | None:
-    """Find a run that has not ended, and keep others from ending it until the commit."""
-    run = cast("AnyRun | None", session.get(kind, run_id, with_for_update=True))
-    return None if run is None or run.status in FINISHED else run
+def _lock_unfinished(session: Session, plan: RunPlan) -> bool:
+    """Tell whether a run has not ended, and keep others from ending it until the commit."""
+    return _find_status(session, plan, with_for_update=True) in UNFINISHED
+
+
+def _find_status(session: Session, plan: RunPlan, *, with_for_update: bool = False) -> str | None:
+    status = select(plan.kind.status).where(plan.kind.id == plan.id)
+    return session.scalar(status.with_for_update() if with_for_update else status)
+
+
+def _read_whole(session: Session, plan: RunPlan) -> AnyRun | None:
+    """Read a run with all that its event and its notices tell of, at once; None if its report was deleted."""
+    kind = plan.kind
+    whole = [joinedload(kind.report).joinedload(Report.workspace), selectinload(kind.results)]
+    if kind is QueryRun:
+        whole.append(joinedload(QueryRun.block))
+    return cast("AnyRun | None", session.get(kind, plan.id, options=whole))
 
 
 def _describe(block: PlannedBlock, outcome: BlockOutcome) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import and_, select, tuple_
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
@@ -75,6 +75,18 @@ class RunRequest:
         return None if self.idempotency_key is None else (self.report_id, self.idempotency_key)
 
 
+@dataclass(frozen=True)
+class RunTemplate:
+    """
+    What all runs of a report have in common.
+
+    :param defaults: The defaults of its parameters.
+    """
+
+    workspace_id: int
+    defaults: dict[str, Any] = field(default_factory=dict)
+
+
 def accept_run(database: Database, report_id: int, given: Mapping[str, Any], **details: Any) -> AcceptedRun:
     """
     Record that a report is to run. When this returns, the run will happen, whatever happens to this process.
@@ -91,16 +103,20 @@ def accept_run(database: Database, report_id: int, given: Mapping[str, Any], **d
 def accept_runs(database: Database, requests: Sequence[RunRequest]) -> list[AcceptedRun | Exception]:
     """Record that reports are to run, in one transaction; give for each its run, or why there is none."""
     try:
+        # Others wait for who writes: what can be read before is.
+        with database.reading() as session:
+            templates = _read_templates(session, {request.report_id for request in requests})
         with database.writing() as session:
-            return _accept(session, requests)
+            return _accept(session, requests, templates)
     except (IntegrityError, DataError) as error:
         if len(requests) > 1:  # it is the fault of one of them
             return [answer for request in requests for answer in accept_runs(database, [request])]
-        return [_find_winner(database, requests[0]) or error]
+        return [_find_cause(database, requests[0]) or error]
 
 
-def _accept(session: Session, requests: Sequence[RunRequest]) -> list[AcceptedRun | Exception]:
-    templates = _read_templates(session, {request.report_id for request in requests})
+def _accept(
+    session: Session, requests: Sequence[RunRequest], templates: Mapping[int, RunTemplate]
+) -> list[AcceptedRun | Exception]:
     by_key = _find_by_key(session, requests)
     answers: list[tuple[Run, bool] | Exception] = []
     for request in requests:
@@ -108,9 +124,9 @@ def _accept(session: Session, requests: Sequence[RunRequest]) -> list[AcceptedRu
         if known is not None:
             answers.append(_check_repeat(request, known) or (known, True))
         elif request.report_id not in templates:
-            answers.append(PushMetricsConflictError("The report was deleted just now", status_code=409))
+            answers.append(_build_deleted())
         else:
-            run = _build_run(request, *templates[request.report_id])
+            run = _build_run(request, templates[request.report_id])
             session.add(run)
             answers.append((run, False))
             if request.key is not None:
@@ -121,15 +137,16 @@ def _accept(session: Session, requests: Sequence[RunRequest]) -> list[AcceptedRu
     ]
 
 
-def _read_templates(session: Session, report_ids: Collection[int]) -> dict[int, tuple[int, dict[str, Any]]]:
-    """Read what all runs of a report have in common: its workspace, and the defaults of its parameters."""
-    rows = session.execute(select(Report.id, Report.workspace_id).where(Report.id.in_(report_ids)))
-    templates: dict[int, tuple[int, dict[str, Any]]] = {row.id: (row.workspace_id, {}) for row in rows}
-    parameters = select(Block.report_id, Block.name, Block.content).where(
-        Block.report_id.in_(report_ids), Block.type == PARAMETER
-    )
-    for report_id, name, content in session.execute(parameters.order_by(Block.position)):
-        templates[report_id][1][name] = content.get("default")
+def _read_templates(session: Session, report_ids: Collection[int]) -> dict[int, RunTemplate]:
+    is_parameter = and_(Block.report_id == Report.id, Block.type == PARAMETER)
+    rows = select(Report.id, Report.workspace_id, Block.name, Block.content).outerjoin(Block, is_parameter)
+    templates: dict[int, RunTemplate] = {}
+    for report_id, workspace_id, name, content in session.execute(
+        rows.where(Report.id.in_(report_ids)).order_by(Block.position)
+    ):
+        template = templates.setdefault(report_id, RunTemplate(workspace_id))
+        if name is not None:
+            template.defaults[name] = content.get("default")
     return templates
 
 
@@ -149,26 +166,30 @@ def _check_repeat(request: RunRequest, run: Run) -> PushMetricsConflictError | N
     )
 
 
-def _build_run(request: RunRequest, workspace_id: int, defaults: Mapping[str, Any]) -> Run:
+def _build_run(request: RunRequest, template: RunTemplate) -> Run:
     return Run(
-        workspace_id=workspace_id,
+        workspace_id=template.workspace_id,
         report_id=request.report_id,
         origin=request.origin,
         given_parameters=dict(request.given),
-        parameters=apply_defaults(defaults, request.given),
+        parameters=apply_defaults(template.defaults, request.given),
         idempotency_key=request.idempotency_key,
         webhook_id=request.webhook_id,
         options=None if request.options is None else dict(request.options),
     )
 
 
-def _find_winner(database: Database, request: RunRequest) -> AcceptedRun | Exception | None:
-    """Find the run of another process that took the same key between our look and our insert."""
+def _find_cause(database: Database, request: RunRequest) -> AcceptedRun | Exception | None:
+    """Find what came between our look and our insert: a run with the same key, or the report's end."""
     with database.reading() as session:
         run = _find_by_key(session, [request]).get(request.key)
-    return (
-        None if run is None else _check_repeat(request, run) or AcceptedRun(run.id, run.uid, is_replay=True)
-    )
+        if run is not None:
+            return _check_repeat(request, run) or AcceptedRun(run.id, run.uid, is_replay=True)
+        return None if session.get(Report, request.report_id) else _build_deleted()
+
+
+def _build_deleted() -> PushMetricsConflictError:
+    return PushMetricsConflictError("The report was deleted just now", status_code=409)
 
 
 def accept_re_run(session: Session, run: Run) -> Run:
