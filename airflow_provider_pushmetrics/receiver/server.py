@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 import signal
 import socket
@@ -110,6 +111,7 @@ def serve(
     names = ", ".join(repr(source.name) for source in settings.sources)
     log.info("Listening on http://%s:%s for deliveries of %s.", host, listener.getsockname()[1], names)
     config = build_config(app, has_access_log=has_access_log, trusted_proxies=trusted_proxies)
+    gc.freeze()  # what is loaded stays: looking through all of it for garbage would stop deliveries for 0.1 s
     ReceiverServer(config, runtime).run(sockets=[listener])
 
 

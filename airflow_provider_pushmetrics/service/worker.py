@@ -6,6 +6,7 @@ The processes that execute: a service's worker beside it, and workers by themsel
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import pickle
@@ -44,6 +45,7 @@ def work(settings: ServiceSettings) -> None:
         signal.signal(number, lambda *_: stopping.set())
     parts = assemble(settings)
     parts.start()
+    gc.freeze()
     log.info("working")
     stopping.wait()
     _stop(parts)
@@ -81,6 +83,7 @@ def _work_for_service(assignment: Assignment, report: int) -> None:
     with nullcontext() if settings.database_url else wait_for_folder(settings.data_dir, WORKER_LOCK_FILE):
         parts = assemble(settings, executor_id=assignment.executor_id)
         parts.engine.start()
+        gc.freeze()  # as the server does
         with suppress(OSError):  # the service has ended already: the pipe says so next
             os.write(report, b".")
         while os.read(sys.stdin.fileno(), 4096):
