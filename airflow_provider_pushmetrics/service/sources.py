@@ -179,6 +179,10 @@ def _read_batches(reader: pa.RecordBatchReader, stopper: Stopper) -> Iterator[pa
         raise SourceError(stopper.reason or str(error)) from error
 
 
+SQLITE = "sqlite"
+FILE_BACKENDS = frozenset({DUCKDB, SQLITE})
+
+
 class SourceRegistry:
     """
     Opens databases by their id and keeps them open.
@@ -211,6 +215,20 @@ class SourceRegistry:
                 self._open[location] = self._make_source(row.kind, location)
             return self._open[location]
 
+    def check_place(self, kind: str, location: str) -> None:
+        """
+        Refuse what will not be opened, whether it exists or not.
+
+        :raises SourceError: if its files are where none may be asked, or it is the service's own database.
+        """
+        from airflow_provider_pushmetrics.service.sql_sources import refuse_own
+
+        url = build_source_url(kind, location)
+        if url.get_backend_name() in FILE_BACKENDS:
+            self._places.resolve(url.database or "")
+        else:
+            refuse_own(url, make_url(self._database.url))
+
     def close(self) -> None:
         """Close all of them."""
         with self._lock:
@@ -230,6 +248,6 @@ class SourceRegistry:
 
         url = build_source_url(kind, location)
         refuse_own(url, make_url(self._database.url))
-        if url.get_backend_name() == "sqlite":
+        if url.get_backend_name() == SQLITE:
             url = open_sqlite_read_only(self._places.resolve(url.database or ""))
         return SqlAlchemySource(url)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import AfterValidator, AliasChoices, BaseModel, Field, StringConstraints
 
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.api.access import Admin, Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
@@ -143,6 +144,10 @@ def try_database(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]
 
 def _set_url(parts: ServiceParts, source: DataSource, url: str) -> None:
     source.kind, location = parse_source_url(url)
+    try:
+        parts.sources.check_place(source.kind, location)
+    except SourceError as error:
+        raise PushMetricsParameterError(str(error)) from error
     source.location_encrypted = parts.vault.encrypt(location)
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from airflow_provider_pushmetrics.service.models import DataSource
+from airflow_provider_pushmetrics.service.source_urls import SQLALCHEMY
 from tests.fakes.service_reports import ENDLESS, sql, text
 from tests.integration.service.conftest import Api
 
@@ -124,9 +126,27 @@ async def test_sqlalchemy_database_is_asked_with_bound_values_and_read_only(api:
     assert "no such table: nope" in (await ask(api, row["id"], "SELECT * FROM nope"))["error"]
 
 
-async def test_the_services_own_database_cannot_be_asked(api: Api) -> None:
-    row = await add_database(api, api.parts.settings.store_url)
+async def test_the_services_own_database_cannot_be_asked(api: Api, tmp_path: Path) -> None:
+    row = await add_database(api, f"duckdb:///{tmp_path}/shop.duckdb")
+    store = make_url(api.parts.settings.store_url).render_as_string(hide_password=False)
+    with api.parts.database.writing() as session:
+        source = session.get_one(DataSource, row["id"])
+        source.kind, source.location_encrypted = SQLALCHEMY, api.parts.vault.encrypt(store)
     assert "own" in (await ask(api, row["id"], "SELECT * FROM api_token"))["error"]
+
+
+async def test_place_that_cannot_be_asked_is_refused_when_it_is_saved(api: Api, tmp_path: Path) -> None:
+    kept = await add_database(api, f"duckdb:///{tmp_path}/shop.duckdb")
+    for url in (api.parts.settings.store_url, "duckdb:////etc/passwd", "sqlite:////etc/passwd"):
+        wanted = {"database_name": "d", "sqlalchemy_uri": url}
+        for answer in (
+            await api.client.post("/api/v1/database/", json=wanted),
+            await api.client.put(f"/api/v1/database/{kept['id']}", json=wanted),
+        ):
+            assert answer.status_code == 400, url
+            assert "cannot be asked" in answer.json()["message"] or "--source-dir" in answer.json()["message"]
+    rows = (await api.client.get("/api/v1/database/")).json()["result"]
+    assert [row["sqlalchemy_uri"] for row in rows if row["id"] == kept["id"]] == [kept["sqlalchemy_uri"]]
 
 
 async def test_folder_of_files_is_a_database_that_reads_nothing_else(api: Api, tmp_path: Path) -> None:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import delete, event, select
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
+from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError
 from airflow_provider_pushmetrics.service.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.encryption import Vault
 from airflow_provider_pushmetrics.service.events import ResultLinks
 from airflow_provider_pushmetrics.service.execution import RunExecutor
-from airflow_provider_pushmetrics.service.models import BlockResult, Run
+from airflow_provider_pushmetrics.service.models import BlockResult, Report, Run
 from airflow_provider_pushmetrics.service.results import ResultStore
 from airflow_provider_pushmetrics.service.rows import RowBatches
+from airflow_provider_pushmetrics.service.runs import AcceptedRun, RunRequest, accept_runs
 from airflow_provider_pushmetrics.service.source_places import SourcePlaces
 from airflow_provider_pushmetrics.service.sources import SourceRegistry
 from tests.fakes.service_process import API_TOKEN
@@ -92,6 +96,29 @@ def test_run_outlives_a_connection_that_is_lost(workplace: Workplace, statement:
     assert workplace.read(run_id)[0] != "failed"
     workplace.build_executor().execute(Run, run_id)
     assert workplace.read(run_id) == ("success", None, ["q", "note"])
+
+
+def test_report_that_is_deleted_while_a_run_is_accepted_is_a_conflict(workplace: Workplace) -> None:
+    made = make_report(workplace.database, workplace.vault, workplace.folder, note=text("kept"))
+    gone = make_report(workplace.database, workplace.vault, workplace.folder, note=text("deleted"))
+
+    class Overtaken(Database):
+        """Lets somebody delete a report whenever another transaction is about to write."""
+
+        @contextmanager
+        def writing(self) -> Iterator[Session]:
+            with workplace.database.writing() as session:
+                session.execute(delete(Report).where(Report.id == gone.id))
+            with super().writing() as session:
+                yield session
+
+    database = Overtaken(workplace.database.url)
+    kept, refused = accept_runs(database, [RunRequest(made.id, {}, "api"), RunRequest(gone.id, {}, "api")])
+    database.close()
+    assert isinstance(kept, AcceptedRun)
+    assert isinstance(refused, PushMetricsConflictError)
+    assert refused.status_code == 409
+    assert workplace.read(kept.id)[0] == "pending"
 
 
 def test_query_goes_on_while_nobody_can_see_whether_it_was_cancelled(workplace: Workplace) -> None:
