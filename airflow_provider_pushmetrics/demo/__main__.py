@@ -61,6 +61,7 @@ def show_access(system: DemoSystem, display: Display) -> None:
         f"  Again with other parameters: {system.ports.airflow_url}/dags/{TRIGGER_DAG}, 'Trigger', change"
         " origin and month.\n"
         f"The PushMetrics service is left running too: {system.ports.service_url}\n"
+        f"  sign in there with the api_token that {system.folder.state_file} holds\n"
         f"Logs and results: {system.folder.root}\n"
         "Stop it all: make stop"
     )

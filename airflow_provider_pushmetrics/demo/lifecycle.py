@@ -68,6 +68,7 @@ def keep_running(system: DemoSystem, stay: Stay) -> None:
         airflow_url=system.ports.airflow_url,
         airflow_user=AIRFLOW_USER,
         airflow_password=system.credentials.airflow_password,
+        api_token=system.credentials.api_token,
     )
     write_state(system.folder.state_file, state)
     stay.kept = True

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -28,7 +28,8 @@ class DemoState:
     :param service_url: Where the reference service is.
     :param airflow_url: Where Airflow is.
     :param airflow_user: Who may log in there.
-    :param airflow_password: The password; only noted for a demo that is left running.
+    :param airflow_password: The password; only noted for a demo that is left running, as the rest.
+    :param api_token: Who shows it may sign in to the service.
     """
 
     marker: str
@@ -38,7 +39,8 @@ class DemoState:
     service_url: str = ""
     airflow_url: str = ""
     airflow_user: str = ""
-    airflow_password: str = ""
+    airflow_password: str = field(default="", repr=False)
+    api_token: str = field(default="", repr=False)
 
     @classmethod
     def of_this_process(cls, marker: str, **facts: str | bool) -> DemoState:

@@ -149,6 +149,7 @@ def tail(
 
     wanted = _build_filter(source, event, report_id, query_id, run_id)
     with _open_inbox(inbox) as opened:
+        typer.echo("Waiting for events; Ctrl-C ends it.", err=True)
         try:
             commands.follow(opened, wanted, write=typer.echo, should_stop=lambda: False)
         except KeyboardInterrupt:

@@ -98,6 +98,13 @@ def test_a_demo_that_is_kept_goes_on_until_it_is_stopped(
     assert len(system.family.find_members()) == 1
     assert system.credentials.airflow_password in out.getvalue()
     assert "make stop" in out.getvalue()
+    said = "".join(out.getvalue().split())
+    assert f"theapi_tokenthat{folder.state_file}holds" in said
+    assert system.credentials.api_token not in said
+    state = find_state(folder.state_file)
+    assert state is not None
+    assert state.api_token == system.credentials.api_token
+    assert state.api_token not in repr(state)
     stop_demo(folder, display)
     assert system.family.find_members() == []
     assert find_state(folder.state_file) is None
