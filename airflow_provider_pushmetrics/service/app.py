@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -48,6 +49,8 @@ from airflow_provider_pushmetrics.service.api import (
 from airflow_provider_pushmetrics.service.api.descriptions import describe_errors
 from airflow_provider_pushmetrics.service.api.examples import add_examples
 from airflow_provider_pushmetrics.service.contents import ContentError
+from airflow_provider_pushmetrics.service.database import UNAVAILABLE
+from airflow_provider_pushmetrics.service.logs import SparingLog
 from airflow_provider_pushmetrics.service.middleware import AccessLog, BodyLimit
 from airflow_provider_pushmetrics.service.parts import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.plan import PlanError
@@ -81,6 +84,8 @@ ROUTERS = (
     deliveries.router,
     mails.router,
 )
+
+outages = SparingLog(logging.getLogger(__name__))
 
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
@@ -181,6 +186,13 @@ async def _answer_conflict(request: Request, error: PushMetricsConflictError) ->
     return JSONResponse({"message": str(error)}, 409)
 
 
+async def _answer_unavailable(request: Request, error: Exception) -> JSONResponse:
+    """Say when to come again; the log has the driver's words, without the statement and its values."""
+    outages.warning("the database does not answer: %s", getattr(error, "orig", None) or type(error).__name__)
+    headers = {"Retry-After": str(health.RETRY_AFTER_SECONDS)}
+    return JSONResponse({"message": health.DATABASE_AWAY}, 503, headers=headers)
+
+
 async def _answer_fault(request: Request, error: Exception) -> JSONResponse:
     """Say little; the server's log has the traceback."""
     return JSONResponse({"message": "Internal error"}, 500)
@@ -196,5 +208,6 @@ HANDLERS: dict[int | type[Exception], Handler] = {
     PushMetricsConflictError: _answer_conflict,
     DataError: _answer_unstorable,
     IntegrityError: _answer_taken,
+    **dict.fromkeys(UNAVAILABLE, _answer_unavailable),
     Exception: _answer_fault,
 }

@@ -119,9 +119,13 @@ class Database:
             self._turn.close()
 
 
+UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)
+"""The errors that say that the database cannot be asked now, and nothing of what was asked."""
+
+
 def is_unavailable(error: BaseException) -> bool:
-    """Tell whether an error says that the database cannot be asked now, and nothing of what was asked."""
-    return isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)
+    """Tell whether an error is one of them."""
+    return isinstance(error, UNAVAILABLE)
 
 
 def _open_turn(engine: Engine) -> Turn:

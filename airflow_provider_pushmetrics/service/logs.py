@@ -38,6 +38,27 @@ class SparingLog:
         self._log.warning(message, *arguments)
 
 
+class SparingFilter(logging.Filter):
+    """Lets what begins alike, up to a colon, through once a minute: DBOS tells of an outage at every poll."""
+
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._next: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a line is to be written."""
+        beginning = record.getMessage().partition(":")[0]
+        now = self._monotonic()
+        with self._lock:
+            if now < self._next.get(beginning, now):
+                return False
+            self._next = {known: end for known, end in self._next.items() if end > now}
+            self._next[beginning] = now + SPARING_SECONDS
+        return True
+
+
 def set_up_logging() -> None:
     """Log to stderr, with every credential taken out."""
     handler = logging.StreamHandler(sys.stderr)
@@ -49,4 +70,5 @@ def set_up_logging() -> None:
     # DBOS brings a handler of its own, which redacts nothing; with one there, it adds none.
     dbos_log = logging.getLogger("dbos")
     dbos_log.addHandler(handler)
+    dbos_log.addFilter(SparingFilter())
     dbos_log.propagate = False

@@ -1,4 +1,4 @@
-"""A way to a database that can fall silent, as when a machine is gone: nothing is refused or answered."""
+"""A way to a database that can fall silent, as when its machine is gone, or end, as when the server has."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Relay:
     listener: socket.socket
     _silenced: list[threading.Event] = field(default_factory=list)
     _sockets: list[socket.socket] = field(default_factory=list)
+    _is_down: bool = False
 
     @property
     def url(self) -> str:
@@ -33,11 +34,26 @@ class Relay:
         for silenced in self._silenced:
             silenced.set()
 
+    @contextmanager
+    def be_down(self) -> Iterator[None]:
+        """Break all connections, and hang up on new ones, while the block lasts."""
+        self._is_down = True
+        for each in self._sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        try:
+            yield
+        finally:
+            self._is_down = False
+
     def serve(self) -> None:
         """Take connections until the listener is closed."""
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self.listener.accept()
+                if self._is_down:
+                    client.close()
+                    continue
                 server, silenced = self._connect(), threading.Event()
                 self._sockets += [client, server]
                 self._silenced.append(silenced)

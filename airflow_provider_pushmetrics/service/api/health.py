@@ -9,7 +9,9 @@ from airflow_provider_pushmetrics.service.api.access import Parts
 
 router = APIRouter(prefix="/health", tags=["health"])
 
+DATABASE_AWAY = "The database does not answer"
 WORKER_AWAY = "The worker is being started: what is accepted meanwhile runs then"
+RETRY_AFTER_SECONDS = 5
 
 
 @router.get("/live")
@@ -24,7 +26,11 @@ def get_ready(parts: Parts) -> dict[str, str]:
     try:
         parts.database.check()
     except SQLAlchemyError:
-        raise HTTPException(503, "The database does not answer", headers={"Retry-After": "5"}) from None
+        raise _build_away(DATABASE_AWAY) from None
     if not parts.engine.is_alive():
-        raise HTTPException(503, WORKER_AWAY, headers={"Retry-After": "5"})
+        raise _build_away(WORKER_AWAY)
     return {"status": "ok"}
+
+
+def _build_away(message: str) -> HTTPException:
+    return HTTPException(503, message, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})

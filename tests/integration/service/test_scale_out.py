@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from airflow_provider_pushmetrics.service.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.encryption import Vault, load_secret_key
 from airflow_provider_pushmetrics.service.models import BlockResult, OutboxEvent, Run, Worker
+from tests.fakes.relay import open_relay
 from tests.fakes.service_process import API_TOKEN, COMMAND, run_service, run_worker
 from tests.fakes.service_reports import SLOW, TRIGGER_TOKEN, make_report, sql, text
 from tests.fakes.service_schedules import count_started, make_schedules
@@ -119,6 +121,57 @@ def test_schedules_are_run_exactly_once_by_two_workers_of_which_one_is_killed(
         time.sleep(1.5)  # the clock is looked at once more
     assert count_started(database) == dict.fromkeys(schedules, 1)
     database.close()
+
+
+def test_outage_of_the_database_loses_no_run_and_repeats_no_event(
+    tmp_path: Path, postgres_url: str, subscriber: Subscriber
+) -> None:
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    database = Database(postgres_url)
+    database.migrate()
+    bootstrap(database, data_dir, API_TOKEN)
+    made = make_report(database, Vault(load_secret_key(data_dir)), data_dir, q=sql("SELECT 1 AS n"))
+    trigger = f"/api/v1/report/{made.id}/webhook?token={TRIGGER_TOKEN}"
+    accepted, refused = [], []
+    with ExitStack() as stack:
+        relay = stack.enter_context(open_relay(postgres_url))
+        options = ("--database-url", relay.url, "--allow-private-endpoints", "--worker-lease-seconds", "4")
+        service = stack.enter_context(run_service(data_dir, *options, "--no-worker"))
+        for _ in range(2):
+            stack.enter_context(run_worker(data_dir, *options))
+        service.wait_until_ready()
+        wait_until(lambda: len(list_workers(database)) == 2)
+        body = {"name": "s", "url": subscriber.url, "events": ["report.run"]}
+        service.client.post("/api/v1/webhook_subscription/", json=body).raise_for_status()
+
+        def pull(times: int) -> None:
+            for _ in range(times):
+                answer = service.client.post(trigger)
+                if answer.status_code == 200:
+                    accepted.append(answer.json()["run_id"])
+                else:
+                    refused.append(answer.status_code)
+
+        pull(40)  # some of them are at work when the database goes
+        with relay.be_down():
+            pull(3)
+            time.sleep(6)  # longer than the lease: nobody may be taken for dead for it
+        pull(5)
+        wait_until(lambda: count_ended(database, accepted) == len(accepted))
+        for run_id in accepted:
+            subscriber.wait_for_run("report.run", run_id, timeout_seconds=60)
+        time.sleep(1)  # nothing comes twice
+    assert (len(accepted), refused) == (45, [503] * 3)
+    assert len({one.headers["webhook-id"] for one in subscriber.received}) == len(accepted)
+    with database.reading() as session:
+        assert len(session.scalars(select(OutboxEvent)).all()) == len(accepted)
+    database.close()
+
+
+def count_ended(database: Database, run_ids: list[int]) -> int:
+    with database.reading() as session:
+        return len(session.scalars(select(Run).where(Run.id.in_(run_ids), Run.status == "success")).all())
 
 
 @pytest.mark.parametrize("arguments", [("worker",), ("service", "--no-worker")])
