@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
@@ -165,14 +166,22 @@ class Dispatcher:
                 )
                 for delivery_id, generation, attempt, subscription_id in due
             )
-            with self._database.noting() as session:
+            self._note_attempts([(delivery_id, attempt) for delivery_id, _, attempt, _ in due])
+        return len(due)
+
+    def _note_attempts(self, enqueued: Sequence[tuple[int, int]]) -> None:
+        """Note which attempts were enqueued; one may have been made by now, and another be due."""
+        by_attempt = defaultdict(list)
+        for delivery_id, attempt in enqueued:
+            by_attempt[attempt].append(delivery_id)
+        with self._database.noting() as session:
+            for attempt, ids in by_attempt.items():
                 session.execute(
                     update(Delivery)
-                    .where(Delivery.id.in_([row[0] for row in due]))
-                    .values(enqueued_attempt=Delivery.attempt_count + 1)
+                    .where(Delivery.id.in_(ids), Delivery.enqueued_attempt < attempt)
+                    .values(enqueued_attempt=attempt)
                     .execution_options(synchronize_session=False)
                 )
-        return len(due)
 
     def _find_due_attempts(self) -> list[tuple[int, int, int, int]]:
         attempt = Delivery.attempt_count + 1
