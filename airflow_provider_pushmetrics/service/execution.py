@@ -67,7 +67,7 @@ class RunExecutor:
         """
         Execute a run to its end, from wherever it was; nothing happens to one that has ended.
 
-        :return: Whether its end is to be delivered to somebody.
+        :return: Whether its end may have to be delivered to somebody.
         :raises SQLAlchemyError: if our database cannot be asked: the run is unfinished, and can go on later.
         """
         # If another worker executes it too, each goes on behind what either has recorded: one may die.
@@ -85,7 +85,7 @@ class RunExecutor:
                     self._recorder.finish(plan, INTERNAL_ERROR)
                 raise
             return self._recorder.finish(plan, plan.error)
-        return False
+        return True  # it had ended already, maybe here, a moment ago, by a fault of ours
 
     def abandon(self, kind: type[AnyRun], run_id: int) -> None:
         """End a run that can no longer be executed."""

@@ -83,10 +83,12 @@ class RunPlan:
         return f"{folder}-{self.id}/{block.uid}.parquet"
 
 
-def read_plan(session: Session, run: AnyRun) -> RunPlan:
-    """Read a run: what it is to do, and what it has done before it was interrupted."""
+def read_plan(session: Session, run: AnyRun) -> RunPlan | None:
+    """Read a run: what it is to do, and what it has done before it was interrupted; None if it is gone."""
     blocks = _read_blocks(session, run)
     names = {block.id: block.name for block in blocks}
+    if isinstance(run, QueryRun) and run.block_id not in names:
+        return None  # its block was deleted just now, and the run with it
     error = None
     try:
         waves = plan_waves(blocks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload, selectinload
 
@@ -66,8 +66,11 @@ class RunRecorder:
             if run is None or run.status in FINISHED:
                 return None
             plan = read_plan(session, run)
+        if plan is None:
+            return None
         with self._database.noting() as session:
-            if not _change(session, plan, status=RUNNING, started_on=run.started_on or self._clock()):
+            started_on = func.coalesce(kind.started_on, self._clock())  # another worker may have begun it
+            if not _change(session, plan, status=RUNNING, started_on=started_on):
                 return None
             if kind is Run:
                 write_log(session, plan, "the run begins" if run.status == PENDING else "the run goes on")

@@ -192,3 +192,20 @@ def test_two_writers_of_one_result_do_not_meet(tmp_path: Path) -> None:
 
     assert results.write("run-1/q.parquet", RowBatches(schema, be_overtaken())) == 4
     assert [path.name for path in tmp_path.glob("run-1/*")] == ["q.parquet"]
+
+
+def test_run_that_a_fault_of_ours_ended_is_still_to_be_delivered(workplace: Workplace) -> None:
+    class FullStore(ResultStore):
+        """Has no room left."""
+
+        def write(self, name: str, rows: RowBatches) -> int:
+            raise OSError("No space left on device")
+
+    run_id = workplace.start_run(q=sql("SELECT 1 AS n"))
+    store = FullStore(workplace.folder / "results")
+    links = ResultLinks("http://service.test")
+    executor = RunExecutor(workplace.database, workplace.sources, store, links)
+    with pytest.raises(OSError, match="No space"):
+        executor.execute(Run, run_id)
+    assert workplace.read(run_id)[0] == "failed"
+    assert executor.execute(Run, run_id), "nobody else tells the dispatcher of the event"
