@@ -10,8 +10,11 @@ steps.
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import sqlalchemy
 from dbos import DBOS, DBOSConfig
@@ -51,8 +54,13 @@ behind.
 LAUNCH_LOCK = 7_305_813
 """Any number that no other program locks in this database."""
 
+QUEUES = (RUNS_QUEUE, DELIVERIES_QUEUE)
+
 BROKEN = ["ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 """How a workflow can have ended without that its work had."""
+
+
+log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -76,7 +84,8 @@ class Engine:
         self._database = database
         self._executor = executor
         self._courier = courier
-        self._active = _ActiveCount()
+        self._active = _Activity()
+        self._idle_since: dict[str, float] = {}
         self._stopping = threading.Event()
         self._perseverance = Perseverance(self._stopping.wait)
         self._salvage = Salvage(database, _list_broken, executor.abandon)
@@ -84,7 +93,11 @@ class Engine:
         self._queue: WorkflowQueue | None = None
         self._dispatcher: Dispatcher | None = None
         self._workers = WorkerRegistry(
-            database, executor_id, settings.worker_lease_seconds, self._recover_workflows
+            database,
+            executor_id,
+            settings.worker_lease_seconds,
+            self._recover_workflows,
+            self._recover_lost,
         )
 
     def start(self) -> None:
@@ -169,22 +182,36 @@ class Engine:
 
     def _do(self, work: Callable[[], bool]) -> None:
         """Do something that goes on where it was, again if it fails; it says whether it leaves a delivery."""
-        with self._active:
+        with self._active.note(DBOS.workflow_id):
             leaves_delivery = self._perseverance.do(work)
         if leaves_delivery:
             self.wake()
 
     def _recover_workflows(self, executor_id: str) -> int:
         count = 0
-        for queue in (RUNS_QUEUE, DELIVERIES_QUEUE):
-            left = DBOS.list_workflows(
-                status="PENDING", executor_id=executor_id, queue_name=queue, load_input=False
-            )
-            ids = [workflow.workflow_id for workflow in left]
+        for queue in QUEUES:
+            ids = _list_taken(queue, executor_id)
             if ids:
                 DBOS.resume_workflows(ids, queue_name=queue)
             count += len(ids)
         return count
+
+    def _recover_lost(self) -> None:
+        """
+        Put back what was taken from a queue for this process, and is not at work here for a whole lease.
+
+        Its database went away when the answer was under way; DBOS itself looks at that only when it starts.
+        """
+        before, self._idle_since, now = self._idle_since, {}, time.monotonic()
+        for queue in QUEUES:
+            # What is at work is asked last: what was taken before that, and is not, waits to begin.
+            for workflow_id in set(_list_taken(queue, self._executor_id)) - self._active.list_ids():
+                since = before.get(workflow_id, now)
+                if now - since < self._settings.worker_lease_seconds:
+                    self._idle_since[workflow_id] = since
+                    continue
+                DBOS.resume_workflows([workflow_id], queue_name=queue)
+                log.warning("put workflow %s back, which was taken and not begun", workflow_id)
 
     def _forget_enqueued(self) -> None:
         """Enqueue everything unfinished anew: the workflows' database may be an older copy than ours."""
@@ -194,28 +221,47 @@ class Engine:
             session.execute(update(Delivery).where(Delivery.status == PENDING).values(enqueued_attempt=0))
 
 
+def _list_taken(queue: str, executor_id: str) -> list[str]:
+    taken = DBOS.list_workflows(status="PENDING", executor_id=executor_id, queue_name=queue, load_input=False)
+    return [workflow.workflow_id for workflow in taken]
+
+
 def _list_broken(workflow_ids: list[str]) -> list[str]:
     found = DBOS.list_workflows(workflow_ids=workflow_ids, status=BROKEN, load_input=False)
     return [workflow.workflow_id for workflow in found]
 
 
-class _ActiveCount:
-    """Counts the threads that are inside it, and those that left it in the middle of their work."""
+class _Activity:
+    """Knows the workflows that are at work here, and those that were left in the middle of their work."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._count = 0
+        self._ids: list[str | None] = []
 
-    def __enter__(self) -> None:
+    @contextmanager
+    def note(self, workflow_id: str | None) -> Iterator[None]:
+        """Note a workflow while the block lasts; beyond, if its work is interrupted."""
         with self._lock:
-            self._count += 1
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with self._lock:
-            if kind is not WorkInterruptedError:
-                self._count -= 1
+            self._ids.append(workflow_id)
+        try:
+            yield
+        except WorkInterruptedError:
+            raise
+        except BaseException:
+            self._remove(workflow_id)
+            raise
+        self._remove(workflow_id)
 
     def is_any(self) -> bool:
         """Tell whether there is any."""
         with self._lock:
-            return self._count > 0
+            return bool(self._ids)
+
+    def list_ids(self) -> set[str | None]:
+        """List them."""
+        with self._lock:
+            return set(self._ids)
+
+    def _remove(self, workflow_id: str | None) -> None:
+        with self._lock:
+            self._ids.remove(workflow_id)

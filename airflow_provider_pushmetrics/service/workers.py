@@ -39,6 +39,7 @@ class WorkerRegistry:
     :param executor_id: This process.
     :param lease_seconds: How old the sign of life of a dead process is at least.
     :param recover: Takes over what a dead one left.
+    :param recover_lost: Looks for what this process itself has lost sight of.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class WorkerRegistry:
         executor_id: str,
         lease_seconds: float,
         recover: Recover,
+        recover_lost: Callable[[], object] = lambda: None,
         *,
         clock: Clock = get_now,
     ) -> None:
@@ -54,6 +56,7 @@ class WorkerRegistry:
         self._executor_id = executor_id
         self._lease = timedelta(seconds=lease_seconds)
         self._recover = recover
+        self._recover_lost = recover_lost
         self._clock = clock
         self._last_beat: datetime | None = None
         self._watching_since: datetime | None = None
@@ -157,6 +160,7 @@ class WorkerRegistry:
             try:
                 self.beat()
                 self.take_over()
+                self._recover_lost()
             except Exception as error:
                 if is_unavailable(error):
                     self._log.warning("cannot show that this worker lives, trying again: %s", error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -28,6 +28,18 @@ VERY_SLOW = SLOW.replace("12000", "15000")
 """Long enough that its worker is killed in the middle of it."""
 
 
+@pytest.fixture
+def shared(tmp_path: Path, postgres_url: str) -> Iterator[Database]:
+    """Give the database of processes that also share the folder ``data``."""
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    database = Database(postgres_url)
+    database.migrate()
+    bootstrap(database, data_dir, API_TOKEN)
+    yield database
+    database.close()
+
+
 def wait_until(is_so: Callable[[], bool], timeout_seconds: float = 90.0) -> None:
     deadline = time.monotonic() + timeout_seconds
     while not is_so():
@@ -47,14 +59,10 @@ def list_recorded(database: Database, run_id: int) -> dict[str, int]:
 
 
 def test_killed_worker_s_run_is_taken_over_by_another(
-    tmp_path: Path, postgres_url: str, subscriber: Subscriber
+    tmp_path: Path, shared: Database, postgres_url: str, subscriber: Subscriber
 ) -> None:
     """Proof 14."""
-    data_dir = tmp_path / "data"
-    data_dir.mkdir()
-    database = Database(postgres_url)
-    database.migrate()
-    bootstrap(database, data_dir, API_TOKEN)
+    data_dir, database = tmp_path / "data", shared
     vault = Vault(load_secret_key(data_dir))
     made = make_report(
         database,
@@ -93,17 +101,12 @@ def test_killed_worker_s_run_is_taken_over_by_another(
         assert len(session.scalars(select(OutboxEvent)).all()) == 1
         assert session.get_one(Run, run_id).status == "success"
     assert len(subscriber.received) == 1
-    database.close()
 
 
 def test_schedules_are_run_exactly_once_by_two_workers_of_which_one_is_killed(
-    tmp_path: Path, postgres_url: str
+    tmp_path: Path, shared: Database, postgres_url: str
 ) -> None:
-    data_dir = tmp_path / "data"
-    data_dir.mkdir()
-    database = Database(postgres_url)
-    database.migrate()
-    bootstrap(database, data_dir, API_TOKEN)
+    data_dir, database = tmp_path / "data", shared
     made = make_report(database, Vault(load_secret_key(data_dir)), data_dir, note=text("hello"))
     options = ("--database-url", postgres_url, "--worker-lease-seconds", "4")
     with (
@@ -120,17 +123,12 @@ def test_schedules_are_run_exactly_once_by_two_workers_of_which_one_is_killed(
         wait_until(lambda: len(count_started(database, "success")) == len(schedules))
         time.sleep(1.5)  # the clock is looked at once more
     assert count_started(database) == dict.fromkeys(schedules, 1)
-    database.close()
 
 
 def test_outage_of_the_database_loses_no_run_and_repeats_no_event(
-    tmp_path: Path, postgres_url: str, subscriber: Subscriber
+    tmp_path: Path, shared: Database, postgres_url: str, subscriber: Subscriber
 ) -> None:
-    data_dir = tmp_path / "data"
-    data_dir.mkdir()
-    database = Database(postgres_url)
-    database.migrate()
-    bootstrap(database, data_dir, API_TOKEN)
+    data_dir, database = tmp_path / "data", shared
     made = make_report(database, Vault(load_secret_key(data_dir)), data_dir, q=sql("SELECT 1 AS n"))
     trigger = f"/api/v1/report/{made.id}/webhook?token={TRIGGER_TOKEN}"
     accepted, refused = [], []
@@ -166,7 +164,6 @@ def test_outage_of_the_database_loses_no_run_and_repeats_no_event(
     assert len({one.headers["webhook-id"] for one in subscriber.received}) == len(accepted)
     with database.reading() as session:
         assert len(session.scalars(select(OutboxEvent)).all()) == len(accepted)
-    database.close()
 
 
 def count_ended(database: Database, run_ids: list[int]) -> int:
