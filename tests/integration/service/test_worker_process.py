@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from airflow_provider_pushmetrics.service.dispatcher import name_run_workflow
 from airflow_provider_pushmetrics.service.encryption import Vault, load_secret_key
+from airflow_provider_pushmetrics.service.models import Run
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.supervisor import COMMAND, Assignment
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
@@ -65,6 +69,26 @@ def test_worker_whose_service_dies_during_its_start_stops(data_dir: Path) -> Non
     said = worker.stderr.read().decode()
     assert (worker.wait(30), "cannot go on" in said) == (0, False), said
     worker.stderr.close()
+
+
+def test_workflow_that_was_taken_from_its_queue_and_never_begun_is_put_back(data_dir: Path) -> None:
+    with (
+        run_service(data_dir, "--worker-lease-seconds", "1") as service,
+        closing(sqlite3.connect(data_dir / "workflows.db", timeout=30)) as workflows,
+    ):
+
+        def read_workflow() -> str:
+            found = "SELECT status FROM workflow_status WHERE workflow_uuid = ?"
+            return str(workflows.execute(found, (name_run_workflow(Run, run_id),)).fetchone()[0])
+
+        service.wait_until_ready()
+        run_id = trigger(service, QUICK)
+        wait_until(lambda: read_status(service, run_id) == "success")
+        wait_until(lambda: read_workflow() == "SUCCESS")
+        with workflows:  # as if the answer had been lost when it was taken
+            workflows.execute("UPDATE workflow_status SET status = 'PENDING', output = NULL")
+        wait_until(lambda: read_workflow() == "SUCCESS")
+    assert "which was taken and not begun" in data_dir.with_suffix(".log").read_text()
 
 
 def test_killed_worker_is_replaced_and_its_run_goes_on(data_dir: Path) -> None:
