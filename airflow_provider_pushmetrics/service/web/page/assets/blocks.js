@@ -92,8 +92,8 @@ async function deleteBlock(block) {
   const text = `“${block.name}” is deleted. Blocks that refer to it fail from then on.`;
   if (!(await confirmFirst("Delete the block?", text, "Delete"))) return;
   await remove(`api/v1/block/${part(block.uid)}`);
-  tell("The block is deleted");
   await reload();
+  tell("The block is deleted");
 }
 
 function makeSummary(block, { databases }) {

@@ -71,6 +71,6 @@ async function test(row) {
 async function deleteDatabase(row) {
   if (!(await confirmFirst("Delete the database?", `“${row.database_name}” itself stays as it is; queries that ask it fail from then on.`, "Delete"))) return;
   await remove(`api/v1/database/${part(row.uid)}`);
-  tell("The database is deleted");
   await reload();
+  tell("The database is deleted");
 }

@@ -57,8 +57,8 @@ function editReport(report) {
       async send(values) {
         await put(`api/v1/report/${part(report.uid)}`, { ...values, folder: values.folder || null });
         close(true);
-        tell("The report is saved");
         await reload();
+        tell("The report is saved");
       },
     }),
   );

@@ -68,14 +68,14 @@ function makeActions(schedule, reports) {
     button("Delete", async () => {
       if (!(await confirmFirst("Delete the schedule?", `“${schedule.name}” does not run any more.`, "Delete"))) return;
       await remove(path);
-      tell("The schedule is deleted");
       await reload();
+      tell("The schedule is deleted");
     }, { kind: "danger" }),
   );
 }
 
 async function runNow(path, schedule) {
   await post(`${path}/run`);
-  tell(schedule.query_id ? "The query runs now" : "The report runs now: see its runs");
   await reload();
+  tell(schedule.query_id ? "The query runs now" : "The report runs now: see its runs");
 }

@@ -110,6 +110,6 @@ const writeMoment = (local) => (local ? new Date(local).toISOString() : null);
 async function deleteSubscription(row, path) {
   if (!(await confirmFirst("Delete the subscription?", `“${row.name}” is told nothing more, and its deliveries are forgotten.`, "Delete"))) return;
   await remove(path);
-  tell("The subscription is deleted");
   await reload();
+  tell("The subscription is deleted");
 }

@@ -21,8 +21,8 @@ function makeFirst(report) {
     el("p", {}, "Whoever calls its URL, by GET or POST, starts a run: Airflow, a pipeline, another tool. Parameters come in the query string or as JSON."),
     button("Generate a trigger", async () => {
       await post("api/v1/webhook/", { report_id: report.id, active: true });
-      tell("The trigger is ready");
       await reload();
+      tell("The trigger is ready");
     }, { kind: "primary" }),
   ];
 }
@@ -46,8 +46,8 @@ function makeTrigger(trigger) {
 function makeSwitch(trigger, path) {
   return button(trigger.active ? "Disable" : "Enable", async () => {
     await put(path, { active: !trigger.active });
-    tell(trigger.active ? "The trigger is disabled: calls of its URL are refused" : "The trigger is enabled");
     await reload();
+    tell(trigger.active ? "The trigger is disabled: calls of its URL are refused" : "The trigger is enabled");
   });
 }
 
@@ -55,15 +55,15 @@ async function refresh(path) {
   const text = "It gets a new URL. The old one stops working at once, for everybody who has it.";
   if (!(await confirmFirst("Refresh the token?", text, "Refresh"))) return;
   await put(path, { refresh_token: true });
-  tell("The trigger has a new URL");
   await reload();
+  tell("The trigger has a new URL");
 }
 
 async function deleteTrigger(path) {
   if (!(await confirmFirst("Delete the trigger?", "Its URL stops working at once.", "Delete"))) return;
   await remove(path);
-  tell("The trigger is deleted");
   await reload();
+  tell("The trigger is deleted");
 }
 
 function makeNotifications(trigger, path) {

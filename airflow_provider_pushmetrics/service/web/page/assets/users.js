@@ -53,8 +53,8 @@ async function addUser(roles) {
     }),
   );
   if (!answer) return;
-  tell(answer.action === "no_op" ? "They belong to the workspace already" : "They belong to the workspace: now make a token for them");
   await reload();
+  tell(answer.action === "no_op" ? "They belong to the workspace already" : "They belong to the workspace: now make a token for them");
 }
 
 const makeRoleField = (roles, name) =>
@@ -101,6 +101,6 @@ async function removeUser(user, path) {
   const text = `${user.email} loses access to this workspace at once, and their tokens with it. What they made stays.`;
   if (!(await confirmFirst("Remove from the workspace?", text, "Remove"))) return;
   await remove(`${path}/remove_from_workspace/`);
-  tell("They do not belong to the workspace any more");
   await reload();
+  tell("They do not belong to the workspace any more");
 }

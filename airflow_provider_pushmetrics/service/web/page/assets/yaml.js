@@ -24,8 +24,8 @@ export async function showYaml(report, signal) {
     ],
     async send(values) {
       await apply(values, false);
-      tell("The YAML is applied");
       await reload();
+      tell("The YAML is applied");
     },
   });
   const name = `${report.name.replace(/[^\w-]+/g, "-")}.yaml`;
