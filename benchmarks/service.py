@@ -30,8 +30,6 @@ from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service, 
 from tests.fakes.service_reports import TRIGGER_TOKEN, MadeReport, make_report, sql
 
 SECONDS = 4.0
-WARM_UP_SECONDS = 1.0
-"""Not counted: the first calls load what later ones have."""
 RUNS = 300
 DELIVERIES = 400
 ROWS = 1_000_000
@@ -107,7 +105,6 @@ def measure_triggers(bench: Bench, service: ServiceProcess) -> list[Target]:
     """Call the trigger over kept connections, beside a route of the same server that stores nothing."""
     targets = []
     for connections in (8, 50):
-        asyncio.run(_load(service.port, "POST", bench.trigger, connections, WARM_UP_SECONDS))
         took = asyncio.run(_load(service.port, "POST", bench.trigger, connections, SECONDS))
         bare = asyncio.run(_load(service.port, "GET", "/health/live", connections, 2.0))
         p99 = statistics.quantiles(took, n=100)[98] * 1000
