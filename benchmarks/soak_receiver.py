@@ -1,8 +1,9 @@
 """
 The long versions of the receiver's proofs, each with the figures that it found.
 
-``python -m benchmarks.soak_receiver`` takes about two hours; ``--quick`` some minutes. ``--only NAME`` runs
-one. The table goes to standard output, progress to standard error. It exits 1 if a proof does not hold.
+``python -m benchmarks.soak_receiver`` takes about three hours; ``--quick`` some minutes. ``--only NAME ...``
+runs some, ``--database NAME`` on one database. The table goes to standard output, progress to standard error.
+It exits 1 if a proof does not hold.
 """
 
 from __future__ import annotations
@@ -283,13 +284,15 @@ PROOFS: dict[str, tuple[Prove, tuple[str, ...]]] = {
     "neighbour": (prove_neighbour, ("SQLite",)),
 }
 POSTGRES_OUTAGES = ("stop", "freeze")
+DATABASES = ("SQLite", "PostgreSQL")
 
 
 def main() -> None:
     """Run the proofs and print what each found, a row of a table each."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--quick", action="store_true")
-    arguments.add_argument("--only", choices=[*PROOFS, *POSTGRES_OUTAGES])
+    arguments.add_argument("--only", nargs="+", choices=[*PROOFS, *POSTGRES_OUTAGES], metavar="NAME")
+    arguments.add_argument("--database", choices=DATABASES)
     chosen = arguments.parse_args()
     size, failed = QUICK if chosen.quick else Size(), False
     write_row("proof", "database", "wanted", "found", "holds", "seconds")
@@ -298,7 +301,9 @@ def main() -> None:
         outages = {"stop": inboxes.stop_postgres, "freeze": inboxes.freeze_postgres}
         proofs = PROOFS | {name: (build_outage(outages[name]), ("PostgreSQL",)) for name in POSTGRES_OUTAGES}
         for name, (prove, databases) in proofs.items():
-            for database in databases if chosen.only in (None, name) else ():
+            for database in databases:
+                if name not in (chosen.only or proofs) or database != (chosen.database or database):
+                    continue
                 began = time.monotonic()
                 found = run_proof(prove, size, inboxes.make_url[database])
                 failed |= not found.holds
