@@ -6,12 +6,14 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
 
+from airflow_provider_pushmetrics.demo.airflow_api import DagRun
 from airflow_provider_pushmetrics.demo.credentials import AIRFLOW_USER
 from airflow_provider_pushmetrics.demo.environment import SOURCE
 from airflow_provider_pushmetrics.demo.main_job import MainJobOutcome
@@ -36,6 +38,8 @@ CLOSED = [
     ("GET", "/pushmetrics-events/events/1"),
     ("POST", "/pushmetrics-events/events/1/replay"),
 ]
+STARTED = "Started example_pushmetrics_webhook_receiver"
+PATIENCE_MILLISECONDS = 60_000
 ABSENT = [
     "/pushmetrics/docs",
     "/pushmetrics/openapi.json",
@@ -71,7 +75,7 @@ def sign_in(page: Page, system: DemoSystem) -> None:
     page.locator("input[name='username']").fill(AIRFLOW_USER)
     page.locator("input[name='password']").fill(system.credentials.airflow_password)
     page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("link", name="Dags").first.wait_for(timeout=60_000)
+    page.get_by_role("link", name="Dags").first.wait_for(timeout=PATIENCE_MILLISECONDS)
 
 
 def open_from_menu(page: Page) -> FrameLocator:
@@ -84,7 +88,7 @@ def test_page_shows_the_event_that_started_the_dag_and_replays_it(
     system: DemoSystem, outcome: MainJobOutcome, browser: Browser, tmp_path: Path
 ) -> None:
     page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(PATIENCE_MILLISECONDS)
     sign_in(page, system)
     frame = open_from_menu(page)
     expect(frame.get_by_role("heading", name="PushMetrics events")).to_be_visible()
@@ -96,7 +100,7 @@ def test_page_shows_the_event_that_started_the_dag_and_replays_it(
     rows.last.click()
     expect(frame.locator("#payload")).to_contain_text('"report_notebook_outputs"')
     expect(frame.locator("#detail-about")).to_contain_text(SOURCE)
-    expect(frame.locator("#effects")).to_contain_text("Started example_pushmetrics_webhook_receiver")
+    expect(frame.locator("#effects")).to_contain_text(STARTED, timeout=PATIENCE_MILLISECONDS)
     first_id = int(rows.first.inner_text().split()[0])
     picture = Path(os.environ.get("PUSHMETRICS_SCREENSHOTS", tmp_path)) / "pushmetrics-events.png"
     page.screenshot(path=picture)
@@ -114,5 +118,34 @@ def test_page_shows_the_event_that_started_the_dag_and_replays_it(
     expect(page.get_by_text(run_id).first).to_be_visible()
     page.goto(f"{system.ports.airflow_url}/pushmetrics-events/#{linked_id}")  # as the link of a task does
     expect(page.locator("#detail-title")).to_contain_text(f"Event {linked_id}")
-    expect(page.locator("#effects")).to_contain_text("Started example_pushmetrics_webhook_receiver")
+    expect(page.locator("#effects")).to_contain_text(STARTED, timeout=PATIENCE_MILLISECONDS)
+    page.close()
+
+
+@contextmanager
+def queue_again(page: Page, system: DemoSystem, run: DagRun) -> Iterator[None]:
+    """Clear a Dag run while its Dag is paused: it is queued, and Airflow cannot show its asset event."""
+    api = f"{system.ports.airflow_url}/api/v2"
+    assert page.request.patch(f"{api}/dags/{run.dag_id}", data={"is_paused": True}).ok
+    try:
+        system.airflow.post(f"{run.path}/clear", {"dry_run": False})
+        assert page.request.get(f"{api}/assets/events?limit=100").status == 500
+        yield
+    finally:
+        assert page.request.patch(f"{api}/dags/{run.dag_id}", data={"is_paused": False}).ok
+
+
+def test_page_asks_airflow_again_while_a_dag_run_is_queued(
+    system: DemoSystem, outcome: MainJobOutcome, browser: Browser
+) -> None:
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MILLISECONDS)
+    sign_in(page, system)
+    (cause,) = system.airflow.fetch_starting_events(outcome.webhook_run)
+    with queue_again(page, system, outcome.webhook_run):
+        page.goto(f"{system.ports.airflow_url}/pushmetrics-events/#{cause['extra']['payload']['id']}")
+        expect(page.locator("#effects")).to_contain_text("Airflow cannot show 1 of the asset events")
+        expect(page.locator("#effects")).not_to_contain_text(outcome.webhook_run.run_id)
+    expect(page.locator("#effects")).to_contain_text(STARTED, timeout=PATIENCE_MILLISECONDS)
+    expect(page.locator("#effects")).not_to_contain_text("cannot show")
     page.close()

@@ -7,12 +7,15 @@ let chosen = null;
 
 const ASSET_EVENTS = 100; // in one answer of Airflow
 const MAX_ASSET_EVENTS = 500;
+const MAX_UNTOLD = 5; // asset events that Airflow cannot show, before all are given up
+const SECONDS_BEFORE_ASKING_AGAIN = [1, 2, 4, 8, 16];
 
 async function ask(path, options = {}) {
   const answer = await fetch(path, { ...options, headers: { "X-PushMetrics-Page": "1" } });
   const content = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(content.message || content.detail || `The server answered ${answer.status}.`);
-  return content;
+  if (answer.ok) return content;
+  const error = new Error(content.message || content.detail || `The server answered ${answer.status}.`);
+  throw Object.assign(error, { status: answer.status });
 }
 
 async function attempt(work) {
@@ -52,25 +55,46 @@ async function list(before) {
   byId("summary").textContent = `${total} in the inbox`;
 }
 
+// Airflow answers 500 for a whole page when one of its asset events created a Dag run that is still queued (seen in 3.3.2). So a
+// page that fails is asked for in halves, down to that one, which is null then.
+async function askAssetEvents(since, offset, limit, untold) {
+  const wanted = new URLSearchParams({ timestamp_gte: since, order_by: "timestamp", limit, offset });
+  try {
+    return (await ask(`../api/v2/assets/events?${wanted}`)).asset_events;
+  } catch (error) {
+    if (!(error.status >= 500) || untold.length >= MAX_UNTOLD) throw error;
+    if (limit === 1) {
+      untold.push(offset);
+      return [null];
+    }
+    const half = Math.ceil(limit / 2);
+    const found = await askAssetEvents(since, offset, half, untold);
+    return found.length < half ? found : [...found, ...(await askAssetEvents(since, offset + half, limit - half, untold))];
+  }
+}
+
 // Airflow keeps an event of an AssetWatcher whole, in the extra of the asset event; its own API tells each user what they may see.
 async function findDagRuns(event) {
   const runs = [];
+  const untold = [];
   for (let offset = 0; offset < MAX_ASSET_EVENTS; offset += ASSET_EVENTS) {
-    const wanted = new URLSearchParams({ timestamp_gte: event.received_at, order_by: "timestamp", limit: ASSET_EVENTS, offset });
-    const { asset_events: found } = await ask(`../api/v2/assets/events?${wanted}`);
-    for (const { extra, created_dagruns: made, name, uri } of found) {
+    const found = await askAssetEvents(event.received_at, offset, ASSET_EVENTS, untold);
+    for (const { extra, created_dagruns: made, name, uri } of found.filter((assetEvent) => assetEvent !== null)) {
       const cause = extra?.payload;
       if (cause?.id === event.id && Date.parse(cause.received_at) === Date.parse(event.received_at)) runs.push({ asset: name || uri, made });
     }
     if (found.length < ASSET_EVENTS) break;
   }
-  return runs;
+  return { runs, untold: untold.length };
 }
 
-function addEffect(...parts) {
-  const item = document.createElement("li");
-  item.append(...parts);
-  byId("effects").append(item);
+function showList(effects) {
+  const items = effects.map((parts) => {
+    const item = document.createElement("li");
+    item.append(...parts);
+    return item;
+  });
+  byId("effects").replaceChildren(...items);
 }
 
 function linkDagRun({ dag_id: dag, run_id: run }) {
@@ -88,21 +112,36 @@ function linkDagRun({ dag_id: dag, run_id: run }) {
   return link;
 }
 
-async function showEffects(event) {
-  byId("effects").replaceChildren();
-  for (const { name, taken_by: taker } of event.read_by) addEffect(`Read by ${name}${taker ? `, for ${taker}` : ""}.`);
+function describeRefusal(error) {
+  const refused = error.status === 401 || error.status === 403;
+  return refused ? "Airflow does not let you see which Dag runs it started." : `Airflow could not say which Dag runs it started: ${error.message}`;
+}
+
+async function showEffects(event, round = 0) {
+  const effects = [];
+  for (const { name, taken_by: taker } of event.read_by) effects.push([`Read by ${name}${taker ? `, for ${taker}` : ""}.`]);
   for (const { readers, wanted } of event.woke) {
     const terms = Object.entries(wanted).map(([field, value]) => `${field} ${value}`);
-    addEffect(`Woke ${readers} waiting at this API server for ${terms.join(", ") || "any event"}.`);
+    effects.push([`Woke ${readers} waiting at this API server for ${terms.join(", ") || "any event"}.`]);
   }
-  const found = await findDagRuns(event).catch(() => null);
+  if (!round) showList(effects);
+  let again = false;
+  try {
+    const { runs, untold } = await findDagRuns(event);
+    for (const { asset, made } of runs) {
+      for (const run of made) effects.push(["Started ", linkDagRun(run), ` (${run.state}), by asset ${asset}.`]);
+      if (!made.length) effects.push([`Updated asset ${asset}; no Dag run has started by it yet.`]);
+    }
+    again = untold > 0;
+    if (untold) effects.push([`Airflow cannot show ${untold} of the asset events since then: they created Dag runs that are still queued.`]);
+  } catch (error) {
+    again = !(error.status < 500);
+    effects.push([describeRefusal(error)]);
+  }
   if (event.id !== chosen) return; // another event was chosen meanwhile
-  for (const { asset, made } of found ?? []) {
-    for (const run of made) addEffect("Started ", linkDagRun(run), ` (${run.state}), by asset ${asset}.`);
-    if (!made.length) addEffect(`Updated asset ${asset}; no Dag run has started by it yet.`);
-  }
-  if (found === null) addEffect("Airflow does not let you see which Dag runs it started.");
-  if (!byId("effects").children.length) addEffect("No Dag run, no consumer and no waiting reader is known that it woke.");
+  showList(effects.length ? effects : [["No Dag run, no consumer and no waiting reader is known that it woke."]]);
+  const seconds = SECONDS_BEFORE_ASKING_AGAIN[round];
+  if (again && seconds) setTimeout(() => event.id === chosen && showEffects(event, round + 1), seconds * 1000);
 }
 
 async function showDetail(id) {
