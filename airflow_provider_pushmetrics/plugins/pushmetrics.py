@@ -154,6 +154,46 @@ RECEIVER = LazyReceiver(build_receiver)
 """The receiver of this process: the page works on the inbox that it holds open."""
 
 
+class AssetUpdates:
+    """
+    Middleware of Airflow's API server that updates assets from its start to its end.
+
+    A mounted app is not told when the server starts; middleware is. Requests just pass.
+
+    :param app: What is behind it.
+    """
+
+    def __init__(self, app: AsgiApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Work beside the server for as long as it lives."""
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        task = asyncio.create_task(update_assets())
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            task.cancel()
+
+
+async def update_assets() -> None:
+    """Update assets as they wish it; at once done where the receiver is not configured."""
+    try:
+        options = await asyncio.to_thread(read_options)
+        if not options["reader_token"]:
+            return
+        app: Any = await RECEIVER.get_app()
+        from airflow_provider_pushmetrics.plugins.asset_updates import AssetUpdater
+    except PushMetricsConfigurationError:
+        return  # the first request is told
+    except ImportError as error:
+        log.warning("This API server cannot update PushMetrics assets: %s", error)
+        return
+    await AssetUpdater(app.state.runtime.get).run()
+
+
 async def _answer_unavailable(send: Send, message: str) -> None:
     body = json.dumps({"message": message}).encode("ascii")
     headers = [
@@ -165,9 +205,13 @@ async def _answer_unavailable(send: Send, message: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+def _read_version(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2])
+
+
 def build_fastapi_apps(version: str) -> list[dict[str, Any]]:
     """Build what Airflow mounts; Airflow 2 mounts nothing, and the receiver runs by itself there."""
-    if int(version.partition(".")[0]) < 3:
+    if _read_version(version) < (3, 0):
         return []
     page = LazyReceiver(build_events_page)
     return [
@@ -176,9 +220,16 @@ def build_fastapi_apps(version: str) -> list[dict[str, Any]]:
     ]
 
 
+def build_middlewares(version: str) -> list[dict[str, Any]]:
+    """Build what stands before the whole API server; the receiver runs in it from 3.1 on."""
+    if _read_version(version) < (3, 1):
+        return []
+    return [{"middleware": AssetUpdates, "name": "PushMetrics asset updates"}]
+
+
 def build_external_views(version: str) -> list[dict[str, Any]]:
     """Build the entries of Airflow's menu, which takes them from 3.1 on."""
-    if tuple(int(part) for part in version.split(".")[:2]) < (3, 1):
+    if _read_version(version) < (3, 1):
         return []
     # Without a leading slash: the address is relative to wherever Airflow is mounted.
     href = f"{PAGE_PREFIX.removeprefix('/')}/"
@@ -198,4 +249,5 @@ class PushMetricsPlugin(AirflowPlugin):
 
     name = "pushmetrics"
     fastapi_apps = build_fastapi_apps(airflow_version)
+    fastapi_root_middlewares = build_middlewares(airflow_version)
     external_views = build_external_views(airflow_version)

@@ -54,7 +54,10 @@ def start_system(display: Display) -> Iterator[DemoSystem]:
     folder = DemoFolder(Path(tempfile.mkdtemp(prefix="pm-")) / "demo")
     folder.claim()
     folder.clear()
-    system = TracedSystem(folder, find_free_port_set(), find_dags_folder(), os.environ)
+    dags = folder.root.parent / "dags"
+    for source in (find_dags_folder(), Path(__file__).with_name("more_dags")):
+        shutil.copytree(source, dags, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    system = TracedSystem(folder, find_free_port_set(), dags, os.environ)
     try:
         start_everything(system, display)
         yield system

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from airflow_provider_pushmetrics.demo.airflow_api import DagRun
 from airflow_provider_pushmetrics.demo.display import Display
 from airflow_provider_pushmetrics.demo.main_job import MainJobOutcome, do_main_job
 from airflow_provider_pushmetrics.demo.results import find_files, find_result, read_rows
@@ -52,6 +53,21 @@ def test_the_second_dag_is_started_by_the_webhook_and_by_no_schedule(
     events = system.airflow.fetch_starting_events(outcome.webhook_run)
     assert [event["extra"]["payload"]["body"]["event"] for event in events] == ["report.run"]
     assert {run.run_type for run in system.airflow.find_runs(WEBHOOK_DAG)} == {"asset_triggered"}
+
+
+def test_the_api_server_starts_a_dag_by_the_same_event(system: DemoSystem, outcome: MainJobOutcome) -> None:
+    (by_triggerer,) = system.airflow.fetch_starting_events(outcome.webhook_run)
+
+    def find_run() -> DagRun | None:
+        finished = [run for run in system.airflow.find_runs("starts_by_api_server") if run.is_finished]
+        return finished[-1] if finished else None
+
+    run = system.waiter.wait_for("the other Dag", find_run, timeout_seconds=120)
+    assert (run.state, run.run_type) == ("success", "asset_triggered")
+    (by_api_server,) = system.airflow.fetch_starting_events(run)
+    assert by_api_server["extra"]["payload"] == by_triggerer["extra"]["payload"]
+    assert by_api_server["extra"]["from_receiver"] is True
+    assert by_api_server["timestamp"] < by_triggerer["timestamp"]
 
 
 def test_the_second_dag_fetches_the_same_results(system: DemoSystem, outcome: MainJobOutcome) -> None:

@@ -106,7 +106,7 @@ def test_page_shows_the_event_that_started_the_dag_and_replays_it(
     page.screenshot(path=picture)
     assert picture.stat().st_size > 20_000
     linked_id = int(rows.last.inner_text().split()[0])
-    started = frame.locator("#effects a").first
+    started = frame.locator("#effects a", has_text=outcome.webhook_run.dag_id).first
     run_id = started.inner_text().split(" ", 1)[1]
     frame.get_by_role("button", name="Replay").click()
     expect(frame.locator("#detail-title")).to_contain_text(f"Event {first_id + 1}")

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import Asset
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
+from airflow_provider_pushmetrics.assets.wishes import UpdateWish, read_wish
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
+from tests.fakes.airflow_versions import needs_airflow
+
+in_airflow_with_the_receiver = needs_airflow("3.1")
 
 
 def test_an_asset_is_watched_for_the_runs_of_a_report() -> None:
@@ -38,3 +44,27 @@ def test_the_watchers_trigger_can_be_stored_by_airflow() -> None:
     encoders = pytest.importorskip("airflow.serialization.encoders")  # since Airflow 3.2
     (watcher,) = build_run_asset("delays").watchers
     assert json.dumps(encoders.encode_trigger(watcher.trigger))
+
+
+@in_airflow_with_the_receiver
+def test_an_asset_may_be_updated_by_the_api_server() -> None:
+    asset = build_run_asset("delays", report_id=1, consumer="billing", updated_by="api_server")
+    assert asset.uri == "pushmetrics://pushmetrics.io/reports/1?name=delays"
+    assert asset.watchers == []
+    assert read_wish(asset.extra) == UpdateWish(event="report.run", report_id=1, consumer="billing")
+
+
+@in_airflow_with_the_receiver
+def test_an_asset_that_the_api_server_updates_takes_numbers_as_text() -> None:
+    asset = build_run_asset("delays", report_id="1", updated_by="api_server")  # type: ignore[arg-type]
+    wish = read_wish(asset.extra)
+    assert wish is not None
+    assert wish.report_id == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"updated_by": "scheduler"}, {"consumer": "no name", "updated_by": "api_server"}]
+)
+def test_an_asset_that_nobody_can_update_is_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(PushMetricsParameterError, match=next(iter(arguments))):
+        build_run_asset("delays", **arguments)

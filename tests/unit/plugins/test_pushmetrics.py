@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -9,14 +10,18 @@ from typing import Any
 import pytest
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.plugins import pushmetrics as plugin
 from airflow_provider_pushmetrics.plugins.pushmetrics import (
     NOT_CONFIGURED,
+    AssetUpdates,
     LazyReceiver,
     PushMetricsPlugin,
     build_external_views,
     build_fastapi_apps,
+    build_middlewares,
     build_receiver,
     read_options,
+    update_assets,
 )
 
 SCOPE = {"type": "http", "method": "GET", "path": "/pushmetrics/health/live", "headers": []}
@@ -66,6 +71,53 @@ def test_menu_gets_the_page_where_airflow_has_such_a_menu() -> None:
 
 def test_airflow_2_mounts_nothing() -> None:
     assert build_fastapi_apps("2.11.0") == []
+
+
+def test_assets_are_updated_where_the_receiver_runs_in_airflow() -> None:
+    assert build_middlewares("2.11.0") == build_middlewares("3.0.6") == []
+    (entry,) = build_middlewares("3.1.0")
+    assert entry["middleware"] is AssetUpdates
+
+
+@pytest.fixture(name="updates")
+def count_updates(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What becomes of the work beside the server."""
+    seen: list[str] = []
+
+    async def update() -> None:
+        seen.append("began")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            seen.append("ended")
+
+    monkeypatch.setattr(plugin, "update_assets", update)
+    return seen
+
+
+async def test_assets_are_updated_from_the_servers_start_to_its_end(updates: list[str]) -> None:
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0)
+        assert updates == ["began"]
+
+    await AssetUpdates(serve)({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    assert updates == ["began", "ended"]
+
+
+async def test_requests_pass_what_updates_assets(updates: list[str]) -> None:
+    build, _ = build_counting()
+    assert await call(AssetUpdates(build())) == [{"type": "inner"}]
+    assert updates == []
+
+
+@pytest.mark.parametrize("reader_token", ["", "r" * 40])
+async def test_a_receiver_that_is_not_configured_updates_nothing(
+    monkeypatch: pytest.MonkeyPatch, reader_token: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW__PUSHMETRICS__READER_TOKEN", reader_token)
+    async with asyncio.timeout(20):
+        await update_assets()
 
 
 def test_plugin_has_the_name_that_the_docs_say() -> None:

@@ -1,0 +1,41 @@
+"""What an asset that Airflow's API server updates says of itself in its ``extra``: which events update it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+EXTRA_KEY = "pushmetrics"
+
+
+class UpdateWish(BaseModel):
+    """
+    Which events update an asset.
+
+    :param event: ``report.run`` or ``query.run``.
+    :param report_id: The report; None for any.
+    :param query_id: The query; None for any.
+    :param consumer: A name for this Airflow, where several read from one inbox.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    event: str
+    report_id: int | None = None
+    query_id: int | None = None
+    consumer: str = "airflow"
+
+
+def write_wish(wish: UpdateWish) -> dict[str, Any]:
+    """Write the ``extra`` of an asset."""
+    return {EXTRA_KEY: wish.model_dump()}
+
+
+def read_wish(extra: Mapping[str, Any] | None) -> UpdateWish | None:
+    """Read the ``extra`` of an asset; None if it wishes nothing, or nothing that can be read."""
+    try:
+        return UpdateWish.model_validate((extra or {})[EXTRA_KEY])
+    except (KeyError, ValidationError):
+        return None

@@ -1,0 +1,219 @@
+"""
+Updating assets from within Airflow's API server, as soon as an event is in its inbox.
+
+An ``AssetWatcher`` goes by the triggerer, which hands its events over once a second. An asset that wishes it
+(see ``build_run_asset``) is updated here instead: its event and the queue of its Dags are written as the
+triggerer would write them. Every API server does this for every such asset. They take turns by the lock on
+the asset's row, and whoever comes second sees that the event is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.assets.manager import asset_manager
+from airflow.models.asset import AssetEvent, AssetModel
+from airflow.utils.session import create_session
+from sqlalchemy import select, update
+
+from airflow_provider_pushmetrics.assets.uris import SCHEME
+from airflow_provider_pushmetrics.assets.wishes import UpdateWish, read_wish
+from airflow_provider_pushmetrics.client.models import FeedEvent
+from airflow_provider_pushmetrics.receiver.inbox import EventFilter, StoredEvent
+from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
+from airflow_provider_pushmetrics.receiver.reader import render_event
+from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
+from airflow_provider_pushmetrics.triggers.inbox_producer import dump_event
+
+log = logging.getLogger(__name__)
+
+PAGE = 50
+SPACING_SECONDS = 2.0
+"""
+How long the last of several events keeps its distance from the one before.
+
+Airflow's scheduler overlooks an event that is stored while it makes a Dag run for the one before, until there
+is another (seen on Airflow 3.3.2). It looks about once a second.
+"""
+
+RECENT = 5
+"""Among how many of an asset's newest events one of ours is looked for; people may have made the others."""
+
+GetRuntime = Callable[[], Awaitable[ReceiverRuntime]]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """
+    How long to wait.
+
+    :param look_again_seconds: How often it is looked which assets there are; a new one begins with the oldest
+        event, so it misses none.
+    :param retry_seconds: How long after a failure to try again.
+    :param wait_seconds: How long a look into the inbox waits for an event.
+    """
+
+    look_again_seconds: float = 5.0
+    retry_seconds: float = 5.0
+    wait_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class UpdatedAsset:
+    """
+    An asset that wishes to be updated.
+
+    :param id: Its row in Airflow's database.
+    :param uri: Its URI, of which Airflow leaves only one asset active.
+    :param wish: Which events update it.
+    """
+
+    id: int
+    uri: str
+    wish: UpdateWish
+
+    @property
+    def wanted(self) -> EventFilter:
+        """The events that update it."""
+        return EventFilter(event=self.wish.event, report_id=self.wish.report_id, query_id=self.wish.query_id)
+
+    @property
+    def position_name(self) -> str:
+        """The name under which the inbox keeps how far it has come: of its own, and changed with its wish."""
+        digest = hashlib.sha256(json.dumps([self.uri, self.wish.model_dump()]).encode()).hexdigest()[:12]
+        return f"{self.wish.consumer}-asset-{digest}"
+
+
+PACE = Pace()
+
+
+class AssetUpdater:
+    """
+    Follows the inbox for each asset that wishes it.
+
+    :param get_runtime: Gives the receiver's open inbox, or raises that it cannot be opened now.
+    :param pace: How long to wait.
+    """
+
+    def __init__(self, get_runtime: GetRuntime, *, pace: Pace = PACE) -> None:
+        self._get_runtime = get_runtime
+        self._pace = pace
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        followed: dict[UpdatedAsset, asyncio.Task[None]] = {}
+        outage = OutageLog(log)
+        try:
+            while True:
+                try:
+                    await self._adjust(followed)
+                except Exception as error:  # the task's top, as below
+                    outage.report(f"PushMetrics assets cannot be looked up: {describe_fault(error)}")
+                else:
+                    outage.end("PushMetrics assets can be looked up again.")
+                await asyncio.sleep(self._pace.look_again_seconds)
+        finally:
+            for task in followed.values():
+                task.cancel()
+
+    async def _adjust(self, followed: dict[UpdatedAsset, asyncio.Task[None]]) -> None:
+        """Follow those assets that there are now, and no others."""
+        assets = set(await asyncio.to_thread(fetch_assets))
+        for asset in followed.keys() - assets:
+            followed.pop(asset).cancel()
+        for asset in assets - followed.keys():
+            followed[asset] = asyncio.create_task(self._follow_for_ever(asset))
+
+    async def _follow_for_ever(self, asset: UpdatedAsset) -> None:
+        outage = OutageLog(log)
+        while True:
+            try:
+                await self._follow(asset, outage)
+            except Exception as error:  # the task's top: without it, the asset would never be updated again
+                outage.report(f"Asset {asset.uri} cannot be updated: {describe_fault(error)}")
+            await asyncio.sleep(self._pace.retry_seconds)
+
+    async def _follow(self, asset: UpdatedAsset, outage: OutageLog) -> None:
+        """Update an asset by each event after its position, until the inbox is closed."""
+        runtime = await self._get_runtime()
+        consumer = await runtime.run_blocking(runtime.inbox.fetch_consumer, asset.position_name)
+        after = consumer.position
+        while not runtime.notifier.is_closed:
+            page = await runtime.feed.fetch(
+                asset.wanted, after=after, limit=PAGE, wait_seconds=self._pace.wait_seconds
+            )
+            for event in page.events:
+                is_last = event is page.events[-1]
+                if seconds := await asyncio.to_thread(register, asset, event, is_last=is_last):
+                    await asyncio.sleep(seconds)
+                    await asyncio.to_thread(register, asset, event, is_last=False)
+            if page.events:
+                last_id = page.events[-1].id
+                await runtime.run_blocking(runtime.inbox.store_consumer, asset.position_name, last_id)
+            after = page.cursor
+            outage.end(f"Asset {asset.uri} is updated again.")
+
+
+def fetch_assets() -> list[UpdatedAsset]:
+    """Fetch the active assets that wish to be updated here."""
+    query = select(AssetModel.id, AssetModel.uri, AssetModel.extra)
+    query = query.where(AssetModel.uri.startswith(f"{SCHEME}://"), AssetModel.active.has())
+    with create_session(scoped=False) as session:
+        rows = session.execute(query).all()
+    return [UpdatedAsset(row.id, row.uri, wish) for row in rows if (wish := read_wish(row.extra))]
+
+
+def register(asset: UpdatedAsset, event: StoredEvent, *, is_last: bool) -> float:
+    """
+    Write an asset event and what it queues, unless that is done.
+
+    :param is_last: Whether no other event follows it at once.
+    :return: 0; or how many seconds to wait first, because the last event must keep its distance.
+    """
+    payload = write_payload(event)
+    with create_session(scoped=False) as session:
+        # The lock on the row, which on SQLite is the lock on the database: it comes before anything is read.
+        here = AssetModel.id == asset.id
+        session.execute(update(AssetModel).where(here).values(updated_at=AssetModel.updated_at))
+        model = session.get(AssetModel, asset.id)
+        query = select(AssetEvent).where(AssetEvent.asset_id == asset.id).order_by(AssetEvent.id.desc())
+        newest = session.scalars(query.limit(RECENT)).all()
+        if model is None or is_registered([row.extra for row in newest], payload):
+            return 0.0
+        if is_last and newest:
+            age = (datetime.now(UTC) - newest[0].timestamp).total_seconds()
+            if 0 <= age < SPACING_SECONDS:
+                return SPACING_SECONDS - age
+        extra = {"from_receiver": True, "payload": payload}
+        asset_manager.register_asset_change(asset=model, extra=extra, session=session)
+    return 0.0
+
+
+def write_payload(event: StoredEvent) -> dict[str, Any]:
+    """Write an event as the trigger of an asset watcher does."""
+    return dump_event(FeedEvent.model_validate_json(render_event(event)))
+
+
+def is_registered(extras: Sequence[dict[str, Any] | None], payload: dict[str, Any]) -> bool:
+    """
+    Tell whether an event is among an asset's events, or is older than one that is: they come in order.
+
+    :param extras: What the asset's newest events hold, the newest first.
+    """
+    for extra in extras:
+        known = None if not extra or "from_rest_api" in extra else extra.get("payload")
+        if isinstance(known, dict) and known.keys() == payload.keys():
+            # By time too: a new inbox begins with 1 again.
+            return bool(known["id"] >= payload["id"] and _read_time(known) >= _read_time(payload))
+    return False
+
+
+def _read_time(payload: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(payload["received_at"])

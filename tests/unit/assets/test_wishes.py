@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_pushmetrics.assets.wishes import UpdateWish, read_wish, write_wish
+
+
+def test_a_wish_is_read_as_it_was_written() -> None:
+    wish = UpdateWish(event="query.run", query_id=2, consumer="billing")
+    assert read_wish(write_wish(wish)) == wish
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        None,
+        {},
+        {"pushmetrics": None},
+        {"pushmetrics": "report.run"},
+        {"pushmetrics": {}},
+        {"pushmetrics": {"event": 1}},
+        {"pushmetrics": {"event": "report.run", "report_id": "1"}},
+        {"pushmetrics": {"event": "report.run", "unknown": 1}},
+    ],
+)
+def test_an_asset_of_somebody_else_wishes_nothing(extra: dict[str, Any] | None) -> None:
+    assert read_wish(extra) is None
