@@ -33,6 +33,7 @@ def build_app() -> typer.Typer:
     from airflow_provider_pushmetrics.service.cli import service, worker
 
     app = typer.Typer(
+        rich_markup_mode=None,  # whose tables cut the names of environment variables short
         name="pushmetrics",
         help="Receive the webhooks of PushMetrics, or run the reference service.",
         no_args_is_help=True,

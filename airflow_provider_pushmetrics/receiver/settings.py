@@ -69,8 +69,9 @@ class SourceSettings:
             )
         if not self.token and not self.signing_secrets:
             raise PushMetricsConfigurationError(
-                f"source {self.name!r} has no credential, and anybody could deliver to it: set its token or a"
-                " signing secret."
+                f"source {self.name!r} has no credential, and anybody could deliver to it: set its token"
+                " (--token, or 'token' where it is configured) or a signing secret (--signing-secret, or"
+                " 'signing_secrets')."
             )
         self._check_limits()
 
@@ -127,7 +128,8 @@ class ReceiverSettings:
             )
         if not self.reader_token:
             raise PushMetricsConfigurationError(
-                "the receiver has no reader token, and anybody could read its events: set one."
+                "the receiver has no reader token, and anybody could read its events: set one"
+                " (--reader-token, or 'reader_token' where it is configured)."
             )
         Retention(self.keep_days, self.keep_events)  # says so, if these are no limits
 

@@ -21,6 +21,11 @@ def test_each_command_explains_itself(command: list[str]) -> None:
     assert "Usage" in result.output
 
 
+def test_help_names_environment_variables_whole_in_a_narrow_terminal() -> None:
+    text = CliRunner().invoke(build_app(), ["receiver", "--help"], env={"COLUMNS": "80"}).output
+    assert "PUSHMETRICS_RECEIVER_SIGNING_SECRET" in text
+
+
 def test_the_command_names_its_parts() -> None:
     output = CliRunner().invoke(build_app(), ["--help"], env={"COLUMNS": "200", "NO_COLOR": "1"}).output
     assert "receiver" in output
