@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, TypeVar
 
 from airflow import __version__ as airflow_version
@@ -154,30 +154,6 @@ RECEIVER = LazyReceiver(build_receiver)
 """The receiver of this process: the page works on the inbox that it holds open."""
 
 
-class AssetUpdates:
-    """
-    Middleware of Airflow's API server that updates assets from its start to its end.
-
-    A mounted app is not told when the server starts; middleware is. Requests just pass.
-
-    :param app: What is behind it.
-    """
-
-    def __init__(self, app: AsgiApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Work beside the server for as long as it lives."""
-        if scope["type"] != "lifespan":
-            await self._app(scope, receive, send)
-            return
-        task = asyncio.create_task(update_assets())
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            task.cancel()
-
-
 async def update_assets() -> None:
     """Update assets as they wish it; at once done where the receiver is not configured."""
     try:
@@ -192,6 +168,32 @@ async def update_assets() -> None:
         log.warning("This API server cannot update PushMetrics assets: %s", error)
         return
     await AssetUpdater(app.state.runtime.get).run()
+
+
+class AssetUpdates:
+    """
+    Middleware of Airflow's API server that updates assets from its start to its end.
+
+    A mounted app is not told when the server starts; middleware is. Requests just pass.
+
+    :param app: What is behind it.
+    :param work: What is done beside it.
+    """
+
+    def __init__(self, app: AsgiApp, work: Callable[[], Coroutine[Any, Any, None]] = update_assets) -> None:
+        self._app = app
+        self._work = work
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Work beside the server for as long as it lives."""
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        task = asyncio.create_task(self._work())
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            task.cancel()
 
 
 async def _answer_unavailable(send: Send, message: str) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.plugins import pushmetrics as plugin
 from airflow_provider_pushmetrics.plugins.pushmetrics import (
     NOT_CONFIGURED,
     AssetUpdates,
@@ -79,36 +78,37 @@ def test_assets_are_updated_where_the_receiver_runs_in_airflow() -> None:
     assert entry["middleware"] is AssetUpdates
 
 
-@pytest.fixture(name="updates")
-def count_updates(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What becomes of the work beside the server."""
-    seen: list[str] = []
+class Work:
+    """What is done beside a server, and what became of it."""
 
-    async def update() -> None:
-        seen.append("began")
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    async def __call__(self) -> None:
+        self.seen.append("began")
         try:
             await asyncio.Event().wait()
         finally:
-            seen.append("ended")
-
-    monkeypatch.setattr(plugin, "update_assets", update)
-    return seen
+            self.seen.append("ended")
 
 
-async def test_assets_are_updated_from_the_servers_start_to_its_end(updates: list[str]) -> None:
+async def test_assets_are_updated_from_the_servers_start_to_its_end() -> None:
+    work = Work()
+
     async def serve(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.sleep(0)
-        assert updates == ["began"]
+        assert work.seen == ["began"]
 
-    await AssetUpdates(serve)({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
+    await call(AssetUpdates(serve, work), {"type": "lifespan"})
     await asyncio.sleep(0)
-    assert updates == ["began", "ended"]
+    assert work.seen == ["began", "ended"]
 
 
-async def test_requests_pass_what_updates_assets(updates: list[str]) -> None:
+async def test_requests_pass_what_updates_assets() -> None:
     build, _ = build_counting()
-    assert await call(AssetUpdates(build())) == [{"type": "inner"}]
-    assert updates == []
+    work = Work()
+    assert await call(AssetUpdates(build(), work)) == [{"type": "inner"}]
+    assert work.seen == []
 
 
 @pytest.mark.parametrize("reader_token", ["", "r" * 40])
