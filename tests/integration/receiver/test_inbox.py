@@ -8,11 +8,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from airflow_provider_pushmetrics.receiver import inbox as inbox_module
 from airflow_provider_pushmetrics.receiver.database import open_engine
 from airflow_provider_pushmetrics.receiver.deliveries import Delivery
 from airflow_provider_pushmetrics.receiver.gaps import IN_USE, Gap
-from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Inbox, Subject
+from airflow_provider_pushmetrics.receiver.inbox import MAX_PAGE_BYTES, EventFilter, Inbox, Subject
 from airflow_provider_pushmetrics.receiver.tables import VERSION_TABLE, metadata
 
 EVERYTHING = EventFilter()
@@ -100,10 +99,10 @@ def test_cursor_passes_events_that_do_not_match(inbox: Inbox) -> None:
     assert ([event.id for event in page.events], page.cursor) == ([1], 3)
 
 
-def test_page_ends_before_it_is_too_large_for_memory(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox_module, "MAX_PAGE_BYTES", 250)
-    inbox.record([Delivery("demo", str(n), b"x" * 100, "x") for n in range(3)])
-    inbox.record([Delivery("demo", "large", b"x" * 300, "x")])
+def test_page_ends_before_it_is_too_large_for_memory(inbox: Inbox) -> None:
+    body = b"x" * (MAX_PAGE_BYTES // 2)
+    inbox.record([Delivery("demo", str(n), body, "x") for n in range(3)])
+    inbox.record([Delivery("demo", "large", body * 2 + b"x", "x")])
     pages: list[list[int]] = []
     after = 0
     while len(pages) < 5 and (page := inbox.fetch_page(EVERYTHING, after=after, limit=10)).events:

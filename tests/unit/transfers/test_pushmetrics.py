@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any
 
 import pytest
 
 from airflow_provider_pushmetrics.client.models import QueryOutcome
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
-from airflow_provider_pushmetrics.transfers import pushmetrics
 from airflow_provider_pushmetrics.transfers.digest import BackgroundDigest
 from airflow_provider_pushmetrics.transfers.pushmetrics import (
     Progress,
@@ -61,10 +61,7 @@ def test_a_query_that_is_not_there_is_named_with_those_that_are() -> None:
         choose_queries([build_query(1, "a")], ["a", "c"])
 
 
-def test_the_log_tells_how_far_a_file_is(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(pushmetrics, "PROGRESS_SECONDS", 0.0)
+def test_the_log_tells_how_far_a_file_is(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO), BackgroundDigest() as digest:
-        Progress("file.csv", digest).observe(b"x" * 2**20)
+        Progress("file.csv", digest, told_at=-math.inf).observe(b"x" * 2**20)
     assert "file.csv: 1 MiB so far" in caplog.text
