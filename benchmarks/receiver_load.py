@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import secrets
 import statistics
 import subprocess
 import sys
@@ -64,7 +65,8 @@ class Requests:
         head = f"POST {target} HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {token}\r\n"
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         self._before, self._after = (head + body).encode().split(b"0" * 15)
-        self._numbers: Iterator[int] = itertools.count(time.time_ns() % 10**15)
+        # By chance: two senders that start at once must not send the same events.
+        self._numbers: Iterator[int] = itertools.count(secrets.randbelow(10**15))
 
     def build(self) -> bytes:
         """Build the next."""
