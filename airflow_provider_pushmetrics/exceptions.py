@@ -54,6 +54,10 @@ class PushMetricsConfigurationError(PushMetricsError):
     """A setting or a connection is incomplete, or contradicts itself."""
 
 
+class PushMetricsMissingExtraError(PushMetricsConfigurationError):
+    """A part of this package is not installed; the message says which extra brings it."""
+
+
 class PushMetricsAirflowVersionError(PushMetricsError):
     """This Airflow is too old for what was asked; the message says which version is not."""
 

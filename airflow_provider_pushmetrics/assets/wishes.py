@@ -33,9 +33,11 @@ def write_wish(wish: UpdateWish) -> dict[str, Any]:
     return {EXTRA_KEY: wish.model_dump()}
 
 
-def read_wish(extra: Mapping[str, Any] | None) -> UpdateWish | None:
+def read_wish(extra: object) -> UpdateWish | None:
     """Read the ``extra`` of an asset; None if it wishes nothing, or nothing that can be read."""
+    if not isinstance(extra, Mapping) or EXTRA_KEY not in extra:
+        return None
     try:
-        return UpdateWish.model_validate((extra or {})[EXTRA_KEY])
-    except (KeyError, ValidationError):
+        return UpdateWish.model_validate(extra[EXTRA_KEY])
+    except ValidationError:
         return None

@@ -5,6 +5,9 @@ An ``AssetWatcher`` goes by the triggerer, which hands its events over once a se
 (see ``build_run_asset``) is updated here instead: its event and the queue of its Dags are written as the
 triggerer would write them. Every API server does this for every such asset. They take turns by the lock on
 the asset's row, and whoever comes second sees that the event is there.
+
+The position in the inbox is stored once a page is written. So what may be written and still lie behind it are
+the pages that are under way: that many of an asset's newest events are looked through.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +26,7 @@ from airflow.assets.manager import asset_manager
 from airflow.models.asset import AssetEvent, AssetModel
 from airflow.utils.session import create_session
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.assets.uris import SCHEME
 from airflow_provider_pushmetrics.assets.wishes import UpdateWish, read_wish
@@ -43,8 +48,11 @@ Airflow's scheduler overlooks an event that is stored while it makes a Dag run f
 is another (seen on Airflow 3.3.2). It looks about once a second.
 """
 
-RECENT = 5
-"""Among how many of an asset's newest events one of ours is looked for; people may have made the others."""
+NEWEST = 10 * PAGE
+"""Among how many of an asset's newest events an event is looked for; other triggers may have made some."""
+
+IDENTITY = ("id", "source", "received_at")
+"""What tells an event from all others, also from those of another inbox."""
 
 GetRuntime = Callable[[], Awaitable[ReceiverRuntime]]
 
@@ -128,8 +136,14 @@ class AssetUpdater:
         assets = set(await asyncio.to_thread(fetch_assets))
         for asset in followed.keys() - assets:
             followed.pop(asset).cancel()
+            log.info(
+                "Asset %s is updated no more as %s: no Dag has it any more, or one names it in another way.",
+                asset.uri,
+                asset.wish,
+            )
         for asset in assets - followed.keys():
             followed[asset] = asyncio.create_task(self._follow_for_ever(asset))
+            log.info("Asset %s is updated by %s.", asset.uri, asset.wish)
 
     async def _follow_for_ever(self, asset: UpdatedAsset) -> None:
         outage = OutageLog(log)
@@ -143,22 +157,28 @@ class AssetUpdater:
     async def _follow(self, asset: UpdatedAsset, outage: OutageLog) -> None:
         """Update an asset by each event after its position, until the inbox is closed."""
         runtime = await self._get_runtime()
-        consumer = await runtime.run_blocking(runtime.inbox.fetch_consumer, asset.position_name)
-        after = consumer.position
+        after = await self._fetch_position(runtime, asset)
         while not runtime.notifier.is_closed:
             page = await runtime.feed.fetch(
                 asset.wanted, after=after, limit=PAGE, wait_seconds=self._pace.wait_seconds
             )
-            for event in page.events:
-                is_last = event is page.events[-1]
-                if seconds := await asyncio.to_thread(register, asset, event, is_last=is_last):
-                    await asyncio.sleep(seconds)
-                    await asyncio.to_thread(register, asset, event, is_last=False)
-            if page.events:
-                last_id = page.events[-1].id
-                await runtime.run_blocking(runtime.inbox.store_consumer, asset.position_name, last_id)
+            stored = await self._fetch_position(runtime, asset)  # another API server may be ahead
+            await self._register_all(asset, [event for event in page.events if event.id > stored])
+            if page.cursor > stored or page.cursor < after:  # forwards, or to the end of another inbox
+                await runtime.run_blocking(runtime.inbox.store_consumer, asset.position_name, page.cursor)
             after = page.cursor
             outage.end(f"Asset {asset.uri} is updated again.")
+
+    async def _fetch_position(self, runtime: ReceiverRuntime, asset: UpdatedAsset) -> int:
+        consumer = await runtime.run_blocking(runtime.inbox.fetch_consumer, asset.position_name)
+        return consumer.position
+
+    async def _register_all(self, asset: UpdatedAsset, events: Sequence[StoredEvent]) -> None:
+        for event in events:
+            is_last = event is events[-1]
+            if seconds := await asyncio.to_thread(register, asset, event, is_last=is_last):
+                await asyncio.sleep(seconds)
+                await asyncio.to_thread(register, asset, event, is_last=False)
 
 
 def fetch_assets() -> list[UpdatedAsset]:
@@ -183,14 +203,10 @@ def register(asset: UpdatedAsset, event: StoredEvent, *, is_last: bool) -> float
         here = AssetModel.id == asset.id
         session.execute(update(AssetModel).where(here).values(updated_at=AssetModel.updated_at))
         model = session.get(AssetModel, asset.id)
-        query = select(AssetEvent).where(AssetEvent.asset_id == asset.id).order_by(AssetEvent.id.desc())
-        newest = session.scalars(query.limit(RECENT)).all()
-        if model is None or is_registered([row.extra for row in newest], payload):
+        if model is None or is_registered(session, asset.id, payload):
             return 0.0
-        if is_last and newest:
-            age = (datetime.now(UTC) - newest[0].timestamp).total_seconds()
-            if 0 <= age < SPACING_SECONDS:
-                return SPACING_SECONDS - age
+        if is_last and (seconds := compute_distance(session, asset.id)):
+            return seconds
         extra = {"from_receiver": True, "payload": payload}
         asset_manager.register_asset_change(asset=model, extra=extra, session=session)
     return 0.0
@@ -201,19 +217,37 @@ def write_payload(event: StoredEvent) -> dict[str, Any]:
     return dump_event(FeedEvent.model_validate_json(render_event(event)))
 
 
-def is_registered(extras: Sequence[dict[str, Any] | None], payload: dict[str, Any]) -> bool:
+def is_registered(session: Session, asset_id: int, payload: dict[str, Any]) -> bool:
     """
-    Tell whether an event is among an asset's events, or is older than one that is: they come in order.
+    Tell whether an event is among an asset's newest events.
 
-    :param extras: What the asset's newest events hold, the newest first.
+    Events of tasks and of Airflow's REST API are anybody's, so they say nothing of the inbox. Ours are
+    written in the order of their ids: behind an older one there is nothing to be found.
     """
-    for extra in extras:
-        known = None if not extra or "from_rest_api" in extra else extra.get("payload")
-        if isinstance(known, dict) and known.keys() == payload.keys():
-            # By time too: a new inbox begins with 1 again.
-            return bool(known["id"] >= payload["id"] and _read_time(known) >= _read_time(payload))
+    query = select(AssetEvent.extra).where(
+        AssetEvent.asset_id == asset_id, AssetEvent.source_dag_id.is_(None)
+    )
+    query = query.order_by(AssetEvent.id.desc()).limit(NEWEST).execution_options(yield_per=10)
+    with session.scalars(query) as found:
+        for extra in found:
+            known = read_own_payload(extra)
+            if known and all(known.get(name) == payload[name] for name in IDENTITY):
+                return True
+            if known and known["id"] < payload["id"]:
+                return False
     return False
 
 
-def _read_time(payload: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(payload["received_at"])
+def read_own_payload(extra: Any) -> dict[str, Any] | None:
+    """Read what an asset event holds; None if neither this nor a trigger of ours wrote it."""
+    is_ours = isinstance(extra, dict) and "from_rest_api" not in extra
+    payload = extra.get("payload") if is_ours else None
+    return payload if isinstance(payload, dict) and isinstance(payload.get("id"), int) else None
+
+
+def compute_distance(session: Session, asset_id: int) -> float:
+    """Compute how many seconds an asset's next event must wait to keep its distance; 0 if none."""
+    query = select(AssetEvent.timestamp).where(AssetEvent.asset_id == asset_id)
+    newest = session.scalar(query.order_by(AssetEvent.id.desc()).limit(1))
+    age = math.inf if newest is None else (datetime.now(UTC) - newest).total_seconds()
+    return SPACING_SECONDS - age if 0 <= age < SPACING_SECONDS else 0.0

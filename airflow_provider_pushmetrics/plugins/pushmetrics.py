@@ -16,7 +16,10 @@ from typing import Any, TypeVar
 from airflow import __version__ as airflow_version
 from airflow.plugins_manager import AirflowPlugin
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsConfigurationError,
+    PushMetricsMissingExtraError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ MISSING_EXTRA = (
     "The PushMetrics receiver is not installed in this Airflow:"
     " install airflow-provider-pushmetrics[receiver], which brings SQLAlchemy 2 and Alembic."
 )
+RETRY_BUILD_SECONDS = 60.0
 NOT_CONFIGURED = (
     "The PushMetrics receiver is not configured: in section [pushmetrics] of airflow.cfg set reader_token,"
     " and token or signing_secrets (or AIRFLOW__PUSHMETRICS__READER_TOKEN and so on)."
@@ -87,7 +91,7 @@ def build_receiver() -> AsgiApp:
         from airflow_provider_pushmetrics.receiver.app import create_app
     except ImportError as error:
         log.warning("The PushMetrics receiver cannot be imported: %s", error)
-        raise PushMetricsConfigurationError(MISSING_EXTRA) from None
+        raise PushMetricsMissingExtraError(MISSING_EXTRA) from None
     from airflow_provider_pushmetrics.plugins.source_connections import read_connections
     from airflow_provider_pushmetrics.receiver.settings import build_settings
     from airflow_provider_pushmetrics.receiver.sources import parse_sources
@@ -141,7 +145,7 @@ def build_events_page() -> AsgiApp:
         from airflow_provider_pushmetrics.plugins.events_page import build_page
     except ImportError as error:
         log.warning("The page of PushMetrics events cannot be imported: %s", error)
-        raise PushMetricsConfigurationError(MISSING_EXTRA) from None
+        raise PushMetricsMissingExtraError(MISSING_EXTRA) from None
 
     async def get_runtime() -> Any:
         app: Any = await RECEIVER.get_app()
@@ -154,19 +158,28 @@ RECEIVER = LazyReceiver(build_receiver)
 """The receiver of this process: the page works on the inbox that it holds open."""
 
 
-async def update_assets() -> None:
-    """Update assets as they wish it; at once done where the receiver is not configured."""
-    try:
-        options = await asyncio.to_thread(read_options)
-        if not options["reader_token"]:
+async def update_assets(*, retry_seconds: float = RETRY_BUILD_SECONDS) -> None:
+    """
+    Update assets as they wish it; at once done where the receiver is not configured or not installed.
+
+    :param retry_seconds: After how long to try again what failed: what configures the receiver may be kept
+        where it cannot be read when the server starts.
+    """
+    while True:
+        try:
+            options = await asyncio.to_thread(read_options)
+            if not options["reader_token"]:
+                return
+            app: Any = await RECEIVER.get_app()
+            from airflow_provider_pushmetrics.plugins.asset_updates import AssetUpdater
+
+            break
+        except (PushMetricsMissingExtraError, ImportError) as error:
+            log.warning("This API server updates no PushMetrics assets: %s", error)
             return
-        app: Any = await RECEIVER.get_app()
-        from airflow_provider_pushmetrics.plugins.asset_updates import AssetUpdater
-    except PushMetricsConfigurationError:
-        return  # the first request is told
-    except ImportError as error:
-        log.warning("This API server cannot update PushMetrics assets: %s", error)
-        return
+        except Exception as error:  # of whatever keeps Airflow's configuration
+            log.warning("This API server updates no PushMetrics assets yet: %s", type(error).__name__)
+        await asyncio.sleep(retry_seconds)
     await AssetUpdater(app.state.runtime.get).run()
 
 

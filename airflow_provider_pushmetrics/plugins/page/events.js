@@ -4,10 +4,11 @@ const byId = (id) => document.getElementById(id);
 const form = byId("filters");
 let oldest = null;
 let chosen = null;
+let search = 0;
 
 const ASSET_EVENTS = 100; // in one answer of Airflow
 const MAX_ASSET_EVENTS = 500;
-const MAX_UNTOLD = 5; // asset events that Airflow cannot show, before all are given up
+const MAX_UNTOLD = 5; // asset events that Airflow cannot show, before the search ends
 const SECONDS_BEFORE_ASKING_AGAIN = [1, 2, 4, 8, 16];
 
 async function ask(path, options = {}) {
@@ -56,36 +57,31 @@ async function list(before) {
 }
 
 // Airflow answers 500 for a whole page when one of its asset events created a Dag run that is still queued (seen in 3.3.2). So a
-// page that fails is asked for in halves, down to that one, which is null then.
-async function askAssetEvents(since, offset, limit, untold) {
+// page that fails is asked for in halves, down to that one, which is counted. Tells whether there may be more behind it.
+async function collectAssetEvents(since, offset, limit, { found, untold }) {
   const wanted = new URLSearchParams({ timestamp_gte: since, order_by: "timestamp", limit, offset });
   try {
-    return (await ask(`../api/v2/assets/events?${wanted}`)).asset_events;
+    const { asset_events: page } = await ask(`../api/v2/assets/events?${wanted}`);
+    found.push(...page);
+    return page.length === limit;
   } catch (error) {
-    if (!(error.status >= 500) || untold.length >= MAX_UNTOLD) throw error;
-    if (limit === 1) {
-      untold.push(offset);
-      return [null];
-    }
+    if (!(error.status >= 500)) throw error;
+    if (limit === 1) return untold.push(offset) < MAX_UNTOLD;
     const half = Math.ceil(limit / 2);
-    const found = await askAssetEvents(since, offset, half, untold);
-    return found.length < half ? found : [...found, ...(await askAssetEvents(since, offset + half, limit - half, untold))];
+    const more = await collectAssetEvents(since, offset, half, { found, untold });
+    return more && collectAssetEvents(since, offset + half, limit - half, { found, untold });
   }
 }
 
 // Airflow keeps an event of an AssetWatcher whole, in the extra of the asset event; its own API tells each user what they may see.
 async function findDagRuns(event) {
-  const runs = [];
-  const untold = [];
-  for (let offset = 0; offset < MAX_ASSET_EVENTS; offset += ASSET_EVENTS) {
-    const found = await askAssetEvents(event.received_at, offset, ASSET_EVENTS, untold);
-    for (const { extra, created_dagruns: made, name, uri } of found.filter((assetEvent) => assetEvent !== null)) {
-      const cause = extra?.payload;
-      if (cause?.id === event.id && Date.parse(cause.received_at) === Date.parse(event.received_at)) runs.push({ asset: name || uri, made });
-    }
-    if (found.length < ASSET_EVENTS) break;
+  const [found, untold] = [[], []];
+  let more = true;
+  for (let offset = 0; more && offset < MAX_ASSET_EVENTS; offset += ASSET_EVENTS) {
+    more = await collectAssetEvents(event.received_at, offset, ASSET_EVENTS, { found, untold });
   }
-  return { runs, untold: untold.length };
+  const isOurs = ({ extra }) => extra?.payload?.id === event.id && Date.parse(extra.payload.received_at) === Date.parse(event.received_at);
+  return { runs: found.filter(isOurs).map(({ name, uri, created_dagruns: made }) => ({ asset: name || uri, made })), untold: untold.length };
 }
 
 function showList(effects) {
@@ -118,6 +114,7 @@ function describeRefusal(error) {
 }
 
 async function showEffects(event, round = 0) {
+  const mine = (search += 1);
   const effects = [];
   for (const { name, taken_by: taker } of event.read_by) effects.push([`Read by ${name}${taker ? `, for ${taker}` : ""}.`]);
   for (const { readers, wanted } of event.woke) {
@@ -133,15 +130,16 @@ async function showEffects(event, round = 0) {
       if (!made.length) effects.push([`Updated asset ${asset}; no Dag run has started by it yet.`]);
     }
     again = untold > 0;
-    if (untold) effects.push([`Airflow cannot show ${untold} of the asset events since then: they created Dag runs that are still queued.`]);
+    const count = untold < MAX_UNTOLD ? untold : `${untold} or more`;
+    if (untold) effects.push([`Airflow cannot show ${count} of the asset events since then: they created Dag runs that are still queued.`]);
   } catch (error) {
     again = !(error.status < 500);
     effects.push([describeRefusal(error)]);
   }
-  if (event.id !== chosen) return; // another event was chosen meanwhile
+  if (mine !== search) return; // another one has begun meanwhile
   showList(effects.length ? effects : [["No Dag run, no consumer and no waiting reader is known that it woke."]]);
   const seconds = SECONDS_BEFORE_ASKING_AGAIN[round];
-  if (again && seconds) setTimeout(() => event.id === chosen && showEffects(event, round + 1), seconds * 1000);
+  if (again && seconds) setTimeout(() => mine === search && showEffects(event, round + 1), seconds * 1000);
 }
 
 async function showDetail(id) {

@@ -50,7 +50,7 @@ from airflow_provider_pushmetrics.receiver.refusals import Unavailable
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 
 DAG_ID = "reacts"
-FAST = Pace(look_again_seconds=0.05, retry_seconds=0.05)
+FAST = Pace(look_again_seconds=0.05, retry_seconds=0.05, wait_seconds=0.5)
 ARRIVED = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -173,23 +173,54 @@ def test_the_first_events_of_a_new_inbox_are_written(
     assert read_numbers(sessions) == [500, 1]
 
 
+FORGED = {**write_payload(make_event(99, seconds=99)), "id": 10**18}
+
+
 @pytest.mark.parametrize(
-    "extra",
+    ("extra", "made_by"),
     [
-        {},
-        {"payload": "x"},
-        {"payload": {"id": 99}},
-        {"from_rest_api": True, "payload": {**write_payload(make_event(99, seconds=99))}},
+        ({}, None),
+        ({"payload": "x"}, None),
+        ({"payload": {"id": "99"}}, None),
+        ({"payload": {"id": None, "received_at": None}}, None),
+        ({"payload": {"id": 10**18}}, None),
+        ({"payload": FORGED, "from_rest_api": True}, None),
+        ({"payload": FORGED, "from_receiver": True}, "a_dag"),
+        ({"payload": write_payload(make_event(1)), "from_receiver": True}, "a_dag"),
     ],
 )
 def test_asset_events_that_others_make_keep_none_of_ours_back(
-    sessions: sessionmaker[Session], asset: UpdatedAsset, extra: dict[str, Any]
+    sessions: sessionmaker[Session], asset: UpdatedAsset, extra: dict[str, Any], made_by: str | None
 ) -> None:
     with sessions.begin() as session:
-        session.add(AssetEvent(asset_id=asset.id, extra=extra))
+        session.add(AssetEvent(asset_id=asset.id, extra=extra, source_dag_id=made_by))
     register(asset, make_event(1), is_last=False)
     with sessions() as session:
         assert len(session.scalars(select(AssetEvent)).all()) == 2
+
+
+def test_asset_events_that_others_make_do_not_hide_ours(
+    sessions: sessionmaker[Session], asset: UpdatedAsset
+) -> None:
+    register(asset, make_event(1), is_last=False)
+    with sessions.begin() as session:
+        session.add_all(
+            AssetEvent(asset_id=asset.id, extra={"from_rest_api": True}, source_dag_id=made_by)
+            for made_by in [None, "a_dag"] * 10
+        )
+    register(asset, make_event(1), is_last=False)
+    with sessions() as session:
+        assert len(session.scalars(select(AssetEvent)).all()) == 21
+
+
+def test_events_whose_times_are_not_in_order_are_written_once(
+    sessions: sessionmaker[Session], asset: UpdatedAsset
+) -> None:
+    """Several receivers read their clocks before they wait for the inbox's lock."""
+    events = [make_event(number, seconds=-number) for number in range(1, 6)]
+    for found in (*events, *events):
+        register(asset, found, is_last=False)
+    assert read_numbers(sessions) == [1, 2, 3, 4, 5]
 
 
 def test_the_last_of_several_events_keeps_its_distance(
@@ -307,6 +338,16 @@ async def test_two_api_servers_update_the_asset_once_for_each_event(
         await wait_for_numbers(sessions, range(1, 11))
         await asyncio.sleep(0.2)
     assert read_numbers(sessions) == list(range(1, 11))
+
+
+async def test_the_position_passes_events_that_do_not_update_the_asset(
+    sessions: sessionmaker[Session], asset: UpdatedAsset, runtime: ReceiverRuntime
+) -> None:
+    """Else they would count as missed when they are deleted."""
+    await deliver(runtime, 1, 2, 3, report_id=2)
+    async with run_updater(runtime):
+        await wait_for(lambda: runtime.inbox.fetch_consumer(asset.position_name).position == 3)
+    assert read_numbers(sessions) == []
 
 
 async def test_an_asset_that_comes_later_is_updated_by_what_came_before(

@@ -17,6 +17,8 @@ def test_a_wish_is_read_as_it_was_written() -> None:
     [
         None,
         {},
+        ["pushmetrics"],
+        "pushmetrics",
         {"pushmetrics": None},
         {"pushmetrics": "report.run"},
         {"pushmetrics": {}},
@@ -25,5 +27,5 @@ def test_a_wish_is_read_as_it_was_written() -> None:
         {"pushmetrics": {"event": "report.run", "unknown": 1}},
     ],
 )
-def test_an_asset_of_somebody_else_wishes_nothing(extra: dict[str, Any] | None) -> None:
+def test_an_asset_of_somebody_else_wishes_nothing(extra: Any) -> None:
     assert read_wish(extra) is None

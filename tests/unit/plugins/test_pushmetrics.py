@@ -111,13 +111,19 @@ async def test_requests_pass_what_updates_assets() -> None:
     assert work.seen == []
 
 
-@pytest.mark.parametrize("reader_token", ["", "r" * 40])
-async def test_a_receiver_that_is_not_configured_updates_nothing(
-    monkeypatch: pytest.MonkeyPatch, reader_token: str
-) -> None:
-    monkeypatch.setenv("AIRFLOW__PUSHMETRICS__READER_TOKEN", reader_token)
+async def test_a_receiver_that_is_not_configured_updates_nothing() -> None:
     async with asyncio.timeout(20):
         await update_assets()
+
+
+async def test_a_receiver_that_cannot_be_built_yet_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("AIRFLOW__PUSHMETRICS__READER_TOKEN", "r" * 40)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await update_assets(retry_seconds=0.05)
+    assert caplog.text.count("updates no PushMetrics assets yet: PushMetricsConfigurationError") > 1
 
 
 def test_plugin_has_the_name_that_the_docs_say() -> None:
