@@ -25,6 +25,7 @@ from airflow_provider_pushmetrics.service.run_log import write_log
 from airflow_provider_pushmetrics.service.run_notices import put_slack, tell_recipients
 from airflow_provider_pushmetrics.service.run_plan import BlockOutcome, RunPlan, read_plan, summarize_failures
 from airflow_provider_pushmetrics.service.statuses import (
+    CANCELLED_ERROR,
     FAILED,
     FINISHED,
     PENDING,
@@ -32,8 +33,6 @@ from airflow_provider_pushmetrics.service.statuses import (
     SUCCESS,
     UNFINISHED,
 )
-
-CANCELLED_ERROR = "the run was cancelled"
 
 log = logging.getLogger(__name__)
 

@@ -19,9 +19,7 @@ from airflow_provider_pushmetrics.service.models import Block, BlockResult, Quer
 from airflow_provider_pushmetrics.service.parameters import apply_defaults, write_fingerprint
 from airflow_provider_pushmetrics.service.plan import PARAMETER
 from airflow_provider_pushmetrics.service.run_log import write_log
-from airflow_provider_pushmetrics.service.statuses import CANCELLED, FINISHED, NOT_RUN
-
-CANCELLED_ERROR = "the run was cancelled"
+from airflow_provider_pushmetrics.service.statuses import CANCELLED, CANCELLED_ERROR, FINISHED, NOT_RUN
 
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 

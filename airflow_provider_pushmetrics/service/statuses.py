@@ -16,3 +16,6 @@ DELIVERED = "delivered"
 
 FINISHED = frozenset({SUCCESS, FAILED, CANCELLED})
 UNFINISHED = (PENDING, RUNNING)
+
+CANCELLED_ERROR = "the run was cancelled"
+"""What a cancelled run, and each of its blocks, says."""

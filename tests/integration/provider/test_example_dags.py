@@ -114,7 +114,10 @@ def test_a_dag_run_reads_every_event_that_started_it() -> None:
 
     read_events = load_task("example_pushmetrics_webhook_receiver", "read_events")
     events = {
-        "asset": [build({"body": {"n": 1}}, from_trigger=True), build({"body": {"n": 2}}, from_trigger=True)],
+        "asset": [
+            build({"body": {"n": 1}}, from_trigger=True),
+            build({"body": {"n": 2}}, from_receiver=True),
+        ],
         "other": [build(None)],
     }
     assert read_events(triggering_asset_events=events) == [{"n": 1}, {"n": 2}]
