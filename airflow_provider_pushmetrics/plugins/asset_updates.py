@@ -23,14 +23,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow.assets.manager import asset_manager
-from airflow.models.asset import AssetEvent, AssetModel
+from airflow.models.asset import AssetEvent, AssetModel, DagScheduleAssetReference
+from airflow.models.dag import DagModel
 from airflow.utils.session import create_session
-from sqlalchemy import select, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.assets.uris import SCHEME
 from airflow_provider_pushmetrics.assets.wishes import UpdateWish, read_wish
 from airflow_provider_pushmetrics.client.models import FeedEvent
+from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.receiver.inbox import EventFilter, StoredEvent
 from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
 from airflow_provider_pushmetrics.receiver.reader import render_event
@@ -53,6 +55,15 @@ NEWEST = 10 * PAGE
 
 IDENTITY = ("id", "source", "received_at")
 """What tells an event from all others, also from those of another inbox."""
+
+IS_WAITED_FOR = AssetModel.scheduled_dags.any(
+    DagScheduleAssetReference.dag.has(and_(~DagModel.is_paused, ~DagModel.is_stale))
+)
+"""
+Whether a Dag would be started by an asset, as Airflow decides which watchers work.
+
+Airflow forgets an asset event for a Dag that is paused. In the inbox it waits.
+"""
 
 GetRuntime = Callable[[], Awaitable[ReceiverRuntime]]
 
@@ -137,7 +148,7 @@ class AssetUpdater:
         for asset in followed.keys() - assets:
             followed.pop(asset).cancel()
             log.info(
-                "Asset %s is updated no more as %s: no Dag has it any more, or one names it in another way.",
+                "Asset %s is updated no more by %s: no Dag waits for it, or one names it in another way.",
                 asset.uri,
                 asset.wish,
             )
@@ -150,6 +161,8 @@ class AssetUpdater:
         while True:
             try:
                 await self._follow(asset, outage)
+            except NobodyWaitsError:
+                log.info("Asset %s is not updated now: no Dag waits for it.", asset.uri)
             except Exception as error:  # the task's top: without it, the asset would never be updated again
                 outage.report(f"Asset {asset.uri} cannot be updated: {describe_fault(error)}")
             await asyncio.sleep(self._pace.retry_seconds)
@@ -181,10 +194,14 @@ class AssetUpdater:
                 await asyncio.to_thread(register, asset, event, is_last=False)
 
 
+class NobodyWaitsError(PushMetricsError):
+    """No Dag would be started by an asset now."""
+
+
 def fetch_assets() -> list[UpdatedAsset]:
-    """Fetch the active assets that wish to be updated here."""
+    """Fetch the assets that wish to be updated here, and would start a Dag."""
     query = select(AssetModel.id, AssetModel.uri, AssetModel.extra)
-    query = query.where(AssetModel.uri.startswith(f"{SCHEME}://"), AssetModel.active.has())
+    query = query.where(AssetModel.uri.startswith(f"{SCHEME}://"), AssetModel.active.has(), IS_WAITED_FOR)
     with create_session(scoped=False) as session:
         rows = session.execute(query).all()
     return [UpdatedAsset(row.id, row.uri, wish) for row in rows if (wish := read_wish(row.extra))]
@@ -196,14 +213,17 @@ def register(asset: UpdatedAsset, event: StoredEvent, *, is_last: bool) -> float
 
     :param is_last: Whether no other event follows it at once.
     :return: 0; or how many seconds to wait first, because the last event must keep its distance.
+    :raises NobodyWaitsError: if no Dag would be started by it.
     """
     payload = write_payload(event)
     with create_session(scoped=False) as session:
         # The lock on the row, which on SQLite is the lock on the database: it comes before anything is read.
         here = AssetModel.id == asset.id
         session.execute(update(AssetModel).where(here).values(updated_at=AssetModel.updated_at))
-        model = session.get(AssetModel, asset.id)
-        if model is None or is_registered(session, asset.id, payload):
+        model = session.scalar(select(AssetModel).where(here, IS_WAITED_FOR))
+        if model is None:
+            raise NobodyWaitsError(f"no Dag waits for asset {asset.uri}.")
+        if is_registered(session, asset.id, payload):
             return 0.0
         if is_last and (seconds := compute_distance(session, asset.id)):
             return seconds

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from airflow_provider_pushmetrics.demo.airflow_api import DagRun
 from airflow_provider_pushmetrics.demo.display import Display
 from airflow_provider_pushmetrics.demo.layout import DemoFolder, find_dags_folder
 from airflow_provider_pushmetrics.demo.main_job import MainJobOutcome, do_main_job, start_everything
@@ -70,3 +71,14 @@ def start_system(display: Display) -> Iterator[DemoSystem]:
 def do_job(system: DemoSystem, display: Display) -> MainJobOutcome:
     """The main job, done once."""
     return do_main_job(system, display)
+
+
+@pytest.fixture(name="api_server_run", scope="package")
+def find_api_server_run(system: DemoSystem, outcome: MainJobOutcome) -> DagRun:
+    """The run of the Dag that the API server starts, by the first event of the main job."""
+
+    def find_run() -> DagRun | None:
+        finished = [run for run in system.airflow.find_runs("starts_by_api_server") if run.is_finished]
+        return finished[-1] if finished else None
+
+    return system.waiter.wait_for("the Dag that the API server starts", find_run, timeout_seconds=120)

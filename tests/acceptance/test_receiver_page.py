@@ -136,16 +136,18 @@ def queue_again(page: Page, system: DemoSystem, run: DagRun) -> Iterator[None]:
 
 
 def test_page_asks_airflow_again_while_a_dag_run_is_queued(
-    system: DemoSystem, outcome: MainJobOutcome, browser: Browser
+    system: DemoSystem, outcome: MainJobOutcome, api_server_run: DagRun, browser: Browser
 ) -> None:
     page = browser.new_page()
     page.set_default_timeout(PATIENCE_MILLISECONDS)
     sign_in(page, system)
-    (cause,) = system.airflow.fetch_starting_events(outcome.webhook_run)
-    with queue_again(page, system, outcome.webhook_run):
+    (cause,) = system.airflow.fetch_starting_events(api_server_run)
+    effects = page.locator("#effects")
+    with queue_again(page, system, api_server_run):
         page.goto(f"{system.ports.airflow_url}/pushmetrics-events/#{cause['extra']['payload']['id']}")
-        expect(page.locator("#effects")).to_contain_text("Airflow cannot show 1 of the asset events")
-        expect(page.locator("#effects")).not_to_contain_text(outcome.webhook_run.run_id)
-    expect(page.locator("#effects")).to_contain_text(STARTED, timeout=PATIENCE_MILLISECONDS)
-    expect(page.locator("#effects")).not_to_contain_text("cannot show")
+        expect(effects).to_contain_text(STARTED, timeout=PATIENCE_MILLISECONDS)
+        expect(effects).to_contain_text("Airflow cannot show 1 of the asset events")
+        expect(effects).not_to_contain_text(api_server_run.dag_id)
+    expect(effects).to_contain_text(f"Started {api_server_run.dag_id}", timeout=PATIENCE_MILLISECONDS)
+    expect(effects).not_to_contain_text("cannot show")
     page.close()

@@ -30,7 +30,7 @@ from airflow.models.asset import (
 from airflow.models.base import Base
 from airflow.models.dag import DagModel
 from airflow.models.dagbundle import DagBundleModel
-from sqlalchemy import create_engine, event, select
+from sqlalchemy import create_engine, event, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
@@ -38,6 +38,7 @@ from airflow_provider_pushmetrics.assets.wishes import UpdateWish
 from airflow_provider_pushmetrics.plugins.asset_updates import (
     SPACING_SECONDS,
     AssetUpdater,
+    NobodyWaitsError,
     Pace,
     UpdatedAsset,
     fetch_assets,
@@ -102,6 +103,11 @@ def drop_asset(sessions: sessionmaker[Session], uri: str) -> None:
     with sessions.begin() as session:
         for active in session.scalars(select(AssetActive).where(AssetActive.uri == uri)):
             session.delete(active)
+
+
+def change_dag(sessions: sessionmaker[Session], **values: bool) -> None:
+    with sessions.begin() as session:
+        session.execute(update(DagModel).values(values))
 
 
 def make_event(number: int, *, seconds: float = 0.0, report_id: int = 1) -> StoredEvent:
@@ -238,7 +244,19 @@ def test_the_last_of_several_events_keeps_its_distance(
 
 def test_nothing_is_written_for_an_asset_that_is_gone(sessions: sessionmaker[Session]) -> None:
     gone = UpdatedAsset(404, "pushmetrics://x/reports/1", UpdateWish(event="report.run"))
-    assert register(gone, make_event(1), is_last=True) == 0
+    with pytest.raises(NobodyWaitsError):
+        register(gone, make_event(1), is_last=True)
+    assert read_numbers(sessions) == []
+
+
+@pytest.mark.parametrize("fault", ["is_paused", "is_stale"])
+def test_nothing_is_written_while_the_dag_cannot_be_started(
+    sessions: sessionmaker[Session], asset: UpdatedAsset, fault: str
+) -> None:
+    change_dag(sessions, **{fault: True})
+    assert fetch_assets() == []
+    with pytest.raises(NobodyWaitsError):
+        register(asset, make_event(1), is_last=True)
     assert read_numbers(sessions) == []
 
 
@@ -328,6 +346,20 @@ async def test_an_api_server_goes_on_where_the_last_one_ended(
     await deliver(runtime, 2)
     async with run_updater(runtime, failures=3):
         await wait_for_numbers(sessions, [1, 2])
+
+
+async def test_events_that_come_while_the_dag_is_paused_wait_for_it(
+    sessions: sessionmaker[Session], asset: UpdatedAsset, runtime: ReceiverRuntime
+) -> None:
+    async with run_updater(runtime):
+        await deliver(runtime, 1)
+        await wait_for_numbers(sessions, [1])
+        await asyncio.to_thread(change_dag, sessions, is_paused=True)
+        await deliver(runtime, 2, 3)
+        await asyncio.sleep(0.5)
+        assert read_numbers(sessions) == [1]
+        await asyncio.to_thread(change_dag, sessions, is_paused=False)
+        await wait_for_numbers(sessions, [1, 2, 3])
 
 
 async def test_two_api_servers_update_the_asset_once_for_each_event(
