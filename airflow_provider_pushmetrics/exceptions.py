@@ -5,6 +5,7 @@ Everything that this package raises on purpose.
 
     PushMetricsError
     ├── PushMetricsConfigurationError     a setting or a connection is incomplete or contradicts itself
+    │   └── PushMetricsMissingExtraError  a part of this package is not installed
     ├── PushMetricsAirflowVersionError    this Airflow is too old for what was asked
     ├── PushMetricsParameterError         a value given to an operator, a sensor or a call is not allowed
     │   └── PushMetricsEndpointError      a webhook's URL leads where the service must not send
