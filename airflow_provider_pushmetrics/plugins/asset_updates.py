@@ -37,18 +37,13 @@ from airflow_provider_pushmetrics.receiver.inbox import EventFilter, StoredEvent
 from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
 from airflow_provider_pushmetrics.receiver.reader import render_event
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
-from airflow_provider_pushmetrics.triggers.inbox_producer import dump_event
+from airflow_provider_pushmetrics.triggers.inbox_producer import InboxProducer, dump_event
 
 log = logging.getLogger(__name__)
 
 PAGE = 50
-SPACING_SECONDS = 2.0
-"""
-How long the last of several events keeps its distance from the one before.
-
-Airflow's scheduler overlooks an event that is stored while it makes a Dag run for the one before, until there
-is another (seen on Airflow 3.3.2). It looks about once a second.
-"""
+SPACING_SECONDS = InboxProducer.spacing_seconds
+"""How long the last of several events keeps its distance from the one before, as a watcher's does."""
 
 NEWEST = 10 * PAGE
 """Among how many of an asset's newest events an event is looked for; other triggers may have made some."""
