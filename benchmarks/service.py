@@ -23,8 +23,8 @@ from airflow_provider_pushmetrics.service.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.encryption import Vault, load_secret_key
 from airflow_provider_pushmetrics.service.events import put_in_outbox
-from airflow_provider_pushmetrics.service.formats import JSON, PARQUET
 from airflow_provider_pushmetrics.service.models import Delivery, Run, Worker
+from airflow_provider_pushmetrics.service.results.formats import JSON, PARQUET
 from airflow_provider_pushmetrics.service.statuses import SUCCESS
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service, run_worker
 from tests.fakes.service_reports import TRIGGER_TOKEN, MadeReport, make_report, sql

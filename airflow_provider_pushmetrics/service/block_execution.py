@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
-from airflow_provider_pushmetrics.service.attachments import Attachment, check_size
-from airflow_provider_pushmetrics.service.formats import ResultHeader
+from airflow_provider_pushmetrics.service.datasources.base import RowBatches, SourceError
+from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits, RowCutter, watch
+from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.messages import (
     Letter,
     build_chart,
@@ -18,18 +19,17 @@ from airflow_provider_pushmetrics.service.messages import (
 )
 from airflow_provider_pushmetrics.service.notifications.recipients import check_recipient
 from airflow_provider_pushmetrics.service.plan import CHART, EMAIL, PARAMETER, SLACK, SQL, TEXT, PlannedBlock
-from airflow_provider_pushmetrics.service.querying import QueryLimits, RowCutter, watch
-from airflow_provider_pushmetrics.service.results import ResultError, ResultStore
-from airflow_provider_pushmetrics.service.rows import RowBatches, SourceError
+from airflow_provider_pushmetrics.service.results.attachments import Attachment, check_size
+from airflow_provider_pushmetrics.service.results.formats import ResultHeader
+from airflow_provider_pushmetrics.service.results.store import ResultError, ResultStore
 from airflow_provider_pushmetrics.service.run_plan import (
     MAX_ERROR_LENGTH,
     BlockOutcome,
     RunPlan,
     resolve_parameter,
 )
-from airflow_provider_pushmetrics.service.sources import SourceRegistry
 from airflow_provider_pushmetrics.service.statuses import FAILED, SUCCESS
-from airflow_provider_pushmetrics.service.templating import (
+from airflow_provider_pushmetrics.service.templates.rendering import (
     BlockTemplateError,
     QueryOutput,
     render_sql,

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
-from airflow_provider_pushmetrics.service.attachments import MEDIA_TYPES
 from airflow_provider_pushmetrics.service.notifications.recipients import check_recipient
 from airflow_provider_pushmetrics.service.parameters import COERCIONS, MAX_DEPTH, coerce_parameter, is_deeper
 from airflow_provider_pushmetrics.service.plan import CHART, EMAIL, PARAMETER, SLACK, SQL, TEXT
-from airflow_provider_pushmetrics.service.templating import BlockTemplateError, check_sql_template
+from airflow_provider_pushmetrics.service.results.attachments import MEDIA_TYPES
+from airflow_provider_pushmetrics.service.templates.rendering import BlockTemplateError, check_sql_template
 
 ALIASES: Mapping[str, str] = {"query": SQL, "sql_query": SQL, "markdown": TEXT}
 """Other words for types of blocks."""

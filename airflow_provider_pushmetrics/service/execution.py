@@ -13,14 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from airflow_provider_pushmetrics.service.block_execution import BlockExecutor
 from airflow_provider_pushmetrics.service.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.database import Database, is_unavailable
+from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
+from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.events import ResultLinks
 from airflow_provider_pushmetrics.service.models import AnyRun
 from airflow_provider_pushmetrics.service.plan import PlannedBlock
-from airflow_provider_pushmetrics.service.querying import QueryLimits
-from airflow_provider_pushmetrics.service.results import ResultStore
+from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.run_plan import BlockOutcome, RunPlan
 from airflow_provider_pushmetrics.service.run_recording import OvertakenError, RunEndedError, RunRecorder
-from airflow_provider_pushmetrics.service.sources import SourceRegistry
 from airflow_provider_pushmetrics.service.statuses import NOT_RUN, SUCCESS
 
 MAX_PARALLEL_BLOCKS = 4

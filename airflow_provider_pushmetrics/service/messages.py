@@ -12,11 +12,11 @@ from html import escape
 from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
-from airflow_provider_pushmetrics.service.attachments import Attachment
 from airflow_provider_pushmetrics.service.notifications.recipients import check_recipient
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
 from airflow_provider_pushmetrics.service.plan import PlannedBlock
-from airflow_provider_pushmetrics.service.templating import BlockTemplateError, render_text
+from airflow_provider_pushmetrics.service.results.attachments import Attachment
+from airflow_provider_pushmetrics.service.templates.rendering import BlockTemplateError, render_text
 
 MAX_CHART_ROWS = 10_000
 MAX_SUBJECT_LENGTH = 255

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from airflow_provider_pushmetrics.service.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.credentials import Gatekeeper
 from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
+from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.demo import load_demo
 from airflow_provider_pushmetrics.service.encryption import Vault, load_secret_key
 from airflow_provider_pushmetrics.service.engines import Executing
@@ -14,10 +16,8 @@ from airflow_provider_pushmetrics.service.events import ResultLinks
 from airflow_provider_pushmetrics.service.front_desk import FrontDesk
 from airflow_provider_pushmetrics.service.ids import generate_uid
 from airflow_provider_pushmetrics.service.rates import RateLimit
-from airflow_provider_pushmetrics.service.results import ResultStore
+from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
-from airflow_provider_pushmetrics.service.source_places import SourcePlaces
-from airflow_provider_pushmetrics.service.sources import SourceRegistry
 
 EXECUTOR_FILE = "executor-id"
 BOOTSTRAP_LOCK = 7_305_814

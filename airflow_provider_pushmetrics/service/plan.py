@@ -9,7 +9,11 @@ from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.models import Block
-from airflow_provider_pushmetrics.service.templating import BlockTemplateError, References, find_references
+from airflow_provider_pushmetrics.service.templates.rendering import (
+    BlockTemplateError,
+    References,
+    find_references,
+)
 
 PARAMETER = "parameter"
 SQL = "sql"

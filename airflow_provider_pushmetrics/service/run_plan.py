@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.messages import Letter, Post
 from airflow_provider_pushmetrics.service.models import AnyRun, Block, BlockResult, Query, QueryRun, Run
 from airflow_provider_pushmetrics.service.parameters import coerce_parameter
@@ -20,9 +21,8 @@ from airflow_provider_pushmetrics.service.plan import (
     plan_waves,
     select_with_needs,
 )
-from airflow_provider_pushmetrics.service.querying import QueryLimits
 from airflow_provider_pushmetrics.service.statuses import FAILED, PENDING, SUCCESS
-from airflow_provider_pushmetrics.service.templating import BlockTemplateError
+from airflow_provider_pushmetrics.service.templates.rendering import BlockTemplateError
 
 MAX_ERROR_LENGTH = 4000
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
+from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.deadlines import DeadlineNetwork
 from airflow_provider_pushmetrics.service.delivery import Courier
 from airflow_provider_pushmetrics.service.egress import GuardedNetwork, GuardedTransport
@@ -10,14 +12,12 @@ from airflow_provider_pushmetrics.service.encryption import Vault
 from airflow_provider_pushmetrics.service.engine import Engine
 from airflow_provider_pushmetrics.service.events import ResultLinks
 from airflow_provider_pushmetrics.service.execution import RunExecutor
-from airflow_provider_pushmetrics.service.housekeeper import Housekeeper
 from airflow_provider_pushmetrics.service.notifications.mail import Mailer
 from airflow_provider_pushmetrics.service.notifications.outgoing import Postman
 from airflow_provider_pushmetrics.service.notifications.slack import SlackMessenger
-from airflow_provider_pushmetrics.service.querying import QueryLimits
-from airflow_provider_pushmetrics.service.results import ResultStore
+from airflow_provider_pushmetrics.service.results.cleanup import Housekeeper
+from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
-from airflow_provider_pushmetrics.service.sources import SourceRegistry
 from airflow_provider_pushmetrics.service.timekeeper import Timekeeper
 
 

@@ -10,6 +10,7 @@ import duckdb
 from sqlalchemy import select
 
 from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.datasources.urls import DUCKDB
 from airflow_provider_pushmetrics.service.encryption import Vault
 from airflow_provider_pushmetrics.service.models import (
     Block,
@@ -19,7 +20,6 @@ from airflow_provider_pushmetrics.service.models import (
     Webhook,
     Workspace,
 )
-from airflow_provider_pushmetrics.service.source_urls import DUCKDB
 from airflow_provider_pushmetrics.service.triggers import set_token
 
 TRIGGER_TOKEN = "trigger-token-of-the-tests-0123456789"

@@ -9,7 +9,9 @@ from fastapi import APIRouter, HTTPException, Query
 
 from airflow_provider_pushmetrics.service.api.access import Caller, Parts
 from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND, find_by_reference
-from airflow_provider_pushmetrics.service.catalogs import (
+from airflow_provider_pushmetrics.service.credentials import Principal
+from airflow_provider_pushmetrics.service.datasources.base import SourceError
+from airflow_provider_pushmetrics.service.datasources.catalog import (
     Catalog,
     TableDescription,
     TableName,
@@ -17,14 +19,12 @@ from airflow_provider_pushmetrics.service.catalogs import (
     search_tables,
     write_select_star,
 )
-from airflow_provider_pushmetrics.service.credentials import Principal
-from airflow_provider_pushmetrics.service.duckdb_catalog import DuckDbCatalog
+from airflow_provider_pushmetrics.service.datasources.duckdb_catalog import DuckDbCatalog
+from airflow_provider_pushmetrics.service.datasources.limits import watch
+from airflow_provider_pushmetrics.service.datasources.sqlalchemy import SqlAlchemySource
+from airflow_provider_pushmetrics.service.datasources.sqlalchemy_catalog import SqlCatalog
 from airflow_provider_pushmetrics.service.models import DataSource
 from airflow_provider_pushmetrics.service.parts import ServiceParts
-from airflow_provider_pushmetrics.service.querying import watch
-from airflow_provider_pushmetrics.service.rows import SourceError
-from airflow_provider_pushmetrics.service.sql_catalog import SqlCatalog
-from airflow_provider_pushmetrics.service.sql_sources import SqlAlchemySource
 
 router = APIRouter(prefix="/api/v1/database/{reference}", tags=["database"])
 

@@ -13,17 +13,17 @@ from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, s
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.api.texts import Name, check_storable
 from airflow_provider_pushmetrics.service.clock import format_moment
-from airflow_provider_pushmetrics.service.listing import Listing, match_integer, match_text, parse_list_query
-from airflow_provider_pushmetrics.service.models import DataSource
-from airflow_provider_pushmetrics.service.parts import ServiceParts
-from airflow_provider_pushmetrics.service.querying import watch
-from airflow_provider_pushmetrics.service.rows import SourceError
-from airflow_provider_pushmetrics.service.source_urls import (
+from airflow_provider_pushmetrics.service.datasources.base import SourceError
+from airflow_provider_pushmetrics.service.datasources.limits import watch
+from airflow_provider_pushmetrics.service.datasources.urls import (
     build_source_url,
     describe_source,
     parse_source_url,
 )
-from airflow_provider_pushmetrics.service.templating import BoundSql
+from airflow_provider_pushmetrics.service.listing import Listing, match_integer, match_text, parse_list_query
+from airflow_provider_pushmetrics.service.models import DataSource
+from airflow_provider_pushmetrics.service.parts import ServiceParts
+from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
 
 router = APIRouter(prefix="/api/v1/database", tags=["database"])
 

@@ -29,7 +29,7 @@ from airflow_provider_pushmetrics.service.listing import (
     parse_list_query,
 )
 from airflow_provider_pushmetrics.service.models import Block, Report
-from airflow_provider_pushmetrics.service.result_files import delete_result_files, list_result_files
+from airflow_provider_pushmetrics.service.results.files import delete_result_files, list_result_files
 from airflow_provider_pushmetrics.service.runs import accept_run, check_idempotency_key
 
 router = APIRouter(prefix="/api/v1/report", tags=["report"])

@@ -21,7 +21,10 @@ from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND, find_by_r
 from airflow_provider_pushmetrics.service.clock import format_moment
 from airflow_provider_pushmetrics.service.credentials import Principal
 from airflow_provider_pushmetrics.service.events import ResultLinks
-from airflow_provider_pushmetrics.service.formats import (
+from airflow_provider_pushmetrics.service.ids import parse_id
+from airflow_provider_pushmetrics.service.models import AnyRun, BlockResult, QueryRun, Report, Run
+from airflow_provider_pushmetrics.service.parts import ServiceParts
+from airflow_provider_pushmetrics.service.results.formats import (
     ARROW,
     CSV,
     FORMATS,
@@ -36,9 +39,6 @@ from airflow_provider_pushmetrics.service.formats import (
     write_json,
     write_ndjson,
 )
-from airflow_provider_pushmetrics.service.ids import parse_id
-from airflow_provider_pushmetrics.service.models import AnyRun, BlockResult, QueryRun, Report, Run
-from airflow_provider_pushmetrics.service.parts import ServiceParts
 from airflow_provider_pushmetrics.service.statuses import FINISHED, SUCCESS
 from airflow_provider_pushmetrics.service.web.redirects import show_run_as_page
 

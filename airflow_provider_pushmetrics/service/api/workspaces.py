@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.service.api.texts import Name
 from airflow_provider_pushmetrics.service.api.tokens import add_token
 from airflow_provider_pushmetrics.service.credentials import Principal
 from airflow_provider_pushmetrics.service.models import Workspace
-from airflow_provider_pushmetrics.service.result_files import delete_result_files, list_result_files
+from airflow_provider_pushmetrics.service.results.files import delete_result_files, list_result_files
 from airflow_provider_pushmetrics.service.workspaces import create_workspace, delete_workspace
 
 router = APIRouter(prefix="/api/v1/workspace", tags=["workspace"])

@@ -21,14 +21,14 @@ from airflow_provider_pushmetrics.exceptions import (
     NotificationRefusedError,
     PushMetricsConflictError,
 )
-from airflow_provider_pushmetrics.service.attachments import MEDIA_TYPES, Attachment, write_attachment
 from airflow_provider_pushmetrics.service.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.models import OutgoingMail
 from airflow_provider_pushmetrics.service.notifications.mail import Mail, Mailer, MailFile
 from airflow_provider_pushmetrics.service.notifications.recipients import check_recipient
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
-from airflow_provider_pushmetrics.service.results import ResultError, ResultStore
+from airflow_provider_pushmetrics.service.results.attachments import MEDIA_TYPES, Attachment, write_attachment
+from airflow_provider_pushmetrics.service.results.store import ResultError, ResultStore
 from airflow_provider_pushmetrics.service.statuses import FAILED, PENDING
 
 KEPT = "kept"

@@ -17,12 +17,19 @@ from airflow_provider_pushmetrics.service.api.access import Caller, Parts
 from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND, find_by_reference
 from airflow_provider_pushmetrics.service.api.results import NO_LONGER_KEPT, answer_rows
 from airflow_provider_pushmetrics.service.credentials import Principal
-from airflow_provider_pushmetrics.service.formats import ARROW, CSV, JSON, NDJSON, PARQUET, ResultHeader
 from airflow_provider_pushmetrics.service.ids import parse_id
-from airflow_provider_pushmetrics.service.json_rows import make_plain
 from airflow_provider_pushmetrics.service.models import BlockResult, QueryRun, Run
 from airflow_provider_pushmetrics.service.parts import ServiceParts
 from airflow_provider_pushmetrics.service.plan import CHART
+from airflow_provider_pushmetrics.service.results.formats import (
+    ARROW,
+    CSV,
+    JSON,
+    NDJSON,
+    PARQUET,
+    ResultHeader,
+)
+from airflow_provider_pushmetrics.service.results.json_rows import make_plain
 from airflow_provider_pushmetrics.service.statuses import SUCCESS
 from airflow_provider_pushmetrics.service.web.drawing import DrawingError, draw_in_turn
 

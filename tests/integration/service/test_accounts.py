@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.service.clock import get_now
 from airflow_provider_pushmetrics.service.credentials import Gatekeeper
 from airflow_provider_pushmetrics.service.models import Membership, Report, SlackMessage, User
 from airflow_provider_pushmetrics.service.parts import ServiceParts
-from airflow_provider_pushmetrics.service.results import ResultStore
+from airflow_provider_pushmetrics.service.results.store import ResultStore
 from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import sql
 from tests.fakes.service_subscriber import Subscriber

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
+from airflow_provider_pushmetrics.service.datasources.urls import SQLALCHEMY
 from airflow_provider_pushmetrics.service.models import DataSource
-from airflow_provider_pushmetrics.service.source_urls import SQLALCHEMY
 from tests.fakes.service_reports import ENDLESS, sql, text
 from tests.integration.service.conftest import Api
 

@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError
 from airflow_provider_pushmetrics.service.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.encryption import Vault
-from airflow_provider_pushmetrics.service.models import ApiToken, Base, Membership, Run, Subscription
+from airflow_provider_pushmetrics.service.models import ApiToken, Base, Run, Subscription
 from airflow_provider_pushmetrics.service.parts import assemble
 from airflow_provider_pushmetrics.service.runs import accept_run
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
@@ -50,29 +50,6 @@ def test_migrating_again_changes_nothing(database: Database) -> None:
     database.migrate()
     with database.reading() as session:
         assert session.query(ApiToken).count() == 1
-
-
-def test_users_of_an_older_version_keep_their_workspace_and_role(url: str) -> None:
-    database = Database(url)
-    database.migrate("0004a")
-    with database.engine.begin() as connection:
-        connection.exec_driver_sql(
-            "INSERT INTO workspace (id, name, uid, created_on) VALUES (1, 'w', 'w', '2026-01-01 00:00:00')"
-        )
-        connection.exec_driver_sql(
-            "INSERT INTO app_user (id, workspace_id, email, first_name, last_name, role, uid, created_on)"
-            " VALUES (1, 1, 'a@b.c', 'Ann', '', 'Guest', 'u', '2026-01-01 00:00:00')"
-        )
-        connection.exec_driver_sql(
-            "INSERT INTO api_token (id, user_id, workspace_id, name, token_hash, uid, created_on)"
-            " VALUES (1, 1, 1, 't', 'h', 't', '2026-01-01 00:00:00')"
-        )
-    database.migrate()
-    with database.reading() as session:
-        member = session.scalars(select(Membership)).one()
-        assert (member.user.email, member.workspace.name, member.role) == ("a@b.c", "w", "Guest")
-        assert session.scalars(select(ApiToken.user_id)).all() == [1]
-    database.close()
 
 
 @pytest.mark.postgres

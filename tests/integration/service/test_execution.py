@@ -18,15 +18,15 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError
 from airflow_provider_pushmetrics.service.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.datasources.base import RowBatches
+from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
+from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.encryption import Vault
 from airflow_provider_pushmetrics.service.events import ResultLinks
 from airflow_provider_pushmetrics.service.execution import RunExecutor
 from airflow_provider_pushmetrics.service.models import BlockResult, Report, Run
-from airflow_provider_pushmetrics.service.results import ResultStore
-from airflow_provider_pushmetrics.service.rows import RowBatches
+from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs import AcceptedRun, RunRequest, accept_runs
-from airflow_provider_pushmetrics.service.source_places import SourcePlaces
-from airflow_provider_pushmetrics.service.sources import SourceRegistry
 from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import make_report, sql, text
 

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_pushmetrics.service.api.results import is_known
-from airflow_provider_pushmetrics.service.formats import ARROW, CSV, FORMATS, JSON, NDJSON, PARQUET
-from airflow_provider_pushmetrics.service.housekeeper import Housekeeper
-from airflow_provider_pushmetrics.service.results import ResultStore
+from airflow_provider_pushmetrics.service.results.cleanup import Housekeeper
+from airflow_provider_pushmetrics.service.results.formats import ARROW, CSV, FORMATS, JSON, NDJSON, PARQUET
+from airflow_provider_pushmetrics.service.results.store import ResultStore
 from tests.fakes.service_reports import sql
 from tests.integration.service.conftest import Api
 
@@ -120,11 +120,11 @@ MEASURE = """
 import resource, sys
 import pyarrow as pa
 from pathlib import Path
-from airflow_provider_pushmetrics.service.formats import (
+from airflow_provider_pushmetrics.service.results.formats import (
     ResultHeader, write_arrow, write_csv, write_json, write_ndjson,
 )
-from airflow_provider_pushmetrics.service.results import ResultStore
-from airflow_provider_pushmetrics.service.sources import RowBatches
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.datasources.base import RowBatches
 
 def make(rows):
     schema = pa.schema({"n": pa.int64(), "x": pa.float64(), "t": pa.string()})

@@ -10,11 +10,13 @@ import duckdb
 import pytest
 from sqlalchemy.engine import URL, make_url
 
-from airflow_provider_pushmetrics.service.querying import Stopper
-from airflow_provider_pushmetrics.service.rows import SourceError
-from airflow_provider_pushmetrics.service.sources import DuckDbSource, FolderSource, Source
-from airflow_provider_pushmetrics.service.sql_sources import SqlAlchemySource, open_sqlite_read_only
-from airflow_provider_pushmetrics.service.templating import BoundSql
+from airflow_provider_pushmetrics.service.datasources.base import Source, SourceError, Stopper
+from airflow_provider_pushmetrics.service.datasources.duckdb import DuckDbSource, FolderSource
+from airflow_provider_pushmetrics.service.datasources.sqlalchemy import (
+    SqlAlchemySource,
+    open_sqlite_read_only,
+)
+from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
 
 
 def ask(source: Source, sql: str) -> list[dict[str, Any]]:

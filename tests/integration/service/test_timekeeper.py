@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.service.models import OutgoingMail, SlackMessa
 from airflow_provider_pushmetrics.service.notifications.mail import Mail, Mailer
 from airflow_provider_pushmetrics.service.notifications.outgoing import Postman, put_mail
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
-from airflow_provider_pushmetrics.service.results import ResultStore
+from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.timekeeper import Timekeeper
 from tests.fakes.service_process import API_TOKEN
 

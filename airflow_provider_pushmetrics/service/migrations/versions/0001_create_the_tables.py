@@ -14,6 +14,43 @@ depends_on = None
 def upgrade() -> None:
     """Go to this revision."""
     op.create_table(
+        "app_user",
+        sa.Column("email", sa.String(length=320), nullable=False),
+        sa.Column("first_name", sa.String(length=255), nullable=False),
+        sa.Column("last_name", sa.String(length=255), nullable=False),
+        sa.Column("last_login", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("uid", sa.String(length=32), nullable=False),
+        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_app_user")),
+        sa.UniqueConstraint("email", name=op.f("uq_app_user_email")),
+        sa.UniqueConstraint("uid", name=op.f("uq_app_user_uid")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "ended_session",
+        sa.Column("sid", sa.String(length=32), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ended_session")),
+        sa.UniqueConstraint("sid", name=op.f("uq_ended_session_sid")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_ended_session_until"), "ended_session", ["until"], unique=False)
+    op.create_table(
+        "worker",
+        sa.Column("executor_id", sa.String(length=64), nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("started_on", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("beat_on", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_worker")),
+        sa.UniqueConstraint("executor_id", name=op.f("uq_worker_executor_id")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_worker_beat_on"), "worker", ["beat_on"], unique=False)
+    op.create_table(
         "workspace",
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("uid", sa.String(length=32), nullable=False),
@@ -24,17 +61,22 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
-        "app_user",
+        "api_token",
+        sa.Column("user_id", sa.Integer(), nullable=False),
         sa.Column("workspace_id", sa.Integer(), nullable=False),
-        sa.Column("email", sa.String(length=320), nullable=False),
-        sa.Column("first_name", sa.String(length=255), nullable=False),
-        sa.Column("last_name", sa.String(length=255), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("token_prefix", sa.String(length=16), nullable=True),
+        sa.Column("expires_on", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_on", sa.DateTime(timezone=True), nullable=True),
         sa.Column("uid", sa.String(length=32), nullable=False),
         sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_app_user_workspace_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_app_user")),
-        sa.UniqueConstraint("uid", name=op.f("uq_app_user_uid")),
+        sa.ForeignKeyConstraint(["user_id"], ["app_user.id"], name=op.f("fk_api_token_user_id")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_api_token_workspace_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_token")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_api_token_token_hash")),
+        sa.UniqueConstraint("uid", name=op.f("uq_api_token_uid")),
         sqlite_autoincrement=True,
     )
     op.create_table(
@@ -52,6 +94,23 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
+        "membership",
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("workspace_id", sa.Integer(), nullable=False),
+        sa.Column("role", sa.String(length=32), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["app_user.id"], name=op.f("fk_membership_user_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"], ["workspace.id"], name=op.f("fk_membership_workspace_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_membership")),
+        sa.UniqueConstraint("user_id", "workspace_id", name=op.f("uq_membership_user_id_workspace_id")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_membership_workspace_id"), "membership", ["workspace_id"], unique=False)
+    op.create_table(
         "outbox_event",
         sa.Column("workspace_id", sa.Integer(), nullable=False),
         sa.Column("event", sa.String(length=64), nullable=False),
@@ -67,11 +126,37 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
+        "outgoing_mail",
+        sa.Column("workspace_id", sa.Integer(), nullable=False),
+        sa.Column("recipient", sa.String(length=254), nullable=False),
+        sa.Column("subject", sa.String(length=255), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("html", sa.Text(), nullable=False),
+        sa.Column("attachments", sa.JSON(), nullable=True),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("attempt_count", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_on", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_on", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("uid", sa.String(length=32), nullable=False),
+        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"], ["workspace.id"], name=op.f("fk_outgoing_mail_workspace_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outgoing_mail")),
+        sa.UniqueConstraint("uid", name=op.f("uq_outgoing_mail_uid")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_outgoing_mail_status"), "outgoing_mail", ["status"], unique=False)
+    op.create_index(op.f("ix_outgoing_mail_workspace_id"), "outgoing_mail", ["workspace_id"], unique=False)
+    op.create_table(
         "report",
         sa.Column("workspace_id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("type", sa.String(length=32), nullable=False),
+        sa.Column("folder", sa.String(length=255), nullable=True),
         sa.Column("updated_on", sa.DateTime(timezone=True), nullable=False),
         sa.Column("uid", sa.String(length=32), nullable=False),
         sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
@@ -81,9 +166,29 @@ def upgrade() -> None:
         sa.UniqueConstraint("uid", name=op.f("uq_report_uid")),
         sqlite_autoincrement=True,
     )
-    with op.batch_alter_table("report", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_report_workspace_id"), ["workspace_id"], unique=False)
-
+    op.create_index(op.f("ix_report_workspace_id"), "report", ["workspace_id"], unique=False)
+    op.create_table(
+        "slack_message",
+        sa.Column("workspace_id", sa.Integer(), nullable=False),
+        sa.Column("channel", sa.String(length=255), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("attempt_count", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_on", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_on", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("uid", sa.String(length=32), nullable=False),
+        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"], ["workspace.id"], name=op.f("fk_slack_message_workspace_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_slack_message")),
+        sa.UniqueConstraint("uid", name=op.f("uq_slack_message_uid")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_slack_message_status"), "slack_message", ["status"], unique=False)
+    op.create_index(op.f("ix_slack_message_workspace_id"), "slack_message", ["workspace_id"], unique=False)
     op.create_table(
         "webhook_subscription",
         sa.Column("workspace_id", sa.Integer(), nullable=False),
@@ -93,6 +198,10 @@ def upgrade() -> None:
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("secret_encrypted", sa.Text(), nullable=False),
         sa.Column("updated_on", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("owner_id", sa.Integer(), nullable=True),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("disabled_on", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("disabled_reason", sa.Text(), nullable=True),
         sa.Column("uid", sa.String(length=32), nullable=False),
         sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
         sa.Column("id", sa.Integer(), nullable=False),
@@ -103,28 +212,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("uid", name=op.f("uq_webhook_subscription_uid")),
         sqlite_autoincrement=True,
     )
-    with op.batch_alter_table("webhook_subscription", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_webhook_subscription_workspace_id"), ["workspace_id"], unique=False
-        )
-
-    op.create_table(
-        "api_token",
-        sa.Column("user_id", sa.Integer(), nullable=False),
-        sa.Column("workspace_id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("token_hash", sa.String(length=64), nullable=False),
-        sa.Column("expires_on", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("revoked_on", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["user_id"], ["app_user.id"], name=op.f("fk_api_token_user_id")),
-        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_api_token_workspace_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_token")),
-        sa.UniqueConstraint("token_hash", name=op.f("uq_api_token_token_hash")),
-        sa.UniqueConstraint("uid", name=op.f("uq_api_token_uid")),
-        sqlite_autoincrement=True,
+    op.create_index(
+        op.f("ix_webhook_subscription_workspace_id"), "webhook_subscription", ["workspace_id"], unique=False
     )
     op.create_table(
         "block",
@@ -132,6 +221,7 @@ def upgrade() -> None:
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("type", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("verbose_name", sa.String(length=255), nullable=True),
         sa.Column("content", sa.JSON(), nullable=False),
         sa.Column("uid", sa.String(length=32), nullable=False),
         sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
@@ -151,6 +241,8 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("attempt_count", sa.Integer(), nullable=False),
         sa.Column("enqueued_attempt", sa.Integer(), nullable=False),
+        sa.Column("schedule_start", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("generation", sa.Integer(), server_default="0", nullable=False),
         sa.Column("next_attempt_on", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_on", sa.DateTime(timezone=True), nullable=True),
         sa.Column("uid", sa.String(length=32), nullable=False),
@@ -170,9 +262,36 @@ def upgrade() -> None:
         sa.UniqueConstraint("uid", name=op.f("uq_delivery_uid")),
         sqlite_autoincrement=True,
     )
-    with op.batch_alter_table("delivery", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_delivery_status"), ["status"], unique=False)
-
+    op.create_index(
+        op.f("ix_delivery_status_delivery_next_attempt_on"),
+        "delivery",
+        ["status", "next_attempt_on"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_delivery_subscription_id_delivery_created_on"),
+        "delivery",
+        ["subscription_id", "created_on"],
+        unique=False,
+    )
+    op.create_table(
+        "retired_secret",
+        sa.Column("subscription_id", sa.Integer(), nullable=False),
+        sa.Column("secret_encrypted", sa.Text(), nullable=False),
+        sa.Column("expires_on", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"],
+            ["webhook_subscription.id"],
+            name=op.f("fk_retired_secret_subscription_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_retired_secret")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        op.f("ix_retired_secret_subscription_id"), "retired_secret", ["subscription_id"], unique=False
+    )
     op.create_table(
         "run",
         sa.Column("workspace_id", sa.Integer(), nullable=False),
@@ -183,6 +302,12 @@ def upgrade() -> None:
         sa.Column("parameters", sa.JSON(), nullable=False),
         sa.Column("idempotency_key", sa.String(length=255), nullable=True),
         sa.Column("is_enqueued", sa.Boolean(), nullable=False),
+        sa.Column("flow_run_id", sa.String(length=36), nullable=True),
+        sa.Column("parent_id", sa.Integer(), nullable=True),
+        sa.Column("re_run_count", sa.Integer(), nullable=False),
+        sa.Column("webhook_id", sa.Integer(), nullable=True),
+        sa.Column("schedule_id", sa.Integer(), nullable=True),
+        sa.Column("options", sa.JSON(), nullable=True),
         sa.Column("started_on", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_on", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
@@ -198,10 +323,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("uid", name=op.f("uq_run_uid")),
         sqlite_autoincrement=True,
     )
-    with op.batch_alter_table("run", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_run_report_id"), ["report_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_run_status"), ["status"], unique=False)
-
+    op.create_index(op.f("ix_run_flow_run_id"), "run", ["flow_run_id"], unique=False)
+    op.create_index(op.f("ix_run_report_id"), "run", ["report_id"], unique=False)
+    op.create_index(op.f("ix_run_status"), "run", ["status"], unique=False)
     op.create_table(
         "webhook",
         sa.Column("report_id", sa.Integer(), nullable=False),
@@ -222,9 +346,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("uid", name=op.f("uq_webhook_uid")),
         sqlite_autoincrement=True,
     )
-    with op.batch_alter_table("webhook", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_webhook_report_id"), ["report_id"], unique=False)
-
+    op.create_index(op.f("ix_webhook_report_id"), "webhook", ["report_id"], unique=False)
     op.create_table(
         "delivery_attempt",
         sa.Column("delivery_id", sa.Integer(), nullable=False),
@@ -260,15 +382,34 @@ def upgrade() -> None:
         sa.UniqueConstraint("uid", name=op.f("uq_query_uid")),
         sqlite_autoincrement=True,
     )
-    with op.batch_alter_table("query", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_query_report_id"), ["report_id"], unique=False)
-
+    op.create_index(op.f("ix_query_report_id"), "query", ["report_id"], unique=False)
+    op.create_table(
+        "run_log",
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("flow_run_id", sa.String(length=36), nullable=True),
+        sa.Column("task_run_id", sa.String(length=36), nullable=True),
+        sa.Column("level", sa.String(length=16), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("uid", sa.String(length=32), nullable=False),
+        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_run_log_run_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_run_log")),
+        sa.UniqueConstraint("uid", name=op.f("uq_run_log_uid")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_run_log_flow_run_id"), "run_log", ["flow_run_id"], unique=False)
+    op.create_index(op.f("ix_run_log_run_id"), "run_log", ["run_id"], unique=False)
     op.create_table(
         "query_run",
         sa.Column("workspace_id", sa.Integer(), nullable=False),
         sa.Column("report_id", sa.Integer(), nullable=False),
-        sa.Column("query_id", sa.Integer(), nullable=False),
+        sa.Column("block_id", sa.Integer(), nullable=False),
+        sa.Column("query_id", sa.Integer(), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("origin", sa.String(length=16), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=True),
+        sa.Column("schedule_id", sa.Integer(), nullable=True),
         sa.Column("given_parameters", sa.JSON(), nullable=False),
         sa.Column("parameters", sa.JSON(), nullable=False),
         sa.Column("is_enqueued", sa.Boolean(), nullable=False),
@@ -278,6 +419,9 @@ def upgrade() -> None:
         sa.Column("uid", sa.String(length=32), nullable=False),
         sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
         sa.Column("id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["block_id"], ["block.id"], name=op.f("fk_query_run_block_id"), ondelete="CASCADE"
+        ),
         sa.ForeignKeyConstraint(
             ["query_id"], ["query.id"], name=op.f("fk_query_run_query_id"), ondelete="CASCADE"
         ),
@@ -289,10 +433,42 @@ def upgrade() -> None:
         sa.UniqueConstraint("uid", name=op.f("uq_query_run_uid")),
         sqlite_autoincrement=True,
     )
-    with op.batch_alter_table("query_run", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_query_run_query_id"), ["query_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_query_run_status"), ["status"], unique=False)
-
+    op.create_index(op.f("ix_query_run_block_id"), "query_run", ["block_id"], unique=False)
+    op.create_index(op.f("ix_query_run_query_id"), "query_run", ["query_id"], unique=False)
+    op.create_index(op.f("ix_query_run_status"), "query_run", ["status"], unique=False)
+    op.create_table(
+        "schedule",
+        sa.Column("workspace_id", sa.Integer(), nullable=False),
+        sa.Column("report_id", sa.Integer(), nullable=False),
+        sa.Column("query_id", sa.Integer(), nullable=True),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("first_start", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("time_zone", sa.String(length=64), nullable=False),
+        sa.Column("recurrence", sa.String(length=16), nullable=False),
+        sa.Column("cron", sa.String(length=255), nullable=True),
+        sa.Column("ends_on", sa.Date(), nullable=True),
+        sa.Column("max_runs", sa.Integer(), nullable=True),
+        sa.Column("run_count", sa.Integer(), nullable=False),
+        sa.Column("next_run_on", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("success_recipients", sa.JSON(), nullable=False),
+        sa.Column("failure_recipients", sa.JSON(), nullable=False),
+        sa.Column("uid", sa.String(length=32), nullable=False),
+        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["query_id"], ["query.id"], name=op.f("fk_schedule_query_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["report_id"], ["report.id"], name=op.f("fk_schedule_report_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_schedule_workspace_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_schedule")),
+        sa.UniqueConstraint("uid", name=op.f("uq_schedule_uid")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_schedule_next_run_on"), "schedule", ["next_run_on"], unique=False)
+    op.create_index(op.f("ix_schedule_report_id"), "schedule", ["report_id"], unique=False)
     op.create_table(
         "block_result",
         sa.Column("run_id", sa.Integer(), nullable=True),
@@ -308,6 +484,9 @@ def upgrade() -> None:
         sa.Column("output", sa.Text(), nullable=True),
         sa.Column("row_count", sa.Integer(), nullable=True),
         sa.Column("result_file", sa.String(length=255), nullable=True),
+        sa.Column("max_rows", sa.Integer(), nullable=True),
+        sa.Column("timeout_seconds", sa.Integer(), nullable=True),
+        sa.Column("is_truncated", sa.Boolean(), nullable=False),
         sa.Column("started_on", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_on", sa.DateTime(timezone=True), nullable=True),
         sa.Column("id", sa.Integer(), nullable=False),
@@ -322,45 +501,3 @@ def upgrade() -> None:
         sa.UniqueConstraint("run_id", "block_id", name=op.f("uq_block_result_run_id_block_id")),
         sqlite_autoincrement=True,
     )
-
-
-def downgrade() -> None:
-    """Go back to the one before."""
-    op.drop_table("block_result")
-    with op.batch_alter_table("query_run", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_query_run_status"))
-        batch_op.drop_index(batch_op.f("ix_query_run_query_id"))
-
-    op.drop_table("query_run")
-    with op.batch_alter_table("query", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_query_report_id"))
-
-    op.drop_table("query")
-    op.drop_table("delivery_attempt")
-    with op.batch_alter_table("webhook", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_webhook_report_id"))
-
-    op.drop_table("webhook")
-    with op.batch_alter_table("run", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_run_status"))
-        batch_op.drop_index(batch_op.f("ix_run_report_id"))
-
-    op.drop_table("run")
-    with op.batch_alter_table("delivery", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_delivery_status"))
-
-    op.drop_table("delivery")
-    op.drop_table("block")
-    op.drop_table("api_token")
-    with op.batch_alter_table("webhook_subscription", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_webhook_subscription_workspace_id"))
-
-    op.drop_table("webhook_subscription")
-    with op.batch_alter_table("report", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_report_workspace_id"))
-
-    op.drop_table("report")
-    op.drop_table("outbox_event")
-    op.drop_table("data_source")
-    op.drop_table("app_user")
-    op.drop_table("workspace")

@@ -25,7 +25,7 @@ from airflow_provider_pushmetrics.service.notifications.outgoing import (
 )
 from airflow_provider_pushmetrics.service.notifications.settings import Security, SmtpSettings
 from airflow_provider_pushmetrics.service.notifications.texts import build_text
-from airflow_provider_pushmetrics.service.results import ResultStore
+from airflow_provider_pushmetrics.service.results.store import ResultStore
 from tests.fakes.loopback import find_closed_port
 from tests.fakes.mail_server import serve_mail
 from tests.fakes.notices import BROKEN, SUCCEEDED

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine import Dialect
 
-from airflow_provider_pushmetrics.service.catalogs import (
+from airflow_provider_pushmetrics.service.datasources.catalog import (
     TABLE,
     VIEW,
     Column,

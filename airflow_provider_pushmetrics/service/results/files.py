@@ -9,7 +9,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.models import BlockResult, QueryRun, Run
-from airflow_provider_pushmetrics.service.results import ResultStore
+from airflow_provider_pushmetrics.service.results.store import ResultStore
 
 
 def list_result_files(session: Session, **owner: int) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airflow_provider_pushmetrics.service.formats import (
+from airflow_provider_pushmetrics.service.results.formats import (
     CSV,
     JSON,
     PARQUET,
@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.service.formats import (
     write_csv,
     write_json,
 )
-from airflow_provider_pushmetrics.service.results import ResultError, ResultStore
+from airflow_provider_pushmetrics.service.results.store import ResultError, ResultStore
 
 MAX_TOTAL_BYTES = 10 * 1024 * 1024
 """Of all files of a mail. Base64 makes a third more of it, and common mail servers stop at 20 to 25 MB."""

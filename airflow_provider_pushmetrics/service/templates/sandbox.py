@@ -11,7 +11,7 @@ from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
-from airflow_provider_pushmetrics.service.template_budget import (
+from airflow_provider_pushmetrics.service.templates.budget import (
     CONTAINERS,
     LONG_NUMBER,
     MAX_BITS,

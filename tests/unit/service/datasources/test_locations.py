@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_pushmetrics.service.rows import SourceError
-from airflow_provider_pushmetrics.service.source_places import SourcePlaces
+from airflow_provider_pushmetrics.service.datasources.base import SourceError
+from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import threading
 
 import pyarrow as pa
 
-from airflow_provider_pushmetrics.service.querying import QueryLimits, RowCutter, Stopper, watch
+from airflow_provider_pushmetrics.service.datasources.base import Stopper
+from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits, RowCutter, watch
 
 
 def make_batches(*sizes: int) -> list[pa.RecordBatch]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow_provider_pushmetrics.service.rows import SourceError
+from airflow_provider_pushmetrics.service.datasources.base import SourceError
 
 SOURCES_FOLDER = "sources"
 

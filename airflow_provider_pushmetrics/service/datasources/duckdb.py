@@ -1,28 +1,21 @@
-"""The databases that SQL blocks ask."""
+"""DuckDB files, and folders of CSV and Parquet files."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from sqlalchemy.engine import make_url
-
-from airflow_provider_pushmetrics.service.database import Database
-from airflow_provider_pushmetrics.service.encryption import Vault
-from airflow_provider_pushmetrics.service.models import DataSource
-from airflow_provider_pushmetrics.service.querying import Stopper
-from airflow_provider_pushmetrics.service.rows import (
+from airflow_provider_pushmetrics.service.datasources.base import (
     NOT_ONE_SELECT,
     RowBatches,
     SourceError,
+    Stopper,
     refuse_same_names,
 )
-from airflow_provider_pushmetrics.service.source_places import SourcePlaces
-from airflow_provider_pushmetrics.service.source_urls import DUCKDB, build_source_url
-from airflow_provider_pushmetrics.service.templating import BoundSql
+from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,22 +25,6 @@ BATCH_ROWS = 65_536
 
 FILE_READERS = {".csv": "read_csv", ".parquet": "read_parquet"}
 """How the files of a folder are read, by their extension."""
-
-
-class Source(Protocol):
-    """A database that can be asked."""
-
-    def query(self, sql: BoundSql, stopper: Stopper) -> AbstractContextManager[RowBatches]:
-        """
-        Run a query and give its rows, batch by batch; used as a context.
-
-        :param stopper: Stops it from another thread.
-
-        :raises SourceError: with the database's message.
-        """
-
-    def close(self) -> None:
-        """Close all connections."""
 
 
 class DuckDbSource:
@@ -177,77 +154,3 @@ def _read_batches(reader: pa.RecordBatchReader, stopper: Stopper) -> Iterator[pa
     except (pa.ArrowException, OSError) as error:
         # This is how DuckDB's errors come through Arrow when they happen between two batches.
         raise SourceError(stopper.reason or str(error)) from error
-
-
-SQLITE = "sqlite"
-FILE_BACKENDS = frozenset({DUCKDB, SQLITE})
-
-
-class SourceRegistry:
-    """
-    Opens databases by their id and keeps them open.
-
-    :param database: Where it says what and where they are.
-    :param vault: Decrypts where they are.
-    :param places: In which folders files may be asked.
-    """
-
-    def __init__(self, database: Database, vault: Vault, places: SourcePlaces) -> None:
-        self._database = database
-        self._vault = vault
-        self._places = places
-        self._lock = threading.Lock()
-        self._open: dict[str, Source] = {}
-
-    def open(self, source_id: Any) -> Source:
-        """
-        Open a database, or find it open.
-
-        :raises SourceError: if there is none with this id.
-        """
-        with self._database.reading() as session:
-            row = session.get(DataSource, source_id) if isinstance(source_id, int) else None
-        if row is None:
-            raise SourceError(f"there is no database with the id {source_id!r}.")
-        location = self._vault.decrypt(row.location_encrypted)
-        with self._lock:
-            if location not in self._open:
-                self._open[location] = self._make_source(row.kind, location)
-            return self._open[location]
-
-    def check_place(self, kind: str, location: str) -> None:
-        """
-        Refuse what will not be opened, whether it exists or not.
-
-        :raises SourceError: if its files are where none may be asked, or it is the service's own database.
-        """
-        from airflow_provider_pushmetrics.service.sql_sources import refuse_own
-
-        url = build_source_url(kind, location)
-        if url.get_backend_name() in FILE_BACKENDS:
-            self._places.resolve(url.database or "")
-        else:
-            refuse_own(url, make_url(self._database.url))
-
-    def close(self) -> None:
-        """Close all of them."""
-        with self._lock:
-            for source in self._open.values():
-                source.close()
-            self._open.clear()
-
-    def _make_source(self, kind: str, location: str) -> Source:
-        if kind == DUCKDB:
-            path = self._places.resolve(location)
-            return FolderSource(path) if path.is_dir() else DuckDbSource(path)
-        from airflow_provider_pushmetrics.service.sql_sources import (
-            SqlAlchemySource,
-            open_sqlite_read_only,
-            refuse_own,
-        )
-
-        url = build_source_url(kind, location)
-        refuse_own(url, make_url(self._database.url))
-        if url.get_backend_name() == SQLITE:
-            url = open_sqlite_read_only(self._places.resolve(url.database or ""))
-        return SqlAlchemySource(url)

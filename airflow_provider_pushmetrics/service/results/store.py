@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.service.datasources.base import RowBatches
 from airflow_provider_pushmetrics.service.ids import generate_uid
-from airflow_provider_pushmetrics.service.rows import RowBatches
 
 READ_ROWS = 16_384
 PARTIAL = ".partial"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_pushmetrics.service.templating import (
+from airflow_provider_pushmetrics.service.templates.rendering import (
     BlockTemplateError,
     QueryOutput,
     check_sql_template,

@@ -6,11 +6,16 @@ from typing import Any
 
 from sqlalchemy.engine import Dialect, make_url
 
-from airflow_provider_pushmetrics.service.catalogs import TABLE, VIEW, Column, TableDescription, TableName
-from airflow_provider_pushmetrics.service.querying import Stopper
-from airflow_provider_pushmetrics.service.source_urls import DUCKDB
-from airflow_provider_pushmetrics.service.sources import Source
-from airflow_provider_pushmetrics.service.templating import BoundSql
+from airflow_provider_pushmetrics.service.datasources.base import Source, Stopper
+from airflow_provider_pushmetrics.service.datasources.catalog import (
+    TABLE,
+    VIEW,
+    Column,
+    TableDescription,
+    TableName,
+)
+from airflow_provider_pushmetrics.service.datasources.urls import DUCKDB
+from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
 
 SCHEMAS = """\
 SELECT DISTINCT schema_name FROM duckdb_schemas()

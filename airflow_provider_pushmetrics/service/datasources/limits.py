@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_pushmetrics.service.datasources.base import Stopper
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -34,28 +36,6 @@ class QueryLimits:
             min(self.max_rows, content.get("limit") or self.max_rows),
             min(self.timeout_seconds, content.get("timeout_seconds") or self.timeout_seconds),
         )
-
-
-class Stopper:
-    """Stops a query from another thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._interrupt: Callable[[], None] | None = None
-        self.reason: str | None = None
-        """Why the query was stopped, once it was."""
-
-    def register(self, interrupt: Callable[[], None] | None) -> None:
-        """Say how the query is interrupted; None when it has ended and must not be any more."""
-        with self._lock:
-            self._interrupt = interrupt
-
-    def stop(self, reason: str) -> None:
-        """Interrupt the query; again and again, since it may just have been about to begin."""
-        with self._lock:
-            self.reason = self.reason or reason
-            if self._interrupt is not None:
-                self._interrupt()
 
 
 class RowCutter:

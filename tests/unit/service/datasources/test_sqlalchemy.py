@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.engine import make_url
 
-from airflow_provider_pushmetrics.service.rows import SourceError
-from airflow_provider_pushmetrics.service.sql_sources import refuse_own
+from airflow_provider_pushmetrics.service.datasources.base import SourceError
+from airflow_provider_pushmetrics.service.datasources.sqlalchemy import refuse_own
 
 OWN = make_url("postgresql+psycopg://pm:s3cret@db/pushmetrics")
 

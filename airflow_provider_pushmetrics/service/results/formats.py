@@ -16,8 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from airflow_provider_pushmetrics.service.json_rows import dump, encode_rows, make_plain
-from airflow_provider_pushmetrics.service.results import READ_ROWS
+from airflow_provider_pushmetrics.service.results.json_rows import dump, encode_rows, make_plain
+from airflow_provider_pushmetrics.service.results.store import READ_ROWS
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"

@@ -17,15 +17,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from airflow_provider_pushmetrics.redaction import redact
-from airflow_provider_pushmetrics.service.querying import Stopper
-from airflow_provider_pushmetrics.service.read_only import make_read_only
-from airflow_provider_pushmetrics.service.rows import (
+from airflow_provider_pushmetrics.service.datasources.base import (
     NOT_ONE_SELECT,
     RowBatches,
     SourceError,
+    Stopper,
     refuse_same_names,
 )
-from airflow_provider_pushmetrics.service.templating import BoundSql
+from airflow_provider_pushmetrics.service.datasources.read_only import make_read_only
+from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
 
 BATCH_ROWS = 10_000
 DECIMAL_DIGITS = 38

@@ -20,8 +20,8 @@ from jinja2 import Template, TemplateError, Undefined, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
-from airflow_provider_pushmetrics.service.bounded_templates import BoundedEnvironment, parse_bounded
-from airflow_provider_pushmetrics.service.template_budget import BlockTemplateError, Budget
+from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError, Budget
+from airflow_provider_pushmetrics.service.templates.sandbox import BoundedEnvironment, parse_bounded
 
 __all__ = [
     "BlockTemplateError",

@@ -7,7 +7,7 @@ import threading
 from datetime import timedelta
 
 from airflow_provider_pushmetrics.service.clock import Clock, get_now
-from airflow_provider_pushmetrics.service.results import ResultStore
+from airflow_provider_pushmetrics.service.results.store import ResultStore
 
 INTERVAL_SECONDS = 3600.0
 

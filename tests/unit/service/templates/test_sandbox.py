@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_pushmetrics.service.template_budget import BlockTemplateError, Budget
-from airflow_provider_pushmetrics.service.templating import QueryOutput, render_sql, render_text
+from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError, Budget
+from airflow_provider_pushmetrics.service.templates.rendering import QueryOutput, render_sql, render_text
 
 ENOUGH_SECONDS = 20.0
 """Of the processor. Most take none to speak of; unbounded, each would take hours. Coverage slows it all."""

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_pushmetrics.service.formats import (
+from airflow_provider_pushmetrics.service.results.formats import (
     ARROW,
     CSV,
     JSON,

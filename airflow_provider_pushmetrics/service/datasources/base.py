@@ -1,0 +1,85 @@
+"""What every database that SQL blocks query has in common."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+NOT_ONE_SELECT = "the SQL is not one statement that gives rows: write one SELECT."
+
+
+class SourceError(PushMetricsError):
+    """A database refused a query, in its own words."""
+
+
+@dataclass(frozen=True)
+class RowBatches:
+    """
+    The rows of a query.
+
+    :param schema: The columns.
+    :param batches: The rows, batch by batch; a :class:`SourceError` may come between any two.
+    """
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
+def refuse_same_names(names: Sequence[str]) -> None:
+    """
+    Make sure that each column has a name of its own.
+
+    :raises SourceError: if not.
+    """
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise SourceError(f"several columns are called {', '.join(twice)}: give each a name with AS.")
+
+
+class Stopper:
+    """Stops a query from another thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._interrupt: Callable[[], None] | None = None
+        self.reason: str | None = None
+        """Why the query was stopped, once it was."""
+
+    def register(self, interrupt: Callable[[], None] | None) -> None:
+        """Say how the query is interrupted; None when it has ended and must not be any more."""
+        with self._lock:
+            self._interrupt = interrupt
+
+    def stop(self, reason: str) -> None:
+        """Interrupt the query; again and again, since it may just have been about to begin."""
+        with self._lock:
+            self.reason = self.reason or reason
+            if self._interrupt is not None:
+                self._interrupt()
+
+
+class Source(Protocol):
+    """A database that can be asked."""
+
+    def query(self, sql: BoundSql, stopper: Stopper) -> AbstractContextManager[RowBatches]:
+        """
+        Run a query and give its rows, batch by batch; used as a context.
+
+        :param stopper: Stops it from another thread.
+
+        :raises SourceError: with the database's message.
+        """
+
+    def close(self) -> None:
+        """Close all connections."""

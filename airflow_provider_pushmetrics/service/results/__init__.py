@@ -1,0 +1,1 @@
+"""Query results: stored, encoded in each format, attached, cleaned up."""

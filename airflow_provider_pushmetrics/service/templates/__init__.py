@@ -1,0 +1,1 @@
+"""Jinja templates in blocks: text, and SQL whose values are bound."""
