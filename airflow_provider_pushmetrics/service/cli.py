@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS
+
 if TYPE_CHECKING:
     from airflow_provider_pushmetrics.service.settings import ServiceSettings
 
@@ -72,6 +74,30 @@ RetentionDays = Annotated[
     ),
 ]
 
+MaxQueryRows = Annotated[
+    int, typer.Option(envvar=PREFIX + "MAX_QUERY_ROWS", min=1, help="More rows of a query are cut off.")
+]
+QueryTimeoutSeconds = Annotated[
+    int,
+    typer.Option(
+        envvar=PREFIX + "QUERY_TIMEOUT_SECONDS", min=1, help="A query that takes longer is stopped."
+    ),
+]
+MaxQueryMemoryBytes = Annotated[
+    int,
+    typer.Option(
+        envvar=PREFIX + "MAX_QUERY_MEMORY_BYTES",
+        min=16 * 1024 * 1024,
+        help="A query that needs more memory in the worker fails.",
+    ),
+]
+MaxValueBytes = Annotated[
+    int,
+    typer.Option(
+        envvar=PREFIX + "MAX_VALUE_BYTES", min=1024, help="A query that returns a larger single value fails."
+    ),
+]
+
 
 def service(
     host: Annotated[str, typer.Option(envvar=PREFIX + "HOST", help="Address to listen on.")] = "127.0.0.1",
@@ -98,6 +124,10 @@ def service(
     run_concurrency: RunConcurrency = 4,
     worker_lease_seconds: LeaseSeconds = 20.0,
     result_retention_days: RetentionDays = None,
+    max_query_rows: MaxQueryRows = DEFAULT_LIMITS.max_rows,
+    query_timeout_seconds: QueryTimeoutSeconds = DEFAULT_LIMITS.timeout_seconds,
+    max_query_memory_bytes: MaxQueryMemoryBytes = DEFAULT_LIMITS.max_memory_bytes,
+    max_value_bytes: MaxValueBytes = DEFAULT_LIMITS.max_value_bytes,
     trigger_returns_run_id: Annotated[
         bool,
         typer.Option(
@@ -127,6 +157,10 @@ def service(
         run_concurrency=run_concurrency,
         worker_lease_seconds=worker_lease_seconds,
         result_retention_days=result_retention_days,
+        max_query_rows=max_query_rows,
+        query_timeout_seconds=query_timeout_seconds,
+        max_query_memory_bytes=max_query_memory_bytes,
+        max_value_bytes=max_value_bytes,
         trigger_returns_run_id=trigger_returns_run_id,
     )
 
@@ -140,6 +174,10 @@ def worker(
     run_concurrency: RunConcurrency = 4,
     worker_lease_seconds: LeaseSeconds = 20.0,
     result_retention_days: RetentionDays = None,
+    max_query_rows: MaxQueryRows = DEFAULT_LIMITS.max_rows,
+    query_timeout_seconds: QueryTimeoutSeconds = DEFAULT_LIMITS.timeout_seconds,
+    max_query_memory_bytes: MaxQueryMemoryBytes = DEFAULT_LIMITS.max_memory_bytes,
+    max_value_bytes: MaxValueBytes = DEFAULT_LIMITS.max_value_bytes,
 ) -> None:
     """
     Execute runs and deliveries for services on the same PostgreSQL; start as many as you like.
@@ -156,6 +194,10 @@ def worker(
         run_concurrency=run_concurrency,
         worker_lease_seconds=worker_lease_seconds,
         result_retention_days=result_retention_days,
+        max_query_rows=max_query_rows,
+        query_timeout_seconds=query_timeout_seconds,
+        max_query_memory_bytes=max_query_memory_bytes,
+        max_value_bytes=max_value_bytes,
     )
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from airflow_provider_pushmetrics.service.block_execution import BlockExecutor
 from airflow_provider_pushmetrics.service.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.database import Database, is_unavailable
-from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
+from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.events import ResultLinks
 from airflow_provider_pushmetrics.service.models import AnyRun
@@ -24,8 +24,6 @@ from airflow_provider_pushmetrics.service.run_recording import OvertakenError, R
 from airflow_provider_pushmetrics.service.statuses import NOT_RUN, SUCCESS
 
 MAX_PARALLEL_BLOCKS = 4
-
-DEFAULT_LIMITS = QueryLimits()
 
 INTERNAL_ERROR = "internal error: see the service's log"
 

@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
 from airflow_provider_pushmetrics.service.endpoints import EgressRules
 from airflow_provider_pushmetrics.service.notifications.settings import SlackSettings, SmtpSettings
 
@@ -49,6 +50,8 @@ class ServiceSettings:
     :param jwt_lifetime_seconds: How long an exchanged token is valid.
     :param max_query_rows: More rows of a query are cut off.
     :param query_timeout_seconds: A query that takes longer is stopped.
+    :param max_query_memory_bytes: A query that needs more memory in the worker fails.
+    :param max_value_bytes: A query that returns a larger single value fails.
     :param smtp: The server that takes mail; without one, mail is kept.
     :param slack: The Slack workspace that takes messages.
     :param trigger_rate: How often a minute one trigger can be called; 0 for no limit.
@@ -76,8 +79,10 @@ class ServiceSettings:
     result_retention_days: int | None = None
     worker_lease_seconds: float = 20.0
     jwt_lifetime_seconds: int = 900
-    max_query_rows: int = 10_000_000
-    query_timeout_seconds: int = 3600
+    max_query_rows: int = DEFAULT_LIMITS.max_rows
+    query_timeout_seconds: int = DEFAULT_LIMITS.timeout_seconds
+    max_query_memory_bytes: int = DEFAULT_LIMITS.max_memory_bytes
+    max_value_bytes: int = DEFAULT_LIMITS.max_value_bytes
     smtp: SmtpSettings | None = None
     slack: SlackSettings | None = None
     trigger_rate: int = 0
@@ -97,6 +102,16 @@ class ServiceSettings:
     def egress_rules(self) -> EgressRules:
         """Where events may be sent; the demo's subscribers are on this machine."""
         return EgressRules(allow_private=self.allow_private_endpoints, allow_loopback=self.demo)
+
+    @property
+    def query_limits(self) -> QueryLimits:
+        """What any query may take."""
+        return QueryLimits(
+            self.max_query_rows,
+            self.query_timeout_seconds,
+            self.max_query_memory_bytes,
+            self.max_value_bytes,
+        )
 
     @property
     def store_url(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from airflow_provider_pushmetrics.service.database import Database
-from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.deadlines import DeadlineNetwork
 from airflow_provider_pushmetrics.service.delivery import Courier
@@ -45,7 +44,7 @@ class Workshop:
             sources,
             results,
             ResultLinks(settings.base_url),
-            limits=QueryLimits(settings.max_query_rows, settings.query_timeout_seconds),
+            limits=settings.query_limits,
             has_slack=settings.slack is not None,
         )
         self._engine = Engine(settings, executor_id, database, executor, self._courier)

@@ -20,9 +20,9 @@ from airflow_provider_pushmetrics.service.datasources.catalog import (
     write_select_star,
 )
 from airflow_provider_pushmetrics.service.datasources.duckdb_catalog import DuckDbCatalog
-from airflow_provider_pushmetrics.service.datasources.limits import watch
 from airflow_provider_pushmetrics.service.datasources.sqlalchemy import SqlAlchemySource
 from airflow_provider_pushmetrics.service.datasources.sqlalchemy_catalog import SqlCatalog
+from airflow_provider_pushmetrics.service.datasources.watching import watch
 from airflow_provider_pushmetrics.service.models import DataSource
 from airflow_provider_pushmetrics.service.parts import ServiceParts
 

@@ -14,12 +14,12 @@ from airflow_provider_pushmetrics.service.api.shapes import build_list, build_on
 from airflow_provider_pushmetrics.service.api.texts import Name, check_storable
 from airflow_provider_pushmetrics.service.clock import format_moment
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
-from airflow_provider_pushmetrics.service.datasources.limits import watch
 from airflow_provider_pushmetrics.service.datasources.urls import (
     build_source_url,
     describe_source,
     parse_source_url,
 )
+from airflow_provider_pushmetrics.service.datasources.watching import watch
 from airflow_provider_pushmetrics.service.listing import Listing, match_integer, match_text, parse_list_query
 from airflow_provider_pushmetrics.service.models import DataSource
 from airflow_provider_pushmetrics.service.parts import ServiceParts

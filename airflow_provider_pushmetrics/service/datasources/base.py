@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
 from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
 
 if TYPE_CHECKING:
@@ -72,12 +73,14 @@ class Stopper:
 class Source(Protocol):
     """A database that can be asked."""
 
-    def query(self, sql: BoundSql, stopper: Stopper) -> AbstractContextManager[RowBatches]:
+    def query(
+        self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits = DEFAULT_LIMITS
+    ) -> AbstractContextManager[RowBatches]:
         """
         Run a query and give its rows, batch by batch; used as a context.
 
         :param stopper: Stops it from another thread.
-
+        :param limits: What the query may take. The caller cuts the rows; the source enforces the rest.
         :raises SourceError: with the database's message.
         """
 

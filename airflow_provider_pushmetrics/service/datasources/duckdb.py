@@ -15,6 +15,7 @@ from airflow_provider_pushmetrics.service.datasources.base import (
     Stopper,
     refuse_same_names,
 )
+from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
 from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ class DuckDbSource:
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     @contextmanager
-    def query(self, sql: BoundSql, stopper: Stopper) -> Iterator[RowBatches]:
+    def query(
+        self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits = DEFAULT_LIMITS
+    ) -> Iterator[RowBatches]:
         """Run a query; any number of them run at the same time."""
         with self._open().cursor() as cursor, _query_duckdb(cursor, sql, stopper) as rows:
             yield rows
@@ -78,7 +81,9 @@ class FolderSource:
         self._path = path.resolve()
 
     @contextmanager
-    def query(self, sql: BoundSql, stopper: Stopper) -> Iterator[RowBatches]:
+    def query(
+        self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits = DEFAULT_LIMITS
+    ) -> Iterator[RowBatches]:
         """Run a query over the files that are there now."""
         import duckdb
 

@@ -1,21 +1,15 @@
-"""Bounds of a query: how long it may take, how many rows it may give, and stopping it in the middle."""
+"""Limits of a query: rows, time and memory."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-
-from airflow_provider_pushmetrics.service.datasources.base import Stopper
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-WATCH_SECONDS = 0.5
-"""How often a running query is looked at: how late it is stopped when its run was cancelled."""
+MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -25,17 +19,25 @@ class QueryLimits:
 
     :param max_rows: More rows are cut off, and the result says so.
     :param timeout_seconds: A query that takes longer is stopped, and fails.
+    :param max_memory_bytes: The memory for the rows and intermediate results of a query in the worker.
+    :param max_value_bytes: The size of a single value. A query that returns a larger one fails.
     """
 
     max_rows: int = 10_000_000
     timeout_seconds: int = 3600
+    max_memory_bytes: int = 512 * MIB
+    max_value_bytes: int = 16 * MIB
 
     def narrow(self, content: Mapping[str, Any]) -> QueryLimits:
         """Take the limits of a block, where they are tighter than these."""
-        return QueryLimits(
-            min(self.max_rows, content.get("limit") or self.max_rows),
-            min(self.timeout_seconds, content.get("timeout_seconds") or self.timeout_seconds),
+        return replace(
+            self,
+            max_rows=min(self.max_rows, content.get("limit") or self.max_rows),
+            timeout_seconds=min(self.timeout_seconds, content.get("timeout_seconds") or self.timeout_seconds),
         )
+
+
+DEFAULT_LIMITS = QueryLimits()
 
 
 class RowCutter:
@@ -59,29 +61,3 @@ class RowCutter:
                 return
             self._left -= batch.num_rows
             yield batch
-
-
-@contextmanager
-def watch(timeout_seconds: float, find_reason: Callable[[], str | None]) -> Iterator[Stopper]:
-    """
-    Watch what runs in the block, and stop it when its time is over.
-
-    :param find_reason: Says why it must stop now, whatever the time; None if it need not.
-    """
-    stopper, is_over = Stopper(), threading.Event()
-    deadline = time.monotonic() + timeout_seconds
-
-    def look() -> None:
-        while not is_over.wait(min(WATCH_SECONDS, max(deadline - time.monotonic(), 0.01))):
-            if time.monotonic() >= deadline:
-                stopper.stop(f"the query took longer than {timeout_seconds:g} s and was stopped.")
-            elif (reason := find_reason()) is not None:
-                stopper.stop(reason)
-
-    watcher = threading.Thread(target=look, name="query-watch", daemon=True)
-    watcher.start()
-    try:
-        yield stopper
-    finally:
-        is_over.set()
-        watcher.join()

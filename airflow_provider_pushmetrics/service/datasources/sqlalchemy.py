@@ -24,6 +24,7 @@ from airflow_provider_pushmetrics.service.datasources.base import (
     Stopper,
     refuse_same_names,
 )
+from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
 from airflow_provider_pushmetrics.service.datasources.read_only import make_read_only
 from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
 
@@ -44,7 +45,9 @@ class SqlAlchemySource:
         make_read_only(self._engine)
 
     @contextmanager
-    def query(self, sql: BoundSql, stopper: Stopper) -> Iterator[RowBatches]:
+    def query(
+        self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits = DEFAULT_LIMITS
+    ) -> Iterator[RowBatches]:
         """Run a query; any number of them run at the same time."""
         try:
             with self._engine.connect() as connection:

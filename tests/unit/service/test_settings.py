@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.endpoints import EgressRules
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, check_database_url
 
@@ -63,3 +64,11 @@ def test_secrets_are_not_in_the_representation() -> None:
         Path("d"), bootstrap_token="s3cret", secret_key="s3cret", database_url="postgresql://u:s3cret@h/d"
     )
     assert "s3cret" not in repr(settings)
+
+
+def test_limits_of_queries_are_settings() -> None:
+    settings = ServiceSettings(
+        Path("d"), max_query_rows=1, query_timeout_seconds=2, max_query_memory_bytes=3, max_value_bytes=4
+    )
+    assert settings.query_limits == QueryLimits(1, 2, 3, 4)
+    assert ServiceSettings(Path("d")).query_limits == QueryLimits()

@@ -1,0 +1,26 @@
+"""Stopping queries."""
+
+from __future__ import annotations
+
+import threading
+
+from airflow_provider_pushmetrics.service.datasources.base import Stopper
+from airflow_provider_pushmetrics.service.datasources.watching import watch
+
+
+def test_query_is_interrupted_for_the_first_reason_and_not_after_its_end() -> None:
+    stopper, calls = Stopper(), list[int]()
+    stopper.register(lambda: calls.append(1))
+    stopper.stop("first")
+    stopper.stop("second")
+    stopper.register(None)
+    stopper.stop("third")
+    assert (stopper.reason, calls) == ("first", [1, 1])
+
+
+def test_watch_stops_what_takes_too_long() -> None:
+    interrupted = threading.Event()
+    with watch(0.01, lambda: None) as stopper:
+        stopper.register(interrupted.set)
+        assert interrupted.wait(10)
+    assert stopper.reason == "the query took longer than 0.01 s and was stopped."
