@@ -1,4 +1,8 @@
-"""A real PostgreSQL for the tests marked ``postgres``: from a wheel, or as the environment says."""
+"""
+Real databases for the tests that are marked with their names.
+
+``postgres``: from a wheel, or as the environment says. ``mariadb``: the server that is installed.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ from contextlib import contextmanager
 
 import pytest
 from sqlalchemy.engine import make_url
+
+from tests.fakes.mariadb import find_missing_programs, run_mariadb
 
 SERVER_VARIABLE = "PUSHMETRICS_TEST_POSTGRES_URL"
 
@@ -37,6 +43,16 @@ def postgres_server_url() -> Iterator[str]:
 def postgres_url(postgres_server_url: str) -> Iterator[str]:
     """Give the SQLAlchemy URL of an empty database, which is dropped after the test."""
     with make_database(postgres_server_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mariadb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the SQLAlchemy URL of a database of MariaDB, as a user who may do everything on its server."""
+    missing = find_missing_programs()
+    if missing:
+        pytest.skip(f"MariaDB is not installed: {', '.join(missing)} (Debian: mariadb-server-core)")
+    with run_mariadb(tmp_path_factory.mktemp("mariadb")) as url:
         yield url
 
 

@@ -13,7 +13,8 @@ from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, s
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.api.texts import Name, check_storable
 from airflow_provider_pushmetrics.service.clock import format_moment
-from airflow_provider_pushmetrics.service.datasources.base import SourceError
+from airflow_provider_pushmetrics.service.datasources.base import UTC, SourceError
+from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS
 from airflow_provider_pushmetrics.service.datasources.urls import (
     build_source_url,
     describe_source,
@@ -134,7 +135,9 @@ def try_database(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]
     try:
         with (
             watch(TRY_SECONDS, lambda: None) as stopper,
-            parts.sources.open(source_id).query(BoundSql((TRY_SQL,), ()), stopper) as rows,
+            parts.sources.open(source_id).query(
+                BoundSql((TRY_SQL,), ()), stopper, limits=DEFAULT_LIMITS, time_zone=UTC
+            ) as rows,
         ):
             sum(batch.num_rows for batch in rows.batches)
     except SourceError as error:

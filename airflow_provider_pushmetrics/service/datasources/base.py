@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
-from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
+from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+UTC = "UTC"
 
 NOT_ONE_SELECT = "the SQL is not one statement that gives rows: write one SELECT."
 
@@ -74,13 +75,16 @@ class Source(Protocol):
     """A database that can be asked."""
 
     def query(
-        self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits = DEFAULT_LIMITS
+        self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits, time_zone: str
     ) -> AbstractContextManager[RowBatches]:
         """
         Run a query and give its rows, batch by batch; used as a context.
 
         :param stopper: Stops it from another thread.
-        :param limits: What the query may take. The caller cuts the rows; the source enforces the rest.
+        :param limits: How much memory the query may take, and how large one value may be. The caller cuts
+            the rows and stops the query when its time is over.
+        :param time_zone: The time zone of the session, as an IANA name.
+
         :raises SourceError: with the database's message.
         """
 

@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.service.datasources.base import (
     Stopper,
     refuse_same_names,
 )
-from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
+from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class DuckDbSource:
 
     @contextmanager
     def query(
-        self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits = DEFAULT_LIMITS
+        self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits, time_zone: str
     ) -> Iterator[RowBatches]:
         """Run a query; any number of them run at the same time."""
         with self._open().cursor() as cursor, _query_duckdb(cursor, sql, stopper) as rows:
@@ -82,7 +82,7 @@ class FolderSource:
 
     @contextmanager
     def query(
-        self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits = DEFAULT_LIMITS
+        self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits, time_zone: str
     ) -> Iterator[RowBatches]:
         """Run a query over the files that are there now."""
         import duckdb

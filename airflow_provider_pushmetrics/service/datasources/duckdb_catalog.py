@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.engine import Dialect, make_url
 
-from airflow_provider_pushmetrics.service.datasources.base import Source, Stopper
+from airflow_provider_pushmetrics.service.datasources.base import UTC, Source, Stopper
 from airflow_provider_pushmetrics.service.datasources.catalog import (
     TABLE,
     VIEW,
@@ -14,6 +14,7 @@ from airflow_provider_pushmetrics.service.datasources.catalog import (
     TableDescription,
     TableName,
 )
+from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS
 from airflow_provider_pushmetrics.service.datasources.urls import DUCKDB
 from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
 
@@ -83,5 +84,6 @@ class DuckDbCatalog:
 
     def _ask(self, *parts: str) -> list[tuple[Any, ...]]:
         """Ask with every second part as a bound value."""
-        with self._source.query(BoundSql(parts[::2], parts[1::2]), self._stopper) as rows:
+        sql = BoundSql(parts[::2], parts[1::2])
+        with self._source.query(sql, self._stopper, limits=DEFAULT_LIMITS, time_zone=UTC) as rows:
             return [tuple(row.values()) for batch in rows.batches for row in batch.to_pylist()]

@@ -24,7 +24,7 @@ from airflow_provider_pushmetrics.service.datasources.base import (
     Stopper,
     refuse_same_names,
 )
-from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
+from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.datasources.read_only import make_read_only
 from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
 
@@ -46,7 +46,7 @@ class SqlAlchemySource:
 
     @contextmanager
     def query(
-        self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits = DEFAULT_LIMITS
+        self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits, time_zone: str
     ) -> Iterator[RowBatches]:
         """Run a query; any number of them run at the same time."""
         try:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL, make_url
 
 from airflow_provider_pushmetrics.service.datasources.base import Source, SourceError, Stopper
 from airflow_provider_pushmetrics.service.datasources.duckdb import DuckDbSource, FolderSource
+from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.datasources.sqlalchemy import (
     SqlAlchemySource,
     open_sqlite_read_only,
@@ -20,7 +21,7 @@ from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
 
 
 def ask(source: Source, sql: str) -> list[dict[str, Any]]:
-    with source.query(BoundSql((sql,), ()), Stopper()) as rows:
+    with source.query(BoundSql((sql,), ()), Stopper(), limits=QueryLimits(), time_zone="UTC") as rows:
         return [row for batch in rows.batches for row in batch.to_pylist()]
 
 
