@@ -6,7 +6,13 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from importlib.metadata import version
+
+import pytest
+
+from tests.fakes.mariadb import find_missing_programs, run_mariadb
+from tests.fakes.postgres import make_database, run_postgres
 
 # Airflow makes its home folder when it is imported, and reads the settings of whoever runs the tests.
 for _name in [
@@ -35,3 +41,27 @@ _airflow = [int(part) for part in version("apache-airflow").split(".")[:2]]
 collect_ignore = [
     name for name, since in NEEDED.items() if _airflow < [int(part) for part in since.split(".")]
 ]
+
+
+@pytest.fixture(scope="session")
+def postgres_server_url() -> Iterator[str]:
+    """Give the SQLAlchemy URL of a server on which databases can be made."""
+    with run_postgres() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server_url: str) -> Iterator[str]:
+    """Give the SQLAlchemy URL of an empty database, which is dropped after the test."""
+    with make_database(postgres_server_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mariadb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the SQLAlchemy URL of a database of MariaDB, as a user who may do everything on its server."""
+    missing = find_missing_programs()
+    if missing:
+        pytest.skip(f"MariaDB is not installed: {', '.join(missing)} (Debian: mariadb-server-core)")
+    with run_mariadb(tmp_path_factory.mktemp("mariadb")) as url:
+        yield url

@@ -6,6 +6,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_pushmetrics.task_iteration import list_iteration_parts
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
@@ -17,7 +19,7 @@ def build_idempotency_key(context: Context, epoch: str) -> str:
     :param epoch: Which clearing of the task it is for; see ``task_epoch.find_epoch``.
     """
     ti: Any = context["ti"]
-    return hash_key(ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index), epoch)
+    return hash_key(ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index), epoch, *list_iteration_parts(ti))
 
 
 def hash_key(*parts: str) -> str:

@@ -33,6 +33,7 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
     persist_links,
 )
 from airflow_provider_pushmetrics.sensors.first_start import open_first_start
+from airflow_provider_pushmetrics.task_iteration import list_iteration_parts
 from airflow_provider_pushmetrics.triggers.event_choice import EventChoice, read_number
 from airflow_provider_pushmetrics.triggers.inbox_producer import dump_event
 from airflow_provider_pushmetrics.triggers.pushmetrics import (
@@ -346,4 +347,5 @@ class PushMetricsRunSensor(BaseSensorOperator):
 def name_task_instance(context: Context) -> str:
     """Name a task instance, the same in all its tries."""
     ti: Any = context["ti"]
-    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"
+    parts = (ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index), *list_iteration_parts(ti))
+    return "/".join(parts)

@@ -1,4 +1,4 @@
-"""A real Airflow of whatever version is installed, as processes, read through its own SQLite database."""
+"""A real Airflow of whatever version is installed, as processes, read through its own database."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from tests.fakes.airflow_versions import AIRFLOW_VERSION
+from tests.fakes.postgres import write_url
 from tests.fakes.service_process import find_free_port
 
 PROGRAMS = Path(sys.executable).parent
@@ -29,12 +31,18 @@ class AirflowProcesses:
     :param home: Its folder.
     :param dags: The folder of the Dags.
     :param environment: What tells it of connections and the like.
+    :param database_url: The SQLAlchemy URL of an empty PostgreSQL database for Airflow's own tables, such as
+        the fixture ``postgres_url`` gives; None for a SQLite file in its home.
     """
 
-    def __init__(self, home: Path, dags: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, home: Path, dags: Path, environment: Mapping[str, str], *, database_url: str | None = None
+    ) -> None:
         self.home = home
         self.port = find_free_port()
-        self.environment = self._build_environment(dags) | dict(environment)
+        self.database_url = database_url
+        database = build_database_options(database_url) if database_url else {}
+        self.environment = self._build_environment(dags) | database | dict(environment)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def _build_environment(self, dags: Path) -> dict[str, str]:
@@ -78,6 +86,11 @@ class AirflowProcesses:
         for part in PARTS:
             self.start_part(part)
         self.wait_until(lambda: "api-server" not in PARTS or self._serves(), "the API server to serve")
+
+    @property
+    def parts(self) -> Mapping[str, subprocess.Popen[bytes]]:
+        """The parts that run, by name; each leads a process group."""
+        return self._processes
 
     def start_part(self, part: str) -> None:
         """Start one part; its output is in the home folder."""
@@ -126,11 +139,19 @@ class AirflowProcesses:
         return json.loads(output[output.index("[{") :])
 
     def ask(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        """Ask the database."""
-        with closing(
-            sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=30)
-        ) as database:
-            return database.execute(query, parameters).fetchall()
+        """Ask the database, whichever it is: the query's placeholders are question marks."""
+        with closing(self._connect()) as database:
+            if self.database_url is not None:
+                query = query.replace("?", "%s")
+            found: list[tuple[Any, ...]] = database.cursor().execute(query, parameters).fetchall()
+            return found
+
+    def _connect(self) -> Any:
+        if self.database_url is None:
+            return sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=30)
+        import psycopg  # only where a test asks for a PostgreSQL
+
+        return psycopg.connect(write_url(self.database_url, "postgresql"))
 
     def is_known(self, dag_id: str) -> bool:
         """Tell whether Airflow has read a Dag."""
@@ -165,3 +186,16 @@ class AirflowProcesses:
         paths = sorted((self.home / "logs").glob(f"dag_id={dag_id}/**/*.log*"))
         logs = "\n".join(path.read_text("utf-8", "replace")[-4000:] for path in paths)
         return logs or self._read_log("scheduler")
+
+
+def build_database_options(url: str) -> dict[str, str]:
+    """
+    Build the options that point Airflow to a PostgreSQL database.
+
+    Airflow before 3.1 has an SQLAlchemy that does not know psycopg 3.
+    """
+    sync, fast = ("psycopg2", "asyncpg") if find_spec("psycopg2") else ("psycopg", "psycopg")
+    return {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": write_url(url, f"postgresql+{sync}"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": write_url(url, f"postgresql+{fast}"),
+    }

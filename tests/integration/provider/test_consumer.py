@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -48,6 +49,23 @@ def test_an_event_that_arrives_while_the_sensor_is_deferred_is_taken(pushmetrics
 
     assert take("first", {"deferrable": True, "on_deferral": arrive}) == 1
     assert take("second", {"deferrable": True}) == 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_each_iteration_of_a_task_loop_takes_an_event_of_its_own(
+    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+) -> None:
+    for _ in range(2):
+        pushmetrics.start_run()
+    loop = UUID("0198c1de-0000-7000-8000-000000000001")
+    taken = [
+        run_sensor(ti=FakeTaskInstance(region_id=loop, region_index=iteration), consumer=CONSUMER, **mode)[
+            "id"
+        ]
+        for iteration in (0, 0, 1, 1)  # a second try takes what the first one took
+    ]
+    assert taken == [1, 1, 2, 2]
+    assert pushmetrics.inbox.takers == {CONSUMER: f"a_dag/manual__2026-01-01/a_task/-1/{loop}/1"}
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -16,10 +16,10 @@ from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.demo import FLIGHTS_FILE, find_flights_data, load_flights
 from airflow_provider_pushmetrics.service.parts import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from tests.fakes.postgres import make_database
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
 from tests.fakes.service_reports import MadeReport, make_report
 from tests.fakes.service_subscriber import Subscriber, listen
-from tests.integration.conftest import make_database
 
 BASE_URL = "http://service.test"
 

