@@ -127,23 +127,37 @@ class RunBlock(_Answer):
 
 
 class BlockOutcome(_Answer):
-    """How one block of a run ended."""
+    """
+    How one block of a run ended.
+
+    :param is_truncated: Whether its query had more rows than ``row_limit``, which were cut off.
+    """
 
     block_id: int | None = None
     name: str | None = None
     type: str | None = None
     status: str | None = None
     error: str | None = None
+    row_count: int | None = None
+    row_limit: int | None = None
+    is_truncated: bool = False
 
 
 class QueryOutcome(_Answer):
-    """How one query of a report run ended, and where its result is."""
+    """
+    How one query of a report run ended, and where its result is.
+
+    :param row_limit: How many rows it was allowed to give, where the server says it.
+    :param is_truncated: Whether it had more, which were cut off.
+    """
 
     query_id: int
     query_name: str | None = None
     query_result: str
     status: str | None = None
     row_count: int | None = None
+    row_limit: int | None = None
+    is_truncated: bool = False
     error: str | None = None
 
 
@@ -166,6 +180,10 @@ class RunOutputs(_Answer):
     @classmethod
     def _read_status(cls, value: object) -> RunStatus | None:
         return None if value is None else RunStatus.parse(value)
+
+    def list_truncated_queries(self) -> tuple[QueryOutcome, ...]:
+        """List the queries whose results were cut off at their row limit."""
+        return tuple(query for query in self.queries if query.is_truncated)
 
     def find_failed_block(self) -> BlockOutcome | None:
         """Find the first block that failed by itself, not because of another one."""

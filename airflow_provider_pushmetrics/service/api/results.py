@@ -118,6 +118,7 @@ def _build_block(result: BlockResult, link: str | None) -> dict[str, Any]:
         "query_id": result.query_id,
         "row_count": result.row_count,
         "max_rows": result.max_rows,
+        "row_limit": result.max_rows,
         "is_truncated": result.is_truncated,
         "timeout_seconds": result.timeout_seconds,
         "query_result": link,
@@ -132,6 +133,8 @@ def _build_query(result: BlockResult, link: str | None) -> dict[str, Any]:
         "query_result": link,
         "status": result.status,
         "row_count": result.row_count,
+        "row_limit": result.max_rows,
+        "is_truncated": result.is_truncated,
         "error": result.error,
     }
 

@@ -66,8 +66,8 @@ def write_text(value: Any) -> str:
     """
     Write a value as text for people: in CSV, in tables of mails, on pages and by templates.
 
-    :return: The empty text for None; ``NaN`` and ``Infinity``; ISO 8601 for dates, times and durations; base64
-        for bytes; JSON for lists and mappings.
+    :return: The empty text for None; ``NaN`` and ``Infinity``; ISO 8601 for dates, times and durations;
+        base64 for bytes; JSON for lists and mappings.
     """
     match value:
         case None:
@@ -117,7 +117,7 @@ def write_float(value: float) -> str:
 
 
 def lay_out_float(digits: str) -> str:
-    """Write a finite float, given in any notation: without needless zeros, with an exponent only if it is far."""
+    """Write a finite float, given in any notation, without needless zeros."""
     sign, numerals, exponent = Decimal(digits).as_tuple()
     assert isinstance(exponent, int)
     text = "".join(map(str, numerals)).rstrip("0")

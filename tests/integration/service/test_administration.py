@@ -184,6 +184,7 @@ async def test_rows_over_the_limit_are_cut_off_and_the_result_says_so(api: Api) 
     assert len(block["data"]) == 70_000
     result = (await api.client.get(block["query_result"])).json()
     assert (result["max_rows"], result["timeout_seconds"], result["is_truncated"]) == (70_000, 3600, True)
+    assert (block["row_limit"], block["is_truncated"]) == (70_000, True)
     exact = await ask(api, 1, "SELECT unnest(range(10)) AS n", limit=10)
     assert (exact["row_count"], exact["is_truncated"]) == (10, False)
 

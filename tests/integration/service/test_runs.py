@@ -36,6 +36,8 @@ async def test_outputs_have_the_agreed_shape(api: Api) -> None:
         "query_result": "",
         "status": "success",
         "row_count": 1,
+        "row_limit": 10_000_000,
+        "is_truncated": False,
         "error": None,
     }
 

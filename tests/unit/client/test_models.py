@@ -78,6 +78,16 @@ def test_a_failed_block_is_found_in_any_case_of_the_word() -> None:
     assert RunOutputs.model_validate({"blocks": [{"name": "a", "status": "FAILED"}]}).find_failed_block()
 
 
+def test_truncated_queries_are_listed() -> None:
+    queries = [
+        {"query_id": 1, "query_result": "/1", "is_truncated": True, "row_limit": 10},
+        {"query_id": 2, "query_result": "/2", "is_truncated": False, "row_limit": 10},
+        {"query_id": 3, "query_result": "/3"},
+    ]
+    outputs = RunOutputs.model_validate({"queries": queries})
+    assert [(query.query_id, query.row_limit) for query in outputs.list_truncated_queries()] == [(1, 10)]
+
+
 def test_outputs_without_a_failed_block_have_none() -> None:
     assert RunOutputs.model_validate({"blocks": [{"status": "success"}, {}]}).find_failed_block() is None
 
