@@ -91,10 +91,10 @@ class BlockExecutor:
             return BlockOutcome(FAILED, error=str(error)[:MAX_ERROR_LENGTH])
 
     def _query(self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any]) -> BlockOutcome:
-        sql = render_sql(block.template, names)
+        source = self._sources.open(block.content.get("database_id"))
+        sql = render_sql(block.template, names, source.dialect)
         file = plan.name_result_file(block)
         limits = self._limits.narrow(block.content)
-        source = self._sources.open(block.content.get("database_id"))
         cutter = RowCutter(limits.max_rows)
         with watch(limits.timeout_seconds, lambda: self._find_stop_reason(plan)) as stopper:
             try:

@@ -24,7 +24,7 @@ from airflow_provider_pushmetrics.service.datasources.watching import watch
 from airflow_provider_pushmetrics.service.listing import Listing, match_integer, match_text, parse_list_query
 from airflow_provider_pushmetrics.service.models import DataSource
 from airflow_provider_pushmetrics.service.parts import ServiceParts
-from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
+from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 
 router = APIRouter(prefix="/api/v1/database", tags=["database"])
 

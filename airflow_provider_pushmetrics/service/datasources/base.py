@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
-from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
+from airflow_provider_pushmetrics.service.templates.binding import BoundSql
+from airflow_provider_pushmetrics.service.templates.dialects import Dialect
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,6 +74,10 @@ class Stopper:
 
 class Source(Protocol):
     """A database that can be asked."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The SQL that it reads."""
 
     def query(
         self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits, time_zone: str

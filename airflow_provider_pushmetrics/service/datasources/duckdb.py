@@ -16,7 +16,8 @@ from airflow_provider_pushmetrics.service.datasources.base import (
     refuse_same_names,
 )
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
-from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
+from airflow_provider_pushmetrics.service.templates.binding import BoundSql
+from airflow_provider_pushmetrics.service.templates.dialects import DUCKDB, Dialect
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,6 +35,8 @@ class DuckDbSource:
 
     :param path: The database file.
     """
+
+    dialect: Dialect = DUCKDB
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -76,6 +79,8 @@ class FolderSource:
 
     :param path: The folder; of its files, those that are links to the outside are left out.
     """
+
+    dialect: Dialect = DUCKDB
 
     def __init__(self, path: Path) -> None:
         self._path = path.resolve()

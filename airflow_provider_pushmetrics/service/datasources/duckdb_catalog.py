@@ -16,7 +16,7 @@ from airflow_provider_pushmetrics.service.datasources.catalog import (
 )
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS
 from airflow_provider_pushmetrics.service.datasources.urls import DUCKDB
-from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
+from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 
 SCHEMAS = """\
 SELECT DISTINCT schema_name FROM duckdb_schemas()

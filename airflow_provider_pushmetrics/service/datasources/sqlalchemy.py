@@ -26,7 +26,8 @@ from airflow_provider_pushmetrics.service.datasources.base import (
 )
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.datasources.read_only import make_read_only
-from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
+from airflow_provider_pushmetrics.service.templates.binding import BoundSql
+from airflow_provider_pushmetrics.service.templates.dialects import get_dialect
 
 BATCH_ROWS = 10_000
 DECIMAL_DIGITS = 38
@@ -41,6 +42,7 @@ class SqlAlchemySource:
 
     def __init__(self, url: URL) -> None:
         self._url = url
+        self.dialect = get_dialect(url.get_backend_name())
         self._engine: Engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
         make_read_only(self._engine)
 
@@ -54,6 +56,8 @@ class SqlAlchemySource:
                 stopper.register(_find_interrupt(connection))
                 try:
                     with self._translating(stopper):
+                        for setting in self.dialect.transaction_settings:
+                            connection.exec_driver_sql(setting)
                         result = _execute(connection, sql)
                         batches = _convert(result)
                     yield RowBatches(batches.schema, self._read(batches.batches, stopper))

@@ -10,7 +10,6 @@ rest. Two filters write SQL, from values that are bound or quoted: ``inclause`` 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,12 +19,13 @@ from jinja2 import Template, TemplateError, Undefined, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.service.templates.binding import BoundSql, Identifier, InClause, bind_sql
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError, Budget
+from airflow_provider_pushmetrics.service.templates.dialects import Dialect, is_encodable
 from airflow_provider_pushmetrics.service.templates.sandbox import BoundedEnvironment, parse_bounded
 
 __all__ = [
     "BlockTemplateError",
-    "BoundSql",
     "QueryOutput",
     "References",
     "check_sql_template",
@@ -33,11 +33,6 @@ __all__ = [
     "render_sql",
     "render_text",
 ]
-
-PLACEHOLDER = re.compile("\x00(\\d+)\x00")
-"""How rendered text marks a bound value. NUL comes from nowhere else: SQL and values with it are refused."""
-
-QUOTED_PLACEHOLDER = re.compile("'\x00\\d+\x00'|\"\x00\\d+\x00\"")
 
 SPLICING_NODES: Mapping[type[nodes.Node], str] = {
     nodes.FilterBlock: "{% filter %}",
@@ -85,26 +80,6 @@ class References:
 
 
 @dataclass(frozen=True)
-class BoundSql:
-    """
-    SQL whose values are beside it.
-
-    :param parts: The text between the values; one more than there are values.
-    :param values: The values, in the order in which the text needs them.
-    """
-
-    parts: tuple[str, ...]
-    values: tuple[Any, ...]
-
-    def write(self, write_placeholder: Callable[[int], str]) -> str:
-        """Write the text with the placeholders of some database; they are numbered from 1."""
-        text = self.parts[0]
-        for number, part in enumerate(self.parts[1:], start=1):
-            text += write_placeholder(number) + part
-        return text
-
-
-@dataclass(frozen=True)
 class QueryOutput:
     """
     What a query is in the templates of other blocks.
@@ -120,11 +95,6 @@ class QueryOutput:
     def data(self) -> list[dict[str, Any]]:
         """Its rows, read when a template asks for them."""
         return self.load_rows()
-
-
-@dataclass(frozen=True)
-class _SqlFragment:
-    text: str
 
 
 def find_references(source: str) -> References:
@@ -172,32 +142,26 @@ def render_text(source: str, names: Mapping[str, Any]) -> str:
     return _render(_load(BoundedEnvironment(budget, write), source), names)
 
 
-def render_sql(source: str, names: Mapping[str, Any]) -> BoundSql:
+def render_sql(source: str, names: Mapping[str, Any], dialect: Dialect) -> BoundSql:
     """
     Render SQL, with every value bound.
 
-    :raises BlockTemplateError: if it fails, for an undefined name above all.
+    :param dialect: By whose rules the SQL is read, to find where the values stand.
+    :raises BlockTemplateError: if it fails, or if a value stands where none may.
     """
     binder = _Binder(names)
-    text = binder.render(source)
-    if QUOTED_PLACEHOLDER.search(text):
-        raise BlockTemplateError("a {{ … }} stands in quotes: values are bound, so take the quotes away.")
-    parts = PLACEHOLDER.split(text)
-    return BoundSql(
-        parts=tuple(parts[::2]), values=tuple(binder.values[int(number)] for number in parts[1::2])
-    )
+    return bind_sql(binder.render(source), binder.marked, dialect)
 
 
 class _Binder:
     def __init__(self, names: Mapping[str, Any]) -> None:
-        self.values: list[Any] = []
+        self.marked: list[Any] = []
         self._names = names
         self._depth = 0
         self._budget = Budget()
         self._templates: dict[str, Template] = {}
         self._environment = BoundedEnvironment(self._budget, self._finalize)
-        self._environment.filters["inclause"] = self._bind_each
-        self._environment.filters["identifier"] = _quote_identifier
+        self._environment.filters.update(SQL_FILTERS)
 
     def render(self, source: str) -> str:
         if "\x00" in source:
@@ -212,9 +176,6 @@ class _Binder:
         self._budget.weigh(value)
         if isinstance(value, Undefined):
             return str(value)  # raises, and says which name is undefined
-        if isinstance(value, _SqlFragment):
-            self._budget.write(len(value.text))
-            return value.text
         if isinstance(value, QueryOutput):
             return self._compose(value)
         return self._bind(value)
@@ -230,29 +191,39 @@ class _Binder:
 
     def _bind(self, value: Any) -> str:
         self._budget.write(0)
-        if isinstance(value, str):
-            if "\x00" in value:
-                raise BlockTemplateError(
-                    "a value for the SQL holds a NUL character. If it comes from loop(…): this makes a value,"
-                    " not SQL."
-                )
-            value = str.__str__(value)  # Jinja's markup is a kind of str; databases want the plain one
-        self.values.append(value)
-        return f"\x00{len(self.values) - 1}\x00"
-
-    def _bind_each(self, values: Iterable[Any]) -> _SqlFragment:
-        if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
-            raise BlockTemplateError(f"inclause needs a list of values, not {type(values).__name__}.")
-        placeholders = [self._bind(value) for value in values]
-        if not placeholders:
-            raise BlockTemplateError("inclause needs at least one value, and the list is empty.")
-        return _SqlFragment(f"({', '.join(placeholders)})")
+        self.marked.append(_make_plain(value))
+        return f"\x00{len(self.marked) - 1}\x00"
 
 
-def _quote_identifier(name: Any) -> _SqlFragment:
-    if not isinstance(name, str) or not name or "\x00" in name:
-        raise BlockTemplateError(f"identifier needs a name, not {name!r}.")
-    return _SqlFragment('"' + name.replace('"', '""') + '"')
+def _make_plain(value: Any) -> Any:
+    """Make the value that a database is to have, with all that is in it."""
+    if isinstance(value, InClause):
+        return InClause(tuple(map(_make_plain, value.values)))
+    if isinstance(value, list | tuple):
+        return [_make_plain(one) for one in value]
+    if not isinstance(value, str):
+        return value
+    if "\x00" in value:
+        raise BlockTemplateError(
+            "a value for the SQL holds a NUL character. If it comes from loop(…): this makes a value,"
+            " not SQL."
+        )
+    if not is_encodable(value):
+        raise BlockTemplateError("a value for the SQL holds half a character (a surrogate): take it out.")
+    return str.__str__(value)  # Jinja's markup is a kind of str; databases want the plain one
+
+
+def _collect_values(values: Iterable[Any]) -> InClause:
+    if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
+        raise BlockTemplateError(f"inclause needs a list of values, not {type(values).__name__}.")
+    collected = tuple(values)
+    if not collected:
+        raise BlockTemplateError("inclause needs at least one value, and the list is empty.")
+    return InClause(collected)
+
+
+SQL_FILTERS: Mapping[str, Callable[[Any], Any]] = {"inclause": _collect_values, "identifier": Identifier}
+"""Those that write SQL, from values that are bound or quoted."""
 
 
 def check_sql_template(source: str) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.engine import make_url
 from airflow_provider_pushmetrics.service.datasources.base import Stopper
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.datasources.sqlalchemy import SqlAlchemySource
-from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
+from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 
 pytestmark = pytest.mark.mariadb
 

@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.service.datasources.sqlalchemy import (
     SqlAlchemySource,
     open_sqlite_read_only,
 )
-from airflow_provider_pushmetrics.service.templates.rendering import BoundSql
+from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 
 
 def ask(source: Source, sql: str) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError, Budget
+from airflow_provider_pushmetrics.service.templates.dialects import DUCKDB
 from airflow_provider_pushmetrics.service.templates.rendering import QueryOutput, render_sql, render_text
 
 ENOUGH_SECONDS = 20.0
@@ -96,7 +97,7 @@ def test_hostile_template_ends_soon(template: str) -> None:
 @pytest.mark.parametrize("template", ["{{ 9**(9**9) }}", "{{ 'x' * 10**9 }}", HOSTILE[41]])
 def test_hostile_sql_ends_soon_too(template: str) -> None:
     with pytest.raises(BlockTemplateError):
-        render_sql(template, {})
+        render_sql(template, {}, DUCKDB)
 
 
 def test_queries_that_double_each_other_end() -> None:
@@ -104,7 +105,7 @@ def test_queries_that_double_each_other_end() -> None:
         f"q{n}": QueryOutput(f"{{{{ q{n + 1} }}}}{{{{ q{n + 1} }}}}" + " " * 900, list) for n in range(15)
     }
     with pytest.raises(BlockTemplateError, match=r"steps|longer"):
-        render_sql("{{ q0 }}", {**names, "q15": QueryOutput("1", list)})
+        render_sql("{{ q0 }}", {**names, "q15": QueryOutput("1", list)}, DUCKDB)
 
 
 ROWS = [{"n": n, "name": f"name {n}"} for n in range(3)]

@@ -1,0 +1,108 @@
+"""The text that a literal of SQL stands for, with values put in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
+from airflow_provider_pushmetrics.service.templates.lexer import MARK, Escapes, Token
+
+CODED_PREFIXES = frozenset({"b", "x", "u&", "r", "rb", "br"})
+"""Texts before which these stand are bits, bytes or codes: no value can be put into them."""
+
+BACKSLASH = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)", re.DOTALL)
+DECODED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "Z": "\x1a"}
+SAME_EVERYWHERE = frozenset("'\"\\`nrt")
+"""What a backslash stands before in every dialect with the same meaning."""
+
+
+def decode_text(sql: str, token: Token, values: Sequence[Any], known_escapes: frozenset[str]) -> Any:
+    """
+    Decode a text literal that has marks; a null alone stays a null.
+
+    :param values: The values of all marks, by their number.
+    :param known_escapes: What else a backslash may stand before in this dialect.
+    :raises BlockTemplateError: if it cannot be known what text the literal is.
+    """
+    body = sql[token.body_start : token.body_end]
+    if token.prefix in CODED_PREFIXES:
+        raise BlockTemplateError(
+            f"a {{{{ … }}}} stands in {token.prefix.upper()}{token.quote}…{token.quote}:"
+            " take it out of the quotes, and convert it with a function."
+        )
+    alone = MARK.fullmatch(body)
+    if alone is not None and values[int(alone[1])] is None:
+        return None
+    decoded = _DECODE[token.escapes](body, token.quote, known_escapes)
+    return MARK.sub(lambda mark: write_text(values[int(mark[1])]), decoded)
+
+
+def write_text(value: Any) -> str:
+    """
+    Write a value as a part of a text.
+
+    :raises BlockTemplateError: if it is null, or no single value.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, date | datetime | time):
+        return str(value)
+    if value is None:
+        raise BlockTemplateError(
+            "a {{ … }} inside of a text is null: give it a value, such as {{ name | default('', true) }}."
+        )
+    raise BlockTemplateError(
+        f"a {{{{ … }}}} inside of a text is a {type(value).__name__}: it must be a text, a number or a date."
+    )
+
+
+def _keep(body: str, quote: str, known: frozenset[str]) -> str:
+    return body
+
+
+def _undouble(body: str, quote: str, known: frozenset[str]) -> str:
+    return body.replace(quote * 2, quote)
+
+
+def _decode_backslashes(body: str, quote: str, known: frozenset[str]) -> str:
+    def decode(found: re.Match[str]) -> str:
+        if found[0] == quote * 2:
+            return quote
+        letter = found[1]
+        if letter == "\x00":
+            raise BlockTemplateError("a backslash stands before a {{ … }}: write two of them, or none.")
+        if letter[0] in "uU" and len(letter) > 1 and "u" in known:
+            return _decode_code(int(letter[1:], 16))
+        if letter[0] not in SAME_EVERYWHERE and letter[0] not in known:
+            raise BlockTemplateError(
+                f"a text with a {{{{ … }}}} has the escape \\{letter[0]}: write the character itself."
+            )
+        if letter in "%_":
+            return found[0]  # MySQL leaves these two to LIKE
+        return DECODED.get(letter, letter)
+
+    pattern = re.compile(f"{re.escape(quote * 2)}|{BACKSLASH.pattern}", re.DOTALL)
+    return (pattern if len(quote) == 1 else BACKSLASH).sub(decode, body)
+
+
+def _decode_code(code: int) -> str:
+    if code == 0 or 0xD800 <= code <= 0xDFFF or code > 0x10FFFF:
+        raise BlockTemplateError("a text with a {{ … }} has an escape of half a character, or of none.")
+    return chr(code)
+
+
+_DECODE: Mapping[Escapes, Callable[[str, str, frozenset[str]], str]] = {
+    Escapes.NONE: _keep,
+    Escapes.DOUBLED: _undouble,
+    Escapes.BACKSLASH: _decode_backslashes,
+}

@@ -1,0 +1,277 @@
+"""How each database takes the values of a query: with which cast, and as what its driver can bind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
+
+INT32_BITS = 31
+INT64_BITS = 63
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value that the driver binds: one place in the SQL."""
+
+    value: Any
+
+
+Pieces: TypeAlias = tuple["str | Value", ...]
+"""SQL and the values in it, in their order."""
+
+WriteValue: TypeAlias = Callable[[Any], Pieces]
+
+NULL: Pieces = ("NULL",)
+
+
+def bind(value: Any) -> Pieces:
+    """Bind a value as it is."""
+    return (Value(value),)
+
+
+def bind_in(before: str, after: str = "", convert: Callable[[Any], Any] | None = None) -> WriteValue:
+    """Build what binds a value between two texts, converted to what the driver takes."""
+    return lambda value: (before, Value(value if convert is None else convert(value)), after)
+
+
+def cast(kind: str, convert: Callable[[Any], Any] | None = None) -> WriteValue:
+    """Build what binds a value with a cast."""
+    return bind_in("CAST(", f" AS {kind})", convert)
+
+
+def write_decimal(value: Decimal | int) -> str:
+    """Write a number with all its digits."""
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def find_kind(value: Any) -> str:
+    """
+    Say what kind of value this is.
+
+    :raises BlockTemplateError: if it is none that SQL can hold.
+    """
+    for types, find in _KINDS:
+        if isinstance(value, types):
+            return find(value)
+    raise BlockTemplateError(
+        f"a {{{{ … }}}} gives a {type(value).__name__}: SQL takes texts, numbers, dates and lists of them."
+    )
+
+
+def _find_integer_kind(value: int) -> str:
+    bits = (value if value >= 0 else ~value).bit_length()
+    return "integer" if bits <= INT32_BITS else "bigint" if bits <= INT64_BITS else "huge"
+
+
+_KINDS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
+    (bool, lambda value: "boolean"),
+    (int, _find_integer_kind),
+    (float, lambda value: "float"),
+    (str, lambda value: "text"),
+    (Decimal, lambda value: "decimal"),
+    (datetime, lambda value: "timestamp" if value.tzinfo is None else "timestamptz"),
+    (date, lambda value: "date"),
+    (time, lambda value: "time"),
+    (bytes | bytearray | memoryview, lambda value: "bytes"),
+    (list | tuple, lambda value: "list"),
+)
+
+
+def refuse(database: str, what: str, way_out: str) -> WriteValue:
+    """Build what refuses a kind of value."""
+
+    def write(value: Any) -> Pieces:
+        raise BlockTemplateError(f"{database} has no {what} to bind: {way_out}.")
+
+    return write
+
+
+def _check_finite(database: str, write: WriteValue) -> WriteValue:
+    def write_finite(value: Any) -> Pieces:
+        if not math.isfinite(value):
+            raise BlockTemplateError(f"{database} has no number {value}: leave it out, or make it null.")
+        return write(value)
+
+    return write_finite
+
+
+def _check_digits(database: str, most: int, write: WriteValue) -> WriteValue:
+    def write_short(value: Any) -> Pieces:
+        digits = len(str(abs(value))) if isinstance(value, int) else _count_digits(value)
+        if digits > most:
+            raise BlockTemplateError(
+                f"a number of {digits} digits is too long for {database}, which holds {most}: shorten it."
+            )
+        return write(value)
+
+    return write_short
+
+
+def _count_digits(value: Decimal) -> int:
+    _, digits, exponent = value.as_tuple()
+    if not isinstance(exponent, int):
+        return 0
+    return max(len(digits), -exponent) if exponent <= 0 else len(digits) + exponent
+
+
+def _write_postgresql_list(value: list[Any] | tuple[Any, ...]) -> Pieces:
+    """Bind a list with the type that holds all of it; an empty one takes its type from what it stands by."""
+    given = [one for one in value if one is not None]
+    if not given:
+        return ("'{}'",) if not value else (Value([None] * len(value)),)
+    kind = _find_common_kind({find_kind(one) for one in given})
+    convert = _POSTGRESQL_TEXTS.get(kind, lambda one: one)
+    converted = [None if one is None else convert(one) for one in value]
+    return "CAST(", Value(converted), f" AS {_POSTGRESQL_TYPES[kind]}[])"
+
+
+def _find_common_kind(kinds: set[str]) -> str:
+    """Find the kind that holds values of all these kinds."""
+    if kinds <= set(_NUMBERS):
+        is_mixed = "float" in kinds and kinds & {"decimal", "huge"}
+        return "decimal" if is_mixed else next(kind for kind in _NUMBERS if kind in kinds)
+    if len(kinds) > 1 or "list" in kinds:
+        raise BlockTemplateError(
+            f"a list holds values of several kinds ({', '.join(sorted(kinds))}): give it one kind."
+        )
+    return kinds.pop()
+
+
+_NUMBERS = ("float", "decimal", "huge", "bigint", "integer")
+"""The widest first."""
+
+_POSTGRESQL_TYPES: Mapping[str, str] = {
+    "boolean": "boolean",
+    "integer": "integer",
+    "bigint": "bigint",
+    "huge": "numeric",
+    "float": "double precision",
+    "decimal": "numeric",
+    "text": "text",
+    "bytes": "bytea",
+    "date": "date",
+    "timestamp": "timestamp",
+    "timestamptz": "timestamptz",
+    "time": "time",
+}
+_POSTGRESQL_TEXTS: Mapping[str, Callable[[Any], Any]] = {
+    "huge": lambda value: str(value) if isinstance(value, float) else write_decimal(value),
+    "decimal": lambda value: str(value) if isinstance(value, float) else write_decimal(value),
+    "bytes": bytes,
+}
+
+POSTGRESQL_VALUES: Mapping[str, WriteValue] = {
+    **{kind: cast(name, _POSTGRESQL_TEXTS.get(kind)) for kind, name in _POSTGRESQL_TYPES.items()},
+    "list": _write_postgresql_list,
+}
+"""
+Each with a cast, since ``$1 is null`` has no type, and since a driver binds each integer as the widest.
+
+Drivers have no type for numbers of any length: these go as texts, which PostgreSQL reads exactly.
+"""
+
+NATIVE_VALUES: Mapping[str, WriteValue] = {
+    **dict.fromkeys((*_POSTGRESQL_TYPES, "list"), bind),
+    "bytes": lambda value: (Value(bytes(value)),),
+}
+"""For drivers that know the type of each Python value."""
+
+DUCKDB_VALUES: Mapping[str, WriteValue] = {
+    **NATIVE_VALUES,
+    "huge": _check_digits("DuckDB", 38, bind),
+    "decimal": _check_digits("DuckDB", 38, bind),
+    "list": lambda value: (Value(list(value)),),
+}
+
+
+def _bind_sqlite_decimal(value: Decimal) -> Pieces:
+    """Bind a number as the integer or the float that is it exactly: SQLite has no others."""
+    number: int | float = int(value) if value == value.to_integral_value() else float(value)
+    if Decimal(repr(number)) != value or (isinstance(number, int) and number.bit_length() > INT64_BITS):
+        raise BlockTemplateError(f"SQLite cannot hold the number {value} exactly: give it as a text.")
+    return (Value(number),)
+
+
+_LIST_WAY_OUT = "write c IN {{ name | inclause }}"
+
+SQLITE_VALUES: Mapping[str, WriteValue] = {
+    **NATIVE_VALUES,
+    "boolean": lambda value: (Value(int(value)),),
+    "huge": refuse("SQLite", "integers of more than 64 bits", "give it as a text"),
+    "float": _check_finite("SQLite", bind),
+    "decimal": _check_finite("SQLite", _bind_sqlite_decimal),
+    "date": lambda value: (Value(value.isoformat()),),
+    "timestamp": lambda value: (Value(str(value)),),
+    "timestamptz": lambda value: (Value(str(value.astimezone(UTC))),),
+    "time": lambda value: (Value(value.isoformat()),),
+    "list": refuse("SQLite", "lists", _LIST_WAY_OUT),
+}
+"""Dates and times as SQLite's own functions write them; a moment in UTC."""
+
+
+def _bind_number(value: Any) -> Pieces:
+    """Bind a number; a negative one in brackets, since its sign must not join a minus that stands before."""
+    return (Value(value),) if value >= 0 else ("(", Value(value), ")")
+
+
+_in_brackets = bind_in("(", ")")
+"""So that a driver that writes values into the SQL writes no alias: ``select a 'x'`` names a column."""
+
+MYSQL_VALUES: Mapping[str, WriteValue] = {
+    "boolean": bind,
+    "integer": _bind_number,
+    "bigint": _bind_number,
+    "huge": _check_digits("MySQL", 65, _bind_number),
+    "float": _check_finite("MySQL", _bind_number),
+    "decimal": _check_finite("MySQL", _check_digits("MySQL", 65, _bind_number)),
+    "text": _in_brackets,
+    "bytes": bind_in("(", ")", bytes),
+    "date": bind_in("DATE ", "", date.isoformat),
+    "timestamp": bind_in("TIMESTAMP ", "", str),
+    "timestamptz": bind_in(
+        "CONVERT_TZ(TIMESTAMP ",
+        ", '+00:00', @@session.time_zone)",
+        lambda value: str(value.astimezone(UTC).replace(tzinfo=None)),
+    ),
+    "time": bind_in("TIME ", "", str),
+    "list": refuse("MySQL", "lists", _LIST_WAY_OUT),
+}
+"""Typed literals, since the driver writes values into the SQL; a bad date in one is an error and no NULL."""
+
+
+def _bind_mssql_decimal(value: Decimal | int) -> Pieces:
+    scale = max(-int(value.as_tuple().exponent), 0) if isinstance(value, Decimal) else 0
+    return "CAST(", Value(write_decimal(value)), f" AS decimal(38, {scale}))"
+
+
+MSSQL_VALUES: Mapping[str, WriteValue] = {
+    "boolean": lambda value: (Value(int(value)),),
+    "integer": _bind_number,
+    "bigint": _bind_number,
+    "huge": _check_digits("SQL Server", 38, _bind_mssql_decimal),
+    "float": _check_finite("SQL Server", cast("float", repr)),
+    "decimal": _check_finite("SQL Server", _check_digits("SQL Server", 38, _bind_mssql_decimal)),
+    "text": _in_brackets,
+    "bytes": bind_in("(", ")", bytes),
+    "date": cast("date", date.isoformat),
+    "timestamp": cast("datetime2(6)", str),
+    "timestamptz": cast("datetimeoffset(6)", str),
+    "time": cast("time(6)", str),
+    "list": refuse("SQL Server", "lists", _LIST_WAY_OUT),
+}
+
+ORACLE_VALUES: Mapping[str, WriteValue] = {
+    **NATIVE_VALUES,
+    "boolean": lambda value: (Value(int(value)),),
+    "huge": _check_digits("Oracle", 38, bind),
+    "decimal": _check_finite("Oracle", _check_digits("Oracle", 38, bind)),
+    "float": bind_in("TO_BINARY_DOUBLE(", ")"),
+    "time": refuse("Oracle", "times of the day", "give it as a text"),
+    "list": refuse("Oracle", "lists", _LIST_WAY_OUT),
+}
