@@ -10,9 +10,14 @@ from collections.abc import Iterator
 from importlib.metadata import version
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.fakes.mariadb import find_missing_programs, run_mariadb
 from tests.fakes.postgres import make_database, run_postgres
+
+# How long an example takes depends on what else runs on the machine.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 # Airflow makes its home folder when it is imported, and reads the settings of whoever runs the tests.
 for _name in [

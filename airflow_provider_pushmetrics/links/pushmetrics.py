@@ -10,6 +10,7 @@ from urllib.parse import quote
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsUntrustedUrlError
+from airflow_provider_pushmetrics.storable import clean_text
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context, TaskInstanceKey
@@ -31,7 +32,7 @@ class StoredLink(BaseOperatorLink):
     @classmethod
     def persist(cls, context: Context, url: str) -> None:
         """Store the link as soon as it is known, so that it is there while the task goes on."""
-        context["ti"].xcom_push(key=cls.build_key(), value=url)
+        context["ti"].xcom_push(key=cls.build_key(), value=clean_text(url))
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Get the stored link; empty before there is one."""

@@ -11,6 +11,7 @@ from airflow.providers.common.compat.notifier import BaseNotifier
 from airflow_provider_pushmetrics.client.models import TriggeredRun
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+from airflow_provider_pushmetrics.storable import storable_errors
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -57,10 +58,15 @@ class PushMetricsNotifier(BaseNotifier):
         self._tell(self.hook.trigger_report(str(self.report_id), self.parameters))
 
     async def async_notify(self, context: Context) -> None:
-        """Start a run without blocking the event loop."""
+        """
+        Start a run without blocking the event loop.
+
+        :raises PushMetricsError: if it was not started; Airflow stores its text.
+        """
         report_id = str(self.report_id)
-        async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
-            self._tell(await client.trigger_report(report_id, self.parameters))
+        with storable_errors():
+            async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
+                self._tell(await client.trigger_report(report_id, self.parameters))
 
     def _tell(self, started: TriggeredRun) -> None:
         run = "a run" if started.run_id is None else f"run {started.run_id}"

@@ -162,7 +162,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             PushMetricsRunLink.persist(context, self.hook.build_outputs_url(report_id, target.run_id))
         if not self.wait_for_completion:
             accepted = FinishedRun(report_id, target.run_id)
-            return self._note({**build_result(accepted, None), "outputs_url": None})
+            return self._note(build_result(accepted, None))
         deadline = compute_deadline(self.timeout)
         if self.deferrable:
             self._defer(target, deadline)
@@ -289,7 +289,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             url = self.hook.build_outputs_url(finished.report_id, finished.run_id)
         if url is None or not self.hook.settings.api_token:
             self._bear_unknown(finished, "there is no API token to ask with")
-            return self._note({**build_result(finished, None), "outputs_url": url})
+            return self._note(build_result(finished, None, url))
         self.hook.credentials.refuse_untrusted(url)  # before people are led there
         PushMetricsRunLink.persist(context, url)
         outputs = self.hook.wait_for_outputs(url)
@@ -305,7 +305,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             self._bear_unknown(finished, "PushMetrics does not say")
         else:
             self.log.info("Run %s of report %s has ended well", finished.run_id, finished.report_id)
-        return self._note({**build_result(finished, outputs), "outputs_url": url})
+        return self._note(build_result(finished, outputs, url))
 
     def _find_status(self, run_id: int | None) -> RunStatus | None:
         """Ask the list of runs how a run ended whose outputs do not say; None if it does not say either."""

@@ -15,6 +15,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsRunFailed,
     PushMetricsRunTimeout,
 )
+from airflow_provider_pushmetrics.storable import make_storable
 
 
 class PushMetricsUnconfirmedRun(PushMetricsDeliveryUnknownError, AirflowFailException):
@@ -65,10 +66,12 @@ def refuse_failure(finished: FinishedRun, outputs: RunOutputs, url: str) -> None
     )
 
 
-def build_result(finished: FinishedRun, outputs: RunOutputs | None) -> dict[str, Any]:
-    """Build what the task returns: small, JSON, and enough to fetch every result."""
+def build_result(
+    finished: FinishedRun, outputs: RunOutputs | None, outputs_url: str | None = None
+) -> dict[str, Any]:
+    """Build what the task returns: small, JSON that Airflow can store, and enough to fetch every result."""
     status = (outputs.status if outputs else None) or finished.status
-    return {
+    result: dict[str, Any] = {
         "report_id": finished.report_id,
         "run_id": finished.run_id,
         "status": status.value if status else None,
@@ -82,4 +85,7 @@ def build_result(finished: FinishedRun, outputs: RunOutputs | None) -> dict[str,
             }
             for query in (outputs.queries if outputs else ())
         ],
+        "outputs_url": outputs_url,
     }
+    storable: dict[str, Any] = make_storable(result)
+    return storable

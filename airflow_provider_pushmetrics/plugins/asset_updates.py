@@ -229,7 +229,8 @@ def register(asset: UpdatedAsset, event: StoredEvent, *, is_last: bool) -> float
 
 def write_payload(event: StoredEvent) -> dict[str, Any]:
     """Write an event as the trigger of an asset watcher does."""
-    return dump_event(FeedEvent.model_validate_json(render_event(event)))
+    # Not by pydantic, whose parser refuses the lone surrogates that Python reads and the cleaning replaces.
+    return dump_event(FeedEvent.model_validate(json.loads(render_event(event))))
 
 
 def is_registered(session: Session, asset_id: int, payload: dict[str, Any]) -> bool:

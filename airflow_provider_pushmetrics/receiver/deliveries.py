@@ -25,9 +25,13 @@ MAX_DEPTH = 64
 MAX_EVENT_NAME_LENGTH = 200
 MAX_URL_LENGTH = 8192
 MAX_ID = 2**63 - 1
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
+"""What readers can take: Airflow carries events as MessagePack, whose integers have 64 bits."""
+
 
 _JSON_TYPE = re.compile(rb"application/(?:json|[a-z0-9.!#$&^_-]{1,100}\+json)\Z")
 _ID_TEXT = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -114,7 +118,9 @@ def parse_body(body: bytes) -> Mapping[str, Any]:
 
 def _parse_json(body: bytes) -> Any:
     try:
-        content = _DECODER.decode(body.decode("utf-8"))
+        # The check of each integer costs a call of Python, so it is left out where no integer is long.
+        decoder = _STRICT_DECODER if _LONG_NUMBER.search(body) else _DECODER
+        content = decoder.decode(body.decode("utf-8"))
         if _SURROGATE_ESCAPE.search(body):
             # Half of a surrogate pair is no text: databases and strict readers would choke on it later.
             json.dumps(content, ensure_ascii=False).encode("utf-8")
@@ -132,11 +138,20 @@ def _refuse_constant(name: str) -> NoReturn:
 def _parse_finite_float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError("a number is too large")
+        raise BadRequest("A number in the body is too large: send it as text.")
     return number
 
 
+def _parse_bounded_integer(text: str) -> int:
+    if len(text) > len(str(MIN_INTEGER)) or not MIN_INTEGER <= int(text) <= MAX_INTEGER:
+        raise BadRequest("An integer in the body has more than 64 bits: send it as text.")
+    return int(text)
+
+
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_parse_finite_float)
+_STRICT_DECODER = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_float=_parse_finite_float, parse_int=_parse_bounded_integer
+)
 
 
 def _is_deeper_than(content: Any, limit: int) -> bool:

@@ -18,6 +18,7 @@ from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.hooks.results import FORMATS
 from airflow_provider_pushmetrics.lineage import SavedFile, build_files_lineage
 from airflow_provider_pushmetrics.metrics import count_transfer, time_transfer
+from airflow_provider_pushmetrics.storable import make_storable
 from airflow_provider_pushmetrics.transfers.digest import BackgroundDigest
 
 if TYPE_CHECKING:
@@ -147,13 +148,16 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         count_transfer(size)
         self._saved.append(SavedFile(url, str(path), rows, size))
         log.info("%s: %d bytes in %.1f s", path, size, time.monotonic() - progress.began)
-        return {
-            "query_name": name,
-            "path": str(path),
-            "rows": rows,
-            "bytes": size,
-            "sha256": digest.hexdigest(),
-        }
+        saved: dict[str, Any] = make_storable(
+            {
+                "query_name": name,
+                "path": str(path),
+                "rows": rows,
+                "bytes": size,
+                "sha256": digest.hexdigest(),
+            }
+        )
+        return saved
 
 
 @dataclass

@@ -19,6 +19,7 @@ from airflow_provider_pushmetrics.client.waits import Patience
 from airflow_provider_pushmetrics.compat import SharedStreamProducer
 from airflow_provider_pushmetrics.exceptions import PushMetricsApiError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
+from airflow_provider_pushmetrics.storable import make_storable, storable_errors
 
 if TYPE_CHECKING:
     from airflow.triggers.shared_stream import AdvanceItem
@@ -47,7 +48,16 @@ class InboxProducer(SharedStreamProducer):
         self._handed_over_at = -math.inf
 
     async def open_stream(self) -> AsyncIterator[tuple[Any, Any]]:
-        """Yield each wanted event after the stored position, with its id."""
+        """
+        Yield each wanted event after the stored position, with its id.
+
+        Airflow sends the text of an error to its supervisor as it is, so each has a text that can be sent.
+        """
+        with storable_errors():
+            async for item in self._read():
+                yield item
+
+    async def _read(self) -> AsyncIterator[tuple[dict[str, Any], int]]:
         self._client = await self._opened.enter_async_context(PushMetricsAsyncClient.open(self._conn_id))
         receiver = self._client.settings.get_receiver()
         after = await self._client.call(feed.fetch_position(receiver, self._consumer)) or 0
@@ -86,7 +96,8 @@ class InboxProducer(SharedStreamProducer):
         """Store the consumer's position in the receiver."""
         assert self._client is not None
         receiver = self._client.settings.get_receiver()
-        await self._client.call(feed.store_position(receiver, self._consumer, position))
+        with storable_errors():
+            await self._client.call(feed.store_position(receiver, self._consumer, position))
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -106,5 +117,8 @@ def build_position_name(kwargs: Mapping[str, Any]) -> str:
 
 
 def dump_event(event: FeedEvent) -> dict[str, Any]:
-    """Write an event of the inbox as Airflow stores it."""
-    return event.model_dump(mode="json", include={"id", "source", "received_at", "body"})
+    """Write an event of the inbox as Airflow can store it, whatever its sender wrote."""
+    dumped: dict[str, Any] = make_storable(
+        {"id": event.id, "source": event.source, "received_at": event.received_at, "body": event.body}
+    )
+    return dumped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
@@ -22,6 +22,7 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsError, PushMetric
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.metrics import time_wait
+from airflow_provider_pushmetrics.storable import describe_error, format_error, make_storable
 from airflow_provider_pushmetrics.triggers.argument_checks import check_seconds
 from airflow_provider_pushmetrics.triggers.event_choice import EventChoice, read_number
 from airflow_provider_pushmetrics.triggers.inbox_producer import (
@@ -88,10 +89,8 @@ class PushMetricsRunTrigger(BaseTrigger):
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait for the run to end, or for the deadline, and yield one event."""
-        outcome = await self._wait_for_outcome()
-        await _sleep_until(self.not_before)
-        yield outcome
+        """Wait for the run to end, or for the deadline, and yield one event; never raise."""
+        yield await _find_outcome(self, self._wait_for_outcome, run_id=self.run_id)
 
     async def on_kill(self) -> None:
         """Cancel the run, where the server can: a user has acted on the task; no restart calls this."""
@@ -102,16 +101,13 @@ class PushMetricsRunTrigger(BaseTrigger):
                 if client.settings.api_token:
                     await client.cancel_run(self.run_id, policy=ONE_ATTEMPT)
         except PushMetricsError as error:
-            self.log.warning("run %s could not be cancelled: %s", self.run_id, error)
+            self.log.warning("run %s could not be cancelled: %s", self.run_id, describe_error(error))
 
     async def _wait_for_outcome(self) -> TriggerEvent:
         target = RunTarget(self.report_id, self.run_id, self.after_cursor)
-        try:
-            patience = Patience(self.deadline, self.poll_interval_seconds)
-            with time_wait("report.run"):
-                finished = await wait_for_run(self.pushmetrics_conn_id, target, patience=patience)
-        except PushMetricsError as error:
-            return build_failure_event(error, run_id=self.run_id)
+        patience = Patience(self.deadline, self.poll_interval_seconds)
+        with time_wait("report.run"):
+            finished = await wait_for_run(self.pushmetrics_conn_id, target, patience=patience)
         if finished is None:
             return build_timeout_event(run_id=self.run_id)
         return build_finished_event(finished)
@@ -201,23 +197,17 @@ class PushMetricsSensorTrigger(BaseTrigger):
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait for the event, or for the deadline, and yield one event."""
-        outcome = await self._wait_for_outcome()
-        await _sleep_until(self.not_before)
-        yield outcome
+        """Wait for the event, or for the deadline, and yield one event; never raise."""
+        yield await _find_outcome(self, self._wait_for_outcome, run_id=self._find_run_id())
 
     async def _wait_for_outcome(self) -> TriggerEvent:
-        try:
-            with time_wait(self.event):
-                found = await self._wait_for_event()
-        except PushMetricsError as error:
-            return build_failure_event(error, run_id=self._find_run_id())
+        with time_wait(self.event):
+            found = await self._wait_for_event()
         if found is None:
             return build_timeout_event(run_id=self._find_run_id())
-        dumped = dump_event(found)
         if self.end_from_trigger:
-            return TaskSuccessEvent(xcoms={"return_value": dumped})
-        return TriggerEvent({"status": "success", "message": f"{self.event} arrived", "found": dumped})
+            return TaskSuccessEvent(xcoms={"return_value": dump_event(found)})
+        return build_found_event(self.event, found)
 
     def _find_run_id(self) -> int | None:
         return self.run_id if isinstance(self.run_id, int) else None
@@ -332,6 +322,28 @@ def compute_not_before() -> float:
     return time.time() + float(interval) + 1.0
 
 
+async def _find_outcome(
+    trigger: PushMetricsRunTrigger | PushMetricsSensorTrigger,
+    wait: Callable[[], Awaitable[TriggerEvent]],
+    *,
+    run_id: int | None,
+) -> TriggerEvent:
+    """
+    Wait for a trigger's event, and build a failure event from any error.
+
+    This includes errors that nobody foresaw: Airflow writes the traceback of a trigger that raised into the
+    task's row, and a NUL or a surrogate in it would end the triggerer and every other wait.
+    """
+    try:
+        outcome = await wait()
+    except Exception as error:
+        if not isinstance(error, PushMetricsError):
+            trigger.log.error("The wait failed: %s", format_error(error))
+        outcome = build_failure_event(error, run_id=run_id)
+    await _sleep_until(trigger.not_before)
+    return outcome
+
+
 async def _sleep_until(moment: float | None) -> None:
     if moment is not None:
         await asyncio.sleep(max(0.0, moment - time.time()))
@@ -339,28 +351,35 @@ async def _sleep_until(moment: float | None) -> None:
 
 def build_finished_event(finished: FinishedRun) -> TriggerEvent:
     """Build the event of a run that is over; how it ended is for the task to find out."""
-    return TriggerEvent(
-        {
-            "status": "success",
-            "message": f"run {finished.run_id} is over",
-            "run_id": finished.run_id,
-            "report_id": finished.report_id,
-            "outputs_url": finished.outputs_url,
-            "run_status": finished.status.value if finished.status else None,
-        }
+    return _build_event(
+        status="success",
+        message=f"run {finished.run_id} is over",
+        run_id=finished.run_id,
+        report_id=finished.report_id,
+        outputs_url=finished.outputs_url,
+        run_status=finished.status.value if finished.status else None,
     )
+
+
+def build_found_event(name: str, found: FeedEvent) -> TriggerEvent:
+    """Build the event of a webhook event that is wanted."""
+    return _build_event(status="success", message=f"{name} arrived", found=dump_event(found))
 
 
 def build_timeout_event(*, run_id: int | None) -> TriggerEvent:
     """Build the event of a deadline that passed."""
-    return TriggerEvent({"status": "timeout", "message": "the deadline passed", "run_id": run_id})
+    return _build_event(status="timeout", message="the deadline passed", run_id=run_id)
 
 
-def build_failure_event(error: PushMetricsError, *, run_id: int | None) -> TriggerEvent:
+def build_failure_event(error: Exception, *, run_id: int | None) -> TriggerEvent:
     """Build the event of a wait that gave up, with what it takes to raise the same error in the task."""
-    return TriggerEvent(
-        {"status": "error", "message": str(error), "error": type(error).__name__, "run_id": run_id}
+    return _build_event(
+        status="error", message=describe_error(error), error=type(error).__name__, run_id=run_id
     )
+
+
+def _build_event(**payload: Any) -> TriggerEvent:
+    return TriggerEvent(make_storable(payload))
 
 
 def rebuild_failure(event: Mapping[str, Any]) -> PushMetricsError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,7 +92,8 @@ class FakeInbox:
             self.waiting -= 1
         page = found[: int(query["limit"])]
         cursor = page[-1]["id"] if len(page) == int(query["limit"]) else max(self.cursor, int(query["after"]))
-        return JSONResponse({"events": page, "cursor": cursor})
+        text = json.dumps({"events": page, "cursor": cursor})  # in ASCII: lone surrogates can be written so
+        return Response(text, media_type="application/json")
 
     def _find(self, query: dict[str, str]) -> list[dict[str, Any]]:
         return [

@@ -30,7 +30,7 @@ from airflow.models.asset import (
 from airflow.models.base import Base
 from airflow.models.dag import DagModel
 from airflow.models.dagbundle import DagBundleModel
-from sqlalchemy import create_engine, event, select, update
+from sqlalchemy import create_engine, event, select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
@@ -62,8 +62,6 @@ def make_airflow_tables(
     """Airflow's own tables in an empty database, and sessions on it where Airflow looks for its own."""
     url = f"sqlite:///{tmp_path}/airflow.db"
     if request.param == "postgres":
-        if AIRFLOW_VERSION < (3, 3):
-            pytest.skip("a PostgreSQL is installed beside the newest Airflow only")
         url = request.getfixturevalue("postgres_url")
     engine = create_engine(url, pool_size=20)
     if request.param == "sqlite":
@@ -146,6 +144,28 @@ def test_what_is_known_of_an_event_is_what_a_watcher_says() -> None:
         "source": "demo",
         "received_at": ARRIVED.isoformat(),
         "body": {"event": "report.run", "report_id": 1, "number": 7},
+    }
+
+
+HARMFUL = (
+    rb'{"event": "report.run", "report_id": 1, "n": 18446744073709551616, "a\u0000": "\ud800", "__id__": 1}'
+)
+
+
+def test_an_event_that_airflow_cannot_store_is_written_as_one_that_it_can(
+    sessions: sessionmaker[Session], asset: UpdatedAsset
+) -> None:
+    register(asset, StoredEvent(1, "demo", ARRIVED, None, HARMFUL), is_last=False)
+    with sessions() as session:
+        body = session.scalars(select(AssetEvent)).one().extra["payload"]["body"]
+        if session.get_bind().dialect.name == "postgresql":  # Airflow 3.4 has an index on this
+            assert session.scalar(text("SELECT extra::jsonb FROM asset_event"))["payload"]["body"] == body
+    assert body == {
+        "event": "report.run",
+        "report_id": 1,
+        "n": "18446744073709551616",
+        "a\ufffd": "\ufffd",
+        "__id___": 1,
     }
 
 

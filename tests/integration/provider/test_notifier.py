@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsConfigurationError
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsAuthError,
+    PushMetricsConfigurationError,
+    PushMetricsError,
+)
 from airflow_provider_pushmetrics.notifications.pushmetrics import PushMetricsNotifier
+from tests.fakes.airflow_storage import frame_failure
 from tests.fakes.airflow_versions import needs_airflow
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.integration.provider.conftest import Connect
@@ -41,6 +46,13 @@ async def test_a_callback_in_the_triggerer_starts_a_run(pushmetrics: FakePushMet
     await wait_for(build())
     assert [run.parameters for run in pushmetrics.runs] == [{"state": "failed", "n": 2}]
     assert pushmetrics.triggered[0].query == {"token": pushmetrics.trigger_token}
+
+
+@needs_airflow("3.1")
+async def test_an_error_in_the_triggerer_can_be_sent_to_airflows_supervisor() -> None:
+    with pytest.raises(PushMetricsError) as caught:
+        await wait_for(build(pushmetrics_conn_id="none\ud800"))
+    frame_failure(caught.value)
 
 
 @needs_airflow("3.1")  # older versions write it to the log themselves

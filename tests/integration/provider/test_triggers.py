@@ -6,18 +6,24 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import pytest
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsConfigurationError
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsApiError,
+    PushMetricsConfigurationError,
+    PushMetricsError,
+)
 from airflow_provider_pushmetrics.triggers.inbox_producer import InboxProducer, build_position_name
 from airflow_provider_pushmetrics.triggers.pushmetrics import (
     PushMetricsEventTrigger,
     PushMetricsRunTrigger,
     PushMetricsSensorTrigger,
 )
+from tests.fakes.airflow_storage import frame_failure
 from tests.fakes.inbox import FakeInbox
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.integration.provider.conftest import Connect
@@ -117,6 +123,85 @@ async def test_a_connection_that_cannot_wait_fires_an_error(connect_whole: Conne
     payload = await fire(PushMetricsRunTrigger(report_id="1", run_id=1))
     assert payload["status"] == "error"
     assert "there is no way to wait for the run" in payload["message"]
+
+
+HARMFUL = {
+    "event": "report.run",
+    "report_id": 1,
+    "n": 2**64,
+    "a\0": "b\0",
+    "\ud800": ["\udfff"],
+    "__classname__": "builtins.tuple",
+    "__type": "dict",
+    "__var": {},
+}
+CLEAN = {
+    "event": "report.run",
+    "report_id": 1,
+    "n": "18446744073709551616",
+    "a\ufffd": "b\ufffd",
+    "\ufffd": ["\ufffd"],
+    "__classname___": "builtins.tuple",
+    "__type_": "dict",
+    "__var_": {},
+}
+
+
+async def test_an_event_that_airflow_cannot_store_is_fired_as_one_that_it_can(
+    pushmetrics: FakePushMetrics,
+) -> None:
+    pushmetrics.inbox.add(HARMFUL)
+    payload = await fire(PushMetricsSensorTrigger(event="report.run", report_id=1))
+    assert payload["found"]["body"] == CLEAN
+
+
+async def test_an_event_that_airflow_cannot_store_holds_up_nobody_else(pushmetrics: FakePushMetrics) -> None:
+    waiting = [
+        asyncio.create_task(fire(PushMetricsSensorTrigger(event=event, report_id=report_id)))
+        for event, report_id in (("report.run", 1), ("query.run", 2))
+    ]
+    await wait_until(lambda: pushmetrics.inbox.waiting == 1)
+    pushmetrics.inbox.add(HARMFUL)
+    pushmetrics.inbox.add({"event": "query.run", "report_id": 2, "n": 1})
+    harmful, other = await asyncio.wait_for(asyncio.gather(*waiting), LIMIT_SECONDS)
+    assert harmful["found"]["body"] == CLEAN
+    assert other["found"]["body"]["n"] == 1
+
+
+@pytest.mark.parametrize("conn_id", ["no_such_connection", "none\ud800"])
+@pytest.mark.parametrize(
+    "build",
+    [
+        partial(PushMetricsRunTrigger, report_id="1", run_id=7),
+        partial(PushMetricsSensorTrigger, event="report.run", run_id=7),
+    ],
+)
+async def test_an_error_that_is_none_of_ours_fires_an_error_that_can_be_stored(
+    build: Callable[..., Any], conn_id: str
+) -> None:
+    payload = await fire(build(pushmetrics_conn_id=conn_id))
+    assert (payload["status"], payload["run_id"]) == ("error", 7)
+    assert payload["message"].startswith(f"{payload['error']}: ")
+    assert "PushMetrics" not in payload["error"]
+    payload["message"].encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        PushMetricsRunTrigger(report_id="1", run_id=7, after_cursor=0),
+        PushMetricsSensorTrigger(event="report.run"),
+    ],
+)
+async def test_a_wait_that_is_cancelled_fires_nothing(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, trigger: Any
+) -> None:
+    connect_whole(password=None)
+    waiting = asyncio.create_task(fire(trigger))
+    await wait_until(lambda: pushmetrics.inbox.waiting == 1)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
 
 
 async def test_an_event_is_not_fired_before_the_worker_has_reported(pushmetrics: FakePushMetrics) -> None:
@@ -255,6 +340,20 @@ async def test_a_watchers_event_holds_the_webhooks_body(pushmetrics: FakePushMet
         payload = (await anext(events)).payload
     assert payload["body"] == pushmetrics.build_event(run)
     assert set(payload) == {"id", "source", "received_at", "body"}
+
+
+async def test_a_watchers_event_can_be_stored_whatever_the_webhook_says(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.inbox.add(HARMFUL)
+    async with open_events(PushMetricsEventTrigger()) as events:
+        assert (await anext(events)).payload["body"] == CLEAN
+
+
+async def test_a_watchers_error_can_be_sent_to_airflows_supervisor(pushmetrics: FakePushMetrics) -> None:
+    async with open_events(PushMetricsEventTrigger(pushmetrics_conn_id="none\ud800")) as events:
+        with pytest.raises(PushMetricsError) as caught:
+            await take(events, 1)
+    assert "\ufffd" in str(caught.value)
+    frame_failure(caught.value)
 
 
 async def test_the_position_moves_on_when_the_next_event_is_asked_for(pushmetrics: FakePushMetrics) -> None:

@@ -102,10 +102,17 @@ def test_the_result_is_small_and_has_what_fetching_needs() -> None:
         "row_count": 3,
     }
     outputs = RunOutputs.model_validate({"status": "success", "queries": [query | {"rows": [1, 2, 3]}]})
-    assert build_result(RUN, outputs) == {
+    assert build_result(RUN, outputs, URL) == {
         "report_id": "1",
         "run_id": 7,
         "status": "success",
         "queries": [query],
+        "outputs_url": URL,
     }
-    assert build_result(RUN, None) == {"report_id": "1", "run_id": 7, "status": None, "queries": []}
+    assert build_result(RUN, None) == {
+        "report_id": "1",
+        "run_id": 7,
+        "status": None,
+        "queries": [],
+        "outputs_url": None,
+    }

@@ -106,6 +106,7 @@ def test_unknown_event_and_extra_fields_are_taken() -> None:
         b'{"event": "x", "n": -Infinity}',
         b'{"event": "x", "n": 1e400}',
         b'{"event": "x", "n": ' + b"9" * 5000 + b"}",
+        b'{"event": "x", "n": [-' + b"9" * 5000 + b"]}",
         b'{"event": "x", "t": "\\ud800"}',
         b'{"event": "x", "\\udfff": 1}',
         b'{"event": "x", "t": "\x00"}',
@@ -129,6 +130,25 @@ def test_unknown_event_and_extra_fields_are_taken() -> None:
 def test_body_that_is_no_event_is_refused(body: bytes) -> None:
     with pytest.raises(BadRequest, match=r"\.$"):
         parse_body(body)
+
+
+@pytest.mark.parametrize("number", [2**64, 10**19 * 2, -(2**63) - 1, 10**40])
+def test_an_integer_beyond_64_bits_is_refused_with_the_way_out(number: int) -> None:
+    for content in ({"n": number}, {"a": [{"n": number}]}, {"report_id": number}):
+        with pytest.raises(
+            BadRequest, match=r"^An integer in the body has more than 64 bits: send it as text\.$"
+        ):
+            deliver({"event": "x", **content})
+
+
+@pytest.mark.parametrize("number", [2**64 - 1, -(2**63), 10**18, 0])
+def test_an_integer_of_64_bits_is_taken(number: int) -> None:
+    assert parse_body(json.dumps({"event": "x", "n": number}).encode())["n"] == number
+
+
+def test_digits_are_no_integer_where_they_are_text_or_a_fraction() -> None:
+    body = b'{"event": "x", "t": "18446744073709551616", "f": 18446744073709551616.5, "e": 1e30}'
+    assert parse_body(body) == json.loads(body)
 
 
 @pytest.mark.parametrize(
@@ -155,10 +175,22 @@ def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([2**64, -(2**63) - 1])
+    | st.floats()
+    | st.text(st.characters()),
     lambda children: st.lists(children) | st.dictionaries(st.text(), children),
     max_leaves=20,
 )
+
+
+def list_integers(value: Any) -> list[int]:
+    if isinstance(value, int):
+        return [value]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [number for item in inner for number in list_integers(item)]
 
 
 @given(
@@ -176,6 +208,7 @@ def test_whatever_is_taken_can_be_stored_and_read_again(fields: dict[str, Any], 
     delivery.event.encode("utf-8")
     assert "\x00" not in delivery.event
     json.dumps(json.loads(delivery.body), ensure_ascii=False, allow_nan=False).encode("utf-8")
+    assert all(-(2**63) <= number < 2**64 for number in list_integers(json.loads(delivery.body)))
     for number in (delivery.report_id, delivery.query_id, delivery.run_id):
         assert number is None or 0 <= number < 2**63
 
