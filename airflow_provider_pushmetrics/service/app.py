@@ -28,7 +28,7 @@ from airflow_provider_pushmetrics.service.api import (
     databases,
     deliveries,
     health,
-    mails,
+    messages,
     report_configs,
     reports,
     results,
@@ -37,7 +37,6 @@ from airflow_provider_pushmetrics.service.api import (
     runs,
     schedules,
     security,
-    slack_messages,
     subscriptions,
     tokens,
     trigger,
@@ -78,11 +77,10 @@ ROUTERS = (
     databases.router,
     catalogs.router,
     schedules.router,
-    slack_messages.router,
     webhooks.router,
     subscriptions.router,
     deliveries.router,
-    mails.router,
+    messages.router,
 )
 
 outages = SparingLog(logging.getLogger(__name__))

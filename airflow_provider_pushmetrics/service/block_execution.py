@@ -11,14 +11,14 @@ from airflow_provider_pushmetrics.service.datasources.base import UTC, RowBatche
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits, RowCutter
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.datasources.watching import watch
-from airflow_provider_pushmetrics.service.messages import (
-    Letter,
+from airflow_provider_pushmetrics.service.message_blocks import (
     build_chart,
-    build_letter,
-    build_post,
+    build_mail,
+    build_slack,
     list_wanted_files,
 )
-from airflow_provider_pushmetrics.service.notifications.recipients import check_recipient
+from airflow_provider_pushmetrics.service.notifications.outbox import MailDraft
+from airflow_provider_pushmetrics.service.notifications.recipients import parse_recipient
 from airflow_provider_pushmetrics.service.plan import CHART, EMAIL, PARAMETER, SLACK, SQL, TEXT, PlannedBlock
 from airflow_provider_pushmetrics.service.results.attachments import Attachment, check_size
 from airflow_provider_pushmetrics.service.results.formats import ResultHeader
@@ -82,8 +82,8 @@ class BlockExecutor:
                     raise BlockTemplateError(f"there is no query {block.content['query']!r} to draw.")
                 return BlockOutcome(SUCCESS, output=build_chart(block, rows, names))
             if block.type == EMAIL:
-                letter = replace(build_letter(block, names), attachments=self._attach(plan, block, names))
-                return _address(plan, letter)
+                files = tuple(file.to_dict() for file in self._attach(plan, block, names))
+                return _address(plan, replace(build_mail(block, names), files=files))
             if block.type == SLACK:
                 return self._post(plan, block, names)
             raise BlockTemplateError(f"blocks of the type {block.type!r} cannot be executed.")
@@ -133,10 +133,10 @@ class BlockExecutor:
             raise BlockTemplateError(
                 "Slack is not connected: set PUSHMETRICS_SERVICE_SLACK_TOKEN for the service."
             )
-        post = build_post(block, names)
+        draft = build_slack(block, names)
         if plan.options.get("send_to_me"):
             return BlockOutcome(SUCCESS, output="not sent: this is a preview")
-        return BlockOutcome(SUCCESS, output=f"to {', '.join(post.channels)}", post=post)
+        return BlockOutcome(SUCCESS, output=f"to {', '.join(draft.channels)}", draft=draft)
 
     def _collect_names(self, plan: RunPlan) -> dict[str, Any]:
         """
@@ -168,11 +168,12 @@ class BlockExecutor:
         return QueryOutput(block.template, load_rows)
 
 
-def _address(plan: RunPlan, letter: Letter) -> BlockOutcome:
+def _address(plan: RunPlan, draft: MailDraft) -> BlockOutcome:
     """Send a mail to whom it is for; a preview's to whoever asked for it, or to nobody."""
     if plan.options.get("send_to_me"):
         address = plan.options.get("email")
         if not address:
             return BlockOutcome(SUCCESS, output="not sent: this is a preview")
-        letter = replace(letter, recipients=(check_recipient(address),))
-    return BlockOutcome(SUCCESS, output=f"to {', '.join(letter.recipients)}", letter=letter)
+        draft = replace(draft, recipients=(parse_recipient(address),))
+    shown = ", ".join(map(str, draft.recipients))
+    return BlockOutcome(SUCCESS, output=f"to {shown}", draft=draft)

@@ -7,7 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
-from airflow_provider_pushmetrics.service.notifications.recipients import check_recipient
+from airflow_provider_pushmetrics.service.notifications.recipients import (
+    check_channel,
+    check_entries,
+    parse_recipient,
+)
 from airflow_provider_pushmetrics.service.parameters import COERCIONS, MAX_DEPTH, coerce_parameter, is_deeper
 from airflow_provider_pushmetrics.service.plan import CHART, EMAIL, PARAMETER, SLACK, SQL, TEXT
 from airflow_provider_pushmetrics.service.results.attachments import MEDIA_TYPES
@@ -125,17 +129,10 @@ def _check_chart(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_email(content: Mapping[str, Any]) -> dict[str, Any]:
-    recipients = _take_list(content, "to_")
-    for recipient in recipients:
-        if "{" not in recipient:  # a template is checked when it has become an address
-            try:
-                check_recipient(recipient)
-            except PushMetricsParameterError as error:
-                raise ContentError(str(error)) from None
     checked: dict[str, Any] = {
         "subject": _take_text(content, "subject"),
         "value": _take_text(content, "value"),
-        "to_": recipients,
+        "to_": _take_recipients(content, "to_", parse_recipient),
     }
     if content.get("attachments") is not None:
         checked["attachments"] = _check_attachments(content["attachments"])
@@ -163,7 +160,7 @@ def _check_attachment(value: Any) -> dict[str, Any]:
 
 def _check_slack(content: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "channels": _take_list(content, "channels"),
+        "channels": _take_recipients(content, "channels", check_channel),
         "value_markdown": _take_text(content, "value_markdown"),
     }
 
@@ -175,13 +172,18 @@ def _take_text(content: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _take_list(content: Mapping[str, Any], name: str) -> list[str]:
+def _take_recipients(content: Mapping[str, Any], name: str, check: Callable[[str], object]) -> list[str]:
     value = content.get(name)
-    if isinstance(value, str):
-        value = [part.strip() for part in value.split(",")]
-    if not isinstance(value, list) or not value or not all(isinstance(one, str) and one for one in value):
-        raise ContentError(f"{name} is missing: it must be a list of texts")
-    return value
+    entries = [value] if isinstance(value, str) else value
+    if not isinstance(entries, list) or not all(isinstance(one, str) for one in entries):
+        raise ContentError(f"{name} must be a list of texts")
+    try:
+        split = check_entries(entries, check)
+    except PushMetricsParameterError as error:
+        raise ContentError(str(error)) from None
+    if not split:
+        raise ContentError(f"{name} is missing: it must name at least one recipient")
+    return split
 
 
 CHECKS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {

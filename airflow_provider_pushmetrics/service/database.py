@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -21,6 +22,8 @@ from airflow_provider_pushmetrics.service.turn import Turn
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_SECONDS = 30
 LOCK_POLL_SECONDS = 0.1
+
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class Database:
@@ -151,7 +154,35 @@ def _without_foreign_keys(connection: Connection) -> Iterator[None]:
 
 
 def create_database_engine(url: str) -> Engine:
-    """Open a pool of connections to SQLite or PostgreSQL."""
+    """Open a pool of connections to SQLite or PostgreSQL, which replaces what a text cannot hold."""
+    engine = _create_engine(url)
+    event.listen(engine, "before_cursor_execute", _replace_in_parameters, retval=True)
+    return engine
+
+
+def replace_unstorable(value: Any) -> Any:
+    """
+    Replace NUL characters and half surrogate pairs, which PostgreSQL refuses, in each text of a value.
+
+    They come from wherever texts come from: databases, templates, error messages, mail servers. So there is
+    one place for all of them, and both databases hold the same.
+    """
+    if isinstance(value, str):
+        return UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, tuple | list):
+        return type(value)(map(replace_unstorable, value))
+    if isinstance(value, dict):
+        return {name: replace_unstorable(one) for name, one in value.items()}
+    return value
+
+
+def _replace_in_parameters(
+    _connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any
+) -> tuple[str, Any]:
+    return statement, replace_unstorable(parameters)
+
+
+def _create_engine(url: str) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
     engine = create_engine(

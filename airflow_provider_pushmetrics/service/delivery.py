@@ -198,7 +198,7 @@ class Courier:
                     break
         except httpx.HTTPError:
             pass
-        return body[:MAX_ANSWER_BYTES].decode("utf-8", "replace").replace("\x00", "")
+        return body[:MAX_ANSWER_BYTES].decode("utf-8", "replace")
 
     def _conclude(self, session: Session, delivery: Delivery, answer: Answer) -> None:
         """Decide what follows from an answer, for the delivery and for its endpoint."""

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError
 from airflow_provider_pushmetrics.service.clock import get_now
 from airflow_provider_pushmetrics.service.models import ApiToken, Membership, User, Workspace
-from airflow_provider_pushmetrics.service.notifications.outgoing import put_mail
-from airflow_provider_pushmetrics.service.notifications.recipients import check_recipient
-from airflow_provider_pushmetrics.service.notifications.texts import MAX_SUBJECT_LENGTH, NoticeText
+from airflow_provider_pushmetrics.service.notifications.outbox import add_mail
+from airflow_provider_pushmetrics.service.notifications.recipients import check_address
+from airflow_provider_pushmetrics.service.notifications.texts import NoticeText, build_subject
 from airflow_provider_pushmetrics.service.roles import Role
 
 CREATED = "created"
@@ -39,7 +39,7 @@ def admit(
     :return: The membership, and what was done for it.
     :raises PushMetricsParameterError: if the address is none.
     """
-    email = check_recipient(email.strip()).lower()
+    email = check_address(email.strip()).lower()
     user = session.scalar(select(User).where(User.email == email))
     action = CREATED if user is None else ADDED
     if user is None:
@@ -101,9 +101,8 @@ def put_welcome(session: Session, membership: Membership, sender: User, url: str
     name = known_name or membership.user.email
     workspace = session.get_one(Workspace, membership.workspace_id).name
     text = WELCOME.format(name=name, workspace=workspace, role=membership.role, url=url, sender=sender.email)
-    subject = " ".join(f"Welcome to {workspace}".split())[:MAX_SUBJECT_LENGTH]
-    words = NoticeText(subject, text, f"<pre>{escape(text)}</pre>")
-    put_mail(session, membership.workspace_id, [membership.user.email], words)
+    words = NoticeText(build_subject(f"Welcome to {workspace}"), text, f"<pre>{escape(text)}</pre>")
+    add_mail(session, membership.workspace_id, [membership.user.email], words)
 
 
 def _keep_an_admin(session: Session, membership: Membership) -> None:

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.models import Membership, Subscription, User
-from airflow_provider_pushmetrics.service.notifications.outgoing import put_mail
-from airflow_provider_pushmetrics.service.notifications.texts import MAX_SUBJECT_LENGTH, NoticeText
+from airflow_provider_pushmetrics.service.notifications.outbox import add_mail
+from airflow_provider_pushmetrics.service.notifications.texts import NoticeText, build_subject
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +33,11 @@ def write_disabled_notice(
     """Write that a subscription was disabled: a mail, which is shown by the API, and sent where it can be."""
     name = " ".join(subscription.name.split())
     text = DISABLED_TEXT.format(name=name, id=subscription.id, reason=reason)
-    subject = f"Webhook subscription {name!r} was disabled"
-    words = NoticeText(subject[:MAX_SUBJECT_LENGTH], text, f"<pre>{escape(text)}</pre>")
+    subject = build_subject(f"Webhook subscription {name!r} was disabled")
+    words = NoticeText(subject, text, f"<pre>{escape(text)}</pre>")
     recipient = _find_recipient(session, subscription)
     try:
-        put_mail(session, subscription.workspace_id, [recipient], words, clock=lambda: moment)
+        add_mail(session, subscription.workspace_id, [recipient], words, clock=lambda: moment)
     except PushMetricsParameterError:
         # Where the owner has no usable address, such as the one of the first start, the log has to do.
         log.warning("no mail can say that subscription %s was disabled: %s", subscription.id, reason)

@@ -34,6 +34,6 @@ def write_log(
             flow_run_id=run.flow_run_id,
             task_run_id=block_uid,
             level=level,
-            message=redact(message)[:MAX_MESSAGE_LENGTH].replace("\x00", "\ufffd"),
+            message=redact(message)[:MAX_MESSAGE_LENGTH],
         )
     )

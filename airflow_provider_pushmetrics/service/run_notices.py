@@ -12,9 +12,14 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.clock import get_now
 from airflow_provider_pushmetrics.service.events import ResultLinks
-from airflow_provider_pushmetrics.service.models import QueryRun, ReportSchedule, Run, SlackMessage, Webhook
-from airflow_provider_pushmetrics.service.notifications.outgoing import put_mail
-from airflow_provider_pushmetrics.service.notifications.recipients import check_recipient
+from airflow_provider_pushmetrics.service.models import QueryRun, ReportSchedule, Run, Webhook
+from airflow_provider_pushmetrics.service.notifications.outbox import SlackDraft, add_mail, add_slack
+from airflow_provider_pushmetrics.service.notifications.recipients import (
+    check_channel,
+    parse_recipient,
+    split_recipients,
+    unique_recipients,
+)
 from airflow_provider_pushmetrics.service.notifications.texts import (
     FailedBlock,
     NotifyOn,
@@ -41,8 +46,8 @@ def tell_recipients(session: Session, run: Run | QueryRun, links: ResultLinks) -
     if audience == Audience():
         return
     notice = build_notice(run, links)
-    put_mail(session, run.workspace_id, audience.addresses, build_text(notice))
-    put_slack(session, run.workspace_id, audience.channels, build_slack_text(notice))
+    add_mail(session, run.workspace_id, audience.addresses, build_text(notice))
+    add_slack(session, run.workspace_id, SlackDraft(audience.channels, build_slack_text(notice)))
 
 
 def find_audience(session: Session, run: Run | QueryRun) -> Audience:
@@ -87,14 +92,8 @@ def build_notice(run: Run | QueryRun, links: ResultLinks) -> RunNotice:
     )
 
 
-def put_slack(session: Session, workspace_id: int, channels: Iterable[str], text: str) -> None:
-    """Put down a message for each channel, once each, in the caller's transaction."""
-    for channel in dict.fromkeys(channels):
-        session.add(SlackMessage(workspace_id=workspace_id, channel=channel, text=text))
-
-
 def parse_list(text: str | None) -> list[str]:
-    """Read recipients as triggers keep them: a JSON list, one text, or texts with commas between them."""
+    """Read recipients as triggers keep them: a JSON list, or a text as people write it."""
     if not text:
         return []
     try:
@@ -103,11 +102,8 @@ def parse_list(text: str | None) -> list[str]:
         value = text
     if isinstance(value, dict):
         value = value.get("emails") or value.get("channels") or []
-    if isinstance(value, str):
-        value = value.split(",")
-    if not isinstance(value, list):
-        return []
-    return [one.strip() for one in value if isinstance(one, str) and one.strip()]
+    texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    return [entry for one in texts if isinstance(one, str) for entry in split_recipients(one)]
 
 
 def parse_details(text: str | None) -> dict[str, NotifyOn]:
@@ -136,11 +132,26 @@ def parse_details(text: str | None) -> dict[str, NotifyOn]:
 
 def check_addresses(addresses: Iterable[str]) -> list[str]:
     """
-    Accept mail addresses, each once.
+    Accept mail addresses as people write them, each once.
 
     :raises PushMetricsParameterError: if one is none, or there are too many.
     """
-    accepted = [check_recipient(address) for address in dict.fromkeys(addresses)]
-    if len(accepted) > MAX_RECIPIENTS:
-        raise PushMetricsParameterError(f"{len(accepted)} recipients are too many: at most {MAX_RECIPIENTS}")
-    return accepted
+    parsed = [parse_recipient(entry) for one in addresses for entry in split_recipients(one)]
+    return _check_count(list(map(str, unique_recipients(parsed))))
+
+
+def check_channels(channels: Iterable[str]) -> list[str]:
+    """
+    Accept Slack channels, each once.
+
+    :raises PushMetricsParameterError: if one is none, or there are too many.
+    """
+    return _check_count([check_channel(channel) for channel in dict.fromkeys(channels)])
+
+
+def _check_count(recipients: list[str]) -> list[str]:
+    if len(recipients) > MAX_RECIPIENTS:
+        raise PushMetricsParameterError(
+            f"{len(recipients)} recipients are too many: at most {MAX_RECIPIENTS}"
+        )
+    return recipients

@@ -10,8 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
-from airflow_provider_pushmetrics.service.messages import Letter, Post
 from airflow_provider_pushmetrics.service.models import AnyRun, Block, BlockResult, Query, QueryRun, Run
+from airflow_provider_pushmetrics.service.notifications.outbox import MailDraft, SlackDraft
 from airflow_provider_pushmetrics.service.parameters import coerce_parameter
 from airflow_provider_pushmetrics.service.plan import (
     PARAMETER,
@@ -35,8 +35,8 @@ class BlockOutcome:
     :param value: A parameter's value, for the templates of other blocks.
     :param limits: What a query was allowed to take.
     :param is_truncated: Whether it had more rows than that.
-    :param letter: The mail that goes on its way with the result.
-    :param post: The message to Slack that does.
+    :param output_html: The output as sanitised HTML, where the block makes Markdown.
+    :param draft: The messages that are added to the outbox with the result.
     """
 
     status: str
@@ -47,8 +47,8 @@ class BlockOutcome:
     value: Any = None
     limits: QueryLimits | None = None
     is_truncated: bool = False
-    letter: Letter | None = None
-    post: Post | None = None
+    output_html: str | None = None
+    draft: MailDraft | SlackDraft | None = None
 
 
 @dataclass(frozen=True)

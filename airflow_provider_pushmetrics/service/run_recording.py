@@ -19,10 +19,15 @@ from airflow_provider_pushmetrics.service.events import (
     put_in_outbox,
 )
 from airflow_provider_pushmetrics.service.models import AnyRun, BlockResult, QueryRun, Report, Run
-from airflow_provider_pushmetrics.service.notifications.outgoing import put_mail
+from airflow_provider_pushmetrics.service.notifications.outbox import (
+    MailDraft,
+    SlackDraft,
+    add_mail,
+    add_slack,
+)
 from airflow_provider_pushmetrics.service.plan import PlannedBlock
 from airflow_provider_pushmetrics.service.run_log import write_log
-from airflow_provider_pushmetrics.service.run_notices import put_slack, tell_recipients
+from airflow_provider_pushmetrics.service.run_notices import tell_recipients
 from airflow_provider_pushmetrics.service.run_plan import BlockOutcome, RunPlan, read_plan, summarize_failures
 from airflow_provider_pushmetrics.service.statuses import (
     CANCELLED_ERROR,
@@ -98,33 +103,12 @@ class RunRecorder:
             if plan.kind is Run:
                 level = "ERROR" if outcome.status == FAILED else "INFO"
                 write_log(session, plan, _describe(block, outcome), level=level, block_uid=block.uid)
-            if outcome.letter is not None:
-                letter = outcome.letter
-                put_mail(session, plan.workspace_id, letter.recipients, letter.words, letter.attachments)
-            if outcome.post is not None:
-                put_slack(session, plan.workspace_id, outcome.post.channels, outcome.post.text)
-            session.add(
-                BlockResult(
-                    run_id=plan.id if plan.kind is Run else None,
-                    query_run_id=plan.id if plan.kind is QueryRun else None,
-                    block_id=block.id,
-                    block_uid=block.uid,
-                    query_id=block.query_id,
-                    position=block.position,
-                    name=block.name,
-                    type=block.type,
-                    status=outcome.status,
-                    error=_make_storable(outcome.error),
-                    output=_make_storable(outcome.output),
-                    row_count=outcome.row_count,
-                    result_file=outcome.result_file,
-                    max_rows=outcome.limits.max_rows if outcome.limits else None,
-                    timeout_seconds=outcome.limits.timeout_seconds if outcome.limits else None,
-                    is_truncated=outcome.is_truncated,
-                    started_on=started_on,
-                    finished_on=self._clock(),
-                )
-            )
+            result = _build_result(plan, block, outcome)
+            result.started_on, result.finished_on = started_on, self._clock()
+            session.add(result)
+            if outcome.draft is not None:
+                session.flush()  # messages refer to the result by its id
+                _add_messages(session, plan, outcome.draft, result)
 
     def finish(self, plan: RunPlan, error: str | None) -> bool:
         """
@@ -132,7 +116,7 @@ class RunRecorder:
 
         :return: Whether somebody wants the event.
         """
-        error = _make_storable(error or summarize_failures(plan))
+        error = error or summarize_failures(plan)
         end = {"status": FAILED if error else SUCCESS, "error": error, "finished_on": self._clock()}
         # Others wait for who writes: what the event tells of is read before, and no part of a transaction.
         with self._database.reading() as session:
@@ -201,13 +185,39 @@ def _read_whole(session: Session, plan: RunPlan) -> AnyRun | None:
     return cast("AnyRun | None", session.get(kind, plan.id, options=whole))
 
 
+def _build_result(plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome) -> BlockResult:
+    return BlockResult(
+        run_id=plan.id if plan.kind is Run else None,
+        query_run_id=plan.id if plan.kind is QueryRun else None,
+        block_id=block.id,
+        block_uid=block.uid,
+        query_id=block.query_id,
+        position=block.position,
+        name=block.name,
+        type=block.type,
+        status=outcome.status,
+        error=outcome.error,
+        output=outcome.output,
+        output_html=outcome.output_html,
+        row_count=outcome.row_count,
+        result_file=outcome.result_file,
+        max_rows=outcome.limits.max_rows if outcome.limits else None,
+        timeout_seconds=outcome.limits.timeout_seconds if outcome.limits else None,
+        is_truncated=outcome.is_truncated,
+    )
+
+
+def _add_messages(
+    session: Session, plan: RunPlan, draft: MailDraft | SlackDraft, result: BlockResult
+) -> None:
+    if isinstance(draft, SlackDraft):
+        add_slack(session, plan.workspace_id, draft, block_result=result)
+    else:
+        add_mail(session, plan.workspace_id, draft.recipients, draft.words, draft.files, block_result=result)
+
+
 def _describe(block: PlannedBlock, outcome: BlockOutcome) -> str:
     details = outcome.error or (None if outcome.row_count is None else f"{outcome.row_count} rows")
     if outcome.is_truncated:
         details = f"{details}, cut off at the limit"
     return f"block {block.name!r}: {outcome.status}" + (f", {details}" if details else "")
-
-
-def _make_storable(text: str | None) -> str | None:
-    """Take out what PostgreSQL cannot store in a text."""
-    return None if text is None else text.replace("\x00", "\ufffd")

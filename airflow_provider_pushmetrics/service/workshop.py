@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from urllib.parse import urlsplit
+
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.deadlines import DeadlineNetwork
 from airflow_provider_pushmetrics.service.delivery import Courier
 from airflow_provider_pushmetrics.service.egress import GuardedNetwork, GuardedTransport
 from airflow_provider_pushmetrics.service.encryption import Vault
+from airflow_provider_pushmetrics.service.endpoints import EgressRules, is_loopback
 from airflow_provider_pushmetrics.service.engine import Engine
 from airflow_provider_pushmetrics.service.events import ResultLinks
 from airflow_provider_pushmetrics.service.execution import RunExecutor
 from airflow_provider_pushmetrics.service.notifications.mail import Mailer
-from airflow_provider_pushmetrics.service.notifications.outgoing import Postman
+from airflow_provider_pushmetrics.service.notifications.mail_carrier import MailCarrier
+from airflow_provider_pushmetrics.service.notifications.outbox import MAIL, SLACK
+from airflow_provider_pushmetrics.service.notifications.outbox_sender import Carrier, OutboxSender
 from airflow_provider_pushmetrics.service.notifications.slack import SlackMessenger
 from airflow_provider_pushmetrics.service.results.cleanup import Housekeeper
 from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.scheduler import Scheduler
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
-from airflow_provider_pushmetrics.service.timekeeper import Timekeeper
 
 
 class Workshop:
@@ -37,7 +43,10 @@ class Workshop:
         sources: SourceRegistry,
     ) -> None:
         self._courier = Courier(
-            database, vault, settings.delivery_timeout_seconds, transport=_open_transport(settings)
+            database,
+            vault,
+            settings.delivery_timeout_seconds,
+            transport=_open_transport(settings.egress_rules),
         )
         executor = RunExecutor(
             database,
@@ -48,18 +57,15 @@ class Workshop:
             has_slack=settings.slack is not None,
         )
         self._engine = Engine(settings, executor_id, database, executor, self._courier)
-        self._timekeeper = Timekeeper(
-            database,
-            self._engine.wake,
-            Postman(database, None if settings.smtp is None else Mailer(settings.smtp), results),
-            None if settings.slack is None else SlackMessenger(settings.slack),
-        )
+        self._scheduler = Scheduler(database, self._engine.wake)
+        self._outbox = OutboxSender(database, _open_carriers(settings, results))
         self._housekeeper = Housekeeper(results, settings.result_retention_days)
 
     def start(self) -> None:
         """Begin, with what was left behind first."""
         self._engine.start()
-        self._timekeeper.start()
+        self._scheduler.start()
+        self._outbox.start()
         self._housekeeper.start()
 
     def stop(self) -> bool:
@@ -69,9 +75,9 @@ class Workshop:
         :return: Whether all work had ended. If not, the process must end now; the work goes on at the next
             start.
         """
-        has_sent = self._timekeeper.stop()
+        has_ended = all([self._scheduler.stop(), self._outbox.stop()])
         self._housekeeper.stop()
-        if not self._engine.stop() or not has_sent:
+        if not self._engine.stop() or not has_ended:
             return False  # what still runs must not find its client closed, and record that as its failure
         self._courier.close()
         return True
@@ -85,6 +91,18 @@ class Workshop:
         return True
 
 
-def _open_transport(settings: ServiceSettings) -> GuardedTransport:
-    rules = settings.egress_rules
+def _open_carriers(settings: ServiceSettings, results: ResultStore) -> dict[str, Carrier]:
+    carriers: dict[str, Carrier] = {}
+    if settings.smtp is not None:
+        carriers[MAIL] = MailCarrier(Mailer(settings.smtp), results)
+    if settings.slack is not None:
+        # Its URL is the operator's: on this machine it may be, as the settings allow it.
+        is_here = is_loopback(urlsplit(settings.slack.base_url).hostname or "")
+        rules = settings.egress_rules
+        rules = replace(rules, allow_loopback=rules.allow_loopback or is_here)
+        carriers[SLACK] = SlackMessenger(settings.slack, transport=_open_transport(rules))
+    return carriers
+
+
+def _open_transport(rules: EgressRules) -> GuardedTransport:
     return GuardedTransport(rules, network=GuardedNetwork(rules, network=DeadlineNetwork()))

@@ -390,7 +390,7 @@ def test_tokens_users_and_kept_mails_are_shown(service: ServiceProcess, visit: V
     expect(row).to_contain_text("User")
     visit.take_picture("users")
     visit.follow("Messages")
-    expect(page.get_by_label("Mails").first).to_contain_text("ann@example.com")
+    expect(page.get_by_label("Messages").first).to_contain_text("ann@example.com")
     visit.take_picture("messages")
 
     visit.follow("Users")

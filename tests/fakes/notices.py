@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_pushmetrics.service.notifications.mail import Mail
+from airflow_provider_pushmetrics.service.notifications.recipients import parse_recipient
 from airflow_provider_pushmetrics.service.notifications.texts import FailedBlock, RunNotice, build_text
 
 FINISHED = datetime(2026, 3, 1, 12, 0, 5, 500_000, tzinfo=UTC)
@@ -35,4 +36,4 @@ BROKEN = RunNotice(
 
 
 def make_mail(recipient: str = "ann@example.com", notice: RunNotice = SUCCEEDED) -> Mail:
-    return Mail("mail123", recipient, build_text(notice), FINISHED)
+    return Mail("mail123", parse_recipient(recipient), build_text(notice), FINISHED)

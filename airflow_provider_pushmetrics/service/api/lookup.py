@@ -15,12 +15,11 @@ from airflow_provider_pushmetrics.service.models import (
     Block,
     DataSource,
     Delivery,
-    OutgoingMail,
+    OutgoingMessage,
     Report,
     ReportSchedule,
     Run,
     RunLogEntry,
-    SlackMessage,
     Subscription,
     Webhook,
 )
@@ -32,12 +31,11 @@ Named = TypeVar(
     RunLogEntry,
     Subscription,
     Delivery,
-    OutgoingMail,
+    OutgoingMessage,
     Webhook,
     Block,
     DataSource,
     ApiToken,
-    SlackMessage,
     ReportSchedule,
 )
 

@@ -21,7 +21,7 @@ from airflow_provider_pushmetrics.service.ids import MAX_INTEGER, parse_id
 from airflow_provider_pushmetrics.service.listing import Listing, match_integer, match_text, parse_list_query
 from airflow_provider_pushmetrics.service.members import NO_OP, admit, dismiss, give_role, put_welcome
 from airflow_provider_pushmetrics.service.models import Membership, User, Workspace
-from airflow_provider_pushmetrics.service.notifications.recipients import MAX_ADDRESS_LENGTH, check_recipient
+from airflow_provider_pushmetrics.service.notifications.recipients import MAX_ADDRESS_LENGTH, check_address
 from airflow_provider_pushmetrics.service.roles import Role, find_role
 
 router = APIRouter(prefix="/api/v1/user", tags=["user"])
@@ -45,7 +45,7 @@ def check_email(text: str) -> str:
     if not text.isprintable():
         raise ValueError("must be a mail address")
     try:
-        return check_recipient(text.strip())
+        return check_address(text.strip())
     except PushMetricsParameterError as error:
         raise ValueError(str(error)) from None
 

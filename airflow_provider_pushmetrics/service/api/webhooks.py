@@ -17,7 +17,12 @@ from airflow_provider_pushmetrics.service.listing import Listing, match_integer,
 from airflow_provider_pushmetrics.service.models import Report, Webhook
 from airflow_provider_pushmetrics.service.parts import ServiceParts
 from airflow_provider_pushmetrics.service.roles import Role
-from airflow_provider_pushmetrics.service.run_notices import check_addresses, parse_details, parse_list
+from airflow_provider_pushmetrics.service.run_notices import (
+    check_addresses,
+    check_channels,
+    parse_details,
+    parse_list,
+)
 from airflow_provider_pushmetrics.service.triggers import build_trigger_url, set_token
 
 router = APIRouter(prefix="/api/v1/webhook", tags=["webhook trigger"])
@@ -40,7 +45,8 @@ class WebhookSettings(BaseModel):
     :param token: A token of one's own; without it, one is made.
     :param details: When recipients are told: ``{"email_on": "failure", "slack_on": "both"}``; ``success``,
         ``failure`` or ``both``, which it is without them. It may be the JSON text, and hold more.
-    :param recipients: Mail addresses: a list, or its JSON text, or texts with commas between them.
+    :param recipients: Mail addresses such as ``ann@example.com`` or ``Ann <ann@example.com>``: a list, its
+        JSON text, or a text with commas, semicolons or line breaks between them.
     :param slack_recipients: Channels of Slack, in the same forms.
     """
 
@@ -124,6 +130,7 @@ def _apply(webhook: Webhook, wanted: WebhookSettings) -> None:
         setattr(webhook, name, value if value is None or isinstance(value, str) else json.dumps(value))
     parse_details(webhook.details)
     check_addresses(parse_list(webhook.recipients))
+    check_channels(parse_list(webhook.slack_recipients))
     if wanted.active is not None:
         webhook.active = wanted.active
     webhook.updated_on = get_now()

@@ -23,7 +23,7 @@ from airflow_provider_pushmetrics.service.models.deliveries import (
     RetiredSecret,
     Subscription,
 )
-from airflow_provider_pushmetrics.service.models.messages import OutgoingMail, SlackMessage
+from airflow_provider_pushmetrics.service.models.messages import OutgoingMessage
 from airflow_provider_pushmetrics.service.models.reports import (
     Block,
     DataSource,
@@ -47,7 +47,7 @@ __all__ = [
     "EndedSession",
     "Membership",
     "OutboxEvent",
-    "OutgoingMail",
+    "OutgoingMessage",
     "Query",
     "QueryRun",
     "Report",
@@ -55,7 +55,6 @@ __all__ = [
     "RetiredSecret",
     "Run",
     "RunLogEntry",
-    "SlackMessage",
     "Subscription",
     "User",
     "UtcDateTime",

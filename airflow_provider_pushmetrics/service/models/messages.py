@@ -1,4 +1,4 @@
-"""Messages to people: mail and Slack."""
+"""The outbox: messages to people, by mail and by Slack."""
 
 from __future__ import annotations
 
@@ -12,34 +12,28 @@ from airflow_provider_pushmetrics.service.clock import get_now
 from airflow_provider_pushmetrics.service.models.base import Base, Identified
 
 
-class OutgoingMail(Identified, Base):
-    """A mail to one person; its uid is its name among mail servers. What is not sent is kept here."""
+class OutgoingMessage(Identified, Base):
+    """
+    A message to one mail address or to one Slack channel. What is not sent is kept here.
 
-    __tablename__ = "outgoing_mail"
-    __table_args__ = (Index(None, "status"), {"sqlite_autoincrement": True})
+    Its uid is its name among mail servers. ``formatted`` is the text in the markup of its kind: HTML for
+    mail, Markdown for Slack.
+    """
 
-    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"), index=True)
-    recipient: Mapped[str] = mapped_column(String(254))
-    subject: Mapped[str] = mapped_column(String(255))
-    text: Mapped[str] = mapped_column(Text)
-    html: Mapped[str] = mapped_column(Text)
-    attachments: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
-    status: Mapped[str] = mapped_column(String(16), default="pending")
-    attempt_count: Mapped[int] = mapped_column(default=0)
-    next_attempt_on: Mapped[datetime] = mapped_column(default=get_now)
-    finished_on: Mapped[datetime | None]
-    error: Mapped[str | None] = mapped_column(Text)
-
-
-class SlackMessage(Identified, Base):
-    """A message to a channel of Slack, kept until it is posted."""
-
-    __tablename__ = "slack_message"
-    __table_args__ = (Index(None, "status"), {"sqlite_autoincrement": True})
+    __tablename__ = "message"
+    __table_args__ = (Index(None, "status", "next_attempt_on"), {"sqlite_autoincrement": True})
 
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"), index=True)
-    channel: Mapped[str] = mapped_column(String(255))
+    block_result_id: Mapped[int | None] = mapped_column(
+        ForeignKey("block_result.id", ondelete="SET NULL"), index=True
+    )
+    kind: Mapped[str] = mapped_column(String(16))
+    recipient: Mapped[str] = mapped_column(String(255))
+    recipient_name: Mapped[str | None] = mapped_column(String(255))
+    subject: Mapped[str] = mapped_column(String(255), default="")
     text: Mapped[str] = mapped_column(Text)
+    formatted: Mapped[str | None] = mapped_column(Text)
+    files: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     status: Mapped[str] = mapped_column(String(16), default="pending")
     attempt_count: Mapped[int] = mapped_column(default=0)
     next_attempt_on: Mapped[datetime] = mapped_column(default=get_now)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from airflow_provider_pushmetrics.service.ids import generate_flow_run_id
 from airflow_provider_pushmetrics.service.models.base import Base, Identified
+from airflow_provider_pushmetrics.service.models.messages import OutgoingMessage
 from airflow_provider_pushmetrics.service.models.reports import Block, Report
 
 
@@ -99,6 +100,7 @@ class BlockResult(Base):
     status: Mapped[str] = mapped_column(String(16))
     error: Mapped[str | None] = mapped_column(Text)
     output: Mapped[str | None] = mapped_column(Text)
+    output_html: Mapped[str | None] = mapped_column(Text)
     row_count: Mapped[int | None]
     result_file: Mapped[str | None] = mapped_column(String(255))
     max_rows: Mapped[int | None]
@@ -106,6 +108,8 @@ class BlockResult(Base):
     is_truncated: Mapped[bool] = mapped_column(Boolean, default=False)
     started_on: Mapped[datetime | None]
     finished_on: Mapped[datetime | None]
+
+    messages: Mapped[list[OutgoingMessage]] = relationship(order_by=OutgoingMessage.id, viewonly=True)
 
 
 class RunLogEntry(Identified, Base):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
+import smtplib
+import socket
 import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
@@ -11,15 +15,13 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 
-import aiosmtplib
-
 from airflow_provider_pushmetrics.exceptions import (
     NotificationDelayedError,
     NotificationError,
     NotificationRefusedError,
 )
 from airflow_provider_pushmetrics.redaction import redact
-from airflow_provider_pushmetrics.service.notifications.recipients import check_recipient
+from airflow_provider_pushmetrics.service.notifications.recipients import Recipient
 from airflow_provider_pushmetrics.service.notifications.settings import (
     DEFAULT_PORTS,
     SMTP_PREFIX,
@@ -31,11 +33,16 @@ from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
 
 @dataclass(frozen=True)
 class MailFile:
-    """A file that goes with a mail."""
+    """
+    A file that is sent with a mail.
+
+    :param content_id: What the HTML refers to, if it is a picture in it.
+    """
 
     name: str
     media_type: str
     content: bytes
+    content_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,36 +51,51 @@ class Mail:
     A mail to one person.
 
     :param uid: Tells it from all others; the same on every try, so that a mail server can know a repeat.
-    :param recipient: The address.
     :param words: Subject and body.
     :param written_on: Its date.
-    :param files: What goes with it.
     """
 
     uid: str
-    recipient: str
+    recipient: Recipient
     words: NoticeText
     written_on: datetime
     files: tuple[MailFile, ...] = ()
 
 
 def compose(mail: Mail, sender: str) -> EmailMessage:
-    """Write a mail as it travels: plain text, and the same as HTML, and its files."""
+    """Write a mail as it travels: plain text, the same as HTML if there is any, and its files."""
     name, address = parseaddr(sender)
     message = EmailMessage(policy=SMTP)
     message["From"] = Address(display_name=name, addr_spec=address)
-    message["To"] = Address(addr_spec=check_recipient(mail.recipient))
+    message["To"] = Address(display_name=mail.recipient.name, addr_spec=mail.recipient.address)
     message["Subject"] = mail.words.subject
     message["Date"] = format_datetime(mail.written_on)
     message["Message-ID"] = f"<{mail.uid}@{address.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"  # no out-of-office replies: RFC 3834
     # Quoted-printable goes through servers that know neither 8BITMIME nor lines of any length.
     message.set_content(mail.words.text, cte="quoted-printable")
-    message.add_alternative(mail.words.html, subtype="html", cte="quoted-printable")
+    if mail.words.html is not None:
+        message.add_alternative(mail.words.html, subtype="html", cte="quoted-printable")
+        _add_pictures(message.get_payload()[1], mail.files)  # type: ignore[index, arg-type]
     for file in mail.files:
-        kind, _, subtype = file.media_type.partition("/")
-        message.add_attachment(file.content, maintype=kind, subtype=subtype, filename=file.name)
+        if file.content_id is None:
+            kind, _, subtype = file.media_type.partition("/")
+            message.add_attachment(file.content, maintype=kind, subtype=subtype, filename=file.name)
     return message
+
+
+def _add_pictures(html: EmailMessage, files: tuple[MailFile, ...]) -> None:
+    for file in files:
+        if file.content_id is not None:
+            kind, _, subtype = file.media_type.partition("/")
+            html.add_related(
+                file.content,
+                maintype=kind,
+                subtype=subtype,
+                cid=f"<{file.content_id}>",
+                filename=file.name,
+                disposition="inline",
+            )
 
 
 class Mailer:
@@ -88,50 +110,86 @@ class Mailer:
         self._settings = settings
         self._tls_context = tls_context or ssl.create_default_context()
 
-    async def send(self, mail: Mail) -> None:
+    def send(self, mail: Mail) -> None:
         """
-        Hand a mail to the server, in one conversation.
+        Hand a mail to the server, in one conversation; it blocks.
 
         :raises NotificationDelayedError: if it may work later.
         :raises NotificationRefusedError: if the server does not take it, now or later.
         """
         message = compose(mail, self._settings.sender)
         try:
-            async with asyncio.timeout(self._settings.timeout_seconds * 2), self._connect() as server:
-                await server.send_message(message)
-        except (aiosmtplib.SMTPException, OSError) as error:
+            with self._connect() as server, _limit_time(server, self._settings.timeout_seconds * 2):
+                self._prepare(server)
+                server.send_message(message)
+        except (smtplib.SMTPException, OSError) as error:
             raise self._classify(error, mail) from error
 
-    def _connect(self) -> aiosmtplib.SMTP:
+    @contextmanager
+    def _connect(self) -> Iterator[smtplib.SMTP]:
         settings = self._settings
-        return aiosmtplib.SMTP(
-            hostname=settings.host,
-            port=settings.port or DEFAULT_PORTS[settings.security],
-            username=settings.user,
-            password=settings.password,
-            use_tls=settings.security is Security.TLS,
-            start_tls=settings.security is Security.STARTTLS,
-            tls_context=None if settings.security is Security.NONE else self._tls_context,
-            timeout=settings.timeout_seconds,
+        host, port = settings.host, settings.port or DEFAULT_PORTS[settings.security]
+        server = (
+            smtplib.SMTP_SSL(
+                host, port, settings.helo, timeout=settings.timeout_seconds, context=self._tls_context
+            )
+            if settings.security is Security.TLS
+            else smtplib.SMTP(host, port, settings.helo, timeout=settings.timeout_seconds)
         )
+        try:
+            yield server
+            with suppress(smtplib.SMTPException, OSError):  # the mail was taken, whatever comes after it
+                server.quit()
+        finally:
+            server.close()
+
+    def _prepare(self, server: smtplib.SMTP) -> None:
+        """Encrypt the connection and log in, as the settings want it."""
+        if self._settings.security is Security.STARTTLS:
+            server.starttls(context=self._tls_context)
+        if self._settings.user is not None and self._settings.password is not None:
+            server.login(self._settings.user, self._settings.password)
 
     def _classify(self, error: Exception, mail: Mail) -> NotificationError:
         code, said = _read_error(error)
         # A server may repeat what it was told, so what it says is redacted.
         said = redact(said, self._settings.password)
-        what = f"the mail to {mail.recipient!r} was not taken by {self._settings.host!r}: {said}"
-        if code is None or 400 <= code < 500:
+        what = f"the mail to {mail.recipient.address!r} was not taken by {self._settings.host!r}: {said}"
+        if code is None or code < 500:
             return NotificationDelayedError(f"{what}. It is tried again later.")
         return NotificationRefusedError(f"{what}. Check the address and the SMTP settings ({SMTP_PREFIX}…).")
 
 
+@contextmanager
+def _limit_time(server: smtplib.SMTP, seconds: float) -> Iterator[None]:
+    """Cut the connection when all of a conversation takes too long: a timeout is for one step of it."""
+    timer = threading.Timer(seconds, _cut, (server,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _cut(server: smtplib.SMTP) -> None:
+    if server.sock is not None:
+        with suppress(OSError):
+            server.sock.shutdown(socket.SHUT_RDWR)
+
+
 def _read_error(error: Exception) -> tuple[int | None, str]:
     """Read the server's code and words; no code means that it may work later."""
-    if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
-        error = error.recipients[0]  # there is only one
-    if isinstance(error, aiosmtplib.SMTPResponseException):
-        return error.code, f"{error.code} {error.message}"
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        code, said = next(iter(error.recipients.values()))  # there is only one
+        return code, f"{code} {_decode(said)}"
+    if isinstance(error, smtplib.SMTPResponseException):
+        return error.smtp_code, f"{error.smtp_code} {_decode(error.smtp_error)}"
     text = str(error) or type(error).__name__
-    if isinstance(error, aiosmtplib.SMTPNotSupported) or type(error) is aiosmtplib.SMTPException:
+    if isinstance(error, smtplib.SMTPNotSupportedError) or type(error) is smtplib.SMTPException:
         return 500, text  # the server lacks what the settings ask for, such as STARTTLS
     return None, text
+
+
+def _decode(said: bytes | str) -> str:
+    return said.decode("utf-8", "replace") if isinstance(said, bytes) else said

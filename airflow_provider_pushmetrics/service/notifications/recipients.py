@@ -1,28 +1,136 @@
-"""Who is told."""
+"""
+Recipients: mail addresses and Slack channels, as people write them.
+
+What a block's author writes is split into entries before any value is put in, never after. One entry becomes
+one recipient, so a value can never add one.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from email_validator import EmailNotValidError, validate_email
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
 MAX_ADDRESS_LENGTH = 254
+MAX_NAME_LENGTH = 255
+MAX_SHOWN_LENGTH = 254
+LOCAL_DOMAINS = frozenset({"local", "localhost", "test"})
 
-# Plain addresses only, as in a browser's form: no comments, no quotes, no second address, nothing that ends a
-# line. The parser of the standard library takes more, and some texts make it raise an AttributeError.
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_ADDRESS = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*\Z")
+_SEPARATORS = re.compile(r"[,;\r\n]")
+_TOGETHER = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|\"[^\"\r\n]*\"|<[^<>\r\n]*>", re.S)
+"""What is never split: a template's expression, a name in quotes, an address in angle brackets."""
+
+_NAMED_ADDRESS = re.compile(r"([^<>]*)<([^<>]+)>\Z")
+_CHANNEL = re.compile(r"[#@]?[^\s<>&,;#@\x00-\x1f\x7f]{1,80}\Z")
 
 
-def check_recipient(address: str) -> str:
+@dataclass(frozen=True)
+class Recipient:
     """
-    Accept one mail address.
+    Who gets a mail.
+
+    :param address: ASCII, with the domain in punycode where it has other letters.
+    :param name: The display name; empty if there is none.
+    """
+
+    address: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        """Write it as people do, and as :func:`parse_recipient` reads it."""
+        name = f'"{self.name}"' if _SEPARATORS.search(self.name) else self.name
+        return f"{name} <{self.address}>" if name else self.address
+
+
+def split_recipients(text: str) -> list[str]:
+    """Split a text at commas, semicolons and line breaks; not in ``{{ … }}``, in quotes or in ``<…>``."""
+    entries, start, position = [], 0, 0
+    while position < len(text):
+        whole = _TOGETHER.match(text, position)
+        if whole is not None:
+            position = whole.end()
+            continue
+        if _SEPARATORS.match(text, position):
+            entries.append(text[start:position])
+            start = position + 1
+        position += 1
+    return [entry for one in [*entries, text[start:]] if (entry := one.strip())]
+
+
+def parse_recipient(text: str) -> Recipient:
+    """
+    Parse one mail address, ``name@example.com`` or ``Name <name@example.com>``.
 
     :raises PushMetricsParameterError: if it is none, or more than one.
     """
-    if len(address) > MAX_ADDRESS_LENGTH or not _ADDRESS.match(address):
-        raise PushMetricsParameterError(
-            f"{address[:MAX_ADDRESS_LENGTH]!r} is no mail address: it must look like 'name@example.com'."
+    named = _NAMED_ADDRESS.match(text.strip())
+    if named is None:
+        return Recipient(check_address(text.strip()))
+    name = named[1].replace('"', "").strip()[:MAX_NAME_LENGTH]
+    if not name.isprintable():
+        raise PushMetricsParameterError(_refuse(text))
+    return Recipient(check_address(named[2].strip()), name)
+
+
+def check_address(text: str) -> str:
+    """
+    Accept one mail address without a name, and give it in ASCII.
+
+    A domain may have any letters and is sent in punycode. Before the ``@`` only ASCII is accepted, since
+    other letters need SMTPUTF8, which few mail servers have.
+
+    :raises PushMetricsParameterError: if it is none, or more than one.
+    """
+    # The library refuses these names; whether they are known is for the mail server to say.
+    suffix = ".example" if text.rpartition("@")[2].rpartition(".")[2].lower() in LOCAL_DOMAINS else ""
+    try:
+        found = validate_email(
+            text + suffix, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False
         )
-    return address
+    except (EmailNotValidError, UnicodeError) as error:
+        raise PushMetricsParameterError(_refuse(text)) from error
+    if found.ascii_email is None or len(found.ascii_email) > MAX_ADDRESS_LENGTH:
+        raise PushMetricsParameterError(_refuse(text))
+    return found.ascii_email.removesuffix(suffix)
+
+
+def unique_recipients(recipients: Iterable[Recipient]) -> list[Recipient]:
+    """Keep the first of those whose addresses differ in case only."""
+    unique: dict[str, Recipient] = {}
+    for recipient in recipients:
+        unique.setdefault(recipient.address.casefold(), recipient)
+    return list(unique.values())
+
+
+def check_channel(text: str) -> str:
+    """
+    Accept one Slack channel: its name, with or without ``#``, or its id.
+
+    :raises PushMetricsParameterError: if it is none, or more than one.
+    """
+    if not _CHANNEL.match(text):
+        raise PushMetricsParameterError(
+            f"{text[:MAX_SHOWN_LENGTH]!r} is not a Slack channel: it must look like '#sales' or 'C024BE91L'."
+        )
+    return text
+
+
+def check_entries(entries: list[str], check: Callable[[str], object]) -> list[str]:
+    """
+    Split what a block's author wrote into entries, and check those that are no templates.
+
+    :raises PushMetricsParameterError: if one is no recipient.
+    """
+    split = [one for entry in entries for one in split_recipients(entry)]
+    for entry in split:
+        if "{{" not in entry and "{%" not in entry:  # a template is checked when it is rendered
+            check(entry)
+    return split
+
+
+def _refuse(text: str) -> str:
+    return f"{text[:MAX_SHOWN_LENGTH]!r} is not a mail address: it must look like 'name@example.com'."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parseaddr
@@ -11,11 +12,13 @@ from urllib.parse import urlsplit
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsParameterError
 from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.service.endpoints import is_loopback
-from airflow_provider_pushmetrics.service.notifications.recipients import check_recipient
+from airflow_provider_pushmetrics.service.notifications.recipients import check_address
 
 SMTP_PREFIX = "PUSHMETRICS_SERVICE_SMTP_"
 SLACK_PREFIX = "PUSHMETRICS_SERVICE_SLACK_"
 SLACK_URL = "https://slack.com/api/"
+
+_HELO = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?\Z|\[[0-9A-Za-z.:]{2,60}\]\Z")
 
 
 class Security(Enum):
@@ -43,6 +46,7 @@ class SmtpSettings:
     :param user: Who we are to it, if it asks.
     :param password: The user's password.
     :param security: How the connection is encrypted.
+    :param helo: The name that the service gives itself in HELO; that of this machine, unless given.
     :param timeout_seconds: How long one step of the conversation may take; all of it, twice as long.
     """
 
@@ -52,17 +56,18 @@ class SmtpSettings:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     security: Security = Security.STARTTLS
+    helo: str | None = None
     timeout_seconds: float = 30.0
 
 
 def read_smtp_settings(environ: Mapping[str, str]) -> SmtpSettings | None:
     """
-    Read ``PUSHMETRICS_SERVICE_SMTP_HOST``, and ``PORT``, ``USER``, ``PASSWORD``, ``SECURITY``, ``SENDER``.
+    Read ``PUSHMETRICS_SERVICE_SMTP_HOST`` and its siblings, as the documentation lists them.
 
     :return: None when none is set: then mail is kept and not sent.
     :raises PushMetricsConfigurationError: if they are incomplete or contradict each other.
     """
-    names = ("HOST", "PORT", "USER", "PASSWORD", "SECURITY", "SENDER")
+    names = ("HOST", "PORT", "USER", "PASSWORD", "SECURITY", "SENDER", "HELO")
     given = {name: value for name in names if (value := environ.get(SMTP_PREFIX + name, "").strip())}
     if not given:
         return None
@@ -79,6 +84,7 @@ def read_smtp_settings(environ: Mapping[str, str]) -> SmtpSettings | None:
         user=given.get("USER"),
         password=given.get("PASSWORD"),
         security=_parse_security(given.get("SECURITY", Security.STARTTLS.value)),
+        helo=_parse_helo(given.get("HELO")),
     )
     check_smtp_settings(settings)
     return settings
@@ -95,16 +101,21 @@ def check_smtp_settings(settings: SmtpSettings) -> None:
             f"{SMTP_PREFIX}USER and {SMTP_PREFIX}PASSWORD belong together: set both,"
             " or neither if the server asks for none."
         )
+    if not f"{settings.user or ''}{settings.password or ''}".isascii():
+        raise PushMetricsConfigurationError(
+            f"{SMTP_PREFIX}USER or {SMTP_PREFIX}PASSWORD has letters that are not ASCII, which SMTP logins"
+            " cannot carry: give the account another one."
+        )
     if settings.user and settings.security is Security.NONE and not is_loopback(settings.host):
         raise PushMetricsConfigurationError(
             f"{SMTP_PREFIX}SECURITY is 'none', so the password would go to {settings.host!r} for"
             " everybody to read: use 'starttls' or 'tls', or a server that asks for no password."
         )
     try:
-        check_recipient(parseaddr(settings.sender)[1])
+        check_address(parseaddr(settings.sender)[1])
     except PushMetricsParameterError as error:
         raise PushMetricsConfigurationError(
-            f"{SMTP_PREFIX}SENDER is {settings.sender!r}, which is no mail address: write it as"
+            f"{SMTP_PREFIX}SENDER is {settings.sender!r}, which is not a mail address: write it as"
             " 'reports@example.com' or 'Reports <reports@example.com>'."
         ) from error
 
@@ -152,6 +163,15 @@ def _parse_port(text: str | None) -> int | None:
             f"{SMTP_PREFIX}PORT is {text!r}: it must be a number from 1 to 65535."
         )
     return int(text)
+
+
+def _parse_helo(text: str | None) -> str | None:
+    if text is not None and not _HELO.match(text):
+        raise PushMetricsConfigurationError(
+            f"{SMTP_PREFIX}HELO is {text!r}: it must be a host name such as 'push.example.com', or an address"
+            " in brackets such as '[192.0.2.1]'."
+        )
+    return text
 
 
 def _parse_security(text: str) -> Security:

@@ -1,22 +1,22 @@
-"""Messages to Slack."""
+"""Messages to Slack, by ``chat.postMessage``."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
-from http.client import HTTPException
 from typing import Any
-from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
-from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError
+import httpx
 
 from airflow_provider_pushmetrics.exceptions import (
     NotificationDelayedError,
     NotificationError,
     NotificationRefusedError,
+    PushMetricsEndpointError,
 )
 from airflow_provider_pushmetrics.redaction import redact
+from airflow_provider_pushmetrics.service.deadlines import limit_time
+from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.settings import SLACK_PREFIX, SlackSettings
 
 PASSING_ERRORS = frozenset(
@@ -33,71 +33,89 @@ PASSING_ERRORS = frozenset(
 )
 """Errors that Slack says will pass; all others need somebody: https://api.slack.com/methods/chat.postMessage#errors."""
 
+MAX_ANSWER_BYTES = 64 * 1024
+
 _ERROR_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
-
-
-class _RefuseRedirects(HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        """Follow no redirect: the request would take the token to wherever it leads."""
-
-
-class _DirectClient(WebClient):
-    def _perform_urllib_http_request_internal(self, url: str, req: Request) -> dict[str, Any]:
-        # Slack's own sends by an opener that follows redirects, and has no setting against it.
-        opener = build_opener(_RefuseRedirects(), HTTPSHandler(context=self.ssl))
-        with opener.open(req, timeout=self.timeout) as answer:
-            body = answer.read().decode(answer.headers.get_content_charset() or "utf-8")
-            return {"status": answer.status, "headers": answer.headers, "body": body}
 
 
 class SlackMessenger:
     """
-    Posts messages.
+    Posts messages. A redirect is not followed: the request would take the token to wherever it leads.
 
     :param settings: Where, and as whom.
+    :param transport: Carries the requests; it decides where they may go.
     """
 
-    def __init__(self, settings: SlackSettings) -> None:
+    def __init__(self, settings: SlackSettings, *, transport: httpx.BaseTransport) -> None:
         self._settings = settings
-        self._client = _DirectClient(
-            settings.token,
-            base_url=settings.base_url,
-            timeout=settings.timeout_seconds,
-            retry_handlers=[],  # a call that is repeated at once posts twice; we repeat, and say so
+        self._url = settings.base_url.rstrip("/") + "/chat.postMessage"
+        self._client = httpx.Client(
+            transport=transport, timeout=settings.timeout_seconds, follow_redirects=False, trust_env=False
         )
 
-    def post(self, channel: str, text: str) -> str:
+    def send(self, message: OutgoingMessage) -> None:
         """
-        Post a message to a channel; it blocks.
+        Post a message of the outbox; it blocks.
 
-        :return: Slack's name for the message.
         :raises NotificationDelayedError: if it may work later.
         :raises NotificationRefusedError: if Slack does not take it, now or later.
         """
+        body: dict[str, Any] = {"channel": message.recipient, "text": message.text, "unfurl_links": False}
+        if message.formatted is not None:
+            body["blocks"] = [{"type": "markdown", "text": message.formatted}]
         try:
-            answer = self._client.chat_postMessage(channel=channel, text=text, unfurl_links=False)
-        except SlackApiError as error:
-            raise self._classify(error, channel) from None  # the error carries the request, and it the token
-        except (OSError, HTTPException, ValueError) as error:
+            answer, content = self._post(json.dumps(body))
+        except PushMetricsEndpointError as error:
+            raise NotificationRefusedError(f"Slack cannot be reached: {error}") from None
+        except httpx.HTTPError as error:
             said = redact(str(error) or type(error).__name__, self._settings.token)
             raise NotificationDelayedError(
-                f"Slack could not be asked to post to {channel!r}: {said}. It is tried again later."
+                f"Slack could not be asked to post to {message.recipient!r}: {said}. It is tried again later."
             ) from None
-        return str(answer.get("ts", ""))
+        answered = _parse_answer(content)
+        if not (answer.is_success and answered.get("ok") is True):
+            raise self._classify(answer, str(answered.get("error", "")), message.recipient)
 
-    def _classify(self, error: SlackApiError, channel: str) -> NotificationError:
-        status, code = error.response.status_code, str((error.response.data or {}).get("error", ""))
-        is_answer = _ERROR_CODE.match(code) is not None
-        said = code if is_answer else f"HTTP status {status}, and no answer of Slack's API"
-        what = f"Slack did not post to {channel!r}: {redact(said, self._settings.token)}"
-        if status == 429 or status >= 500 or code in PASSING_ERRORS or not is_answer:
-            wait = _parse_retry_after(error.response.headers)
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def _post(self, body: str) -> tuple[httpx.Response, bytes]:
+        headers = {
+            "Authorization": f"Bearer {self._settings.token}",
+            "Content-Type": "application/json; charset=utf-8",
+            "Accept-Encoding": "identity",  # a small compressed answer could be a large one
+        }
+        content = b""
+        with (
+            limit_time(self._settings.timeout_seconds),
+            self._client.stream("POST", self._url, content=body, headers=headers) as answer,
+        ):
+            for chunk in answer.iter_raw():
+                content += chunk
+                if len(content) > MAX_ANSWER_BYTES:
+                    break
+        return answer, content
+
+    def _classify(self, answer: httpx.Response, code: str, channel: str) -> NotificationError:
+        status, is_code = answer.status_code, _ERROR_CODE.match(code) is not None
+        said = code if is_code else f"HTTP status {status}, and no answer of Slack's API"
+        what = f"{redact(said, self._settings.token)}: Slack did not post to {channel!r}"
+        if status == 429 or status >= 500 or code in PASSING_ERRORS or not is_code:
+            wait = _parse_retry_after(answer.headers.get("retry-after", ""))
             return NotificationDelayedError(f"{what}. It is tried again later.", retry_after_seconds=wait)
         return NotificationRefusedError(
             f"{what}. Check the channel, whether the bot was invited to it, and {SLACK_PREFIX}TOKEN."
         )
 
 
-def _parse_retry_after(headers: Mapping[str, str]) -> float | None:
-    text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
+def _parse_answer(content: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _parse_retry_after(text: str) -> float | None:
     return float(text) if re.fullmatch(r"[0-9]{1,6}", text) else None

@@ -11,7 +11,9 @@ from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.service.statuses import FAILED, SUCCESS
 
 OUTPUTS = "Outputs"
-MAX_SUBJECT_LENGTH = 200
+MAX_SUBJECT_LENGTH = 255
+"""A longer subject is cut, and ends with an ellipsis."""
+
 MAX_FAILURES = 10
 MAX_ERROR_LENGTH = 500
 
@@ -67,17 +69,26 @@ class RunNotice:
 
 @dataclass(frozen=True)
 class NoticeText:
-    """The words of a notification."""
+    """
+    The words of a mail.
+
+    :param html: The same as HTML; None for a mail of plain text only.
+    """
 
     subject: str
     text: str
-    html: str
+    html: str | None = None
 
 
 def build_text(notice: RunNotice) -> NoticeText:
     """Say how a run ended, as the subject of a mail and its body in two forms."""
     headline, facts, failures = _build_headline(notice), _list_facts(notice), _list_failures(notice)
-    return NoticeText(_cut(headline, MAX_SUBJECT_LENGTH), *_write_bodies(headline, facts, failures))
+    return NoticeText(build_subject(headline), *_write_bodies(headline, facts, failures))
+
+
+def build_subject(text: str) -> str:
+    """Make a subject of a text: one line without control characters, cut at ``MAX_SUBJECT_LENGTH``."""
+    return _cut(_put_on_one_line(text), MAX_SUBJECT_LENGTH)
 
 
 def build_slack_text(notice: RunNotice) -> str:
@@ -87,9 +98,9 @@ def build_slack_text(notice: RunNotice) -> str:
     Names are escaped, so that a report called ``<!channel>`` calls nobody.
     """
     mark = ":white_check_mark:" if notice.status == SUCCESS else ":x:"
-    lines = [f"{mark} *{_escape_slack(_build_headline(notice))}*"]
-    lines += [f"{label}: {_escape_slack(value)}" for label, value in _list_facts(notice)]
-    lines += [f"• `{_escape_slack(name)}`: {_escape_slack(error)}" for name, error in _list_failures(notice)]
+    lines = [f"{mark} *{escape_slack(_build_headline(notice))}*"]
+    lines += [f"{label}: {escape_slack(value)}" for label, value in _list_facts(notice)]
+    lines += [f"• `{escape_slack(name)}`: {escape_slack(error)}" for name, error in _list_failures(notice)]
     return "\n".join(lines)
 
 
@@ -164,6 +175,6 @@ def _write_cell(label: str, value: str) -> str:
     return f'<a href="{text}">{text}</a>' if label == OUTPUTS else text
 
 
-def _escape_slack(text: str) -> str:
+def escape_slack(text: str) -> str:
     """Escape Slack's three control characters: https://api.slack.com/reference/surfaces/formatting#escaping."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

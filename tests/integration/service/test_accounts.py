@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 
 from airflow_provider_pushmetrics.service.clock import get_now
 from airflow_provider_pushmetrics.service.credentials import Gatekeeper
-from airflow_provider_pushmetrics.service.models import Membership, Report, SlackMessage, User
+from airflow_provider_pushmetrics.service.models import Membership, OutgoingMessage, Report, User
 from airflow_provider_pushmetrics.service.parts import ServiceParts
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from tests.fakes.service_process import API_TOKEN
@@ -80,7 +80,7 @@ async def test_user_is_created_once_and_told_by_mail_without_a_token(api: Api) -
     assert (again["action"], again["id"]) == ("no_op", first["id"])
     assert again["result"]["main_role"]["name"] == "Guest"
     query = {"q": "(filters:!((col:recipient,opr:eq,value:'new@example.com')))"}
-    mails = (await api.client.get("/api/v1/mail/", params=query)).json()["result"]
+    mails = (await api.client.get("/api/v1/message/", params=query)).json()["result"]
     assert [mail["subject"] for mail in mails] == ["Welcome to Main Workspace"]
     assert "with the role Guest" in mails[0]["text"]
     assert "ask admin@localhost" in mails[0]["text"]
@@ -339,7 +339,7 @@ async def test_admin_who_takes_a_stranger_in_gets_no_power_over_them(api: Api, a
             assert (seen["first_name"], seen["last_name"], seen["last_login"]) == ("", "", None)
             minted = await his.post(f"{USERS}{seen['id']}/access_token/", json={"name": "evil"})
             assert (minted.status_code, "victim@example.com" in minted.json()["message"]) == (403, True)
-            assert "Hello victim@example.com" in (await his.get("/api/v1/mail/")).text
+            assert "Hello victim@example.com" in (await his.get("/api/v1/message/")).text
             assert (await his.delete("/api/v1/workspace/1")).status_code == 404
     here = (await api.client.get(f"{USERS}{victim['id']}")).json()["result"]
     assert (here["first_name"], here["last_login"] is None) == ("Ann", False)
@@ -387,7 +387,7 @@ async def test_nothing_of_a_workspace_is_found_by_another_one_s_token(
             if method != "GET" and not path.endswith("/webhook") and "/api/v1/role/" not in path:
                 answer = await strange.request(method, fill_in(path, known))
                 assert answer.status_code in (404, 422), f"{method} {path}: {answer.text}"
-        for path in ("report", "block", "webhook", "webhook_subscription", "schedule", "mail", "database"):
+        for path in ("report", "block", "webhook", "webhook_subscription", "schedule", "message", "database"):
             assert (await strange.get(f"/api/v1/{path}/")).json()["count"] == 0
 
 
@@ -410,13 +410,12 @@ async def make_one_of_each(api: Api, subscriber: Subscriber) -> dict[str, str]:
     scheduled = (await api.client.post("/api/v1/schedule/", json={"name": "s", **schedule})).json()
     results = (await api.client.get(f"/api/v1/block/{made.blocks['q']}/results/")).json()["result"]
     with api.parts.database.writing() as session:
-        message = SlackMessage(
-            workspace_id=1, channel="#x", text="t", status="sent", next_attempt_on=get_now()
+        message = OutgoingMessage(
+            workspace_id=1, kind="slack", recipient="#x", text="t", status="sent", next_attempt_on=get_now()
         )
         session.add(message)
         session.flush()
     runs = (await api.client.get("/api/v1/noteflow_run_log/")).json()["result"]
-    mails = (await api.client.get("/api/v1/mail/")).json()["ids"]
     deliveries = (await api.client.get("/api/v1/webhook_delivery/")).json()["ids"]
     return {
         "report": str(made.id),
@@ -429,8 +428,7 @@ async def make_one_of_each(api: Api, subscriber: Subscriber) -> dict[str, str]:
         "webhook": "1",
         "webhook_subscription": str(subscription["id"]),
         "webhook_delivery": str(deliveries[0]),
-        "mail": str(mails[0]),
-        "slack_message": str(message.id),
+        "message": str(message.id),
         "schedule": str(scheduled["id"]),
         "database": "1",
         "access_token": token["id"],

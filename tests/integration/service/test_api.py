@@ -39,7 +39,7 @@ PROTECTED = [
     ("POST", "/api/v1/access_token/"),
     ("GET", "/api/v1/database/"),
     ("POST", "/api/v1/schedule/"),
-    ("GET", "/api/v1/slack_message/"),
+    ("GET", "/api/v1/message/"),
     ("GET", "/api/v1/role/"),
     ("GET", "/api/v1/user/current"),
     ("GET", "/api/v1/workspace/current"),

@@ -18,7 +18,7 @@ from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.delivery import Courier
 from airflow_provider_pushmetrics.service.encryption import Vault
 from airflow_provider_pushmetrics.service.events import put_in_outbox
-from airflow_provider_pushmetrics.service.models import Delivery, OutgoingMail, Subscription
+from airflow_provider_pushmetrics.service.models import Delivery, OutgoingMessage, Subscription
 from airflow_provider_pushmetrics.service.retries import ATTEMPT_DELAYS_SECONDS
 from airflow_provider_pushmetrics.service.statuses import PENDING
 from airflow_provider_pushmetrics.service.subscriptions import (
@@ -161,7 +161,7 @@ def test_endpoint_that_is_down_gets_ten_attempts_then_is_disabled_and_recovers_w
     assert "has taken nothing for 5 days" in str(subscription.disabled_reason)
     assert {post.read(one).status for one in (first, *others)} == {"failed"}
     with post.database.reading() as session:
-        mail = session.scalars(select(OutgoingMail)).one()
+        mail = session.scalars(select(OutgoingMessage)).one()
     assert mail.recipient == "admin@localhost"
     assert "taken nothing for 5 days" in mail.text
 

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from airflow_provider_pushmetrics.service.api import examples
 from airflow_provider_pushmetrics.service.api.examples import list_contents, load_examples
 from airflow_provider_pushmetrics.service.clock import get_now
-from airflow_provider_pushmetrics.service.models import SlackMessage
+from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from tests.fakes.service_reports import ENDLESS, TRIGGER_TOKEN, sql, text
 from tests.fakes.service_walk import Walk, list_operations
 from tests.integration.service.conftest import BASE_URL, Api
@@ -40,8 +40,15 @@ async def prepare(api: Api) -> Walk:
     """Make what the description's own examples do not make."""
     with api.parts.database.writing() as session:
         session.add(
-            SlackMessage(
-                workspace_id=1, channel="#sales", text="Orders", status="sent", next_attempt_on=get_now()
+            OutgoingMessage(
+                workspace_id=1,
+                kind="slack",
+                recipient="#sales",
+                text="Orders",
+                status="failed",
+                attempt_count=1,
+                error="not_in_channel: Slack did not post to '#sales'.",
+                next_attempt_on=get_now(),
             )
         )
     other = await add_user(api, "examples-too@example.com")

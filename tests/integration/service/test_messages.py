@@ -15,9 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_pushmetrics.service.app import build_app
-from airflow_provider_pushmetrics.service.models import OutgoingMail
+from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.mail import Mailer
-from airflow_provider_pushmetrics.service.notifications.outgoing import Postman
+from airflow_provider_pushmetrics.service.notifications.mail_carrier import MailCarrier
+from airflow_provider_pushmetrics.service.notifications.outbox import MAIL
+from airflow_provider_pushmetrics.service.notifications.outbox_sender import OutboxSender
 from airflow_provider_pushmetrics.service.notifications.settings import Security, SlackSettings, SmtpSettings
 from airflow_provider_pushmetrics.service.parts import assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
@@ -95,8 +97,9 @@ async def test_blocks_send_mail_and_post_to_slack_with_what_queries_gave(sent: S
     assert body is not None
     assert body.get_content().strip() == "JFK=1.5 LGA=2.5"
     assert (sent.read_posts()[0]["channel"], sent.read_posts()[0]["text"]) == ("#reports", "2 rows")
-    listed = (await sent.api.client.get("/api/v1/slack_message/")).json()["result"]
-    assert [row["channel"] for row in listed] == ["#reports"]
+    query = {"q": "(filters:!((col:kind,opr:eq,value:slack)))"}
+    listed = (await sent.api.client.get("/api/v1/message/", params=query)).json()["result"]
+    assert [row["recipient"] for row in listed] == ["#reports"]
 
 
 async def test_results_go_with_a_mail_as_files(sent: Sent) -> None:
@@ -133,8 +136,8 @@ async def test_results_go_with_a_mail_as_files(sent: Sent) -> None:
     url = next(one["query_result"] for one in outputs["queries"] if one["query_name"] == "rows")
     assert written == (await sent.api.client.get(url)).json()
     assert texts["nothing.csv"] == b"n\r\n"
-    listed = (await sent.api.client.get("/api/v1/mail/")).json()["result"]
-    assert listed[0]["attachments"][:2] == ["delays of me.csv", "rows.parquet"]
+    listed = (await sent.api.client.get("/api/v1/message/")).json()["result"]
+    assert listed[0]["files"][:2] == ["delays of me.csv", "rows.parquet"]
 
 
 async def test_files_that_are_too_large_or_of_no_query_fail_their_block(sent: Sent) -> None:
@@ -206,7 +209,7 @@ async def test_run_by_the_api_tells_nobody_of_the_triggers_recipients(sent: Sent
     await sent.api.client.put("/api/v1/webhook/1", json={"recipients": ["ops@example.com"]})
     run = (await sent.api.client.post(f"/api/v1/report/{made.id}/run/noteflow")).json()["result"]["run_id"]
     await sent.api.wait_for(f"/api/reports/{made.id}/run/{run}")
-    assert (await sent.api.client.get("/api/v1/mail/")).json()["count"] == 0
+    assert (await sent.api.client.get("/api/v1/message/")).json()["count"] == 0
 
 
 # Those with a service of their own come first: DBOS is one for a process, and the module's is started here.
@@ -224,7 +227,7 @@ async def test_mail_is_kept_and_slack_is_refused_where_neither_is_connected(api:
     assert "Slack is not connected" in outputs["blocks"][-1]["error"]
     query = {"q": "(filters:!((col:recipient,opr:eq,value:'kept@example.com')))"}
     deadline = time.monotonic() + 20
-    while (rows := (await api.client.get("/api/v1/mail/", params=query)).json()["result"])[0][
+    while (rows := (await api.client.get("/api/v1/message/", params=query)).json()["result"])[0][
         "status"
     ] != "kept":
         assert time.monotonic() < deadline
@@ -255,8 +258,8 @@ async def test_message_that_cannot_be_made_fails_its_block(api: Api) -> None:
     )
     outputs = await api.run(made.id)
     errors = {block["name"]: block["error"] for block in outputs["blocks"]}
-    assert "nobody to send it to" in errors["nobody"]
-    assert "is no mail address" in errors["wrong"]
+    assert "the list of recipients is empty" in errors["nobody"]
+    assert "is not a mail address" in errors["wrong"]
     assert "there is no query 'nothing'" in errors["chart"]
 
 
@@ -266,15 +269,15 @@ async def test_mail_whose_file_was_cleaned_up_says_so(api: Api) -> None:
     outputs = await api.run(api.make_report(who=parameter("x"), rows=ROWS, mail=("email", content)).id)
     assert outputs["status"] == "success"
     query = {"q": "(filters:!((col:recipient,opr:eq,value:'late@example.com')))"}
-    row = (await api.client.get("/api/v1/mail/", params=query)).json()["result"][0]
+    row = (await api.client.get("/api/v1/message/", params=query)).json()["result"][0]
     for file in (api.parts.settings.results_dir / f"run-{outputs['run_id']}").iterdir():
         file.unlink()
     async with serve_mail() as server:
         settings = SmtpSettings("127.0.0.1", "reports@example.com", server.port, security=Security.NONE)
-        postman = Postman(api.parts.database, Mailer(settings), api.parts.results)
+        carrier = MailCarrier(Mailer(settings), api.parts.results)
         with api.parts.database.writing() as session:
-            session.get_one(OutgoingMail, row["id"]).status = "pending"
-        await asyncio.to_thread(postman.attempt, row["id"])
+            session.get_one(OutgoingMessage, row["id"]).status = "pending"
+        await asyncio.to_thread(OutboxSender(api.parts.database, {MAIL: carrier}).run_once)
         assert server.taken == []
-    shown = (await api.client.get(f"/api/v1/mail/{row['id']}")).json()["result"]
+    shown = (await api.client.get(f"/api/v1/message/{row['id']}")).json()["result"]
     assert (shown["status"], "'rows.csv' is no longer kept" in shown["error"]) == ("failed", True)

@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.service.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.clock import get_now
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.encryption import Vault
-from airflow_provider_pushmetrics.service.models import OutgoingMail, QueryRun, ReportSchedule, Run
+from airflow_provider_pushmetrics.service.models import OutgoingMessage, QueryRun, ReportSchedule, Run
 from airflow_provider_pushmetrics.service.schedules import fire_due
 from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import MadeReport, make_report, sql
@@ -94,7 +94,7 @@ async def test_mails_of_a_schedule_go_to_whom_they_are_for(api: Api) -> None:
     await api.wait_for(f"/api/reports/{made.id}/run/{run}")
     with api.parts.database.reading() as session:
         mails = session.scalars(
-            select(OutgoingMail).where(OutgoingMail.subject.contains(f"run {run} "))
+            select(OutgoingMessage).where(OutgoingMessage.subject.contains(f"run {run} "))
         ).all()
     assert [mail.recipient for mail in mails] == ["sad@example.com"]
 

@@ -136,10 +136,10 @@ async def test_gone_endpoint_is_disabled_its_owner_told_and_its_events_recovered
     delivery_id = await send_test(api, subscription)
     await wait_for_status(api, delivery_id, "failed")
     assert (await api.client.get(path)).json()["result"]["active"] is False
-    mails = (await api.client.get("/api/v1/mail/")).json()
+    mails = (await api.client.get("/api/v1/message/")).json()
     assert mails["count"] == 1
     assert "410 Gone" in mails["result"][0]["text"]
-    shown = await api.client.get(f"/api/v1/mail/{mails['ids'][0]}")
+    shown = await api.client.get(f"/api/v1/message/{mails['ids'][0]}")
     assert shown.json()["result"]["recipient"] == "admin@localhost"
     await api.client.post(f"{path}/enable")
     subscriber.statuses = [200]

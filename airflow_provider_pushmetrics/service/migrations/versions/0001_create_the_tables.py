@@ -126,31 +126,6 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
-        "outgoing_mail",
-        sa.Column("workspace_id", sa.Integer(), nullable=False),
-        sa.Column("recipient", sa.String(length=254), nullable=False),
-        sa.Column("subject", sa.String(length=255), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("html", sa.Text(), nullable=False),
-        sa.Column("attachments", sa.JSON(), nullable=True),
-        sa.Column("status", sa.String(length=16), nullable=False),
-        sa.Column("attempt_count", sa.Integer(), nullable=False),
-        sa.Column("next_attempt_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("finished_on", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["workspace_id"], ["workspace.id"], name=op.f("fk_outgoing_mail_workspace_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_outgoing_mail")),
-        sa.UniqueConstraint("uid", name=op.f("uq_outgoing_mail_uid")),
-        sqlite_autoincrement=True,
-    )
-    op.create_index(op.f("ix_outgoing_mail_status"), "outgoing_mail", ["status"], unique=False)
-    op.create_index(op.f("ix_outgoing_mail_workspace_id"), "outgoing_mail", ["workspace_id"], unique=False)
-    op.create_table(
         "report",
         sa.Column("workspace_id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
@@ -167,28 +142,6 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_report_workspace_id"), "report", ["workspace_id"], unique=False)
-    op.create_table(
-        "slack_message",
-        sa.Column("workspace_id", sa.Integer(), nullable=False),
-        sa.Column("channel", sa.String(length=255), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("status", sa.String(length=16), nullable=False),
-        sa.Column("attempt_count", sa.Integer(), nullable=False),
-        sa.Column("next_attempt_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("finished_on", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["workspace_id"], ["workspace.id"], name=op.f("fk_slack_message_workspace_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_slack_message")),
-        sa.UniqueConstraint("uid", name=op.f("uq_slack_message_uid")),
-        sqlite_autoincrement=True,
-    )
-    op.create_index(op.f("ix_slack_message_status"), "slack_message", ["status"], unique=False)
-    op.create_index(op.f("ix_slack_message_workspace_id"), "slack_message", ["workspace_id"], unique=False)
     op.create_table(
         "webhook_subscription",
         sa.Column("workspace_id", sa.Integer(), nullable=False),
@@ -482,6 +435,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("output", sa.Text(), nullable=True),
+        sa.Column("output_html", sa.Text(), nullable=True),
         sa.Column("row_count", sa.Integer(), nullable=True),
         sa.Column("result_file", sa.String(length=255), nullable=True),
         sa.Column("max_rows", sa.Integer(), nullable=True),
@@ -501,3 +455,41 @@ def upgrade() -> None:
         sa.UniqueConstraint("run_id", "block_id", name=op.f("uq_block_result_run_id_block_id")),
         sqlite_autoincrement=True,
     )
+    op.create_table(
+        "message",
+        sa.Column("workspace_id", sa.Integer(), nullable=False),
+        sa.Column("block_result_id", sa.Integer(), nullable=True),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("recipient", sa.String(length=255), nullable=False),
+        sa.Column("recipient_name", sa.String(length=255), nullable=True),
+        sa.Column("subject", sa.String(length=255), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("formatted", sa.Text(), nullable=True),
+        sa.Column("files", sa.JSON(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("attempt_count", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_on", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_on", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("uid", sa.String(length=32), nullable=False),
+        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["block_result_id"],
+            ["block_result.id"],
+            name=op.f("fk_message_block_result_id"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_message_workspace_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_message")),
+        sa.UniqueConstraint("uid", name=op.f("uq_message_uid")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_message_block_result_id"), "message", ["block_result_id"], unique=False)
+    op.create_index(
+        op.f("ix_message_status_message_next_attempt_on"),
+        "message",
+        ["status", "next_attempt_on"],
+        unique=False,
+    )
+    op.create_index(op.f("ix_message_workspace_id"), "message", ["workspace_id"], unique=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from dataclasses import replace
@@ -37,7 +38,7 @@ def contexts(tmp_path: Path) -> Contexts:
 async def test_mail_arrives_as_it_was_written() -> None:
     mail = make_mail(notice=BROKEN)
     async with serve_mail() as server:
-        await Mailer(build_settings(server.port)).send(mail)
+        await asyncio.to_thread(Mailer(build_settings(server.port)).send, mail)
     assert server.envelopes == [("reports@example.com", ["ann@example.com"])]
     taken = server.taken[0]
     assert taken["Subject"] == mail.words.subject
@@ -50,14 +51,15 @@ async def test_mail_arrives_as_it_was_written() -> None:
 async def test_mail_goes_by_starttls_with_a_password(contexts: Contexts) -> None:
     async with serve_mail(starttls=contexts[0], asks_login=True) as server:
         settings = with_login(build_settings(server.port, Security.STARTTLS))
-        await Mailer(settings, tls_context=contexts[1]).send(make_mail())
+        await asyncio.to_thread(Mailer(settings, tls_context=contexts[1]).send, make_mail())
     assert server.logins == [("reporter", "pa55word")]
     assert server.encrypted == [True]
 
 
 async def test_mail_goes_by_tls_from_the_first_byte(contexts: Contexts) -> None:
     async with serve_mail(tls=contexts[0]) as server:
-        await Mailer(build_settings(server.port, Security.TLS), tls_context=contexts[1]).send(make_mail())
+        settings = build_settings(server.port, Security.TLS)
+        await asyncio.to_thread(Mailer(settings, tls_context=contexts[1]).send, make_mail())
     assert server.encrypted == [True]
 
 
@@ -65,7 +67,7 @@ async def test_password_is_not_sent_to_a_server_without_starttls() -> None:
     async with serve_mail(asks_login=True) as server:
         settings = with_login(build_settings(server.port, Security.STARTTLS))
         with pytest.raises(NotificationRefusedError, match="STARTTLS"):
-            await Mailer(settings).send(make_mail())
+            await asyncio.to_thread(Mailer(settings).send, make_mail())
     assert server.logins == []
     assert server.taken == []
 
@@ -77,7 +79,9 @@ async def test_password_is_not_sent_to_a_server_that_is_not_trusted(
     kind = {"starttls": contexts[0]} if security is Security.STARTTLS else {"tls": contexts[0]}
     async with serve_mail(**kind, asks_login=True) as server:
         with pytest.raises(NotificationDelayedError, match="certificate"):
-            await Mailer(with_login(build_settings(server.port, security))).send(make_mail())
+            await asyncio.to_thread(
+                Mailer(with_login(build_settings(server.port, security))).send, make_mail()
+            )
     assert server.logins == []
 
 
@@ -97,7 +101,7 @@ async def test_refusal_says_whether_to_try_again(
     async with serve_mail() as server:
         server.recipient_answer, server.data_answer = recipient_answer, data_answer
         with pytest.raises(error, match=rf"'ann@example\.com' .*{recipient_answer or data_answer}"):
-            await Mailer(build_settings(server.port)).send(make_mail())
+            await asyncio.to_thread(Mailer(build_settings(server.port)).send, make_mail())
 
 
 async def test_wrong_password_is_refused_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
@@ -105,7 +109,7 @@ async def test_wrong_password_is_refused_and_not_shown(caplog: pytest.LogCapture
     async with serve_mail(asks_login=True) as server:
         settings = with_login(build_settings(server.port), "wr0ng-s3cret")
         with pytest.raises(NotificationRefusedError, match=r"535 .* Check the address") as caught:
-            await Mailer(settings).send(make_mail())
+            await asyncio.to_thread(Mailer(settings).send, make_mail())
     assert server.logins[0] == ("reporter", "wr0ng-s3cret")
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith("mail.log")]
     assert "wr0ng-s3cret" not in str(caught.value) + "".join(ours)
@@ -113,11 +117,11 @@ async def test_wrong_password_is_refused_and_not_shown(caplog: pytest.LogCapture
 
 async def test_server_that_is_not_there_may_be_later() -> None:
     with pytest.raises(NotificationDelayedError, match="tried again later"):
-        await Mailer(build_settings(find_closed_port())).send(make_mail())
+        await asyncio.to_thread(Mailer(build_settings(find_closed_port())).send, make_mail())
 
 
 async def test_server_that_says_nothing_is_not_waited_for_long() -> None:
     async with serve_silence() as port:
         settings = replace(build_settings(port), timeout_seconds=0.2)
         with pytest.raises(NotificationDelayedError, match="tried again later"):
-            await Mailer(settings).send(make_mail())
+            await asyncio.to_thread(Mailer(settings).send, make_mail())

@@ -8,6 +8,9 @@ import logging
 import pytest
 
 from airflow_provider_pushmetrics.exceptions import NotificationDelayedError, NotificationRefusedError
+from airflow_provider_pushmetrics.service.egress import GuardedTransport
+from airflow_provider_pushmetrics.service.endpoints import EgressRules
+from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.settings import SlackSettings
 from airflow_provider_pushmetrics.service.notifications.slack import SlackMessenger
 from airflow_provider_pushmetrics.service.notifications.texts import build_slack_text
@@ -27,20 +30,26 @@ OK = build_answer("200 OK", {"ok": True, "ts": "1700000000.000100", "channel": "
 
 
 def open_messenger(url: str) -> SlackMessenger:
-    return SlackMessenger(SlackSettings(TOKEN, f"{url}/api/", timeout_seconds=5))
+    transport = GuardedTransport(EgressRules(allow_loopback=True))
+    return SlackMessenger(SlackSettings(TOKEN, f"{url}/api/", timeout_seconds=5), transport=transport)
+
+
+def make_message(channel: str, text: str, markdown: str | None = None) -> OutgoingMessage:
+    return OutgoingMessage(kind="slack", recipient=channel, text=text, formatted=markdown)
 
 
 def test_message_is_posted_once_with_the_token_in_the_header(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     text = build_slack_text(BROKEN)
     with serve_raw(OK) as server:
-        assert open_messenger(server.url).post("#reports", text) == "1700000000.000100"
+        open_messenger(server.url).send(make_message("#reports", text, "**text**"))
     assert len(server.requests) == 1
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /api/chat.postMessage HTTP/1.1")
     assert f"authorization: bearer {TOKEN}" in head.decode().lower()
     sent = json.loads(body)
     assert (sent["channel"], sent["text"]) == ("#reports", text)
+    assert sent["blocks"] == [{"type": "markdown", "text": "**text**"}]
     assert TOKEN not in caplog.text
 
 
@@ -54,8 +63,8 @@ def test_message_is_posted_once_with_the_token_in_the_header(caplog: pytest.LogC
 )
 def test_what_slack_will_never_take_is_refused(answer: bytes) -> None:
     with serve_raw(answer) as server, pytest.raises(NotificationRefusedError) as caught:
-        open_messenger(server.url).post("#nowhere", "x")
-    assert str(caught.value).startswith("Slack did not post to '#nowhere': ")
+        open_messenger(server.url).send(make_message("#nowhere", "x"))
+    assert ": Slack did not post to '#nowhere'. " in str(caught.value)
     assert "Check the channel" in str(caught.value)
     assert len(server.requests) == 1
 
@@ -75,7 +84,7 @@ def test_what_slack_will_never_take_is_refused(answer: bytes) -> None:
 )
 def test_what_may_pass_is_delayed(answer: bytes, wait: float | None) -> None:
     with serve_raw(answer) as server, pytest.raises(NotificationDelayedError, match="'#reports'") as caught:
-        open_messenger(server.url).post("#reports", "x")
+        open_messenger(server.url).send(make_message("#reports", "x"))
     assert caught.value.retry_after_seconds == wait
     assert len(server.requests) == 1
 
@@ -83,14 +92,14 @@ def test_what_may_pass_is_delayed(answer: bytes, wait: float | None) -> None:
 def test_no_error_shows_the_token() -> None:
     answer = build_answer("200 OK", {"ok": False, "error": TOKEN})
     with serve_raw(answer) as server, pytest.raises(NotificationDelayedError) as caught:
-        open_messenger(server.url).post("#reports", "x")
+        open_messenger(server.url).send(make_message("#reports", "x"))
     assert TOKEN not in str(caught.value)
 
 
 def test_slack_that_is_not_there_may_be_later() -> None:
     messenger = open_messenger(f"http://127.0.0.1:{find_closed_port()}")
     with pytest.raises(NotificationDelayedError, match="could not be asked to post to '#reports'"):
-        messenger.post("#reports", "x")
+        messenger.send(make_message("#reports", "x"))
 
 
 @pytest.mark.parametrize(
@@ -100,5 +109,12 @@ def test_redirect_is_not_followed_with_the_token(status: str) -> None:
     with serve_raw(OK) as elsewhere:
         moved = build_answer(status, "", f"Location: {elsewhere.url}/api/chat.postMessage")
         with serve_raw(moved) as server, pytest.raises(NotificationDelayedError, match=status[:3]):
-            open_messenger(server.url).post("#reports", "text")
+            open_messenger(server.url).send(make_message("#reports", "text"))
     assert elsewhere.requests == []
+
+
+def test_address_that_the_egress_rules_forbid_is_refused() -> None:
+    transport = GuardedTransport(EgressRules())
+    messenger = SlackMessenger(SlackSettings(TOKEN, "http://127.0.0.1:1/api/"), transport=transport)
+    with pytest.raises(NotificationRefusedError, match="Slack cannot be reached: nothing can be sent"):
+        messenger.send(make_message("#reports", "x"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from email import message_from_bytes
 from email.policy import default
 
 import pytest
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
-from airflow_provider_pushmetrics.service.notifications.mail import compose
+from airflow_provider_pushmetrics.service.notifications.mail import MailFile, compose
+from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
 from tests.fakes.notices import BROKEN, SUCCEEDED, make_mail
 
 
@@ -37,7 +38,7 @@ def test_mail_says_the_same_as_text_and_as_html(notice: object) -> None:
     assert text is not None
     assert html is not None
     assert text.get_content().splitlines() == mail.words.text.splitlines()
-    assert html.get_content().splitlines() == mail.words.html.splitlines()
+    assert html.get_content().splitlines() == str(mail.words.html).splitlines()
     assert parsed["Subject"] == mail.words.subject
 
 
@@ -47,6 +48,37 @@ def test_report_s_name_adds_no_header() -> None:
     assert parsed.get_all("To") == ["ann@example.com"]
 
 
-def test_mail_to_more_than_one_is_refused() -> None:
-    with pytest.raises(PushMetricsParameterError, match="is no mail address"):
-        compose(make_mail("ann@example.com,bob@example.com"), "a@b")
+def test_name_of_a_recipient_adds_no_header() -> None:
+    mail = make_mail("Ann Bcc: x@y.de, Lee <ann@example.com>")
+    parsed = message_from_bytes(compose(mail, "a@b").as_bytes(), policy=default)
+    assert parsed["Bcc"] is None
+    assert [one.addr_spec for one in parsed["To"].addresses] == ["ann@example.com"]
+    assert parsed["To"].addresses[0].display_name == "Ann Bcc: x@y.de, Lee"
+
+
+def test_mail_without_html_is_plain_text_only() -> None:
+    mail = replace(make_mail(), words=NoticeText("s", "line 1\n  line 2\n"))
+    parsed = message_from_bytes(compose(mail, "a@b").as_bytes(), policy=default)
+    assert parsed.get_content_type() == "text/plain"
+    assert parsed.get_payload(decode=True) == b"line 1\r\n  line 2\r\n"
+
+
+def test_picture_stands_beside_the_html_that_shows_it() -> None:
+    words = NoticeText("s", "t", '<img src="cid:p1@x">')
+    files = (MailFile("p.png", "image/png", b"png", "p1@x"), MailFile("a.csv", "text/csv", b"a"))
+    parsed = message_from_bytes(
+        compose(replace(make_mail(), words=words, files=files), "a@b").as_bytes(), policy=default
+    )
+    kinds = [part.get_content_type() for part in parsed.walk()]
+    assert kinds == [
+        "multipart/mixed",
+        "multipart/alternative",
+        "text/plain",
+        "multipart/related",
+        "text/html",
+        "image/png",
+        "text/csv",
+    ]
+    picture = next(part for part in parsed.walk() if part.get_content_type() == "image/png")
+    assert (picture["Content-ID"], picture.get_content_disposition()) == ("<p1@x>", "inline")
+    assert [one.get_filename() for one in parsed.iter_attachments()] == ["a.csv"]

@@ -1,4 +1,4 @@
-// Mails and messages to Slack: what was sent, what waits, and what was kept because nobody takes it.
+// Messages by mail and Slack: what was sent, what waits, and what was kept or could not be delivered.
 
 import { part, post } from "./api.js";
 import { button } from "./buttons.js";
@@ -7,44 +7,51 @@ import { moment, state } from "./format.js";
 import { tell } from "./notices.js";
 import { makeList } from "./tables.js";
 
+const KINDS = { mail: "Mail", slack: "Slack" };
+
 export async function showMessages(_, signal) {
-  const mails = makeList({
-    path: "api/v1/mail/",
-    caption: "Mails",
-    noun: "mail",
-    signal,
-    columns: [
-      ["Subject", (mail) => el("details", {}, el("summary", {}, mail.subject || "(no subject)"), el("pre", { class: "output" }, mail.text))],
-      ["To", (mail) => mail.recipient ?? "–"],
-      ["State", makeState],
-      ["Written", (mail) => moment(mail.created_on), "tight"],
-      ["", (mail) => canSend(mail) && button("Send", async () => {
-        await post(`api/v1/mail/${part(mail.uid)}/send`);
-        tell("The mail is on its way, if there is a server for it");
-        await mails.show();
-      }), "actions-cell"],
-    ],
-    whenEmpty: () => empty("There are no mails", "Email blocks, triggers and schedules write them. Without a mail server they are kept here."),
-  });
-  const posts = makeList({
-    path: "api/v1/slack_message/",
-    caption: "Slack messages",
+  const list = makeList({
+    path: "api/v1/message/",
+    caption: "Messages",
     noun: "message",
     signal,
+    isMoving: (message) => message.status === "pending",
     columns: [
-      ["Message", (row) => el("details", {}, el("summary", {}, row.text.split("\n")[0].slice(0, 120) || "(empty)"), el("pre", { class: "output" }, row.text))],
-      ["Channel", (row) => row.channel],
+      ["Message", (message) => el("details", {}, el("summary", {}, getTitle(message)), el("pre", { class: "output" }, message.text), listFiles(message))],
+      ["By", (message) => KINDS[message.kind] ?? message.kind, "tight"],
+      ["To", (message) => message.recipient],
       ["State", makeState],
-      ["Written", (row) => moment(row.created_on), "tight"],
+      ["Written", (message) => moment(message.created_on), "tight"],
+      ["", (message) => canSend(message) && makeSendButton(message, () => list.show()), "actions-cell"],
     ],
-    whenEmpty: () => empty("There are no messages to Slack", "Slack blocks and triggers write them, when the service has a Slack token."),
+    whenEmpty: () => empty("There are no messages", "Email and Slack blocks, triggers and schedules write them. Without a server they are kept here."),
   });
-  await Promise.all([mails.show(0), posts.show(0)]);
-  return [el("h1", {}, "Messages"), card("Mails", mails.node), card("Slack", posts.node)];
+  await list.show(0);
+  return [el("h1", {}, "Messages"), card("Mail and Slack", list.node)];
 }
 
-const canSend = (mail) => mail.status === "kept" || mail.status === "failed";
+export const canSend = (message) => message.status === "kept" || message.status === "failed";
 
-function makeState(row) {
-  return [state(row.status), row.error && el("div", { class: "fault" }, row.error)];
+/** Say what became of a message. */
+export function describeDelivery(message) {
+  if (message.status === "failed") return `kept, not delivered: ${message.error ?? "unknown error"}`;
+  if (message.status === "kept") return "kept, not delivered: no server is configured for it";
+  if (message.status === "pending" && message.error) return `waits for another attempt: ${message.error}`;
+  return message.status === "sent" ? "sent" : "waits to be sent";
+}
+
+export function makeSendButton(message, after) {
+  return button("Send again", async () => {
+    await post(`api/v1/message/${part(message.uid)}/send`);
+    tell("The message will be sent, if there is a server for it");
+    await after?.();
+  });
+}
+
+const getTitle = (message) => message.subject || message.text.split("\n")[0].slice(0, 120) || "(empty)";
+
+const listFiles = (message) => message.files.length > 0 && el("p", { class: "hint" }, "Files: ", message.files.join(", "));
+
+function makeState(message) {
+  return [state(message.status), message.error && el("div", { class: "fault" }, describeDelivery(message))];
 }

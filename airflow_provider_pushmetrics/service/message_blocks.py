@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
-from airflow_provider_pushmetrics.service.notifications.recipients import check_recipient
-from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
+from airflow_provider_pushmetrics.service.notifications.outbox import MailDraft, SlackDraft
+from airflow_provider_pushmetrics.service.notifications.recipients import (
+    check_channel,
+    parse_recipient,
+    split_recipients,
+)
+from airflow_provider_pushmetrics.service.notifications.texts import NoticeText, build_subject
 from airflow_provider_pushmetrics.service.plan import PlannedBlock
-from airflow_provider_pushmetrics.service.results.attachments import Attachment
 from airflow_provider_pushmetrics.service.templates.rendering import BlockTemplateError, render_text
 
 MAX_CHART_ROWS = 10_000
-MAX_SUBJECT_LENGTH = 255
 MAX_NAME_LENGTH = 100
 UNSAFE_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u2028\u2029\ud800-\udfff]+')
 """What some system does not take in the name of a file, and what ends a line."""
+
+Parsed = TypeVar("Parsed")
 
 VEGA_LITE = "https://vega.github.io/schema/vega-lite/v5.json"
 
@@ -42,43 +47,17 @@ class WantedFile:
     skip_if_empty: bool
 
 
-@dataclass(frozen=True)
-class Letter:
-    """
-    A mail that a block makes.
-
-    :param attachments: The results that go with it.
-    """
-
-    recipients: tuple[str, ...]
-    words: NoticeText
-    attachments: tuple[Attachment, ...] = ()
-
-
-@dataclass(frozen=True)
-class Post:
-    """A message to Slack that a block makes."""
-
-    channels: tuple[str, ...]
-    text: str
-
-
-def build_letter(block: PlannedBlock, names: Mapping[str, Any]) -> Letter:
+def build_mail(block: PlannedBlock, names: Mapping[str, Any]) -> MailDraft:
     """
     Build the mail of an email block.
 
     :raises BlockTemplateError: if a template fails, or makes something that is no address.
     """
     content = block.content
-    subject = " ".join(render_text(str(content.get("subject", "")), names).split())
+    subject = build_subject(render_text(str(content.get("subject", "")), names))
     body = render_text(str(content.get("value", "")), names)
-    recipients = _render_list(content.get("to_"), names)
-    try:
-        for recipient in recipients:
-            check_recipient(recipient)
-    except PushMetricsParameterError as error:
-        raise BlockTemplateError(str(error)) from None
-    return Letter(tuple(recipients), NoticeText(subject[:MAX_SUBJECT_LENGTH], body, _write_html(body)))
+    recipients = _render_recipients(content.get("to_"), names, parse_recipient)
+    return MailDraft(tuple(recipients), NoticeText(subject, body, _write_html(body)))
 
 
 def list_wanted_files(block: PlannedBlock, names: Mapping[str, Any]) -> list[WantedFile]:
@@ -100,14 +79,14 @@ def list_wanted_files(block: PlannedBlock, names: Mapping[str, Any]) -> list[Wan
     return wanted
 
 
-def build_post(block: PlannedBlock, names: Mapping[str, Any]) -> Post:
+def build_slack(block: PlannedBlock, names: Mapping[str, Any]) -> SlackDraft:
     """
     Build the message of a Slack block.
 
     :raises BlockTemplateError: if a template fails.
     """
-    channels = _render_list(block.content.get("channels"), names)
-    return Post(tuple(channels), render_text(str(block.content.get("value_markdown", "")), names))
+    channels = _render_recipients(block.content.get("channels"), names, check_channel)
+    return SlackDraft(tuple(channels), render_text(str(block.content.get("value_markdown", "")), names))
 
 
 def build_chart(block: PlannedBlock, rows: Sequence[Mapping[str, Any]], names: Mapping[str, Any]) -> str:
@@ -125,13 +104,17 @@ def build_chart(block: PlannedBlock, rows: Sequence[Mapping[str, Any]], names: M
     return json.dumps(spec, ensure_ascii=False, separators=(",", ":"))
 
 
-def _render_list(value: Any, names: Mapping[str, Any]) -> list[str]:
+def _render_recipients(value: Any, names: Mapping[str, Any], parse: Callable[[str], Parsed]) -> list[Parsed]:
+    """Render each entry to one recipient; entries are split before values are put in, never after."""
     texts = [value] if isinstance(value, str) else list(value or [])
-    rendered = [part.strip() for text in texts for part in render_text(str(text), names).split(",")]
-    found = [text for text in dict.fromkeys(rendered) if text]
-    if not found:
-        raise BlockTemplateError("there is nobody to send it to: the list of recipients is empty.")
-    return found
+    entries = [entry for text in texts for entry in split_recipients(str(text))]
+    rendered = [text for entry in entries if (text := render_text(entry, names).strip())]
+    if not rendered:
+        raise BlockTemplateError("the list of recipients is empty.")
+    try:
+        return [parse(text) for text in rendered]
+    except PushMetricsParameterError as error:
+        raise BlockTemplateError(str(error)) from None
 
 
 def _render_texts(value: Any, names: Mapping[str, Any]) -> Any:

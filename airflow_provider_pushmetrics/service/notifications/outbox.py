@@ -1,0 +1,139 @@
+"""
+The outbox: messages are added in the transaction of what they tell of, then sent, and kept in any case.
+
+A message whose server is not configured is kept and not sent: it can be read, and sent on request. It is not
+sent by itself on the day that a server is configured, when most of it would be outdated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError
+from airflow_provider_pushmetrics.service.clock import Clock, get_now
+from airflow_provider_pushmetrics.service.models import BlockResult, OutgoingMessage
+from airflow_provider_pushmetrics.service.notifications.recipients import (
+    Recipient,
+    parse_recipient,
+    unique_recipients,
+)
+from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
+from airflow_provider_pushmetrics.service.statuses import FAILED, PENDING
+
+MAIL = "mail"
+SLACK = "slack"
+KINDS = (MAIL, SLACK)
+
+KEPT = "kept"
+"""Status of a message for which no server is configured."""
+
+SENT = "sent"
+"""Status of a message that its server accepted."""
+
+
+@dataclass(frozen=True)
+class MailDraft:
+    """
+    A mail that a block makes.
+
+    :param files: The results and pictures that are sent with it, as they are stored.
+    """
+
+    recipients: tuple[Recipient, ...]
+    words: NoticeText
+    files: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class SlackDraft:
+    """
+    A message to Slack that a block makes.
+
+    :param text: What Slack shows where it cannot show Markdown, in Slack's own markup.
+    :param markdown: The message.
+    """
+
+    channels: tuple[str, ...]
+    text: str
+    markdown: str | None = None
+
+
+def add_mail(
+    session: Session,
+    workspace_id: int,
+    recipients: Iterable[str | Recipient],
+    words: NoticeText,
+    files: Sequence[dict[str, Any]] = (),
+    *,
+    block_result: BlockResult | None = None,
+    clock: Clock = get_now,
+) -> list[OutgoingMessage]:
+    """
+    Add a mail for each recipient, in the caller's transaction. An address in two spellings gets one.
+
+    :raises PushMetricsParameterError: if a recipient is not a mail address.
+    """
+    parsed = [parse_recipient(one) if isinstance(one, str) else one for one in recipients]
+    messages = [
+        OutgoingMessage(
+            workspace_id=workspace_id,
+            block_result_id=None if block_result is None else block_result.id,
+            kind=MAIL,
+            recipient=recipient.address,
+            recipient_name=recipient.name or None,
+            subject=words.subject,
+            text=words.text,
+            formatted=words.html,
+            files=list(files),
+            created_on=clock(),
+            next_attempt_on=clock(),
+        )
+        for recipient in unique_recipients(parsed)
+    ]
+    session.add_all(messages)
+    return messages
+
+
+def add_slack(
+    session: Session,
+    workspace_id: int,
+    draft: SlackDraft,
+    *,
+    block_result: BlockResult | None = None,
+    clock: Clock = get_now,
+) -> None:
+    """Add a message for each channel, once each, in the caller's transaction."""
+    session.add_all(
+        OutgoingMessage(
+            workspace_id=workspace_id,
+            block_result_id=None if block_result is None else block_result.id,
+            kind=SLACK,
+            recipient=channel,
+            text=draft.text,
+            formatted=draft.markdown,
+            created_on=clock(),
+            next_attempt_on=clock(),
+        )
+        for channel in dict.fromkeys(draft.channels)
+    )
+
+
+def send_again(message: OutgoingMessage, *, clock: Clock = get_now) -> None:
+    """
+    Schedule a message that was kept or that failed.
+
+    It keeps its uid, so that a mail server can know a repeat.
+
+    :raises PushMetricsConflictError: if it was sent, or is about to be.
+    """
+    if message.status not in (KEPT, FAILED):
+        raise PushMetricsConflictError(
+            f"message {message.id} is {message.status!r}: only one that was kept or that failed can be sent"
+            " again."
+        )
+    message.status, message.attempt_count, message.finished_on, message.error = PENDING, 0, None, None
+    message.next_attempt_on = clock()

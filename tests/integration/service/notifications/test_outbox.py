@@ -1,0 +1,286 @@
+"""Messages from the transaction that they tell of to their server, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from airflow_provider_pushmetrics.exceptions import (
+    NotificationDelayedError,
+    NotificationError,
+    PushMetricsConflictError,
+    PushMetricsParameterError,
+)
+from airflow_provider_pushmetrics.service.bootstrap import bootstrap
+from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.models import OutgoingMessage
+from airflow_provider_pushmetrics.service.notifications.mail import Mailer
+from airflow_provider_pushmetrics.service.notifications.mail_carrier import MailCarrier
+from airflow_provider_pushmetrics.service.notifications.outbox import (
+    MAIL,
+    SLACK,
+    SlackDraft,
+    add_mail,
+    add_slack,
+    send_again,
+)
+from airflow_provider_pushmetrics.service.notifications.outbox_sender import (
+    ATTEMPT_DELAYS_SECONDS,
+    LEASE_SECONDS,
+    Carrier,
+    OutboxSender,
+)
+from airflow_provider_pushmetrics.service.notifications.settings import Security, SmtpSettings
+from airflow_provider_pushmetrics.service.notifications.texts import NoticeText, build_text
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from tests.fakes.loopback import find_closed_port
+from tests.fakes.mail_server import serve_mail
+from tests.fakes.notices import BROKEN, SUCCEEDED
+from tests.fakes.service_process import API_TOKEN
+
+BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
+WORDS = NoticeText("s", "t", "h")
+
+
+@dataclass
+class Clock:
+    now: datetime = BEGAN
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class FakeCarrier(Carrier):
+    """Remembers what it sent, and fails as it is told."""
+
+    def __init__(self, error: Exception | None = None, *, fails_for: str = "") -> None:
+        self.error, self.fails_for = error, fails_for
+        self.sent: list[str] = []
+
+    def send(self, message: OutgoingMessage) -> None:
+        if self.error is not None and self.fails_for in message.recipient:
+            raise self.error
+        self.sent.append(message.recipient)
+
+
+class SlowCarrier(FakeCarrier):
+    """Waits until it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_begun, self.is_released = threading.Event(), threading.Event()
+
+    def send(self, message: OutgoingMessage) -> None:
+        self.has_begun.set()
+        assert self.is_released.wait(30)
+        super().send(message)
+
+
+@pytest.fixture
+def database(url: str, tmp_path: Path) -> Iterator[Database]:
+    database = Database(url)
+    database.migrate()
+    bootstrap(database, tmp_path, API_TOKEN)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def open_mail(port: int, folder: Path) -> MailCarrier:
+    settings = SmtpSettings(
+        "127.0.0.1", "reports@example.com", port, security=Security.NONE, timeout_seconds=5
+    )
+    return MailCarrier(Mailer(settings), ResultStore(folder))
+
+
+def add(database: Database, *recipients: str) -> list[int]:
+    with database.writing() as session:
+        messages = add_mail(session, 1, recipients, build_text(SUCCEEDED), clock=lambda: BEGAN)
+        session.flush()
+        return [message.id for message in messages]
+
+
+def read(database: Database, message_id: int) -> OutgoingMessage:
+    with database.reading() as session:
+        return session.get_one(OutgoingMessage, message_id)
+
+
+async def test_mail_is_sent_once_to_each_address_whatever_its_case(
+    database: Database, clock: Clock, tmp_path: Path
+) -> None:
+    ids = add(database, "Ann <ann@example.com>", "bob@example.com", "ANN@example.com")
+    async with serve_mail() as server:
+        sender = OutboxSender(database, {MAIL: open_mail(server.port, tmp_path)}, clock=clock)
+        for _ in range(2):
+            await asyncio.to_thread(sender.run_once)
+    assert [recipients for _, recipients in server.envelopes] == [["ann@example.com"], ["bob@example.com"]]
+    assert str(server.taken[0]["To"]) == "Ann <ann@example.com>"
+    first = read(database, ids[0])
+    assert server.taken[0]["Message-ID"] == f"<{first.uid}@example.com>"
+    assert (first.status, first.finished_on, first.attempt_count) == ("sent", BEGAN, 1)
+
+
+def add_and_fail(database: Database) -> None:
+    with database.writing() as session:
+        add_mail(session, 1, ["ann@example.com"], build_text(BROKEN))
+        session.flush()
+        raise RuntimeError
+
+
+def test_message_of_a_transaction_that_fails_is_never_sent(database: Database) -> None:
+    with pytest.raises(RuntimeError):
+        add_and_fail(database)
+    with database.reading() as session:
+        assert session.scalars(select(OutgoingMessage)).all() == []
+
+
+def test_mail_to_nobody_is_refused(database: Database) -> None:
+    with pytest.raises(PushMetricsParameterError, match="'ann' is not a mail address"):
+        add(database, "ann")
+
+
+def test_message_without_a_server_is_kept_and_can_be_sent_later(database: Database, clock: Clock) -> None:
+    with database.writing() as session:
+        add_slack(session, 1, SlackDraft(("#a", "#a"), "t"), clock=clock)
+    (mail_id,) = add(database, "ann@example.com")
+    OutboxSender(database, {}, clock=clock).run_once()
+    with database.reading() as session:
+        kept = session.scalars(select(OutgoingMessage)).all()
+    assert {(one.kind, one.recipient, one.status, one.attempt_count) for one in kept} == {
+        ("mail", "ann@example.com", "kept", 0),
+        ("slack", "#a", "kept", 0),
+    }
+    carrier = FakeCarrier()
+    sender = OutboxSender(database, {MAIL: carrier, SLACK: carrier}, clock=clock)
+    sender.run_once()
+    assert carrier.sent == [], "what is outdated is not sent by itself"
+    with database.writing() as session:
+        for one in session.scalars(select(OutgoingMessage)):
+            send_again(one, clock=clock)
+    sender.run_once()
+    assert carrier.sent == ["ann@example.com", "#a"]
+    with pytest.raises(PushMetricsConflictError, match="is 'sent': only one that was kept"):
+        send_again(read(database, mail_id))
+
+
+def test_server_that_is_down_is_tried_by_the_table(database: Database, clock: Clock, tmp_path: Path) -> None:
+    (mail_id,) = add(database, "ann@example.com")
+    sender = OutboxSender(database, {MAIL: open_mail(find_closed_port(), tmp_path)}, clock=clock)
+    delays: list[float] = []
+    while True:
+        sender.run_once()
+        message = read(database, mail_id)
+        if message.status != "pending":
+            break
+        assert message.attempt_count == len(delays) + 1
+        delays.append((message.next_attempt_on - clock.now).total_seconds())
+        clock.now = message.next_attempt_on - timedelta(seconds=1)
+        sender.run_once()
+        assert read(database, mail_id).attempt_count == len(delays), "not before its time"
+        clock.now = message.next_attempt_on
+    assert delays == list(ATTEMPT_DELAYS_SECONDS[1:])
+    assert (message.status, message.attempt_count) == ("failed", 8)
+    assert "was not taken by '127.0.0.1'" in str(message.error)
+
+
+def test_server_that_asks_for_more_time_gets_it(database: Database, clock: Clock) -> None:
+    (mail_id,) = add(database, "ann@example.com")
+    error = NotificationDelayedError("slow down", retry_after_seconds=900)
+    OutboxSender(database, {MAIL: FakeCarrier(error)}, clock=clock).run_once()
+    assert read(database, mail_id).next_attempt_on == BEGAN + timedelta(seconds=900)
+
+
+async def test_address_that_does_not_exist_is_tried_once(
+    database: Database, clock: Clock, tmp_path: Path
+) -> None:
+    (mail_id,) = add(database, "ann@example.com")
+    async with serve_mail() as server:
+        server.recipient_answer = "550 no such user"
+        sender = OutboxSender(database, {MAIL: open_mail(server.port, tmp_path)}, clock=clock)
+        await asyncio.to_thread(sender.run_once)
+    failed = read(database, mail_id)
+    assert (failed.status, failed.attempt_count) == ("failed", 1)
+    assert "550 no such user" in str(failed.error)
+
+
+@pytest.mark.parametrize("error", [UnicodeError("label too long"), NotificationError("?")])
+def test_message_that_fails_by_anything_unforeseen_is_refused_once_and_delays_no_other(
+    database: Database, clock: Clock, error: Exception
+) -> None:
+    ids = add(database, "a@example.com", "b@example.com")
+    carrier = FakeCarrier(error, fails_for="a@")
+    OutboxSender(database, {MAIL: carrier}, clock=clock).run_once()
+    torn = read(database, ids[0])
+    assert (torn.status, torn.attempt_count) == ("failed", 1)
+    assert type(error).__name__ in str(torn.error) or str(torn.error) == "?"
+    assert carrier.sent == ["b@example.com"]
+
+
+def test_message_of_a_process_that_was_killed_is_sent_by_another_after_its_lease(
+    database: Database, clock: Clock
+) -> None:
+    (mail_id,) = add(database, "ann@example.com")
+    dying, living = FakeCarrier(KeyboardInterrupt()), FakeCarrier()  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        OutboxSender(database, {MAIL: dying}, clock=clock).run_once()
+    other = OutboxSender(database, {MAIL: living}, clock=clock)
+    other.run_once()
+    assert living.sent == []
+    clock.now += timedelta(seconds=LEASE_SECONDS)
+    other.run_once()
+    assert (living.sent, read(database, mail_id).status) == (["ann@example.com"], "sent")
+
+
+def test_two_senders_send_a_message_once(database: Database, clock: Clock) -> None:
+    add(database, *(f"user{number}@example.com" for number in range(20)))
+    carrier = FakeCarrier()
+    threads = [
+        threading.Thread(target=OutboxSender(database, {MAIL: carrier}, clock=clock).run_once)
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(carrier.sent) == len(set(carrier.sent)) == 20
+
+
+def test_slow_mail_server_delays_neither_slack_nor_the_end(database: Database) -> None:
+    slow, quick = SlowCarrier(), FakeCarrier()
+    sender = OutboxSender(database, {MAIL: slow, SLACK: quick})
+    with database.writing() as session:
+        add_mail(session, 1, ["a@example.com"], WORDS)
+    sender.start()
+    assert slow.has_begun.wait(10)
+    with database.writing() as session:
+        add_slack(session, 1, SlackDraft(("#c",), "t"))
+    deadline = time.monotonic() + 10
+    while quick.sent != ["#c"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    began = time.monotonic()
+    assert not sender.stop(0.2)
+    assert time.monotonic() - began < 5
+    slow.is_released.set()
+    assert sender.stop()
+    assert slow.sent == ["a@example.com"]
+
+
+def test_text_that_no_database_holds_is_replaced_on_its_way_in(database: Database) -> None:
+    with database.writing() as session:
+        (mail,) = add_mail(session, 1, ["a@example.com"], NoticeText("s", "a\x00b\ud800c"))
+        session.flush()
+        mail_id = mail.id
+    assert read(database, mail_id).text == "a\ufffdb\ufffdc"
