@@ -1,11 +1,11 @@
-"""Find what was committed and must happen, and hand it to the queues."""
+"""Find the attempts to deliver that are due, and enqueue them."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from sqlalchemy import func, select, update
@@ -13,14 +13,11 @@ from sqlalchemy import func, select, update
 from airflow_provider_pushmetrics.service.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.database import Database, is_unavailable
 from airflow_provider_pushmetrics.service.logs import SparingLog
-from airflow_provider_pushmetrics.service.models import AnyRun, Delivery, QueryRun, Run, Subscription
-from airflow_provider_pushmetrics.service.statuses import PENDING, UNFINISHED
+from airflow_provider_pushmetrics.service.models import Delivery, Subscription
+from airflow_provider_pushmetrics.service.statuses import PENDING
 from airflow_provider_pushmetrics.service.workflows import Task, WorkflowQueue
 
-RUNS_QUEUE = "runs"
 DELIVERIES_QUEUE = "deliveries"
-EXECUTE_RUN = "execute_run"
-EXECUTE_QUERY_RUN = "execute_query_run"
 ATTEMPT_DELIVERY = "attempt_delivery"
 
 BATCH = 200
@@ -38,18 +35,7 @@ MIN_WAIT_SECONDS = 0.02
 DISPATCH_LOCK = 7_305_812
 """Any number that no other program locks in this database."""
 
-WORKFLOWS: Mapping[type[AnyRun], tuple[str, str]] = {
-    Run: (EXECUTE_RUN, "run"),
-    QueryRun: (EXECUTE_QUERY_RUN, "query-run"),
-}
-"""The workflow of each kind of run, and what its workflow ids begin with."""
-
 log = logging.getLogger(__name__)
-
-
-def name_run_workflow(kind: type[AnyRun], run_id: int) -> str:
-    """Name the workflow of a run."""
-    return f"{WORKFLOWS[kind][1]}-{run_id}"
 
 
 def name_attempt_workflow(delivery_id: int, generation: int, attempt: int) -> str:
@@ -113,9 +99,6 @@ class Dispatcher:
         with self._database.try_lock(DISPATCH_LOCK) as is_ours:
             if not is_ours:
                 return self._poll_seconds
-            for kind in WORKFLOWS:
-                while self._enqueue_runs(kind) == BATCH:
-                    pass
             while self._enqueue_attempts() == BATCH:
                 pass
             if self._clock() >= self._next_salvage:
@@ -139,19 +122,6 @@ class Dispatcher:
                     log.exception("cannot enqueue what is pending; trying again in %s s", RETRY_SECONDS)
                 self._stopping.wait(RETRY_SECONDS)
                 self.wake()
-
-    def _enqueue_runs(self, kind: type[AnyRun]) -> int:
-        with self._database.reading() as session:
-            new = select(kind.id).where(kind.is_enqueued.is_(False), kind.status.in_(UNFINISHED))
-            ids: Sequence[int] = session.scalars(new.order_by(kind.id).limit(BATCH)).all()
-        if ids:
-            workflow = WORKFLOWS[kind][0]
-            self._queue.enqueue(
-                Task(workflow, RUNS_QUEUE, name_run_workflow(kind, run_id), (run_id,)) for run_id in ids
-            )
-            with self._database.noting() as session:
-                session.execute(update(kind).where(kind.id.in_(ids)).values(is_enqueued=True))
-        return len(ids)
 
     def _enqueue_attempts(self) -> int:
         due = self._find_due_attempts()

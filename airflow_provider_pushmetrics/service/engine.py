@@ -1,11 +1,11 @@
 """
-Durable execution: DBOS workflows for runs and for attempts to deliver.
+Durable execution: a queue of runs, and DBOS workflows for attempts to deliver.
 
 What must happen is first committed to the service's own database: a run or a delivery that is pending. That
-is when it is accepted. It is then enqueued under a workflow id that follows from the row, so that enqueueing
-twice does nothing and a crash in between loses nothing. A workflow whose process died is taken up by another
-process, or by the next start of the same one. What a workflow does goes on where it was, so it needs no
-steps.
+is when it is accepted. Runs are claimed there (:mod:`run_queue`). An attempt to deliver is enqueued under a
+workflow id that follows from its row, so that enqueueing twice does nothing and a crash in between loses
+nothing. What a dead process was executing is taken over by another process, or by its next start, and goes
+on where it was.
 """
 
 from __future__ import annotations
@@ -25,18 +25,15 @@ from airflow_provider_pushmetrics.service.delivery import Courier
 from airflow_provider_pushmetrics.service.dispatcher import (
     ATTEMPT_DELIVERY,
     DELIVERIES_QUEUE,
-    EXECUTE_QUERY_RUN,
-    EXECUTE_RUN,
-    RUNS_QUEUE,
-    WORKFLOWS,
     Dispatcher,
 )
 from airflow_provider_pushmetrics.service.execution import RunExecutor
-from airflow_provider_pushmetrics.service.models import Delivery, QueryRun, Run
+from airflow_provider_pushmetrics.service.models import AnyRun, Delivery
 from airflow_provider_pushmetrics.service.perseverance import Perseverance, WorkInterruptedError
+from airflow_provider_pushmetrics.service.run_queue import RunQueue
 from airflow_provider_pushmetrics.service.salvage import Salvage
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
-from airflow_provider_pushmetrics.service.statuses import PENDING, UNFINISHED
+from airflow_provider_pushmetrics.service.statuses import PENDING
 from airflow_provider_pushmetrics.service.workers import WorkerRegistry
 from airflow_provider_pushmetrics.service.workflows import (
     APPLICATION,
@@ -53,8 +50,6 @@ behind.
 
 LAUNCH_LOCK = 7_305_813
 """Any number that no other program locks in this database."""
-
-QUEUES = (RUNS_QUEUE, DELIVERIES_QUEUE)
 
 BROKEN = ["ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 """How a workflow can have ended without that its work had."""
@@ -88,7 +83,15 @@ class Engine:
         self._idle_since: dict[str, float] = {}
         self._stopping = threading.Event()
         self._perseverance = Perseverance(self._stopping.wait)
-        self._salvage = Salvage(database, _list_broken, executor.abandon)
+        self._salvage = Salvage(database, _list_broken)
+        self._runs = RunQueue(
+            database,
+            executor_id,
+            self._execute_run,
+            executor.abandon,
+            places=settings.run_concurrency,
+            poll_seconds=settings.run_poll_seconds,
+        )
         self._workflow_engine: sqlalchemy.Engine | None = None
         self._queue: WorkflowQueue | None = None
         self._dispatcher: Dispatcher | None = None
@@ -96,7 +99,7 @@ class Engine:
             database,
             executor_id,
             settings.worker_lease_seconds,
-            self._recover_workflows,
+            self._recover,
             self._recover_lost,
         )
 
@@ -113,6 +116,7 @@ class Engine:
         if self._workers.is_alone():
             self._forget_enqueued()
         self._workers.take_over()
+        self._runs.start()
         self._dispatcher.start()
 
     def stop(self) -> bool:
@@ -125,10 +129,13 @@ class Engine:
             return True
         self._stopping.set()
         self._dispatcher.stop()
+        self._runs.stop_claiming()
+        deadline = time.monotonic() + self._settings.shutdown_seconds
         # DBOS waits in whole seconds, the first one in any case: not when there is nothing to wait for.
         wait_seconds = self._settings.shutdown_seconds if self._active.is_any() else 0
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=wait_seconds)
-        is_finished = not self._active.is_any()
+        has_run = self._runs.stop(max(0.0, deadline - time.monotonic()))
+        is_finished = has_run and not self._active.is_any()
         self._workers.stop(is_finished=is_finished)
         self._queue.close()
         if is_finished:
@@ -139,6 +146,7 @@ class Engine:
         """Say that something was committed that must happen."""
         if self._dispatcher is not None:
             self._dispatcher.wake()
+        self._runs.wake()
 
     def _launch(self, engine: sqlalchemy.Engine) -> None:
         config: DBOSConfig = {
@@ -152,12 +160,6 @@ class Engine:
         DBOS(config=config)
         self._register_workflows()
         DBOS.launch()
-        DBOS.register_queue(
-            RUNS_QUEUE,
-            worker_concurrency=self._settings.run_concurrency,
-            polling_interval_sec=self._settings.queue_poll_seconds,
-            on_conflict="always_update",
-        )
         # A partition is an endpoint: one that is slow holds its own few places, and the others' are free.
         DBOS.register_queue(
             DELIVERIES_QUEUE,
@@ -168,17 +170,13 @@ class Engine:
         )
 
     def _register_workflows(self) -> None:
-        @DBOS.workflow(name=EXECUTE_RUN)
-        def execute_run(run_id: int) -> None:
-            self._do(lambda: self._executor.execute(Run, run_id))
-
-        @DBOS.workflow(name=EXECUTE_QUERY_RUN)
-        def execute_query_run(query_run_id: int) -> None:
-            self._do(lambda: self._executor.execute(QueryRun, query_run_id))
-
         @DBOS.workflow(name=ATTEMPT_DELIVERY)
         def attempt_delivery(delivery_id: int, number: int) -> None:
             self._do(lambda: self._courier.attempt(delivery_id, number))
+
+    def _execute_run(self, kind: type[AnyRun], run_id: int) -> None:
+        if self._perseverance.do(lambda: self._executor.execute(kind, run_id)):
+            self.wake()
 
     def _do(self, work: Callable[[], bool]) -> None:
         """Do something that goes on where it was, again if it fails; it says whether it leaves a delivery."""
@@ -187,14 +185,14 @@ class Engine:
         if leaves_delivery:
             self.wake()
 
-    def _recover_workflows(self, executor_id: str) -> int:
-        count = 0
-        for queue in QUEUES:
-            ids = _list_taken(queue, executor_id)
-            if ids:
-                DBOS.resume_workflows(ids, queue_name=queue)
-            count += len(ids)
-        return count
+    def _recover(self, executor_id: str) -> int:
+        """Take over the runs and the deliveries of a dead worker."""
+        ids = _list_taken(executor_id)
+        if ids:
+            DBOS.resume_workflows(ids, queue_name=DELIVERIES_QUEUE)
+        count = self._runs.release_lost(executor_id)
+        self._runs.wake()
+        return count + len(ids)
 
     def _recover_lost(self) -> None:
         """
@@ -202,27 +200,27 @@ class Engine:
 
         Its database went away when the answer was under way; DBOS itself looks at that only when it starts.
         """
+        self._runs.release_forgotten()
         before, self._idle_since, now = self._idle_since, {}, time.monotonic()
-        for queue in QUEUES:
-            # What is at work is asked last: what was taken before that, and is not, waits to begin.
-            for workflow_id in set(_list_taken(queue, self._executor_id)) - self._active.list_ids():
-                since = before.get(workflow_id, now)
-                if now - since < self._settings.worker_lease_seconds:
-                    self._idle_since[workflow_id] = since
-                    continue
-                DBOS.resume_workflows([workflow_id], queue_name=queue)
-                log.warning("put workflow %s back, which was taken and not begun", workflow_id)
+        # What is at work is asked last: what was taken before that, and is not, waits to begin.
+        for workflow_id in set(_list_taken(self._executor_id)) - self._active.list_ids():
+            since = before.get(workflow_id, now)
+            if now - since < self._settings.worker_lease_seconds:
+                self._idle_since[workflow_id] = since
+                continue
+            DBOS.resume_workflows([workflow_id], queue_name=DELIVERIES_QUEUE)
+            log.warning("put workflow %s back, which was taken and not begun", workflow_id)
 
     def _forget_enqueued(self) -> None:
-        """Enqueue everything unfinished anew: the workflows' database may be an older copy than ours."""
+        """Enqueue all pending deliveries anew: the workflows' database may be an older copy than ours."""
         with self._database.writing() as session:
-            for kind in WORKFLOWS:
-                session.execute(update(kind).where(kind.status.in_(UNFINISHED)).values(is_enqueued=False))
             session.execute(update(Delivery).where(Delivery.status == PENDING).values(enqueued_attempt=0))
 
 
-def _list_taken(queue: str, executor_id: str) -> list[str]:
-    taken = DBOS.list_workflows(status="PENDING", executor_id=executor_id, queue_name=queue, load_input=False)
+def _list_taken(executor_id: str) -> list[str]:
+    taken = DBOS.list_workflows(
+        status="PENDING", executor_id=executor_id, queue_name=DELIVERIES_QUEUE, load_input=False
+    )
     return [workflow.workflow_id for workflow in taken]
 
 

@@ -86,7 +86,7 @@ class RunExecutor:
         return True  # it had ended already, maybe here, a moment ago, by a fault of ours
 
     def abandon(self, kind: type[AnyRun], run_id: int) -> None:
-        """End a run that can no longer be executed."""
+        """End a run that cannot be executed, for a fault of ours."""
         plan = self._recorder.begin(kind, run_id)
         if plan is not None:
             self._recorder.finish(plan, INTERNAL_ERROR)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -25,6 +25,9 @@ from airflow_provider_pushmetrics.service.statuses import FAILED, PENDING, SUCCE
 from airflow_provider_pushmetrics.service.templates.rendering import BlockTemplateError
 
 MAX_ERROR_LENGTH = 4000
+
+MAX_LOST_WORKERS = 3
+"""A run that has cost so many workers without progress is not executed again."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class RunPlan:
     :param flow_run_id: What its log is found by.
     :param waves: The blocks, those that may run at the same time together.
     :param outcomes: What became of the blocks so far; grows as the run goes on.
+    :param lost_workers: How many workers died while they executed it, since its last progress.
     """
 
     kind: type[AnyRun]
@@ -71,6 +75,7 @@ class RunPlan:
     error: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     flow_run_id: str | None = None
+    lost_workers: int = 0
 
     @property
     def blocks(self) -> list[PlannedBlock]:
@@ -106,10 +111,23 @@ def read_plan(session: Session, run: AnyRun) -> RunPlan | None:
         error=error,
         options=(run.options or {}) if isinstance(run, Run) else {},
         flow_run_id=run.flow_run_id if isinstance(run, Run) else None,
+        lost_workers=run.lost_workers,
     )
     if run.status != PENDING:
         plan.outcomes.update(_restore_outcomes(plan, _read_results(session, run), names))
+    if plan.lost_workers >= MAX_LOST_WORKERS:
+        return replace(plan, error=_describe_losses(plan))
     return plan
+
+
+def _describe_losses(plan: RunPlan) -> str:
+    pending = ([block.name for block in wave if block.name not in plan.outcomes] for wave in plan.waves)
+    names = next(filter(None, pending), [])
+    return (
+        f"{plan.lost_workers} workers died while they executed this run, the last one at"
+        f" {', '.join(names) or 'its end'}. It is not executed again: let its queries return less, or give"
+        " the workers more memory."
+    )
 
 
 def _read_blocks(session: Session, run: AnyRun) -> list[PlannedBlock]:

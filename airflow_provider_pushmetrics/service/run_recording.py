@@ -103,6 +103,8 @@ class RunRecorder:
             if plan.kind is Run:
                 level = "ERROR" if outcome.status == FAILED else "INFO"
                 write_log(session, plan, _describe(block, outcome), level=level, block_uid=block.uid)
+            if plan.lost_workers and plan.error is None:
+                _change(session, plan, lost_workers=0)
             result = _build_result(plan, block, outcome)
             result.started_on, result.finished_on = started_on, self._clock()
             session.add(result)

@@ -1,5 +1,5 @@
 """
-What becomes of runs and deliveries whose workflow has ended without them: nobody else would go on with them.
+Deliveries whose workflow has ended before they had: nobody else would go on with them.
 
 It takes a fault of ours, or a workflow that killed its process again and again.
 """
@@ -13,13 +13,9 @@ from itertools import islice
 from sqlalchemy import select, update
 
 from airflow_provider_pushmetrics.service.database import Database
-from airflow_provider_pushmetrics.service.dispatcher import (
-    WORKFLOWS,
-    name_attempt_workflow,
-    name_run_workflow,
-)
-from airflow_provider_pushmetrics.service.models import AnyRun, Delivery
-from airflow_provider_pushmetrics.service.statuses import PENDING, UNFINISHED
+from airflow_provider_pushmetrics.service.dispatcher import name_attempt_workflow
+from airflow_provider_pushmetrics.service.models import Delivery
+from airflow_provider_pushmetrics.service.statuses import PENDING
 
 BATCH = 500
 """How many workflows are asked for at once."""
@@ -29,38 +25,24 @@ log = logging.getLogger(__name__)
 
 class Salvage:
     """
-    Looks for unfinished work that nobody works on, among what was enqueued.
+    Looks for enqueued deliveries that nobody works on.
 
     :param list_broken: Lists those of some workflows that have ended without that their work had.
-    :param abandon: Ends a run that can no longer be executed.
     """
 
     def __init__(
         self,
         database: Database,
         list_broken: Callable[[list[str]], Sequence[str]],
-        abandon: Callable[[type[AnyRun], int], None],
     ) -> None:
         self._database = database
         self._list_broken = list_broken
-        self._abandon = abandon
 
     def salvage(self) -> None:
-        """End the runs whose workflow has ended without them, and give deliveries a new one."""
-        for kind in WORKFLOWS:
-            for run_id in self._find_broken_runs(kind):
-                log.error("the workflow of %s %s has failed: ending it", kind.__tablename__, run_id)
-                self._abandon(kind, run_id)
+        """Give deliveries whose workflow has ended a new one."""
         for delivery_id, attempt in self._find_broken_attempts():
             log.error("the workflow of delivery %s has failed: enqueueing it again", delivery_id)
             self._renew(delivery_id, attempt)
-
-    def _find_broken_runs(self, kind: type[AnyRun]) -> list[int]:
-        enqueued = select(kind.id).where(kind.status.in_(UNFINISHED), kind.is_enqueued.is_(True))
-        with self._database.reading() as session:
-            ids = session.scalars(enqueued).all()
-        by_workflow = {name_run_workflow(kind, run_id): run_id for run_id in ids}
-        return [by_workflow[workflow] for workflow in self._select_broken(by_workflow)]
 
     def _find_broken_attempts(self) -> list[tuple[int, int]]:
         enqueued = select(Delivery.id, Delivery.generation, Delivery.enqueued_attempt).where(

@@ -129,6 +129,11 @@ class ServiceSettings:
         return 0.2 if self.database_url else 30.0
 
     @property
+    def run_poll_seconds(self) -> float:
+        """How often runs of other processes are looked for; without others, only to be safe."""
+        return self.queue_poll_seconds if self.database_url else 30.0
+
+    @property
     def results_dir(self) -> Path:
         """Where results are kept, as Parquet."""
         return self.data_dir / "results"

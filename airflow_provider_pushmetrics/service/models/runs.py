@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from airflow_provider_pushmetrics.service.ids import generate_flow_run_id
@@ -14,13 +14,26 @@ from airflow_provider_pushmetrics.service.models.messages import OutgoingMessage
 from airflow_provider_pushmetrics.service.models.reports import Block, Report
 
 
+def _index_waiting(name: str) -> Index:
+    """Index the runs that no worker has claimed, by what their places are shared among."""
+    is_waiting = text("executor_id IS NULL AND finished_on IS NULL")
+    columns = ("workspace_id", "report_id", "created_on", "lost_workers")
+    return Index(name, *columns, sqlite_where=is_waiting, postgresql_where=is_waiting)
+
+
 class Run(Identified, Base):
-    """One execution of a whole report."""
+    """
+    One execution of a whole report.
+
+    ``executor_id`` is the worker that has claimed it, and ``lost_workers`` counts those that died while they
+    executed it, since its last progress.
+    """
 
     __tablename__ = "run"
     __table_args__ = (
         UniqueConstraint("report_id", "idempotency_key"),
         Index(None, "status"),
+        _index_waiting("ix_run_waiting"),
         {"sqlite_autoincrement": True},
     )
 
@@ -31,7 +44,8 @@ class Run(Identified, Base):
     given_parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
     parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
-    is_enqueued: Mapped[bool] = mapped_column(Boolean, default=False)
+    executor_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    lost_workers: Mapped[int] = mapped_column(default=0)
     flow_run_id: Mapped[str | None] = mapped_column(String(36), default=generate_flow_run_id, index=True)
     parent_id: Mapped[int | None]
     re_run_count: Mapped[int] = mapped_column(default=0)
@@ -52,7 +66,11 @@ class QueryRun(Identified, Base):
     """One execution of a block by itself, mostly a query; ``content`` is what ran instead of its own."""
 
     __tablename__ = "query_run"
-    __table_args__ = (Index(None, "status"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index(None, "status"),
+        _index_waiting("ix_query_run_waiting"),
+        {"sqlite_autoincrement": True},
+    )
 
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
     report_id: Mapped[int] = mapped_column(ForeignKey("report.id", ondelete="CASCADE"))
@@ -64,7 +82,8 @@ class QueryRun(Identified, Base):
     schedule_id: Mapped[int | None]
     given_parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
     parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
-    is_enqueued: Mapped[bool] = mapped_column(Boolean, default=False)
+    executor_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    lost_workers: Mapped[int] = mapped_column(default=0)
     started_on: Mapped[datetime | None]
     finished_on: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(Text)

@@ -20,10 +20,10 @@ from tests.fakes.service_schedules import count_started, make_schedules
 from tests.fakes.service_subscriber import Subscriber
 
 
-def open_data(data_dir: Path) -> Database:
-    """Prepare a data folder before a service runs on it."""
+def open_data(data_dir: Path, database_url: str | None = None) -> Database:
+    """Prepare a data folder, and the database, before a service runs on them."""
     data_dir.mkdir(exist_ok=True)
-    database = Database(f"sqlite:///{data_dir}/service.db")
+    database = Database(database_url or f"sqlite:///{data_dir}/service.db")
     database.migrate()
     bootstrap(database, data_dir, API_TOKEN)
     return database

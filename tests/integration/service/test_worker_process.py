@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_pushmetrics.service.dispatcher import name_run_workflow
 from airflow_provider_pushmetrics.service.encryption import Vault, load_secret_key
-from airflow_provider_pushmetrics.service.models import Run
+from airflow_provider_pushmetrics.service.parts import EXECUTOR_FILE
+from airflow_provider_pushmetrics.service.run_plan import MAX_LOST_WORKERS
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.supervisor import COMMAND, Assignment
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
 from tests.fakes.service_reports import ENDLESS, TRIGGER_TOKEN, make_report, sql
+from tests.fakes.service_subscriber import Subscriber
 from tests.integration.service.test_process import open_data
 
 
@@ -57,6 +58,13 @@ def read_status(service: ServiceProcess, run_id: int) -> str:
     return next(str(row["status"]) for row in rows if row["id"] == run_id)
 
 
+def read_executor(data_dir: Path, run_id: int) -> str | None:
+    with closing(sqlite3.connect(data_dir / "service.db", timeout=30)) as database:
+        found = database.execute("SELECT executor_id FROM run WHERE id = ?", (run_id,)).fetchone()
+    executor_id: str | None = found[0]
+    return executor_id
+
+
 def test_worker_whose_service_dies_during_its_start_stops(data_dir: Path) -> None:
     settings = ServiceSettings(data_dir=data_dir, bootstrap_token=API_TOKEN)
     worker = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -71,24 +79,43 @@ def test_worker_whose_service_dies_during_its_start_stops(data_dir: Path) -> Non
     worker.stderr.close()
 
 
-def test_workflow_that_was_taken_from_its_queue_and_never_begun_is_put_back(data_dir: Path) -> None:
-    with (
-        run_service(data_dir, "--worker-lease-seconds", "1") as service,
-        closing(sqlite3.connect(data_dir / "workflows.db", timeout=30)) as workflows,
-    ):
-
-        def read_workflow() -> str:
-            found = "SELECT status FROM workflow_status WHERE workflow_uuid = ?"
-            return str(workflows.execute(found, (name_run_workflow(Run, run_id),)).fetchone()[0])
-
+def test_run_that_was_claimed_and_never_begun_is_released(data_dir: Path) -> None:
+    """As if the database had gone away while it answered the claim."""
+    with run_service(data_dir, "--worker-lease-seconds", "1") as service:
         service.wait_until_ready()
-        run_id = trigger(service, QUICK)
-        wait_until(lambda: read_status(service, run_id) == "success")
-        wait_until(lambda: read_workflow() == "SUCCESS")
-        with workflows:  # as if the answer had been lost when it was taken
-            workflows.execute("UPDATE workflow_status SET status = 'PENDING', output = NULL")
-        wait_until(lambda: read_workflow() == "SUCCESS")
-    assert "which was taken and not begun" in data_dir.with_suffix(".log").read_text()
+        executor_id = (data_dir / EXECUTOR_FILE).read_text("ascii")
+        with closing(sqlite3.connect(data_dir / "service.db", timeout=30)) as database, database:
+            database.execute(
+                "INSERT INTO run (workspace_id, report_id, status, origin, given_parameters, parameters,"
+                " executor_id, lost_workers, re_run_count, uid, created_on)"
+                " VALUES (1, ?, 'pending', 'api', '{}', '{}', ?, 0, 0, 'forgotten', '2026-01-01 00:00:00')",
+                (QUICK, executor_id),
+            )
+        wait_until(lambda: read_status(service, 1) == "success")
+    assert "which was claimed and not begun" in data_dir.with_suffix(".log").read_text()
+
+
+def test_run_that_has_killed_three_workers_fails_and_the_others_succeed(
+    data_dir: Path, subscriber: Subscriber
+) -> None:
+    with run_service(data_dir, "--allow-private-endpoints") as service:
+        service.wait_until_ready()
+        body = {"name": "s", "url": subscriber.url, "events": ["report.run"]}
+        service.client.post("/api/v1/webhook_subscription/", json=body).raise_for_status()
+        run_id, others = trigger(service, LONG), []
+        for _ in range(MAX_LOST_WORKERS):
+            wait_until(lambda: read_status(service, run_id) == "running")
+            wait_until(lambda: read_executor(data_dir, run_id) is not None)
+            os.kill(service.list_pids()[1], signal.SIGKILL)
+            wait_until(lambda: service.client.get("/health/ready").status_code == 503)
+            others.append(trigger(service, QUICK))
+            service.wait_until_ready(60)
+        wait_until(lambda: read_status(service, run_id) == "failed")
+        wait_until(lambda: {read_status(service, other) for other in others} == {"success"})
+        outputs = service.client.get(f"/api/reports/{LONG}/run/{run_id}").json()
+        assert "3 workers died while they executed this run, the last one at endless" in outputs["error"]
+        assert [block["status"] for block in outputs["blocks"]] == ["not_run"]
+        assert subscriber.wait_for_run("report.run", run_id).event["report_id"] == LONG
 
 
 def test_killed_worker_is_replaced_and_its_run_goes_on(data_dir: Path) -> None:

@@ -254,7 +254,8 @@ def upgrade() -> None:
         sa.Column("given_parameters", sa.JSON(), nullable=False),
         sa.Column("parameters", sa.JSON(), nullable=False),
         sa.Column("idempotency_key", sa.String(length=255), nullable=True),
-        sa.Column("is_enqueued", sa.Boolean(), nullable=False),
+        sa.Column("executor_id", sa.String(length=64), nullable=True),
+        sa.Column("lost_workers", sa.Integer(), nullable=False),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
         sa.Column("parent_id", sa.Integer(), nullable=True),
         sa.Column("re_run_count", sa.Integer(), nullable=False),
@@ -279,6 +280,15 @@ def upgrade() -> None:
     op.create_index(op.f("ix_run_flow_run_id"), "run", ["flow_run_id"], unique=False)
     op.create_index(op.f("ix_run_report_id"), "run", ["report_id"], unique=False)
     op.create_index(op.f("ix_run_status"), "run", ["status"], unique=False)
+    op.create_index(op.f("ix_run_executor_id"), "run", ["executor_id"], unique=False)
+    op.create_index(
+        "ix_run_waiting",
+        "run",
+        ["workspace_id", "report_id", "created_on", "lost_workers"],
+        unique=False,
+        sqlite_where=sa.text("executor_id IS NULL AND finished_on IS NULL"),
+        postgresql_where=sa.text("executor_id IS NULL AND finished_on IS NULL"),
+    )
     op.create_table(
         "webhook",
         sa.Column("report_id", sa.Integer(), nullable=False),
@@ -365,7 +375,8 @@ def upgrade() -> None:
         sa.Column("schedule_id", sa.Integer(), nullable=True),
         sa.Column("given_parameters", sa.JSON(), nullable=False),
         sa.Column("parameters", sa.JSON(), nullable=False),
-        sa.Column("is_enqueued", sa.Boolean(), nullable=False),
+        sa.Column("executor_id", sa.String(length=64), nullable=True),
+        sa.Column("lost_workers", sa.Integer(), nullable=False),
         sa.Column("started_on", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_on", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
@@ -389,6 +400,15 @@ def upgrade() -> None:
     op.create_index(op.f("ix_query_run_block_id"), "query_run", ["block_id"], unique=False)
     op.create_index(op.f("ix_query_run_query_id"), "query_run", ["query_id"], unique=False)
     op.create_index(op.f("ix_query_run_status"), "query_run", ["status"], unique=False)
+    op.create_index(op.f("ix_query_run_executor_id"), "query_run", ["executor_id"], unique=False)
+    op.create_index(
+        "ix_query_run_waiting",
+        "query_run",
+        ["workspace_id", "report_id", "created_on", "lost_workers"],
+        unique=False,
+        sqlite_where=sa.text("executor_id IS NULL AND finished_on IS NULL"),
+        postgresql_where=sa.text("executor_id IS NULL AND finished_on IS NULL"),
+    )
     op.create_table(
         "schedule",
         sa.Column("workspace_id", sa.Integer(), nullable=False),
