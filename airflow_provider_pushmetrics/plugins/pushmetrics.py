@@ -11,14 +11,16 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
-from typing import Any, TypeVar
+from typing import Any
 
 from airflow import __version__ as airflow_version
 from airflow.plugins_manager import AirflowPlugin
 
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
+    PushMetricsError,
     PushMetricsMissingExtraError,
+    PushMetricsUnavailableError,
 )
 
 log = logging.getLogger(__name__)
@@ -27,21 +29,24 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Limit = TypeVar("Limit", int, float)
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MAX_LOGGED = 20
+"""How many different reasons are remembered as logged."""
 
 URL_PREFIX = "/pushmetrics"
 PAGE_PREFIX = "/pushmetrics-events"
-SECTION = "pushmetrics"
 MISSING_EXTRA = (
     "The PushMetrics receiver is not installed in this Airflow:"
     " install airflow-provider-pushmetrics[receiver], which brings SQLAlchemy 2 and Alembic."
 )
 RETRY_BUILD_SECONDS = 60.0
 NOT_CONFIGURED = (
-    "The PushMetrics receiver is not configured: in section [pushmetrics] of airflow.cfg set reader_token,"
-    " and token or signing_secrets (or AIRFLOW__PUSHMETRICS__READER_TOKEN and so on)."
+    "The PushMetrics receiver is not configured: in section [pushmetrics] of airflow.cfg set"
+    " receiver_connection, or reader_token and one of token, signing_secrets, sources and source_connections"
+    " (or AIRFLOW__PUSHMETRICS__RECEIVER_CONNECTION and so on)."
 )
+UNREADABLE = "The connections of the PushMetrics receiver cannot be read now. Try again later."
 
 
 class LazyReceiver:
@@ -54,12 +59,13 @@ class LazyReceiver:
     def __init__(self, build: Callable[[], AsgiApp]) -> None:
         self._build = build
         self._app: AsgiApp | None = None
+        self._logged: set[str] = set()
 
     async def get_app(self) -> AsgiApp:
         """
         Get the app, built by now.
 
-        :raises PushMetricsConfigurationError: if it cannot be built.
+        :raises PushMetricsError: if it cannot be built.
         """
         return self._app if self._app is not None else await asyncio.to_thread(self._build_once)
 
@@ -69,10 +75,18 @@ class LazyReceiver:
             return
         try:
             app = await self.get_app()
-        except PushMetricsConfigurationError as error:
+        except PushMetricsError as error:
+            self.log_once(error)
             await _answer_unavailable(send, str(error))
             return
         await app(scope, receive, send)
+
+    def log_once(self, error: PushMetricsError) -> None:
+        """Log why there is no receiver: in one line, once, though every request fails in the same way."""
+        line = f"{error} ({error.__cause__})" if error.__cause__ else str(error)
+        if line not in self._logged and len(self._logged) < MAX_LOGGED:
+            self._logged.add(line)
+            log.warning("%s", line)
 
     def _build_once(self) -> AsgiApp:
         # Two first requests may both build one. Only one is kept, and the other opened nothing.
@@ -88,50 +102,26 @@ def build_receiver() -> AsgiApp:
     :raises PushMetricsConfigurationError: if the extra is not installed or the section not filled in.
     """
     try:
+        from airflow_provider_pushmetrics.plugins.configuration import (
+            ReceiverConfiguration,
+            is_configured,
+            read_options,
+        )
         from airflow_provider_pushmetrics.receiver.app import create_app
+        from airflow_provider_pushmetrics.receiver.outage import describe_fault
     except ImportError as error:
-        log.warning("The PushMetrics receiver cannot be imported: %s", error)
-        raise PushMetricsMissingExtraError(MISSING_EXTRA) from None
-    from airflow_provider_pushmetrics.plugins.source_connections import read_connections
-    from airflow_provider_pushmetrics.receiver.settings import build_settings
-    from airflow_provider_pushmetrics.receiver.sources import parse_sources
-
+        raise PushMetricsMissingExtraError(MISSING_EXTRA) from error
     options = read_options()
+    if not is_configured(options):
+        raise PushMetricsConfigurationError(NOT_CONFIGURED)
+    configuration = ReceiverConfiguration(options)
     try:
-        sources = parse_sources(options.pop("sources")) + read_connections(options.pop("source_connections"))
-        return create_app(build_settings(**options, sources=sources))
+        settings = configuration.build_settings()
+        return create_app(settings, configuration.read_access if configuration.has_connections else None)
     except PushMetricsConfigurationError as error:
-        log.warning("The PushMetrics receiver does not start: %s", error)
-        raise PushMetricsConfigurationError(NOT_CONFIGURED) from None
-
-
-def read_options() -> dict[str, Any]:
-    """Read section ``[pushmetrics]`` of Airflow's configuration."""
-    from airflow.configuration import AIRFLOW_HOME, conf
-
-    def read(option: str) -> str:
-        return str(conf.get(SECTION, option, fallback="") or "")
-
-    return {
-        "inbox": read("inbox").strip() or f"sqlite:///{AIRFLOW_HOME}/pushmetrics-inbox.db",
-        "source": read("source"),
-        "token": read("token"),
-        "signing_secrets": (read("signing_secrets"),),
-        "reader_token": read("reader_token"),
-        "sources": read("sources"),
-        "source_connections": read("source_connections"),
-        "keep_days": _parse_limit(float, "keep_days", read("keep_days")),
-        "keep_events": _parse_limit(int, "keep_events", read("keep_events")),
-    }
-
-
-def _parse_limit(kind: Callable[[str], Limit], option: str, text: str) -> Limit | None:
-    try:
-        return kind(text) if text.strip() else None
-    except ValueError:
-        raise PushMetricsConfigurationError(
-            f"option {option} of [pushmetrics] is {text!r}: it must be a number, or be left out for no limit."
-        ) from None
+        raise PushMetricsConfigurationError(NOT_CONFIGURED) from error
+    except Exception as error:  # of any secrets backend, at the first request
+        raise PushMetricsUnavailableError(UNREADABLE) from PushMetricsError(describe_fault(error))
 
 
 def build_events_page() -> AsgiApp:
@@ -167,8 +157,8 @@ async def update_assets(*, retry_seconds: float = RETRY_BUILD_SECONDS) -> None:
     """
     while True:
         try:
-            options = await asyncio.to_thread(read_options)
-            if not options["reader_token"]:
+            if not await asyncio.to_thread(is_receiver_wanted):
+                RECEIVER.log_once(PushMetricsConfigurationError(NOT_CONFIGURED))
                 return
             app: Any = await RECEIVER.get_app()
             from airflow_provider_pushmetrics.plugins.asset_updates import AssetUpdater
@@ -177,10 +167,19 @@ async def update_assets(*, retry_seconds: float = RETRY_BUILD_SECONDS) -> None:
         except (PushMetricsMissingExtraError, ImportError) as error:
             log.warning("This API server updates no PushMetrics assets: %s", error)
             return
+        except PushMetricsError as error:
+            RECEIVER.log_once(error)
         except Exception as error:  # of whatever keeps Airflow's configuration
             log.warning("This API server updates no PushMetrics assets yet: %s", type(error).__name__)
         await asyncio.sleep(retry_seconds)
     await AssetUpdater(app.state.runtime.get).run()
+
+
+def is_receiver_wanted() -> bool:
+    """Tell whether Airflow's configuration names a reader token or a connection for the receiver."""
+    from airflow_provider_pushmetrics.plugins.configuration import is_configured, read_options
+
+    return is_configured(read_options())
 
 
 class AssetUpdates:

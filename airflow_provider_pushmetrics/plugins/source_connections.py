@@ -2,44 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
-from airflow_provider_pushmetrics.receiver.sources import build_source
+from airflow_provider_pushmetrics.receiver.sources import build_checked_source
 
-EXTRAS = ("signing_secrets", "networks", "rate_per_minute")
+EXTRAS = ("signing_secrets", "networks", "rate_per_minute", "lenient_content_type")
 
 
-def read_connections(connection_ids: str) -> tuple[SourceSettings, ...]:
+def find_connection(connection_id: str) -> Any | None:
+    """
+    Find a connection; None if no backend has it.
+
+    ``Connection.get_connection_from_secrets`` says the same of a connection that does not exist and of a
+    backend that cannot be asked (Airflow 3.3.2 swallows its error). Here they must be told apart: the first
+    refuses a sender, the second must not.
+
+    :raises Exception: whatever a backend raises that cannot be asked.
+    """
+    from airflow.configuration import ensure_secrets_loaded
+
+    for backend in ensure_secrets_loaded():
+        found = backend.get_connection(connection_id)
+        if found is not None:
+            return found
+    return None
+
+
+def read_connections(connection_ids: str, report: Callable[[str], None]) -> tuple[SourceSettings, ...]:
     """
     Read the sources of connections whose ids are separated by commas.
 
-    :raises PushMetricsConfigurationError: if one is missing, or is no source.
+    :param report: Is told of each connection that is not there, or is no source; the others count.
+    :raises Exception: whatever a secrets backend raises that cannot be asked.
     """
-    from airflow.models.connection import Connection
-    from airflow.providers.common.compat.sdk import AirflowNotFoundException
-
     sources = []
     for connection_id in _split(connection_ids):
+        connection = find_connection(connection_id)
+        if connection is None:
+            report(
+                f"the connection {connection_id!r} of option source_connections does not exist: create it,"
+                " with the sender's token as its password."
+            )
+            continue
         try:
-            connection = Connection.get_connection_from_secrets(connection_id)
-        except AirflowNotFoundException:
-            raise PushMetricsConfigurationError(
-                f"the connection {connection_id!r} of option source_connections is not there: make it, with"
-                " the sender's token as its password."
-            ) from None
-        sources.append(build_connection_source(connection_id, connection.password, connection.extra_dejson))
+            sources.append(
+                build_connection_source(connection_id, connection.password, connection.extra_dejson)
+            )
+        except PushMetricsConfigurationError as error:
+            report(f"the connection {connection_id!r} is no source: {error}")
     return tuple(sources)
 
 
 def build_connection_source(
     connection_id: str, password: str | None, extra: dict[str, Any]
 ) -> SourceSettings:
-    """Build the source of one connection."""
+    """
+    Build the source of one connection.
+
+    :raises PushMetricsConfigurationError: if it is none.
+    """
     row = {name: extra[name] for name in EXTRAS if extra.get(name)}
-    return build_source({**row, "name": extra.get("source") or connection_id, "token": password or ""})
+    return build_checked_source(
+        {**row, "name": extra.get("source") or connection_id, "token": password or ""}
+    )
 
 
 def _split(text: str) -> Iterable[str]:

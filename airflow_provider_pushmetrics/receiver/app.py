@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,9 +15,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_pushmetrics.receiver.ingest import Ingest, find_source
+from airflow_provider_pushmetrics.receiver.access import AGES, Access, Ages, CurrentAccess
+from airflow_provider_pushmetrics.receiver.ingest import Ingest
 from airflow_provider_pushmetrics.receiver.metrics import DeliveryCounter
 from airflow_provider_pushmetrics.receiver.outage import OutageLog
+from airflow_provider_pushmetrics.receiver.paths import find_route_path, find_source
 from airflow_provider_pushmetrics.receiver.reader import Reader
 from airflow_provider_pushmetrics.receiver.refusals import Refusal, Unavailable
 from airflow_provider_pushmetrics.receiver.retention import Retention
@@ -25,6 +27,9 @@ from airflow_provider_pushmetrics.receiver.runtime import UNAVAILABLE, RuntimeOp
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
 
 log = logging.getLogger(__name__)
+
+RECEIVED_PATH = "pushmetrics.received_path"
+"""Where the scope keeps the path as it came."""
 
 
 class ReceiverApp(Starlette):
@@ -39,24 +44,33 @@ class ReceiverApp(Starlette):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a delivery to the ingest, and all else to the routes."""
-        source = find_source(scope)
-        if source is None:
+        if scope["type"] != "http":
             await super().__call__(scope, receive, send)
+            return
+        path = find_route_path(scope["path"], scope.get("root_path", ""))
+        source = find_source(path) if scope["method"] == "POST" else None
+        if source is None:
+            routed = {**scope, "path": path, "root_path": "", RECEIVED_PATH: scope["path"]}
+            await super().__call__(routed, receive, send)
         else:
-            scope["path_params"] = {"source": source}
-            await self.ingest(scope, receive, send)
+            await self.ingest({**scope, "path_params": {"source": source}}, receive, send)
 
 
-def create_app(settings: ReceiverSettings) -> ReceiverApp:
+def create_app(
+    settings: ReceiverSettings, reload: Callable[[], Access] | None = None, *, ages: Ages = AGES
+) -> ReceiverApp:
     """
     Build the receiver. The inbox is opened at the first request, or when the server says that it starts.
 
     :param settings: The receiver's settings.
+    :param reload: Reads again who may deliver and who may read; None if that does not change.
+    :param ages: How old what it has read may get.
     :return: The app; its ``state.runtime`` opens and closes the inbox.
     :raises PushMetricsConfigurationError: if a signing secret cannot be read.
     """
     retention = Retention(settings.keep_days, settings.keep_events)
     runtime, counter = RuntimeOpener(settings.inbox, retention), DeliveryCounter()
+    access = CurrentAccess(Access(settings.sources, settings.reader_token), reload, ages=ages)
 
     @asynccontextmanager
     async def live(_app: Starlette) -> AsyncIterator[None]:
@@ -64,9 +78,9 @@ def create_app(settings: ReceiverSettings) -> ReceiverApp:
         yield
         await asyncio.to_thread(runtime.close)
 
-    ingest = Ingest(settings, runtime, counter)
+    ingest = Ingest(settings, access, runtime, counter)
     app = ReceiverApp(
-        routes=_build_routes(ingest, Reader(settings, runtime, counter)),
+        routes=_build_routes(ingest, Reader(settings, access, runtime, counter)),
         exception_handlers={
             Refusal: _answer_refusal,
             HTTPException: _answer_http_exception,
@@ -111,6 +125,8 @@ async def _answer_refusal(request: Request, error: Exception) -> Response:
 
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # what it is registered for
+    if request.method not in ("GET", "HEAD", "OPTIONS"):
+        request.app.ingest.note_stray(request.scope, request.scope[RECEIVED_PATH], error.status_code)
     return JSONResponse({"message": f"{error.detail}."}, error.status_code, headers=error.headers)
 
 

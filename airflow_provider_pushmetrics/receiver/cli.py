@@ -63,6 +63,14 @@ def receiver(
     source: Annotated[str, _describe("source")] = DEFAULT_SOURCE,
     token: Annotated[str | None, _describe("token")] = None,
     signing_secret: Annotated[list[str] | None, _describe("signing_secret")] = None,
+    lenient_content_type: Annotated[
+        bool,
+        typer.Option(
+            "--lenient-content-type",
+            envvar=get_environment_name("lenient_content_type"),
+            help=HELP["lenient_content_type"],
+        ),
+    ] = False,
     sources: Annotated[str, _describe("sources")] = "",
     reader_token: Annotated[str | None, _describe("reader_token")] = None,
     keep_days: KeepDays = None,
@@ -84,6 +92,7 @@ def receiver(
             source=source,
             token=token,
             signing_secrets=signing_secret or (),
+            lenient_content_type=lenient_content_type,
             reader_token=reader_token,
             sources=parse_sources(sources),
             keep_days=keep_days,

@@ -120,20 +120,20 @@ class ReaderGate:
     """
     Lets readers in.
 
-    :param token: What they show as Bearer.
+    :param token: What they show as Bearer; nobody may read if it is empty.
     """
 
     def __init__(self, token: str) -> None:
-        self._token = token.encode("utf-8")
+        # An empty token must match nothing, and an empty credential would equal it.
+        self._token = (token or secrets.token_urlsafe()).encode("utf-8")
 
     def admit(self, head: RequestHead) -> None:
         """
-        Check who reads.
+        Check who reads: one right credential among those shown is enough.
 
         :raises Unauthorized: for every fault of the credential.
         """
-        offered = _find_bearer(_get_credential(head, "authorization"))
-        if not hmac.compare_digest(self._token, offered):
+        if not _is_among(self._token, [_find_bearer(value) for value in _list_authorizations(head)]):
             raise Unauthorized(READER_REFUSED)
 
 
@@ -142,13 +142,23 @@ def _get_credential(head: RequestHead, name: str) -> bytes:
     return value if len(value) <= MAX_CREDENTIAL_BYTES else b""
 
 
+def _list_authorizations(head: RequestHead) -> list[bytes]:
+    return [value for value in head.authorizations if len(value) <= MAX_CREDENTIAL_BYTES]
+
+
 def _is_offered(token: bytes, head: RequestHead) -> bool:
-    authorization = _get_credential(head, "authorization")
-    offered = (
-        head.get_query_value("token"),
-        _find_bearer(authorization),
-        _find_basic_password(authorization),
-    )
+    """Tell whether a token is among all that a request shows: one right credential is enough."""
+    authorizations = _list_authorizations(head)
+    offered = [
+        *head.get_query_values("token"),
+        *map(_find_bearer, authorizations),
+        *map(_find_basic_password, authorizations),
+    ]
+    return _is_among(token, offered)
+
+
+def _is_among(token: bytes, offered: Iterable[bytes]) -> bool:
+    """Compare with every one, so that the time does not tell which of them is right."""
     matches = False
     for candidate in offered:
         matches |= hmac.compare_digest(token, candidate)

@@ -7,6 +7,7 @@ numbers and text are bounded, so that whatever is kept can be read again by any 
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import math
@@ -84,19 +85,35 @@ def build_replay_key(event_id: int) -> str:
     return f"replay:{event_id}:{uuid.uuid4().hex}"
 
 
-def check_content_type(content_type: bytes, content_encoding: bytes) -> None:
+def check_content_type(content_type: bytes, content_encoding: bytes, *, is_lenient: bool = False) -> None:
     """
     Check that a body is JSON as it stands.
 
     The documentation of the events names no content type, so a missing one is taken for JSON.
 
+    :param is_lenient: Take ``text/plain`` too, and a list such as ``application/json, application/json``.
     :raises UnsupportedMediaType: if it is said to be anything else.
     """
-    media_type = (content_type or b"application/json").partition(b";")[0].strip().lower()
-    if not _JSON_TYPE.match(media_type):
+    named = (content_type or b"application/json").lower()
+    types = named.split(b",") if is_lenient else [named]
+    if not all(_is_json_type(name, is_lenient=is_lenient) for name in types):
         raise UnsupportedMediaType("The body must be JSON: send it as application/json.")
     if (content_encoding or b"identity").strip().lower() != b"identity":
         raise UnsupportedMediaType("The body must not be compressed: send it without Content-Encoding.")
+
+
+def _is_json_type(name: bytes, *, is_lenient: bool) -> bool:
+    media_type = name.partition(b";")[0].strip()
+    return bool(_JSON_TYPE.match(media_type)) or (is_lenient and media_type == b"text/plain")
+
+
+def strip_bom(body: bytes) -> bytes:
+    """
+    Remove the byte order mark that some senders put before their JSON.
+
+    JSON forbids it (RFC 8259, section 8.1), and the feed puts bodies into the middle of its answers.
+    """
+    return body.removeprefix(codecs.BOM_UTF8)
 
 
 def parse_body(body: bytes) -> Mapping[str, Any]:

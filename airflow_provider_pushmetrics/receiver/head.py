@@ -8,6 +8,9 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Scope
 
+MAX_AUTHORIZATIONS = 8
+"""How many headers ``Authorization`` are looked at: each costs a comparison."""
+
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
@@ -16,10 +19,13 @@ class RequestHead:
 
     :param headers: Each header by its name in lower case; empty where it stands twice, since two say nothing.
     :param query: The query string.
+    :param authorizations: Every header ``Authorization``. There may be several: Airflow appends one of its
+        own where ``[core] simple_auth_manager_all_admins`` is set, and so do some proxies.
     """
 
     headers: Mapping[bytes, bytes]
     query: bytes = b""
+    authorizations: tuple[bytes, ...] = ()
 
     def get(self, name: str) -> bytes:
         """Get a header that stands there once, or nothing."""
@@ -29,19 +35,33 @@ class RequestHead:
         """Tell whether a header stands there, however often."""
         return name.encode("ascii") in self.headers
 
-    def get_query_value(self, name: str) -> bytes:
-        """Get a parameter of the query that stands there once, or nothing."""
+    def get_query_values(self, name: str) -> tuple[bytes, ...]:
+        """
+        Get both readings of a query parameter that stands there once; none if it does not.
+
+        A ``+`` stands for a space in a form, and for itself in a URL that a person wrote.
+        """
         if not self.query:
-            return b""
-        # Latin-1 keeps every byte as it came, quoted or not.
-        pairs = parse_qsl(self.query.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
-        found = [value for key, value in pairs if key == name]
-        return found[0].encode("latin-1") if len(found) == 1 else b""
+            return ()
+        plain = _find_once(self.query, name)
+        if b"+" not in self.query:
+            return plain
+        return plain + _find_once(self.query.replace(b"+", b"%2B"), name)
+
+
+def _find_once(query: bytes, name: str) -> tuple[bytes, ...]:
+    # Latin-1 keeps every byte as it came, quoted or not.
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
+    found = [value for key, value in pairs if key == name]
+    return (found[0].encode("latin-1"),) if len(found) == 1 else ()
 
 
 def read_head(scope: Scope) -> RequestHead:
     """Read the head of an ASGI request."""
     headers: dict[bytes, bytes] = {}
+    authorizations: tuple[bytes, ...] = ()
     for name, value in scope["headers"]:
         headers[name] = b"" if name in headers else value
-    return RequestHead(headers, scope.get("query_string", b""))
+        if name == b"authorization":
+            authorizations += (value,)
+    return RequestHead(headers, scope.get("query_string", b""), authorizations[:MAX_AUTHORIZATIONS])

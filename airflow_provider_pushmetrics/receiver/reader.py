@@ -10,8 +10,8 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from airflow_provider_pushmetrics.receiver.access import CurrentAccess
 from airflow_provider_pushmetrics.receiver.body import read_limited_body
-from airflow_provider_pushmetrics.receiver.credentials import ReaderGate
 from airflow_provider_pushmetrics.receiver.deliveries import build_replay_key
 from airflow_provider_pushmetrics.receiver.head import read_head
 from airflow_provider_pushmetrics.receiver.inbox import Consumer, Page, StoredEvent
@@ -43,13 +43,20 @@ class Reader:
     Answers readers, each after the check of its token.
 
     :param settings: The receiver's settings.
+    :param access: Who may read.
     :param runtime: Opens the inbox.
     :param counter: Holds the counts of deliveries.
     """
 
-    def __init__(self, settings: ReceiverSettings, runtime: RuntimeOpener, counter: DeliveryCounter) -> None:
+    def __init__(
+        self,
+        settings: ReceiverSettings,
+        access: CurrentAccess,
+        runtime: RuntimeOpener,
+        counter: DeliveryCounter,
+    ) -> None:
         self._settings = settings
-        self._gate = ReaderGate(settings.reader_token)
+        self._access = access
         self._runtime = runtime
         self._counter = counter
 
@@ -57,7 +64,7 @@ class Reader:
         """Let a handler be reached with the reader token alone."""
 
         async def check_then_handle(request: Request) -> Response:
-            self._gate.admit(read_head(request.scope))
+            (await self._access.get()).reader.admit(read_head(request.scope))
             return await handler(request, await self._runtime.get())
 
         return check_then_handle

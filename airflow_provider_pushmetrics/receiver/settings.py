@@ -25,6 +25,7 @@ HELP = {
     "token": "The token that the sender shows: ?token=, Bearer, or the password of Basic authentication.",
     "signing_secret": "A whsec_… secret of the sender's Standard Webhooks signatures; several to rotate.",
     "reader_token": "The Bearer token of whoever reads the events.",
+    "lenient_content_type": "Take JSON of the sender also as text/plain and with a UTF-8 BOM.",
     "sources": "Further senders: a JSON list, or the name of a file that holds one.",
     "keep_days": "Delete events that are older; by default none.",
     "keep_events": "Delete the oldest events beyond so many; by default none.",
@@ -49,6 +50,7 @@ class SourceSettings:
     :param signing_secrets: Every ``whsec_…`` secret that is valid now.
     :param networks: From where it may deliver, such as ``10.0.0.0/8``; from anywhere, if empty.
     :param rate_per_minute: How many deliveries are taken from it in a minute; as many as come, if None.
+    :param lenient_content_type: Take JSON as ``text/plain``, as a list of types, and with a UTF-8 BOM.
     """
 
     name: str
@@ -56,6 +58,7 @@ class SourceSettings:
     signing_secrets: tuple[str, ...] = field(default=(), repr=False)
     networks: tuple[str, ...] = ()
     rate_per_minute: int | None = None
+    lenient_content_type: bool = False
 
     def __post_init__(self) -> None:
         if (
@@ -144,12 +147,14 @@ def build_settings(
     sources: Iterable[SourceSettings] = (),
     keep_days: float | None = None,
     keep_events: int | None = None,
+    lenient_content_type: bool = False,
 ) -> ReceiverSettings:
     """
     Build the settings of a receiver from options that may be missing or blank.
 
-    The options ``source``, ``token`` and ``signing_secrets`` are one source; they may be missing where there
-    are others. One of ``signing_secrets`` may hold several, separated by commas or spaces.
+    The options ``source``, ``token``, ``signing_secrets`` and ``lenient_content_type`` are one source; they
+    may be missing where there are others. One of ``signing_secrets`` may hold several, separated by commas or
+    spaces.
 
     :raises PushMetricsConfigurationError: if nobody could be told from a stranger.
     """
@@ -158,7 +163,11 @@ def build_settings(
     first: tuple[SourceSettings, ...] = ()
     if not others or (token or "").strip() or secrets:
         name = (source or "").strip() or DEFAULT_SOURCE
-        first = (SourceSettings(name, (token or "").strip() or None, secrets),)
+        first = (
+            SourceSettings(
+                name, (token or "").strip() or None, secrets, lenient_content_type=lenient_content_type
+            ),
+        )
     return ReceiverSettings(
         inbox=(inbox or "").strip() or DEFAULT_INBOX,
         sources=first + others,

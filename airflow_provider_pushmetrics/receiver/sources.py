@@ -9,27 +9,37 @@ from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
+from airflow_provider_pushmetrics.signatures import decode_secret
 
-FIELDS = frozenset({"name", "token", "signing_secrets", "networks", "rate_per_minute"})
+FIELDS = frozenset(
+    {"name", "token", "signing_secrets", "networks", "rate_per_minute", "lenient_content_type"}
+)
+FLAGS = {"true": True, "1": True, "false": False, "0": False, "": False}
 EXAMPLE = '[{"name": "sales", "token": "…", "signing_secrets": ["whsec_…"], "networks": ["10.0.0.0/8"]}]'
 
 
-def parse_sources(text: str) -> tuple[SourceSettings, ...]:
+def parse_sources(text: str | list[Any]) -> tuple[SourceSettings, ...]:
     """
-    Read sources from a JSON list, or from the file whose name is given instead.
+    Read sources from a JSON list, from its text, or from the file whose name is given instead.
 
     :raises PushMetricsConfigurationError: if it is none. The message never holds a secret.
     """
-    if not text.strip():
-        return ()
-    content = text if text.lstrip()[0] in "[{" else _read_file(text.strip())
-    try:
-        rows = json.loads(content)
-    except ValueError:
-        rows = None
+    rows = _parse_rows(text) if isinstance(text, str) else text
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise PushMetricsConfigurationError(f"the sources are not a JSON list such as {EXAMPLE}.")
     return tuple(build_source(row) for row in rows)
+
+
+def build_checked_source(row: Mapping[str, Any]) -> SourceSettings:
+    """
+    Build one source, and check that its signing secrets can be read.
+
+    :raises PushMetricsConfigurationError: if it is no source.
+    """
+    source = build_source(row)
+    for secret in source.signing_secrets:
+        decode_secret(secret)
+    return source
 
 
 def build_source(row: Mapping[str, Any]) -> SourceSettings:
@@ -52,7 +62,18 @@ def build_source(row: Mapping[str, Any]) -> SourceSettings:
         signing_secrets=_get_texts(row, "signing_secrets"),
         networks=_get_texts(row, "networks"),
         rate_per_minute=rate,
+        lenient_content_type=_get_flag(row, "lenient_content_type"),
     )
+
+
+def _parse_rows(text: str) -> Any:
+    if not text.strip():
+        return []
+    content = text if text.lstrip()[0] in "[{" else _read_file(text.strip())
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
 
 
 def _read_file(name: str) -> str:
@@ -71,6 +92,14 @@ def _get_text(row: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise PushMetricsConfigurationError(f"{name!r} of a source must be text.")
     return value.strip()
+
+
+def _get_flag(row: Mapping[str, Any], name: str) -> bool:
+    value = row.get(name, False)
+    word = FLAGS.get(str(value).strip().lower())  # options and the fields of connections are text
+    if word is None:
+        raise PushMetricsConfigurationError(f"{name!r} of a source must be true or false.")
+    return word
 
 
 def _get_texts(row: Mapping[str, Any], name: str) -> tuple[str, ...]:

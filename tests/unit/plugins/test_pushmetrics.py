@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow import configuration
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.plugins.pushmetrics import (
     NOT_CONFIGURED,
+    UNREADABLE,
     AssetUpdates,
     LazyReceiver,
     PushMetricsPlugin,
@@ -19,7 +23,6 @@ from airflow_provider_pushmetrics.plugins.pushmetrics import (
     build_fastapi_apps,
     build_middlewares,
     build_receiver,
-    read_options,
     update_assets,
 )
 
@@ -37,6 +40,14 @@ async def call(app: Any, scope: dict[str, Any] = SCOPE) -> Sequence[dict[str, An
 
     await app(scope, receive, send)
     return sent
+
+
+async def wait_until(is_true: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if is_true():
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError("it did not happen in time")
 
 
 def build_counting() -> tuple[Callable[[], Any], list[int]]:
@@ -120,10 +131,15 @@ async def test_a_receiver_that_cannot_be_built_yet_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("AIRFLOW__PUSHMETRICS__READER_TOKEN", "r" * 40)
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.5):
-            await update_assets(retry_seconds=0.05)
-    assert caplog.text.count("updates no PushMetrics assets yet: PushMetricsConfigurationError") > 1
+    updating = asyncio.create_task(update_assets(retry_seconds=0.05))
+    await wait_until(lambda: "has no source" in caplog.text)
+    monkeypatch.setenv("AIRFLOW__PUSHMETRICS__TOKEN", "t")
+    monkeypatch.setenv("AIRFLOW__PUSHMETRICS__KEEP_EVENTS", "many")
+    await wait_until(lambda: "keep_events of [pushmetrics] is 'many'" in caplog.text)
+    assert caplog.text.count("has no source") == 1
+    updating.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await updating
 
 
 def test_plugin_has_the_name_that_the_docs_say() -> None:
@@ -149,8 +165,78 @@ async def test_receiver_without_settings_answers_503_with_the_options_to_set() -
     assert start["status"] == 503
     message = json.loads(body["body"])["message"]
     assert message == NOT_CONFIGURED
-    for option in ("[pushmetrics]", "reader_token", "token", "signing_secrets"):
+    for option in ("[pushmetrics]", "receiver_connection", "reader_token", "token", "signing_secrets"):
         assert option in message
+
+
+async def test_receiver_without_settings_logs_one_line_with_the_options_of_airflow_cfg(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = LazyReceiver(build_receiver)
+    for _ in range(5):
+        await call(app)
+    (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("airflow_provider")]
+    assert "in section [pushmetrics] of airflow.cfg set receiver_connection" in line
+    assert "--" not in line
+
+
+async def test_receiver_with_half_its_settings_logs_why_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("AIRFLOW__PUSHMETRICS__READER_TOKEN", "r")
+    app = LazyReceiver(build_receiver)
+    for _ in range(5):
+        start, body = await call(app)
+        assert (start["status"], json.loads(body["body"])["message"]) == (503, NOT_CONFIGURED)
+    (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("airflow_provider")]
+    assert "has no source" in line
+
+
+async def test_connections_that_cannot_be_read_are_503_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise OSError("password=s3cret")
+
+    monkeypatch.setenv("AIRFLOW__PUSHMETRICS__RECEIVER_CONNECTION", "absent")
+    monkeypatch.setattr(configuration, "ensure_secrets_loaded", fail)
+    start, body = await call(LazyReceiver(build_receiver))
+    assert (start["status"], json.loads(body["body"])["message"]) == (503, UNREADABLE)
+    assert "OSError" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+PERCENT = """
+import asyncio, json, sys
+from airflow_provider_pushmetrics.plugins.pushmetrics import RECEIVER
+
+sent = []
+
+async def send(message):
+    sent.append(message)
+
+asyncio.run(RECEIVER({"type": "http"}, None, send))
+print(json.dumps([sent[0]["status"], json.loads(sent[1]["body"])["message"]]))
+"""
+
+
+@pytest.mark.parametrize(
+    "option", ["inbox", "source", "source_connections", "receiver_connection", "keep_days"]
+)
+def test_percent_in_airflow_cfg_is_503_naming_the_option_and_stops_no_process(
+    tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "airflow.cfg").write_text(f"[pushmetrics]\n{option} = a%b\n")
+    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", PERCENT], env=environment, capture_output=True, text=True, check=True
+    )
+    status, message = json.loads(done.stdout.splitlines()[-1])
+    assert status == 503
+    assert (
+        f"option {option} of [pushmetrics] has a % in airflow.cfg, where it must be written as %%" in message
+    )
+    assert f"AIRFLOW__PUSHMETRICS__{option.upper()}" in message
 
 
 async def test_receiver_that_gets_its_settings_later_works_then() -> None:
@@ -159,42 +245,6 @@ async def test_receiver_that_gets_its_settings_later_works_then() -> None:
     app = LazyReceiver(lambda: builders.pop(0)())
     assert (await call(app))[0]["status"] == 503
     assert await call(app) == [{"type": "inner"}]
-
-
-def test_options_come_from_airflows_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {
-        "TOKEN": "t",
-        "READER_TOKEN": "r",
-        "SIGNING_SECRETS": "whsec_a,whsec_b",
-        "SOURCE": "demo",
-        "INBOX": "sqlite:////tmp/inbox.db",
-        "SOURCES": "[]",
-        "SOURCE_CONNECTIONS": "a,b",
-        "KEEP_DAYS": "30",
-        "KEEP_EVENTS": "1000",
-    }.items():
-        monkeypatch.setenv(f"AIRFLOW__PUSHMETRICS__{name}", value)
-    assert read_options() == {
-        "inbox": "sqlite:////tmp/inbox.db",
-        "source": "demo",
-        "token": "t",
-        "signing_secrets": ("whsec_a,whsec_b",),
-        "reader_token": "r",
-        "sources": "[]",
-        "source_connections": "a,b",
-        "keep_days": 30.0,
-        "keep_events": 1000,
-    }
-
-
-def test_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW__PUSHMETRICS__KEEP_EVENTS", "many")
-    with pytest.raises(PushMetricsConfigurationError, match="keep_events"):
-        read_options()
-
-
-def test_inbox_lies_in_airflows_home_unless_named() -> None:
-    assert read_options()["inbox"].endswith("/pushmetrics-inbox.db")
 
 
 def test_refused_setting_does_not_show_in_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,18 @@ from __future__ import annotations
 import json
 
 import pytest
-from airflow.models.connection import Connection
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow import configuration
+from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.plugins.source_connections import (
     build_connection_source,
+    find_connection,
     read_connections,
 )
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
+
+SECRET = "whsec_c2VjcmV0LTAxMjM0NTY3ODk="
 
 
 def test_connection_is_a_source_of_its_id_with_its_password_as_token() -> None:
@@ -19,9 +22,9 @@ def test_connection_is_a_source_of_its_id_with_its_password_as_token() -> None:
 
 
 def test_extras_of_a_connection_are_the_fields_of_a_source() -> None:
-    extra = {"source": "finance", "signing_secrets": "whsec_a", "networks": ["10.0.0.0/8"], "unrelated": 1}
+    extra = {"source": "finance", "signing_secrets": SECRET, "networks": ["10.0.0.0/8"], "unrelated": 1}
     assert build_connection_source("sales", None, extra) == SourceSettings(
-        "finance", None, ("whsec_a",), ("10.0.0.0/8",)
+        "finance", None, (SECRET,), ("10.0.0.0/8",)
     )
 
 
@@ -29,11 +32,13 @@ def test_connections_are_read_where_airflow_keeps_them(monkeypatch: pytest.Monke
     for name, extra in (("ONE", {}), ("TWO", {"rate_per_minute": 60})):
         connection = {"conn_type": "pushmetrics", "password": name, "extra": extra}
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(connection))
-    assert read_connections(" one, two ") == (
+    problems: list[str] = []
+    assert read_connections(" one, two ", problems.append) == (
         SourceSettings("one", "ONE"),
         SourceSettings("two", "TWO", rate_per_minute=60),
     )
-    assert read_connections("") == ()
+    assert read_connections("", problems.append) == ()
+    assert problems == []
 
 
 def test_connection_without_a_credential_is_refused() -> None:
@@ -41,10 +46,43 @@ def test_connection_without_a_credential_is_refused() -> None:
         build_connection_source("sales", "", {})
 
 
-def test_connection_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def find(connection_id: str) -> None:
-        raise AirflowNotFoundException(connection_id)
+class Backend:
+    """A secrets backend beside that of the environment."""
 
-    monkeypatch.setattr(Connection, "get_connection_from_secrets", find)
-    with pytest.raises(PushMetricsConfigurationError, match="'absent' of option source_connections"):
-        read_connections("absent")
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.fault = fault
+
+    def get_connection(self, conn_id: str) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+
+def use_backend(monkeypatch: pytest.MonkeyPatch, backend: Backend) -> None:
+    backends = [EnvironmentVariablesBackend(), backend]
+    monkeypatch.setattr(configuration, "ensure_secrets_loaded", lambda: backends)
+
+
+def test_a_connection_that_is_no_source_is_reported_and_the_others_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use_backend(monkeypatch, Backend())
+    secrets = {"empty": {}, "broken": {"signing_secrets": "whsec_secret-1"}}
+    for name, extra in secrets.items():
+        connection = {"conn_type": "generic", "extra": extra}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW_CONN_GOOD", json.dumps({"conn_type": "generic", "password": "t"}))
+    problems: list[str] = []
+    found = read_connections("absent, empty, broken, good", problems.append)
+    assert [source.name for source in found] == ["good"]
+    assert "'absent' of option source_connections does not exist" in problems[0]
+    assert "'empty' is no source: source 'empty' has no credential" in problems[1]
+    assert "'broken' is no source: a signing secret is not valid" in problems[2]
+    assert "secret-1" not in "".join(problems)
+
+
+def test_a_backend_that_cannot_be_asked_is_no_missing_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_backend(monkeypatch, Backend(OSError("no route")))
+    with pytest.raises(OSError, match="no route"):
+        find_connection("absent")
+    monkeypatch.setenv("AIRFLOW_CONN_GOOD", json.dumps({"conn_type": "generic", "password": "t"}))
+    assert find_connection("good") is not None  # the environment is asked first

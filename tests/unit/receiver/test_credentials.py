@@ -72,10 +72,31 @@ def signed(
         ([basic(TOKEN)], ""),
         ([basic(TOKEN, user="")], ""),
         ([basic("of a proxy")], "token=sender-token-%C3%A9"),
+        ([bearer("of a proxy"), bearer(TOKEN)], ""),
+        ([bearer(TOKEN), bearer("of a proxy")], ""),
+        ([bearer("of a proxy"), basic(TOKEN)], ""),
+        ([bearer(TOKEN), bearer(TOKEN)], ""),
+        ([bearer("wrong")], "token=sender-token-%C3%A9"),
     ],
 )
 def test_token_is_taken_wherever_it_may_stand(headers: list[tuple[str, bytes]], query: str) -> None:
     assert admit("by-token", headers, query) is None
+
+
+@pytest.mark.parametrize("query", ["token=a+b/c=", "token=a%2Bb%2Fc%3D", "token=a+b%2Fc="])
+def test_token_with_a_plus_is_taken_from_the_url_quoted_or_not(query: str) -> None:
+    gate = SenderGate([SourceSettings("plus", token="a+b/c=")])
+    assert gate.admit("plus", RequestHead({}, query.encode()), BODY) is None
+    with pytest.raises(Unauthorized):
+        gate.admit("plus", RequestHead({}, b"token=a%20b/c="), BODY)
+
+
+def test_token_with_a_space_is_taken_as_a_form_writes_it() -> None:
+    gate = SenderGate([SourceSettings("space", token="a b")])
+    for query in (b"token=a+b", b"token=a%20b"):
+        assert gate.admit("space", RequestHead({}, query), BODY) is None
+    with pytest.raises(Unauthorized):
+        gate.admit("space", RequestHead({}, b"token=a%2Bb"), BODY)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +109,7 @@ def test_token_is_taken_wherever_it_may_stand(headers: list[tuple[str, bytes]], 
         ([], "token=%FF%00"),
         ([bearer("")], ""),
         ([bearer("wrong")], ""),
-        ([bearer(TOKEN), bearer(TOKEN)], ""),
+        ([bearer("wrong"), basic("wrong")], ""),
         ([("authorization", b"Basic !!!")], ""),
         ([("authorization", b"Basic \xff")], ""),
         ([("authorization", b"Bearer " + b"x" * 5000)], ""),
@@ -177,7 +198,28 @@ def test_any_request_is_admitted_or_refused(
 
 
 def test_reader_with_the_token_is_admitted() -> None:
-    ReaderGate("reader").admit(RequestHead({b"authorization": b"Bearer reader"}))
+    admit_reader([b"Bearer reader"])
+
+
+@pytest.mark.parametrize(
+    "others", [[b"Bearer wrong"], [b"Basic eDp5"], [b"", b"Bearer reade"], [b"x" * 5000]]
+)
+def test_reader_with_one_right_credential_among_several_is_admitted(others: list[bytes]) -> None:
+    admit_reader([b"Bearer reader", *others])
+    admit_reader([*others, b"Bearer reader"])
+    with pytest.raises(Unauthorized):
+        admit_reader(others)
+
+
+def test_nobody_reads_with_an_empty_token() -> None:
+    for values in ([], [b""], [b"Bearer "], [b"Bearer"]):
+        with pytest.raises(Unauthorized):
+            admit_reader(values, token="")
+
+
+def admit_reader(values: list[bytes], token: str = "reader") -> None:
+    headers = [(b"authorization", value) for value in values]
+    ReaderGate(token).admit(read_head({"headers": headers, "query_string": b""}))
 
 
 @pytest.mark.parametrize(
@@ -185,7 +227,7 @@ def test_reader_with_the_token_is_admitted() -> None:
 )
 def test_reader_without_it_is_refused(value: str) -> None:
     with pytest.raises(Unauthorized, match="reader token is missing or wrong"):
-        ReaderGate("reader").admit(RequestHead({b"authorization": value.encode()}))
+        admit_reader([value.encode()])
 
 
 def test_reader_token_in_the_query_is_no_credential() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_pushmetrics.receiver.head import RequestHead, read_head
+from airflow_provider_pushmetrics.receiver.head import MAX_AUTHORIZATIONS, RequestHead, read_head
 
 
 def test_header_that_stands_once_is_given_and_one_that_stands_twice_says_nothing() -> None:
@@ -16,20 +16,31 @@ def test_header_that_stands_once_is_given_and_one_that_stands_twice_says_nothing
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        (b"", b""),
-        (b"token=a", b"a"),
-        (b"x=1&token=a%2Fb+c", b"a/b c"),
-        (b"t%6Fken=a", b"a"),
-        (b"token=%C3%A9", b"\xc3\xa9"),
-        (b"token=\xc3\xa9", b"\xc3\xa9"),
-        (b"token=a&token=a", b""),
-        (b"token", b""),
+        (b"", ()),
+        (b"token=a", (b"a",)),
+        (b"x=1&token=a%2Fb+c", (b"a/b c", b"a/b+c")),
+        (b"token=a%2Bb%20c", (b"a+b c",)),
+        (b"t%6Fken=a", (b"a",)),
+        (b"token=%C3%A9", (b"\xc3\xa9",)),
+        (b"token=\xc3\xa9", (b"\xc3\xa9",)),
+        (b"token=a&token=a", ()),
+        (b"token=a+b&token=a", ()),
+        (b"token", (b"",)),
     ],
 )
-def test_query_value_is_read_byte_for_byte(query: bytes, expected: bytes) -> None:
-    assert RequestHead({}, query).get_query_value("token") == expected
+def test_query_value_is_read_byte_for_byte_in_both_readings(
+    query: bytes, expected: tuple[bytes, ...]
+) -> None:
+    assert RequestHead({}, query).get_query_values("token") == expected
+
+
+def test_every_authorization_is_kept_up_to_a_bound() -> None:
+    headers = [(b"authorization", b"%d" % number) for number in range(50)]
+    head = read_head({"headers": headers, "query_string": b""})
+    assert head.authorizations == tuple(b"%d" % number for number in range(MAX_AUTHORIZATIONS))
+    assert head.get("authorization") == b""
 
 
 @given(st.binary(max_size=60))
 def test_any_query_can_be_read(query: bytes) -> None:
-    RequestHead({}, query).get_query_value("token")
+    RequestHead({}, query).get_query_values("token")

@@ -1,0 +1,44 @@
+"""Finding the receiver's own path in the path of a request, whatever the sender or a proxy did to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from airflow_provider_pushmetrics.redaction import REDACTED, redact
+
+DELIVERY_HEAD = "webhooks"
+HEADS = frozenset({DELIVERY_HEAD, "events", "cursor", "consumers", "rejections", "metrics", "health"})
+"""What the receiver's own paths begin with."""
+
+MAX_SHOWN_LENGTH = 200
+_LIKE_A_TOKEN = re.compile(r"(?=[^/]*[0-9])(?=[^/]*[A-Za-z])[^/]{16,}|[^/]{24,}")
+
+
+def find_route_path(path: str, root_path: str = "") -> str:
+    """
+    Find the receiver's own path.
+
+    Repeated and trailing slashes are dropped, and so is what stands before the receiver's own path: a proxy
+    may pass on the prefix under which it serves the receiver, or cut off one that ``root_path`` names.
+
+    :param root_path: Where the receiver is mounted, as ASGI has it.
+    :return: The path; without anything of the receiver's in it, the whole path.
+    """
+    if root_path and path.startswith(f"{root_path}/"):
+        path = path[len(root_path) :]
+    segments = [segment for segment in path.split("/") if segment]
+    begin = next((number for number, segment in enumerate(segments) if segment in HEADS), 0)
+    return "/" + "/".join(segments[begin:])
+
+
+def find_source(path: str) -> str | None:
+    """Find the source that a path of the receiver delivers to; None if it is no path of a delivery."""
+    segments = path.split("/")
+    return segments[2] if len(segments) == 3 and segments[1] == DELIVERY_HEAD else None
+
+
+def describe_path(path: str, known_secrets: Iterable[str] = ()) -> str:
+    """Write a path for people: in ASCII, shortened, without known secrets and without what may be a token."""
+    shown = ascii(redact(path, *known_secrets))[1:-1]
+    return _LIKE_A_TOKEN.sub(REDACTED, shown)[:MAX_SHOWN_LENGTH]

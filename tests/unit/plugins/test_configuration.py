@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.get_provider_info import CONFIG_OPTIONS
+from airflow_provider_pushmetrics.plugins.configuration import (
+    OPTIONS,
+    ReceiverConfiguration,
+    is_configured,
+    read_options,
+)
+from airflow_provider_pushmetrics.receiver.settings import SourceSettings
+
+SECRET = "whsec_c2VjcmV0LTAxMjM0NTY3ODk="
+
+
+def set_options(monkeypatch: pytest.MonkeyPatch, **options: str) -> None:
+    for name, value in options.items():
+        monkeypatch.setenv(f"AIRFLOW__PUSHMETRICS__{name.upper()}", value)
+
+
+def set_connection(
+    monkeypatch: pytest.MonkeyPatch, connection_id: str, password: str | None, **extra: Any
+) -> None:
+    connection = {"conn_type": "generic", "password": password, "extra": extra}
+    monkeypatch.setenv(f"AIRFLOW_CONN_{connection_id.upper()}", json.dumps(connection))
+
+
+def configure(monkeypatch: pytest.MonkeyPatch, **options: str) -> ReceiverConfiguration:
+    set_options(monkeypatch, **options)
+    return ReceiverConfiguration(read_options())
+
+
+def test_every_option_of_the_metadata_is_read() -> None:
+    assert set(OPTIONS) == set(CONFIG_OPTIONS)
+
+
+@pytest.mark.parametrize("name", [name for name, option in CONFIG_OPTIONS.items() if option["sensitive"]])
+def test_each_sensitive_option_says_how_to_write_percent(name: str) -> None:
+    assert "write ``%`` as ``%%``" in CONFIG_OPTIONS[name]["description"]
+
+
+def test_the_connection_of_the_receiver_is_named_by_an_option_that_is_not_sensitive() -> None:
+    assert CONFIG_OPTIONS["receiver_connection"]["sensitive"] is False
+
+
+def test_options_come_from_airflows_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = configure(
+        monkeypatch,
+        token="t",
+        reader_token="r",
+        signing_secrets=f"{SECRET}, {SECRET}",
+        source="demo",
+        inbox="sqlite:////tmp/inbox.db",
+        sources='[{"name": "sales", "token": "s"}]',
+        keep_days="30",
+        keep_events="1000",
+        lenient_content_type="true",
+    ).build_settings()
+    assert settings.sources == (
+        SourceSettings("demo", "t", (SECRET, SECRET), lenient_content_type=True),
+        SourceSettings("sales", "s"),
+    )
+    assert (settings.inbox, settings.reader_token) == ("sqlite:////tmp/inbox.db", "r")
+    assert (settings.keep_days, settings.keep_events) == (30.0, 1000)
+
+
+def test_inbox_lies_in_airflows_home_unless_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = configure(monkeypatch, token="t", reader_token="r").build_settings()
+    assert settings.inbox.endswith("/pushmetrics-inbox.db")
+    assert settings.sources == (SourceSettings("pushmetrics", "t"),)
+
+
+def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    configuration = configure(monkeypatch, token="t", reader_token="r", keep_events="many")
+    with pytest.raises(PushMetricsConfigurationError, match=r"keep_events of .* is 'many'"):
+        configuration.build_settings()
+
+
+def test_a_connection_configures_the_whole_receiver(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_connection(
+        monkeypatch,
+        "receives",
+        "reader%token",
+        inbox="sqlite:////tmp/inbox.db",
+        source="demo",
+        token="a%b",
+        signing_secrets=[SECRET],
+        networks=["10.0.0.0/8"],
+        rate_per_minute=60,
+        lenient_content_type=True,
+        sources=[{"name": "sales", "token": "s"}],
+        keep_days=30,
+        keep_events="1000",
+        unrelated=1,
+    )
+    configuration = configure(monkeypatch, receiver_connection="receives")
+    settings = configuration.build_settings()
+    assert settings.sources == (
+        SourceSettings("demo", "a%b", (SECRET,), ("10.0.0.0/8",), 60, True),
+        SourceSettings("sales", "s"),
+    )
+    assert (settings.inbox, settings.reader_token) == ("sqlite:////tmp/inbox.db", "reader%token")
+    assert (settings.keep_days, settings.keep_events) == (30.0, 1000)
+    assert configuration.has_connections
+
+
+def test_what_the_connection_does_not_say_is_what_the_options_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_connection(monkeypatch, "receives", "r", token="of the connection")
+    settings = configure(
+        monkeypatch, receiver_connection="receives", source="demo", token="of the option", reader_token="x"
+    ).build_settings()
+    assert settings.sources == (SourceSettings("demo", "of the connection"),)
+    assert settings.reader_token == "r"
+
+
+def test_a_connection_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    configuration = configure(monkeypatch, receiver_connection="environment_lacks_it")
+    monkeypatch.setattr(
+        "airflow.configuration.ensure_secrets_loaded", list
+    )  # there is no database here that could be asked
+    with pytest.raises(PushMetricsConfigurationError, match="'environment_lacks_it' of option receiver_conn"):
+        configuration.build_settings()
+
+
+def test_the_receiver_is_wanted_with_a_reader_token_or_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_configured(read_options())
+    set_options(monkeypatch, token="t")
+    assert not is_configured(read_options())
+    set_options(monkeypatch, receiver_connection="receives")
+    assert is_configured(read_options())
+
+
+def test_credentials_are_read_again_from_both_kinds_of_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_connection(monkeypatch, "receives", "r1", token="t1")
+    set_connection(monkeypatch, "sales", "s1")
+    configuration = configure(monkeypatch, receiver_connection="receives", source_connections="sales")
+    assert configuration.build_settings().sources == configuration.read_access().sources
+    set_connection(monkeypatch, "receives", "r2", token="t2")
+    set_connection(monkeypatch, "sales", "s2")
+    access = configuration.read_access()
+    assert access.sources == (SourceSettings("pushmetrics", "t2"), SourceSettings("sales", "s2"))
+    assert access.reader_token == "r2"
+
+
+def test_a_source_whose_connection_is_emptied_may_deliver_no_more_and_the_others_may(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    set_connection(monkeypatch, "receives", "r", token="t")
+    set_connection(monkeypatch, "sales", "s")
+    configuration = configure(monkeypatch, receiver_connection="receives", source_connections="sales")
+    set_connection(monkeypatch, "sales", "")
+    assert configuration.read_access().sources == (SourceSettings("pushmetrics", "t"),)
+    assert "'sales' is no source" in caplog.text
+
+
+def test_of_two_sources_of_one_name_the_first_counts_when_they_are_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    set_connection(monkeypatch, "one", "1", source="same")
+    set_connection(monkeypatch, "two", "2", source="same")
+    configuration = configure(monkeypatch, reader_token="r", source_connections="one,two")
+    assert configuration.read_access().sources == (SourceSettings("same", "1"),)
+    with pytest.raises(PushMetricsConfigurationError, match="named twice"):
+        configuration.build_settings()
+
+
+def test_the_options_do_not_show_in_what_is_logged_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "s3cret" not in repr(configure(monkeypatch, token="s3cret", reader_token="s3cret"))
