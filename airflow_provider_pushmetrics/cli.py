@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from airflow_provider_pushmetrics import __version__
+from airflow_provider_pushmetrics.service_links import ignore_service_links
 
 if TYPE_CHECKING:
     import typer
@@ -22,6 +23,7 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+    ignore_service_links()
     app()
 
 

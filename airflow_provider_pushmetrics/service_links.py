@@ -1,0 +1,54 @@
+"""
+The environment variables that Kubernetes sets for Services, told from the options of this package.
+
+Kubernetes sets ``<NAME>_PORT=tcp://<address>:<port>``, ``<NAME>_SERVICE_HOST`` and ``<NAME>_SERVICE_PORT`` in
+every pod for every Service of the namespace. For a Service named ``pushmetrics``, ``pushmetrics-receiver`` or
+``pushmetrics-service`` they have the names of options of this package:
+https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+
+WARNING = (
+    "Warning: ignored {names}: Kubernetes sets such variables for a Service of that name. Set"
+    " 'enableServiceLinks: false' in the pod, or give the Service another name. Options of the command line,"
+    " such as --port, always count."
+)
+_LINK = re.compile(r"(?:tcp|udp|sctp)://\[?([0-9A-Za-z.:-]+?)\]?:([0-9]+)\Z")
+_PORTS = ("PUSHMETRICS_RECEIVER_PORT", "PUSHMETRICS_SERVICE_PORT")
+_HOST, _PORT, _LINK_OF_BOTH = "PUSHMETRICS_SERVICE_HOST", "PUSHMETRICS_SERVICE_PORT", "PUSHMETRICS_PORT"
+
+
+def find_service_links(environment: Mapping[str, str]) -> list[str]:
+    """
+    Find the variables that look like options and come from Kubernetes.
+
+    ``PUSHMETRICS_SERVICE_HOST`` and ``PUSHMETRICS_SERVICE_PORT`` do if ``PUSHMETRICS_PORT``, which is no
+    option, names the same host or port. One that a person has set to another value counts.
+    """
+    found = [name for name in _PORTS if _LINK.match(environment.get(name, ""))]
+    link = _LINK.match(environment.get(_LINK_OF_BOTH, ""))
+    if link:
+        linked = {_HOST: link[1], _PORT: link[2]}
+        found += [name for name, value in linked.items() if environment.get(name) == value]
+    return sorted(found)
+
+
+def ignore_service_links() -> None:
+    """Remove them from this process's environment before options are read, with a warning."""
+    warning = drop_service_links(os.environ)
+    if warning:
+        print(warning, file=sys.stderr)  # noqa: T201 - logging is set up by what the options say
+
+
+def drop_service_links(environment: MutableMapping[str, str]) -> str | None:
+    """Remove what comes from Kubernetes; return the warning that says so, None if there is nothing."""
+    found = find_service_links(environment)
+    for name in found:
+        del environment[name]
+    return WARNING.format(names=" and ".join(found)) if found else None
