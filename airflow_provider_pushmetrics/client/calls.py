@@ -112,20 +112,14 @@ def _read_object(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-class CheckedParameters(dict[str, Any]):
-    """Parameters that can be sent; ``check_parameters`` makes them, and they need no other check."""
-
-
-def check_parameters(parameters: Mapping[str, Any] | None) -> CheckedParameters:
+def check_parameters(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
     """
     Check that parameters can be sent: a JSON object without a parameter called ``token``.
 
     :raises PushMetricsParameterError: if not.
     """
-    if isinstance(parameters, CheckedParameters):
-        return parameters
     if parameters is None:
-        return CheckedParameters()
+        return {}
     if not isinstance(parameters, Mapping) or not all(isinstance(name, str) for name in parameters):
         raise PushMetricsParameterError(
             f"parameters must be a dictionary with names as keys, not {type(parameters).__name__}."
@@ -141,7 +135,7 @@ def check_parameters(parameters: Mapping[str, Any] | None) -> CheckedParameters:
         raise PushMetricsParameterError(
             f"parameters must be JSON: {error}. Pass dates as text and numbers as int or float, not NaN."
         ) from error
-    return CheckedParameters(parameters)
+    return dict(parameters)
 
 
 def fetch_runs(

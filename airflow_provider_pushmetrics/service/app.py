@@ -50,7 +50,7 @@ from airflow_provider_pushmetrics.service.api.examples import add_examples
 from airflow_provider_pushmetrics.service.contents import ContentError
 from airflow_provider_pushmetrics.service.database import UNAVAILABLE
 from airflow_provider_pushmetrics.service.logs import SparingLog
-from airflow_provider_pushmetrics.service.middleware import AccessLog, BodyLimit
+from airflow_provider_pushmetrics.service.middleware import AccessLog, BodyLimit, NoStore
 from airflow_provider_pushmetrics.service.parts import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.plan import PlanError
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
@@ -139,6 +139,7 @@ def _make_app(settings: ServiceSettings, lifespan: Lifespan[FastAPI] | None) -> 
     for router in WEB_ROUTERS:
         app.include_router(router, include_in_schema=False)
     app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(NoStore)
     app.add_middleware(AccessLog)
     return app
 

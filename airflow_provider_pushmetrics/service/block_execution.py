@@ -22,7 +22,7 @@ from airflow_provider_pushmetrics.service.notifications.recipients import parse_
 from airflow_provider_pushmetrics.service.plan import CHART, EMAIL, PARAMETER, SLACK, SQL, TEXT, PlannedBlock
 from airflow_provider_pushmetrics.service.results.attachments import Attachment, check_size
 from airflow_provider_pushmetrics.service.results.formats import ResultHeader
-from airflow_provider_pushmetrics.service.results.store import ResultError, ResultStore
+from airflow_provider_pushmetrics.service.results.store import ResultError, ResultStore, Truncation
 from airflow_provider_pushmetrics.service.run_plan import (
     MAX_ERROR_LENGTH,
     BlockOutcome,
@@ -99,7 +99,10 @@ class BlockExecutor:
         with watch(limits.timeout_seconds, lambda: self._find_stop_reason(plan)) as stopper:
             try:
                 with source.query(sql, stopper, limits=limits, time_zone=UTC) as rows:
-                    row_count = self._results.write(file, RowBatches(rows.schema, cutter.cut(rows.batches)))
+                    cut = RowBatches(rows.schema, cutter.cut(rows.batches))
+                    row_count = self._results.write(
+                        file, cut, lambda: Truncation(cutter.is_truncated, limits.max_rows)
+                    )
             except (SourceError, ResultError) as error:
                 return BlockOutcome(FAILED, error=str(error)[:MAX_ERROR_LENGTH], limits=limits)
         return BlockOutcome(

@@ -1,4 +1,4 @@
-"""What every request goes through: a limit on its body, and a log line that holds no token."""
+"""Limits of bodies, answers that are not stored on their way, and a log line that holds no token."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import time
 from urllib.parse import quote
 
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -58,6 +59,30 @@ class BodyLimit:
 
     def _describe(self) -> str:
         return f"{TOO_LARGE}: at most {self._max_body_bytes} bytes are taken"
+
+
+class NoStore:
+    """
+    Forbids that an answer is stored on its way, unless the answer says something else.
+
+    Tokens and secrets are shown by several calls: a default cannot be forgotten by the next one.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and complete the head of its answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_completed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, send_completed)
 
 
 class AccessLog:

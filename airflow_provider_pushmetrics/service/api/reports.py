@@ -29,7 +29,7 @@ from airflow_provider_pushmetrics.service.listing import (
     parse_list_query,
 )
 from airflow_provider_pushmetrics.service.models import Block, Report
-from airflow_provider_pushmetrics.service.results.files import delete_result_files, list_result_files
+from airflow_provider_pushmetrics.service.results.store import list_result_files
 from airflow_provider_pushmetrics.service.runs import accept_run, check_idempotency_key
 
 router = APIRouter(prefix="/api/v1/report", tags=["report"])
@@ -183,7 +183,7 @@ def remove_report(reference: str, parts: Parts, caller: Editor) -> dict[str, str
         report = _lock_report(session, reference, caller)
         files = list_result_files(session, report_id=report.id)
         delete_report(session, report)
-    delete_result_files(parts.results, files)
+    parts.results.delete(files)
     parts.engine.wake()
     return {"message": "OK"}
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
-import pyarrow.parquet as pq
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from sqlalchemy.orm import Session
@@ -31,6 +30,9 @@ from airflow_provider_pushmetrics.service.results.formats import (
     JSON,
     NDJSON,
     PARQUET,
+    PLAIN_CSV,
+    XLSX,
+    CsvOptions,
     ResultHeader,
     choose_format,
     write_arrow,
@@ -39,6 +41,8 @@ from airflow_provider_pushmetrics.service.results.formats import (
     write_json,
     write_ndjson,
 )
+from airflow_provider_pushmetrics.service.results.store import ResultError, StoredResult
+from airflow_provider_pushmetrics.service.results.xlsx import open_xlsx
 from airflow_provider_pushmetrics.service.statuses import FINISHED, SUCCESS
 from airflow_provider_pushmetrics.service.web.redirects import show_run_as_page
 
@@ -46,6 +50,29 @@ router = APIRouter(prefix="/api/reports", tags=["result"])
 
 RETRY_AFTER_SECONDS = 1
 NO_LONGER_KEPT = "The result is no longer kept"
+
+CHUNK_BYTES = 256 * 1024
+
+CACHE_HEADERS = {
+    # Kept by the client alone, and asked for again each time: rights can end, and results are cleaned up.
+    "Cache-Control": "private, no-cache",
+    "Vary": "Accept, Authorization, Cookie",
+}
+TRUNCATED_HEADER = "X-PushMetrics-Truncated"
+ROW_LIMIT_HEADER = "X-PushMetrics-Row-Limit"
+
+
+def read_csv_options(bom: bool = False, guard: bool = False) -> CsvOptions:
+    """
+    Read how CSV is to be written.
+
+    :param bom: Begin with a byte order mark, by which Excel knows UTF-8.
+    :param guard: Put ``'`` before texts that a spreadsheet would take for formulas.
+    """
+    return CsvOptions(bom=bom, guard=guard)
+
+
+CsvQuery: TypeAlias = Annotated[CsvOptions, Depends(read_csv_options)]
 
 AnyKind = TypeVar("AnyKind", Run, QueryRun)
 
@@ -68,25 +95,25 @@ def get_outputs(report: str, run_id: str, parts: Parts, caller: Caller) -> Respo
 @router.get("/{report}/queries/{query}/reportRun/{run_id}")
 @router.post("/{report}/queries/{query}/reportRun/{run_id}")
 def get_report_run_result(
-    report: str, query: str, run_id: str, request: Request, parts: Parts, caller: Caller
+    report: str, query: str, run_id: str, request: Request, parts: Parts, caller: Caller, csv: CsvQuery
 ) -> Response:
     """Give the result of one query of a report run."""
     with parts.database.reading() as session:
         run = _find_run(session, Run, report, run_id, caller)
-        return _answer_result(parts, request, run, parse_id(query))
+        return _answer_result(parts, request, run, parse_id(query), csv)
 
 
 @router.get("/{report}/queries/{query}/run/{run_id}")
 @router.post("/{report}/queries/{query}/run/{run_id}")
 def get_query_run_result(
-    report: str, query: str, run_id: str, request: Request, parts: Parts, caller: Caller
+    report: str, query: str, run_id: str, request: Request, parts: Parts, caller: Caller, csv: CsvQuery
 ) -> Response:
     """Give the result of a query that ran by itself."""
     with parts.database.reading() as session:
         run = _find_run(session, QueryRun, report, run_id, caller)
         if run.query_id != parse_id(query):
             raise HTTPException(404, NOT_FOUND)
-        return _answer_result(parts, request, run, run.query_id)
+        return _answer_result(parts, request, run, run.query_id, csv)
 
 
 def build_outputs(run: Run, links: ResultLinks) -> dict[str, Any]:
@@ -168,7 +195,23 @@ def _answer_unfinished(run: AnyRun) -> Response:
     )
 
 
-def _answer_result(parts: ServiceParts, request: Request, run: AnyRun, query_id: int | None) -> Response:
+def build_header(result: BlockResult) -> ResultHeader:
+    """Build what a result says about itself."""
+    return ResultHeader(
+        query_id=result.query_id or 0,
+        query_name=result.name,
+        run_id=result.run_id or result.query_run_id or 0,
+        status=result.status,
+        error=result.error,
+        max_rows=result.max_rows,
+        timeout_seconds=result.timeout_seconds,
+        is_truncated=result.is_truncated,
+    )
+
+
+def _answer_result(
+    parts: ServiceParts, request: Request, run: AnyRun, query_id: int | None, csv: CsvOptions
+) -> Response:
     result = next((one for one in run.results if one.query_id == query_id), None)
     if query_id is None or (result is None and run.status in FINISHED):
         raise HTTPException(404, NOT_FOUND)
@@ -178,66 +221,87 @@ def _answer_result(parts: ServiceParts, request: Request, run: AnyRun, query_id:
     media_type = choose_format(request.headers.get("accept"))
     if media_type is None:
         raise HTTPException(406, f"The result can be had as {', '.join(FORMATS)}")
-    header = ResultHeader(
-        query_id=query_id,
-        query_name=result.name,
-        run_id=run.id,
-        status=result.status,
-        error=result.error,
-        max_rows=result.max_rows,
-        timeout_seconds=result.timeout_seconds,
-        is_truncated=result.is_truncated,
-    )
+    header = build_header(result)
     if result.status != SUCCESS:
         return _answer_failed(header, media_type)
-    return answer_rows(parts, request, header, media_type, str(result.result_file))
+    return answer_rows(parts, request, header, media_type, str(result.result_file), csv)
 
 
 def _answer_failed(header: ResultHeader, media_type: str) -> Response:
     if media_type != JSON:
         raise HTTPException(409, f"Query {header.query_name!r} gave no result: {header.error}")
-    return Response(write_empty_json(header), media_type=JSON)
+    return Response(write_empty_json(header), media_type=JSON, headers=CACHE_HEADERS)
 
 
 def answer_rows(
-    parts: ServiceParts, request: Request, header: ResultHeader, media_type: str, name: str
+    parts: ServiceParts,
+    request: Request,
+    header: ResultHeader,
+    media_type: str,
+    name: str,
+    csv: CsvOptions = PLAIN_CSV,
 ) -> Response:
-    """Give the rows of a kept result in a format, unless the client has them."""
+    """
+    Give the rows of a kept result in a format, unless the client has them.
+
+    :raises HTTPException: 404 if it was cleaned up; 406 if it does not fit into the format.
+    """
     path = parts.results.find_path(name)
     if path is None:
         raise HTTPException(404, NO_LONGER_KEPT)
-    headers = {"ETag": _build_etag(name, path.stat(), media_type), "Vary": "Accept"}
+    headers = _build_headers(header, _build_etag(name, path.stat(), media_type, csv))
     if is_known(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     if media_type == PARQUET:
         return FileResponse(path, media_type=PARQUET, headers=headers)
-    return StreamingResponse(
-        _stream(_open(parts, name), header, media_type), media_type=media_type, headers=headers
-    )
-
-
-def _open(parts: ServiceParts, name: str) -> pq.ParquetFile:
-    """Open a result now: what is open is read to its end, even if it is cleaned up meanwhile."""
     try:
-        return parts.results.open_file(name)
+        result = parts.results.open_file(name)  # what is open is read to its end, even if it is cleaned up
     except FileNotFoundError:
         raise HTTPException(404, NO_LONGER_KEPT) from None
+    if media_type == XLSX:
+        return _answer_xlsx(parts, result, headers)
+    return StreamingResponse(_stream(result, header, media_type, csv), media_type=media_type, headers=headers)
 
 
-def _stream(file: pq.ParquetFile, header: ResultHeader, media_type: str) -> Iterator[bytes]:
-    writers: dict[str, Callable[[pq.ParquetFile], Iterator[bytes]]] = {
+def _answer_xlsx(parts: ServiceParts, result: StoredResult, headers: dict[str, str]) -> Response:
+    """Write the workbook before the answer begins: afterwards nobody could be told what is wrong with it."""
+    with result:
+        try:
+            workbook = open_xlsx(parts.results, result)
+        except ResultError as error:
+            raise HTTPException(406, str(error)) from None
+    size = os.fstat(workbook.fileno()).st_size
+
+    def stream() -> Iterator[bytes]:
+        with workbook:
+            yield from iter(lambda: workbook.read(CHUNK_BYTES), b"")
+
+    return StreamingResponse(stream(), media_type=XLSX, headers={**headers, "Content-Length": str(size)})
+
+
+def _stream(result: StoredResult, header: ResultHeader, media_type: str, csv: CsvOptions) -> Iterator[bytes]:
+    writers: dict[str, Callable[[StoredResult], Iterator[bytes]]] = {
         JSON: lambda opened: write_json(header, opened),
         NDJSON: write_ndjson,
-        CSV: write_csv,
+        CSV: lambda opened: write_csv(opened, csv),
         ARROW: write_arrow,
     }
-    with file:
-        yield from writers[media_type](file)
+    with result:
+        yield from writers[media_type](result)
 
 
-def _build_etag(name: str, stat: os.stat_result, media_type: str) -> str:
+def _build_headers(header: ResultHeader, etag: str) -> dict[str, str]:
+    headers = {**CACHE_HEADERS, "ETag": etag, TRUNCATED_HEADER: "true" if header.is_truncated else "false"}
+    if header.max_rows is not None:
+        headers[ROW_LIMIT_HEADER] = str(header.max_rows)
+    return headers
+
+
+def _build_etag(name: str, stat: os.stat_result, media_type: str, csv: CsvOptions) -> str:
     """Name what is sent: a result is never changed, so its file and the format say all."""
     identity = f"{name}\n{stat.st_mtime_ns}\n{stat.st_size}\n{media_type}"
+    if media_type == CSV and csv != PLAIN_CSV:
+        identity += f"\n{csv}"
     return f'"{hashlib.sha256(identity.encode()).hexdigest()[:32]}"'
 
 

@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.service.api.texts import Name
 from airflow_provider_pushmetrics.service.api.tokens import add_token
 from airflow_provider_pushmetrics.service.credentials import Principal
 from airflow_provider_pushmetrics.service.models import Workspace
-from airflow_provider_pushmetrics.service.results.files import delete_result_files, list_result_files
+from airflow_provider_pushmetrics.service.results.store import list_result_files
 from airflow_provider_pushmetrics.service.workspaces import create_workspace, delete_workspace
 
 router = APIRouter(prefix="/api/v1/workspace", tags=["workspace"])
@@ -67,7 +67,7 @@ def remove_workspace(reference: str, parts: Parts, caller: Admin) -> dict[str, s
         workspace = _find(session, reference, caller)
         files = list_result_files(session, workspace_id=workspace.id)
         delete_workspace(session, workspace)
-    delete_result_files(parts.results, files)
+    parts.results.delete(files)
     return {"message": "OK"}
 
 

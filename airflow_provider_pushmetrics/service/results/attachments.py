@@ -13,18 +13,21 @@ from typing import Any
 
 from airflow_provider_pushmetrics.service.results.formats import (
     CSV,
+    CSV_FOR_PEOPLE,
     JSON,
     PARQUET,
+    XLSX,
     ResultHeader,
     write_csv,
     write_json,
 )
 from airflow_provider_pushmetrics.service.results.store import ResultError, ResultStore
+from airflow_provider_pushmetrics.service.results.xlsx import open_xlsx
 
 MAX_TOTAL_BYTES = 10 * 1024 * 1024
 """Of all files of a mail. Base64 makes a third more of it, and common mail servers stop at 20 to 25 MB."""
 
-MEDIA_TYPES: Mapping[str, str] = {"csv": CSV, "json": JSON, "parquet": PARQUET}
+MEDIA_TYPES: Mapping[str, str] = {"csv": CSV, "xlsx": XLSX, "json": JSON, "parquet": PARQUET}
 """The formats that files can have, which are their extensions too."""
 
 READ_BYTES = 64 * 1024
@@ -60,7 +63,9 @@ def write_attachment(results: ResultStore, attachment: Attachment) -> Iterator[b
     """
     Write the file, piece by piece.
 
-    :raises ResultError: if the result is no longer kept.
+    CSV has a byte order mark, and what a spreadsheet would take for a formula is guarded: people open it.
+
+    :raises ResultError: if the result is no longer kept, or does not fit into a workbook.
     """
     path = results.find_path(attachment.file)
     if path is None:
@@ -69,8 +74,14 @@ def write_attachment(results: ResultStore, attachment: Attachment) -> Iterator[b
         with open(path, "rb") as raw:
             yield from iter(lambda: raw.read(READ_BYTES), b"")
         return
-    with results.open(attachment.file) as file:
-        yield from write_csv(file) if attachment.format == "csv" else write_json(attachment.header, file)
+    with results.open(attachment.file) as result:
+        if attachment.format == "xlsx":
+            with open_xlsx(results, result) as workbook:
+                yield from iter(lambda: workbook.read(READ_BYTES), b"")
+        elif attachment.format == "csv":
+            yield from write_csv(result, CSV_FOR_PEOPLE)
+        else:
+            yield from write_json(attachment.header, result)
 
 
 def check_size(results: ResultStore, attachments: Sequence[Attachment]) -> None:

@@ -1,32 +1,64 @@
 """
-Results in the formats that ``Accept`` can ask for, made row group by row group.
+Results in the formats that ``Accept`` can ask for, made batch by batch.
 
-Arrow reads in the thread that sends: threads of its own make nothing faster here, and keep 20 MiB more
-(``python -m benchmarks.service``).
+JSON and CSV are encoded by one thread while another sends: ``python -m benchmarks.result_formats``.
 """
 
 from __future__ import annotations
 
-import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from airflow_provider_pushmetrics.service.results.json_rows import dump, encode_rows, make_plain
-from airflow_provider_pushmetrics.service.results.store import READ_ROWS
+from airflow_provider_pushmetrics.service.results import csv_rows
+from airflow_provider_pushmetrics.service.results.arrow_types import describe_type
+from airflow_provider_pushmetrics.service.results.json_rows import dump, encode_rows
+from airflow_provider_pushmetrics.service.results.store import StoredResult, Truncation
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
 ARROW = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
-FORMATS = (JSON, NDJSON, CSV, ARROW, PARQUET)
+FORMATS = (JSON, NDJSON, CSV, ARROW, PARQUET, XLSX)
 """The best one that is acceptable is taken; of equal ones, the first."""
+
+
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class CsvOptions:
+    """
+    What spreadsheets need of CSV.
+
+    :param bom: Begin with a byte order mark, by which Excel knows UTF-8.
+    :param guard: Put ``'`` before texts that a spreadsheet would take for formulas.
+    """
+
+    bom: bool = False
+    guard: bool = False
+
+
+PLAIN_CSV = CsvOptions()
+CSV_FOR_PEOPLE = CsvOptions(bom=True, guard=True)
+
+
+EXTENSIONS: Mapping[str, str] = {
+    "csv": CSV,
+    "xlsx": XLSX,
+    "json": JSON,
+    "ndjson": NDJSON,
+    "parquet": PARQUET,
+    "arrow": ARROW,
+}
+"""The formats by the extensions of their files."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +80,11 @@ class ResultHeader:
     timeout_seconds: int | None = None
     is_truncated: bool = False
 
+    @property
+    def truncation(self) -> Truncation:
+        """Whether rows were cut off."""
+        return Truncation(self.is_truncated, self.max_rows)
+
 
 def choose_format(accept: str | None) -> str | None:
     """Choose what to send by an ``Accept`` header; None if nothing that there is would be accepted."""
@@ -62,14 +99,13 @@ def choose_format(accept: str | None) -> str | None:
     return best
 
 
-def write_json(header: ResultHeader, file: pq.ParquetFile) -> Iterator[bytes]:
+def write_json(header: ResultHeader, result: StoredResult) -> Iterator[bytes]:
     """Write one JSON object with the rows in ``data``."""
-    yield _write_json_head(header, file.schema_arrow, file.metadata.num_rows)
+    yield _write_json_head(header, result.schema, result.row_count)
     is_first = True
-    for batch in file.iter_batches(READ_ROWS, use_threads=False):
-        if rows := encode_rows(batch, before=","):
-            yield rows[1:] if is_first else rows
-            is_first = False
+    for rows in encode_ahead(result.read_batches(), lambda batch: encode_rows(batch, before=",")):
+        yield rows[1:] if is_first else rows
+        is_first = False
     yield b"]}"
 
 
@@ -78,28 +114,44 @@ def write_empty_json(header: ResultHeader) -> bytes:
     return _write_json_head(header, pa.schema([]), 0) + b"]}"
 
 
-def write_ndjson(file: pq.ParquetFile) -> Iterator[bytes]:
+def write_ndjson(result: StoredResult) -> Iterator[bytes]:
     """Write one JSON object a line."""
-    for batch in file.iter_batches(READ_ROWS, use_threads=False):
-        yield encode_rows(batch, after="\n")
+    yield from encode_ahead(result.read_batches(), lambda batch: encode_rows(batch, after="\n"))
 
 
-def write_csv(file: pq.ParquetFile) -> Iterator[bytes]:
+def write_csv(result: StoredResult, options: CsvOptions = PLAIN_CSV) -> Iterator[bytes]:
     """Write CSV by RFC 4180, with a header row; lists and objects as JSON, null as nothing."""
-    names = file.schema_arrow.names
-    yield _write_csv_rows([names])
-    for rows in _read_rows(file):
-        yield _write_csv_rows([[_write_cell(row[name]) for name in names] for row in rows])
+    guard = options.guard
+    yield (BOM if options.bom else b"") + csv_rows.encode_header(result.schema.names, guard=guard)
+    yield from encode_ahead(result.read_batches(), lambda batch: csv_rows.encode_rows(batch, guard=guard))
 
 
-def write_arrow(file: pq.ParquetFile) -> Iterator[bytes]:
-    """Write an Arrow IPC stream."""
+def write_arrow(result: StoredResult) -> Iterator[bytes]:
+    """Write an Arrow IPC stream; the metadata of its schema says whether rows were cut off."""
     sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, file.schema_arrow) as writer:
-        for batch in file.iter_batches(READ_ROWS, use_threads=False):
-            writer.write_batch(batch)
+    schema = result.schema.with_metadata(result.truncation.to_metadata())
+    with pa.ipc.new_stream(sink, schema) as writer:
+        for batch in result.read_batches():
+            writer.write_batch(batch.replace_schema_metadata(schema.metadata))
             yield _drain(sink)
     yield _drain(sink)
+
+
+def encode_ahead(
+    batches: Iterator[pa.RecordBatch], encode: Callable[[pa.RecordBatch], bytes]
+) -> Iterator[bytes]:
+    """Encode the next batch while the one before is sent, and nothing further ahead; leave out empty ones."""
+    with ThreadPoolExecutor(1, thread_name_prefix="result-encoder") as executor:
+
+        def encode_next() -> bytes | None:
+            batch = next(batches, None)
+            return None if batch is None else encode(batch)
+
+        waiting = executor.submit(encode_next)
+        while (rows := waiting.result()) is not None:
+            waiting = executor.submit(encode_next)
+            if rows:
+                yield rows
 
 
 def _write_json_head(header: ResultHeader, schema: pa.Schema, row_count: int) -> bytes:
@@ -111,42 +163,13 @@ def _write_json_head(header: ResultHeader, schema: pa.Schema, row_count: int) ->
     }
     if header.error is not None:
         head["error"] = header.error
-    head["columns"] = [{"name": column.name, "type": str(column.type)} for column in schema]
+    head["columns"] = [{"name": column.name, "type": describe_type(column.type)} for column in schema]
     head["row_count"] = row_count
     head["max_rows"] = header.max_rows
+    head["row_limit"] = header.max_rows
     head["timeout_seconds"] = header.timeout_seconds
     head["is_truncated"] = header.is_truncated
     return (dump(head)[:-1] + ',"data":[').encode()
-
-
-def _read_rows(file: pq.ParquetFile) -> Iterator[list[dict[str, Any]]]:
-    names = file.schema_arrow.names
-    for batch in file.iter_batches(READ_ROWS, use_threads=False):
-        columns = [_make_plain_column(column) for column in batch.columns]
-        yield [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
-
-
-def _make_plain_column(column: pa.Array) -> list[Any]:
-    values: list[Any] = column.to_pylist()
-    if (
-        pa.types.is_integer(column.type)
-        or pa.types.is_string(column.type)
-        or pa.types.is_boolean(column.type)
-    ):
-        return values
-    return [make_plain(value) for value in values]
-
-
-def _write_csv_rows(rows: list[list[Any]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
-
-
-def _write_cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return dump(value) if isinstance(value, dict | list) else value
 
 
 def _drain(sink: io.BytesIO) -> bytes:

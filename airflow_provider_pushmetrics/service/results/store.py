@@ -2,28 +2,139 @@
 
 from __future__ import annotations
 
+import base64
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
 from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.datasources.base import RowBatches
 from airflow_provider_pushmetrics.service.ids import generate_uid
+from airflow_provider_pushmetrics.service.models import BlockResult, QueryRun, Run
+from airflow_provider_pushmetrics.service.results.arrow_types import (
+    UnsupportedTypeError,
+    choose_schema,
+    choose_stored_schema,
+)
+from airflow_provider_pushmetrics.service.results.checks import check_column
+from airflow_provider_pushmetrics.service.results.columns import read_rows
+from airflow_provider_pushmetrics.service.results.conversion import convert
+
+GROUP_ROWS = 65_536
+GROUP_BYTES = 16 * 1024 * 1024
+"""A group of rows is written and read as a whole: this bounds the memory of wide rows."""
 
 READ_ROWS = 16_384
+READ_BYTES = 4 * 1024 * 1024
+
 PARTIAL = ".partial"
+EXPORTS = "exports"
 MAX_TEMPLATE_ROWS = 100_000
 """How many rows a template may hold in memory as ``query_1.data``."""
+
+SCHEMA_KEY = b"pushmetrics.schema"
+TRUNCATED_KEY = b"pushmetrics.truncated"
+ROW_LIMIT_KEY = b"pushmetrics.row_limit"
 
 
 class ResultError(PushMetricsError):
     """A result cannot be kept, or not be read as it was asked for."""
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """
+    Whether a result has all rows of its query.
+
+    :param row_limit: How many it was allowed to give; None for any number.
+    """
+
+    is_truncated: bool = False
+    row_limit: int | None = None
+
+    def to_metadata(self) -> dict[bytes, bytes]:
+        """Write it as the metadata of an Arrow schema or a Parquet file."""
+        metadata = {TRUNCATED_KEY: b"true" if self.is_truncated else b"false"}
+        if self.row_limit is not None:
+            metadata[ROW_LIMIT_KEY] = str(self.row_limit).encode("ascii")
+        return metadata
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[bytes, bytes]) -> Truncation:
+        """Read it back."""
+        limit = metadata.get(ROW_LIMIT_KEY)
+        return cls(metadata.get(TRUNCATED_KEY) == b"true", None if limit is None else int(limit))
+
+
+class StoredResult:
+    """
+    An open result, to be closed.
+
+    :param path: Its Parquet file.
+    :raises FileNotFoundError: if it was cleaned up.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = pq.ParquetFile(path)
+        metadata = self._file.metadata.metadata or {}
+        stored = self._file.schema_arrow.remove_metadata()
+        kept = metadata.get(SCHEMA_KEY)
+        self.schema: pa.Schema = stored if kept is None else _read_schema(kept)
+        self.row_count: int = self._file.metadata.num_rows
+        self.truncation = Truncation.from_metadata(metadata)
+
+    def __enter__(self) -> StoredResult:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def read_batches(self) -> Iterator[pa.RecordBatch]:
+        """Read all rows, some at a time; wide rows fewer at a time."""
+        yield from self._read(range(self._file.metadata.num_row_groups), self._choose_batch_rows())
+
+    def read_slice(self, offset: int, limit: int) -> Iterator[pa.RecordBatch]:
+        """Read some rows, and of the groups before them nothing."""
+        metadata, group = self._file.metadata, 0
+        while group < metadata.num_row_groups and offset >= metadata.row_group(group).num_rows:
+            offset -= metadata.row_group(group).num_rows
+            group += 1
+        for batch in self._read(range(group, metadata.num_row_groups), min(self._choose_batch_rows(), limit)):
+            wanted = batch.slice(offset, limit)
+            offset, limit = max(offset - batch.num_rows, 0), limit - wanted.num_rows
+            yield wanted
+            if limit <= 0:
+                return
+
+    def _read(self, groups: Sequence[int], rows: int) -> Iterator[pa.RecordBatch]:
+        for batch in self._file.iter_batches(rows, row_groups=list(groups), use_threads=False):
+            columns = [
+                convert(one, field.type) for one, field in zip(batch.columns, self.schema, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+    def _choose_batch_rows(self) -> int:
+        metadata = self._file.metadata
+        size = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+        per_row = max(size / max(self.row_count, 1), 1.0)
+        return int(min(READ_ROWS, max(READ_BYTES / per_row, 1)))
 
 
 class ResultStore:
@@ -37,13 +148,16 @@ class ResultStore:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def write(self, name: str, rows: RowBatches) -> int:
+    def write(
+        self, name: str, rows: RowBatches, get_truncation: Callable[[], Truncation] = Truncation
+    ) -> int:
         """
         Write a result, whole or not at all.
 
         :param name: The file, relative to the folder.
+        :param get_truncation: Asked when all rows were read.
         :return: How many rows it has.
-        :raises ResultError: if there are columns that Parquet cannot hold.
+        :raises ResultError: if a value cannot be served in every format, naming its column and rows.
         """
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +165,7 @@ class ResultStore:
         partial = path.with_name(f"{path.name}.{generate_uid()}{PARTIAL}")
         try:
             with open(partial, "wb") as file:
-                row_count = _write_parquet(file, rows)
+                row_count = _write_parquet(file, rows, get_truncation)
                 file.flush()
                 os.fsync(file.fileno())
             partial.rename(path)
@@ -65,18 +179,39 @@ class ResultStore:
         return path if path.is_file() else None
 
     @contextmanager
-    def open(self, name: str) -> Iterator[pq.ParquetFile]:
-        """Open a result."""
-        with self.open_file(name) as file:
-            yield file
+    def open(self, name: str) -> Iterator[StoredResult]:
+        """
+        Open a result.
 
-    def open_file(self, name: str) -> pq.ParquetFile:
+        :raises FileNotFoundError: if it was cleaned up.
+        """
+        with self.open_file(name) as result:
+            yield result
+
+    def open_file(self, name: str) -> StoredResult:
         """
         Open a result, for the caller to close.
 
         :raises FileNotFoundError: if it was cleaned up.
         """
-        return pq.ParquetFile(self._folder / name)
+        return StoredResult(self._folder / name)
+
+    @contextmanager
+    def make_export_folder(self) -> Iterator[Path]:
+        """Make a folder for files that are written on the way to a reader, and delete it afterwards."""
+        exports = self._folder / EXPORTS
+        exports.mkdir(exist_ok=True)
+        with TemporaryDirectory(dir=exports) as name:
+            yield Path(name)
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete results that nothing names any more; who reads one just now reads it to its end."""
+        for name in names:
+            path = self.find_path(name)
+            if path is not None:
+                with suppress(OSError):  # another process was first, or the folder has more in it
+                    path.unlink()
+                    path.parent.rmdir()
 
     def clean(self, before: datetime) -> int:
         """
@@ -84,13 +219,14 @@ class ResultStore:
 
         :return: How many there were.
         """
-        return self._delete("*/*.parquet", before) + self.clean_partial(before)
+        return self._delete_older("*/*.parquet", before) + self.clean_partial(before)
 
     def clean_partial(self, before: datetime) -> int:
         """Delete what processes that died were writing, if it has not grown since a moment; count it."""
-        return self._delete(f"*/*{PARTIAL}", before)
+        count = self._delete_older(f"*/*{PARTIAL}", before)
+        return count + self._delete_older(f"{EXPORTS}/*/*", before)
 
-    def _delete(self, pattern: str, before: datetime) -> int:
+    def _delete_older(self, pattern: str, before: datetime) -> int:
         count = 0
         for path in list(self._folder.glob(pattern)):
             try:
@@ -104,27 +240,110 @@ class ResultStore:
 
     def read_rows(self, name: str) -> list[dict[str, Any]]:
         """
-        Read a whole result into memory, for a template.
+        Read a whole result into memory as exact Python values, for a template.
 
         :raises ResultError: if it is too large for that.
         """
-        with self.open(name) as file:
-            if file.metadata.num_rows > MAX_TEMPLATE_ROWS:
+        with self.open(name) as result:
+            if result.row_count > MAX_TEMPLATE_ROWS:
                 raise ResultError(
-                    f"{file.metadata.num_rows} rows are too many for a template, which takes"
+                    f"{result.row_count} rows are too many for a template, which takes"
                     f" {MAX_TEMPLATE_ROWS}: aggregate them in the query."
                 )
-            rows: list[dict[str, Any]] = file.read().to_pylist()
-            return rows
+            return [row for batch in result.read_batches() for row in read_rows(batch)]
 
 
-def _write_parquet(file: IO[bytes], rows: RowBatches) -> int:
+def list_result_files(session: Session, **owner: int) -> list[str]:
+    """
+    List the files of all results of a workspace or a report.
+
+    :param owner: ``workspace_id`` or ``report_id``.
+    """
+    files = select(BlockResult.result_file).where(
+        BlockResult.result_file.is_not(None),
+        or_(
+            BlockResult.run_id.in_(select(Run.id).filter_by(**owner)),
+            BlockResult.query_run_id.in_(select(QueryRun.id).filter_by(**owner)),
+        ),
+    )
+    return [str(name) for name in session.scalars(files)]
+
+
+def _write_parquet(file: IO[bytes], rows: RowBatches, get_truncation: Callable[[], Truncation]) -> int:
     row_count = 0
     try:
-        with pq.ParquetWriter(file, rows.schema, compression="zstd") as writer:
-            for batch in rows.batches:
+        schema = choose_schema(rows.schema)
+        stored = choose_stored_schema(schema)
+        with pq.ParquetWriter(file, stored, compression="zstd") as writer:
+            for batch in _group(_make_all_storable(rows.batches, schema, stored)):
                 writer.write_batch(batch)
                 row_count += batch.num_rows
+            if stored != schema:
+                writer.add_key_value_metadata({SCHEMA_KEY: base64.b64encode(schema.serialize())})
+            writer.add_key_value_metadata(get_truncation().to_metadata())
+    except UnsupportedTypeError as error:
+        raise ResultError(f"the result cannot be kept: {error}") from error
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
         raise ResultError(f"the result cannot be kept: {error}. Cast that column to another type.") from error
-    return row_count
+    return row_count if len(stored) else 0
+
+
+def _make_all_storable(
+    batches: Iterable[pa.RecordBatch], schema: pa.Schema, stored: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    row_count = 0
+    for batch in batches:
+        yield _make_storable(batch, schema, stored, row_count)
+        row_count += batch.num_rows
+
+
+def _make_storable(
+    batch: pa.RecordBatch, schema: pa.Schema, stored: pa.Schema, rows_before: int
+) -> pa.RecordBatch:
+    columns = []
+    for column, field, stored_field in zip(batch.columns, schema, stored, strict=True):
+        try:
+            converted = convert(column, field.type)
+            check_column(converted)
+            columns.append(convert(converted, stored_field.type))
+        except (ValueError, ArithmeticError, pa.ArrowException) as error:
+            raise ResultError(
+                f"the result cannot be kept: column {field.name!r} has a value in rows {rows_before + 1} to"
+                f" {rows_before + batch.num_rows} that no format can hold: {error}."
+            ) from error
+    return pa.RecordBatch.from_arrays(columns, schema=stored)
+
+
+def _group(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Join small batches and split large ones, so that each makes a group of rows of the file."""
+    waiting: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        for part in _split(batch):
+            if waiting and (rows + part.num_rows > GROUP_ROWS or size + part.nbytes > GROUP_BYTES):
+                yield _join(waiting)
+                waiting, rows, size = [], 0, 0
+            waiting.append(part)
+            rows, size = rows + part.num_rows, size + part.nbytes
+    if rows:
+        yield _join(waiting)
+
+
+def _split(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    if batch.num_rows == 0:
+        return
+    if batch.num_rows <= GROUP_ROWS and (batch.nbytes <= GROUP_BYTES or batch.num_rows == 1):
+        yield batch
+        return
+    middle = batch.num_rows // 2
+    yield from _split(batch.slice(0, middle))
+    yield from _split(batch.slice(middle))
+
+
+def _join(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+
+
+def _read_schema(kept: bytes) -> pa.Schema:
+    schema: pa.Schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(kept)))
+    return schema

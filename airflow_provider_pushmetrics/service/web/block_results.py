@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import quote
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import select
@@ -15,21 +13,21 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.api.access import Caller, Parts
 from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND, find_by_reference
-from airflow_provider_pushmetrics.service.api.results import NO_LONGER_KEPT, answer_rows
+from airflow_provider_pushmetrics.service.api.results import (
+    NO_LONGER_KEPT,
+    CsvQuery,
+    answer_rows,
+    build_header,
+)
 from airflow_provider_pushmetrics.service.credentials import Principal
 from airflow_provider_pushmetrics.service.ids import parse_id
 from airflow_provider_pushmetrics.service.models import BlockResult, QueryRun, Run
 from airflow_provider_pushmetrics.service.parts import ServiceParts
 from airflow_provider_pushmetrics.service.plan import CHART
-from airflow_provider_pushmetrics.service.results.formats import (
-    ARROW,
-    CSV,
-    JSON,
-    NDJSON,
-    PARQUET,
-    ResultHeader,
-)
-from airflow_provider_pushmetrics.service.results.json_rows import make_plain
+from airflow_provider_pushmetrics.service.results.arrow_types import describe_type
+from airflow_provider_pushmetrics.service.results.cells import write_cells
+from airflow_provider_pushmetrics.service.results.formats import EXTENSIONS
+from airflow_provider_pushmetrics.service.results.store import StoredResult
 from airflow_provider_pushmetrics.service.statuses import SUCCESS
 from airflow_provider_pushmetrics.service.web.drawing import DrawingError, draw_in_turn
 
@@ -37,11 +35,10 @@ router = APIRouter(prefix="/app/results")
 
 MAX_ROWS = 500
 MAX_CELL_LENGTH = 2_000
-MAX_EXACT_INTEGER = 2**53 - 1
-"""JavaScript's numbers are exact up to here: https://tc39.es/ecma262/#sec-number.max_safe_integer."""
 
-MEDIA_TYPES = {"csv": CSV, "json": JSON, "ndjson": NDJSON, "parquet": PARQUET, "arrow": ARROW}
-Extension: TypeAlias = Annotated[Literal["csv", "json", "ndjson", "parquet", "arrow"], Query(alias="format")]
+Extension: TypeAlias = Annotated[
+    Literal["csv", "xlsx", "json", "ndjson", "parquet", "arrow"], Query(alias="format")
+]
 
 Kind: TypeAlias = Literal["run", "block_run"]
 
@@ -75,8 +72,10 @@ def get_rows(
         raise HTTPException(404, NO_LONGER_KEPT) from None
     with file:
         return {
-            "columns": [{"name": column.name, "type": str(column.type)} for column in file.schema_arrow],
-            "row_count": file.metadata.num_rows,
+            "columns": [{"name": one.name, "type": describe_type(one.type)} for one in file.schema],
+            "row_count": file.row_count,
+            "row_limit": file.truncation.row_limit,
+            "is_truncated": file.truncation.is_truncated,
             "offset": offset,
             "rows": list(read_rows(file, offset, limit)),
         }
@@ -91,16 +90,15 @@ def download(
     request: Request,
     parts: Parts,
     caller: Caller,
+    csv: CsvQuery,
 ) -> Response:
-    """Give a query's whole result as a file, streamed."""
+    """Give a query's whole result as a file."""
     with parts.database.reading() as session:
         result = _find_result(session, caller, kind, run_id, block_uid)
         if result.status != SUCCESS or result.result_file is None or result.query_id is None:
             raise HTTPException(404, NOT_FOUND)
-        header = ResultHeader(
-            result.query_id, result.name, result.run_id or result.query_run_id or 0, SUCCESS
-        )
-        answer = answer_rows(parts, request, header, MEDIA_TYPES[extension], result.result_file)
+        header = build_header(result)
+        answer = answer_rows(parts, request, header, EXTENSIONS[extension], result.result_file, csv)
     name = quote(f"{result.name}-{header.run_id}.{extension}", safe="")
     answer.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
     return answer
@@ -127,33 +125,17 @@ def _read_chart(parts: ServiceParts, caller: Principal, kind: Kind, run_id: str,
         return result.output
 
 
-def read_rows(file: pq.ParquetFile, offset: int, limit: int) -> Iterator[list[Any]]:
-    """Read some rows of a result, and of the groups before them nothing."""
-    for batch in _read_batches(file, offset, limit):
-        columns = [[_make_cell(value) for value in column.to_pylist()] for column in batch.columns]
+def read_rows(result: StoredResult, offset: int, limit: int) -> Iterator[list[str | None]]:
+    """Read some rows of a result, each cell as its text: numbers of JavaScript would lose digits."""
+    for batch in result.read_slice(offset, limit):
+        columns = [[_cut(cell) for cell in write_cells(column).to_pylist()] for column in batch.columns]
         yield from (list(row) for row in zip(*columns, strict=True))
 
 
-def _read_batches(file: pq.ParquetFile, offset: int, limit: int) -> Iterator[pa.RecordBatch]:
-    metadata, group = file.metadata, 0
-    while group < metadata.num_row_groups and offset >= metadata.row_group(group).num_rows:
-        offset -= metadata.row_group(group).num_rows
-        group += 1
-    for batch in file.iter_batches(MAX_ROWS, row_groups=list(range(group, metadata.num_row_groups))):
-        wanted = batch.slice(offset, limit)
-        offset, limit = max(offset - batch.num_rows, 0), limit - wanted.num_rows
-        yield wanted
-        if limit <= 0:
-            return
-
-
-def _make_cell(value: Any) -> Any:
-    value = make_plain(value)
-    if isinstance(value, int) and abs(value) > MAX_EXACT_INTEGER:
-        return str(value)
-    if isinstance(value, str) and len(value) > MAX_CELL_LENGTH:
-        return value[:MAX_CELL_LENGTH] + "…"
-    return value
+def _cut(cell: str | None) -> str | None:
+    if cell is None or len(cell) <= MAX_CELL_LENGTH:
+        return cell
+    return f"{cell[:MAX_CELL_LENGTH]}… ({len(cell):,} characters)"
 
 
 def _find_result(session: Session, caller: Principal, kind: Kind, run_id: str, block_uid: str) -> BlockResult:

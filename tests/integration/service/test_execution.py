@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from airflow_provider_pushmetrics.service.encryption import Vault
 from airflow_provider_pushmetrics.service.events import ResultLinks
 from airflow_provider_pushmetrics.service.execution import RunExecutor
 from airflow_provider_pushmetrics.service.models import BlockResult, Report, Run
-from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.results.store import ResultStore, Truncation
 from airflow_provider_pushmetrics.service.runs import AcceptedRun, RunRequest, accept_runs
 from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import make_report, sql, text
@@ -198,7 +198,9 @@ def test_run_that_a_fault_of_ours_ended_is_still_to_be_delivered(workplace: Work
     class FullStore(ResultStore):
         """Has no room left."""
 
-        def write(self, name: str, rows: RowBatches) -> int:
+        def write(
+            self, name: str, rows: RowBatches, get_truncation: Callable[[], Truncation] = Truncation
+        ) -> int:
             raise OSError("No space left on device")
 
     run_id = workplace.start_run(q=sql("SELECT 1 AS n"))

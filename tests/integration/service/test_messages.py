@@ -127,7 +127,7 @@ async def test_results_go_with_a_mail_as_files(sent: Sent) -> None:
         ("nothing.csv", "text/csv"),
     ]
     texts = {file.get_filename(): file.get_payload(decode=True) for file in attached}
-    assert texts["delays of me.csv"] == b"origin,delay\r\nJFK,1.5\r\nLGA,2.5\r\n"
+    assert texts["delays of me.csv"] == b"\xef\xbb\xbforigin,delay\r\nJFK,1.5\r\nLGA,2.5\r\n"
     assert pq.read_table(io.BytesIO(attached[1].get_content())).to_pylist()[0] == {
         "origin": "JFK",
         "delay": 1.5,
@@ -135,7 +135,7 @@ async def test_results_go_with_a_mail_as_files(sent: Sent) -> None:
     written = json.loads(attached[2].get_content())
     url = next(one["query_result"] for one in outputs["queries"] if one["query_name"] == "rows")
     assert written == (await sent.api.client.get(url)).json()
-    assert texts["nothing.csv"] == b"n\r\n"
+    assert texts["nothing.csv"] == b"\xef\xbb\xbfn\r\n"
     listed = (await sent.api.client.get("/api/v1/message/")).json()["result"]
     assert listed[0]["files"][:2] == ["delays of me.csv", "rows.parquet"]
 

@@ -49,7 +49,7 @@ def test_attachments_are_csv_unless_they_say_otherwise() -> None:
         ["q"],
         [{}],
         [{"query": 1}],
-        [{"query": "q", "format": "xlsx"}],
+        [{"query": "q", "format": "exe"}],
         [{"query": "q", "format": ["csv"]}],
         [{"query": "q", "filename": 1}],
         [{"query": "q", "skip_if_empty": "no"}],

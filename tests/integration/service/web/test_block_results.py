@@ -28,7 +28,7 @@ async def test_rows_come_by_pages_and_whole_as_a_file(api: Api) -> None:
     page = (await api.client.get(f"{base}/rows", params={"offset": 1200, "limit": 50})).json()
     assert page["columns"] == [{"name": "n", "type": "int64"}]
     assert (page["row_count"], page["offset"]) == (1234, 1200)
-    assert page["rows"] == [[n] for n in range(1200, 1234)]
+    assert page["rows"] == [[str(n)] for n in range(1200, 1234)]
     csv = await api.client.get(f"{base}/download", params={"format": "csv"})
     assert csv.headers["content-disposition"] == f"attachment; filename*=UTF-8''numbers-{run_id}.csv"
     assert len(csv.text.splitlines()) == 1235
@@ -64,7 +64,7 @@ async def test_block_that_ran_alone_has_rows_too(api: Api) -> None:
     run_id = (await api.client.post(f"/api/v1/block/{uid}/run", json={})).json()["run_id"]
     await api.wait_for(f"/api/reports/{made.id}/queries/{made.queries['q']}/run/{run_id}")
     rows = await api.client.get(f"/app/results/block_run/{run_id}/{uid}/rows")
-    assert rows.json()["rows"] == [[1]]
+    assert rows.json()["rows"] == [["1"]]
 
 
 @pytest.mark.parametrize("what", ["rows", "download?format=csv", "chart.svg"])

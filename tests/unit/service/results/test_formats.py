@@ -1,26 +1,28 @@
-"""Results in five formats, chosen by ``Accept``."""
+"""Results in six formats, chosen by ``Accept``."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
+from airflow_provider_pushmetrics.service.datasources.base import RowBatches
 from airflow_provider_pushmetrics.service.results.formats import (
     ARROW,
     CSV,
     JSON,
     NDJSON,
     PARQUET,
+    XLSX,
+    CsvOptions,
     ResultHeader,
     choose_format,
     write_arrow,
@@ -29,16 +31,27 @@ from airflow_provider_pushmetrics.service.results.formats import (
     write_json,
     write_ndjson,
 )
+from airflow_provider_pushmetrics.service.results.store import (
+    ResultError,
+    ResultStore,
+    StoredResult,
+    Truncation,
+)
 
 HEADER = ResultHeader(query_id=2, query_name="q", run_id=1, status="success")
 
 
+WHOLE = Truncation()
+
+
 @contextmanager
-def open_table(table: pa.Table) -> Iterator[pq.ParquetFile]:
-    sink = io.BytesIO()
-    pq.write_table(table, sink)
-    with pq.ParquetFile(io.BytesIO(sink.getvalue())) as file:
-        yield file
+def open_table(table: pa.Table, truncation: Truncation = WHOLE) -> Iterator[StoredResult]:
+    """Store a table, and open it."""
+    with tempfile.TemporaryDirectory() as folder:
+        results = ResultStore(Path(folder))
+        results.write("a.parquet", RowBatches(table.schema, iter(table.to_batches())), lambda: truncation)
+        with results.open("a.parquet") as result:
+            yield result
 
 
 def read_json(table: pa.Table) -> Any:
@@ -61,6 +74,7 @@ def read_json(table: pa.Table) -> Any:
         ("application/json;q=0, */*", NDJSON),
         ("application/vnd.apache.arrow.stream", ARROW),
         ("text/html, application/vnd.apache.parquet;q=0.1", PARQUET),
+        ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", XLSX),
         ("text/html", None),
         ("application/json;q=0", None),
         ("application/json;q=nan", None),
@@ -75,39 +89,10 @@ def test_format_follows_accept(accept: str | None, expected: str | None) -> None
 def test_json_has_the_documented_keys_in_their_order() -> None:
     answer = read_json(pa.table({"a": [1, 2]}))
     fixed = ["query_id", "query_name", "run_id", "status", "columns", "row_count"]
-    assert list(answer) == [*fixed, "max_rows", "timeout_seconds", "is_truncated", "data"]
+    added = ["max_rows", "row_limit", "timeout_seconds", "is_truncated"]
+    assert list(answer) == [*fixed, *added, "data"]
     assert answer["columns"] == [{"name": "a", "type": "int64"}]
     assert (answer["row_count"], answer["data"]) == (2, [{"a": 1}, {"a": 2}])
-
-
-def test_values_that_json_lacks_become_what_it_has() -> None:
-    table = pa.table(
-        {
-            "f": [float("nan"), float("inf"), 1.5],
-            "m": pa.array([Decimal("1.50"), Decimal("2"), None], pa.decimal128(10, 2)),
-            "d": [date(2013, 1, 1), None, None],
-            "t": pa.array([datetime(2013, 1, 1, 5, tzinfo=UTC), None, None], pa.timestamp("us", "UTC")),
-            "o": [time(1, 2, 3), None, None],
-            "i": pa.array([timedelta(seconds=90), None, None], pa.duration("us")),
-            "b": [b"\x01\xff", None, None],
-            "s": [{"x": float("nan"), "y": [date(2013, 1, 2)]}, None, None],
-            "u": ['é"\n', None, None],
-        }
-    )
-    rows = read_json(table)["data"]
-    assert rows[0] == {
-        "f": None,
-        "m": 1.5,
-        "d": "2013-01-01",
-        "t": "2013-01-01T05:00:00+00:00",
-        "o": "01:02:03",
-        "i": 90.0,
-        "b": "01ff",
-        "s": {"x": None, "y": ["2013-01-02"]},
-        "u": 'é"\n',
-    }
-    assert [row["f"] for row in rows] == [None, None, 1.5]
-    assert [row["m"] for row in rows] == [1.5, 2, None]
 
 
 @pytest.mark.parametrize("count", [0, 1, 16_384, 16_385, 40_000])
@@ -140,7 +125,99 @@ def test_failed_query_has_its_message_and_no_rows() -> None:
         "columns": [],
         "row_count": 0,
         "max_rows": None,
+        "row_limit": None,
         "timeout_seconds": None,
         "is_truncated": False,
         "data": [],
     }
+
+
+def write_whole_csv(table: pa.Table, **options: bool) -> str:
+    with open_table(table) as result:
+        return b"".join(write_csv(result, CsvOptions(**options))).decode()
+
+
+def test_csv_tells_null_from_the_empty_text() -> None:
+    table = pa.table({"a": ["x", "", None], "b": [1, 2, None], "c": [b"", b"a", None]})
+    assert write_whole_csv(table) == 'a,b,c\r\nx,1,""\r\n"",2,YQ==\r\n,,\r\n'
+
+
+def test_csv_for_people_begins_with_a_mark() -> None:
+    assert write_whole_csv(pa.table({"a": [1]}), bom=True) == "\ufeffa\r\n1\r\n"
+
+
+def test_guard_stands_before_formulas_and_not_before_numbers() -> None:
+    texts = ["=1+1", "+a", "-a", "@a", "\ta", "\ra", "a=1", "-5", "+1.5", "-5+1", None, ""]
+    numbers = [float(-number) for number in range(len(texts))]
+    csv_text = write_whole_csv(pa.table({"=t": texts, "n": numbers}), guard=True)
+    rows = list(csv.reader(io.StringIO(csv_text, newline="")))
+    assert [row[0] for row in rows] == [
+        "'=t", "'=1+1", "'+a", "'-a", "'@a", "'\ta", "'\ra", "a=1", "-5", "+1.5", "'-5+1", "", "",
+    ]  # fmt: skip
+    assert [row[1] for row in rows][1:4] == ["0", "-1", "-2"]
+    assert "=1+1" in write_whole_csv(pa.table({"t": texts}))
+
+
+def test_arrow_says_whether_rows_were_cut_off() -> None:
+    for truncation, told in ((Truncation(True, 2), b"true"), (Truncation(False, 2), b"false")):
+        with open_table(pa.table({"a": [1, 2]}), truncation) as result:
+            schema = pa.ipc.open_stream(b"".join(write_arrow(result))).schema
+        assert schema.metadata == {b"pushmetrics.truncated": told, b"pushmetrics.row_limit": b"2"}
+
+
+def test_result_without_columns_has_no_rows() -> None:
+    schema = pa.schema([])
+    rows = pa.RecordBatch.from_struct_array(pa.array([{}, {}], pa.struct([])))
+    with tempfile.TemporaryDirectory() as folder:
+        results = ResultStore(Path(folder))
+        assert results.write("a.parquet", RowBatches(schema, iter([rows]))) == 0
+        with results.open("a.parquet") as result:
+            answer = json.loads(b"".join(write_json(HEADER, result)))
+            assert (answer["columns"], answer["row_count"], answer["data"]) == ([], 0, [])
+            assert b"".join(write_ndjson(result)) == b""
+            assert b"".join(write_csv(result)) == b""
+            assert pa.ipc.open_stream(b"".join(write_arrow(result))).read_all().num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (
+            pa.ExtensionArray.from_storage(pa.json_(pa.string()), pa.array(["1", '{"a":NaN}'])),
+            "column 'c' has a value in rows 3 to 4 that no format can hold: NaN is not JSON",
+        ),
+        (
+            pa.ExtensionArray.from_storage(pa.json_(pa.string()), pa.array(["1", "[" * 100_000])),
+            "nested too deeply",
+        ),
+        (
+            pa.StringArray.from_buffers(
+                2, pa.array([0, 1, 2], pa.int32()).buffers()[1], pa.py_buffer(b"a\xff")
+            ),
+            "rows 3 to 4 that no format can hold: Invalid UTF8",
+        ),
+        (pa.array([0, -1]).view(pa.time64("us")), "not between 00:00:00 and 24:00:00"),
+        (pa.array([0, 2**62]).view(pa.timestamp("s")), "overflow"),
+    ],
+    ids=["NaN in JSON", "deep JSON", "UTF-8", "time", "timestamp"],
+)
+def test_what_cannot_be_served_is_refused_when_it_is_stored(column: pa.Array, message: str) -> None:
+    schema = pa.schema([pa.field("c", column.type)])
+    good = pa.RecordBatch.from_arrays([pa.nulls(2, column.type)], schema=schema)
+    bad = pa.RecordBatch.from_arrays([column], schema=schema)
+    with tempfile.TemporaryDirectory() as folder, pytest.raises(ResultError, match=message):
+        ResultStore(Path(folder)).write("a.parquet", RowBatches(schema, iter([good, bad])))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.struct([]), pa.struct([("a", pa.int8()), ("a", pa.int8())]), pa.list_(pa.struct([]))],
+    ids=["no fields", "same fields", "in a list"],
+)
+def test_type_that_no_format_has_is_refused_with_its_column(kind: pa.DataType) -> None:
+    schema = pa.schema([pa.field("c", kind)])
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        pytest.raises(ResultError, match="column 'c' has values with"),
+    ):
+        ResultStore(Path(folder)).write("a.parquet", RowBatches(schema, iter([])))

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from airflow_provider_pushmetrics.service.results.store import StoredResult
 from airflow_provider_pushmetrics.service.web.block_results import MAX_CELL_LENGTH, MAX_ROWS, read_rows
 
 TOTAL = 2_345
@@ -25,14 +26,14 @@ def write_numbers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(path: Path, offset: int, limit: int) -> list[list[Any]]:
-    with pq.ParquetFile(path) as file:
-        return list(read_rows(file, offset, limit))
+    with StoredResult(path) as result:
+        return list(read_rows(result, offset, limit))
 
 
 @pytest.mark.parametrize("limit", [1, 50, MAX_ROWS])
 @pytest.mark.parametrize("offset", [0, 1, 499, 500, 999, 1_000, 1_001, 1_999, 2_300, TOTAL, TOTAL + 1])
 def test_page_has_the_rows_that_stand_there(numbers: Path, offset: int, limit: int) -> None:
-    assert read(numbers, offset, limit) == [[n] for n in range(TOTAL)[offset : offset + limit]]
+    assert read(numbers, offset, limit) == [[str(n)] for n in range(TOTAL)[offset : offset + limit]]
 
 
 def test_result_without_rows_has_an_empty_page(tmp_path: Path) -> None:
@@ -40,7 +41,7 @@ def test_result_without_rows_has_an_empty_page(tmp_path: Path) -> None:
     assert read(tmp_path / "empty.parquet", 0, 50) == []
 
 
-def test_cells_are_what_javascript_can_show(tmp_path: Path) -> None:
+def test_cells_are_texts_in_which_no_digit_is_lost(tmp_path: Path) -> None:
     row = {
         "exact": 2**53 - 1,
         "large": 2**53,
@@ -48,10 +49,14 @@ def test_cells_are_what_javascript_can_show(tmp_path: Path) -> None:
         "day": date(2026, 3, 1),
         "price": Decimal("9.50"),
         "nan": float("nan"),
+        "empty": "",
+        "nothing": None,
         "list": [1, None],
         "yes": True,
     }
     pq.write_table(pa.Table.from_pylist([row]), tmp_path / "cells.parquet")
     [cells] = read(tmp_path / "cells.parquet", 0, 1)
-    shown = "x" * MAX_CELL_LENGTH + "…"
-    assert cells == [2**53 - 1, str(2**53), shown, "2026-03-01", 9.5, None, [1, None], True]
+    shown = "x" * MAX_CELL_LENGTH + "… (2,001 characters)"
+    assert cells == [
+        str(2**53 - 1), str(2**53), shown, "2026-03-01", "9.50", "NaN", "", None, "[1,null]", "true",
+    ]  # fmt: skip

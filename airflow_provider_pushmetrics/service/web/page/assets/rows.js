@@ -7,9 +7,7 @@ import { count, number } from "./format.js";
 import { makeTable } from "./tables.js";
 
 const PAGE_SIZE = 50;
-/** Exact, and without groups: a column of numbers may hold years or keys. */
-const NUMBER = new Intl.NumberFormat(undefined, { useGrouping: false, maximumSignificantDigits: 15 });
-const FORMATS = [["csv", "CSV"], ["json", "JSON"], ["ndjson", "NDJSON"], ["parquet", "Parquet"], ["arrow", "Arrow"]];
+const FORMATS = [["csv", "CSV"], ["xlsx", "Excel"], ["json", "JSON"], ["ndjson", "NDJSON"], ["parquet", "Parquet"], ["arrow", "Arrow"]];
 
 /** Make the view of a query's result: downloads, and its first rows when they are there. */
 export function makeRows(base, total) {
@@ -31,7 +29,7 @@ function makePage({ columns, rows, offset }) {
   const isNumber = columns.map((one) => /^(u?int|float|double|decimal)/.test(one.type));
   const cells = columns.map((column, index) => [
     el("span", { title: column.type }, column.name),
-    (row) => writeCell(row[index], column.type),
+    (row) => writeCell(row[index]),
     isNumber[index] ? "number" : null,
   ]);
   return makeTable(cells, rows, `Rows ${number(offset + 1)} to ${number(offset + rows.length)}`);
@@ -50,8 +48,8 @@ function makePager({ row_count: total, offset }, show) {
   );
 }
 
-function writeCell(value, type) {
+/** Cells come as texts, so that no digit is lost here; null and the empty text look different. */
+function writeCell(value) {
   if (value === null) return el("span", { class: "null" }, "null");
-  if (typeof value === "number") return /^u?int/.test(type) ? String(value) : NUMBER.format(value);
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return value === "" ? el("span", { class: "null", title: "The empty text" }, "\u201c\u201d") : value;
 }
