@@ -27,9 +27,12 @@ from airflow_provider_pushmetrics.service.events import (
     build_report_change,
     put_in_outbox,
 )
-from airflow_provider_pushmetrics.service.ids import parse_id
+from airflow_provider_pushmetrics.service.ids import MAX_INTEGER, parse_id
 from airflow_provider_pushmetrics.service.models import Block, DataSource, Query, Report
-from airflow_provider_pushmetrics.service.plan import SQL, plan_block, plan_waves
+from airflow_provider_pushmetrics.service.plan import SQL, find_unknown_names, plan_block, plan_waves
+from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
+from airflow_provider_pushmetrics.service.templates.checking import check_sql
+from airflow_provider_pushmetrics.service.templates.dialects import find_dialect
 
 NOTEBOOK = "notebook"
 REPORT_TYPES = ("report", NOTEBOOK)
@@ -203,9 +206,29 @@ def check_block_content(
         content["database_id"] = session.scalars(here.where(DataSource.uid == reference)).first()
     checked = check_content(kind, content)
     number = checked["database_id"]
-    if abs(number) > 2**31 - 1 or session.scalar(here.where(DataSource.id == number)) is None:
+    source = session.get(DataSource, number) if abs(number) <= MAX_INTEGER else None
+    if source is None or source.workspace_id != report.workspace_id:
         raise ContentError(f"there is no database with the id {number}: see GET /api/v1/database/")
+    _check_sql(checked["sql"], source)
     return checked
+
+
+def _check_sql(sql: str, source: DataSource) -> None:
+    """Refuse SQL that its database could never be sent."""
+    try:
+        check_sql(sql, find_dialect(source.kind))
+    except BlockTemplateError as error:
+        raise ContentError(str(error)) from None
+
+
+def list_warnings(report: Report) -> list[str]:
+    """Say which names in the templates of a report nobody defines, unless a trigger does."""
+    unknown = find_unknown_names([plan_block(block, None) for block in report.blocks])
+    return [
+        f"block {name!r}: {', '.join(map(repr, names))} is no block of the report: its runs fail unless a"
+        " trigger gives it, or the template has a default"
+        for name, names in unknown.items()
+    ]
 
 
 def apply_fields(row: Any, changes: Mapping[str, Any]) -> bool:

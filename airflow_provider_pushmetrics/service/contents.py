@@ -13,9 +13,21 @@ from airflow_provider_pushmetrics.service.notifications.recipients import (
     parse_recipient,
 )
 from airflow_provider_pushmetrics.service.parameters import COERCIONS, MAX_DEPTH, coerce_parameter, is_deeper
-from airflow_provider_pushmetrics.service.plan import CHART, EMAIL, PARAMETER, SLACK, SQL, TEXT
+from airflow_provider_pushmetrics.service.plan import (
+    CHART,
+    EMAIL,
+    PARAMETER,
+    SLACK,
+    SQL,
+    TEXT,
+    collect_templates,
+)
 from airflow_provider_pushmetrics.service.results.attachments import MEDIA_TYPES
-from airflow_provider_pushmetrics.service.templates.rendering import BlockTemplateError, check_sql_template
+from airflow_provider_pushmetrics.service.templates.rendering import (
+    BlockTemplateError,
+    check_sql_template,
+    parse_template,
+)
 
 ALIASES: Mapping[str, str] = {"query": SQL, "sql_query": SQL, "markdown": TEXT}
 """Other words for types of blocks."""
@@ -79,7 +91,13 @@ def check_content(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
     :raises ContentError: if a key is missing, or holds what it must not.
     """
     check_json(dict(content))
-    return {**content, **CHECKS[kind](content)}
+    checked = {**content, **CHECKS[kind](content)}
+    for template in collect_templates(kind, checked):
+        try:
+            (check_sql_template if kind == SQL else parse_template)(template)
+        except BlockTemplateError as error:
+            raise ContentError(str(error)) from None
+    return checked
 
 
 def _check_parameter(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,10 +121,6 @@ def _check_sql(content: Mapping[str, Any]) -> dict[str, Any]:
         raise ContentError("database_id is missing, or names no database: see GET /api/v1/database/")
     sql = _take_text(content, "sql")
     checked = {"sql": sql, "database_id": source}
-    try:
-        check_sql_template(sql)
-    except BlockTemplateError as error:
-        raise ContentError(str(error)) from None
     for name, limit in (("limit", MAX_ROWS_LIMIT), ("timeout_seconds", MAX_TIMEOUT_SECONDS)):
         value = content.get(name)
         if value is None:

@@ -61,11 +61,12 @@ class PlannedBlock:
     @property
     def templates(self) -> list[str]:
         """All Jinja templates of the block: every text under the keys that may have them."""
-        return [
-            text
-            for key in TEMPLATE_KEYS.get(self.type, ())
-            for text in _collect_texts(self.content.get(key, ""))
-        ]
+        return collect_templates(self.type, self.content)
+
+
+def collect_templates(kind: str, content: Mapping[str, Any]) -> list[str]:
+    """Collect the templates in the content of a block."""
+    return [text for key in TEMPLATE_KEYS.get(kind, ()) for text in _collect_texts(content.get(key, ""))]
 
 
 def plan_waves(blocks: Sequence[PlannedBlock]) -> list[list[PlannedBlock]]:
@@ -119,6 +120,27 @@ def select_with_needs(waves: Sequence[Sequence[PlannedBlock]], name: str) -> lis
                 kept |= block.needs
     selected = [[block for block in wave if block.name in kept] for wave in waves]
     return [wave for wave in selected if wave]
+
+
+def find_unknown_names(blocks: Sequence[PlannedBlock]) -> dict[str, list[str]]:
+    """
+    Find the names in templates that no block of their report has, by the block that uses them.
+
+    Such a name is no error, since a trigger may give it.
+    """
+    known = {block.name for block in blocks} | {"params", "webhook"}
+    unknown: dict[str, list[str]] = {}
+    for block in blocks:
+        names: set[str] = set()
+        for template in block.templates:
+            try:
+                found = find_references(template)
+            except BlockTemplateError:
+                continue  # saved before this was checked; the block itself will fail
+            names |= (found.outputs | found.texts) - found.optional
+        if names - known:
+            unknown[block.name] = sorted(names - known)
+    return unknown
 
 
 def _find_block_references(block: PlannedBlock, names: Collection[str]) -> References:

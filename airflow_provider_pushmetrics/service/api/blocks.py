@@ -22,6 +22,7 @@ from airflow_provider_pushmetrics.service.authoring import (
     create_block,
     delete_block,
     ensure_scratch,
+    list_warnings,
     move_block,
 )
 from airflow_provider_pushmetrics.service.clock import format_moment
@@ -119,7 +120,8 @@ def make_block(wanted: PlacedBlock, parts: Parts, caller: Editor) -> dict[str, A
         else:
             report = find_by_reference(session, Report, str(wanted.report_id), caller)
         session.refresh(report, with_for_update=True)
-        answer = build_one(build_block_row(create_block(session, report, draft)))
+        block = create_block(session, report, draft)
+        answer = build_one({**build_block_row(block), "warnings": list_warnings(report)})
     parts.engine.wake()
     return answer
 
@@ -151,7 +153,7 @@ def update_block(reference: str, wanted: BlockChange, parts: Parts, caller: Edit
         change_block(session, block, changes)
         if wanted.position is not None:
             move_block(session, block, wanted.position)
-        answer = {"result": build_block_row(block)}
+        answer = {"result": {**build_block_row(block), "warnings": list_warnings(block.report)}}
     parts.engine.wake()
     return answer
 

@@ -16,6 +16,7 @@ from airflow_provider_pushmetrics.service.authoring import (
     BlockChanges,
     ReportDraft,
     create_report,
+    list_warnings,
     rewrite_report,
 )
 from airflow_provider_pushmetrics.service.contents import ContentError
@@ -75,7 +76,7 @@ def create_from_config(
         )
         duplicates = list(session.scalars(same_name))
         report = create_report(session, caller.workspace_id, draft)
-        answer = build_whole_report(report)
+        answer = {**build_whole_report(report), "warnings": list_warnings(report)}
     parts.engine.wake()
     return {"result": {**answer, **({"warning_duplicate_uids": duplicates} if duplicates else {})}}
 
@@ -99,7 +100,7 @@ def replace_by_config(
         changes = rewrite_report(session, report, draft, prune=prune)
         if not dry_run:
             trial.commit()
-            answer = build_whole_report(report)
+            answer = {**build_whole_report(report), "warnings": list_warnings(report)}
         else:
             session.refresh(report)
             answer = _describe(before, _write(session, report), changes)

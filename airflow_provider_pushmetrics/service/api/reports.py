@@ -18,6 +18,7 @@ from airflow_provider_pushmetrics.service.authoring import (
     change_report,
     create_report,
     delete_report,
+    list_warnings,
 )
 from airflow_provider_pushmetrics.service.clock import format_moment
 from airflow_provider_pushmetrics.service.contents import check_json, parse_content
@@ -151,7 +152,8 @@ def make_report(wanted: NewReport, parts: Parts, caller: Editor) -> dict[str, An
         blocks=tuple(block.build_draft() for block in wanted.blocks),
     )
     with parts.database.writing() as session:
-        answer = build_one(build_whole_report(create_report(session, caller.workspace_id, draft)))
+        report = create_report(session, caller.workspace_id, draft)
+        answer = build_one({**build_whole_report(report), "warnings": list_warnings(report)})
     parts.engine.wake()
     return answer
 

@@ -6,14 +6,13 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 DUCKDB = "duckdb"
-SQLALCHEMY = "sqlalchemy"
 
 
 def parse_source_url(text: str) -> tuple[str, str]:
     """
     Read where a database is.
 
-    :return: Its kind, and its location as it is to be stored, encrypted.
+    :return: Its kind, which is the name of its dialect, and its location as it is to be stored, encrypted.
     :raises ValueError: if it is no SQLAlchemy URL, or its driver is missing. The message never holds it.
     """
     try:
@@ -30,7 +29,7 @@ def parse_source_url(text: str) -> tuple[str, str]:
         url.get_dialect().import_dbapi()
     except (NoSuchModuleError, ImportError):
         raise ValueError(f"needs the driver {url.drivername!r}, which is not installed here") from None
-    return SQLALCHEMY, url.render_as_string(hide_password=False)
+    return url.get_backend_name(), url.render_as_string(hide_password=False)
 
 
 def build_source_url(kind: str, location: str) -> URL:

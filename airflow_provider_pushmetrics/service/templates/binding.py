@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateE
 from airflow_provider_pushmetrics.service.templates.dialects import ANY_TYPE, Dialect
 from airflow_provider_pushmetrics.service.templates.lexer import MARK, Kind, Token
 from airflow_provider_pushmetrics.service.templates.literals import decode_text
-from airflow_provider_pushmetrics.service.templates.values import NULL, Pieces, Value
+from airflow_provider_pushmetrics.service.templates.values import NULL, Identifier, InClause, Pieces, Value
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,6 @@ class BoundSql:
         for number, part in enumerate(self.parts[1:], start=1):
             text += write_placeholder(number), part
         return "".join(text)
-
-
-@dataclass(frozen=True)
-class Identifier:
-    """A name that ``| identifier`` gives: quoted where it stands."""
-
-    name: Any
-
-
-@dataclass(frozen=True)
-class InClause:
-    """The values that ``| inclause`` gives: written as ``(a, b)``."""
-
-    values: tuple[Any, ...]
 
 
 OPENS = frozenset(" \t\n(,")

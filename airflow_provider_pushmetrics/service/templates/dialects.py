@@ -108,13 +108,18 @@ def is_encodable(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= one <= "\udfff" for one in text)
 
 
+def find_dialect(name: str) -> Dialect | None:
+    """Find a dialect by the name that SQLAlchemy has for it; None if nothing is known of such databases."""
+    return DIALECTS.get(ALIASES.get(name, name))
+
+
 def get_dialect(name: str) -> Dialect:
     """
     Get a dialect by the name that SQLAlchemy has for it.
 
     :raises UnknownDialectError: if there is none: then no value can be sent to such a database.
     """
-    dialect = DIALECTS.get(ALIASES.get(name, name))
+    dialect = find_dialect(name)
     if dialect is None:
         raise UnknownDialectError(f"there is no SQL dialect {name!r}: use one of {', '.join(DIALECTS)}.")
     return dialect

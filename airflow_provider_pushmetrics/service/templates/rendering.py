@@ -10,19 +10,27 @@ rest. Two filters write SQL, from values that are bound or quoted: ``inclause`` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import difflib
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Template, TemplateError, Undefined, meta, nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
-from airflow_provider_pushmetrics.service.templates.binding import BoundSql, Identifier, InClause, bind_sql
+from airflow_provider_pushmetrics.service.templates.binding import BoundSql, bind_sql
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError, Budget
 from airflow_provider_pushmetrics.service.templates.dialects import Dialect, is_encodable
-from airflow_provider_pushmetrics.service.templates.sandbox import BoundedEnvironment, parse_bounded
+from airflow_provider_pushmetrics.service.templates.sandbox import (
+    FILTERS,
+    PARSING,
+    TESTS,
+    BoundedEnvironment,
+    parse_bounded,
+)
+from airflow_provider_pushmetrics.service.templates.values import Identifier, InClause
 
 __all__ = [
     "BlockTemplateError",
@@ -73,10 +81,13 @@ class References:
 
     :param outputs: Names of which an attribute is used, such as ``query_1.data``: their blocks run first.
     :param texts: Names used as they are: parameters, or ``{{ query_1 }}``, the text of a query.
+    :param optional: Those of them that the template can do without: it asks whether they are defined, or has
+        a default.
     """
 
     outputs: frozenset[str]
     texts: frozenset[str]
+    optional: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -103,8 +114,8 @@ def find_references(source: str) -> References:
 
     :raises BlockTemplateError: if it is no template.
     """
-    tree = _parse(source)
-    free = meta.find_undeclared_variables(tree)
+    tree = parse_template(source)
+    free = meta.find_undeclared_variables(tree) - set(PARSING.globals)
     outputs: set[str] = set()
     parameters: set[str] = set()
     owned: set[int] = set()
@@ -121,7 +132,22 @@ def find_references(source: str) -> References:
         elif (key := _find_key(access)) is not None:
             parameters.add(key)
     texts = {node.name for node in tree.find_all(nodes.Name) if id(node) not in owned}
-    return References(frozenset(outputs & free), frozenset(texts & free | parameters))
+    return References(
+        outputs=frozenset(outputs & free),
+        texts=frozenset(texts & free | parameters),
+        optional=frozenset(_find_optional(tree)),
+    )
+
+
+def _find_optional(tree: nodes.Template) -> Iterator[str]:
+    """Find the names of which a template says what to do when they are not defined."""
+    for node in tree.find_all((nodes.Filter, nodes.Test)):
+        if node.name in ("default", "d", "defined", "undefined"):
+            asked = node.node
+            if isinstance(asked, nodes.Name):
+                yield asked.name
+            elif isinstance(asked, nodes.Getattr | nodes.Getitem) and (key := _find_key(asked)) is not None:
+                yield key
 
 
 def render_text(source: str, names: Mapping[str, Any]) -> str:
@@ -134,12 +160,14 @@ def render_text(source: str, names: Mapping[str, Any]) -> str:
 
     def write(value: Any) -> str:
         budget.weigh(value)
+        if isinstance(value, Identifier | InClause):
+            raise BlockTemplateError("identifier and inclause write SQL, and this is no SQL: take them out.")
         text = value.source if isinstance(value, QueryOutput) else value
         text = text if isinstance(text, str) else str(text)
         budget.write(len(text))
         return text
 
-    return _render(_load(BoundedEnvironment(budget, write), source), names)
+    return render_template(load_template(BoundedEnvironment(budget, write), source), names)
 
 
 def render_sql(source: str, names: Mapping[str, Any], dialect: Dialect) -> BoundSql:
@@ -161,16 +189,15 @@ class _Binder:
         self._budget = Budget()
         self._templates: dict[str, Template] = {}
         self._environment = BoundedEnvironment(self._budget, self._finalize)
-        self._environment.filters.update(SQL_FILTERS)
 
     def render(self, source: str) -> str:
         if "\x00" in source:
             raise BlockTemplateError("the SQL holds a NUL character: take it out.")
         self._budget.step(1 + len(source) // CHARACTERS_PER_STEP)
         if source not in self._templates:
-            _refuse_splicing(_parse(source))
-            self._templates[source] = _load(self._environment, source)
-        return _render(self._templates[source], self._names)
+            check_sql_template(source)
+            self._templates[source] = load_template(self._environment, source)
+        return render_template(self._templates[source], self._names)
 
     def _finalize(self, value: Any) -> str:
         self._budget.weigh(value)
@@ -213,30 +240,18 @@ def _make_plain(value: Any) -> Any:
     return str.__str__(value)  # Jinja's markup is a kind of str; databases want the plain one
 
 
-def _collect_values(values: Iterable[Any]) -> InClause:
-    if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
-        raise BlockTemplateError(f"inclause needs a list of values, not {type(values).__name__}.")
-    collected = tuple(values)
-    if not collected:
-        raise BlockTemplateError("inclause needs at least one value, and the list is empty.")
-    return InClause(collected)
-
-
-SQL_FILTERS: Mapping[str, Callable[[Any], Any]] = {"inclause": _collect_values, "identifier": Identifier}
-"""Those that write SQL, from values that are bound or quoted."""
-
-
 def check_sql_template(source: str) -> None:
     """
-    Refuse SQL with constructs that make text of values. What is no template is let pass: it fails later.
+    Refuse SQL with constructs that make text of values.
 
-    :raises BlockTemplateError: for the first such construct.
+    :raises BlockTemplateError: for the first such construct, or if it is no template.
     """
-    try:
-        tree = _parse(source)
-    except BlockTemplateError:
-        return
-    _refuse_splicing(tree)
+    _check_sql_template(source)
+
+
+@functools.lru_cache(256)
+def _check_sql_template(source: str) -> None:
+    _refuse_splicing(parse_template(source))
 
 
 def _refuse_splicing(tree: nodes.Template) -> None:
@@ -249,12 +264,22 @@ def _refuse_splicing(tree: nodes.Template) -> None:
             )
 
 
-def _load(environment: BoundedEnvironment, source: str) -> Template:
+def load_template(environment: BoundedEnvironment, source: str) -> Template:
+    """
+    Make a template that counts its steps.
+
+    :raises BlockTemplateError: if it is none.
+    """
     with _translating():
         return environment.load(source)
 
 
-def _render(template: Template, names: Mapping[str, Any]) -> str:
+def render_template(template: Template, names: Mapping[str, Any]) -> str:
+    """
+    Render a template.
+
+    :raises BlockTemplateError: if it fails, for an undefined name above all.
+    """
     with _translating():
         return template.render(names)
 
@@ -271,13 +296,51 @@ def _translating() -> Iterator[None]:
         raise BlockTemplateError(f"the template failed: {error}") from error
 
 
-def _parse(source: str) -> nodes.Template:
+def parse_template(source: str) -> nodes.Template:
+    """
+    Read a template without making it, and refuse what it calls and nobody knows.
+
+    :raises BlockTemplateError: if it is none, or has a filter or a test that there is not.
+    """
     try:
-        return parse_bounded(ImmutableSandboxedEnvironment(), source)
+        tree = parse_bounded(PARSING, source)
     except TemplateError as error:
         raise BlockTemplateError(f"not a template: {error}") from error
     except RecursionError as error:
         raise BlockTemplateError("not a template: it is nested too deep.") from error
+    _check_filters(tree)
+    return tree
+
+
+def _check_filters(tree: nodes.Template) -> None:
+    """Refuse what is misspelt now: Jinja says it when a template is compiled, and some of it when it runs."""
+    for node in tree.find_all((nodes.Filter, nodes.Test)):
+        is_filter = isinstance(node, nodes.Filter)
+        _check_known(FILTERS if is_filter else TESTS, "filter" if is_filter else "test", node.name)
+        position, known, kind = CALLING_FILTERS.get(node.name, (0, FILTERS, "filter"))
+        named = node.args[position : position + 1] if is_filter and node.name in CALLING_FILTERS else []
+        for name in named:
+            if isinstance(name, nodes.Const) and isinstance(name.value, str):
+                _check_known(known, kind, name.value)
+
+
+CALLING_FILTERS: Mapping[str, tuple[int, Mapping[str, Any], str]] = {
+    "map": (0, FILTERS, "filter"),
+    "select": (0, TESTS, "test"),
+    "reject": (0, TESTS, "test"),
+    "selectattr": (1, TESTS, "test"),
+    "rejectattr": (1, TESTS, "test"),
+}
+"""Filters that call another filter, or a test, and at which place its name is given."""
+
+
+def _check_known(known: Mapping[str, Any], kind: str, name: str) -> None:
+    if name not in known:
+        similar = difflib.get_close_matches(name, known, 1)
+        hint = (
+            f"did you mean {similar[0]!r}?" if similar else "see Jinja's documentation for those there are."
+        )
+        raise BlockTemplateError(f"there is no {kind} {name!r}: {hint}")
 
 
 def _find_key(node: nodes.Getattr | nodes.Getitem) -> str | None:

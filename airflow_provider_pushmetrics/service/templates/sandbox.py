@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import CodeType
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, nodes
+from jinja2 import StrictUndefined, Template, nodes, pass_context, pass_environment
+from jinja2.filters import FILTERS as DEFAULT_FILTERS
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.tests import TESTS as DEFAULT_TESTS
 from jinja2.visitor import NodeTransformer
 
 from airflow_provider_pushmetrics.service.templates.budget import (
@@ -23,6 +26,7 @@ from airflow_provider_pushmetrics.service.templates.budget import (
     check_percent_format,
     check_width,
 )
+from airflow_provider_pushmetrics.service.templates.values import Identifier, InClause
 
 WEIGHT_PER_STEP = 64
 QUICK_FILTERS = frozenset({"count", "d", "default", "first", "last", "length"})
@@ -65,11 +69,15 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(ImmutableSandboxedEnvironment.default_binop_table)
 
     def __init__(self, budget: Budget, finalize: Callable[[Any], str]) -> None:
-        super().__init__(undefined=StrictUndefined, autoescape=False, finalize=finalize)
+        # With the context as its argument, Jinja does not call it while it compiles: code is used again.
+        super().__init__(
+            undefined=StrictUndefined,
+            autoescape=False,
+            finalize=pass_context(lambda context, value: finalize(value)),
+        )
         self.budget = budget
         del self.globals["lipsum"]
-        self.filters = {name: self._bound_filter(name, one) for name, one in self.filters.items()}
-        self.tests = {name: self._bound_filter(f"is {name}", one) for name, one in self.tests.items()}
+        self.filters, self.tests = dict(FILTERS), dict(TESTS)
 
     def load(self, source: str) -> Template:
         """
@@ -77,9 +85,8 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
         :raises TemplateError: if it is none.
         """
-        tree = parse_bounded(self, source)
-        bounded: nodes.Template = _Counter().visit(tree)
-        return self.from_string(bounded.set_environment(self))  # type: ignore[arg-type]
+        code = _compile_small(source) if len(source) <= MAX_CACHED_LENGTH else _compile(source)
+        return Template.from_code(self, code, self.globals)
 
     def count(self, characters: int) -> bool:
         """Count a turn of a loop or a call, and the text that it writes."""
@@ -103,7 +110,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
             return __obj(*args)  # one of the methods above; Jinja's own arguments are of no use to it
         given = {name: value for name, value in kwargs.items() if name not in JINJAS_ARGUMENTS}
         __self.budget.step(STEPS_OF_A_CALL)
-        args = __self._prepare(args, given)
+        args = __self.prepare(args, given)
         method = getattr(__obj, "__wrapped__", __obj)  # the sandbox wraps str.format
         owner, name = getattr(method, "__self__", None), getattr(method, "__name__", "")
         options = [*args, *given.values()]
@@ -131,21 +138,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
             check_percent_format(left, weight)
         return self.admit(super().call_binop(context, operator, left, right))
 
-    def _bound_filter(self, name: str, function: Any) -> Callable[..., Any]:
-        """Wrap a filter or a test; what Jinja notes at it stays."""
-        first = 1 if hasattr(function, "jinja_pass_arg") else 0
-
-        @functools.wraps(function)
-        def call_bounded(*args: Any, **kwargs: Any) -> Any:
-            args = (*args[:first], *self._prepare(args[first:], kwargs))
-            if name not in QUICK_FILTERS:
-                self.budget.step(sum(map(self.budget.weigh, args[first:])) // WEIGHT_PER_STEP)
-            _check_filter(name, args[first:], kwargs, self.budget)
-            return self.admit(function(*args, **kwargs))
-
-        return call_bounded
-
-    def _prepare(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+    def prepare(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
         """Weigh arguments, and make lists of those that are made while they are read."""
         self.budget.step()
         prepared = tuple(
@@ -155,6 +148,62 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         for value in (*prepared, *kwargs.values()):
             self.budget.weigh(value)
         return prepared
+
+
+def _bound_filter(name: str, function: Any) -> Callable[..., Any]:
+    """Wrap a filter or a test, so that it counts what it takes from the environment's budget."""
+    takes_one = hasattr(function, "jinja_pass_arg")
+
+    @functools.wraps(function)
+    def call_bounded(passed: Any, *args: Any, **kwargs: Any) -> Any:
+        environment = passed if isinstance(passed, BoundedEnvironment) else passed.environment
+        args = environment.prepare(args, kwargs)
+        budget = environment.budget
+        if name not in QUICK_FILTERS:
+            budget.step(sum(map(budget.weigh, args)) // WEIGHT_PER_STEP)
+        _check_filter(name, args, kwargs, budget)
+        return environment.admit(function(*((passed,) if takes_one else ()), *args, **kwargs))
+
+    return call_bounded if takes_one else pass_environment(call_bounded)
+
+
+def _collect_values(values: Any) -> InClause:
+    """Do what ``| inclause`` does."""
+    if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
+        raise BlockTemplateError(f"inclause needs a list of values, not {type(values).__name__}.")
+    collected = tuple(values)
+    if not collected:
+        raise BlockTemplateError("inclause needs at least one value, and the list is empty.")
+    return InClause(collected)
+
+
+SQL_FILTERS: Mapping[str, Callable[[Any], Any]] = {"inclause": _collect_values, "identifier": Identifier}
+"""Those that write SQL, from values that are bound or quoted. In other templates they are refused."""
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    **{name: _bound_filter(name, function) for name, function in DEFAULT_FILTERS.items()},
+    **{name: _bound_filter(name, function) for name, function in SQL_FILTERS.items()},
+}
+TESTS: Mapping[str, Callable[..., Any]] = {
+    name: _bound_filter(f"is {name}", function) for name, function in DEFAULT_TESTS.items()
+}
+"""Those of Jinja and ours. Every template knows them all."""
+
+PARSING = BoundedEnvironment(Budget(), str)
+"""Reads templates; it renders none."""
+
+MAX_CACHED_LENGTH = 20_000
+CACHED_TEMPLATES = 256
+
+
+def _compile(source: str) -> CodeType:
+    environment = BoundedEnvironment(Budget(), str)
+    bounded: nodes.Template = _Counter().visit(parse_bounded(environment, source))
+    bounded.set_environment(environment)
+    return environment.compile(bounded)
+
+
+_compile_small = functools.lru_cache(CACHED_TEMPLATES)(_compile)
 
 
 def parse_bounded(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Template:

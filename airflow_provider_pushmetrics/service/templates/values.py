@@ -22,6 +22,20 @@ class Value:
     value: Any
 
 
+@dataclass(frozen=True)
+class Identifier:
+    """A name that ``| identifier`` gives: quoted where it stands."""
+
+    name: Any
+
+
+@dataclass(frozen=True)
+class InClause:
+    """The values that ``| inclause`` gives: written as ``(a, b)``."""
+
+    values: tuple[Any, ...]
+
+
 Pieces: TypeAlias = tuple["str | Value", ...]
 """SQL and the values in it, in their order."""
 

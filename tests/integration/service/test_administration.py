@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
-from airflow_provider_pushmetrics.service.datasources.urls import SQLALCHEMY
 from airflow_provider_pushmetrics.service.models import DataSource
 from tests.fakes.service_reports import ENDLESS, sql, text
 from tests.integration.service.conftest import Api
@@ -131,7 +130,7 @@ async def test_the_services_own_database_cannot_be_asked(api: Api, tmp_path: Pat
     store = make_url(api.parts.settings.store_url).render_as_string(hide_password=False)
     with api.parts.database.writing() as session:
         source = session.get_one(DataSource, row["id"])
-        source.kind, source.location_encrypted = SQLALCHEMY, api.parts.vault.encrypt(store)
+        source.kind, source.location_encrypted = "postgresql", api.parts.vault.encrypt(store)
     assert "own" in (await ask(api, row["id"], "SELECT * FROM api_token"))["error"]
 
 

@@ -14,7 +14,6 @@ import httpx
 import pytest
 
 from airflow_provider_pushmetrics.service.database import Database
-from airflow_provider_pushmetrics.service.datasources.urls import SQLALCHEMY
 from airflow_provider_pushmetrics.service.encryption import Vault, load_secret_key
 from airflow_provider_pushmetrics.service.models import DataSource
 from tests.fakes.service_process import ServiceProcess, run_service, run_worker
@@ -44,7 +43,7 @@ def sql_on(database: Database, vault: Vault, url: str, query: str) -> tuple[str,
     """Make the content of a SQL block that asks a database of its own."""
     with database.writing() as session:
         source = DataSource(
-            workspace_id=1, name="server", kind=SQLALCHEMY, location_encrypted=vault.encrypt(url)
+            workspace_id=1, name="server", kind="postgresql", location_encrypted=vault.encrypt(url)
         )
         session.add(source)
         session.flush()

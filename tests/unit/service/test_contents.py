@@ -64,7 +64,21 @@ def test_attachments_that_cannot_be_are_refused(attachments: Any) -> None:
 def test_sql_that_would_make_text_of_values_is_refused_when_it_is_saved() -> None:
     with pytest.raises(ContentError, match="SQL cannot have"):
         check_content("sql", {"sql": "{% filter replace('X', v) %}X{% endfilter %}", "database_id": 1})
-    assert check_content("sql", {"sql": "{% if", "database_id": 1})["sql"] == "{% if"
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("sql", {"sql": "{{ v | uper }}", "database_id": 1}),
+        ("text", {"text": "{{ v | uper }}"}),
+        ("chart", {"query": "q", "spec": {"title": ["{{ v | uper }}"]}}),
+        ("email", {"to_": ["{{ v | uper }}"], "subject": "", "value": ""}),
+        ("slack", {"channels": ["#a"], "value_markdown": "{{ v | uper }}"}),
+    ],
+)
+def test_misspelt_filter_is_refused_in_every_template_of_a_block(kind: str, content: dict[str, Any]) -> None:
+    with pytest.raises(ContentError, match="there is no filter 'uper'"):
+        check_content(kind, content)
 
 
 def test_parameter_is_optional_and_of_any_type_unless_it_says_so() -> None:

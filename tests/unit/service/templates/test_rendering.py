@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -222,7 +223,7 @@ def test_construct_that_makes_text_of_values_is_refused_in_sql(sql: str) -> None
         render_sql("{{ q }}", {"v": HOSTILE, "q": QueryOutput(sql, list)}, DUCKDB)
 
 
-@pytest.mark.parametrize("sql", ["SELECT {{ v }}", "{% if", "{% for a in b %}{{ a }}{% endfor %}", ""])
+@pytest.mark.parametrize("sql", ["SELECT {{ v }}", "{% for a in b %}{{ a }}{% endfor %}", ""])
 def test_other_sql_is_left_to_be_rendered(sql: str) -> None:
     check_sql_template(sql)
 
@@ -255,3 +256,44 @@ def test_no_value_gets_into_the_text_whatever_a_template_does_with_it(sql: str, 
     assert MARK.upper() not in text
     assert "DROP" not in text.upper()
     assert values or "raw" in sql
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("{{ v | uper }}", "there is no filter 'uper': did you mean 'upper'?"),
+        ("{{ v is odder }}", "there is no test 'odder': did you mean 'odd'?"),
+        ("{{ v | map('uper') }}", "there is no filter 'uper'"),
+        ("{{ v | selectattr('a', 'greater') }}", "there is no test 'greater'"),
+        ("{% if v | inclauses %}{% endif %}", "there is no filter 'inclauses': did you mean 'inclause'?"),
+        ("{{ v ", "not a template"),
+    ],
+)
+def test_misspelt_filter_is_refused_by_its_name(source: str, sentence: str) -> None:
+    with pytest.raises(BlockTemplateError, match=re.escape(sentence)):
+        check_sql_template(source)
+    with pytest.raises(BlockTemplateError, match=re.escape(sentence)):
+        find_references(source)
+
+
+def test_filters_that_write_sql_are_known_and_refused_in_a_text() -> None:
+    assert find_references("{{ v | inclause }} {{ w | identifier }}").texts == {"v", "w"}
+    with pytest.raises(BlockTemplateError, match="write SQL, and this is no SQL"):
+        render_text("{{ v | inclause }}", {"v": [1]})
+
+
+def test_names_that_a_template_can_do_without_are_optional() -> None:
+    found = find_references(
+        "{{ a | default(1) }}{% if b is defined %}{{ params.c | d('') }}{% endif %}{{ e }}"
+    )
+    assert found.optional == {"a", "b", "c"}
+
+
+def test_globals_of_templates_are_no_references() -> None:
+    assert not find_references("{{ range(3) }}{% set n = namespace(x=1) %}").texts
+
+
+def test_template_is_rendered_anew_each_time() -> None:
+    source = "SELECT {{ 'a' }}, {{ 1 + 1 }}, {{ v }}, {{ ['a'] | inclause }}"
+    for value in (1, "b"):
+        assert write(source, v=value) == ("SELECT $1, $2, $3, ($4)", ("a", 2, value, "a"))
