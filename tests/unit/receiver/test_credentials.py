@@ -127,7 +127,7 @@ def test_every_fault_and_every_unknown_source_is_the_same_refusal(
     assert str(refusal.value) == "The source is unknown, or its credential was refused."
 
 
-@pytest.mark.parametrize("secret", [OLD_SECRET, NEW_SECRET])
+@pytest.mark.parametrize("secret", [OLD_SECRET, NEW_SECRET], ids=["old", "new"])
 def test_signature_by_any_valid_secret_gives_the_id(secret: str) -> None:
     assert admit("by-signature", signed(secret)) == "msg_1"
 
