@@ -8,6 +8,7 @@ STAMP := $(VENV)/.installed
 KEEP ?=
 ONLY ?=
 COVERAGE ?=
+WORKERS ?= 3
 
 .PHONY: help demo stop test check matrix bench soak lock clean
 
@@ -24,8 +25,8 @@ demo: $(STAMP)  ## Run the main job in a real Airflow; KEEP=1 leaves it running
 stop: $(STAMP)  ## Stop what `make demo KEEP=1` left running
 	@$(VENV)/bin/python -B -m airflow_provider_pushmetrics.demo --stop
 
-test: $(STAMP)  ## Run all tests; COVERAGE=1 measures and demands branch coverage
-	@$(VENV)/bin/python -m pytest $(if $(COVERAGE),--cov)
+test: $(STAMP)  ## Run all tests; COVERAGE=1 measures and demands branch coverage, WORKERS=0 runs one after the other
+	@$(VENV)/bin/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup $(if $(COVERAGE),--cov)
 
 check: $(STAMP)  ## Run what CI runs: linters, types, imports, tests, docs, wheel
 	@scripts/check

@@ -70,3 +70,12 @@ def mariadb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip(f"MariaDB is not installed: {', '.join(missing)} (Debian: mariadb-server-core)")
     with run_mariadb(tmp_path_factory.mktemp("mariadb")) as url:
         yield url
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of one file in one process, and those that share one Airflow, when several processes run."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        shares_airflow = "acceptance" in item.path.parts
+        item.add_marker(pytest.mark.xdist_group("acceptance" if shares_airflow else str(item.path)))
