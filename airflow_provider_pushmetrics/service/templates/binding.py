@@ -217,13 +217,13 @@ def _write_text(sql: _Rendered, index: int, before: str) -> tuple[Pieces, int]:
                 "a {{ … | identifier }} or {{ … | inclause }} stands in a text: take the quotes away."
             )
     context = _read_before(sql, index)
-    if context.endswith(BESIDE) or _is_before_text(sql, index):
+    named = TYPED.search(context)
+    if (named is None and context.endswith(BESIDE)) or _is_before_text(sql, index):
         raise BlockTemplateError(
             f"a text with a {{{{ … }}}} stands beside another one, {_show_beside(sql, index)}:"
             " put an operator between them."
         )
     content = decode_text(sql.text, token, sql.marked, sql.dialect.known_escapes)
-    named = TYPED.search(context)
     word = (named["word"] or "").lower() if named else ""
     if named is None or (not named["precision"] and word in WORDS_BEFORE_A_VALUE | sql.dialect.words):
         return _fit(sql.dialect.write_value(content), word, sql.dialect), 0

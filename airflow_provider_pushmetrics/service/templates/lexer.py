@@ -113,11 +113,12 @@ class Lexer:
             if pattern.search(sql) is not None:
                 raise BlockTemplateError(reason)
         tokens: list[Token] = []
-        position = 0
+        position = end = 0
         while (found := self._begin.search(sql, position)) is not None:
-            token = self._read(sql, found.start())
+            token = self._read(sql, found.start(), end)
             if token is not None:
                 tokens.append(token)
+                end = token.end
             position = found.end() if token is None else token.end
         return tokens
 
@@ -128,7 +129,7 @@ class Lexer:
         firsts |= set() if self.dollar_quotes == "no" else {"$"}
         return re.compile(f"[{re.escape(''.join(sorted(firsts)))}]")
 
-    def _read(self, sql: str, start: int) -> Token | None:
+    def _read(self, sql: str, start: int, floor: int) -> Token | None:
         first = sql[start]
         if first == "\x00":
             mark = MARK.match(sql, start)
@@ -141,10 +142,10 @@ class Lexer:
             newline = sql.find("\n", start)
             return Token(Kind.COMMENT, start, len(sql) if newline < 0 else newline)
         if first in self.text_quotes:
-            return self._read_text(sql, start)
+            return self._read_text(sql, start, floor)
         if first in self.name_quotes:
             return self._read_name(sql, start)
-        return self._read_dollar_quote(sql, start) if first == "$" else None
+        return self._read_dollar_quote(sql, start, floor) if first == "$" else None
 
     def _read_block_comment(self, sql: str, start: int) -> Token:
         if not self.has_nested_comments:
@@ -165,15 +166,15 @@ class Lexer:
                 return begin != "--" or not self.dash_needs_blank or is_blank
         return False
 
-    def _read_text(self, sql: str, start: int) -> Token:
+    def _read_text(self, sql: str, start: int, floor: int) -> Token:
         quote = sql[start]
-        word_start = find_word_start(sql, start)
+        word_start = find_word_start(sql, start, floor)
         prefix = sql[word_start:start].lower()
         if prefix and (prefix[0].isdigit() or not prefix.isascii()):
             raise BlockTemplateError(
                 f"the SQL has {sql[word_start : start + 1]!r}: put a blank before the quote."
             )
-        if sql[max(start - 2, 0) : start].lower() == "u&" and "u&" in self.prefixes:
+        if sql[max(start - 2, floor) : start].lower() == "u&" and "u&" in self.prefixes:
             word_start, prefix = start - 2, "u&"
         if self.has_q_quotes and prefix in ("q", "nq"):
             return self._read_q_quote(sql, word_start, start)
@@ -193,11 +194,11 @@ class Lexer:
         escapes = self.name_escapes.get(sql[start], Escapes.DOUBLED)
         return _read_quoted(Kind.NAME, sql, start, start + 1, self.name_quotes[sql[start]], escapes)
 
-    def _read_dollar_quote(self, sql: str, start: int) -> Token | None:
+    def _read_dollar_quote(self, sql: str, start: int, floor: int) -> Token | None:
         opening = DOLLAR_QUOTE.match(sql, start)
         if opening is None or (self.dollar_quotes == "bare" and opening[0] != "$$"):
             return None
-        word = sql[find_word_start(sql, start) : start]
+        word = sql[find_word_start(sql, start, floor) : start]
         if word and (word[0].isdigit() or not word.isascii()):
             raise BlockTemplateError(f"the SQL has {word + opening[0]!r}: put a blank before the dollar.")
         if word:
@@ -206,10 +207,14 @@ class Lexer:
         return _read_quoted(Kind.TEXT, sql, start, opening.end(), quote, Escapes.NONE, "$")
 
 
-def find_word_start(sql: str, end: int) -> int:
-    """Find where the word begins that ends here; it ends where it begins if there is none."""
+def find_word_start(sql: str, end: int, floor: int) -> int:
+    """
+    Find where the word begins that ends here; it ends where it begins if there is none.
+
+    :param floor: Where the token before ends: no word goes on beyond it.
+    """
     start = end
-    while start > 0 and WORD_CHARACTER.match(sql[start - 1]):
+    while start > floor and WORD_CHARACTER.match(sql[start - 1]):
         start -= 1
     return start
 
