@@ -73,7 +73,7 @@ def mariadb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of one file in one process, and those that share one Airflow, when several processes run."""
+    """Keep the tests of one file in one process, and so those that share one Airflow."""
     if not config.pluginmanager.hasplugin("xdist"):
         return
     for item in items:
