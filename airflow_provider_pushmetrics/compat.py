@@ -7,11 +7,12 @@ place, or is refused by ``require_airflow`` with the version that has it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from airflow import __version__ as airflow_version
-from airflow.providers.common.compat.sdk import mask_secret
+from airflow.providers.common.compat.sdk import XCom, mask_secret
 from airflow.triggers.base import BaseTrigger
 from asgiref.sync import sync_to_async
 
@@ -25,9 +26,13 @@ __all__ = [
     "BaseEventTrigger",
     "SharedStreamProducer",
     "amask_secret",
+    "get_listener_manager",
+    "has_airflow",
+    "has_listeners",
     "mask_secret",
     "require_airflow",
     "run_in_thread",
+    "store_xcoms",
 ]
 
 P = ParamSpec("P")
@@ -50,6 +55,11 @@ def read_version(text: str) -> tuple[int, int]:
     return int(major), int(minor)
 
 
+def has_airflow(since: str, *, version: str = airflow_version) -> bool:
+    """Tell whether this Airflow is of a version or later, such as ``3.1``."""
+    return read_version(version) >= read_version(since)
+
+
 def require_airflow(since: str, feature: str, instead: str, *, version: str = airflow_version) -> None:
     """
     Refuse what this Airflow is too old for.
@@ -59,10 +69,36 @@ def require_airflow(since: str, feature: str, instead: str, *, version: str = ai
     :param instead: The way out.
     :raises PushMetricsAirflowVersionError: if this Airflow is older.
     """
-    if read_version(version) < read_version(since):
+    if not has_airflow(since, version=version):
         raise PushMetricsAirflowVersionError(
             f"{feature} needs Airflow {since} or later, and this is Airflow {version}. {instead}"
         )
+
+
+async def store_xcoms(ti: Any, xcoms: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Store XComs of a task instance from within the triggerer; return those that an event must carry.
+
+    On Airflow 2 these are all, since a trigger there has no other way. In a thread, because a custom backend
+    may write files: ``XCom.aset``, which Airflow 3.3 has, would write them in the event loop.
+    """
+    if not has_airflow("3.0"):
+        return dict(xcoms)
+    whose = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
+    for key, value in xcoms.items():
+        await run_in_thread(partial(XCom.set, key=key, value=value, **whose))
+    return {}
+
+
+try:
+    from airflow.sdk.listener import get_listener_manager
+except ImportError:  # before Airflow 3.2
+    from airflow.listeners.listener import get_listener_manager  # type: ignore[no-redef, assignment, unused-ignore]
+
+
+def has_listeners() -> bool:
+    """Tell whether a plugin or a provider listens to what becomes of tasks."""
+    return bool(get_listener_manager().has_listeners)
 
 
 try:

@@ -11,6 +11,7 @@ Everything that this package raises on purpose.
     │   └── PushMetricsEndpointError      a webhook's URL leads where the service must not send
     ├── PushMetricsApiError               PushMetrics, or the receiver, did not do what was asked
     │   ├── PushMetricsUnavailableError   it may work later: no connection, 408, 429, 5xx
+    │   │   └── PushMetricsLastLookError    a deadline passed, and the last look before it had failed
     │   ├── PushMetricsAuthError          401, 402, 403: the credential was refused
     │   ├── PushMetricsNotFoundError      404
     │   ├── PushMetricsConflictError      409: an idempotency key used with other parameters
@@ -20,6 +21,8 @@ Everything that this package raises on purpose.
     ├── PushMetricsRunError               the run itself
     │   ├── PushMetricsRunFailed          it ended, and not well
     │   ├── PushMetricsRunTimeout         it did not end in time
+    │   ├── PushMetricsTruncatedResultError  the result of a query does not have all rows
+    │   ├── PushMetricsNoResultsError     the run has no results to save
     │   └── PushMetricsAmbiguousRun       several runs could be the one that was started
     ├── NotificationError                 a mail or a message to Slack was not taken
     │   ├── NotificationDelayedError      it may be, later
@@ -98,6 +101,10 @@ class PushMetricsUnavailableError(PushMetricsApiError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class PushMetricsLastLookError(PushMetricsUnavailableError):
+    """The deadline of a wait passed, and the last look had failed; the message says why."""
+
+
 class PushMetricsAuthError(PushMetricsApiError):
     """The credential was refused: 401, 402 or 403."""
 
@@ -145,6 +152,14 @@ class PushMetricsRunFailed(PushMetricsRunError):
 
 class PushMetricsRunTimeout(PushMetricsRunError):
     """The run did not end in time; it may still be going on."""
+
+
+class PushMetricsTruncatedResultError(PushMetricsRunError):
+    """The result of a query does not have all rows, because a limit cut it."""
+
+
+class PushMetricsNoResultsError(PushMetricsRunError):
+    """The run has no results to save."""
 
 
 class PushMetricsAmbiguousRun(PushMetricsRunError):

@@ -39,6 +39,7 @@ with DAG(
         run_id="{{ ti.xcom_pull(task_ids='start_report')['run_id'] }}",
         timeout=600,
         deferrable=True,
+        retries=2,
     )
     # [END howto_sensor_pushmetrics_run]
     start_report >> wait_for_run

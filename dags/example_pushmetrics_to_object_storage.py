@@ -21,7 +21,9 @@ with DAG(
     tags=["example", "pushmetrics"],
     doc_md=__doc__,
 ):
-    run_report = PushMetricsTriggerReportOperator(task_id="run_report", report_id=1, deferrable=True)
+    run_report = PushMetricsTriggerReportOperator(
+        task_id="run_report", report_id=1, deferrable=True, retries=2
+    )
     # [START howto_operator_pushmetrics_to_object_storage]
     save_results = PushMetricsToObjectStorageOperator(
         task_id="save_results",

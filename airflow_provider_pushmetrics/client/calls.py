@@ -112,14 +112,20 @@ def _read_object(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def check_parameters(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+class CheckedParameters(dict[str, Any]):
+    """Parameters that can be sent; ``check_parameters`` makes them, and they need no other check."""
+
+
+def check_parameters(parameters: Mapping[str, Any] | None) -> CheckedParameters:
     """
     Check that parameters can be sent: a JSON object without a parameter called ``token``.
 
     :raises PushMetricsParameterError: if not.
     """
+    if isinstance(parameters, CheckedParameters):
+        return parameters
     if parameters is None:
-        return {}
+        return CheckedParameters()
     if not isinstance(parameters, Mapping) or not all(isinstance(name, str) for name in parameters):
         raise PushMetricsParameterError(
             f"parameters must be a dictionary with names as keys, not {type(parameters).__name__}."
@@ -135,7 +141,7 @@ def check_parameters(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
         raise PushMetricsParameterError(
             f"parameters must be JSON: {error}. Pass dates as text and numbers as int or float, not NaN."
         ) from error
-    return dict(parameters)
+    return CheckedParameters(parameters)
 
 
 def fetch_runs(

@@ -83,11 +83,19 @@ class Run(_Answer):
         return RunStatus.parse(value)
 
 
+class ReportBlock(_Answer):
+    """A block of a report. A value can be given for a block of type ``parameter``, by the block's name."""
+
+    name: str | None = None
+    type: str | None = None
+
+
 class Report(_Answer):
     """
-    A report or a notebook, as the list of reports shows it.
+    A report or a notebook.
 
     :param id: Its number, which stands in its webhook URL.
+    :param blocks: Its blocks; None where the server does not list them, as in the list of reports.
     """
 
     id: int
@@ -95,6 +103,7 @@ class Report(_Answer):
     name: str | None = None
     type: str | None = None
     created_on: str | None = None
+    blocks: tuple[ReportBlock, ...] | None = None
 
 
 class Webhook(_Answer):

@@ -27,6 +27,7 @@ from airflow_provider_pushmetrics.exceptions import (
     InvalidEventError,
     PushMetricsAmbiguousRun,
     PushMetricsConfigurationError,
+    PushMetricsLastLookError,
     PushMetricsUnavailableError,
 )
 
@@ -158,6 +159,7 @@ def wait_for_event(
     Events that came before the wait began count: the inbox keeps them.
 
     :param accepts: Says of an event whether it is wanted, beyond what the receiver can tell.
+    :raises PushMetricsLastLookError: if the deadline passed and the last look had failed.
     :raises PushMetricsApiError: if the receiver refuses, or fails too often in a row.
     """
     limit = 1 if accepts is None else PAGE_EVENTS
@@ -172,7 +174,11 @@ def wait_for_event(
 def fetch_next_page(
     receiver: Receiver, wanted: EventFilter, *, after: int, patience: Patience, limit: int = 100
 ) -> Call[FeedPage]:
-    """Wait for the next wanted events after a cursor; an empty page if the deadline passed."""
+    """
+    Wait for the next wanted events after a cursor; an empty page if the deadline passed.
+
+    :raises PushMetricsLastLookError: if the deadline passed and the last look had failed.
+    """
     trouble = Trouble(patience)
     while True:
         remaining = patience.compute_remaining()
@@ -180,7 +186,7 @@ def fetch_next_page(
             page = yield from poll_page(receiver, wanted, after=after, patience=patience, limit=limit)
         except PushMetricsUnavailableError as error:
             if remaining <= 0:
-                return FeedPage(cursor=after)
+                raise PushMetricsLastLookError(str(error), status_code=error.status_code) from None
             yield trouble.bear(error)
             continue
         trouble.forget()
@@ -200,6 +206,7 @@ def wait_for_run(
 
     :raises PushMetricsConfigurationError: if there is neither a receiver nor an API token, or nothing that
         tells the run from those of other reports.
+    :raises PushMetricsLastLookError: if the deadline passed and the last look had failed.
     :raises PushMetricsApiError: if either refuses, or fails too often in a row.
     """
     has_api = can_ask_api(target, credentials)
@@ -218,7 +225,7 @@ def wait_for_run(
                 finished, after = yield from _listen(receiver, target, after, patience)
         except PushMetricsUnavailableError as error:
             if remaining <= 0:
-                return None
+                raise PushMetricsLastLookError(str(error), status_code=error.status_code) from None
             yield trouble.bear(error)
             continue
         trouble.forget()

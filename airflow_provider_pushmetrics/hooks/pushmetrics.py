@@ -27,6 +27,7 @@ from airflow_provider_pushmetrics.client.models import (
     RunOutputs,
     TriggeredRun,
 )
+from airflow_provider_pushmetrics.client.outcomes import wait_until_ready
 from airflow_provider_pushmetrics.client.retries import RetryPolicy
 from airflow_provider_pushmetrics.client.sending import DEFAULT_POLICY
 from airflow_provider_pushmetrics.client.transports import SyncTransport
@@ -38,7 +39,9 @@ from airflow_provider_pushmetrics.exceptions import (
 from airflow_provider_pushmetrics.hooks import connection_check, connection_form, frames
 from airflow_provider_pushmetrics.hooks.masking import read_settings
 from airflow_provider_pushmetrics.hooks.results import (
+    Truncation,
     get_media_type,
+    read_truncation,
     refuse_other_format,
     save_chunks,
     show_chunks,
@@ -260,7 +263,12 @@ class PushMetricsHook(HttpHook):
 
     @contextmanager
     def stream_query_result(
-        self, url: str, file_format: str, *, timeout_seconds: float = RESULT_TIMEOUT_SECONDS
+        self,
+        url: str,
+        file_format: str,
+        *,
+        timeout_seconds: float = RESULT_TIMEOUT_SECONDS,
+        on_truncated: Callable[[Truncation], object] | None = None,
     ) -> Iterator[Iterator[bytes]]:
         """
         Open a query's result and read it in pieces, however large it is.
@@ -268,12 +276,13 @@ class PushMetricsHook(HttpHook):
         :param url: The ``query_result`` of an event.
         :param file_format: One of json, ndjson, csv, arrow, parquet.
         :param timeout_seconds: How long to wait for a run that is still going on.
+        :param on_truncated: Is told if the result does not have all rows, before any of it is read.
         :raises PushMetricsProtocolError: if the server does not have that format.
         """
         accept = get_media_type(file_format)
         deadline = time.monotonic() + timeout_seconds
         while True:
-            with self._stream_result(url, accept) as chunks:
+            with self._stream_result(url, accept, on_truncated) as chunks:
                 if chunks is not None:
                     yield chunks
                     return
@@ -287,6 +296,7 @@ class PushMetricsHook(HttpHook):
         file_format: str | None = None,
         timeout_seconds: float = RESULT_TIMEOUT_SECONDS,
         observe: Callable[[bytes], object] | None = None,
+        on_truncated: Callable[[Truncation], object] | None = None,
     ) -> int:
         """
         Save a query's result to a file, in pieces, however large it is.
@@ -298,15 +308,20 @@ class PushMetricsHook(HttpHook):
         :param file_format: One of json, ndjson, csv, arrow, parquet; by default the ending of the path.
         :param timeout_seconds: How long to wait for a run that is still going on.
         :param observe: Is shown each piece before it is written, such as to make a checksum.
+        :param on_truncated: Is told if the result does not have all rows, before any of it is written.
         :return: How many bytes the file has.
         """
         target = path if isinstance(path, ObjectStoragePath) else ObjectStoragePath(str(path))
         file_format = file_format or target.suffix.removeprefix(".") or target.name
-        with self.stream_query_result(url, file_format, timeout_seconds=timeout_seconds) as chunks:
+        with self.stream_query_result(
+            url, file_format, timeout_seconds=timeout_seconds, on_truncated=on_truncated
+        ) as chunks:
             return save_chunks(show_chunks(chunks, observe), target)
 
     @contextmanager
-    def _stream_result(self, url: str, accept: str) -> Iterator[Iterator[bytes] | None]:
+    def _stream_result(
+        self, url: str, accept: str, on_truncated: Callable[[Truncation], object] | None
+    ) -> Iterator[Iterator[bytes] | None]:
         """Open a result with the API token, if its URL may see that; None while its run is going on."""
         request = Request("GET", url, headers={"Accept": accept}, is_streamed=True)
         call = calls.send_authorized(self.credentials, request)
@@ -316,17 +331,19 @@ class PushMetricsHook(HttpHook):
                     yield None
                 else:
                     refuse_other_format(request, response)
+                    truncation = read_truncation(response)
+                    if truncation is not None and on_truncated is not None:
+                        on_truncated(truncation)
                     yield chunks
         except NetworkError as error:
             raise PushMetricsUnavailableError(f"{request.describe()} broke off: {error}") from None
 
     def _wait_for_answer(self, build_call: Callable[[], Call[T | None]], timeout_seconds: float) -> T:
-        deadline = time.monotonic() + timeout_seconds
-        while True:
-            answer = self.call(build_call())
-            if answer is not None:
-                return answer
-            self._pause_until_ready(deadline, timeout_seconds)
+        return self.call(
+            wait_until_ready(
+                build_call, timeout_seconds=timeout_seconds, poll_seconds=self.result_poll_seconds
+            )
+        )
 
     def _pause_until_ready(self, deadline: float, timeout_seconds: float) -> None:
         if time.monotonic() >= deadline:

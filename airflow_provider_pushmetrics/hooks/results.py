@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
@@ -18,6 +19,9 @@ FORMATS: Mapping[str, str] = {
     "parquet": "application/vnd.apache.parquet",
 }
 """The formats in which a result can be had, by the name of a file's ending."""
+
+TRUNCATED_HEADER = "x-pushmetrics-truncated"
+ROW_LIMIT_HEADER = "x-pushmetrics-row-limit"
 
 
 def get_media_type(file_format: str) -> str:
@@ -46,6 +50,25 @@ def refuse_other_format(request: Request, response: Response) -> None:
             f"{request.describe()} was answered with {came!r} instead of {asked!r}: the server does not have"
             " the result in that format. Ask for another one; all have JSON."
         )
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """
+    What is said of a result that does not have all rows.
+
+    :param row_limit: The limit that cut it; None where the server does not say.
+    """
+
+    row_limit: int | None = None
+
+
+def read_truncation(response: Response) -> Truncation | None:
+    """Read in the headers of a result whether it lacks rows; None if it does not."""
+    if response.headers.get(TRUNCATED_HEADER, "").strip().lower() != "true":
+        return None
+    limit = response.headers.get(ROW_LIMIT_HEADER, "").strip()
+    return Truncation(int(limit) if limit.isascii() and limit.isdigit() and len(limit) <= 18 else None)
 
 
 def split_rows(chunks: Iterator[bytes]) -> Iterator[bytes]:

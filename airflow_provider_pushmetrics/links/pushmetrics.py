@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context, TaskInstanceKey
 
     from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+    from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
 
 RECEIVER_PATH = "/pushmetrics"
 """Where Airflow's API server serves the receiver; the page of its events is beside it."""
@@ -83,14 +84,21 @@ def build_event_url(receiver_url: str | None, event_id: int) -> str | None:
 
 def persist_event_links(context: Context, found: Mapping[str, Any], hook: PushMetricsHook) -> None:
     """Store the links to an event, its report and its run; none to where the API token would not go."""
-    receiver, body = hook.settings.receiver, found["body"]
+    for key, url in list_event_links(found, hook.settings).items():
+        context["ti"].xcom_push(key=key, value=clean_text(url))
+
+
+def list_event_links(found: Mapping[str, Any], settings: PushMetricsSettings) -> dict[str, str]:
+    """List the links to an event, its report and its run, by the XCom's key."""
+    receiver, body, links = settings.receiver, found["body"], dict[str, str]()
     event_url = build_event_url(receiver.url if receiver else None, found["id"])
     if event_url is not None:
-        PushMetricsEventLink.persist(context, event_url)
+        links[PushMetricsEventLink.build_key()] = event_url
     if isinstance(body.get("report_id"), int):
-        PushMetricsReportLink.persist(context, build_report_url(hook.settings.base_url, body["report_id"]))
+        links[PushMetricsReportLink.build_key()] = build_report_url(settings.base_url, body["report_id"])
     run_url = body.get("report_notebook_outputs") or body.get("query_result")
     with suppress(PushMetricsUntrustedUrlError):
         if isinstance(run_url, str):
-            hook.credentials.refuse_untrusted(run_url)
-            PushMetricsRunLink.persist(context, run_url)
+            settings.build_credentials().refuse_untrusted(run_url)
+            links[PushMetricsRunLink.build_key()] = run_url
+    return links

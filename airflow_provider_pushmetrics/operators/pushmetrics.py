@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,14 +11,22 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_pushmetrics.client import waits
-from airflow_provider_pushmetrics.client.calls import check_parameters
-from airflow_provider_pushmetrics.client.models import RunStatus
+from airflow_provider_pushmetrics.client.outcomes import (
+    RunOutcome,
+    build_result,
+    describe_truncation,
+    fetch_outcome,
+    find_outputs_url,
+    refuse_failure,
+    refuse_truncation,
+)
 from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
+from airflow_provider_pushmetrics.compat import has_airflow, require_airflow
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
     PushMetricsError,
-    PushMetricsParameterError,
+    PushMetricsLastLookError,
     PushMetricsRunError,
     PushMetricsRunFailed,
 )
@@ -31,27 +38,16 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
     build_report_url,
     persist_links,
 )
-from airflow_provider_pushmetrics.metrics import count_finished_run, count_triggered_run, time_wait
-from airflow_provider_pushmetrics.operators.idempotency import build_idempotency_key
-from airflow_provider_pushmetrics.operators.run_outcome import (
-    build_result,
-    build_timeout,
-    compute_deadline,
-    refuse_failure,
-)
-from airflow_provider_pushmetrics.operators.run_start import RunStart, has_failed
-from airflow_provider_pushmetrics.operators.started_run import (
-    RunRecord,
-    forget_started_run,
-    open_record,
-)
-from airflow_provider_pushmetrics.task_epoch import find_epoch
-from airflow_provider_pushmetrics.triggers.argument_checks import check_seconds
-from airflow_provider_pushmetrics.triggers.pushmetrics import (
-    PushMetricsRunTrigger,
-    compute_not_before,
-    rebuild_failure,
-)
+from airflow_provider_pushmetrics.metrics import count_finished_run, time_wait
+from airflow_provider_pushmetrics.operators.run_outcome import build_timeout, compute_deadline
+from airflow_provider_pushmetrics.operators.run_request import RunRequest, read_request
+from airflow_provider_pushmetrics.operators.run_start import RunStart
+from airflow_provider_pushmetrics.operators.task_memory import open_memory
+from airflow_provider_pushmetrics.task_ends import find_own_code, find_reason_for_worker, refuse_outlets
+from airflow_provider_pushmetrics.triggers.argument_checks import check_choice, check_seconds
+from airflow_provider_pushmetrics.triggers.events import read_finished_event, rebuild_failure
+from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
+from airflow_provider_pushmetrics.triggers.resumption import compute_not_before
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -63,6 +59,12 @@ DEFER_MARGIN = timedelta(minutes=5)
 AMBIGUITIES = ("fail", "newest")
 CLEARINGS = ("rerun", "reuse")
 UNKNOWNS = ("fail", "call_again")
+TRUNCATIONS = ("warn", "fail")
+DEFER_AFTER_SECONDS = 10.0
+"""A run that ends within this time costs less time on the worker than by way of the triggerer."""
+
+WORKER_POLL_SECONDS = 1.0
+"""How often the API is asked, at the least, before a task defers."""
 
 
 class PushMetricsTriggerReportOperator(BaseOperator):
@@ -89,11 +91,20 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         second run.
     :param require_outcome: Fail where nobody can say how the run ended: without an API token, before the
         report is run; and where PushMetrics does not say. Without it, such a run counts as a success.
+    :param on_truncated: What to do if the result of a query does not have all rows, because a limit cut it:
+        ``warn``, or ``fail``.
+    :param strict_parameters: Fail before the report is run if it has no Parameter block of a parameter's
+        name; needs an API token. Without it, the log warns where an API token lets the task ask.
     :param cancel_on_kill: Cancel the run when the task is killed, or when a user marks or clears it, where
-        PushMetrics can.
+        PushMetrics can. The run of a task that is deferred goes on before Airflow 3.3.
     :param deferrable: Wait in the triggerer, without holding a worker slot.
+    :param defer_after: How many seconds a deferrable task waits on the worker first; 0 to defer at once.
+    :param end_from_trigger: End a deferred task in the triggerer if its run ended well: None where nothing is
+        lost by it (needs Airflow 3.3), False never, True also if the success callback then runs elsewhere.
+        Whatever else happens is a worker's to decide, so that retries count.
     :return: The run: ``report_id``, ``run_id``, ``status``, ``outputs_url`` and ``queries``, each query with
-        ``query_id``, ``query_name``, ``query_result`` (the URL of its result), ``status`` and ``row_count``.
+        ``query_id``, ``query_name``, ``query_result`` (the URL of its result), ``status``, ``row_count``,
+        ``is_truncated`` and ``row_limit``.
     """
 
     template_fields: Sequence[str] = ("report_id", "parameters", "pushmetrics_conn_id")
@@ -117,15 +128,24 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         on_clear: Literal["rerun", "reuse"] = "rerun",
         on_unknown: Literal["fail", "call_again"] = "fail",
         require_outcome: bool = False,
+        on_truncated: Literal["warn", "fail"] = "warn",
+        strict_parameters: bool = False,
         cancel_on_kill: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        defer_after: float = DEFER_AFTER_SECONDS,
+        end_from_trigger: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         check_choice("on_ambiguous", on_ambiguous, AMBIGUITIES)
         check_choice("on_clear", on_clear, CLEARINGS)
         check_choice("on_unknown", on_unknown, UNKNOWNS)
+        check_choice("on_truncated", on_truncated, TRUNCATIONS)
         check_seconds("poll_interval", poll_interval)
+        check_seconds("defer_after", defer_after, allows_zero=True)
+        if end_from_trigger:
+            require_airflow("3.3", "end_from_trigger=True", "Leave it out: a worker ends the task.")
+            refuse_outlets(self)
         if timeout is not None:
             check_seconds("timeout", timeout)
         self.report_id = report_id
@@ -138,8 +158,13 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         self.on_clear = on_clear
         self.on_unknown = on_unknown
         self.require_outcome = require_outcome
+        self.on_truncated = on_truncated
+        self.strict_parameters = strict_parameters
         self.cancel_on_kill = cancel_on_kill
         self.deferrable = deferrable
+        self.defer_after = defer_after
+        self.end_from_trigger = end_from_trigger
+        self._parameter_templates = parameters  # rendering replaces the parameters, and leaves these
         self._watched_run_id: int | None = None
         self._result: dict[str, Any] | None = None
 
@@ -149,27 +174,19 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         return PushMetricsHook(self.pushmetrics_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Start the run, publish the link, and wait for the run or defer."""
+        """Check, find or start the run, publish its link, wait or defer, and conclude."""
         persist_links(context, self)
-        report_id = self._check_report_id()
-        parameters = check_parameters(self.parameters)
-        PushMetricsReportLink.persist(context, build_report_url(self.hook.settings.base_url, report_id))
+        request = read_request(self.report_id, self.parameters, self._parameter_templates)
+        PushMetricsReportLink.persist(
+            context, build_report_url(self.hook.settings.base_url, request.report_id)
+        )
         self._refuse_unknowable()
-        epoch = find_epoch(context, is_reused=self.on_clear == "reuse")
-        record = open_record(context, report_id, epoch)
-        target = self._find_run(self._build_start(record, parameters, build_idempotency_key(context, epoch)))
+        target = self._build_start(context, request).find_or_start()
         if target.run_id is not None:
-            PushMetricsRunLink.persist(context, self.hook.build_outputs_url(report_id, target.run_id))
+            PushMetricsRunLink.persist(context, self.hook.build_outputs_url(target.report_id, target.run_id))
         if not self.wait_for_completion:
-            accepted = FinishedRun(report_id, target.run_id)
-            return self._note(build_result(accepted, None))
-        deadline = compute_deadline(self.timeout)
-        if self.deferrable:
-            self._defer(target, deadline)
-        finished = self._wait(target, Patience(deadline, self.poll_interval))
-        if finished is None:
-            raise build_timeout(report_id, target.run_id, self.timeout)
-        return self._conclude(finished, context)
+            return self._return(RunOutcome(target.report_id, target.run_id))
+        return self._conclude(self._wait_or_defer(target, context), context)
 
     def on_kill(self) -> None:
         """Cancel the run that is waited for, where the server can."""
@@ -191,33 +208,14 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         """
         status = event.get("status")
         if status == "success":
-            word = event.get("run_status")
-            finished = FinishedRun(
-                str(event["report_id"]),
-                event.get("run_id"),
-                event.get("outputs_url"),
-                RunStatus.parse(word) if word else None,
-            )
-            return self._conclude(finished, context)
+            return self._conclude(read_finished_event(event), context)
         if status == "timeout":
-            raise build_timeout(str(self.report_id), event.get("run_id"), self.timeout)
+            raise build_timeout(str(self.report_id), event.get("run_id"), self.timeout, event.get("cause"))
         raise rebuild_failure(event)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Tell OpenLineage, if its provider is installed, which report was run and what came out."""
         return build_run_lineage(self.hook.settings.base_url, self.report_id, self._result)
-
-    def _note(self, result: dict[str, Any]) -> dict[str, Any]:
-        self._result = result
-        return result
-
-    def _check_report_id(self) -> str:
-        report_id = str(self.report_id).strip()
-        if report_id in ("", "None", ".", ".."):
-            raise PushMetricsParameterError(
-                f"report_id is {self.report_id!r}: it must be a report's id, as in its webhook URL."
-            )
-        return report_id
 
     def _refuse_unknowable(self) -> None:
         """Fail before anything is sent, if the outcome must be known and nobody will be able to tell."""
@@ -227,45 +225,62 @@ class PushMetricsTriggerReportOperator(BaseOperator):
                 " nobody could say whether the run has failed: set its password. The report was not run."
             )
 
-    def _find_run(self, start: RunStart) -> RunTarget:
-        """Go on with the run of an earlier try; start one if there is none, or if that has failed."""
-        kept = start.record.load()
-        if kept is not None:
-            target = start.go_on(kept)
-            if target.run_id is None or not has_failed(self.hook, target.run_id):
-                return target
-        target = start.start()
-        count_triggered_run()
-        return target
-
-    def _build_start(self, record: RunRecord, parameters: dict[str, Any], key: str) -> RunStart:
+    def _build_start(self, context: Context, request: RunRequest) -> RunStart:
         return RunStart(
             self.hook,
             self.log,
-            record,
-            parameters,
-            key,
+            open_memory(context, is_reused=self.on_clear == "reuse"),
+            request,
             is_waited_for=self.wait_for_completion,
             newest_wins=self.on_ambiguous == "newest",
             calls_again=self.on_unknown == "call_again",
+            is_strict=self.strict_parameters,
             appearance_seconds=self.appearance_seconds,
         )
 
-    def _wait(self, target: RunTarget, patience: Patience) -> FinishedRun | None:
-        self._watched_run_id = target.run_id
-        with time_wait("report.run"):
-            finished = self.hook.call(
-                waits.wait_for_run(
-                    target,
-                    credentials=self.hook.credentials,
-                    receiver=self.hook.settings.receiver,
-                    patience=patience,
-                )
-            )
-        self._watched_run_id = None
-        return finished
+    def _wait_or_defer(self, target: RunTarget, context: Context) -> FinishedRun:
+        """
+        Wait on the worker; for a deferrable task not longer than ``defer_after``, and then in the triggerer.
 
-    def _defer(self, target: RunTarget, deadline: float | None) -> None:
+        :raises TaskDeferred: if the run has not ended by then.
+        :raises PushMetricsRunTimeout: if it has not ended in time.
+        """
+        deadline = compute_deadline(self.timeout)
+        until = time.time() + self.defer_after if self.deferrable else None
+        is_deferred = until is not None and (deadline is None or until < deadline)
+        finished, cause = None, None
+        if not is_deferred or self.defer_after > 0:
+            finished, cause = self._wait(target, until if is_deferred else deadline)
+        if finished is not None:
+            return finished
+        if is_deferred:
+            self._defer(target, deadline, context)
+        raise build_timeout(target.report_id, target.run_id, self.timeout, cause)
+
+    def _wait(
+        self, target: RunTarget, deadline: float | None
+    ) -> tuple[FinishedRun | None, PushMetricsError | None]:
+        """Wait on the worker; give the run, or None, and why the last look failed if it did."""
+        seconds = min(self.poll_interval, WORKER_POLL_SECONDS) if self.deferrable else self.poll_interval
+        call = waits.wait_for_run(
+            target,
+            credentials=self.hook.credentials,
+            receiver=self.hook.settings.receiver,
+            patience=Patience(deadline, seconds),
+        )
+        finished, cause = None, None
+        self._watched_run_id = target.run_id
+        try:
+            with time_wait("report.run"):
+                finished = self.hook.call(call)
+        except PushMetricsLastLookError as error:
+            cause = error
+        self._watched_run_id = (
+            None  # not after an execution_timeout, which is raised here: on_kill comes next
+        )
+        return finished, cause
+
+    def _defer(self, target: RunTarget, deadline: float | None, context: Context) -> None:
         margin = None if deadline is None else timedelta(seconds=deadline - time.time()) + DEFER_MARGIN
         self.defer(
             trigger=PushMetricsRunTrigger(
@@ -274,53 +289,58 @@ class PushMetricsTriggerReportOperator(BaseOperator):
                 after_cursor=target.after_cursor,
                 pushmetrics_conn_id=self.pushmetrics_conn_id,
                 deadline=deadline,
-                not_before=compute_not_before(),
+                not_before=compute_not_before(self.executor),
                 poll_interval_seconds=self.poll_interval,
                 cancel_on_kill=self.cancel_on_kill,
+                end_from_trigger=self._ends_from_trigger(context),
             ),
             method_name="execute_complete",
             timeout=margin,
         )
 
+    def _ends_from_trigger(self, context: Context) -> bool:
+        """Tell whether the triggerer may end the task, and say in the log why not."""
+        if self.end_from_trigger is False or not has_airflow("3.3"):
+            return False
+        reason = find_reason_for_worker(self, context)
+        if reason is None and self.end_from_trigger is None:
+            reason = find_own_code(self, PushMetricsTriggerReportOperator)
+        if reason is not None:
+            self.log.info("A worker ends this task, not the triggerer: %s", reason)
+        return reason is None
+
     def _conclude(self, finished: FinishedRun, context: Context) -> dict[str, Any]:
-        """Fetch the outputs of a run that is over, and fail if it failed."""
-        url = finished.outputs_url
-        if url is None and finished.run_id is not None:
-            url = self.hook.build_outputs_url(finished.report_id, finished.run_id)
-        if url is None or not self.hook.settings.api_token:
-            self._bear_unknown(finished, "there is no API token to ask with")
-            return self._note(build_result(finished, None, url))
-        self.hook.credentials.refuse_untrusted(url)  # before people are led there
-        PushMetricsRunLink.persist(context, url)
-        outputs = self.hook.wait_for_outputs(url)
-        if outputs.status is None and finished.status is None:
-            finished = replace(finished, status=self._find_status(finished.run_id))
-        count_finished_run(outputs.status or finished.status)
+        """
+        Fetch the outputs of a run that is over, and judge them.
+
+        :raises PushMetricsRunFailed: if it failed; the next try then starts another run.
+        """
+        url = find_outputs_url(finished, self.hook.credentials)  # refused before people are led there
+        if url is not None and self.hook.settings.api_token:
+            PushMetricsRunLink.persist(context, url)
+        outcome = self.hook.call(fetch_outcome(finished, self.hook.credentials))
+        count_finished_run(outcome.status)
         try:
-            refuse_failure(finished, outputs, url)
+            refuse_failure(outcome)
         except PushMetricsRunFailed:
-            forget_started_run(context)
+            open_memory(context).forget()
             raise
-        if outputs.status is None and finished.status is None:
-            self._bear_unknown(finished, "PushMetrics does not say")
-        else:
-            self.log.info("Run %s of report %s has ended well", finished.run_id, finished.report_id)
-        return self._note(build_result(finished, outputs, url))
+        self._bear_unknown(outcome)
+        self._bear_truncation(outcome)
+        return self._return(outcome)
 
-    def _find_status(self, run_id: int | None) -> RunStatus | None:
-        """Ask the list of runs how a run ended whose outputs do not say; None if it does not say either."""
-        if run_id is None:
-            return None
-        status = self.hook.fetch_run(run_id).status
-        return status if status.is_finished else None
-
-    def _bear_unknown(self, finished: FinishedRun, reason: str) -> None:
+    def _bear_unknown(self, outcome: RunOutcome) -> None:
+        """Fail or warn if nobody can say how a run ended."""
+        reason = outcome.explain_unknown()
+        if reason is None:
+            self.log.info("Run %s of report %s has ended well", outcome.run_id, outcome.report_id)
+            return
         if self.require_outcome:
             raise PushMetricsRunError(
-                f"run {finished.run_id} of report {finished.report_id!r} is over, but nobody can say how it"
+                f"run {outcome.run_id} of report {outcome.report_id!r} is over, but nobody can say how it"
                 f" ended: {reason}. Look in PushMetrics, or take it for a success with"
                 " require_outcome=False.",
-                run_id=finished.run_id,
+                run_id=outcome.run_id,
             )
         self.log.warning(
             "The run is over, but nobody can say how it ended: %s. It counts as a success; set"
@@ -328,12 +348,14 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             reason,
         )
 
+    def _bear_truncation(self, outcome: RunOutcome) -> None:
+        """Fail or warn if results do not have all rows."""
+        truncated = outcome.list_truncated()
+        if self.on_truncated == "fail":
+            refuse_truncation(truncated, outcome.run_id)
+        elif truncated:
+            self.log.warning("%s on_truncated='fail' fails instead", describe_truncation(truncated))
 
-def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
-    """
-    Check a parameter that is one of a few words.
-
-    :raises PushMetricsParameterError: if it is another one.
-    """
-    if value not in choices:
-        raise PushMetricsParameterError(f"{name} is {value!r}: it must be one of {', '.join(choices)}.")
+    def _return(self, outcome: RunOutcome) -> dict[str, Any]:
+        self._result = build_result(outcome)
+        return self._result

@@ -6,22 +6,27 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow_provider_pushmetrics.client import waits
+from airflow_provider_pushmetrics.client import reports, waits
 from airflow_provider_pushmetrics.client.models import RunStatus, TriggeredRun
+from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.waits import Patience, RunTarget
 from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsConfigurationError,
     PushMetricsConflictError,
     PushMetricsDeliveryUnknownError,
     PushMetricsError,
     PushMetricsNotFoundError,
+    PushMetricsParameterError,
     PushMetricsProtocolError,
     PushMetricsRunTimeout,
     PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+from airflow_provider_pushmetrics.metrics import count_triggered_run
 from airflow_provider_pushmetrics.operators.idempotency import hash_key
 from airflow_provider_pushmetrics.operators.run_outcome import build_unconfirmed
-from airflow_provider_pushmetrics.operators.started_run import RunRecord, StartedRun
+from airflow_provider_pushmetrics.operators.run_request import RunRequest, describe_unknown_parameters
+from airflow_provider_pushmetrics.operators.task_memory import StartedRun, TaskMemory
 
 MAX_EARLIER_RUNS = 50
 """How many failed runs of earlier tries are passed over; Airflow Dags have far fewer retries."""
@@ -34,35 +39,47 @@ class RunStart:
 
     :param hook: Asks PushMetrics and the receiver.
     :param log: The task's log.
-    :param record: Where the task keeps its run, and of which report that is.
-    :param parameters: Values for the report's parameters.
-    :param key: The same for all tries of the task that are to share a run.
+    :param memory: What the task's tries share.
+    :param request: What is to be run.
     :param is_waited_for: Whether it must be known which run is ours.
     :param newest_wins: Whether the newest of several runs that could be ours is taken.
     :param calls_again: Whether a call that nobody answered is repeated if no run of it is found.
+    :param is_strict: Whether parameters that the report does not have are refused.
     :param appearance_seconds: How long a new run may take to be listed.
     """
 
     hook: PushMetricsHook
     log: Any
-    record: RunRecord
-    parameters: dict[str, Any]
-    key: str
+    memory: TaskMemory
+    request: RunRequest
     is_waited_for: bool
     newest_wins: bool
     calls_again: bool
+    is_strict: bool
     appearance_seconds: float
 
     @property
     def report_id(self) -> str:
         """The report."""
-        return self.record.report_id
+        return self.request.report_id
 
-    def start(self) -> RunTarget:
+    def find_or_start(self) -> RunTarget:
+        """Go on with the run of an earlier try; start one if there is none, or if that has failed."""
+        kept = self.memory.load(self.report_id)
+        if kept is not None:
+            target = self._go_on(kept)
+            if target.run_id is None or not has_failed(self.hook, target.run_id):
+                return target
+        target = self._start()
+        count_triggered_run()
+        return target
+
+    def _start(self) -> RunTarget:
         """Start the run and say what identifies it; what can be known is asked for before the call."""
+        self._check_names()
         newest = self._find_newest_run_id() if self._needs_newest_run() else None
         target = RunTarget(self.report_id, None, self._find_cursor(), newest)
-        self.record.keep(target, is_accepted=False)  # if this try dies in the call, the next one knows of it
+        self.memory.keep(target, is_accepted=False)  # if this try dies in the call, the next one knows of it
         try:
             started = self._trigger(target)
         except PushMetricsDeliveryUnknownError as error:
@@ -70,7 +87,37 @@ class RunStart:
             return self._settle(target)
         return self._identify(started)
 
-    def go_on(self, started: StartedRun) -> RunTarget:
+    def _check_names(self) -> None:
+        """
+        Tell of parameters that the report does not have: its run would use defaults in their place.
+
+        :raises PushMetricsParameterError: if there are any, and they are to be refused.
+        """
+        if not self.request.parameters:
+            return
+        try:
+            unknown = self._find_unknown_parameters()
+        except PushMetricsError as error:
+            if self.is_strict:
+                raise
+            self.log.info("The names of the parameters were not checked: %s", error)
+            return
+        if unknown is None:
+            return
+        if self.is_strict:
+            raise PushMetricsParameterError(f"{unknown} The report was not run (strict_parameters).")
+        self.log.warning("%s Its run uses defaults; strict_parameters=True fails before the run", unknown)
+
+    def _find_unknown_parameters(self) -> str | None:
+        if not self.hook.settings.api_token:
+            raise PushMetricsConfigurationError(
+                f"connection {self.hook.pushmetrics_conn_id!r} has no API token to ask which parameters"
+                f" report {self.report_id!r} has: set its password."
+            )
+        call = reports.fetch_report(self.hook.credentials, self.report_id, ONE_ATTEMPT)
+        return describe_unknown_parameters(self.request, self.hook.call(call))
+
+    def _go_on(self, started: StartedRun) -> RunTarget:
         """Go on with what an earlier try has begun, and call again only where that starts no second run."""
         target = started.build_target()
         if target.run_id is not None:
@@ -84,10 +131,10 @@ class RunStart:
 
     def _identify(self, target: RunTarget) -> RunTarget:
         """Keep that the call was taken before looking for the run, and then which one it is."""
-        self.record.keep(target, is_accepted=True)
+        self.memory.keep(target, is_accepted=True)
         if target.run_id is None:
             target = self._correlate(target)
-            self.record.keep(target, is_accepted=True)
+            self.memory.keep(target, is_accepted=True)
         return target
 
     def _settle(self, target: RunTarget) -> RunTarget:
@@ -102,7 +149,7 @@ class RunStart:
         try:
             found = self._find_new_run(target) if self._needs_newest_run() else None
         except PushMetricsUnavailableError as error:
-            if self.record.is_durable:
+            if self.memory.is_durable:
                 raise  # the next try looks again
             raise self._give_up(str(error)) from None  # its message is all of the cause
         if found is not None:
@@ -110,7 +157,7 @@ class RunStart:
         if self.calls_again:
             self.log.warning("No run of it is known: calling again, as on_unknown='call_again' says")
             return self._identify(self._trigger(target))
-        if not self._needs_newest_run() and target.after_cursor is not None and self.record.is_durable:
+        if not self._needs_newest_run() and target.after_cursor is not None and self.memory.is_durable:
             return self._correlate(target)
         raise self._give_up(self._describe_search())
 
@@ -120,7 +167,7 @@ class RunStart:
         return f"no new run was listed within {self.appearance_seconds:g} s"
 
     def _give_up(self, reason: str) -> PushMetricsError:
-        self.record.forget()
+        self.memory.forget()
         return build_unconfirmed(self.report_id, reason)
 
     def _find_cursor(self) -> int | None:
@@ -149,7 +196,7 @@ class RunStart:
         The key is the same for all tries of a task, so that a try after a crash finds the run that was
         started. If that run has failed, it is not ours to return: the next key is made from it.
         """
-        key = self.key
+        key = self.memory.key
         for _ in range(MAX_EARLIER_RUNS):
             started = mark_replay(self._call_trigger(key), target.after_run_id)
             if not self._is_failed_earlier_run(started):
@@ -164,16 +211,16 @@ class RunStart:
 
     def _call_trigger(self, key: str) -> TriggeredRun:
         try:
-            return self.hook.trigger_report(self.report_id, self.parameters, idempotency_key=key)
+            return self.hook.trigger_report(self.report_id, self.request.parameters, idempotency_key=key)
         except PushMetricsDeliveryUnknownError:
             raise
         except PushMetricsProtocolError as error:
             if is_success(error.status_code):  # it was taken, or swallowed by a page in front of PushMetrics
                 raise PushMetricsDeliveryUnknownError(str(error)) from None
-            self.record.forget()
+            self.memory.forget()
             raise
         except PushMetricsConflictError as error:
-            self.record.forget()
+            self.memory.forget()
             raise PushMetricsConflictError(
                 f"{error}. An earlier try of this task started a run of report {self.report_id!r} with other"
                 " parameters. They must be the same in every try, such as '{{ ds }}' and unlike the time of"
@@ -181,7 +228,7 @@ class RunStart:
                 status_code=error.status_code,
             ) from None  # its message is all of the cause
         except PushMetricsError:
-            self.record.forget()  # refused, or never sent: the next try may call
+            self.memory.forget()  # refused, or never sent: the next try may call
             raise
 
     def _is_failed_earlier_run(self, started: TriggeredRun) -> bool:

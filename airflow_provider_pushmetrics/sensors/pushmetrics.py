@@ -6,23 +6,28 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
+    AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
     conf,
 )
 from airflow.triggers.base import StartTriggerArgs
 
-from airflow_provider_pushmetrics.client.consumers import check_consumer_name, fetch_consumer, take_event
 from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
-from airflow_provider_pushmetrics.client.run_polls import RunPoll, RunsSeen, see_runs
-from airflow_provider_pushmetrics.client.waits import Patience, wait_for_event
+from airflow_provider_pushmetrics.client.outcomes import fetch_event_outcome
+from airflow_provider_pushmetrics.client.run_polls import RunPoll
+from airflow_provider_pushmetrics.client.waits import DEFAULT_TROUBLE, Patience, wait_for_event
 from airflow_provider_pushmetrics.compat import require_airflow
-from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsParameterError,
+    PushMetricsRunFailed,
+    PushMetricsUnavailableError,
+)
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.lineage import build_event_lineage
 from airflow_provider_pushmetrics.links.pushmetrics import (
@@ -32,21 +37,21 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
     persist_event_links,
     persist_links,
 )
-from airflow_provider_pushmetrics.sensors.first_start import open_first_start
-from airflow_provider_pushmetrics.task_iteration import list_iteration_parts
+from airflow_provider_pushmetrics.sensors.beginning import Beginning
+from airflow_provider_pushmetrics.task_ends import find_reason_for_worker, refuse_outlets
+from airflow_provider_pushmetrics.triggers.argument_checks import check_choice
 from airflow_provider_pushmetrics.triggers.event_choice import EventChoice, read_number
+from airflow_provider_pushmetrics.triggers.events import rebuild_failure
 from airflow_provider_pushmetrics.triggers.inbox_producer import dump_event
-from airflow_provider_pushmetrics.triggers.pushmetrics import (
-    PushMetricsSensorTrigger,
-    compute_not_before,
-    rebuild_failure,
-)
+from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
+from airflow_provider_pushmetrics.triggers.resumption import compute_not_before
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
 RUN_EVENTS = ("report.run", "query.run")
+FAILED_RUNS = ("fail", "succeed", "skip")
 _NARROWING = ("report_id", "query_id", "run_id", "workspace_id", "event_filter", "after", "consumer")
 DEFER_MARGIN = timedelta(minutes=5)
 AT_ONCE = Patience(deadline=0.0)
@@ -65,6 +70,9 @@ class PushMetricsRunSensor(BaseSensorOperator):
     If the connection names no receiver, the API is asked instead, and the run is returned as its event would
     be; a run that had ended before the sensor began does not count then, unless it is known by ``run_id``.
 
+    The event of a run does not say how the run ended. With an API token the sensor asks, and fails if the run
+    failed. **Without one, a failed run counts as a success**; the log warns.
+
     .. seealso::
         :ref:`howto/sensor:PushMetricsRunSensor`
 
@@ -79,12 +87,15 @@ class PushMetricsRunSensor(BaseSensorOperator):
     :param consumer: A name of its own for this sensor. Under it the receiver keeps the event that was taken
         last, and by which task instance: each of them takes the next event, beginning with the oldest in the
         inbox, and all tries of one take the same. At most one may wait at a time. (templated)
+    :param on_failed_run: What to do if the run failed or was cancelled: ``fail``, ``skip``, or ``succeed``,
+        with which nobody is asked how it ended.
     :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`. (templated)
     :param deferrable: Wait in the triggerer, without holding a worker slot.
     :param start_from_trigger: Begin in the triggerer at once, without a worker before; needs ``run_id`` or
         ``after``, and Airflow 3.3.
-    :param end_from_trigger: End in the triggerer when the event arrives, without a worker after. Timeouts and
-        failures are a worker's all the same, so that retries count.
+    :param end_from_trigger: End in the triggerer when the event arrives, without a worker after. Timeouts,
+        failures, failed runs and runs of which nobody can say how they ended are a worker's all the same, so
+        that retries count. Goes with no ``outlets``: Airflow would make no asset events.
     :return: The event: ``id``, ``source``, ``received_at`` and ``body``, as PushMetrics sent it.
     """
 
@@ -112,6 +123,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         event_filter: str | None = None,
         after: int | str | None = None,
         consumer: str | None = None,
+        on_failed_run: Literal["fail", "succeed", "skip"] = "fail",
         pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         start_from_trigger: bool = False,
@@ -121,6 +133,9 @@ class PushMetricsRunSensor(BaseSensorOperator):
         super().__init__(**kwargs)
         if event not in RUN_EVENTS:
             raise PushMetricsParameterError(f"event is {event!r}: it must be one of {', '.join(RUN_EVENTS)}.")
+        check_choice("on_failed_run", on_failed_run, FAILED_RUNS)
+        if end_from_trigger:
+            refuse_outlets(self)
         self.event = event
         self.report_id = report_id
         self.query_id = query_id
@@ -129,16 +144,16 @@ class PushMetricsRunSensor(BaseSensorOperator):
         self.event_filter = event_filter
         self.after = after
         self.consumer = consumer
+        self.on_failed_run = on_failed_run
         self.pushmetrics_conn_id = pushmetrics_conn_id
         self.deferrable = deferrable
         self.end_from_trigger = end_from_trigger
         self.start_from_trigger = start_from_trigger
         values = (report_id, query_id, run_id, workspace_id, event_filter, after, consumer)
         self._given = tuple(name for name, value in zip(_NARROWING, values, strict=True) if value is not None)
-        self._started_at_cursor: int | None = None
-        self._runs_seen: RunsSeen | None = None
         self._poll: RunPoll | None = None
         self._body: dict[str, Any] | None = None
+        self._failures: list[PushMetricsUnavailableError] = []
         if start_from_trigger:
             self._start_from_trigger()
         if consumer and (start_from_trigger or end_from_trigger):
@@ -152,25 +167,37 @@ class PushMetricsRunSensor(BaseSensorOperator):
         """The hook, made when the connection's id has been rendered."""
         return PushMetricsHook(self.pushmetrics_conn_id)
 
+    @cached_property
+    def _beginning(self) -> Beginning:
+        """Where this try begins, made when the templates have been rendered."""
+        return Beginning(
+            self.hook,
+            self._build_filter(),
+            self._build_choice(),
+            after=read_number("after", self.after),
+            consumer=self.consumer,
+            is_rescheduled=self.reschedule,
+        )
+
     def execute(self, context: Context) -> Any:
         """Look once first; then wait here, or defer."""
         self._refuse_lost()
         persist_links(context, self)
         accepts = self._build_choice().load()  # a filter that is not there is an error before any wait
         if not self.deferrable:
-            return super().execute(context)
-        after = self._find_start(context)
+            return self._poke_until_found(context)
+        after = self._beginning.find_cursor(context)
         found = self._look(after, accepts)
         if found is not None:
             return self._take(dump_event(found), context)
-        seen = self._runs_seen
+        seen = self._beginning.runs_seen
         self.defer(
             trigger=PushMetricsSensorTrigger(
-                **self._build_trigger_arguments(after),
+                **self._build_trigger_arguments(after, context),
                 newest_run_id=seen.newest_id if seen else None,
                 open_run_ids=seen.open_ids if seen else (),
                 deadline=time.time() + self.timeout,
-                not_before=compute_not_before(),
+                not_before=compute_not_before(self.executor),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout) + DEFER_MARGIN,
@@ -178,10 +205,14 @@ class PushMetricsRunSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once."""
-        found = self._look(self._find_start(context), self._build_choice().load())
+        found = self._look(self._beginning.find_cursor(context), self._build_choice().load())
         if found is None:
             return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=self._take(dump_event(found), context))
+        try:
+            return PokeReturnValue(is_done=True, xcom_value=self._take(dump_event(found), context))
+        except PushMetricsUnavailableError as error:
+            self._bear(error)  # the next look finds the event again
+            return PokeReturnValue(is_done=False)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """
@@ -195,9 +226,8 @@ class PushMetricsRunSensor(BaseSensorOperator):
             self.log.info("Event %s arrived at %s", found["id"], found["received_at"])
             return self._take(found, context)
         if status == "timeout":
-            raise AirflowSensorTimeout(
-                f"no {self.event} that is wanted arrived within {self.timeout:g} s (parameter 'timeout')."
-            )
+            said = f"no {self.event} that is wanted arrived within {self.timeout:g} s (parameter 'timeout')"
+            raise AirflowSensorTimeout(f"{said}{self._name_cause(event.get('cause'))}.")
         raise rebuild_failure(event)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
@@ -225,8 +255,11 @@ class PushMetricsRunSensor(BaseSensorOperator):
     def _build_choice(self) -> EventChoice:
         return EventChoice(read_number("workspace_id", self.workspace_id), self.event_filter)
 
-    def _build_trigger_arguments(self, after: int) -> dict[str, Any]:
+    def _build_trigger_arguments(self, after: int, context: Context) -> dict[str, Any]:
         wanted = self._build_filter()
+        reason = find_reason_for_worker(self, context) if self.end_from_trigger else None
+        if reason is not None:
+            self.log.info("A worker ends this task, not the triggerer: %s", reason)
         return {
             "event": self.event,
             "report_id": wanted.report_id,
@@ -236,7 +269,8 @@ class PushMetricsRunSensor(BaseSensorOperator):
             "event_filter": self.event_filter,
             "after": after,
             "pushmetrics_conn_id": self.pushmetrics_conn_id,
-            "end_from_trigger": self.end_from_trigger,
+            "end_from_trigger": self.end_from_trigger and reason is None,
+            "on_failed_run": self.on_failed_run,
         }
 
     def _start_from_trigger(self) -> None:
@@ -256,96 +290,81 @@ class PushMetricsRunSensor(BaseSensorOperator):
                 "pushmetrics_conn_id": self.pushmetrics_conn_id,
                 "timeout_seconds": self.timeout,
                 "end_from_trigger": self.end_from_trigger,
+                "on_failed_run": self.on_failed_run,
             },
             next_method="execute_complete",
             timeout=timedelta(seconds=self.timeout) + DEFER_MARGIN,
         )
 
+    def _poke_until_found(self, context: Context) -> Any:
+        """Look again and again; if none of the last looks was answered, the timeout says why."""
+        try:
+            return super().execute(context)
+        except AirflowSensorTimeout as error:
+            if not self._failures:
+                raise
+            raise AirflowSensorTimeout(f"{error}{self._name_cause(self._failures[-1])}") from None
+
+    def _name_cause(self, cause: object) -> str:
+        return "" if cause is None else f", as far as anybody can say: the last look failed. {cause}"
+
     def _look(self, after: int, accepts: Callable[[FeedEvent], bool]) -> FeedEvent | None:
+        """
+        Look once; None if nothing is there, or if nobody answers.
+
+        :raises PushMetricsUnavailableError: if nobody has answered too often in a row.
+        """
+        try:
+            found = self._ask(after, accepts)
+        except PushMetricsUnavailableError as error:
+            self._bear(error)
+            return None
+        if found is None:
+            self._failures.clear()
+        return found
+
+    def _bear(self, error: PushMetricsUnavailableError) -> None:
+        """Remember a failure for the next looks; raise it again if it was one too many in a row."""
+        self._failures.append(error)
+        if len(self._failures) >= DEFAULT_TROUBLE.attempts:
+            raise error
+        self.log.warning("%s; failure %d in a row, looking again", error, len(self._failures))
+
+    def _ask(self, after: int, accepts: Callable[[FeedEvent], bool]) -> FeedEvent | None:
         wanted, settings = self._build_filter(), self.hook.settings
         if settings.receiver is None:
             if self._poll is None:
-                self._poll = RunPoll(wanted, self._runs_seen, accepts)
+                self._poll = RunPoll(wanted, self._beginning.runs_seen, accepts)
             return self.hook.call(self._poll.look(self.hook.credentials))
         return self.hook.call(
             wait_for_event(settings.receiver, wanted, after=after, patience=AT_ONCE, accepts=accepts)
         )
 
     def _take(self, found: dict[str, Any], context: Context) -> dict[str, Any]:
-        """Move the consumer to the event, and say whose it is: if this try dies now, the next one knows."""
+        """Take an event for this task, with the consumer's place, and judge the run of which it tells."""
         self._body = found["body"]
         persist_event_links(context, found, self.hook)
-        if self.consumer:
-            receiver = self.hook.settings.get_receiver()
-            taken_by = name_task_instance(context)
-            self.hook.call(take_event(receiver, self.consumer, found["id"], taken_by=taken_by))
+        self._beginning.take(found["id"], context)
+        self._judge(found["body"])
         return found
 
-    def _find_start(self, context: Context) -> int:
-        """Find the cursor after which events count."""
-        if self.consumer is not None:
-            check_consumer_name(self.consumer)
-        is_placed = read_number("after", self.after) is not None
-        if self.consumer and is_placed:
-            raise PushMetricsParameterError(
-                "'after' and 'consumer' both say where to begin: set only one of them."
+    def _judge(self, body: dict[str, Any]) -> None:
+        """
+        Ask how the run ended, and fail or skip if it failed.
+
+        :raises PushMetricsRunFailed: if it failed.
+        :raises AirflowSkipException: if it failed and that is what ``on_failed_run`` says.
+        :raises PushMetricsError: if PushMetrics cannot be asked.
+        """
+        if self.on_failed_run == "succeed":
+            return
+        outcome = self.hook.call(fetch_event_outcome(self.hook.credentials, body))
+        if outcome.failure and self.on_failed_run == "skip":
+            raise AirflowSkipException(outcome.failure)
+        if outcome.failure:
+            raise PushMetricsRunFailed(outcome.failure, run_id=outcome.run_id)
+        if outcome.unknown:
+            self.log.warning(
+                "The run is over, but nobody can say how it ended: %s. It counts as a success",
+                outcome.unknown,
             )
-        if not self.consumer and not is_placed:
-            self._refuse_rescheduling()
-        if self.hook.settings.receiver is None:
-            return self._see_runs(context)
-        return self._find_consumers_place(context) if self.consumer else self._get_start(context)
-
-    def _find_consumers_place(self, context: Context) -> int:
-        assert self.consumer is not None
-        place = self.hook.call(fetch_consumer(self.hook.settings.get_receiver(), self.consumer))
-        was_ours = place.taken_by == name_task_instance(context)
-        return place.position - 1 if was_ours else place.position
-
-    def _see_runs(self, context: Context) -> int:
-        """See which runs there are when the sensor begins, where there is no receiver with a cursor."""
-        if self.consumer or read_number("after", self.after) is not None:
-            raise PushMetricsParameterError(
-                f"'after' and 'consumer' are about a receiver's inbox, and connection"
-                f" {self.pushmetrics_conn_id!r} names none: set its extras 'receiver_url' and"
-                " 'receiver_token', or leave these out."
-            )
-        wanted = self._build_filter()
-        RunPoll(wanted).refuse_unaskable(self.hook.credentials)
-        self._build_choice().refuse_without_receiver()
-        if self._runs_seen is None:
-            first = open_first_start(context, self.pushmetrics_conn_id)
-            self._runs_seen = first.load_runs()
-            if self._runs_seen is None:
-                self._runs_seen = self.hook.call(see_runs(self.hook.credentials, wanted))
-                first.keep_runs(self._runs_seen)
-        return 0
-
-    def _refuse_rescheduling(self) -> None:
-        if self.reschedule and read_number("run_id", self.run_id) is None:
-            raise PushMetricsParameterError(
-                "in mode 'reschedule' each look is a new process, so the sensor must be told where to begin:"
-                " set 'run_id' or 'after', or use deferrable=True."
-            )
-
-    def _get_start(self, context: Context) -> int:
-        """Get the cursor after which events count: where the first try began, if nobody says another."""
-        after = read_number("after", self.after)
-        if after is not None:
-            return after
-        if read_number("run_id", self.run_id) is not None:
-            return 0
-        if self._started_at_cursor is None:
-            first = open_first_start(context, self.pushmetrics_conn_id)
-            self._started_at_cursor = first.load_cursor()
-            if self._started_at_cursor is None:
-                self._started_at_cursor = self.hook.fetch_cursor()
-                first.keep_cursor(self._started_at_cursor)
-        return self._started_at_cursor
-
-
-def name_task_instance(context: Context) -> str:
-    """Name a task instance, the same in all its tries."""
-    ti: Any = context["ti"]
-    parts = (ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index), *list_iteration_parts(ti))
-    return "/".join(parts)

@@ -7,19 +7,26 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-from airflow.providers.common.compat.sdk import BaseOperator, ObjectStoragePath
+from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator, ObjectStoragePath
 
 from airflow_provider_pushmetrics.client.models import QueryOutcome, RunStatus
-from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsRunFailed
+from airflow_provider_pushmetrics.client.outcomes import describe_truncation, refuse_truncation
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsNoResultsError,
+    PushMetricsParameterError,
+    PushMetricsRunFailed,
+)
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
-from airflow_provider_pushmetrics.hooks.results import FORMATS
+from airflow_provider_pushmetrics.hooks.results import FORMATS, Truncation
 from airflow_provider_pushmetrics.lineage import SavedFile, build_files_lineage
 from airflow_provider_pushmetrics.metrics import count_transfer, time_transfer
 from airflow_provider_pushmetrics.storable import make_storable
 from airflow_provider_pushmetrics.transfers.digest import BackgroundDigest
+from airflow_provider_pushmetrics.transfers.report_runs import read_run
+from airflow_provider_pushmetrics.triggers.argument_checks import check_choice
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -28,6 +35,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEFAULT_FORMAT = "parquet"
+NO_RESULTS = ("fail", "skip", "succeed")
+TRUNCATIONS = ("warn", "fail")
 MAX_NAME_CHARACTERS = 100
 PROGRESS_SECONDS = 10.0
 """How often the log tells how far a file is."""
@@ -46,18 +55,22 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
     :param path: Where to save: a folder for the results of a run, which get the names of their queries, or a
         file for the result of a query. A local path or any URL that Airflow's object storage knows.
         (templated)
-    :param report_run: The run whose results are saved: what ``PushMetricsTriggerReportOperator`` returns, or
-        the body of a ``report.run`` event. (templated)
+    :param report_run: The run whose results are saved: what ``PushMetricsTriggerReportOperator`` or
+        ``PushMetricsRunSensor`` returns, or the body of a ``report.run`` or ``query.run`` event. (templated)
     :param query_result: Instead of ``report_run``: the URL of the result of one query, such as the
         ``query_result`` of a ``query.run`` event. (templated)
     :param queries: The names of the queries to save, of those that the run has; None for all. (templated)
     :param file_format: ``json``, ``ndjson``, ``csv``, ``arrow`` or ``parquet``; None to take the ending of
         ``path`` for one query, and ``parquet`` for a run.
+    :param on_no_results: What to do if the run has no query: ``fail``, ``skip``, or ``succeed`` without
+        files.
+    :param on_truncated: What to do if a result does not have all rows, because a limit cut it: ``warn`` and
+        save it, or ``fail`` before it is saved.
     :param storage_conn_id: The connection of the storage; None for the one that ``path`` names, if any.
         (templated)
     :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`. (templated)
     :return: A list of files: ``query_name``, ``path``, ``rows`` (None where the server did not say),
-        ``bytes`` and ``sha256``.
+        ``bytes``, ``sha256``, ``is_truncated`` and ``row_limit``.
     """
 
     template_fields: Sequence[str] = (
@@ -79,6 +92,8 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         query_result: str | None = None,
         queries: Sequence[str] | None = None,
         file_format: str | None = None,
+        on_no_results: Literal["fail", "skip", "succeed"] = "fail",
+        on_truncated: Literal["warn", "fail"] = "warn",
         storage_conn_id: str | None = None,
         pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
         **kwargs: Any,
@@ -88,11 +103,15 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
             raise PushMetricsParameterError(
                 f"file_format is {file_format!r}: it must be one of {', '.join(FORMATS)}."
             )
+        check_choice("on_no_results", on_no_results, NO_RESULTS)
+        check_choice("on_truncated", on_truncated, TRUNCATIONS)
         self.path = path
         self.report_run = report_run
         self.query_result = query_result
         self.queries = queries
         self.file_format = file_format
+        self.on_no_results = on_no_results
+        self.on_truncated = on_truncated
         self.storage_conn_id = storage_conn_id
         self.pushmetrics_conn_id = pushmetrics_conn_id
         self._saved: list[SavedFile] = []
@@ -104,29 +123,53 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Save each result, one after the other."""
-        if bool(self.report_run) == bool(self.query_result):
+        if (self.report_run is None) == (self.query_result is None):
             raise PushMetricsParameterError(
                 "exactly one of report_run and query_result must be set: which results are to be saved?"
             )
         self._saved = []
-        if self.query_result:
+        if self.query_result is not None:
             path = ObjectStoragePath(self.path, conn_id=self.storage_conn_id)
-            return [self._save(str(self.query_result), path, self.file_format, None, None)]
-        return [self._save_query(query, name) for query, name in name_files(self._list_queries())]
+            return [self._save(SavedQuery(self._check_url()), path, self.file_format)]
+        queries = self._list_queries()
+        if not queries:
+            return self._bear_no_results()
+        if self.on_truncated == "fail":
+            refuse_truncation(tuple(query for query in queries if query.is_truncated))
+        return [self._save_query(query, name) for query, name in name_files(queries)]
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Tell OpenLineage, if its provider is installed, which results went to which files."""
         return build_files_lineage(self.hook.settings.base_url, self._saved)
 
+    def _check_url(self) -> str:
+        url = str(self.query_result).strip()
+        if url in ("", "None"):
+            raise PushMetricsParameterError(
+                f"query_result is {self.query_result!r}, though it was set: its template gave nothing."
+            )
+        return url
+
     def _list_queries(self) -> list[QueryOutcome]:
         """List the queries whose results are wanted, with their row counts where the API tells them."""
-        assert self.report_run is not None
-        url = self.report_run.get("outputs_url") or self.report_run.get("report_notebook_outputs")
-        if url:
-            queries = list(self.hook.wait_for_outputs(str(url)).queries)
-        else:
-            queries = [QueryOutcome.model_validate(query) for query in self.report_run.get("queries") or ()]
-        return choose_queries(queries, self.queries)
+        named = read_run(self.report_run)
+        url = named.outputs_url
+        if named.run is not None:
+            url = self.hook.build_outputs_url(*named.run)
+        queries = named.queries if url is None else self.hook.wait_for_outputs(url).queries
+        return choose_queries(list(queries), self.queries)
+
+    def _bear_no_results(self) -> list[dict[str, Any]]:
+        """Fail, skip or succeed where there is nothing to save."""
+        message = "the run has no query, so there are no results to save."
+        if self.on_no_results == "skip":
+            raise AirflowSkipException(message)
+        if self.on_no_results == "fail":
+            raise PushMetricsNoResultsError(
+                f"{message} If that is right, set on_no_results='skip' or on_no_results='succeed'."
+            )
+        log.warning("%s", message)
+        return []
 
     def _save_query(self, query: QueryOutcome, name: str) -> dict[str, Any]:
         if query.status is not None and RunStatus.parse(query.status) is not RunStatus.SUCCESS:
@@ -136,28 +179,70 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
             )
         file_format = self.file_format or DEFAULT_FORMAT
         folder = ObjectStoragePath(self.path, conn_id=self.storage_conn_id)
-        path = folder / f"{name}.{file_format}"
-        return self._save(query.query_result, path, file_format, query.query_name, query.row_count)
+        limit = Truncation(query.row_limit) if query.is_truncated else None
+        saved = SavedQuery(query.query_result, query.query_name, query.row_count, limit)
+        return self._save(saved, folder / f"{name}.{file_format}", file_format)
 
-    def _save(
-        self, url: str, path: ObjectStoragePath, file_format: str | None, name: str | None, rows: int | None
-    ) -> dict[str, Any]:
+    def _save(self, query: SavedQuery, path: ObjectStoragePath, file_format: str | None) -> dict[str, Any]:
         with time_transfer(), BackgroundDigest() as digest:
             progress = Progress(str(path), digest)
-            size = self.hook.save_query_result(url, path, file_format=file_format, observe=progress.observe)
+            size = self.hook.save_query_result(
+                query.url,
+                path,
+                file_format=file_format,
+                observe=progress.observe,
+                on_truncated=lambda truncation: self._hear_of_truncation(query, truncation),
+            )
+        self._warn_if_truncated(query)
         count_transfer(size)
-        self._saved.append(SavedFile(url, str(path), rows, size))
+        self._saved.append(SavedFile(query.url, str(path), query.rows, size))
         log.info("%s: %d bytes in %.1f s", path, size, time.monotonic() - progress.began)
         saved: dict[str, Any] = make_storable(
             {
-                "query_name": name,
+                "query_name": query.name,
                 "path": str(path),
-                "rows": rows,
+                "rows": query.rows,
                 "bytes": size,
                 "sha256": digest.hexdigest(),
+                "is_truncated": query.truncation is not None,
+                "row_limit": query.truncation.row_limit if query.truncation else None,
             }
         )
         return saved
+
+    def _hear_of_truncation(self, query: SavedQuery, truncation: Truncation) -> None:
+        """Refuse a result that lacks rows before anything is written, or remember it."""
+        query.truncation = truncation
+        if self.on_truncated == "fail":
+            refuse_truncation((query.describe(),))
+
+    def _warn_if_truncated(self, query: SavedQuery) -> None:
+        if query.truncation is not None:
+            log.warning("%s on_truncated='fail' fails instead", describe_truncation((query.describe(),)))
+
+
+@dataclass
+class SavedQuery:
+    """
+    A query whose result is saved, and what is known of it by then.
+
+    :param url: The URL of the result.
+    :param rows: How many rows it has; None where the server did not say.
+    :param truncation: What is known of rows that it lacks; None if it lacks none.
+    """
+
+    url: str
+    name: str | None = None
+    rows: int | None = None
+    truncation: Truncation | None = None
+
+    def describe(self) -> QueryOutcome:
+        """Describe it as the outputs of a run do."""
+        limit = self.truncation.row_limit if self.truncation else None
+        name = self.name or self.url
+        return QueryOutcome(
+            query_id=0, query_name=name, query_result=self.url, is_truncated=True, row_limit=limit
+        )
 
 
 @dataclass
@@ -195,6 +280,8 @@ def choose_queries(queries: list[QueryOutcome], names: Sequence[str] | None) -> 
     if names is None:
         return queries
     wanted = [names] if isinstance(names, str) else list(names)
+    if not wanted:
+        raise PushMetricsParameterError("queries is empty: name those to save, or leave it out to save all.")
     known = {query.query_name for query in queries}
     missing = [name for name in wanted if name not in known]
     if missing:

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import timedelta
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
 
-def check_seconds(name: str, value: object) -> None:
+def check_seconds(name: str, value: object, *, allows_zero: bool = False) -> None:
     """
     Check a duration.
 
+    :param allows_zero: Whether it may be 0.
     :raises PushMetricsParameterError: if it is no positive, finite number of seconds and no such timedelta.
     """
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if allows_zero and is_number and seconds == 0:
+        return
     if not is_number or not 0 < seconds < math.inf:  # type: ignore[operator]
         raise PushMetricsParameterError(f"{name} is {value!r}: it must be a positive number of seconds.")
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """
+    Check a parameter that is one of a few words.
+
+    :raises PushMetricsParameterError: if it is another one.
+    """
+    if value not in choices:
+        raise PushMetricsParameterError(f"{name} is {value!r}: it must be one of {', '.join(choices)}.")

@@ -21,6 +21,7 @@ from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.waits import Patience, Trouble
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
+    PushMetricsLastLookError,
     PushMetricsParameterError,
     PushMetricsUnavailableError,
 )
@@ -60,6 +61,7 @@ class SharedWaits:
         self._event_name: str | None = None
         self._opened: asyncio.Future[PushMetricsAsyncClient] = asyncio.get_running_loop().create_future()
         self._last_looks = asyncio.Semaphore(1)
+        self._failure: PushMetricsUnavailableError | None = None
         # An empty context: what is logged here is not about the trigger that happened to come first.
         self._task = asyncio.create_task(self._run(), context=contextvars.Context())
         self._task.add_done_callback(self._tell_end)
@@ -81,13 +83,21 @@ class SharedWaits:
             await self._leave(waiter)
 
     async def _look_at_last(self, waiter: Waiter) -> Any | None:
-        """Look once more, so that what came in the last moment is not called late."""
+        """
+        Look once more, so that what came in the last moment is not called late.
+
+        :raises PushMetricsLastLookError: if that failed, or took too long after others had failed.
+        """
         try:
             async with asyncio.timeout(LAST_LOOK_SECONDS), self._last_looks:
                 client = await asyncio.shield(self._opened)
                 return await client.call(waiter.look(client.credentials))
         except TimeoutError:
-            return None
+            if self._failure is None:
+                return None
+            raise PushMetricsLastLookError(str(self._failure)) from None
+        except PushMetricsUnavailableError as error:
+            raise PushMetricsLastLookError(str(error), status_code=error.status_code) from None
 
     def _join(self, waiter: Waiter) -> None:
         self._waiters.add(waiter)
@@ -148,6 +158,7 @@ class SharedWaits:
                 await self._bear(trouble, error, lambda waiter: waiter.run_id is None)
                 continue
             trouble.forget()
+            self._failure = None
             if page is not None:
                 self._waiters.dispatch(page.events)
                 self._position = page.cursor
@@ -209,6 +220,7 @@ class SharedWaits:
                 self._run_came.set()
                 continue
             trouble.forget()
+            self._failure = None
             if is_round:
                 next_round = time.monotonic() + self._compute_interval()
 
@@ -296,6 +308,7 @@ class SharedWaits:
         depends: Callable[[Waiter], bool],
     ) -> None:
         """Pause after a failure; after too many in a row, end the waits that nobody else can end."""
+        self._failure = error
         try:
             pause = trouble.bear(error)
         except PushMetricsUnavailableError:

@@ -80,6 +80,9 @@ class FakePushMetrics:
     :param max_page_size: How many of them it gives on a page at the most.
     :param shows_webhooks: Whether the API shows the trigger to who has an API token.
     :param is_trigger_active: Whether the trigger is enabled.
+    :param report_parameters: The Parameter blocks of each report; None if it does not list blocks.
+    :param row_limit: The limit that cut each query's result; None if each has all rows.
+    :param has_queries: Whether the runs have a query.
     :param always_replays: A run that is given for every key, as a broken server might.
     """
 
@@ -104,6 +107,9 @@ class FakePushMetrics:
     max_page_size: int = 100
     shows_webhooks: bool = True
     is_trigger_active: bool = True
+    report_parameters: tuple[str, ...] | None = ("origin", "month")
+    row_limit: int | None = None
+    has_queries: bool = True
     always_replays: FakeRun | None = None
     runs: list[FakeRun] = field(default_factory=list)
     seen: list[SeenRequest] = field(default_factory=list)
@@ -131,6 +137,7 @@ class FakePushMetrics:
                 Route("/api/v1/security/exchange", self._exchange, methods=["POST"]),
                 Route(run, self._show_outputs),
                 Route(query + "/reportRun/{run:int}", self._show_result, methods=["GET", "POST"]),
+                Route(query + "/run/{run:int}", self._show_result, methods=["GET", "POST"]),
                 Mount("/pushmetrics", self.inbox.build_app()),
                 Route("/{anything:path}", self._echo, methods=["GET", "POST", "PUT"]),
             ]
@@ -261,9 +268,19 @@ class FakePushMetrics:
     async def _show_report(self, request: Request) -> Response:
         seen = await self._see(request)
         rows = [self._build_report(number) for number in range(1, self.reports + 1)]
-        found = [row for row in rows if request.path_params["report"] in (str(row["id"]), row["uid"])]
+        found = [
+            {**row, **self._list_blocks()}
+            for row in rows
+            if request.path_params["report"] in (str(row["id"]), row["uid"])
+        ]
         missing = JSONResponse({"message": "Not found"}, 404)
         return self._refuse(seen) or (JSONResponse({"result": found[0]}) if found else missing)
+
+    def _list_blocks(self) -> dict[str, Any]:
+        if self.report_parameters is None:
+            return {}
+        parameters = [{"name": name, "type": "parameter"} for name in self.report_parameters]
+        return {"blocks": [*parameters, {"name": "by_carrier", "type": "sql"}]}
 
     def _build_report(self, number: int) -> dict[str, Any]:
         return {"id": number, "uid": f"rEp{number}", "name": "Departure delays", "type": "report"}
@@ -323,8 +340,17 @@ class FakePushMetrics:
                 {"block_id": 3, "name": "by_carrier", "type": "sql", "status": run.status, "error": error},
             ],
             "queries": [
-                {**query, "status": run.status, "row_count": None if has_failed else 12, "error": error}
-            ],
+                {
+                    **query,
+                    "status": run.status,
+                    "row_count": None if has_failed else 12,
+                    "error": error,
+                    "is_truncated": self.row_limit is not None,
+                    "row_limit": self.row_limit,
+                }
+            ]
+            if self.has_queries
+            else [],
         }
 
     async def _show_result(self, request: Request) -> Response:
@@ -333,7 +359,11 @@ class FakePushMetrics:
             return refusal
         accept = seen.headers["accept"]
         missing = JSONResponse({"message": f"no result is written down for {accept}"}, 406)
-        return self.results.get(f"{request.method} {accept}") or self.results.get(accept) or missing
+        answer = self.results.get(f"{request.method} {accept}") or self.results.get(accept) or missing
+        if self.row_limit is not None:
+            answer.headers["X-PushMetrics-Truncated"] = "true"
+            answer.headers["X-PushMetrics-Row-Limit"] = str(self.row_limit)
+        return answer
 
     async def _echo(self, request: Request) -> Response:
         await self._see(request)

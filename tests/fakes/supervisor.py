@@ -19,12 +19,14 @@ class FakeSupervisor:
     Answers what a process of Airflow asks while it runs a task.
 
     :param xcoms: The XComs, by key.
+    :param refuses: The key of an XCom that cannot be stored.
     :param store: What the task keeps between its tries.
     :param dies: When the process dies: ``before`` or ``after`` the task keeps something.
     :param spares: How often the task keeps something before that.
     """
 
     xcoms: dict[str, Any] = field(default_factory=dict)
+    refuses: str | None = None
     store: dict[str, Any] = field(default_factory=dict)
     dies: str | None = None
     spares: int = 0
@@ -42,6 +44,10 @@ class FakeSupervisor:
             if message.key not in self.store:
                 return comms.ErrorResponse(error=ErrorType.TASK_STORE_NOT_FOUND)
             return comms.TaskStateStoreResult(value=self.store[message.key])
+        if kind == "SetXCom":
+            if message.key == self.refuses:
+                raise RuntimeError("422: the value cannot be stored")
+            self.xcoms[message.key] = message.value
         if kind == "SetTaskStateStore":
             self._keep(message)
         if kind == "DeleteTaskStateStore":

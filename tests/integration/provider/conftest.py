@@ -59,3 +59,12 @@ def connect_whole(connect: Connect, pushmetrics: FakePushMetrics) -> Connect:
 
     set_connection()
     return set_connection
+
+
+@pytest.fixture
+def quick_worker(monkeypatch: pytest.MonkeyPatch, connect_whole: Connect) -> None:
+    """Let the worker report at once, so that a deferred task need not rest; and connect."""
+    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "-1")
+    monkeypatch.setenv("AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME", "0")
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "LocalExecutor")
+    connect_whole()

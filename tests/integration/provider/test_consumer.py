@@ -12,16 +12,12 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsApiError
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
-from tests.integration.provider.conftest import Connect
 from tests.integration.provider.test_sensor import MODES, run_sensor
 
 CONSUMER = "departure_delays"
 
 
-@pytest.fixture(autouse=True)
-def quick_worker(monkeypatch: pytest.MonkeyPatch, connect_whole: Connect) -> None:
-    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "-1")
-    connect_whole()
+pytestmark = pytest.mark.usefixtures("quick_worker")
 
 
 def take(run_id: str, mode: dict[str, Any], **kwargs: Any) -> int:

@@ -21,7 +21,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
-from airflow_provider_pushmetrics.operators.started_run import StartedRun
+from airflow_provider_pushmetrics.operators.task_memory import StartedRun
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeSupervisor, FakeTaskInstance, Killed
@@ -35,6 +35,7 @@ NO_RECEIVER: dict[str, Any] = {"receiver_url": None, "receiver_token": None}
 def supervisor(monkeypatch: pytest.MonkeyPatch, connect_whole: Connect) -> FakeSupervisor:
     """Connect, and answer as Airflow does, which keeps the store of a task between its tries."""
     monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "-1")
+    monkeypatch.setenv("AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME", "0")
     supervisor = FakeSupervisor()
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
     connect_whole()
@@ -99,8 +100,10 @@ def test_a_worker_that_dies_while_its_task_is_deferred_leaves_one_run(
     supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
 ) -> None:
     pushmetrics.honours_keys = False
+    pushmetrics.outcomes = ["running"]
     with pytest.raises(TaskDeferred):
         build(deferrable=True).execute(build_context())
+    pushmetrics.runs[0].status = "success"
     assert run_task(FakeTaskInstance(try_number=2), deferrable=True)["run_id"] == 1
     assert len(pushmetrics.runs) == 1
 

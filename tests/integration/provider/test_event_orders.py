@@ -44,6 +44,7 @@ def build_events(fake: FakePushMetrics) -> list[dict[str, Any]]:
 @pytest.fixture(autouse=True)
 def quick_worker(monkeypatch: pytest.MonkeyPatch, connect_whole: Connect) -> None:
     monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "-1")
+    monkeypatch.setenv("AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME", "0")
     connect_whole(password=None)
 
 

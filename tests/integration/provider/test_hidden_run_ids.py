@@ -63,6 +63,7 @@ def reconnect(
     (row,) = service.client.get("/api/v1/webhook/").json()["result"]
     token = service.client.get(f"/api/v1/webhook/{row['id']}").json()["result"]["token"]
     monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "-1")
+    monkeypatch.setenv("AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME", "0")
     parts: dict[str, Any] = {
         "host": str(service.client.base_url),
         "password": API_TOKEN,

@@ -41,15 +41,11 @@ NO_API_TOKEN: dict[str, Any] = {"password": None}
 MODES = [False, True]
 
 
-@pytest.fixture(autouse=True)
-def quick_worker(monkeypatch: pytest.MonkeyPatch, connect_whole: Connect) -> None:
-    """Let the worker report at once, so that a deferred task need not rest; and connect."""
-    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "-1")
-    connect_whole()
+pytestmark = pytest.mark.usefixtures("quick_worker")
 
 
 def build(**kwargs: Any) -> PushMetricsTriggerReportOperator:
-    defaults: dict[str, Any] = {"task_id": "a_task", "report_id": 1, "poll_interval": 0.01}
+    defaults: dict[str, Any] = {"task_id": "a_task", "report_id": 1, "poll_interval": 0.01, "defer_after": 0}
     return PushMetricsTriggerReportOperator(**defaults | kwargs)
 
 
@@ -107,6 +103,8 @@ def test_a_run_that_ends_well_is_returned(
                 "query_result": f"{pushmetrics.url}/api/reports/1/queries/1/reportRun/1",
                 "status": "success",
                 "row_count": 12,
+                "is_truncated": False,
+                "row_limit": None,
             }
         ],
     }

@@ -36,10 +36,7 @@ MODES = [False, True]
 NO_RECEIVER: dict[str, Any] = {"receiver_url": None, "receiver_token": None}
 
 
-@pytest.fixture(autouse=True)
-def quick_worker(monkeypatch: pytest.MonkeyPatch, connect_whole: Connect) -> None:
-    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "-1")
-    connect_whole()
+pytestmark = pytest.mark.usefixtures("quick_worker")
 
 
 # A blip
@@ -227,6 +224,7 @@ def test_what_an_operator_is_told_about_waiting_reaches_the_trigger(pushmetrics:
             timeout=60,
             poll_interval=7.5,
             cancel_on_kill=False,
+            defer_after=0,
         )
     )
     assert (written["poll_interval_seconds"], written["cancel_on_kill"]) == (7.5, False)
@@ -246,7 +244,10 @@ def test_no_parameter_of_a_building_block_about_waiting_is_forgotten() -> None:
             "on_clear",  # is decided before the run
             "on_unknown",  # is decided before the wait
             "require_outcome",  # is decided after the wait
+            "on_truncated",  # is decided after the wait
+            "strict_parameters",  # is decided before the run
             "deferrable",
+            "defer_after",  # is about the wait before
         },
         PushMetricsRunSensor: {
             "consumer",  # as a cursor

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferred
-from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
+from airflow.triggers.base import TriggerEvent
+from starlette.responses import Response
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsParameterError
 from airflow_provider_pushmetrics.sensors.first_start import STORE_KEY, FirstStart, open_first_start
@@ -21,6 +22,7 @@ from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeSupervisor, FakeTaskInstance, talk_to
 from tests.integration.provider.conftest import Connect
 
+NDJSON = "application/x-ndjson"
 MODES: list[dict[str, Any]] = [{"deferrable": False, "poke_interval": 0.01}, {"deferrable": True}]
 
 
@@ -33,11 +35,7 @@ def fail(body: dict[str, Any]) -> bool:
     raise LookupError("no such key")
 
 
-@pytest.fixture(autouse=True)
-def quick_worker(monkeypatch: pytest.MonkeyPatch, connect_whole: Connect) -> None:
-    """Let the worker report at once, so that a deferred task need not rest; and connect."""
-    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "-1")
-    connect_whole()
+pytestmark = pytest.mark.usefixtures("quick_worker")
 
 
 def build(**kwargs: Any) -> PushMetricsRunSensor:
@@ -108,6 +106,7 @@ def test_a_deferred_sensor_takes_the_first_event_after_it_began(
             {"event": "query.run", "report_id": 1, "query_id": 9, "query_result": query_result}
         )
 
+    pushmetrics.results[NDJSON] = Response(b"", media_type=NDJSON)
     found = run_sensor(on_deferral=arrive, deferrable=True, **wanted)
     assert found["id"] == (3 if "report_id" in wanted else 4)
 
@@ -174,6 +173,7 @@ def test_a_deferred_sensor_hands_all_its_settings_to_the_trigger() -> None:
         "poll_interval_seconds": 5.0,
         "timeout_seconds": None,
         "end_from_trigger": False,
+        "on_failed_run": "fail",
     }
     assert caught.value.timeout is not None
     assert caught.value.timeout.total_seconds() == 360
@@ -245,9 +245,6 @@ def test_a_filter_that_fails_fails_the_task_with_its_error(
         run_sensor(on_deferral=pushmetrics.start_run, after=0, event_filter=f"{__name__}.fail", **mode)
 
 
-# Beginning and ending in the triggerer
-
-
 # The tries of one task
 
 
@@ -310,16 +307,6 @@ def test_whatever_else_is_kept_under_the_name_is_not_taken_for_a_start(kept: Any
 async def take_event(trigger: PushMetricsSensorTrigger) -> Any:
     (event,) = [event async for event in trigger.run()]
     return event
-
-
-async def test_a_task_may_end_in_the_triggerer_with_what_it_would_return(
-    pushmetrics: FakePushMetrics,
-) -> None:
-    run = pushmetrics.start_run()
-    event = await take_event(PushMetricsSensorTrigger(event="report.run", end_from_trigger=True))
-    assert isinstance(event, TaskSuccessEvent)
-    found: Any = (event.xcoms or {})["return_value"]
-    assert found["body"] == pushmetrics.build_event(run)
 
 
 @pytest.mark.parametrize("changes", [{}, {"receiver_token": "wrong-reader-token"}])

@@ -32,6 +32,7 @@ def refuse(body: dict[str, Any]) -> bool:
 @pytest.fixture(autouse=True)
 def without_receiver(monkeypatch: pytest.MonkeyPatch, connect_whole: Connect) -> None:
     monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "-1")
+    monkeypatch.setenv("AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME", "0")
     connect_whole(receiver_url=None, receiver_token=None)
 
 
@@ -43,7 +44,7 @@ def test_a_known_run_is_waited_for_by_the_api(
     pushmetrics.outcomes, pushmetrics.looks = [outcome], 1
     pushmetrics.start_run()
     run = pushmetrics.start_run()
-    found = run_sensor(report_id=1, run_id="2", **mode)
+    found = run_sensor(report_id=1, run_id="2", on_failed_run="succeed", **mode)
     assert (found["id"], found["source"]) == (2, "api")
     sent = pushmetrics.build_event(run)
     assert {name: found["body"][name] for name in ("event", "report_id", "report_notebook_outputs")} == {

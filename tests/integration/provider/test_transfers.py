@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
 from starlette.responses import JSONResponse, Response
 
 from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsNoResultsError,
     PushMetricsRunFailed,
+    PushMetricsTruncatedResultError,
     PushMetricsUnavailableError,
     PushMetricsUntrustedUrlError,
 )
@@ -37,14 +40,18 @@ def serve(pushmetrics: FakePushMetrics, file_format: str, body: bytes = BODY) ->
 
 
 @pytest.mark.parametrize("file_format", [None, *FORMATS])
-@pytest.mark.parametrize("is_event", [True, False])
+@pytest.mark.parametrize("shape", ["body", "event", "operator", "not-waited-for"])
 def test_the_results_of_a_run_are_saved(
-    pushmetrics: FakePushMetrics, tmp_path: Path, file_format: str | None, is_event: bool
+    pushmetrics: FakePushMetrics, tmp_path: Path, file_format: str | None, shape: str
 ) -> None:
     serve(pushmetrics, file_format or "parquet")
-    run = pushmetrics.start_run()
-    outputs_url = f"{pushmetrics.url}/api/reports/1/run/1"
-    report_run = pushmetrics.build_event(run) if is_event else {"outputs_url": outputs_url, "queries": []}
+    body = pushmetrics.build_event(pushmetrics.start_run())
+    report_run = {
+        "body": body,
+        "event": {"id": 1, "source": "demo", "received_at": "2026-01-01T00:00:00+00:00", "body": body},
+        "operator": {"outputs_url": f"{pushmetrics.url}/api/reports/1/run/1", "queries": []},
+        "not-waited-for": {"report_id": "1", "run_id": 1, "outputs_url": None, "queries": []},
+    }[shape]
     path = tmp_path / "new" / f"by_carrier.{file_format or 'parquet'}"
     assert save(report_run=report_run, path=str(tmp_path / "new"), file_format=file_format) == [
         {
@@ -53,6 +60,8 @@ def test_the_results_of_a_run_are_saved(
             "rows": 12,
             "bytes": len(BODY),
             "sha256": hashlib.sha256(BODY).hexdigest(),
+            "is_truncated": False,
+            "row_limit": None,
         }
     ]
     assert path.read_bytes() == BODY
@@ -101,3 +110,52 @@ def test_a_forged_result_gets_no_token(tmp_path: Path, pushmetrics: FakePushMetr
     with pytest.raises(PushMetricsUntrustedUrlError):
         save(query_result="https://evil.example/api/reports/1/queries/1/run/1", path=str(tmp_path / "x.csv"))
     assert pushmetrics.seen == []
+
+
+# A run that has nothing, and results that lack rows
+
+
+def build_empty_run(pushmetrics: FakePushMetrics) -> dict[str, Any]:
+    pushmetrics.has_queries = False
+    return pushmetrics.build_event(pushmetrics.start_run())
+
+
+def test_a_run_without_queries_is_never_a_silent_success(
+    pushmetrics: FakePushMetrics, tmp_path: Path
+) -> None:
+    event = build_empty_run(pushmetrics)
+    with pytest.raises(PushMetricsNoResultsError, match="set on_no_results='skip'"):
+        save(report_run=event, path=str(tmp_path))
+    with pytest.raises(AirflowSkipException):
+        save(report_run=event, path=str(tmp_path), on_no_results="skip")
+    assert save(report_run=event, path=str(tmp_path), on_no_results="succeed") == []
+
+
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_a_result_that_lacks_rows_is_saved_and_told_of(
+    pushmetrics: FakePushMetrics, tmp_path: Path, is_alone: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    serve(pushmetrics, "csv")
+    pushmetrics.row_limit = 100
+    (saved,) = save(**choose(pushmetrics, tmp_path, is_alone=is_alone))
+    assert (saved["is_truncated"], saved["row_limit"]) == (True, 100)
+    assert "do not have all rows" in caplog.text
+
+
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_a_result_that_lacks_rows_fails_the_task_before_it_is_saved_where_that_is_wanted(
+    pushmetrics: FakePushMetrics, tmp_path: Path, is_alone: bool
+) -> None:
+    serve(pushmetrics, "csv")
+    pushmetrics.row_limit = 100
+    with pytest.raises(PushMetricsTruncatedResultError, match="limit: 100 rows"):
+        save(**choose(pushmetrics, tmp_path, is_alone=is_alone), on_truncated="fail")
+    assert list(tmp_path.iterdir()) == []
+
+
+def choose(pushmetrics: FakePushMetrics, folder: Path, *, is_alone: bool) -> dict[str, Any]:
+    """Choose the results of a run, or the one of its query alone."""
+    run = pushmetrics.start_run()
+    if is_alone:
+        return {"query_result": pushmetrics.build_result_url(run), "path": str(folder / "result.csv")}
+    return {"report_run": pushmetrics.build_event(run), "path": str(folder), "file_format": "csv"}

@@ -17,6 +17,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAmbiguousRun,
     PushMetricsAuthError,
     PushMetricsConfigurationError,
+    PushMetricsLastLookError,
     PushMetricsUnavailableError,
 )
 from tests.fakes.scripted import FakeClock, Script, ScriptedDriver, build_answer, read_query
@@ -174,9 +175,10 @@ def test_a_server_that_asks_for_a_long_pause_does_not_end_the_wait(driver: Scrip
     assert driver.pauses == [MAX_RETRY_AFTER_SECONDS]
 
 
-def test_an_outage_at_the_deadline_ends_the_wait_as_a_timeout(driver: ScriptedDriver) -> None:
+def test_an_outage_at_the_deadline_ends_the_wait_with_its_cause(driver: ScriptedDriver) -> None:
     driver.script, driver.repeats_last = [UNAVAILABLE], True
-    assert wait_for_event(driver, timeout=5.0) is None
+    with pytest.raises(PushMetricsLastLookError, match="was answered 503"):
+        wait_for_event(driver, timeout=5.0)
 
 
 def test_a_refusal_ends_the_wait_at_once(driver: ScriptedDriver) -> None:
@@ -350,9 +352,10 @@ def test_trouble_does_not_end_the_wait_for_a_run(driver: ScriptedDriver, has_api
     )
 
 
-def test_an_outage_at_the_deadline_is_a_timeout_of_the_run(driver: ScriptedDriver) -> None:
+def test_an_outage_at_the_deadline_ends_the_wait_for_a_run_with_its_cause(driver: ScriptedDriver) -> None:
     driver.script, driver.repeats_last = [UNAVAILABLE], True
-    assert wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN, timeout=5.0) is None
+    with pytest.raises(PushMetricsLastLookError, match="was answered 503"):
+        wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN, timeout=5.0)
 
 
 def test_too_much_trouble_ends_the_wait_for_a_run(driver: ScriptedDriver) -> None:

@@ -23,7 +23,7 @@ def build_query(query_id: int, name: str | None) -> QueryOutcome:
     return QueryOutcome(query_id=query_id, query_name=name, query_result="https://h/x")
 
 
-@pytest.mark.parametrize("kwargs", [{}, {"report_run": {"queries": []}, "query_result": "https://h/x"}])
+@pytest.mark.parametrize("kwargs", [{}, {"report_run": {}, "query_result": "https://h/x"}])
 def test_what_is_to_be_saved_must_be_said_once(kwargs: dict[str, Any]) -> None:
     operator = PushMetricsToObjectStorageOperator(task_id="a_task", path="x", **kwargs)
     with pytest.raises(PushMetricsParameterError, match="exactly one of report_run and query_result"):
@@ -54,6 +54,18 @@ def test_queries_are_chosen_by_name() -> None:
     queries = [build_query(1, "a"), build_query(2, "b")]
     assert choose_queries(queries, None) == queries
     assert choose_queries(queries, ["b"]) == choose_queries(queries, "b") == queries[1:]
+
+
+def test_no_names_of_queries_are_an_error_and_not_all_or_none_of_them() -> None:
+    with pytest.raises(PushMetricsParameterError, match="queries is empty"):
+        choose_queries([build_query(1, "a")], [])
+
+
+@pytest.mark.parametrize("text", ["", "None", " "])
+def test_a_url_whose_template_gave_nothing_is_an_error(text: str) -> None:
+    operator = PushMetricsToObjectStorageOperator(task_id="a_task", path="x", query_result=text)
+    with pytest.raises(PushMetricsParameterError, match="its template gave nothing"):
+        operator.execute(CONTEXT)
 
 
 def test_a_query_that_is_not_there_is_named_with_those_that_are() -> None:

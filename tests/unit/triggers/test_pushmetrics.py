@@ -4,7 +4,6 @@ import importlib
 import inspect
 import json
 import re
-import time
 from typing import Any
 
 import pytest
@@ -14,6 +13,11 @@ from airflow_provider_pushmetrics.client.models import FeedEvent, RunStatus
 from airflow_provider_pushmetrics.client.waits import FinishedRun
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsParameterError
 from airflow_provider_pushmetrics.triggers import pushmetrics as triggers
+from airflow_provider_pushmetrics.triggers.events import (
+    build_failure_event,
+    build_finished_event,
+    build_timeout_event,
+)
 from airflow_provider_pushmetrics.triggers.inbox_producer import (
     InboxProducer,
     build_position_name,
@@ -23,10 +27,6 @@ from airflow_provider_pushmetrics.triggers.pushmetrics import (
     PushMetricsEventTrigger,
     PushMetricsRunTrigger,
     PushMetricsSensorTrigger,
-    build_failure_event,
-    build_finished_event,
-    build_timeout_event,
-    compute_not_before,
 )
 from tests.fakes.airflow_versions import needs_airflow
 
@@ -40,6 +40,7 @@ ARGUMENTS: dict[type[BaseTrigger], dict[str, Any]] = {
         "not_before": 1_760_000_000.5,
         "poll_interval_seconds": 2.5,
         "cancel_on_kill": False,
+        "end_from_trigger": True,
     },
     PushMetricsSensorTrigger: {
         "event": "query.run",
@@ -57,6 +58,7 @@ ARGUMENTS: dict[type[BaseTrigger], dict[str, Any]] = {
         "timeout_seconds": 60.0,
         "not_before": 1_760_000_000.5,
         "end_from_trigger": True,
+        "on_failed_run": "skip",
     },
     PushMetricsEventTrigger: {
         "event": "query.run",
@@ -138,6 +140,7 @@ def test_a_timeout_and_a_failure_name_the_run_and_say_what_happened() -> None:
         "status": "timeout",
         "message": "the deadline passed",
         "run_id": 7,
+        "cause": None,
     }
     assert build_failure_event(PushMetricsAuthError("refused"), run_id=None).payload == {
         "status": "error",
@@ -157,14 +160,6 @@ def test_an_event_of_the_inbox_is_written_as_json_without_what_nobody_documented
         "received_at": "2026",
         "body": {"event": "x", "n": None},
     }
-
-
-# When a task may go on
-
-
-def test_a_task_rests_until_its_worker_has_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "20")
-    assert compute_not_before() == pytest.approx(time.time() + 21, abs=2)
 
 
 # Asset watchers

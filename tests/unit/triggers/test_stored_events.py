@@ -10,16 +10,16 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 from hypothesis import given
 
 from airflow_provider_pushmetrics.client.models import FeedEvent, QueryOutcome, RunOutputs, RunStatus
+from airflow_provider_pushmetrics.client.outcomes import RunOutcome, build_result
 from airflow_provider_pushmetrics.client.waits import FinishedRun
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
-from airflow_provider_pushmetrics.operators.run_outcome import build_result
 from airflow_provider_pushmetrics.storable import MAX_DEPTH, storable_errors
-from airflow_provider_pushmetrics.triggers.inbox_producer import dump_event
-from airflow_provider_pushmetrics.triggers.pushmetrics import (
+from airflow_provider_pushmetrics.triggers.events import (
     build_failure_event,
     build_finished_event,
     build_found_event,
 )
+from airflow_provider_pushmetrics.triggers.inbox_producer import dump_event
 from tests.fakes.airflow_storage import (
     HAS_SUPERVISOR,
     frame_event,
@@ -91,7 +91,7 @@ def test_whatever_the_api_says_of_a_run_is_carried_and_stored(name: str, url: st
         query_id=10**30, query_name=name, query_result=url, status=name, row_count=-(10**30)
     )
     outputs = RunOutputs.model_construct(status=None, queries=(query,))
-    check_xcom(build_result(finished, outputs, url))
+    check_xcom(build_result(RunOutcome(name, 7, url, RunStatus.SUCCESS, outputs)))
 
 
 def test_the_deepest_body_that_the_receiver_takes_is_carried_and_stored() -> None:

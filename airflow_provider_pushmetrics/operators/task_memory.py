@@ -1,4 +1,4 @@
-"""What a task keeps between its tries, where Airflow has a place for it (3.3)."""
+"""What a task knows of its earlier tries: the key that they share, and what they kept (Airflow 3.3)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_pushmetrics.client.waits import RunTarget
+from airflow_provider_pushmetrics.operators.idempotency import build_idempotency_key
+from airflow_provider_pushmetrics.task_epoch import find_epoch
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -40,29 +42,29 @@ class StartedRun:
 
 
 @dataclass(frozen=True)
-class RunRecord:
+class TaskMemory:
     """
-    The place in the task's store for the run of one report.
+    What the tries of a task share.
 
     :param store: The task's store; None before Airflow 3.3.
-    :param report_id: The report.
     :param epoch: Which clearing of the task it is for; see ``task_epoch.find_epoch``.
+    :param key: The idempotency key of all tries that are to share a run.
     """
 
     store: Any
-    report_id: str
     epoch: str
+    key: str
 
     @property
     def is_durable(self) -> bool:
         """Whether the next try will see what is kept."""
         return self.store is not None
 
-    def load(self) -> StartedRun | None:
+    def load(self, report_id: str) -> StartedRun | None:
         """Get what an earlier try has kept; None if the task was cleared or runs another report."""
         kept = self.store.get(STORE_KEY) if self.store is not None else None
         started = read_started_run(kept)
-        is_ours = started and started.epoch == self.epoch and started.report_id == self.report_id
+        is_ours = started and started.epoch == self.epoch and started.report_id == report_id
         return started if is_ours else None
 
     def keep(self, target: RunTarget, *, is_accepted: bool) -> None:
@@ -70,7 +72,12 @@ class RunRecord:
         if self.store is None:
             return
         started = StartedRun(
-            self.epoch, self.report_id, target.run_id, target.after_cursor, target.after_run_id, is_accepted
+            self.epoch,
+            target.report_id,
+            target.run_id,
+            target.after_cursor,
+            target.after_run_id,
+            is_accepted,
         )
         self.store.set(STORE_KEY, asdict(started))
 
@@ -80,9 +87,14 @@ class RunRecord:
             self.store.delete(STORE_KEY)
 
 
-def open_record(context: Context, report_id: str, epoch: str) -> RunRecord:
-    """Find the place where a task keeps its run."""
-    return RunRecord(context.get("task_state_store"), report_id, epoch)
+def open_memory(context: Context, *, is_reused: bool = False) -> TaskMemory:
+    """
+    Open what the tries of a task share.
+
+    :param is_reused: Whether a cleared task is to go on with its run, as if it was retried.
+    """
+    epoch = find_epoch(context, is_reused=is_reused)
+    return TaskMemory(context.get("task_state_store"), epoch, build_idempotency_key(context, epoch))
 
 
 def read_started_run(kept: object) -> StartedRun | None:
@@ -98,8 +110,3 @@ def read_started_run(kept: object) -> StartedRun | None:
     run_id, after_cursor, after_run_id = numbers
     is_accepted = kept.get("is_accepted") is not False
     return StartedRun(epoch, report_id, run_id, after_cursor, after_run_id, is_accepted)
-
-
-def forget_started_run(context: Context) -> None:
-    """Forget the run: it has failed, and the next try is to start another one."""
-    RunRecord(context.get("task_state_store"), "", "").forget()

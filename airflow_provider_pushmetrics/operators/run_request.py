@@ -1,0 +1,81 @@
+"""What is to be run, checked before anything is sent: a report, and values for its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_pushmetrics.client.calls import CheckedParameters, check_parameters
+from airflow_provider_pushmetrics.client.models import Report
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+
+PARAMETER = "parameter"
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """
+    A report that is to be run.
+
+    :param report_id: The report, as in its webhook URL.
+    :param parameters: Values for its parameters, which can be sent as JSON.
+    """
+
+    report_id: str
+    parameters: CheckedParameters
+
+
+def read_request(report_id: object, parameters: Any, templates: Any) -> RunRequest:
+    """
+    Read what a task has rendered.
+
+    :param templates: The parameters before they were rendered.
+    :raises PushMetricsParameterError: if it cannot be sent.
+    """
+    text = str(report_id).strip()
+    if text in ("", "None", ".", ".."):
+        raise PushMetricsParameterError(
+            f"report_id is {report_id!r}: it must be a report's id, as in its webhook URL."
+        )
+    if isinstance(templates, Mapping):  # what is a template as a whole must give a dictionary
+        parameters = restore_none(parameters, templates)
+    return RunRequest(text, check_parameters(parameters))
+
+
+def restore_none(rendered: Any, template: Any) -> Any:
+    """
+    Put None where a template gave None: Airflow renders it as the text ``None``.
+
+    What no template made stays, also the text itself.
+    """
+    if isinstance(template, str):
+        is_made = isinstance(rendered, str) and rendered != template
+        return None if is_made and rendered.strip() == "None" else rendered
+    if isinstance(template, Mapping) and isinstance(rendered, Mapping):
+        return {name: restore_none(value, template.get(name)) for name, value in rendered.items()}
+    are_lists = isinstance(template, list | tuple) and isinstance(rendered, list | tuple)
+    if are_lists and len(template) == len(rendered):
+        return [restore_none(*pair) for pair in zip(rendered, template, strict=True)]
+    return rendered
+
+
+def describe_unknown_parameters(request: RunRequest, report: Report) -> str | None:
+    """
+    Say which parameters the report does not have; None if it has all.
+
+    :raises PushMetricsParameterError: if the server does not list the report's blocks.
+    """
+    if report.blocks is None:
+        raise PushMetricsParameterError(
+            f"PushMetrics does not list the blocks of report {request.report_id!r}, so the names of the"
+            " parameters cannot be checked."
+        )
+    known = [block.name for block in report.blocks if block.type == PARAMETER and block.name]
+    unknown = [name for name in request.parameters if name not in known]
+    if not unknown:
+        return None
+    return (
+        f"report {request.report_id!r} has no Parameter block called {', '.join(map(repr, unknown))}; it has"
+        f" {', '.join(map(repr, known)) or 'none'}."
+    )

@@ -1,0 +1,80 @@
+"""Ending a deferred task in the triggerer: whether it may be, and how it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent
+
+from airflow_provider_pushmetrics.compat import has_listeners, store_xcoms
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.task_iteration import list_iteration_parts
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+RETURN_KEY = "return_value"
+
+
+def refuse_outlets(task: BaseOperator) -> None:
+    """
+    Refuse to end a task in the triggerer that updates assets.
+
+    :raises PushMetricsParameterError: if it has outlets: only a worker's success makes their asset events.
+    """
+    if task.outlets:
+        raise PushMetricsParameterError(
+            "end_from_trigger=True goes with no 'outlets': Airflow makes asset events only when a worker ends"
+            " the task, so none would be made. Leave end_from_trigger out."
+        )
+
+
+def find_reason_for_worker(task: BaseOperator, context: Context) -> str | None:
+    """
+    Find what is lost if a task ends in the triggerer instead of on a worker; None if nothing is.
+
+    Seen in the code of Airflow 3.3.2: ``handle_event_submit`` only sets the state of the task and asks for
+    its callbacks.
+    """
+    reasons = {
+        "its outlets get asset events from a worker only": bool(task.outlets),
+        "it is in a Task Loop, whose XComs a trigger cannot write": bool(list_iteration_parts(context["ti"])),
+        "a listener, such as OpenLineage's, hears of ends on a worker only": has_listeners(),
+        "it does not push its result": not task.do_xcom_push,
+        "it pushes each part of its result": bool(task.multiple_outputs),
+        "its result is that of the Dag": bool(getattr(task, "returns_dag_result", False)),
+        "another task is mapped over its result": _is_mapped_over(task),
+    }
+    return next((reason for reason, applies in reasons.items() if applies), None)
+
+
+def find_own_code(task: BaseOperator, base: type[BaseOperator]) -> str | None:
+    """
+    Find code of the user's that a worker would run at the task's end; None if there is none.
+
+    :param base: The class of the provider.
+    """
+    for name in ("execute_complete", "post_execute"):
+        if getattr(type(task), name) is not getattr(base, name):
+            return f"its class has a {name}() of its own"
+    if getattr(task, "_post_execute_hook", None) is not None:
+        return "it has a post_execute"
+    if task.on_success_callback:
+        return "it has an on_success_callback, which would run in the Dag processor"
+    return None
+
+
+async def end_task(trigger: BaseTrigger, xcoms: Mapping[str, Any]) -> TaskSuccessEvent:
+    """
+    Write a task's XComs as a worker would write them, and build the event that ends it.
+
+    XComs within the event itself are encoded twice since Airflow 3.0: the next task would get text.
+    """
+    left = await store_xcoms(trigger.task_instance, xcoms)
+    return TaskSuccessEvent(xcoms=left) if left else TaskSuccessEvent()
+
+
+def _is_mapped_over(task: BaseOperator) -> bool:
+    return task.has_dag() and next(iter(task.iter_mapped_dependants()), None) is not None

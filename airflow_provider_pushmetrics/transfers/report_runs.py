@@ -1,0 +1,68 @@
+"""What names the run whose results are saved: an operator's result, a sensor's event, or an event's body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from airflow_provider_pushmetrics.client.models import QueryOutcome
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+
+SHAPES = (
+    "It must be what PushMetricsTriggerReportOperator or PushMetricsRunSensor returns, or the body of a"
+    " report.run or query.run event."
+)
+
+
+@dataclass(frozen=True)
+class NamedRun:
+    """
+    A run, as far as it is named.
+
+    :param run: The report and the number of the run, where there is no URL of its outputs.
+    :param queries: The queries whose results are known without asking.
+    """
+
+    outputs_url: str | None = None
+    run: tuple[str, int] | None = None
+    queries: tuple[QueryOutcome, ...] = ()
+
+
+def read_run(report_run: object) -> NamedRun:
+    """
+    Read what names a run.
+
+    :raises PushMetricsParameterError: if it names none.
+    """
+    if not isinstance(report_run, Mapping):
+        raise PushMetricsParameterError(
+            f"report_run is a {type(report_run).__name__}, not a dictionary. {SHAPES} A template gives one"
+            " only in a Dag with render_template_as_native_obj=True; <task>.output gives one in any."
+        )
+    body = report_run.get("body")
+    facts: Mapping[str, Any] = body if isinstance(body, Mapping) else report_run
+    url = facts.get("outputs_url") or facts.get("report_notebook_outputs")
+    if url:
+        return NamedRun(str(url))
+    queries = _read_queries(facts)
+    if queries:
+        return NamedRun(queries=queries)
+    run = facts.get("report_id"), facts.get("run_id")
+    if run[0] is not None and isinstance(run[1], int):
+        return NamedRun(run=(str(run[0]), run[1]))
+    keys = ", ".join(map(repr, facts)) or "none"
+    raise PushMetricsParameterError(f"report_run names no run and no query; its keys are {keys}. {SHAPES}")
+
+
+def _read_queries(facts: Mapping[str, Any]) -> tuple[QueryOutcome, ...]:
+    """Read the queries of a run, or the one of a query.run event."""
+    rows = [facts] if facts.get("query_result") else facts.get("queries") or ()
+    try:
+        return tuple(QueryOutcome.model_validate(row) for row in rows)
+    except (TypeError, ValidationError) as error:
+        raise PushMetricsParameterError(
+            f"report_run has queries without 'query_id' and 'query_result'. {SHAPES}"
+        ) from error

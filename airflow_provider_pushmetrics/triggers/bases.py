@@ -1,0 +1,85 @@
+"""What all triggers do alike: they write themselves down, and turn whatever happens into one event."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsError, PushMetricsLastLookError
+from airflow_provider_pushmetrics.storable import describe_error, format_error
+from airflow_provider_pushmetrics.task_ends import end_task
+from airflow_provider_pushmetrics.task_iteration import list_iteration_parts
+from airflow_provider_pushmetrics.triggers.events import build_failure_event, build_timeout_event
+from airflow_provider_pushmetrics.triggers.resumption import sleep_until
+
+
+class WrittenTrigger(BaseTrigger):
+    """A trigger that keeps each of its parameters under the parameter's name."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Write down what it takes to build this trigger elsewhere; no token among it."""
+        names = [name for name in inspect.signature(type(self)).parameters if name != "self"]
+        return f"{type(self).__module__}.{type(self).__name__}", {name: getattr(self, name) for name in names}
+
+
+class WaitTrigger(WrittenTrigger):
+    """
+    Wait for one thing, and fire one event; never raise.
+
+    Also for an error that nobody foresaw there is an event: Airflow writes the traceback of a trigger that
+    raised into the task's row, and a NUL or a surrogate in it would end the triggerer with all that wait in
+    it.
+    """
+
+    run_id: int | str | None
+    deadline: float | None
+    not_before: float | None
+    end_from_trigger: bool
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and yield one event: that of the task's end, or one for a worker."""
+        try:
+            found = await self.find()
+            event = await self._end(found) or self.tell(found)
+        except PushMetricsLastLookError as error:
+            event = build_timeout_event(run_id=self.find_run_id(), cause=describe_error(error))
+        except Exception as error:
+            if not isinstance(error, PushMetricsError):
+                self.log.error("The wait failed: %s", format_error(error))
+            event = build_failure_event(error, run_id=self.find_run_id())
+        if type(event) is TriggerEvent:  # a worker goes on
+            await sleep_until(self.not_before)
+        yield event
+
+    async def find(self) -> Any:
+        """Wait for what is wanted; None if the deadline passed."""
+        raise NotImplementedError
+
+    def tell(self, found: Any) -> TriggerEvent:
+        """Build the event with which a worker goes on."""
+        raise NotImplementedError
+
+    async def build_xcoms(self, found: Any) -> dict[str, Any] | None:
+        """Build the XComs of a task that ends here; None if how it ends is for a worker to decide."""
+        raise NotImplementedError
+
+    def find_run_id(self) -> int | None:
+        """Find the run, if its number is known."""
+        return self.run_id if isinstance(self.run_id, int) else None
+
+    async def _end(self, found: Any) -> Any | None:
+        """End the task here, if that is wanted and all is well; None to let a worker go on."""
+        if found is None or not self.end_from_trigger or list_iteration_parts(self.task_instance):
+            return None
+        try:
+            xcoms = await self.build_xcoms(found)
+            return None if xcoms is None else await end_task(self, xcoms)
+        except Exception as error:  # a worker meets it again, if it lasts, and fails with it
+            self.log.warning("The task is ended by a worker, not here: %s", describe_error(error))
+            return None

@@ -1,0 +1,65 @@
+"""What triggers tell their tasks: a run that is over, a deadline that passed, a wait that gave up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.triggers.base import TriggerEvent
+
+from airflow_provider_pushmetrics.client.models import FeedEvent, RunStatus
+from airflow_provider_pushmetrics.client.waits import FinishedRun
+from airflow_provider_pushmetrics.exceptions import PushMetricsError, rebuild_error
+from airflow_provider_pushmetrics.storable import describe_error, make_storable
+from airflow_provider_pushmetrics.triggers.inbox_producer import dump_event
+
+
+def build_finished_event(finished: FinishedRun) -> TriggerEvent:
+    """Build the event of a run that is over; how it ended is for the task to find out."""
+    return _build_event(
+        status="success",
+        message=f"run {finished.run_id} is over",
+        run_id=finished.run_id,
+        report_id=finished.report_id,
+        outputs_url=finished.outputs_url,
+        run_status=finished.status.value if finished.status else None,
+    )
+
+
+def read_finished_event(event: Mapping[str, Any]) -> FinishedRun:
+    """Read the event of a run that is over."""
+    word = event.get("run_status")
+    status = RunStatus.parse(word) if word else None
+    return FinishedRun(str(event["report_id"]), event.get("run_id"), event.get("outputs_url"), status)
+
+
+def build_found_event(name: str, found: FeedEvent) -> TriggerEvent:
+    """Build the event of a webhook event that is wanted."""
+    return _build_event(status="success", message=f"{name} arrived", found=dump_event(found))
+
+
+def build_timeout_event(*, run_id: int | None, cause: str | None = None) -> TriggerEvent:
+    """
+    Build the event of a deadline that passed.
+
+    :param cause: Why the last look failed; None if it did not fail.
+    """
+    reason = "" if cause is None else f"; the last look failed: {cause}"
+    return _build_event(status="timeout", message=f"the deadline passed{reason}", run_id=run_id, cause=cause)
+
+
+def build_failure_event(error: Exception, *, run_id: int | None) -> TriggerEvent:
+    """Build the event of a wait that gave up, with what it takes to raise the same error in the task."""
+    return _build_event(
+        status="error", message=describe_error(error), error=type(error).__name__, run_id=run_id
+    )
+
+
+def rebuild_failure(event: Mapping[str, Any]) -> PushMetricsError:
+    """Build the error of an event that is neither a success nor a timeout."""
+    message = event.get("message") or f"the trigger said {event.get('status')!r}, which nobody knows here"
+    return rebuild_error(event.get("error"), str(message))
+
+
+def _build_event(**payload: Any) -> TriggerEvent:
+    return TriggerEvent(make_storable(payload))

@@ -1,0 +1,168 @@
+"""What a sensor makes of a run that failed: its event does not say so, and the API is asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
+from starlette.responses import JSONResponse, Response
+
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsApiError,
+    PushMetricsParameterError,
+    PushMetricsRunError,
+    PushMetricsRunFailed,
+    PushMetricsUntrustedUrlError,
+)
+from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
+from tests.fakes.airflow_versions import capture_logs
+from tests.fakes.pushmetrics import FakePushMetrics
+from tests.fakes.supervisor import FakeTaskInstance
+from tests.integration.provider.conftest import Connect
+from tests.integration.provider.test_sensor import MODES, NDJSON, NO_RECEIVER, run_sensor
+
+pytestmark = pytest.mark.usefixtures("quick_worker")
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("changes", [{}, NO_RECEIVER], ids=["receiver", "no-receiver"])
+@pytest.mark.parametrize("outcome", ["failed", "cancelled"])
+def test_a_run_that_failed_fails_the_sensor_with_its_block_and_message(
+    connect_whole: Connect,
+    pushmetrics: FakePushMetrics,
+    mode: dict[str, Any],
+    changes: dict[str, Any],
+    outcome: str,
+) -> None:
+    connect_whole(**changes)
+    pushmetrics.outcomes = [outcome]
+    pushmetrics.start_run()
+    with pytest.raises(PushMetricsRunFailed, match=f"run 1 of report '1' ended as {outcome}") as caught:
+        run_sensor(run_id=1, **mode)
+    assert caught.value.run_id == 1
+    assert ("at block 'by_carrier': division by zero" in str(caught.value)) == (outcome == "failed")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_run_that_failed_skips_the_task_or_succeeds_where_that_is_wanted(
+    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+) -> None:
+    pushmetrics.outcomes = ["failed"]
+    pushmetrics.start_run()
+    with pytest.raises(AirflowSkipException, match="ended as failed"):
+        run_sensor(run_id=1, on_failed_run="skip", **mode)
+    asked = len(pushmetrics.seen)
+    assert run_sensor(run_id=1, on_failed_run="succeed", **mode)["id"] == 1
+    assert len(pushmetrics.seen) == asked  # nobody is asked how it ended
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_without_an_api_token_the_log_says_that_nobody_can_say_how_the_run_ended(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, mode: dict[str, Any]
+) -> None:
+    connect_whole(password=None)
+    pushmetrics.outcomes = ["failed"]
+    pushmetrics.start_run()
+    with capture_logs() as logs:
+        assert run_sensor(run_id=1, **mode)["id"] == 1
+    assert "nobody can say how it ended" in str(logs)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_run_that_nobody_has_any_more_fails_the_sensor(
+    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+) -> None:
+    pushmetrics.start_run()
+    pushmetrics.runs.clear()
+    with pytest.raises(PushMetricsApiError, match="was answered 404"):
+        run_sensor(run_id=1, **mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_event_that_leads_elsewhere_fails_the_sensor_and_gets_no_token(
+    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+) -> None:
+    event = pushmetrics.build_event(pushmetrics.start_run())
+    pushmetrics.inbox.add({**event, "report_notebook_outputs": "https://evil.example/api/reports/1/run/9"})
+    with pytest.raises(PushMetricsUntrustedUrlError):
+        run_sensor(run_id=9, **mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_event_that_lacks_its_run_fails_the_sensor(
+    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+) -> None:
+    pushmetrics.inbox.add({"event": "report.run", "report_id": 1})
+    with pytest.raises(PushMetricsRunError, match="nobody can say how the run of an event ended"):
+        run_sensor(after=0, **mode)
+
+
+# Queries that ran by themselves
+
+
+@pytest.fixture
+def query_event(pushmetrics: FakePushMetrics) -> dict[str, Any]:
+    event = {
+        "event": "query.run",
+        "report_id": 1,
+        "query_id": 9,
+        "query_result": f"{pushmetrics.url}/api/reports/1/queries/9/run/4",
+    }
+    pushmetrics.inbox.add(event)
+    return event
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.usefixtures("query_event")
+def test_a_query_that_has_rows_has_ended_well(pushmetrics: FakePushMetrics, mode: dict[str, Any]) -> None:
+    pushmetrics.results[NDJSON] = Response(b"", media_type=NDJSON)
+    with capture_logs() as logs:
+        assert run_sensor(event="query.run", after=0, **mode)["id"] == 1
+    assert "nobody can say" not in str(logs)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.usefixtures("query_event")
+def test_a_query_that_failed_fails_the_sensor_with_its_message(
+    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+) -> None:
+    message = {"message": "Query 'by_day' gave no result: division by zero"}
+    pushmetrics.results[NDJSON] = JSONResponse(message, 409)
+    with pytest.raises(PushMetricsRunFailed, match=r"query run 4 failed: .*division by zero"):
+        run_sensor(event="query.run", after=0, **mode)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Response(b"{}", media_type="application/json"), JSONResponse({"message": "no such format"}, 406)],
+    ids=["json", "not-acceptable"],
+)
+@pytest.mark.usefixtures("query_event")
+def test_a_server_that_does_not_say_how_a_query_ended_is_told_of_in_the_log(
+    pushmetrics: FakePushMetrics, answer: Response
+) -> None:
+    pushmetrics.results[NDJSON] = answer
+    with capture_logs() as logs:
+        assert run_sensor(event="query.run", after=0)["id"] == 1
+    assert "PushMetrics does not say" in str(logs)
+
+
+# Consumers
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_consumer_takes_the_event_of_a_failed_run_so_that_the_next_dag_run_gets_the_next_event(
+    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+) -> None:
+    pushmetrics.outcomes = ["failed", "success"]
+    pushmetrics.start_run()
+    pushmetrics.start_run()
+    with pytest.raises(PushMetricsRunFailed, match="run 1 "):
+        run_sensor(ti=FakeTaskInstance(run_id="a"), consumer="a_consumer", **mode)
+    assert run_sensor(ti=FakeTaskInstance(run_id="b"), consumer="a_consumer", **mode)["id"] == 2
+
+
+def test_what_a_failed_run_means_is_one_of_three_words() -> None:
+    with pytest.raises(PushMetricsParameterError, match="must be one of fail, succeed, skip"):
+        PushMetricsRunSensor(task_id="a_sensor", on_failed_run="ignore")  # type: ignore[arg-type]
