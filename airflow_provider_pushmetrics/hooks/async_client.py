@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,7 +26,8 @@ from airflow_provider_pushmetrics.client.retries import RetryPolicy
 from airflow_provider_pushmetrics.client.sending import DEFAULT_POLICY
 from airflow_provider_pushmetrics.client.transports import AsyncTransport
 from airflow_provider_pushmetrics.hooks.masking import aread_settings
-from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings, TransportSettings
+from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
+from airflow_provider_pushmetrics.hooks.trust import build_context
 
 
 class PushMetricsAsyncClient:
@@ -122,9 +122,13 @@ class PushMetricsAsyncClient:
 
 @asynccontextmanager
 async def open_async_transport(settings: PushMetricsSettings) -> AsyncIterator[AsyncTransport]:
-    """Open an ``aiohttp`` session with the connection's proxies and TLS settings."""
+    """
+    Open an ``aiohttp`` session with the connection's proxies and TLS settings.
+
+    :raises PushMetricsConfigurationError: if a certificate that is named cannot be used.
+    """
     transport = settings.transport
-    tls = await asyncio.to_thread(build_tls_option, transport)  # reads files
+    tls = await asyncio.to_thread(build_context, transport)  # reads files
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         yield AsyncTransport(
             session,
@@ -133,17 +137,3 @@ async def open_async_transport(settings: PushMetricsSettings) -> AsyncIterator[A
             trust_env=transport.trust_env,
             timeout_seconds=transport.timeout_seconds,
         )
-
-
-def build_tls_option(transport: TransportSettings) -> ssl.SSLContext | bool:
-    """Build what ``aiohttp`` takes for ``verify`` and ``cert``: True, False or a context."""
-    if isinstance(transport.verify, bool) and transport.cert is None:
-        return transport.verify
-    cafile = transport.verify if isinstance(transport.verify, str) else None
-    context = ssl.create_default_context(cafile=cafile)
-    if transport.verify is False:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if transport.cert is not None:
-        context.load_cert_chain(transport.cert)
-    return context

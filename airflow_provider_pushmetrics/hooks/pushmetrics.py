@@ -48,6 +48,7 @@ from airflow_provider_pushmetrics.hooks.results import (
     split_rows,
 )
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
+from airflow_provider_pushmetrics.hooks.trust import check_client_certificate, resolve_verify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,11 +96,16 @@ class PushMetricsHook(HttpHook):
     def get_conn(
         self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
     ) -> requests.Session:
-        """Open a ``requests`` session with the connection's proxies, TLS settings and keep-alive."""
+        """
+        Open a ``requests`` session with the connection's proxies, TLS settings and keep-alive.
+
+        :raises PushMetricsConfigurationError: if a certificate that is named cannot be used.
+        """
         session = requests.Session()
         transport = self.settings.transport
         session.proxies = dict(transport.proxies)
-        session.verify = transport.verify
+        check_client_certificate(transport)
+        session.verify = resolve_verify(transport)
         session.cert = transport.cert
         session.trust_env = transport.trust_env
         session.cookies.set_policy(

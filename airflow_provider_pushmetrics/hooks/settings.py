@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -260,16 +261,26 @@ def _build_base_url(connection: AirflowConnection) -> str:
     if not host:
         return DEFAULT_BASE_URL
     url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
+    scheme, _, rest = url.partition("://")
+    address, slash, path = rest.partition("/")
+    address = _bracket(address)
     if connection.port:
-        scheme, _, rest = url.partition("://")
-        address, slash, path = rest.partition("/")
-        url = f"{scheme}://{address}:{connection.port}{slash}{path}"
+        address = f"{address}:{connection.port}"
+    url = f"{scheme}://{address}{slash}{path}"
     if not is_base_url(url):
         raise PushMetricsConfigurationError(
             f"the host of connection {connection.conn_id!r} must be an http(s) URL or a host name, without a"
             " user name and without a query, such as https://pushmetrics.io."
         )
     return url.rstrip("/")
+
+
+def _bracket(address: str) -> str:
+    """Put brackets round an IPv6 address, which Airflow takes off when it reads a connection's URI."""
+    try:
+        return f"[{IPv6Address(address)}]"
+    except ValueError:
+        return address
 
 
 def _list_passwords(proxy_url: str) -> tuple[str, ...]:

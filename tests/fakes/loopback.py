@@ -63,9 +63,15 @@ class RawServer(socketserver.ThreadingTCPServer):
     block_on_close = True
 
     def __init__(
-        self, reply: bytes | None, *, tls: ssl.SSLContext | None = None, breaks_tls: bool = False
+        self,
+        reply: bytes | None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        breaks_tls: bool = False,
+        host: str = "127.0.0.1",
     ) -> None:
-        super().__init__(("127.0.0.1", 0), _RawHandler)
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, 0), _RawHandler)
         self.reply = reply
         self.tls = tls
         self.breaks_tls = breaks_tls
@@ -116,10 +122,14 @@ def _read_request(connection: socket.socket) -> bytes:
 
 @contextmanager
 def serve_raw(
-    reply: bytes | None, *, tls: ssl.SSLContext | None = None, breaks_tls: bool = False
+    reply: bytes | None,
+    *,
+    tls: ssl.SSLContext | None = None,
+    breaks_tls: bool = False,
+    host: str = "127.0.0.1",
 ) -> Iterator[RawServer]:
     """Serve some bytes on a free port of loopback."""
-    with RawServer(reply, tls=tls, breaks_tls=breaks_tls) as server:
+    with RawServer(reply, tls=tls, breaks_tls=breaks_tls, host=host) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

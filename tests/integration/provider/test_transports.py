@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import gzip
 import ipaddress
+import socket
 import ssl
 import time
 import traceback
@@ -27,9 +28,10 @@ from airflow_provider_pushmetrics.client.messages import Call, NetworkError, Pau
 from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.sending import send
 from airflow_provider_pushmetrics.client.transports import AsyncTransport, SyncTransport
-from airflow_provider_pushmetrics.exceptions import PushMetricsUnavailableError
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsUnavailableError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+from airflow_provider_pushmetrics.hooks.trust import CA_VARIABLES
 from tests.fakes.loopback import find_closed_port, serve_raw
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.integration.provider.conftest import Connect
@@ -433,6 +435,71 @@ def test_the_connection_says_which_servers_are_trusted(
     connect(verify=str(certificate) if verify == "file" else verify)
     with serve_raw(OK, tls=tls) as server:
         assert run(ask(Request("GET", f"{server.url}/x"))).status_code == 200
+
+
+@pytest.fixture
+def no_ca_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in CA_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("no_ca_variables")
+@pytest.mark.parametrize("name", CA_VARIABLES)
+def test_the_environment_says_which_servers_are_trusted(
+    run: Run,
+    connect: Connect,
+    tls: ssl.SSLContext,
+    certificate: Path,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(name, str(certificate))
+    with serve_raw(OK, tls=tls) as server:
+        assert run(ask(Request("GET", f"{server.url}/x"))).status_code == 200
+        connect(trust_env=False)
+        assert "certificate" in str(fail(run, server.url)).lower()
+
+
+@pytest.mark.usefixtures("no_ca_variables")
+@pytest.mark.parametrize("name", CA_VARIABLES)
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_file_of_the_environment_that_cannot_be_used_is_an_error_that_names_the_variable(
+    run: Run, tmp_path: Path, name: str, content: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv(name, str(path))
+    with pytest.raises(PushMetricsConfigurationError, match=f"variable {name} names '{path}', which cannot"):
+        run(ask(Request("GET", "https://127.0.0.1:9/x")))
+
+
+def test_a_client_certificate_that_cannot_be_used_is_an_error_that_names_the_extra(
+    run: Run, connect: Connect, tmp_path: Path
+) -> None:
+    connect(cert=str(tmp_path / "cert.pem"))
+    with pytest.raises(PushMetricsConfigurationError, match=r"extra 'cert' is .*No such file"):
+        run(ask(Request("GET", "https://127.0.0.1:9/x")))
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("uri", ["pushmetrics://:tok@[::1]:{}/http", "pushmetrics://http://:tok@[::1]:{}"])
+def test_a_host_may_be_an_ipv6_address(run: Run, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not has_ipv6():
+        pytest.skip("there is no IPv6 on this machine")
+    with serve_raw(OK, host="::1") as server:
+        port = server.server_address[1]
+        monkeypatch.setenv("AIRFLOW_CONN_PUSHMETRICS_DEFAULT", uri.format(port))
+        base_url = PushMetricsHook().settings.base_url
+        assert base_url == f"http://[::1]:{port}"
+        assert run(ask(Request("GET", f"{base_url}/x"))).status_code == 200
 
 
 def test_a_client_certificate_is_shown_by_both(

@@ -4,6 +4,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -18,11 +19,11 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsUntrustedUrlError,
 )
 from airflow_provider_pushmetrics.get_provider_info import get_provider_info
-from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient, build_tls_option
+from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.hooks.results import FORMATS
-from airflow_provider_pushmetrics.hooks.settings import TransportSettings
 from tests.fakes.airflow_versions import needs_airflow
+from tests.fakes.certificates import make_tls
 
 Connect = Callable[..., None]
 
@@ -153,14 +154,14 @@ def test_extras_never_become_headers(connect: Connect) -> None:
     assert set(session.headers) == set(requests.Session().headers)
 
 
-def test_the_session_has_what_the_connection_says(connect: Connect) -> None:
+def test_the_session_has_what_the_connection_says(connect: Connect, tmp_path: Path) -> None:
     proxies = {"https": "http://proxy:3128"}
-    connect(
-        extra={"proxies": proxies, "verify": "/etc/ca.pem", "cert": "/etc/client.pem", "trust_env": False}
-    )
+    make_tls(tmp_path, "127.0.0.1")
+    pem = str(tmp_path / "server.pem")
+    connect(extra={"proxies": proxies, "verify": pem, "cert": pem, "trust_env": False})
     session = PushMetricsHook().get_conn({"X-Own": "value"})
     assert session.proxies == proxies
-    assert (session.verify, session.cert, session.trust_env) == ("/etc/ca.pem", "/etc/client.pem", False)
+    assert (session.verify, session.cert, session.trust_env) == (pem, pem, False)
     assert session.headers["X-Own"] == "value"
 
 
@@ -176,28 +177,13 @@ async def test_the_async_session_has_what_the_connection_says(connect: Connect) 
     )
     async with PushMetricsAsyncClient.open("pushmetrics_default") as client:
         transport = client._transport
-        assert (transport.tls, transport.proxies) == (False, {"https": "http://proxy:3128"})
+        assert isinstance(transport.tls, ssl.SSLContext)
+        assert (transport.tls.verify_mode, transport.proxies) == (
+            ssl.CERT_NONE,
+            {"https": "http://proxy:3128"},
+        )
         assert (transport.trust_env, transport.timeout_seconds) == (False, 7.0)
         assert not transport.session.trust_env
-
-
-@pytest.mark.parametrize("verify", [True, False])
-def test_without_files_tls_is_left_to_the_library(verify: bool) -> None:
-    assert build_tls_option(TransportSettings(verify=verify)) is verify
-
-
-def test_a_missing_certificate_file_is_an_error_and_not_ignored() -> None:
-    with pytest.raises(OSError, match="No such file"):
-        build_tls_option(TransportSettings(verify="/nonexistent/ca.pem"))
-
-
-def test_a_client_certificate_does_not_bring_back_the_check_that_was_switched_off(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", lambda self, path: None)
-    context = build_tls_option(TransportSettings(verify=False, cert="/etc/client.pem"))
-    assert isinstance(context, ssl.SSLContext)
-    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_NONE, False)
 
 
 # What is refused before anything is sent

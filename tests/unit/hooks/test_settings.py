@@ -47,6 +47,11 @@ def test_an_empty_connection_is_pushmetrics_without_tokens() -> None:
         ({"host": "127.0.0.1:8090", "schema": "http"}, "http://127.0.0.1:8090"),
         ({"host": "https://pushmetrics.example/base", "port": 8443}, "https://pushmetrics.example:8443/base"),
         ({"host": "", "schema": ""}, DEFAULT_BASE_URL),
+        ({"host": "::1", "port": 8090, "schema": "http"}, "http://[::1]:8090"),
+        ({"host": "http://::1", "port": 8090}, "http://[::1]:8090"),
+        ({"host": "http://[::1]:8090"}, "http://[::1]:8090"),
+        ({"host": "http://[::1]", "port": 8090}, "http://[::1]:8090"),
+        ({"host": "2001:db8::7"}, "https://[2001:db8::7]"),
     ],
 )
 def test_the_host_says_where_pushmetrics_is(fields: dict[str, Any], base_url: str) -> None:
