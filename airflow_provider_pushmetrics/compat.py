@@ -1,5 +1,5 @@
 """
-What differs between the versions of Airflow that are supported, 2.11 to 3.3, and no provider of its smooths.
+What differs between the versions of Airflow that are supported, 2.11 to 3.4, and no provider of its smooths.
 
 Nothing else tries an import. What an old version does not have is None here, or something of ours in its
 place, or is refused by ``require_airflow`` with the version that has it.

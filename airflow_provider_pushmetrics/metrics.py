@@ -15,6 +15,7 @@ WAIT = "pushmetrics.wait"
 TRANSFERRED_FILES = "pushmetrics.transferred_files"
 TRANSFERRED_BYTES = "pushmetrics.transferred_bytes"
 TRANSFER = "pushmetrics.transfer"
+EVENTS_WITHOUT_RUN = "pushmetrics.events_without_run"
 
 
 def count_triggered_run() -> None:
@@ -45,3 +46,8 @@ def count_transfer(size: int) -> None:
     """Count a file that is whole."""
     Stats.incr(TRANSFERRED_FILES)
     Stats.incr(TRANSFERRED_BYTES, count=size)
+
+
+def gauge_events_without_run(count: int) -> None:
+    """Say how many events of the last minutes have started no run of a Dag, and are not queued to do so."""
+    Stats.gauge(EVENTS_WITHOUT_RUN, count)

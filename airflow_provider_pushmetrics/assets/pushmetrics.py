@@ -8,13 +8,18 @@ from airflow.providers.common.compat.sdk import Asset
 
 from airflow_provider_pushmetrics.assets.uris import DEFAULT_HOST, ReportUri, parse_uri
 from airflow_provider_pushmetrics.assets.wishes import UpdateWish, write_wish
-from airflow_provider_pushmetrics.compat import AssetWatcher, require_airflow
+from airflow_provider_pushmetrics.compat import AssetWatcher, has_airflow, require_airflow
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.triggers.event_choice import read_number
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
 
 INSTEAD_OF_WATCHERS = "Use PushMetricsRunSensor with 'consumer' in a Dag that is scheduled '@continuous'."
+INSTEAD_OF_RUN_PER_EVENT = (
+    "Use PushMetricsRunSensor with 'consumer' in a Dag that is scheduled '@continuous': it handles each event"
+    " by a run of its own."
+)
+INSTEAD_OF_QUEUE = "Leave 'queue' out: any triggerer runs the watcher then."
 INSTEAD_OF_API_SERVER = "Leave 'updated_by' out: a watcher in the triggerer updates the asset then."
 UPDATERS = ("triggerer", "api_server")
 
@@ -29,6 +34,8 @@ def build_run_asset(
     pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
     host: str = DEFAULT_HOST,
     updated_by: Literal["triggerer", "api_server"] = "triggerer",
+    one_run_per_event: bool = False,
+    queue: str | None = None,
 ) -> Asset:
     """
     Build an asset that is updated by each run, for ``schedule=[…]``; needs Airflow 3.
@@ -45,18 +52,23 @@ def build_run_asset(
     :param host: Where PushMetrics is, for the asset's URI and so for lineage: a host, with a port if need be.
     :param updated_by: ``triggerer``: by a watcher, from any receiver. ``api_server``: by the receiver in
         Airflow's API server, about a second sooner; needs Airflow 3.1, and the events in its own inbox.
-    :raises PushMetricsAirflowVersionError: on Airflow 2, which has no asset watchers.
-    :raises PushMetricsParameterError: if ``updated_by`` is neither.
+    :param one_run_per_event: Start a Dag run for each event. From Airflow 3.4 on ``schedule=[asset]`` does
+        that by itself. On Airflow 3.3 it needs ``updated_by="api_server"`` and
+        ``schedule=PartitionedAssetTimetable(assets=asset)``; a Dag with ``schedule=[asset]`` is not started.
+    :param queue: The trigger queue of the watcher, of which only triggerers with this queue run it; needs
+        Airflow 3.4.
+    :raises PushMetricsAirflowVersionError: on an Airflow that does not have what is asked for.
+    :raises PushMetricsParameterError: if arguments contradict each other.
     """
     require_airflow("3.0", "build_run_asset", INSTEAD_OF_WATCHERS)
-    if updated_by not in UPDATERS:
-        raise PushMetricsParameterError(f"updated_by is {updated_by!r}: it must be one of {UPDATERS}.")
+    _check_arguments(updated_by, one_run_per_event=one_run_per_event, queue=queue)
     trigger = PushMetricsEventTrigger(
         event=event,
         report_id=report_id,
         query_id=query_id,
         consumer=consumer,
         pushmetrics_conn_id=pushmetrics_conn_id,
+        queue=queue,
     )
     report, query = (None if number is None else str(number) for number in (report_id, query_id))
     uri = str(parse_uri(str(ReportUri(host, report, query, name))))
@@ -68,5 +80,26 @@ def build_run_asset(
         report_id=read_number("report_id", report_id),
         query_id=read_number("query_id", query_id),
         consumer=consumer,
+        one_run_per_event=one_run_per_event,
     )
     return Asset(name, uri=uri, extra=write_wish(wish))
+
+
+def _check_arguments(updated_by: str, *, one_run_per_event: bool, queue: str | None) -> None:
+    if updated_by not in UPDATERS:
+        raise PushMetricsParameterError(f"updated_by is {updated_by!r}: it must be one of {UPDATERS}.")
+    if queue is not None:
+        require_airflow("3.4", "build_run_asset(queue=…)", INSTEAD_OF_QUEUE)
+        if updated_by != "triggerer":
+            raise PushMetricsParameterError(
+                f"queue is {queue!r} and updated_by is {updated_by!r}: only a watcher in the triggerer has a"
+                " queue. Leave one of them out."
+            )
+    if not one_run_per_event:
+        return
+    require_airflow("3.3", "build_run_asset(one_run_per_event=True)", INSTEAD_OF_RUN_PER_EVENT)
+    if not has_airflow("3.4") and updated_by != "api_server":
+        raise PushMetricsParameterError(
+            f"one_run_per_event needs updated_by='api_server' before Airflow 3.4, and updated_by is"
+            f" {updated_by!r}: a watcher cannot give its events the partition keys that start a run for each."
+        )

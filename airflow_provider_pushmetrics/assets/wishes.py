@@ -18,6 +18,8 @@ class UpdateWish(BaseModel):
     :param report_id: The report; None for any.
     :param query_id: The query; None for any.
     :param consumer: A name for this Airflow, where several read from one inbox.
+    :param one_run_per_event: Whether each event is to start a Dag run of its own. Before Airflow 3.4 events
+        then get a partition key.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -26,6 +28,7 @@ class UpdateWish(BaseModel):
     report_id: int | None = None
     query_id: int | None = None
     consumer: str = "airflow"
+    one_run_per_event: bool = False
 
 
 def write_wish(wish: UpdateWish) -> dict[str, Any]:

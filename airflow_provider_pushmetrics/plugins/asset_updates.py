@@ -16,34 +16,33 @@ import asyncio
 import hashlib
 import json
 import logging
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from airflow.assets.manager import asset_manager
 from airflow.models.asset import AssetEvent, AssetModel, DagScheduleAssetReference
 from airflow.models.dag import DagModel
 from airflow.utils.session import create_session
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.assets.uris import SCHEME
 from airflow_provider_pushmetrics.assets.wishes import UpdateWish, read_wish
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.plugins.dag_run_queue import keep_queued, lock_asset, overlooks_events
 from airflow_provider_pushmetrics.receiver.inbox import EventFilter, StoredEvent
 from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
 from airflow_provider_pushmetrics.receiver.reader import render_event
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
-from airflow_provider_pushmetrics.triggers.inbox_producer import InboxProducer, dump_event
+from airflow_provider_pushmetrics.triggers.inbox_producer import dump_event
 
 log = logging.getLogger(__name__)
 
 PAGE = 50
-SPACING_SECONDS = InboxProducer.spacing_seconds
-"""How long the last of several events keeps its distance from the one before, as a watcher's does."""
+WRITERS = 4
+"""How many assets are updated at once: each holds one of the API server's connections to its database."""
 
 NEWEST = 10 * PAGE
 """Among how many of an asset's newest events an event is looked for; other triggers may have made some."""
@@ -119,6 +118,7 @@ class AssetUpdater:
     def __init__(self, get_runtime: GetRuntime, *, pace: Pace = PACE) -> None:
         self._get_runtime = get_runtime
         self._pace = pace
+        self._writers = asyncio.Semaphore(WRITERS)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -183,10 +183,8 @@ class AssetUpdater:
 
     async def _register_all(self, asset: UpdatedAsset, events: Sequence[StoredEvent]) -> None:
         for event in events:
-            is_last = event is events[-1]
-            if seconds := await asyncio.to_thread(register, asset, event, is_last=is_last):
-                await asyncio.sleep(seconds)
-                await asyncio.to_thread(register, asset, event, is_last=False)
+            async with self._writers:
+                await asyncio.to_thread(register, asset, event)
 
 
 class NobodyWaitsError(PushMetricsError):
@@ -202,29 +200,36 @@ def fetch_assets() -> list[UpdatedAsset]:
     return [UpdatedAsset(row.id, row.uri, wish) for row in rows if (wish := read_wish(row.extra))]
 
 
-def register(asset: UpdatedAsset, event: StoredEvent, *, is_last: bool) -> float:
+def register(asset: UpdatedAsset, event: StoredEvent) -> None:
     """
     Write an asset event and what it queues, unless that is done.
 
-    :param is_last: Whether no other event follows it at once.
-    :return: 0; or how many seconds to wait first, because the last event must keep its distance.
     :raises NobodyWaitsError: if no Dag would be started by it.
     """
     payload = write_payload(event)
     with create_session(scoped=False) as session:
-        # The lock on the row, which on SQLite is the lock on the database: it comes before anything is read.
-        here = AssetModel.id == asset.id
-        session.execute(update(AssetModel).where(here).values(updated_at=AssetModel.updated_at))
-        model = session.scalar(select(AssetModel).where(here, IS_WAITED_FOR))
+        lock_asset(session, asset.id)  # before anything is read
+        model = session.scalar(select(AssetModel).where(AssetModel.id == asset.id, IS_WAITED_FOR))
         if model is None:
             raise NobodyWaitsError(f"no Dag waits for asset {asset.uri}.")
         if is_registered(session, asset.id, payload):
-            return 0.0
-        if is_last and (seconds := compute_distance(session, asset.id)):
-            return seconds
+            return
         extra = {"from_receiver": True, "payload": payload}
-        asset_manager.register_asset_change(asset=model, extra=extra, session=session)
-    return 0.0
+        key = choose_key(asset.wish, event)
+        stored = asset_manager.register_asset_change(asset=model, extra=extra, session=session, **key)
+        if stored is not None and not key and overlooks_events():
+            keep_queued(session, model, stored)
+
+
+def choose_key(wish: UpdateWish, event: StoredEvent) -> dict[str, Any]:
+    """
+    Choose the partition key by which an event starts a Dag run of its own; empty if none is needed.
+
+    Airflow 3.4 makes a run for each event anyway, and a key would start partitioned Dags only.
+    """
+    if not wish.one_run_per_event or not overlooks_events():
+        return {}
+    return {"partition_key": f"{event.source}/{event.id}"}
 
 
 def write_payload(event: StoredEvent) -> dict[str, Any]:
@@ -259,11 +264,3 @@ def read_own_payload(extra: Any) -> dict[str, Any] | None:
     is_ours = isinstance(extra, dict) and "from_rest_api" not in extra
     payload = extra.get("payload") if is_ours else None
     return payload if isinstance(payload, dict) and isinstance(payload.get("id"), int) else None
-
-
-def compute_distance(session: Session, asset_id: int) -> float:
-    """Compute how many seconds an asset's next event must wait to keep its distance; 0 if none."""
-    query = select(AssetEvent.timestamp).where(AssetEvent.asset_id == asset_id)
-    newest = session.scalar(query.order_by(AssetEvent.id.desc()).limit(1))
-    age = math.inf if newest is None else (datetime.now(UTC) - newest).total_seconds()
-    return SPACING_SECONDS - age if 0 <= age < SPACING_SECONDS else 0.0

@@ -182,6 +182,23 @@ def is_receiver_wanted() -> bool:
     return is_configured(read_options())
 
 
+async def check_missed_events() -> None:
+    """Queue Dags again whose asset events the scheduler has overlooked; done where it overlooks none."""
+    try:
+        from airflow_provider_pushmetrics.plugins.dag_run_queue import overlooks_events
+        from airflow_provider_pushmetrics.plugins.missed_events import MissedEventsCheck
+    except ImportError as error:  # Airflow's tables are no public interface
+        log.warning("This API server does not check which PushMetrics events have started no Dag: %s", error)
+        return
+    if overlooks_events():
+        await MissedEventsCheck().run()
+
+
+async def follow_events() -> None:
+    """Do what the API server does beside answering, until cancelled."""
+    await asyncio.gather(update_assets(), check_missed_events())
+
+
 class AssetUpdates:
     """
     Middleware of Airflow's API server that updates assets from its start to its end.
@@ -192,7 +209,7 @@ class AssetUpdates:
     :param work: What is done beside it.
     """
 
-    def __init__(self, app: AsgiApp, work: Callable[[], Coroutine[Any, Any, None]] = update_assets) -> None:
+    def __init__(self, app: AsgiApp, work: Callable[[], Coroutine[Any, Any, None]] = follow_events) -> None:
         self._app = app
         self._work = work
 

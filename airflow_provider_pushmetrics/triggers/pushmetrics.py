@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.client.outcomes import build_result, fetch_eve
 from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.run_polls import RunsSeen
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
-from airflow_provider_pushmetrics.compat import BaseEventTrigger
+from airflow_provider_pushmetrics.compat import BaseEventTrigger, require_airflow
 from airflow_provider_pushmetrics.exceptions import PushMetricsError, PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
@@ -247,6 +247,7 @@ class PushMetricsEventTrigger(WrittenTrigger, BaseEventTrigger):
     :param consumer: A name for who reads, where several Airflows read from one receiver: letters, digits and
         ``. _ : ~ @ + -``. Each needs its own, or an event reaches only one of them.
     :param pushmetrics_conn_id: The connection.
+    :param queue: The trigger queue of the watcher; needs Airflow 3.4.
     """
 
     def __init__(
@@ -257,8 +258,12 @@ class PushMetricsEventTrigger(WrittenTrigger, BaseEventTrigger):
         query_id: int | None = None,
         consumer: str = "airflow",
         pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
+        queue: str | None = None,
     ) -> None:
         super().__init__()
+        if queue is not None:
+            require_airflow("3.4", "PushMetricsEventTrigger(queue=…)", "Leave 'queue' out.")
+        self.queue = queue
         self.event = event
         self.report_id = report_id
         self.query_id = query_id

@@ -33,13 +33,18 @@ def run_postgres() -> Iterator[str]:
 
 
 @contextmanager
-def make_database(server_url: str) -> Iterator[str]:
-    """Make an empty database, give its SQLAlchemy URL, and drop it at the end."""
+def make_database(server_url: str, *, copy_of: str | None = None) -> Iterator[str]:
+    """
+    Make a database, give its SQLAlchemy URL, and drop it at the end.
+
+    :param copy_of: The URL of a database on the server to which nobody is connected; None for an empty one.
+    """
     import psycopg  # the provider's tests run where it is not installed
 
     server, name = make_url(server_url), f"test_{uuid.uuid4().hex}"
     with psycopg.connect(write_url(server_url, "postgresql"), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        template = make_url(copy_of).database if copy_of else "template1"
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
         try:
             yield server.set(database=name).render_as_string(hide_password=False)
         finally:

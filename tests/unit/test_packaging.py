@@ -105,7 +105,7 @@ def test_constraints_are_exact_versions_and_nothing_else(path: Path) -> None:
 @pytest.mark.parametrize("path", CONSTRAINTS, ids=lambda path: path.name)
 def test_constraints_hold_the_airflow_that_they_are_named_after(path: Path) -> None:
     series = path.stem.removeprefix("airflow-")
-    assert re.search(rf"^apache-airflow=={re.escape(series)}\.\d+$", path.read_text("utf-8"), re.M)
+    assert re.search(rf"^apache-airflow=={re.escape(series)}\.\d+(b\d+)?$", path.read_text("utf-8"), re.M)
 
 
 def read_pins(path: Path) -> dict[str, set[str]]:
@@ -144,6 +144,7 @@ def test_there_are_constraints_for_every_airflow_from_the_oldest_to_the_newest()
         "3.1",
         "3.2",
         "3.3",
+        "3.4",
     ]
 
 

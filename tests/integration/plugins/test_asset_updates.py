@@ -12,31 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tests.fakes.airflow_versions import AIRFLOW_VERSION
-
-if AIRFLOW_VERSION < (3, 1):
-    pytest.skip("the receiver runs in Airflow's API server from 3.1 on", allow_module_level=True)
-
-from airflow import settings
-from airflow.models import import_all_models
-from airflow.models.asset import (
-    AssetActive,
-    AssetDagRunQueue,
-    AssetEvent,
-    AssetModel,
-    DagScheduleAssetReference,
-)
-from airflow.models.base import Base
-from airflow.models.dag import DagModel
-from airflow.models.dagbundle import DagBundleModel
-from sqlalchemy import create_engine, event, select, text, update
+from airflow import DAG, settings
+from airflow.models.asset import AssetActive, AssetDagRunQueue, AssetEvent, AssetModel
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
 from airflow_provider_pushmetrics.assets.wishes import UpdateWish
 from airflow_provider_pushmetrics.plugins.asset_updates import (
-    SPACING_SECONDS,
     AssetUpdater,
     NobodyWaitsError,
     Pace,
@@ -49,63 +32,35 @@ from airflow_provider_pushmetrics.receiver.deliveries import build_delivery
 from airflow_provider_pushmetrics.receiver.inbox import StoredEvent
 from airflow_provider_pushmetrics.receiver.refusals import Unavailable
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
+from tests.fakes.airflow_tables import AirflowTables
 
 DAG_ID = "reacts"
 FAST = Pace(look_again_seconds=0.05, retry_seconds=0.05, wait_seconds=0.5)
 ARRIVED = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
-@pytest.fixture(name="sessions", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def make_airflow_tables(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[sessionmaker[Session]]:
-    """Airflow's own tables in an empty database, and sessions on it where Airflow looks for its own."""
-    url = f"sqlite:///{tmp_path}/airflow.db"
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres_url")
-    engine = create_engine(url, pool_size=20)
-    if request.param == "sqlite":
-        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA journal_mode=WAL"))
-    import_all_models()
-    Base.metadata.create_all(engine)
-    sessions = sessionmaker(engine, expire_on_commit=False)
-    monkeypatch.setattr(settings, "NonScopedSession", sessions)
-    yield sessions
-    engine.dispose()
+@pytest.fixture(name="sessions")
+def get_sessions(tables: AirflowTables) -> sessionmaker[Session]:
+    return tables.sessions
 
 
 @pytest.fixture(name="asset")
-def store_asset(sessions: sessionmaker[Session]) -> UpdatedAsset:
+def store_asset(tables: AirflowTables) -> UpdatedAsset:
     """An asset as the Dag processor stores it, with a Dag that it starts."""
-    store(sessions, "delays", report_id=1)
+    store(tables, "delays", report_id=1)
     (asset,) = fetch_assets()
     return asset
 
 
-def store(sessions: sessionmaker[Session], name: str, **wish: Any) -> None:
+def store(tables: AirflowTables, name: str, **wish: Any) -> None:
     built = build_run_asset(name, updated_by="api_server", **wish)
-    with sessions.begin() as session:
-        model = AssetModel(name=built.name, uri=built.uri, group="asset", extra=built.extra)
-        session.add(model)
-        session.flush()
-        session.add(AssetActive.for_asset(model))
-        if session.get(DagModel, DAG_ID) is None:
-            session.add(DagBundleModel(name="dags"))
-            session.flush()
-            session.add(DagModel(dag_id=DAG_ID, is_paused=False, is_stale=False, bundle_name="dags"))
-            session.flush()
-        session.add(DagScheduleAssetReference(dag_id=DAG_ID, asset_id=model.id))
+    tables.process_dags(DAG(DAG_ID if name == "delays" else f"{DAG_ID}_{name}", schedule=[built]))
 
 
 def drop_asset(sessions: sessionmaker[Session], uri: str) -> None:
     with sessions.begin() as session:
         for active in session.scalars(select(AssetActive).where(AssetActive.uri == uri)):
             session.delete(active)
-
-
-def change_dag(sessions: sessionmaker[Session], **values: bool) -> None:
-    with sessions.begin() as session:
-        session.execute(update(DagModel).values(values))
 
 
 def make_event(number: int, *, seconds: float = 0.0, report_id: int = 1) -> StoredEvent:
@@ -119,18 +74,13 @@ def read_numbers(sessions: sessionmaker[Session]) -> list[int]:
         return [row.extra["payload"]["body"]["number"] for row in found]
 
 
-def count_queued(sessions: sessionmaker[Session]) -> int:
-    with sessions() as session:
-        return len(session.scalars(select(AssetDagRunQueue)).all())
-
-
 # Writing one
 
 
 def test_an_event_updates_the_asset_and_queues_its_dag(
     sessions: sessionmaker[Session], asset: UpdatedAsset
 ) -> None:
-    assert register(asset, make_event(1), is_last=True) == 0
+    register(asset, make_event(1))
     with sessions() as session:
         (stored,) = session.scalars(select(AssetEvent)).all()
         (queued,) = session.scalars(select(AssetDagRunQueue)).all()
@@ -155,7 +105,7 @@ HARMFUL = (
 def test_an_event_that_airflow_cannot_store_is_written_as_one_that_it_can(
     sessions: sessionmaker[Session], asset: UpdatedAsset
 ) -> None:
-    register(asset, StoredEvent(1, "demo", ARRIVED, None, HARMFUL), is_last=False)
+    register(asset, StoredEvent(1, "demo", ARRIVED, None, HARMFUL))
     with sessions() as session:
         body = session.scalars(select(AssetEvent)).one().extra["payload"]["body"]
         if session.get_bind().dialect.name == "postgresql":  # Airflow 3.4 has an index on this
@@ -173,7 +123,7 @@ def test_an_event_is_written_once_though_its_position_was_not_stored(
     sessions: sessionmaker[Session], asset: UpdatedAsset
 ) -> None:
     for number in (1, 2, 1, 2, 3):
-        register(asset, make_event(number, seconds=number), is_last=False)
+        register(asset, make_event(number, seconds=number))
     assert read_numbers(sessions) == [1, 2, 3]
 
 
@@ -184,7 +134,7 @@ def test_many_api_servers_write_each_event_once_and_in_order(
 
     def follow(_: int) -> None:
         for found in events:
-            register(asset, found, is_last=False)
+            register(asset, found)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(follow, range(8)))
@@ -194,8 +144,8 @@ def test_many_api_servers_write_each_event_once_and_in_order(
 def test_the_first_events_of_a_new_inbox_are_written(
     sessions: sessionmaker[Session], asset: UpdatedAsset
 ) -> None:
-    register(asset, make_event(500), is_last=False)
-    register(asset, make_event(1, seconds=60), is_last=False)
+    register(asset, make_event(500))
+    register(asset, make_event(1, seconds=60))
     assert read_numbers(sessions) == [500, 1]
 
 
@@ -220,7 +170,7 @@ def test_asset_events_that_others_make_keep_none_of_ours_back(
 ) -> None:
     with sessions.begin() as session:
         session.add(AssetEvent(asset_id=asset.id, extra=extra, source_dag_id=made_by))
-    register(asset, make_event(1), is_last=False)
+    register(asset, make_event(1))
     with sessions() as session:
         assert len(session.scalars(select(AssetEvent)).all()) == 2
 
@@ -228,13 +178,13 @@ def test_asset_events_that_others_make_keep_none_of_ours_back(
 def test_asset_events_that_others_make_do_not_hide_ours(
     sessions: sessionmaker[Session], asset: UpdatedAsset
 ) -> None:
-    register(asset, make_event(1), is_last=False)
+    register(asset, make_event(1))
     with sessions.begin() as session:
         session.add_all(
             AssetEvent(asset_id=asset.id, extra={"from_rest_api": True}, source_dag_id=made_by)
             for made_by in [None, "a_dag"] * 10
         )
-    register(asset, make_event(1), is_last=False)
+    register(asset, make_event(1))
     with sessions() as session:
         assert len(session.scalars(select(AssetEvent)).all()) == 21
 
@@ -245,38 +195,25 @@ def test_events_whose_times_are_not_in_order_are_written_once(
     """Several receivers read their clocks before they wait for the inbox's lock."""
     events = [make_event(number, seconds=-number) for number in range(1, 6)]
     for found in (*events, *events):
-        register(asset, found, is_last=False)
+        register(asset, found)
     assert read_numbers(sessions) == [1, 2, 3, 4, 5]
-
-
-def test_the_last_of_several_events_keeps_its_distance(
-    sessions: sessionmaker[Session], asset: UpdatedAsset
-) -> None:
-    assert register(asset, make_event(1), is_last=False) == 0
-    assert 0 < register(asset, make_event(2, seconds=1), is_last=True) <= SPACING_SECONDS
-    assert read_numbers(sessions) == [1]
-    with sessions.begin() as session:
-        (stored,) = session.scalars(select(AssetEvent)).all()
-        stored.timestamp -= timedelta(seconds=SPACING_SECONDS)
-    assert register(asset, make_event(2, seconds=1), is_last=True) == 0
-    assert read_numbers(sessions) == [1, 2]
 
 
 def test_nothing_is_written_for_an_asset_that_is_gone(sessions: sessionmaker[Session]) -> None:
     gone = UpdatedAsset(404, "pushmetrics://x/reports/1", UpdateWish(event="report.run"))
     with pytest.raises(NobodyWaitsError):
-        register(gone, make_event(1), is_last=True)
+        register(gone, make_event(1))
     assert read_numbers(sessions) == []
 
 
 @pytest.mark.parametrize("fault", ["is_paused", "is_stale"])
 def test_nothing_is_written_while_the_dag_cannot_be_started(
-    sessions: sessionmaker[Session], asset: UpdatedAsset, fault: str
+    tables: AirflowTables, sessions: sessionmaker[Session], asset: UpdatedAsset, fault: str
 ) -> None:
-    change_dag(sessions, **{fault: True})
+    tables.change_dags(**{fault: True})
     assert fetch_assets() == []
     with pytest.raises(NobodyWaitsError):
-        register(asset, make_event(1), is_last=True)
+        register(asset, make_event(1))
     assert read_numbers(sessions) == []
 
 
@@ -345,7 +282,7 @@ async def wait_for_numbers(sessions: sessionmaker[Session], wanted: Sequence[int
 
 
 async def test_events_of_the_inbox_update_the_asset(
-    sessions: sessionmaker[Session], asset: UpdatedAsset, runtime: ReceiverRuntime
+    tables: AirflowTables, sessions: sessionmaker[Session], asset: UpdatedAsset, runtime: ReceiverRuntime
 ) -> None:
     async with run_updater(runtime):
         await deliver(runtime, 1)
@@ -353,7 +290,7 @@ async def test_events_of_the_inbox_update_the_asset(
         await deliver(runtime, 2, report_id=2)
         await deliver(runtime, 3)
         await wait_for_numbers(sessions, [1, 3])
-    assert count_queued(sessions) == 1
+    assert tables.count_queued() == 1
 
 
 async def test_an_api_server_goes_on_where_the_last_one_ended(
@@ -369,16 +306,16 @@ async def test_an_api_server_goes_on_where_the_last_one_ended(
 
 
 async def test_events_that_come_while_the_dag_is_paused_wait_for_it(
-    sessions: sessionmaker[Session], asset: UpdatedAsset, runtime: ReceiverRuntime
+    tables: AirflowTables, sessions: sessionmaker[Session], asset: UpdatedAsset, runtime: ReceiverRuntime
 ) -> None:
     async with run_updater(runtime):
         await deliver(runtime, 1)
         await wait_for_numbers(sessions, [1])
-        await asyncio.to_thread(change_dag, sessions, is_paused=True)
+        await asyncio.to_thread(tables.change_dags, is_paused=True)
         await deliver(runtime, 2, 3)
         await asyncio.sleep(0.5)
         assert read_numbers(sessions) == [1]
-        await asyncio.to_thread(change_dag, sessions, is_paused=False)
+        await asyncio.to_thread(tables.change_dags, is_paused=False)
         await wait_for_numbers(sessions, [1, 2, 3])
 
 
@@ -403,12 +340,12 @@ async def test_the_position_passes_events_that_do_not_update_the_asset(
 
 
 async def test_an_asset_that_comes_later_is_updated_by_what_came_before(
-    sessions: sessionmaker[Session], runtime: ReceiverRuntime
+    tables: AirflowTables, sessions: sessionmaker[Session], runtime: ReceiverRuntime
 ) -> None:
     async with run_updater(runtime):
         await deliver(runtime, 1)
         await asyncio.sleep(0.2)
-        await asyncio.to_thread(store, sessions, "late", report_id=1)
+        await asyncio.to_thread(store, tables, "late", report_id=1)
         await wait_for_numbers(sessions, [1])
 
 

@@ -8,9 +8,12 @@ from airflow.providers.common.compat.sdk import Asset
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
 from airflow_provider_pushmetrics.assets.wishes import UpdateWish, read_wish
-from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsAirflowVersionError,
+    PushMetricsParameterError,
+)
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
-from tests.fakes.airflow_versions import needs_airflow
+from tests.fakes.airflow_versions import AIRFLOW_VERSION, needs_airflow
 
 in_airflow_with_the_receiver = needs_airflow("3.1")
 
@@ -29,6 +32,7 @@ def test_an_asset_is_watched_for_the_runs_of_a_report() -> None:
         "query_id": None,
         "consumer": "billing",
         "pushmetrics_conn_id": "other",
+        "queue": None,
     }
 
 
@@ -60,6 +64,50 @@ def test_an_asset_that_the_api_server_updates_takes_numbers_as_text() -> None:
     wish = read_wish(asset.extra)
     assert wish is not None
     assert wish.report_id == 1
+
+
+@needs_airflow("3.3")
+def test_an_asset_may_start_a_run_for_each_event() -> None:
+    asset = build_run_asset("delays", updated_by="api_server", one_run_per_event=True)
+    wish = read_wish(asset.extra)
+    assert wish is not None
+    assert wish.one_run_per_event
+
+
+@pytest.mark.skipif(AIRFLOW_VERSION != (3, 3), reason="of Airflow 3.3")
+def test_a_watcher_cannot_start_a_run_for_each_event_before_airflow_starts_one() -> None:
+    with pytest.raises(PushMetricsParameterError, match="one_run_per_event needs updated_by='api_server'"):
+        build_run_asset("delays", one_run_per_event=True)
+
+
+@needs_airflow("3.4")
+def test_a_watcher_starts_a_run_for_each_event_where_airflow_does() -> None:
+    assert build_run_asset("delays", one_run_per_event=True).watchers
+
+
+@pytest.mark.skipif(AIRFLOW_VERSION >= (3, 3), reason="of what Airflow 3.3 has")
+def test_a_run_for_each_event_is_refused_where_a_continuous_dag_does_it() -> None:
+    with pytest.raises(PushMetricsAirflowVersionError, match=r"needs Airflow 3\.3 or later.*'@continuous'"):
+        build_run_asset("delays", one_run_per_event=True)
+
+
+@needs_airflow("3.4")
+def test_a_watcher_may_have_a_queue() -> None:
+    (watcher,) = build_run_asset("delays", queue="near").watchers
+    trigger: Any = watcher.trigger
+    assert trigger.queue == "near"
+
+
+@needs_airflow("3.4")
+def test_only_a_watcher_has_a_queue() -> None:
+    with pytest.raises(PushMetricsParameterError, match="only a watcher in the triggerer has a queue"):
+        build_run_asset("delays", updated_by="api_server", queue="near")
+
+
+@pytest.mark.skipif(AIRFLOW_VERSION >= (3, 4), reason="of what Airflow 3.4 has")
+def test_a_queue_is_refused_where_watchers_have_none() -> None:
+    with pytest.raises(PushMetricsAirflowVersionError, match=r"queue=…\) needs Airflow 3\.4 or later"):
+        build_run_asset("delays", queue="near")
 
 
 @pytest.mark.parametrize(

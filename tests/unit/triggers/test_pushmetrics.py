@@ -11,6 +11,7 @@ from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_pushmetrics.client.models import FeedEvent, RunStatus
 from airflow_provider_pushmetrics.client.waits import FinishedRun
+from airflow_provider_pushmetrics.compat import has_airflow
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsParameterError
 from airflow_provider_pushmetrics.triggers import pushmetrics as triggers
 from airflow_provider_pushmetrics.triggers.events import (
@@ -66,6 +67,7 @@ ARGUMENTS: dict[type[BaseTrigger], dict[str, Any]] = {
         "query_id": 2,
         "consumer": "billing",
         "pushmetrics_conn_id": "other",
+        "queue": "near" if has_airflow("3.4") else None,
     },
 }
 LEAST: dict[type[BaseTrigger], dict[str, Any]] = {

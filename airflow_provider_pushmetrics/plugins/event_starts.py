@@ -1,0 +1,128 @@
+"""What has become of the Dags that asset events start, in the tables of Airflow 3.1 to 3.3."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from airflow.models.asset import (
+    AssetDagRunQueue,
+    AssetEvent,
+    AssetModel,
+    DagScheduleAssetReference,
+    association_table,
+)
+from airflow.models.dag import DagModel
+from airflow.models.dagrun import DagRun
+from sqlalchemy import ColumnElement, Select, exists, false, select, true
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.assets.uris import SCHEME
+from airflow_provider_pushmetrics.compat import has_airflow
+
+HORIZON = timedelta(minutes=10)
+"""How old an event may be. An API server that has just started queues no older one again."""
+
+MAX_FOUND = 5000
+"""How many starts are looked at, the newest first."""
+
+IS_PARTITIONED: ColumnElement[bool] = (
+    DagModel.timetable_partitioned.is_(True) if has_airflow("3.2") else false()
+)
+"""Whether a Dag is started by partition keys, from another queue; Airflow 3.1 has no such Dags."""
+
+HAS_NO_KEY: ColumnElement[bool] = AssetEvent.partition_key.is_(None) if has_airflow("3.2") else true()
+"""Whether an event starts the Dags that name its asset; one with a key starts partitioned Dags only."""
+
+
+class Start(NamedTuple):
+    """
+    That an asset event starts a Dag.
+
+    :param asset_id: The event's asset.
+    :param event_id: The event.
+    :param dag_id: The Dag.
+    """
+
+    asset_id: int
+    event_id: int
+    dag_id: str
+
+
+@dataclass(frozen=True)
+class FoundStart:
+    """
+    A start, and what has become of it.
+
+    :param start: The event and the Dag.
+    :param timestamp: When the event was stored.
+    :param is_paused: Whether the Dag is paused now.
+    :param is_queued: Whether the queue has the Dag for the event's asset.
+    :param is_consumed: Whether a run of the Dag has the event.
+    """
+
+    start: Start
+    timestamp: datetime
+    is_paused: bool
+    is_queued: bool
+    is_consumed: bool
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether nothing starts the Dag by this event."""
+        return not self.is_queued and not self.is_consumed
+
+
+def select_starts() -> Select[*tuple[Any, ...]]:
+    """
+    Select the starts of events of PushMetrics assets.
+
+    It is one statement: the queue and the runs are seen at one moment.
+    """
+    is_queued = exists().where(
+        AssetDagRunQueue.asset_id == AssetEvent.asset_id,
+        AssetDagRunQueue.target_dag_id == DagScheduleAssetReference.dag_id,
+    )
+    is_consumed = exists().where(
+        association_table.c.event_id == AssetEvent.id,
+        association_table.c.dag_run_id == DagRun.id,
+        DagRun.dag_id == DagScheduleAssetReference.dag_id,
+    )
+    assets = select(AssetModel.id).where(AssetModel.uri.startswith(f"{SCHEME}://"), AssetModel.active.has())
+    return (
+        select(
+            AssetEvent.asset_id,
+            AssetEvent.id,
+            DagScheduleAssetReference.dag_id,
+            AssetEvent.timestamp,
+            DagModel.is_paused,
+            is_queued.label("is_queued"),
+            is_consumed.label("is_consumed"),
+        )
+        .join(DagScheduleAssetReference, DagScheduleAssetReference.asset_id == AssetEvent.asset_id)
+        .join(DagModel, DagModel.dag_id == DagScheduleAssetReference.dag_id)
+        .where(
+            AssetEvent.asset_id.in_(assets),
+            DagScheduleAssetReference.created_at < AssetEvent.timestamp,
+            ~DagModel.is_stale,
+            ~IS_PARTITIONED,
+            HAS_NO_KEY,
+        )
+    )
+
+
+def fetch_starts(session: Session, *, now: datetime) -> list[FoundStart]:
+    """Fetch the starts of all events that are not too old."""
+    query = select_starts().where(AssetEvent.timestamp > now - HORIZON)
+    return read_starts(session, query.order_by(AssetEvent.timestamp.desc()).limit(MAX_FOUND))
+
+
+def read_starts(session: Session, query: Select[*tuple[Any, ...]]) -> list[FoundStart]:
+    """Read what ``select_starts`` selects."""
+    return [
+        FoundStart(
+            Start(*row[:3]), row.timestamp, bool(row.is_paused), bool(row.is_queued), bool(row.is_consumed)
+        )
+        for row in session.execute(query)
+    ]

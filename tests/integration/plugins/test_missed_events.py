@@ -1,0 +1,220 @@
+"""Looking again for events that started no Dag: what is started again, and what is not ours to start."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from airflow import DAG, settings
+from airflow.models.asset import AssetEvent, DagScheduleAssetReference
+from sqlalchemy import create_engine, update
+from sqlalchemy.orm import sessionmaker
+
+from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
+from airflow_provider_pushmetrics.plugins.asset_updates import UpdatedAsset, fetch_assets, register
+from airflow_provider_pushmetrics.plugins.dag_run_queue import overlooks_events
+from airflow_provider_pushmetrics.plugins.missed_events import MAX_ATTEMPTS, MissedEventsCheck
+from airflow_provider_pushmetrics.receiver.inbox import StoredEvent
+from tests.fakes.airflow_tables import AirflowTables
+
+if not overlooks_events():
+    pytest.skip("this Airflow overlooks no event", allow_module_level=True)
+
+DAG_ID = "reacts"
+OTHER_ID = "reacts_too"
+
+
+@pytest.fixture(name="check")
+def make_check() -> MissedEventsCheck:
+    return MissedEventsCheck()
+
+
+@pytest.fixture(name="asset")
+def store_asset(tables: AirflowTables) -> UpdatedAsset:
+    """An asset that starts two Dags."""
+    built = build_run_asset("delays", report_id=1, updated_by="api_server")
+    tables.process_dags(*(DAG(dag_id, schedule=[built], catchup=False) for dag_id in (DAG_ID, OTHER_ID)))
+    (asset,) = fetch_assets()
+    return asset
+
+
+def write(asset: UpdatedAsset, number: int = 1) -> None:
+    body = json.dumps({"event": "report.run", "report_id": 1}).encode()
+    register(asset, StoredEvent(number, "demo", datetime(2026, 11, 23, tzinfo=UTC), None, body))
+
+
+def look(check: MissedEventsCheck, times: int = 2) -> None:
+    for _ in range(times):
+        check.look()
+
+
+def move_event(tables: AirflowTables, **by: float) -> None:
+    with tables.sessions.begin() as session:
+        session.execute(update(AssetEvent).values(timestamp=datetime.now(UTC) - timedelta(**by)))
+        session.execute(
+            update(DagScheduleAssetReference).values(created_at=datetime.now(UTC) - timedelta(days=1))
+        )
+
+
+def test_an_overlooked_event_queues_its_dags_again(
+    tables: AirflowTables, asset: UpdatedAsset, check: MissedEventsCheck, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(asset)
+    tables.drop_queue()
+    check.look()
+    assert tables.count_queued() == 0  # it is looked twice
+    check.look()
+    assert tables.count_queued() == 2
+    assert f"overlooked 1 asset event(s) for Dag {DAG_ID}, which is queued again" in caplog.text
+
+
+def test_a_queued_event_and_one_that_has_its_runs_are_left_alone(
+    tables: AirflowTables, asset: UpdatedAsset, check: MissedEventsCheck
+) -> None:
+    write(asset)
+    look(check, 3)
+    assert tables.count_queued() == 2
+    tables.schedule()
+    look(check, 3)
+    assert tables.count_queued() == 0
+
+
+def test_a_dag_is_queued_again_where_another_has_its_run(
+    tables: AirflowTables, asset: UpdatedAsset, check: MissedEventsCheck
+) -> None:
+    tables.change_dags(DAG_ID, is_paused=True)
+    write(asset)
+    tables.schedule()
+    tables.change_dags(DAG_ID, is_paused=False)
+    tables.drop_queue()
+    look(check)
+    assert tables.count_queued() == 1
+
+
+def test_an_event_that_came_while_the_dag_was_paused_is_not_ours_to_start(
+    tables: AirflowTables, asset: UpdatedAsset, check: MissedEventsCheck
+) -> None:
+    tables.change_dags(DAG_ID, is_paused=True)
+    write(asset)
+    check.look()
+    tables.change_dags(DAG_ID, is_paused=False)
+    look(check, 3)
+    tables.schedule()
+    assert [len(tables.read_runs(dag_id)) for dag_id in (DAG_ID, OTHER_ID)] == [0, 1]
+
+
+def test_a_dag_that_is_paused_now_is_started_when_it_is_not(
+    tables: AirflowTables, asset: UpdatedAsset, check: MissedEventsCheck
+) -> None:
+    write(asset)
+    check.look()
+    tables.drop_queue()
+    tables.change_dags(is_paused=True)
+    look(check, 3)
+    assert tables.count_queued() == 0
+    tables.change_dags(is_paused=False)
+    look(check)
+    assert tables.count_queued() == 2
+
+
+def test_a_run_that_somebody_deletes_does_not_come_again(
+    tables: AirflowTables, asset: UpdatedAsset, check: MissedEventsCheck
+) -> None:
+    write(asset)
+    tables.schedule()
+    check.look()
+    tables.delete_runs(DAG_ID)
+    look(check, 3)
+    assert tables.count_queued() == 0
+
+
+@pytest.mark.parametrize(("minutes", "queued"), [(9, 2), (11, 0)])
+def test_an_api_server_that_has_just_started_looks_at_the_last_ten_minutes(
+    tables: AirflowTables, asset: UpdatedAsset, check: MissedEventsCheck, minutes: int, queued: int
+) -> None:
+    write(asset)
+    tables.drop_queue()
+    move_event(tables, minutes=minutes)
+    look(check)
+    assert tables.count_queued() == queued
+
+
+def test_events_from_before_the_dag_was_scheduled_by_the_asset_are_not_its_own(
+    tables: AirflowTables, asset: UpdatedAsset, check: MissedEventsCheck
+) -> None:
+    write(asset)
+    tables.drop_queue()
+    with tables.sessions.begin() as session:
+        session.execute(
+            update(DagScheduleAssetReference).values(created_at=datetime.now(UTC) + timedelta(seconds=1))
+        )
+    look(check)
+    assert tables.count_queued() == 0
+
+
+def test_what_nothing_helps_is_given_up_after_five_attempts_with_one_line(
+    tables: AirflowTables, asset: UpdatedAsset, check: MissedEventsCheck, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(asset)
+    for _ in range(MAX_ATTEMPTS + 3):
+        tables.drop_queue()
+        look(check)
+    assert tables.count_queued() == 0
+    assert caplog.text.count("which is queued again") == 2 * MAX_ATTEMPTS
+    assert caplog.text.count(f"has started no run of Dag {DAG_ID}, and will start none") == 1
+
+
+def test_several_api_servers_queue_a_dag_again_once(
+    tables: AirflowTables, asset: UpdatedAsset, check: MissedEventsCheck
+) -> None:
+    checks = [check, MissedEventsCheck()]
+    write(asset)
+    tables.drop_queue()
+    for _ in range(3):
+        for each in checks:
+            each.look()
+        tables.schedule()
+    assert [len(tables.read_runs(dag_id)) for dag_id in (DAG_ID, OTHER_ID)] == [1, 1]
+
+
+def test_a_dag_that_a_scheduler_has_now_is_queued_the_next_time(
+    tables: AirflowTables, asset: UpdatedAsset, check: MissedEventsCheck
+) -> None:
+    if not tables.locks_rows:
+        pytest.skip("SQLite locks no rows")
+    write(asset)
+    tables.drop_queue()
+    check.look()
+    with tables.lock_dag(DAG_ID):
+        check.look()
+        assert tables.count_queued() == 0
+    look(check)
+    assert tables.count_queued() == 2
+
+
+async def test_a_database_that_is_away_is_said_and_looked_at_again(
+    tables: AirflowTables,
+    asset: UpdatedAsset,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    write(asset)
+    tables.drop_queue()
+    task = asyncio.create_task(MissedEventsCheck(interval_seconds=0.05).run())
+    try:
+        with monkeypatch.context() as away:
+            away.setattr(settings, "NonScopedSession", sessionmaker(create_engine("sqlite:////nowhere/x.db")))
+            await wait_for_text(caplog, "cannot be checked: OperationalError")
+        await wait_for_text(caplog, "can be checked again")
+        await wait_for_text(caplog, "which is queued again")
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def wait_for_text(caplog: pytest.LogCaptureFixture, wanted: str) -> None:
+    async with asyncio.timeout(20):
+        while wanted not in caplog.text:  # noqa: ASYNC110 - a thread writes it
+            await asyncio.sleep(0.02)
