@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -232,15 +232,21 @@ def fetch_outputs(credentials: Credentials, url: str) -> Call[RunOutputs | None]
     return outputs if outputs.status is None or outputs.status.is_finished else None
 
 
-def fetch_query_result(credentials: Credentials, url: str) -> Call[dict[str, Any] | None]:
+def fetch_query_result(
+    credentials: Credentials, url: str, *, parse_float: Callable[[str], Any] = float
+) -> Call[dict[str, Any] | None]:
     """
     Fetch the result of a query as JSON; None while its run is going on.
+
+    :param parse_float: Reads the numbers that are not whole.
 
     :raises PushMetricsUntrustedUrlError: if the URL points to an origin that must not see the token.
     """
     request = build_get(url)
     response = yield from send_authorized(credentials, request)
-    return None if response.status_code == 202 else response.parse_object(request)
+    if response.status_code == 202:
+        return None
+    return response.parse_object(request, parse_float=parse_float)
 
 
 def build_outputs_url(base_url: str, report_id: str | int, run_id: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -58,14 +58,16 @@ class Response:
     headers: Mapping[str, str]
     body: bytes
 
-    def parse_object(self, request: Request) -> dict[str, Any]:
+    def parse_object(self, request: Request, *, parse_float: Callable[[str], Any] = float) -> dict[str, Any]:
         """
         Read the body as a JSON object.
+
+        :param parse_float: Reads the numbers that are not whole.
 
         :raises PushMetricsProtocolError: if it is anything else, such as the HTML page of a proxy or a login.
         """
         try:
-            value = json.loads(self.body)
+            value = json.loads(self.body, parse_float=parse_float)
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):

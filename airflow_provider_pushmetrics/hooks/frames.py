@@ -8,11 +8,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.hooks.portable import MAX_DIGITS, make_portable
 
 if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
+
+NULLABLE = {
+    f"{sign}int{bits}": f"{'UInt' if sign else 'Int'}{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
+}
+"""The types of pandas for integers of which some are missing; by default it would make floats of them."""
 
 
 def read_arrow(chunks: Iterator[bytes]) -> pyarrow.Table:
@@ -32,20 +38,30 @@ def build_pandas(table: pyarrow.Table, **options: Any) -> pandas.DataFrame:
     """
     Make a pandas data frame of a table.
 
+    Integers where some are missing stay integers (``Int64``), and what pandas cannot hold is text: see
+    :mod:`~airflow_provider_pushmetrics.hooks.portable`. With ``types_mapper``, that decides.
+
     :raises PushMetricsConfigurationError: without the extra ``pandas``.
     """
-    import_extra("pandas", "pandas")
+    find_type = import_extra("pandas", "pandas").api.types.pandas_dtype
+    if "types_mapper" not in options:
+        table = make_portable(table)
+        kinds = {str(column.type): column.type for column in table.columns if column.null_count}
+        nullable = {kinds[name]: find_type(dtype) for name, dtype in NULLABLE.items() if name in kinds}
+        options["types_mapper"] = nullable.get
     frame: pandas.DataFrame = table.to_pandas(**options)
     return frame
 
 
 def build_polars(table: pyarrow.Table) -> polars.DataFrame:
     """
-    Make a polars data frame of a table.
+    Make a polars data frame of a table; what polars cannot hold is text.
 
     :raises PushMetricsConfigurationError: without the extra ``polars``.
     """
-    frame: polars.DataFrame = import_extra("polars", "polars").from_arrow(table)
+    frame: polars.DataFrame = import_extra("polars", "polars").from_arrow(
+        make_portable(table, max_digits=MAX_DIGITS)
+    )
     return frame
 
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -49,6 +50,7 @@ from airflow_provider_pushmetrics.hooks.results import (
 )
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
 from airflow_provider_pushmetrics.hooks.trust import check_client_certificate, resolve_verify
+from airflow_provider_pushmetrics.hooks.typed_rows import parse_exact, type_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -227,10 +229,16 @@ class PushMetricsHook(HttpHook):
         """
         Fetch the rows of a query's result, each a dictionary; for many rows, see :meth:`stream_rows`.
 
+        Values have the type of their column: ``Decimal`` with all digits, ``date``, ``datetime``, ``time``,
+        ``bytes``; what Python cannot hold is its ISO 8601 text. NaN and infinity are None.
+
         :raises PushMetricsProtocolError: if the result has no rows in ``data``.
         """
-        rows = self.fetch_query_result(url, timeout_seconds=timeout_seconds).get("data")
-        if not isinstance(rows, list):
+        result = self._wait_for_answer(
+            lambda: calls.fetch_query_result(self.credentials, url, parse_float=Decimal), timeout_seconds
+        )
+        rows = type_rows(result)
+        if rows is None:
             raise PushMetricsProtocolError(
                 f"the result of {calls.build_get(url).describe()} has no list of rows in 'data'."
             )
@@ -239,10 +247,15 @@ class PushMetricsHook(HttpHook):
     def stream_rows(
         self, url: str, *, timeout_seconds: float = RESULT_TIMEOUT_SECONDS
     ) -> Iterator[dict[str, Any]]:
-        """Fetch the rows of a query's result one after the other, however many there are."""
+        """
+        Fetch the rows of a query's result one after the other, however many there are.
+
+        Values are those of JSON, which has no types: dates are texts. A number that a float would round is a
+        ``Decimal``.
+        """
         with self.stream_query_result(url, "ndjson", timeout_seconds=timeout_seconds) as chunks:
             for line in split_rows(chunks):
-                yield json.loads(line)
+                yield json.loads(line, parse_float=parse_exact)
 
     def fetch_arrow(self, url: str, *, timeout_seconds: float = RESULT_TIMEOUT_SECONDS) -> pyarrow.Table:
         """Fetch a query's result as an Arrow table; this takes the extra ``arrow``."""
@@ -280,7 +293,7 @@ class PushMetricsHook(HttpHook):
         Open a query's result and read it in pieces, however large it is.
 
         :param url: The ``query_result`` of an event.
-        :param file_format: One of json, ndjson, csv, arrow, parquet.
+        :param file_format: One of json, ndjson, csv, arrow, parquet, xlsx.
         :param timeout_seconds: How long to wait for a run that is still going on.
         :param on_truncated: Is told if the result does not have all rows, before any of it is read.
         :raises PushMetricsProtocolError: if the server does not have that format.
@@ -311,7 +324,7 @@ class PushMetricsHook(HttpHook):
 
         :param url: The ``query_result`` of an event.
         :param path: A local path or any URL that Airflow's object storage knows.
-        :param file_format: One of json, ndjson, csv, arrow, parquet; by default the ending of the path.
+        :param file_format: One of json, ndjson, csv, arrow, parquet, xlsx; by default the ending of the path.
         :param timeout_seconds: How long to wait for a run that is still going on.
         :param observe: Is shown each piece before it is written, such as to make a checksum.
         :param on_truncated: Is told if the result does not have all rows, before any of it is written.

@@ -17,6 +17,7 @@ FORMATS: Mapping[str, str] = {
     "csv": "text/csv",
     "arrow": "application/vnd.apache.arrow.stream",
     "parquet": "application/vnd.apache.parquet",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 """The formats in which a result can be had, by the name of a file's ending."""
 

@@ -71,27 +71,33 @@ class Kind:
         return isinstance(self.final, pa.JsonType)
 
 
-def same(told: Any, found: Any) -> bool:
-    """Compare what must be with what a reader of JSON found, whose numbers are ``Digits``."""
+def same(told: Any, found: Any, *, by_value: bool = False) -> bool:
+    """
+    Compare what must be with what a reader of JSON found, whose numbers are ``Digits``.
+
+    :param by_value: Whether numbers may be written in another way.
+    """
+
+    def compare(told: Any, found: Any) -> bool:
+        return same(told, found, by_value=by_value)
+
     match told:
         case Document():
-            return same(load(told.text), found)
+            return compare(load(told.text), found)
         case Digits():
             if not isinstance(found, Digits):
                 return False
-            if told.is_exact:
+            if told.is_exact and not by_value:
                 return told.text == found.text
             return Decimal(told.text) == Decimal(found.text)
         case float():
             return found is None and not math.isfinite(told)
         case list():
-            return isinstance(found, list) and len(told) == len(found) and all(map(same, told, found))
+            is_alike = isinstance(found, list) and len(told) == len(found)
+            return is_alike and all(map(compare, told, found))
         case dict():
-            return (
-                isinstance(found, dict)
-                and list(told) == list(found)
-                and all(map(same, told.values(), found.values()))
-            )
+            is_alike = isinstance(found, dict) and list(told) == list(found)
+            return is_alike and all(map(compare, told.values(), found.values()))
         case _:
             return type(told) is type(found) and bool(told == found)
 

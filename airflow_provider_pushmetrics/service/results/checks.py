@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airflow_provider_pushmetrics.iso8601 import SECONDS_PER_DAY
 from airflow_provider_pushmetrics.service.results.arrow_types import is_json
 from airflow_provider_pushmetrics.service.results.conversion import slice_lists
-from airflow_provider_pushmetrics.service.results.temporal import SECONDS_PER_DAY
 from airflow_provider_pushmetrics.service.results.texts import NANOS
 from airflow_provider_pushmetrics.service.results.values import parse_json
 

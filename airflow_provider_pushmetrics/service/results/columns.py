@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airflow_provider_pushmetrics.iso8601 import SECONDS_PER_DAY
 from airflow_provider_pushmetrics.service.results.arrow_types import is_json
 from airflow_provider_pushmetrics.service.results.conversion import infinity_of, number_members, slice_lists
-from airflow_provider_pushmetrics.service.results.temporal import SECONDS_PER_DAY
 from airflow_provider_pushmetrics.service.results.texts import (
     FIRST_DAY,
     LAST_DAY,

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_pushmetrics.service.results.temporal import parse_duration, write_duration
+from airflow_provider_pushmetrics.iso8601 import parse_duration, write_duration
 
 MICROSECONDS = {"s": 1_000_000, "ms": 1_000}
 INFINITIES = {32: 2**31 - 1, 64: 2**63 - 1}

@@ -14,15 +14,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_pushmetrics.service.results.arrow_types import is_json
-from airflow_provider_pushmetrics.service.results.conversion import INFINITIES, infinity_of
-from airflow_provider_pushmetrics.service.results.temporal import (
+from airflow_provider_pushmetrics.iso8601 import (
     SECONDS_PER_DAY,
     write_date,
     write_duration,
     write_time,
     write_timestamp,
 )
+from airflow_provider_pushmetrics.service.results.arrow_types import is_json
+from airflow_provider_pushmetrics.service.results.conversion import INFINITIES, infinity_of
 from airflow_provider_pushmetrics.service.results.values import lay_out_float, write_float, write_text
 
 EPOCH = date(1970, 1, 1)

@@ -19,7 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from airflow_provider_pushmetrics.service.results.temporal import write_duration
+from airflow_provider_pushmetrics.iso8601 import write_duration
 
 SURROGATES = re.compile("[\ud800-\udfff]")
 """Half characters, which JSON can name and UTF-8 cannot write."""

@@ -202,7 +202,7 @@ def test_the_receiver_must_be_named_to_be_asked(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "file_format"), [("result", None), ("result.xlsx", None), ("result.csv", "excel")]
+    ("name", "file_format"), [("result", None), ("result.xls", None), ("result.csv", "excel")]
 )
 def test_a_format_that_there_is_not_is_refused_with_those_there_are(
     connect: Connect, tmp_path: Any, name: str, file_format: str | None
@@ -211,7 +211,7 @@ def test_a_format_that_there_is_not_is_refused_with_those_there_are(
     url = "https://pushmetrics.example/api/reports/1/queries/1/reportRun/1"
     with pytest.raises(PushMetricsParameterError, match="json, ndjson, csv, arrow, parquet"):
         PushMetricsHook().save_query_result(url, tmp_path / name, file_format=file_format)
-    assert set(FORMATS) == {"json", "ndjson", "csv", "arrow", "parquet"}
+    assert set(FORMATS) == {"json", "ndjson", "csv", "arrow", "parquet", "xlsx"}
 
 
 def test_a_result_elsewhere_is_not_fetched_and_leaves_no_file(connect: Connect, tmp_path: Any) -> None:

@@ -25,7 +25,7 @@ def test_nothing_has_no_rows() -> None:
     assert list(split_rows(iter(()))) == list(split_rows(iter((b"", b"\n")))) == []
 
 
-@pytest.mark.parametrize("file_format", ["xlsx", "", "JSON"])
+@pytest.mark.parametrize("file_format", ["xls", "", "JSON"])
 def test_a_format_that_there_is_not_is_refused_with_those_there_are(file_format: str) -> None:
     with pytest.raises(PushMetricsParameterError, match="json, ndjson, csv, arrow, parquet"):
         get_media_type(file_format)

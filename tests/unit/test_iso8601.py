@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_pushmetrics.service.results.temporal import (
+from airflow_provider_pushmetrics.iso8601 import (
     parse_duration,
     write_date,
     write_duration,
