@@ -36,6 +36,7 @@ def build_run_asset(
     updated_by: Literal["triggerer", "api_server"] = "triggerer",
     one_run_per_event: bool = False,
     queue: str | None = None,
+    only_successful: bool = False,
 ) -> Asset:
     """
     Build an asset that is updated by each run, for ``schedule=[…]``; needs Airflow 3.
@@ -57,11 +58,19 @@ def build_run_asset(
         ``schedule=PartitionedAssetTimetable(assets=asset)``; a Dag with ``schedule=[asset]`` is not started.
     :param queue: The trigger queue of the watcher, of which only triggerers with this queue run it; needs
         Airflow 3.4.
+    :param only_successful: Update the asset only by runs that are known to have ended well. **Without it, a
+        run that failed updates the asset too**: the event does not say how the run ended. Needs an API token,
+        and goes with ``updated_by="triggerer"`` only.
     :raises PushMetricsAirflowVersionError: on an Airflow that does not have what is asked for.
     :raises PushMetricsParameterError: if arguments contradict each other.
     """
     require_airflow("3.0", "build_run_asset", INSTEAD_OF_WATCHERS)
     _check_arguments(updated_by, one_run_per_event=one_run_per_event, queue=queue)
+    if only_successful and updated_by != "triggerer":
+        raise PushMetricsParameterError(
+            f"only_successful needs updated_by='triggerer', and updated_by is {updated_by!r}: Airflow's API"
+            " server uses no connection, so it cannot ask how a run ended."
+        )
     trigger = PushMetricsEventTrigger(
         event=event,
         report_id=report_id,
@@ -69,6 +78,7 @@ def build_run_asset(
         consumer=consumer,
         pushmetrics_conn_id=pushmetrics_conn_id,
         queue=queue,
+        only_successful=only_successful,
     )
     report, query = (None if number is None else str(number) for number in (report_id, query_id))
     uri = str(parse_uri(str(ReportUri(host, report, query, name))))

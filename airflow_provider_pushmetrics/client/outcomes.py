@@ -30,6 +30,9 @@ OUTPUTS_TIMEOUT_SECONDS = 60.0
 """How long the outputs of a run that is over may take to be readable."""
 
 POLL_SECONDS = 1.0
+GOING_ON = 202
+"""The status code of an answer that a run has not ended."""
+
 NDJSON_TYPE = "application/x-ndjson"
 NO_API_TOKEN = "there is no API token to ask with"
 NOT_SAID = "PushMetrics does not say"
@@ -126,7 +129,8 @@ def wait_until_ready(
             return answer
         if clock() >= deadline:
             raise PushMetricsUnavailableError(
-                f"the run was still going on after {timeout_seconds:g} s; nothing to fetch yet."
+                f"the run was still going on after {timeout_seconds:g} s; nothing to fetch yet.",
+                status_code=GOING_ON,
             )
         yield Pause(poll_seconds)
 

@@ -20,6 +20,7 @@ from airflow_provider_pushmetrics.compat import SharedStreamProducer, has_airflo
 from airflow_provider_pushmetrics.exceptions import PushMetricsApiError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.storable import make_storable, storable_errors
+from airflow_provider_pushmetrics.triggers.event_outcomes import has_succeeded, require_api_token
 
 if TYPE_CHECKING:
     from airflow.triggers.shared_stream import AdvanceItem
@@ -44,6 +45,7 @@ class InboxProducer(SharedStreamProducer):
         self._conn_id: str = kwargs["pushmetrics_conn_id"]
         self._consumer = build_position_name(kwargs)
         self._wanted = EventFilter(kwargs["event"], kwargs.get("report_id"), kwargs.get("query_id"))
+        self._only_successful = bool(kwargs.get("only_successful"))
         self._client: PushMetricsAsyncClient | None = None
         self._opened = AsyncExitStack()
         self._handed_over_at = -math.inf
@@ -61,17 +63,27 @@ class InboxProducer(SharedStreamProducer):
     async def _read(self) -> AsyncIterator[tuple[dict[str, Any], int]]:
         self._client = await self._opened.enter_async_context(PushMetricsAsyncClient.open(self._conn_id))
         receiver = self._client.settings.get_receiver()
+        if self._only_successful:
+            require_api_token(self._client)
         after = await self._client.call(feed.fetch_position(receiver, self._consumer)) or 0
         while True:
             page: FeedPage = await self._client.call(
                 waits.fetch_next_page(receiver, self._wanted, after=after, patience=Patience())
             )
-            for event in page.events:
-                if event is page.events[-1]:
+            events = await self._choose(page.events)
+            for event in events:
+                if event is events[-1]:
                     await asyncio.sleep(self._handed_over_at + self.spacing_seconds - time.monotonic())
                 self._handed_over_at = time.monotonic()
                 yield dump_event(event), event.id
             after = page.cursor
+
+    async def _choose(self, events: Sequence[FeedEvent]) -> Sequence[FeedEvent]:
+        """Leave out the events of runs that are not known to have succeeded, if only those are wanted."""
+        assert self._client is not None
+        if not self._only_successful:
+            return events
+        return [event for event in events if await has_succeeded(self._client, event)]
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
         """
@@ -113,6 +125,8 @@ def build_position_name(kwargs: Mapping[str, Any]) -> str:
     What is wanted is a part of it: two triggers with one position would skip each other's events.
     """
     wish = [kwargs[name] for name in ("event", "report_id", "query_id", "pushmetrics_conn_id")]
+    if kwargs.get("only_successful"):
+        wish.append("only_successful")
     digest = hashlib.sha256(json.dumps(wish).encode()).hexdigest()[:12]
     return f"{kwargs['consumer']}-{re.sub(r'[^A-Za-z0-9._-]', '_', kwargs['event'])}-{digest}"
 

@@ -248,6 +248,7 @@ class PushMetricsEventTrigger(WrittenTrigger, BaseEventTrigger):
         ``. _ : ~ @ + -``. Each needs its own, or an event reaches only one of them.
     :param pushmetrics_conn_id: The connection.
     :param queue: The trigger queue of the watcher; needs Airflow 3.4.
+    :param only_successful: Fire only for runs that have ended well; needs an API token.
     """
 
     def __init__(
@@ -259,6 +260,7 @@ class PushMetricsEventTrigger(WrittenTrigger, BaseEventTrigger):
         consumer: str = "airflow",
         pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
         queue: str | None = None,
+        only_successful: bool = False,
     ) -> None:
         super().__init__()
         if queue is not None:
@@ -269,6 +271,7 @@ class PushMetricsEventTrigger(WrittenTrigger, BaseEventTrigger):
         self.query_id = query_id
         self.pushmetrics_conn_id = pushmetrics_conn_id
         self.consumer = consumer
+        self.only_successful = only_successful
         taken = len(build_position_name(self.serialize()[1])) - len(str(consumer))
         check_consumer_name(consumer, max_length=MAX_NAME_LENGTH - taken)
 

@@ -83,6 +83,7 @@ class FakePushMetrics:
     :param report_parameters: The Parameter blocks of each report; None if it does not list blocks.
     :param row_limit: The limit that cut each query's result; None if each has all rows.
     :param has_queries: Whether the runs have a query.
+    :param api_outages: How many requests for the outputs of a run are answered 503 from now on.
     :param always_replays: A run that is given for every key, as a broken server might.
     """
 
@@ -110,6 +111,7 @@ class FakePushMetrics:
     report_parameters: tuple[str, ...] | None = ("origin", "month")
     row_limit: int | None = None
     has_queries: bool = True
+    api_outages: int = 0
     always_replays: FakeRun | None = None
     runs: list[FakeRun] = field(default_factory=list)
     seen: list[SeenRequest] = field(default_factory=list)
@@ -325,6 +327,9 @@ class FakePushMetrics:
             return refusal
         if run is None:
             return JSONResponse({"message": "Not found"}, 404)
+        if self.api_outages > 0:
+            self.api_outages -= 1
+            return JSONResponse({"message": "Maintenance"}, 503, {"Retry-After": "0"})
         outputs = self._build_outputs(run)
         return JSONResponse(outputs if self.outputs_say_status else {**outputs, "status": None})
 
@@ -357,6 +362,8 @@ class FakePushMetrics:
         seen = await self._see(request)
         if refusal := self._refuse(seen):
             return refusal
+        if (written := self.results.get(request.url.path)) is not None:
+            return written
         accept = seen.headers["accept"]
         missing = JSONResponse({"message": f"no result is written down for {accept}"}, 406)
         answer = self.results.get(f"{request.method} {accept}") or self.results.get(accept) or missing

@@ -61,7 +61,7 @@ def test_a_run_that_is_waited_for_on_the_worker_says_why_it_could_not_be_seen_to
     connect_whole(password=None)
     pushmetrics.inbox.outages = 1000
     with pytest.raises(PushMetricsRunTimeout, match=r"the last look failed.*Maintenance"):
-        build(timeout=0.3).execute(CONTEXT)
+        build(timeout=0.02).execute(CONTEXT)
 
 
 async def test_a_certificate_that_is_not_trusted_is_named_when_the_deadline_passes(

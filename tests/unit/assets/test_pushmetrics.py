@@ -33,6 +33,7 @@ def test_an_asset_is_watched_for_the_runs_of_a_report() -> None:
         "consumer": "billing",
         "pushmetrics_conn_id": "other",
         "queue": None,
+        "only_successful": False,
     }
 
 
@@ -108,6 +109,17 @@ def test_only_a_watcher_has_a_queue() -> None:
 def test_a_queue_is_refused_where_watchers_have_none() -> None:
     with pytest.raises(PushMetricsAirflowVersionError, match=r"queue=…\) needs Airflow 3\.4 or later"):
         build_run_asset("delays", queue="near")
+
+
+def test_an_asset_may_be_updated_only_by_runs_that_succeeded() -> None:
+    asset = build_run_asset("delays", report_id=1, only_successful=True)
+    (watcher,) = asset.watchers
+    assert watcher.trigger.serialize()[1]["only_successful"] is True
+
+
+def test_the_api_server_cannot_ask_how_a_run_ended() -> None:
+    with pytest.raises(PushMetricsParameterError, match="only_successful needs updated_by='triggerer'"):
+        build_run_asset("delays", updated_by="api_server", only_successful=True)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ ARGUMENTS: dict[type[BaseTrigger], dict[str, Any]] = {
         "consumer": "billing",
         "pushmetrics_conn_id": "other",
         "queue": "near" if has_airflow("3.4") else None,
+        "only_successful": True,
     },
 }
 LEAST: dict[type[BaseTrigger], dict[str, Any]] = {
@@ -183,6 +184,7 @@ def test_equal_watchers_are_one_to_airflow_and_others_are_not() -> None:
         {"query_id": 2},
         {"consumer": "other"},
         {"pushmetrics_conn_id": "other"},
+        {"only_successful": True},
     ],
 )
 def test_only_equal_watchers_share_a_stream_and_a_position(change: dict[str, Any]) -> None:

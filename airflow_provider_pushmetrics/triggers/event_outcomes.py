@@ -1,0 +1,69 @@
+"""Whether the run of which an event tells has ended well: for assets that only such runs update."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from airflow_provider_pushmetrics.client.models import FeedEvent
+from airflow_provider_pushmetrics.client.outcomes import GOING_ON, fetch_event_outcome
+from airflow_provider_pushmetrics.client.waits import Patience, Trouble
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsConfigurationError,
+    PushMetricsNotFoundError,
+    PushMetricsProtocolError,
+    PushMetricsRunError,
+    PushMetricsUnavailableError,
+    PushMetricsUntrustedUrlError,
+)
+from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
+from airflow_provider_pushmetrics.storable import describe_error
+
+log = logging.getLogger(__name__)
+
+
+def require_api_token(client: PushMetricsAsyncClient) -> None:
+    """
+    Require what can say how runs ended.
+
+    :raises PushMetricsConfigurationError: without an API token.
+    """
+    if not client.settings.api_token:
+        raise PushMetricsConfigurationError(
+            f"only_successful is set, but connection {client.settings.conn_id!r} has no API token, so nobody"
+            " could say how a run ended: set its password. Until then no event updates the asset."
+        )
+
+
+async def has_succeeded(client: PushMetricsAsyncClient, event: FeedEvent) -> bool:
+    """
+    Ask how the run of an event ended, and again while PushMetrics is away; False also if nobody can say.
+
+    :raises PushMetricsApiError: if PushMetrics refuses to answer, or is away for too long; the event stays in
+        the inbox.
+    """
+    trouble = Trouble(Patience())
+    while True:
+        try:
+            outcome = await client.call(fetch_event_outcome(client.credentials, event.body))
+        except PushMetricsUnavailableError as error:
+            if error.status_code == GOING_ON:
+                return _pass_over(event, describe_error(error))
+            await asyncio.sleep(trouble.bear(error).seconds)
+        except (
+            PushMetricsNotFoundError,
+            PushMetricsProtocolError,
+            PushMetricsRunError,
+            PushMetricsUntrustedUrlError,
+        ) as error:
+            return _pass_over(event, describe_error(error))
+        else:
+            reason = outcome.failure or outcome.unknown
+            return reason is None or _pass_over(event, reason)
+
+
+def _pass_over(event: FeedEvent, reason: str) -> bool:
+    log.warning(
+        "Event %d updates no asset, since its run is not known to have succeeded: %s", event.id, reason
+    )
+    return False
