@@ -10,11 +10,9 @@ Source of every name and field: the PushMetrics documentation, "Webhooks", "Even
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 from pydantic import (
     AliasChoices,
@@ -28,12 +26,8 @@ from pydantic import (
     field_serializer,
 )
 
+from airflow_provider_pushmetrics.event_ids import find_query_run_id, find_report_run_id
 from airflow_provider_pushmetrics.exceptions import InvalidEventError
-
-RUN_ID_IN_REPORT_URL = re.compile(
-    r"/api/reports/[^/]+/(?:queries/[^/]+/reportRun|run)/(\d{1,18})/?\Z", re.ASCII
-)
-RUN_ID_IN_QUERY_URL = re.compile(r"/api/reports/[^/]+/queries/[^/]+/run/(\d{1,18})/?\Z", re.ASCII)
 
 
 class _Base(BaseModel):
@@ -217,25 +211,6 @@ def parse_event(body: bytes | str | Mapping[str, Any]) -> PushMetricsEvent:
         return _ADAPTER.validate_python(dict(body))
     except ValidationError as error:
         raise InvalidEventError(_describe(error)) from None
-
-
-def find_report_run_id(url: str) -> int | None:
-    """Find the id of a report run in the URL of its outputs or of one of its queries' results."""
-    return _find_run_id(RUN_ID_IN_REPORT_URL, url)
-
-
-def find_query_run_id(url: str) -> int | None:
-    """Find the id of a query run in the URL of its result."""
-    return _find_run_id(RUN_ID_IN_QUERY_URL, url)
-
-
-def _find_run_id(pattern: re.Pattern[str], url: str) -> int | None:
-    try:
-        path = urlsplit(url).path
-    except ValueError:
-        return None
-    match = pattern.search(path)
-    return int(match[1]) if match else None
 
 
 def _describe(error: ValidationError) -> str:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_pushmetrics.assets.uris import ReportUri
+from airflow_provider_pushmetrics.event_ids import read_event_ids
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
 _RESULT_PATH = re.compile(
-    r"/api/reports/(?P<report>[^/]+)/queries/(?P<query>[^/]+)/(?:reportRun|run)/(?P<run>\d+)/?\Z", re.ASCII
+    r"/api/reports/(?P<report>[^/]+)/queries/(?P<query>[^/]+)/(?:reportRun|run)/(?P<run>\d{1,18})/?\Z",
+    re.ASCII,
 )
 
 
@@ -62,11 +64,9 @@ def build_event_lineage(base_url: str, body: Mapping[str, Any] | None) -> Operat
         return OperatorLineage()
     authority, report_id = _find_authority(base_url), str(body["report_id"])
     query_id = body.get("query_id")
-    url = str(body.get("report_notebook_outputs") or body.get("query_result") or "")
-    found = re.search(r"/(?:reportRun|run)/(\d{1,18})/?\Z", urlsplit(url).path, re.ASCII)
     return OperatorLineage(
         inputs=[_build_dataset(ReportUri(authority, report_id, None if query_id is None else str(query_id)))],
-        run_facets=_name_runs(base_url, [found[1] if found else None]),
+        run_facets=_name_runs(base_url, [read_event_ids(body).run_id]),
     )
 
 

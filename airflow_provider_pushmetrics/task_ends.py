@@ -10,6 +10,7 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent
 
 from airflow_provider_pushmetrics.compat import has_listeners, store_xcoms
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.storable import make_storable
 from airflow_provider_pushmetrics.task_iteration import list_iteration_parts
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ async def end_task(trigger: BaseTrigger, xcoms: Mapping[str, Any]) -> TaskSucces
 
     XComs within the event itself are encoded twice since Airflow 3.0: the next task would get text.
     """
-    left = await store_xcoms(trigger.task_instance, xcoms)
+    left = await store_xcoms(trigger.task_instance, make_storable(xcoms))
     return TaskSuccessEvent(xcoms=left) if left else TaskSuccessEvent()
 
 

@@ -17,21 +17,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from airflow_provider_pushmetrics.events import RUN_ID_IN_QUERY_URL, RUN_ID_IN_REPORT_URL
+from airflow_provider_pushmetrics.event_ids import read_event_ids
 from airflow_provider_pushmetrics.receiver.refusals import BadRequest, UnsupportedMediaType
 
 MAX_DEPTH = 64
 """How deep a body may be nested. Python's parser gives up near 1,000, and readers get it deeper still."""
 
 MAX_EVENT_NAME_LENGTH = 200
-MAX_URL_LENGTH = 8192
-MAX_ID = 2**63 - 1
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
 """What readers can take: Airflow carries events as MessagePack, whose integers have 64 bits."""
 
 
 _JSON_TYPE = re.compile(rb"application/(?:json|[a-z0-9.!#$&^_-]{1,100}\+json)\Z")
-_ID_TEXT = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -69,14 +66,15 @@ def build_delivery(source: str, message_id: str | None, body: bytes) -> Delivery
     :raises BadRequest: if the body is no event.
     """
     content = parse_body(body)
+    ids = read_event_ids(content)
     return Delivery(
         source=source,
         key=f"id:{message_id}" if message_id else f"sha256:{hashlib.sha256(body).hexdigest()}",
         body=body,
         event=content["event"],
-        report_id=_find_id(content, "report_id"),
-        query_id=_find_id(content, "query_id"),
-        run_id=_find_run_id(content),
+        report_id=ids.report_id,
+        query_id=ids.query_id,
+        run_id=ids.run_id,
     )
 
 
@@ -182,29 +180,3 @@ def _is_deeper_than(content: Any, limit: int) -> bool:
 
 def _get_children(node: dict[str, Any] | list[Any]) -> Iterable[Any]:
     return node.values() if isinstance(node, dict) else node
-
-
-def _find_id(content: Mapping[str, Any], name: str) -> int | None:
-    value = content.get(name)
-    if isinstance(value, str) and _ID_TEXT.match(value):
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID:
-        return value
-    return None
-
-
-def _find_run_id(content: Mapping[str, Any]) -> int | None:
-    """Find the run: the report's where the event names outputs, else the query's where it has a result."""
-    outputs = content.get("report_notebook_outputs")
-    if isinstance(outputs, str):
-        return _find_run_id_in_url(outputs, RUN_ID_IN_REPORT_URL)
-    result = content.get("query_result")
-    return _find_run_id_in_url(result, RUN_ID_IN_QUERY_URL) if isinstance(result, str) else None
-
-
-def _find_run_id_in_url(url: str, pattern: re.Pattern[str]) -> int | None:
-    """Find what the events find; without taking the URL apart, which takes as long as parsing the body."""
-    if len(url) > MAX_URL_LENGTH:
-        return None
-    found = pattern.search(url.partition("#")[0].partition("?")[0])
-    return int(found[1]) if found else None

@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.datastructures import QueryParams
 
-from airflow_provider_pushmetrics.receiver.deliveries import MAX_ID
+from airflow_provider_pushmetrics.event_ids import MAX_ID
 from airflow_provider_pushmetrics.receiver.inbox import EventFilter
 from airflow_provider_pushmetrics.receiver.refusals import BadRequest
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.run_polls import API_SOURCE
+from airflow_provider_pushmetrics.event_ids import read_id
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
 Predicate = Callable[[dict[str, Any]], object]
@@ -109,14 +110,13 @@ def ask_predicate(path: str, predicate: Predicate, event: FeedEvent) -> bool:
 
 def find_workspace_id(body: dict[str, Any]) -> int | None:
     """Find an event's workspace; the French and Spanish documentation calls it collection."""
-    return read_number("workspace_id", body.get("workspace_id", body.get("collection_id")), is_ours=False)
+    return read_id(body.get("workspace_id", body.get("collection_id")))
 
 
-def read_number(name: str, value: object, *, is_ours: bool = True) -> int | None:
+def read_number(name: str, value: object) -> int | None:
     """
-    Read a number that may have come out of a template; only Python's None stands for any.
+    Read a number that a user has set, or that came out of a template; only Python's None stands for any.
 
-    :param is_ours: Whether a user set it; what a webhook says is None if it is no number.
     :raises PushMetricsParameterError: if it is no whole number.
     """
     if value is None:
@@ -124,6 +124,4 @@ def read_number(name: str, value: object, *, is_ours: bool = True) -> int | None
     text = str(value).strip()
     if text.isascii() and text.isdigit() and len(text) <= 18:
         return int(text)
-    if not is_ours:
-        return None
     raise PushMetricsParameterError(f"{name} is {value!r}: it must be a whole number.")

@@ -16,7 +16,7 @@ from airflow_provider_pushmetrics.client.messages import Call
 from airflow_provider_pushmetrics.client.models import FeedEvent, Run
 from airflow_provider_pushmetrics.client.run_polls import RunPoll
 from airflow_provider_pushmetrics.client.waits import Patience
-from airflow_provider_pushmetrics.events import find_query_run_id, find_report_run_id
+from airflow_provider_pushmetrics.event_ids import read_event_ids
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
 Key: TypeAlias = tuple[str | None, int | None, int | None, int | None]
@@ -141,24 +141,10 @@ def build_keys(body: dict[str, Any]) -> Iterator[Key]:
     """Build all the wishes that an event fulfils: each of its facts, or anything in its place."""
     name = body.get("event")
     names = (None, name) if isinstance(name, str) else (None,)
-    ids = (_read_id(body.get("report_id")), _read_id(body.get("query_id")), _find_run_id(body))
-    choices = [(None,) if number is None else (None, number) for number in ids]
+    ids = read_event_ids(body)
+    facts = (ids.report_id, ids.query_id, ids.run_id)
+    choices = [(None,) if number is None else (None, number) for number in facts]
     yield from itertools.product(names, *choices)
-
-
-def _read_id(value: object) -> int | None:
-    """Read an id as the receiver does; a webhook's body is whatever somebody sent."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _find_run_id(body: dict[str, Any]) -> int | None:
-    """Find the run in the event's URL, as the receiver does."""
-    outputs, result = body.get("report_notebook_outputs"), body.get("query_result")
-    if isinstance(outputs, str):
-        return find_report_run_id(outputs)
-    return find_query_run_id(result) if isinstance(result, str) else None
 
 
 def _discard(index: defaultdict[Any, set[Waiter]], key: Any, waiter: Waiter) -> None:

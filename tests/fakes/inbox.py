@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from airflow_provider_pushmetrics.events import find_query_run_id, find_report_run_id
+from airflow_provider_pushmetrics.event_ids import read_event_ids
 
 READER_TOKEN = "reader-token-0123456789+/="
 
@@ -127,12 +127,6 @@ def _refuse(request: Request) -> Response | None:
 
 
 def _matches(body: dict[str, Any], query: dict[str, str]) -> bool:
-    found = {name: body.get(name) for name in ("event", "report_id", "query_id")}
-    found["run_id"] = _find_run_id(body)
+    ids = read_event_ids(body)
+    found = {"event": body.get("event"), **{name: getattr(ids, name) for name in ids.__slots__}}
     return all(str(found[name]) == query[name] for name in found if name in query)
-
-
-def _find_run_id(body: dict[str, Any]) -> int | None:
-    if "report_notebook_outputs" in body:
-        return find_report_run_id(body["report_notebook_outputs"])
-    return find_query_run_id(body.get("query_result", ""))

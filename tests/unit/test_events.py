@@ -17,8 +17,6 @@ from airflow_provider_pushmetrics.events import (
     ReportCreated,
     ReportRun,
     UnknownEvent,
-    find_query_run_id,
-    find_report_run_id,
     parse_event,
 )
 from airflow_provider_pushmetrics.exceptions import InvalidEventError
@@ -122,62 +120,6 @@ def test_run_ids_are_read_from_the_documented_urls() -> None:
     query = parse_event(next(path for path in VECTORS if path.stem == "query.run").read_bytes())
     assert isinstance(query, QueryRun)
     assert query.run_id == 2
-
-
-@pytest.mark.parametrize(
-    ("url", "run_id"),
-    [
-        ("https://pushmetrics.io/api/reports/1/run/42", 42),
-        ("https://pushmetrics.io/api/reports/1/run/42/", 42),
-        ("https://pushmetrics.io/api/reports/1/run/42?format=csv#top", 42),
-        ("https://pushmetrics.io/base/api/reports/aBc12/run/42", 42),
-        ("https://pushmetrics.io/api/reports/1/queries/3/reportRun/42", 42),
-        ("/api/reports/1/run/42", 42),
-        ("https://pushmetrics.io/api/reports/1/run/0042", 42),
-        ("https://pushmetrics.io/api/reports/1/run/999999999999999999", 999_999_999_999_999_999),
-    ],
-)
-def test_a_report_run_id_is_found(url: str, run_id: int) -> None:
-    assert find_report_run_id(url) == run_id
-    assert find_query_run_id(url) is None
-
-
-def test_report_runs_and_query_runs_are_not_mixed_up() -> None:
-    url = "https://pushmetrics.io/api/reports/1/queries/3/run/9"
-    assert find_query_run_id(url) == 9
-    assert find_report_run_id(url) is None
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "not a url",
-        "http://[::1",
-        "http://[nonsense]/api/reports/1/run/4",
-        "https://pushmetrics.io/api/reports/1/run/",
-        "https://pushmetrics.io/api/reports/1/run/-4",
-        "https://pushmetrics.io/api/reports/1/run/4x",
-        "https://pushmetrics.io/api/reports/1/run/٤",
-        "https://pushmetrics.io/api/reports/1/run/" + "9" * 19,
-        "https://pushmetrics.io/api/reports/1/run/" + "9" * 100_000,
-        "https://pushmetrics.io/?next=/api/reports/1/run/4",
-        "https://pushmetrics.io/#/api/reports/1/run/4",
-        "https://pushmetrics.io/api/reports/1/run/4/extra",
-        "https://pushmetrics.io/api/reports//run/4",
-        "https://pushmetrics.io/api/reports/1/run/4%0a",
-    ],
-)
-def test_a_url_of_another_shape_has_no_run_id(url: str) -> None:
-    assert find_report_run_id(url) is None
-    assert find_query_run_id(url) is None
-
-
-@given(st.text(st.characters(), max_size=80))
-def test_no_text_makes_the_search_for_a_run_id_fail(text: str) -> None:
-    for url in (text, f"https://host/api/reports/1/run/{text}", f"https://{text}/api/reports/1/run/1"):
-        assert find_report_run_id(url) is None or isinstance(find_report_run_id(url), int)
-        assert find_query_run_id(url) is None or isinstance(find_query_run_id(url), int)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_pushmetrics.receiver.paths import describe_path, find_route_path, find_source
+from airflow_provider_pushmetrics.receiver.paths import (
+    _find_own_part,
+    describe_path,
+    find_route_path,
+    find_source,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +58,12 @@ def test_any_path_can_be_looked_at(path: str, root_path: str) -> None:
     assert find_route_path(route) == route
     find_source(route)
     assert describe_path(path).isascii()
+
+
+@given(st.sampled_from(["", "/", "//", "/a/", "/webhooks/"]), st.text("abws/%? \n", max_size=12))
+def test_the_short_way_finds_what_the_long_way_finds(prefix: str, rest: str) -> None:
+    for path in (prefix + rest, f"{prefix}webhooks/{rest}", f"/webhooks/{rest}"):
+        assert find_route_path(path) == _find_own_part(path)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,16 @@
-"""Webhooks that Airflow cannot store, in a real Airflow on PostgreSQL: the triggerer lives, the tasks end."""
+"""
+Webhooks and settings as the world sends them, in a real Airflow on PostgreSQL.
+
+Events that Airflow cannot store end no triggerer, and the receiver in the API server takes its credentials
+from a connection that changes.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,14 +19,16 @@ import httpx
 import pytest
 
 from tests.fakes.airflow_processes import AirflowProcesses
-from tests.fakes.airflow_versions import AIRFLOW_VERSION
+from tests.fakes.airflow_versions import AIRFLOW_VERSION, needs_airflow
 from tests.fakes.inbox_filler import fill_inbox
+from tests.fakes.postgres import make_database
 from tests.fakes.receiver_server import READER_TOKEN, ReceiverServer, start_receiver
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.postgres]
 
-DAGS = Path(__file__).with_name("harmful_dags")
+DAGS = Path(__file__).with_name("hostile_dags")
 WAITING = "waits_for_harmful"
+MOUNTED = "receives"
 
 REFUSED_TODAY = (
     b'{"event": "report.run", "report_id": 1, "name": "integer", "n": 18446744073709551616}',
@@ -57,8 +65,10 @@ def serve_receiver(folder: Path) -> Iterator[ReceiverServer]:
         yield receiver
 
 
-@pytest.fixture(name="airflow")
-def start_airflow(folder: Path, receiver: ReceiverServer, postgres_url: str) -> Iterator[AirflowProcesses]:
+@pytest.fixture(name="airflow", scope="module")
+def start_airflow(
+    folder: Path, receiver: ReceiverServer, postgres_server_url: str
+) -> Iterator[AirflowProcesses]:
     connection = {
         "conn_type": "pushmetrics",
         "extra": {"receiver_url": receiver.url, "receiver_token": READER_TOKEN},
@@ -66,13 +76,17 @@ def start_airflow(folder: Path, receiver: ReceiverServer, postgres_url: str) -> 
     environment = {
         "AIRFLOW_CONN_PUSHMETRICS_DEFAULT": json.dumps(connection),
         "PUSHMETRICS_TEST_OUTPUT": str(folder / "output"),
+        "AIRFLOW__PUSHMETRICS__RECEIVER_CONNECTION": MOUNTED,
+        # Every user is an administrator, so the tests need no login; each request gets a second credential.
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
     }
-    airflow = AirflowProcesses(folder / "airflow", DAGS, environment, database_url=postgres_url)
-    try:
-        airflow.start()
-        yield airflow
-    finally:
-        airflow.stop()
+    with make_database(postgres_server_url) as url:
+        airflow = AirflowProcesses(folder / "airflow", DAGS, environment, database_url=url)
+        try:
+            airflow.start()
+            yield airflow
+        finally:
+            airflow.stop()
 
 
 def read_bodies(folder: Path, name: str) -> dict[str, Any]:
@@ -108,3 +122,54 @@ def test_the_triggerer_lives_and_every_task_ends(
 def count_deferred(airflow: AirflowProcesses) -> int:
     query = "SELECT 1 FROM task_instance WHERE dag_id = ? AND state = 'deferred' AND trigger_id IS NOT NULL"
     return len(airflow.ask(query, WAITING))
+
+
+# The receiver in Airflow's API server
+
+
+def write_connection(reader_token: str, sender_token: str) -> dict[str, Any]:
+    extra = {"source": "demo", "token": sender_token}
+    return {
+        "connection_id": MOUNTED,
+        "conn_type": "generic",
+        "password": reader_token,
+        "extra": json.dumps(extra),
+    }
+
+
+def deliver(client: httpx.Client, token: str, path: str = "/webhooks/demo") -> int:
+    """Deliver an event, with the token in the URL as a person writes it there."""
+    url = f"{client.base_url}pushmetrics{path}?token={token}"
+    return client.post(url, json={"event": "report.run", "report_id": 3}).status_code
+
+
+def read(client: httpx.Client, token: str) -> int:
+    headers = {"authorization": f"Bearer {token}"}
+    return client.get("/pushmetrics/cursor", headers=headers).status_code
+
+
+@needs_airflow("3.0")
+def test_the_mounted_receiver_follows_its_connection_without_a_restart(airflow: AirflowProcesses) -> None:
+    base_url = f"http://127.0.0.1:{airflow.port}/"
+    with httpx.Client(base_url=base_url, timeout=60) as client:
+        for _ in range(3):
+            assert deliver(client, "old+token%") == 503
+        log = (airflow.home / "api-server.log").read_text("utf-8", "replace")
+        assert log.count("The PushMetrics receiver is not configured") == 1
+        client.post(
+            "/api/v2/connections", json=write_connection("old%reader", "old+token")
+        ).raise_for_status()
+        assert deliver(client, "old+token") == 202
+        assert deliver(client, "old+token", "/webhooks/demo/") == 200
+        assert (read(client, "old%reader"), read(client, "new%reader")) == (200, 401)
+
+        changed = client.patch(
+            f"/api/v2/connections/{MOUNTED}", json=write_connection("new%reader", "new+token")
+        )
+        changed.raise_for_status()
+        began = time.monotonic()
+        while deliver(client, "old+token") != 401:
+            assert time.monotonic() - began < 65, "the old token was not refused within a minute"
+            time.sleep(1)
+        assert deliver(client, "new+token") == 200
+        assert (read(client, "old%reader"), read(client, "new%reader")) == (401, 200)

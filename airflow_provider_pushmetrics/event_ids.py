@@ -1,0 +1,76 @@
+"""
+The ids that an event is about: its report, its query and its run.
+
+The receiver indexes events by them, and the triggers match events with them. Both read them here, so that a
+wait wants exactly those events that the receiver's feed gives for the same filter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MAX_ID = 2**63 - 1
+"""What the inbox's columns hold."""
+
+MAX_URL_LENGTH = 8192
+
+_ID_TEXT = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
+_IN_REPORT_URL = re.compile(r"/api/reports/[^/]+/(?:queries/[^/]+/reportRun|run)/(\d{1,18})/?\Z", re.ASCII)
+_IN_QUERY_URL = re.compile(r"/api/reports/[^/]+/queries/[^/]+/run/(\d{1,18})/?\Z", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class EventIds:
+    """
+    What an event is about; None for what it does not say, or says in a way that is no id.
+
+    :param run_id: The report run where the event names outputs, else the query run where it names a result.
+        The two are counted apart.
+    """
+
+    report_id: int | None
+    query_id: int | None
+    run_id: int | None
+
+
+def read_event_ids(body: Mapping[str, Any]) -> EventIds:
+    """Read the ids of an event's body, which is whatever its sender wrote."""
+    return EventIds(read_id(body.get("report_id")), read_id(body.get("query_id")), _find_run_id(body))
+
+
+def read_id(value: object) -> int | None:
+    """Read an id: a number from 0 to ``MAX_ID``, or text of 1 to 18 ASCII digits; None for all else."""
+    if isinstance(value, str) and _ID_TEXT.match(value):
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID:
+        return value
+    return None
+
+
+def find_report_run_id(url: str) -> int | None:
+    """Find the id of a report run in the URL of its outputs or of one of its queries' results."""
+    return _find_in_url(_IN_REPORT_URL, url)
+
+
+def find_query_run_id(url: str) -> int | None:
+    """Find the id of a query run in the URL of its result."""
+    return _find_in_url(_IN_QUERY_URL, url)
+
+
+def _find_run_id(body: Mapping[str, Any]) -> int | None:
+    outputs = body.get("report_notebook_outputs")
+    if isinstance(outputs, str):
+        return find_report_run_id(outputs)
+    result = body.get("query_result")
+    return find_query_run_id(result) if isinstance(result, str) else None
+
+
+def _find_in_url(pattern: re.Pattern[str], url: str) -> int | None:
+    """Find an id at the path's end; without taking the URL apart, which costs as much as parsing the body."""
+    if len(url) > MAX_URL_LENGTH:
+        return None
+    found = pattern.search(url.partition("#")[0].partition("?")[0])
+    return int(found[1]) if found else None
