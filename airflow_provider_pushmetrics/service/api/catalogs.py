@@ -19,9 +19,6 @@ from airflow_provider_pushmetrics.service.datasources.catalog import (
     search_tables,
     write_select_star,
 )
-from airflow_provider_pushmetrics.service.datasources.duckdb_catalog import DuckDbCatalog
-from airflow_provider_pushmetrics.service.datasources.sqlalchemy import SqlAlchemySource
-from airflow_provider_pushmetrics.service.datasources.sqlalchemy_catalog import SqlCatalog
 from airflow_provider_pushmetrics.service.datasources.watching import watch
 from airflow_provider_pushmetrics.service.models import DataSource
 from airflow_provider_pushmetrics.service.parts import ServiceParts
@@ -142,11 +139,11 @@ def _look(
         source_id = find_by_reference(session, DataSource, reference, caller).id
     try:
         source = parts.sources.open(source_id)
-        with watch(LOOK_SECONDS, lambda: None) as stopper:
-            if not isinstance(source, SqlAlchemySource):
-                return look(DuckDbCatalog(source, stopper), source_id)
-            with source.connect(stopper) as connection:
-                return look(SqlCatalog(connection), source_id)
+        with (
+            watch(LOOK_SECONDS, lambda: None) as stopper,
+            source.open_catalog(stopper) as catalog,
+        ):
+            return look(catalog, source_id)
     except SourceError as error:
         raise HTTPException(422, str(error)) from None
 

@@ -17,6 +17,8 @@ from airflow_provider_pushmetrics.service.templates.dialects import Dialect
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
+
 UTC = "UTC"
 
 NOT_ONE_SELECT = "the SQL is not one statement that gives rows: write one SELECT."
@@ -72,6 +74,21 @@ class Stopper:
                 self._interrupt()
 
 
+def check_between(batches: Iterator[pa.RecordBatch], stopper: Stopper) -> Iterator[pa.RecordBatch]:
+    """
+    Give batches until the query is stopped: what the driver has read ahead may last for long.
+
+    :raises SourceError: with the reason, also if the query seems complete: a database may end one that was
+        interrupted as if it were.
+    """
+    for batch in batches:
+        if stopper.reason is not None:
+            raise SourceError(stopper.reason)
+        yield batch
+    if stopper.reason is not None:
+        raise SourceError(stopper.reason)
+
+
 class Source(Protocol):
     """A database that can be asked."""
 
@@ -90,6 +107,14 @@ class Source(Protocol):
             the rows and stops the query when its time is over.
         :param time_zone: The time zone of the session, as an IANA name.
 
+        :raises SourceError: with the database's message.
+        """
+
+    def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:
+        """
+        Look at what the database holds; used as a context.
+
+        :param stopper: Stops what takes too long.
         :raises SourceError: with the database's message.
         """
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
 
 SOURCES_FOLDER = "sources"
+TEMP_FOLDER = "temp"
 
 RULE = (
     f"files and folders must be in the folder {SOURCES_FOLDER!r} of the service's data folder, or in one that"
@@ -31,6 +32,11 @@ class SourcePlaces:
     def home(self) -> Path:
         """What relative locations are relative to."""
         return self.data_dir / SOURCES_FOLDER
+
+    @property
+    def temp_dir(self) -> Path:
+        """Where queries write what does not fit in memory."""
+        return self.data_dir / TEMP_FOLDER
 
     def resolve(self, location: str) -> Path:
         """

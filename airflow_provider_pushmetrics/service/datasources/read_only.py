@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 
-READ_ONLY_SESSIONS: Mapping[str, str] = {
-    "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
-    "mysql": "SET SESSION TRANSACTION READ ONLY",
-    "mariadb": "SET SESSION TRANSACTION READ ONLY",
-}
-"""What makes all transactions of a connection only read. Other databases must know their user as a reader."""
+READ_ONLY_TRANSACTION = "SET TRANSACTION READ ONLY"
+"""For one transaction, so that a pooler hands nobody a connection that only reads."""
+
+READ_ONLY_BACKENDS = frozenset({"postgresql", "mysql", "mariadb", "oracle"})
+"""Databases that know it. Others must know their user as a reader."""
 
 SQLITE_READS = frozenset(
     {
@@ -41,22 +39,24 @@ SQLITE_PRAGMAS = frozenset(
 )
 """Those that show what a database holds, and the one by which SQLAlchemy begins."""
 
-REFUSED_FUNCTIONS = frozenset({"load_extension"})
+REFUSED_FUNCTIONS = frozenset({"load_extension", "fts3_tokenizer"})
 
 
 def make_read_only(engine: Engine) -> None:
-    """Keep all connections of an engine from writing, where the database can be told to."""
+    """Keep all transactions of an engine from writing, where the database can be told to."""
     name = engine.dialect.name
+    if name == "sqlite":
 
-    @event.listens_for(engine, "connect")
-    def restrict(connection: Any, _: Any) -> None:
-        if name == "sqlite":
+        @event.listens_for(engine, "connect")
+        def restrict(connection: Any, _: Any) -> None:
             # A file opened to read only still lets VACUUM INTO and ATTACH write others.
             connection.set_authorizer(authorize_reading)
-        elif name in READ_ONLY_SESSIONS:
-            with connection.cursor() as cursor:
-                cursor.execute(READ_ONLY_SESSIONS[name])
-            connection.commit()
+
+    elif name in READ_ONLY_BACKENDS:
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            connection.exec_driver_sql(READ_ONLY_TRANSACTION)
 
 
 def authorize_reading(

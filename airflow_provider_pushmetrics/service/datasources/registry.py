@@ -9,7 +9,6 @@ from sqlalchemy.engine import make_url
 
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.datasources.base import Source, SourceError
-from airflow_provider_pushmetrics.service.datasources.duckdb import DuckDbSource, FolderSource
 from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
 from airflow_provider_pushmetrics.service.datasources.urls import DUCKDB, build_source_url
 from airflow_provider_pushmetrics.service.encryption import Vault
@@ -73,17 +72,28 @@ class SourceRegistry:
             self._open.clear()
 
     def _make_source(self, kind: str, location: str) -> Source:
-        if kind == DUCKDB:
-            path = self._places.resolve(location)
-            return FolderSource(path) if path.is_dir() else DuckDbSource(path)
-        from airflow_provider_pushmetrics.service.datasources.sqlalchemy import (
-            SqlAlchemySource,
-            open_sqlite_read_only,
-            refuse_own,
-        )
-
         url = build_source_url(kind, location)
+        backend = url.get_backend_name()
+        temp_dir = self._places.temp_dir
+        if backend == DUCKDB:
+            from airflow_provider_pushmetrics.service.datasources.duckdb import DuckDbSource
+            from airflow_provider_pushmetrics.service.datasources.folder import FolderSource
+
+            path = self._places.resolve(location)
+            return FolderSource(path, temp_dir) if path.is_dir() else DuckDbSource(path, temp_dir)
+        if backend == SQLITE:
+            from airflow_provider_pushmetrics.service.datasources.sqlite import SqliteSource
+
+            return SqliteSource(self._places.resolve(url.database or ""), temp_dir)
+        from airflow_provider_pushmetrics.service.datasources.sqlalchemy import SqlAlchemySource, refuse_own
+
         refuse_own(url, make_url(self._database.url))
-        if url.get_backend_name() == SQLITE:
-            url = open_sqlite_read_only(self._places.resolve(url.database or ""))
-        return SqlAlchemySource(url)
+        if backend == "postgresql":
+            from airflow_provider_pushmetrics.service.datasources.postgresql import PostgresSource
+
+            return PostgresSource(url, temp_dir)
+        if backend in ("mysql", "mariadb"):
+            from airflow_provider_pushmetrics.service.datasources.mysql import MySqlSource
+
+            return MySqlSource(url, temp_dir)
+        return SqlAlchemySource(url, temp_dir)

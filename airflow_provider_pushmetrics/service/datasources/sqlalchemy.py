@@ -1,16 +1,13 @@
-"""Databases that are asked through SQLAlchemy."""
+"""Databases that are asked, or looked at, through SQLAlchemy."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-import pyarrow as pa
 from sqlalchemy import Connection, CursorResult, Engine, create_engine, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,59 +19,65 @@ from airflow_provider_pushmetrics.service.datasources.base import (
     RowBatches,
     SourceError,
     Stopper,
+    check_between,
     refuse_same_names,
+)
+from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
+from airflow_provider_pushmetrics.service.datasources.columns.delivery import deliver
+from airflow_provider_pushmetrics.service.datasources.columns.python_values import (
+    list_columns,
+    read_batches,
 )
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.datasources.read_only import make_read_only
+from airflow_provider_pushmetrics.service.datasources.sqlalchemy_catalog import SqlCatalog
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 from airflow_provider_pushmetrics.service.templates.dialects import get_dialect
 
-BATCH_ROWS = 10_000
-DECIMAL_DIGITS = 38
+BUFFERED_ROWS = 1000
+
+CONNECT_ARGUMENTS: dict[str, dict[str, Any]] = {
+    # Statements with a name outlive their transaction, which poolers such as PgBouncer do not allow.
+    "psycopg": {"prepare_threshold": None},
+}
+"""How drivers connect, by their names."""
 
 
-class SqlAlchemySource:
+class SqlAlchemyBrowser:
     """
-    A database with an SQLAlchemy dialect. Nothing is ever committed in it.
+    Looks at what a database holds. Nothing is ever committed in it.
 
     :param url: Where it is.
     """
 
     def __init__(self, url: URL) -> None:
-        self._url = url
-        self.dialect = get_dialect(url.get_backend_name())
-        self._engine: Engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
-        make_read_only(self._engine)
+        self._secrets = () if url.password is None else (str(url.password),)
+        self.engine: Engine = create_engine(
+            url,
+            poolclass=NullPool,
+            hide_parameters=True,
+            connect_args=CONNECT_ARGUMENTS.get(url.get_driver_name(), {}),
+        )
+        make_read_only(self.engine)
 
     @contextmanager
-    def query(
-        self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits, time_zone: str
-    ) -> Iterator[RowBatches]:
-        """Run a query; any number of them run at the same time."""
-        try:
-            with self._engine.connect() as connection:
-                stopper.register(_find_interrupt(connection))
-                try:
-                    with self._translating(stopper):
-                        for setting in self.dialect.transaction_settings:
-                            connection.exec_driver_sql(setting)
-                        result = _execute(connection, sql)
-                        batches = _convert(result)
-                    yield RowBatches(batches.schema, self._read(batches.batches, stopper))
-                finally:
-                    stopper.register(None)
-                    connection.rollback()
-        except SQLAlchemyError as error:
-            raise self._build_error(error, stopper) from error
+    def open_catalog(self, stopper: Stopper) -> Iterator[Catalog]:
+        """
+        Open a connection to look around by.
+
+        :raises SourceError: with the database's message.
+        """
+        with self.connect(stopper) as connection:
+            yield SqlCatalog(connection)
 
     @contextmanager
     def connect(self, stopper: Stopper) -> Iterator[Connection]:
         """
-        Open a connection to look around by; nothing that is done on it stays.
+        Open a connection; nothing that is done on it stays.
 
         :raises SourceError: with the database's message.
         """
-        with self._translating(stopper), self._engine.connect() as connection:
+        with self.translating(stopper), self.engine.connect() as connection:
             stopper.register(_find_interrupt(connection))
             try:
                 yield connection
@@ -82,29 +85,62 @@ class SqlAlchemySource:
                 stopper.register(None)
                 connection.rollback()
 
-    def close(self) -> None:
-        """Close all connections."""
-        self._engine.dispose()
-
-    def _read(self, batches: Iterator[pa.RecordBatch], stopper: Stopper) -> Iterator[pa.RecordBatch]:
-        with self._translating(stopper):
-            for batch in batches:
-                if stopper.reason is not None:
-                    raise SourceError(stopper.reason)
-                yield batch
-
     @contextmanager
-    def _translating(self, stopper: Stopper) -> Iterator[None]:
+    def translating(self, stopper: Stopper) -> Iterator[None]:
+        """Turn errors of SQLAlchemy and its drivers into ours."""
         try:
             yield
         except (SQLAlchemyError, ArithmeticError, ValueError, TypeError) as error:
             # Drivers raise Python's own errors for values that they cannot bind or read.
-            raise self._build_error(error, stopper) from error
+            said = str(getattr(error, "orig", None) or error) or type(error).__name__
+            raise SourceError(stopper.reason or redact(said.strip(), *self._secrets)) from error
 
-    def _build_error(self, error: Exception, stopper: Stopper) -> SourceError:
-        said = str(getattr(error, "orig", None) or error) or type(error).__name__
-        password = None if self._url.password is None else str(self._url.password)
-        return SourceError(stopper.reason or redact(said.strip(), *([password] if password else [])))
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+class SqlAlchemySource:
+    """
+    A database with an SQLAlchemy dialect whose driver gives Python's values: SQL Server, Oracle, and others.
+
+    A column gets the narrowest type that holds all its values: drivers describe their columns in ways of
+    their own, if at all.
+
+    :param url: Where it is.
+    :param temp_dir: Where rows wait until the types of their columns are known.
+    """
+
+    def __init__(self, url: URL, temp_dir: Path) -> None:
+        self.dialect = get_dialect(url.get_backend_name())
+        self._browser = SqlAlchemyBrowser(url)
+        self._temp_dir = temp_dir
+
+    @contextmanager
+    def query(
+        self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits, time_zone: str
+    ) -> Iterator[RowBatches]:
+        """Run a query; any number of them run at the same time."""
+        with self._browser.connect(stopper) as connection:
+            _prepare_session(connection, time_zone)
+            for setting in self.dialect.transaction_settings:
+                connection.exec_driver_sql(setting)
+            result = _execute(connection, sql)
+            names = list(result.keys())
+            refuse_same_names(names)
+            batches = check_between(read_batches(names, result), stopper)
+            with deliver(
+                list_columns(names), batches, max_rows=limits.max_rows, temp_dir=self._temp_dir
+            ) as rows:
+                yield rows
+
+    def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:
+        """Look around in the database."""
+        return self._browser.open_catalog(stopper)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._browser.close()
 
 
 def refuse_own(url: URL, own: URL) -> None:
@@ -126,15 +162,26 @@ def _name(url: URL) -> tuple[str, str, str | None]:
     return host, str(url.port or query.get("port", 5432)), url.database or query.get("dbname")
 
 
-def open_sqlite_read_only(path: Path) -> URL:
-    """
-    Build the URL of a SQLite file that only reads, for the driver that can forbid the rest.
+def _prepare_session(connection: Connection, time_zone: str) -> None:
+    if connection.dialect.name != "oracle":
+        return  # SQL Server has no time zone of a session
+    connection.exec_driver_sql(f"ALTER SESSION SET TIME_ZONE = '{time_zone.replace(chr(39), '')}'")
+    driver: Any = connection.connection.driver_connection
+    driver.outputtypehandler = _read_exactly
 
-    :raises SourceError: if it is no file.
-    """
-    if not path.is_file():
-        raise SourceError(f"the SQLite file {path.name!r} does not exist.")
-    return URL.create("sqlite+pysqlite", database=path.as_uri(), query={"mode": "ro", "uri": "true"})
+
+def _read_exactly(cursor: Any, metadata: Any) -> Any:
+    """Let the driver of Oracle give exact numbers, and texts and bytes instead of what reads them."""
+    import oracledb
+
+    kinds = {
+        oracledb.DB_TYPE_NUMBER: Decimal,
+        oracledb.DB_TYPE_CLOB: oracledb.DB_TYPE_LONG,
+        oracledb.DB_TYPE_NCLOB: oracledb.DB_TYPE_LONG_NVARCHAR,
+        oracledb.DB_TYPE_BLOB: oracledb.DB_TYPE_LONG_RAW,
+    }
+    kind = kinds.get(metadata.type_code)
+    return None if kind is None else cursor.var(kind, arraysize=cursor.arraysize)
 
 
 def _execute(connection: Connection, sql: BoundSql) -> CursorResult[Any]:
@@ -142,75 +189,11 @@ def _execute(connection: Connection, sql: BoundSql) -> CursorResult[Any]:
     escaped = BoundSql(tuple(part.replace(":", "\\:") for part in sql.parts), sql.values)
     statement = text(escaped.write(lambda number: f":value_{number} "))
     values = {f"value_{number}": value for number, value in enumerate(sql.values, start=1)}
-    streaming = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS)
+    streaming = connection.execution_options(stream_results=True, max_row_buffer=BUFFERED_ROWS)
     result = streaming.execute(statement, values)
     if not result.returns_rows:
         raise SourceError(NOT_ONE_SELECT)
     return result
-
-
-def _convert(result: CursorResult[Any]) -> RowBatches:
-    names = list(result.keys())
-    refuse_same_names(names)
-    partitions = result.partitions(BATCH_ROWS)
-    first = next(partitions, [])
-    columns = [_Column.infer(name, [row[index] for row in first]) for index, name in enumerate(names)]
-    schema = pa.schema([pa.field(column.name, column.type) for column in columns])
-
-    def read() -> Iterator[pa.RecordBatch]:
-        yield _build_batch(columns, schema, first)
-        for rows in partitions:
-            yield _build_batch(columns, schema, rows)
-
-    return RowBatches(schema, read())
-
-
-class _Column:
-    """A column, whose type the first rows decide."""
-
-    def __init__(self, name: str, kind: pa.DataType) -> None:
-        self.name = name
-        self.type = kind
-
-    @classmethod
-    def infer(cls, name: str, values: Sequence[Any]) -> _Column:
-        given = [simplify(value) for value in values if value is not None]
-        if given and all(isinstance(value, Decimal) for value in given):
-            scale = max(max(-int(value.as_tuple().exponent), 0) for value in given if value.is_finite())
-            return cls(name, pa.decimal128(DECIMAL_DIGITS, min(scale, DECIMAL_DIGITS)))
-        try:
-            kind = pa.array(given).type
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-            kind = pa.string()
-        return cls(name, pa.string() if pa.types.is_null(kind) else kind)
-
-    def build(self, values: Sequence[Any]) -> pa.Array:
-        plain = [simplify(value) for value in values]
-        if pa.types.is_string(self.type):
-            plain = [value if value is None else str(value) for value in plain]
-        try:
-            return pa.array(plain, self.type)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, ValueError) as error:
-            raise SourceError(
-                f"column {self.name!r} begins as {self.type} and later holds something else: {error}."
-                " Cast it to one type."
-            ) from error
-
-
-def simplify(value: Any) -> Any:
-    """Turn what drivers give into what Arrow knows."""
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, dict | list | tuple):
-        return json.dumps(value, default=str, ensure_ascii=False)
-    if isinstance(value, memoryview | bytearray):
-        return bytes(value)
-    return value
-
-
-def _build_batch(columns: Sequence[_Column], schema: pa.Schema, rows: Sequence[Any]) -> pa.RecordBatch:
-    arrays = [column.build([row[index] for row in rows]) for index, column in enumerate(columns)]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _find_interrupt(connection: Connection) -> Callable[[], None] | None:

@@ -168,7 +168,7 @@ async def test_postgres_is_asked_and_its_types_are_kept(api: Api, postgres_url: 
         " NULL AS nothing, ARRAY[1, 2] AS list FROM generate_series(1, 3) i WHERE i % 2 = {{ 1 }}"
     )
     block = await ask(api, row["id"], query)
-    first = {"i": 1, "t": "a", "d": 1.5, "day": "2020-01-02", "nothing": None, "list": "[1, 2]"}
+    first = {"i": 1, "t": "a", "d": 1.5, "day": "2020-01-02", "nothing": None, "list": [1, 2]}
     assert block["data"] == [first, {**first, "i": 3}]
     stopped = await ask(api, row["id"], "SELECT pg_sleep(30)", timeout_seconds=1)
     assert "longer than 1 s" in stopped["error"]

@@ -96,7 +96,6 @@ async def test_result_of_a_failed_query_says_why_in_json_and_refuses_other_forma
     [
         ("SELECT {{ nope }}", "'nope' is undefined"),
         ("SELECT {{ oh", "template"),
-        ("SELECT '{{ v }}'", "take the quotes away"),
         ("SELECT CAST({{ v }} AS INTEGER) AS n", "Could not convert"),
         (
             "SELECT CAST(CASE range WHEN 99999 THEN 'x' ELSE '1' END AS INTEGER) AS n FROM range(100000)",
@@ -105,7 +104,6 @@ async def test_result_of_a_failed_query_says_why_in_json_and_refuses_other_forma
         ("SELECT 1 AS n; SELECT 2 AS n", "not one statement"),
         ("", "not one statement"),
         ("SELECT 1 AS x, 2 AS x", "several columns are called x"),
-        ("SELECT INTERVAL 3 DAY AS i", "cannot be kept"),
         ("DROP TABLE x", "write one SELECT"),
         ("CREATE TABLE x AS SELECT 1", "write one SELECT"),
         ("SELECT * FROM read_csv('/etc/passwd')", "disabled by configuration"),

@@ -1,20 +1,142 @@
-"""Queries of MariaDB."""
+"""What each type of MariaDB becomes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pymysql
 import pytest
 from sqlalchemy.engine import make_url
 
-from airflow_provider_pushmetrics.service.datasources.base import Stopper
-from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
-from airflow_provider_pushmetrics.service.datasources.sqlalchemy import SqlAlchemySource
-from airflow_provider_pushmetrics.service.templates.binding import BoundSql
+from airflow_provider_pushmetrics.service.datasources.base import SourceError
+from airflow_provider_pushmetrics.service.datasources.mysql import MySqlSource
+from tests.fakes.datasources import fetch_rows, fetch_table
 
 pytestmark = pytest.mark.mariadb
 
+COLUMNS: dict[str, tuple[str, Any, pa.DataType, Any]] = {
+    "ti": ("tinyint", -1, pa.int64(), -1),
+    "iu": ("int unsigned", 2**32 - 1, pa.int64(), 2**32 - 1),
+    "b": ("bigint", -(2**63), pa.int64(), -(2**63)),
+    "bu": ("bigint unsigned", 2**64 - 1, pa.uint64(), 2**64 - 1),
+    "d": ("decimal(10, 2)", "0.10", pa.decimal128(10, 2), Decimal("0.10")),
+    "du": ("decimal(5, 0) unsigned", 7, pa.decimal128(5, 0), Decimal(7)),
+    "dd": ("decimal(65, 30)", "1.5", pa.decimal256(65, 30), Decimal("1.500000000000000000000000000000")),
+    "f": ("float", "1234567.75", pa.float32(), 1234567.75),
+    "db": ("double", "0.30000000000000004", pa.float64(), 0.30000000000000004),
+    "bt": ("bit(10)", 5, pa.string(), "0000000101"),
+    "dt": ("date", "2024-01-02", pa.date32(), date(2024, 1, 2)),
+    "dm": (
+        "datetime(6)",
+        "2024-01-02 03:04:05.123456",
+        pa.timestamp("us"),
+        datetime(2024, 1, 2, 3, 4, 5, 123456),
+    ),
+    "ts": (
+        "timestamp(3) null",
+        "2024-01-02 03:04:05.123",
+        pa.timestamp("us"),
+        datetime(2024, 1, 2, 3, 4, 5, 123000),
+    ),
+    "tm": ("time(6)", "-838:59:58.5", pa.month_day_nano_interval(), (0, 0, -3020398500000000)),
+    "y": ("year", 2024, pa.int64(), 2024),
+    "e": ("enum('a', 'b')", "b", pa.string(), "b"),
+    "s": ("set('x', 'y')", "x,y", pa.string(), "x,y"),
+    "j": ("json", '{"a": 1.0}', pa.string(), '{"a": 1.0}'),
+    "bl": ("blob", b"\x00\xff", pa.binary(), b"\x00\xff"),
+    "bi": ("binary(3)", b"a", pa.binary(), b"a\x00\x00"),
+    "tx": ("text", "ü", pa.string(), "ü"),
+    "u": (
+        "uuid",
+        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        pa.string(),
+        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+    ),
+    "i6": ("inet6", "::1", pa.string(), "::1"),
+    "bo": ("boolean", True, pa.int64(), 1),
+}
+"""The columns of a table: their type, what is stored, their Arrow type, and what arrives."""
 
-def test_value_is_bound(mariadb_url: str) -> None:
-    source = SqlAlchemySource(make_url(mariadb_url))
-    sql = BoundSql(("SELECT ", " AS v"), ("it's",))
-    with source.query(sql, Stopper(), limits=QueryLimits(), time_zone="UTC") as rows:
-        assert [row for batch in rows.batches for row in batch.to_pylist()] == [{"v": "it's"}]
+
+@pytest.fixture(scope="module")
+def connection(mariadb_url: str) -> Iterator[Any]:
+    url = make_url(mariadb_url)
+    with pymysql.connect(
+        host=url.host, port=url.port or 0, user=url.username, database=url.database
+    ) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _table(connection: Any) -> None:
+    columns = ", ".join(f"{name} {column[0]}" for name, column in COLUMNS.items())
+    with connection.cursor() as cursor:
+        cursor.execute("SET sql_mode = ''")
+        cursor.execute(f"CREATE TABLE types ({columns})")
+        stored = [column[1] for column in COLUMNS.values()]
+        cursor.execute(f"INSERT INTO types VALUES ({', '.join(['%s'] * len(stored))})", stored)
+        cursor.execute("INSERT INTO types (ti) VALUES (2)")
+        cursor.execute("CREATE TABLE zero (d date)")
+        cursor.execute("INSERT INTO zero VALUES ('2024-01-01'), ('0000-00-00')")
+        connection.commit()
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_value_has_its_type_and_arrives_exactly(mariadb: MySqlSource, name: str) -> None:
+    _, _, type_, value = COLUMNS[name]
+    table = fetch_table(mariadb, f"SELECT {name} AS v FROM types ORDER BY ti")
+    assert table.schema.field("v").type == type_
+    assert value in table.column("v").to_pylist()
+
+
+def test_result_without_rows_has_the_types_of_one_with_rows(mariadb: MySqlSource) -> None:
+    full, empty = (fetch_table(mariadb, f"SELECT * FROM types {where}") for where in ("", "WHERE false"))
+    assert full.schema == empty.schema
+    assert empty.num_rows == 0
+
+
+@pytest.mark.parametrize("end", ["ORDER BY f DESC", "ORDER BY f DESC LIMIT 3", "ORDER BY f DESC; -- end"])
+def test_floats_have_all_their_digits_and_rows_their_order(
+    mariadb: MySqlSource, connection: Any, end: str
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE OR REPLACE TABLE floats (f float, n int)")
+        cursor.execute("INSERT INTO floats VALUES (16777217, 1), (0.1, 2), (3.4028234e38, 3)")
+        connection.commit()
+    found = fetch_table(mariadb, f"SELECT f, n FROM floats {end}")
+    assert found.schema.field("f").type == pa.float32()
+    assert found.column("n").to_pylist() == [3, 1, 2]
+    assert found.column("f").to_pylist()[1:] == [16777216.0, 0.10000000149011612]
+
+
+def test_date_that_is_none_is_refused_with_its_row(mariadb: MySqlSource) -> None:
+    with pytest.raises(SourceError, match="column 'd', row 2: '0000-00-00' does not fit date32"):
+        fetch_table(mariadb, "SELECT d FROM zero ORDER BY d DESC")
+
+
+def test_timestamps_are_shown_in_the_time_zone_of_the_session(mariadb: MySqlSource) -> None:
+    (row,) = fetch_rows(mariadb, "SELECT from_unixtime(0) AS t, @@time_zone AS z", time_zone="Asia/Tokyo")
+    assert row == {"t": datetime(1970, 1, 1, 9), "z": "Asia/Tokyo"}
+    (row,) = fetch_rows(mariadb, "SELECT from_unixtime(0) AS t")
+    assert row == {"t": datetime.fromtimestamp(0, UTC).replace(tzinfo=None)}
+
+
+def test_time_zone_that_the_server_does_not_know_is_refused(mariadb: MySqlSource) -> None:
+    with pytest.raises(
+        SourceError, match="Unknown or incorrect time zone: 'Europe/Paris': load the time zones"
+    ):
+        fetch_rows(mariadb, "SELECT 1 AS v", time_zone="Europe/Paris")
+
+
+def test_value_that_the_server_cuts_fails_the_query(mariadb: MySqlSource, connection: Any) -> None:
+    with pytest.raises(SourceError, match="the server cut a value"):
+        fetch_rows(mariadb, "SELECT group_concat(repeat('x', 100000)) AS v FROM seq_1_to_100")
+
+
+@pytest.mark.parametrize("value", ["it's \\ % %s \"", "\\' or 1=1 -- "])
+def test_bound_value_comes_back(mariadb: MySqlSource, value: str) -> None:
+    assert fetch_rows(mariadb, "SELECT ({}) AS v, '100%' AS p", value) == [{"v": value, "p": "100%"}]

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
-from sqlalchemy.engine import URL, make_url
 
-from airflow_provider_pushmetrics.service.datasources.base import Source, SourceError, Stopper
-from airflow_provider_pushmetrics.service.datasources.duckdb import DuckDbSource, FolderSource
-from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
-from airflow_provider_pushmetrics.service.datasources.sqlalchemy import (
-    SqlAlchemySource,
-    open_sqlite_read_only,
-)
-from airflow_provider_pushmetrics.service.templates.binding import BoundSql
-
-
-def ask(source: Source, sql: str) -> list[dict[str, Any]]:
-    with source.query(BoundSql((sql,), ()), Stopper(), limits=QueryLimits(), time_zone="UTC") as rows:
-        return [row for batch in rows.batches for row in batch.to_pylist()]
+from airflow_provider_pushmetrics.service.datasources.base import Source, SourceError
+from airflow_provider_pushmetrics.service.datasources.duckdb import DuckDbSource
+from airflow_provider_pushmetrics.service.datasources.folder import FolderSource
+from airflow_provider_pushmetrics.service.datasources.mysql import MySqlSource
+from airflow_provider_pushmetrics.service.datasources.postgresql import PostgresSource
+from airflow_provider_pushmetrics.service.datasources.sqlite import SqliteSource
+from tests.fakes.datasources import fetch_rows
 
 
 @pytest.fixture
@@ -34,31 +24,14 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def duckdb_file(tmp_path: Path) -> Path:
-    path = tmp_path / "shop.duckdb"
-    with duckdb.connect(str(path)) as connection:
-        connection.execute("CREATE TABLE t AS SELECT 1 AS n")
-    return path
-
-
-@pytest.fixture
-def sqlite_source(tmp_path: Path) -> SqlAlchemySource:
-    path = tmp_path / "a shop?#%.sqlite"
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE t (n INTEGER)")
-        connection.execute("INSERT INTO t VALUES (1)")
-    return SqlAlchemySource(open_sqlite_read_only(path))
-
-
-def test_links_in_a_folder_do_not_lead_out_of_it(folder: Path) -> None:
+def test_links_in_a_folder_do_not_lead_out_of_it(folder: Path, temp_dir: Path) -> None:
     (folder / "key.csv").symlink_to(folder.parent / "secret-key")
     (folder / "secret.csv").symlink_to(folder.parent / "other.csv")
     (folder.parent / "other.csv").write_text("x\n1\n")
     (folder / "up").symlink_to(folder.parent)
     (folder / "alias.csv").symlink_to(folder / "cities.csv")
-    source = FolderSource(folder)
-    assert ask(source, "SELECT name FROM alias") == [{"name": "Berlin"}]
+    source = FolderSource(folder, temp_dir)
+    assert fetch_rows(source, "SELECT name FROM alias") == [{"name": "Berlin"}]
     for reading in (
         "key",
         "secret",
@@ -69,7 +42,7 @@ def test_links_in_a_folder_do_not_lead_out_of_it(folder: Path) -> None:
         f"glob('{folder.parent}/*')",
     ):
         with pytest.raises(SourceError):
-            ask(source, f"SELECT * FROM {reading}")
+            fetch_rows(source, f"SELECT * FROM {reading}")
 
 
 @pytest.mark.parametrize("kind", ["folder", "file"])
@@ -82,27 +55,33 @@ def test_links_in_a_folder_do_not_lead_out_of_it(folder: Path) -> None:
         "SELECT 1; COPY (SELECT 1) TO '{out}'",
         "CREATE TABLE x AS SELECT 1 AS n",
         "SET enable_external_access = true",
+        "SET memory_limit = '100GB'",
         "INSTALL httpfs",
         "CALL enable_logging(storage = 'file', storage_path = '{out}')",
         "SELECT * FROM enable_logging(storage = 'file', storage_path = '{out}')",
+        "SELECT set_config('memory_limit', '100GB')",
         "EXPLAIN ANALYZE SELECT 1",
+        "SELECT * FROM read_text('/etc/passwd')",
     ],
 )
-def test_duckdb_writes_nothing(kind: str, statement: str, folder: Path, duckdb_file: Path) -> None:
-    source = FolderSource(folder) if kind == "folder" else DuckDbSource(duckdb_file)
+def test_duckdb_writes_nothing(
+    kind: str, statement: str, folder: Path, duckdb_file: Path, temp_dir: Path
+) -> None:
+    source: Source = (
+        FolderSource(folder, temp_dir) if kind == "folder" else DuckDbSource(duckdb_file, temp_dir)
+    )
     for out in (folder / "out.csv", folder / "cities.csv"):
         before = out.read_bytes() if out.exists() else None
         with pytest.raises(SourceError):
-            ask(source, statement.format(out=out))
+            fetch_rows(source, statement.format(out=out))
         assert (out.read_bytes() if out.exists() else None) == before
-    source.close()
 
 
-@pytest.mark.parametrize("sql", ["SELECT 1 AS n", "FROM t", "WITH a AS (SELECT 1 AS n) FROM a", "VALUES (1)"])
-def test_duckdb_reads_by_whatever_is_a_select(sql: str, duckdb_file: Path) -> None:
-    source = DuckDbSource(duckdb_file)
-    assert [list(row.values()) for row in ask(source, sql)] == [[1]]
-    source.close()
+@pytest.mark.parametrize(
+    "sql", ["SELECT 1 AS n", "FROM t", "WITH a AS (SELECT 1 AS n) FROM a", "VALUES (1);"]
+)
+def test_duckdb_reads_by_whatever_is_a_select(sql: str, duckdb_source: DuckDbSource) -> None:
+    assert [list(row.values()) for row in fetch_rows(duckdb_source, sql)] == [[1]]
 
 
 @pytest.mark.parametrize(
@@ -116,28 +95,97 @@ def test_duckdb_reads_by_whatever_is_a_select(sql: str, duckdb_file: Path) -> No
         "UPDATE sqlite_master SET type = 'x' RETURNING type",
         "PRAGMA writable_schema = 1",
         "SELECT load_extension('{out}')",
+        "SELECT 1; SELECT 2",
     ],
 )
-def test_sqlite_writes_nothing(statement: str, sqlite_source: SqlAlchemySource, tmp_path: Path) -> None:
+def test_sqlite_writes_nothing(statement: str, sqlite: SqliteSource, tmp_path: Path) -> None:
     out = tmp_path / "out.db"
     with pytest.raises(SourceError):
-        ask(sqlite_source, statement.format(out=out))
+        fetch_rows(sqlite, statement.format(out=out))
     assert not out.exists()
-    assert ask(
-        sqlite_source, "WITH RECURSIVE a(n) AS (SELECT 1) SELECT max(n) AS n FROM t JOIN a USING (n)"
-    ) == [{"n": 1}]
+    assert fetch_rows(sqlite, "SELECT n FROM t") == [{"n": 1}]
 
 
-def test_sqlite_functions_that_are_tables_can_be_asked(sqlite_source: SqlAlchemySource) -> None:
-    assert ask(sqlite_source, "SELECT value AS v FROM json_each('[1, 2]')") == [{"v": 1}, {"v": 2}]
-    assert ask(sqlite_source, "SELECT name FROM pragma_table_info('t')") == [{"name": "n"}]
+def test_sqlite_functions_that_are_tables_can_be_asked(sqlite: SqliteSource) -> None:
+    assert fetch_rows(sqlite, "SELECT value AS v FROM json_each('[1, 2]')") == [{"v": 1}, {"v": 2}]
+    assert fetch_rows(sqlite, "SELECT name FROM pragma_table_info('t')") == [{"name": "n"}]
 
 
 @pytest.mark.postgres
-def test_postgres_transactions_only_read(postgres_url: str) -> None:
-    url: URL = make_url(postgres_url)
-    source = SqlAlchemySource(url.set(drivername="postgresql+psycopg"))
-    assert ask(source, "SELECT current_setting('transaction_read_only') AS v") == [{"v": "on"}]
-    for sql in ("SELECT lo_create(0)", "SELECT set_config('transaction_read_only', 'off', false)"):
-        with pytest.raises(SourceError, match="read"):
-            ask(source, sql)
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT lo_create(0)",
+        "SELECT set_config('transaction_read_only', 'off', false)",
+        "SELECT set_config('transaction_read_only', 'off', true)",
+        "CREATE TABLE x AS SELECT 1",
+        "SELECT 1 INTO x",
+        "WITH a AS (INSERT INTO pg_description VALUES (1, 1, 1, 'x') RETURNING 1) SELECT * FROM a",
+        "DELETE FROM pg_description RETURNING 1",
+        "COPY (SELECT 1) TO STDOUT",
+        "COPY (SELECT 1) TO PROGRAM 'true'",
+        "SELECT 1) TO PROGRAM 'true' --",
+        "SELECT 1; SELECT 2",
+        "COMMIT",
+        "SET TIME ZONE 'UTC'",
+        "LOCK TABLE pg_description",
+        "DO $$ BEGIN END $$",
+        "SELECT 1 FROM pg_description FOR UPDATE",
+        "EXPLAIN ANALYZE DELETE FROM pg_description",
+        "CREATE TEMP TABLE x AS SELECT 1",
+        "PREPARE x AS SELECT 1",
+        "SELECT",
+        "",
+    ],
+)
+def test_postgres_writes_nothing(sql: str, postgres: PostgresSource) -> None:
+    with pytest.raises(SourceError):
+        fetch_rows(postgres, sql)
+    assert fetch_rows(postgres, "SELECT current_setting('transaction_read_only') AS v") == [{"v": "on"}]
+    assert fetch_rows(postgres, "SELECT count(*) AS n FROM pg_class WHERE relname = 'x'") == [{"n": 0}]
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE x AS SELECT 1",
+        "CREATE TEMPORARY TABLE x AS SELECT 1",
+        "INSERT INTO mysql.proc VALUES (1) RETURNING 1",
+        "DELETE FROM mysql.time_zone_name RETURNING *",
+        "SELECT 1 INTO OUTFILE '{out}'",
+        "SELECT 1 INTO/**/DUMPFILE '{out}'",
+        "SELECT 1 /*! INTO OUTFILE '{out}' */",
+        "SELECT 1 /*M! INTO OUTFILE '{out}' */",
+        "(SELECT 1) INTO OUTFILE '{out}'",
+        "SELECT load_file('/etc/passwd') AS v",
+        "SELECT `load_file`('/etc/passwd') AS v",
+        "SELECT 1 INTO @x",
+        "SELECT 1; SELECT 2",
+        "SET GLOBAL max_connections = 1",
+        "/* */ -- x\n # y\n KILL 1",
+        "CALL x()",
+        "DO sleep(0)",
+        "LOCK TABLES mysql.user READ",
+        "HANDLER mysql.user OPEN",
+        "ANALYZE SELECT 1",
+        "EXECUTE IMMEDIATE 'SELECT 1'",
+        "SET STATEMENT max_statement_time = 1 FOR SELECT 1",
+        "LOAD DATA INFILE '/etc/passwd' INTO TABLE x",
+        "SHUTDOWN",
+        "COMMIT",
+        "",
+    ],
+)
+def test_mariadb_writes_nothing(sql: str, mariadb: MySqlSource, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    out = tmp_path / "out.txt"
+    with pytest.raises(SourceError):
+        fetch_rows(mariadb, sql.format(out=out))
+    assert not out.exists()
+    assert fetch_rows(mariadb, "SHOW TABLES LIKE 'x'") == []
+
+
+def test_several_columns_of_one_name_are_refused(any_source: Source) -> None:
+    with pytest.raises(SourceError, match="several columns are called a: give each a name with AS"):
+        fetch_rows(any_source, "SELECT 1 AS a, 2 AS a")

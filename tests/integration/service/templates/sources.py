@@ -13,10 +13,9 @@ from sqlalchemy.engine import make_url
 from airflow_provider_pushmetrics.service.datasources.base import Source, Stopper
 from airflow_provider_pushmetrics.service.datasources.duckdb import DuckDbSource
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
-from airflow_provider_pushmetrics.service.datasources.sqlalchemy import (
-    SqlAlchemySource,
-    open_sqlite_read_only,
-)
+from airflow_provider_pushmetrics.service.datasources.mysql import MySqlSource
+from airflow_provider_pushmetrics.service.datasources.postgresql import PostgresSource
+from airflow_provider_pushmetrics.service.datasources.sqlite import SqliteSource
 from airflow_provider_pushmetrics.service.templates.rendering import render_sql
 
 
@@ -24,7 +23,7 @@ def open_duckdb(folder: Path) -> Source:
     """Open an empty file of DuckDB."""
     path = folder / "empty.duckdb"
     duckdb.connect(str(path)).close()
-    return DuckDbSource(path)
+    return DuckDbSource(path, folder / "temp")
 
 
 def open_sqlite(folder: Path) -> Source:
@@ -32,12 +31,14 @@ def open_sqlite(folder: Path) -> Source:
     path = folder / "empty.sqlite"
     sqlite3.connect(path).close()
     path.touch()
-    return SqlAlchemySource(open_sqlite_read_only(path))
+    return SqliteSource(path, folder / "temp")
 
 
-def open_server(url: str) -> Source:
+def open_server(url: str, folder: Path) -> Source:
     """Open a database of a server."""
-    return SqlAlchemySource(make_url(url))
+    parsed = make_url(url)
+    kind = PostgresSource if parsed.get_backend_name() == "postgresql" else MySqlSource
+    return kind(parsed, folder / "temp")
 
 
 def ask(source: Source, template: str, names: Mapping[str, Any]) -> list[dict[str, Any]]:

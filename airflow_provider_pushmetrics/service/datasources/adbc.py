@@ -1,0 +1,141 @@
+"""Queries through ADBC drivers, which give Arrow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import TracebackType
+
+import adbc_driver_manager
+import pyarrow as pa
+
+from airflow_provider_pushmetrics.redaction import redact
+from airflow_provider_pushmetrics.service.datasources.base import SourceError, Stopper, check_between
+
+FAILURES = (adbc_driver_manager.Error, pa.ArrowException, OSError, OverflowError)
+"""How errors of a driver arrive: its own, or those of Arrow between two batches."""
+
+STATUS_PREFIX = re.compile(r"^[A-Z_]+: ")
+NOISE = re.compile(r"\s*(Query was:.*|\. SQLSTATE: \w{5}|\(Position: .*)\Z", re.DOTALL)
+SERVER_MESSAGE = re.compile(r"\b(?:ERROR|FATAL):\s+(.*)", re.DOTALL)
+
+
+class AdbcSession:
+    """
+    A connection in a transaction that is rolled back, used as a context.
+
+    :param database: Where it is.
+    :param stopper: Stops what runs on it from another thread.
+    :param secrets: What no message may hold.
+    """
+
+    def __init__(
+        self, database: adbc_driver_manager.AdbcDatabase, stopper: Stopper, secrets: tuple[str, ...] = ()
+    ) -> None:
+        self._database = database
+        self._stopper = stopper
+        self._secrets = secrets
+
+    def __enter__(self) -> AdbcSession:
+        with self.translating():
+            self._connection = adbc_driver_manager.AdbcConnection(self._database)
+            self._connection.set_autocommit(False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self._connection.rollback()
+        except FAILURES:
+            pass  # the connection is broken, or in the middle of a result: closing it is all that is left
+        finally:
+            self._connection.close()
+
+    def execute(self, sql: str) -> None:
+        """
+        Run a statement that gives no rows.
+
+        :raises SourceError: with the database's message.
+        """
+        with self._open_statement(sql) as statement, self.translating():
+            statement.execute_update()
+
+    def fetch(self, sql: str) -> pa.Table:
+        """
+        Run a short query of our own.
+
+        :raises SourceError: with the database's message.
+        """
+        with self.stream(sql) as batches:
+            read = list(batches)
+            return pa.Table.from_batches(read) if read else pa.table({})
+
+    def describe(self, sql: str) -> pa.Schema:
+        """
+        Describe the result of a query without running it.
+
+        :raises SourceError: with the database's message.
+        """
+        with self._open_statement(sql) as statement, self.translating():
+            return pa.schema(statement.execute_schema())
+
+    @contextmanager
+    def stream(self, sql: str, **options: str) -> Iterator[Iterator[pa.RecordBatch]]:
+        """
+        Run a query and give its rows as they come.
+
+        :param options: Of the driver, for this statement; ``__`` stands for a dot.
+        :raises SourceError: with the database's message, also between two batches.
+        """
+        with self._open_statement(sql) as statement:
+            statement.set_options(**{name.replace("__", "."): value for name, value in options.items()})
+            self._stopper.register(statement.cancel)
+            is_complete = False
+
+            def read() -> Iterator[pa.RecordBatch]:
+                nonlocal is_complete
+                with self.translating():
+                    yield from check_between(reader, self._stopper)
+                is_complete = True
+
+            try:
+                with self.translating():
+                    reader = pa.RecordBatchReader.from_stream(statement.execute_query()[0])
+                yield read()
+            finally:
+                self._stopper.register(None)
+                if not is_complete:
+                    _cancel(statement)  # or the server would go on sending
+
+    @contextmanager
+    def translating(self) -> Iterator[None]:
+        """Turn the driver's errors into ours."""
+        try:
+            yield
+        except FAILURES as error:
+            raise SourceError(self._stopper.reason or clean_message(str(error), self._secrets)) from error
+
+    @contextmanager
+    def _open_statement(self, sql: str) -> Iterator[adbc_driver_manager.AdbcStatement]:
+        with self.translating():
+            statement = adbc_driver_manager.AdbcStatement(self._connection)
+        try:
+            with self.translating():
+                statement.set_sql_query(sql)
+            yield statement
+        finally:
+            statement.close()
+
+
+def clean_message(message: str, secrets: tuple[str, ...]) -> str:
+    """Leave what the database says of an error: neither the driver's words nor the text of the query."""
+    said = SERVER_MESSAGE.search(message)
+    text = said.group(1) if said else STATUS_PREFIX.sub("", message)
+    return redact(NOISE.sub("", text).strip(), *secrets)
+
+
+def _cancel(statement: adbc_driver_manager.AdbcStatement) -> None:
+    with suppress(*FAILURES):  # nothing may run any more
+        statement.cancel()

@@ -1,0 +1,170 @@
+"""What a column of a result is, from the batches of a driver to the batches that are stored."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airflow_provider_pushmetrics.service.datasources.base import SourceError
+
+
+@dataclass(frozen=True)
+class RowRange:
+    """
+    Some rows of a result, for messages.
+
+    :param first: The number of the first row; the first of a result is 1.
+    :param last: The number of the last row.
+    """
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"rows {self.first:,} to {self.last:,}" if self.first != self.last else f"row {self.first:,}"
+
+    def at(self, index: int) -> RowRange:
+        """Give the row at an index of this range."""
+        return RowRange(self.first + index, self.first + index)
+
+
+class Conversion(ABC):
+    """
+    Turns the values of one column into the type in which they are stored.
+
+    :param name: The column's name.
+    """
+
+    is_deferred = False
+    """Whether the type depends on the values of the whole column, so that all must be read first."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    @abstractmethod
+    def type(self) -> pa.DataType:
+        """The type; of a deferred conversion, once all values were observed."""
+
+    def observe(self, values: pa.Array) -> None:  # noqa: B027  (most types depend on no value)
+        """Take the values of one batch into account, if the type depends on them."""
+
+    @abstractmethod
+    def convert(self, values: pa.Array, rows: RowRange) -> pa.Array:
+        """
+        Convert the values of one batch.
+
+        :param rows: The rows of the batch, for messages.
+        :raises SourceError: if a value cannot be stored as it is.
+        """
+
+    def build_error(self, rows: RowRange, problem: str) -> SourceError:
+        """Build the error of values that cannot be stored."""
+        return SourceError(f"column {self.name!r}, {rows}: {problem}")
+
+
+class Unchanged(Conversion):
+    """Values that the driver gives exactly as they are stored."""
+
+    def __init__(self, name: str, type_: pa.DataType) -> None:
+        super().__init__(name)
+        self._type = type_
+
+    @property
+    def type(self) -> pa.DataType:
+        """The driver's type."""
+        return self._type
+
+    def convert(self, values: pa.Array, rows: RowRange) -> pa.Array:
+        """Give the values unchanged."""
+        return values
+
+
+class LimitedText(Conversion):
+    """
+    Text, JSON or bytes, of which one value may have only so many bytes.
+
+    The query cuts longer values one character behind the limit, so that they never reach this process whole.
+
+    :param type_: The type: text, binary, or JSON.
+    :param max_bytes: The limit.
+    """
+
+    def __init__(self, name: str, type_: pa.DataType, max_bytes: int) -> None:
+        super().__init__(name)
+        self._type = type_
+        self._max_bytes = max_bytes
+
+    @property
+    def type(self) -> pa.DataType:
+        """The type that was asked for."""
+        return self._type
+
+    def convert(self, values: pa.Array, rows: RowRange) -> pa.Array:
+        """Refuse values that are too large."""
+        refuse_large(self, values, rows, self._max_bytes)
+        if isinstance(self._type, pa.BaseExtensionType):
+            return pa.ExtensionArray.from_storage(self._type, values.cast(self._type.storage_type))
+        return values if values.type == self._type else values.cast(self._type)
+
+
+class Parsed(Conversion):
+    """
+    Values that the driver gives as text, each of which is a value of the type.
+
+    :param type_: The type.
+    :param parse: Parses a batch; by default Arrow does.
+    """
+
+    def __init__(
+        self, name: str, type_: pa.DataType, parse: Callable[[pa.Array], pa.Array] | None = None
+    ) -> None:
+        super().__init__(name)
+        self._type = type_
+        self._parse = parse or (lambda values: values.cast(type_))
+
+    @property
+    def type(self) -> pa.DataType:
+        """The type that was asked for."""
+        return self._type
+
+    def convert(self, values: pa.Array, rows: RowRange) -> pa.Array:
+        """Parse the values; the message names the first that is none of the type."""
+        try:
+            return self._parse(values)
+        except (pa.ArrowInvalid, ValueError, OverflowError) as error:
+            index = self._find_first_bad(values)
+            raise self.build_error(
+                rows.at(index), f"{values[index].as_py()!r} does not fit {self._type}: cast it to text."
+            ) from error
+
+    def _find_first_bad(self, values: pa.Array) -> int:
+        for index in range(len(values)):
+            try:
+                self._parse(values.slice(index, 1))
+            except (pa.ArrowInvalid, ValueError, OverflowError):
+                return index
+        return 0
+
+
+def refuse_large(conversion: Conversion, values: pa.Array, rows: RowRange, max_bytes: int) -> None:
+    """
+    Refuse a batch with a value that has too many bytes.
+
+    :raises SourceError: naming the first such row.
+    """
+    if values.nbytes <= max_bytes:
+        return  # all of them together are smaller than one may be
+    lengths = pc.binary_length(values)
+    if (pc.max(lengths).as_py() or 0) > max_bytes:
+        index = pc.index(pc.greater(lengths, max_bytes), True).as_py()
+        raise conversion.build_error(rows.at(index), write_too_large(max_bytes))
+
+
+def write_too_large(max_bytes: int) -> str:
+    """Write what is said of a value that is too large."""
+    return f"the value has more than {max_bytes:,} bytes, the limit for one value: select a part of it."

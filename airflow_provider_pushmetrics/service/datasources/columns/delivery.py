@@ -1,0 +1,120 @@
+"""Converted rows, batch by batch: as they come, or through a file if a type depends on the whole column."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from airflow_provider_pushmetrics.service.datasources.base import RowBatches
+from airflow_provider_pushmetrics.service.datasources.columns.base import Conversion, RowRange
+
+
+@dataclass(frozen=True)
+class Column:
+    """
+    A column of a result.
+
+    :param conversion: Turns its values into the type in which they are stored.
+    :param pick: Takes the values, as the conversion wants them, from a batch of the driver.
+    """
+
+    conversion: Conversion
+    pick: Callable[[pa.RecordBatch], pa.Array]
+
+
+@contextmanager
+def deliver(
+    columns: Sequence[Column], batches: Iterator[pa.RecordBatch], *, max_rows: int, temp_dir: Path
+) -> Iterator[RowBatches]:
+    """
+    Convert the batches of a driver.
+
+    If the type of a column depends on its values, all rows are written to a temporary file first.
+
+    :param max_rows: So many rows, and one more, are kept in the file; the caller cuts the rest.
+    :param temp_dir: Where the file is; it is made if there is none.
+    :raises SourceError: naming the column and the rows, if a value cannot be stored as it is.
+    """
+    if not any(column.conversion.is_deferred for column in columns):
+        conversions = [column.conversion for column in columns]
+        yield _build(conversions, (_pick(columns, batch) for batch in batches))
+        return
+    temp_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=temp_dir, prefix="query-") as file:
+        spool = _Spool(columns, file)
+        spool.fill(batches, max_rows + 1)
+        yield _build([column.conversion for column in columns], spool.read())
+
+
+class _Spool:
+    """Batches in a file. Each has a schema of its own: types differ as long as not all values were seen."""
+
+    def __init__(self, columns: Sequence[Column], file: BinaryIO) -> None:
+        self._columns = columns
+        self._file = file
+        self._offsets: list[int] = []
+
+    def fill(self, batches: Iterator[pa.RecordBatch], max_rows: int) -> None:
+        for batch in batches:
+            kept = batch.slice(0, max_rows)
+            self._write(_pick(self._columns, kept))
+            max_rows -= kept.num_rows
+            if max_rows <= 0:
+                return
+
+    def read(self) -> Iterator[list[pa.Array]]:
+        for offset in self._offsets:
+            self._file.seek(offset)
+            yield pa.ipc.open_stream(self._file).read_next_batch().columns
+
+    def _write(self, arrays: list[pa.Array]) -> None:
+        for column, array in zip(self._columns, arrays, strict=True):
+            column.conversion.observe(array)
+        names = [str(index) for index in range(len(arrays))]
+        batch = pa.RecordBatch.from_arrays(arrays, names=names)
+        self._offsets.append(self._file.tell())
+        with pa.ipc.new_stream(self._file, batch.schema) as writer:
+            writer.write_batch(batch)
+
+
+def _pick(columns: Sequence[Column], batch: pa.RecordBatch) -> list[pa.Array]:
+    return [column.pick(batch) for column in columns]
+
+
+def _build(conversions: Sequence[Conversion], picked: Iterator[list[pa.Array]]) -> RowBatches:
+    schema = pa.schema([pa.field(conversion.name, conversion.type) for conversion in conversions])
+
+    def convert() -> Iterator[pa.RecordBatch]:
+        row = 1
+        for arrays in picked:
+            count = len(arrays[0])
+            if count == 0:
+                continue
+            rows = RowRange(row, row + count - 1)
+            built = [
+                conversion.convert(array, rows) for conversion, array in zip(conversions, arrays, strict=True)
+            ]
+            row += count
+            yield pa.RecordBatch.from_arrays(built, schema=schema)
+
+    return RowBatches(schema, convert())
+
+
+def pick_at(index: int) -> Callable[[pa.RecordBatch], pa.Array]:
+    """Take the values of a column from a batch; of an extension type, what it is stored as."""
+
+    def pick(batch: pa.RecordBatch) -> pa.Array:
+        return unwrap(batch.column(index))
+
+    return pick
+
+
+def unwrap(values: pa.Array) -> pa.Array:
+    """Give what the values of an extension type are stored as."""
+    return values.storage if isinstance(values, pa.ExtensionArray) else values

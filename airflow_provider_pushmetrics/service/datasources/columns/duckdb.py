@@ -1,0 +1,181 @@
+"""
+How the columns of DuckDB become Arrow.
+
+DuckDB gives most types exactly. For the others, its relation is projected to one that casts them:
+
+- HUGEINT and UHUGEINT, which come as decimals of 38 digits whatever their value, and BIGNUM, which comes as
+  internal bytes: as text, of which a decimal is made. Inside of lists and structs they are DECIMAL(38, 0);
+- BIT (internal bytes), TIME WITH TIME ZONE (without its offset), UUID, ENUM, geometries: as they are printed;
+- UNION and VARIANT: as JSON;
+- INTERVAL: refused where its time has more nanoseconds than 64 bits hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from airflow_provider_pushmetrics.service.datasources.columns.base import (
+    Conversion,
+    LimitedText,
+    RowRange,
+    Unchanged,
+)
+from airflow_provider_pushmetrics.service.datasources.columns.decimals import AnyDecimal
+from airflow_provider_pushmetrics.service.datasources.columns.delivery import Column, pick_at
+
+if TYPE_CHECKING:
+    from duckdb.sqltypes import DuckDBPyType
+
+EXACT = frozenset(
+    {
+        "boolean",
+        "tinyint",
+        "smallint",
+        "integer",
+        "bigint",
+        "utinyint",
+        "usmallint",
+        "uinteger",
+        "ubigint",
+        "float",
+        "double",
+        "decimal",
+        "varchar",
+        "blob",
+        "date",
+        "time",
+        "time_ns",
+        "timestamp",
+        "timestamp_s",
+        "timestamp_ms",
+        "timestamp_ns",
+        "timestamp with time zone",
+        "interval",
+    }
+)
+HUGE = frozenset({"hugeint", "uhugeint", "bignum"})
+AS_JSON = frozenset({"union", "variant"})
+
+MAX_INTERVAL_HOURS = 2_562_046
+"""As many hours as nanoseconds of 64 bits hold."""
+
+
+def write_projection(name: str, type_: DuckDBPyType) -> str:
+    """Write what selects a column exactly."""
+    column = quote(name)
+    if _contains(type_, AS_JSON):
+        return f"to_json({column}) AS {column}"
+    if type_.id == "interval":
+        message = f"column {name!r}: an interval has more than {MAX_INTERVAL_HOURS:,} hours: cast it to text."
+        return (
+            f"CASE WHEN abs(date_part('hour', {column})) > {MAX_INTERVAL_HOURS}"
+            f" THEN error({_quote_text(message)}) ELSE {column} END AS {column}"
+        )
+    if type_.id in HUGE or (type_.id not in EXACT and not _is_nested(type_)):
+        return f"CAST({column} AS VARCHAR) AS {column}"
+    exact = write_exact_type(type_)
+    return column if exact == str(type_) else f"CAST({column} AS {exact}) AS {column}"
+
+
+def write_exact_type(type_: DuckDBPyType) -> str:
+    """Write the type, as which values inside of lists, structs and maps come exactly."""
+    if type_.id in ("list", "array"):
+        return f"{write_exact_type(_list_children(type_)[0][1])}[]"
+    if type_.id == "struct":
+        members = (f"{quote(name)} {write_exact_type(child)}" for name, child in _list_children(type_))
+        return f"STRUCT({', '.join(members)})" if _needs_cast(type_) else str(type_)
+    if type_.id == "map":
+        kinds = (write_exact_type(child) for _, child in _list_children(type_))
+        return f"MAP({', '.join(kinds)})"
+    if type_.id in HUGE:
+        return "DECIMAL(38, 0)"
+    return str(type_) if type_.id in EXACT or type_.id == "tuple" else "VARCHAR"
+
+
+def list_columns(types: Sequence[DuckDBPyType], schema: pa.Schema, max_value_bytes: int) -> list[Column]:
+    """
+    List the conversions of a projected relation.
+
+    :param types: The types before the projection.
+    :param schema: The columns after it.
+    """
+    return [
+        Column(_plan_conversion(type_, field, max_value_bytes), pick_at(index))
+        for index, (type_, field) in enumerate(zip(types, schema, strict=True))
+    ]
+
+
+def quote(name: str) -> str:
+    """Quote a name by the rules of DuckDB."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class InUtc(Conversion):
+    """Values with timestamps in the session's time zone, which become the same moments in UTC."""
+
+    def __init__(self, name: str, type_: pa.DataType) -> None:
+        super().__init__(name)
+        self._type = replace_time_zones(type_)
+
+    @property
+    def type(self) -> pa.DataType:
+        """The driver's type, in UTC."""
+        return self._type
+
+    def convert(self, values: pa.Array, rows: RowRange) -> pa.Array:
+        """Name the other time zone; the moments stay."""
+        return values.cast(self._type)
+
+
+def replace_time_zones(type_: pa.DataType) -> pa.DataType:
+    """Write UTC for the time zones in a type."""
+    if pa.types.is_timestamp(type_) and type_.tz is not None:
+        return pa.timestamp(type_.unit, "UTC")
+    if pa.types.is_list(type_):
+        return pa.list_(type_.value_field.with_type(replace_time_zones(type_.value_type)))
+    if pa.types.is_struct(type_):
+        return pa.struct([field.with_type(replace_time_zones(field.type)) for field in type_])
+    if pa.types.is_map(type_):
+        return pa.map_(
+            type_.key_field.with_type(replace_time_zones(type_.key_type)),
+            type_.item_field.with_type(replace_time_zones(type_.item_type)),
+        )
+    return type_
+
+
+def _plan_conversion(type_: DuckDBPyType, field: pa.Field, max_bytes: int) -> Conversion:
+    name = field.name
+    if type_.id in HUGE:
+        return AnyDecimal(name)
+    if str(type_) == "JSON" or _contains(type_, AS_JSON):
+        return LimitedText(name, pa.json_(), max_bytes)
+    if pa.types.is_string(field.type) or pa.types.is_binary(field.type):
+        return LimitedText(name, field.type, max_bytes)
+    replaced = replace_time_zones(field.type)
+    return Unchanged(name, field.type) if replaced == field.type else InUtc(name, field.type)
+
+
+def _is_nested(type_: DuckDBPyType) -> bool:
+    return type_.id in ("list", "array", "struct", "map", "tuple")
+
+
+def _list_children(type_: DuckDBPyType) -> list[tuple[str, DuckDBPyType]]:
+    """List the types inside of a nested one; of an array, without its size."""
+    return [(name, child) for name, child in type_.children if not isinstance(child, int | list)]
+
+
+def _contains(type_: DuckDBPyType, ids: frozenset[str]) -> bool:
+    if type_.id in ids:
+        return True
+    return _is_nested(type_) and any(_contains(child, ids) for _, child in _list_children(type_))
+
+
+def _needs_cast(type_: DuckDBPyType) -> bool:
+    return any(write_exact_type(child) != str(child) for _, child in _list_children(type_))
+
+
+def _quote_text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

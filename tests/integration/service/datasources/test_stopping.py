@@ -1,0 +1,110 @@
+"""Queries that would not end are stopped, and values and results that are too large end with a sentence."""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+import pytest
+
+from airflow_provider_pushmetrics.service.datasources.base import Source, SourceError
+from airflow_provider_pushmetrics.service.datasources.limits import MIB, QueryLimits
+from airflow_provider_pushmetrics.service.templates.binding import BoundSql
+from tests.fakes.datasources import fetch_rows, stopping_after
+
+ENDLESS_SQLITE = "WITH RECURSIVE a(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM a) SELECT {} FROM a"
+
+SECONDS_TO_STOP = 2.0
+
+postgres = pytest.mark.postgres
+mariadb = pytest.mark.mariadb
+
+
+@pytest.mark.parametrize(
+    ("kind", "sql"),
+    [
+        pytest.param("postgres", "SELECT pg_sleep(3600)", marks=postgres),
+        pytest.param("postgres", "SELECT count(*) FROM generate_series(1, 100000000000)", marks=postgres),
+        pytest.param(
+            "postgres", "SELECT a.oid FROM pg_proc a, pg_proc b, pg_proc c, pg_proc d", marks=postgres
+        ),
+        pytest.param("mariadb", "SELECT sleep(3600)", marks=mariadb),
+        pytest.param("mariadb", "SELECT benchmark(100000000000, md5('a'))", marks=mariadb),
+        pytest.param("mariadb", "SELECT a.seq FROM seq_1_to_10000000 a, seq_1_to_1000000 b", marks=mariadb),
+        ("sqlite", ENDLESS_SQLITE.format("count(*)")),
+        ("sqlite", ENDLESS_SQLITE.format("n")),
+        ("duckdb_source", "SELECT max(a.range + b.range) FROM range(1000000000) a, range(1000000000) b"),
+        ("duckdb_source", "SELECT a.range + b.range AS v FROM range(1000000000) a, range(1000000000) b"),
+    ],
+)
+def test_endless_query_is_stopped_at_once(kind: str, sql: str, request: pytest.FixtureRequest) -> None:
+    source: Source = request.getfixturevalue(kind)
+    fetch_rows(source, "SELECT 1 AS v")
+    limits = QueryLimits(max_rows=10**12)
+    with stopping_after(0.5) as stopper:
+        began = time.monotonic()
+        with (
+            pytest.raises(SourceError, match=r"^it was stopped\.$"),
+            source.query(BoundSql((sql,), ()), stopper, limits=limits, time_zone="UTC") as rows,
+        ):
+            for _ in rows.batches:
+                pass
+        assert time.monotonic() - began < 0.5 + SECONDS_TO_STOP
+    assert len(fetch_rows(source, "SELECT 1 AS v")) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "sql", "problem"),
+    [
+        pytest.param("postgres", "SELECT repeat('x', 2000000000) AS v", "too large", marks=postgres),
+        pytest.param("postgres", "SELECT repeat('x', 50000000) AS v", "column 'v', row 1", marks=postgres),
+        pytest.param(
+            "postgres",
+            "SELECT repeat('x', 50000000)::bytea AS v",
+            "1,048,576 bytes",
+            marks=postgres,
+        ),
+        pytest.param(
+            "postgres",
+            "SELECT ('\"' || repeat('x', 50000000) || '\"')::jsonb AS v",
+            "1,048,576 bytes",
+            marks=postgres,
+        ),
+        pytest.param(
+            "postgres",
+            "SELECT array[repeat('x', 50000000)] AS v",
+            "1,048,576 bytes",
+            marks=postgres,
+        ),
+        pytest.param("mariadb", "SELECT repeat('x', 2000000000) AS v", "cut a value", marks=mariadb),
+        pytest.param("mariadb", "SELECT repeat('x', 50000000) AS v", "2,097,152 bytes", marks=mariadb),
+        ("sqlite", "SELECT randomblob(1000000000) AS v", "1,048,576 bytes"),
+        ("sqlite", "SELECT zeroblob(1000000000) AS v", "1,048,576 bytes"),
+        ("sqlite", "SELECT hex(zeroblob(1000000)) AS v", "1,048,576 bytes"),
+        ("duckdb_source", "SELECT repeat('x', 2000000000) AS v", "1,048,576 bytes"),
+        ("duckdb_source", "SELECT lpad('x', 2000000000, 'y') AS v", "1,048,576 bytes"),
+        (
+            "duckdb_source",
+            "SELECT string_agg(range::text, ',') AS v FROM range(1000000)",
+            "column 'v', row 1",
+        ),
+        ("duckdb_source", "SELECT list(range) AS v FROM range(100000000)", "bytes of memory, the limit"),
+    ],
+)
+def test_value_that_is_too_large_ends_with_a_sentence(
+    kind: str, sql: str, problem: str, request: pytest.FixtureRequest
+) -> None:
+    source: Source = request.getfixturevalue(kind)
+    limits = QueryLimits(max_value_bytes=MIB, max_memory_bytes=128 * MIB)
+    fetch_rows(source, "SELECT 1 AS v", limits=limits)
+    before = psutil.Process().memory_info().rss
+    with pytest.raises(SourceError, match=problem):
+        fetch_rows(source, sql, limits=limits)
+    # What the database itself needs is in its process; of DuckDB it is limited.
+    assert psutil.Process().memory_info().rss - before < 192 * MIB
+
+
+def test_query_of_duckdb_that_needs_more_memory_writes_it_to_disk(duckdb_source: Source) -> None:
+    limits = QueryLimits(max_memory_bytes=64 * MIB)
+    sql = "SELECT count(*) AS n FROM (SELECT range % 3000000 FROM range(6000000) GROUP BY ALL)"
+    assert fetch_rows(duckdb_source, sql, limits=limits) == [{"n": 3_000_000}]
