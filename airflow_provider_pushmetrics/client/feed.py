@@ -14,6 +14,7 @@ from airflow_provider_pushmetrics.client.messages import Call, Request
 from airflow_provider_pushmetrics.client.models import FeedPage
 from airflow_provider_pushmetrics.client.retries import RetryPolicy
 from airflow_provider_pushmetrics.client.sending import DEFAULT_POLICY, send
+from airflow_provider_pushmetrics.event_ids import MAX_ID
 from airflow_provider_pushmetrics.exceptions import PushMetricsNotFoundError, PushMetricsProtocolError
 
 MAX_WAIT_SECONDS = 30.0
@@ -125,7 +126,7 @@ def _fetch_int(receiver: Receiver, path: str, name: str, policy: RetryPolicy) ->
     )
     answer: Mapping[str, Any] = (yield from send(request, policy)).parse_object(request)
     value = answer.get(name)
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_ID:
         raise PushMetricsProtocolError(f"{request.describe()} was answered without {name!r}.")
     return value
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from airflow_provider_pushmetrics.event_ids import MAX_ID
+
+Id = Annotated[int, Field(ge=0, le=MAX_ID)]
+"""A number that Airflow is given to keep: one beyond 64 bits cannot be sent to its supervisor."""
 
 
 class RunStatus(StrEnum):
@@ -58,7 +63,7 @@ class TriggeredRun(_Answer):
     :param was_replayed: The server knew the idempotency key: this is the run of an earlier call.
     """
 
-    run_id: int | None = None
+    run_id: Id | None = None
     was_replayed: bool = False
 
 
@@ -70,7 +75,7 @@ class Run(_Answer):
     :param report_id: Its report's number, where the server says it.
     """
 
-    id: int
+    id: Id
     uid: str | None = None
     name: str | None = None
     status: RunStatus = RunStatus.UNKNOWN
@@ -209,7 +214,7 @@ class FeedEvent(_Answer):
     :param body: The webhook's body, as sent.
     """
 
-    id: int
+    id: Id
     source: str | None = None
     received_at: str | None = None
     body: dict[str, Any]
@@ -223,4 +228,4 @@ class FeedPage(_Answer):
     """
 
     events: tuple[FeedEvent, ...] = ()
-    cursor: int
+    cursor: Id

@@ -222,7 +222,15 @@ def test_runs_that_say_they_are_of_another_report_are_left_out(report_id: str) -
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"result": None}, {"result": {}}, {"result": [1]}, {"result": [{"uid": "x"}]}]
+    "body",
+    [
+        {},
+        {"result": None},
+        {"result": {}},
+        {"result": [1]},
+        {"result": [{"uid": "x"}]},
+        {"result": [{"id": 2**63}]},
+    ],
 )
 def test_a_list_of_runs_of_another_shape_is_refused(body: dict[str, Any]) -> None:
     with pytest.raises(PushMetricsProtocolError):

@@ -79,7 +79,18 @@ def test_the_cursor_is_fetched() -> None:
     assert driver.paths == ["GET /pushmetrics/cursor"]
 
 
-@pytest.mark.parametrize("body", [{}, {"cursor": None}, {"cursor": "17"}, {"cursor": True}, {"position": 1}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"cursor": None},
+        {"cursor": "17"},
+        {"cursor": True},
+        {"cursor": 2**63},
+        {"cursor": -1},
+        {"position": 1},
+    ],
+)
 def test_a_cursor_that_is_no_number_is_refused(body: dict[str, Any]) -> None:
     with pytest.raises(PushMetricsProtocolError, match="without 'cursor'"):
         run_call(feed.fetch_cursor(RECEIVER), build_answer(200, body))

@@ -92,7 +92,17 @@ def test_outputs_without_a_failed_block_have_none() -> None:
     assert RunOutputs.model_validate({"blocks": [{"status": "success"}, {}]}).find_failed_block() is None
 
 
-@pytest.mark.parametrize("page", [{}, {"cursor": None}, {"cursor": 1, "events": [{"id": 1}]}, {"events": []}])
+@pytest.mark.parametrize(
+    "page",
+    [
+        {},
+        {"cursor": None},
+        {"cursor": 2**64},
+        {"cursor": 1, "events": [{"id": 1}]},
+        {"cursor": 1, "events": [{"id": 2**64, "body": {}}]},
+        {"events": []},
+    ],
+)
 def test_a_page_of_another_shape_is_refused(page: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         FeedPage.model_validate(page)
