@@ -20,7 +20,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import HTTPException
 from fastapi.responses import JSONResponse, Response
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.receiver.inbox import Consumer, EventFilter, EventSummary
 from airflow_provider_pushmetrics.receiver.parameters import parse_before, parse_event_id, parse_feed_query
 from airflow_provider_pushmetrics.receiver.reader import render_event, replay_events
@@ -63,7 +63,7 @@ def build_page(get_runtime: GetRuntime) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         dependencies=[Depends(requires_access_view(AccessView.PLUGINS))],
-        exception_handlers={Refusal: _answer_refusal, PushMetricsConfigurationError: _answer_unconfigured},
+        exception_handlers={Refusal: _answer_refusal, PushMetricsError: _answer_unconfigured},
     )
     for path, (name, media_type) in FILES.items():
         app.add_api_route(f"/{path}", _serve_file(name, media_type), methods=["GET"])
