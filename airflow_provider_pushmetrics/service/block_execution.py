@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.service.charts.spec import build_chart
 from airflow_provider_pushmetrics.service.datasources.base import UTC, RowBatches, SourceError
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits, RowCutter
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.datasources.watching import watch
-from airflow_provider_pushmetrics.service.message_blocks import (
-    build_chart,
-    build_mail,
-    build_slack,
-    list_wanted_files,
-)
-from airflow_provider_pushmetrics.service.notifications.outbox import MailDraft
-from airflow_provider_pushmetrics.service.notifications.recipients import parse_recipient
-from airflow_provider_pushmetrics.service.plan import CHART, EMAIL, PARAMETER, SLACK, SQL, TEXT, PlannedBlock
-from airflow_provider_pushmetrics.service.results.attachments import Attachment, check_size
-from airflow_provider_pushmetrics.service.results.formats import ResultHeader
+from airflow_provider_pushmetrics.service.message_execution import MESSAGE_TYPES, MessageExecutor
+from airflow_provider_pushmetrics.service.plan import CHART, PARAMETER, SQL, PlannedBlock
 from airflow_provider_pushmetrics.service.results.store import ResultError, ResultStore, Truncation
 from airflow_provider_pushmetrics.service.run_plan import (
     MAX_ERROR_LENGTH,
@@ -34,7 +25,6 @@ from airflow_provider_pushmetrics.service.templates.rendering import (
     BlockTemplateError,
     QueryOutput,
     render_sql,
-    render_text,
 )
 
 FindStopReason: TypeAlias = Callable[[RunPlan], str | None]
@@ -63,7 +53,7 @@ class BlockExecutor:
         self._sources = sources
         self._results = results
         self._limits = limits
-        self._has_slack = has_slack
+        self._messages = MessageExecutor(results, has_slack=has_slack)
         self._find_stop_reason = find_stop_reason
 
     def execute(self, plan: RunPlan, block: PlannedBlock) -> BlockOutcome:
@@ -72,20 +62,15 @@ class BlockExecutor:
             if block.type == PARAMETER:
                 return resolve_parameter(plan, block)
             names = self._collect_names(plan)
-            if block.type == TEXT:
-                return BlockOutcome(SUCCESS, output=render_text(block.template, names))
+            if block.type in MESSAGE_TYPES:
+                return self._messages.execute(plan, block, names)
             if block.type == SQL:
                 return self._query(plan, block, names)
             if block.type == CHART:
                 rows = names[block.content["query"]].data if block.content["query"] in names else None
                 if not isinstance(rows, list):
                     raise BlockTemplateError(f"there is no query {block.content['query']!r} to draw.")
-                return BlockOutcome(SUCCESS, output=build_chart(block, rows, names))
-            if block.type == EMAIL:
-                files = tuple(file.to_dict() for file in self._attach(plan, block, names))
-                return _address(plan, replace(build_mail(block, names), files=files))
-            if block.type == SLACK:
-                return self._post(plan, block, names)
+                return BlockOutcome(SUCCESS, output=build_chart(block.content["spec"], rows, names))
             raise BlockTemplateError(f"blocks of the type {block.type!r} cannot be executed.")
         except PushMetricsError as error:
             return BlockOutcome(FAILED, error=str(error)[:MAX_ERROR_LENGTH])
@@ -108,38 +93,6 @@ class BlockExecutor:
         return BlockOutcome(
             SUCCESS, row_count=row_count, result_file=file, limits=limits, is_truncated=cutter.is_truncated
         )
-
-    def _attach(self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any]) -> tuple[Attachment, ...]:
-        """Find the results that go with a mail, and see that they are not too large for one."""
-        queries = {query.name: query for query in plan.blocks if query.type == SQL}
-        found: list[Attachment] = []
-        for wanted in list_wanted_files(block, names):
-            query, outcome = queries.get(wanted.query), plan.outcomes.get(wanted.query)
-            if query is None or query.query_id is None or outcome is None or outcome.result_file is None:
-                raise BlockTemplateError(f"there is no query {wanted.query!r} to attach.")
-            if outcome.row_count or not wanted.skip_if_empty:
-                header = ResultHeader(
-                    query.query_id,
-                    query.name,
-                    plan.id,
-                    outcome.status,
-                    max_rows=outcome.limits.max_rows if outcome.limits else None,
-                    timeout_seconds=outcome.limits.timeout_seconds if outcome.limits else None,
-                    is_truncated=outcome.is_truncated,
-                )
-                found.append(Attachment(wanted.name, wanted.format, outcome.result_file, header))
-        check_size(self._results, found)
-        return tuple(found)
-
-    def _post(self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any]) -> BlockOutcome:
-        if not self._has_slack:
-            raise BlockTemplateError(
-                "Slack is not connected: set PUSHMETRICS_SERVICE_SLACK_TOKEN for the service."
-            )
-        draft = build_slack(block, names)
-        if plan.options.get("send_to_me"):
-            return BlockOutcome(SUCCESS, output="not sent: this is a preview")
-        return BlockOutcome(SUCCESS, output=f"to {', '.join(draft.channels)}", draft=draft)
 
     def _collect_names(self, plan: RunPlan) -> dict[str, Any]:
         """
@@ -169,14 +122,3 @@ class BlockExecutor:
             return self._results.read_rows(outcome.result_file)
 
         return QueryOutput(block.template, load_rows)
-
-
-def _address(plan: RunPlan, draft: MailDraft) -> BlockOutcome:
-    """Send a mail to whom it is for; a preview's to whoever asked for it, or to nobody."""
-    if plan.options.get("send_to_me"):
-        address = plan.options.get("email")
-        if not address:
-            return BlockOutcome(SUCCESS, output="not sent: this is a preview")
-        draft = replace(draft, recipients=(parse_recipient(address),))
-    shown = ", ".join(map(str, draft.recipients))
-    return BlockOutcome(SUCCESS, output=f"to {shown}", draft=draft)

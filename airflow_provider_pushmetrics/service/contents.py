@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.service.message_blocks import HTML, MARKDOWN, PLAIN_TEXT
 from airflow_provider_pushmetrics.service.notifications.recipients import (
     check_channel,
     check_entries,
@@ -23,6 +24,7 @@ from airflow_provider_pushmetrics.service.plan import (
     collect_templates,
 )
 from airflow_provider_pushmetrics.service.results.attachments import MEDIA_TYPES
+from airflow_provider_pushmetrics.service.templates.markup import check_markup_template
 from airflow_provider_pushmetrics.service.templates.rendering import (
     BlockTemplateError,
     check_sql_template,
@@ -35,6 +37,7 @@ ALIASES: Mapping[str, str] = {"query": SQL, "sql_query": SQL, "markdown": TEXT}
 MAX_ROWS_LIMIT = 100_000_000
 MAX_TIMEOUT_SECONDS = 86_400
 MAX_ATTACHMENTS = 10
+MAIL_FORMATS = (PLAIN_TEXT, MARKDOWN, HTML)
 
 
 class ContentError(PushMetricsParameterError):
@@ -143,9 +146,15 @@ def _check_chart(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_email(content: Mapping[str, Any]) -> dict[str, Any]:
+    form, value = content.get("format", PLAIN_TEXT), _take_text(content, "value")
+    if form not in MAIL_FORMATS:
+        raise ContentError(f"format is {form!r}: it must be one of {', '.join(MAIL_FORMATS)}")
+    if form != PLAIN_TEXT:
+        _check_markup(value)
     checked: dict[str, Any] = {
         "subject": _take_text(content, "subject"),
-        "value": _take_text(content, "value"),
+        "value": value,
+        "format": form,
         "to_": _take_recipients(content, "to_", parse_recipient),
     }
     if content.get("attachments") is not None:
@@ -173,10 +182,16 @@ def _check_attachment(value: Any) -> dict[str, Any]:
 
 
 def _check_slack(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "channels": _take_recipients(content, "channels", check_channel),
-        "value_markdown": _take_text(content, "value_markdown"),
-    }
+    message = _take_text(content, "value_markdown")
+    _check_markup(message)
+    return {"channels": _take_recipients(content, "channels", check_channel), "value_markdown": message}
+
+
+def _check_markup(template: str) -> None:
+    try:
+        check_markup_template(template)
+    except BlockTemplateError as error:
+        raise ContentError(str(error)) from None
 
 
 def _take_text(content: Mapping[str, Any], name: str) -> str:

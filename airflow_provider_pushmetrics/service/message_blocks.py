@@ -1,13 +1,10 @@
-"""What message and chart blocks make of their templates and of rows."""
+"""What text, email and Slack blocks make of their templates."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from html import escape
 from typing import Any, TypeVar
 
@@ -20,16 +17,27 @@ from airflow_provider_pushmetrics.service.notifications.recipients import (
 )
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText, build_subject
 from airflow_provider_pushmetrics.service.plan import PlannedBlock
+from airflow_provider_pushmetrics.service.results.values import write_text
+from airflow_provider_pushmetrics.service.templates.html import put_into_html, sanitise_mail, sanitise_page
+from airflow_provider_pushmetrics.service.templates.markdown import (
+    escape_slack,
+    write_markdown_as_html,
+    write_markdown_for_slack,
+)
+from airflow_provider_pushmetrics.service.templates.markup import has_splicing, render_entries, render_markup
+from airflow_provider_pushmetrics.service.templates.plain_text import write_plain_text
 from airflow_provider_pushmetrics.service.templates.rendering import BlockTemplateError, render_text
 
-MAX_CHART_ROWS = 10_000
+HTML = "html"
+MARKDOWN = "markdown"
+PLAIN_TEXT = "text"
+
 MAX_NAME_LENGTH = 100
+MAX_FALLBACK_LENGTH = 3000
 UNSAFE_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u2028\u2029\ud800-\udfff]+')
 """What some system does not take in the name of a file, and what ends a line."""
 
 Parsed = TypeVar("Parsed")
-
-VEGA_LITE = "https://vega.github.io/schema/vega-lite/v5.json"
 
 
 @dataclass(frozen=True)
@@ -47,17 +55,50 @@ class WantedFile:
     skip_if_empty: bool
 
 
-def build_mail(block: PlannedBlock, names: Mapping[str, Any]) -> MailDraft:
+def build_text(block: PlannedBlock, names: Mapping[str, Any]) -> tuple[str, str | None]:
+    """
+    Render a text block: as it is written, and its Markdown as HTML for a page.
+
+    :return: The text, and the HTML; None for a template in which values could become markup.
+    :raises BlockTemplateError: if its template fails.
+    """
+    if has_splicing(block.template):
+        return render_text(block.template, names, write_text), None
+    markup = render_markup(block.template, names, write_text)
+    return markup.write_text(), sanitise_page(write_markdown_as_html(markup))
+
+
+def build_mail(
+    block: PlannedBlock, names: Mapping[str, Any], list_notes: Callable[[], Sequence[str]]
+) -> MailDraft:
     """
     Build the mail of an email block.
 
-    :raises BlockTemplateError: if a template fails, or makes something that is no address.
+    :param list_notes: Lists what is to be said at the end; asked when the body is rendered.
+    :raises BlockTemplateError: if a template fails, or makes something that is not an address.
     """
     content = block.content
-    subject = build_subject(render_text(str(content.get("subject", "")), names))
-    body = render_text(str(content.get("value", "")), names)
+    subject = build_subject(_render_plain(content.get("subject"), names))
     recipients = _render_recipients(content.get("to_"), names, parse_recipient)
-    return MailDraft(tuple(recipients), NoticeText(subject, body, _write_html(body)))
+    text, html = _render_body(content, names, list_notes)
+    return MailDraft(tuple(recipients), NoticeText(subject, text, html))
+
+
+def build_slack(
+    block: PlannedBlock, names: Mapping[str, Any], list_notes: Callable[[], Sequence[str]]
+) -> SlackDraft:
+    """
+    Build the message of a Slack block.
+
+    :param list_notes: Lists what is to be said at the end; asked when the message is rendered.
+    :raises BlockTemplateError: if a template fails, or makes something that is not a channel.
+    """
+    channels = _render_recipients(block.content.get("channels"), names, check_channel)
+    markup = render_markup(str(block.content.get("value_markdown", "")), names, write_text)
+    notes = [escape_slack(note) for note in list_notes()]
+    markdown = "\n\n".join([write_markdown_for_slack(markup), *notes])
+    fallback = escape_slack(markup.write_text()[:MAX_FALLBACK_LENGTH])
+    return SlackDraft(tuple(channels), fallback, markdown)
 
 
 def list_wanted_files(block: PlannedBlock, names: Mapping[str, Any]) -> list[WantedFile]:
@@ -69,7 +110,7 @@ def list_wanted_files(block: PlannedBlock, names: Mapping[str, Any]) -> list[Wan
     wanted: list[WantedFile] = []
     for number, content in enumerate(block.content.get("attachments") or (), start=1):
         extension = content["format"]
-        stem = render_text(str(content.get("filename") or content["query"]), names)
+        stem = _render_plain(content.get("filename") or content["query"], names)
         stem = UNSAFE_IN_NAMES.sub("_", stem).strip(" .").removesuffix(f".{extension}")[:MAX_NAME_LENGTH]
         stem = stem or f"file_{number}"
         name = f"{stem}.{extension}"
@@ -79,76 +120,36 @@ def list_wanted_files(block: PlannedBlock, names: Mapping[str, Any]) -> list[Wan
     return wanted
 
 
-def build_slack(block: PlannedBlock, names: Mapping[str, Any]) -> SlackDraft:
-    """
-    Build the message of a Slack block.
+def _render_body(
+    content: Mapping[str, Any], names: Mapping[str, Any], list_notes: Callable[[], Sequence[str]]
+) -> tuple[str, str | None]:
+    """Render a body in its format: as text, and as HTML unless it is plain text."""
+    source, form = str(content.get("value", "")), content.get("format", PLAIN_TEXT)
+    if form == PLAIN_TEXT:
+        text = render_text(source, names, write_text)
+        return "\n\n".join([text, *list_notes()]), None
+    markup = render_markup(source, names, write_text)
+    html = write_markdown_as_html(markup) if form == MARKDOWN else put_into_html(markup, markup.source)
+    notes = (f"<p>{escape(note)}</p>" for note in list_notes())
+    clean = sanitise_mail("\n".join([html, *notes]))
+    return write_plain_text(clean), clean
 
-    :raises BlockTemplateError: if a template fails.
-    """
-    channels = _render_recipients(block.content.get("channels"), names, check_channel)
-    return SlackDraft(tuple(channels), render_text(str(block.content.get("value_markdown", "")), names))
 
-
-def build_chart(block: PlannedBlock, rows: Sequence[Mapping[str, Any]], names: Mapping[str, Any]) -> str:
-    """
-    Build a chart: its Vega-Lite specification with its texts rendered and the rows of its query in it.
-
-    :raises BlockTemplateError: if a template fails, or there are more rows than a chart can show.
-    """
-    if len(rows) > MAX_CHART_ROWS:
-        raise BlockTemplateError(
-            f"{len(rows)} rows are too many for a chart, which takes {MAX_CHART_ROWS}: aggregate them."
-        )
-    spec = _render_texts(dict(block.content["spec"]), names)
-    spec = {"$schema": VEGA_LITE, **spec, "data": {"values": [_simplify_row(row) for row in rows]}}
-    return json.dumps(spec, ensure_ascii=False, separators=(",", ":"))
+def _render_plain(value: Any, names: Mapping[str, Any]) -> str:
+    return render_text(str(value or ""), names, write_text)
 
 
 def _render_recipients(value: Any, names: Mapping[str, Any], parse: Callable[[str], Parsed]) -> list[Parsed]:
     """Render each entry to one recipient; entries are split before values are put in, never after."""
     texts = [value] if isinstance(value, str) else list(value or [])
     entries = [entry for text in texts for entry in split_recipients(str(text))]
-    rendered = [text for entry in entries if (text := render_text(entry, names).strip())]
-    if not rendered:
-        raise BlockTemplateError("the list of recipients is empty.")
+    rendered = [text for entry in entries for text in render_entries(entry, names, write_text)]
     try:
-        return [parse(text) for text in rendered]
+        recipients = [parse(text.strip()) for text in rendered if text.strip()]
     except PushMetricsParameterError as error:
-        raise BlockTemplateError(str(error)) from None
-
-
-def _render_texts(value: Any, names: Mapping[str, Any]) -> Any:
-    if isinstance(value, str):
-        return render_text(value, names) if "{" in value else value
-    if isinstance(value, dict):
-        return {key: _render_texts(one, names) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_render_texts(one, names) for one in value]
-    return value
-
-
-def _write_html(text: str) -> str:
-    """Give a body that is HTML as it is, and another as paragraphs."""
-    if text.lstrip().startswith("<"):
-        return text
-    return "".join(f"<p>{escape(part)}</p>\n" for part in text.split("\n\n"))
-
-
-def _simplify_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _simplify(value) for name, value in row.items()}
-
-
-def _simplify(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        value = float(value)
-    if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else None
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, list):
-        return [_simplify(one) for one in value]
-    return _simplify_row(value) if isinstance(value, dict) else value
+        raise BlockTemplateError(
+            f"{error} A value makes one recipient; a parameter that is a list makes one of each item."
+        ) from None
+    if not recipients:
+        raise BlockTemplateError("the list of recipients is empty.")
+    return recipients

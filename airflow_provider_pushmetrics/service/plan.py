@@ -172,7 +172,7 @@ def _with_needs(
     block: PlannedBlock, references: Mapping[str, References], by_name: Mapping[str, PlannedBlock]
 ) -> PlannedBlock:
     """
-    Say what must have succeeded before: blocks whose output is used, and parameters.
+    Say what must have succeeded before: blocks whose output is used, parameters and charts.
 
     A query whose text alone is used need not run, but what that text refers to must have.
     """
@@ -182,7 +182,7 @@ def _with_needs(
         found = references[pending.pop()]
         needs |= found.outputs
         for name in found.texts:
-            if by_name[name].type == PARAMETER:
+            if by_name[name].type in (PARAMETER, CHART):
                 needs.add(name)
             elif name not in seen:
                 seen.add(name)

@@ -58,7 +58,7 @@ class Workshop:
         )
         self._engine = Engine(settings, executor_id, database, executor, self._courier)
         self._scheduler = Scheduler(database, self._engine.wake)
-        self._outbox = OutboxSender(database, _open_carriers(settings, results))
+        self._outbox = OutboxSender(database, _open_carriers(settings, results, database))
         self._housekeeper = Housekeeper(results, settings.result_retention_days)
 
     def start(self) -> None:
@@ -91,10 +91,10 @@ class Workshop:
         return True
 
 
-def _open_carriers(settings: ServiceSettings, results: ResultStore) -> dict[str, Carrier]:
+def _open_carriers(settings: ServiceSettings, results: ResultStore, database: Database) -> dict[str, Carrier]:
     carriers: dict[str, Carrier] = {}
     if settings.smtp is not None:
-        carriers[MAIL] = MailCarrier(Mailer(settings.smtp), results)
+        carriers[MAIL] = MailCarrier(Mailer(settings.smtp), results, database)
     if settings.slack is not None:
         # Its URL is the operator's: on this machine it may be, as the settings allow it.
         is_here = is_loopback(urlsplit(settings.slack.base_url).hostname or "")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 import warnings
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -86,6 +88,28 @@ async def serve_mail(
 
     async with _listen(make, tls) as server.port:
         yield server
+
+
+@contextmanager
+def serve_mail_in_thread() -> Iterator[MailServer]:
+    """Take mail in a thread of its own, for a service that several tests share."""
+    loop = asyncio.new_event_loop()
+    started: Future[MailServer] = Future()
+    stopping = asyncio.Event()
+
+    async def serve() -> None:
+        async with serve_mail() as server:
+            started.set_result(server)
+            await stopping.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread.start()
+    try:
+        yield started.result(10)
+    finally:
+        loop.call_soon_threadsafe(stopping.set)
+        thread.join(10)
+        loop.close()
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, object_session
 from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND, find_by_reference, select_in_workspace
 from airflow_provider_pushmetrics.service.api.reports import NewBlock, build_block_summary
+from airflow_provider_pushmetrics.service.api.results import list_messages
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.api.texts import Name, ShortText
 from airflow_provider_pushmetrics.service.authoring import (
@@ -260,6 +261,8 @@ def _build_waiting_row(run: QueryRun) -> dict[str, Any]:
         "status": run.status,
         "error": run.error,
         "output": None,
+        "output_html": None,
+        "messages": [],
         "row_count": None,
         "query_result": None,
         "created_on": format_moment(run.created_on),
@@ -281,6 +284,8 @@ def _build_result_row(result: BlockResult, block: Block, links: ResultLinks) -> 
         "status": result.status,
         "error": result.error,
         "output": result.output,
+        "output_html": result.output_html,
+        "messages": list_messages(result),
         "row_count": result.row_count,
         "query_result": link,
         "created_on": format_moment(result.started_on or result.finished_on),

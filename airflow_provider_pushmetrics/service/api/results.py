@@ -142,6 +142,8 @@ def _build_block(result: BlockResult, link: str | None) -> dict[str, Any]:
         "status": result.status,
         "error": result.error,
         "output": result.output,
+        "output_html": result.output_html,
+        "messages": list_messages(result),
         "query_id": result.query_id,
         "row_count": result.row_count,
         "max_rows": result.max_rows,
@@ -151,6 +153,21 @@ def _build_block(result: BlockResult, link: str | None) -> dict[str, Any]:
         "query_result": link,
         "duration_seconds": _measure(result),
     }
+
+
+def list_messages(result: BlockResult) -> list[dict[str, Any]]:
+    """List what a block sent, and what became of it so far."""
+    return [
+        {
+            "id": message.id,
+            "uid": message.uid,
+            "kind": message.kind,
+            "recipient": message.recipient,
+            "status": message.status,
+            "error": message.error,
+        }
+        for message in result.messages
+    ]
 
 
 def _build_query(result: BlockResult, link: str | None) -> dict[str, Any]:

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
+from sqlalchemy import select
+
 from airflow_provider_pushmetrics.exceptions import NotificationRefusedError
-from airflow_provider_pushmetrics.service.models import OutgoingMessage
+from airflow_provider_pushmetrics.service.charts.drawing import DrawingError, draw
+from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.models import BlockResult, OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.mail import Mail, Mailer, MailFile
 from airflow_provider_pushmetrics.service.notifications.recipients import Recipient
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
 from airflow_provider_pushmetrics.service.results.attachments import MEDIA_TYPES, Attachment, write_attachment
 from airflow_provider_pushmetrics.service.results.store import ResultError, ResultStore
 
+PNG = "image/png"
+
 
 class MailCarrier:
     """
-    Sends mails of the outbox.
+    Sends mails of the outbox. Their files and pictures are made when they are sent: nothing is stored twice.
 
-    :param results: Where the results are that go with mail; their files are written when it is sent.
+    :param results: Where the results are that are attached.
+    :param database: Where the charts are that are drawn.
     """
 
-    def __init__(self, mailer: Mailer, results: ResultStore) -> None:
+    def __init__(self, mailer: Mailer, results: ResultStore, database: Database) -> None:
         self._mailer = mailer
         self._results = results
+        self._database = database
 
     def send(self, message: OutgoingMessage) -> None:
         """
@@ -35,15 +44,36 @@ class MailCarrier:
         words = NoticeText(message.subject, message.text, message.formatted)
         recipient = Recipient(message.recipient, message.recipient_name or "")
         try:
-            files = tuple(self._write_files(message.files))
-        except ResultError as error:
+            files = tuple(self._make_files(message.files))
+        except (ResultError, DrawingError) as error:
             raise NotificationRefusedError(
                 f"the mail to {message.recipient!r} was not sent: {error}"
             ) from error
         self._mailer.send(Mail(message.uid, recipient, words, message.created_on, files))
 
-    def _write_files(self, stored: Iterable[dict[str, Any]]) -> Iterable[MailFile]:
+    def _make_files(self, stored: Iterable[Mapping[str, Any]]) -> Iterable[MailFile]:
         for one in stored:
-            attachment = Attachment.from_dict(one)
-            content = b"".join(write_attachment(self._results, attachment))
-            yield MailFile(attachment.name, MEDIA_TYPES[attachment.format], content)
+            if "content_id" in one:
+                yield MailFile(one["name"], PNG, _draw(self._read_chart(one)), one["content_id"])
+            else:
+                attachment = Attachment.from_dict(one)
+                content = b"".join(write_attachment(self._results, attachment))
+                yield MailFile(attachment.name, MEDIA_TYPES[attachment.format], content)
+
+    def _read_chart(self, picture: Mapping[str, Any]) -> str:
+        chart = select(BlockResult.output).where(
+            BlockResult.block_uid == picture["block_uid"],
+            BlockResult.run_id == picture["run_id"],
+            BlockResult.query_run_id == picture["query_run_id"],
+        )
+        with self._database.reading() as session:
+            spec = session.scalar(chart)
+        if spec is None:
+            raise ResultError(f"the chart of the picture {picture['name']!r} is no longer kept.")
+        return spec
+
+
+@lru_cache(maxsize=4)
+def _draw(spec: str) -> bytes:
+    """Draw a chart once for all recipients of a mail, which are sent one after the other."""
+    return draw(spec, is_png=True)

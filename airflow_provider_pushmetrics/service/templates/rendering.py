@@ -150,10 +150,11 @@ def _find_optional(tree: nodes.Template) -> Iterator[str]:
                 yield key
 
 
-def render_text(source: str, names: Mapping[str, Any]) -> str:
+def render_text(source: str, names: Mapping[str, Any], write_value: Callable[[Any], str] = str) -> str:
     """
     Render a text.
 
+    :param write_value: Writes each value that is no text.
     :raises BlockTemplateError: if it fails, for an undefined name above all.
     """
     budget = Budget()
@@ -163,7 +164,7 @@ def render_text(source: str, names: Mapping[str, Any]) -> str:
         if isinstance(value, Identifier | InClause):
             raise BlockTemplateError("identifier and inclause write SQL, and this is no SQL: take them out.")
         text = value.source if isinstance(value, QueryOutput) else value
-        text = text if isinstance(text, str) else str(text)
+        text = text if isinstance(text, str) else write_value(text)
         budget.write(len(text))
         return text
 

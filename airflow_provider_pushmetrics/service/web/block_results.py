@@ -19,6 +19,7 @@ from airflow_provider_pushmetrics.service.api.results import (
     answer_rows,
     build_header,
 )
+from airflow_provider_pushmetrics.service.charts.drawing import DrawingError, draw_in_turn
 from airflow_provider_pushmetrics.service.credentials import Principal
 from airflow_provider_pushmetrics.service.ids import parse_id
 from airflow_provider_pushmetrics.service.models import BlockResult, QueryRun, Run
@@ -29,7 +30,6 @@ from airflow_provider_pushmetrics.service.results.cells import write_cells
 from airflow_provider_pushmetrics.service.results.formats import EXTENSIONS
 from airflow_provider_pushmetrics.service.results.store import StoredResult
 from airflow_provider_pushmetrics.service.statuses import SUCCESS
-from airflow_provider_pushmetrics.service.web.drawing import DrawingError, draw_in_turn
 
 router = APIRouter(prefix="/app/results")
 

@@ -7,6 +7,7 @@ import io
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_pushmetrics.service.app import build_app
+from airflow_provider_pushmetrics.service.clock import get_now
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.mail import Mailer
 from airflow_provider_pushmetrics.service.notifications.mail_carrier import MailCarrier
@@ -274,10 +276,13 @@ async def test_mail_whose_file_was_cleaned_up_says_so(api: Api) -> None:
         file.unlink()
     async with serve_mail() as server:
         settings = SmtpSettings("127.0.0.1", "reports@example.com", server.port, security=Security.NONE)
-        carrier = MailCarrier(Mailer(settings), api.parts.results)
+        carrier = MailCarrier(Mailer(settings), api.parts.results, api.parts.database)
+        later = get_now() + timedelta(days=1)  # not yet due for the service, which has no mail server
         with api.parts.database.writing() as session:
-            session.get_one(OutgoingMessage, row["id"]).status = "pending"
-        await asyncio.to_thread(OutboxSender(api.parts.database, {MAIL: carrier}).run_once)
+            message = session.get_one(OutgoingMessage, row["id"])
+            message.status, message.next_attempt_on = "pending", later
+        sender = OutboxSender(api.parts.database, {MAIL: carrier}, clock=lambda: later)
+        await asyncio.to_thread(sender.run_once)
         assert server.taken == []
     shown = (await api.client.get(f"/api/v1/message/{row['id']}")).json()["result"]
     assert (shown["status"], "'rows.csv' is no longer kept" in shown["error"]) == ("failed", True)

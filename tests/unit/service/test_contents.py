@@ -32,7 +32,13 @@ def test_content_is_an_object_or_its_json_text() -> None:
 
 def test_unknown_keys_are_kept_and_recipients_become_a_list() -> None:
     checked = check_content("email", {"subject": "s", "value": "v", "to_": "a@b.de, {{ who }}", "cc": []})
-    assert checked == {"subject": "s", "value": "v", "to_": ["a@b.de", "{{ who }}"], "cc": []}
+    assert checked == {
+        "subject": "s",
+        "value": "v",
+        "format": "text",
+        "to_": ["a@b.de", "{{ who }}"],
+        "cc": [],
+    }
 
 
 def test_attachments_are_csv_unless_they_say_otherwise() -> None:

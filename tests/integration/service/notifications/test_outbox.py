@@ -98,11 +98,11 @@ def clock() -> Clock:
     return Clock()
 
 
-def open_mail(port: int, folder: Path) -> MailCarrier:
+def open_mail(database: Database, port: int, folder: Path) -> MailCarrier:
     settings = SmtpSettings(
         "127.0.0.1", "reports@example.com", port, security=Security.NONE, timeout_seconds=5
     )
-    return MailCarrier(Mailer(settings), ResultStore(folder))
+    return MailCarrier(Mailer(settings), ResultStore(folder), database)
 
 
 def add(database: Database, *recipients: str) -> list[int]:
@@ -122,7 +122,7 @@ async def test_mail_is_sent_once_to_each_address_whatever_its_case(
 ) -> None:
     ids = add(database, "Ann <ann@example.com>", "bob@example.com", "ANN@example.com")
     async with serve_mail() as server:
-        sender = OutboxSender(database, {MAIL: open_mail(server.port, tmp_path)}, clock=clock)
+        sender = OutboxSender(database, {MAIL: open_mail(database, server.port, tmp_path)}, clock=clock)
         for _ in range(2):
             await asyncio.to_thread(sender.run_once)
     assert [recipients for _, recipients in server.envelopes] == [["ann@example.com"], ["bob@example.com"]]
@@ -177,7 +177,7 @@ def test_message_without_a_server_is_kept_and_can_be_sent_later(database: Databa
 
 def test_server_that_is_down_is_tried_by_the_table(database: Database, clock: Clock, tmp_path: Path) -> None:
     (mail_id,) = add(database, "ann@example.com")
-    sender = OutboxSender(database, {MAIL: open_mail(find_closed_port(), tmp_path)}, clock=clock)
+    sender = OutboxSender(database, {MAIL: open_mail(database, find_closed_port(), tmp_path)}, clock=clock)
     delays: list[float] = []
     while True:
         sender.run_once()
@@ -208,7 +208,7 @@ async def test_address_that_does_not_exist_is_tried_once(
     (mail_id,) = add(database, "ann@example.com")
     async with serve_mail() as server:
         server.recipient_answer = "550 no such user"
-        sender = OutboxSender(database, {MAIL: open_mail(server.port, tmp_path)}, clock=clock)
+        sender = OutboxSender(database, {MAIL: open_mail(database, server.port, tmp_path)}, clock=clock)
         await asyncio.to_thread(sender.run_once)
     failed = read(database, mail_id)
     assert (failed.status, failed.attempt_count) == ("failed", 1)

@@ -16,6 +16,8 @@ MAX_LINES = 250
 HTML_SINKS = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\(|new Function"
 )
+READS_SANITISED_HTML = {"prose.js": ["DOMParser"]}
+"""The Markdown of text blocks: made and sanitised by the service (``templates/html.py``)."""
 STORES = re.compile(r"localStorage|sessionStorage|indexedDB|document\.cookie")
 ADDRESS = re.compile(r"https?://")
 IMPORT = re.compile(r'from "\./([\w.]+)"')
@@ -24,7 +26,7 @@ IMPORT = re.compile(r'from "\./([\w.]+)"')
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
 def test_module_makes_no_html_of_text_stores_nothing_and_loads_nothing_from_elsewhere(path: Path) -> None:
     text = path.read_text("utf-8")
-    assert HTML_SINKS.findall(text) == []
+    assert HTML_SINKS.findall(text) == READS_SANITISED_HTML.get(path.name, [])
     assert STORES.findall(text) == []
     assert ADDRESS.findall(text) == []
     assert [name for name in IMPORT.findall(text) if not (ASSETS / name).is_file()] == []

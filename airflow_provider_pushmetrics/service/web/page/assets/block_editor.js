@@ -40,7 +40,7 @@ const EDITORS = {
     read: (values) => ({ database_id: values.database_id, sql: values.sql, limit: readNumber(values.limit), timeout_seconds: readNumber(values.timeout_seconds) }),
   },
   text: {
-    makeFields: (content) => [areaField("text", "Text", { value: content.text ?? "", rows: 6, required: true, hint: `${TEMPLATE_HINT} {{ query.data }} are its rows.` })],
+    makeFields: (content) => [areaField("text", "Text", { value: content.text ?? "", rows: 6, required: true, hint: `${TEMPLATE_HINT} Markdown; {{ query.data }} are the rows of a query, {{ query.table }} shows them.` })],
     read: (values) => values,
   },
   chart: {
@@ -52,16 +52,17 @@ const EDITORS = {
   },
   email: {
     makeFields: (content) => [
-      listField("to_", "To", { value: [content.to_ ?? []].flat(), required: true, hint: "Addresses, with commas between them." }),
+      listField("to_", "To", { value: [content.to_ ?? []].flat(), required: true, hint: "Addresses, such as ann@example.com or Ann <ann@example.com>, one a line. A parameter makes one address, a list one of each item." }),
+      choiceField("format", "Format", [["text", "Plain text"], ["markdown", "Markdown"], ["html", "HTML"]], { value: content.format ?? "text" }),
       textField("subject", "Subject", { value: content.subject ?? "", required: true }),
-      areaField("value", "Message", { value: content.value ?? "", rows: 6, hint: `${TEMPLATE_HINT} Plain text, or HTML if it begins with <.` }),
+      areaField("value", "Message", { value: content.value ?? "", rows: 6, hint: `${TEMPLATE_HINT} {{ query.table }} is a table of its rows, {{ chart }} a picture in Markdown and HTML. Values are always text, never markup.` }),
     ],
     read: (values) => values,
   },
   slack: {
     makeFields: (content) => [
-      listField("channels", "Channels", { value: [content.channels ?? []].flat(), required: true, hint: "Such as #sales, with commas between them." }),
-      areaField("value_markdown", "Message", { value: content.value_markdown ?? "", rows: 5, hint: TEMPLATE_HINT }),
+      listField("channels", "Channels", { value: [content.channels ?? []].flat(), required: true, hint: "Such as #sales, one a line." }),
+      areaField("value_markdown", "Message", { value: content.value_markdown ?? "", rows: 5, hint: `${TEMPLATE_HINT} Markdown; {{ query.table }} is a table of its rows.` }),
     ],
     read: (values) => values,
   },

@@ -5,6 +5,7 @@ import { makeChart } from "./chart.js";
 import { el, fill } from "./dom.js";
 import { FINISHED, state } from "./format.js";
 import { makeRows } from "./rows.js";
+import { makeTextOutput } from "./run_block.js";
 import { askForParameters } from "./run_form.js";
 import { pause } from "./waiting.js";
 
@@ -49,6 +50,6 @@ function showResult(block, runId, result, close) {
     result.error && el("pre", { class: "fault" }, result.error),
     result.status === "success" && block.type === "sql" && makeRows(base, result.row_count),
     result.status === "success" && block.type === "chart" && makeChart(base, block.name),
-    result.status === "success" && !["sql", "chart"].includes(block.type) && el("pre", { class: "output" }, result.output ?? ""),
+    result.status === "success" && !["sql", "chart"].includes(block.type) && makeTextOutput(result),
   );
 }

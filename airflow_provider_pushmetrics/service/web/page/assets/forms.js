@@ -37,10 +37,10 @@ export function checkField(name, label, { checked = false, hint } = {}) {
   return { name, node, input, read: () => input.checked };
 }
 
-/** Make a list of texts with commas between them. */
+/** Make a list of recipients, one a line; the service splits lines at commas and semicolons too. */
 export function listField(name, label, { value = [], ...settings } = {}) {
-  const field = textField(name, label, { value: value.join(", "), ...settings });
-  return { ...field, read: () => field.input.value.split(",").map((one) => one.trim()).filter(Boolean) };
+  const field = areaField(name, label, { value: value.join("\n"), rows: 2, ...settings });
+  return { ...field, read: () => field.input.value.split("\n").map((one) => one.trim()).filter(Boolean) };
 }
 
 /** Make a group of boxes, of which some are ticked. */

@@ -2,8 +2,10 @@
 
 import { part } from "./api.js";
 import { makeChart } from "./chart.js";
-import { el } from "./dom.js";
+import { el, fill } from "./dom.js";
 import { duration, state } from "./format.js";
+import { canSend, describeDelivery, makeSendButton } from "./messages.js";
+import { makeProse } from "./prose.js";
 import { makeRows } from "./rows.js";
 
 export function makeRunBlock(run, result) {
@@ -28,6 +30,26 @@ export function makeRunBlock(run, result) {
 function makeOutput(result, base) {
   if (result.type === "sql") return makeRows(base, result.row_count);
   if (result.type === "chart") return makeChart(base, result.name);
-  if (!result.output) return null;
-  return el("pre", { class: "output" }, result.output);
+  return makeTextOutput(result);
+}
+
+/** Show the text of a block, as the Markdown that it is if the service made HTML of it; and what it sent. */
+export function makeTextOutput(result) {
+  return [
+    result.output_html ? makeProse(result.output_html) : result.output && el("pre", { class: "output" }, result.output),
+    result.messages?.length > 0 && el("ul", { class: "messages" }, result.messages.map(makeMessage)),
+  ];
+}
+
+function makeMessage(message) {
+  const fate = el("span", { class: message.status === "failed" || message.status === "kept" ? "fault" : "hint" }, describeDelivery(message));
+  const item = el("li", {}, message.recipient, ": ", fate, " ");
+  if (canSend(message)) {
+    const again = makeSendButton(message, () => {
+      again.remove();
+      fill(fate, describeDelivery({ status: "pending" }));
+    });
+    item.append(again);
+  }
+  return item;
 }

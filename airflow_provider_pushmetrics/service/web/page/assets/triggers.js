@@ -72,11 +72,11 @@ function makeNotifications(trigger, path) {
     kind: "quiet",
     fields: [
       ...inRow(
-        listField("recipients", "Mail to", { value: trigger.recipients_json, hint: "Addresses, with commas between them." }),
+        listField("recipients", "Mail to", { value: trigger.recipients_json, hint: "Addresses, one a line." }),
         choiceField("email_on", "Mail on", WHEN, { value: details.email_on ?? "both" }),
       ),
       ...inRow(
-        listField("slack_recipients", "Slack to", { value: trigger.slack_recipients_json, hint: "Channels, with commas between them. It needs a Slack token." }),
+        listField("slack_recipients", "Slack to", { value: trigger.slack_recipients_json, hint: "Channels, one a line. It needs a Slack token." }),
         choiceField("slack_on", "Slack on", WHEN, { value: details.slack_on ?? "both" }),
       ),
     ],

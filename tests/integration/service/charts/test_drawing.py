@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_pushmetrics.service.web.drawing import DrawingError, draw
+from airflow_provider_pushmetrics.service.charts.drawing import DrawingError, draw
 from tests.fakes.service_subscriber import listen
 
 ENCODING = {"x": {"field": "a", "type": "nominal"}, "y": {"field": "b", "type": "quantitative"}}

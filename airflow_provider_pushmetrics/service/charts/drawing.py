@@ -1,5 +1,5 @@
 """
-Draw charts: from a Vega-Lite specification to SVG.
+Draw charts: from a Vega-Lite specification to SVG for pages and to PNG for mails.
 
 A specification is a program: one line of it can ask for more than the machine has. So each is drawn by a
 process of its own, with bounds, and that process loads nothing from anywhere.
@@ -7,24 +7,22 @@ process of its own, with bounds, and that process loads nothing from anywhere.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-
-from anyio import CapacityLimiter, to_thread
-from anyio.lowlevel import RunVar
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 
 PROGRAM = Path(__file__).with_name("draw.py")
 TIMEOUT_SECONDS = 30
 MAX_MESSAGE_LENGTH = 300
-AT_A_TIME = 2
 
-LIMITER: RunVar[CapacityLimiter] = RunVar("chart_limiter")
-"""Of the event loop; its threads are not those that answer other requests."""
+POOL = ThreadPoolExecutor(2, thread_name_prefix="charts")
+"""So many charts are drawn for requests at a time; its threads are not those that answer other requests."""
 
 TRACE = re.compile(r"\n\s+at .*", re.S)
 
@@ -33,9 +31,11 @@ class DrawingError(PushMetricsError):
     """A chart cannot be drawn."""
 
 
-def draw(spec: str, *, is_dark: bool = False, timeout_seconds: float = TIMEOUT_SECONDS) -> bytes:
+def draw(
+    spec: str, *, is_dark: bool = False, is_png: bool = False, timeout_seconds: float = TIMEOUT_SECONDS
+) -> bytes:
     """
-    Draw a chart.
+    Draw a chart, as SVG unless PNG is asked for.
 
     :param spec: A Vega-Lite specification as JSON, with its rows.
     :param is_dark: Whether it stands on a dark page.
@@ -43,8 +43,7 @@ def draw(spec: str, *, is_dark: bool = False, timeout_seconds: float = TIMEOUT_S
     """
     # An empty environment: a chart has no business with credentials or proxies.
     command = [sys.executable, "-I", str(PROGRAM)]
-    if is_dark:
-        command.append("dark")
+    command += [word for word, is_wanted in (("dark", is_dark), ("png", is_png)) if is_wanted]
     try:
         done = subprocess.run(
             command, input=spec.encode(), capture_output=True, env={}, timeout=timeout_seconds, check=False
@@ -64,11 +63,8 @@ async def draw_in_turn(spec: str, *, is_dark: bool = False) -> bytes:
 
     :raises DrawingError: if it cannot be drawn.
     """
-    limiter = LIMITER.get(None)
-    if limiter is None:
-        limiter = CapacityLimiter(AT_A_TIME)
-        LIMITER.set(limiter)
-    return await to_thread.run_sync(partial(draw, spec, is_dark=is_dark), limiter=limiter)
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(POOL, partial(draw, spec, is_dark=is_dark))
 
 
 def _describe(output: str) -> str:

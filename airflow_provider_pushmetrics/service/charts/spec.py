@@ -1,0 +1,37 @@
+"""The specification of a chart: what its block holds, with the rows of its query in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_provider_pushmetrics.service.results.values import write_json, write_text
+from airflow_provider_pushmetrics.service.templates.rendering import BlockTemplateError, render_text
+
+MAX_CHART_ROWS = 10_000
+
+VEGA_LITE = "https://vega.github.io/schema/vega-lite/v5.json"
+
+
+def build_chart(spec: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], names: Mapping[str, Any]) -> str:
+    """
+    Build a chart: its Vega-Lite specification with its texts rendered and the rows of its query in it.
+
+    :raises BlockTemplateError: if a template fails, or there are more rows than a chart can show.
+    """
+    if len(rows) > MAX_CHART_ROWS:
+        raise BlockTemplateError(
+            f"{len(rows)} rows are too many for a chart, which takes {MAX_CHART_ROWS}: aggregate them."
+        )
+    rendered = _render_texts(dict(spec), names)
+    return write_json({"$schema": VEGA_LITE, **rendered, "data": {"values": rows}})
+
+
+def _render_texts(value: Any, names: Mapping[str, Any]) -> Any:
+    if isinstance(value, str):
+        return render_text(value, names, write_text) if "{" in value else value
+    if isinstance(value, dict):
+        return {key: _render_texts(one, names) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_render_texts(one, names) for one in value]
+    return value

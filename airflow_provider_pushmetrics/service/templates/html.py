@@ -1,0 +1,122 @@
+"""Put values into HTML, where they can only be text, and sanitise it."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+
+import nh3
+
+from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
+from airflow_provider_pushmetrics.service.templates.markup import Fragment, RenderedMarkup
+
+MAX_LENGTH = 1_000_000
+"""Of the author's HTML, in characters. Mail programs cut longer ones, some at a tenth of it."""
+
+PIECE = re.compile(
+    r"""(?P<comment><!--.*?(?:-->|\Z))
+    |(?P<raw><(?P<name>script|style|textarea|title|xmp|iframe|noembed|noframes|noscript|plaintext)\b
+        .*?(?:</(?P=name)\b[^>]*>?|\Z))
+    |(?P<tag><[A-Za-z/!?](?:[^"'<>]|"[^"]*"|'[^']*')*>)
+    |(?P<broken><[A-Za-z/!?][^<]*)
+    |(?P<text>[^<]+|<)""",
+    re.DOTALL | re.IGNORECASE | re.VERBOSE,
+)
+"""HTML as a browser divides it; what it would divide in another way holds no mark, or is refused."""
+
+ATTRIBUTE_VALUE = re.compile(r"""=\s*(?:"[^"]*"|'[^']*')""")
+
+LINE_BREAK = re.compile(r"\r\n?|\n")
+
+URL_SCHEMES = {"cid", "http", "https", "mailto", "tel"}
+
+# fmt: off
+CONTENT_TAGS = {
+    "a", "abbr", "b", "blockquote", "br", "caption", "code", "dd", "del", "div", "dl", "dt", "em", "h1", "h2",
+    "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd", "li", "mark", "ol", "p", "pre", "s", "samp",
+    "small", "span", "strong", "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul",
+}
+MAIL_TAGS = CONTENT_TAGS | {"article", "center", "col", "colgroup", "font", "footer", "header", "section"}
+MAIL_TAGS |= {"style"}
+# fmt: on
+
+DROPPED_WITH_CONTENT = {"script", "title"}
+
+TABLE_ATTRIBUTES = {"align", "border", "cellpadding", "cellspacing", "colspan", "rowspan", "valign", "width"}
+CONTENT_ATTRIBUTES = {
+    "*": {"title", "dir", "lang"},
+    "a": {"href"},
+    "img": {"src", "alt", "width", "height"},
+    "ol": {"start"},
+    **dict.fromkeys(("table", "td", "th", "tr"), TABLE_ATTRIBUTES),
+}
+MAIL_ATTRIBUTES = {
+    **CONTENT_ATTRIBUTES,
+    "*": {"title", "dir", "lang", "style", "class", "bgcolor", "height"},
+    "font": {"color", "face", "size"},
+    "col": {"width", "span"},
+}
+
+
+def put_into_html(markup: RenderedMarkup, html: str) -> str:
+    """
+    Put values into HTML: in the text, and in values of attributes that stand in quotes.
+
+    :param html: HTML with the marks of ``markup``.
+    :raises BlockTemplateError: for a value in another place, where it could become markup.
+    """
+    if len(html) > MAX_LENGTH:
+        raise BlockTemplateError(f"the HTML has more than {MAX_LENGTH} characters: write less.")
+    return "".join(_put_into_piece(markup, match) for match in PIECE.finditer(html))
+
+
+def sanitise_mail(html: str) -> str:
+    """Take out of HTML what mail programs must not run or load: scripts, forms, frames, event handlers."""
+    return nh3.clean(
+        html,
+        tags=MAIL_TAGS,
+        clean_content_tags=DROPPED_WITH_CONTENT,
+        attributes=MAIL_ATTRIBUTES,
+        url_schemes=URL_SCHEMES,
+        link_rel="noopener noreferrer",
+    )
+
+
+def sanitise_page(html: str) -> str:
+    """Take out of HTML what a page with a strict content security policy refuses: styles and images too."""
+    return nh3.clean(
+        html,
+        tags=CONTENT_TAGS - {"img"},
+        attributes=CONTENT_ATTRIBUTES,
+        url_schemes=URL_SCHEMES - {"cid"},
+        link_rel="noopener noreferrer",
+        set_tag_attribute_values={"a": {"target": "_blank"}},
+    )
+
+
+def _put_into_piece(markup: RenderedMarkup, match: re.Match[str]) -> str:
+    piece = match[0]
+    if match["text"]:
+        return markup.mark.sub(lambda mark: _write_in_text(markup, mark), piece)
+    if match["comment"]:
+        return ""
+    if match["tag"] and not markup.mark.search(ATTRIBUTE_VALUE.sub("", piece)):
+        return markup.mark.sub(lambda mark: _write_in_attribute(markup, mark), piece)
+    if markup.mark.search(piece):
+        raise BlockTemplateError(
+            "a {{ … }} stands in a tag, a script or a style of the HTML, where it could become markup: write"
+            ' it between tags, or in quotes as an attribute\'s value, such as href="{{ url }}".'
+        )
+    return piece
+
+
+def _write_in_text(markup: RenderedMarkup, match: re.Match[str]) -> str:
+    value = markup.find(match)
+    return value.html if isinstance(value, Fragment) else LINE_BREAK.sub("<br>\n", escape(value))
+
+
+def _write_in_attribute(markup: RenderedMarkup, match: re.Match[str]) -> str:
+    value = markup.find(match)
+    if isinstance(value, Fragment):
+        raise BlockTemplateError("a table or a picture cannot stand in an attribute of the HTML.")
+    return escape(value)
