@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,8 @@ from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
 pytestmark = pytest.mark.timeout(900)
 
 DAGS = Path(__file__).parents[2] / "dags"
+MORE_DAGS = Path(__file__).with_name("version_dags")
+WAYS = ("on_a_worker", "resumed", "in_the_triggerer")
 BY_ASSET = "example_pushmetrics_webhook_receiver"
 CONTINUOUS = "example_pushmetrics_webhook_receiver_continuous"
 BY_HAND = (
@@ -108,7 +111,11 @@ def start_system(folder: Path) -> Iterator[System]:
             "PUSHMETRICS_EXAMPLE_OUTPUT": str(folder / "results"),
         }
         (folder / "airflow").mkdir()
-        airflow = AirflowProcesses(folder / "airflow", DAGS, environment)
+        for source in (DAGS, MORE_DAGS):
+            shutil.copytree(
+                source, folder / "dags", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
+            )
+        airflow = AirflowProcesses(folder / "airflow", folder / "dags", environment)
         try:
             airflow.start()
             trigger_url = f"/api/v1/report/1/webhook?token={token}"
@@ -161,6 +168,35 @@ def test_the_examples_that_are_started_by_hand_end_well(system: System) -> None:
         airflow.wait_until(partial(airflow.count_runs, dag_id), f"{dag_id} to end")
     assert len(list((system.results / "trigger_report").glob("*/*.json"))) == 3
     assert len(list((system.results / "to_object_storage").glob("*/*.parquet"))) == 3
+
+
+def test_a_sensor_hands_on_the_same_event_in_whatever_way_it_ends(system: System) -> None:
+    airflow = system.airflow
+    airflow.wait_until(partial(airflow.is_known, "ways_to_end"), "ways_to_end to be known")
+    airflow.run("dags", "trigger", "ways_to_end")
+
+    def are_waiting() -> bool:
+        query = "SELECT task_id, state FROM task_instance WHERE dag_id = 'ways_to_end'"
+        states = dict(airflow.ask(query))
+        return [states.get(way) for way in WAYS] == ["running", "deferred", "deferred"]
+
+    airflow.wait_until(are_waiting, "the sensors to wait")
+    time.sleep(3)  # the sensor on the worker asks for its start first
+    system.run_report()
+    airflow.wait_until(partial(airflow.count_runs, "ways_to_end"), "ways_to_end to end")
+    noted = [json.loads((system.results / "ways_to_end" / f"{way}.json").read_text()) for way in WAYS]
+    assert [kind for kind, _ in noted] == ["dict"] * 3
+    assert noted[0] == noted[1] == noted[2]
+    assert noted[0][1]["body"]["event"] == "report.run"
+    assert len(list((system.results / "ways_to_end" / "results").glob("*.csv"))) == 3
+
+
+def test_a_deferred_operator_hands_on_its_run_wherever_it_ends(system: System) -> None:
+    airflow = system.airflow
+    airflow.run("dags", "trigger", "deferred_operator")
+    airflow.wait_until(partial(airflow.count_runs, "deferred_operator"), "deferred_operator to end")
+    kind, run = json.loads((system.results / "ways_to_end" / "deferred_operator.json").read_text())
+    assert (kind, run["status"], len(run["queries"])) == ("dict", "success", 3)
 
 
 @needs_airflow("3.0")

@@ -66,16 +66,18 @@ class MortalOperator(PushMetricsTriggerReportOperator):
         return super().execute_complete(context, event)
 
 
+DEFERRED = {"deferrable": True, "defer_after": 0}  # the report is over before it would defer by itself
+
 with DAG(dag_id="mortal_tasks", schedule=None, catchup=False):
     # Each task has a month of its own, by which the test knows its runs.
     for month, (name, settings) in enumerate(
         {
             "after_call_on_the_worker": {"dies": "after_call"},
-            "after_call_deferred": {"dies": "after_call", "deferrable": True},
+            "after_call_deferred": {"dies": "after_call", **DEFERRED},
             "after_store_on_the_worker": {"dies": "after_store"},
-            "after_store_deferred": {"dies": "after_store", "deferrable": True},
-            "when_resumed": {"dies": "when_resumed", "deferrable": True},
-            "while_deferred": {"deferrable": True},
+            "after_store_deferred": {"dies": "after_store", **DEFERRED},
+            "when_resumed": {"dies": "when_resumed", **DEFERRED},
+            "while_deferred": DEFERRED,
             "cleared": {},
             "cleared_and_reused": {"on_clear": "reuse"},
         }.items(),
