@@ -1,7 +1,8 @@
 """
 The provider: waits, results, events, Dags and imports, each beside what limits it or what it is compared to.
 
-``python -m benchmarks.provider [waits] [results] [dags] [imports]`` measures those; without a name, all.
+``python -m benchmarks.provider [waits] [results] [rows] [imports] [dags] [reports]`` measures those; without
+a name, all.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from rich.table import Table
 
 from benchmarks.provider_dags import measure_dags
 from benchmarks.provider_imports import measure_imports
+from benchmarks.provider_reports import measure_reports
 from benchmarks.provider_results import measure_results
 from benchmarks.provider_rows import measure_rows
 from benchmarks.provider_waits import measure_waits
@@ -26,6 +28,7 @@ PARTS = {
     "rows": measure_rows,
     "imports": measure_imports,
     "dags": measure_dags,
+    "reports": measure_reports,
 }
 
 

@@ -34,7 +34,7 @@ with DAG(dag_id="ways_to_end", schedule=None, catchup=False):
         note.override(task_id=f"note_{way}")(way, sensor.output)
     PushMetricsToObjectStorageOperator(
         task_id="save",
-        report_run=sensor.output,
+        report_run=sensor.output,  # type: ignore[arg-type]
         path=f"{FOLDER}/results",
         file_format="csv",
     )

@@ -1,0 +1,91 @@
+"""How long a task takes that runs a short report: waited for on its worker, and deferred at once."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.service import Target
+from tests.acceptance.test_versions import find_trigger_token, subscribe
+from tests.fakes.airflow_processes import AirflowProcesses
+from tests.fakes.receiver_server import READER_TOKEN, start_receiver
+from tests.fakes.service_process import API_TOKEN, run_service
+
+ROUNDS = 5
+GAIN_SECONDS = 4.0
+WAYS = {
+    "waits_first": {},
+    "ends_in_triggerer": {"defer_after": 0},
+    "resumed": {"defer_after": 0, "end_from_trigger": False},  # as every deferred task was before
+}
+DAGS = """
+from airflow.providers.common.compat.sdk import DAG
+from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
+
+for way, settings in WAYS.items():
+    with DAG(way, schedule=None):
+        PushMetricsTriggerReportOperator(
+            task_id="run", report_id=1, parameters={"month": 1}, deferrable=True, retries=2, **settings
+        )
+"""
+
+
+def measure_reports(console: Console) -> list[Target]:
+    """Run the same report in each way, in turns; compare how long its task took."""
+    with (
+        tempfile.TemporaryDirectory(prefix="pm-") as name,
+        start_receiver(f"sqlite:///{name}/inbox.db") as receiver,
+        run_service(Path(name) / "service", "--demo") as service,
+    ):
+        service.wait_until_ready()
+        subscribe(service, receiver)
+        extra = {
+            "trigger_tokens": {"1": find_trigger_token(service)},
+            "receiver_url": receiver.url,
+            "receiver_token": READER_TOKEN,
+        }
+        host = str(service.client.base_url)
+        connection = {"conn_type": "pushmetrics", "host": host, "password": API_TOKEN, "extra": extra}
+        took = run_all(Path(name), connection, console)
+    medians = {way: statistics.median(seconds) for way, seconds in took.items()}
+    found = ", ".join(f"{way} {seconds:.2f} s" for way, seconds in medians.items())
+    gain = medians["resumed"] - medians["waits_first"]
+    wanted = f"waits_first >= {GAIN_SECONDS:g} s sooner than resumed"
+    return [Target("a task that runs a short report", found, wanted, gain >= GAIN_SECONDS)]
+
+
+def run_all(folder: Path, connection: dict[str, object], console: Console) -> dict[str, list[float]]:
+    """Run the Dag of each way in a real Airflow; give the seconds from its task's start to its end."""
+    for part in ("airflow", "dags"):
+        (folder / part).mkdir()
+    (folder / "dags" / "bench.py").write_text(f"WAYS = {WAYS!r}\n{DAGS}")
+    environment = {"AIRFLOW_CONN_PUSHMETRICS_DEFAULT": json.dumps(connection)}
+    airflow = AirflowProcesses(folder / "airflow", folder / "dags", environment)
+    took: dict[str, list[float]] = {way: [] for way in WAYS}
+    try:
+        airflow.start()
+        for way in WAYS:
+            airflow.wait_until(partial(airflow.is_known, way), f"{way} to be known")
+        for number in range(ROUNDS):
+            for way, seconds in took.items():
+                airflow.run("dags", "trigger", way)
+                airflow.wait_until(lambda way=way, number=number: airflow.count_runs(way) > number, way)  # type: ignore[misc]
+                seconds.append(read_duration(airflow, way))
+                console.print(f"{way}: {seconds[-1]:.2f} s")
+    finally:
+        airflow.stop()
+    return took
+
+
+def read_duration(airflow: AirflowProcesses, dag_id: str) -> float:
+    """Read how many seconds the newest task took, over all of its parts."""
+    query = (
+        "SELECT (julianday(end_date) - julianday(start_date)) * 86400 FROM task_instance"
+        " WHERE dag_id = ? ORDER BY start_date DESC LIMIT 1"
+    )
+    return float(airflow.ask(query, dag_id)[0][0])
