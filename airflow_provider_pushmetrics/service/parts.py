@@ -85,7 +85,8 @@ def assemble(
     database = Database(settings.store_url)
     vault = Vault(settings.secret_key or load_secret_key(settings.data_dir))
     results = ResultStore(settings.results_dir)
-    sources = SourceRegistry(database, vault, SourcePlaces(settings.data_dir, settings.source_dirs))
+    places = SourcePlaces(settings.data_dir, settings.source_dirs)
+    sources = SourceRegistry(database, vault, places, settings.egress_rules)
     if engine is None:
         # Loaded where it is needed: a process that only serves has no use for it.
         from airflow_provider_pushmetrics.service.workshop import Workshop

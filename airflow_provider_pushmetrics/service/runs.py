@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +14,13 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError, PushMetricsParameterError
 from airflow_provider_pushmetrics.service.clock import get_now
 from airflow_provider_pushmetrics.service.database import Database
-from airflow_provider_pushmetrics.service.events import ResultLinks, build_report_run, put_in_outbox
-from airflow_provider_pushmetrics.service.models import Block, BlockResult, QueryRun, Report, Run
+from airflow_provider_pushmetrics.service.events import (
+    ResultLinks,
+    build_query_run,
+    build_report_run,
+    put_in_outbox,
+)
+from airflow_provider_pushmetrics.service.models import AnyRun, Block, BlockResult, QueryRun, Report, Run
 from airflow_provider_pushmetrics.service.parameters import apply_defaults, write_fingerprint
 from airflow_provider_pushmetrics.service.plan import PARAMETER
 from airflow_provider_pushmetrics.service.run_log import write_log
@@ -214,20 +219,41 @@ def cancel_run(session: Session, run: Run, links: ResultLinks) -> None:
 
     :raises PushMetricsConflictError: if it has ended otherwise.
     """
+    if _cancel(session, run, run.report.blocks):
+        write_log(session, run, "the run was cancelled", level="WARNING")
+        put_in_outbox(session, run.workspace_id, build_report_run(run, links))
+
+
+def cancel_query_run(session: Session, run: QueryRun, links: ResultLinks) -> None:
+    """
+    End the run of a block by itself, in the same way.
+
+    :raises PushMetricsConflictError: if it has ended otherwise.
+    """
+    if _cancel(session, run, [run.block]) and run.query_id is not None:
+        put_in_outbox(session, run.workspace_id, build_query_run(run, links))
+
+
+def _cancel(session: Session, run: AnyRun, blocks: Iterable[Block]) -> bool:
+    """
+    End a run.
+
+    :param blocks: Those that are recorded as not run, unless they have run.
+    :return: Whether it was not cancelled already.
+    """
     session.refresh(run, with_for_update=True)
     if run.status == CANCELLED:
-        return
+        return False
     if run.status in FINISHED:
         raise PushMetricsConflictError(f"The run has ended: {run.status}", status_code=409)
     run.status, run.finished_on, run.error = CANCELLED, get_now(), CANCELLED_ERROR
     recorded = {result.block_id for result in run.results}
-    for block in run.report.blocks:
+    for block in blocks:
         if block.id not in recorded:
             run.results.append(_build_not_run(block))
-    write_log(session, run, "the run was cancelled", level="WARNING")
     session.flush()
     session.refresh(run, ["results"])
-    put_in_outbox(session, run.workspace_id, build_report_run(run, links))
+    return True
 
 
 def _build_not_run(block: Block) -> BlockResult:

@@ -55,7 +55,8 @@ class Walk:
     """
     Asks all that can be asked, once.
 
-    :param known: What the parameters of paths stand for: by collection, by operation or by their own name.
+    :param known: What the parameters of paths stand for: by collection, by operation (one value, or several
+        by their names) or by their own name.
     :param bodies: What is sent instead of the description's examples, by operation.
     :param queries: The query strings, by operation.
     """
@@ -88,8 +89,9 @@ class Walk:
     def _fill(self, operation: Operation) -> str:
         path = operation.path
         values = {"reference": self._choose(operation), **self.known}
-        if operation.name in self.known:
-            values["run_id"] = self.known[operation.name]
+        own = self.known.get(operation.name)
+        if own is not None:
+            values.update(own if isinstance(own, dict) else {"run_id": own})
         for name, value in values.items():
             path = path.replace(f"{{{name}}}", str(value))
         assert "{" not in path, path

@@ -34,7 +34,7 @@ from airflow_provider_pushmetrics.service.contents import (
     parse_content,
 )
 from airflow_provider_pushmetrics.service.events import ResultLinks
-from airflow_provider_pushmetrics.service.ids import parse_id
+from airflow_provider_pushmetrics.service.ids import MAX_INTEGER, parse_id
 from airflow_provider_pushmetrics.service.listing import (
     Listing,
     match_integer,
@@ -44,7 +44,7 @@ from airflow_provider_pushmetrics.service.listing import (
 )
 from airflow_provider_pushmetrics.service.models import Block, BlockResult, DataSource, QueryRun, Report
 from airflow_provider_pushmetrics.service.plan import PARAMETER
-from airflow_provider_pushmetrics.service.runs import accept_query_run
+from airflow_provider_pushmetrics.service.runs import accept_query_run, cancel_query_run
 from airflow_provider_pushmetrics.service.statuses import PENDING
 
 router = APIRouter(prefix="/api/v1/block", tags=["block"])
@@ -186,6 +186,21 @@ def run_block(
     run = accept_query_run(parts.database, block.id, wanted.parameters, content=content)
     parts.engine.wake()
     return {"run_id": run.id}
+
+
+@router.post("/{reference}/run/{run_id}/cancel")
+def stop_block_run(reference: str, run_id: str, parts: Parts, caller: Editor) -> dict[str, Any]:
+    """Cancel a run of a block by itself that has not ended; 409 if it has ended otherwise."""
+    with parts.database.writing() as session:
+        block = find_by_reference(session, Block, reference, caller)
+        number = parse_id(run_id)
+        run = None if number is None or number > MAX_INTEGER else session.get(QueryRun, number)
+        if run is None or run.block_id != block.id:
+            raise HTTPException(404, NOT_FOUND)
+        cancel_query_run(session, run, parts.links)
+        answer = {"run_id": run.id, "status": run.status}
+    parts.engine.wake()
+    return answer
 
 
 @router.get("/{reference}/results/")

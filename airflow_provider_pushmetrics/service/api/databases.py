@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException, Query
 from pydantic import AfterValidator, AliasChoices, BaseModel, Field, StringConstraints
+from sqlalchemy.engine import URL
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.api.access import Admin, Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
-from airflow_provider_pushmetrics.service.api.texts import Name, check_storable
+from airflow_provider_pushmetrics.service.api.texts import Name, ShortText, check_storable
 from airflow_provider_pushmetrics.service.clock import format_moment
-from airflow_provider_pushmetrics.service.datasources.base import UTC, SourceError
-from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS
+from airflow_provider_pushmetrics.service.credentials import Principal
+from airflow_provider_pushmetrics.service.datasources.base import SourceError
+from airflow_provider_pushmetrics.service.datasources.trial import try_source
 from airflow_provider_pushmetrics.service.datasources.urls import (
     build_source_url,
     describe_source,
     parse_source_url,
+    restore_password,
 )
-from airflow_provider_pushmetrics.service.datasources.watching import watch
 from airflow_provider_pushmetrics.service.listing import Listing, match_integer, match_text, parse_list_query
 from airflow_provider_pushmetrics.service.models import DataSource
 from airflow_provider_pushmetrics.service.parts import ServiceParts
-from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 
 router = APIRouter(prefix="/api/v1/database", tags=["database"])
 
 MAX_URL_LENGTH = 4096
-TRY_SECONDS = 15.0
-TRY_SQL = "SELECT 1 AS answer"
+ANSWERS = "The database answers"
 
 LISTING = Listing(
     order=DataSource.id,
@@ -42,14 +41,11 @@ LISTING = Listing(
 )
 
 
-def check_source_url(url: str) -> str:
-    """Accept where a database is."""
-    parse_source_url(check_storable(url))
-    return url
-
-
-SourceUrl = Annotated[
-    str, StringConstraints(min_length=1, max_length=MAX_URL_LENGTH), AfterValidator(check_source_url)
+SourceUrl: TypeAlias = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_URL_LENGTH), AfterValidator(check_storable)
+]
+SkipTest: TypeAlias = Annotated[
+    bool, Query(description="Save it without trying whether the database answers")
 ]
 
 
@@ -57,8 +53,9 @@ class NewDatabase(BaseModel):
     """
     A database, under the names that Superset's API gives its fields.
 
-    :param sqlalchemy_uri: Any SQLAlchemy URL whose driver is installed; ``duckdb:///file`` is a DuckDB file
-        or a folder of CSV and Parquet files, relative to the folder ``sources`` of the data folder.
+    :param sqlalchemy_uri: A URL of PostgreSQL, MySQL, MariaDB, SQL Server, Oracle or SQLite;
+        ``duckdb:///file`` is a DuckDB file or a folder of CSV and Parquet files, relative to the folder
+        ``sources`` of the data folder.
     """
 
     database_name: Name = Field(examples=["shop"], validation_alias=AliasChoices("database_name", "name"))
@@ -79,6 +76,19 @@ class DatabaseChange(BaseModel):
     )
 
 
+class DatabaseTrial(BaseModel):
+    """
+    A database to try before it is saved.
+
+    :param database: The id or the uid of the one that it is to replace, whose password stands for ``***``.
+    """
+
+    sqlalchemy_uri: SourceUrl = Field(
+        examples=["duckdb:///sales.duckdb"], validation_alias=AliasChoices("sqlalchemy_uri", "url")
+    )
+    database: int | ShortText | None = None
+
+
 @router.get("/")
 def list_databases(parts: Parts, caller: Caller, q: str | None = None) -> dict[str, Any]:
     """List the databases of the workspace."""
@@ -89,14 +99,29 @@ def list_databases(parts: Parts, caller: Caller, q: str | None = None) -> dict[s
 
 
 @router.post("/", status_code=201)
-def create_database(wanted: NewDatabase, parts: Parts, caller: Admin) -> dict[str, Any]:
-    """Add a database."""
+def create_database(
+    wanted: NewDatabase, parts: Parts, caller: Admin, *, skip_test: SkipTest = False
+) -> dict[str, Any]:
+    """Add a database; 422 if it cannot be used, or does not answer."""
+    kind, location = _check_url(parts, wanted.sqlalchemy_uri, is_tried=not skip_test)
     with parts.database.writing() as session:
-        source = DataSource(workspace_id=caller.workspace_id, name=wanted.database_name)
-        _set_url(parts, source, wanted.sqlalchemy_uri)
+        source = DataSource(
+            workspace_id=caller.workspace_id,
+            name=wanted.database_name,
+            kind=kind,
+            location_encrypted=parts.vault.encrypt(location),
+        )
         session.add(source)
         session.flush()
         return build_one(_build_row(parts, source))
+
+
+@router.post("/test_connection")
+def try_unsaved_database(wanted: DatabaseTrial, parts: Parts, caller: Admin) -> dict[str, str]:
+    """Try a database that is not saved; 422 says why it cannot be used, or what it answers."""
+    stored = None if wanted.database is None else _find(parts, str(wanted.database), caller)
+    _check_url(parts, wanted.sqlalchemy_uri, stored, is_tried=True)
+    return {"message": ANSWERS}
 
 
 @router.get("/{reference}")
@@ -107,14 +132,20 @@ def get_database(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]
 
 
 @router.put("/{reference}")
-def change_database(reference: str, wanted: DatabaseChange, parts: Parts, caller: Admin) -> dict[str, Any]:
-    """Change the name of a database, or where it is."""
+def change_database(
+    reference: str, wanted: DatabaseChange, parts: Parts, caller: Admin, *, skip_test: SkipTest = False
+) -> dict[str, Any]:
+    """Change the name of a database, or where it is; 422 if it cannot be used, or does not answer."""
+    place = None
+    if wanted.sqlalchemy_uri is not None:
+        stored = _find(parts, reference, caller)
+        place = _check_url(parts, wanted.sqlalchemy_uri, stored, is_tried=not skip_test)
     with parts.database.writing() as session:
         source = find_by_reference(session, DataSource, reference, caller)
         if wanted.database_name is not None:
             source.name = wanted.database_name
-        if wanted.sqlalchemy_uri is not None:
-            _set_url(parts, source, wanted.sqlalchemy_uri)
+        if place is not None:
+            source.kind, source.location_encrypted = place[0], parts.vault.encrypt(place[1])
         session.flush()
         return {"result": _build_row(parts, source)}
 
@@ -133,29 +164,50 @@ def try_database(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]
     with parts.database.reading() as session:
         source_id = find_by_reference(session, DataSource, reference, caller).id
     try:
-        with (
-            watch(TRY_SECONDS, lambda: None) as stopper,
-            parts.sources.open(source_id).query(
-                BoundSql((TRY_SQL,), ()), stopper, limits=DEFAULT_LIMITS, time_zone=UTC
-            ) as rows,
-        ):
-            sum(batch.num_rows for batch in rows.batches)
+        try_source(parts.sources.open(source_id))
     except SourceError as error:
         return {"result": {"is_reachable": False, "message": str(error)}}
-    return {"result": {"is_reachable": True, "message": "The database answers"}}
+    return {"result": {"is_reachable": True, "message": ANSWERS}}
 
 
-def _set_url(parts: ServiceParts, source: DataSource, url: str) -> None:
-    source.kind, location = parse_source_url(url)
+def _find(parts: ServiceParts, reference: str, caller: Principal) -> DataSource:
+    with parts.database.reading() as session:
+        return find_by_reference(session, DataSource, reference, caller)
+
+
+def _check_url(
+    parts: ServiceParts, text: str, stored: DataSource | None = None, *, is_tried: bool
+) -> tuple[str, str]:
+    """
+    Accept where a database is, and try it.
+
+    :param stored: What it replaces, whose password stands for a masked one.
+    :param is_tried: Whether it must answer now.
+    :return: Its kind, and its location as it is to be stored, encrypted.
+    """
     try:
-        parts.sources.check_place(source.kind, location)
+        if stored is not None:
+            text = restore_password(text, _build_url(parts, stored))
+        kind, location = parse_source_url(text)
+    except ValueError as error:
+        raise HTTPException(422, f"sqlalchemy_uri: {error}") from None
+    try:
+        if not is_tried:
+            parts.sources.locate(kind, location)
+            return kind, location
+        with parts.sources.open_unsaved(kind, location) as source:
+            try_source(source)
     except SourceError as error:
-        raise PushMetricsParameterError(str(error)) from error
-    source.location_encrypted = parts.vault.encrypt(location)
+        raise HTTPException(422, str(error)) from None
+    return kind, location
+
+
+def _build_url(parts: ServiceParts, source: DataSource) -> URL:
+    return build_source_url(source.kind, parts.vault.decrypt(source.location_encrypted))
 
 
 def _build_row(parts: ServiceParts, source: DataSource) -> dict[str, Any]:
-    url = build_source_url(source.kind, parts.vault.decrypt(source.location_encrypted))
+    url = _build_url(parts, source)
     return {
         "id": source.id,
         "uid": source.uid,

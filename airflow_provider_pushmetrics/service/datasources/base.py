@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
+from airflow_provider_pushmetrics.service.datasources.messages import hide_paths
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 from airflow_provider_pushmetrics.service.templates.dialects import Dialect
 
@@ -25,7 +26,10 @@ NOT_ONE_SELECT = "the SQL is not one statement that gives rows: write one SELECT
 
 
 class SourceError(PushMetricsError):
-    """A database refused a query, in its own words."""
+    """A database refused a query, in its own words, without absolute paths of this machine."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(hide_paths(message))
 
 
 @dataclass(frozen=True)

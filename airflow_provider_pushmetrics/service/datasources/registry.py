@@ -3,97 +3,155 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.engine import make_url
+from sqlalchemy import select
+from sqlalchemy.engine import URL, make_url
 
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.datasources.base import Source, SourceError
+from airflow_provider_pushmetrics.service.datasources.hosts import HostGuard
 from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
-from airflow_provider_pushmetrics.service.datasources.urls import DUCKDB, build_source_url
+from airflow_provider_pushmetrics.service.datasources.urls import (
+    DUCKDB,
+    FILE_BACKENDS,
+    SQLITE,
+    build_source_url,
+    find_file_options,
+)
 from airflow_provider_pushmetrics.service.encryption import Vault
+from airflow_provider_pushmetrics.service.endpoints import EgressRules
 from airflow_provider_pushmetrics.service.models import DataSource
 
-SQLITE = "sqlite"
-FILE_BACKENDS = frozenset({DUCKDB, SQLITE})
+
+POSTGRESQL = "postgresql"
+MYSQL = frozenset({"mysql", "mariadb"})
+
+
+@dataclass(frozen=True)
+class OpenSource:
+    """
+    A source that is kept, and what it was made of.
+
+    :param url: Where it is, with the addresses of its host.
+    """
+
+    source: Source
+    url: URL
 
 
 class SourceRegistry:
     """
-    Opens databases by their id and keeps them open.
+    Opens databases by their id, and keeps them until their row changes.
 
     :param database: Where it says what and where they are.
     :param vault: Decrypts where they are.
     :param places: In which folders files may be asked.
+    :param rules: Which servers may be connected to.
     """
 
-    def __init__(self, database: Database, vault: Vault, places: SourcePlaces) -> None:
+    def __init__(self, database: Database, vault: Vault, places: SourcePlaces, rules: EgressRules) -> None:
         self._database = database
         self._vault = vault
         self._places = places
+        self._guard = HostGuard(rules, make_url(database.url))
         self._lock = threading.Lock()
-        self._open: dict[str, Source] = {}
+        self._open: dict[int, OpenSource] = {}
 
     def open(self, source_id: Any) -> Source:
         """
-        Open a database, or find it open.
+        Open a database, or find it open. Those whose rows have changed or are gone are closed.
 
-        :raises SourceError: if there is none with this id.
+        :raises SourceError: if there is none with this id, or it must not be connected to.
         """
-        with self._database.reading() as session:
-            row = session.get(DataSource, source_id) if isinstance(source_id, int) else None
-        if row is None:
-            raise SourceError(f"there is no database with the id {source_id!r}.")
-        location = self._vault.decrypt(row.location_encrypted)
+        rows = self._read_rows(source_id)
         with self._lock:
-            if location not in self._open:
-                self._open[location] = self._make_source(row.kind, location)
-            return self._open[location]
+            self._evict(set(self._open) - set(rows))
+        if source_id not in rows:
+            raise SourceError(f"there is no database with the id {source_id!r}.")
+        url = self.locate(*rows[source_id])
+        with self._lock:
+            known = self._open.get(source_id)
+            if known is None or known.url != url:
+                self._evict({source_id} & set(self._open))
+                known = self._open[source_id] = OpenSource(self._make_source(url), url)
+            return known.source
 
-    def check_place(self, kind: str, location: str) -> None:
+    @contextmanager
+    def open_unsaved(self, kind: str, location: str) -> Iterator[Source]:
         """
-        Refuse what will not be opened, whether it exists or not.
+        Open a database that has no row, for the block.
 
-        :raises SourceError: if its files are where none may be asked, or it is the service's own database.
+        :raises SourceError: if it must not be connected to.
         """
-        from airflow_provider_pushmetrics.service.datasources.sqlalchemy import refuse_own
+        source = self._make_source(self.locate(kind, location))
+        try:
+            yield source
+        finally:
+            source.close()
 
+    def locate(self, kind: str, location: str) -> URL:
+        """
+        Find where a database is: the path of its file, or the address of its server.
+
+        :raises SourceError: if its file is where none may be asked, its server must not be connected to, or
+            it is the service's own.
+        """
         url = build_source_url(kind, location)
         if url.get_backend_name() in FILE_BACKENDS:
-            self._places.resolve(url.database or "")
-        else:
-            refuse_own(url, make_url(self._database.url))
+            return url.set(database=str(self._places.resolve(url.database or "")))
+        files = {name: str(self._places.resolve(file)) for name, file in find_file_options(url).items()}
+        return self._guard.pin(url.update_query_dict(files))
+
+    def list_open(self) -> set[int]:
+        """List the ids of those that are kept open."""
+        with self._lock:
+            return set(self._open)
 
     def close(self) -> None:
         """Close all of them."""
         with self._lock:
-            for source in self._open.values():
-                source.close()
-            self._open.clear()
+            self._evict(set(self._open))
 
-    def _make_source(self, kind: str, location: str) -> Source:
-        url = build_source_url(kind, location)
-        backend = url.get_backend_name()
-        temp_dir = self._places.temp_dir
+    def _read_rows(self, source_id: Any) -> dict[int, tuple[str, str]]:
+        """Read the kind and the location of a source, and of all that are open."""
+        ids = self.list_open()
+        if isinstance(source_id, int):
+            ids.add(source_id)
+        wanted = select(DataSource).where(DataSource.id.in_(ids))
+        with self._database.reading() as session:
+            return {
+                row.id: (row.kind, self._vault.decrypt(row.location_encrypted))
+                for row in session.scalars(wanted)
+            }
+
+    def _evict(self, source_ids: set[int]) -> None:
+        for source_id in source_ids:
+            self._open.pop(source_id).source.close()
+
+    def _make_source(self, url: URL) -> Source:
+        backend, file, temp_dir = url.get_backend_name(), url.database or "", self._places.temp_dir
         if backend == DUCKDB:
             from airflow_provider_pushmetrics.service.datasources.duckdb import DuckDbSource
             from airflow_provider_pushmetrics.service.datasources.folder import FolderSource
 
-            path = self._places.resolve(location)
+            path = self._places.resolve(file)
             return FolderSource(path, temp_dir) if path.is_dir() else DuckDbSource(path, temp_dir)
         if backend == SQLITE:
             from airflow_provider_pushmetrics.service.datasources.sqlite import SqliteSource
 
-            return SqliteSource(self._places.resolve(url.database or ""), temp_dir)
-        from airflow_provider_pushmetrics.service.datasources.sqlalchemy import SqlAlchemySource, refuse_own
-
-        refuse_own(url, make_url(self._database.url))
-        if backend == "postgresql":
+            return SqliteSource(self._places.resolve(file), temp_dir)
+        if backend == POSTGRESQL:
             from airflow_provider_pushmetrics.service.datasources.postgresql import PostgresSource
 
             return PostgresSource(url, temp_dir)
-        if backend in ("mysql", "mariadb"):
+        if backend in MYSQL:
             from airflow_provider_pushmetrics.service.datasources.mysql import MySqlSource
 
             return MySqlSource(url, temp_dir)
+        from airflow_provider_pushmetrics.service.datasources.sqlalchemy import SqlAlchemySource
+
         return SqlAlchemySource(url, temp_dir)

@@ -143,25 +143,6 @@ class SqlAlchemySource:
         self._browser.close()
 
 
-def refuse_own(url: URL, own: URL) -> None:
-    """
-    Refuse the database of the service itself, where everybody's secrets are.
-
-    It is told by its name. Another name of its server is let through: its password must stay the service's.
-
-    :raises SourceError: if it is that.
-    """
-    if url.get_backend_name() == own.get_backend_name() == "postgresql" and _name(url) == _name(own):
-        raise SourceError("this database is the service's own: it cannot be asked.")
-
-
-def _name(url: URL) -> tuple[str, str, str | None]:
-    """Say where a PostgreSQL database is; the query of a URL can say it too."""
-    query = {name: value for name, value in url.query.items() if isinstance(value, str)}
-    host = url.host or query.get("host", "")
-    return host, str(url.port or query.get("port", 5432)), url.database or query.get("dbname")
-
-
 def _prepare_session(connection: Connection, time_zone: str) -> None:
     if connection.dialect.name != "oracle":
         return  # SQL Server has no time zone of a session

@@ -1,35 +1,152 @@
-"""Where databases are: SQLAlchemy URLs, and what is stored and shown of them."""
+"""Database URLs: which are accepted, and how they are stored and shown."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError
 
 DUCKDB = "duckdb"
+SQLITE = "sqlite"
+
+FILE_BACKENDS = frozenset({DUCKDB, SQLITE})
+
+NOT_A_URL = "must be a database URL, such as postgresql://user:password@host/database"
+MASKED_PASSWORD = "***"
+
+VALUE = re.compile(r"[\w.,:+/-]{1,200}\Z")
+SECONDS = re.compile(r"[1-9][0-9]?\Z")
+FLAG = re.compile(r"(true|false|1|0)\Z", re.IGNORECASE)
+PATH = re.compile(r"[^\x00]{1,1000}\Z")
+SEARCH_PATH = re.compile(r"-c ?search_path=[\w,$\"]{1,200}\Z")
+SSL_MODE = re.compile(r"(disable|allow|prefer|require|verify-ca|verify-full)\Z")
+SOCKET = re.compile(r"/[^\x00,]{0,100}\Z")
 
 
-def parse_source_url(text: str) -> tuple[str, str]:
+@dataclass(frozen=True)
+class Backend:
+    """
+    A kind of database, and what its URLs may say.
+
+    :param drivername: The driver by which it is opened.
+    :param aliases: Other beginnings of a URL that mean the same.
+    :param module: What must be installed, and ``extra``, what installs it.
+    :param options: The options that may stand behind ``?``, and what their values look like. All others are
+        refused: drivers have options that read files, run programs, or connect to another host.
+    :param files: Those of them that name a file, which must be where sources may be.
+    :param socket: The option that names a socket of this machine.
+    """
+
+    drivername: str
+    module: str
+    extra: str = "service"
+    aliases: frozenset[str] = frozenset()
+    options: Mapping[str, re.Pattern[str]] | None = None
+    files: frozenset[str] = frozenset()
+    socket: str | None = None
+
+    def list_options(self) -> dict[str, re.Pattern[str]]:
+        """List all options."""
+        socket = {} if self.socket is None else {self.socket: SOCKET}
+        return {**(self.options or {}), **dict.fromkeys(self.files, PATH), **socket}
+
+
+POSTGRESQL = Backend(
+    "postgresql+psycopg",
+    "psycopg",
+    aliases=frozenset({"postgresql", "postgres", "postgresql+psycopg2"}),
+    options={
+        "application_name": VALUE,
+        "channel_binding": VALUE,
+        "client_encoding": VALUE,
+        "connect_timeout": SECONDS,
+        "options": SEARCH_PATH,
+        "sslmode": SSL_MODE,
+        "target_session_attrs": VALUE,
+    },
+    files=frozenset({"sslcert", "sslkey", "sslrootcert"}),
+    socket="host",
+)
+MYSQL_OPTIONS: Mapping[str, re.Pattern[str]] = {
+    "charset": VALUE,
+    "connect_timeout": SECONDS,
+    "ssl_check_hostname": FLAG,
+}
+MYSQL_FILES = frozenset({"ssl_ca", "ssl_cert", "ssl_key"})
+
+BACKENDS: Mapping[str, Backend] = {
+    "postgresql": POSTGRESQL,
+    "mysql": Backend(
+        "mysql+pymysql",
+        "pymysql",
+        "mysql",
+        aliases=frozenset({"mysql"}),
+        options=MYSQL_OPTIONS,
+        files=MYSQL_FILES,
+        socket="unix_socket",
+    ),
+    "mariadb": Backend(
+        "mariadb+pymysql",
+        "pymysql",
+        "mysql",
+        aliases=frozenset({"mariadb"}),
+        options=MYSQL_OPTIONS,
+        files=MYSQL_FILES,
+        socket="unix_socket",
+    ),
+    "mssql": Backend(
+        "mssql+pymssql",
+        "pymssql",
+        "mssql",
+        aliases=frozenset({"mssql"}),
+        options={"appname": VALUE, "charset": VALUE, "tds_version": VALUE, "encryption": VALUE},
+    ),
+    "oracle": Backend(
+        "oracle+oracledb",
+        "oracledb",
+        "oracle",
+        aliases=frozenset({"oracle"}),
+        options={"service_name": VALUE},
+    ),
+    SQLITE: Backend("sqlite+pysqlite", "sqlite3", aliases=frozenset({"sqlite"})),
+    DUCKDB: Backend("duckdb", "duckdb"),
+}
+
+
+def is_installed(module: str) -> bool:
+    """Tell whether a module can be imported."""
+    return find_spec(module) is not None
+
+
+def parse_source_url(text: str, *, is_installed: Callable[[str], bool] = is_installed) -> tuple[str, str]:
     """
     Read where a database is.
 
     :return: Its kind, which is the name of its dialect, and its location as it is to be stored, encrypted.
-    :raises ValueError: if it is no SQLAlchemy URL, or its driver is missing. The message never holds it.
+    :raises ValueError: if the URL cannot be used. The message never holds the URL or its password.
     """
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise ValueError("must be an SQLAlchemy URL, such as postgresql+psycopg://user@host/name") from None
-    if url.get_backend_name() == DUCKDB:
-        if not url.database or url.database == ":memory:":
-            raise ValueError("must name a file or a folder: duckdb:///file.duckdb")
-        return DUCKDB, url.database
-    if url.drivername == "postgresql":
-        url = url.set(drivername="postgresql+psycopg")  # the one that is installed with the service
-    try:
-        url.get_dialect().import_dbapi()
-    except (NoSuchModuleError, ImportError):
-        raise ValueError(f"needs the driver {url.drivername!r}, which is not installed here") from None
-    return url.get_backend_name(), url.render_as_string(hide_password=False)
+        raise ValueError(NOT_A_URL) from None
+    name, backend = _find_backend(url)
+    if not is_installed(backend.module):
+        raise ValueError(
+            f"needs the driver {backend.module!r}, which is not installed: install"
+            f" airflow-provider-pushmetrics[{backend.extra}]"
+        )
+    if name in FILE_BACKENDS:
+        _check_file(url, name)
+        if name == DUCKDB:
+            return DUCKDB, str(url.database)
+    else:
+        _check_server(url, name, backend)
+    _check_options(url, name, backend)
+    return name, url.set(drivername=backend.drivername).render_as_string(hide_password=False)
 
 
 def build_source_url(kind: str, location: str) -> URL:
@@ -38,5 +155,84 @@ def build_source_url(kind: str, location: str) -> URL:
 
 
 def describe_source(url: URL) -> str:
-    """Write where a database is for people: without its password, and without options that may hold one."""
+    """Write where a database is for people: without its password, and without its options."""
     return url.set(query={}).render_as_string(hide_password=True)
+
+
+def find_socket(url: URL) -> str | None:
+    """Find the socket of this machine that a URL names."""
+    backend = BACKENDS.get(url.get_backend_name())
+    socket = None if backend is None or backend.socket is None else url.query.get(backend.socket)
+    return socket if isinstance(socket, str) else None
+
+
+def find_file_options(url: URL) -> dict[str, str]:
+    """Find the options of a URL that name files."""
+    backend = BACKENDS.get(url.get_backend_name())
+    names = frozenset() if backend is None else backend.files
+    return {name: str(value) for name, value in url.query.items() if name in names}
+
+
+def restore_password(text: str, stored: URL) -> str:
+    """
+    Put the stored password where a changed URL still shows it masked.
+
+    :raises ValueError: if the URL names another user or server than the stored one: who changes where a
+        password is sent must know it.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        return text
+    if url.password != MASKED_PASSWORD:
+        return text
+    if (url.get_backend_name(), url.username, url.host, url.port, find_socket(url)) != (
+        stored.get_backend_name(),
+        stored.username,
+        stored.host,
+        stored.port,
+        find_socket(stored),
+    ):
+        raise ValueError("names another user or server, so it needs the password: write it in place of ***")
+    return url.set(password=stored.password).render_as_string(hide_password=False)
+
+
+def _find_backend(url: URL) -> tuple[str, Backend]:
+    name = url.drivername.lower()
+    for key, backend in BACKENDS.items():
+        if name == backend.drivername or name in backend.aliases:
+            return key, backend
+    known = ", ".join(sorted(BACKENDS))
+    raise ValueError(f"begins with {name!r}, which is no database that can be used: use one of {known}")
+
+
+def _check_file(url: URL, name: str) -> None:
+    if url.host or url.username or url.password or url.port:
+        raise ValueError(f"must have three slashes before its file: {name}:///file")
+    if not url.database or url.database.startswith((":memory:", "file:")):
+        raise ValueError(f"must name a file{' or a folder' if name == DUCKDB else ''}: {name}:///file.{name}")
+
+
+def _check_server(url: URL, name: str, backend: Backend) -> None:
+    socket = None if backend.socket is None else url.query.get(backend.socket)
+    if not url.host and socket is None:
+        raise ValueError(f"must name a host: {name}://user:password@host/database")
+    if url.host and socket is not None:
+        raise ValueError(f"names a host and also the option {backend.socket!r}: leave one of them out")
+    if url.port is not None and not 0 < url.port < 65536:
+        raise ValueError(f"has the port {url.port}: it must be 1 to 65535")
+    if name == "oracle" and not (url.database or url.query.get("service_name")):
+        raise ValueError("must name a service: oracle://user:password@host/?service_name=name")
+
+
+def _check_options(url: URL, name: str, backend: Backend) -> None:
+    allowed = backend.list_options()
+    for option, value in url.query.items():
+        pattern = allowed.get(option)
+        if pattern is None:
+            known = f"use only {', '.join(sorted(allowed))}" if allowed else "it has none"
+            raise ValueError(f"has the option {option!r}, which is not allowed for {name}: {known}")
+        if not isinstance(value, str):
+            raise ValueError(f"has the option {option!r} more than once")
+        if not pattern.match(value):
+            raise ValueError(f"has a value for the option {option!r} that is not allowed")

@@ -31,6 +31,8 @@ FREE = {"parameters", "details", "yaml_diff", "data", "attempts"}
 """What holds whatever somebody gave."""
 
 REPORT = "/api/v1/report"
+STOP_BLOCK = "POST /api/v1/block/{reference}/run/{run_id}/cancel"
+FLIGHTS = {"database_name": "shop", "sqlalchemy_uri": "duckdb:///flights.duckdb"}
 RUNS = "/api/v1/noteflow_run/{reference}"
 SUBSCRIPTION = "/api/v1/webhook_subscription/{reference}"
 ALONE = "/api/reports/{report}/queries/{query}/run/{run_id}"
@@ -60,6 +62,7 @@ async def prepare(api: Api) -> Walk:
     sent = (await api.client.post(f"{path}/test")).raise_for_status().json()["result"]
     endless = api.make_report(endless=sql(ENDLESS))
     to_cancel = await api.trigger(endless.id)
+    to_stop = (await api.client.post(f"/api/v1/block/{endless.blocks['endless']}/run")).json()["run_id"]
     to_repeat = await api.trigger(api.make_report(note=text("hello")).id)
     made = api.make_report(orders=sql("SELECT 'EMEA' AS region, 42 AS orders"))
     run_id = await api.trigger(made.id)
@@ -89,11 +92,14 @@ async def prepare(api: Api) -> Walk:
             "DELETE /api/v1/user/{reference}/access_token/{token}": user,
             **{f"{method} {ALONE}": alone for method in ("GET", "POST")},
             f"POST {RUNS}/cancel": to_cancel,
+            STOP_BLOCK: {"reference": endless.blocks["endless"], "run_id": to_stop},
             f"POST {RUNS}/re_run": to_repeat,
             f"POST {SUBSCRIPTION}/test": subscription["id"],
             f"POST {SUBSCRIPTION}/resend": subscription["id"],
         },
         bodies={
+            **{name: FLIGHTS for name in ("POST /api/v1/database/", "PUT /api/v1/database/{reference}")},
+            "POST /api/v1/database/test_connection": {"sqlalchemy_uri": FLIGHTS["sqlalchemy_uri"]},
             f"POST {REPORT}/config": config,
             f"PUT {REPORT}/{{reference}}/config": config,
             **{

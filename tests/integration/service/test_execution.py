@@ -22,6 +22,7 @@ from airflow_provider_pushmetrics.service.datasources.base import RowBatches
 from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.encryption import Vault
+from airflow_provider_pushmetrics.service.endpoints import EgressRules
 from airflow_provider_pushmetrics.service.events import ResultLinks
 from airflow_provider_pushmetrics.service.execution import RunExecutor
 from airflow_provider_pushmetrics.service.models import BlockResult, Report, Run
@@ -40,7 +41,7 @@ class Workplace:
 
     def __post_init__(self) -> None:
         self.vault = Vault("k" * 32)
-        self.sources = SourceRegistry(self.database, self.vault, SourcePlaces(self.folder, ()))
+        self.sources = SourceRegistry(self.database, self.vault, SourcePlaces(self.folder, ()), EgressRules())
 
     def build_executor(self) -> RunExecutor:
         results = ResultStore(self.folder / "results")

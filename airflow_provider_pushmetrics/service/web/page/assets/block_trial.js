@@ -1,6 +1,7 @@
 // Running one block alone, and seeing what it gave.
 
 import { getRow, part, post } from "./api.js";
+import { button } from "./buttons.js";
 import { makeChart } from "./chart.js";
 import { el, fill } from "./dom.js";
 import { FINISHED, state } from "./format.js";
@@ -20,12 +21,15 @@ export async function tryContent(place, block, context, content) {
   try {
     const body = { parameters, ...(content ? { content_json: content } : {}) };
     const { run_id } = await post(`api/v1/block/${part(block.uid)}/run`, body);
+    fill(place, el("p", { class: "hint", role: "status" }, "Running… ", makeCancel(block, run_id)));
     const result = await waitForResult(block, run_id, context.signal);
     fill(place, showResult(block, run_id, result, () => fill(place)));
   } catch (error) {
     if (error.name !== "AbortError") fill(place, el("p", { class: "fault", role: "alert" }, error.message));
   }
 }
+
+const makeCancel = (block, runId) => button("Cancel", () => post(`api/v1/block/${part(block.uid)}/run/${runId}/cancel`), { kind: "quiet" });
 
 async function waitForResult(block, runId, signal) {
   for (let tries = 0; ; tries += 1) {

@@ -3,7 +3,7 @@
 import { part, post, put, remove } from "./api.js";
 import { button } from "./buttons.js";
 import { el, empty } from "./dom.js";
-import { makeForm, textField } from "./forms.js";
+import { makeForm, readValues, textField } from "./forms.js";
 import { moment } from "./format.js";
 import { confirmFirst, showDialog, tell } from "./notices.js";
 import { reload } from "./router.js";
@@ -41,16 +41,19 @@ async function editDatabase(row = null) {
     makeForm({
       fields,
       submit: "Save",
+      more: [button("Test", () => testUnsaved(row, fields), { kind: "quiet" })],
       cancel: () => close(null),
       async send({ database_name, sqlalchemy_uri }) {
         const body = { database_name, ...(sqlalchemy_uri ? { sqlalchemy_uri } : {}) };
-        close(row ? await put(`api/v1/database/${part(row.uid)}`, body) : await post("api/v1/database/", body));
+        const { result } = row ? await put(`api/v1/database/${part(row.uid)}`, body) : await post("api/v1/database/", body);
+        close({ result, isTested: Boolean(sqlalchemy_uri) });
       },
     }),
   );
   if (!done) return;
-  await test(done.result);
   await reload();
+  // The service saves a URL only when its database answers; a new name alone says nothing about that.
+  tell(done.isTested ? `${done.result.database_name}: The database answers` : "The database is saved", "good");
 }
 
 function makeActions(row) {
@@ -61,6 +64,14 @@ function makeActions(row) {
     button("Edit", () => editDatabase(row), { kind: "quiet admins" }),
     button("Delete", () => deleteDatabase(row), { kind: "danger admins" }),
   );
+}
+
+/** Try what the form says before it is saved; an empty URL of a saved database stands for its own. */
+async function testUnsaved(row, fields) {
+  const { sqlalchemy_uri } = readValues(fields);
+  if (row && !sqlalchemy_uri) return test(row);
+  const { message } = await post("api/v1/database/test_connection", { sqlalchemy_uri, ...(row ? { database: row.uid } : {}) });
+  tell(message, "good");
 }
 
 async function test(row) {

@@ -1,0 +1,167 @@
+"""
+The guard between the service and the hosts that database URLs name.
+
+A host is resolved each time that its database is opened, refused unless the rules of deliveries allow all its
+addresses, and connected to at such an address. A name that has another address a moment later (DNS rebinding)
+gains nothing, for the driver does not resolve it again.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TypeAlias
+
+from sqlalchemy.engine import URL
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
+from airflow_provider_pushmetrics.service.addresses import Zone, find_range
+from airflow_provider_pushmetrics.service.datasources.base import SourceError
+from airflow_provider_pushmetrics.service.datasources.urls import FILE_BACKENDS, find_socket
+from airflow_provider_pushmetrics.service.egress import BoundedResolver, Resolver
+from airflow_provider_pushmetrics.service.endpoints import PRIVATE_OPTION, EgressRules, parse_host
+
+DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521}
+
+THIS_MACHINE = "this machine"
+
+IsLocal: TypeAlias = Callable[[str], bool]
+
+
+def is_local_address(address: str) -> bool:
+    """Tell whether an address belongs to this machine: one can be listened on only then."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a database is: the addresses of its server, its port and its name."""
+
+    addresses: frozenset[str]
+    port: int
+    name: str | None
+
+    def is_same(self, other: Place) -> bool:
+        """Tell whether both are one database, under whatever names of its host."""
+        return (self.port, self.name) == (other.port, other.name) and bool(self.addresses & other.addresses)
+
+
+class HostGuard:
+    """
+    Decides which database servers may be connected to.
+
+    :param rules: Those of deliveries.
+    :param own: The service's own database, which is refused.
+    :param resolve: Gives the addresses of a name.
+    """
+
+    def __init__(
+        self,
+        rules: EgressRules,
+        own: URL,
+        *,
+        resolve: Resolver | None = None,
+        is_local: IsLocal = is_local_address,
+    ) -> None:
+        self._rules = rules
+        self._own = own
+        self._resolve = resolve or BoundedResolver()
+        self._is_local = is_local
+
+    def pin(self, url: URL) -> URL:
+        """
+        Accept the server of a database, and write its address into the URL.
+
+        :raises SourceError: if it must not be connected to, or its name cannot be resolved.
+        """
+        backend = url.get_backend_name()
+        if backend in FILE_BACKENDS:
+            return url
+        addresses = self._find_addresses(url)
+        self._refuse_own(url, addresses)
+        if not addresses:
+            return url  # a socket of this machine
+        if backend == "postgresql":
+            return url.set(host=",".join([str(url.host)] * len(addresses))).update_query_dict(
+                {"hostaddr": ",".join(addresses)}
+            )
+        if _checks_certificate(url):
+            return url  # the certificate must be for the name, so no other server is spoken to
+        return url.set(host=min(addresses, key=lambda address: ":" in address))
+
+    def _find_addresses(self, url: URL) -> list[str]:
+        """Find the addresses of a server that may be connected to; none for a socket."""
+        if find_socket(url) is not None:
+            if not self._rules.allows(Zone.LOOPBACK):
+                raise _refuse("the socket", "is on this machine", Zone.LOOPBACK)
+            return []
+        host = str(url.host)
+        addresses = self._look_up(host, url.port or DEFAULT_PORTS.get(url.get_backend_name(), 0))
+        for address in addresses:
+            found = find_range(address)
+            if not self._rules.allows(found.zone):
+                raise _refuse(f"the host {host!r}", f"leads to {found.purpose}", found.zone)
+        return addresses
+
+    def _look_up(self, host: str, port: int) -> list[str]:
+        try:
+            literal = parse_host(host.lower())
+        except PushMetricsEndpointError:
+            raise SourceError(
+                f"the host {host!r} is neither a name nor an address: write a name such as 'db.example.com',"
+                " or four decimal numbers."
+            ) from None
+        if literal is not None:
+            return [str(literal)]
+        try:
+            return self._resolve(host, port)
+        except (OSError, UnicodeError):
+            raise SourceError(f"the host {host!r} cannot be resolved: check its name.") from None
+
+    def _refuse_own(self, url: URL, addresses: Iterable[str]) -> None:
+        if url.get_backend_name() != self._own.get_backend_name():
+            return
+        try:
+            own = self._resolve_own()
+        except OSError:
+            return  # the service itself cannot find its database now
+        if self._describe(url, addresses).is_same(self._describe(self._own, own)):
+            raise SourceError("this database is the service's own: it cannot be queried.")
+
+    def _resolve_own(self) -> list[str]:
+        host = self._own.host or str(self._own.query.get("host", ""))
+        if not host or host.startswith("/"):
+            return []  # a socket of this machine
+        try:
+            return [str(ip_address(host))]
+        except ValueError:
+            return self._resolve(host, self._own.port or 5432)
+
+    def _describe(self, url: URL, addresses: Iterable[str]) -> Place:
+        default = DEFAULT_PORTS[url.get_backend_name()]
+        known = {THIS_MACHINE if self._is_local(address) else address for address in addresses}
+        # PostgreSQL takes the name of the user where none is given.
+        return Place(frozenset(known or {THIS_MACHINE}), url.port or default, url.database or url.username)
+
+
+def _checks_certificate(url: URL) -> bool:
+    """Tell whether a driver speaks only to a server whose certificate is for the host's name."""
+    check = str(url.query.get("ssl_check_hostname", "true")).lower()
+    return "ssl_ca" in url.query and check in ("true", "1")
+
+
+def _refuse(what: str, fault: str, zone: Zone) -> SourceError:
+    if zone is Zone.SPECIAL:
+        return SourceError(f"{what} {fault}: no database can be there.")
+    return SourceError(
+        f"{what} {fault}: use a database with a public address, or start the service with {PRIVATE_OPTION}."
+    )

@@ -1,0 +1,33 @@
+"""Try whether a database answers."""
+
+from __future__ import annotations
+
+from airflow_provider_pushmetrics.service.datasources.base import UTC, Source
+from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
+from airflow_provider_pushmetrics.service.datasources.watching import watch
+from airflow_provider_pushmetrics.service.templates.binding import BoundSql
+from airflow_provider_pushmetrics.service.templates.dialects import ORACLE, SQLITE
+
+TRIAL_LIMITS = QueryLimits(max_rows=1, timeout_seconds=15)
+
+TRIAL_SQL = "SELECT 1 AS answer"
+TRIALS = {
+    ORACLE.name: "SELECT 1 AS answer FROM dual",
+    # SQLite opens its file only when it must read it.
+    SQLITE.name: "SELECT count(*) AS answer FROM sqlite_master",
+}
+
+
+def try_source(source: Source) -> None:
+    """
+    Ask a database for one row.
+
+    :raises SourceError: in its words, if it does not answer in time, or refuses us.
+    """
+    sql = TRIALS.get(source.dialect.name, TRIAL_SQL)
+    with (
+        watch(TRIAL_LIMITS.timeout_seconds, lambda: None) as stopper,
+        source.query(BoundSql((sql,), ()), stopper, limits=TRIAL_LIMITS, time_zone=UTC) as rows,
+    ):
+        for _ in rows.batches:
+            pass

@@ -1,0 +1,74 @@
+"""The run of a block by itself can be cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+from tests.fakes.service_reports import ENDLESS, sql, text
+from tests.fakes.service_subscriber import Subscriber
+from tests.integration.service.conftest import Api
+
+STOP_SECONDS = 2.0
+
+
+async def start(api: Api, uid: str) -> int:
+    run_id: int = (await api.client.post(f"/api/v1/block/{uid}/run")).raise_for_status().json()["run_id"]
+    return run_id
+
+
+async def wait_for_status(api: Api, uid: str, status: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 30
+    while True:
+        row = (await api.client.get(f"/api/v1/block/{uid}/results/")).json()["result"][0]
+        if row["status"] == status:
+            return dict(row)
+        assert time.monotonic() < deadline, row
+        await asyncio.sleep(0.02)
+
+
+async def test_running_query_is_interrupted_in_time(api: Api, subscriber: Subscriber) -> None:
+    made = api.make_report(endless=sql(ENDLESS))
+    await api.subscribe(subscriber.url, "query.run")
+    uid, result = made.blocks["endless"], f"/api/reports/{made.id}/queries/{made.queries['endless']}/run"
+    run_id = await start(api, uid)
+    await wait_for_status(api, uid, "running")
+    assert (await api.client.get(f"{result}/{run_id}")).status_code == 202
+    began = time.monotonic()
+    answer = await api.client.post(f"/api/v1/block/{uid}/run/{run_id}/cancel")
+    assert answer.json() == {"run_id": run_id, "status": "cancelled"}
+    again = await api.client.post(f"/api/v1/block/{uid}/run/{run_id}/cancel")
+    assert again.status_code == 200
+    while is_executed():
+        assert time.monotonic() < began + STOP_SECONDS
+        await asyncio.sleep(0.02)
+    row = await wait_for_status(api, uid, "not_run")
+    assert (row["run_id"], "cancelled" in row["error"]) == (run_id, True)
+    ended = await api.client.get(f"{result}/{run_id}")
+    assert ended.json()["status"] == "not_run"
+    assert subscriber.wait_for_run("query.run", run_id).event["query_name"] == "endless"
+
+
+def is_executed() -> bool:
+    """Tell whether the worker, which is in this process, executes the run of a block."""
+    return any(thread.name.startswith("query_run-") for thread in threading.enumerate())
+
+
+async def test_run_that_has_ended_is_not_cancelled(api: Api) -> None:
+    made = api.make_report(note=text("hello"))
+    run_id = await start(api, made.blocks["note"])
+    await wait_for_status(api, made.blocks["note"], "success")
+    answer = await api.client.post(f"/api/v1/block/{made.blocks['note']}/run/{run_id}/cancel")
+    assert (answer.status_code, answer.json()["message"]) == (409, "The run has ended: success")
+
+
+async def test_run_of_another_block_is_not_found(api: Api) -> None:
+    made = api.make_report(note=text("hello"), other=text("hello"))
+    run_id = await start(api, made.blocks["note"])
+    for wrong in (run_id + 1000, 2**40, "x"):
+        answer = await api.client.post(f"/api/v1/block/{made.blocks['note']}/run/{wrong}/cancel")
+        assert answer.status_code == 404
+    answer = await api.client.post(f"/api/v1/block/{made.blocks['other']}/run/{run_id}/cancel")
+    assert answer.status_code == 404

@@ -1,0 +1,172 @@
+"""Which database URLs are accepted."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from airflow_provider_pushmetrics.service.datasources import urls
+from airflow_provider_pushmetrics.service.datasources.urls import BACKENDS, describe_source, restore_password
+
+SECRET = "s3cret-word"
+
+
+def parse_source_url(text: str) -> tuple[str, str]:
+    """Parse a URL as where all drivers are installed."""
+    return urls.parse_source_url(text, is_installed=lambda module: True)
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("postgresql://me:pw@db/shop", "postgresql+psycopg://me:pw@db/shop"),
+        ("postgres://me@db", "postgresql+psycopg://me@db"),
+        ("postgresql+psycopg2://db:6543/shop?sslmode=verify-full&sslrootcert=ca.pem", None),
+        (
+            "postgresql:///shop?host=/var/run/postgresql",
+            "postgresql+psycopg:///shop?host=%2Fvar%2Frun%2Fpostgresql",
+        ),
+        ("postgresql://db/shop?options=-c%20search_path%3Dsales,public", None),
+        ("mysql://me@db/shop?charset=utf8mb4", "mysql+pymysql://me@db/shop?charset=utf8mb4"),
+        ("mariadb+pymysql://me@db/shop", "mariadb+pymysql://me@db/shop"),
+        ("mssql://me@db/shop", "mssql+pymssql://me@db/shop"),
+        ("oracle://me@db/?service_name=shop", "oracle+oracledb://me@db/?service_name=shop"),
+        ("sqlite:///shop.db", "sqlite+pysqlite:///shop.db"),
+    ],
+)
+def test_url_is_stored_with_the_driver_that_opens_it(text: str, stored: str | None) -> None:
+    kind, location = parse_source_url(text)
+    assert kind == make_url(location).get_backend_name()
+    assert make_url(location).drivername in {backend.drivername for backend in BACKENDS.values()}
+    if stored is not None:
+        assert location == stored
+
+
+def test_file_of_duckdb_is_stored_as_its_path() -> None:
+    assert parse_source_url("duckdb:///exports/2026") == ("duckdb", "exports/2026")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("nonsense", "must be a database URL"),
+        ("://", "must be a database URL"),
+        (f"postgresql://me:{SECRET}@db:x/shop", "must be a database URL"),
+        (f"nosuch://me:{SECRET}@db/shop", "begins with 'nosuch'"),
+        (f"postgresql+asyncpg://me:{SECRET}@db/shop", "begins with 'postgresql\\+asyncpg'"),
+        (f"mssql+pyodbc://me:{SECRET}@db/shop?driver=/tmp/evil.so", "begins with 'mssql\\+pyodbc'"),
+        (f"mysql+mysqldb://me:{SECRET}@db/shop", "begins with 'mysql\\+mysqldb'"),
+        (f"postgresql://me:{SECRET}@/shop", "must name a host"),
+        (f"postgresql://me:{SECRET}@db:0/shop", "the port 0"),
+        (f"postgresql://me:{SECRET}@db:65536/shop", "the port 65536"),
+        (f"oracle://me:{SECRET}@db", "must name a service"),
+        ("sqlite://", "must name a file"),
+        ("sqlite:///:memory:", "must name a file"),
+        ("sqlite:///file:shop.db?uri=true", "must name a file"),
+        ("sqlite:///shop.db?mode=rwc", "'mode', which is not allowed for sqlite: it has none"),
+        ("duckdb:///:memory:", "must name a file or a folder"),
+        ("duckdb://shop.duckdb", "three slashes"),
+    ],
+)
+def test_url_that_cannot_be_used_is_refused_with_a_reason(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason) as caught:
+        parse_source_url(text)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "host=169.254.169.254",
+        "host=elsewhere",
+        "host=/tmp,elsewhere",
+        "hostaddr=127.0.0.1",
+        "port=5433",
+        "dbname=service",
+        f"password={SECRET}",
+        "passfile=/root/.pgpass",
+        "service=own",
+        "servicefile=/tmp/x",
+        "requirepeer=root",
+        "options=-c%20session_preload_libraries%3Devil",
+        "sslmode=nonsense",
+        "connect_timeout=0",
+        "connect_timeout=86400",
+        "sslmode=require&sslmode=disable",
+        "nonsense=1",
+    ],
+)
+def test_options_of_postgresql_that_lead_elsewhere_are_refused(option: str) -> None:
+    with pytest.raises(ValueError, match="option") as caught:
+        parse_source_url(f"postgresql://me@db/shop?{option}")
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "read_default_file=/root/.my.cnf",
+        "local_infile=1",
+        "init_command=DROP+TABLE+x",
+        "unix_socket=/tmp/mysql.sock",
+        "host=elsewhere",
+        "autocommit=true",
+        "plugin_dir=/tmp",
+        "ssl_check_hostname=maybe",
+    ],
+)
+@pytest.mark.parametrize("scheme", ["mysql", "mariadb"])
+def test_options_of_mysql_that_lead_elsewhere_are_refused(scheme: str, option: str) -> None:
+    with pytest.raises(ValueError, match="option"):
+        parse_source_url(f"{scheme}://me@db/shop?{option}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "oracle://me@db/?service_name=x&config_dir=/tmp",
+        "oracle://me@db/?service_name=(ADDRESS=(HOST=elsewhere))",
+        "mssql://me@db/shop?conn_properties=SET+x",
+        "mssql://me@db/shop?odbc_connect=x",
+    ],
+)
+def test_options_of_other_databases_that_lead_elsewhere_are_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="option"):
+        parse_source_url(url)
+
+
+def test_driver_that_is_not_installed_is_named_with_its_extra() -> None:
+    with pytest.raises(ValueError, match=r"'pymysql'.*airflow-provider-pushmetrics\[mysql\]"):
+        urls.parse_source_url("mysql://me@db/shop", is_installed=lambda module: False)
+
+
+def test_url_is_shown_without_its_password_and_its_options() -> None:
+    url = make_url(f"postgresql+psycopg://me:{SECRET}@db/shop?sslkey=keys/x")
+    assert describe_source(url) == "postgresql+psycopg://me:***@db/shop"
+
+
+STORED = make_url(f"postgresql+psycopg://me:{SECRET}@db/shop")
+
+
+def test_masked_password_stands_for_the_stored_one() -> None:
+    assert restore_password("postgresql+psycopg://me:***@db/other", STORED) == (
+        f"postgresql+psycopg://me:{SECRET}@db/other"
+    )
+    assert restore_password("postgresql+psycopg://me:new@db/other", STORED) == (
+        "postgresql+psycopg://me:new@db/other"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://me:***@elsewhere/shop",
+        "postgresql://me:***@db:5433/shop",
+        "postgresql://other:***@db/shop",
+        "mysql://me:***@db/shop",
+        "postgresql://me:***@/shop?host=/tmp",
+    ],
+)
+def test_stored_password_is_sent_to_no_other_server(text: str) -> None:
+    with pytest.raises(ValueError, match="it needs the password"):
+        restore_password(text, STORED)
