@@ -84,7 +84,7 @@ def test_url_that_cannot_be_used_is_refused_with_a_reason(text: str, reason: str
         "port=5433",
         "dbname=service",
         f"password={SECRET}",
-        "passfile=/root/.pgpass",
+        "passfile=/etc/.pgpass",
         "service=own",
         "servicefile=/tmp/x",
         "requirepeer=root",
@@ -105,7 +105,7 @@ def test_options_of_postgresql_that_lead_elsewhere_are_refused(option: str) -> N
 @pytest.mark.parametrize(
     "option",
     [
-        "read_default_file=/root/.my.cnf",
+        "read_default_file=/etc/.my.cnf",
         "local_infile=1",
         "init_command=DROP+TABLE+x",
         "unix_socket=/tmp/mysql.sock",
