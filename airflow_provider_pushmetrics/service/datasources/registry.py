@@ -26,7 +26,6 @@ from airflow_provider_pushmetrics.service.encryption import Vault
 from airflow_provider_pushmetrics.service.endpoints import EgressRules
 from airflow_provider_pushmetrics.service.models import DataSource
 
-
 POSTGRESQL = "postgresql"
 MYSQL = frozenset({"mysql", "mariadb"})
 
