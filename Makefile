@@ -37,8 +37,9 @@ matrix: $(STAMP)  ## Run the provider's tests on every supported Airflow; ONLY=2
 bench: $(STAMP)  ## Measure speed and memory, both sides in one run
 	@$(VENV)/bin/python -m benchmarks
 
-soak: $(STAMP)  ## Run the long proofs of the receiver
+soak: $(STAMP)  ## Run the long proofs: of the receiver, and that every event starts its Dag
 	@$(VENV)/bin/python -m benchmarks.soak_receiver
+	@$(VENV)/bin/python -m benchmarks.soak_events
 
 lock: $(STAMP)  ## Make the constraints files anew
 	@for file in constraints/airflow-*.txt; do scripts/lock $(VENV) "$$file" || exit 1; done

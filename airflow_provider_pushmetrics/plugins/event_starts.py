@@ -1,4 +1,4 @@
-"""What has become of the Dags that asset events start, in the tables of Airflow 3.1 to 3.3."""
+"""What has become of the Dags that asset events start, in Airflow's own tables."""
 
 from __future__ import annotations
 
@@ -34,6 +34,12 @@ IS_PARTITIONED: ColumnElement[bool] = (
 
 HAS_NO_KEY: ColumnElement[bool] = AssetEvent.partition_key.is_(None) if has_airflow("3.2") else true()
 """Whether an event starts the Dags that name its asset; one with a key starts partitioned Dags only."""
+
+
+IS_OF_EVENT: ColumnElement[bool] = (
+    AssetDagRunQueue.asset_event_id == AssetEvent.id if has_airflow("3.4") else true()
+)
+"""Whether a row of the queue is of an event; before Airflow 3.4 it is of all events of its asset."""
 
 
 class Start(NamedTuple):
@@ -83,6 +89,7 @@ def select_starts() -> Select[*tuple[Any, ...]]:
     is_queued = exists().where(
         AssetDagRunQueue.asset_id == AssetEvent.asset_id,
         AssetDagRunQueue.target_dag_id == DagScheduleAssetReference.dag_id,
+        IS_OF_EVENT,
     )
     is_consumed = exists().where(
         association_table.c.event_id == AssetEvent.id,

@@ -9,29 +9,33 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from itertools import islice
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
-from airflow.api_fastapi.core_api.security import requires_access_asset, requires_access_view
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_asset, requires_access_view
+from airflow.utils.session import create_session
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import HTTPException
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
-from airflow_provider_pushmetrics.receiver.inbox import Consumer, EventFilter, EventSummary
+from airflow_provider_pushmetrics.plugins.event_runs import InboxEvent, describe_outcomes
+from airflow_provider_pushmetrics.receiver.inbox import Consumer, EventSummary
 from airflow_provider_pushmetrics.receiver.parameters import parse_before, parse_event_id, parse_feed_query
 from airflow_provider_pushmetrics.receiver.reader import render_event, replay_events
 from airflow_provider_pushmetrics.receiver.refusals import NotFound, Refusal
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 
+log = logging.getLogger(__name__)
+
 FOLDER = Path(__file__).parent / "page"
 PAGE_SIZE = 50
-MAX_WOKEN = 20
-"""How many kinds of woken readers are shown of one event."""
-
 PAGE_HEADER = "x-pushmetrics-page"
 """A header that only the page's own script sets: another site could send the user's cookie, but not this."""
 
@@ -88,19 +92,21 @@ class EventsPage:
     def __init__(self, get_runtime: GetRuntime) -> None:
         self._get_runtime = get_runtime
 
-    async def list_events(self, request: Request) -> Response:
-        """Answer with the newest events, or those older than one."""
+    async def list_events(self, request: Request, user: GetUserDep) -> Response:
+        """Answer with the newest events, or those older than one, and the Dag runs that they started."""
         query, before = parse_feed_query(request.query_params), parse_before(request.query_params)
         runtime = await self._get_runtime()
         found, total = await asyncio.gather(
             runtime.run_blocking(runtime.inbox.fetch_newest, query.wanted, before=before, limit=PAGE_SIZE),
             runtime.run_blocking(runtime.inbox.count_events),
         )
-        content = {"events": [_write_summary(row) for row in found], "total": total}
+        outcomes = await asyncio.to_thread(fetch_outcomes, found, user)
+        events = [{**_write_summary(row), "dag_runs": outcomes.get(row.id)} for row in found]
+        content = {"events": events, "total": total}
         return JSONResponse(content, headers=SECURITY_HEADERS)
 
-    async def get_event(self, request: Request) -> Response:
-        """Answer with one event, its payload, the named consumers that have read it, and whom it woke."""
+    async def get_event(self, request: Request, user: GetUserDep) -> Response:
+        """Answer with one event, its payload, the consumers that have read it, and its Dag runs."""
         event_id = parse_event_id(request.path_params["event_id"])
         runtime = await self._get_runtime()
         event = await runtime.run_blocking(runtime.inbox.find_event, event_id)
@@ -110,8 +116,12 @@ class EventsPage:
         read_by = [
             _write_reader(consumer, event_id) for consumer in consumers if consumer.position >= event_id
         ]
-        woke = [_write_woken(*item) for item in islice(runtime.feed.get_woken(event_id).items(), MAX_WOKEN)]
-        content = {**json.loads(render_event(event)), "read_by": read_by, "woke": woke}
+        outcomes = await asyncio.to_thread(fetch_outcomes, [event], user)
+        content = {
+            **json.loads(render_event(event)),
+            "read_by": read_by,
+            "dag_runs": outcomes.get(event_id),
+        }
         return JSONResponse(content, headers=SECURITY_HEADERS)
 
     async def replay(self, request: Request) -> Response:
@@ -143,8 +153,15 @@ def _write_reader(consumer: Consumer, event_id: int) -> dict[str, Any]:
     return {"name": consumer.name, "taken_by": consumer.taken_by if consumer.position == event_id else None}
 
 
-def _write_woken(wanted: EventFilter, readers: int) -> dict[str, Any]:
-    return {"readers": readers, "wanted": wanted.get_wanted()}
+def fetch_outcomes(events: Sequence[InboxEvent], user: BaseUser) -> dict[int, list[dict[str, Any]]]:
+    """Fetch what events have done, as far as a user may know; nothing if Airflow's database cannot say it."""
+    try:
+        with create_session(scoped=False) as session:
+            readable = get_auth_manager().get_authorized_dag_ids(user=user, session=session)
+            return describe_outcomes(session, events, readable=readable)
+    except SQLAlchemyError as error:
+        log.warning("Which Dag runs the events have started cannot be read: %s", type(error).__name__)
+        return {}
 
 
 async def _answer_refusal(request: Request, error: Exception) -> Response:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Inbox, Page
 from airflow_provider_pushmetrics.receiver.notifier import Notifier
 from airflow_provider_pushmetrics.receiver.watch import InboxWatch
-
-MAX_REMEMBERED = 1000
-"""Of how many events it is known which readers they woke."""
 
 RunBlocking = Callable[..., Awaitable[Any]]
 
@@ -38,7 +34,6 @@ class Feed:
         self._notifier = notifier
         self._watch = watch
         self._run_blocking = run_blocking
-        self._woken: dict[int, Counter[EventFilter]] = {}
         self._under_way: dict[tuple[Any, ...], asyncio.Task[Page]] = {}
 
     async def fetch(self, wanted: EventFilter, *, after: int, limit: int, wait_seconds: float) -> Page:
@@ -46,33 +41,16 @@ class Feed:
         if wait_seconds <= 0:
             return await self._fetch_page(wanted, after, limit)
         deadline = time.monotonic() + wait_seconds
-        has_waited = False
         with self._notifier.wait_for(wanted) as waiter:
             self._watch.ask()
             while True:
                 waiter.clear()
                 page = await self._fetch_shared_page(wanted, after, limit)
                 if page.events or page.cursor < after or self._notifier.is_closed:
-                    if has_waited:
-                        self._note_woken(wanted, page)
                     return page
                 if not await waiter.wait(deadline - time.monotonic()):
                     return page
-                after, has_waited = page.cursor, True
-
-    def get_woken(self, event_id: int) -> Mapping[EventFilter, int]:
-        """
-        Get what the readers of this process wanted whom an event has woken, and how many wanted the same.
-
-        It is known of the newest events.
-        """
-        return self._woken.get(event_id, {})
-
-    def _note_woken(self, wanted: EventFilter, page: Page) -> None:
-        for event in page.events:
-            self._woken.setdefault(event.id, Counter())[wanted] += 1
-        while len(self._woken) > MAX_REMEMBERED:
-            del self._woken[next(iter(self._woken))]
+                after = page.cursor
 
     async def _fetch_page(self, wanted: EventFilter, after: int, limit: int) -> Page:
         page: Page = await self._run_blocking(self._inbox.fetch_page, wanted, after=after, limit=limit)

@@ -4,12 +4,9 @@ const byId = (id) => document.getElementById(id);
 const form = byId("filters");
 let oldest = null;
 let chosen = null;
-let search = 0;
 
-const ASSET_EVENTS = 100; // in one answer of Airflow
-const MAX_ASSET_EVENTS = 500;
-const MAX_UNTOLD = 5; // asset events that Airflow cannot show, before the search ends
 const SECONDS_BEFORE_ASKING_AGAIN = [1, 2, 4, 8, 16];
+const UNKNOWN = "Airflow could not say which Dag runs it started.";
 
 async function ask(path, options = {}) {
   const answer = await fetch(path, { ...options, headers: { "X-PushMetrics-Page": "1" } });
@@ -41,6 +38,7 @@ function showRow(event) {
   for (const value of [received, event.source, event.event, event.report_id, event.query_id, event.run_id, event.replay_of]) {
     row.insertCell().textContent = value ?? "";
   }
+  row.insertCell().append(...summarize(event.dag_runs));
   row.addEventListener("click", () => attempt(() => showDetail(event.id)));
 }
 
@@ -54,34 +52,6 @@ async function list(before) {
   byId("empty").hidden = byId("rows").children.length > 0;
   byId("older").hidden = events.length < 50;
   byId("summary").textContent = `${total} in the inbox`;
-}
-
-// Airflow answers 500 for a whole page when one of its asset events created a Dag run that is still queued (seen in 3.3.2). So a
-// page that fails is asked for in halves, down to that one, which is counted. Tells whether there may be more behind it.
-async function collectAssetEvents(since, offset, limit, { found, untold }) {
-  const wanted = new URLSearchParams({ timestamp_gte: since, order_by: "timestamp", limit, offset });
-  try {
-    const { asset_events: page } = await ask(`../api/v2/assets/events?${wanted}`);
-    found.push(...page);
-    return page.length === limit;
-  } catch (error) {
-    if (!(error.status >= 500)) throw error;
-    if (limit === 1) return untold.push(offset) < MAX_UNTOLD;
-    const half = Math.ceil(limit / 2);
-    const more = await collectAssetEvents(since, offset, half, { found, untold });
-    return more && collectAssetEvents(since, offset + half, limit - half, { found, untold });
-  }
-}
-
-// Airflow keeps an event of an AssetWatcher whole, in the extra of the asset event; its own API tells each user what they may see.
-async function findDagRuns(event) {
-  const [found, untold] = [[], []];
-  let more = true;
-  for (let offset = 0; more && offset < MAX_ASSET_EVENTS; offset += ASSET_EVENTS) {
-    more = await collectAssetEvents(event.received_at, offset, ASSET_EVENTS, { found, untold });
-  }
-  const isOurs = ({ extra }) => extra?.payload?.id === event.id && Date.parse(extra.payload.received_at) === Date.parse(event.received_at);
-  return { runs: found.filter(isOurs).map(({ name, uri, created_dagruns: made }) => ({ asset: name || uri, made })), untold: untold.length };
 }
 
 function showList(effects) {
@@ -108,38 +78,37 @@ function linkDagRun({ dag_id: dag, run_id: run }) {
   return link;
 }
 
-function describeRefusal(error) {
-  const refused = error.status === 401 || error.status === 403;
-  return refused ? "Airflow does not let you see which Dag runs it started." : `Airflow could not say which Dag runs it started: ${error.message}`;
+function summarize(outcomes) {
+  if (!outcomes) return ["unknown"];
+  const [first, ...others] = outcomes;
+  if (!first) return [];
+  if (!first.run_id) return [`none yet: ${describeReason(first)}`];
+  const waiting = others.filter(({ run_id: run }) => !run).length;
+  const more = others.length ? [` and ${others.length} more${waiting ? `, ${waiting} of them none yet` : ""}`] : [];
+  return [linkDagRun(first), ...more];
 }
 
-async function showEffects(event, round = 0) {
-  const mine = (search += 1);
-  const effects = [];
-  for (const { name, taken_by: taker } of event.read_by) effects.push([`Read by ${name}${taker ? `, for ${taker}` : ""}.`]);
-  for (const { readers, wanted } of event.woke) {
-    const terms = Object.entries(wanted).map(([field, value]) => `${field} ${value}`);
-    effects.push([`Woke ${readers} waiting at this API server for ${terms.join(", ") || "any event"}.`]);
-  }
-  if (!round) showList(effects);
-  let again = false;
-  try {
-    const { runs, untold } = await findDagRuns(event);
-    for (const { asset, made } of runs) {
-      for (const run of made) effects.push(["Started ", linkDagRun(run), ` (${run.state}), by asset ${asset}.`]);
-      if (!made.length) effects.push([`Updated asset ${asset}; no Dag run has started by it yet.`]);
-    }
-    again = untold > 0;
-    const count = untold < MAX_UNTOLD ? untold : `${untold} or more`;
-    if (untold) effects.push([`Airflow cannot show ${count} of the asset events since then: they created Dag runs that are still queued.`]);
-  } catch (error) {
-    again = !(error.status < 500);
-    effects.push([describeRefusal(error)]);
-  }
-  if (mine !== search) return; // another one has begun meanwhile
-  showList(effects.length ? effects : [["No Dag run, no consumer and no waiting reader is known that it woke."]]);
+function describeReason({ dag_id: dag, reason }) {
+  return dag ? `${dag}, ${reason}` : reason;
+}
+
+function describeOutcome(outcome) {
+  if (outcome.run_id) return ["Started ", linkDagRun(outcome), ` (${outcome.state}).`];
+  return [`None yet: ${describeReason(outcome)}.`];
+}
+
+function showEffects({ id, read_by: readers, dag_runs: outcomes }, round = 0) {
+  const effects = readers.map(({ name, taken_by: taker }) => [`Read by ${name}${taker ? `, for ${taker}` : ""}.`]);
+  effects.push(...(outcomes ? outcomes.map(describeOutcome) : [[UNKNOWN]]));
+  showList(effects);
   const seconds = SECONDS_BEFORE_ASKING_AGAIN[round];
-  if (again && seconds) setTimeout(() => mine === search && showEffects(event, round + 1), seconds * 1000);
+  const isWaiting = !outcomes || outcomes.some(({ run_id: run }) => !run);
+  if (!isWaiting || !seconds) return;
+  setTimeout(() => attempt(async () => {
+    if (chosen !== id) return;
+    const event = await ask(`events/${id}`);
+    if (chosen === id) showEffects(event, round + 1);
+  }), seconds * 1000);
 }
 
 async function showDetail(id) {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import warnings
 from collections.abc import AsyncIterator, Iterator
 
@@ -13,7 +12,6 @@ from starlette.routing import Route
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.receiver.deliveries import build_delivery
-from airflow_provider_pushmetrics.receiver.inbox import EventFilter
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime, RuntimeOpener
 
 with warnings.catch_warnings():
@@ -94,7 +92,7 @@ async def test_events_are_listed_newest_first_by_pages_and_filters(visitor: http
 async def test_event_is_shown_with_its_payload_and_who_has_read_it(visitor: httpx.AsyncClient) -> None:
     read, unread = [(await visitor.get(f"/events/{number}")).json() for number in (2, 3)]
     assert (read["body"], read["read_by"]) == ({"event": "report.run", "report_id": 1}, [AIRFLOW])
-    assert read["woke"] == []  # nobody waited for it in this process
+    assert read["dag_runs"] is None  # there is no Airflow here that could say it
     assert unread["read_by"] == []
     assert (await visitor.get("/events/99")).status_code == 404
 
@@ -102,20 +100,6 @@ async def test_event_is_shown_with_its_payload_and_who_has_read_it(visitor: http
 async def test_taker_is_named_at_the_event_that_it_took_alone(visitor: httpx.AsyncClient) -> None:
     first = (await visitor.get("/events/1")).json()
     assert first["read_by"] == [{"name": "airflow", "taken_by": None}]
-
-
-async def test_event_names_what_those_it_woke_had_waited_for(
-    visitor: httpx.AsyncClient, opener: RuntimeOpener
-) -> None:
-    runtime, wanted = opener.open(), EventFilter(event="report.run", report_id=7)
-    waiting = [
-        asyncio.ensure_future(runtime.feed.fetch(wanted, after=3, limit=1, wait_seconds=10)) for _ in range(2)
-    ]
-    await asyncio.sleep(0.2)  # until both have looked into the inbox
-    await runtime.writer.record(build_delivery("demo", None, b'{"event": "report.run", "report_id": 7}'))
-    await asyncio.gather(*waiting)
-    woke = (await visitor.get("/events/4")).json()["woke"]
-    assert woke == [{"readers": 2, "wanted": {"event": "report.run", "report_id": 7}}]
 
 
 async def test_event_is_replayed_by_the_page_alone(visitor: httpx.AsyncClient) -> None:

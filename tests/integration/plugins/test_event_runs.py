@@ -1,0 +1,158 @@
+"""What the page of events says of Dag runs, from a real Airflow's tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from airflow import DAG
+from airflow.api_fastapi.app import create_auth_manager
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from airflow.api_fastapi.core_api.security import get_user
+from airflow.models.asset import AssetEvent
+from sqlalchemy import update
+
+from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
+from airflow_provider_pushmetrics.plugins.asset_updates import UpdatedAsset, fetch_assets, register
+from airflow_provider_pushmetrics.plugins.dag_run_queue import overlooks_events
+from airflow_provider_pushmetrics.plugins.event_runs import describe_outcomes
+from airflow_provider_pushmetrics.plugins.events_page import build_page
+from airflow_provider_pushmetrics.receiver.deliveries import build_delivery
+from airflow_provider_pushmetrics.receiver.inbox import EventFilter, StoredEvent
+from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
+from tests.fakes.airflow_tables import AirflowTables
+
+DAG_ID, OTHER_ID = "reacts", "reacts_too"
+ALL = {DAG_ID, OTHER_ID}
+
+
+@pytest.fixture(name="asset")
+def store_asset(tables: AirflowTables) -> UpdatedAsset:
+    """An asset that starts two Dags."""
+    built = build_run_asset("delays", report_id=1, updated_by="api_server")
+    tables.process_dags(*(DAG(dag_id, schedule=[built], catchup=False) for dag_id in sorted(ALL)))
+    (asset,) = fetch_assets()
+    return asset
+
+
+def make_event(number: int = 1) -> StoredEvent:
+    body = json.dumps({"event": "report.run", "report_id": 1}).encode()
+    return StoredEvent(number, "demo", datetime.now(UTC) - timedelta(seconds=1), None, body)
+
+
+def describe(tables: AirflowTables, event: StoredEvent, readable: set[str] = ALL) -> list[dict[str, Any]]:
+    with tables.sessions() as session:
+        return describe_outcomes(session, [event], readable=readable)[event.id]
+
+
+def read_reasons(tables: AirflowTables, event: StoredEvent) -> dict[str | None, str]:
+    return {found["dag_id"]: found["reason"] for found in describe(tables, event)}
+
+
+def test_an_event_names_the_runs_that_it_started(tables: AirflowTables, asset: UpdatedAsset) -> None:
+    event = make_event()
+    register(asset, event)
+    tables.schedule()
+    found = describe(tables, event)
+    assert {(row["dag_id"], row["state"], row["reason"]) for row in found} == {
+        (DAG_ID, "queued", None),
+        (OTHER_ID, "queued", None),
+    }
+    assert all(row["run_id"].startswith("asset_triggered__") for row in found)
+
+
+def test_nothing_is_said_of_dags_that_the_reader_may_not_see(
+    tables: AirflowTables, asset: UpdatedAsset
+) -> None:
+    event = make_event()
+    register(asset, event)
+    tables.schedule()
+    assert [row["dag_id"] for row in describe(tables, event, {OTHER_ID})] == [OTHER_ID]
+
+
+def test_an_event_that_waits_for_the_scheduler_says_so(tables: AirflowTables, asset: UpdatedAsset) -> None:
+    event = make_event()
+    register(asset, event)
+    assert set(read_reasons(tables, event).values()) == {"queued: the scheduler has not made the run yet"}
+
+
+def test_an_event_of_a_paused_dag_says_so(tables: AirflowTables, asset: UpdatedAsset) -> None:
+    event = make_event()
+    tables.change_dags(DAG_ID, is_paused=True)
+    register(asset, event)
+    assert read_reasons(tables, event)[DAG_ID] == "the Dag is paused"
+
+
+@pytest.mark.skipif(not overlooks_events(), reason="this Airflow overlooks no event")
+def test_an_event_that_was_overlooked_says_so(tables: AirflowTables, asset: UpdatedAsset) -> None:
+    event = make_event()
+    register(asset, event)
+    tables.drop_queue()
+    assert "overlooked by the scheduler" in read_reasons(tables, event)[DAG_ID]
+
+
+def test_an_event_that_starts_nothing_any_more_says_what_to_do(
+    tables: AirflowTables, asset: UpdatedAsset
+) -> None:
+    event = make_event()
+    register(asset, event)
+    tables.schedule()
+    tables.delete_runs(DAG_ID)
+    with tables.sessions.begin() as session:
+        later = datetime.now(UTC) + timedelta(seconds=1)
+        session.execute(update(AssetEvent).values(timestamp=later))
+    if overlooks_events():
+        assert "overlooked" in read_reasons(tables, event)[DAG_ID]  # it cannot be told apart at first
+    else:
+        assert "Replay the event" in read_reasons(tables, event)[DAG_ID]
+
+
+def test_an_event_that_updates_no_asset_says_so(tables: AirflowTables, asset: UpdatedAsset) -> None:
+    assert read_reasons(tables, make_event()) == {None: "no asset is updated by it, or not yet"}
+
+
+def test_an_event_of_another_inbox_with_the_same_id_is_another_one(
+    tables: AirflowTables, asset: UpdatedAsset
+) -> None:
+    register(asset, make_event())
+    other = StoredEvent(1, "demo", datetime.now(UTC) - timedelta(hours=1), None, b"{}")
+    assert read_reasons(tables, other) == {None: "no asset is updated by it, or not yet"}
+
+
+# Through the page
+
+
+@pytest.fixture(name="opener")
+def open_inbox(tmp_path: Path) -> Iterator[RuntimeOpener]:
+    opener = RuntimeOpener(f"sqlite:///{tmp_path}/inbox.db")
+    yield opener
+    opener.close()
+
+
+@pytest.fixture(name="visitor")
+async def visit(opener: RuntimeOpener, tables: AirflowTables) -> AsyncIterator[httpx.AsyncClient]:
+    create_auth_manager()
+    page = build_page(opener.get)
+    page.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username="someone", role="ADMIN")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(page), base_url="http://airflow") as client:
+        yield client
+
+
+async def test_the_page_lists_each_event_with_its_dag_runs(
+    tables: AirflowTables, asset: UpdatedAsset, opener: RuntimeOpener, visitor: httpx.AsyncClient
+) -> None:
+    inbox = opener.open().inbox
+    for number in (1, 2):
+        inbox.record([build_delivery("demo", None, b'{"event": "report.run", "n": %d}' % number)])
+    first, _ = inbox.fetch_page(EventFilter(), after=0, limit=10).events
+    register(asset, first)
+    tables.schedule()
+    listed = {row["id"]: row["dag_runs"] for row in (await visitor.get("/events")).json()["events"]}
+    assert {run["dag_id"] for run in listed[1]} == ALL
+    assert [run["reason"] for run in listed[2]] == ["no asset is updated by it, or not yet"]
+    assert (await visitor.get("/events/1")).json()["dag_runs"] == listed[1]
