@@ -6,8 +6,10 @@ An ``AssetWatcher`` goes by the triggerer, which hands its events over once a se
 triggerer would write them. Every API server does this for every such asset. They take turns by the lock on
 the asset's row, and whoever comes second sees that the event is there.
 
-The position in the inbox is stored once a page is written. So what may be written and still lie behind it are
-the pages that are under way: that many of an asset's newest events are looked through.
+The position in the inbox is stored once a page is written and, before Airflow 3.4, its newest event was not
+overlooked. So what may be written and still lie behind it are the pages that are under way: that many of an
+asset's newest events are looked through. What was overlooked just before a crash is queued again by whoever
+reads it then.
 """
 
 from __future__ import annotations
@@ -31,7 +33,13 @@ from airflow_provider_pushmetrics.assets.uris import SCHEME
 from airflow_provider_pushmetrics.assets.wishes import UpdateWish, read_wish
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
-from airflow_provider_pushmetrics.plugins.dag_run_queue import keep_queued, lock_asset, overlooks_events
+from airflow_provider_pushmetrics.plugins.dag_run_queue import (
+    find_missed,
+    keep_queued,
+    lock_asset,
+    overlooks_events,
+    queue_missed,
+)
 from airflow_provider_pushmetrics.receiver.inbox import EventFilter, StoredEvent
 from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
 from airflow_provider_pushmetrics.receiver.reader import render_event
@@ -71,11 +79,13 @@ class Pace:
         event, so it misses none.
     :param retry_seconds: How long after a failure to try again.
     :param wait_seconds: How long a look into the inbox waits for an event.
+    :param hold_seconds: How long after an event it is looked whether the scheduler has overlooked it.
     """
 
     look_again_seconds: float = 5.0
     retry_seconds: float = 5.0
     wait_seconds: float = 60.0
+    hold_seconds: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -166,16 +176,25 @@ class AssetUpdater:
         """Update an asset by each event after its position, until the inbox is closed."""
         runtime = await self._get_runtime()
         after = await self._fetch_position(runtime, asset)
+        newest: StoredEvent | None = None  # the event behind which the position waits
         while not runtime.notifier.is_closed:
-            page = await runtime.feed.fetch(
-                asset.wanted, after=after, limit=PAGE, wait_seconds=self._pace.wait_seconds
-            )
+            wait_seconds = self._pace.wait_seconds if newest is None else self._pace.hold_seconds
+            page = await runtime.feed.fetch(asset.wanted, after=after, limit=PAGE, wait_seconds=wait_seconds)
             stored = await self._fetch_position(runtime, asset)  # another API server may be ahead
+            if newest is not None and not await asyncio.to_thread(is_missed, asset, newest):
+                await self._store_position(runtime, asset, max(stored, after))
+                newest = None
             await self._register_all(asset, [event for event in page.events if event.id > stored])
-            if page.cursor > stored or page.cursor < after:  # forwards, or to the end of another inbox
-                await runtime.run_blocking(runtime.inbox.store_consumer, asset.position_name, page.cursor)
+            if page.events and overlooks_events():
+                newest = page.events[-1]
+            if newest is None and (page.cursor > stored or page.cursor < after):
+                # Forwards, or to the end of another inbox.
+                await self._store_position(runtime, asset, page.cursor)
             after = page.cursor
             outage.end(f"Asset {asset.uri} is updated again.")
+
+    async def _store_position(self, runtime: ReceiverRuntime, asset: UpdatedAsset, position: int) -> None:
+        await runtime.run_blocking(runtime.inbox.store_consumer, asset.position_name, position)
 
     async def _fetch_position(self, runtime: ReceiverRuntime, asset: UpdatedAsset) -> int:
         consumer = await runtime.run_blocking(runtime.inbox.fetch_consumer, asset.position_name)
@@ -212,7 +231,10 @@ def register(asset: UpdatedAsset, event: StoredEvent) -> None:
         model = session.scalar(select(AssetModel).where(AssetModel.id == asset.id, IS_WAITED_FOR))
         if model is None:
             raise NobodyWaitsError(f"no Dag waits for asset {asset.uri}.")
-        if is_registered(session, asset.id, payload):
+        known = find_registered(session, asset.id, payload)
+        if known is not None:
+            if overlooks_events():
+                queue_missed(session, asset.id, known)
             return
         extra = {"from_receiver": True, "payload": payload}
         key = choose_key(asset.wish, event)
@@ -238,25 +260,32 @@ def write_payload(event: StoredEvent) -> dict[str, Any]:
     return dump_event(FeedEvent.model_validate(json.loads(render_event(event))))
 
 
-def is_registered(session: Session, asset_id: int, payload: dict[str, Any]) -> bool:
+def is_missed(asset: UpdatedAsset, event: StoredEvent) -> bool:
+    """Tell whether the scheduler has overlooked an event that was written; not for ever, if nothing helps."""
+    with create_session(scoped=False) as session:
+        known = find_registered(session, asset.id, write_payload(event))
+        return known is not None and bool(find_missed(session, asset.id, known))
+
+
+def find_registered(session: Session, asset_id: int, payload: dict[str, Any]) -> int | None:
     """
-    Tell whether an event is among an asset's newest events.
+    Find what an event has become among an asset's newest events.
 
     Events of tasks and of Airflow's REST API are anybody's, so they say nothing of the inbox. Ours are
     written in the order of their ids: behind an older one there is nothing to be found.
     """
-    query = select(AssetEvent.extra).where(
+    query = select(AssetEvent.id, AssetEvent.extra).where(
         AssetEvent.asset_id == asset_id, AssetEvent.source_dag_id.is_(None)
     )
     query = query.order_by(AssetEvent.id.desc()).limit(NEWEST).execution_options(yield_per=10)
-    with session.scalars(query) as found:
-        for extra in found:
+    with session.execute(query) as found:
+        for asset_event_id, extra in found:
             known = read_own_payload(extra)
             if known and all(known.get(name) == payload[name] for name in IDENTITY):
-                return True
+                return int(asset_event_id)
             if known and known["id"] < payload["id"]:
-                return False
-    return False
+                return None
+    return None
 
 
 def read_own_payload(extra: Any) -> dict[str, Any] | None:

@@ -37,6 +37,7 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.compat import has_airflow
 from airflow_provider_pushmetrics.plugins.event_starts import (
+    HORIZON,
     IS_PARTITIONED,
     FoundStart,
     Start,
@@ -163,6 +164,22 @@ def queue_again(session: Session, asset_id: int, due: Collection[Start]) -> Queu
         _queue_curable(session, curable, {start.event_id for start in late}, last)
         queued += [item.start for item in curable]
     return QueuedAgain(tuple(queued), tuple(hopeless))
+
+
+def queue_missed(session: Session, asset_id: int, event_id: int) -> None:
+    """Queue the Dags of an event again that were overlooked, if any were."""
+    if due := find_missed(session, asset_id, event_id):
+        queue_again(session, asset_id, due)
+
+
+def find_missed(session: Session, asset_id: int, event_id: int) -> list[Start]:
+    """Find the Dags for which an event was overlooked, if it is not too old."""
+    query = select_starts().where(
+        AssetEvent.asset_id == asset_id,
+        AssetEvent.id == event_id,
+        AssetEvent.timestamp > datetime.now(UTC) - HORIZON,
+    )
+    return [item.start for item in read_starts(session, query) if item.is_missed and not item.is_paused]
 
 
 def _queue_curable(

@@ -63,10 +63,11 @@ function showList(effects) {
   byId("effects").replaceChildren(...items);
 }
 
-function linkDagRun({ dag_id: dag, run_id: run }) {
+function linkDagRun({ dag_id: dag, run_id: run }, text = `${dag} ${run}`) {
   const link = document.createElement("a");
   link.href = `../dags/${encodeURIComponent(dag)}/runs/${encodeURIComponent(run)}`;
-  link.textContent = `${dag} ${run}`;
+  link.textContent = text;
+  link.title = run;
   link.addEventListener("click", (click) => {
     if (window.parent === window) return;
     // Airflow's frame may not leave its page by itself; the page around it may.
@@ -85,7 +86,7 @@ function summarize(outcomes) {
   if (!first.run_id) return [`none yet: ${describeReason(first)}`];
   const waiting = others.filter(({ run_id: run }) => !run).length;
   const more = others.length ? [` and ${others.length} more${waiting ? `, ${waiting} of them none yet` : ""}`] : [];
-  return [linkDagRun(first), ...more];
+  return [linkDagRun(first, first.dag_id), ...more];
 }
 
 function describeReason({ dag_id: dag, reason }) {

@@ -28,6 +28,7 @@ from airflow_provider_pushmetrics.plugins.asset_updates import (
     register,
     write_payload,
 )
+from airflow_provider_pushmetrics.plugins.dag_run_queue import overlooks_events
 from airflow_provider_pushmetrics.receiver.deliveries import build_delivery
 from airflow_provider_pushmetrics.receiver.inbox import StoredEvent
 from airflow_provider_pushmetrics.receiver.refusals import Unavailable
@@ -35,7 +36,7 @@ from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 from tests.fakes.airflow_tables import AirflowTables
 
 DAG_ID = "reacts"
-FAST = Pace(look_again_seconds=0.05, retry_seconds=0.05, wait_seconds=0.5)
+FAST = Pace(look_again_seconds=0.05, retry_seconds=0.05, wait_seconds=0.5, hold_seconds=0.2)
 ARRIVED = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -303,6 +304,22 @@ async def test_an_api_server_goes_on_where_the_last_one_ended(
     await deliver(runtime, 2)
     async with run_updater(runtime, failures=3):
         await wait_for_numbers(sessions, [1, 2])
+
+
+@pytest.mark.skipif(not overlooks_events(), reason="this Airflow overlooks no event")
+async def test_the_position_waits_for_an_event_that_was_overlooked(
+    tables: AirflowTables, asset: UpdatedAsset, runtime: ReceiverRuntime
+) -> None:
+    async with run_updater(runtime):
+        await deliver(runtime, 1)
+        await wait_for(lambda: tables.count_queued() == 1)
+        await asyncio.to_thread(tables.drop_queue)
+        await asyncio.sleep(1.0)
+        assert runtime.inbox.fetch_consumer(asset.position_name).position == 0
+    async with run_updater(runtime):  # after a crash: it is read again, and its Dag queued again
+        await wait_for(lambda: tables.count_queued() == 1)
+        await wait_for(lambda: runtime.inbox.fetch_consumer(asset.position_name).position == 1)
+    assert len(tables.list_events()) == 1
 
 
 async def test_events_that_come_while_the_dag_is_paused_wait_for_it(
