@@ -291,7 +291,7 @@ async def test_events_of_the_inbox_update_the_asset(
         await deliver(runtime, 2, report_id=2)
         await deliver(runtime, 3)
         await wait_for_numbers(sessions, [1, 3])
-    assert tables.count_queued() == 1
+    assert tables.count_queued() == (1 if overlooks_events() else 2)  # of the asset, or of each event
 
 
 async def test_an_api_server_goes_on_where_the_last_one_ended(

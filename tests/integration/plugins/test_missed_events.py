@@ -15,7 +15,8 @@ from sqlalchemy.orm import sessionmaker
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
 from airflow_provider_pushmetrics.plugins.asset_updates import UpdatedAsset, fetch_assets, register
 from airflow_provider_pushmetrics.plugins.dag_run_queue import overlooks_events
-from airflow_provider_pushmetrics.plugins.missed_events import MAX_ATTEMPTS, MissedEventsCheck
+from airflow_provider_pushmetrics.plugins.event_starts import fetch_starts
+from airflow_provider_pushmetrics.plugins.missed_events import MAX_ATTEMPTS, MissedEventsCheck, MissedStarts
 from airflow_provider_pushmetrics.receiver.inbox import StoredEvent
 from tests.fakes.airflow_tables import AirflowTables
 
@@ -164,6 +165,26 @@ def test_what_nothing_helps_is_given_up_after_five_attempts_with_one_line(
     assert tables.count_queued() == 0
     assert caplog.text.count("which is queued again") == 2 * MAX_ATTEMPTS
     assert caplog.text.count(f"has started no run of Dag {DAG_ID}, and will start none") == 1
+
+
+def test_starts_that_are_overlooked_or_given_up_are_counted(
+    tables: AirflowTables, asset: UpdatedAsset
+) -> None:
+    write(asset)
+    starts = MissedStarts()
+
+    def observe() -> int:
+        with tables.sessions() as session:
+            starts.observe(fetch_starts(session, now=datetime.now(UTC)))
+        return starts.count_without_run()
+
+    assert observe() == 0
+    tables.drop_queue()
+    assert observe() == 2
+    starts.give_up(next(iter(starts.memory)), "nothing helps")
+    assert observe() == 2
+    tables.change_dags(is_paused=True)
+    assert observe() == 2
 
 
 def test_several_api_servers_queue_a_dag_again_once(

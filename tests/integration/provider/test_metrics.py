@@ -44,7 +44,9 @@ class FakeStatsd:
                 packets.append(self._socket.recv(4096).decode())
         except TimeoutError:
             ours = [packet.removeprefix("airflow.") for packet in packets if "pushmetrics" in packet]
-        return [packet if packet.endswith("|c") else packet.partition(":")[0] + "|ms" for packet in ours]
+        return [
+            packet if packet.endswith(("|c", "|g")) else packet.partition(":")[0] + "|ms" for packet in ours
+        ]
 
     def close(self) -> None:
         self._socket.close()
@@ -123,7 +125,12 @@ def test_a_file_is_counted_with_its_bytes_and_timed(
     ]
 
 
+def test_events_without_a_run_are_a_gauge(statsd: FakeStatsd) -> None:
+    metrics.gauge_events_without_run(2)
+    assert statsd.read() == ["pushmetrics.events_without_run:2|g"]
+
+
 def test_every_metric_is_documented() -> None:
     names = [value for name, value in vars(metrics).items() if name.isupper()]
-    assert len(names) == 6
+    assert len(names) == 7
     assert [name for name in names if f"`{name}`" not in DOCS.read_text("utf-8")] == []
