@@ -9,6 +9,7 @@ that arrives at the receiver, whoever started the run. Needs Airflow 3. The conn
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -54,6 +55,7 @@ with DAG(
     dag_id="example_pushmetrics_webhook_receiver",
     schedule=[departure_delays_ran],
     catchup=False,
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=10)},
     tags=["example", "pushmetrics"],
     doc_md=__doc__,
 ):

@@ -16,8 +16,9 @@ from airflow_provider_pushmetrics.transfers.pushmetrics import PushMetricsToObje
 FOLDER = Path(os.environ.get("PUSHMETRICS_EXAMPLE_OUTPUT", "/nonexistent")) / "ways_to_end"
 WAYS: dict[str, dict[str, Any]] = {
     "on_a_worker": {"poke_interval": 1},
-    "resumed": {"deferrable": True},
-    "in_the_triggerer": {"deferrable": True, "end_from_trigger": True},
+    # First, since Airflow 2 on SQLite runs one task at a time.
+    "resumed": {"deferrable": True, "priority_weight": 10},
+    "in_the_triggerer": {"deferrable": True, "end_from_trigger": True, "priority_weight": 10},
 }
 
 
