@@ -15,6 +15,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.redaction import redact
+from airflow_provider_pushmetrics.storable import clean_text
 
 MAX_MESSAGE_CHARACTERS = 500
 """As PushMetrics' own client cuts the server's message."""
@@ -67,5 +68,9 @@ def find_message(request: Request, response: Response) -> str | None:
 
 
 def _clean(request: Request, text: str) -> str:
-    """Redact first and cut then, so that no cut goes through a token and hides it."""
-    return redact(text[:_READ_BYTES], *request.list_secrets())[:MAX_MESSAGE_CHARACTERS]
+    """
+    Redact first and cut then, so that no cut goes through a token and hides it.
+
+    It goes into errors and logs, and neither Airflow nor a log in UTF-8 takes every text that JSON can hold.
+    """
+    return clean_text(redact(text[:_READ_BYTES], *request.list_secrets())[:MAX_MESSAGE_CHARACTERS])

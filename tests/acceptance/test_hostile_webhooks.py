@@ -77,7 +77,7 @@ def start_airflow(
         "AIRFLOW_CONN_PUSHMETRICS_DEFAULT": json.dumps(connection),
         "PUSHMETRICS_TEST_OUTPUT": str(folder / "output"),
         "AIRFLOW__PUSHMETRICS__RECEIVER_CONNECTION": MOUNTED,
-        # Every user is an administrator, so the tests need no login; each request gets a second credential.
+        # The test needs no password; and each request gets a second credential, but not from Airflow 3.1.
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
     }
     with make_database(postgres_server_url) as url:
@@ -156,15 +156,19 @@ def test_the_mounted_receiver_follows_its_connection_without_a_restart(airflow: 
             assert deliver(client, "old+token%") == 503
         log = (airflow.home / "api-server.log").read_text("utf-8", "replace")
         assert log.count("The PushMetrics receiver is not configured") == 1
-        client.post(
-            "/api/v2/connections", json=write_connection("old%reader", "old+token")
-        ).raise_for_status()
+        api = {"authorization": f"Bearer {client.get('/auth/token').json()['access_token']}"}
+        made = client.post(
+            "/api/v2/connections", json=write_connection("old%reader", "old+token"), headers=api
+        )
+        made.raise_for_status()
         assert deliver(client, "old+token") == 202
         assert deliver(client, "old+token", "/webhooks/demo/") == 200
         assert (read(client, "old%reader"), read(client, "new%reader")) == (200, 401)
 
         changed = client.patch(
-            f"/api/v2/connections/{MOUNTED}", json=write_connection("new%reader", "new+token")
+            f"/api/v2/connections/{MOUNTED}",
+            json=write_connection("new%reader", "new+token"),
+            headers=api,
         )
         changed.raise_for_status()
         began = time.monotonic()

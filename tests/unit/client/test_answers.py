@@ -137,6 +137,11 @@ def test_the_servers_message_is_found(body: object, message: str | None) -> None
     assert find_message(REQUEST, build_answer(400, body)) == message
 
 
+def test_the_servers_message_can_be_logged_and_stored_whatever_it_holds() -> None:
+    body = json.dumps({"message": "a\0b\ud800c"}).encode("ascii")
+    assert find_message(REQUEST, build_answer(500, body)) == "a\ufffdb\ufffdc"
+
+
 def test_an_error_without_words_says_so() -> None:
     assert str(build_error(REQUEST, build_answer(404, b""))).endswith("no message")
 
