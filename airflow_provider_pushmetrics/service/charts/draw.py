@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import sys
 from typing import Literal
+from xml.etree import ElementTree
 
 MAX_DATA_BYTES = 1024 * 1024 * 1024
 MAX_CPU_SECONDS = 30
 TRANSPARENT = {"background": "transparent"}
 WHITE = {"background": "white"}
+EXTERNAL_URL = re.compile(r"url\(\s*[\"']?\s*[^#\"'\s]", re.IGNORECASE)
 PNG_SCALE = 2.0
 """Sharp on the screens of today."""
+
+
+def refuse_references(svg: str) -> None:
+    """
+    Refuse SVG that leads elsewhere: what makes PNG of it would read files and ask servers.
+
+    :raises ValueError: if it has images, links or styles from elsewhere.
+    """
+    for element in ElementTree.fromstring(svg).iter():
+        if element.tag.rpartition("}")[2] in ("image", "use", "style", "foreignObject"):
+            raise ValueError("a picture for a mail cannot have image marks")
+        for name, value in element.attrib.items():
+            if name.rpartition("}")[2] == "href" and not value.startswith("#"):
+                raise ValueError("a picture for a mail cannot have links")
+            if EXTERNAL_URL.search(value):
+                raise ValueError("a picture for a mail cannot refer to anything elsewhere")
 
 
 def main() -> int:
@@ -28,7 +47,9 @@ def main() -> int:
     theme: Literal["dark"] | None = "dark" if "dark" in sys.argv[1:] else None
     try:
         if "png" in sys.argv[1:]:
-            image = vl_convert.vegalite_to_png(spec, config=WHITE, scale=PNG_SCALE, allowed_base_urls=[])
+            svg = vl_convert.vegalite_to_svg(spec, config=WHITE, allowed_base_urls=[])
+            refuse_references(svg)
+            image = vl_convert.svg_to_png(svg, scale=PNG_SCALE)
         else:
             image = vl_convert.vegalite_to_svg(
                 spec, config=TRANSPARENT, theme=theme, allowed_base_urls=[]

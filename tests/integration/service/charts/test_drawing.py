@@ -54,3 +54,38 @@ def test_runaway_is_ended() -> None:
     data = {"sequence": {"start": 0, "stop": 10**10, "as": "a"}}
     with pytest.raises(DrawingError):
         draw(write(data), timeout_seconds=5)
+
+
+def test_picture_for_a_mail_is_a_png_on_white() -> None:
+    picture = draw(write({"values": [{"a": "x", "b": 2}]}, width=100, height=50), is_png=True)
+    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
+    assert int.from_bytes(picture[16:20], "big") > 200, "two points for one"
+
+
+def test_picture_loads_nothing_from_the_network_or_from_files(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(draw(write({"values": [{"a": "SECRET", "b": 1}]}), is_png=True))
+    mark = {"type": "image", "width": 40, "height": 40}
+    encoding = {"url": {"field": "u"}, "x": {"value": 20}, "y": {"value": 20}}
+    linked = {"href": {"field": "u"}, "x": {"value": 20}}
+    with listen() as server:
+        for url in (
+            server.url,
+            f"{server.url}.png",
+            secret.as_uri(),
+            str(secret),
+            "data:image/png;base64,xx",
+        ):
+            data = {"values": [{"u": url}]}
+            for spec in (
+                {"mark": mark, "encoding": encoding, "data": data},
+                {"mark": "point", "encoding": linked, "data": data},
+                {
+                    "mark": "point",
+                    "encoding": {"x": {"value": 20}, "fill": {"value": f"url({url})"}},
+                    "data": data,
+                },
+            ):
+                with pytest.raises(DrawingError, match="a picture for a mail cannot"):
+                    draw(json.dumps(spec), is_png=True)
+        assert server.received == []
