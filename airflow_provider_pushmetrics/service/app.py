@@ -51,6 +51,7 @@ from airflow_provider_pushmetrics.service.contents import ContentError
 from airflow_provider_pushmetrics.service.database import UNAVAILABLE
 from airflow_provider_pushmetrics.service.logs import SparingLog
 from airflow_provider_pushmetrics.service.middleware import AccessLog, BodyLimit, NoStore
+from airflow_provider_pushmetrics.service.parameter_types import ParameterValueError
 from airflow_provider_pushmetrics.service.parts import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.plan import PlanError
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
@@ -201,6 +202,7 @@ HANDLERS: dict[int | type[Exception], Handler] = {
     HTTPException: _answer_http,
     RequestValidationError: _answer_invalid,
     ContentError: _answer_content,
+    ParameterValueError: _answer_content,
     PlanError: _answer_content,
     PushMetricsParameterError: _answer_parameter,
     PushMetricsEndpointError: _answer_endpoint,

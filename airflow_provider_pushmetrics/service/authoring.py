@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.clock import get_now
 from airflow_provider_pushmetrics.service.contents import ContentError, check_block_type, check_content
 from airflow_provider_pushmetrics.service.events import (
@@ -30,6 +31,7 @@ from airflow_provider_pushmetrics.service.events import (
 from airflow_provider_pushmetrics.service.ids import MAX_INTEGER, parse_id
 from airflow_provider_pushmetrics.service.models import Block, DataSource, Query, Report
 from airflow_provider_pushmetrics.service.plan import SQL, find_unknown_names, plan_block, plan_waves
+from airflow_provider_pushmetrics.service.recurrence import find_zone
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
 from airflow_provider_pushmetrics.service.templates.checking import check_sql
 from airflow_provider_pushmetrics.service.templates.dialects import find_dialect
@@ -57,12 +59,17 @@ class BlockDraft:
 
 @dataclass(frozen=True)
 class ReportDraft:
-    """A report as somebody wrote it."""
+    """
+    A report as somebody wrote it.
+
+    :param time_zone: In which its queries and schedules run, as an IANA name.
+    """
 
     name: str
     description: str = ""
     type: str = "report"
     folder: str | None = None
+    time_zone: str = "UTC"
     blocks: tuple[BlockDraft, ...] = field(default=())
 
 
@@ -82,12 +89,14 @@ def create_report(session: Session, workspace_id: int, draft: ReportDraft) -> Re
     :raises ContentError: if a block is not what its type needs.
     :raises PlanError: if blocks need each other in a circle.
     """
+    check_time_zone(draft.time_zone)
     report = Report(
         workspace_id=workspace_id,
         name=draft.name,
         description=draft.description,
         type=draft.type,
         folder=draft.folder,
+        time_zone=draft.time_zone,
     )
     session.add(report)
     session.flush()
@@ -100,6 +109,8 @@ def create_report(session: Session, workspace_id: int, draft: ReportDraft) -> Re
 
 def change_report(session: Session, report: Report, changes: Mapping[str, Any]) -> None:
     """Change fields of a report; it is told of if that changed anything."""
+    if "time_zone" in changes:
+        check_time_zone(changes["time_zone"])
     if apply_fields(report, changes):
         tell_report(session, REPORT_UPDATED, report)
 
@@ -111,8 +122,9 @@ def rewrite_report(session: Session, report: Report, draft: ReportDraft, *, prun
     :param prune: Whether blocks that the document does not name are removed.
     :return: What happened to the blocks.
     """
+    check_time_zone(draft.time_zone)
     fields = {"name": draft.name, "description": draft.description, "folder": draft.folder}
-    is_changed = apply_fields(report, {**fields, "type": draft.type})
+    is_changed = apply_fields(report, {**fields, "type": draft.type, "time_zone": draft.time_zone})
     changes = _rewrite_blocks(session, report, draft.blocks, prune=prune)
     check_order(session, report)
     if is_changed or changes != BlockChanges():
@@ -175,6 +187,18 @@ def ensure_scratch(session: Session, workspace_id: int) -> Report:
     if report is None:
         report = create_report(session, workspace_id, ReportDraft(SCRATCH_NAME, type=NOTEBOOK))
     return report
+
+
+def check_time_zone(name: str) -> None:
+    """
+    Make sure that there is a time zone.
+
+    :raises ContentError: if not.
+    """
+    try:
+        find_zone(name)
+    except PushMetricsParameterError as error:
+        raise ContentError(str(error)) from None
 
 
 def check_order(session: Session, report: Report) -> None:

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.charts.spec import build_chart
-from airflow_provider_pushmetrics.service.datasources.base import UTC, RowBatches, SourceError
+from airflow_provider_pushmetrics.service.datasources.base import RowBatches, SourceError
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits, RowCutter
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.datasources.watching import watch
@@ -83,7 +83,7 @@ class BlockExecutor:
         cutter = RowCutter(limits.max_rows)
         with watch(limits.timeout_seconds, lambda: self._find_stop_reason(plan)) as stopper:
             try:
-                with source.query(sql, stopper, limits=limits, time_zone=UTC) as rows:
+                with source.query(sql, stopper, limits=limits, time_zone=plan.time_zone) as rows:
                     cut = RowBatches(rows.schema, cutter.cut(rows.batches))
                     row_count = self._results.write(
                         file, cut, lambda: Truncation(cutter.is_truncated, limits.max_rows)

@@ -13,7 +13,8 @@ from airflow_provider_pushmetrics.service.notifications.recipients import (
     check_entries,
     parse_recipient,
 )
-from airflow_provider_pushmetrics.service.parameters import COERCIONS, MAX_DEPTH, coerce_parameter, is_deeper
+from airflow_provider_pushmetrics.service.parameter_types import CONVERSIONS, MAX_CHOICES, Parameter
+from airflow_provider_pushmetrics.service.parameters import MAX_DEPTH, is_deeper
 from airflow_provider_pushmetrics.service.plan import (
     CHART,
     EMAIL,
@@ -104,16 +105,28 @@ def check_content(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_parameter(content: Mapping[str, Any]) -> dict[str, Any]:
-    kind, required = content.get("type", "any"), content.get("required", False)
-    if kind != "any" and (not isinstance(kind, str) or kind not in COERCIONS):
-        raise ContentError(f"type is {kind!r}: it must be one of any, {', '.join(COERCIONS)}")
-    if not isinstance(required, bool):
-        raise ContentError("required must be true or false")
+    kind, choices = content.get("type", "any"), content.get("choices")
+    if kind != "any" and (not isinstance(kind, str) or kind not in CONVERSIONS):
+        raise ContentError(f"type is {kind!r}: it must be one of any, {', '.join(CONVERSIONS)}")
+    for name in ("required", "multiple"):
+        if not isinstance(content.get(name, False), bool):
+            raise ContentError(f"{name} must be true or false")
+    if choices is not None and not _is_list_of_choices(choices):
+        raise ContentError(
+            f'choices must be a list of 1 to {MAX_CHOICES} values, or {{"query": …}} with the name of a query'
+        )
+    checked = {"type": kind, "default": content.get("default"), "required": content.get("required", False)}
     try:
-        coerce_parameter("default", kind, content.get("default"))
+        Parameter.read("default", {**content, **checked}).check()
     except PushMetricsParameterError as error:
-        raise ContentError(f"the default does not fit: {error}") from None
-    return {"type": kind, "default": content.get("default"), "required": required}
+        raise ContentError(f"the default or a choice does not fit: {error}") from None
+    return checked
+
+
+def _is_list_of_choices(choices: Any) -> bool:
+    if isinstance(choices, dict):
+        return list(choices) == ["query"] and isinstance(choices["query"], str)
+    return isinstance(choices, list) and 0 < len(choices) <= MAX_CHOICES
 
 
 def _check_sql(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,20 +1,17 @@
-"""The parameters of a run: what was given, and what Parameter blocks make of it."""
+"""The parameters that a run is given, from a URL and from a body."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterable, Mapping
-from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
 TOKEN = "token"
 MAX_DEPTH = 64
-
-TRUE_WORDS = frozenset({"true", "t", "yes", "y", "on", "1"})
-FALSE_WORDS = frozenset({"false", "f", "no", "n", "off", "0"})
 
 
 def parse_json_parameters(body: bytes) -> dict[str, Any]:
@@ -57,69 +54,6 @@ def write_fingerprint(parameters: Mapping[str, Any]) -> str:
     return json.dumps(parameters, sort_keys=True, separators=(",", ":"))
 
 
-def apply_defaults(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in the defaults of Parameter blocks."""
-    return {**defaults, **given}
-
-
-def coerce_parameter(name: str, kind: str, value: Any) -> Any:
-    """
-    Turn a value into what its Parameter block says it is; in a URL everything is text.
-
-    :param kind: ``any``, ``text``, ``integer``, ``number``, ``boolean`` or ``date``.
-    :raises PushMetricsParameterError: if it cannot be that.
-    """
-    if value is None or kind == "any":
-        return value
-    try:
-        return COERCIONS[kind](value)
-    except (KeyError, TypeError, ValueError, OverflowError):
-        raise PushMetricsParameterError(f"parameter {name!r} is {value!r}, which is no {kind}.") from None
-
-
-def _coerce_text(value: Any) -> str:
-    if isinstance(value, dict | list):
-        raise TypeError
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _coerce_integer(value: Any) -> int:
-    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-        raise TypeError
-    return int(value)
-
-
-def _coerce_number(value: Any) -> float | int:
-    if isinstance(value, bool):
-        raise TypeError
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError
-    return int(number) if number.is_integer() else number
-
-
-def _coerce_boolean(value: Any) -> bool:
-    word = str(value).strip().lower()
-    if word in TRUE_WORDS:
-        return True
-    if word in FALSE_WORDS:
-        return False
-    raise ValueError
-
-
-def _coerce_date(value: Any) -> str:
-    return date.fromisoformat(value).isoformat()
-
-
-COERCIONS = {
-    "text": _coerce_text,
-    "integer": _coerce_integer,
-    "number": _coerce_number,
-    "boolean": _coerce_boolean,
-    "date": _coerce_date,
-}
-
-
 def is_deeper(value: Any, depth: int) -> bool:
     """Tell whether lists and objects are nested more than so deep."""
     if not isinstance(value, dict | list):
@@ -133,7 +67,8 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _parse_float(text: str) -> float:
+    """Read a number, unless that would change it: then it must be given as a text."""
     value = float(text)
-    if not math.isfinite(value):
-        raise ValueError("a number is too large")
+    if not math.isfinite(value) or Decimal(repr(value)) != Decimal(text):
+        raise ValueError("a number is too large, or has too many digits")
     return value

@@ -76,7 +76,7 @@ def check_schedule(schedule: Schedule, now: datetime | None = None) -> None:
     :raises PushMetricsParameterError: if not.
     """
     first = schedule.first_start
-    zone = _find_zone(schedule.time_zone)
+    zone = find_zone(schedule.time_zone)
     if first.tzinfo is None or first.year >= LAST_YEAR:
         raise PushMetricsParameterError(
             f"the first start {first.isoformat()!r} is not usable: write it with its offset from UTC, and"
@@ -111,7 +111,7 @@ def compute_next(schedule: Schedule, after: datetime, runs_so_far: int) -> datet
     """
     if schedule.max_runs is not None and runs_so_far >= schedule.max_runs:
         return None
-    zone = _find_zone(schedule.time_zone)
+    zone = find_zone(schedule.time_zone)
     moment = _find_next(schedule, after.astimezone(UTC), zone)
     if moment is None or moment.year > LAST_YEAR:
         return None
@@ -205,7 +205,12 @@ def _find_fault(expression: str) -> str | None:
         return str(error).lower()
 
 
-def _find_zone(name: str) -> ZoneInfo:
+def find_zone(name: str) -> ZoneInfo:
+    """
+    Find a time zone.
+
+    :raises PushMetricsParameterError: if there is none of this name.
+    """
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -64,6 +64,7 @@ def write_config(report: Report, databases: Mapping[int, str]) -> str:
         "type": report.type,
         "description": report.description,
         "folder": report.folder,
+        "time_zone": report.time_zone,
         "destinations": [kind for kind in DESTINATIONS if any(one.type == kind for one in report.blocks)],
         "blocks": [_build_block(block, databases) for block in report.blocks],
     }
@@ -93,6 +94,7 @@ def parse_config(text: str) -> ReportDraft:
         description=_take_optional(document, "description") or "",
         type=kind,
         folder=_take_optional(document, "folder"),
+        time_zone=_take_optional(document, "time_zone") or "UTC",
         blocks=tuple(_parse_block(number, block) for number, block in enumerate(blocks, start=1)),
     )
 

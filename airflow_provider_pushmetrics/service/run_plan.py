@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.models import AnyRun, Block, BlockResult, Query, QueryRun, Run
 from airflow_provider_pushmetrics.service.notifications.outbox import MailDraft, SlackDraft
-from airflow_provider_pushmetrics.service.parameters import coerce_parameter
+from airflow_provider_pushmetrics.service.parameter_types import Parameter
 from airflow_provider_pushmetrics.service.plan import (
     PARAMETER,
     PlanError,
@@ -22,7 +22,6 @@ from airflow_provider_pushmetrics.service.plan import (
     select_with_needs,
 )
 from airflow_provider_pushmetrics.service.statuses import FAILED, PENDING, SUCCESS
-from airflow_provider_pushmetrics.service.templates.rendering import BlockTemplateError
 
 MAX_ERROR_LENGTH = 4000
 
@@ -63,6 +62,7 @@ class RunPlan:
     :param waves: The blocks, those that may run at the same time together.
     :param outcomes: What became of the blocks so far; grows as the run goes on.
     :param lost_workers: How many workers died while they executed it, since its last progress.
+    :param time_zone: That of the report, in which its queries run.
     """
 
     kind: type[AnyRun]
@@ -76,6 +76,7 @@ class RunPlan:
     options: Mapping[str, Any] = field(default_factory=dict)
     flow_run_id: str | None = None
     lost_workers: int = 0
+    time_zone: str = "UTC"
 
     @property
     def blocks(self) -> list[PlannedBlock]:
@@ -111,6 +112,7 @@ def read_plan(session: Session, run: AnyRun) -> RunPlan | None:
         error=error,
         options=(run.options or {}) if isinstance(run, Run) else {},
         flow_run_id=run.flow_run_id if isinstance(run, Run) else None,
+        time_zone=run.report.time_zone,
         lost_workers=run.lost_workers,
     )
     if run.status != PENDING:
@@ -182,10 +184,8 @@ def resolve_parameter(plan: RunPlan, block: PlannedBlock) -> BlockOutcome:
 
     :raises PushMetricsError: if it has none, or none of its type.
     """
-    value = plan.parameters.get(block.name)
-    if value is None and block.content.get("required"):
-        raise BlockTemplateError(f"parameter {block.name!r} is required: give it a value.")
-    return BlockOutcome(SUCCESS, value=coerce_parameter(block.name, block.content.get("type", "any"), value))
+    parameter = Parameter.read(block.name, block.content)
+    return BlockOutcome(SUCCESS, value=parameter.convert(plan.parameters.get(block.name)))
 
 
 def summarize_failures(plan: RunPlan) -> str | None:

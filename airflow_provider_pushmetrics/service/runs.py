@@ -21,7 +21,12 @@ from airflow_provider_pushmetrics.service.events import (
     put_in_outbox,
 )
 from airflow_provider_pushmetrics.service.models import AnyRun, Block, BlockResult, QueryRun, Report, Run
-from airflow_provider_pushmetrics.service.parameters import apply_defaults, write_fingerprint
+from airflow_provider_pushmetrics.service.parameter_types import (
+    Parameter,
+    ParameterValueError,
+    apply_parameters,
+)
+from airflow_provider_pushmetrics.service.parameters import write_fingerprint
 from airflow_provider_pushmetrics.service.plan import PARAMETER
 from airflow_provider_pushmetrics.service.run_log import write_log
 from airflow_provider_pushmetrics.service.statuses import CANCELLED, CANCELLED_ERROR, FINISHED, NOT_RUN
@@ -83,11 +88,11 @@ class RunTemplate:
     """
     What all runs of a report have in common.
 
-    :param defaults: The defaults of its parameters.
+    :param parameters: What its Parameter blocks say.
     """
 
     workspace_id: int
-    defaults: dict[str, Any] = field(default_factory=dict)
+    parameters: list[Parameter] = field(default_factory=list)
 
 
 def accept_run(database: Database, report_id: int, given: Mapping[str, Any], **details: Any) -> AcceptedRun:
@@ -129,7 +134,11 @@ def _accept(
         elif request.report_id not in templates:
             answers.append(_build_deleted())
         else:
-            run = _build_run(request, templates[request.report_id])
+            try:
+                run = _build_run(request, templates[request.report_id])
+            except ParameterValueError as error:
+                answers.append(error)
+                continue
             session.add(run)
             answers.append((run, False))
             if request.key is not None:
@@ -149,7 +158,7 @@ def _read_templates(session: Session, report_ids: Collection[int]) -> dict[int, 
     ):
         template = templates.setdefault(report_id, RunTemplate(workspace_id))
         if name is not None:
-            template.defaults[name] = content.get("default")
+            template.parameters.append(Parameter.read(name, content))
     return templates
 
 
@@ -175,7 +184,7 @@ def _build_run(request: RunRequest, template: RunTemplate) -> Run:
         report_id=request.report_id,
         origin=request.origin,
         given_parameters=dict(request.given),
-        parameters=apply_defaults(template.defaults, request.given),
+        parameters=apply_parameters(template.parameters, request.given),
         idempotency_key=request.idempotency_key,
         webhook_id=request.webhook_id,
         options=None if request.options is None else dict(request.options),
@@ -202,7 +211,7 @@ def accept_re_run(session: Session, run: Run) -> Run:
         report_id=run.report_id,
         origin=run.origin,
         given_parameters=run.given_parameters,
-        parameters=apply_defaults(collect_defaults(run.report), run.given_parameters),
+        parameters=apply_parameters(read_parameters(run.report), run.given_parameters),
         parent_id=run.id,
         re_run_count=run.re_run_count + 1,
         webhook_id=run.webhook_id,
@@ -287,16 +296,16 @@ def accept_query_run(
             query_id=block.query.id if block.query else None,
             content=None if content is None else dict(content),
             given_parameters=dict(given),
-            parameters=apply_defaults(collect_defaults(report), given),
+            parameters=apply_parameters(read_parameters(report), given),
         )
         session.add(run)
         session.flush()
         return run
 
 
-def collect_defaults(report: Report) -> dict[str, Any]:
-    """Collect the defaults of a report's Parameter blocks."""
-    return {block.name: block.content.get("default") for block in report.blocks if _is_parameter(block)}
+def read_parameters(report: Report) -> list[Parameter]:
+    """Read a report's Parameter blocks."""
+    return [Parameter.read(block.name, block.content) for block in report.blocks if _is_parameter(block)]
 
 
 def _is_parameter(block: Block) -> bool:

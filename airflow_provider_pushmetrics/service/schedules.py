@@ -11,9 +11,8 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.service.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.database import Database, is_unavailable
 from airflow_provider_pushmetrics.service.models import QueryRun, ReportSchedule, Run
-from airflow_provider_pushmetrics.service.parameters import apply_defaults
 from airflow_provider_pushmetrics.service.recurrence import Recurrence, Schedule, compute_next
-from airflow_provider_pushmetrics.service.runs import collect_defaults
+from airflow_provider_pushmetrics.service.runs import read_parameters
 
 ORIGIN = "schedule"
 
@@ -42,7 +41,8 @@ def plan_next(row: ReportSchedule, now: datetime) -> None:
 
 def start_run(session: Session, row: ReportSchedule) -> Run | QueryRun:
     """Record that a schedule's report, or its query, is to run."""
-    parameters = apply_defaults(collect_defaults(row.report), {})
+    # Without a value for one that is required, the run fails and says so: a schedule has nobody to ask.
+    parameters = {one.name: one.default for one in read_parameters(row.report)}
     run: Run | QueryRun
     if row.query is None:
         run = Run(

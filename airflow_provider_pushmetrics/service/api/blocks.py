@@ -26,6 +26,7 @@ from airflow_provider_pushmetrics.service.authoring import (
     list_warnings,
     move_block,
 )
+from airflow_provider_pushmetrics.service.choices import list_choices
 from airflow_provider_pushmetrics.service.clock import format_moment
 from airflow_provider_pushmetrics.service.contents import (
     ContentError,
@@ -132,6 +133,14 @@ def get_block(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
     """Show a block."""
     with parts.database.reading() as session:
         return build_one(build_block_row(find_by_reference(session, Block, reference, caller)))
+
+
+@router.get("/{reference}/choices")
+def get_choices(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+    """List the values that a parameter may have: its own, or those of the last result of its query."""
+    with parts.database.reading() as session:
+        block = find_by_reference(session, Block, reference, caller)
+        return {"result": list_choices(session, parts.results, block)}
 
 
 @router.put("/{reference}")

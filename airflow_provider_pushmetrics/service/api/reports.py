@@ -97,6 +97,7 @@ class NewReport(BaseModel):
     description: LongText = ""
     type: Literal["report", "notebook"] = "report"
     folder: ShortText | None = None
+    time_zone: ShortText = "UTC"
     blocks: list[NewBlock] = Field(default_factory=list, max_length=500)
 
 
@@ -107,6 +108,7 @@ class ReportChange(BaseModel):
     description: LongText | None = Field(None, examples=["How much was ordered."])
     type: Literal["report", "notebook"] | None = None
     folder: ShortText | None = None
+    time_zone: ShortText | None = Field(None, examples=["Europe/Berlin"])
 
 
 class RunOptions(BaseModel):
@@ -149,6 +151,7 @@ def make_report(wanted: NewReport, parts: Parts, caller: Editor) -> dict[str, An
         description=wanted.description,
         type=wanted.type,
         folder=wanted.folder,
+        time_zone=wanted.time_zone,
         blocks=tuple(block.build_draft() for block in wanted.blocks),
     )
     with parts.database.writing() as session:
@@ -221,6 +224,7 @@ def build_report_row(report: Report) -> dict[str, Any]:
         "description": report.description,
         "type": report.type,
         "folder": report.folder,
+        "time_zone": report.time_zone,
         "created_on": format_moment(report.created_on),
         "updated_on": format_moment(report.updated_on),
         "workflow_enabled": True,

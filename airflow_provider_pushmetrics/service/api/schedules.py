@@ -66,7 +66,7 @@ class NewSchedule(ScheduleChange):
     query_id: int | None = None
     name: Name = "Schedule"
     first_start: datetime = Field(examples=["2030-03-01T06:00:00+01:00"])
-    time_zone: ShortText = "UTC"
+    time_zone: ShortText | None = Field(None, examples=["Europe/Berlin"])
     recurrence: Recurrence = Field(Recurrence.DAILY, examples=["cron"])
 
 
@@ -94,7 +94,8 @@ def create_schedule(wanted: NewSchedule, parts: Parts, caller: Editor) -> dict[s
             success_recipients=[],
             failure_recipients=[],
         )
-        _apply(schedule, wanted, wanted.model_dump())
+        given = wanted.model_dump()
+        _apply(schedule, wanted, {**given, "time_zone": wanted.time_zone or report.time_zone})
         session.add(schedule)
         session.flush()
         return _finish(parts, session, schedule)

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, HTTPException, Request, Response
 
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.api.access import Parts
+from airflow_provider_pushmetrics.service.parameter_types import ParameterValueError
 from airflow_provider_pushmetrics.service.parameters import (
     TOKEN,
     merge_parameters,
@@ -56,15 +58,17 @@ async def pull_trigger(
     query = request.query_params.multi_items()
     token = next((value for name, value in query if name == TOKEN), "")
     trigger = _authorize(await parts.front_desk.find_trigger(Pull(reference, token)))
-    run = await parts.front_desk.accept_run(
-        RunRequest(
-            trigger.report_id,
-            merge_parameters(query, parse_json_parameters(body)),
-            origin="webhook",
-            idempotency_key=check_idempotency_key(idempotency_key),
-            webhook_id=trigger.id,
-        )
+    wanted = RunRequest(
+        trigger.report_id,
+        merge_parameters(query, parse_json_parameters(body)),
+        origin="webhook",
+        idempotency_key=check_idempotency_key(idempotency_key),
+        webhook_id=trigger.id,
     )
+    try:
+        run = await parts.front_desk.accept_run(wanted)
+    except ParameterValueError as error:
+        raise PushMetricsParameterError(str(error)) from error  # 400, as for all that a trigger is given
     parts.engine.wake()
     if run.is_replay:
         response.headers["Idempotency-Replayed"] = "true"

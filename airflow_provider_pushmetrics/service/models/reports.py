@@ -34,6 +34,7 @@ class Report(Identified, Base):
     description: Mapped[str] = mapped_column(Text, default="")
     type: Mapped[str] = mapped_column(String(32), default="report")
     folder: Mapped[str | None] = mapped_column(String(255))
+    time_zone: Mapped[str] = mapped_column(String(64), default="UTC")
     updated_on: Mapped[datetime] = mapped_column(default=get_now)
 
     workspace: Mapped[Workspace] = relationship()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, time
+from decimal import Decimal
 from types import CodeType
 from typing import Any
 
@@ -59,6 +61,23 @@ CODINGS = frozenset({"utf-8", "utf8", "ascii", "latin-1", "strict", "replace", "
 """Other ways to encode take the square of the length."""
 
 
+def _match_numbers(left: Any, right: Any) -> tuple[Any, Any]:
+    """Make decimals of floats beside decimals: Python calculates with no two of them."""
+    if isinstance(left, Decimal) and isinstance(right, float):
+        return left, Decimal(repr(right))
+    if isinstance(left, float) and isinstance(right, Decimal):
+        return Decimal(repr(left)), right
+    return left, right
+
+
+def _write_json(value: Any) -> Any:
+    """Write what JSON has not: a decimal as a number where that is exact, and all else as its text."""
+    if isinstance(value, Decimal) and value.is_finite():
+        number = int(value) if value == value.to_integral_value() else float(value)
+        return number if Decimal(repr(number)) == value else format(value, "f")
+    return value.isoformat() if isinstance(value, date | time) else str(value)
+
+
 class BoundedEnvironment(ImmutableSandboxedEnvironment):
     """
     An environment for one rendering, which ends when it takes more than a :class:`Budget`.
@@ -75,6 +94,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
             autoescape=False,
             finalize=pass_context(lambda context, value: finalize(value)),
         )
+        self.policies["json.dumps_kwargs"] = {"sort_keys": True, "default": _write_json}
         self.budget = budget
         del self.globals["lipsum"]
         self.filters, self.tests = dict(FILTERS), dict(TESTS)
@@ -136,7 +156,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
                     self.budget.accept(self.budget.weigh(sequence) * times)
         elif operator == "%" and isinstance(left, str | bytes):
             check_percent_format(left, weight)
-        return self.admit(super().call_binop(context, operator, left, right))
+        return self.admit(super().call_binop(context, operator, *_match_numbers(left, right)))
 
     def prepare(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
         """Weigh arguments, and make lists of those that are made while they are read."""

@@ -132,6 +132,7 @@ def upgrade() -> None:
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("type", sa.String(length=32), nullable=False),
         sa.Column("folder", sa.String(length=255), nullable=True),
+        sa.Column("time_zone", sa.String(length=64), nullable=False),
         sa.Column("updated_on", sa.DateTime(timezone=True), nullable=False),
         sa.Column("uid", sa.String(length=32), nullable=False),
         sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),

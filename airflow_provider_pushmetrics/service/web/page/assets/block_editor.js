@@ -9,7 +9,7 @@ import { tell } from "./notices.js";
 import { link, reload } from "./router.js";
 import { tryContent } from "./block_trial.js";
 
-const PARAMETER_TYPES = ["any", "text", "integer", "number", "boolean", "date"].map((name) => [name, name]);
+const PARAMETER_TYPES = ["any", "text", "integer", "number", "boolean", "date", "timestamp"].map((name) => [name, name]);
 const TEMPLATE_HINT = "Values come in as {{ name }}: a parameter, or another block by its name.";
 const FIRST_CHART = {
   width: 640,
@@ -24,9 +24,17 @@ const EDITORS = {
     makeFields: (content) => [
       choiceField("type", "Type", PARAMETER_TYPES, { value: content.type ?? "any" }),
       textField("default", "Default", { value: writeDefault(content.default), hint: "Empty for none. Of the type “any”, JSON is taken as such." }),
-      checkField("required", "Each run must give it", { checked: content.required ?? false }),
+      checkField("required", "Required: each run must give it", { checked: content.required ?? false }),
+      checkField("multiple", "A list of values", { checked: content.multiple ?? false }),
+      areaField("choices", "Choices", { value: writeChoices(content.choices), rows: 3, hint: "One value a line; empty for any value. “query: name” takes the first column of a query's last result." }),
     ],
-    read: (values) => ({ type: values.type, default: readDefault(values.default, values.type), required: values.required }),
+    read: (values) => ({
+      type: values.type,
+      default: readDefault(values.default, values.multiple ? "list" : values.type),
+      required: values.required,
+      multiple: values.multiple,
+      choices: readChoices(values.choices, values.type),
+    }),
   },
   sql: {
     makeFields: (content, { databases }) => [
@@ -86,10 +94,12 @@ export function makeEditor(block, context, { close }) {
     more: [tryButton],
     async send({ name, verbose_name }) {
       const body = { name, verbose_name: verbose_name || null, content: { ...keepUnknown(block, editor, fields), ...readContent() } };
-      if (block.uid) await put(`api/v1/block/${part(block.uid)}`, body);
-      else await post("api/v1/block/", { ...body, type: block.type, report_id: context.report.id });
+      const { result } = block.uid
+        ? await put(`api/v1/block/${part(block.uid)}`, body)
+        : await post("api/v1/block/", { ...body, type: block.type, report_id: context.report.id });
       await reload();
-      tell(`Block “${name}” is saved`);
+      const warnings = (result.warnings ?? []).filter((warning) => warning.startsWith(`block '${name}'`));
+      tell([`Block “${name}” is saved`, ...warnings].join(". Warning: "));
     },
   });
   return [form, trial];
@@ -129,9 +139,22 @@ function writeDefault(value) {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
+function writeChoices(choices) {
+  if (!choices) return "";
+  return Array.isArray(choices) ? choices.map(writeDefault).join("\n") : `query: ${choices.query}`;
+}
+
+function readChoices(text, type) {
+  const lines = text.split("\n").map((line) => line.trim()).filter(Boolean);
+  if (!lines.length) return null;
+  const query = lines.length === 1 && /^query:\s*(.+)$/.exec(lines[0]);
+  return query ? { query: query[1] } : lines.map((line) => readDefault(line, type));
+}
+
 function readDefault(text, type) {
   if (text === "") return null;
-  if (type === "text" || type === "date") return text;
+  // A number stays a text where JavaScript would round it: the service reads it exactly.
+  if (["text", "date", "timestamp", "number"].includes(type)) return text;
   try {
     return JSON.parse(text);
   } catch {

@@ -55,6 +55,7 @@ export function makeReportFields(report = {}) {
     areaField("description", "Description", { value: report.description ?? "", rows: 2 }),
     choiceField("type", "Type", TYPES, { value: report.type ?? "report" }),
     textField("folder", "Folder", { value: report.folder ?? "", maxlength: 255 }),
+    textField("time_zone", "Time zone", { required: true, maxlength: 64, value: report.time_zone ?? "UTC", hint: "Its queries run in this zone, such as Europe/Berlin, and new schedules begin with it." }),
   ];
 }
 

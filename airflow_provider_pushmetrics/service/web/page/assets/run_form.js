@@ -1,9 +1,9 @@
 // Running a report: the form for its parameters, and the start.
 
-import { part, post } from "./api.js";
+import { get, part, post } from "./api.js";
 import { getBlocks } from "./blocks.js";
 import { el } from "./dom.js";
-import { checkField, choiceField, makeForm, textField } from "./forms.js";
+import { checkField, choiceField, groupField, makeForm, textField } from "./forms.js";
 import { showDialog } from "./notices.js";
 import { go } from "./router.js";
 
@@ -19,7 +19,8 @@ export async function runReport(report) {
 
 /** Ask for the values of parameters; what stays empty has its default. Null if nothing is to run. */
 export async function askForParameters(blocks, title, { hasMessages = false, alwaysAsks = false } = {}) {
-  const fields = blocks.filter((block) => block.type === "parameter").map(makeParameterField);
+  const parameters = blocks.filter((block) => block.type === "parameter");
+  const fields = await Promise.all(parameters.map(makeParameterField));
   if (!fields.length && !alwaysAsks) return { parameters: {} };
   const preview = hasMessages ? makePreviewFields() : [];
   return showDialog(title, (close) => [
@@ -33,18 +34,28 @@ export async function askForParameters(blocks, title, { hasMessages = false, alw
   ]);
 }
 
-function makeParameterField({ name, verbose_name: title, content }) {
+const KINDS = {
+  date: { type: "date" },
+  timestamp: { type: "datetime-local", step: 1 },
+  integer: { inputmode: "numeric" },
+  number: { inputmode: "decimal" },
+};
+
+async function makeParameterField({ uid, name, verbose_name: title, content }) {
   const hasDefault = content.default !== null && content.default !== undefined;
   const label = title ? `${title} (${name})` : name;
   const settings = {
     required: Boolean(content.required),
-    hint: [content.type ?? "any", content.required && "must be given", hasDefault && `empty for ${JSON.stringify(content.default)}`].filter(Boolean).join(", "),
+    hint: [content.multiple ? `list of ${content.type ?? "any"}, with commas between` : (content.type ?? "any"), content.required && "must be given", hasDefault && `empty for ${JSON.stringify(content.default)}`].filter(Boolean).join(", "),
   };
-  if (content.type === "boolean") {
-    return choiceField(name, label, [["", content.required ? "Choose" : "As by default"], ["true", "true"], ["false", "false"]], settings);
+  const choices = content.choices ? (await get(`api/v1/block/${part(uid)}/choices`)).result : [];
+  if (choices.length && content.multiple) return groupField(name, label, choices.map(String), [content.default ?? []].flat().map(String));
+  const options = choices.length ? choices.map(String) : content.type === "boolean" && !content.multiple ? ["true", "false"] : null;
+  if (options) {
+    const empty = ["", content.required ? "Choose" : "As by default"];
+    return choiceField(name, label, [empty, ...options.map((one) => [one, one])], settings);
   }
-  const kinds = { date: { type: "date" }, integer: { inputmode: "numeric" }, number: { inputmode: "decimal" } };
-  return textField(name, label, { ...settings, ...kinds[content.type] });
+  return textField(name, label, { ...settings, ...(content.multiple ? {} : KINDS[content.type]) });
 }
 
 function makePreviewFields() {
@@ -54,7 +65,7 @@ function makePreviewFields() {
 }
 
 function readWanted(fields, values) {
-  const given = fields.map(({ name }) => [name, values[name]]).filter(([, value]) => value !== "");
+  const given = fields.map(({ name }) => [name, values[name]]).filter(([, value]) => value !== "" && value?.length !== 0);
   const wanted = { parameters: Object.fromEntries(given) };
   if (values._send_to_me) wanted.options = { send_to_me: true, email: values._email || null };
   return wanted;

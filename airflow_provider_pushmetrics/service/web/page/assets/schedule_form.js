@@ -37,7 +37,7 @@ function makeFields(schedule, reports, isOld) {
     textField("name", "Name", { required: true, value: schedule.name ?? "", maxlength: 255 }),
     ...(isOld ? [] : makeTargetFields(reports)),
     textField("first_start", "First time", { type: "datetime-local", required: !isOld, hint: isOld ? "Empty: it stays as it is." : "In the time zone below; it must be in the future." }),
-    textField("time_zone", "Time zone", { required: true, value: schedule.time_zone ?? HERE ?? "UTC", list: "zones" }),
+    textField("time_zone", "Time zone", { required: true, value: schedule.time_zone ?? (reports?.length === 1 ? reports[0].time_zone : HERE) ?? "UTC", list: "zones" }),
     recurrence,
     showWhile(textField("cron", "Cron", { value: schedule.cron ?? "", placeholder: "30 6 * * MON-FRI", class: "code", hint: "Minute, hour, day of the month, month, day of the week." }), recurrence.input, (value) => value === "cron"),
     ends,
