@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
+from typing import Any
 
 import adbc_driver_manager
 import pyarrow as pa
@@ -28,26 +29,35 @@ class AdbcSession:
     :param database: Where it is.
     :param stopper: Stops what runs on it from another thread.
     :param secrets: What no message may hold.
+    :param has_transactions: Whether the database has any.
     """
 
     def __init__(
-        self, database: adbc_driver_manager.AdbcDatabase, stopper: Stopper, secrets: tuple[str, ...] = ()
+        self,
+        database: adbc_driver_manager.AdbcDatabase,
+        stopper: Stopper,
+        secrets: tuple[str, ...] = (),
+        *,
+        has_transactions: bool = True,
     ) -> None:
         self._database = database
+        self._has_transactions = has_transactions
         self._stopper = stopper
         self._secrets = secrets
 
     def __enter__(self) -> AdbcSession:
         with self.translating():
             self._connection = adbc_driver_manager.AdbcConnection(self._database)
-            self._connection.set_autocommit(False)
+            if self._has_transactions:
+                self._connection.set_autocommit(False)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            self._connection.rollback()
+            if self._has_transactions:
+                self._connection.rollback()
         except FAILURES:
             pass  # the connection is broken, or in the middle of a result: closing it is all that is left
         finally:
@@ -89,6 +99,20 @@ class AdbcSession:
         :param options: Of the driver, for this statement; ``__`` stands for a dot.
         :raises SourceError: with the database's message, also between two batches.
         """
+        with self.stream_described(sql, **options) as (_, batches):
+            yield batches
+
+    @contextmanager
+    def stream_described(
+        self, sql: str, values: Sequence[Any] = (), **options: str
+    ) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
+        """
+        Run a query and give its columns, and its rows as they come.
+
+        :param values: What the driver binds.
+        :param options: Of the driver, for this statement; ``__`` stands for a dot.
+        :raises SourceError: with the database's message, also between two batches.
+        """
         with self._open_statement(sql) as statement:
             statement.set_options(**{name.replace("__", "."): value for name, value in options.items()})
             self._stopper.register(statement.cancel)
@@ -102,8 +126,10 @@ class AdbcSession:
 
             try:
                 with self.translating():
+                    if values:
+                        _bind(statement, values)
                     reader = pa.RecordBatchReader.from_stream(statement.execute_query()[0])
-                yield read()
+                yield reader.schema, read()
             finally:
                 self._stopper.register(None)
                 if not is_complete:
@@ -134,6 +160,13 @@ def clean_message(message: str, secrets: tuple[str, ...]) -> str:
     said = SERVER_MESSAGE.search(message)
     text = said.group(1) if said else STATUS_PREFIX.sub("", message)
     return redact(NOISE.sub("", text).strip(), *secrets)
+
+
+def _bind(statement: adbc_driver_manager.AdbcStatement, values: Sequence[Any]) -> None:
+    names = [str(index) for index in range(len(values))]
+    batch = pa.RecordBatch.from_arrays([pa.array([value]) for value in values], names=names)
+    statement.prepare()
+    statement.bind_stream(pa.RecordBatchReader.from_batches(batch.schema, [batch]))
 
 
 def _cancel(statement: adbc_driver_manager.AdbcStatement) -> None:

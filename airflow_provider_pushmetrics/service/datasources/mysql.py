@@ -257,13 +257,15 @@ def widen_floats(sql: BoundSql, fields: Sequence[Field]) -> BoundSql:
 
 
 def _has_order_only(sql: BoundSql, fields: Sequence[Field]) -> bool:
-    try:
+    """Tell whether a query has an order, but no limit; in brackets, it may have both inside and outside."""
+    tree: Any = None
+    with suppress(SqlglotError):
         tree = sqlglot.parse_one(sql.write(lambda number: "'0'"), read="mysql")
-    except SqlglotError as error:
+    if not isinstance(tree, sqlglot.exp.Select | sqlglot.exp.SetOperation):
         names = ", ".join(field.name for field in fields if field.type_code == FIELD_TYPE.FLOAT)
         raise SourceError(
             f"the server prints six digits of columns of the type float ({names}): cast them to double."
-        ) from error
+        )
     return tree.args.get("order") is not None and tree.args.get("limit") is None
 
 

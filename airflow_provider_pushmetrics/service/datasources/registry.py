@@ -28,6 +28,10 @@ from airflow_provider_pushmetrics.service.models import DataSource
 
 POSTGRESQL = "postgresql"
 MYSQL = frozenset({"mysql", "mariadb"})
+CLOUDS = frozenset({"snowflake", "bigquery"})
+"""What stands in the place of their host is the name of an account: their drivers connect to the vendor."""
+
+ADBC_KINDS = CLOUDS | {"flightsql"}
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,8 @@ class SourceRegistry:
         url = build_source_url(kind, location)
         if url.get_backend_name() in FILE_BACKENDS:
             return url.set(database=str(self._places.resolve(url.database or "")))
+        if url.get_backend_name() in CLOUDS:
+            return url
         files = {name: str(self._places.resolve(file)) for name, file in find_file_options(url).items()}
         return self._guard.pin(url.update_query_dict(files))
 
@@ -151,6 +157,10 @@ class SourceRegistry:
             from airflow_provider_pushmetrics.service.datasources.mysql import MySqlSource
 
             return MySqlSource(url, temp_dir)
+        if backend in ADBC_KINDS:
+            from airflow_provider_pushmetrics.service.datasources.adbc_drivers import AdbcSource
+
+            return AdbcSource(url, temp_dir)
         from airflow_provider_pushmetrics.service.datasources.sqlalchemy import SqlAlchemySource
 
         return SqlAlchemySource(url, temp_dir)

@@ -112,6 +112,16 @@ BACKENDS: Mapping[str, Backend] = {
         aliases=frozenset({"oracle"}),
         options={"service_name": VALUE},
     ),
+    "snowflake": Backend(
+        "snowflake",
+        "adbc_driver_snowflake",
+        "snowflake",
+        options={"role": VALUE, "warehouse": VALUE},
+    ),
+    "bigquery": Backend("bigquery", "adbc_driver_bigquery", "bigquery"),
+    "flightsql": Backend(
+        "flightsql", "adbc_driver_flightsql", "flightsql", options={"dialect": VALUE, "tls": FLAG}
+    ),
     SQLITE: Backend("sqlite+pysqlite", "sqlite3", aliases=frozenset({"sqlite"})),
     DUCKDB: Backend("duckdb", "duckdb"),
 }
