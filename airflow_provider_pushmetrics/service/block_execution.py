@@ -11,6 +11,7 @@ from airflow_provider_pushmetrics.service.datasources.base import RowBatches, So
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits, RowCutter
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.datasources.watching import watch
+from airflow_provider_pushmetrics.service.memory_guard import RunningQueries
 from airflow_provider_pushmetrics.service.message_execution import MESSAGE_TYPES, MessageExecutor
 from airflow_provider_pushmetrics.service.plan import CHART, PARAMETER, SQL, PlannedBlock
 from airflow_provider_pushmetrics.service.results.store import ResultError, ResultStore, Truncation
@@ -38,6 +39,7 @@ class BlockExecutor:
     :param results: Where rows are kept.
     :param limits: What any query may take.
     :param has_slack: Whether there is a Slack workspace to post to.
+    :param queries: Where running queries are listed, so that they can be stopped.
     :param find_stop_reason: Says why a run must not go on; None if it may.
     """
 
@@ -48,12 +50,14 @@ class BlockExecutor:
         limits: QueryLimits,
         *,
         has_slack: bool,
+        queries: RunningQueries | None = None,
         find_stop_reason: FindStopReason,
     ) -> None:
         self._sources = sources
         self._results = results
         self._limits = limits
         self._messages = MessageExecutor(results, has_slack=has_slack)
+        self._queries = queries or RunningQueries()
         self._find_stop_reason = find_stop_reason
 
     def execute(self, plan: RunPlan, block: PlannedBlock) -> BlockOutcome:
@@ -81,7 +85,10 @@ class BlockExecutor:
         file = plan.name_result_file(block)
         limits = self._limits.narrow(block.content)
         cutter = RowCutter(limits.max_rows)
-        with watch(limits.timeout_seconds, lambda: self._find_stop_reason(plan)) as stopper:
+        with (
+            watch(limits.timeout_seconds, lambda: self._find_stop_reason(plan)) as stopper,
+            self._queries.hold(stopper),
+        ):
             try:
                 with source.query(sql, stopper, limits=limits, time_zone=plan.time_zone) as rows:
                     cut = RowBatches(rows.schema, cutter.cut(rows.batches))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS
+from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, MIB
 
 if TYPE_CHECKING:
     from airflow_provider_pushmetrics.service.settings import ServiceSettings
@@ -98,6 +98,15 @@ MaxValueBytes = Annotated[
     ),
 ]
 
+WorkerMemoryBytes = Annotated[
+    int,
+    typer.Option(
+        envvar=PREFIX + "WORKER_MEMORY_BYTES",
+        min=256 * MIB,
+        help="The memory of a worker. At four fifths of it, queries are stopped.",
+    ),
+]
+
 
 def service(
     host: Annotated[str, typer.Option(envvar=PREFIX + "HOST", help="Address to listen on.")] = "127.0.0.1",
@@ -128,6 +137,7 @@ def service(
     query_timeout_seconds: QueryTimeoutSeconds = DEFAULT_LIMITS.timeout_seconds,
     max_query_memory_bytes: MaxQueryMemoryBytes = DEFAULT_LIMITS.max_memory_bytes,
     max_value_bytes: MaxValueBytes = DEFAULT_LIMITS.max_value_bytes,
+    worker_memory_bytes: WorkerMemoryBytes = 4 * 1024 * MIB,
     trigger_returns_run_id: Annotated[
         bool,
         typer.Option(
@@ -161,6 +171,7 @@ def service(
         query_timeout_seconds=query_timeout_seconds,
         max_query_memory_bytes=max_query_memory_bytes,
         max_value_bytes=max_value_bytes,
+        worker_memory_bytes=worker_memory_bytes,
         trigger_returns_run_id=trigger_returns_run_id,
     )
 
@@ -178,6 +189,7 @@ def worker(
     query_timeout_seconds: QueryTimeoutSeconds = DEFAULT_LIMITS.timeout_seconds,
     max_query_memory_bytes: MaxQueryMemoryBytes = DEFAULT_LIMITS.max_memory_bytes,
     max_value_bytes: MaxValueBytes = DEFAULT_LIMITS.max_value_bytes,
+    worker_memory_bytes: WorkerMemoryBytes = 4 * 1024 * MIB,
 ) -> None:
     """
     Execute runs and deliveries for services on the same PostgreSQL; start as many as you like.
@@ -198,6 +210,7 @@ def worker(
         query_timeout_seconds=query_timeout_seconds,
         max_query_memory_bytes=max_query_memory_bytes,
         max_value_bytes=max_value_bytes,
+        worker_memory_bytes=worker_memory_bytes,
     )
 
 

@@ -16,6 +16,7 @@ from airflow_provider_pushmetrics.service.database import Database, is_unavailab
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.events import ResultLinks
+from airflow_provider_pushmetrics.service.memory_guard import RunningQueries
 from airflow_provider_pushmetrics.service.models import AnyRun
 from airflow_provider_pushmetrics.service.plan import PlannedBlock
 from airflow_provider_pushmetrics.service.results.store import ResultStore
@@ -38,6 +39,7 @@ class RunExecutor:
     :param links: Writes the links of events.
     :param limits: What any query may take.
     :param has_slack: Whether there is a Slack workspace to post to.
+    :param queries: Where running queries are listed, so that they can be stopped.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class RunExecutor:
         *,
         limits: QueryLimits = DEFAULT_LIMITS,
         has_slack: bool = False,
+        queries: RunningQueries | None = None,
         clock: Clock = get_now,
     ) -> None:
         self._recorder = RunRecorder(database, links, clock)
@@ -58,6 +61,7 @@ class RunExecutor:
             results,
             limits,
             has_slack=has_slack,
+            queries=queries,
             find_stop_reason=self._recorder.find_stop_reason,
         )
 

@@ -73,13 +73,18 @@ class ServiceParts:
 
 
 def assemble(
-    settings: ServiceSettings, engine: Executing | None = None, *, executor_id: str | None = None
+    settings: ServiceSettings,
+    engine: Executing | None = None,
+    *,
+    executor_id: str | None = None,
+    guards_memory: bool = False,
 ) -> ServiceParts:
     """
     Put the parts of a service together; nothing works before they are started.
 
     :param engine: What executes; unless it is given, this process does.
     :param executor_id: The name under which this process executes, if it does.
+    :param guards_memory: Whether it ends when it uses too much memory, as a worker does.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(settings.store_url)
@@ -92,7 +97,9 @@ def assemble(
         from airflow_provider_pushmetrics.service.workshop import Workshop
 
         executor_id = executor_id or choose_executor_id(settings)
-        engine = Workshop(settings, executor_id, database, vault, results, sources)
+        engine = Workshop(
+            settings, executor_id, database, vault, results, sources, guards_memory=guards_memory
+        )
     return ServiceParts(
         settings=settings,
         database=database,

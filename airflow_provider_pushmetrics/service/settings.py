@@ -10,11 +10,15 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
+from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, MIB, QueryLimits
 from airflow_provider_pushmetrics.service.endpoints import EgressRules
+from airflow_provider_pushmetrics.service.memory_guard import find_machine_memory
 from airflow_provider_pushmetrics.service.notifications.settings import SlackSettings, SmtpSettings
 
 ENVIRONMENT_PREFIX = "PUSHMETRICS_SERVICE_"
+
+MACHINE_SHARE = 0.9
+"""A worker leaves the system the rest."""
 
 UNREACHABLE_HOSTS = ("0.0.0.0", "::", "")
 """Addresses to listen on that nobody can call."""
@@ -52,6 +56,7 @@ class ServiceSettings:
     :param query_timeout_seconds: A query that takes longer is stopped.
     :param max_query_memory_bytes: A query that needs more memory in the worker fails.
     :param max_value_bytes: A query that returns a larger single value fails.
+    :param worker_memory_bytes: A worker that uses more ends and is replaced; before that, it stops queries.
     :param smtp: The server that takes mail; without one, mail is kept.
     :param slack: The Slack workspace that takes messages.
     :param trigger_rate: How often a minute one trigger can be called; 0 for no limit.
@@ -83,6 +88,7 @@ class ServiceSettings:
     query_timeout_seconds: int = DEFAULT_LIMITS.timeout_seconds
     max_query_memory_bytes: int = DEFAULT_LIMITS.max_memory_bytes
     max_value_bytes: int = DEFAULT_LIMITS.max_value_bytes
+    worker_memory_bytes: int = 4 * 1024 * MIB
     smtp: SmtpSettings | None = None
     slack: SlackSettings | None = None
     trigger_rate: int = 0
@@ -112,6 +118,11 @@ class ServiceSettings:
             self.max_query_memory_bytes,
             self.max_value_bytes,
         )
+
+    @property
+    def usable_memory_bytes(self) -> int:
+        """The memory of a worker: no more than this machine, or its container, has."""
+        return min(self.worker_memory_bytes, int(find_machine_memory() * MACHINE_SHARE))
 
     @property
     def store_url(self) -> str:

@@ -43,7 +43,7 @@ def work(settings: ServiceSettings) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    parts = assemble(settings)
+    parts = assemble(settings, guards_memory=True)
     parts.start()
     gc.freeze()
     log.info("working")
@@ -81,7 +81,7 @@ def _work_for_service(assignment: Assignment, report: int) -> None:
     settings = assignment.settings
     # The worker of a service that was killed may still be at its last work.
     with nullcontext() if settings.database_url else wait_for_folder(settings.data_dir, WORKER_LOCK_FILE):
-        parts = assemble(settings, executor_id=assignment.executor_id)
+        parts = assemble(settings, executor_id=assignment.executor_id, guards_memory=True)
         parts.engine.start()
         gc.freeze()  # as the server does
         with suppress(OSError):  # the service has ended already: the pipe says so next

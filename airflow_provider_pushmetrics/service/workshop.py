@@ -15,6 +15,7 @@ from airflow_provider_pushmetrics.service.endpoints import EgressRules, is_loopb
 from airflow_provider_pushmetrics.service.engine import Engine
 from airflow_provider_pushmetrics.service.events import ResultLinks
 from airflow_provider_pushmetrics.service.execution import RunExecutor
+from airflow_provider_pushmetrics.service.memory_guard import MemoryGuard, RunningQueries
 from airflow_provider_pushmetrics.service.notifications.mail import Mailer
 from airflow_provider_pushmetrics.service.notifications.mail_carrier import MailCarrier
 from airflow_provider_pushmetrics.service.notifications.outbox import MAIL, SLACK
@@ -31,6 +32,7 @@ class Workshop:
     Executes runs and deliveries in this process, and does what is due by the clock.
 
     :param executor_id: The name under which it executes, and under which what it leaves behind is found.
+    :param guards_memory: Whether this process ends when it uses too much memory: it must be a worker.
     """
 
     def __init__(
@@ -41,7 +43,11 @@ class Workshop:
         vault: Vault,
         results: ResultStore,
         sources: SourceRegistry,
+        *,
+        guards_memory: bool = False,
     ) -> None:
+        queries = RunningQueries()
+        self._memory_guard = MemoryGuard(settings.usable_memory_bytes, queries) if guards_memory else None
         self._courier = Courier(
             database,
             vault,
@@ -55,6 +61,7 @@ class Workshop:
             ResultLinks(settings.base_url),
             limits=settings.query_limits,
             has_slack=settings.slack is not None,
+            queries=queries,
         )
         self._engine = Engine(settings, executor_id, database, executor, self._courier)
         self._scheduler = Scheduler(database, self._engine.wake)
@@ -63,6 +70,8 @@ class Workshop:
 
     def start(self) -> None:
         """Begin, with what was left behind first."""
+        if self._memory_guard is not None:
+            self._memory_guard.start()
         self._engine.start()
         self._scheduler.start()
         self._outbox.start()
@@ -75,6 +84,8 @@ class Workshop:
         :return: Whether all work had ended. If not, the process must end now; the work goes on at the next
             start.
         """
+        if self._memory_guard is not None:
+            self._memory_guard.stop()
         has_ended = all([self._scheduler.stop(), self._outbox.stop()])
         self._housekeeper.stop()
         if not self._engine.stop() or not has_ended:

@@ -178,3 +178,23 @@ def test_service_that_is_stopped_while_it_starts_leaves_nothing(data_dir: Path) 
         wait_until(lambda: len(service.list_pids()) == 2)
         service.stop()
         wait_until(lambda: service.list_pids() == [])
+
+
+HUNGRY = "SELECT count(*) AS n FROM (SELECT DISTINCT range * 7 AS a, range::text AS b FROM range(60000000))"
+
+
+def test_query_that_uses_up_the_memory_is_stopped_and_its_worker_goes_on(data_dir: Path) -> None:
+    database = open_data(data_dir)
+    hungry = make_report(database, Vault(load_secret_key(data_dir)), data_dir, hungry=sql(HUNGRY)).id
+    database.close()
+    limits = ("--worker-memory-bytes", str(700 * 2**20), "--max-query-memory-bytes", str(4 * 2**30))
+    with run_service(data_dir, *limits) as service:
+        service.wait_until_ready()
+        worker = service.list_pids()[1]
+        run_id = trigger(service, hungry)
+        wait_until(lambda: read_status(service, run_id) == "failed", 60)
+        outputs = service.client.get(f"/api/reports/{hungry}/run/{run_id}").json()
+        assert "the worker's memory is used up" in outputs["error"]
+        quick = trigger(service, QUICK)
+        wait_until(lambda: read_status(service, quick) == "success")
+        assert service.list_pids()[1] == worker

@@ -1,0 +1,175 @@
+"""
+Keep the memory of a worker under its limit.
+
+Each query has limits of its own, which its driver enforces. This guard is for what they leave: many queries
+at the same time, and drivers that keep more than they say. Above four fifths of the limit it stops the newest
+query, so that the older ones can end. Above the limit it ends the process, before the system ends others: the
+runs go on in the next one, and a run that costs three workers fails.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from airflow_provider_pushmetrics.service.datasources.base import Stopper
+
+CHECK_SECONDS = 0.05
+"""How often the memory is looked at."""
+
+PAUSE_SECONDS = 1.0
+"""The time in which a stopped query gives back its memory, before another is stopped."""
+
+IDLE_SECONDS = 30.0
+"""A worker that has no query for so long, and still too much memory, is replaced."""
+
+STOP_SHARE = 0.8
+
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+log = logging.getLogger(__name__)
+
+
+def read_memory() -> int:
+    """Read how much memory this process has in use, in bytes; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * PAGE_BYTES
+    except OSError:
+        return 0
+
+
+def find_machine_memory() -> int:
+    """Find how much memory this machine, or its container, has, in bytes."""
+    total = os.sysconf("SC_PHYS_PAGES") * PAGE_BYTES
+    with suppress(OSError, ValueError):
+        total = min(total, int(CGROUP_LIMIT.read_text("ascii")))
+    return total
+
+
+def release_unused() -> None:
+    """Give memory back to the system that is free, and kept for later."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def end_process() -> None:
+    """End this process at once; what it executes is taken over as after any crash."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class RunningQueries:
+    """The queries that run in this process, the newest last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stoppers: list[Stopper] = []
+
+    @contextmanager
+    def hold(self, stopper: Stopper) -> Iterator[None]:
+        """List a query while the block lasts."""
+        with self._lock:
+            self._stoppers.append(stopper)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._stoppers.remove(stopper)
+
+    def is_any(self) -> bool:
+        """Tell whether there is any."""
+        with self._lock:
+            return bool(self._stoppers)
+
+    def stop_newest(self, reason: str) -> bool:
+        """Stop the newest that is not stopped yet, and tell whether there was one."""
+        with self._lock:
+            stopper = next((one for one in reversed(self._stoppers) if one.reason is None), None)
+        if stopper is None:
+            return False
+        stopper.stop(reason)
+        return True
+
+
+class MemoryGuard:
+    """
+    Watches the memory of this process from a thread of its own.
+
+    :param limit_bytes: The limit.
+    :param queries: What can be stopped.
+    """
+
+    def __init__(
+        self,
+        limit_bytes: int,
+        queries: RunningQueries,
+        *,
+        read: Callable[[], int] = read_memory,
+        release: Callable[[], None] = release_unused,
+        end: Callable[[], None] = end_process,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._limit_bytes = limit_bytes
+        self._stop_bytes = int(limit_bytes * STOP_SHARE)
+        self._queries = queries
+        self._read = read
+        self._release = release
+        self._end = end
+        self._monotonic = monotonic
+        self._paused_until = 0.0
+        self._idle_since: float | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="memory-guard", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def check(self) -> None:
+        """Look at the memory once, and do what must be done."""
+        used, now = self._read(), self._monotonic()
+        if used > self._limit_bytes:
+            log.error("the worker uses %d MiB, its limit is %d MiB: ending it", *self._as_mib(used))
+            self._end()
+        elif used <= self._stop_bytes:
+            self._idle_since = None
+        elif now >= self._paused_until:
+            self._paused_until = now + PAUSE_SECONDS
+            self._release()
+            if self._read() > self._stop_bytes:
+                self._relieve(used, now)
+
+    def _relieve(self, used: int, now: float) -> None:
+        reason = "the worker's memory is used up: let the query return less, or run fewer at the same time."
+        if self._queries.stop_newest(reason):
+            log.warning("stopped a query: the worker uses %d MiB of %d MiB", *self._as_mib(used))
+        if self._queries.is_any():
+            self._idle_since = None
+            return
+        self._idle_since = now if self._idle_since is None else self._idle_since
+        if now - self._idle_since >= IDLE_SECONDS:
+            log.error("the idle worker keeps %d MiB of %d MiB: replacing it", *self._as_mib(used))
+            self._end()
+
+    def _as_mib(self, used: int) -> tuple[int, int]:
+        return used // 2**20, self._limit_bytes // 2**20
+
+    def _work(self) -> None:
+        while not self._stopping.wait(CHECK_SECONDS):
+            self.check()
