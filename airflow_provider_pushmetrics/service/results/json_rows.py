@@ -2,8 +2,8 @@
 Rows as JSON, whole columns at a time.
 
 Each column becomes a column of JSON texts, and Arrow joins them to rows. Measured with
-``python -m benchmarks.result_formats``: as fast as polars, faster than DuckDB and orjson, and the only one of
-them that keeps decimals, dates outside years 1 to 9999 and JSON documents as they are.
+``python -m benchmarks.result_formats``: 0.7 of the speed of polars, that of DuckDB's writer, and five times
+that of orjson, which makes a Python object of each value.
 """
 
 from __future__ import annotations
