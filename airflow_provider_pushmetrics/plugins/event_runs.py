@@ -32,9 +32,7 @@ KEYED = "asset {asset} gives its events partition keys, which start Dags with Pa
 PAUSED = "the Dag is paused"
 QUEUED = "queued: the scheduler has not made the run yet"
 OVERLOOKED = "overlooked by the scheduler, and queued again within seconds"
-NOT_STARTED = (
-    "not started: the Dag was paused when it came, or the run was deleted; replay it to start the Dag"
-)
+NOT_STARTED = "none: the Dag was paused when it came, or the run was deleted. Replay the event to start it"
 
 Identity: TypeAlias = tuple[int, str, str]
 
