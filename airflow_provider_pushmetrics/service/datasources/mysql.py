@@ -99,7 +99,8 @@ class MySqlSource:
     dialect: Dialect = MYSQL
 
     def __init__(self, url: URL, temp_dir: Path) -> None:
-        self._url = url.set(drivername="mysql+pymysql")
+        # Values are quoted before they are encoded, which is safe in this encoding, and holds every text.
+        self._url = url.set(drivername="mysql+pymysql").update_query_dict({"charset": "utf8mb4"})
         self._secrets = () if url.password is None else (str(url.password),)
         self._temp_dir = temp_dir
         self._browser = SqlAlchemyBrowser(self._url)

@@ -134,7 +134,12 @@ class PostgresSource:
 
 
 def build_uri(url: URL) -> str:
-    """Write the URL for libpq, which must not wait for a server that does not answer."""
+    """
+    Write the URL for libpq, which must not wait for a server that does not answer.
+
+    ADBC sends and reads UTF-8, and leaves the encoding that libpq has: without one, that of the database.
+    """
+    url = url.update_query_dict({"client_encoding": "UTF8"})
     if "connect_timeout" not in url.query:
         url = url.update_query_dict({"connect_timeout": str(CONNECT_SECONDS)})
     return url.set(drivername="postgresql").render_as_string(hide_password=False)

@@ -19,6 +19,10 @@ NOT_A_URL = "must be a database URL, such as postgresql://user:password@host/dat
 MASKED_PASSWORD = "***"
 
 VALUE = re.compile(r"[\w.,:+/-]{1,200}\Z")
+UTF8 = re.compile(r"utf-?8\Z", re.IGNORECASE)
+UTF8MB4 = re.compile(r"utf8mb4\Z", re.IGNORECASE)
+"""In other encodings, what is quoted here can read as something else at the server: 0x5C is ¥ in some."""
+
 SECONDS = re.compile(r"[1-9][0-9]?\Z")
 FLAG = re.compile(r"(true|false|1|0)\Z", re.IGNORECASE)
 PATH = re.compile(r"[^\x00]{1,1000}\Z")
@@ -62,7 +66,7 @@ POSTGRESQL = Backend(
     options={
         "application_name": VALUE,
         "channel_binding": VALUE,
-        "client_encoding": VALUE,
+        "client_encoding": UTF8,
         "connect_timeout": SECONDS,
         "options": SEARCH_PATH,
         "sslmode": SSL_MODE,
@@ -72,7 +76,7 @@ POSTGRESQL = Backend(
     socket="host",
 )
 MYSQL_OPTIONS: Mapping[str, re.Pattern[str]] = {
-    "charset": VALUE,
+    "charset": UTF8MB4,
     "connect_timeout": SECONDS,
     "ssl_check_hostname": FLAG,
 }
@@ -103,7 +107,7 @@ BACKENDS: Mapping[str, Backend] = {
         "pymssql",
         "mssql",
         aliases=frozenset({"mssql"}),
-        options={"appname": VALUE, "charset": VALUE, "tds_version": VALUE, "encryption": VALUE},
+        options={"appname": VALUE, "charset": UTF8, "tds_version": VALUE, "encryption": VALUE},
     ),
     "oracle": Backend(
         "oracle+oracledb",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -140,3 +141,11 @@ def test_value_that_the_server_cuts_fails_the_query(mariadb: MySqlSource, connec
 @pytest.mark.parametrize("value", ["it's \\ % %s \"", "\\' or 1=1 -- "])
 def test_bound_value_comes_back(mariadb: MySqlSource, value: str) -> None:
     assert fetch_rows(mariadb, "SELECT ({}) AS v, '100%' AS p", value) == [{"v": value, "p": "100%"}]
+
+
+@pytest.mark.parametrize("charset", ["sjis", "latin1"])
+def test_value_is_sent_in_utf8_whatever_the_url_says(mariadb_url: str, charset: str, temp_dir: Path) -> None:
+    # In sjis, Python writes a yen sign as a backslash, which would escape the quote after it.
+    url = make_url(mariadb_url).update_query_dict({"charset": charset})
+    rows = fetch_rows(MySqlSource(url, temp_dir), "select {} as a, {} as b", "\u00a5", "), user() -- 😀")
+    assert rows == [{"a": "\u00a5", "b": "), user() -- 😀"}]

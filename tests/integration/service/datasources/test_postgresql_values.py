@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -234,3 +236,25 @@ def test_statement_may_end_with_a_semicolon_or_a_comment(postgres: PostgresSourc
 def test_plans_and_settings_are_shown(postgres: PostgresSource) -> None:
     assert fetch_rows(postgres, "SHOW TimeZone", time_zone="Asia/Tokyo") == [{"TimeZone": "Asia/Tokyo"}]
     assert "Result" in fetch_rows(postgres, "EXPLAIN SELECT 1")[0]["QUERY PLAN"]
+
+
+@pytest.fixture
+def latin1_url(postgres_server_url: str) -> Iterator[str]:
+    server = make_url(postgres_server_url).set(drivername="postgresql")
+    with psycopg.connect(server.render_as_string(hide_password=False), autocommit=True) as connection:
+        connection.execute(
+            "CREATE DATABASE in_latin1 TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
+        try:
+            yield server.set(database="in_latin1").render_as_string(hide_password=False)
+        finally:
+            connection.execute("DROP DATABASE in_latin1 WITH (FORCE)")
+
+
+def test_texts_of_a_database_in_latin1_are_exact(latin1_url: str, temp_dir: Path) -> None:
+    source = PostgresSource(make_url(latin1_url), temp_dir)
+    try:
+        rows = fetch_rows(source, "select chr(233) as a, length({}) as n", "é")
+    finally:
+        source.close()
+    assert rows == [{"a": "é", "n": 1}]
