@@ -6,12 +6,14 @@ import re
 
 import sqlglot
 from sqlglot.errors import SqlglotError
-from sqlglot.tokenizer_core import TokenType
 
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 
 INTRODUCTION = re.compile(r"(?:\s|--[^\n]*\n|/\*(?![!M]).*?\*/)*\(*\s*([a-z]+)", re.IGNORECASE | re.DOTALL)
 """Blanks, comments that MariaDB does not execute, and brackets before the first word."""
+
+SEMICOLON = "SEMICOLON"
+"""What sqlglot calls it; the module of the enumeration is not the same in all its versions."""
 
 
 def find_first_word(sql: BoundSql) -> str:
@@ -36,6 +38,6 @@ def strip_end(sql: BoundSql, dialect: str) -> BoundSql:
     except SqlglotError:
         return sql
     end = len(last)
-    while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
+    while tokens and tokens[-1].token_type.name == SEMICOLON:
         end = tokens.pop().start
     return BoundSql((*sql.parts[:-1], last[:end]), sql.values)

@@ -5,7 +5,8 @@ Find the literals, quoted names and comments of SQL, by the rules of one databas
 used here, since they are made to translate SQL and not to say what a server sees. They take ``{# … #}`` for a
 comment in every dialect, ``/*! … */`` for one in MySQL (which runs it), what follows ``SHOW`` or ``EXPLAIN``
 for one text, and ``$b$`` in PostgreSQL's name ``a$b$c`` for a quote. They know no backslashes in BigQuery's
-names, and comments have no position. A scan of 1,500 characters takes them 1.5 ms and this lexer 0.05 ms.
+names, and comments have no position. They are also slower: 1 ms for 1,500 characters, and this lexer takes
+0.15 ms.
 """
 
 from __future__ import annotations
