@@ -103,7 +103,7 @@ WorkerMemoryBytes = Annotated[
     typer.Option(
         envvar=PREFIX + "WORKER_MEMORY_BYTES",
         min=256 * MIB,
-        help="The memory of a worker. At four fifths of it, queries are stopped.",
+        help="The memory of a worker. At three fifths of it, queries are stopped.",
     ),
 ]
 

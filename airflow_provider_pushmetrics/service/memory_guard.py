@@ -2,9 +2,9 @@
 Keep the memory of a worker under its limit.
 
 Each query has limits of its own, which its driver enforces. This guard is for what they leave: many queries
-at the same time, and drivers that keep more than they say. Above four fifths of the limit it stops the newest
-query, so that the older ones can end. Above the limit it ends the process, before the system ends others: the
-runs go on in the next one, and a run that costs three workers fails.
+at the same time, and drivers that keep more than they say. Above three fifths of the limit it stops the
+newest query, so that the older ones can end. Above the limit it ends the process, before the system ends
+others: the runs go on in the next one, and a run that costs three workers fails.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ PAUSE_SECONDS = 1.0
 IDLE_SECONDS = 30.0
 """A worker that has no query for so long, and still too much memory, is replaced."""
 
-STOP_SHARE = 0.8
+STOP_SHARE = 0.6
+"""A single call can allocate a gigabyte before it is stopped: the rest of the limit is for that."""
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")

@@ -60,14 +60,14 @@ def test_newest_query_is_stopped_first_and_the_next_after_a_pause() -> None:
     assert process.ended == 0
 
 
-def test_nothing_is_stopped_below_four_fifths_or_where_memory_is_given_back() -> None:
-    process, query = Process(used=800), Stopper()
+def test_nothing_is_stopped_below_three_fifths_or_where_memory_is_given_back() -> None:
+    process, query = Process(used=600), Stopper()
     guard = process.open()
     with process.queries.hold(query):
         guard.check()
-        process.used, process.kept = 900, 200
+        process.used, process.kept = 900, 400
         guard.check()
-    assert (query.reason, process.ended, process.used) == (None, 0, 700)
+    assert (query.reason, process.ended, process.used) == (None, 0, 500)
 
 
 def test_process_above_its_limit_is_ended_at_once() -> None:
