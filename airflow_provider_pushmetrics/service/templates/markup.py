@@ -18,8 +18,8 @@ from jinja2 import Undefined
 
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError, Budget
 from airflow_provider_pushmetrics.service.templates.rendering import (
-    SPLICING_NODES,
     QueryOutput,
+    find_splicing,
     load_template,
     parse_template,
     render_template,
@@ -155,8 +155,7 @@ def write_plain(value: Any, write: WriteValue) -> str:
 
 
 def _find_splicing(source: str) -> Iterator[str]:
-    tree = parse_template(source)
-    return (written for kind, written in SPLICING_NODES.items() if tree.find(kind) is not None)
+    return find_splicing(parse_template(source))
 
 
 def _render_with_marks(

@@ -232,10 +232,7 @@ def _make_plain(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if "\x00" in value:
-        raise BlockTemplateError(
-            "a value for the SQL holds a NUL character. If it comes from loop(…): this makes a value,"
-            " not SQL."
-        )
+        raise BlockTemplateError("a value for the SQL holds a NUL character: take it out.")
     if not is_encodable(value):
         raise BlockTemplateError("a value for the SQL holds half a character (a surrogate): take it out.")
     return str.__str__(value)  # Jinja's markup is a kind of str; databases want the plain one
@@ -257,12 +254,18 @@ def _check_sql_template(source: str) -> None:
 
 def _refuse_splicing(tree: nodes.Template) -> None:
     """Refuse what Jinja renders to text inside of a template: there, values are not bound yet."""
-    for kind, written in SPLICING_NODES.items():
-        if tree.find(kind) is not None:
-            raise BlockTemplateError(
-                f"SQL cannot have {written}: values would get into its text. Use {{{{ … }}}}, {{% if %}},"
-                " {% for %} and {% set name = value %}, and compose queries of queries."
-            )
+    for written in find_splicing(tree):
+        raise BlockTemplateError(
+            f"SQL cannot have {written}: values would get into its text. Use {{{{ … }}}}, {{% if %}},"
+            " {% for %} and {% set name = value %}, and compose queries of queries."
+        )
+
+
+def find_splicing(tree: nodes.Template) -> Iterator[str]:
+    """Find what a template has that Jinja renders to text inside of it, such as ``{% macro %}``."""
+    yield from (written for kind, written in SPLICING_NODES.items() if tree.find(kind) is not None)
+    if any(loop.recursive for loop in tree.find_all(nodes.For)):
+        yield "{% for … recursive %}"
 
 
 def load_template(environment: BoundedEnvironment, source: str) -> Template:

@@ -292,6 +292,10 @@ async def test_list_parameter_makes_one_recipient_of_each_item_once(reports: Rep
         ({"to_": " , ;"}, "must name at least one recipient"),
         ({"format": "rtf"}, "format is 'rtf': it must be one of text, markdown, html"),
         ({"format": "html", "value": "{% set y %}{{ x }}{% endset %}{{ y }}"}, "cannot have {% set %}"),
+        (
+            {"format": "markdown", "value": "{% for a in x recursive %}{{ loop(a) }}{% endfor %}"},
+            "cannot have {% for … recursive %}",
+        ),
     ],
 )
 async def test_email_block_that_cannot_work_is_refused_when_it_is_saved(

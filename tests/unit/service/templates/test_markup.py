@@ -171,6 +171,7 @@ def test_value_in_a_place_where_it_could_become_markup_is_refused(html: str) -> 
         "{% filter upper %}{{ x }}{% endfilter %}",
         "{% macro m() %}{{ x }}{% endmacro %}{{ m() }}",
         "{% autoescape false %}{{ x }}{% endautoescape %}",
+        "{% for a in [1] recursive %}{{ a }}{{ loop([2]) if a == 1 }}{% endfor %}",
     ],
 )
 def test_construct_that_makes_text_of_values_is_refused(source: str) -> None:
