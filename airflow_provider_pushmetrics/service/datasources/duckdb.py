@@ -43,14 +43,15 @@ OWN_NAMES = frozenset({"main", "memory", "system", "temp"})
 """Databases that DuckDB has itself."""
 
 LIMITED_FUNCTIONS = {
-    "repeat(s, n)": "length(CAST(s AS VARCHAR)) * n",
-    "lpad(s, n, p)": "n",
-    "rpad(s, n, p)": "n",
+    "repeat(s, n)": ("length(CAST(s AS VARCHAR)) * n", "repeat(s, {n})"),
+    "lpad(s, n, p)": ("n", "lpad(s, {n}, p)"),
+    "rpad(s, n, p)": ("n", "rpad(s, {n}, p)"),
 }
 """
-Functions that make a large value of a small one at once, and how many characters they make.
+Functions that make a large value of a small one at once, how many characters they make, and their call.
 
-DuckDB does not count the memory of a value that it is making, and cannot be interrupted meanwhile.
+DuckDB does not count the memory of a value that it is making, and cannot be interrupted meanwhile. It calls
+functions of constants before it looks at a ``CASE`` around them, so the limit is in their argument ``n``.
 """
 
 FAILURES = (duckdb.Error, TypeError, OverflowError)
@@ -242,11 +243,9 @@ def hide_path(message: str, folder: Path) -> str:
 def _limit_functions(cursor: duckdb.DuckDBPyConnection, max_value_bytes: int) -> None:
     """Let functions fail that would make too large a value, by macros of their names."""
     message = write_too_large(max_value_bytes)
-    for call, size in LIMITED_FUNCTIONS.items():
-        cursor.execute(
-            f"CREATE OR REPLACE TEMP MACRO {call} AS CASE WHEN {size} > {max_value_bytes}"
-            f" THEN error('{message}') ELSE system.main.{call} END"
-        )
+    for head, (size, call) in LIMITED_FUNCTIONS.items():
+        checked = f"CASE WHEN {size} > {max_value_bytes} THEN error('{message}') ELSE n END"
+        cursor.execute(f"CREATE OR REPLACE TEMP MACRO {head} AS system.main.{call.format(n=checked)}")
 
 
 def _write_message(error: Exception, limits: QueryLimits) -> str:

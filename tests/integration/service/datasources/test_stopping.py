@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -102,6 +103,27 @@ def test_value_that_is_too_large_ends_with_a_sentence(
         fetch_rows(source, sql, limits=limits)
     # What the database itself needs is in its process; of DuckDB it is limited.
     assert psutil.Process().memory_info().rss - before < 192 * MIB
+
+
+@pytest.mark.parametrize(
+    "call", ["repeat('x', 300000000)", "lpad('x', 300000000, 'y')", "rpad('x', 300000000, 'y')"]
+)
+def test_duckdb_makes_no_value_of_constants_that_is_too_large(call: str, duckdb_source: Source) -> None:
+    fetch_rows(duckdb_source, "SELECT 1 AS v")
+    before = psutil.Process().memory_info().rss
+    _reset_peak_memory()
+    with pytest.raises(SourceError, match="1,048,576 bytes"):
+        fetch_rows(duckdb_source, f"SELECT {call} AS v", limits=QueryLimits(max_value_bytes=MIB))
+    assert _read_peak_memory() - before < 64 * MIB
+
+
+def _reset_peak_memory() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def _read_peak_memory() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def test_query_of_duckdb_that_needs_more_memory_writes_it_to_disk(duckdb_source: Source) -> None:
