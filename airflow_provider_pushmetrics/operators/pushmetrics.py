@@ -42,7 +42,7 @@ from airflow_provider_pushmetrics.metrics import count_finished_run, time_wait
 from airflow_provider_pushmetrics.operators.run_outcome import build_timeout, compute_deadline
 from airflow_provider_pushmetrics.operators.run_request import RunRequest, read_request
 from airflow_provider_pushmetrics.operators.run_start import RunStart
-from airflow_provider_pushmetrics.operators.task_memory import open_memory
+from airflow_provider_pushmetrics.operators.task_state import open_task_state
 from airflow_provider_pushmetrics.task_ends import find_own_code, find_reason_for_worker, refuse_outlets
 from airflow_provider_pushmetrics.triggers.argument_checks import check_choice, check_seconds
 from airflow_provider_pushmetrics.triggers.events import read_finished_event, rebuild_failure
@@ -229,7 +229,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         return RunStart(
             self.hook,
             self.log,
-            open_memory(context, is_reused=self.on_clear == "reuse"),
+            open_task_state(context, is_reused=self.on_clear == "reuse"),
             request,
             is_waited_for=self.wait_for_completion,
             newest_wins=self.on_ambiguous == "newest",
@@ -323,13 +323,13 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         try:
             refuse_failure(outcome)
         except PushMetricsRunFailed:
-            open_memory(context).forget()
+            open_task_state(context).delete()
             raise
-        self._bear_unknown(outcome)
-        self._bear_truncation(outcome)
+        self._handle_unknown(outcome)
+        self._handle_truncation(outcome)
         return self._return(outcome)
 
-    def _bear_unknown(self, outcome: RunOutcome) -> None:
+    def _handle_unknown(self, outcome: RunOutcome) -> None:
         """Fail or warn if nobody can say how a run ended."""
         reason = outcome.explain_unknown()
         if reason is None:
@@ -348,7 +348,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             reason,
         )
 
-    def _bear_truncation(self, outcome: RunOutcome) -> None:
+    def _handle_truncation(self, outcome: RunOutcome) -> None:
         """Fail or warn if results do not have all rows."""
         truncated = outcome.list_truncated()
         if self.on_truncated == "fail":

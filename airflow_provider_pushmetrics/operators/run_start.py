@@ -26,7 +26,7 @@ from airflow_provider_pushmetrics.metrics import count_triggered_run
 from airflow_provider_pushmetrics.operators.idempotency import hash_key
 from airflow_provider_pushmetrics.operators.run_outcome import build_unconfirmed
 from airflow_provider_pushmetrics.operators.run_request import RunRequest, describe_unknown_parameters
-from airflow_provider_pushmetrics.operators.task_memory import StartedRun, TaskMemory
+from airflow_provider_pushmetrics.operators.task_state import StartedRun, TaskState
 
 MAX_EARLIER_RUNS = 50
 """How many failed runs of earlier tries are passed over; Airflow Dags have far fewer retries."""
@@ -39,7 +39,7 @@ class RunStart:
 
     :param hook: Asks PushMetrics and the receiver.
     :param log: The task's log.
-    :param memory: What the task's tries share.
+    :param task_state: What the task's tries share.
     :param request: What is to be run.
     :param is_waited_for: Whether it must be known which run is ours.
     :param newest_wins: Whether the newest of several runs that could be ours is taken.
@@ -50,7 +50,7 @@ class RunStart:
 
     hook: PushMetricsHook
     log: Any
-    memory: TaskMemory
+    task_state: TaskState
     request: RunRequest
     is_waited_for: bool
     newest_wins: bool
@@ -65,7 +65,7 @@ class RunStart:
 
     def find_or_start(self) -> RunTarget:
         """Go on with the run of an earlier try; start one if there is none, or if that has failed."""
-        kept = self.memory.load(self.report_id)
+        kept = self.task_state.load(self.report_id)
         if kept is not None:
             target = self._go_on(kept)
             if target.run_id is None or not has_failed(self.hook, target.run_id):
@@ -79,7 +79,8 @@ class RunStart:
         self._check_names()
         newest = self._find_newest_run_id() if self._needs_newest_run() else None
         target = RunTarget(self.report_id, None, self._find_cursor(), newest)
-        self.memory.keep(target, is_accepted=False)  # if this try dies in the call, the next one knows of it
+        # If this try dies in the call, the next one knows of it.
+        self.task_state.save(target, is_accepted=False)
         try:
             started = self._trigger(target)
         except PushMetricsDeliveryUnknownError as error:
@@ -131,10 +132,10 @@ class RunStart:
 
     def _identify(self, target: RunTarget) -> RunTarget:
         """Keep that the call was taken before looking for the run, and then which one it is."""
-        self.memory.keep(target, is_accepted=True)
+        self.task_state.save(target, is_accepted=True)
         if target.run_id is None:
             target = self._correlate(target)
-            self.memory.keep(target, is_accepted=True)
+            self.task_state.save(target, is_accepted=True)
         return target
 
     def _settle(self, target: RunTarget) -> RunTarget:
@@ -149,7 +150,7 @@ class RunStart:
         try:
             found = self._find_new_run(target) if self._needs_newest_run() else None
         except PushMetricsUnavailableError as error:
-            if self.memory.is_durable:
+            if self.task_state.is_durable:
                 raise  # the next try looks again
             raise self._give_up(str(error)) from None  # its message is all of the cause
         if found is not None:
@@ -157,7 +158,7 @@ class RunStart:
         if self.calls_again:
             self.log.warning("No run of it is known: calling again, as on_unknown='call_again' says")
             return self._identify(self._trigger(target))
-        if not self._needs_newest_run() and target.after_cursor is not None and self.memory.is_durable:
+        if not self._needs_newest_run() and target.after_cursor is not None and self.task_state.is_durable:
             return self._correlate(target)
         raise self._give_up(self._describe_search())
 
@@ -167,7 +168,7 @@ class RunStart:
         return f"no new run was listed within {self.appearance_seconds:g} s"
 
     def _give_up(self, reason: str) -> PushMetricsError:
-        self.memory.forget()
+        self.task_state.delete()
         return build_unconfirmed(self.report_id, reason)
 
     def _find_cursor(self) -> int | None:
@@ -196,7 +197,7 @@ class RunStart:
         The key is the same for all tries of a task, so that a try after a crash finds the run that was
         started. If that run has failed, it is not ours to return: the next key is made from it.
         """
-        key = self.memory.key
+        key = self.task_state.key
         for _ in range(MAX_EARLIER_RUNS):
             started = mark_replay(self._call_trigger(key), target.after_run_id)
             if not self._is_failed_earlier_run(started):
@@ -217,10 +218,10 @@ class RunStart:
         except PushMetricsProtocolError as error:
             if is_success(error.status_code):  # it was taken, or swallowed by a page in front of PushMetrics
                 raise PushMetricsDeliveryUnknownError(str(error)) from None
-            self.memory.forget()
+            self.task_state.delete()
             raise
         except PushMetricsConflictError as error:
-            self.memory.forget()
+            self.task_state.delete()
             raise PushMetricsConflictError(
                 f"{error}. An earlier try of this task started a run of report {self.report_id!r} with other"
                 " parameters. They must be the same in every try, such as '{{ ds }}' and unlike the time of"
@@ -228,7 +229,7 @@ class RunStart:
                 status_code=error.status_code,
             ) from None  # its message is all of the cause
         except PushMetricsError:
-            self.memory.forget()  # refused, or never sent: the next try may call
+            self.task_state.delete()  # refused, or never sent: the next try may call
             raise
 
     def _is_failed_earlier_run(self, started: TriggeredRun) -> bool:

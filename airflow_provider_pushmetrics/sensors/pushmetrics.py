@@ -37,7 +37,7 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
     persist_event_links,
     persist_links,
 )
-from airflow_provider_pushmetrics.sensors.beginning import Beginning
+from airflow_provider_pushmetrics.sensors.start_position import StartPosition
 from airflow_provider_pushmetrics.task_ends import find_reason_for_worker, refuse_outlets
 from airflow_provider_pushmetrics.triggers.argument_checks import check_choice
 from airflow_provider_pushmetrics.triggers.event_choice import EventChoice, read_number
@@ -168,9 +168,9 @@ class PushMetricsRunSensor(BaseSensorOperator):
         return PushMetricsHook(self.pushmetrics_conn_id)
 
     @cached_property
-    def _beginning(self) -> Beginning:
+    def _start_position(self) -> StartPosition:
         """Where this try begins, made when the templates have been rendered."""
-        return Beginning(
+        return StartPosition(
             self.hook,
             self._build_filter(),
             self._build_choice(),
@@ -186,11 +186,11 @@ class PushMetricsRunSensor(BaseSensorOperator):
         accepts = self._build_choice().load()  # a filter that is not there is an error before any wait
         if not self.deferrable:
             return self._poke_until_found(context)
-        after = self._beginning.find_cursor(context)
+        after = self._start_position.find_cursor(context)
         found = self._look(after, accepts)
         if found is not None:
             return self._take(dump_event(found), context)
-        seen = self._beginning.runs_seen
+        seen = self._start_position.runs_seen
         self.defer(
             trigger=PushMetricsSensorTrigger(
                 **self._build_trigger_arguments(after, context),
@@ -205,13 +205,13 @@ class PushMetricsRunSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once."""
-        found = self._look(self._beginning.find_cursor(context), self._build_choice().load())
+        found = self._look(self._start_position.find_cursor(context), self._build_choice().load())
         if found is None:
             return PokeReturnValue(is_done=False)
         try:
             return PokeReturnValue(is_done=True, xcom_value=self._take(dump_event(found), context))
         except PushMetricsUnavailableError as error:
-            self._bear(error)  # the next look finds the event again
+            self._count_failure(error)  # the next look finds the event again
             return PokeReturnValue(is_done=False)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
@@ -317,13 +317,13 @@ class PushMetricsRunSensor(BaseSensorOperator):
         try:
             found = self._ask(after, accepts)
         except PushMetricsUnavailableError as error:
-            self._bear(error)
+            self._count_failure(error)
             return None
         if found is None:
             self._failures.clear()
         return found
 
-    def _bear(self, error: PushMetricsUnavailableError) -> None:
+    def _count_failure(self, error: PushMetricsUnavailableError) -> None:
         """Remember a failure for the next looks; raise it again if it was one too many in a row."""
         self._failures.append(error)
         if len(self._failures) >= DEFAULT_TROUBLE.attempts:
@@ -334,7 +334,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         wanted, settings = self._build_filter(), self.hook.settings
         if settings.receiver is None:
             if self._poll is None:
-                self._poll = RunPoll(wanted, self._beginning.runs_seen, accepts)
+                self._poll = RunPoll(wanted, self._start_position.runs_seen, accepts)
             return self.hook.call(self._poll.look(self.hook.credentials))
         return self.hook.call(
             wait_for_event(settings.receiver, wanted, after=after, patience=AT_ONCE, accepts=accepts)
@@ -344,7 +344,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         """Take an event for this task, with the consumer's place, and judge the run of which it tells."""
         self._body = found["body"]
         persist_event_links(context, found, self.hook)
-        self._beginning.take(found["id"], context)
+        self._start_position.take(found["id"], context)
         self._judge(found["body"])
         return found
 

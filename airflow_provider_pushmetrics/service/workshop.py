@@ -17,9 +17,9 @@ from airflow_provider_pushmetrics.service.events import ResultLinks
 from airflow_provider_pushmetrics.service.execution import RunExecutor
 from airflow_provider_pushmetrics.service.memory_guard import MemoryGuard, RunningQueries
 from airflow_provider_pushmetrics.service.notifications.mail import Mailer
-from airflow_provider_pushmetrics.service.notifications.mail_carrier import MailCarrier
+from airflow_provider_pushmetrics.service.notifications.mail_transport import MailTransport
 from airflow_provider_pushmetrics.service.notifications.outbox import MAIL, SLACK
-from airflow_provider_pushmetrics.service.notifications.outbox_sender import Carrier, OutboxSender
+from airflow_provider_pushmetrics.service.notifications.outbox_sender import MessageTransport, OutboxSender
 from airflow_provider_pushmetrics.service.notifications.slack import SlackMessenger
 from airflow_provider_pushmetrics.service.results.cleanup import Housekeeper
 from airflow_provider_pushmetrics.service.results.store import ResultStore
@@ -52,7 +52,7 @@ class Workshop:
             database,
             vault,
             settings.delivery_timeout_seconds,
-            transport=_open_transport(settings.egress_rules),
+            transport=_open_http_transport(settings.egress_rules),
         )
         executor = RunExecutor(
             database,
@@ -65,7 +65,7 @@ class Workshop:
         )
         self._engine = Engine(settings, executor_id, database, executor, self._courier)
         self._scheduler = Scheduler(database, self._engine.wake)
-        self._outbox = OutboxSender(database, _open_carriers(settings, results, database))
+        self._outbox = OutboxSender(database, _open_transports(settings, results, database))
         self._housekeeper = Housekeeper(results, settings.result_retention_days)
 
     def start(self) -> None:
@@ -102,18 +102,20 @@ class Workshop:
         return True
 
 
-def _open_carriers(settings: ServiceSettings, results: ResultStore, database: Database) -> dict[str, Carrier]:
-    carriers: dict[str, Carrier] = {}
+def _open_transports(
+    settings: ServiceSettings, results: ResultStore, database: Database
+) -> dict[str, MessageTransport]:
+    transports: dict[str, MessageTransport] = {}
     if settings.smtp is not None:
-        carriers[MAIL] = MailCarrier(Mailer(settings.smtp), results, database)
+        transports[MAIL] = MailTransport(Mailer(settings.smtp), results, database)
     if settings.slack is not None:
         # Its URL is the operator's: on this machine it may be, as the settings allow it.
         is_here = is_loopback(urlsplit(settings.slack.base_url).hostname or "")
         rules = settings.egress_rules
         rules = replace(rules, allow_loopback=rules.allow_loopback or is_here)
-        carriers[SLACK] = SlackMessenger(settings.slack, transport=_open_transport(rules))
-    return carriers
+        transports[SLACK] = SlackMessenger(settings.slack, transport=_open_http_transport(rules))
+    return transports
 
 
-def _open_transport(rules: EgressRules) -> GuardedTransport:
+def _open_http_transport(rules: EgressRules) -> GuardedTransport:
     return GuardedTransport(rules, network=GuardedNetwork(rules, network=DeadlineNetwork()))

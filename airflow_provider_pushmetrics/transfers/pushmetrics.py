@@ -60,8 +60,8 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
     :param query_result: Instead of ``report_run``: the URL of the result of one query, such as the
         ``query_result`` of a ``query.run`` event. (templated)
     :param queries: The names of the queries to save, of those that the run has; None for all. (templated)
-    :param file_format: ``json``, ``ndjson``, ``csv``, ``arrow`` or ``parquet``; None to take the ending of
-        ``path`` for one query, and ``parquet`` for a run.
+    :param file_format: ``json``, ``ndjson``, ``csv``, ``arrow``, ``parquet`` or ``xlsx``; None to take
+        the ending of ``path`` for one query, and ``parquet`` for a run.
     :param on_no_results: What to do if the run has no query: ``fail``, ``skip``, or ``succeed`` without
         files.
     :param on_truncated: What to do if a result does not have all rows, because a limit cut it: ``warn`` and
@@ -133,7 +133,7 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
             return [self._save(SavedQuery(self._check_url()), path, self.file_format)]
         queries = self._list_queries()
         if not queries:
-            return self._bear_no_results()
+            return self._handle_no_results()
         if self.on_truncated == "fail":
             refuse_truncation(tuple(query for query in queries if query.is_truncated))
         return [self._save_query(query, name) for query, name in name_files(queries)]
@@ -159,7 +159,7 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         queries = named.queries if url is None else self.hook.wait_for_outputs(url).queries
         return choose_queries(list(queries), self.queries)
 
-    def _bear_no_results(self) -> list[dict[str, Any]]:
+    def _handle_no_results(self) -> list[dict[str, Any]]:
         """Fail, skip or succeed where there is nothing to save."""
         message = "the run has no query, so there are no results to save."
         if self.on_no_results == "skip":
@@ -191,7 +191,7 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
                 path,
                 file_format=file_format,
                 observe=progress.observe,
-                on_truncated=lambda truncation: self._hear_of_truncation(query, truncation),
+                on_truncated=lambda truncation: self._record_truncation(query, truncation),
             )
         self._warn_if_truncated(query)
         count_transfer(size)
@@ -210,7 +210,7 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         )
         return saved
 
-    def _hear_of_truncation(self, query: SavedQuery, truncation: Truncation) -> None:
+    def _record_truncation(self, query: SavedQuery, truncation: Truncation) -> None:
         """Refuse a result that lacks rows before anything is written, or remember it."""
         query.truncation = truncation
         if self.on_truncated == "fail":

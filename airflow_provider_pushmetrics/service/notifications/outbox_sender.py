@@ -38,7 +38,7 @@ BATCH_SIZE = 100
 log = logging.getLogger(__name__)
 
 
-class Carrier(Protocol):
+class MessageTransport(Protocol):
     """Hands messages of one kind to their server. It blocks."""
 
     def send(self, message: OutgoingMessage) -> None:
@@ -56,14 +56,14 @@ class OutboxSender:
 
     Each kind has a thread of its own: a slow mail server does not delay Slack.
 
-    :param carriers: Who sends each kind; messages of a kind without one are kept.
+    :param transports: Who sends each kind; messages of a kind without one are kept.
     """
 
     def __init__(
-        self, database: Database, carriers: Mapping[str, Carrier], *, clock: Clock = get_now
+        self, database: Database, transports: Mapping[str, MessageTransport], *, clock: Clock = get_now
     ) -> None:
         self._database = database
-        self._carriers = carriers
+        self._transports = transports
         self._clock = clock
         self._loops = {kind: BackgroundLoop(f"outbox-{kind}", partial(self._send, kind)) for kind in KINDS}
 
@@ -106,8 +106,8 @@ class OutboxSender:
         message = self._claim(message_id)
         if message is None:
             return
-        carrier = self._carriers.get(message.kind)
-        error = None if carrier is None else _try_to_send(carrier, message)
+        transport = self._transports.get(message.kind)
+        error = None if transport is None else _try_to_send(transport, message)
         with self._database.writing() as session:
             row = session.get(OutgoingMessage, message_id, with_for_update=True)
             if row is not None and row.status == PENDING:
@@ -127,7 +127,7 @@ class OutboxSender:
             return session.get(OutgoingMessage, message_id) if getattr(changed, "rowcount", 0) else None
 
     def _record(self, row: OutgoingMessage, error: NotificationError | None) -> None:
-        if row.kind not in self._carriers:
+        if row.kind not in self._transports:
             row.status = KEPT
             return
         row.attempt_count += 1
@@ -146,9 +146,9 @@ def find_delay(error: NotificationError | None, attempts: int) -> float | None:
     return max(float(ATTEMPT_DELAYS_SECONDS[attempts]), error.retry_after_seconds or 0.0)
 
 
-def _try_to_send(carrier: Carrier, message: OutgoingMessage) -> NotificationError | None:
+def _try_to_send(transport: MessageTransport, message: OutgoingMessage) -> NotificationError | None:
     try:
-        carrier.send(message)
+        transport.send(message)
     except NotificationError as error:
         return error
     except Exception as error:

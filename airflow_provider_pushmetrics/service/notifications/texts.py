@@ -9,6 +9,7 @@ from html import escape
 
 from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.service.statuses import FAILED, SUCCESS
+from airflow_provider_pushmetrics.service.templates.markdown import escape_slack
 
 OUTPUTS = "Outputs"
 MAX_SUBJECT_LENGTH = 255
@@ -173,8 +174,3 @@ def _format_length(seconds: float) -> str:
 def _write_cell(label: str, value: str) -> str:
     text = escape(value)
     return f'<a href="{text}">{text}</a>' if label == OUTPUTS else text
-
-
-def escape_slack(text: str) -> str:
-    """Escape Slack's three control characters: https://api.slack.com/reference/surfaces/formatting#escaping."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.clock import get_now
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.mail import Mailer
-from airflow_provider_pushmetrics.service.notifications.mail_carrier import MailCarrier
+from airflow_provider_pushmetrics.service.notifications.mail_transport import MailTransport
 from airflow_provider_pushmetrics.service.notifications.outbox import MAIL
 from airflow_provider_pushmetrics.service.notifications.outbox_sender import OutboxSender
 from airflow_provider_pushmetrics.service.notifications.settings import Security, SlackSettings, SmtpSettings
@@ -276,12 +276,12 @@ async def test_mail_whose_file_was_cleaned_up_says_so(api: Api) -> None:
         file.unlink()
     async with serve_mail() as server:
         settings = SmtpSettings("127.0.0.1", "reports@example.com", server.port, security=Security.NONE)
-        carrier = MailCarrier(Mailer(settings), api.parts.results, api.parts.database)
+        transport = MailTransport(Mailer(settings), api.parts.results, api.parts.database)
         later = get_now() + timedelta(days=1)  # not yet due for the service, which has no mail server
         with api.parts.database.writing() as session:
             message = session.get_one(OutgoingMessage, row["id"])
             message.status, message.next_attempt_on = "pending", later
-        sender = OutboxSender(api.parts.database, {MAIL: carrier}, clock=lambda: later)
+        sender = OutboxSender(api.parts.database, {MAIL: transport}, clock=lambda: later)
         await asyncio.to_thread(sender.run_once)
         assert server.taken == []
     shown = (await api.client.get(f"/api/v1/message/{row['id']}")).json()["result"]

@@ -23,7 +23,7 @@ from airflow_provider_pushmetrics.service.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.mail import Mailer
-from airflow_provider_pushmetrics.service.notifications.mail_carrier import MailCarrier
+from airflow_provider_pushmetrics.service.notifications.mail_transport import MailTransport
 from airflow_provider_pushmetrics.service.notifications.outbox import (
     MAIL,
     SLACK,
@@ -35,7 +35,7 @@ from airflow_provider_pushmetrics.service.notifications.outbox import (
 from airflow_provider_pushmetrics.service.notifications.outbox_sender import (
     ATTEMPT_DELAYS_SECONDS,
     LEASE_SECONDS,
-    Carrier,
+    MessageTransport,
     OutboxSender,
 )
 from airflow_provider_pushmetrics.service.notifications.settings import Security, SmtpSettings
@@ -58,7 +58,7 @@ class Clock:
         return self.now
 
 
-class FakeCarrier(Carrier):
+class FakeTransport(MessageTransport):
     """Remembers what it sent, and fails as it is told."""
 
     def __init__(self, error: Exception | None = None, *, fails_for: str = "") -> None:
@@ -71,7 +71,7 @@ class FakeCarrier(Carrier):
         self.sent.append(message.recipient)
 
 
-class SlowCarrier(FakeCarrier):
+class SlowTransport(FakeTransport):
     """Waits until it is released."""
 
     def __init__(self) -> None:
@@ -98,11 +98,11 @@ def clock() -> Clock:
     return Clock()
 
 
-def open_mail(database: Database, port: int, folder: Path) -> MailCarrier:
+def open_mail(database: Database, port: int, folder: Path) -> MailTransport:
     settings = SmtpSettings(
         "127.0.0.1", "reports@example.com", port, security=Security.NONE, timeout_seconds=5
     )
-    return MailCarrier(Mailer(settings), ResultStore(folder), database)
+    return MailTransport(Mailer(settings), ResultStore(folder), database)
 
 
 def add(database: Database, *recipients: str) -> list[int]:
@@ -162,15 +162,15 @@ def test_message_without_a_server_is_kept_and_can_be_sent_later(database: Databa
         ("mail", "ann@example.com", "kept", 0),
         ("slack", "#a", "kept", 0),
     }
-    carrier = FakeCarrier()
-    sender = OutboxSender(database, {MAIL: carrier, SLACK: carrier}, clock=clock)
+    transport = FakeTransport()
+    sender = OutboxSender(database, {MAIL: transport, SLACK: transport}, clock=clock)
     sender.run_once()
-    assert carrier.sent == [], "what is outdated is not sent by itself"
+    assert transport.sent == [], "what is outdated is not sent by itself"
     with database.writing() as session:
         for one in session.scalars(select(OutgoingMessage)):
             send_again(one, clock=clock)
     sender.run_once()
-    assert carrier.sent == ["ann@example.com", "#a"]
+    assert transport.sent == ["ann@example.com", "#a"]
     with pytest.raises(PushMetricsConflictError, match="is 'sent': only one that was kept"):
         send_again(read(database, mail_id))
 
@@ -198,7 +198,7 @@ def test_server_that_is_down_is_tried_by_the_table(database: Database, clock: Cl
 def test_server_that_asks_for_more_time_gets_it(database: Database, clock: Clock) -> None:
     (mail_id,) = add(database, "ann@example.com")
     error = NotificationDelayedError("slow down", retry_after_seconds=900)
-    OutboxSender(database, {MAIL: FakeCarrier(error)}, clock=clock).run_once()
+    OutboxSender(database, {MAIL: FakeTransport(error)}, clock=clock).run_once()
     assert read(database, mail_id).next_attempt_on == BEGAN + timedelta(seconds=900)
 
 
@@ -220,19 +220,19 @@ def test_message_that_fails_by_anything_unforeseen_is_refused_once_and_delays_no
     database: Database, clock: Clock, error: Exception
 ) -> None:
     ids = add(database, "a@example.com", "b@example.com")
-    carrier = FakeCarrier(error, fails_for="a@")
-    OutboxSender(database, {MAIL: carrier}, clock=clock).run_once()
+    transport = FakeTransport(error, fails_for="a@")
+    OutboxSender(database, {MAIL: transport}, clock=clock).run_once()
     torn = read(database, ids[0])
     assert (torn.status, torn.attempt_count) == ("failed", 1)
     assert type(error).__name__ in str(torn.error) or str(torn.error) == "?"
-    assert carrier.sent == ["b@example.com"]
+    assert transport.sent == ["b@example.com"]
 
 
 def test_message_of_a_process_that_was_killed_is_sent_by_another_after_its_lease(
     database: Database, clock: Clock
 ) -> None:
     (mail_id,) = add(database, "ann@example.com")
-    dying, living = FakeCarrier(KeyboardInterrupt()), FakeCarrier()  # type: ignore[arg-type]
+    dying, living = FakeTransport(KeyboardInterrupt()), FakeTransport()  # type: ignore[arg-type]
     with pytest.raises(KeyboardInterrupt):
         OutboxSender(database, {MAIL: dying}, clock=clock).run_once()
     other = OutboxSender(database, {MAIL: living}, clock=clock)
@@ -245,20 +245,20 @@ def test_message_of_a_process_that_was_killed_is_sent_by_another_after_its_lease
 
 def test_two_senders_send_a_message_once(database: Database, clock: Clock) -> None:
     add(database, *(f"user{number}@example.com" for number in range(20)))
-    carrier = FakeCarrier()
+    transport = FakeTransport()
     threads = [
-        threading.Thread(target=OutboxSender(database, {MAIL: carrier}, clock=clock).run_once)
+        threading.Thread(target=OutboxSender(database, {MAIL: transport}, clock=clock).run_once)
         for _ in range(2)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(carrier.sent) == len(set(carrier.sent)) == 20
+    assert len(transport.sent) == len(set(transport.sent)) == 20
 
 
 def test_slow_mail_server_delays_neither_slack_nor_the_end(database: Database) -> None:
-    slow, quick = SlowCarrier(), FakeCarrier()
+    slow, quick = SlowTransport(), FakeTransport()
     sender = OutboxSender(database, {MAIL: slow, SLACK: quick})
     with database.writing() as session:
         add_mail(session, 1, ["a@example.com"], WORDS)

@@ -1,4 +1,4 @@
-"""What a task knows of its earlier tries: the key that they share, and what they kept (Airflow 3.3)."""
+"""State that the tries of a task share: the idempotency key and the run that they started (Airflow 3.3)."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class StartedRun:
 
 
 @dataclass(frozen=True)
-class TaskMemory:
+class TaskState:
     """
-    What the tries of a task share.
+    The state that the tries of a task share.
 
     :param store: The task's store; None before Airflow 3.3.
     :param epoch: Which clearing of the task it is for; see ``task_epoch.find_epoch``.
@@ -67,8 +67,8 @@ class TaskMemory:
         is_ours = started and started.epoch == self.epoch and started.report_id == report_id
         return started if is_ours else None
 
-    def keep(self, target: RunTarget, *, is_accepted: bool) -> None:
-        """Keep what is known of the run, so that the next try finds it if this one dies."""
+    def save(self, target: RunTarget, *, is_accepted: bool) -> None:
+        """Save what is known of the run, so that the next try finds it if this one dies."""
         if self.store is None:
             return
         started = StartedRun(
@@ -81,20 +81,20 @@ class TaskMemory:
         )
         self.store.set(STORE_KEY, asdict(started))
 
-    def forget(self) -> None:
-        """Forget the run: the next try is to start another one."""
+    def delete(self) -> None:
+        """Delete the run: the next try starts another one."""
         if self.store is not None:
             self.store.delete(STORE_KEY)
 
 
-def open_memory(context: Context, *, is_reused: bool = False) -> TaskMemory:
+def open_task_state(context: Context, *, is_reused: bool = False) -> TaskState:
     """
-    Open what the tries of a task share.
+    Open the state that the tries of a task share.
 
     :param is_reused: Whether a cleared task is to go on with its run, as if it was retried.
     """
     epoch = find_epoch(context, is_reused=is_reused)
-    return TaskMemory(context.get("task_state_store"), epoch, build_idempotency_key(context, epoch))
+    return TaskState(context.get("task_state_store"), epoch, build_idempotency_key(context, epoch))
 
 
 def read_started_run(kept: object) -> StartedRun | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Beginning:
+class StartPosition:
     """
     Where one try of a sensor begins.
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_pushmetrics.client.waits import RunTarget
-from airflow_provider_pushmetrics.operators.task_memory import (
+from airflow_provider_pushmetrics.operators.task_state import (
     STORE_KEY,
     StartedRun,
-    TaskMemory,
+    TaskState,
     read_started_run,
 )
 
@@ -30,8 +30,8 @@ TARGET = RunTarget("1", None, after_cursor=3, after_run_id=7)
 @pytest.mark.parametrize("is_accepted", [True, False])
 def test_what_tells_a_run_from_others_is_kept_for_the_next_try(is_accepted: bool) -> None:
     store = Store()
-    TaskMemory(store, "2", "a-key").keep(TARGET, is_accepted=is_accepted)
-    kept = TaskMemory(store, "2", "a-key").load("1")
+    TaskState(store, "2", "a-key").save(TARGET, is_accepted=is_accepted)
+    kept = TaskState(store, "2", "a-key").load("1")
     assert kept is not None
     assert (kept.build_target(), kept.is_accepted) == (TARGET, is_accepted)
 
@@ -39,25 +39,25 @@ def test_what_tells_a_run_from_others_is_kept_for_the_next_try(is_accepted: bool
 @pytest.mark.parametrize(("report_id", "epoch"), [("2", "2"), ("1", "3")])
 def test_what_was_kept_for_another_report_or_clearing_is_not_found(report_id: str, epoch: str) -> None:
     store = Store()
-    TaskMemory(store, "2", "a-key").keep(TARGET, is_accepted=True)
-    assert TaskMemory(store, epoch, "a-key").load(report_id) is None
+    TaskState(store, "2", "a-key").save(TARGET, is_accepted=True)
+    assert TaskState(store, epoch, "a-key").load(report_id) is None
 
 
 def test_what_is_forgotten_is_not_found() -> None:
     store = Store()
-    memory = TaskMemory(store, "2", "a-key")
-    memory.keep(TARGET, is_accepted=True)
-    memory.forget()
-    assert memory.load("1") is None
+    state = TaskState(store, "2", "a-key")
+    state.save(TARGET, is_accepted=True)
+    state.delete()
+    assert state.load("1") is None
     assert STORE_KEY not in store
 
 
 def test_without_a_store_nothing_is_kept_and_nothing_fails() -> None:
-    memory = TaskMemory(None, "2", "a-key")
-    memory.keep(TARGET, is_accepted=True)
-    memory.forget()
-    assert memory.load("1") is None
-    assert not memory.is_durable
+    state = TaskState(None, "2", "a-key")
+    state.save(TARGET, is_accepted=True)
+    state.delete()
+    assert state.load("1") is None
+    assert not state.is_durable
 
 
 def test_what_an_earlier_version_kept_is_a_run_that_was_accepted() -> None:

@@ -1,4 +1,4 @@
-"""From a mail of the outbox to one that travels, with the files that it refers to."""
+"""Sends the mails of the outbox, with their attachments and pictures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from airflow_provider_pushmetrics.service.results.store import ResultError, Resu
 PNG = "image/png"
 
 
-class MailCarrier:
+class MailTransport:
     """
     Sends mails of the outbox. Their files and pictures are made when they are sent: nothing is stored twice.
 
