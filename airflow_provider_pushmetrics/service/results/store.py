@@ -124,6 +124,8 @@ class StoredResult:
                 return
 
     def _read(self, groups: Sequence[int], rows: int) -> Iterator[pa.RecordBatch]:
+        if not groups:  # which pyarrow refuses before version 20
+            return
         for batch in self._file.iter_batches(rows, row_groups=list(groups), use_threads=False):
             columns = [
                 convert(one, field.type) for one, field in zip(batch.columns, self.schema, strict=True)
