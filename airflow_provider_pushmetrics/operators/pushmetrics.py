@@ -92,7 +92,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
     :param require_outcome: Fail where nobody can say how the run ended: without an API token, before the
         report is run; and where PushMetrics does not say. Without it, such a run counts as a success.
     :param on_truncated: What to do if the result of a query does not have all rows, because a limit cut it:
-        ``warn``, or ``fail``.
+        ``warn``, or ``fail``, which needs an API token: without one, the task fails before the report is run.
     :param strict_parameters: Fail before the report is run if it has no Parameter block of a parameter's
         name; needs an API token. Without it, the log warns where an API token lets the task ask.
     :param cancel_on_kill: Cancel the run when the task is killed, or when a user marks or clears it, where
@@ -219,11 +219,18 @@ class PushMetricsTriggerReportOperator(BaseOperator):
 
     def _refuse_unknowable(self) -> None:
         """Fail before anything is sent, if the outcome must be known and nobody will be able to tell."""
-        if self.require_outcome and self.wait_for_completion and not self.hook.settings.api_token:
-            raise PushMetricsConfigurationError(
-                f"require_outcome is set, but connection {self.pushmetrics_conn_id!r} has no API token, so"
-                " nobody could say whether the run has failed: set its password. The report was not run."
-            )
+        if not self.wait_for_completion or self.hook.settings.api_token:
+            return
+        needs = {
+            "require_outcome is set": ("whether the run has failed", self.require_outcome),
+            "on_truncated is 'fail'": ("whether results have all rows", self.on_truncated == "fail"),
+        }
+        for said, (question, is_needed) in needs.items():
+            if is_needed:
+                raise PushMetricsConfigurationError(
+                    f"{said}, but connection {self.pushmetrics_conn_id!r} has no API token, so nobody could"
+                    f" say {question}: set its password. The report was not run."
+                )
 
     def _build_start(self, context: Context, request: RunRequest) -> RunStart:
         return RunStart(

@@ -14,7 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.plugins.source_connections import find_connection, read_connections
+from airflow_provider_pushmetrics.plugins.source_connections import (
+    MalformedConnectionError,
+    find_connection,
+    read_connections,
+)
 from airflow_provider_pushmetrics.receiver.access import Access
 from airflow_provider_pushmetrics.receiver.outage import OutageLog
 from airflow_provider_pushmetrics.receiver.settings import DEFAULT_SOURCE, ReceiverSettings, SourceSettings
@@ -96,7 +100,12 @@ class ReceiverConfiguration:
     def _merge(self, *, is_required: bool) -> dict[str, Any]:
         """Put what the receiver's connection says over the options."""
         connection_id = self.options["receiver_connection"].strip()
-        connection = find_connection(connection_id) if connection_id else None
+        try:
+            connection = find_connection(connection_id) if connection_id else None
+        except MalformedConnectionError as error:
+            raise PushMetricsConfigurationError(
+                f"the connection {connection_id!r} of option receiver_connection is no connection: {error}"
+            ) from None
         if connection is None:
             if connection_id and is_required:
                 raise PushMetricsConfigurationError(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from cryptography.fernet import InvalidToken
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
 from airflow_provider_pushmetrics.receiver.sources import build_checked_source
 
 EXTRAS = ("signing_secrets", "networks", "rate_per_minute", "lenient_content_type")
+
+
+class MalformedConnectionError(PushMetricsConfigurationError):
+    """A connection that exists and is none."""
 
 
 def find_connection(connection_id: str) -> Any | None:
@@ -20,15 +27,31 @@ def find_connection(connection_id: str) -> Any | None:
     backend that cannot be asked (Airflow 3.3.2 swallows its error). Here they must be told apart: the first
     refuses a sender, the second must not.
 
+    :raises MalformedConnectionError: if a backend has it, and it cannot be parsed or decrypted.
     :raises Exception: whatever a backend raises that cannot be asked.
     """
     from airflow.configuration import ensure_secrets_loaded
 
     for backend in ensure_secrets_loaded():
-        found = backend.get_connection(connection_id)
-        if found is not None:
-            return found
+        with _telling_malformed():
+            found = backend.get_connection(connection_id)
+            if found is not None:
+                _ = found.password, found.extra_dejson  # decrypted and parsed when they are asked for
+                return found
     return None
+
+
+@contextmanager
+def _telling_malformed() -> Iterator[None]:
+    """Tell a malformed connection from an outage, which may end. Its text, maybe a secret, is left out."""
+    try:
+        yield
+    except OSError:  # also the ValueError of requests for an answer that is no JSON
+        raise
+    except (ValueError, InvalidToken) as error:
+        raise MalformedConnectionError(
+            f"it cannot be parsed or decrypted ({type(error).__name__}): save it again."
+        ) from None
 
 
 def read_connections(connection_ids: str, report: Callable[[str], None]) -> tuple[SourceSettings, ...]:
@@ -40,14 +63,14 @@ def read_connections(connection_ids: str, report: Callable[[str], None]) -> tupl
     """
     sources = []
     for connection_id in _split(connection_ids):
-        connection = find_connection(connection_id)
-        if connection is None:
-            report(
-                f"the connection {connection_id!r} of option source_connections does not exist: create it,"
-                " with the sender's token as its password."
-            )
-            continue
         try:
+            connection = find_connection(connection_id)
+            if connection is None:
+                report(
+                    f"the connection {connection_id!r} of option source_connections does not exist: create"
+                    " it, with the sender's token as its password."
+                )
+                continue
             sources.append(
                 build_connection_source(connection_id, connection.password, connection.extra_dejson)
             )

@@ -13,7 +13,7 @@ from airflow_provider_pushmetrics.receiver.deliveries import build_delivery, che
 from airflow_provider_pushmetrics.receiver.head import read_head
 from airflow_provider_pushmetrics.receiver.limits import find_client
 from airflow_provider_pushmetrics.receiver.metrics import DeliveryCounter
-from airflow_provider_pushmetrics.receiver.paths import describe_path
+from airflow_provider_pushmetrics.receiver.paths import describe_path, hide_tokens
 from airflow_provider_pushmetrics.receiver.recording import Recorded
 from airflow_provider_pushmetrics.receiver.refusals import Refusal, Unauthorized
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
@@ -94,8 +94,11 @@ class Ingest:
     def _note(self, scope: Scope, refusal: Refusal) -> None:
         reason = refusal.reason if isinstance(refusal, Unauthorized) else None
         self._counter.count(refusal.outcome, reason)
+        source = scope["path_params"]["source"]
+        if source not in self._access.gates.sources:  # a token may stand in its place
+            source = hide_tokens(source, self._access.gates.list_secrets())
         self._runtime.rejections.add(
-            source=scope["path_params"]["source"],
+            source=source,
             client=find_client(scope),
             status=refusal.status_code,
             outcome=refusal.outcome,

@@ -35,6 +35,8 @@ def find_route_path(path: str, root_path: str = "") -> str:
 
 def _find_own_part(path: str) -> str:
     segments = [segment for segment in path.split("/") if segment]
+    if segments[-2:-1] == [DELIVERY_HEAD] and segments[-3:-2] != ["consumers"]:
+        return "/" + "/".join(segments[-2:])  # also behind a prefix such as /events/
     begin = next((number for number, segment in enumerate(segments) if segment in HEADS), 0)
     return "/" + "/".join(segments[begin:])
 
@@ -47,5 +49,9 @@ def find_source(path: str) -> str | None:
 
 def describe_path(path: str, known_secrets: Iterable[str] = ()) -> str:
     """Write a path for people: in ASCII, shortened, without known secrets and without what may be a token."""
-    shown = ascii(redact(path, *known_secrets))[1:-1]
-    return _LIKE_A_TOKEN.sub(REDACTED, shown)[:MAX_SHOWN_LENGTH]
+    return hide_tokens(ascii(redact(path, *known_secrets))[1:-1])[:MAX_SHOWN_LENGTH]
+
+
+def hide_tokens(path: str, known_secrets: Iterable[str] = ()) -> str:
+    """Write a path or a part of one without known secrets and without what may be a token."""
+    return _LIKE_A_TOKEN.sub(REDACTED, redact(path, *known_secrets))

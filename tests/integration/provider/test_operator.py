@@ -284,6 +284,18 @@ def test_an_outcome_that_must_be_known_is_asked_about_before_the_report_is_run(
 
 
 @pytest.mark.parametrize("deferrable", MODES)
+def test_whether_rows_are_missing_is_not_left_open_where_that_is_to_fail(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, deferrable: bool
+) -> None:
+    """Without an API token nobody says it, and the task succeeded with a cut result."""
+    connect_whole(password=None)
+    with pytest.raises(PushMetricsConfigurationError, match=r"on_truncated is 'fail'.*was not run"):
+        run_task(deferrable=deferrable, on_truncated="fail")
+    assert pushmetrics.runs == []
+    assert run_task(deferrable=deferrable, on_truncated="warn")["status"] is None
+
+
+@pytest.mark.parametrize("deferrable", MODES)
 def test_a_server_whose_outputs_do_not_say_is_asked_for_the_run(
     pushmetrics: FakePushMetrics, deferrable: bool
 ) -> None:

@@ -111,6 +111,20 @@ async def test_a_path_that_is_no_delivery_is_404_and_recorded_without_its_token(
     assert f'deliveries_total{{outcome="not_found"}} {len(paths)}' in metrics
 
 
+@pytest.mark.parametrize("secret", [SENDER_TOKEN, READER_TOKEN, "an-older-token-0123456789"])
+async def test_a_token_in_the_place_of_the_source_is_not_recorded(
+    client: httpx.AsyncClient, secret: str
+) -> None:
+    assert (await client.post(f"/webhooks/{secret}", json=BODY)).status_code == 401
+    (row,) = await fetch_rejections(client, 1)
+    assert (row["source"], row["reason"]) == ("***", "source")
+
+
+async def test_an_unknown_source_is_recorded_as_it_was_named(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/webhooks/sales-té", json=BODY)).status_code == 401
+    assert (await fetch_rejections(client, 1))[0]["source"] == "sales-t\\xe9"
+
+
 async def test_a_delivery_by_another_method_is_recorded_and_a_look_by_a_browser_is_not(
     client: httpx.AsyncClient,
 ) -> None:

@@ -127,6 +127,13 @@ def test_a_connection_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPat
         configuration.build_settings()
 
 
+def test_a_connection_that_cannot_be_parsed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_RECEIVES", '{"password": "secret-1", "extra": "[1]"}')
+    configuration = configure(monkeypatch, receiver_connection="receives")
+    with pytest.raises(PushMetricsConfigurationError, match=r"'receives' of option receiver_conn.*parse"):
+        configuration.build_settings()
+
+
 def test_the_receiver_is_wanted_with_a_reader_token_or_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_configured(read_options())
     set_options(monkeypatch, token="t")

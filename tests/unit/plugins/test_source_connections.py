@@ -5,6 +5,8 @@ import json
 import pytest
 from airflow import configuration
 from airflow.secrets.environment_variables import EnvironmentVariablesBackend
+from cryptography.fernet import InvalidToken
+from requests.exceptions import JSONDecodeError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.plugins.source_connections import (
@@ -78,6 +80,48 @@ def test_a_connection_that_is_no_source_is_reported_and_the_others_count(
     assert "'empty' is no source: source 'empty' has no credential" in problems[1]
     assert "'broken' is no source: a signing secret is not valid" in problems[2]
     assert "secret-1" not in "".join(problems)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{secret-1",
+        '{"conn_type": "generic", "password": "secret-1", "extra": "[1]"}',
+        '{"conn_type": "generic", "password": "secret-1", "extra": "{"}',
+        "http://a:secret-1@[",
+    ],
+)
+def test_a_connection_that_cannot_be_parsed_is_reported_and_the_others_count(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """It stopped the reading of all: tokens that were replaced stayed valid, and then nobody was let in."""
+    use_backend(monkeypatch, Backend())
+    monkeypatch.setenv("AIRFLOW_CONN_MALFORMED", text)
+    monkeypatch.setenv("AIRFLOW_CONN_GOOD", json.dumps({"conn_type": "generic", "password": "t"}))
+    problems: list[str] = []
+    found = read_connections("malformed, good", problems.append)
+    assert [source.name for source in found] == ["good"]
+    assert "'malformed' is no source: it cannot be parsed" in problems[0]
+    assert "secret-1" not in "".join(problems)
+
+
+def test_a_connection_that_was_encrypted_with_another_key_is_reported_and_the_others_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_GOOD", json.dumps({"conn_type": "generic", "password": "t"}))
+    use_backend(monkeypatch, Backend(InvalidToken()))
+    problems: list[str] = []
+    found = read_connections("foreign, good", problems.append)
+    assert [source.name for source in found] == ["good"]
+    assert "'foreign' is no source: it cannot be parsed or decrypted" in problems[0]
+
+
+def test_an_answer_that_is_no_json_in_an_outage_is_no_malformed_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use_backend(monkeypatch, Backend(JSONDecodeError("expected a value", "<html>", 0)))
+    with pytest.raises(JSONDecodeError):
+        read_connections("absent", print)
 
 
 def test_a_backend_that_cannot_be_asked_is_no_missing_connection(monkeypatch: pytest.MonkeyPatch) -> None:

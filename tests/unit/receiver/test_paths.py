@@ -24,6 +24,9 @@ from airflow_provider_pushmetrics.receiver.paths import (
         ("/airflow/pushmetrics/webhooks/demo", "/airflow/pushmetrics"),
         ("/pushmetrics/webhooks/demo", "/airflow/pushmetrics"),  # the proxy cuts its prefix off
         ("/webhooks/webhooks/demo", "/webhooks"),
+        ("/webhooks/webhooks/demo", ""),
+        ("/events/webhooks/demo", ""),  # a prefix that is called like a path of the receiver
+        ("/metrics/pushmetrics/webhooks/demo", "/airflow"),
     ],
 )
 def test_a_delivery_is_found_behind_any_prefix_and_with_any_slashes(path: str, root_path: str) -> None:
