@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import duckdb
@@ -221,7 +222,7 @@ def query_duckdb(
             relation = _start_query(cursor, strip_end(sql, "duckdb"))
             refuse_same_names(relation.columns)
             types = relation.types
-            projection = ", ".join(map(write_projection, relation.columns, types))
+            projection = ", ".join(map(write_projection, count(1), relation.columns, types))
             reader = relation.project(projection).to_arrow_reader(BATCH_ROWS)
         columns = list_columns(types, reader.schema, limits.max_value_bytes)
 

@@ -63,21 +63,25 @@ MAX_INTERVAL_HOURS = 2_562_046
 """As many hours as nanoseconds of 64 bits hold."""
 
 
-def write_projection(name: str, type_: DuckDBPyType) -> str:
-    """Write what selects a column exactly."""
-    column = quote(name)
+def write_projection(position: int, name: str, type_: DuckDBPyType) -> str:
+    """
+    Write what selects a column exactly.
+
+    :param position: Its number, from 1 on. Its name may find another one: DuckDB does not heed the case.
+    """
+    column, alias = f"#{position}", quote(name)
     if _contains(type_, AS_JSON):
-        return f"to_json({column}) AS {column}"
+        return f"to_json({column}) AS {alias}"
     if type_.id == "interval":
         message = f"column {name!r}: an interval has more than {MAX_INTERVAL_HOURS:,} hours: cast it to text."
         return (
             f"CASE WHEN abs(date_part('hour', {column})) > {MAX_INTERVAL_HOURS}"
-            f" THEN error({_quote_text(message)}) ELSE {column} END AS {column}"
+            f" THEN error({_quote_text(message)}) ELSE {column} END AS {alias}"
         )
     if type_.id in HUGE or (type_.id not in EXACT and not _is_nested(type_)):
-        return f"CAST({column} AS VARCHAR) AS {column}"
+        return f"CAST({column} AS VARCHAR) AS {alias}"
     exact = write_exact_type(type_)
-    return column if exact == str(type_) else f"CAST({column} AS {exact}) AS {column}"
+    return f"{column} AS {alias}" if exact == str(type_) else f"CAST({column} AS {exact}) AS {alias}"
 
 
 def write_exact_type(type_: DuckDBPyType) -> str:

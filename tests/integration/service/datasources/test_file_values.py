@@ -138,3 +138,10 @@ def test_result_of_duckdb_without_rows_has_the_types_of_one_with_rows(duckdb_sou
     full, empty = (fetch_table(duckdb_source, f"{sql} HAVING {one}") for one in ("true", "false"))
     assert full.schema == empty.schema
     assert (full.num_rows, empty.num_rows) == (1, 0)
+
+
+def test_columns_of_duckdb_whose_names_differ_in_case_keep_their_own_values(
+    duckdb_source: DuckDbSource,
+) -> None:
+    sql = 'SELECT 1 AS a, 2 AS "A", 3::hugeint AS b, 4::hugeint AS "B"'
+    assert fetch_rows(duckdb_source, sql) == [{"a": 1, "A": 2, "b": 3, "B": 4}]
