@@ -27,6 +27,7 @@ from airflow_provider_pushmetrics.storable import describe_error
 from airflow_provider_pushmetrics.task_ends import RETURN_KEY
 from airflow_provider_pushmetrics.triggers.argument_checks import check_seconds
 from airflow_provider_pushmetrics.triggers.bases import WaitTrigger, WrittenTrigger
+from airflow_provider_pushmetrics.triggers.cancellation import finish
 from airflow_provider_pushmetrics.triggers.event_choice import EventChoice, read_number
 from airflow_provider_pushmetrics.triggers.events import (
     build_finished_event,
@@ -59,6 +60,9 @@ class PushMetricsRunTrigger(WaitTrigger):
     :param cancel_on_kill: Cancel the run when a user marks or clears the task.
     :param end_from_trigger: End the task here if the run ended well with all rows; else a worker decides.
     """
+
+    cancel_timeout_seconds = 25.0
+    """How long ``on_kill`` may take; less than Airflow's ``[triggerer] on_kill_timeout`` of 30 s."""
 
     def __init__(
         self,
@@ -112,11 +116,21 @@ class PushMetricsRunTrigger(WaitTrigger):
         if not self.cancel_on_kill or run_id is None:
             return
         try:
-            async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
-                if client.settings.api_token:
-                    await client.cancel_run(run_id, policy=ONE_ATTEMPT)
+            await finish(self._cancel(run_id), self.cancel_timeout_seconds)
+        except TimeoutError:
+            seconds = self.cancel_timeout_seconds
+            self.log.warning("run %s could not be cancelled: no answer within %g s", run_id, seconds)
         except PushMetricsError as error:
             self.log.warning("run %s could not be cancelled: %s", run_id, describe_error(error))
+
+    async def _cancel(self, run_id: int) -> None:
+        async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
+            if not client.settings.api_token:
+                return
+            if await client.cancel_run(run_id, policy=ONE_ATTEMPT):
+                self.log.info("Run %s of report %s is being cancelled", run_id, self.report_id)
+            else:
+                self.log.info("Run %s of report %s cannot be cancelled, or has ended", run_id, self.report_id)
 
 
 class PushMetricsSensorTrigger(WaitTrigger):

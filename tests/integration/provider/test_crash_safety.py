@@ -392,6 +392,33 @@ def test_killing_a_deferred_task_cancels_its_run(
     assert pushmetrics.runs[0].status == status
 
 
+async def kill_with_repeated_cancels(trigger: Any) -> None:
+    """Do as Airflow 3.3: cancel the trigger again at each sync, also while its ``on_kill`` is at work."""
+    killing = asyncio.create_task(trigger.on_kill())
+    for _ in range(3):
+        await asyncio.sleep(0)
+        killing.cancel()
+    await killing
+
+
+def test_airflow_that_cancels_on_kill_does_not_keep_the_run_from_being_cancelled(
+    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
+) -> None:
+    start_waiting(pushmetrics)
+    asyncio.run(kill_with_repeated_cancels(PushMetricsRunTrigger(report_id="1", run_id=1)))
+    assert pushmetrics.runs[0].status == "cancelled"
+
+
+def test_a_server_that_does_not_answer_holds_up_no_triggerer(
+    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, capfd: pytest.CaptureFixture[str]
+) -> None:
+    start_waiting(pushmetrics)
+    trigger = PushMetricsRunTrigger(report_id="1", run_id=1)
+    trigger.cancel_timeout_seconds = 0.0
+    asyncio.run(trigger.on_kill())
+    assert "run 1 could not be cancelled: no answer within 0 s" in capfd.readouterr().out
+
+
 def test_a_run_that_nobody_has_named_cannot_be_cancelled(
     supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
 ) -> None:
