@@ -44,7 +44,7 @@ from airflow_provider_pushmetrics.operators.run_request import RunRequest, read_
 from airflow_provider_pushmetrics.operators.run_start import RunStart
 from airflow_provider_pushmetrics.operators.task_state import open_task_state
 from airflow_provider_pushmetrics.task_ends import find_own_code, find_reason_for_worker, refuse_outlets
-from airflow_provider_pushmetrics.triggers.argument_checks import check_choice, check_seconds
+from airflow_provider_pushmetrics.triggers.argument_checks import TRUNCATIONS, check_choice, check_seconds
 from airflow_provider_pushmetrics.triggers.events import read_finished_event, rebuild_failure
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from airflow_provider_pushmetrics.triggers.resumption import compute_not_before
@@ -59,7 +59,6 @@ DEFER_MARGIN = timedelta(minutes=5)
 AMBIGUITIES = ("fail", "newest")
 CLEARINGS = ("rerun", "reuse")
 UNKNOWNS = ("fail", "call_again")
-TRUNCATIONS = ("warn", "fail")
 DEFER_AFTER_SECONDS = 10.0
 """A run that ends within this time costs less time on the worker than by way of the triggerer."""
 

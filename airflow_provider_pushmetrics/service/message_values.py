@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from html import escape
 from typing import Any
 
+from airflow_provider_pushmetrics.service.charts.draw import PNG_SCALE
 from airflow_provider_pushmetrics.service.charts.drawing import DrawingError, draw
 from airflow_provider_pushmetrics.service.models import Run
 from airflow_provider_pushmetrics.service.notifications.tables import Extent, ResultTable, read_cells
@@ -19,9 +20,6 @@ from airflow_provider_pushmetrics.service.templates.rendering import BlockTempla
 
 MAX_PICTURE_BYTES = 5 * 1024 * 1024
 """Of all pictures of a mail."""
-
-PNG_SCALE = 2
-"""How many points of a picture stand for one of the page: sharp on the screens of today."""
 
 
 @dataclass(frozen=True)

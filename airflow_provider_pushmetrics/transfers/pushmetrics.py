@@ -26,7 +26,7 @@ from airflow_provider_pushmetrics.metrics import count_transfer, time_transfer
 from airflow_provider_pushmetrics.storable import make_storable
 from airflow_provider_pushmetrics.transfers.digest import BackgroundDigest
 from airflow_provider_pushmetrics.transfers.report_runs import read_run
-from airflow_provider_pushmetrics.triggers.argument_checks import check_choice
+from airflow_provider_pushmetrics.triggers.argument_checks import TRUNCATIONS, check_choice
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 
 DEFAULT_FORMAT = "parquet"
 NO_RESULTS = ("fail", "skip", "succeed")
-TRUNCATIONS = ("warn", "fail")
 MAX_NAME_CHARACTERS = 100
 PROGRESS_SECONDS = 10.0
 """How often the log tells how far a file is."""
@@ -99,10 +98,8 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if file_format is not None and file_format not in FORMATS:
-            raise PushMetricsParameterError(
-                f"file_format is {file_format!r}: it must be one of {', '.join(FORMATS)}."
-            )
+        if file_format is not None:
+            check_choice("file_format", file_format, tuple(FORMATS))
         check_choice("on_no_results", on_no_results, NO_RESULTS)
         check_choice("on_truncated", on_truncated, TRUNCATIONS)
         self.path = path

@@ -8,6 +8,9 @@ from datetime import timedelta
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
+TRUNCATIONS = ("warn", "fail")
+"""What ``on_truncated`` may be."""
+
 
 def check_seconds(name: str, value: object, *, allows_zero: bool = False) -> None:
     """

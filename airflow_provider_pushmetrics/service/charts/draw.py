@@ -13,8 +13,8 @@ MAX_CPU_SECONDS = 30
 TRANSPARENT = {"background": "transparent"}
 WHITE = {"background": "white"}
 EXTERNAL_URL = re.compile(r"url\(\s*[\"']?\s*[^#\"'\s]", re.IGNORECASE)
-PNG_SCALE = 2.0
-"""Sharp on the screens of today."""
+PNG_SCALE = 2
+"""Pixels of a picture for each pixel of the page: sharp on high-resolution screens."""
 
 
 def refuse_references(svg: str) -> None:

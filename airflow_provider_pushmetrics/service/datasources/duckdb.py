@@ -22,11 +22,10 @@ from airflow_provider_pushmetrics.service.datasources.base import (
     refuse_same_names,
 )
 from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
-from airflow_provider_pushmetrics.service.datasources.columns.base import write_too_large
+from airflow_provider_pushmetrics.service.datasources.columns.base import quote, write_too_large
 from airflow_provider_pushmetrics.service.datasources.columns.delivery import deliver
 from airflow_provider_pushmetrics.service.datasources.columns.duckdb import (
     list_columns,
-    quote,
     write_projection,
 )
 from airflow_provider_pushmetrics.service.datasources.duckdb_catalog import DuckDbCatalog

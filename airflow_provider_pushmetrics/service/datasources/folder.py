@@ -10,7 +10,7 @@ import duckdb
 
 from airflow_provider_pushmetrics.service.datasources.base import RowBatches, SourceError, Stopper
 from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
-from airflow_provider_pushmetrics.service.datasources.columns.duckdb import quote
+from airflow_provider_pushmetrics.service.datasources.columns.base import quote
 from airflow_provider_pushmetrics.service.datasources.duckdb import connect, hide_path, lock, query_duckdb
 from airflow_provider_pushmetrics.service.datasources.duckdb_catalog import DuckDbCatalog
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits

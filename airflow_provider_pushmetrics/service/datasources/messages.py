@@ -1,4 +1,4 @@
-"""What people are told of errors of databases: nothing of where the service keeps its files."""
+"""Error messages of databases, without the paths of the service's files."""
 
 from __future__ import annotations
 

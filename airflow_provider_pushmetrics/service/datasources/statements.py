@@ -1,4 +1,4 @@
-"""Small questions about the text of SQL that are answered before a database sees it."""
+"""Checks of the text of a statement before it is sent to a database."""
 
 from __future__ import annotations
 

@@ -31,8 +31,11 @@ def test_what_is_to_be_saved_must_be_said_once(kwargs: dict[str, Any]) -> None:
 
 
 def test_a_format_that_nobody_knows_is_refused_when_the_dag_is_read() -> None:
-    with pytest.raises(PushMetricsParameterError, match="file_format is 'xlsx'"):
-        PushMetricsToObjectStorageOperator(task_id="a_task", path="x", file_format="xlsx")
+    with pytest.raises(
+        PushMetricsParameterError,
+        match="file_format is 'pdf': it must be one of json, ndjson, csv, arrow, parquet, xlsx",
+    ):
+        PushMetricsToObjectStorageOperator(task_id="a_task", path="x", file_format="pdf")
 
 
 @pytest.mark.parametrize(

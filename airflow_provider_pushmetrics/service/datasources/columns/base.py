@@ -11,6 +11,14 @@ import pyarrow.compute as pc
 
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
 
+MAX_INTERVAL_HOURS = 2_562_046
+"""As many hours as nanoseconds of 64 bits hold: more do not fit into an interval of Arrow."""
+
+
+def quote(name: str) -> str:
+    """Quote a name by the rules of standard SQL, which DuckDB and PostgreSQL follow."""
+    return '"' + name.replace('"', '""') + '"'
+
 
 @dataclass(frozen=True)
 class RowRange:

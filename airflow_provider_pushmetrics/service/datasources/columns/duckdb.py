@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from airflow_provider_pushmetrics.service.datasources.columns.base import (
+    MAX_INTERVAL_HOURS,
     Conversion,
     LimitedText,
     RowRange,
     Unchanged,
+    quote,
 )
 from airflow_provider_pushmetrics.service.datasources.columns.decimals import AnyDecimal
 from airflow_provider_pushmetrics.service.datasources.columns.delivery import Column, pick_at
@@ -58,9 +60,6 @@ EXACT = frozenset(
 )
 HUGE = frozenset({"hugeint", "uhugeint", "bignum"})
 AS_JSON = frozenset({"union", "variant"})
-
-MAX_INTERVAL_HOURS = 2_562_046
-"""As many hours as nanoseconds of 64 bits hold."""
 
 
 def write_projection(position: int, name: str, type_: DuckDBPyType) -> str:
@@ -110,11 +109,6 @@ def list_columns(types: Sequence[DuckDBPyType], schema: pa.Schema, max_value_byt
         Column(_plan_conversion(type_, field, max_value_bytes), pick_at(index))
         for index, (type_, field) in enumerate(zip(types, schema, strict=True))
     ]
-
-
-def quote(name: str) -> str:
-    """Quote a name by the rules of DuckDB."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 class InUtc(Conversion):

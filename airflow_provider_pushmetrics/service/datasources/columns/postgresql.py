@@ -23,9 +23,11 @@ from airflow_provider_pushmetrics.service.datasources.columns.arrays import (
     ArrayConversion,
 )
 from airflow_provider_pushmetrics.service.datasources.columns.base import (
+    MAX_INTERVAL_HOURS,
     Conversion,
     LimitedText,
     Unchanged,
+    quote,
 )
 from airflow_provider_pushmetrics.service.datasources.columns.decimals import (
     AnyDecimal,
@@ -72,9 +74,6 @@ NUMERIC = "numeric"
 
 ARRAY_CASTS: Mapping[str, str] = {OID: "::int8[]", INET: "::text::text[]"}
 """How arrays are cast that are not simply arrays of text."""
-
-MAX_INTERVAL_HOURS = 2_562_046
-"""As many hours as nanoseconds of 64 bits hold."""
 
 MAX_STORED_BYTES = 65_536
 """Stored values below this are not measured: PostgreSQL compresses at most 255 to 1, and values of up to
@@ -145,11 +144,6 @@ def list_columns(columns: Sequence[PostgresColumn]) -> list[Column]:
             listed.append(Column(column.conversion, _pick_array(index, dimensions)))
             dimensions += 1
     return listed
-
-
-def quote(name: str) -> str:
-    """Quote a name by the rules of PostgreSQL."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _plan_scalar(field: pa.Field, max_bytes: int) -> PostgresColumn:
