@@ -425,3 +425,40 @@ def test_the_documented_url_of_a_run_leads_a_browser_to_its_page(
 
 def page_path(visit: Visit) -> str:
     return visit.page.url.removeprefix(visit.base_url)
+
+
+def test_report_shows_its_time_zone_and_the_choices_of_its_parameters(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    content = {"type": "text", "multiple": True, "choices": ["red", "green"], "default": ["red"]}
+    made = service.client.post(
+        "/api/v1/report/",
+        json={
+            "name": "Colors",
+            "time_zone": "Europe/Berlin",
+            "blocks": [{"type": "parameter", "name": "colors", "content": content}],
+        },
+    ).json()
+    visit.open(f"app/reports/{made['id']}")
+    visit.sign_in()
+    page = visit.page
+    expect(page.get_by_label("Block colors")).to_contain_text(
+        'list of text, default ["red"], one of "red", "green"'
+    )
+    expect(page.locator("main .head")).to_contain_text("time zone Europe/Berlin")
+    expect(page.locator("main .trail")).to_have_text("Reports")
+    assert visit.complaints == []
+
+
+def test_long_subject_hides_no_column_of_the_messages(service: ServiceProcess, visit: Visit) -> None:
+    content = {"to_": "long@example.com", "subject": "x" * 250, "value": "v"}
+    block = {"type": "email", "name": "mail", "content": content}
+    made = service.client.post("/api/v1/report/", json={"name": "Long", "blocks": [block]}).json()
+    service.client.post(f"/api/v1/report/{made['id']}/run/noteflow", json={})
+    visit.open("app/messages")
+    visit.sign_in()
+    table = visit.page.locator("main .scroll").first
+    row = visit.page.get_by_role("row").filter(has_text="long@example.com")
+    expect(row).to_be_visible()
+    assert table.evaluate("element => element.scrollWidth <= element.clientWidth")
+    visit.take_picture("long-subject")

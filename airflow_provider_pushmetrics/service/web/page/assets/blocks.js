@@ -101,7 +101,7 @@ function makeSummary(block, { databases }) {
   const code = (text) => el("pre", { class: "code folded", tabindex: "0" }, text);
   const database = databases.find((one) => one.uid === content.database_id);
   const show = {
-    parameter: () => el("p", {}, `${content.type ?? "any"}, `, content.required ? "required" : ["default ", el("code", {}, JSON.stringify(content.default ?? null))]),
+    parameter: () => el("p", {}, content.multiple ? "list of " : "", `${content.type ?? "any"}, `, content.required ? "required" : ["default ", el("code", {}, JSON.stringify(content.default ?? null))], describeChoices(content.choices)),
     sql: () => [code(content.sql), el("p", { class: "hint" }, "in ", database?.database_name ?? "a database that is gone", content.limit ? `, at most ${content.limit} rows` : "", content.timeout_seconds ? `, at most ${content.timeout_seconds} s` : "")],
     text: () => code(content.text),
     chart: () => el("p", {}, "of ", el("code", {}, content.query), ": ", typeof content.spec.mark === "object" ? content.spec.mark.type : content.spec.mark ?? "several marks"),
@@ -109,4 +109,9 @@ function makeSummary(block, { databases }) {
     slack: () => [el("p", {}, "to ", [content.channels].flat().join(", ")), code(content.value_markdown)],
   };
   return (show[block.type] ?? (() => code(block.content_json)))();
+}
+
+function describeChoices(choices) {
+  if (!choices) return "";
+  return choices.query ? [", choices from ", el("code", {}, choices.query)] : [", one of ", el("code", {}, choices.map((one) => JSON.stringify(one)).join(", "))];
 }

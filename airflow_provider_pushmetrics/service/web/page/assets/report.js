@@ -30,11 +30,11 @@ export async function showReport({ report: reference, tab = "blocks" }, signal) 
   const [, build] = TABS[tab] ?? TABS.blocks;
   const content = await build(report, signal);
   return [
-    el("p", { class: "trail" }, link("reports", "Reports"), " / "),
+    el("p", { class: "trail" }, link("reports", "Reports")),
     el(
       "div",
       { class: "head" },
-      el("div", {}, el("h1", {}, report.name), el("p", { class: "hint" }, report.type, report.folder ? ` in ${report.folder}` : "", ` · id ${report.id}`), report.description && el("p", {}, report.description)),
+      el("div", {}, el("h1", {}, report.name), el("p", { class: "hint" }, report.type, report.folder ? ` in ${report.folder}` : "", ` · id ${report.id} · time zone ${report.time_zone}`), report.description && el("p", {}, report.description)),
       el("div", { class: "actions" }, button("Edit", () => editReport(report)), button("Delete", () => deleteReport(report), { kind: "danger" }), button("Run", () => runReport(report), { kind: "primary" })),
     ),
     el("nav", { class: "tabs", "aria-label": "Parts of the report" }, Object.entries(TABS).map(([key, [label]]) => makeTab(report, key, label, tab))),

@@ -22,7 +22,7 @@ export function makeRunBlock(run, result) {
       typeof result.duration_seconds === "number" && el("span", { class: "hint" }, duration(result.duration_seconds)),
     ),
     result.error && el("pre", { class: "fault" }, result.error),
-    result.is_truncated && el("p", { class: "warning" }, `Cut off after ${result.max_rows} rows, which is the query’s limit.`),
+    result.is_truncated && el("p", { class: "warning" }, `Cut off after ${result.max_rows} ${result.max_rows === 1 ? "row" : "rows"}, which is the query’s limit.`),
     result.status === "success" && makeOutput(result, base),
   );
 }
