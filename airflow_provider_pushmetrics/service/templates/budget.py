@@ -11,6 +11,9 @@ from typing import Any
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 
 MAX_SOURCE_LENGTH = 200_000
+MAX_LEVELS = 150
+"""How deep a template may be nested: what compiles it calls itself a few times for each level."""
+
 MAX_STEPS = 500_000
 MAX_SECONDS = 5.0
 """Of the processor's time, so that a busy machine fails no template."""

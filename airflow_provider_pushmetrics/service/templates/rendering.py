@@ -62,6 +62,7 @@ TEMPLATE_FAILURES = (
     ArithmeticError,
     LookupError,
     AttributeError,
+    NameError,
     RuntimeError,
     SyntaxError,
     MemoryError,
@@ -308,7 +309,7 @@ def parse_template(source: str) -> nodes.Template:
     """
     try:
         tree = parse_bounded(PARSING, source)
-    except TemplateError as error:
+    except (TemplateError, ValueError) as error:  # a number of too many digits is a ValueError
         raise BlockTemplateError(f"not a template: {error}") from error
     except RecursionError as error:
         raise BlockTemplateError("not a template: it is nested too deep.") from error

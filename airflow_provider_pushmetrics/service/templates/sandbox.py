@@ -20,6 +20,7 @@ from airflow_provider_pushmetrics.service.templates.budget import (
     CONTAINERS,
     LONG_NUMBER,
     MAX_BITS,
+    MAX_LEVELS,
     MAX_SOURCE_LENGTH,
     BlockTemplateError,
     Budget,
@@ -228,13 +229,19 @@ _compile_small = functools.lru_cache(CACHED_TEMPLATES)(_compile)
 
 def parse_bounded(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Template:
     """
-    Read a template that is not too long.
+    Read a template that is neither too long nor nested too deep for what walks through it.
 
     :raises BlockTemplateError: if it is.
     """
     if len(source) > MAX_SOURCE_LENGTH:
         raise BlockTemplateError(f"the template has more than {MAX_SOURCE_LENGTH} characters: shorten it.")
-    return environment.parse(source)
+    tree = environment.parse(source)
+    level: list[nodes.Node] = [tree]
+    for _ in range(MAX_LEVELS):
+        level = [child for node in level for child in node.iter_child_nodes()]
+        if not level:
+            return tree
+    raise BlockTemplateError(f"not a template: it is nested too deep, more than {MAX_LEVELS} levels.")
 
 
 class _Counter(NodeTransformer):

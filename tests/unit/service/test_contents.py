@@ -67,6 +67,16 @@ def test_attachments_that_cannot_be_are_refused(attachments: Any) -> None:
         check_content("email", {"subject": "s", "value": "v", "to_": "a@b.de", "attachments": attachments})
 
 
+@pytest.mark.parametrize(
+    "template",
+    ["{{ a" + ".b" * 5000 + " }}", "{{ " + "+".join("1" * 5000) + " }}", "{{ " + "9" * 5000 + " }}"],
+)
+def test_template_that_python_cannot_walk_through_is_refused(template: str) -> None:
+    for kind, name in (("sql", "sql"), ("text", "text")):
+        with pytest.raises(ContentError, match="not a template"):
+            check_content(kind, {name: template, "database_id": 1})
+
+
 def test_sql_that_would_make_text_of_values_is_refused_when_it_is_saved() -> None:
     with pytest.raises(ContentError, match="SQL cannot have"):
         check_content("sql", {"sql": "{% filter replace('X', v) %}X{% endfilter %}", "database_id": 1})

@@ -93,6 +93,11 @@ def test_value_that_looks_like_a_placeholder_is_refused() -> None:
         write("SELECT {{ a }}, {{ b }}", a="\x001\x00", b=HOSTILE)
 
 
+def test_number_that_is_too_large_for_a_float_fails_the_template() -> None:
+    with pytest.raises(BlockTemplateError, match="the template failed"):
+        write("SELECT {{ 1e999 }}")
+
+
 def test_sql_with_a_nul_is_refused() -> None:
     with pytest.raises(BlockTemplateError, match="NUL"):
         write("SELECT \x000\x00")
