@@ -38,8 +38,8 @@ def build_pandas(table: pyarrow.Table, **options: Any) -> pandas.DataFrame:
     """
     Make a pandas data frame of a table.
 
-    Integers where some are missing stay integers (``Int64``), and what pandas cannot hold is text: see
-    :mod:`~airflow_provider_pushmetrics.hooks.portable`. With ``types_mapper``, that decides.
+    Integers where some are missing stay integers (``Int64``, and Python's in lists). What pandas cannot
+    hold is text: see :mod:`~airflow_provider_pushmetrics.hooks.portable`. ``types_mapper`` overrides that.
 
     :raises PushMetricsConfigurationError: without the extra ``pandas``.
     """
@@ -49,6 +49,8 @@ def build_pandas(table: pyarrow.Table, **options: Any) -> pandas.DataFrame:
         kinds = {str(column.type): column.type for column in table.columns if column.null_count}
         nullable = {kinds[name]: find_type(dtype) for name, dtype in NULLABLE.items() if name in kinds}
         options["types_mapper"] = nullable.get
+        # Of lists with missing integers, pandas would make arrays of floats.
+        options.setdefault("integer_object_nulls", True)
     frame: pandas.DataFrame = table.to_pandas(**options)
     return frame
 

@@ -11,7 +11,7 @@ import pyarrow
 import pytest
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.hooks.frames import import_extra, read_arrow
+from airflow_provider_pushmetrics.hooks.frames import build_pandas, import_extra, read_arrow
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 
 SETUP = Path(__file__).resolve().parents[3] / "setup.cfg"
@@ -68,3 +68,11 @@ def test_what_is_not_installed_names_its_extra_before_anything_is_sent(
 
 def test_what_is_installed_is_imported() -> None:
     assert import_extra("pyarrow", "arrow") is pyarrow
+
+
+def test_integers_in_lists_keep_their_digits_in_pandas_where_some_are_missing() -> None:
+    rows = [[9_007_199_254_740_993, None], [1, 2], None]
+    table = pyarrow.table({"v": pyarrow.array(rows, pyarrow.list_(pyarrow.int64()))})
+    cells = build_pandas(table)["v"]
+    assert [list(cell) for cell in cells[:2]] == rows[:2]
+    assert cells[2] is None
