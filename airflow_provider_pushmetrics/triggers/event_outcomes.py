@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from airflow_provider_pushmetrics.client.calls import fetch_newest_runs
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.outcomes import GOING_ON, fetch_event_outcome
 from airflow_provider_pushmetrics.client.waits import Patience, Trouble
 from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsApiError,
+    PushMetricsAuthError,
     PushMetricsConfigurationError,
-    PushMetricsNotFoundError,
-    PushMetricsProtocolError,
     PushMetricsRunError,
     PushMetricsUnavailableError,
     PushMetricsUntrustedUrlError,
@@ -39,8 +40,8 @@ async def has_succeeded(client: PushMetricsAsyncClient, event: FeedEvent) -> boo
     """
     Ask how the run of an event ended, and again while PushMetrics is away; False also if nobody can say.
 
-    :raises PushMetricsApiError: if PushMetrics refuses to answer, or is away for too long; the event stays in
-        the inbox.
+    :raises PushMetricsApiError: if PushMetrics refuses to answer, is away for too long, or somebody else
+        answers; the event stays in the inbox.
     """
     trouble = Trouble(Patience())
     while True:
@@ -50,16 +51,31 @@ async def has_succeeded(client: PushMetricsAsyncClient, event: FeedEvent) -> boo
             if error.status_code == GOING_ON:
                 return _pass_over(event, describe_error(error))
             await asyncio.sleep(trouble.bear(error).seconds)
-        except (
-            PushMetricsNotFoundError,
-            PushMetricsProtocolError,
-            PushMetricsRunError,
-            PushMetricsUntrustedUrlError,
-        ) as error:
+        except PushMetricsApiError as error:
+            await _refuse_strangers(client, error)
+            return _pass_over(event, describe_error(error))
+        except (PushMetricsRunError, PushMetricsUntrustedUrlError) as error:
             return _pass_over(event, describe_error(error))
         else:
             reason = outcome.failure or outcome.unknown
             return reason is None or _pass_over(event, reason)
+
+
+async def _refuse_strangers(client: PushMetricsAsyncClient, error: PushMetricsApiError) -> None:
+    """
+    Check that it is PushMetrics that answers, and takes the API token, by a request that no event has chosen.
+
+    A proxy answers 404, with a page or with a redirect while PushMetrics is away or has another address.
+
+    :param error: What the run of the event was answered with.
+    :raises PushMetricsApiError: if that says nothing of the run; the event stays in the inbox.
+    """
+    try:
+        await client.call(fetch_newest_runs(client.credentials, 1))
+    except PushMetricsAuthError:
+        if isinstance(error, PushMetricsAuthError):
+            raise
+        # Who may not list runs may still see each one.
 
 
 def _pass_over(event: FeedEvent, reason: str) -> bool:

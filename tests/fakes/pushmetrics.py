@@ -84,6 +84,8 @@ class FakePushMetrics:
     :param row_limit: The limit that cut each query's result; None if each has all rows.
     :param has_queries: Whether the runs have a query.
     :param api_outages: How many requests for the outputs of a run are answered 503 from now on.
+    :param page_status: With which status a proxy answers with a page in place of runs and outputs; None if
+        it does not.
     :param always_replays: A run that is given for every key, as a broken server might.
     """
 
@@ -112,6 +114,7 @@ class FakePushMetrics:
     row_limit: int | None = None
     has_queries: bool = True
     api_outages: int = 0
+    page_status: int | None = None
     always_replays: FakeRun | None = None
     runs: list[FakeRun] = field(default_factory=list)
     seen: list[SeenRequest] = field(default_factory=list)
@@ -233,6 +236,8 @@ class FakePushMetrics:
 
     async def _list_runs(self, request: Request) -> Response:
         seen = await self._see(request)
+        if self.page_status is not None:
+            return Response("<html>Back soon</html>", self.page_status, media_type="text/html")
         rows = [
             {"id": run.id, "status": run.status, "report_id": int(run.report_id)}
             for run in reversed(self.runs)
@@ -327,6 +332,8 @@ class FakePushMetrics:
             return refusal
         if run is None:
             return JSONResponse({"message": "Not found"}, 404)
+        if self.page_status is not None:
+            return Response("<html>Back soon</html>", self.page_status, media_type="text/html")
         if self.api_outages > 0:
             self.api_outages -= 1
             return JSONResponse({"message": "Maintenance"}, 503, {"Retry-After": "0"})

@@ -128,6 +128,14 @@ def test_an_event_is_written_once_though_its_position_was_not_stored(
     assert read_numbers(sessions) == [1, 2, 3]
 
 
+@pytest.mark.parametrize("one_run_per_event", [False, True])
+def test_the_position_is_kept_when_only_the_way_to_start_runs_changes(one_run_per_event: bool) -> None:
+    """From the beginning of the inbox, old events would start their Dags a second time."""
+    wish = UpdateWish(event="report.run", report_id=1, one_run_per_event=one_run_per_event)
+    asset = UpdatedAsset(1, "pushmetrics://a/reports/1", wish)
+    assert asset.position_name == "airflow-asset-addd678cbc4f"  # since before one_run_per_event
+
+
 def test_many_api_servers_write_each_event_once_and_in_order(
     sessions: sessionmaker[Session], asset: UpdatedAsset
 ) -> None:

@@ -6,8 +6,14 @@ import asyncio
 from typing import Any
 
 import pytest
+from starlette.responses import Response
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsConfigurationError
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsAuthError,
+    PushMetricsConfigurationError,
+    PushMetricsNotFoundError,
+    PushMetricsProtocolError,
+)
 from airflow_provider_pushmetrics.triggers.inbox_producer import InboxProducer
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
 from tests.fakes.pushmetrics import FakePushMetrics
@@ -55,6 +61,37 @@ async def test_an_event_waits_while_pushmetrics_is_away(pushmetrics: FakePushMet
     pushmetrics.api_outages = 7
     async with open_events(build()) as events:
         assert await take(events, 1) == [1]
+
+
+@pytest.mark.parametrize("status", [200, 302, 404])
+async def test_an_event_waits_while_a_proxy_answers_in_the_place_of_pushmetrics(
+    pushmetrics: FakePushMetrics, status: int
+) -> None:
+    """A page for maintenance, or a redirect to another host: it says nothing of the run."""
+    pushmetrics.start_run()
+    pushmetrics.page_status = status
+    async with open_events(build()) as events:
+        with pytest.raises((PushMetricsProtocolError, PushMetricsNotFoundError)):
+            await asyncio.wait_for(anext(events), 10)
+    pushmetrics.page_status = None
+    async with open_events(build()) as events:
+        assert await take(events, 1) == [1]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("user/current", 200), ("security/exchange", 405), ("hidden", 403)]
+)
+async def test_an_event_whose_run_alone_is_refused_holds_up_no_other(
+    pushmetrics: FakePushMetrics, path: str, status: int
+) -> None:
+    """Such as that of another workspace, which this API token may not see."""
+    pushmetrics.start_run()
+    pushmetrics.results["/api/v1/hidden"] = Response("{}", status)
+    event = pushmetrics.build_event(pushmetrics.runs[0])
+    pushmetrics.inbox.add({**event, "report_notebook_outputs": f"{pushmetrics.url}/api/v1/{path}"})
+    pushmetrics.start_run()
+    async with open_events(build()) as events:
+        assert await take(events, 2) == [1, 3]
 
 
 async def test_without_an_api_token_nothing_updates_the_asset_and_the_error_says_why(
