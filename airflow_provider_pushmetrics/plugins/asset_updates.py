@@ -109,8 +109,9 @@ class UpdatedAsset:
 
     @property
     def position_name(self) -> str:
-        """The name under which the inbox keeps how far it has come: of its own, and changed with its wish."""
-        digest = hashlib.sha256(json.dumps([self.uri, self.wish.model_dump()]).encode()).hexdigest()[:12]
+        """The name under which the inbox keeps how far it has come: another one for other events."""
+        chosen = self.wish.model_dump(exclude={"one_run_per_event"})  # says nothing of which events
+        digest = hashlib.sha256(json.dumps([self.uri, chosen]).encode()).hexdigest()[:12]
         return f"{self.wish.consumer}-asset-{digest}"
 
 
