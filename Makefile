@@ -26,7 +26,7 @@ stop: $(STAMP)  ## Stop what `make demo KEEP=1` left running
 	@$(VENV)/bin/python -B -m airflow_provider_pushmetrics.demo --stop
 
 test: $(STAMP)  ## Run all tests; COVERAGE=1 measures and demands branch coverage, WORKERS=0 runs one after the other
-	@$(VENV)/bin/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup $(if $(COVERAGE),--cov)
+	@$(VENV)/bin/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(if $(COVERAGE),--cov)
 
 check: $(STAMP)  ## Run what CI runs: linters, types, imports, tests, docs, wheel
 	@scripts/check

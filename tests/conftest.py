@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from importlib.metadata import version
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -72,10 +73,14 @@ def mariadb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of one file in one process, and so those that share one Airflow."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        shares_airflow = "acceptance" in item.path.parts
-        item.add_marker(pytest.mark.xdist_group("acceptance" if shares_airflow else str(item.path)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of one file in one process, and those that share one Airflow."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class FileScheduling(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            shares_airflow = nodeid.startswith("tests/acceptance/")
+            return "tests/acceptance" if shares_airflow else super()._split_scope(nodeid)
+
+    return FileScheduling(config, log)

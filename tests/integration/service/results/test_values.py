@@ -158,16 +158,25 @@ def find_url(database: str, request: pytest.FixtureRequest, stack: ExitStack) ->
     return url.replace("postgresql+psycopg", "postgresql")
 
 
+def save_database(service: ServiceProcess, name: str, url: str) -> int:
+    source = service.client.post("/api/v1/database/", json={"database_name": name, "sqlalchemy_uri": url})
+    assert source.status_code == 201, source.text
+    return int(source.json()["id"])
+
+
 def run_report(service: ServiceProcess, database: str, url: str) -> Read:
     """Save a report of all rows of a database, run it, and wait for its end."""
-    body = {"database_name": database, "sqlalchemy_uri": url}
-    source = service.client.post("/api/v1/database/", json=body)
-    assert source.status_code == 201, source.text
+    database_id = save_database(service, database, url)
     blocks: list[dict[str, Any]] = []
     for row in ROWS:
         if database in row.sql:
-            blocks += make_blocks(row, row.sql[database], source.json()["id"])
-    made = service.client.post("/api/v1/report/", json={"name": database, "blocks": blocks})
+            blocks += make_blocks(row, row.sql[database], database_id)
+    return run_blocks(service, database, blocks)
+
+
+def run_blocks(service: ServiceProcess, name: str, blocks: list[dict[str, Any]]) -> Read:
+    """Save a report, run it, and wait for its end."""
+    made = service.client.post("/api/v1/report/", json={"name": name, "blocks": blocks})
     assert made.status_code == 201, made.text
     report = made.json()["result"]
     run = service.client.post(f"/api/v1/report/{report['id']}/run/noteflow").json()["result"]
@@ -262,6 +271,34 @@ def test_value_in_every_format(reads: Callable[[str], Read], database: str, row:
     assert stored.num_rows == 2
     if stored.schema.types == table.schema.types:
         assert stored["v"].combine_chunks().to_string() == table["v"].combine_chunks().to_string()
+
+
+LATE_FRACTION = """
+with recursive n(i) as (select 1 union all select i + 1 from n where i <= 10000)
+select iif(i <= 10000, 1, 1.5) as small, iif(i <= 10000, 9007199254740993, 1.5) as large from n order by i
+"""
+
+
+def test_late_fraction_of_sqlite_costs_no_value_a_digit(service: ServiceProcess) -> None:
+    database_id = save_database(service, "widened", "sqlite:///values.sqlite")
+    block = {"type": "sql", "name": "late", "content": {"sql": LATE_FRACTION, "database_id": database_id}}
+    read = run_blocks(service, "widened", [block])
+    wanted = [(Decimal(1), Decimal(9007199254740993))] * 10_000 + [(Decimal("1.5"), Decimal("1.5"))]
+    lines = read.get("late", NDJSON).decode().splitlines()
+    rows = json.loads(read.get("late", JSON), parse_float=Decimal, parse_int=Decimal)["data"]
+    assert rows == [json.loads(line, parse_float=Decimal, parse_int=Decimal) for line in lines]
+    cells = list(csv.reader(io.StringIO(read.get("late", CSV).decode(), newline="")))[1:]
+    sheet = openpyxl.load_workbook(io.BytesIO(read.get("late", XLSX)), read_only=True)["Result"]
+    grid = sheet.iter_rows(min_row=2, values_only=True)
+    table = pa.ipc.open_stream(read.get("late", ARROW)).read_all()
+    assert table.equals(pq.read_table(io.BytesIO(read.get("late", PARQUET))).cast(table.schema))
+    for found in (
+        [(row["small"], row["large"]) for row in rows],
+        [(Decimal(small), Decimal(large)) for small, large in cells],
+        [(Decimal(str(small)), Decimal(str(large))) for small, large in grid],
+        [(Decimal(str(row["small"])), Decimal(str(row["large"]))) for row in table.to_pylist()],
+    ):
+        assert found == wanted
 
 
 @pytest.mark.parametrize(("database", "row"), CASES)
