@@ -274,7 +274,7 @@ def _build_not_run(block: Block) -> BlockResult:
         name=block.name,
         type=block.type,
         status=NOT_RUN,
-        error=f"not run, because {CANCELLED_ERROR}",
+        error=f"not finished, because {CANCELLED_ERROR}",
     )
 
 

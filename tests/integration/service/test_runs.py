@@ -121,20 +121,9 @@ async def test_query_that_cannot_run_fails_with_the_reason(api: Api, template: s
     assert not list((api.parts.settings.results_dir / f"run-{outputs['run_id']}").glob("*.partial"))
 
 
-async def test_parameter_of_the_wrong_type_fails_what_needs_it(api: Api) -> None:
-    made = api.make_report(
-        n=parameter(1, "integer"), uses=sql("SELECT {{ n }} AS n"), other=sql("SELECT 1 AS n")
-    )
-    outputs = await api.run(made.id, n="many")
-    assert [block["status"] for block in outputs["blocks"]] == ["failed", "not_run", "success"]
-    assert outputs["blocks"][0]["error"] == "parameter 'n' is 'many', which is no integer."
+async def test_text_of_a_url_becomes_what_its_parameter_is(api: Api) -> None:
+    made = api.make_report(n=parameter(1, "integer"), uses=sql("SELECT {{ n }} AS n"))
     assert await api.fetch_rows(await api.run(made.id, n="7"), "uses") == [{"n": 7}]
-
-
-async def test_required_parameter_must_be_given(api: Api) -> None:
-    made = api.make_report(n=parameter(required=True), q=sql("SELECT {{ n }} AS n"))
-    outputs = await api.run(made.id)
-    assert outputs["blocks"][0]["error"] == "parameter 'n' is required: give it a value."
 
 
 async def test_block_wins_over_a_parameter_of_its_name(api: Api) -> None:
