@@ -1,14 +1,15 @@
 """
 Results in the formats that ``Accept`` can ask for, made batch by batch.
 
-JSON and CSV are encoded by one thread while another sends: ``python -m benchmarks.result_formats``.
+JSON and CSV are encoded by two threads while another sends: ``python -m benchmarks.service``.
 """
 
 from __future__ import annotations
 
 import io
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,9 @@ CSV = "text/csv"
 ARROW = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+ENCODERS = 2
+"""Arrow encodes outside of Python's lock, and one core makes a third of what can be sent."""
 
 FORMATS = (JSON, NDJSON, CSV, ARROW, PARQUET, XLSX)
 """The best one that is acceptable is taken; of equal ones, the first."""
@@ -140,17 +144,15 @@ def write_arrow(result: StoredResult) -> Iterator[bytes]:
 def encode_ahead(
     batches: Iterator[pa.RecordBatch], encode: Callable[[pa.RecordBatch], bytes]
 ) -> Iterator[bytes]:
-    """Encode the next batch while the one before is sent, and nothing further ahead; leave out empty ones."""
-    with ThreadPoolExecutor(1, thread_name_prefix="result-encoder") as executor:
-
-        def encode_next() -> bytes | None:
-            batch = next(batches, None)
-            return None if batch is None else encode(batch)
-
-        waiting = executor.submit(encode_next)
-        while (rows := waiting.result()) is not None:
-            waiting = executor.submit(encode_next)
-            if rows:
+    """Encode the next batches while the one before is sent, no more than two ahead; leave out empty ones."""
+    waiting: deque[Future[bytes]] = deque()
+    with ThreadPoolExecutor(ENCODERS, thread_name_prefix="result-encoder") as executor:
+        for batch in batches:
+            waiting.append(executor.submit(encode, batch))
+            if len(waiting) > ENCODERS and (rows := waiting.popleft().result()):
+                yield rows
+        for encoded in waiting:
+            if rows := encoded.result():
                 yield rows
 
 

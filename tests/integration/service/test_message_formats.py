@@ -17,11 +17,14 @@ from typing import Any
 import duckdb
 import httpx
 import pytest
+from sqlalchemy import func, select
 
 from airflow_provider_pushmetrics.service.app import build_app
+from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.settings import Security, SlackSettings, SmtpSettings
 from airflow_provider_pushmetrics.service.parts import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.service.statuses import PENDING
 from tests.fakes.loopback import RawServer, serve_raw
 from tests.fakes.mail_server import MailServer, serve_mail_in_thread
 from tests.fakes.markup import HOSTILE, find_links, find_structure
@@ -152,7 +155,19 @@ async def reports(connected: Connected) -> AsyncIterator[Reports]:
     headers = {"Authorization": f"Bearer {API_TOKEN}"}
     transport = httpx.ASGITransport(build_app(connected.parts))
     async with httpx.AsyncClient(transport=transport, base_url=BASE_URL, headers=headers) as client:
+        await wait_for_an_empty_outbox(connected)  # the test before may have left messages on their way
         yield Reports(Api(client, connected.parts), connected)
+
+
+async def wait_for_an_empty_outbox(connected: Connected) -> None:
+    pending = select(func.count()).where(OutgoingMessage.status == PENDING)
+    deadline = time.monotonic() + 30
+    while True:
+        with connected.parts.database.reading() as session:
+            if not session.scalar(pending):
+                return
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
 
 
 def email(value: str, form: str = "text", **more: Any) -> tuple[str, dict[str, Any]]:
