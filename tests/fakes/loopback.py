@@ -147,7 +147,7 @@ def find_closed_port() -> int:
         return port
 
 
-def _wait_until(is_true: Callable[[], bool], limit_seconds: float = 20.0) -> None:
+def _wait_until(is_true: Callable[[], bool], limit_seconds: float = 120.0) -> None:
     deadline = time.monotonic() + limit_seconds
     while not is_true():
         assert time.monotonic() < deadline, "the server did not start"

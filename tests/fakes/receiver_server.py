@@ -84,7 +84,7 @@ def start_receiver(
 
 
 def _wait_until_live(url: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while True:
         try:
             httpx.get(f"{url}/health/live").raise_for_status()

@@ -61,7 +61,7 @@ class ServiceProcess:
             trust_env=False,
         )
 
-    def wait_until_ready(self, timeout_seconds: float = 90.0) -> None:
+    def wait_until_ready(self, timeout_seconds: float = 120.0) -> None:
         """Wait until it serves."""
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline:

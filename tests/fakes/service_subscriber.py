@@ -55,7 +55,7 @@ class Subscriber:
     received: list[Received] = field(default_factory=list)
     before_answer: Callable[[], object] = lambda: None
 
-    def wait_for(self, is_wanted: Callable[[Received], bool], timeout_seconds: float = 20.0) -> Received:
+    def wait_for(self, is_wanted: Callable[[Received], bool], timeout_seconds: float = 120.0) -> Received:
         """Wait for a request, among those that came and those that come."""
         deadline = time.monotonic() + timeout_seconds
         while True:
@@ -65,7 +65,7 @@ class Subscriber:
             assert time.monotonic() < deadline, f"not among {[one.body for one in self.received]}"
             time.sleep(0.01)
 
-    def wait_for_run(self, event: str, run_id: int, timeout_seconds: float = 20.0) -> Received:
+    def wait_for_run(self, event: str, run_id: int, timeout_seconds: float = 120.0) -> Received:
         """Wait for the event of a run."""
         key = "report_notebook_outputs" if event == "report.run" else "query_result"
         return self.wait_for(

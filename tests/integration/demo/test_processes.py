@@ -46,7 +46,7 @@ def make_start(family: ProcessFamily, tmp_path: Path) -> Start:
     return start
 
 
-def wait_until(condition: Callable[[], bool], limit_seconds: float = 10) -> None:
+def wait_until(condition: Callable[[], bool], limit_seconds: float = 120.0) -> None:
     deadline = time.monotonic() + limit_seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come about in time"

@@ -48,7 +48,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, receiver: ReceiverServer) 
 def earlier_runs_are_told_of(service: ServiceProcess, receiver: ReceiverServer) -> None:
     """Who looks at events alone takes the first to arrive: that of another test's run must not come late."""
     runs = service.client.get("/api/v1/noteflow_run/").json()["count"]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     with receiver.open_reader() as reader:
         while len(reader.get("/events", params={"event": "report.run"}).json()["events"]) < runs:
             assert time.monotonic() < deadline, "not in time: the events of earlier tests' runs"

@@ -367,7 +367,7 @@ def test_a_result_is_written_while_it_arrives(
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for _ in range(4):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while not (parts := list_written(tmp_path)):
             assert time.monotonic() < deadline, "nothing was written before all had arrived"
             await asyncio.sleep(0.005)

@@ -133,7 +133,7 @@ class Api:
         run_id: int = answer.json()["run_id"]
         return run_id
 
-    async def wait_for(self, url: str, timeout_seconds: float = 30.0) -> httpx.Response:
+    async def wait_for(self, url: str, timeout_seconds: float = 120.0) -> httpx.Response:
         """Read a result as soon as it is there."""
         deadline = time.monotonic() + timeout_seconds
         while (answer := await self.client.get(url)).status_code == 202:

@@ -20,7 +20,7 @@ async def start(api: Api, uid: str) -> int:
 
 
 async def wait_for_status(api: Api, uid: str, status: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         row = (await api.client.get(f"/api/v1/block/{uid}/results/")).json()["result"][0]
         if row["status"] == status:

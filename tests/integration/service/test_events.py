@@ -25,7 +25,7 @@ def read_deliveries(api: Api, subscription_id: int) -> list[tuple[str, list[tupl
 
 
 async def wait_for_deliveries(api: Api, subscription_id: int, status: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not all(row[0] == status for row in read_deliveries(api, subscription_id)):
         assert time.monotonic() < deadline, read_deliveries(api, subscription_id)
         await asyncio.sleep(0.02)
@@ -143,7 +143,7 @@ async def test_redirects_are_not_followed_and_only_2xx_counts(
     subscription = await api.subscribe(subscriber.url, "report.run")
     run_id = await api.trigger(made.id)
     await asyncio.to_thread(subscriber.wait_for_run, "report.run", run_id)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while not read_deliveries(api, subscription["id"])[0][1]:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)

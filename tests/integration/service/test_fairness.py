@@ -51,7 +51,7 @@ def sql_on(database: Database, vault: Vault, url: str, query: str) -> tuple[str,
 
 
 def wait_until_running(shared: Shared, count: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while shared.count("running") != count:
         assert time.monotonic() < deadline, shared.count("running")
         time.sleep(0.05)
@@ -102,7 +102,7 @@ def trigger_and_measure(shared: Shared, client: httpx.Client) -> float:
     webhook = client.post("/api/v1/webhook/", json={"report_id": report["id"]}).json()["result"]
     url = f"/api/v1/report/{report['id']}/webhook?token={webhook['token']}"
     run_id = client.post(url).json()["run_id"]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while client.get(f"/api/reports/{report['id']}/run/{run_id}").status_code == 202:
         assert time.monotonic() < deadline, "the run does not end"
         time.sleep(0.01)

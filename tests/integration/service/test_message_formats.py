@@ -116,7 +116,7 @@ class Reports:
         return {**outputs, "by_name": {block["name"]: block for block in outputs["blocks"]}}
 
     async def wait(self, is_so: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not is_so():
             assert time.monotonic() < deadline, (self.mail.envelopes, self.slack.requests)
             await asyncio.sleep(0.05)
@@ -124,7 +124,7 @@ class Reports:
     async def wait_for_messages(self, outputs: dict[str, Any]) -> list[dict[str, Any]]:
         """Wait until nothing of a run waits to be sent, and give its messages as its outputs show them."""
         url = f"/api/reports/{outputs['report_id']}/run/{outputs['run_id']}"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             blocks = (await self.api.client.get(url)).json()["blocks"]
             messages = [message for block in blocks for message in block["messages"]]
@@ -161,7 +161,7 @@ async def reports(connected: Connected) -> AsyncIterator[Reports]:
 
 async def wait_for_an_empty_outbox(connected: Connected) -> None:
     pending = select(func.count()).where(OutgoingMessage.status == PENDING)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         with connected.parts.database.reading() as session:
             if not session.scalar(pending):

@@ -56,7 +56,7 @@ class Pm:
 
     def wait(self, *arguments: str, until: Callable[[Any], bool]) -> Any:
         """Repeat a command until its answer is what is wanted."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not until(answer := self.read(*arguments)):
             assert time.monotonic() < deadline, answer
             time.sleep(0.1)

@@ -39,7 +39,7 @@ def make_slow_report(database: Database, data_dir: Path) -> MadeReport:
     )
 
 
-def wait_until(is_so: Callable[[], bool], timeout_seconds: float = 60.0) -> None:
+def wait_until(is_so: Callable[[], bool], timeout_seconds: float = 120.0) -> None:
     deadline = time.monotonic() + timeout_seconds
     while not is_so():
         assert time.monotonic() < deadline

@@ -40,7 +40,7 @@ def shared(tmp_path: Path, postgres_url: str) -> Iterator[Database]:
     database.close()
 
 
-def wait_until(is_so: Callable[[], bool], timeout_seconds: float = 90.0) -> None:
+def wait_until(is_so: Callable[[], bool], timeout_seconds: float = 120.0) -> None:
     deadline = time.monotonic() + timeout_seconds
     while not is_so():
         assert time.monotonic() < deadline

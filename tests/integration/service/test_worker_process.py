@@ -25,7 +25,7 @@ from tests.fakes.service_subscriber import Subscriber
 from tests.integration.service.test_process import open_data
 
 
-def wait_until(is_so: Callable[[], bool], timeout_seconds: float = 30.0) -> None:
+def wait_until(is_so: Callable[[], bool], timeout_seconds: float = 120.0) -> None:
     deadline = time.monotonic() + timeout_seconds
     while not is_so():
         assert time.monotonic() < deadline

@@ -56,7 +56,7 @@ def admits(gates: Gates, token: str) -> bool:
 
 
 async def wait_until(is_true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while not is_true():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.001)

@@ -181,7 +181,7 @@ def run_blocks(service: ServiceProcess, name: str, blocks: list[dict[str, Any]])
     report = made.json()["result"]
     run = service.client.post(f"/api/v1/report/{report['id']}/run/noteflow").json()["result"]
     outputs = f"/api/reports/{report['id']}/run/{run['run_id']}"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while (answer := service.client.get(outputs)).status_code == 202:
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -362,7 +362,7 @@ def read_files(message: EmailMessage) -> dict[str, bytes]:
 
 def wait_for_mail(mail: MailServer, row: ValueRow, run_id: int) -> EmailMessage:
     """Wait for the mail of a row and a run, which is told by the JSON that goes with it."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for message in list(mail.taken):
             if message["Subject"] != row.name:
