@@ -22,7 +22,7 @@ from airflow.triggers.base import TriggerEvent
 from rich.console import Console
 
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
-from airflow_provider_pushmetrics.triggers.shared_waits import list_shared
+from airflow_provider_pushmetrics.triggers.wait_hub import list_shared
 from benchmarks.servers import TOKEN, serve_receiver, serve_results
 from benchmarks.service import Target
 

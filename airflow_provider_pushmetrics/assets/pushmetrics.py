@@ -6,12 +6,12 @@ from typing import Literal
 
 from airflow.providers.common.compat.sdk import Asset
 
+from airflow_provider_pushmetrics.assets.update_rules import UpdateWish, write_wish
 from airflow_provider_pushmetrics.assets.uris import DEFAULT_HOST, ReportUri, parse_uri
-from airflow_provider_pushmetrics.assets.wishes import UpdateWish, write_wish
 from airflow_provider_pushmetrics.compat import AssetWatcher, has_airflow, require_airflow
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
-from airflow_provider_pushmetrics.triggers.event_choice import read_number
+from airflow_provider_pushmetrics.triggers.event_filters import read_number
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
 
 INSTEAD_OF_WATCHERS = "Use PushMetricsRunSensor with 'consumer' in a Dag that is scheduled '@continuous'."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
+from airflow_provider_pushmetrics.arguments import TRUNCATIONS, check_choice, check_seconds
 from airflow_provider_pushmetrics.client import waits
 from airflow_provider_pushmetrics.client.outcomes import (
     RunOutcome,
@@ -41,10 +42,9 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
 from airflow_provider_pushmetrics.metrics import count_finished_run, time_wait
 from airflow_provider_pushmetrics.operators.run_outcome import build_timeout, compute_deadline
 from airflow_provider_pushmetrics.operators.run_request import RunRequest, read_request
-from airflow_provider_pushmetrics.operators.run_start import RunStart
-from airflow_provider_pushmetrics.operators.task_state import open_task_state
+from airflow_provider_pushmetrics.operators.run_starter import RunStart
 from airflow_provider_pushmetrics.task_ends import find_own_code, find_reason_for_worker, refuse_outlets
-from airflow_provider_pushmetrics.triggers.argument_checks import TRUNCATIONS, check_choice, check_seconds
+from airflow_provider_pushmetrics.task_state import open_task_state
 from airflow_provider_pushmetrics.triggers.events import read_finished_event, rebuild_failure
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from airflow_provider_pushmetrics.triggers.resumption import compute_not_before

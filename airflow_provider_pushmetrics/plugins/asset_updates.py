@@ -29,8 +29,8 @@ from airflow.utils.session import create_session
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
+from airflow_provider_pushmetrics.assets.update_rules import UpdateWish, read_wish
 from airflow_provider_pushmetrics.assets.uris import SCHEME
-from airflow_provider_pushmetrics.assets.wishes import UpdateWish, read_wish
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.plugins.dag_run_queue import (
@@ -44,7 +44,7 @@ from airflow_provider_pushmetrics.receiver.inbox import EventFilter, StoredEvent
 from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
 from airflow_provider_pushmetrics.receiver.reader import render_event
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
-from airflow_provider_pushmetrics.triggers.inbox_producer import dump_event
+from airflow_provider_pushmetrics.triggers.event_stream import dump_event
 
 log = logging.getLogger(__name__)
 

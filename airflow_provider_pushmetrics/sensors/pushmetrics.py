@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.triggers.base import StartTriggerArgs
 
+from airflow_provider_pushmetrics.arguments import check_choice
 from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.outcomes import fetch_event_outcome
@@ -39,10 +40,9 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
 )
 from airflow_provider_pushmetrics.sensors.start_position import StartPosition
 from airflow_provider_pushmetrics.task_ends import find_reason_for_worker, refuse_outlets
-from airflow_provider_pushmetrics.triggers.argument_checks import check_choice
-from airflow_provider_pushmetrics.triggers.event_choice import EventChoice, read_number
+from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_number
+from airflow_provider_pushmetrics.triggers.event_stream import dump_event
 from airflow_provider_pushmetrics.triggers.events import rebuild_failure
-from airflow_provider_pushmetrics.triggers.inbox_producer import dump_event
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
 from airflow_provider_pushmetrics.triggers.resumption import compute_not_before
 

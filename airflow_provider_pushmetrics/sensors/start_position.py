@@ -12,7 +12,7 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.sensors.first_start import open_first_start
 from airflow_provider_pushmetrics.task_iteration import list_iteration_parts
-from airflow_provider_pushmetrics.triggers.event_choice import EventChoice
+from airflow_provider_pushmetrics.triggers.event_filters import EventChoice
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

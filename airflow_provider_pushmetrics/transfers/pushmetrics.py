@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator, ObjectStoragePath
 
+from airflow_provider_pushmetrics.arguments import TRUNCATIONS, check_choice
 from airflow_provider_pushmetrics.client.models import QueryOutcome, RunStatus
 from airflow_provider_pushmetrics.client.outcomes import describe_truncation, refuse_truncation
 from airflow_provider_pushmetrics.exceptions import (
@@ -26,7 +27,6 @@ from airflow_provider_pushmetrics.metrics import count_transfer, time_transfer
 from airflow_provider_pushmetrics.storable import make_storable
 from airflow_provider_pushmetrics.transfers.digest import BackgroundDigest
 from airflow_provider_pushmetrics.transfers.report_runs import read_run
-from airflow_provider_pushmetrics.triggers.argument_checks import TRUNCATIONS, check_choice
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -11,7 +11,7 @@ from airflow_provider_pushmetrics.client.models import FeedEvent, RunStatus
 from airflow_provider_pushmetrics.client.waits import FinishedRun
 from airflow_provider_pushmetrics.exceptions import PushMetricsError, rebuild_error
 from airflow_provider_pushmetrics.storable import describe_error, make_storable
-from airflow_provider_pushmetrics.triggers.inbox_producer import dump_event
+from airflow_provider_pushmetrics.triggers.event_stream import dump_event
 
 
 def build_finished_event(finished: FinishedRun) -> TriggerEvent:

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
+from airflow_provider_pushmetrics.arguments import check_seconds
 from airflow_provider_pushmetrics.client import waits
 from airflow_provider_pushmetrics.client.consumers import MAX_NAME_LENGTH, check_consumer_name
 from airflow_provider_pushmetrics.client.feed import EventFilter
@@ -25,21 +26,20 @@ from airflow_provider_pushmetrics.links.pushmetrics import PushMetricsRunLink, l
 from airflow_provider_pushmetrics.metrics import count_finished_run, time_wait
 from airflow_provider_pushmetrics.storable import describe_error
 from airflow_provider_pushmetrics.task_ends import RETURN_KEY
-from airflow_provider_pushmetrics.triggers.argument_checks import check_seconds
 from airflow_provider_pushmetrics.triggers.bases import WaitTrigger, WrittenTrigger
 from airflow_provider_pushmetrics.triggers.cancellation import finish
-from airflow_provider_pushmetrics.triggers.event_choice import EventChoice, read_number
+from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_number
+from airflow_provider_pushmetrics.triggers.event_stream import (
+    InboxProducer,
+    build_position_name,
+    dump_event,
+)
 from airflow_provider_pushmetrics.triggers.events import (
     build_finished_event,
     build_found_event,
     build_timeout_event,
 )
-from airflow_provider_pushmetrics.triggers.inbox_producer import (
-    InboxProducer,
-    build_position_name,
-    dump_event,
-)
-from airflow_provider_pushmetrics.triggers.joint_waits import wait_for_event, wait_for_run
+from airflow_provider_pushmetrics.triggers.waiting import wait_for_event, wait_for_run
 
 _PATH = "airflow_provider_pushmetrics.triggers.pushmetrics"
 

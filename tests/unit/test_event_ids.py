@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.event_ids import (
 )
 from airflow_provider_pushmetrics.receiver.deliveries import build_delivery
 from airflow_provider_pushmetrics.receiver.refusals import BadRequest
-from airflow_provider_pushmetrics.triggers.waiters import build_keys
+from airflow_provider_pushmetrics.triggers.wait_index import build_keys
 from tests.fakes.json_values import JSON_VALUES
 
 

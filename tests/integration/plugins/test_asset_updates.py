@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
-from airflow_provider_pushmetrics.assets.wishes import UpdateWish
+from airflow_provider_pushmetrics.assets.update_rules import UpdateWish
 from airflow_provider_pushmetrics.plugins.asset_updates import (
     AssetUpdater,
     NobodyWaitsError,

@@ -15,12 +15,12 @@ from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.messages import Call
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.waits import Patience, RunTarget
-from airflow_provider_pushmetrics.triggers.joint_waits import wait_for_event, wait_for_run
-from airflow_provider_pushmetrics.triggers.waiters import Waiter, Waiters
+from airflow_provider_pushmetrics.triggers.wait_index import Waiter, Waiters
+from airflow_provider_pushmetrics.triggers.waiting import wait_for_event, wait_for_run
 from tests.fakes.pushmetrics import FakePushMetrics, FakeRun
 from tests.integration.provider.conftest import Connect
 from tests.integration.provider.test_sensor import run_sensor
-from tests.integration.provider.test_shared_waits import wait_until
+from tests.integration.provider.test_wait_hub import wait_until
 
 CONN = "pushmetrics_default"
 LIMIT_SECONDS = 60.0

@@ -27,7 +27,7 @@ from airflow_provider_pushmetrics.exceptions import (
 )
 from airflow_provider_pushmetrics.links.pushmetrics import PushMetricsRunLink
 from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
-from airflow_provider_pushmetrics.operators.run_start import MAX_EARLIER_RUNS
+from airflow_provider_pushmetrics.operators.run_starter import MAX_EARLIER_RUNS
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from tests.fakes.airflow_versions import capture_logs
 from tests.fakes.inbox import READER_TOKEN

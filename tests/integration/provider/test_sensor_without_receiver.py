@@ -13,14 +13,14 @@ from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.run_polls import RunsSeen
 from airflow_provider_pushmetrics.client.waits import Patience
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsParameterError
-from airflow_provider_pushmetrics.triggers.joint_waits import wait_for_event
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
-from airflow_provider_pushmetrics.triggers.shared_waits import list_shared
+from airflow_provider_pushmetrics.triggers.wait_hub import list_shared
+from airflow_provider_pushmetrics.triggers.waiting import wait_for_event
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
 from tests.integration.provider.conftest import Connect
 from tests.integration.provider.test_sensor import MODES, build, run_sensor
-from tests.integration.provider.test_shared_waits import wait_until
+from tests.integration.provider.test_wait_hub import wait_until
 
 CONN = "pushmetrics_default"
 

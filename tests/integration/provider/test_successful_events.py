@@ -14,7 +14,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsNotFoundError,
     PushMetricsProtocolError,
 )
-from airflow_provider_pushmetrics.triggers.inbox_producer import InboxProducer
+from airflow_provider_pushmetrics.triggers.event_stream import InboxProducer
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.integration.provider.conftest import Connect

@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
     PushMetricsError,
 )
-from airflow_provider_pushmetrics.triggers.inbox_producer import InboxProducer, build_position_name
+from airflow_provider_pushmetrics.triggers.event_stream import InboxProducer, build_position_name
 from airflow_provider_pushmetrics.triggers.pushmetrics import (
     PushMetricsEventTrigger,
     PushMetricsRunTrigger,

@@ -7,7 +7,7 @@ import pytest
 from airflow.providers.common.compat.sdk import Asset
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
-from airflow_provider_pushmetrics.assets.wishes import UpdateWish, read_wish
+from airflow_provider_pushmetrics.assets.update_rules import UpdateWish, read_wish
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAirflowVersionError,
     PushMetricsParameterError,

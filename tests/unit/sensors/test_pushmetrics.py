@@ -7,7 +7,7 @@ from airflow.providers.common.compat.sdk import DAG, AirflowSensorTimeout, Airfl
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsUnavailableError
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
-from airflow_provider_pushmetrics.triggers.event_choice import read_number
+from airflow_provider_pushmetrics.triggers.event_filters import read_number
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
 from tests.fakes.airflow_versions import needs_airflow
 from tests.fakes.supervisor import FakeTaskInstance

@@ -14,15 +14,15 @@ from airflow_provider_pushmetrics.client.waits import FinishedRun
 from airflow_provider_pushmetrics.compat import has_airflow
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsParameterError
 from airflow_provider_pushmetrics.triggers import pushmetrics as triggers
+from airflow_provider_pushmetrics.triggers.event_stream import (
+    InboxProducer,
+    build_position_name,
+    dump_event,
+)
 from airflow_provider_pushmetrics.triggers.events import (
     build_failure_event,
     build_finished_event,
     build_timeout_event,
-)
-from airflow_provider_pushmetrics.triggers.inbox_producer import (
-    InboxProducer,
-    build_position_name,
-    dump_event,
 )
 from airflow_provider_pushmetrics.triggers.pushmetrics import (
     PushMetricsEventTrigger,

@@ -26,7 +26,7 @@ from airflow_provider_pushmetrics.metrics import count_triggered_run
 from airflow_provider_pushmetrics.operators.idempotency import hash_key
 from airflow_provider_pushmetrics.operators.run_outcome import build_unconfirmed
 from airflow_provider_pushmetrics.operators.run_request import RunRequest, describe_unknown_parameters
-from airflow_provider_pushmetrics.operators.task_state import StartedRun, TaskState
+from airflow_provider_pushmetrics.task_state import StartedRun, TaskState
 
 MAX_EARLIER_RUNS = 50
 """How many failed runs of earlier tries are passed over; Airflow Dags have far fewer retries."""

@@ -7,7 +7,7 @@ import pytest
 
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
-from airflow_provider_pushmetrics.triggers.event_choice import EventChoice, load_predicate
+from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, load_predicate
 
 HERE = __name__
 NO_FUNCTION = 7

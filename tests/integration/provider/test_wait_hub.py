@@ -15,9 +15,9 @@ from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import RunStatus
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsNotFoundError
-from airflow_provider_pushmetrics.triggers import shared_waits
-from airflow_provider_pushmetrics.triggers.joint_waits import wait_for_event, wait_for_run
-from airflow_provider_pushmetrics.triggers.shared_waits import list_shared
+from airflow_provider_pushmetrics.triggers import wait_hub
+from airflow_provider_pushmetrics.triggers.wait_hub import list_shared
+from airflow_provider_pushmetrics.triggers.waiting import wait_for_event, wait_for_run
 from tests.fakes.pushmetrics import FakePushMetrics, FakeRun
 from tests.integration.provider.conftest import Connect
 
@@ -81,7 +81,7 @@ async def test_a_thousand_waits_make_one_request_at_a_time(pushmetrics: FakePush
 async def test_a_newcomer_is_told_what_the_inbox_already_has(
     pushmetrics: FakePushMetrics, monkeypatch: pytest.MonkeyPatch, rewind_events: int
 ) -> None:
-    monkeypatch.setattr(shared_waits, "REWIND_EVENTS", rewind_events)
+    monkeypatch.setattr(wait_hub, "REWIND_EVENTS", rewind_events)
     for _ in range(3):
         pushmetrics.start_run()
     first = begin_run(99)
@@ -185,14 +185,14 @@ async def test_many_runs_are_asked_for_by_one_list(
         run.status = "failed"
     assert {run.status for run in await finish(*waiting)} == {RunStatus.FAILED}
     singles = [seen for seen in pushmetrics.seen if not seen.path.endswith("/noteflow_run/")]
-    assert len(singles) <= shared_waits.FEW_RUNS  # of the first, when the others had not come yet
+    assert len(singles) <= wait_hub.FEW_RUNS  # of the first, when the others had not come yet
 
 
 async def test_runs_that_no_list_shows_are_asked_for_in_turns(
     connect_whole: Connect, pushmetrics: FakePushMetrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect_whole(receiver_url=None, receiver_token=None)
-    monkeypatch.setattr(shared_waits, "SINGLE_RUNS", 2)
+    monkeypatch.setattr(wait_hub, "SINGLE_RUNS", 2)
     pushmetrics.hides_runs = True
     runs = [pushmetrics.start_run() for _ in range(9)]
     found = await finish(*(begin_run(run.id) for run in runs))

@@ -8,7 +8,7 @@ import pytest
 from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.waits import Patience
-from airflow_provider_pushmetrics.triggers.waiters import Waiter, Waiters, build_keys
+from airflow_provider_pushmetrics.triggers.wait_index import Waiter, Waiters, build_keys
 
 RUN = {
     "event": "report.run",

@@ -27,7 +27,7 @@ from airflow_provider_pushmetrics.exceptions import (
 )
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient, open_async_transport
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
-from airflow_provider_pushmetrics.triggers.waiters import Waiter, Waiters
+from airflow_provider_pushmetrics.triggers.wait_index import Waiter, Waiters
 
 LAST_LOOK_SECONDS = 60.0
 """How long the last looks of all whose deadline passes at once may take together."""

@@ -15,8 +15,8 @@ from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.run_polls import RunPoll, RunsSeen
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
 from airflow_provider_pushmetrics.hooks.masking import aread_settings
-from airflow_provider_pushmetrics.triggers.shared_waits import find_shared
-from airflow_provider_pushmetrics.triggers.waiters import Waiter
+from airflow_provider_pushmetrics.triggers.wait_hub import find_shared
+from airflow_provider_pushmetrics.triggers.wait_index import Waiter
 
 
 async def wait_for_event(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_pushmetrics.client.models import TriggeredRun
-from airflow_provider_pushmetrics.operators.run_start import mark_replay
+from airflow_provider_pushmetrics.operators.run_starter import mark_replay
 
 
 @pytest.mark.parametrize(

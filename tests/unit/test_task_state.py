@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_pushmetrics.client.waits import RunTarget
-from airflow_provider_pushmetrics.operators.task_state import (
+from airflow_provider_pushmetrics.task_state import (
     STORE_KEY,
     StartedRun,
     TaskState,

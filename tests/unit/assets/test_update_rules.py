@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_pushmetrics.assets.wishes import UpdateWish, read_wish, write_wish
+from airflow_provider_pushmetrics.assets.update_rules import UpdateWish, read_wish, write_wish
 
 
 def test_a_wish_is_read_as_it_was_written() -> None:
