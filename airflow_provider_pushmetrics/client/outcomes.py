@@ -19,7 +19,6 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConflictError,
     PushMetricsRunError,
     PushMetricsRunFailed,
-    PushMetricsTruncatedResultError,
     PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.storable import make_storable
@@ -156,16 +155,6 @@ def describe_truncation(queries: tuple[QueryOutcome, ...]) -> str:
         f"the results of these queries do not have all rows: {', '.join(cut)}. Raise the limit of"
         " the block, or let the query give fewer rows."
     )
-
-
-def refuse_truncation(queries: tuple[QueryOutcome, ...], run_id: int | None = None) -> None:
-    """
-    Check that results have all rows.
-
-    :raises PushMetricsTruncatedResultError: naming those that have not.
-    """
-    if queries:
-        raise PushMetricsTruncatedResultError(describe_truncation(queries), run_id=run_id)
 
 
 def build_result(outcome: RunOutcome) -> dict[str, Any]:

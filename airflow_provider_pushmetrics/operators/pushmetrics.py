@@ -19,7 +19,6 @@ from airflow_provider_pushmetrics.client.outcomes import (
     fetch_outcome,
     find_outputs_url,
     refuse_failure,
-    refuse_truncation,
 )
 from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
@@ -44,6 +43,7 @@ from airflow_provider_pushmetrics.operators.run_outcome import build_timeout, co
 from airflow_provider_pushmetrics.operators.run_request import RunRequest, read_request
 from airflow_provider_pushmetrics.operators.run_starter import RunStart
 from airflow_provider_pushmetrics.task_ends import find_own_code, find_reason_for_worker, refuse_outlets
+from airflow_provider_pushmetrics.task_failures import refuse_truncation
 from airflow_provider_pushmetrics.task_state import open_task_state
 from airflow_provider_pushmetrics.triggers.events import read_finished_event, rebuild_failure
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
@@ -91,9 +91,11 @@ class PushMetricsTriggerReportOperator(BaseOperator):
     :param require_outcome: Fail where nobody can say how the run ended: without an API token, before the
         report is run; and where PushMetrics does not say. Without it, such a run counts as a success.
     :param on_truncated: What to do if the result of a query does not have all rows, because a limit cut it:
-        ``warn``, or ``fail``, which needs an API token: without one, the task fails before the report is run.
-    :param strict_parameters: Fail before the report is run if it has no Parameter block of a parameter's
-        name; needs an API token. Without it, the log warns where an API token lets the task ask.
+        ``warn``, or ``fail`` without a retry. ``fail`` needs an API token: without one, the task fails before
+        the report is run.
+    :param strict_parameters: Fail without a retry, before the report is run, if it has no Parameter block of
+        a parameter's name; needs an API token. Without it, the log warns where an API token lets the task
+        ask.
     :param cancel_on_kill: Cancel the run when the task is killed, or when a user marks or clears it, where
         PushMetrics can. The run of a task that is deferred goes on before Airflow 3.3.
     :param deferrable: Wait in the triggerer, without holding a worker slot.

@@ -16,7 +16,6 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsDeliveryUnknownError,
     PushMetricsError,
     PushMetricsNotFoundError,
-    PushMetricsParameterError,
     PushMetricsProtocolError,
     PushMetricsRunTimeout,
     PushMetricsUnavailableError,
@@ -26,6 +25,7 @@ from airflow_provider_pushmetrics.metrics import count_triggered_run
 from airflow_provider_pushmetrics.operators.idempotency import hash_key
 from airflow_provider_pushmetrics.operators.run_outcome import build_unconfirmed
 from airflow_provider_pushmetrics.operators.run_request import RunRequest, describe_unknown_parameters
+from airflow_provider_pushmetrics.task_failures import PushMetricsUnknownParameters
 from airflow_provider_pushmetrics.task_state import StartedRun, TaskState
 
 MAX_EARLIER_RUNS = 50
@@ -92,7 +92,7 @@ class RunStart:
         """
         Tell of parameters that the report does not have: its run would use defaults in their place.
 
-        :raises PushMetricsParameterError: if there are any, and they are to be refused.
+        :raises PushMetricsUnknownParameters: if there are any, and ``is_strict``.
         """
         if not self.request.parameters:
             return
@@ -106,7 +106,9 @@ class RunStart:
         if unknown is None:
             return
         if self.is_strict:
-            raise PushMetricsParameterError(f"{unknown} The report was not run (strict_parameters).")
+            raise PushMetricsUnknownParameters(
+                f"{unknown} The report was not run (strict_parameters), and the task is not retried."
+            )
         self.log.warning("%s Its run uses defaults; strict_parameters=True fails before the run", unknown)
 
     def _find_unknown_parameters(self) -> str | None:

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperat
 
 from airflow_provider_pushmetrics.arguments import TRUNCATIONS, check_choice
 from airflow_provider_pushmetrics.client.models import QueryOutcome, RunStatus
-from airflow_provider_pushmetrics.client.outcomes import describe_truncation, refuse_truncation
+from airflow_provider_pushmetrics.client.outcomes import describe_truncation
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsNoResultsError,
     PushMetricsParameterError,
@@ -25,6 +25,7 @@ from airflow_provider_pushmetrics.hooks.results import FORMATS, Truncation
 from airflow_provider_pushmetrics.lineage import SavedFile, build_files_lineage
 from airflow_provider_pushmetrics.metrics import count_transfer, time_transfer
 from airflow_provider_pushmetrics.storable import make_storable
+from airflow_provider_pushmetrics.task_failures import refuse_truncation
 from airflow_provider_pushmetrics.transfers.digest import BackgroundDigest
 from airflow_provider_pushmetrics.transfers.report_runs import read_run
 
@@ -64,7 +65,7 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
     :param on_no_results: What to do if the run has no query: ``fail``, ``skip``, or ``succeed`` without
         files.
     :param on_truncated: What to do if a result does not have all rows, because a limit cut it: ``warn`` and
-        save it, or ``fail`` before it is saved.
+        save it, or ``fail`` without a retry, before it is saved.
     :param storage_conn_id: The connection of the storage; None for the one that ``path`` names, if any.
         (templated)
     :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`. (templated)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsParameterError
 from tests.fakes.airflow_versions import capture_logs
@@ -31,8 +31,9 @@ def test_a_parameter_that_the_report_does_not_have_is_named_in_the_log(pushmetri
 def test_a_parameter_that_the_report_does_not_have_fails_the_task_before_the_run_where_that_is_wanted(
     pushmetrics: FakePushMetrics,
 ) -> None:
-    with pytest.raises(PushMetricsParameterError, match=r"called 'orign'.*The report was not run"):
+    with pytest.raises(PushMetricsParameterError, match=r"called 'orign'.*The report was not run") as caught:
         run_task(parameters=WRONG, strict_parameters=True)
+    assert isinstance(caught.value, AirflowFailException)  # Airflow does not retry after that
     assert pushmetrics.runs == []
     assert run_task(parameters={"month": 2}, strict_parameters=True)["run_id"] == 1
 

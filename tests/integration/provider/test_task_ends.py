@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, Asset, TaskDeferred
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_pushmetrics import compat
@@ -279,6 +279,7 @@ def test_a_result_that_was_cut_fails_the_task_where_that_is_wanted(
     with pytest.raises(PushMetricsTruncatedResultError, match=r"'by_carrier' \(limit: 100 rows\)") as caught:
         run_task(deferrable=deferrable, on_truncated="fail")
     assert caught.value.run_id == 1
+    assert isinstance(caught.value, AirflowFailException)  # Airflow does not retry after that
     pushmetrics.row_limit, pushmetrics.outcomes = None, ["failed"]
     with pytest.raises(PushMetricsRunFailed):
         run_task(FakeTaskInstance(run_id="b"), deferrable=deferrable, on_truncated="fail")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from starlette.responses import JSONResponse, Response
 
 from airflow_provider_pushmetrics.exceptions import (
@@ -148,8 +148,9 @@ def test_a_result_that_lacks_rows_fails_the_task_before_it_is_saved_where_that_i
 ) -> None:
     serve(pushmetrics, "csv")
     pushmetrics.row_limit = 100
-    with pytest.raises(PushMetricsTruncatedResultError, match="limit: 100 rows"):
+    with pytest.raises(PushMetricsTruncatedResultError, match="limit: 100 rows") as caught:
         save(**choose(pushmetrics, tmp_path, is_alone=is_alone), on_truncated="fail")
+    assert isinstance(caught.value, AirflowFailException)  # Airflow does not retry after that
     assert list(tmp_path.iterdir()) == []
 
 

@@ -14,13 +14,11 @@ from airflow_provider_pushmetrics.client.outcomes import (
     describe_truncation,
     fetch_outcome,
     refuse_failure,
-    refuse_truncation,
     wait_until_ready,
 )
 from airflow_provider_pushmetrics.client.waits import FinishedRun
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsRunFailed,
-    PushMetricsTruncatedResultError,
     PushMetricsUnavailableError,
     PushMetricsUntrustedUrlError,
 )
@@ -127,10 +125,6 @@ def test_results_that_were_cut_are_named_with_their_limits() -> None:
         "the results of these queries do not have all rows: 'q' (limit: 100 rows). Raise the limit of the"
         " block, or let the query give fewer rows."
     )
-    with pytest.raises(PushMetricsTruncatedResultError) as caught:
-        refuse_truncation(outcome.list_truncated(), 7)
-    assert caught.value.run_id == 7
-    refuse_truncation(())
 
 
 def test_a_query_without_a_name_and_a_limit_is_named_by_its_number() -> None:
