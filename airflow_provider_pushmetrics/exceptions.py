@@ -1,11 +1,12 @@
 """
-Everything that this package raises on purpose.
+Every error that this package raises to its users: in Dags, by the hook, the client, the notifier and the CLI.
 
 ::
 
     PushMetricsError
     ├── PushMetricsConfigurationError     a setting or a connection is incomplete or contradicts itself
-    │   └── PushMetricsMissingExtraError  a part of this package is not installed
+    │   ├── PushMetricsMissingExtraError  a part of this package is not installed
+    │   └── MalformedConnectionError      an Airflow connection exists, but cannot be read
     ├── PushMetricsAirflowVersionError    this Airflow is too old for what was asked
     ├── PushMetricsParameterError         a value given to an operator, a sensor or a call is not allowed
     │   └── PushMetricsEndpointError      a webhook's URL leads where the service must not send
@@ -27,12 +28,17 @@ Everything that this package raises on purpose.
     ├── NotificationError                 a mail or a message to Slack was not taken
     │   ├── NotificationDelayedError      it may be, later
     │   └── NotificationRefusedError      it will not be, as it is
+    ├── NoDagForAssetError                no Dag is scheduled by an asset
     ├── InvalidEventError                 a webhook body that is no event
     ├── InvalidSignatureError             a webhook that its signature does not prove
     └── DemoError                         a step of the demo could not be done
 
-Each is built from its message alone, because Airflow carries only ``str(error)`` between processes; facts
+Each is built from its message alone, because Airflow carries only ``str(error)`` between processes. Facts
 for a program are in optional attributes.
+
+One class is elsewhere, because it is also one of Airflow's: ``PushMetricsUnconfirmedRun`` in
+``operators.run_outcome``, which is a ``PushMetricsDeliveryUnknownError``. The receiver and the service have
+errors of their own, which they answer by HTTP or record with a run.
 """
 
 from __future__ import annotations
@@ -60,6 +66,10 @@ class PushMetricsConfigurationError(PushMetricsError):
 
 class PushMetricsMissingExtraError(PushMetricsConfigurationError):
     """A part of this package is not installed; the message says which extra brings it."""
+
+
+class MalformedConnectionError(PushMetricsConfigurationError):
+    """An Airflow connection exists, but cannot be parsed or decrypted."""
 
 
 class PushMetricsAirflowVersionError(PushMetricsError):
@@ -184,6 +194,10 @@ class NotificationDelayedError(NotificationError):
 
 class NotificationRefusedError(NotificationError):
     """It will not be taken as it is: a wrong address, a wrong password, an unknown channel."""
+
+
+class NoDagForAssetError(PushMetricsError):
+    """No Dag is scheduled by an asset now, so an event of it would start nothing."""
 
 
 class InvalidEventError(PushMetricsError):

@@ -63,4 +63,4 @@ def _build_request(
 ) -> Request:
     headers = {"Authorization": f"Bearer {receiver.reader_token}", "Accept": "application/json"}
     url = f"{receiver.url}/consumers/{quote(consumer, safe='')}"
-    return Request(method, url, headers=headers, json_body=body)
+    return Request(method, url, headers=headers, json_body=body, credential=receiver.token_name)

@@ -32,7 +32,7 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.assets.update_rules import UpdateWish, read_wish
 from airflow_provider_pushmetrics.assets.uris import SCHEME
 from airflow_provider_pushmetrics.client.models import FeedEvent
-from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.exceptions import NoDagForAssetError
 from airflow_provider_pushmetrics.plugins.dag_run_queue import (
     find_missed,
     keep_queued,
@@ -167,7 +167,7 @@ class AssetUpdater:
         while True:
             try:
                 await self._follow(asset, outage)
-            except NobodyWaitsError:
+            except NoDagForAssetError:
                 log.info("Asset %s is not updated now: no Dag waits for it.", asset.uri)
             except Exception as error:  # the task's top: without it, the asset would never be updated again
                 outage.report(f"Asset {asset.uri} cannot be updated: {describe_fault(error)}")
@@ -207,10 +207,6 @@ class AssetUpdater:
                 await asyncio.to_thread(register, asset, event)
 
 
-class NobodyWaitsError(PushMetricsError):
-    """No Dag would be started by an asset now."""
-
-
 def fetch_assets() -> list[UpdatedAsset]:
     """Fetch the assets that wish to be updated here, and would start a Dag."""
     query = select(AssetModel.id, AssetModel.uri, AssetModel.extra)
@@ -224,14 +220,14 @@ def register(asset: UpdatedAsset, event: StoredEvent) -> None:
     """
     Write an asset event and what it queues, unless that is done.
 
-    :raises NobodyWaitsError: if no Dag would be started by it.
+    :raises NoDagForAssetError: if no Dag would be started by it.
     """
     payload = write_payload(event)
     with create_session(scoped=False) as session:
         lock_asset(session, asset.id)  # before anything is read
         model = session.scalar(select(AssetModel).where(AssetModel.id == asset.id, IS_WAITED_FOR))
         if model is None:
-            raise NobodyWaitsError(f"no Dag waits for asset {asset.uri}.")
+            raise NoDagForAssetError(f"no Dag waits for asset {asset.uri}.")
         known = find_registered(session, asset.id, payload)
         if known is not None:
             if overlooks_events():

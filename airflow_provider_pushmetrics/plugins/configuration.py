@@ -13,9 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.exceptions import MalformedConnectionError, PushMetricsConfigurationError
 from airflow_provider_pushmetrics.plugins.source_connections import (
-    MalformedConnectionError,
     find_connection,
     read_connections,
 )

@@ -8,15 +8,11 @@ from typing import Any
 
 from cryptography.fernet import InvalidToken
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.exceptions import MalformedConnectionError, PushMetricsConfigurationError
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
 from airflow_provider_pushmetrics.receiver.sources import build_checked_source
 
 EXTRAS = ("signing_secrets", "networks", "rate_per_minute", "lenient_content_type")
-
-
-class MalformedConnectionError(PushMetricsConfigurationError):
-    """A connection that exists and is none."""
 
 
 def find_connection(connection_id: str) -> Any | None:

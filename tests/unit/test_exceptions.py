@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import ast
+import builtins
 import copy
 import inspect
 import pickle
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,11 +20,41 @@ from airflow_provider_pushmetrics.exceptions import (
     rebuild_error,
 )
 
+PACKAGE = Path(exceptions.__file__).parent
+ELSEWHERE = {
+    "client.messages.NetworkError": "transports raise it, and each call turns it into a PushMetricsError",
+    "client.protocol.NetworkError": "the same",
+    "demo.interruption.Interrupted": "no Exception, so that nothing takes the signal for a failure",
+    "demo.signals.Interrupted": "the same",
+    "operators.run_outcome.PushMetricsUnconfirmedRun": "is an AirflowFailException too",
+}
+"""The exceptions of the provider, the client and the demo that are defined outside of ``exceptions``."""
+
 ALL = [
     member
     for _, member in inspect.getmembers(exceptions, inspect.isclass)
     if member.__module__ == exceptions.__name__
 ]
+
+
+def list_defined(*, is_server: bool) -> Iterator[tuple[str, ast.ClassDef]]:
+    """List the exception classes outside of ``exceptions``: of the two servers, or of all else."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        if parts == ("exceptions",) or (parts[0] in ("receiver", "service")) != is_server:
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef) and any(map(is_exception, node.bases)):
+                yield ".".join([*parts, node.name]), node
+
+
+def is_exception(base: ast.expr) -> bool:
+    """Tell whether the name of a base class is that of an exception."""
+    name = ast.unparse(base).rpartition(".")[2]
+    known = getattr(exceptions, name, None) or getattr(builtins, name, None)
+    return name.endswith(("Error", "Exception")) or (
+        isinstance(known, type) and issubclass(known, BaseException)
+    )
 
 
 def list_tree() -> list[str]:
@@ -82,3 +116,15 @@ def test_an_error_is_built_again_from_its_name_and_message(error_class: type[Exc
 )
 def test_an_error_that_nobody_knows_may_not_last(name: str | None) -> None:
     assert type(rebuild_error(name, "message")) is PushMetricsUnavailableError
+
+
+def test_every_error_of_the_provider_is_defined_in_one_module() -> None:
+    assert {name for name, _ in list_defined(is_server=False)} <= set(ELSEWHERE)
+
+
+@pytest.mark.parametrize(
+    ("name", "node"), [pytest.param(name, node, id=name) for name, node in list_defined(is_server=True)]
+)
+def test_no_error_of_the_receiver_and_the_service_is_a_bare_exception(name: str, node: ast.ClassDef) -> None:
+    """``WorkInterruptedError`` alone is a BaseException, and the workflow engine is not to record it."""
+    assert "Exception" not in [ast.unparse(base) for base in node.bases]

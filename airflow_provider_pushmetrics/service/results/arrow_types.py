@@ -11,13 +11,15 @@ from collections import Counter
 
 import pyarrow as pa
 
+from airflow_provider_pushmetrics.exceptions import PushMetricsError
+
 MAX_DIGITS = 76
 MAX_DIGITS_128 = 38
 TAG = "tag"
 """The field of a stored union that says which member is set."""
 
 
-class UnsupportedTypeError(Exception):
+class UnsupportedTypeError(PushMetricsError):
     """There is no type that holds the column."""
 
 

@@ -19,9 +19,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
 from airflow_provider_pushmetrics.assets.update_rules import UpdateWish
+from airflow_provider_pushmetrics.exceptions import NoDagForAssetError
 from airflow_provider_pushmetrics.plugins.asset_updates import (
     AssetUpdater,
-    NobodyWaitsError,
     Pace,
     UpdatedAsset,
     fetch_assets,
@@ -210,7 +210,7 @@ def test_events_whose_times_are_not_in_order_are_written_once(
 
 def test_nothing_is_written_for_an_asset_that_is_gone(sessions: sessionmaker[Session]) -> None:
     gone = UpdatedAsset(404, "pushmetrics://x/reports/1", UpdateWish(event="report.run"))
-    with pytest.raises(NobodyWaitsError):
+    with pytest.raises(NoDagForAssetError):
         register(gone, make_event(1))
     assert read_numbers(sessions) == []
 
@@ -221,7 +221,7 @@ def test_nothing_is_written_while_the_dag_cannot_be_started(
 ) -> None:
     tables.change_dags(**{fault: True})
     assert fetch_assets() == []
-    with pytest.raises(NobodyWaitsError):
+    with pytest.raises(NoDagForAssetError):
         register(asset, make_event(1))
     assert read_numbers(sessions) == []
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from airflow_provider_pushmetrics.client import consumers
+from airflow_provider_pushmetrics.client import consumers, feed
 from airflow_provider_pushmetrics.client.consumers import ConsumerPosition
-from airflow_provider_pushmetrics.client.feed import Receiver
-from airflow_provider_pushmetrics.exceptions import PushMetricsProtocolError
+from airflow_provider_pushmetrics.client.feed import EventFilter, Receiver
+from airflow_provider_pushmetrics.client.messages import Call
+from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsProtocolError
 from tests.fakes.scripted import ScriptedDriver, build_answer, run_call
 
 RECEIVER = Receiver("https://airflow.example.com/pushmetrics", "reader-token")
@@ -33,3 +35,24 @@ def test_a_receiver_need_not_say_who_took_the_event(body: dict[str, Any]) -> Non
 def test_a_position_that_is_no_number_is_refused(body: dict[str, Any]) -> None:
     with pytest.raises(PushMetricsProtocolError, match="without 'position'"):
         run_call(consumers.fetch_consumer(RECEIVER, "a"), build_answer(200, body))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda receiver: consumers.fetch_consumer(receiver, "a"),
+        lambda receiver: consumers.take_event(receiver, "a", 5, taken_by="a_dag/a_run"),
+        lambda receiver: feed.fetch_cursor(receiver),
+        lambda receiver: feed.fetch_position(receiver, "a"),
+        lambda receiver: feed.store_position(receiver, "a", 5),
+        lambda receiver: feed.fetch_events(receiver, EventFilter(), after=0),
+    ],
+)
+def test_a_refused_reader_token_is_named_in_every_call_to_the_receiver(
+    call: Callable[[Receiver], Call[Any]],
+) -> None:
+    receiver = Receiver("https://airflow.example.com/pushmetrics", "reader-token", "pushmetrics_default")
+    with pytest.raises(
+        PushMetricsAuthError, match="extra 'receiver_token' of connection 'pushmetrics_default"
+    ):
+        run_call(call(receiver), build_answer(401, {"message": "no"}))
