@@ -36,9 +36,9 @@ Every error that this package raises to its users: in Dags, by the hook, the cli
 Each is built from its message alone, because Airflow carries only ``str(error)`` between processes. Facts
 for a program are in optional attributes.
 
-One class is elsewhere, because it is also one of Airflow's: ``PushMetricsUnconfirmedRun`` in
-``operators.run_outcome``, which is a ``PushMetricsDeliveryUnknownError``. The receiver and the service have
-errors of their own, which they answer by HTTP or record with a run.
+Those that are an ``AirflowFailException`` too, so that a task is not retried, are in ``task_failures``; their
+bases are here. The receiver and the service have errors of their own, which they answer by HTTP or record
+with a run.
 """
 
 from __future__ import annotations

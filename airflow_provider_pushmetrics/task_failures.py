@@ -8,11 +8,19 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_pushmetrics.client.models import QueryOutcome
 from airflow_provider_pushmetrics.client.outcomes import describe_truncation
-from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsTruncatedResultError
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsDeliveryUnknownError,
+    PushMetricsParameterError,
+    PushMetricsTruncatedResultError,
+)
 
 
 class PushMetricsUnknownParameters(PushMetricsParameterError, AirflowFailException):
     """The report does not have a parameter that a task gives it: each try would give the same."""
+
+
+class PushMetricsUnconfirmedRun(PushMetricsDeliveryUnknownError, AirflowFailException):
+    """A run may have been started, and nobody can say: another try might start a second one."""
 
 
 class PushMetricsTruncatedRun(PushMetricsTruncatedResultError, AirflowFailException):

@@ -5,13 +5,8 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 
-from airflow.providers.common.compat.sdk import AirflowFailException
-
-from airflow_provider_pushmetrics.exceptions import PushMetricsDeliveryUnknownError, PushMetricsRunTimeout
-
-
-class PushMetricsUnconfirmedRun(PushMetricsDeliveryUnknownError, AirflowFailException):
-    """A run may have been started, and nobody can say; Airflow does not retry, which might start another."""
+from airflow_provider_pushmetrics.exceptions import PushMetricsRunTimeout
+from airflow_provider_pushmetrics.task_failures import PushMetricsUnconfirmedRun
 
 
 def compute_deadline(timeout: float | timedelta | None) -> float | None:

@@ -26,7 +26,6 @@ ELSEWHERE = {
     "client.protocol.NetworkError": "the same",
     "demo.interruption.Interrupted": "no Exception, so that nothing takes the signal for a failure",
     "demo.signals.Interrupted": "the same",
-    "operators.run_outcome.PushMetricsUnconfirmedRun": "is an AirflowFailException too",
 }
 """The exceptions of the provider, the client and the demo that are defined outside of ``exceptions``."""
 
@@ -46,6 +45,10 @@ def list_defined(*, is_server: bool) -> Iterator[tuple[str, ast.ClassDef]]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ClassDef) and any(map(is_exception, node.bases)):
                 yield ".".join([*parts, node.name]), node
+
+
+def is_failure(name: str) -> bool:
+    return name.startswith("task_failures.")
 
 
 def is_exception(base: ast.expr) -> bool:
@@ -119,7 +122,14 @@ def test_an_error_that_nobody_knows_may_not_last(name: str | None) -> None:
 
 
 def test_every_error_of_the_provider_is_defined_in_one_module() -> None:
-    assert {name for name, _ in list_defined(is_server=False)} <= set(ELSEWHERE)
+    assert {name for name, _ in list_defined(is_server=False) if not is_failure(name)} <= set(ELSEWHERE)
+
+
+def test_what_is_not_retried_is_an_error_of_the_tree_and_of_airflow() -> None:
+    for name, node in list_defined(is_server=False):
+        if is_failure(name):
+            known, airflows = (ast.unparse(base) for base in node.bases)
+            assert (hasattr(exceptions, known), airflows) == (True, "AirflowFailException")
 
 
 @pytest.mark.parametrize(
