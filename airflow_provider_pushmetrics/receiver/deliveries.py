@@ -27,6 +27,7 @@ MAX_EVENT_NAME_LENGTH = 200
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
 """What readers can take: Airflow carries events as MessagePack, whose integers have 64 bits."""
 
+SET_LENIENT = "set lenient_content_type for this source in the receiver"
 
 _JSON_TYPE = re.compile(rb"application/(?:json|[a-z0-9.!#$&^_-]{1,100}\+json)\Z")
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
@@ -89,15 +90,26 @@ def check_content_type(content_type: bytes, content_encoding: bytes, *, is_lenie
 
     The documentation of the events names no content type, so a missing one is taken for JSON.
 
+    :param content_type: The header; the values of several headers joined by commas.
     :param is_lenient: Take ``text/plain`` too, and a list such as ``application/json, application/json``.
     :raises UnsupportedMediaType: if it is said to be anything else.
     """
     named = (content_type or b"application/json").lower()
-    types = named.split(b",") if is_lenient else [named]
-    if not all(_is_json_type(name, is_lenient=is_lenient) for name in types):
-        raise UnsupportedMediaType("The body must be JSON: send it as application/json.")
+    if not _is_json(named, is_lenient=is_lenient):
+        raise UnsupportedMediaType(
+            f"The body must be JSON: send it as application/json{_name_option(named)}."
+        )
     if (content_encoding or b"identity").strip().lower() != b"identity":
         raise UnsupportedMediaType("The body must not be compressed: send it without Content-Encoding.")
+
+
+def _is_json(named: bytes, *, is_lenient: bool) -> bool:
+    types = named.split(b",") if is_lenient else [named]
+    return all(_is_json_type(name, is_lenient=is_lenient) for name in types)
+
+
+def _name_option(named: bytes) -> str:
+    return f", or {SET_LENIENT}" if _is_json(named, is_lenient=True) else ""
 
 
 def _is_json_type(name: bytes, *, is_lenient: bool) -> bool:
@@ -140,6 +152,10 @@ def _parse_json(body: bytes) -> Any:
             # Half of a surrogate pair is no text: databases and strict readers would choke on it later.
             json.dumps(content, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):  # UnicodeError is a ValueError, and so is a number of 5,000 digits
+        if body.startswith(codecs.BOM_UTF8):
+            raise BadRequest(
+                f"The body begins with a byte order mark: send it without, or {SET_LENIENT}."
+            ) from None
         raise BadRequest("The body is not valid JSON in UTF-8.") from None
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deeper_than(content, MAX_DEPTH):
         raise BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep.")

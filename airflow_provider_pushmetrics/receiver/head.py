@@ -11,13 +11,17 @@ from starlette.types import Scope
 MAX_AUTHORIZATIONS = 8
 """How many headers ``Authorization`` are looked at: each costs a comparison."""
 
+LISTED = (b"content-type", b"content-encoding")
+"""Headers whose values are joined by a comma, as a proxy may join them (RFC 9110, section 5.3)."""
+
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
     """
     Headers and query string.
 
-    :param headers: Each header by its name in lower case; empty where it stands twice, since two say nothing.
+    :param headers: Each header by its name in lower case. A header that occurs twice is empty, because the
+        two may contradict each other; the values of ``LISTED`` are joined.
     :param query: The query string.
     :param authorizations: Every header ``Authorization``. There may be several: Airflow appends one of its
         own where ``[core] simple_auth_manager_all_admins`` is set, and so do some proxies.
@@ -61,7 +65,10 @@ def read_head(scope: Scope) -> RequestHead:
     headers: dict[bytes, bytes] = {}
     authorizations: tuple[bytes, ...] = ()
     for name, value in scope["headers"]:
-        headers[name] = b"" if name in headers else value
+        if name in headers:
+            headers[name] = b"%b, %b" % (headers[name], value) if name in LISTED else b""
+        else:
+            headers[name] = value
         if name == b"authorization":
             authorizations += (value,)
     return RequestHead(headers, scope.get("query_string", b""), authorizations[:MAX_AUTHORIZATIONS])

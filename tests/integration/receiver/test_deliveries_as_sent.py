@@ -207,11 +207,24 @@ async def test_a_lenient_source_may_mislabel_its_json(
     content, headers = prefix + json.dumps(BODY).encode(), {"content-type": content_type}
     strict = await client.post(f"/webhooks/demo?token={SENDER_TOKEN}", content=content, headers=headers)
     assert strict.status_code in (400, 415)
+    assert "lenient_content_type" in strict.json()["message"]
     url = httpx.URL("http://receiver").copy_with(raw_path=f"/webhooks/lenient?token={LENIENT_TOKEN}".encode())
     answers = [await client.post(url, content=content, headers=headers) for _ in range(2)]
     assert [answer.json()["outcome"] for answer in answers] == ["accepted", "duplicate"]
     (event,) = (await client.get("/events", headers=READER)).json()["events"]
     assert event["body"] == BODY
+
+
+async def test_two_content_type_headers_count_as_one_list(client: httpx.AsyncClient) -> None:
+    async def send(source: str, token: str, *types: str) -> int:
+        url = httpx.URL("http://receiver").copy_with(raw_path=f"/webhooks/{source}?token={token}".encode())
+        headers = [("content-type", name) for name in types]
+        return (await client.post(url, content=json.dumps(BODY), headers=headers)).status_code
+
+    assert await send("demo", SENDER_TOKEN, "application/json", "application/json") == 415
+    assert await send("demo", SENDER_TOKEN, "application/json", "text/html") == 415
+    assert await send("lenient", LENIENT_TOKEN, "application/json", "application/json") == 202
+    assert await send("lenient", LENIENT_TOKEN, "application/json", "text/html") == 415
 
 
 @pytest.mark.parametrize(
@@ -220,6 +233,8 @@ async def test_a_lenient_source_may_mislabel_its_json(
 async def test_a_lenient_source_sends_json_all_the_same(client: httpx.AsyncClient, content_type: str) -> None:
     url = httpx.URL("http://receiver").copy_with(raw_path=f"/webhooks/lenient?token={LENIENT_TOKEN}".encode())
     headers = {"content-type": content_type}
-    assert (await client.post(url, content=json.dumps(BODY), headers=headers)).status_code == 415
+    refused = await client.post(url, content=json.dumps(BODY), headers=headers)
+    assert refused.status_code == 415
+    assert "lenient_content_type" not in refused.json()["message"]  # it is set, and would not help
     headers = {"content-type": "text/plain"}
     assert (await client.post(url, content="event=report.run", headers=headers)).status_code == 400

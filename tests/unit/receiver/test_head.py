@@ -13,6 +13,12 @@ def test_header_that_stands_once_is_given_and_one_that_stands_twice_says_nothing
     assert (head.has("b"), head.has("c")) == (True, False)
 
 
+@pytest.mark.parametrize("name", [b"content-type", b"content-encoding"])
+def test_two_headers_that_describe_the_body_are_one_list(name: bytes) -> None:
+    head = read_head({"headers": [(name, b"a"), (name, b"b"), (name, b"c")], "query_string": b""})
+    assert head.get(name.decode()) == b"a, b, c"
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
