@@ -29,10 +29,19 @@ class PushMetricsTruncatedRun(PushMetricsTruncatedResultError, AirflowFailExcept
 
 def refuse_truncation(queries: Sequence[QueryOutcome], run_id: int | None = None) -> None:
     """
-    Check that no result is truncated.
+    Check that results are known to have all rows.
 
-    :raises PushMetricsTruncatedRun: naming those that are.
+    :raises PushMetricsTruncatedRun: naming those that lack rows, or of which the server does not say it.
     """
-    if queries:
-        message = f"{describe_truncation(tuple(queries))} The task is not retried; clear it to run it again."
+    truncated = tuple(query for query in queries if query.is_truncated)
+    unknown = [query.query_name or query.query_id for query in queries if query.is_truncated is None]
+    if truncated:
+        message = f"{describe_truncation(truncated)} The task is not retried; clear it to run it again."
         raise PushMetricsTruncatedRun(message, run_id=run_id)
+    if unknown:
+        names = ", ".join(map(repr, unknown))
+        raise PushMetricsTruncatedRun(
+            f"PushMetrics does not say whether the results of {names} have all rows, and on_truncated"
+            " is 'fail'. The task is not retried; on_truncated='warn' accepts such results.",
+            run_id=run_id,
+        )

@@ -144,7 +144,8 @@ class BlockOutcome(_Answer):
     """
     How one block of a run ended.
 
-    :param is_truncated: Whether its query had more rows than ``row_limit``, which were cut off.
+    :param is_truncated: Whether its query had more rows than ``row_limit``, which were cut off; None where
+        the server does not say.
     """
 
     block_id: int | None = None
@@ -154,7 +155,7 @@ class BlockOutcome(_Answer):
     error: str | None = None
     row_count: int | None = None
     row_limit: int | None = None
-    is_truncated: bool = False
+    is_truncated: bool | None = None
 
 
 class QueryOutcome(_Answer):
@@ -162,7 +163,7 @@ class QueryOutcome(_Answer):
     How one query of a report run ended, and where its result is.
 
     :param row_limit: How many rows it was allowed to give, where the server says it.
-    :param is_truncated: Whether it had more, which were cut off.
+    :param is_truncated: Whether it had more, which were cut off; None where the server does not say.
     """
 
     query_id: int
@@ -171,7 +172,7 @@ class QueryOutcome(_Answer):
     status: str | None = None
     row_count: int | None = None
     row_limit: int | None = None
-    is_truncated: bool = False
+    is_truncated: bool | None = None
     error: str | None = None
 
 

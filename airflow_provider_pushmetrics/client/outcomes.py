@@ -60,8 +60,17 @@ class RunOutcome:
 
     @property
     def is_clean(self) -> bool:
-        """Whether it is known that it ended well, with all rows."""
+        """Whether it is known that it ended well, and not known that rows are missing."""
         return self.status is RunStatus.SUCCESS and not self.list_truncated()
+
+    @property
+    def has_all_rows(self) -> bool:
+        """Whether it is known that no result lacks rows."""
+        return self.outputs is not None and all(query.is_truncated is False for query in self.outputs.queries)
+
+    def list_queries(self) -> tuple[QueryOutcome, ...]:
+        """List the queries, as far as they are known."""
+        return self.outputs.queries if self.outputs else ()
 
     def list_truncated(self) -> tuple[QueryOutcome, ...]:
         """List the queries whose results do not have all rows."""

@@ -287,7 +287,7 @@ class PushMetricsHook(HttpHook):
         file_format: str,
         *,
         timeout_seconds: float = RESULT_TIMEOUT_SECONDS,
-        on_truncated: Callable[[Truncation], object] | None = None,
+        observe_truncation: Callable[[Truncation], object] | None = None,
     ) -> Iterator[Iterator[bytes]]:
         """
         Open a query's result and read it in pieces, however large it is.
@@ -295,13 +295,13 @@ class PushMetricsHook(HttpHook):
         :param url: The ``query_result`` of an event.
         :param file_format: One of json, ndjson, csv, arrow, parquet, xlsx.
         :param timeout_seconds: How long to wait for a run that is still going on.
-        :param on_truncated: Is told if the result does not have all rows, before any of it is read.
+        :param observe_truncation: Is told whether the result has all rows, before any of it is read.
         :raises PushMetricsProtocolError: if the server does not have that format.
         """
         accept = get_media_type(file_format)
         deadline = time.monotonic() + timeout_seconds
         while True:
-            with self._stream_result(url, accept, on_truncated) as chunks:
+            with self._stream_result(url, accept, observe_truncation) as chunks:
                 if chunks is not None:
                     yield chunks
                     return
@@ -315,7 +315,7 @@ class PushMetricsHook(HttpHook):
         file_format: str | None = None,
         timeout_seconds: float = RESULT_TIMEOUT_SECONDS,
         observe: Callable[[bytes], object] | None = None,
-        on_truncated: Callable[[Truncation], object] | None = None,
+        observe_truncation: Callable[[Truncation], object] | None = None,
     ) -> int:
         """
         Save a query's result to a file, in pieces, however large it is.
@@ -327,19 +327,19 @@ class PushMetricsHook(HttpHook):
         :param file_format: One of json, ndjson, csv, arrow, parquet, xlsx; by default the ending of the path.
         :param timeout_seconds: How long to wait for a run that is still going on.
         :param observe: Is shown each piece before it is written, such as to make a checksum.
-        :param on_truncated: Is told if the result does not have all rows, before any of it is written.
+        :param observe_truncation: Is told whether the result has all rows, before any of it is written.
         :return: How many bytes the file has.
         """
         target = path if isinstance(path, ObjectStoragePath) else ObjectStoragePath(str(path))
         file_format = file_format or target.suffix.removeprefix(".") or target.name
         with self.stream_query_result(
-            url, file_format, timeout_seconds=timeout_seconds, on_truncated=on_truncated
+            url, file_format, timeout_seconds=timeout_seconds, observe_truncation=observe_truncation
         ) as chunks:
             return save_chunks(show_chunks(chunks, observe), target)
 
     @contextmanager
     def _stream_result(
-        self, url: str, accept: str, on_truncated: Callable[[Truncation], object] | None
+        self, url: str, accept: str, observe_truncation: Callable[[Truncation], object] | None
     ) -> Iterator[Iterator[bytes] | None]:
         """Open a result with the API token, if its URL may see that; None while its run is going on."""
         request = Request("GET", url, headers={"Accept": accept}, is_streamed=True)
@@ -350,9 +350,8 @@ class PushMetricsHook(HttpHook):
                     yield None
                 else:
                     refuse_other_format(request, response)
-                    truncation = read_truncation(response)
-                    if truncation is not None and on_truncated is not None:
-                        on_truncated(truncation)
+                    if observe_truncation is not None:
+                        observe_truncation(read_truncation(response))
                     yield chunks
         except NetworkError as error:
             raise PushMetricsUnavailableError(f"{request.describe()} broke off: {error}") from None

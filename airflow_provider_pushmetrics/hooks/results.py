@@ -22,6 +22,7 @@ FORMATS: Mapping[str, str] = {
 """The formats in which a result can be had, by the name of a file's ending."""
 
 TRUNCATED_HEADER = "x-pushmetrics-truncated"
+_FLAGS = {"true": True, "false": False}
 ROW_LIMIT_HEADER = "x-pushmetrics-row-limit"
 
 
@@ -56,20 +57,22 @@ def refuse_other_format(request: Request, response: Response) -> None:
 @dataclass(frozen=True)
 class Truncation:
     """
-    What is said of a result that does not have all rows.
+    Whether a result has all rows of its query.
 
-    :param row_limit: The limit that cut it; None where the server does not say.
+    :param is_truncated: Whether a limit cut off rows; None where the server does not say.
+    :param row_limit: The limit; None where the server does not say.
     """
 
+    is_truncated: bool | None = None
     row_limit: int | None = None
 
 
-def read_truncation(response: Response) -> Truncation | None:
-    """Read in the headers of a result whether it lacks rows; None if it does not."""
-    if response.headers.get(TRUNCATED_HEADER, "").strip().lower() != "true":
-        return None
+def read_truncation(response: Response) -> Truncation:
+    """Read from the headers of a result whether it has all rows."""
+    is_truncated = _FLAGS.get(response.headers.get(TRUNCATED_HEADER, "").strip().lower())
     limit = response.headers.get(ROW_LIMIT_HEADER, "").strip()
-    return Truncation(int(limit) if limit.isascii() and limit.isdigit() and len(limit) <= 18 else None)
+    is_number = limit.isascii() and limit.isdigit() and len(limit) <= 18
+    return Truncation(is_truncated, int(limit) if is_number else None)
 
 
 def split_rows(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -91,8 +91,8 @@ class PushMetricsTriggerReportOperator(BaseOperator):
     :param require_outcome: Fail where nobody can say how the run ended: without an API token, before the
         report is run; and where PushMetrics does not say. Without it, such a run counts as a success.
     :param on_truncated: What to do if the result of a query does not have all rows, because a limit cut it:
-        ``warn``, or ``fail`` without a retry. ``fail`` needs an API token: without one, the task fails before
-        the report is run.
+        ``warn``, or ``fail`` without a retry, also if PushMetrics does not say whether rows are missing.
+        ``fail`` needs an API token: without one, the task fails before the report is run.
     :param strict_parameters: Fail without a retry, before the report is run, if it has no Parameter block of
         a parameter's name; needs an API token. Without it, the log warns where an API token lets the task
         ask.
@@ -301,6 +301,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
                 poll_interval_seconds=self.poll_interval,
                 cancel_on_kill=self.cancel_on_kill,
                 end_from_trigger=self._ends_from_trigger(context),
+                on_truncated=self.on_truncated,
             ),
             method_name="execute_complete",
             timeout=margin,
@@ -358,10 +359,9 @@ class PushMetricsTriggerReportOperator(BaseOperator):
 
     def _handle_truncation(self, outcome: RunOutcome) -> None:
         """Fail or warn if results do not have all rows."""
-        truncated = outcome.list_truncated()
         if self.on_truncated == "fail":
-            refuse_truncation(truncated, outcome.run_id)
-        elif truncated:
+            refuse_truncation(outcome.list_queries(), outcome.run_id)
+        elif truncated := outcome.list_truncated():
             self.log.warning("%s on_truncated='fail' fails instead", describe_truncation(truncated))
 
     def _return(self, outcome: RunOutcome) -> dict[str, Any]:

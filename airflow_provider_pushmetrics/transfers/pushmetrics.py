@@ -65,7 +65,8 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
     :param on_no_results: What to do if the run has no query: ``fail``, ``skip``, or ``succeed`` without
         files.
     :param on_truncated: What to do if a result does not have all rows, because a limit cut it: ``warn`` and
-        save it, or ``fail`` without a retry, before it is saved.
+        save it, or ``fail`` without a retry, before it is saved, also if the server does not say whether
+        rows are missing.
     :param storage_conn_id: The connection of the storage; None for the one that ``path`` names, if any.
         (templated)
     :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`. (templated)
@@ -177,8 +178,8 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
             )
         file_format = self.file_format or DEFAULT_FORMAT
         folder = ObjectStoragePath(self.path, conn_id=self.storage_conn_id)
-        limit = Truncation(query.row_limit) if query.is_truncated else None
-        saved = SavedQuery(query.query_result, query.query_name, query.row_count, limit)
+        truncation = Truncation(query.is_truncated, query.row_limit)
+        saved = SavedQuery(query.query_result, query.query_name, query.row_count, truncation)
         return self._save(saved, folder / f"{name}.{file_format}", file_format)
 
     def _save(self, query: SavedQuery, path: ObjectStoragePath, file_format: str | None) -> dict[str, Any]:
@@ -189,7 +190,7 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
                 path,
                 file_format=file_format,
                 observe=progress.observe,
-                on_truncated=lambda truncation: self._record_truncation(query, truncation),
+                observe_truncation=lambda truncation: self._record_truncation(query, truncation),
             )
         self._warn_if_truncated(query)
         count_transfer(size)
@@ -202,20 +203,21 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
                 "rows": query.rows,
                 "bytes": size,
                 "sha256": digest.hexdigest(),
-                "is_truncated": query.truncation is not None,
-                "row_limit": query.truncation.row_limit if query.truncation else None,
+                "is_truncated": query.truncation.is_truncated,
+                "row_limit": query.truncation.row_limit,
             }
         )
         return saved
 
     def _record_truncation(self, query: SavedQuery, truncation: Truncation) -> None:
-        """Refuse a result that lacks rows before anything is written, or remember it."""
-        query.truncation = truncation
+        """Remember whether a result lacks rows, or refuse it before anything is written."""
+        if truncation.is_truncated is not None:
+            query.truncation = truncation
         if self.on_truncated == "fail":
             refuse_truncation((query.describe(),))
 
     def _warn_if_truncated(self, query: SavedQuery) -> None:
-        if query.truncation is not None:
+        if query.truncation.is_truncated:
             log.warning("%s on_truncated='fail' fails instead", describe_truncation((query.describe(),)))
 
 
@@ -226,20 +228,22 @@ class SavedQuery:
 
     :param url: The URL of the result.
     :param rows: How many rows it has; None where the server did not say.
-    :param truncation: What is known of rows that it lacks; None if it lacks none.
+    :param truncation: Whether it lacks rows, as far as the server says.
     """
 
     url: str
     name: str | None = None
     rows: int | None = None
-    truncation: Truncation | None = None
+    truncation: Truncation = field(default_factory=Truncation)
 
     def describe(self) -> QueryOutcome:
         """Describe it as the outputs of a run do."""
-        limit = self.truncation.row_limit if self.truncation else None
-        name = self.name or self.url
         return QueryOutcome(
-            query_id=0, query_name=name, query_result=self.url, is_truncated=True, row_limit=limit
+            query_id=0,
+            query_name=self.name or self.url,
+            query_result=self.url,
+            is_truncated=self.truncation.is_truncated,
+            row_limit=self.truncation.row_limit,
         )
 
 

@@ -58,7 +58,9 @@ class PushMetricsRunTrigger(WaitTrigger):
     :param not_before: When a worker may go on at the earliest, in Unix seconds; see ``compute_not_before``.
     :param poll_interval_seconds: How often to ask the API where there is no receiver.
     :param cancel_on_kill: Cancel the run when a user marks or clears the task.
-    :param end_from_trigger: End the task here if the run ended well with all rows; else a worker decides.
+    :param end_from_trigger: End the task here if the run ended well and no rows are missing; else a worker
+        decides.
+    :param on_truncated: ``fail`` if the task ends here only where PushMetrics says that no rows are missing.
     """
 
     cancel_timeout_seconds = 25.0
@@ -76,6 +78,7 @@ class PushMetricsRunTrigger(WaitTrigger):
         poll_interval_seconds: float = waits.DEFAULT_POLL_INTERVAL_SECONDS,
         cancel_on_kill: bool = True,
         end_from_trigger: bool = False,
+        on_truncated: str = "warn",
     ) -> None:
         super().__init__()
         check_seconds("poll_interval_seconds", poll_interval_seconds)
@@ -88,6 +91,7 @@ class PushMetricsRunTrigger(WaitTrigger):
         self.poll_interval_seconds = poll_interval_seconds
         self.cancel_on_kill = cancel_on_kill
         self.end_from_trigger = end_from_trigger
+        self.on_truncated = on_truncated
 
     async def find(self) -> FinishedRun | None:
         """Wait for the run to end; None if the deadline passed."""
@@ -104,7 +108,7 @@ class PushMetricsRunTrigger(WaitTrigger):
         """Build what the task returns, and the link to its run; None if all is not well."""
         async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
             outcome = await client.call(fetch_outcome(found, client.credentials))
-        if not outcome.is_clean:
+        if not outcome.is_clean or (self.on_truncated == "fail" and not outcome.has_all_rows):
             return None
         count_finished_run(outcome.status)
         self.log.info("Run %s of report %s has ended well", outcome.run_id, outcome.report_id)

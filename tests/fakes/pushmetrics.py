@@ -82,6 +82,7 @@ class FakePushMetrics:
     :param is_trigger_active: Whether the trigger is enabled.
     :param report_parameters: The Parameter blocks of each report; None if it does not list blocks.
     :param row_limit: The limit that cut each query's result; None if each has all rows.
+    :param tells_truncation: Whether it says of each result if rows are missing.
     :param has_queries: Whether the runs have a query.
     :param api_outages: How many requests for the outputs of a run are answered 503 from now on.
     :param page_status: With which status a proxy answers with a page in place of runs and outputs; None if
@@ -112,6 +113,7 @@ class FakePushMetrics:
     is_trigger_active: bool = True
     report_parameters: tuple[str, ...] | None = ("origin", "month")
     row_limit: int | None = None
+    tells_truncation: bool = True
     has_queries: bool = True
     api_outages: int = 0
     page_status: int | None = None
@@ -357,8 +359,7 @@ class FakePushMetrics:
                     "status": run.status,
                     "row_count": None if has_failed else 12,
                     "error": error,
-                    "is_truncated": self.row_limit is not None,
-                    "row_limit": self.row_limit,
+                    **self._describe_truncation(),
                 }
             ]
             if self.has_queries
@@ -374,10 +375,17 @@ class FakePushMetrics:
         accept = seen.headers["accept"]
         missing = JSONResponse({"message": f"no result is written down for {accept}"}, 406)
         answer = self.results.get(f"{request.method} {accept}") or self.results.get(accept) or missing
+        del answer.headers["X-PushMetrics-Truncated"]  # of an earlier answer
+        if self.tells_truncation:
+            answer.headers["X-PushMetrics-Truncated"] = "false" if self.row_limit is None else "true"
         if self.row_limit is not None:
-            answer.headers["X-PushMetrics-Truncated"] = "true"
             answer.headers["X-PushMetrics-Row-Limit"] = str(self.row_limit)
         return answer
+
+    def _describe_truncation(self) -> dict[str, Any]:
+        if not self.tells_truncation:
+            return {}
+        return {"is_truncated": self.row_limit is not None, "row_limit": self.row_limit}
 
     async def _echo(self, request: Request) -> Response:
         await self._see(request)

@@ -16,5 +16,12 @@ def test_a_truncated_result_fails_the_task_without_a_retry() -> None:
     assert caught.value.run_id == 7
 
 
+def test_a_result_of_which_the_server_does_not_say_it_is_refused() -> None:
+    query = QueryOutcome(query_id=4, query_name="q", query_result="https://h/q")
+    with pytest.raises(PushMetricsTruncatedResultError, match="does not say whether the results of 'q' have"):
+        refuse_truncation((query,))
+
+
 def test_whole_results_are_not_refused() -> None:
+    refuse_truncation((QueryOutcome(query_id=4, query_result="https://h/q", is_truncated=False),))
     refuse_truncation(())

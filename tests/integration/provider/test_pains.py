@@ -244,7 +244,6 @@ def test_no_parameter_of_a_building_block_about_waiting_is_forgotten() -> None:
             "on_clear",  # is decided before the run
             "on_unknown",  # is decided before the wait
             "require_outcome",  # is decided after the wait
-            "on_truncated",  # is decided after the wait
             "strict_parameters",  # is decided before the run
             "deferrable",
             "defer_after",  # is about the wait before

@@ -272,6 +272,33 @@ def test_a_result_that_was_cut_is_told_of_in_the_log_and_in_xcom(
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
+def test_a_server_that_says_nothing_of_missing_rows_fails_only_the_task_that_wants_all(
+    pushmetrics: FakePushMetrics, deferrable: bool
+) -> None:
+    pushmetrics.tells_truncation = False
+    (query,) = run_task(deferrable=deferrable)["queries"]
+    assert (query["is_truncated"], query["row_limit"]) == (None, None)
+    with pytest.raises(PushMetricsTruncatedResultError, match="does not say whether"):
+        run_task(FakeTaskInstance(run_id="b"), deferrable=deferrable, on_truncated="fail")
+
+
+@pytest.mark.parametrize("on_truncated", ["warn", "fail"])
+async def test_a_task_that_wants_all_rows_ends_in_the_triggerer_only_if_the_server_says_that_it_has_them(
+    pushmetrics: FakePushMetrics, supervisor: FakeSupervisor, on_truncated: str
+) -> None:
+    pushmetrics.start_run()
+    kwargs: dict[str, Any] = {
+        "report_id": "1",
+        "run_id": 1,
+        "end_from_trigger": True,
+        "on_truncated": on_truncated,
+    }
+    assert type(await fire(PushMetricsRunTrigger(**kwargs))) is not TriggerEvent
+    pushmetrics.tells_truncation = False
+    assert (type(await fire(PushMetricsRunTrigger(**kwargs))) is TriggerEvent) is (on_truncated == "fail")
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
 def test_a_result_that_was_cut_fails_the_task_where_that_is_wanted(
     pushmetrics: FakePushMetrics, deferrable: bool
 ) -> None:

@@ -154,6 +154,21 @@ def test_a_result_that_lacks_rows_fails_the_task_before_it_is_saved_where_that_i
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_a_result_of_which_the_server_does_not_say_whether_it_lacks_rows_is_refused_where_all_are_wanted(
+    pushmetrics: FakePushMetrics, tmp_path: Path, is_alone: bool
+) -> None:
+    serve(pushmetrics, "csv")
+    arguments = choose(pushmetrics, tmp_path, is_alone=is_alone)
+    assert save(**arguments, on_truncated="fail")[0]["is_truncated"] is False
+    pushmetrics.tells_truncation = False
+    assert save(**arguments)[0]["is_truncated"] is None
+    other = arguments | {"path": str(tmp_path / "other" / "result.csv")}
+    with pytest.raises(PushMetricsTruncatedResultError, match="does not say whether"):
+        save(**other, on_truncated="fail")
+    assert not (tmp_path / "other").exists()
+
+
 def choose(pushmetrics: FakePushMetrics, folder: Path, *, is_alone: bool) -> dict[str, Any]:
     """Choose the results of a run, or the one of its query alone."""
     run = pushmetrics.start_run()

@@ -88,6 +88,13 @@ def test_truncated_queries_are_listed() -> None:
     assert [(query.query_id, query.row_limit) for query in outputs.list_truncated_queries()] == [(1, 10)]
 
 
+def test_a_server_that_says_nothing_of_missing_rows_is_not_taken_to_have_sent_all() -> None:
+    row = {"query_id": 3, "query_result": "/3"}
+    outputs = RunOutputs.model_validate({"queries": [row], "blocks": [{"name": "a"}]})
+    assert outputs.queries[0].is_truncated is None
+    assert outputs.blocks[0].is_truncated is None
+
+
 def test_outputs_without_a_failed_block_have_none() -> None:
     assert RunOutputs.model_validate({"blocks": [{"status": "success"}, {}]}).find_failed_block() is None
 

@@ -127,6 +127,16 @@ def test_results_that_were_cut_are_named_with_their_limits() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("flags", "expected"), [([False, False], True), ([False, None], False), ([True], False), ([], True)]
+)
+def test_results_have_all_rows_only_where_the_server_says_so(
+    flags: list[bool | None], expected: bool
+) -> None:
+    queries = [build_query(is_truncated=flag) for flag in flags]
+    assert build_outcome("success", queries=queries).has_all_rows is expected
+
+
 def test_a_query_without_a_name_and_a_limit_is_named_by_its_number() -> None:
     query = QueryOutcome(query_id=4, query_result="https://h/q", is_truncated=True)
     assert "4 (limit: not said rows)" in describe_truncation((query,))

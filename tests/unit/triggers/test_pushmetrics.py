@@ -42,6 +42,7 @@ ARGUMENTS: dict[type[BaseTrigger], dict[str, Any]] = {
         "poll_interval_seconds": 2.5,
         "cancel_on_kill": False,
         "end_from_trigger": True,
+        "on_truncated": "fail",
     },
     PushMetricsSensorTrigger: {
         "event": "query.run",
