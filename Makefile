@@ -46,5 +46,5 @@ lock: $(STAMP)  ## Make the constraints files anew
 
 clean:  ## Stop what runs; remove .venv, .demo and what tools left
 	@if [ -x $(VENV)/bin/python ] && [ -d .demo ]; then $(VENV)/bin/python -m airflow_provider_pushmetrics.demo --stop; fi
-	rm -rf $(VENV) .demo .matrix scripts/javascript/node_modules build dist *.egg-info .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .demo .matrix node_modules build dist *.egg-info .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,3 @@
-"use strict";
 // Addresses are relative, so that the page works under any prefix. What came from outside is only ever set as text.
 const byId = (id) => document.getElementById(id);
 const form = byId("filters");
@@ -35,7 +34,15 @@ function showRow(event) {
   open.textContent = event.id;
   row.insertCell().append(open);
   const received = new Date(event.received_at).toLocaleString();
-  for (const value of [received, event.source, event.event, event.report_id, event.query_id, event.run_id, event.replay_of]) {
+  for (const value of [
+    received,
+    event.source,
+    event.event,
+    event.report_id,
+    event.query_id,
+    event.run_id,
+    event.replay_of,
+  ]) {
     row.insertCell().textContent = value ?? "";
   }
   row.insertCell().append(...summarize(event.dag_runs));
@@ -85,7 +92,9 @@ function summarize(outcomes) {
   if (!first) return [];
   if (!first.run_id) return [`none yet: ${describeReason(first)}`];
   const waiting = others.filter(({ run_id: run }) => !run).length;
-  const more = others.length ? [` and ${others.length} more${waiting ? `, ${waiting} of them none yet` : ""}`] : [];
+  const more = others.length
+    ? [` and ${others.length} more${waiting ? `, ${waiting} of them none yet` : ""}`]
+    : [];
   return [linkDagRun(first, first.dag_id), ...more];
 }
 
@@ -99,17 +108,23 @@ function describeOutcome(outcome) {
 }
 
 function showEffects({ id, read_by: readers, dag_runs: outcomes }, round = 0) {
-  const effects = readers.map(({ name, taken_by: taker }) => [`Read by ${name}${taker ? `, for ${taker}` : ""}.`]);
+  const effects = readers.map(({ name, taken_by: taker }) => [
+    `Read by ${name}${taker ? `, for ${taker}` : ""}.`,
+  ]);
   effects.push(...(outcomes ? outcomes.map(describeOutcome) : [[UNKNOWN]]));
   showList(effects);
   const seconds = SECONDS_BEFORE_ASKING_AGAIN[round];
   const isWaiting = !outcomes || outcomes.some(({ run_id: run }) => !run);
   if (!isWaiting || !seconds) return;
-  setTimeout(() => attempt(async () => {
-    if (chosen !== id) return;
-    const event = await ask(`events/${id}`);
-    if (chosen === id) showEffects(event, round + 1);
-  }), seconds * 1000);
+  setTimeout(
+    () =>
+      attempt(async () => {
+        if (chosen !== id) return;
+        const event = await ask(`events/${id}`);
+        if (chosen === id) showEffects(event, round + 1);
+      }),
+    seconds * 1000,
+  );
 }
 
 async function showDetail(id) {
@@ -123,19 +138,24 @@ async function showDetail(id) {
   byId("detail").hidden = false;
 }
 
-form.addEventListener("submit", (event) => { event.preventDefault(); attempt(() => list()); });
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  attempt(() => list());
+});
 form.addEventListener("reset", () => setTimeout(() => attempt(() => list())));
 byId("older").addEventListener("click", () => attempt(() => list(oldest)));
-byId("replay").addEventListener("click", () => attempt(async () => {
-  byId("replay").disabled = true;
-  try {
-    const { id } = await ask(`events/${chosen}/replay`, { method: "POST" });
-    await list();
-    await showDetail(id);
-  } finally {
-    byId("replay").disabled = false;
-  }
-}));
+byId("replay").addEventListener("click", () =>
+  attempt(async () => {
+    byId("replay").disabled = true;
+    try {
+      const { id } = await ask(`events/${chosen}/replay`, { method: "POST" });
+      await list();
+      await showDetail(id);
+    } finally {
+      byId("replay").disabled = false;
+    }
+  }),
+);
 attempt(async () => {
   await list();
   const linked = location.hash.slice(1); // the link of a task that found this event

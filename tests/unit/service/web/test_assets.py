@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,12 @@ def test_module_makes_no_html_of_text_stores_nothing_and_loads_nothing_from_else
 def test_every_module_is_used() -> None:
     used = {name for path in MODULES for name in IMPORT.findall(path.read_text("utf-8"))}
     assert {path.name for path in MODULES} - used == {"app.js"}
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    imports = {path.name: set(IMPORT.findall(path.read_text("utf-8"))) for path in MODULES}
+    order = list(TopologicalSorter(imports).static_order())  # a CycleError names the circle
+    assert set(order) == imports.keys()
 
 
 def test_page_has_no_script_or_style_of_its_own() -> None:

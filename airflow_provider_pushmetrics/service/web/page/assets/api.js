@@ -1,10 +1,7 @@
-// Calls of the service. All addresses are relative to this file, so that they work behind any path.
+// Calls of the service.
 
-import { askForSignIn } from "./session.js";
-
-export const APP = new URL("../", import.meta.url);
-export const ROOT = new URL("../", APP);
-export const OWN_PAGE = { "X-PushMetrics-App": "1" };
+import { locate } from "./addresses.js";
+import { askForSignIn, OWN_PAGE } from "./session.js";
 
 /** An answer that is not 2xx; its message is the service's. */
 export class ApiError extends Error {
@@ -49,25 +46,19 @@ export async function getAll(path, settings = {}) {
   }
 }
 
-/** Write the address of a call. */
-export function locate(path, query = {}) {
-  const url = new URL(path, ROOT);
-  for (const [name, value] of Object.entries(query)) {
-    if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, value);
-  }
-  return url;
-}
-
-/** Write a name as a part of a path. */
-export const part = (name) => encodeURIComponent(name);
-
 async function send(method, path, { body, text, query, signal }) {
   const headers = { Accept: "application/json", ...OWN_PAGE };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (text !== undefined) headers["Content-Type"] = "text/plain; charset=utf-8";
   const payload = text ?? (body === undefined ? undefined : JSON.stringify(body));
   try {
-    return await fetch(locate(path, query), { method, headers, body: payload, signal, credentials: "same-origin" });
+    return await fetch(locate(path, query), {
+      method,
+      headers,
+      body: payload,
+      signal,
+      credentials: "same-origin",
+    });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "The service does not answer. Is it running, and is there a network?");

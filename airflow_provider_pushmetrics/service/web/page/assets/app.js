@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { button } from "./buttons.js";
 import { showDatabases } from "./databases.js";
-import { showDelivery, showDeliveries } from "./deliveries.js";
+import { showDeliveries, showDelivery } from "./deliveries.js";
 import { el, fill } from "./dom.js";
 import { showMessages } from "./messages.js";
 import { showReport } from "./report.js";
@@ -50,8 +50,17 @@ async function showBar() {
   fill(
     bar,
     el("p", { class: "brand" }, link("reports", "PushMetrics")),
-    el("nav", { "aria-label": "Main" }, PLACES.map(([path, label]) => link(path, label))),
-    el("div", { class: "who" }, el("span", { class: "hint clip", title: `${user.email}, ${user.main_role.name}` }, workspace.name), button("Sign out", signOut)),
+    el(
+      "nav",
+      { "aria-label": "Main" },
+      PLACES.map(([path, label]) => link(path, label)),
+    ),
+    el(
+      "div",
+      { class: "who" },
+      el("span", { class: "hint clip", title: `${user.email}, ${user.main_role.name}` }, workspace.name),
+      button("Sign out", signOut),
+    ),
   );
   // What a role may not do is not offered; the service refuses it in any case.
   document.body.dataset.role = user.main_role.name;

@@ -1,15 +1,36 @@
 // The form of one block, by its type. What the service says against it stands in the form.
 
-import { part, post, put } from "./api.js";
+import { part } from "./addresses.js";
+import { post, put } from "./api.js";
+import { tryContent } from "./block_trial.js";
+import {
+  readChoices,
+  readDefault,
+  readJson,
+  readNumber,
+  writeChoices,
+  writeDefault,
+} from "./block_values.js";
 import { button } from "./buttons.js";
 import { makeCatalog } from "./catalog.js";
 import { el } from "./dom.js";
-import { areaField, checkField, choiceField, inRow, listField, makeForm, readValues, textField } from "./forms.js";
+import {
+  areaField,
+  checkField,
+  choiceField,
+  inRow,
+  listField,
+  makeForm,
+  readValues,
+  textField,
+} from "./forms.js";
 import { tell } from "./notices.js";
 import { link, reload } from "./router.js";
-import { tryContent } from "./block_trial.js";
 
-const PARAMETER_TYPES = ["any", "text", "integer", "number", "boolean", "date", "timestamp"].map((name) => [name, name]);
+const PARAMETER_TYPES = ["any", "text", "integer", "number", "boolean", "date", "timestamp"].map((name) => [
+  name,
+  name,
+]);
 const TEMPLATE_HINT = "Values come in as {{ name }}: a parameter, or another block by its name.";
 const FIRST_CHART = {
   width: 640,
@@ -23,10 +44,17 @@ const EDITORS = {
   parameter: {
     makeFields: (content) => [
       choiceField("type", "Type", PARAMETER_TYPES, { value: content.type ?? "any" }),
-      textField("default", "Default", { value: writeDefault(content.default), hint: "Empty for none. Of the type “any”, JSON is taken as such." }),
+      textField("default", "Default", {
+        value: writeDefault(content.default),
+        hint: "Empty for none. Of the type “any”, JSON is taken as such.",
+      }),
       checkField("required", "Required: each run must give it", { checked: content.required ?? false }),
       checkField("multiple", "A list of values", { checked: content.multiple ?? false }),
-      areaField("choices", "Choices", { value: writeChoices(content.choices), rows: 3, hint: "One value a line; empty for any value. “query: name” takes the first column of a query's last result." }),
+      areaField("choices", "Choices", {
+        value: writeChoices(content.choices),
+        rows: 3,
+        hint: "One value a line; empty for any value. “query: name” takes the first column of a query's last result.",
+      }),
     ],
     read: (values) => ({
       type: values.type,
@@ -39,38 +67,96 @@ const EDITORS = {
   sql: {
     makeFields: (content, { databases }) => [
       ...(databases.length ? makeDatabaseFields(content, databases) : [noDatabase()]),
-      areaField("sql", "SQL", { value: content.sql ?? "", rows: 8, isCode: true, required: true, hint: "{{ name }} is bound as a value, so it needs no quotes; {{ other_query }} is that query’s SQL." }),
+      areaField("sql", "SQL", {
+        value: content.sql ?? "",
+        rows: 8,
+        isCode: true,
+        required: true,
+        hint: "{{ name }} is bound as a value, so it needs no quotes; {{ other_query }} is that query’s SQL.",
+      }),
       ...inRow(
         textField("limit", "Rows at most", { type: "number", min: 1, value: content.limit ?? "" }),
-        textField("timeout_seconds", "Seconds at most", { type: "number", min: 1, value: content.timeout_seconds ?? "" }),
+        textField("timeout_seconds", "Seconds at most", {
+          type: "number",
+          min: 1,
+          value: content.timeout_seconds ?? "",
+        }),
       ),
     ],
-    read: (values) => ({ database_id: values.database_id, sql: values.sql, limit: readNumber(values.limit), timeout_seconds: readNumber(values.timeout_seconds) }),
+    read: (values) => ({
+      database_id: values.database_id,
+      sql: values.sql,
+      limit: readNumber(values.limit),
+      timeout_seconds: readNumber(values.timeout_seconds),
+    }),
   },
   text: {
-    makeFields: (content) => [areaField("text", "Text", { value: content.text ?? "", rows: 6, required: true, hint: `${TEMPLATE_HINT} Markdown; {{ query.data }} are the rows of a query, {{ query.table }} shows them.` })],
+    makeFields: (content) => [
+      areaField("text", "Text", {
+        value: content.text ?? "",
+        rows: 6,
+        required: true,
+        hint: `${TEMPLATE_HINT} Markdown; {{ query.data }} are the rows of a query, {{ query.table }} shows them.`,
+      }),
+    ],
     read: (values) => values,
   },
   chart: {
     makeFields: (content, { blocks }) => [
-      choiceField("query", "Rows of", blocks.filter((one) => one.type === "sql").map((one) => [one.name, one.name]), { value: content.query, required: true }),
-      areaField("spec", "Vega-Lite specification", { value: JSON.stringify(content.spec ?? FIRST_CHART, null, 2), rows: 10, isCode: true, required: true, hint: "Without data: the rows of the query are put in." }),
+      choiceField(
+        "query",
+        "Rows of",
+        blocks.filter((one) => one.type === "sql").map((one) => [one.name, one.name]),
+        { value: content.query, required: true },
+      ),
+      areaField("spec", "Vega-Lite specification", {
+        value: JSON.stringify(content.spec ?? FIRST_CHART, null, 2),
+        rows: 10,
+        isCode: true,
+        required: true,
+        hint: "Without data: the rows of the query are put in.",
+      }),
     ],
     read: (values) => ({ query: values.query ?? "", spec: readJson(values.spec) }),
   },
   email: {
     makeFields: (content) => [
-      listField("to_", "To", { value: [content.to_ ?? []].flat(), required: true, hint: "Addresses, such as ann@example.com or Ann <ann@example.com>, one a line. A parameter makes one address, a list one of each item." }),
-      choiceField("format", "Format", [["text", "Plain text"], ["markdown", "Markdown"], ["html", "HTML"]], { value: content.format ?? "text" }),
+      listField("to_", "To", {
+        value: [content.to_ ?? []].flat(),
+        required: true,
+        hint: "Addresses, such as ann@example.com or Ann <ann@example.com>, one a line. A parameter makes one address, a list one of each item.",
+      }),
+      choiceField(
+        "format",
+        "Format",
+        [
+          ["text", "Plain text"],
+          ["markdown", "Markdown"],
+          ["html", "HTML"],
+        ],
+        { value: content.format ?? "text" },
+      ),
       textField("subject", "Subject", { value: content.subject ?? "", required: true }),
-      areaField("value", "Message", { value: content.value ?? "", rows: 6, hint: `${TEMPLATE_HINT} {{ query.table }} is a table of its rows, {{ chart }} a picture in Markdown and HTML. Values are always text, never markup.` }),
+      areaField("value", "Message", {
+        value: content.value ?? "",
+        rows: 6,
+        hint: `${TEMPLATE_HINT} {{ query.table }} is a table of its rows, {{ chart }} a picture in Markdown and HTML. Values are always text, never markup.`,
+      }),
     ],
     read: (values) => values,
   },
   slack: {
     makeFields: (content) => [
-      listField("channels", "Channels", { value: [content.channels ?? []].flat(), required: true, hint: "Such as #sales, one a line." }),
-      areaField("value_markdown", "Message", { value: content.value_markdown ?? "", rows: 5, hint: `${TEMPLATE_HINT} Markdown; {{ query.table }} is a table of its rows.` }),
+      listField("channels", "Channels", {
+        value: [content.channels ?? []].flat(),
+        required: true,
+        hint: "Such as #sales, one a line.",
+      }),
+      areaField("value_markdown", "Message", {
+        value: content.value_markdown ?? "",
+        rows: 5,
+        hint: `${TEMPLATE_HINT} Markdown; {{ query.table }} is a table of its rows.`,
+      }),
     ],
     read: (values) => values,
   },
@@ -80,20 +166,34 @@ const EDITORS = {
 export function makeEditor(block, context, { close }) {
   const editor = EDITORS[block.type];
   const names = inRow(
-    textField("name", "Name", { value: block.name ?? "", required: true, maxlength: 255, hint: "Other blocks refer to it by this name." }),
+    textField("name", "Name", {
+      value: block.name ?? "",
+      required: true,
+      maxlength: 255,
+      hint: "Other blocks refer to it by this name.",
+    }),
     textField("verbose_name", "Title", { value: block.verbose_name ?? "", maxlength: 255 }),
   );
   const fields = editor.makeFields(block.content, context);
   const readContent = () => dropEmpty(editor.read(readValues(fields)));
   const trial = el("div", {});
-  const tryButton = block.uid && block.type === "sql" && button("Try it", () => tryContent(trial, block, context, readContent()), { title: "Run this text without saving it" });
+  const tryButton =
+    block.uid &&
+    block.type === "sql" &&
+    button("Try it", () => tryContent(trial, block, context, readContent()), {
+      title: "Run this text without saving it",
+    });
   const form = makeForm({
     fields: [...names, ...fields],
     submit: block.uid ? "Save" : "Add the block",
     cancel: close,
     more: [tryButton],
     async send({ name, verbose_name }) {
-      const body = { name, verbose_name: verbose_name || null, content: { ...keepUnknown(block, editor, fields), ...readContent() } };
+      const body = {
+        name,
+        verbose_name: verbose_name || null,
+        content: { ...keepUnknown(block, fields), ...readContent() },
+      };
       const { result } = block.uid
         ? await put(`api/v1/block/${part(block.uid)}`, body)
         : await post("api/v1/block/", { ...body, type: block.type, report_id: context.report.id });
@@ -106,58 +206,35 @@ export function makeEditor(block, context, { close }) {
 }
 
 /** Keep the keys of a content that no field shows. */
-function keepUnknown(block, editor, fields) {
+function keepUnknown(block, fields) {
   const shown = new Set([...fields.map((field) => field.name), "limit", "timeout_seconds", "database"]);
   return Object.fromEntries(Object.entries(block.content).filter(([key]) => !shown.has(key)));
 }
 
 function makeDatabaseFields(content, databases) {
-  const choice = choiceField("database_id", "Database", databases.map((one) => [one.uid, one.database_name]), { value: content.database_id });
+  const choice = choiceField(
+    "database_id",
+    "Database",
+    databases.map((one) => [one.uid, one.database_name]),
+    { value: content.database_id },
+  );
   return [choice, { node: makeCatalog(choice.input) }];
 }
 
 function noDatabase() {
-  return { name: "database_id", node: el("p", { class: "fault" }, "There is no database to ask. ", link("databases", "Add one first"), "."), read: () => "" };
+  return {
+    name: "database_id",
+    node: el(
+      "p",
+      { class: "fault" },
+      "There is no database to ask. ",
+      link("databases", "Add one first"),
+      ".",
+    ),
+    read: () => "",
+  };
 }
 
 function dropEmpty(content) {
   return Object.fromEntries(Object.entries(content).filter(([, value]) => value !== undefined));
-}
-
-const readNumber = (text) => (text === "" ? undefined : Number(text));
-
-function readJson(text) {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new Error(`The specification is not JSON: ${error.message}`);
-  }
-}
-
-function writeDefault(value) {
-  if (value === null || value === undefined) return "";
-  return typeof value === "string" ? value : JSON.stringify(value);
-}
-
-function writeChoices(choices) {
-  if (!choices) return "";
-  return Array.isArray(choices) ? choices.map(writeDefault).join("\n") : `query: ${choices.query}`;
-}
-
-function readChoices(text, type) {
-  const lines = text.split("\n").map((line) => line.trim()).filter(Boolean);
-  if (!lines.length) return null;
-  const query = lines.length === 1 && /^query:\s*(.+)$/.exec(lines[0]);
-  return query ? { query: query[1] } : lines.map((line) => readDefault(line, type));
-}
-
-function readDefault(text, type) {
-  if (text === "") return null;
-  // A number stays a text where JavaScript would round it: the service reads it exactly.
-  if (["text", "date", "timestamp", "number"].includes(type)) return text;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
 }

@@ -1,6 +1,7 @@
 // Running one block alone, and seeing what it gave.
 
-import { getRow, part, post } from "./api.js";
+import { part } from "./addresses.js";
+import { getRow, post } from "./api.js";
 import { button } from "./buttons.js";
 import { makeChart } from "./chart.js";
 import { el, fill } from "./dom.js";
@@ -23,13 +24,17 @@ export async function tryContent(place, block, context, content) {
     const { run_id } = await post(`api/v1/block/${part(block.uid)}/run`, body);
     fill(place, el("p", { class: "hint", role: "status" }, "Running… ", makeCancel(block, run_id)));
     const result = await waitForResult(block, run_id, context.signal);
-    fill(place, showResult(block, run_id, result, () => fill(place)));
+    fill(
+      place,
+      showResult(block, run_id, result, () => fill(place)),
+    );
   } catch (error) {
     if (error.name !== "AbortError") fill(place, el("p", { class: "fault", role: "alert" }, error.message));
   }
 }
 
-const makeCancel = (block, runId) => button("Cancel", () => post(`api/v1/block/${part(block.uid)}/run/${runId}/cancel`), { kind: "quiet" });
+const makeCancel = (block, runId) =>
+  button("Cancel", () => post(`api/v1/block/${part(block.uid)}/run/${runId}/cancel`), { kind: "quiet" });
 
 async function waitForResult(block, runId, signal) {
   for (let tries = 0; ; tries += 1) {
@@ -50,7 +55,17 @@ function showResult(block, runId, result, close) {
   return el(
     "div",
     { class: "trial" },
-    el("div", { class: "block-head" }, state(result.status), el("span", { class: "hint" }, `run alone, ${runId}`), el("div", { class: "actions end" }, el("button", { type: "button", class: "plain", onclick: close }, "Close"))),
+    el(
+      "div",
+      { class: "block-head" },
+      state(result.status),
+      el("span", { class: "hint" }, `run alone, ${runId}`),
+      el(
+        "div",
+        { class: "actions end" },
+        el("button", { type: "button", class: "plain", onclick: close }, "Close"),
+      ),
+    ),
     result.error && el("pre", { class: "fault" }, result.error),
     result.status === "success" && block.type === "sql" && makeRows(base, result.row_count),
     result.status === "success" && block.type === "chart" && makeChart(base, block.name),

@@ -1,9 +1,11 @@
 // The blocks of a report: showing, adding, moving and deleting them.
 
-import { getAll, part, put, remove } from "./api.js";
-import { button } from "./buttons.js";
+import { part } from "./addresses.js";
+import { getAll, put, remove } from "./api.js";
 import { makeEditor } from "./block_editor.js";
+import { getBlocks } from "./block_list.js";
 import { makeTrial } from "./block_trial.js";
+import { button } from "./buttons.js";
 import { el, empty, fill } from "./dom.js";
 import { confirmFirst, tell } from "./notices.js";
 import { reload } from "./router.js";
@@ -17,20 +19,24 @@ const TYPES = [
   ["slack", "Slack"],
 ];
 
-/** Get the blocks of a report in the order of the page, each with its content. */
-export async function getBlocks(report, signal) {
-  const rows = await getAll("api/v1/block/", { filters: [["report_id", "eq", report.id]], signal });
-  return rows.map((row) => ({ ...row, content: JSON.parse(row.content_json) })).sort((a, b) => a.position - b.position);
-}
-
 export async function showBlocks(report, signal) {
-  const [blocks, databases] = await Promise.all([getBlocks(report, signal), getAll("api/v1/database/", { signal })]);
+  const [blocks, databases] = await Promise.all([
+    getBlocks(report, signal),
+    getAll("api/v1/database/", { signal }),
+  ]);
   const context = { report, blocks, databases, signal };
   const place = el("div", {});
   return [
     blocks.length
-      ? el("ol", { class: "blocks" }, blocks.map((block, index) => makeBlock(block, index, context)))
-      : empty("This report has no blocks yet", "Begin with a SQL block that asks a database; text, charts and mails can use its rows. A parameter makes a value that each run can choose."),
+      ? el(
+          "ol",
+          { class: "blocks" },
+          blocks.map((block, index) => makeBlock(block, index, context)),
+        )
+      : empty(
+          "This report has no blocks yet",
+          "Begin with a SQL block that asks a database; text, charts and mails can use its rows. A parameter makes a value that each run can choose.",
+        ),
     place,
     el(
       "div",
@@ -43,7 +49,15 @@ export async function showBlocks(report, signal) {
 
 function openNew(place, type, label, context) {
   const close = () => fill(place);
-  fill(place, el("section", { class: "card block", "aria-label": `New ${label} block` }, el("h2", {}, `New block: ${label}`), makeEditor({ type, content: {} }, context, { close })));
+  fill(
+    place,
+    el(
+      "section",
+      { class: "card block", "aria-label": `New ${label} block` },
+      el("h2", {}, `New block: ${label}`),
+      makeEditor({ type, content: {} }, context, { close }),
+    ),
+  );
   place.querySelector("input")?.focus();
   place.scrollIntoView({ block: "nearest" });
 }
@@ -80,7 +94,10 @@ function makeBlockActions(block, index, context, { edit, trial }) {
   };
   const last = context.blocks.length - 1;
   return [
-    block.type !== "parameter" && button("Run alone", () => makeTrial(trial, block, context), { title: "Run this block alone, and what it needs" }),
+    block.type !== "parameter" &&
+      button("Run alone", () => makeTrial(trial, block, context), {
+        title: "Run this block alone, and what it needs",
+      }),
     button("Edit", edit, { "aria-label": `Edit ${block.name}` }),
     index > 0 && button("↑", move(index - 1), { "aria-label": `Move ${block.name} up` }),
     index < last && button("↓", move(index + 1), { "aria-label": `Move ${block.name} down` }),
@@ -101,10 +118,38 @@ function makeSummary(block, { databases }) {
   const code = (text) => el("pre", { class: "code folded", tabindex: "0" }, text);
   const database = databases.find((one) => one.uid === content.database_id);
   const show = {
-    parameter: () => el("p", {}, content.multiple ? "list of " : "", `${content.type ?? "any"}, `, content.required ? "required" : ["default ", el("code", {}, JSON.stringify(content.default ?? null))], describeChoices(content.choices)),
-    sql: () => [code(content.sql), el("p", { class: "hint" }, "in ", database?.database_name ?? "a database that is gone", content.limit ? `, at most ${content.limit} rows` : "", content.timeout_seconds ? `, at most ${content.timeout_seconds} s` : "")],
+    parameter: () =>
+      el(
+        "p",
+        {},
+        content.multiple ? "list of " : "",
+        `${content.type ?? "any"}, `,
+        content.required ? "required" : ["default ", el("code", {}, JSON.stringify(content.default ?? null))],
+        describeChoices(content.choices),
+      ),
+    sql: () => [
+      code(content.sql),
+      el(
+        "p",
+        { class: "hint" },
+        "in ",
+        database?.database_name ?? "a database that is gone",
+        content.limit ? `, at most ${content.limit} rows` : "",
+        content.timeout_seconds ? `, at most ${content.timeout_seconds} s` : "",
+      ),
+    ],
     text: () => code(content.text),
-    chart: () => el("p", {}, "of ", el("code", {}, content.query), ": ", typeof content.spec.mark === "object" ? content.spec.mark.type : content.spec.mark ?? "several marks"),
+    chart: () =>
+      el(
+        "p",
+        {},
+        "of ",
+        el("code", {}, content.query),
+        ": ",
+        typeof content.spec.mark === "object"
+          ? content.spec.mark.type
+          : (content.spec.mark ?? "several marks"),
+      ),
     email: () => el("p", {}, "to ", [content.to_].flat().join(", "), ": ", content.subject),
     slack: () => [el("p", {}, "to ", [content.channels].flat().join(", ")), code(content.value_markdown)],
   };
@@ -113,5 +158,7 @@ function makeSummary(block, { databases }) {
 
 function describeChoices(choices) {
   if (!choices) return "";
-  return choices.query ? [", choices from ", el("code", {}, choices.query)] : [", one of ", el("code", {}, choices.map((one) => JSON.stringify(one)).join(", "))];
+  return choices.query
+    ? [", choices from ", el("code", {}, choices.query)]
+    : [", one of ", el("code", {}, choices.map((one) => JSON.stringify(one)).join(", "))];
 }

@@ -1,6 +1,7 @@
 // What is in a database: its schemas, their tables and the columns of these, each read when it is opened.
 
-import { get, getRow, part } from "./api.js";
+import { part } from "./addresses.js";
+import { get, getRow } from "./api.js";
 import { el, fill } from "./dom.js";
 
 /** Make the view of the database that a field has chosen. */
@@ -41,10 +42,15 @@ async function listSchemas(database) {
 
 async function listTables(database, schema) {
   const tables = await getRow(`${database}/schema/${part(schema)}/`, { query: { action: "tree" } });
-  return tables.map(({ name }) => makeBranch(name, () => listColumns(`${database}/table/${part(name)}/${part(schema)}/`)).node);
+  return tables.map(
+    ({ name }) =>
+      makeBranch(name, () => listColumns(`${database}/table/${part(name)}/${part(schema)}/`)).node,
+  );
 }
 
 async function listColumns(path) {
   const { columns } = await get(path);
-  return columns.map(({ name, type }) => el("div", {}, el("code", {}, name), " ", el("span", { class: "hint" }, type)));
+  return columns.map(({ name, type }) =>
+    el("div", {}, el("code", {}, name), " ", el("span", { class: "hint" }, type)),
+  );
 }

@@ -1,15 +1,17 @@
 // The databases that SQL blocks ask. Passwords go in, and never come out.
 
-import { part, post, put, remove } from "./api.js";
+import { part } from "./addresses.js";
+import { post, put, remove } from "./api.js";
 import { button } from "./buttons.js";
 import { el, empty } from "./dom.js";
-import { makeForm, readValues, textField } from "./forms.js";
 import { moment } from "./format.js";
+import { makeForm, readValues, textField } from "./forms.js";
 import { confirmFirst, showDialog, tell } from "./notices.js";
 import { reload } from "./router.js";
 import { makeList } from "./tables.js";
 
-const HINT = "Such as postgresql://reader:password@host/database, sqlite:///shop.db, or duckdb:///sales.duckdb; duckdb:///exports is a folder of CSV and Parquet files. Files are in the folder sources of the data folder, or in one of the service's --source-dir. Give a user who can only read.";
+const HINT =
+  "Such as postgresql://reader:password@host/database, sqlite:///shop.db, or duckdb:///sales.duckdb; duckdb:///exports is a folder of CSV and Parquet files. Files are in the folder sources of the data folder, or in one of the service's --source-dir. Give a user who can only read.";
 
 export async function showDatabases(_, signal) {
   const list = makeList({
@@ -24,10 +26,18 @@ export async function showDatabases(_, signal) {
       ["Added", (row) => moment(row.created_on), "tight"],
       ["", makeActions, "actions-cell"],
     ],
-    whenEmpty: () => empty("There are no databases yet", "SQL blocks ask databases: add the first one by its URL.", makeNewButton()),
+    whenEmpty: () =>
+      empty(
+        "There are no databases yet",
+        "SQL blocks ask databases: add the first one by its URL.",
+        makeNewButton(),
+      ),
   });
   await list.show(0);
-  return [el("div", { class: "head" }, el("h1", {}, "Databases"), el("div", { class: "actions" }, makeNewButton())), list.node];
+  return [
+    el("div", { class: "head" }, el("h1", {}, "Databases"), el("div", { class: "actions" }, makeNewButton())),
+    list.node,
+  ];
 }
 
 const makeNewButton = () => button("Add a database", () => editDatabase(), { kind: "primary admins" });
@@ -35,7 +45,13 @@ const makeNewButton = () => button("Add a database", () => editDatabase(), { kin
 async function editDatabase(row = null) {
   const fields = [
     textField("database_name", "Name", { required: true, maxlength: 255, value: row?.database_name ?? "" }),
-    textField("sqlalchemy_uri", "URL", { required: !row, class: "code", autocomplete: "off", spellcheck: "false", hint: row ? `Empty: it stays as it is. ${HINT}` : HINT }),
+    textField("sqlalchemy_uri", "URL", {
+      required: !row,
+      class: "code",
+      autocomplete: "off",
+      spellcheck: "false",
+      hint: row ? `Empty: it stays as it is. ${HINT}` : HINT,
+    }),
   ];
   const done = await showDialog(row ? "Edit the database" : "Add a database", (close) =>
     makeForm({
@@ -45,7 +61,9 @@ async function editDatabase(row = null) {
       cancel: () => close(null),
       async send({ database_name, sqlalchemy_uri }) {
         const body = { database_name, ...(sqlalchemy_uri ? { sqlalchemy_uri } : {}) };
-        const { result } = row ? await put(`api/v1/database/${part(row.uid)}`, body) : await post("api/v1/database/", body);
+        const { result } = row
+          ? await put(`api/v1/database/${part(row.uid)}`, body)
+          : await post("api/v1/database/", body);
         close({ result, isTested: Boolean(sqlalchemy_uri) });
       },
     }),
@@ -53,7 +71,10 @@ async function editDatabase(row = null) {
   if (!done) return;
   await reload();
   // The service saves a URL only when its database answers; a new name alone says nothing about that.
-  tell(done.isTested ? `${done.result.database_name}: The database answers` : "The database is saved", "good");
+  tell(
+    done.isTested ? `${done.result.database_name}: The database answers` : "The database is saved",
+    "good",
+  );
 }
 
 function makeActions(row) {
@@ -70,7 +91,10 @@ function makeActions(row) {
 async function testUnsaved(row, fields) {
   const { sqlalchemy_uri } = readValues(fields);
   if (row && !sqlalchemy_uri) return test(row);
-  const { message } = await post("api/v1/database/test_connection", { sqlalchemy_uri, ...(row ? { database: row.uid } : {}) });
+  const { message } = await post("api/v1/database/test_connection", {
+    sqlalchemy_uri,
+    ...(row ? { database: row.uid } : {}),
+  });
   tell(message, "good");
 }
 
@@ -80,7 +104,14 @@ async function test(row) {
 }
 
 async function deleteDatabase(row) {
-  if (!(await confirmFirst("Delete the database?", `“${row.database_name}” itself stays as it is; queries that ask it fail from then on.`, "Delete"))) return;
+  if (
+    !(await confirmFirst(
+      "Delete the database?",
+      `“${row.database_name}” itself stays as it is; queries that ask it fail from then on.`,
+      "Delete",
+    ))
+  )
+    return;
   await remove(`api/v1/database/${part(row.uid)}`);
   await reload();
   tell("The database is deleted");

@@ -1,6 +1,7 @@
 // The delivery log: every event that was sent, every attempt, and what came back.
 
-import { getAll, getRow, part, post } from "./api.js";
+import { part } from "./addresses.js";
+import { getAll, getRow, post } from "./api.js";
 import { button } from "./buttons.js";
 import { card, el, empty, fill } from "./dom.js";
 import { moment, state } from "./format.js";
@@ -24,7 +25,10 @@ export async function showDeliveries(_, signal) {
     nouns: "deliveries",
     isMoving: (row) => row.status === "pending",
     signal,
-    getFilters: () => [...(subscription.value ? [["webhook_subscription", "eq", Number(subscription.value)]] : []), ...(status.value ? [["status", "eq", status.value]] : [])],
+    getFilters: () => [
+      ...(subscription.value ? [["webhook_subscription", "eq", Number(subscription.value)]] : []),
+      ...(status.value ? [["status", "eq", status.value]] : []),
+    ],
     columns: [
       ["Delivery", (row) => link(`deliveries/${part(row.uid)}`, `Delivery ${row.id}`)],
       ["Event", (row) => el("code", {}, row.event)],
@@ -35,7 +39,12 @@ export async function showDeliveries(_, signal) {
       ["Next attempt", (row) => moment(row.next_attempt_on), "tight"],
       ["", (row) => button("Resend", () => resend(row, () => list.show())), "actions-cell"],
     ],
-    whenEmpty: () => empty("Nothing was sent", "Events are sent to subscriptions when reports and queries run or change. A subscription can also send a test.", link("subscriptions", "Go to the subscriptions")),
+    whenEmpty: () =>
+      empty(
+        "Nothing was sent",
+        "Events are sent to subscriptions when reports and queries run or change. A subscription can also send a test.",
+        link("subscriptions", "Go to the subscriptions"),
+      ),
   });
   for (const choice of [subscription, status]) choice.addEventListener("change", () => list.show(0));
   await list.show(0);
@@ -43,14 +52,21 @@ export async function showDeliveries(_, signal) {
 }
 
 function makeChoice(label, options, value) {
-  return el("select", { "aria-label": label }, options.map(([key, text]) => el("option", { value: key, selected: String(key) === value }, text)));
+  return el(
+    "select",
+    { "aria-label": label },
+    options.map(([key, text]) => el("option", { value: key, selected: String(key) === value }, text)),
+  );
 }
 
 export async function showDelivery({ delivery: reference }, signal) {
   const place = el("div", {});
   const update = async () => {
     const row = await getRow(`api/v1/webhook_delivery/${reference}`, { signal });
-    fill(place, makeDelivery(row, () => follow(update, signal)));
+    fill(
+      place,
+      makeDelivery(row, () => follow(update, signal)),
+    );
     return row;
   };
   const row = await update();
@@ -83,12 +99,37 @@ function makeDelivery(row, whenResent) {
     ["Attempt", (attempt) => attempt.number, "tight"],
     ["Began", (attempt) => moment(attempt.started_on), "tight"],
     ["Took", (attempt) => `${attempt.duration_ms} ms`, "tight"],
-    ["Answer", (attempt) => [attempt.status_code ?? "none", attempt.error && el("div", { class: "fault" }, attempt.error), attempt.answer && el("pre", { class: "code folded" }, attempt.answer)]],
+    [
+      "Answer",
+      (attempt) => [
+        attempt.status_code ?? "none",
+        attempt.error && el("div", { class: "fault" }, attempt.error),
+        attempt.answer && el("pre", { class: "code folded" }, attempt.answer),
+      ],
+    ],
   ];
   return [
-    el("div", { class: "head" }, el("h1", {}, `Delivery ${row.id}`), el("div", { class: "actions" }, button("Resend", () => resend(row, whenResent)))),
-    el("dl", { class: "facts" }, facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
-    card("Attempts", row.attempts.length ? makeTable(columns, row.attempts, "Attempts") : el("p", { class: "hint" }, "None yet.")),
+    el(
+      "div",
+      { class: "head" },
+      el("h1", {}, `Delivery ${row.id}`),
+      el(
+        "div",
+        { class: "actions" },
+        button("Resend", () => resend(row, whenResent)),
+      ),
+    ),
+    el(
+      "dl",
+      { class: "facts" },
+      facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
+    ),
+    card(
+      "Attempts",
+      row.attempts.length
+        ? makeTable(columns, row.attempts, "Attempts")
+        : el("p", { class: "hint" }, "None yet."),
+    ),
     card("What is sent", el("pre", { class: "code" }, JSON.stringify(row.body, null, 2))),
   ];
 }

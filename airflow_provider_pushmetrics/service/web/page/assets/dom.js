@@ -1,7 +1,16 @@
 // Elements. Text always becomes text: nothing in these pages reads HTML from a string.
 
 /** What is set on the object: an attribute would only be the first value, or not exist. */
-const PROPERTIES = new Set(["value", "checked", "disabled", "hidden", "required", "open", "selected", "readOnly"]);
+const PROPERTIES = new Set([
+  "value",
+  "checked",
+  "disabled",
+  "hidden",
+  "required",
+  "open",
+  "selected",
+  "readOnly",
+]);
 
 /** Make an element: `on…` keys are listeners, the rest are attributes; null and false children are left out. */
 export function el(tag, settings = {}, ...children) {
@@ -47,10 +56,21 @@ export function makeId(stem) {
 /** Make a card: a part of a page with a heading of its own. */
 export function card(title, ...children) {
   const id = makeId("card");
-  return el("section", { class: "card", "aria-labelledby": id }, title && el("h2", { id }, title), ...children);
+  return el(
+    "section",
+    { class: "card", "aria-labelledby": id },
+    title && el("h2", { id }, title),
+    ...children,
+  );
 }
 
 /** Say that there is nothing, and what to do about it. */
 export function empty(title, advice, ...actions) {
-  return el("div", { class: "empty" }, el("p", { class: "empty-title" }, title), el("p", {}, advice), ...actions);
+  return el(
+    "div",
+    { class: "empty" },
+    el("p", { class: "empty-title" }, title),
+    el("p", {}, advice),
+    ...actions,
+  );
 }

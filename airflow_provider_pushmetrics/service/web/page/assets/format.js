@@ -16,16 +16,31 @@ export function moment(text) {
   if (!text) return "–";
   const date = new Date(text);
   if (Number.isNaN(date.getTime())) return text;
-  return el("time", { datetime: text, title: `${date.toISOString().replace("T", " ").replace(/\.\d+Z$/, "")} UTC` }, MOMENT.format(date));
+  return el(
+    "time",
+    {
+      datetime: text,
+      title: `${date
+        .toISOString()
+        .replace("T", " ")
+        .replace(/\.\d+Z$/, "")} UTC`,
+    },
+    MOMENT.format(date),
+  );
 }
 
-/** Write how long something took. */
+/** Write how long something took. It is rounded first, so that no unit is ever full: 59.96 s is a minute. */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "–";
-  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  const minutes = Math.floor(seconds / 60);
-  return minutes < 60 ? `${minutes} min ${Math.round(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const milliseconds = Math.round(seconds * 1000);
+  if (milliseconds < 1000) return `${milliseconds} ms`;
+  const tenths = Math.round(seconds * 10);
+  if (tenths < 600) return `${(tenths / 10).toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  const minutes = Math.floor(whole / 60);
+  return minutes < 60
+    ? `${minutes} min ${whole % 60} s`
+    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 /** Write how long something took, from its two moments; until now while it has no end. */
@@ -35,9 +50,19 @@ export function span(start, end) {
 }
 
 const KINDS = {
-  success: "good", delivered: "good", sent: "good", enabled: "good", active: "good",
-  failed: "bad", cancelled: "warn", not_run: "warn", kept: "warn", disabled: "warn", paused: "warn",
-  running: "busy", pending: "busy",
+  success: "good",
+  delivered: "good",
+  sent: "good",
+  enabled: "good",
+  active: "good",
+  failed: "bad",
+  cancelled: "warn",
+  not_run: "warn",
+  kept: "warn",
+  disabled: "warn",
+  paused: "warn",
+  running: "busy",
+  pending: "busy",
 };
 
 /** Show a state by word and colour. */
@@ -46,3 +71,11 @@ export function state(name) {
 }
 
 export const FINISHED = new Set(["success", "failed", "cancelled"]);
+
+/** Write the parameters of a run in one line. */
+export function writeParameters(parameters) {
+  const pairs = Object.entries(parameters ?? {}).map(
+    ([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+  );
+  return pairs.join(", ") || "–";
+}

@@ -9,7 +9,13 @@ function makeField(name, label, input, { hint, read = () => input.value } = {}) 
   input.name = name;
   const hintId = hint ? `${id}-hint` : null;
   if (hintId) input.setAttribute("aria-describedby", hintId);
-  const node = el("div", { class: "field" }, el("label", { for: id }, label), input, hint && el("p", { class: "hint", id: hintId }, hint));
+  const node = el(
+    "div",
+    { class: "field" },
+    el("label", { for: id }, label),
+    input,
+    hint && el("p", { class: "hint", id: hintId }, hint),
+  );
   return { name, node, input, read };
 }
 
@@ -20,32 +26,59 @@ export function textField(name, label, { hint, type = "text", ...settings } = {}
 
 export function areaField(name, label, { hint, value = "", rows = 4, isCode = false, ...settings } = {}) {
   const lines = Math.min(Math.max(rows, value.split("\n").length + 1), 24);
-  const input = el("textarea", { rows: lines, class: isCode ? "code" : null, spellcheck: isCode ? "false" : "true", value, ...settings });
+  const input = el("textarea", {
+    rows: lines,
+    class: isCode ? "code" : null,
+    spellcheck: isCode ? "false" : "true",
+    value,
+    ...settings,
+  });
   return makeField(name, label, input, { hint });
 }
 
 /** Make a choice: `options` are [value, label]. */
 export function choiceField(name, label, options, { hint, value, ...settings } = {}) {
-  const input = el("select", settings, options.map(([key, text]) => el("option", { value: key, selected: String(key) === String(value ?? "") }, text)));
+  const input = el(
+    "select",
+    settings,
+    options.map(([key, text]) =>
+      el("option", { value: key, selected: String(key) === String(value ?? "") }, text),
+    ),
+  );
   return makeField(name, label, input, { hint });
 }
 
 export function checkField(name, label, { checked = false, hint } = {}) {
   const id = makeId(name);
   const input = el("input", { type: "checkbox", id, name, checked });
-  const node = el("div", { class: "field check" }, input, el("label", { for: id }, label), hint && el("p", { class: "hint" }, hint));
+  const node = el(
+    "div",
+    { class: "field check" },
+    input,
+    el("label", { for: id }, label),
+    hint && el("p", { class: "hint" }, hint),
+  );
   return { name, node, input, read: () => input.checked };
 }
 
 /** Make a list of recipients, one a line; the service splits lines at commas and semicolons too. */
 export function listField(name, label, { value = [], ...settings } = {}) {
   const field = areaField(name, label, { value: value.join("\n"), rows: 2, ...settings });
-  return { ...field, read: () => field.input.value.split("\n").map((one) => one.trim()).filter(Boolean) };
+  return {
+    ...field,
+    read: () =>
+      field.input.value
+        .split("\n")
+        .map((one) => one.trim())
+        .filter(Boolean),
+  };
 }
 
 /** Make a group of boxes, of which some are ticked. */
 export function groupField(name, label, options, chosen = []) {
-  const boxes = options.map((option) => el("input", { type: "checkbox", name, value: option, checked: chosen.includes(option) }));
+  const boxes = options.map((option) =>
+    el("input", { type: "checkbox", name, value: option, checked: chosen.includes(option) }),
+  );
   const rows = boxes.map((box) => el("label", { class: "box" }, box, box.value));
   const node = el("fieldset", { class: "field boxes" }, el("legend", {}, label), rows);
   return { name, node, read: () => boxes.filter((box) => box.checked).map((box) => box.value) };
@@ -57,7 +90,13 @@ export function makeForm({ fields, submit, send, cancel = null, more = [], kind 
   const confirm = el("button", { type: "submit", class: kind }, submit);
   const actions = el("div", { class: "actions" }, confirm, more);
   if (cancel) add(actions, [el("button", { type: "button", class: "quiet", onclick: cancel }, "Cancel")]);
-  const form = el("form", { method: "post", class: "stack" }, fields.map((field) => field.node ?? field), fault, actions);
+  const form = el(
+    "form",
+    { method: "post", class: "stack" },
+    fields.map((field) => field.node ?? field),
+    fault,
+    actions,
+  );
   const showFault = (error) => {
     fill(fault, error.message);
     fault.hidden = false;
@@ -85,13 +124,19 @@ export function readValues(fields) {
 
 /** Put fields beside each other, where there is room. */
 export function inRow(...fields) {
-  const row = el("div", { class: "row" }, fields.map((field) => field.node));
+  const row = el(
+    "div",
+    { class: "row" },
+    fields.map((field) => field.node),
+  );
   return fields.map((field, index) => ({ ...field, node: index ? document.createComment("") : row }));
 }
 
 /** Show a field only while a condition holds. */
 export function showWhile(field, source, condition) {
-  const update = () => { field.node.hidden = !condition(source.value); };
+  const update = () => {
+    field.node.hidden = !condition(source.value);
+  };
   source.addEventListener("change", update);
   update();
   return field;

@@ -1,6 +1,7 @@
 // Messages by mail and Slack: what was sent, what waits, and what was kept or could not be delivered.
 
-import { part, post } from "./api.js";
+import { part } from "./addresses.js";
+import { post } from "./api.js";
 import { button } from "./buttons.js";
 import { card, el, empty } from "./dom.js";
 import { moment, state } from "./format.js";
@@ -17,14 +18,28 @@ export async function showMessages(_, signal) {
     signal,
     isMoving: (message) => message.status === "pending",
     columns: [
-      ["Message", (message) => el("details", {}, el("summary", {}, getTitle(message)), el("pre", { class: "output" }, message.text), listFiles(message))],
+      [
+        "Message",
+        (message) =>
+          el(
+            "details",
+            {},
+            el("summary", {}, getTitle(message)),
+            el("pre", { class: "output" }, message.text),
+            listFiles(message),
+          ),
+      ],
       ["By", (message) => KINDS[message.kind] ?? message.kind, "tight"],
       ["To", (message) => message.recipient],
       ["State", makeState],
       ["Written", (message) => moment(message.created_on), "tight"],
       ["", (message) => canSend(message) && makeSendButton(message, () => list.show()), "actions-cell"],
     ],
-    whenEmpty: () => empty("There are no messages", "Email and Slack blocks, triggers and schedules write them. Without a server they are kept here."),
+    whenEmpty: () =>
+      empty(
+        "There are no messages",
+        "Email and Slack blocks, triggers and schedules write them. Without a server they are kept here.",
+      ),
   });
   await list.show(0);
   return [el("h1", {}, "Messages"), card("Mail and Slack", list.node)];
@@ -50,7 +65,8 @@ export function makeSendButton(message, after) {
 
 const getTitle = (message) => message.subject || message.text.split("\n")[0].slice(0, 120) || "(empty)";
 
-const listFiles = (message) => message.files.length > 0 && el("p", { class: "hint" }, "Files: ", message.files.join(", "));
+const listFiles = (message) =>
+  message.files.length > 0 && el("p", { class: "hint" }, "Files: ", message.files.join(", "));
 
 function makeState(message) {
   return [state(message.status), message.error && el("div", { class: "fault" }, describeDelivery(message))];

@@ -8,7 +8,13 @@ const MOST_AT_ONCE = 3;
 /** Tell something that needs no answer. */
 export function tell(text, kind = "good") {
   const notice = el("div", { class: `notice ${kind}` }, el("span", {}, text));
-  notice.append(el("button", { type: "button", class: "plain", "aria-label": "Close", onclick: () => notice.remove() }, "×"));
+  notice.append(
+    el(
+      "button",
+      { type: "button", class: "plain", "aria-label": "Close", onclick: () => notice.remove() },
+      "×",
+    ),
+  );
   const place = document.getElementById("notices");
   place.append(notice);
   while (place.childElementCount > MOST_AT_ONCE) place.firstElementChild.remove();
@@ -63,9 +69,19 @@ export function showSecret(title, advice, secret) {
 
 /** Make a field whose text can be copied. */
 export function makeCopyField(label, text) {
-  const input = el("input", { type: "text", class: "code", value: text, readOnly: true, "aria-label": label });
+  const input = el("input", {
+    type: "text",
+    class: "code",
+    value: text,
+    readOnly: true,
+    "aria-label": label,
+  });
   input.addEventListener("focus", () => input.select());
-  const copy = el("button", { type: "button", class: "quiet", onclick: () => copyText(text, label, input) }, "Copy");
+  const copy = el(
+    "button",
+    { type: "button", class: "quiet", onclick: () => copyText(text, label, input) },
+    "Copy",
+  );
   return el("div", { class: "copy" }, input, copy);
 }
 
@@ -76,6 +92,10 @@ export async function copyText(text, label, input = null) {
     tell(`${label} copied`);
   } catch {
     input?.focus();
-    tell(input ? "Press Ctrl+C to copy what is marked" : "This browser does not copy here: show it and copy it by hand");
+    tell(
+      input
+        ? "Press Ctrl+C to copy what is marked"
+        : "This browser does not copy here: show it and copy it by hand",
+    );
   }
 }

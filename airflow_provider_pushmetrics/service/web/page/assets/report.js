@@ -1,6 +1,7 @@
 // One report: its blocks, its runs, what starts it, and its YAML.
 
-import { getRow, part, put, remove } from "./api.js";
+import { part } from "./addresses.js";
+import { getRow, put, remove } from "./api.js";
 import { showBlocks } from "./blocks.js";
 import { button } from "./buttons.js";
 import { el } from "./dom.js";
@@ -16,12 +17,18 @@ import { showYaml } from "./yaml.js";
 
 const TABS = {
   blocks: ["Blocks", showBlocks],
-  runs: ["Runs", async (report, signal) => {
-    const list = makeRunList({ report, signal });
-    await list.show(0);
-    return list.node;
-  }],
-  triggers: ["Trigger and schedules", async (report, signal) => Promise.all([showTrigger(report, signal), makeSchedules({ report, signal })])],
+  runs: [
+    "Runs",
+    async (report, signal) => {
+      const list = makeRunList({ report, signal });
+      await list.show(0);
+      return list.node;
+    },
+  ],
+  triggers: [
+    "Trigger and schedules",
+    async (report, signal) => Promise.all([showTrigger(report, signal), makeSchedules({ report, signal })]),
+  ],
   yaml: ["YAML", showYaml],
 };
 
@@ -34,10 +41,32 @@ export async function showReport({ report: reference, tab = "blocks" }, signal) 
     el(
       "div",
       { class: "head" },
-      el("div", {}, el("h1", {}, report.name), el("p", { class: "hint" }, report.type, report.folder ? ` in ${report.folder}` : "", ` · id ${report.id} · time zone ${report.time_zone}`), report.description && el("p", {}, report.description)),
-      el("div", { class: "actions" }, button("Edit", () => editReport(report)), button("Delete", () => deleteReport(report), { kind: "danger" }), button("Run", () => runReport(report), { kind: "primary" })),
+      el(
+        "div",
+        {},
+        el("h1", {}, report.name),
+        el(
+          "p",
+          { class: "hint" },
+          report.type,
+          report.folder ? ` in ${report.folder}` : "",
+          ` · id ${report.id} · time zone ${report.time_zone}`,
+        ),
+        report.description && el("p", {}, report.description),
+      ),
+      el(
+        "div",
+        { class: "actions" },
+        button("Edit", () => editReport(report)),
+        button("Delete", () => deleteReport(report), { kind: "danger" }),
+        button("Run", () => runReport(report), { kind: "primary" }),
+      ),
     ),
-    el("nav", { class: "tabs", "aria-label": "Parts of the report" }, Object.entries(TABS).map(([key, [label]]) => makeTab(report, key, label, tab))),
+    el(
+      "nav",
+      { class: "tabs", "aria-label": "Parts of the report" },
+      Object.entries(TABS).map(([key, [label]]) => makeTab(report, key, label, tab)),
+    ),
     content,
   ];
 }

@@ -1,29 +1,50 @@
 // The list of reports and notebooks, and making a new one.
 
-import { ROOT, call, part, post } from "./api.js";
+import { part, ROOT } from "./addresses.js";
+import { call, post } from "./api.js";
 import { button } from "./buttons.js";
 import { el, empty } from "./dom.js";
-import { areaField, choiceField, makeForm, textField } from "./forms.js";
 import { moment } from "./format.js";
+import { areaField, choiceField, makeForm, textField } from "./forms.js";
 import { showDialog } from "./notices.js";
 import { go, link } from "./router.js";
 import { makeList } from "./tables.js";
 
-const TYPES = [["report", "Report"], ["notebook", "Notebook"]];
+const TYPES = [
+  ["report", "Report"],
+  ["notebook", "Notebook"],
+];
 const WAIT_MILLISECONDS = 250;
 
 export async function showReports(_, signal) {
-  const search = el("input", { type: "search", placeholder: "Search by name", "aria-label": "Search by name" });
-  const kind = el("select", { "aria-label": "Type" }, [["", "All types"], ...TYPES].map(([value, label]) => el("option", { value }, label)));
+  const search = el("input", {
+    type: "search",
+    placeholder: "Search by name",
+    "aria-label": "Search by name",
+  });
+  const kind = el(
+    "select",
+    { "aria-label": "Type" },
+    [["", "All types"], ...TYPES].map(([value, label]) => el("option", { value }, label)),
+  );
   const list = makeList({
     path: "api/v1/report/",
     caption: "Reports",
     noun: "report",
     signal,
     order: ["updated_on", "desc"],
-    getFilters: () => [...(search.value.trim() ? [["name", "ct", search.value.trim()]] : []), ...(kind.value ? [["type", "eq", kind.value]] : [])],
+    getFilters: () => [
+      ...(search.value.trim() ? [["name", "ct", search.value.trim()]] : []),
+      ...(kind.value ? [["type", "eq", kind.value]] : []),
+    ],
     columns: [
-      ["Name", (report) => [link(`reports/${report.uid}`, report.name), report.description && el("div", { class: "hint clip" }, report.description)]],
+      [
+        "Name",
+        (report) => [
+          link(`reports/${report.uid}`, report.name),
+          report.description && el("div", { class: "hint clip" }, report.description),
+        ],
+      ],
       ["Type", (report) => report.type],
       ["Folder", (report) => report.folder ?? "–"],
       ["Changed", (report) => moment(report.updated_on ?? report.created_on), "tight"],
@@ -31,7 +52,11 @@ export async function showReports(_, signal) {
     whenEmpty: () =>
       search.value || kind.value
         ? empty("No report is like that", "Search for a part of its name, or choose all types.")
-        : empty("There are no reports yet", "A report asks a database and shows, sends or posts what it found. Make the first one.", makeNewButton()),
+        : empty(
+            "There are no reports yet",
+            "A report asks a database and shows, sends or posts what it found. Make the first one.",
+            makeNewButton(),
+          ),
   });
   let timer = null;
   const searchSoon = () => {
@@ -42,7 +67,12 @@ export async function showReports(_, signal) {
   kind.addEventListener("change", searchSoon);
   await list.show(0);
   return [
-    el("div", { class: "head" }, el("h1", {}, "Reports"), el("div", { class: "actions" }, button("From YAML", createFromYaml), makeNewButton())),
+    el(
+      "div",
+      { class: "head" },
+      el("h1", {}, "Reports"),
+      el("div", { class: "actions" }, button("From YAML", createFromYaml), makeNewButton()),
+    ),
     el("div", { class: "filters" }, search, kind),
     list.node,
   ];
@@ -55,7 +85,12 @@ export function makeReportFields(report = {}) {
     areaField("description", "Description", { value: report.description ?? "", rows: 2 }),
     choiceField("type", "Type", TYPES, { value: report.type ?? "report" }),
     textField("folder", "Folder", { value: report.folder ?? "", maxlength: 255 }),
-    textField("time_zone", "Time zone", { required: true, maxlength: 64, value: report.time_zone ?? "UTC", hint: "Its queries run in this zone, such as Europe/Berlin, and new schedules begin with it." }),
+    textField("time_zone", "Time zone", {
+      required: true,
+      maxlength: 64,
+      value: report.time_zone ?? "UTC",
+      hint: "Its queries run in this zone, such as Europe/Berlin, and new schedules begin with it.",
+    }),
   ];
 }
 
@@ -79,7 +114,14 @@ function createReport() {
 function createFromYaml() {
   return showDialog("New report from YAML", (close) =>
     makeForm({
-      fields: [areaField("document", "YAML", { rows: 16, isCode: true, required: true, hint: `As a report’s YAML tab shows it, or as “pm report yaml” writes it from ${ROOT.host}.` })],
+      fields: [
+        areaField("document", "YAML", {
+          rows: 16,
+          isCode: true,
+          required: true,
+          hint: `As a report’s YAML tab shows it, or as “pm report yaml” writes it from ${ROOT.host}.`,
+        }),
+      ],
       submit: "Create",
       cancel: () => close(null),
       async send({ document }) {

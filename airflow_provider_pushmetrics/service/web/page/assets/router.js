@@ -1,6 +1,6 @@
 // From addresses to pages, without loading anything again.
 
-import { APP } from "./api.js";
+import { APP, compilePattern, isPage, matchPath, readPath } from "./addresses.js";
 import { el, fill, keepFocus } from "./dom.js";
 
 const routes = [];
@@ -8,12 +8,7 @@ let leaving = new AbortController();
 
 /** Say what shows an address: `:name` stands for any part of it. `show(parameters, signal)` gives the page. */
 export function route(pattern, show) {
-  const names = [];
-  const source = pattern.replace(/:(\w+)/g, (_, name) => {
-    names.push(name);
-    return "([^/]+)";
-  });
-  routes.push({ expression: new RegExp(`^${source}/?$`), names, show });
+  routes.push({ pattern: compilePattern(pattern), show });
 }
 
 /** Go to a page. */
@@ -35,8 +30,10 @@ export const reload = () => showPage({ keepsFocus: true });
 export function startRouting() {
   document.addEventListener("click", (event) => {
     const anchor = event.target.closest?.("a[href]");
-    if (!anchor || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
-    if (anchor.hasAttribute("download") || anchor.target || anchor.hash || !isPage(new URL(anchor.href))) return;
+    if (!anchor || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey)
+      return;
+    if (anchor.hasAttribute("download") || anchor.target || anchor.hash || !isPage(new URL(anchor.href)))
+      return;
     event.preventDefault();
     go(anchor.href);
   });
@@ -45,12 +42,7 @@ export function startRouting() {
 }
 
 /** Read the part of the address behind the interface's own. */
-export const getPath = () => decodeURI(location.pathname.slice(APP.pathname.length));
-
-function isPage(url) {
-  const path = url.pathname;
-  return url.origin === APP.origin && path.startsWith(APP.pathname) && !/^(assets|results|session)\b/.test(path.slice(APP.pathname.length));
-}
+export const getPath = () => readPath(new URL(location.href));
 
 async function showPage({ keepsFocus = false } = {}) {
   leaving.abort();
@@ -76,9 +68,9 @@ async function showPage({ keepsFocus = false } = {}) {
 }
 
 function findPage(path, signal) {
-  for (const { expression, names, show } of routes) {
-    const match = expression.exec(path);
-    if (match) return show(Object.fromEntries(names.map((name, index) => [name, match[index + 1]])), signal);
+  for (const { pattern, show } of routes) {
+    const parameters = matchPath(pattern, path);
+    if (parameters) return show(parameters, signal);
   }
   return [el("h1", {}, "There is no such page"), el("p", {}, link("reports", "Go to the reports"))];
 }
@@ -86,7 +78,11 @@ function findPage(path, signal) {
 function buildFault(error) {
   const title = error.status === 404 ? "It is not there" : "It cannot be shown";
   const text = error.status === 404 ? "It was deleted, or the address is wrong." : error.message;
-  return [el("h1", {}, title), el("p", { class: "fault", role: "alert" }, text), el("p", {}, link("reports", "Go to the reports"))];
+  return [
+    el("h1", {}, title),
+    el("p", { class: "fault", role: "alert" }, text),
+    el("p", {}, link("reports", "Go to the reports")),
+  ];
 }
 
 function markPlace() {

@@ -1,13 +1,21 @@
 // Some rows of a result at a time: however many there are, the browser never holds more than a page.
 
-import { get, locate } from "./api.js";
+import { locate } from "./addresses.js";
+import { get } from "./api.js";
 import { button } from "./buttons.js";
 import { el, fill } from "./dom.js";
 import { count, number } from "./format.js";
 import { makeTable } from "./tables.js";
 
 const PAGE_SIZE = 50;
-const FORMATS = [["csv", "CSV"], ["xlsx", "Excel"], ["json", "JSON"], ["ndjson", "NDJSON"], ["parquet", "Parquet"], ["arrow", "Arrow"]];
+const FORMATS = [
+  ["csv", "CSV"],
+  ["xlsx", "Excel"],
+  ["json", "JSON"],
+  ["ndjson", "NDJSON"],
+  ["parquet", "Parquet"],
+  ["arrow", "Arrow"],
+];
 
 /** Make the view of a query's result: downloads, and its first rows when they are there. */
 export function makeRows(base, total) {
@@ -17,15 +25,36 @@ export function makeRows(base, total) {
     fill(place, makePage(page), makePager(page, show));
   };
   show(0).catch((error) => fill(place, el("p", { class: "fault" }, error.message)));
-  return [el("p", { class: "downloads" }, el("span", {}, count(total, "row")), FORMATS.map(([key, label]) => makeDownload(base, key, label))), place];
+  return [
+    el(
+      "p",
+      { class: "downloads" },
+      el("span", {}, count(total, "row")),
+      FORMATS.map(([key, label]) => makeDownload(base, key, label)),
+    ),
+    place,
+  ];
 }
 
 function makeDownload(base, key, label) {
-  return el("a", { href: locate(`${base}/download`, { format: key }).href, download: true, "aria-label": `Download as ${label}` }, label);
+  return el(
+    "a",
+    {
+      href: locate(`${base}/download`, { format: key }).href,
+      download: true,
+      "aria-label": `Download as ${label}`,
+    },
+    label,
+  );
 }
 
 function makePage({ columns, rows, offset }) {
-  if (!rows.length) return el("p", { class: "hint" }, columns.length ? `No rows, with the columns ${columns.map((one) => one.name).join(", ")}.` : "No rows.");
+  if (!rows.length)
+    return el(
+      "p",
+      { class: "hint" },
+      columns.length ? `No rows, with the columns ${columns.map((one) => one.name).join(", ")}.` : "No rows.",
+    );
   const isNumber = columns.map((one) => /^(u?int|float|double|decimal)/.test(one.type));
   const cells = columns.map((column, index) => [
     el("span", { title: column.type }, column.name),
@@ -37,7 +66,10 @@ function makePage({ columns, rows, offset }) {
 
 function makePager({ row_count: total, offset }, show) {
   if (total <= PAGE_SIZE) return null;
-  const turn = (label, to, isPossible) => (isPossible ? button(label, () => show(to), { kind: "quiet reads" }) : el("button", { type: "button", class: "quiet reads", disabled: true }, label));
+  const turn = (label, to, isPossible) =>
+    isPossible
+      ? button(label, () => show(to), { kind: "quiet reads" })
+      : el("button", { type: "button", class: "quiet reads", disabled: true }, label);
   const end = Math.min(offset + PAGE_SIZE, total);
   return el(
     "nav",

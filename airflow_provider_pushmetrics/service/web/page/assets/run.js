@@ -1,14 +1,15 @@
 // One run: what it does while it runs, and what it gave.
 
-import { get, getList, getRow, part, post } from "./api.js";
-import { getBlocks } from "./blocks.js";
+import { part } from "./addresses.js";
+import { get, getList, getRow, post } from "./api.js";
+import { getBlocks } from "./block_list.js";
 import { button } from "./buttons.js";
 import { card, el, fill } from "./dom.js";
-import { FINISHED, moment, span, state } from "./format.js";
+import { FINISHED, moment, span, state, writeParameters } from "./format.js";
 import { tell } from "./notices.js";
 import { go, link } from "./router.js";
 import { makeRunBlock } from "./run_block.js";
-import { getRunPath, writeParameters } from "./runs.js";
+import { getRunPath } from "./runs.js";
 import { pause } from "./waiting.js";
 
 export async function showRun({ run: reference }, signal) {
@@ -19,7 +20,15 @@ export async function showRun({ run: reference }, signal) {
     if (error.name !== "AbortError") tell(error.message, "bad");
   });
   return [
-    el("p", { class: "trail" }, link("reports", "Reports"), " / ", link(`reports/${part(run.report_uid)}`, run.name), " / ", link(`reports/${part(run.report_uid)}/runs`, "Runs")),
+    el(
+      "p",
+      { class: "trail" },
+      link("reports", "Reports"),
+      " / ",
+      link(`reports/${part(run.report_uid)}`, run.name),
+      " / ",
+      link(`reports/${part(run.report_uid)}/runs`, "Runs"),
+    ),
     el("div", { class: "head" }, el("h1", {}, `Run ${run.id} of ${run.name}`), view.actions),
     view.facts,
     view.blocks,
@@ -65,27 +74,44 @@ function makeFacts(run) {
     ["Started by", run.origin],
     ["Parameters", el("span", { class: "code" }, writeParameters(run.parameters))],
   ];
-  return [el("dl", { class: "facts" }, facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))), run.error && el("pre", { class: "fault" }, run.error)];
+  return [
+    el(
+      "dl",
+      { class: "facts" },
+      facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
+    ),
+    run.error && el("pre", { class: "fault" }, run.error),
+  ];
 }
 
 function makeActions(run) {
   if (!FINISHED.has(run.status)) {
-    return button("Cancel", async () => {
-      await post(`api/v1/noteflow_run/${part(run.uid)}/cancel`);
-      tell("The run is cancelled");
-    }, { kind: "danger" });
+    return button(
+      "Cancel",
+      async () => {
+        await post(`api/v1/noteflow_run/${part(run.uid)}/cancel`);
+        tell("The run is cancelled");
+      },
+      { kind: "danger" },
+    );
   }
-  return button("Run again", async () => {
-    const { result } = await post(`api/v1/noteflow_run/${part(run.uid)}/re_run`);
-    await go(getRunPath(result));
-  }, { kind: "primary" });
+  return button(
+    "Run again",
+    async () => {
+      const { result } = await post(`api/v1/noteflow_run/${part(run.uid)}/re_run`);
+      await go(getRunPath(result));
+    },
+    { kind: "primary" },
+  );
 }
 
 async function updateBlocks(view, run, signal) {
   const outputs = FINISHED.has(run.status)
     ? (await get(`api/reports/${run.report_id}/run/${run.id}`, { signal })).blocks
     : null;
-  const results = (await getRow(`api/v1/noteflow_run/${part(run.uid)}/get_task_results`, { signal })).map((result, index) => ({ ...result, ...(outputs?.[index] ?? {}) }));
+  const results = (await getRow(`api/v1/noteflow_run/${part(run.uid)}/get_task_results`, { signal })).map(
+    (result, index) => ({ ...result, ...(outputs?.[index] ?? {}) }),
+  );
   const rows = outputs ? results : await addWaiting(view, run, results, signal);
   if (outputs) dropUnfinished(view, results);
   for (const result of rows.filter(isShown)) {
@@ -108,21 +134,41 @@ function dropUnfinished(view, results) {
 }
 
 /** A parameter stands above, among the run's parameters; unless it is what went wrong. */
-const isShown = (result) => result.type !== "parameter" || !["success", "pending", "running"].includes(result.status);
+const isShown = (result) =>
+  result.type !== "parameter" || !["success", "pending", "running"].includes(result.status);
 
 /** Add the blocks that have not begun, as the report has them now. */
 async function addWaiting(view, run, results, signal) {
   view.planned ??= await getBlocks({ id: run.report_id }, signal);
   const begun = new Map(results.map((result) => [result.block_uid, result]));
-  const waiting = view.planned.map((block) => begun.get(block.uid) ?? { block_uid: block.uid, name: block.name, type: block.type, status: "pending" });
-  return [...waiting, ...results.filter((result) => !view.planned.some((block) => block.uid === result.block_uid))];
+  const waiting = view.planned.map(
+    (block) =>
+      begun.get(block.uid) ?? { block_uid: block.uid, name: block.name, type: block.type, status: "pending" },
+  );
+  return [
+    ...waiting,
+    ...results.filter((result) => !view.planned.some((block) => block.uid === result.block_uid)),
+  ];
 }
 
 async function updateLog(view, run, signal) {
-  const filters = [["noteflow_run_id", "eq", run.id], ["id", "gt", view.lastLine]];
+  const filters = [
+    ["noteflow_run_id", "eq", run.id],
+    ["id", "gt", view.lastLine],
+  ];
   const { result } = await getList("api/v1/noteflow_run_log/", { filters, size: 1000, signal });
   for (const line of result) {
-    view.log.append(el("li", { class: line.effective_level.toLowerCase() }, moment(line.created_on), " ", el("span", { class: "level" }, line.effective_level), " ", line.message));
+    view.log.append(
+      el(
+        "li",
+        { class: line.effective_level.toLowerCase() },
+        moment(line.created_on),
+        " ",
+        el("span", { class: "level" }, line.effective_level),
+        " ",
+        line.message,
+      ),
+    );
     view.lastLine = line.id;
   }
 }

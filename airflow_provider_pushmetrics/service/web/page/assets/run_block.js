@@ -1,6 +1,6 @@
 // What one block gave in a run.
 
-import { part } from "./api.js";
+import { part } from "./addresses.js";
 import { makeChart } from "./chart.js";
 import { el, fill } from "./dom.js";
 import { duration, state } from "./format.js";
@@ -19,10 +19,16 @@ export function makeRunBlock(run, result) {
       el("span", { class: "kind" }, result.type),
       el("h2", {}, result.name),
       state(result.status),
-      typeof result.duration_seconds === "number" && el("span", { class: "hint" }, duration(result.duration_seconds)),
+      typeof result.duration_seconds === "number" &&
+        el("span", { class: "hint" }, duration(result.duration_seconds)),
     ),
     result.error && el("pre", { class: "fault" }, result.error),
-    result.is_truncated && el("p", { class: "warning" }, `Cut off after ${result.max_rows} ${result.max_rows === 1 ? "row" : "rows"}, which is the query’s limit.`),
+    result.is_truncated &&
+      el(
+        "p",
+        { class: "warning" },
+        `Cut off after ${result.max_rows} ${result.max_rows === 1 ? "row" : "rows"}, which is the query’s limit.`,
+      ),
     result.status === "success" && makeOutput(result, base),
   );
 }
@@ -36,13 +42,19 @@ function makeOutput(result, base) {
 /** Show the text of a block, as the Markdown that it is if the service made HTML of it; and what it sent. */
 export function makeTextOutput(result) {
   return [
-    result.output_html ? makeProse(result.output_html) : result.output && el("pre", { class: "output" }, result.output),
+    result.output_html
+      ? makeProse(result.output_html)
+      : result.output && el("pre", { class: "output" }, result.output),
     result.messages?.length > 0 && el("ul", { class: "messages" }, result.messages.map(makeMessage)),
   ];
 }
 
 function makeMessage(message) {
-  const fate = el("span", { class: message.status === "failed" || message.status === "kept" ? "fault" : "hint" }, describeDelivery(message));
+  const fate = el(
+    "span",
+    { class: message.status === "failed" || message.status === "kept" ? "fault" : "hint" },
+    describeDelivery(message),
+  );
   const item = el("li", {}, message.recipient, ": ", fate, " ");
   if (canSend(message)) {
     const again = makeSendButton(message, () => {

@@ -1,7 +1,8 @@
 // Running a report: the form for its parameters, and the start.
 
-import { get, part, post } from "./api.js";
-import { getBlocks } from "./blocks.js";
+import { part } from "./addresses.js";
+import { get, post } from "./api.js";
+import { getBlocks } from "./block_list.js";
 import { el } from "./dom.js";
 import { checkField, choiceField, groupField, makeForm, textField } from "./forms.js";
 import { showDialog } from "./notices.js";
@@ -46,11 +47,22 @@ async function makeParameterField({ uid, name, verbose_name: title, content }) {
   const label = title ? `${title} (${name})` : name;
   const settings = {
     required: Boolean(content.required),
-    hint: [content.multiple ? `list of ${content.type ?? "any"}, with commas between` : (content.type ?? "any"), content.required && "must be given", hasDefault && `empty for ${JSON.stringify(content.default)}`].filter(Boolean).join(", "),
+    hint: [
+      content.multiple ? `list of ${content.type ?? "any"}, with commas between` : (content.type ?? "any"),
+      content.required && "must be given",
+      hasDefault && `empty for ${JSON.stringify(content.default)}`,
+    ]
+      .filter(Boolean)
+      .join(", "),
   };
   const choices = content.choices ? (await get(`api/v1/block/${part(uid)}/choices`)).result : [];
-  if (choices.length && content.multiple) return groupField(name, label, choices.map(String), [content.default ?? []].flat().map(String));
-  const options = choices.length ? choices.map(String) : content.type === "boolean" && !content.multiple ? ["true", "false"] : null;
+  if (choices.length && content.multiple)
+    return groupField(name, label, choices.map(String), [content.default ?? []].flat().map(String));
+  const options = choices.length
+    ? choices.map(String)
+    : content.type === "boolean" && !content.multiple
+      ? ["true", "false"]
+      : null;
   if (options) {
     const empty = ["", content.required ? "Choose" : "As by default"];
     return choiceField(name, label, [empty, ...options.map((one) => [one, one])], settings);
@@ -65,7 +77,9 @@ function makePreviewFields() {
 }
 
 function readWanted(fields, values) {
-  const given = fields.map(({ name }) => [name, values[name]]).filter(([, value]) => value !== "" && value?.length !== 0);
+  const given = fields
+    .map(({ name }) => [name, values[name]])
+    .filter(([, value]) => value !== "" && value?.length !== 0);
   const wanted = { parameters: Object.fromEntries(given) };
   if (values._send_to_me) wanted.options = { send_to_me: true, email: values._email || null };
   return wanted;

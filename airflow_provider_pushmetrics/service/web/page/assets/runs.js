@@ -1,16 +1,24 @@
 // Lists of runs: of one report, or of all.
 
-import { part } from "./api.js";
+import { part } from "./addresses.js";
 import { el, empty } from "./dom.js";
-import { FINISHED, moment, span, state } from "./format.js";
+import { FINISHED, moment, span, state, writeParameters } from "./format.js";
 import { link } from "./router.js";
 import { makeList } from "./tables.js";
 
 const STATES = ["pending", "running", "success", "failed", "cancelled"];
 
 export async function showRuns(_, signal) {
-  const chosen = el("select", { "aria-label": "State" }, el("option", { value: "" }, "All states"), STATES.map((name) => el("option", { value: name }, name)));
-  const list = makeRunList({ signal, getFilters: () => (chosen.value ? [["status", "eq", chosen.value]] : []) });
+  const chosen = el(
+    "select",
+    { "aria-label": "State" },
+    el("option", { value: "" }, "All states"),
+    STATES.map((name) => el("option", { value: name }, name)),
+  );
+  const list = makeRunList({
+    signal,
+    getFilters: () => (chosen.value ? [["status", "eq", chosen.value]] : []),
+  });
   chosen.addEventListener("change", () => list.show(0));
   await list.show(0);
   return [el("h1", {}, "Runs"), el("div", { class: "filters" }, chosen), list.node];
@@ -35,14 +43,12 @@ export function makeRunList({ report = null, getFilters = () => [], signal }) {
       ["Began", (run) => moment(run.start_time ?? run.created_on), "tight"],
       ["Took", (run) => span(run.start_time, run.end_time), "tight"],
     ],
-    whenEmpty: () => empty("There are no runs here", "Run a report with its button, give it a schedule, or call its trigger."),
+    whenEmpty: () =>
+      empty(
+        "There are no runs here",
+        "Run a report with its button, give it a schedule, or call its trigger.",
+      ),
   });
 }
 
 export const getRunPath = (run) => `reports/${part(run.report_uid)}/runs/${run.id}`;
-
-/** Write the parameters of a run in one line. */
-export function writeParameters(parameters) {
-  const pairs = Object.entries(parameters ?? {}).map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
-  return pairs.join(", ") || "–";
-}

@@ -1,12 +1,20 @@
 // The form of a schedule.
 
-import { getRow, part, post, put } from "./api.js";
-import { choiceField, listField, makeForm, showWhile, textField } from "./forms.js";
+import { part } from "./addresses.js";
+import { getRow, post, put } from "./api.js";
 import { el, fill } from "./dom.js";
+import { choiceField, listField, makeForm, showWhile, textField } from "./forms.js";
 import { showDialog, tell } from "./notices.js";
 
-const RECURRENCES = ["hourly", "daily", "weekly", "monthly", "quarterly", "annually", "cron"].map((name) => [name, name]);
-const ENDS = [["never", "never"], ["date", "on a date"], ["count", "after so many runs"]];
+const RECURRENCES = ["hourly", "daily", "weekly", "monthly", "quarterly", "annually", "cron"].map((name) => [
+  name,
+  name,
+]);
+const ENDS = [
+  ["never", "never"],
+  ["date", "on a date"],
+  ["count", "after so many runs"],
+];
 const HERE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 /** Make a schedule, or change one. */
@@ -20,7 +28,12 @@ export async function editSchedule({ schedule = null, reports, whenDone }) {
       async send(values) {
         const body = readBody(values, schedule);
         if (schedule) await put(`api/v1/schedule/${part(schedule.uid)}`, body);
-        else await post("api/v1/schedule/", { ...body, report_id: values.report_id, query_id: values.query_id ? Number(values.query_id) : null });
+        else
+          await post("api/v1/schedule/", {
+            ...body,
+            report_id: values.report_id,
+            query_id: values.query_id ? Number(values.query_id) : null,
+          });
         close(true);
       },
     }),
@@ -31,30 +44,70 @@ export async function editSchedule({ schedule = null, reports, whenDone }) {
 }
 
 function makeFields(schedule, reports, isOld) {
-  const recurrence = choiceField("recurrence", "Repeats", RECURRENCES, { value: schedule.recurrence ?? "daily" });
-  const ends = choiceField("ends", "Ends", ENDS, { value: schedule.ends_on ? "date" : schedule.max_runs ? "count" : "never" });
+  const recurrence = choiceField("recurrence", "Repeats", RECURRENCES, {
+    value: schedule.recurrence ?? "daily",
+  });
+  const ends = choiceField("ends", "Ends", ENDS, {
+    value: schedule.ends_on ? "date" : schedule.max_runs ? "count" : "never",
+  });
   return [
     textField("name", "Name", { required: true, value: schedule.name ?? "", maxlength: 255 }),
     ...(isOld ? [] : makeTargetFields(reports)),
-    textField("first_start", "First time", { type: "datetime-local", required: !isOld, hint: isOld ? "Empty: it stays as it is." : "In the time zone below; it must be in the future." }),
-    textField("time_zone", "Time zone", { required: true, value: schedule.time_zone ?? (reports?.length === 1 ? reports[0].time_zone : HERE) ?? "UTC", list: "zones" }),
+    textField("first_start", "First time", {
+      type: "datetime-local",
+      required: !isOld,
+      hint: isOld ? "Empty: it stays as it is." : "In the time zone below; it must be in the future.",
+    }),
+    textField("time_zone", "Time zone", {
+      required: true,
+      value: schedule.time_zone ?? (reports?.length === 1 ? reports[0].time_zone : HERE) ?? "UTC",
+      list: "zones",
+    }),
     recurrence,
-    showWhile(textField("cron", "Cron", { value: schedule.cron ?? "", placeholder: "30 6 * * MON-FRI", class: "code", hint: "Minute, hour, day of the month, month, day of the week." }), recurrence.input, (value) => value === "cron"),
+    showWhile(
+      textField("cron", "Cron", {
+        value: schedule.cron ?? "",
+        placeholder: "30 6 * * MON-FRI",
+        class: "code",
+        hint: "Minute, hour, day of the month, month, day of the week.",
+      }),
+      recurrence.input,
+      (value) => value === "cron",
+    ),
     ends,
-    showWhile(textField("ends_on", "Last day", { type: "date", value: schedule.ends_on ?? "" }), ends.input, (value) => value === "date"),
-    showWhile(textField("max_runs", "Runs", { type: "number", min: 1, value: schedule.max_runs ?? "" }), ends.input, (value) => value === "count"),
+    showWhile(
+      textField("ends_on", "Last day", { type: "date", value: schedule.ends_on ?? "" }),
+      ends.input,
+      (value) => value === "date",
+    ),
+    showWhile(
+      textField("max_runs", "Runs", { type: "number", min: 1, value: schedule.max_runs ?? "" }),
+      ends.input,
+      (value) => value === "count",
+    ),
     listField("success_recipients", "Mail on success to", { value: schedule.success_recipients ?? [] }),
     listField("failure_recipients", "Mail on failure to", { value: schedule.failure_recipients ?? [] }),
   ];
 }
 
 function makeTargetFields(reports) {
-  const report = choiceField("report_id", "Report", reports.map((one) => [one.uid, one.name]), {});
+  const report = choiceField(
+    "report_id",
+    "Report",
+    reports.map((one) => [one.uid, one.name]),
+    {},
+  );
   const query = choiceField("query_id", "Runs", [["", "the whole report"]], {});
   const offerQueries = async () => {
     const { blocks } = await getRow(`api/v1/report/${part(report.input.value)}`);
     const queries = blocks.filter((block) => block.query_id);
-    fill(query.input, [["", "the whole report"], ...queries.map((block) => [block.query_id, `only the query ${block.name}`])].map(([value, label]) => el("option", { value }, label)));
+    fill(
+      query.input,
+      [
+        ["", "the whole report"],
+        ...queries.map((block) => [block.query_id, `only the query ${block.name}`]),
+      ].map(([value, label]) => el("option", { value }, label)),
+    );
   };
   report.input.addEventListener("change", offerQueries);
   offerQueries();
@@ -62,7 +115,11 @@ function makeTargetFields(reports) {
 }
 
 function makeZones() {
-  return el("datalist", { id: "zones" }, Intl.supportedValuesOf("timeZone").map((zone) => el("option", { value: zone })));
+  return el(
+    "datalist",
+    { id: "zones" },
+    Intl.supportedValuesOf("timeZone").map((zone) => el("option", { value: zone })),
+  );
 }
 
 function readBody(values, schedule) {

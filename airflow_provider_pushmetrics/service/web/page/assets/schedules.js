@@ -1,6 +1,7 @@
 // Schedules: when reports and single queries run by themselves.
 
-import { getAll, getRow, part, post, remove } from "./api.js";
+import { part } from "./addresses.js";
+import { getAll, getRow, post, remove } from "./api.js";
 import { button } from "./buttons.js";
 import { card, el, empty } from "./dom.js";
 import { moment, state } from "./format.js";
@@ -13,7 +14,15 @@ export async function showSchedules(_, signal) {
   const reports = await getAll("api/v1/report/", { signal });
   const list = await makeScheduleList({ reports, signal });
   const add = makeNewButton(reports);
-  return [el("div", { class: "head" }, el("h1", {}, "Schedules"), el("div", { class: "actions" }, reports.length ? add : null)), list.node];
+  return [
+    el(
+      "div",
+      { class: "head" },
+      el("h1", {}, "Schedules"),
+      el("div", { class: "actions" }, reports.length ? add : null),
+    ),
+    list.node,
+  ];
 }
 
 /** Make the schedules of one report. */
@@ -24,7 +33,9 @@ export async function makeSchedules({ report, signal }) {
 
 function makeNewButton(reports, report = null) {
   const choices = report ? [report] : reports;
-  return button("New schedule", () => editSchedule({ reports: choices, whenDone: reload }), { kind: "primary" });
+  return button("New schedule", () => editSchedule({ reports: choices, whenDone: reload }), {
+    kind: "primary",
+  });
 }
 
 async function makeScheduleList({ reports, report = null, signal }) {
@@ -37,21 +48,47 @@ async function makeScheduleList({ reports, report = null, signal }) {
     getFilters: () => (report ? [["report_id", "eq", report.id]] : []),
     columns: [
       ["Name", (schedule) => schedule.name],
-      ...(report ? [] : [["Report", (schedule) => link(`reports/${part(schedule.report_uid)}/triggers`, names.get(schedule.report_id) ?? schedule.report_uid)]]),
+      ...(report
+        ? []
+        : [
+            [
+              "Report",
+              (schedule) =>
+                link(
+                  `reports/${part(schedule.report_uid)}/triggers`,
+                  names.get(schedule.report_id) ?? schedule.report_uid,
+                ),
+            ],
+          ]),
       ["State", (schedule) => state(schedule.active ? "active" : "paused")],
-      ["When", (schedule) => [describe(schedule), schedule.query_id && el("div", { class: "hint" }, `query ${schedule.query_id} alone`)]],
+      [
+        "When",
+        (schedule) => [
+          describe(schedule),
+          schedule.query_id && el("div", { class: "hint" }, `query ${schedule.query_id} alone`),
+        ],
+      ],
       ["Next", (schedule) => moment(schedule.next_run_on), "tight"],
       ["Runs", (schedule) => schedule.run_count, "number"],
       ["", (schedule) => makeActions(schedule, reports), "actions-cell"],
     ],
-    whenEmpty: () => empty("There are no schedules", "A schedule runs a report, or one of its queries, by the hour, the day, the week or by a cron line."),
+    whenEmpty: () =>
+      empty(
+        "There are no schedules",
+        "A schedule runs a report, or one of its queries, by the hour, the day, the week or by a cron line.",
+      ),
   });
   await list.show(0);
   return list;
 }
 
 function describe({ recurrence, cron, time_zone: zone, ends_on: end, max_runs: most }) {
-  return [recurrence === "cron" ? el("code", {}, cron) : recurrence, ` (${zone})`, end ? ` until ${end}` : "", most ? `, ${most} times` : ""];
+  return [
+    recurrence === "cron" ? el("code", {}, cron) : recurrence,
+    ` (${zone})`,
+    end ? ` until ${end}` : "",
+    most ? `, ${most} times` : "",
+  ];
 }
 
 function makeActions(schedule, reports) {
@@ -65,12 +102,19 @@ function makeActions(schedule, reports) {
       await reload();
     }),
     button("Edit", async () => editSchedule({ schedule: await getRow(path), reports, whenDone: reload })),
-    button("Delete", async () => {
-      if (!(await confirmFirst("Delete the schedule?", `“${schedule.name}” does not run any more.`, "Delete"))) return;
-      await remove(path);
-      await reload();
-      tell("The schedule is deleted");
-    }, { kind: "danger" }),
+    button(
+      "Delete",
+      async () => {
+        if (
+          !(await confirmFirst("Delete the schedule?", `“${schedule.name}” does not run any more.`, "Delete"))
+        )
+          return;
+        await remove(path);
+        await reload();
+        tell("The schedule is deleted");
+      },
+      { kind: "danger" },
+    ),
   );
 }
 

@@ -1,15 +1,24 @@
 // Signing in, staying signed in while somebody works here, and signing out.
 // The token goes to the service once; the browser keeps a cookie that no script can read.
 
-import { OWN_PAGE, locate } from "./api.js";
+import { locate } from "./addresses.js";
 import { el, fill } from "./dom.js";
+
+/** The header by which the service knows calls of its own pages; those of other sites cannot send it. */
+export const OWN_PAGE = { "X-PushMetrics-App": "1" };
 
 let waiting = null;
 let timer = null;
 let isActive = false;
 
 for (const name of ["pointerdown", "keydown", "input"]) {
-  document.addEventListener(name, () => { isActive = true; }, { passive: true, capture: true });
+  document.addEventListener(
+    name,
+    () => {
+      isActive = true;
+    },
+    { passive: true, capture: true },
+  );
 }
 
 /** Tell whether there is a session; if so, it is renewed from now on. */
@@ -21,7 +30,9 @@ export async function findSession() {
 
 /** Ask for a token until there is a session; all who wait get the same one. */
 export function askForSignIn() {
-  waiting ??= new Promise((resolve) => showForm(resolve)).finally(() => { waiting = null; });
+  waiting ??= new Promise((resolve) => showForm(resolve)).finally(() => {
+    waiting = null;
+  });
   return waiting;
 }
 
@@ -34,18 +45,36 @@ export async function signOut() {
 
 function showForm(done) {
   const field = el("input", {
-    type: "password", id: "token", name: "token", required: true, autocomplete: "off", spellcheck: "false", autofocus: true,
+    type: "password",
+    id: "token",
+    name: "token",
+    required: true,
+    autocomplete: "off",
+    spellcheck: "false",
+    autofocus: true,
   });
   const fault = el("p", { class: "fault", role: "alert", hidden: true });
   const submit = el("button", { type: "submit", class: "primary" }, "Sign in");
   const form = el(
     "form",
     { method: "post", class: "stack" },
-    el("label", { for: "token" }, "API token"), field, fault, submit,
-    el("p", { class: "hint" }, "Make tokens under “API tokens”, or take the first one: the service was started with it, or wrote it to the file bootstrap-token in its data folder."),
+    el("label", { for: "token" }, "API token"),
+    field,
+    fault,
+    submit,
+    el(
+      "p",
+      { class: "hint" },
+      "Make tokens under “API tokens”, or take the first one: the service was started with it, or wrote it to the file bootstrap-token in its data folder.",
+    ),
   );
   const dialog = el("dialog", { class: "sign-in", "aria-labelledby": "sign-in-title" });
-  fill(dialog, el("p", { class: "brand" }, "PushMetrics"), el("h2", { id: "sign-in-title" }, "Sign in"), form);
+  fill(
+    dialog,
+    el("p", { class: "brand" }, "PushMetrics"),
+    el("h2", { id: "sign-in-title" }, "Sign in"),
+    form,
+  );
   dialog.addEventListener("cancel", (event) => event.preventDefault());
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

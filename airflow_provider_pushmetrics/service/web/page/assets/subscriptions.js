@@ -1,16 +1,20 @@
 // Subscriptions: which events are sent where.
 
-import { get, part, post, put, remove } from "./api.js";
+import { part } from "./addresses.js";
+import { get, post, put, remove } from "./api.js";
 import { button } from "./buttons.js";
 import { el, empty } from "./dom.js";
-import { checkField, groupField, makeForm, textField } from "./forms.js";
 import { count, moment, state } from "./format.js";
+import { checkField, groupField, makeForm, textField } from "./forms.js";
 import { confirmFirst, showDialog, showSecret, tell } from "./notices.js";
 import { go, link, reload } from "./router.js";
 import { makeList } from "./tables.js";
 
-const EVENTS = ["report", "query"].flatMap((what) => ["created", "updated", "deleted", "run"].map((event) => `${what}.${event}`));
-const KEEP_IT = "The receiver checks with it that events come from here. It is shown only now: keep it where the receiver finds it.";
+const EVENTS = ["report", "query"].flatMap((what) =>
+  ["created", "updated", "deleted", "run"].map((event) => `${what}.${event}`),
+);
+const KEEP_IT =
+  "The receiver checks with it that events come from here. It is shown only now: keep it where the receiver finds it.";
 
 export async function showSubscriptions(_, signal) {
   const list = makeList({
@@ -20,14 +24,36 @@ export async function showSubscriptions(_, signal) {
     signal,
     columns: [
       ["Name", (row) => [row.name, el("div", { class: "hint clip code" }, row.url)]],
-      ["State", (row) => [state(row.active ? "enabled" : "disabled"), row.disabled_reason && el("div", { class: "hint" }, row.disabled_reason), row.failing_since && row.active && el("div", { class: "hint" }, "failing since ", moment(row.failing_since))]],
+      [
+        "State",
+        (row) => [
+          state(row.active ? "enabled" : "disabled"),
+          row.disabled_reason && el("div", { class: "hint" }, row.disabled_reason),
+          row.failing_since &&
+            row.active &&
+            el("div", { class: "hint" }, "failing since ", moment(row.failing_since)),
+        ],
+      ],
       ["Events", (row) => row.events.join(", ")],
       ["", makeActions, "actions-cell"],
     ],
-    whenEmpty: () => empty("Nobody is told of events yet", "A subscription sends an event to a URL whenever a report or a query has run or changed. Each is signed.", makeNewButton()),
+    whenEmpty: () =>
+      empty(
+        "Nobody is told of events yet",
+        "A subscription sends an event to a URL whenever a report or a query has run or changed. Each is signed.",
+        makeNewButton(),
+      ),
   });
   await list.show(0);
-  return [el("div", { class: "head" }, el("h1", {}, "Subscriptions"), el("div", { class: "actions" }, makeNewButton())), list.node];
+  return [
+    el(
+      "div",
+      { class: "head" },
+      el("h1", {}, "Subscriptions"),
+      el("div", { class: "actions" }, makeNewButton()),
+    ),
+    list.node,
+  ];
 }
 
 const makeNewButton = () => button("New subscription", createSubscription, { kind: "primary" });
@@ -35,7 +61,13 @@ const makeNewButton = () => button("New subscription", createSubscription, { kin
 function makeFields(row = {}) {
   return [
     textField("name", "Name", { required: true, maxlength: 255, value: row.name ?? "" }),
-    textField("url", "URL", { type: "url", required: true, value: row.url ?? "", class: "code", hint: "It must answer 2xx within 15 seconds." }),
+    textField("url", "URL", {
+      type: "url",
+      required: true,
+      value: row.url ?? "",
+      class: "code",
+      hint: "It must answer 2xx within 15 seconds.",
+    }),
     groupField("events", "Events", EVENTS, row.events ?? ["report.run"]),
     ...(row.uid ? [] : [checkField("active", "Send from now on", { checked: true })]),
   ];
@@ -43,7 +75,12 @@ function makeFields(row = {}) {
 
 async function createSubscription() {
   const answer = await showDialog("New subscription", (close) =>
-    makeForm({ fields: makeFields(), submit: "Subscribe", cancel: () => close(null), send: async (values) => close(await post("api/v1/webhook_subscription/", values)) }),
+    makeForm({
+      fields: makeFields(),
+      submit: "Subscribe",
+      cancel: () => close(null),
+      send: async (values) => close(await post("api/v1/webhook_subscription/", values)),
+    }),
   );
   if (!answer) return;
   await showSecret("The signing secret", KEEP_IT, answer.signing_secret);
@@ -76,13 +113,19 @@ async function sendTest(path) {
 
 async function editSubscription(row, path) {
   const done = await showDialog("Edit the subscription", (close) =>
-    makeForm({ fields: makeFields(row), submit: "Save", cancel: () => close(null), send: async (values) => close(await put(path, values)) }),
+    makeForm({
+      fields: makeFields(row),
+      submit: "Save",
+      cancel: () => close(null),
+      send: async (values) => close(await put(path, values)),
+    }),
   );
   if (done) await reload();
 }
 
 async function rotate(path) {
-  const text = "A new secret signs from now on; for 24 hours the old one signs beside it, so that the receiver has time to change.";
+  const text =
+    "A new secret signs from now on; for 24 hours the old one signs beside it, so that the receiver has time to change.";
   if (!(await confirmFirst("Rotate the secret?", text, "Rotate", "primary"))) return;
   const answer = await post(`${path}/rotate_secret`);
   await showSecret("The new signing secret", KEEP_IT, answer.signing_secret);
@@ -95,12 +138,25 @@ async function resendFailed(path) {
     textField("until", "To", { type: "datetime-local", hint: "Empty: until now." }),
   ];
   const range = await showDialog("Resend failed events", (close) =>
-    makeForm({ fields, submit: "Count them", cancel: () => close(null), send: ({ since, until }) => close({ since: writeMoment(since), until: writeMoment(until) }) }),
+    makeForm({
+      fields,
+      submit: "Count them",
+      cancel: () => close(null),
+      send: ({ since, until }) => close({ since: writeMoment(since), until: writeMoment(until) }),
+    }),
   );
   if (!range) return;
   const { count: failed } = await get(`${path}/resend`, { query: range });
   if (!failed) return tell("No event failed in this time");
-  if (!(await confirmFirst("Send them again?", `${count(failed, "event")} failed in this time.`, `Resend ${count(failed, "event")}`, "primary"))) return;
+  if (
+    !(await confirmFirst(
+      "Send them again?",
+      `${count(failed, "event")} failed in this time.`,
+      `Resend ${count(failed, "event")}`,
+      "primary",
+    ))
+  )
+    return;
   const sent = await post(`${path}/resend`, undefined, { query: range });
   tell(`${count(sent.count, "event")} on the way`);
 }
@@ -108,7 +164,14 @@ async function resendFailed(path) {
 const writeMoment = (local) => (local ? new Date(local).toISOString() : null);
 
 async function deleteSubscription(row, path) {
-  if (!(await confirmFirst("Delete the subscription?", `“${row.name}” is told nothing more, and its deliveries are forgotten.`, "Delete"))) return;
+  if (
+    !(await confirmFirst(
+      "Delete the subscription?",
+      `“${row.name}” is told nothing more, and its deliveries are forgotten.`,
+      "Delete",
+    ))
+  )
+    return;
   await remove(path);
   await reload();
   tell("The subscription is deleted");

@@ -8,19 +8,50 @@ import { pause } from "./waiting.js";
 
 /** Make a table: `columns` are [heading, make the content of a cell from a row, class of the cells]. */
 export function makeTable(columns, rows, caption) {
-  const head = el("tr", {}, columns.map(([title, , kind]) => el("th", { scope: "col", class: kind }, title || el("span", { class: "unseen" }, "Actions"))));
-  const body = rows.map((row) => el("tr", {}, columns.map(([, build, kind]) => el("td", { class: kind }, build(row)))));
+  const head = el(
+    "tr",
+    {},
+    columns.map(([title, , kind]) =>
+      el("th", { scope: "col", class: kind }, title || el("span", { class: "unseen" }, "Actions")),
+    ),
+  );
+  const body = rows.map((row) =>
+    el(
+      "tr",
+      {},
+      columns.map(([, build, kind]) => el("td", { class: kind }, build(row))),
+    ),
+  );
   return el(
     "div",
     { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
-    el("table", {}, el("caption", { class: "unseen" }, caption), el("thead", {}, head), el("tbody", {}, body)),
+    el(
+      "table",
+      {},
+      el("caption", { class: "unseen" }, caption),
+      el("thead", {}, head),
+      el("tbody", {}, body),
+    ),
   );
 }
 
 const MOST_LOOKS = 200;
 
 /** Make a list that shows one page at a time: `getFilters()` says what of it, `isMoving(row)` what will soon change. */
-export function makeList({ path, columns, isMoving = () => false, caption, noun, nouns, whenEmpty, getFilters = () => [], order, query, size = 25, signal }) {
+export function makeList({
+  path,
+  columns,
+  isMoving = () => false,
+  caption,
+  noun,
+  nouns,
+  whenEmpty,
+  getFilters = () => [],
+  order,
+  query,
+  size = 25,
+  signal,
+}) {
   const place = el("div", {});
   const list = { node: place, page: 0, turn: 0, looks: 0, show };
 
@@ -49,12 +80,22 @@ export function makeList({ path, columns, isMoving = () => false, caption, noun,
   function makePager(total) {
     const pages = Math.ceil(total / size);
     const turn = (label, page, isPossible) =>
-      isPossible ? button(label, () => show(page), { kind: "quiet reads" }) : el("button", { type: "button", class: "quiet reads", disabled: true }, label);
+      isPossible
+        ? button(label, () => show(page), { kind: "quiet reads" })
+        : el("button", { type: "button", class: "quiet reads", disabled: true }, label);
     return el(
       "nav",
       { class: "pager", "aria-label": `Pages of ${caption.toLowerCase()}` },
-      el("span", { class: "hint" }, count(total, noun, nouns), pages > 1 ? `, page ${list.page + 1} of ${pages}` : ""),
-      pages > 1 && [turn("Previous", list.page - 1, list.page > 0), turn("Next", list.page + 1, list.page + 1 < pages)],
+      el(
+        "span",
+        { class: "hint" },
+        count(total, noun, nouns),
+        pages > 1 ? `, page ${list.page + 1} of ${pages}` : "",
+      ),
+      pages > 1 && [
+        turn("Previous", list.page - 1, list.page > 0),
+        turn("Next", list.page + 1, list.page + 1 < pages),
+      ],
     );
   }
 

@@ -1,23 +1,43 @@
 // API tokens: making them, which shows them once, and revoking them.
 
-import { get, part, post, remove } from "./api.js";
+import { part } from "./addresses.js";
+import { get, post, remove } from "./api.js";
 import { button } from "./buttons.js";
 import { el, empty } from "./dom.js";
-import { makeForm, textField } from "./forms.js";
 import { moment } from "./format.js";
+import { makeForm, textField } from "./forms.js";
 import { confirmFirst, showDialog, showSecret, tell } from "./notices.js";
 import { reload } from "./router.js";
 import { makeTable } from "./tables.js";
 
 const OWN = "api/v1/access_token/";
-const KEEP_IT = "Whoever has it can do here what its owner can. It is shown only now: keep it like a password.";
+const KEEP_IT =
+  "Whoever has it can do here what its owner can. It is shown only now: keep it like a password.";
 
 export async function showTokens(_, signal) {
   const { result } = await get(OWN, { signal });
   return [
-    el("div", { class: "head" }, el("h1", {}, "API tokens"), el("div", { class: "actions" }, button("New token", () => createToken(OWN), { kind: "primary" }))),
-    el("p", { class: "hint" }, "Airflow’s connection, scripts and people sign in with them. These are yours."),
-    result.length ? makeTokenTable(result, OWN) : empty("You have no tokens", "Make one for each program that calls this service, so that each can be revoked alone."),
+    el(
+      "div",
+      { class: "head" },
+      el("h1", {}, "API tokens"),
+      el(
+        "div",
+        { class: "actions" },
+        button("New token", () => createToken(OWN), { kind: "primary" }),
+      ),
+    ),
+    el(
+      "p",
+      { class: "hint" },
+      "Airflow’s connection, scripts and people sign in with them. These are yours.",
+    ),
+    result.length
+      ? makeTokenTable(result, OWN)
+      : empty(
+          "You have no tokens",
+          "Make one for each program that calls this service, so that each can be revoked alone.",
+        ),
   ];
 }
 
@@ -28,7 +48,16 @@ export function makeTokenTable(rows, path, whenRevoked = () => {}) {
     ["Begins with", (row) => el("code", {}, `${row.token_prefix}…`)],
     ["Made", (row) => moment(row.created_on), "tight"],
     ["Expires", (row) => (row.expires_on ? moment(row.expires_on) : "never"), "tight"],
-    ["", (row) => el("div", { class: "actions end" }, button("Revoke", () => revoke(row, path, whenRevoked), { kind: "danger" })), "actions-cell"],
+    [
+      "",
+      (row) =>
+        el(
+          "div",
+          { class: "actions end" },
+          button("Revoke", () => revoke(row, path, whenRevoked), { kind: "danger" }),
+        ),
+      "actions-cell",
+    ],
   ];
   return makeTable(columns, rows, "API tokens");
 }
@@ -38,12 +67,17 @@ export async function createToken(path) {
   const answer = await showDialog("New token", (close) =>
     makeForm({
       fields: [
-        textField("name", "Name", { required: true, maxlength: 255, hint: "What it is for, such as “airflow”." }),
+        textField("name", "Name", {
+          required: true,
+          maxlength: 255,
+          hint: "What it is for, such as “airflow”.",
+        }),
         textField("expires_on", "Last day", { type: "date", hint: "Empty: it does not expire." }),
       ],
       submit: "Make the token",
       cancel: () => close(null),
-      send: async ({ name, expires_on }) => close(await post(path, { name, ...(expires_on ? { expires_on } : {}) })),
+      send: async ({ name, expires_on }) =>
+        close(await post(path, { name, ...(expires_on ? { expires_on } : {}) })),
     }),
   );
   if (!answer) return;

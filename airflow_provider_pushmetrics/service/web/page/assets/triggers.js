@@ -1,43 +1,84 @@
 // The webhook trigger of a report: its URL is hidden until somebody asks for it.
 
-import { getList, getRow, part, post, put, remove } from "./api.js";
+import { part } from "./addresses.js";
+import { getList, getRow, post, put, remove } from "./api.js";
 import { button } from "./buttons.js";
 import { card, el, fill } from "./dom.js";
-import { choiceField, inRow, listField, makeForm } from "./forms.js";
 import { state } from "./format.js";
+import { choiceField, inRow, listField, makeForm } from "./forms.js";
 import { confirmFirst, copyText, makeCopyField, tell } from "./notices.js";
 import { reload } from "./router.js";
 
-const WHEN = [["both", "success and failure"], ["success", "success"], ["failure", "failure"]];
+const WHEN = [
+  ["both", "success and failure"],
+  ["success", "success"],
+  ["failure", "failure"],
+];
 
 export async function showTrigger(report, signal) {
-  const { result } = await getList("api/v1/webhook/", { filters: [["report_id", "eq", report.id]], size: 100, signal });
+  const { result } = await getList("api/v1/webhook/", {
+    filters: [["report_id", "eq", report.id]],
+    size: 100,
+    signal,
+  });
   if (!result.length) return card("Webhook trigger", makeFirst(report));
   return result.map((trigger) => card("Webhook trigger", makeTrigger(trigger)));
 }
 
 function makeFirst(report) {
   return [
-    el("p", {}, "Whoever calls its URL, by GET or POST, starts a run: Airflow, a pipeline, another tool. Parameters come in the query string or as JSON."),
-    button("Generate a trigger", async () => {
-      await post("api/v1/webhook/", { report_id: report.id, active: true });
-      await reload();
-      tell("The trigger is ready");
-    }, { kind: "primary" }),
+    el(
+      "p",
+      {},
+      "Whoever calls its URL, by GET or POST, starts a run: Airflow, a pipeline, another tool. Parameters come in the query string or as JSON.",
+    ),
+    button(
+      "Generate a trigger",
+      async () => {
+        await post("api/v1/webhook/", { report_id: report.id, active: true });
+        await reload();
+        tell("The trigger is ready");
+      },
+      { kind: "primary" },
+    ),
   ];
 }
 
 function makeTrigger(trigger) {
   const path = `api/v1/webhook/${part(trigger.uid)}`;
   const place = el("div", { class: "copy" });
-  const hide = () => fill(place, el("input", { type: "text", class: "code", value: "••••••••••••••••••••••••", readOnly: true, "aria-label": "Trigger URL, hidden" }), button("Show", show), button("Copy URL", copy));
-  const show = async () => fill(place, makeCopyField("Trigger URL", (await getRow(path)).url), button("Hide", hide));
+  const hide = () =>
+    fill(
+      place,
+      el("input", {
+        type: "text",
+        class: "code",
+        value: "••••••••••••••••••••••••",
+        readOnly: true,
+        "aria-label": "Trigger URL, hidden",
+      }),
+      button("Show", show),
+      button("Copy URL", copy),
+    );
+  const show = async () =>
+    fill(place, makeCopyField("Trigger URL", (await getRow(path)).url), button("Hide", hide));
   const copy = async () => copyText((await getRow(path)).url, "Trigger URL");
   hide();
   return [
-    el("p", { class: "block-head" }, state(trigger.active ? "enabled" : "disabled"), el("span", { class: "hint" }, "Whoever has the URL can start runs: keep it like a password.")),
+    el(
+      "p",
+      { class: "block-head" },
+      state(trigger.active ? "enabled" : "disabled"),
+      el("span", { class: "hint" }, "Whoever has the URL can start runs: keep it like a password."),
+    ),
     place,
-    el("div", { class: "actions" }, makeSwitch(trigger, path), button("Refresh token", () => refresh(path)), button("Delete", () => deleteTrigger(path), { kind: "danger" })),
+    el(
+      "div",
+      { class: "actions" },
+      makeSwitch(trigger, path),
+      button("Refresh token", () => refresh(path)),
+      button("Delete", () => deleteTrigger(path), { kind: "danger" }),
+    ),
     el("h3", {}, "Who is told of its runs"),
     makeNotifications(trigger, path),
   ];
@@ -72,11 +113,17 @@ function makeNotifications(trigger, path) {
     kind: "quiet",
     fields: [
       ...inRow(
-        listField("recipients", "Mail to", { value: trigger.recipients_json, hint: "Addresses, one a line." }),
+        listField("recipients", "Mail to", {
+          value: trigger.recipients_json,
+          hint: "Addresses, one a line.",
+        }),
         choiceField("email_on", "Mail on", WHEN, { value: details.email_on ?? "both" }),
       ),
       ...inRow(
-        listField("slack_recipients", "Slack to", { value: trigger.slack_recipients_json, hint: "Channels, one a line. It needs a Slack token." }),
+        listField("slack_recipients", "Slack to", {
+          value: trigger.slack_recipients_json,
+          hint: "Channels, one a line. It needs a Slack token.",
+        }),
         choiceField("slack_on", "Slack on", WHEN, { value: details.slack_on ?? "both" }),
       ),
     ],

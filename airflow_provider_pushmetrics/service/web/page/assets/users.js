@@ -1,19 +1,24 @@
 // The people of the workspace: letting them in with a role and a token, and out again.
 
-import { get, getAll, part, post, put, remove } from "./api.js";
+import { part } from "./addresses.js";
+import { get, getAll, post, put, remove } from "./api.js";
 import { button } from "./buttons.js";
 import { el, empty } from "./dom.js";
-import { checkField, choiceField, inRow, makeForm, textField } from "./forms.js";
 import { moment } from "./format.js";
+import { checkField, choiceField, inRow, makeForm, textField } from "./forms.js";
 import { confirmFirst, showDialog, tell } from "./notices.js";
 import { reload } from "./router.js";
 import { makeList } from "./tables.js";
 import { createToken, makeTokenTable } from "./tokens.js";
 
-const ROLES = "An Admin decides about people and databases, a User makes and runs reports, a Guest only reads.";
+const ROLES =
+  "An Admin decides about people and databases, a User makes and runs reports, a Guest only reads.";
 
 export async function showUsers(_, signal) {
-  const [roles, me] = await Promise.all([getAll("api/v1/role/", { signal }), get("api/v1/user/current", { signal })]);
+  const [roles, me] = await Promise.all([
+    getAll("api/v1/role/", { signal }),
+    get("api/v1/user/current", { signal }),
+  ]);
   const isAdmin = me.main_role.name === "Admin";
   const list = makeList({
     path: "api/v1/user/",
@@ -21,7 +26,13 @@ export async function showUsers(_, signal) {
     noun: "user",
     signal,
     columns: [
-      ["Name", (user) => [[user.first_name, user.last_name].filter(Boolean).join(" ") || "–", user.id === me.id && el("span", { class: "hint" }, " (you)")]],
+      [
+        "Name",
+        (user) => [
+          [user.first_name, user.last_name].filter(Boolean).join(" ") || "–",
+          user.id === me.id && el("span", { class: "hint" }, " (you)"),
+        ],
+      ],
       ["Address", (user) => user.email],
       ["Role", (user) => user.main_role.name],
       ["Last here", (user) => moment(user.last_login), "tight"],
@@ -31,7 +42,16 @@ export async function showUsers(_, signal) {
   });
   await list.show(0);
   return [
-    el("div", { class: "head" }, el("div", {}, el("h1", {}, "Users"), el("p", { class: "hint" }, ROLES)), el("div", { class: "actions" }, isAdmin && button("Add a user", () => addUser(roles), { kind: "primary" }))),
+    el(
+      "div",
+      { class: "head" },
+      el("div", {}, el("h1", {}, "Users"), el("p", { class: "hint" }, ROLES)),
+      el(
+        "div",
+        { class: "actions" },
+        isAdmin && button("Add a user", () => addUser(roles), { kind: "primary" }),
+      ),
+    ),
     list.node,
   ];
 }
@@ -48,17 +68,32 @@ async function addUser(roles) {
       submit: "Add",
       cancel: () => close(null),
       async send({ role, welcome, ...person }) {
-        close(await post("api/v1/user/", { ...person, roles: [Number(role)] }, { query: { skip_welcome_email: !welcome } }));
+        close(
+          await post(
+            "api/v1/user/",
+            { ...person, roles: [Number(role)] },
+            { query: { skip_welcome_email: !welcome } },
+          ),
+        );
       },
     }),
   );
   if (!answer) return;
   await reload();
-  tell(answer.action === "no_op" ? "They belong to the workspace already" : "They belong to the workspace: now make a token for them");
+  tell(
+    answer.action === "no_op"
+      ? "They belong to the workspace already"
+      : "They belong to the workspace: now make a token for them",
+  );
 }
 
 const makeRoleField = (roles, name) =>
-  choiceField("role", "Role", roles.map((role) => [role.id, role.name]), { value: roles.find((role) => role.name === name)?.id });
+  choiceField(
+    "role",
+    "Role",
+    roles.map((role) => [role.id, role.name]),
+    { value: roles.find((role) => role.name === name)?.id },
+  );
 
 function makeActions(user, roles) {
   const path = `api/v1/user/${part(user.uid)}`;
@@ -74,7 +109,9 @@ function makeActions(user, roles) {
 async function showTokensOf(user, path) {
   const { result } = await get(path);
   const makesOne = await showDialog(`Tokens of ${user.email}`, (close) => [
-    result.length ? makeTokenTable(result, path, () => close(false)) : empty("They have no tokens", "They sign in with one that you make and give to them."),
+    result.length
+      ? makeTokenTable(result, path, () => close(false))
+      : empty("They have no tokens", "They sign in with one that you make and give to them."),
     el(
       "div",
       { class: "actions end" },

@@ -8,9 +8,13 @@ export function pause(tries, signal) {
   const milliseconds = Math.min(FIRST_MILLISECONDS * 1.3 ** tries, LONGEST_MILLISECONDS);
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, milliseconds);
-    signal?.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(new DOMException("The page was left", "AbortError"));
-    }, { once: true });
+    signal?.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        reject(new DOMException("The page was left", "AbortError"));
+      },
+      { once: true },
+    );
   });
 }

@@ -1,6 +1,7 @@
 // A report as YAML: reading it, and applying another one after a look at the difference.
 
-import { call, get, locate, part } from "./api.js";
+import { locate, part } from "./addresses.js";
+import { call, get } from "./api.js";
 import { button } from "./buttons.js";
 import { card, el, fill } from "./dom.js";
 import { areaField, checkField, makeForm } from "./forms.js";
@@ -9,10 +10,16 @@ import { reload } from "./router.js";
 
 export async function showYaml(report, signal) {
   const path = `api/v1/report/${part(report.uid)}/config`;
-  const document = areaField("document", "YAML", { value: await get(path, { signal }), rows: 18, isCode: true, required: true });
+  const document = areaField("document", "YAML", {
+    value: await get(path, { signal }),
+    rows: 18,
+    isCode: true,
+    required: true,
+  });
   const prune = checkField("prune", "Delete the blocks that it does not name", { checked: true });
   const difference = el("div", { "aria-live": "polite" });
-  const apply = (values, isTrial) => call("PUT", path, { text: values.document, query: { prune: values.prune, dry_run: isTrial } });
+  const apply = (values, isTrial) =>
+    call("PUT", path, { text: values.document, query: { prune: values.prune, dry_run: isTrial } });
   const form = makeForm({
     fields: [document, prune, { node: difference }],
     submit: "Apply",
@@ -29,15 +36,36 @@ export async function showYaml(report, signal) {
     },
   });
   const name = `${report.name.replace(/[^\w-]+/g, "-")}.yaml`;
-  return card("The report as YAML", el("p", { class: "hint" }, "It names databases and no secrets, so that it can be kept with your code and applied elsewhere. ", el("a", { href: locate(path).href, download: name }, "Download")), form);
+  return card(
+    "The report as YAML",
+    el(
+      "p",
+      { class: "hint" },
+      "It names databases and no secrets, so that it can be kept with your code and applied elsewhere. ",
+      el("a", { href: locate(path).href, download: name }, "Download"),
+    ),
+    form,
+  );
 }
 
 function showDifference({ would_change: changes, summary, yaml_diff: text }) {
   if (!changes) return el("p", { class: "hint" }, "Nothing would change.");
-  const parts = [["New", summary.blocks_created], ["Changed", summary.blocks_updated], ["Deleted", summary.blocks_deleted]].filter(([, names]) => names.length);
+  const parts = [
+    ["New", summary.blocks_created],
+    ["Changed", summary.blocks_updated],
+    ["Deleted", summary.blocks_deleted],
+  ].filter(([, names]) => names.length);
   const kinds = { "+": "added", "-": "taken" };
   return [
-    el("ul", {}, parts.map(([label, names]) => el("li", {}, `${label}: ${names.join(", ")}`))),
-    el("pre", { class: "code diff" }, text.split("\n").map((line) => el("span", { class: kinds[line[0]] }, `${line}\n`))),
+    el(
+      "ul",
+      {},
+      parts.map(([label, names]) => el("li", {}, `${label}: ${names.join(", ")}`)),
+    ),
+    el(
+      "pre",
+      { class: "code diff" },
+      text.split("\n").map((line) => el("span", { class: kinds[line[0]] }, `${line}\n`)),
+    ),
   ];
 }
