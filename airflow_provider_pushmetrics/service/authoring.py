@@ -7,7 +7,7 @@ one query alone is one ``query.…`` event. Both are written in the transaction 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +30,14 @@ from airflow_provider_pushmetrics.service.events import (
 )
 from airflow_provider_pushmetrics.service.ids import MAX_INTEGER, parse_id
 from airflow_provider_pushmetrics.service.models import Block, DataSource, Query, Report
-from airflow_provider_pushmetrics.service.plan import SQL, find_unknown_names, plan_block, plan_waves
+from airflow_provider_pushmetrics.service.plan import (
+    SQL,
+    MissingReferences,
+    find_missing_references,
+    find_varying_choices,
+    plan_block,
+    plan_waves,
+)
 from airflow_provider_pushmetrics.service.recurrence import find_zone
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
 from airflow_provider_pushmetrics.service.templates.checking import check_sql
@@ -224,8 +231,12 @@ def check_block_content(
     here = select(DataSource.id).where(DataSource.workspace_id == report.workspace_id)
     content = dict(content)
     name, reference = content.pop("database", None), content.get("database_id")
-    if reference is None and isinstance(name, str):
+    if name is not None and reference is not None:
+        raise ContentError("it has both database and database_id: leave one of them out")
+    if isinstance(name, str):
         content["database_id"] = session.scalars(here.where(DataSource.name == name)).first()
+        if content["database_id"] is None:
+            raise ContentError(f"there is no database called {name[:255]!r}: see GET /api/v1/database/")
     elif isinstance(reference, str) and parse_id(reference) is None:
         content["database_id"] = session.scalars(here.where(DataSource.uid == reference)).first()
     checked = check_content(kind, content)
@@ -246,13 +257,27 @@ def _check_sql(sql: str, source: DataSource) -> None:
 
 
 def list_warnings(report: Report) -> list[str]:
-    """Say which names in the templates of a report nobody defines, unless a trigger does."""
-    unknown = find_unknown_names([plan_block(block, None) for block in report.blocks])
+    """Say what the blocks of a report refer to and the report does not have: runs fail for it."""
+    blocks = [plan_block(block, None) for block in report.blocks]
+    missing, varying = find_missing_references(blocks), find_varying_choices(blocks)
     return [
-        f"block {name!r}: {', '.join(map(repr, names))} is no block of the report: its runs fail unless a"
-        " trigger gives it, or the template has a default"
-        for name, names in unknown.items()
+        *(f"block {name!r}: {one}" for name, found in missing.items() for one in _describe(found)),
+        *(
+            f"block {name!r}: the query of its choices uses {', '.join(map(repr, used))}: the choices are"
+            " those of its last run, whatever values that had"
+            for name, used in varying.items()
+        ),
     ]
+
+
+def _describe(missing: MissingReferences) -> Iterator[str]:
+    for name in sorted(missing.queries):
+        yield f"there is no query {name!r} in the report: its runs fail until there is one"
+    if missing.names:
+        yield (
+            f"{', '.join(map(repr, sorted(missing.names)))} is no block of the report: its runs fail unless a"
+            " trigger gives it, or the template has a default"
+        )
 
 
 def apply_fields(row: Any, changes: Mapping[str, Any]) -> bool:
@@ -350,7 +375,10 @@ def _find_block(report: Report, draft: BlockDraft, kept: set[int]) -> Block | No
 def _rewrite_block(session: Session, report: Report, block: Block, draft: BlockDraft) -> bool:
     if any(other.name == draft.name and other is not block for other in report.blocks):
         raise ContentError(f"the report already has a block called {draft.name!r}: give it another name")
-    content = check_block_content(session, report, block.type, draft.content)
+    try:
+        content = check_block_content(session, report, block.type, draft.content)
+    except ContentError as error:
+        raise ContentError(f"block {draft.name!r}: {error}") from None
     is_changed = apply_fields(
         block, {"name": draft.name, "verbose_name": draft.verbose_name, "content": content}
     )

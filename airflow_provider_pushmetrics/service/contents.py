@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
@@ -34,6 +34,39 @@ from airflow_provider_pushmetrics.service.templates.rendering import (
 
 ALIASES: Mapping[str, str] = {"query": SQL, "sql_query": SQL, "markdown": TEXT}
 """Other words for types of blocks."""
+
+KEYS: Mapping[str, frozenset[str]] = {
+    PARAMETER: frozenset({"type", "default", "required", "multiple", "choices"}),
+    SQL: frozenset({"sql", "database_id", "limit", "timeout_seconds"}),
+    TEXT: frozenset({"text"}),
+    CHART: frozenset({"query", "spec"}),
+    EMAIL: frozenset({"to_", "subject", "value", "format", "attachments"}),
+    SLACK: frozenset({"channels", "value_markdown"}),
+}
+"""What the content of each type may hold. A misspelt key must not be accepted and then do nothing."""
+
+ATTACHMENT_KEYS = frozenset({"query", "format", "filename", "skip_if_empty"})
+
+KEPT_KEYS: Mapping[str, frozenset[str]] = {
+    EMAIL: frozenset({"integration_id"}),
+    SLACK: frozenset({"integration_id", "editor_mode"}),
+}
+"""
+What PushMetrics' own client always sends and nothing depends on here.
+
+There is one mail server and one Slack workspace, and a message is always Markdown.
+"""
+
+MARKDOWN_EDITOR = "wysiwyg_mode"
+"""The value of ``editor_mode`` with which ``value_markdown`` is the message."""
+
+MERGE_KEYS = frozenset({"merge_pdf_config", "merge_csv_config"})
+UNSUPPORTED_KEYS: Mapping[str, frozenset[str]] = {
+    SQL: frozenset({"schema", "export_options"}),
+    EMAIL: MERGE_KEYS | {"cc", "bcc", "chart_block_uids", "smtp_from", "smtp_from_fullname"},
+    SLACK: MERGE_KEYS | {"attachments", "thread_ts", "attachments_to_thread", "include_reload_button"},
+}
+"""What PushMetrics has and this service has not: accepted, and dropped, only where it is empty."""
 
 MAX_ROWS_LIMIT = 100_000_000
 MAX_TIMEOUT_SECONDS = 86_400
@@ -90,11 +123,12 @@ def check_json(value: Any) -> None:
 
 def check_content(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Accept the content of a block. Keys that its type does not know are kept as they are.
+    Accept the content of a block.
 
-    :raises ContentError: if a key is missing, or holds what it must not.
+    :raises ContentError: if a key is missing, unknown, or holds what it must not.
     """
     check_json(dict(content))
+    content = _check_keys(kind, content)
     checked = {**content, **CHECKS[kind](content)}
     for template in collect_templates(kind, checked):
         try:
@@ -102,6 +136,36 @@ def check_content(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
         except BlockTemplateError as error:
             raise ContentError(str(error)) from None
     return checked
+
+
+def _check_keys(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Refuse unknown keys, and drop empty ones that have no meaning here."""
+    unsupported = UNSUPPORTED_KEYS.get(kind, frozenset())
+    kept = {key: value for key, value in content.items() if key not in unsupported or value}
+    for key in kept:
+        if key in unsupported:
+            raise ContentError(f"{key!r} is not supported by this service: remove it")
+    if kept.get("editor_mode", MARKDOWN_EDITOR) not in (None, MARKDOWN_EDITOR):
+        raise ContentError(
+            f"'editor_mode' is not supported by this service, other than {MARKDOWN_EDITOR!r}: remove it"
+        )
+    refuse_unknown_keys(kept, KEYS[kind], f"{kind} blocks have", ignored=KEPT_KEYS.get(kind, frozenset()))
+    return kept
+
+
+def refuse_unknown_keys(
+    given: Iterable[object], known: Collection[str], owner: str, *, ignored: Collection[str] = ()
+) -> None:
+    """
+    Refuse keys that nothing would read.
+
+    :param owner: The beginning of the sentence that lists the known keys.
+    :param ignored: Keys that are accepted and not listed.
+    :raises ContentError: with the first unknown key and the known ones.
+    """
+    for key in given:
+        if key not in known and key not in ignored:
+            raise ContentError(f"the key {str(key)[:64]!r} is unknown: {owner} {', '.join(sorted(known))}")
 
 
 def _check_parameter(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,6 +248,7 @@ def _check_attachments(value: Any) -> list[dict[str, Any]]:
 def _check_attachment(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ContentError('an attachment must be an object, such as {"query": "orders", "format": "csv"}')
+    refuse_unknown_keys(value, ATTACHMENT_KEYS, "attachments have")
     kind = value.get("format", "csv")
     if not isinstance(kind, str) or kind not in MEDIA_TYPES:
         raise ContentError(f"the format of an attachment must be one of {', '.join(MEDIA_TYPES)}")

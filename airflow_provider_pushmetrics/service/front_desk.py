@@ -11,6 +11,7 @@ import asyncio
 
 from airflow_provider_pushmetrics.service.batcher import Batcher
 from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs import AcceptedRun, RunRequest, accept_runs
 from airflow_provider_pushmetrics.service.triggers import Pull, PulledTrigger, find_pulled_triggers
 
@@ -20,14 +21,15 @@ class FrontDesk:
     Finds triggers and accepts runs for calls that wait on an event loop, without a thread for each.
 
     :param database: Where both are.
+    :param results: Where the results are from which parameters take their choices.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, results: ResultStore) -> None:
         self._finder = Batcher[Pull, PulledTrigger | None](
             "find-triggers", lambda pulls: find_pulled_triggers(database, pulls)
         )
         self._acceptor = Batcher[RunRequest, AcceptedRun](
-            "accept-runs", lambda requests: accept_runs(database, requests)
+            "accept-runs", lambda requests: accept_runs(database, results, requests)
         )
 
     async def find_trigger(self, pull: Pull) -> PulledTrigger | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -35,6 +35,8 @@ class Parameter:
     :param kind: ``any`` or one of ``CONVERSIONS``.
     :param is_multiple: Whether its value is a list of that.
     :param choices: The values that it may have; None if it may have any.
+    :param choices_query: The query that gives the choices; they are set before a value is checked.
+    :param choices_fault: Why the choices are not known, so that only those that are set are accepted.
     """
 
     name: str
@@ -43,6 +45,8 @@ class Parameter:
     is_required: bool = False
     default: Any = None
     choices: tuple[Any, ...] | None = None
+    choices_query: str | None = None
+    choices_fault: str | None = None
 
     @classmethod
     def read(cls, name: str, content: Mapping[str, Any]) -> Parameter:
@@ -55,7 +59,14 @@ class Parameter:
             content.get("required", False),
             content.get("default"),
             tuple(choices) if isinstance(choices, list) else None,
+            str(choices.get("query")) if isinstance(choices, dict) else None,
         )
+
+    def with_choices(self, values: Iterable[Any], fault: str | None = None) -> Parameter:
+        """Set the choices that its query gave; the default is always one of them."""
+        defaults = self.default if isinstance(self.default, list) else [self.default]
+        allowed = (*values, *(one for one in defaults if one is not None))
+        return replace(self, choices=allowed, choices_fault=fault)
 
     def convert(self, value: Any) -> Any:
         """
@@ -86,12 +97,22 @@ class Parameter:
 
     def _convert_one(self, value: Any) -> Any:
         converted = value if self.kind == ANY else self._convert_kind(value)
-        if self.choices is not None and converted not in self._list_choices():
-            shown = ", ".join(map(repr, self.choices[:10])) + (", …" if len(self.choices) > 10 else "")
-            raise ParameterValueError(
-                f"parameter {self.name!r} is {_show(value)}: it must be one of {shown}."
-            )
-        return converted
+        if self.choices is None:
+            return converted
+        choices = list(self._list_choices())
+        for is_match in (_is_same, _is_written_as)[: 1 + (self.kind == ANY)]:
+            for choice in choices:
+                if is_match(choice, converted):
+                    return choice
+        raise ParameterValueError(f"parameter {self.name!r} is {_show(value)}: {self._describe_choices()}")
+
+    def _describe_choices(self) -> str:
+        if self.choices_fault is not None:
+            return f"it must be one of its choices, which are not known, because {self.choices_fault}."
+        choices = self.choices or ()
+        shown = ", ".join(map(repr, choices[:10])) + (", …" if len(choices) > 10 else "")
+        source = "" if self.choices_query is None else f" (from the query {self.choices_query!r})"
+        return f"it must be one of {shown}{source}." if choices else f"it has no choices{source}."
 
     def _convert_kind(self, value: Any) -> Any:
         try:
@@ -101,11 +122,14 @@ class Parameter:
                 f"parameter {self.name!r} is {_show(value)}, which is no {self.kind}."
             ) from None
 
-    def _list_choices(self) -> list[Any]:
-        return [
-            choice if self.kind == ANY or choice is None else self._convert_kind(choice)
-            for choice in self.choices or ()
-        ]
+    def _list_choices(self) -> Iterator[Any]:
+        """List the choices in the parameter's type; those of a query that have another type are left out."""
+        for choice in self.choices or ():
+            try:
+                yield choice if self.kind == ANY or choice is None else self._convert_kind(choice)
+            except ParameterValueError:
+                if self.choices_query is None:
+                    raise
 
     def check(self) -> None:
         """
@@ -113,7 +137,7 @@ class Parameter:
 
         :raises ParameterValueError: if a choice or the default is not of its type.
         """
-        self._list_choices()
+        list(self._list_choices())
         if self.default is not None:
             self.convert(self.default)
 
@@ -127,8 +151,20 @@ def apply_parameters(parameters: Iterable[Parameter], given: Mapping[str, Any]) 
     parameters = list(parameters)
     applied = {**{one.name: one.default for one in parameters}, **given}
     for parameter in parameters:
-        parameter.convert(applied[parameter.name])
+        converted = parameter.convert(applied[parameter.name])
+        if parameter.choices_query is not None and parameter.kind == ANY:
+            applied[parameter.name] = converted  # the choice itself, where a URL gave its text
     return applied
+
+
+def _is_same(choice: Any, value: Any) -> bool:
+    """Compare so that true and 1 differ, as in JSON."""
+    return bool(choice == value) and isinstance(choice, bool) == isinstance(value, bool)
+
+
+def _is_written_as(choice: Any, value: Any) -> bool:
+    """Tell whether a text is how a URL or a form writes a choice."""
+    return isinstance(value, str) and not isinstance(choice, str) and value == json.dumps(choice)
 
 
 def _read_list(text: str) -> list[Any]:

@@ -108,7 +108,7 @@ def assemble(
         results=results,
         links=ResultLinks(settings.base_url),
         sources=sources,
-        front_desk=FrontDesk(database),
+        front_desk=FrontDesk(database, results),
         engine=engine,
         trigger_limit=RateLimit(settings.trigger_rate),
         exchange_limit=RateLimit(settings.exchange_rate),

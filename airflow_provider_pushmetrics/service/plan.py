@@ -122,25 +122,66 @@ def select_with_needs(waves: Sequence[Sequence[PlannedBlock]], name: str) -> lis
     return [wave for wave in selected if wave]
 
 
-def find_unknown_names(blocks: Sequence[PlannedBlock]) -> dict[str, list[str]]:
+@dataclass(frozen=True)
+class MissingReferences:
     """
-    Find the names in templates that no block of their report has, by the block that uses them.
+    What a block refers to and its report does not have.
 
-    Such a name is no error, since a trigger may give it.
+    :param names: Names that a trigger may still give.
+    :param queries: Names that can only be queries, which a trigger cannot give.
     """
+
+    names: frozenset[str] = frozenset()
+    queries: frozenset[str] = frozenset()
+
+
+def find_missing_references(blocks: Sequence[PlannedBlock]) -> dict[str, MissingReferences]:
+    """Find what blocks refer to and their report does not have, by the name of the block."""
     known = {block.name for block in blocks} | {"params", "webhook"}
-    unknown: dict[str, list[str]] = {}
+    sql = {block.name for block in blocks if block.type == SQL}
+    missing = {}
     for block in blocks:
-        names: set[str] = set()
-        for template in block.templates:
-            try:
-                found = find_references(template)
-            except BlockTemplateError:
-                continue  # saved before this was checked; the block itself will fail
-            names |= (found.outputs | found.texts) - found.optional
-        if names - known:
-            unknown[block.name] = sorted(names - known)
-    return unknown
+        named, queries = _collect_names(block)
+        queries = (queries - known) | (_name_queries(block) - sql)
+        found = MissingReferences(frozenset(named - known - queries), frozenset(queries))
+        if found != MissingReferences():
+            missing[block.name] = found
+    return missing
+
+
+def find_varying_choices(blocks: Sequence[PlannedBlock]) -> dict[str, list[str]]:
+    """Find the names that queries of choices use, by the parameter whose choices depend on them."""
+    names = {block.name: sorted(_collect_names(block)[0]) for block in blocks if block.type == SQL}
+    parameters = (block for block in blocks if block.type == PARAMETER)
+    found = {
+        block.name: [name for query in _name_queries(block) for name in names.get(query, ())]
+        for block in parameters
+    }
+    return {name: used for name, used in found.items() if used}
+
+
+def _collect_names(block: PlannedBlock) -> tuple[set[str], set[str]]:
+    """Collect the names that a block's templates cannot do without, and those of them that are queries."""
+    named: set[str] = set()
+    queries: set[str] = set()
+    for template in block.templates:
+        try:
+            found = find_references(template)
+        except BlockTemplateError:
+            continue  # saved before this was checked; the block itself will fail
+        named |= (found.outputs | found.texts) - found.optional
+        queries |= found.queries - found.optional
+    return named, queries
+
+
+def _name_queries(block: PlannedBlock) -> set[str]:
+    """Name the queries that a block uses outside of its templates."""
+    if block.type == CHART:
+        return {str(block.content.get("query"))}
+    if block.type == EMAIL:
+        return {str(file.get("query")) for file in block.content.get("attachments") or ()}
+    choices = block.content.get("choices") if block.type == PARAMETER else None
+    return {str(choices["query"])} if isinstance(choices, Mapping) else set()
 
 
 def _find_block_references(block: PlannedBlock, names: Collection[str]) -> References:
@@ -153,10 +194,8 @@ def _find_block_references(block: PlannedBlock, names: Collection[str]) -> Refer
             return References(frozenset(), frozenset())  # the block itself will fail, with this message
         outputs |= found.outputs
         texts |= found.texts
-    if block.type == CHART:
-        outputs.add(str(block.content.get("query")))
-    if block.type == EMAIL:
-        outputs |= {str(file.get("query")) for file in block.content.get("attachments") or ()}
+    if block.type != PARAMETER:  # the choices of a parameter are known before there is a run
+        outputs |= _name_queries(block)
     return References(frozenset(outputs.intersection(names)), frozenset(texts.intersection(names)))
 
 

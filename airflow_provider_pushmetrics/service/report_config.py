@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from airflow_provider_pushmetrics.service.authoring import MAX_BLOCKS, REPORT_TYPES, BlockDraft, ReportDraft
-from airflow_provider_pushmetrics.service.contents import ContentError, check_json
+from airflow_provider_pushmetrics.service.contents import ContentError, check_json, refuse_unknown_keys
 from airflow_provider_pushmetrics.service.models import Block, Report
 from airflow_provider_pushmetrics.service.plan import EMAIL, SLACK, SQL
 
@@ -20,6 +20,8 @@ MAX_VALUES = 20_000
 MAX_NUMBER_LENGTH = 400
 MAX_NAME_LENGTH = 255
 DESTINATIONS = (EMAIL, SLACK)
+DOCUMENT_KEYS = ("name", "type", "description", "folder", "time_zone", "destinations", "blocks")
+BLOCK_KEYS = ("name", "type", "uid", "verbose_name", "content")
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -81,6 +83,7 @@ def parse_config(text: str) -> ReportDraft:
     if not isinstance(document, dict):
         raise ContentError("the YAML is not that of a report: it must have a name and blocks")
     check_json(document)
+    refuse_unknown_keys(document, DOCUMENT_KEYS, "a report has")
     blocks = document.get("blocks") or []
     if not isinstance(blocks, list):
         raise ContentError("blocks must be a list")
@@ -152,6 +155,10 @@ def _build_block(block: Block, databases: Mapping[int, str]) -> dict[str, Any]:
 def _parse_block(number: int, value: Any) -> BlockDraft:
     if not isinstance(value, dict):
         raise ContentError(f"block {number} is no mapping")
+    try:
+        refuse_unknown_keys(value, BLOCK_KEYS, "a block has")
+    except ContentError as error:
+        raise ContentError(f"block {number}: {error}") from None
     content = value.get("content")
     if not isinstance(content, dict):
         raise ContentError(f"block {number} has no content")

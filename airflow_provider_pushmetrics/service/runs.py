@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import and_, select, tuple_
@@ -12,6 +12,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError, PushMetricsParameterError
+from airflow_provider_pushmetrics.service.choices import set_query_choices
 from airflow_provider_pushmetrics.service.clock import get_now
 from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.events import (
@@ -28,6 +29,7 @@ from airflow_provider_pushmetrics.service.parameter_types import (
 )
 from airflow_provider_pushmetrics.service.parameters import write_fingerprint
 from airflow_provider_pushmetrics.service.plan import PARAMETER
+from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.run_log import write_log
 from airflow_provider_pushmetrics.service.statuses import CANCELLED, CANCELLED_ERROR, FINISHED, NOT_RUN
 
@@ -95,30 +97,35 @@ class RunTemplate:
     parameters: list[Parameter] = field(default_factory=list)
 
 
-def accept_run(database: Database, report_id: int, given: Mapping[str, Any], **details: Any) -> AcceptedRun:
+def accept_run(
+    database: Database, results: ResultStore, report_id: int, given: Mapping[str, Any], **details: Any
+) -> AcceptedRun:
     """
     Record that a report is to run. When this returns, the run will happen, whatever happens to this process.
 
+    :param results: Where the results are from which parameters take their choices.
     :param details: The rest of a :class:`RunRequest`.
     :raises PushMetricsConflictError: if its key was used for other parameters, or its report is gone.
     """
-    answer = accept_runs(database, [RunRequest(report_id, given, **details)])[0]
+    answer = accept_runs(database, results, [RunRequest(report_id, given, **details)])[0]
     if isinstance(answer, Exception):
         raise answer
     return answer
 
 
-def accept_runs(database: Database, requests: Sequence[RunRequest]) -> list[AcceptedRun | Exception]:
+def accept_runs(
+    database: Database, results: ResultStore, requests: Sequence[RunRequest]
+) -> list[AcceptedRun | Exception]:
     """Record that reports are to run, in one transaction; give for each its run, or why there is none."""
     try:
         # Others wait for who writes: what can be read before is.
         with database.reading() as session:
-            templates = _read_templates(session, {request.report_id for request in requests})
+            templates = _read_templates(session, results, requests)
         with database.writing() as session:
             return _accept(session, requests, templates)
     except (IntegrityError, DataError) as error:
         if len(requests) > 1:  # it is the fault of one of them
-            return [answer for request in requests for answer in accept_runs(database, [request])]
+            return [answer for request in requests for answer in accept_runs(database, results, [request])]
         return [_find_cause(database, requests[0]) or error]
 
 
@@ -149,17 +156,28 @@ def _accept(
     ]
 
 
-def _read_templates(session: Session, report_ids: Collection[int]) -> dict[int, RunTemplate]:
+def _read_templates(
+    session: Session, results: ResultStore, requests: Sequence[RunRequest]
+) -> dict[int, RunTemplate]:
+    given: dict[int, set[str]] = {}
+    for request in requests:
+        given.setdefault(request.report_id, set()).update(request.given)
     is_parameter = and_(Block.report_id == Report.id, Block.type == PARAMETER)
     rows = select(Report.id, Report.workspace_id, Block.name, Block.content).outerjoin(Block, is_parameter)
     templates: dict[int, RunTemplate] = {}
     for report_id, workspace_id, name, content in session.execute(
-        rows.where(Report.id.in_(report_ids)).order_by(Block.position)
+        rows.where(Report.id.in_(given)).order_by(Block.position)
     ):
         template = templates.setdefault(report_id, RunTemplate(workspace_id))
         if name is not None:
             template.parameters.append(Parameter.read(name, content))
-    return templates
+    return {
+        report_id: replace(
+            template,
+            parameters=set_query_choices(session, results, report_id, template.parameters, given[report_id]),
+        )
+        for report_id, template in templates.items()
+    }
 
 
 def _find_by_key(session: Session, requests: Sequence[RunRequest]) -> dict[tuple[int, str] | None, Run]:
@@ -204,14 +222,20 @@ def _build_deleted() -> PushMetricsConflictError:
     return PushMetricsConflictError("The report was deleted just now", status_code=409)
 
 
-def accept_re_run(session: Session, run: Run) -> Run:
-    """Record that a report is to run once more, with what was given to an earlier run."""
+def accept_re_run(session: Session, results: ResultStore, run: Run) -> Run:
+    """
+    Record that a report is to run once more, with what was given to an earlier run.
+
+    :raises ParameterValueError: if its parameters no longer take that.
+    """
+    parameters = read_parameters(run.report)
+    parameters = set_query_choices(session, results, run.report_id, parameters, run.given_parameters)
     again = Run(
         workspace_id=run.workspace_id,
         report_id=run.report_id,
         origin=run.origin,
         given_parameters=run.given_parameters,
-        parameters=apply_parameters(read_parameters(run.report), run.given_parameters),
+        parameters=apply_parameters(parameters, run.given_parameters),
         parent_id=run.id,
         re_run_count=run.re_run_count + 1,
         webhook_id=run.webhook_id,
@@ -279,16 +303,26 @@ def _build_not_run(block: Block) -> BlockResult:
 
 
 def accept_query_run(
-    database: Database, block_id: int, given: Mapping[str, Any], *, content: Mapping[str, Any] | None = None
+    database: Database,
+    results: ResultStore,
+    block_id: int,
+    given: Mapping[str, Any],
+    *,
+    content: Mapping[str, Any] | None = None,
 ) -> QueryRun:
     """
     Record that a block, which mostly is a query, is to run by itself.
+
+    Its own values are not needed to run a query that gives choices.
 
     :param content: What it runs instead of its own content, this time only.
     """
     with database.writing() as session:
         block = session.get_one(Block, block_id)
         report = block.report
+        parameters = read_parameters(report)
+        checked = {one.name for one in parameters if one.choices_query != block.name} & set(given)
+        parameters = set_query_choices(session, results, report.id, parameters, checked)
         run = QueryRun(
             workspace_id=report.workspace_id,
             report_id=report.id,
@@ -296,7 +330,7 @@ def accept_query_run(
             query_id=block.query.id if block.query else None,
             content=None if content is None else dict(content),
             given_parameters=dict(given),
-            parameters=apply_parameters(read_parameters(report), given),
+            parameters=apply_parameters(parameters, given),
         )
         session.add(run)
         session.flush()

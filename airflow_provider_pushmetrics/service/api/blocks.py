@@ -137,10 +137,15 @@ def get_block(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
 
 @router.get("/{reference}/choices")
 def get_choices(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
-    """List the values that a parameter may have: its own, or those of the last result of its query."""
+    """
+    List the values that a parameter may have: its own, or those of the last result of its query.
+
+    ``is_complete`` is false where there may be others: the list ends after 1,000.
+    """
     with parts.database.reading() as session:
         block = find_by_reference(session, Block, reference, caller)
-        return {"result": list_choices(session, parts.results, block)}
+        choices = list_choices(session, parts.results, block)
+    return {"result": list(choices.values), "is_complete": choices.is_complete}
 
 
 @router.put("/{reference}")
@@ -192,7 +197,7 @@ def run_block(
         if wanted.content_json is not None:
             given = {**block.content, **parse_content(wanted.content_json)}
             content = check_block_content(session, block.report, block.type, given)
-    run = accept_query_run(parts.database, block.id, wanted.parameters, content=content)
+    run = accept_query_run(parts.database, parts.results, block.id, wanted.parameters, content=content)
     parts.engine.wake()
     return {"run_id": run.id}
 

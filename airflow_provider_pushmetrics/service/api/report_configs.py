@@ -104,6 +104,7 @@ def replace_by_config(
         else:
             session.refresh(report)
             answer = _describe(before, _write(session, report), changes)
+            answer["warnings"] = list_warnings(report)
             trial.rollback()
     parts.engine.wake()
     return {"result": answer}

@@ -209,7 +209,13 @@ def run_report(
     with parts.database.reading() as session:
         report = find_by_reference(session, Report, reference, caller)
     run = accept_run(
-        parts.database, report.id, wanted.parameters, origin="api", idempotency_key=key, options=options
+        parts.database,
+        parts.results,
+        report.id,
+        wanted.parameters,
+        origin="api",
+        idempotency_key=key,
+        options=options,
     )
     parts.engine.wake()
     return {"result": {"noteflow_run_uid": run.uid, "run_id": run.id}}

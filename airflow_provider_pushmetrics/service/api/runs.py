@@ -96,7 +96,7 @@ def stop_run(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
 def repeat_run(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Run the report once more with what was given to this run; the new one has it as its ``parent_id``."""
     with parts.database.writing() as session:
-        run = accept_re_run(session, find_by_reference(session, Run, reference, caller))
+        run = accept_re_run(session, parts.results, find_by_reference(session, Run, reference, caller))
         answer = build_one(build_run_row(run))
     parts.engine.wake()
     return {**answer, "noteflow_run_uid": run.uid}

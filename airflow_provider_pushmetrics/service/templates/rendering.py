@@ -71,6 +71,9 @@ TEMPLATE_FAILURES = (
 
 CHARACTERS_PER_STEP = 10
 
+QUERY_ATTRIBUTES = ("data", "table")
+"""What only a query has in templates."""
+
 MAX_NESTING = 16
 """How deep a query may be made of queries."""
 
@@ -82,6 +85,7 @@ class References:
 
     :param outputs: Names of which an attribute is used, such as ``query_1.data``: their blocks run first.
     :param texts: Names used as they are: parameters, or ``{{ query_1 }}``, the text of a query.
+    :param queries: Those of the outputs that can only be queries: their ``data`` or ``table`` is used.
     :param optional: Those of them that the template can do without: it asks whether they are defined, or has
         a default.
     """
@@ -89,6 +93,7 @@ class References:
     outputs: frozenset[str]
     texts: frozenset[str]
     optional: frozenset[str] = frozenset()
+    queries: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,7 @@ def find_references(source: str) -> References:
     tree = parse_template(source)
     free = meta.find_undeclared_variables(tree) - set(PARSING.globals)
     outputs: set[str] = set()
+    queries: set[str] = set()
     parameters: set[str] = set()
     owned: set[int] = set()
     accesses: list[nodes.Getattr | nodes.Getitem] = [
@@ -130,6 +136,8 @@ def find_references(source: str) -> References:
         owned.add(id(access.node))
         if access.node.name != "params":
             outputs.add(access.node.name)
+            if _find_key(access) in QUERY_ATTRIBUTES:
+                queries.add(access.node.name)
         elif (key := _find_key(access)) is not None:
             parameters.add(key)
     texts = {node.name for node in tree.find_all(nodes.Name) if id(node) not in owned}
@@ -137,6 +145,7 @@ def find_references(source: str) -> References:
         outputs=frozenset(outputs & free),
         texts=frozenset(texts & free | parameters),
         optional=frozenset(_find_optional(tree)),
+        queries=frozenset(queries & free),
     )
 
 

@@ -19,6 +19,7 @@ from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.encryption import Vault
 from airflow_provider_pushmetrics.service.models import ApiToken, Base, Run, Subscription
 from airflow_provider_pushmetrics.service.parts import assemble
+from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs import accept_run
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.signatures import generate_secret
@@ -97,11 +98,11 @@ def test_first_token_is_replaced_by_another_that_is_given(database: Database, tm
 
 def test_runs_accepted_at_the_same_time_under_one_key_are_one(database: Database, tmp_path: Path) -> None:
     made = make_report(database, VAULT, tmp_path, a=parameter(1))
-    barrier, ids = threading.Barrier(8), []
+    barrier, ids, results = threading.Barrier(8), [], ResultStore(tmp_path)
 
     def accept() -> None:
         barrier.wait()
-        run = accept_run(database, made.id, {"a": "\x00é"}, origin="webhook", idempotency_key="k")
+        run = accept_run(database, results, made.id, {"a": "\x00é"}, origin="webhook", idempotency_key="k")
         ids.append(run.id)
 
     threads = [threading.Thread(target=accept) for _ in range(8)]
@@ -112,7 +113,7 @@ def test_runs_accepted_at_the_same_time_under_one_key_are_one(database: Database
     assert len(ids) == 8
     assert len(set(ids)) == 1
     with pytest.raises(PushMetricsConflictError):
-        accept_run(database, made.id, {}, origin="webhook", idempotency_key="k")
+        accept_run(database, results, made.id, {}, origin="webhook", idempotency_key="k")
     with database.reading() as session:
         run = session.scalars(select(Run)).one()
         assert run.parameters == {"a": "\x00é"}
@@ -132,7 +133,7 @@ def test_run_goes_from_the_trigger_to_the_event(url: str, tmp_path: Path) -> Non
         made = make_report(parts.database, parts.vault, tmp_path, q=sql("SELECT {{ v }} AS v"))
         with listen() as subscriber:
             _subscribe(parts.database, parts.vault, subscriber.url)
-            run = accept_run(parts.database, made.id, {"v": [1, None]}, origin="webhook")
+            run = accept_run(parts.database, parts.results, made.id, {"v": [1, None]}, origin="webhook")
             parts.engine.wake()
             event = subscriber.wait_for_run("report.run", run.id).event
         assert event["report_id"] == made.id

@@ -114,7 +114,11 @@ def test_report_that_is_deleted_while_a_run_is_accepted_is_a_conflict(workplace:
                 yield session
 
     database = Overtaken(workplace.database.url)
-    kept, refused = accept_runs(database, [RunRequest(made.id, {}, "api"), RunRequest(gone.id, {}, "api")])
+    kept, refused = accept_runs(
+        database,
+        ResultStore(workplace.folder),
+        [RunRequest(made.id, {}, "api"), RunRequest(gone.id, {}, "api")],
+    )
     database.close()
     assert isinstance(kept, AcceptedRun)
     assert isinstance(refused, PushMetricsConflictError)

@@ -30,14 +30,13 @@ def test_content_is_an_object_or_its_json_text() -> None:
     assert parse_content('{"text": "é"}') == parse_content({"text": "é"}) == {"text": "é"}
 
 
-def test_unknown_keys_are_kept_and_recipients_become_a_list() -> None:
+def test_recipients_become_a_list_and_empty_keys_without_a_meaning_here_are_dropped() -> None:
     checked = check_content("email", {"subject": "s", "value": "v", "to_": "a@b.de, {{ who }}", "cc": []})
     assert checked == {
         "subject": "s",
         "value": "v",
         "format": "text",
         "to_": ["a@b.de", "{{ who }}"],
-        "cc": [],
     }
 
 
@@ -72,9 +71,13 @@ def test_attachments_that_cannot_be_are_refused(attachments: Any) -> None:
     ["{{ a" + ".b" * 5000 + " }}", "{{ " + "+".join("1" * 5000) + " }}", "{{ " + "9" * 5000 + " }}"],
 )
 def test_template_that_python_cannot_walk_through_is_refused(template: str) -> None:
-    for kind, name in (("sql", "sql"), ("text", "text")):
+    contents: dict[str, dict[str, Any]] = {
+        "sql": {"sql": template, "database_id": 1},
+        "text": {"text": template},
+    }
+    for kind, content in contents.items():
         with pytest.raises(ContentError, match="not a template"):
-            check_content(kind, {name: template, "database_id": 1})
+            check_content(kind, content)
 
 
 def test_sql_that_would_make_text_of_values_is_refused_when_it_is_saved() -> None:

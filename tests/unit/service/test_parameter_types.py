@@ -127,6 +127,27 @@ def test_value_must_be_one_of_the_choices() -> None:
         Parameter("p", "text", is_multiple=True, choices=("a",)).convert(["a", "b"])
 
 
+@pytest.mark.parametrize(
+    ("choices", "value", "found"),
+    [
+        ((1, "a"), "1", 1),
+        ((1, "1"), "1", "1"),
+        ((True, 1), 1, 1),
+        ((1, True), "true", True),
+        ((1,), True, None),
+        (("1",), 1, None),
+    ],
+)
+def test_text_that_is_written_like_a_choice_is_that_choice(choices: Any, value: Any, found: Any) -> None:
+    parameter = Parameter("p", choices=choices)
+    if found is None:
+        with pytest.raises(ParameterValueError, match="must be one of"):
+            parameter.convert(value)
+    else:
+        chosen = parameter.convert(value)
+        assert (chosen, type(chosen)) == (found, type(found))
+
+
 def test_given_values_replace_defaults_and_unknown_names_pass_through() -> None:
     parameters = [Parameter("a", default=1), Parameter("b", "date", default="2026-01-01")]
     assert apply_parameters(parameters, {"b": None, "x": 3}) == {"a": 1, "b": None, "x": 3}

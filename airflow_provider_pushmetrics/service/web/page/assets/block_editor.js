@@ -198,7 +198,9 @@ export function makeEditor(block, context, { close }) {
         ? await put(`api/v1/block/${part(block.uid)}`, body)
         : await post("api/v1/block/", { ...body, type: block.type, report_id: context.report.id });
       await reload();
-      const warnings = (result.warnings ?? []).filter((warning) => warning.startsWith(`block '${name}'`));
+      const warnings = (result.warnings ?? []).filter(
+        (warning) => warning.startsWith(`block '${name}'`) || warning.startsWith(`block "${name}"`),
+      );
       tell([`Block “${name}” is saved`, ...warnings].join(". Warning: "));
     },
   });

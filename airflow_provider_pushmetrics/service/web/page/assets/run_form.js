@@ -18,7 +18,7 @@ export async function runReport(report) {
   await go(`reports/${part(report.uid)}/runs/${result.run_id}`);
 }
 
-/** Ask for the values of parameters; what stays empty has its default. Null if nothing is to run. */
+/** Ask for the values of parameters; an empty text field has its default. Null if nothing is to run. */
 export async function askForParameters(blocks, title, { hasMessages = false, alwaysAsks = false } = {}) {
   const parameters = blocks.filter((block) => block.type === "parameter");
   const fields = await Promise.all(parameters.map(makeParameterField));
@@ -55,7 +55,7 @@ async function makeParameterField({ uid, name, verbose_name: title, content }) {
       .filter(Boolean)
       .join(", "),
   };
-  const choices = content.choices ? (await get(`api/v1/block/${part(uid)}/choices`)).result : [];
+  const choices = content.choices ? await getChoices(uid) : [];
   if (choices.length && content.multiple)
     return groupField(name, label, choices.map(String), [content.default ?? []].flat().map(String));
   const options = choices.length
@@ -70,6 +70,12 @@ async function makeParameterField({ uid, name, verbose_name: title, content }) {
   return textField(name, label, { ...settings, ...(content.multiple ? {} : KINDS[content.type]) });
 }
 
+/** Get the values to choose from; none where there are, or may be, others: those are typed. */
+async function getChoices(uid) {
+  const { result, is_complete: isComplete } = await get(`api/v1/block/${part(uid)}/choices`);
+  return isComplete ? result : [];
+}
+
 function makePreviewFields() {
   const box = checkField("_send_to_me", "Preview: send mails to me only, and messages nowhere");
   const address = textField("_email", "My address", { type: "email" });
@@ -77,9 +83,8 @@ function makePreviewFields() {
 }
 
 function readWanted(fields, values) {
-  const given = fields
-    .map(({ name }) => [name, values[name]])
-    .filter(([, value]) => value !== "" && value?.length !== 0);
+  // No box ticked is an empty list, not the default.
+  const given = fields.map(({ name }) => [name, values[name]]).filter(([, value]) => value !== "");
   const wanted = { parameters: Object.fromEntries(given) };
   if (values._send_to_me) wanted.options = { send_to_me: true, email: values._email || null };
   return wanted;

@@ -30,9 +30,9 @@ export async function showYaml(report, signal) {
       }),
     ],
     async send(values) {
-      await apply(values, false);
+      const { result } = await apply(values, false);
       await reload();
-      tell("The YAML is applied");
+      tell(["The YAML is applied", ...(result.warnings ?? [])].join(". Warning: "));
     },
   });
   const name = `${report.name.replace(/[^\w-]+/g, "-")}.yaml`;
@@ -48,8 +48,9 @@ export async function showYaml(report, signal) {
   );
 }
 
-function showDifference({ would_change: changes, summary, yaml_diff: text }) {
-  if (!changes) return el("p", { class: "hint" }, "Nothing would change.");
+function showDifference({ would_change: changes, summary, yaml_diff: text, warnings = [] }) {
+  const warned = warnings.map((warning) => el("p", { class: "hint" }, `Warning: ${warning}`));
+  if (!changes) return [el("p", { class: "hint" }, "Nothing would change."), warned];
   const parts = [
     ["New", summary.blocks_created],
     ["Changed", summary.blocks_updated],
@@ -57,6 +58,7 @@ function showDifference({ would_change: changes, summary, yaml_diff: text }) {
   ].filter(([, names]) => names.length);
   const kinds = { "+": "added", "-": "taken" };
   return [
+    warned,
     el(
       "ul",
       {},
