@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias
 
-from airflow.models.asset import AssetEvent, AssetModel, association_table
+from airflow.models.asset import AssetEvent, AssetModel, DagScheduleAssetReference, association_table
+from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -18,10 +19,12 @@ from airflow_provider_pushmetrics.plugins.dag_run_queue import overlooks_events
 from airflow_provider_pushmetrics.plugins.event_starts import (
     HAS_NO_KEY,
     HORIZON,
+    IS_PARTITIONED,
     FoundStart,
     read_starts,
     select_starts,
 )
+from airflow_provider_pushmetrics.plugins.outcome_watchers import find_outcome_watchers, list_passed_over
 
 MAX_ASSET_EVENTS = 2000
 """Among how many asset events, from the oldest event of a page on, its events are looked for."""
@@ -32,7 +35,7 @@ KEYED = "asset {asset} gives its events partition keys, which start Dags with Pa
 PAUSED = "the Dag is paused"
 QUEUED = "queued: the scheduler has not made the run yet"
 OVERLOOKED = "overlooked by the scheduler, and queued again within seconds"
-NOT_STARTED = "none: the Dag was paused when it came, or the run was deleted. Replay the event to start it"
+NOT_STARTED = "the Dag was paused when it came, or the run was deleted. Replay the event to start it"
 
 Identity: TypeAlias = tuple[int, str, str]
 
@@ -52,6 +55,18 @@ class InboxEvent(Protocol):
     def received_at(self) -> datetime:
         """When it came."""
 
+    @property
+    def event(self) -> str:
+        """Its name."""
+
+    @property
+    def report_id(self) -> int | None:
+        """Its report."""
+
+    @property
+    def query_id(self) -> int | None:
+        """Its query."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -61,13 +76,15 @@ class Outcome:
     :param dag_id: The Dag; None where there is none to be named.
     :param run_id: The run that it started; None if there is none yet.
     :param state: The state of the run.
-    :param reason: Why there is no run yet.
+    :param reason: Why there is no run.
+    :param is_final: Whether there will be none.
     """
 
     dag_id: str | None = None
     run_id: str | None = None
     state: str | None = None
     reason: str | None = None
+    is_final: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,25 +92,41 @@ class _Update:
     """An asset event that an event of the inbox has become."""
 
     asset_event_id: int
+    asset_id: int
     asset: str
     has_key: bool
+    timestamp: datetime
 
 
 def describe_outcomes(
-    session: Session, events: Sequence[InboxEvent], *, readable: Collection[str]
+    session: Session,
+    events: Sequence[InboxEvent],
+    *,
+    readable: Collection[str],
+    positions: Mapping[str, int],
 ) -> dict[int, list[dict[str, Any]]]:
     """
     Describe what each event has done, as JSON, by its id.
 
     :param readable: The Dags that the reader may see; nothing is said of others.
+    :param positions: How far each consumer of the inbox has read.
     """
     updates = find_updates(session, events)
-    ids = [update.asset_event_id for found in updates.values() for update in found]
-    runs, starts = find_runs(session, ids), find_starts(session, ids)
+    found = [update for of_event in updates.values() for update in of_event]
+    effects = find_effects(session, found)
+    watchers = find_outcome_watchers(session)
+
+    def describe(event: InboxEvent) -> list[Outcome]:
+        own = updates.get(identify(event), [])
+        updated = {update.asset_id for update in own}
+        passed_over = list_passed_over(watchers, event, positions, updated=updated)
+        missing = [Outcome(reason=item.reason, is_final=item.is_final) for item in passed_over]
+        return [*list_outcomes(own, effects), *missing] or [Outcome(reason=NO_ASSET)]
+
     return {
         event.id: [
             asdict(outcome)
-            for outcome in list_outcomes(updates.get(identify(event), ()), runs, starts)
+            for outcome in describe(event)
             if outcome.dag_id is None or outcome.dag_id in readable
         ]
         for event in events
@@ -110,7 +143,14 @@ def find_updates(session: Session, events: Sequence[InboxEvent]) -> Mapping[Iden
     if not events:
         return {}
     query = (
-        select(AssetEvent.id, AssetModel.name, AssetEvent.extra, (~HAS_NO_KEY).label("has_key"))
+        select(
+            AssetEvent.id,
+            AssetEvent.asset_id,
+            AssetEvent.timestamp,
+            AssetModel.name,
+            AssetEvent.extra,
+            (~HAS_NO_KEY).label("has_key"),
+        )
         .join(AssetModel, AssetModel.id == AssetEvent.asset_id)
         .where(
             AssetModel.uri.startswith(f"{SCHEME}://"),
@@ -125,7 +165,8 @@ def find_updates(session: Session, events: Sequence[InboxEvent]) -> Mapping[Iden
     for row in session.execute(query):
         identity = _read_identity(row.extra)
         if identity in wanted:
-            found[identity].append(_Update(row.id, row.name, bool(row.has_key)))
+            has_key = bool(row.has_key)
+            found[identity].append(_Update(row.id, row.asset_id, row.name, has_key, row.timestamp))
     return found
 
 
@@ -138,6 +179,45 @@ def _read_identity(extra: Any) -> Identity | None:
         return int(number), str(source), datetime.fromisoformat(moment).isoformat()  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return None
+
+
+@dataclass(frozen=True)
+class Effects:
+    """
+    What asset events have done, by event.
+
+    :param runs: The Dag runs that they have started.
+    :param starts: The Dags that they are to start.
+    :param unkeyed_dags: The Dags that their assets start only by events without a partition key, by asset.
+    """
+
+    runs: Mapping[int, Sequence[Outcome]]
+    starts: Mapping[int, Sequence[FoundStart]]
+    unkeyed_dags: Mapping[int, Sequence[tuple[str, datetime]]]
+
+
+def find_effects(session: Session, updates: Sequence[_Update]) -> Effects:
+    """Find what asset events have done."""
+    ids = [update.asset_event_id for update in updates]
+    keyed = {update.asset_id for update in updates if update.has_key}
+    return Effects(find_runs(session, ids), find_starts(session, ids), find_unkeyed_dags(session, keyed))
+
+
+def find_unkeyed_dags(
+    session: Session, asset_ids: Collection[int]
+) -> Mapping[int, list[tuple[str, datetime]]]:
+    """Find the Dags without partitions that are scheduled by assets, and since when."""
+    reference = DagScheduleAssetReference
+    query = (
+        select(reference.asset_id, reference.dag_id, reference.created_at)
+        .join(DagModel, DagModel.dag_id == reference.dag_id)
+        .where(reference.asset_id.in_(asset_ids), ~DagModel.is_stale, ~IS_PARTITIONED)
+        .order_by(reference.dag_id)
+    )
+    found: defaultdict[int, list[tuple[str, datetime]]] = defaultdict(list)
+    for asset_id, dag_id, created_at in session.execute(query) if asset_ids else ():
+        found[asset_id].append((dag_id, created_at))
+    return found
 
 
 def find_runs(session: Session, asset_event_ids: Sequence[int]) -> Mapping[int, list[Outcome]]:
@@ -162,32 +242,37 @@ def find_starts(session: Session, asset_event_ids: Sequence[int]) -> Mapping[int
     return found
 
 
-def list_outcomes(
-    updates: Iterable[_Update],
-    runs: Mapping[int, Sequence[Outcome]],
-    starts: Mapping[int, Sequence[FoundStart]],
-) -> list[Outcome]:
-    """List what the updates of assets by one event have done: the runs first, then what has no run yet."""
-    outcomes: list[Outcome] = []
-    for update in updates:
-        made = runs.get(update.asset_event_id, ())
-        waiting = [
-            Outcome(item.start.dag_id, reason=explain(item))
-            for item in starts.get(update.asset_event_id, ())
-            if not item.is_consumed
-        ]
-        outcomes += [*made, *waiting]
-        if not made and not waiting:
-            outcomes.append(Outcome(reason=(KEYED if update.has_key else NO_DAG).format(asset=update.asset)))
+def list_outcomes(updates: Iterable[_Update], effects: Effects) -> list[Outcome]:
+    """List what the updates of assets by one event have done: the runs first, then what has no run."""
+    outcomes = [outcome for update in updates for outcome in _list_of_update(update, effects)]
     outcomes.sort(key=lambda outcome: outcome.run_id is None)
-    return outcomes or [Outcome(reason=NO_ASSET)]
+    return outcomes
 
 
-def explain(item: FoundStart, *, now: datetime | None = None) -> str:
-    """Say why an asset event has started no run of a Dag."""
+def _list_of_update(update: _Update, effects: Effects) -> list[Outcome]:
+    made = effects.runs.get(update.asset_event_id, ())
+    waiting = [
+        explain(item) for item in effects.starts.get(update.asset_event_id, ()) if not item.is_consumed
+    ]
+    keyed = KEYED.format(asset=update.asset)
+    passed_by = [
+        Outcome(dag_id, reason=keyed, is_final=True)
+        for dag_id, since in effects.unkeyed_dags.get(update.asset_id, ())
+        if update.has_key and since < update.timestamp
+    ]
+    if made or waiting or passed_by:
+        return [*made, *waiting, *passed_by]
+    return [Outcome(reason=keyed if update.has_key else NO_DAG.format(asset=update.asset))]
+
+
+def explain(item: FoundStart, *, now: datetime | None = None) -> Outcome:
+    """Explain why an asset event has started no run of a Dag."""
+    dag_id = item.start.dag_id
     if item.is_paused:
-        return PAUSED
+        return Outcome(dag_id, reason=PAUSED)
     if item.is_queued:
-        return QUEUED
+        return Outcome(dag_id, reason=QUEUED)
     age = (now or datetime.now(UTC)) - item.timestamp
-    return OVERLOOKED if overlooks_events() and age < HORIZON / 10 else NOT_STARTED
+    if overlooks_events() and age < HORIZON / 10:
+        return Outcome(dag_id, reason=OVERLOOKED)
+    return Outcome(dag_id, reason=NOT_STARTED, is_final=True)

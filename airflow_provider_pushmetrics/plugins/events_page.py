@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.plugins.event_runs import InboxEvent, describe_outcomes
-from airflow_provider_pushmetrics.receiver.inbox import Consumer, EventSummary
+from airflow_provider_pushmetrics.receiver.inbox import Consumer, EventFilter, EventSummary
 from airflow_provider_pushmetrics.receiver.parameters import parse_before, parse_event_id, parse_feed_query
 from airflow_provider_pushmetrics.receiver.reader import render_event, replay_events
 from airflow_provider_pushmetrics.receiver.refusals import NotFound, Refusal
@@ -96,11 +96,12 @@ class EventsPage:
         """Answer with the newest events, or those older than one, and the Dag runs that they started."""
         query, before = parse_feed_query(request.query_params), parse_before(request.query_params)
         runtime = await self._get_runtime()
-        found, total = await asyncio.gather(
+        found, total, consumers = await asyncio.gather(
             runtime.run_blocking(runtime.inbox.fetch_newest, query.wanted, before=before, limit=PAGE_SIZE),
             runtime.run_blocking(runtime.inbox.count_events),
+            runtime.run_blocking(runtime.inbox.fetch_consumers),
         )
-        outcomes = await asyncio.to_thread(fetch_outcomes, found, user)
+        outcomes = await asyncio.to_thread(fetch_outcomes, found, consumers, user)
         events = [{**_write_summary(row), "dag_runs": outcomes.get(row.id)} for row in found]
         content = {"events": events, "total": total}
         return JSONResponse(content, headers=SECURITY_HEADERS)
@@ -112,11 +113,14 @@ class EventsPage:
         event = await runtime.run_blocking(runtime.inbox.find_event, event_id)
         if event is None:
             raise NotFound(f"There is no event {event_id} in the inbox.")
-        consumers = await runtime.run_blocking(runtime.inbox.fetch_consumers)
+        (summary,), consumers = await asyncio.gather(
+            runtime.run_blocking(runtime.inbox.fetch_newest, EventFilter(), before=event_id + 1, limit=1),
+            runtime.run_blocking(runtime.inbox.fetch_consumers),
+        )
         read_by = [
             _write_reader(consumer, event_id) for consumer in consumers if consumer.position >= event_id
         ]
-        outcomes = await asyncio.to_thread(fetch_outcomes, [event], user)
+        outcomes = await asyncio.to_thread(fetch_outcomes, [summary], consumers, user)
         content = {
             **json.loads(render_event(event)),
             "read_by": read_by,
@@ -153,12 +157,15 @@ def _write_reader(consumer: Consumer, event_id: int) -> dict[str, Any]:
     return {"name": consumer.name, "taken_by": consumer.taken_by if consumer.position == event_id else None}
 
 
-def fetch_outcomes(events: Sequence[InboxEvent], user: BaseUser) -> dict[int, list[dict[str, Any]]]:
+def fetch_outcomes(
+    events: Sequence[InboxEvent], consumers: Sequence[Consumer], user: BaseUser
+) -> dict[int, list[dict[str, Any]]]:
     """Fetch what events have done, as far as a user may know; nothing if Airflow's database cannot say it."""
     try:
         with create_session(scoped=False) as session:
             readable = get_auth_manager().get_authorized_dag_ids(user=user, session=session)
-            return describe_outcomes(session, events, readable=readable)
+            positions = {consumer.name: consumer.position for consumer in consumers}
+            return describe_outcomes(session, events, readable=readable, positions=positions)
     except SQLAlchemyError as error:
         log.warning("Which Dag runs the events have started cannot be read: %s", type(error).__name__)
         return {}

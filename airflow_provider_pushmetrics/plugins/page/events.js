@@ -90,12 +90,16 @@ function summarize(outcomes) {
   if (!outcomes) return ["unknown"];
   const [first, ...others] = outcomes;
   if (!first) return [];
-  if (!first.run_id) return [`none yet: ${describeReason(first)}`];
-  const waiting = others.filter(({ run_id: run }) => !run).length;
+  if (!first.run_id) return [`${describeAbsence(first)}: ${describeReason(first)}`];
+  const absent = others.filter(({ run_id: run }) => !run).length;
   const more = others.length
-    ? [` and ${others.length} more${waiting ? `, ${waiting} of them none yet` : ""}`]
+    ? [` and ${others.length} more${absent ? `, ${absent} of them without a run` : ""}`]
     : [];
   return [linkDagRun(first, first.dag_id), ...more];
+}
+
+function describeAbsence({ is_final: isFinal }) {
+  return isFinal ? "none" : "none yet";
 }
 
 function describeReason({ dag_id: dag, reason }) {
@@ -104,7 +108,7 @@ function describeReason({ dag_id: dag, reason }) {
 
 function describeOutcome(outcome) {
   if (outcome.run_id) return ["Started ", linkDagRun(outcome), ` (${outcome.state}).`];
-  return [`None yet: ${describeReason(outcome)}.`];
+  return [`${outcome.is_final ? "None" : "None yet"}: ${describeReason(outcome)}.`];
 }
 
 function showEffects({ id, read_by: readers, dag_runs: outcomes }, round = 0) {
@@ -114,7 +118,7 @@ function showEffects({ id, read_by: readers, dag_runs: outcomes }, round = 0) {
   effects.push(...(outcomes ? outcomes.map(describeOutcome) : [[UNKNOWN]]));
   showList(effects);
   const seconds = SECONDS_BEFORE_ASKING_AGAIN[round];
-  const isWaiting = !outcomes || outcomes.some(({ run_id: run }) => !run);
+  const isWaiting = !outcomes || outcomes.some(({ run_id: run, is_final: isFinal }) => !run && !isFinal);
   if (!isWaiting || !seconds) return;
   setTimeout(
     () =>

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -14,18 +15,26 @@ from airflow import DAG
 from airflow.api_fastapi.app import create_auth_manager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.core_api.security import get_user
-from airflow.models.asset import AssetEvent
-from sqlalchemy import update
+from airflow.assets.manager import asset_manager
+from airflow.models.asset import AssetEvent, AssetModel
+from sqlalchemy import select, update
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
-from airflow_provider_pushmetrics.plugins.asset_updates import UpdatedAsset, fetch_assets, register
+from airflow_provider_pushmetrics.plugins.asset_updates import (
+    UpdatedAsset,
+    fetch_assets,
+    register,
+    write_payload,
+)
 from airflow_provider_pushmetrics.plugins.dag_run_queue import overlooks_events
 from airflow_provider_pushmetrics.plugins.event_runs import describe_outcomes
 from airflow_provider_pushmetrics.plugins.events_page import build_page
 from airflow_provider_pushmetrics.receiver.deliveries import build_delivery
-from airflow_provider_pushmetrics.receiver.inbox import EventFilter, StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox import EventFilter, EventSummary, StoredEvent
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
+from airflow_provider_pushmetrics.triggers.event_stream import build_position_name
 from tests.fakes.airflow_tables import AirflowTables
+from tests.fakes.airflow_versions import AIRFLOW_VERSION
 
 DAG_ID, OTHER_ID = "reacts", "reacts_too"
 ALL = {DAG_ID, OTHER_ID}
@@ -45,9 +54,15 @@ def make_event(number: int = 1) -> StoredEvent:
     return StoredEvent(number, "demo", datetime.now(UTC) - timedelta(seconds=1), None, body)
 
 
-def describe(tables: AirflowTables, event: StoredEvent, readable: set[str] = ALL) -> list[dict[str, Any]]:
+def describe(
+    tables: AirflowTables,
+    event: StoredEvent,
+    readable: set[str] = ALL,
+    positions: Mapping[str, int] = MappingProxyType({}),
+) -> list[dict[str, Any]]:
+    summary = EventSummary(event.id, event.received_at, event.source, "report.run", 1, None, None, None)
     with tables.sessions() as session:
-        return describe_outcomes(session, [event], readable=readable)[event.id]
+        return describe_outcomes(session, [summary], readable=readable, positions=positions)[event.id]
 
 
 def read_reasons(tables: AirflowTables, event: StoredEvent) -> dict[str | None, str]:
@@ -122,6 +137,103 @@ def test_an_event_of_another_inbox_with_the_same_id_is_another_one(
     register(asset, make_event())
     other = StoredEvent(1, "demo", datetime.now(UTC) - timedelta(hours=1), None, b"{}")
     assert read_reasons(tables, other) == {None: "no asset is updated by it, or not yet"}
+
+
+# Assets that only successful runs update
+
+
+def process_watched(tables: AirflowTables, *dags: DAG) -> None:
+    """Store Dags and the watchers of their assets, which Airflow stores only for Dags that are not paused."""
+    tables.process_dags(*dags)
+    tables.process_dags(*dags)
+
+
+def store_choosy_asset(tables: AirflowTables, **wanted: Any) -> str:
+    """Store an asset whose watcher takes only successful runs; get the name of its position."""
+    built = build_run_asset("sales", only_successful=True, **wanted)
+    process_watched(tables, DAG(DAG_ID, schedule=[built], catchup=False))
+    return build_position_name(built.watchers[0].trigger.serialize()[1])
+
+
+@pytest.mark.parametrize("wanted", [{}, {"report_id": 1}, {"event": "report.run", "report_id": 1}])
+def test_an_event_that_a_watcher_has_passed_over_says_so(
+    tables: AirflowTables, wanted: dict[str, Any]
+) -> None:
+    position = store_choosy_asset(tables, **wanted)
+    (row,) = describe(tables, make_event(7), positions={position: 7})
+    assert row["reason"].startswith("asset sales takes only successful runs, and this run is not known to")
+    assert row["is_final"]
+
+
+@pytest.mark.parametrize("position", [None, 6])
+def test_an_event_that_a_watcher_has_not_read_is_not_said_to_be_passed_over(
+    tables: AirflowTables, position: int | None
+) -> None:
+    name = store_choosy_asset(tables)
+    (row,) = describe(tables, make_event(7), positions={} if position is None else {name: position})
+    assert "its watcher has not read the event" in row["reason"]
+    assert not row["is_final"]
+
+
+@pytest.mark.parametrize("wanted", [{"report_id": 2}, {"event": "query.run"}, {"query_id": 1}])
+def test_a_watcher_of_other_events_explains_nothing(tables: AirflowTables, wanted: dict[str, Any]) -> None:
+    store_choosy_asset(tables, **wanted)
+    assert read_reasons(tables, make_event()) == {None: "no asset is updated by it, or not yet"}
+
+
+def test_an_event_that_updates_one_asset_and_not_another_names_both(tables: AirflowTables) -> None:
+    built = build_run_asset("delays", report_id=1, updated_by="api_server")
+    choosy = build_run_asset("sales", only_successful=True)
+    process_watched(
+        tables, DAG(DAG_ID, schedule=[built], catchup=False), DAG(OTHER_ID, schedule=[choosy], catchup=False)
+    )
+    (asset,) = fetch_assets()
+    event = make_event()
+    register(asset, event)
+    tables.schedule()
+    started, missing = describe(tables, event)
+    assert (started["dag_id"], started["reason"]) == (DAG_ID, None)
+    assert "asset sales takes only successful runs" in missing["reason"]
+
+
+def test_an_asset_that_a_watcher_has_updated_is_not_said_to_be_passed_over(tables: AirflowTables) -> None:
+    name = store_choosy_asset(tables)
+    event = make_event()
+    with tables.sessions.begin() as session:
+        asset = session.scalars(select(AssetModel)).one()
+        extra = {"from_trigger": True, "payload": write_payload(event)}
+        asset_manager.register_asset_change(asset=asset, extra=extra, session=session)
+    tables.schedule()
+    (row,) = describe(tables, event, positions={name: 1})
+    assert (row["dag_id"], row["reason"]) == (DAG_ID, None)
+
+
+# Assets whose events have partition keys
+
+
+@pytest.mark.skipif(AIRFLOW_VERSION < (3, 3) or not overlooks_events(), reason="no keys are given here")
+@pytest.mark.parametrize("has_partitioned", [True, False])
+def test_a_plain_dag_of_an_asset_with_keys_is_named_whether_another_dag_runs_or_not(
+    tables: AirflowTables, has_partitioned: bool
+) -> None:
+    from airflow.sdk import PartitionedAssetTimetable
+
+    built = build_run_asset("delays", report_id=1, updated_by="api_server", one_run_per_event=True)
+    dags = [DAG(OTHER_ID, schedule=[built], catchup=False)]
+    if has_partitioned:
+        dags.append(DAG(DAG_ID, schedule=PartitionedAssetTimetable(assets=built), catchup=False))
+    tables.process_dags(*dags)
+    (asset,) = fetch_assets()
+    event = make_event()
+    register(asset, event)
+    tables.schedule()
+    found = {row["dag_id"]: row for row in describe(tables, event)}
+    assert set(found) == ({DAG_ID, OTHER_ID} if has_partitioned else {OTHER_ID})
+    assert "partition keys" in found[OTHER_ID]["reason"]
+    assert found[OTHER_ID]["is_final"]
+    if has_partitioned:
+        assert found[DAG_ID]["run_id"]
+    assert [row["dag_id"] for row in describe(tables, event, {DAG_ID})] == [DAG_ID] * has_partitioned
 
 
 # Through the page

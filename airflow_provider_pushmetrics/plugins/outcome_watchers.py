@@ -1,0 +1,135 @@
+"""Asset watchers that take only successful runs, and the events that they pass over."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from airflow.models.asset import AssetModel
+from airflow.models.trigger import Trigger
+from cryptography.fernet import InvalidToken
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.assets.uris import SCHEME
+from airflow_provider_pushmetrics.triggers.event_stream import build_position_name
+from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
+
+log = logging.getLogger(__name__)
+
+CLASSPATH = f"{PushMetricsEventTrigger.__module__}.{PushMetricsEventTrigger.__name__}"
+PASSED_OVER = (
+    "asset {asset} takes only successful runs, and this run is not known to have succeeded. The log of the"
+    " triggerer says why"
+)
+NOT_READ = "asset {asset} takes only successful runs, and its watcher has not read the event from this inbox"
+
+
+class WatchedEvent(Protocol):
+    """What decides whether a watcher wants an event of the inbox."""
+
+    @property
+    def id(self) -> int:
+        """Its id."""
+
+    @property
+    def event(self) -> str:
+        """Its name."""
+
+    @property
+    def report_id(self) -> int | None:
+        """Its report."""
+
+    @property
+    def query_id(self) -> int | None:
+        """Its query."""
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """
+    That an event has not updated an asset that takes only successful runs.
+
+    :param reason: Why not.
+    :param is_final: Whether the watcher has read the event.
+    """
+
+    reason: str
+    is_final: bool
+
+
+@dataclass(frozen=True)
+class OutcomeWatcher:
+    """
+    A watcher that takes only successful runs.
+
+    :param asset_id: Its asset.
+    :param asset: The asset's name.
+    :param wanted: The attributes of the events that it wants.
+    :param position_name: The name under which a receiver keeps how far it has read.
+    """
+
+    asset_id: int
+    asset: str
+    wanted: Mapping[str, Any]
+    position_name: str
+
+    def wants(self, event: WatchedEvent) -> bool:
+        """Tell whether it wants an event, if the run has succeeded."""
+        return all(getattr(event, name) == value for name, value in self.wanted.items())
+
+    def explain(self, event: WatchedEvent, positions: Mapping[str, int]) -> PassedOver:
+        """
+        Explain why it has not updated its asset by an event that it wants.
+
+        :param positions: How far each consumer of the inbox has read.
+        """
+        is_read = positions.get(self.position_name, 0) >= event.id
+        return PassedOver((PASSED_OVER if is_read else NOT_READ).format(asset=self.asset), is_read)
+
+
+def list_passed_over(
+    watchers: Iterable[OutcomeWatcher],
+    event: WatchedEvent,
+    positions: Mapping[str, int],
+    *,
+    updated: Collection[int],
+) -> list[PassedOver]:
+    """
+    List the assets that an event has not updated because only successful runs do.
+
+    :param updated: The assets that it has updated.
+    """
+    return [
+        watcher.explain(event, positions)
+        for watcher in watchers
+        if watcher.asset_id not in updated and watcher.wants(event)
+    ]
+
+
+def find_outcome_watchers(session: Session) -> list[OutcomeWatcher]:
+    """Find the watchers of active assets that take only successful runs."""
+    query = select(AssetModel).where(AssetModel.uri.startswith(f"{SCHEME}://"), AssetModel.active.has())
+    return [
+        OutcomeWatcher(asset.id, asset.name, read_wanted(kwargs), build_position_name(kwargs))
+        for asset in session.scalars(query)
+        for kwargs in _read_triggers(asset.triggers)
+        if kwargs.get("only_successful")
+    ]
+
+
+def read_wanted(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Read from a trigger's arguments which attributes its events have."""
+    return {name: kwargs[name] for name in ("event", "report_id", "query_id") if kwargs.get(name) is not None}
+
+
+def _read_triggers(triggers: Iterable[Trigger]) -> Iterator[dict[str, Any]]:
+    for trigger in triggers:
+        if trigger.classpath != CLASSPATH:
+            continue
+        try:
+            yield trigger.kwargs
+        except InvalidToken:
+            log.warning("The arguments of trigger %s cannot be decrypted by this API server", trigger.id)
