@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent
@@ -11,10 +11,6 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent
 from airflow_provider_pushmetrics.compat import has_listeners, store_xcoms
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.storable import make_storable
-from airflow_provider_pushmetrics.task_iteration import list_iteration_parts
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
 
 RETURN_KEY = "return_value"
 
@@ -32,16 +28,18 @@ def refuse_outlets(task: BaseOperator) -> None:
         )
 
 
-def find_reason_for_worker(task: BaseOperator, context: Context) -> str | None:
+def find_reason_for_worker(task: BaseOperator, *, is_in_loop: bool) -> str | None:
     """
     Find what is lost if a task ends in the triggerer instead of on a worker; None if nothing is.
 
     Seen in the code of Airflow 3.3.2: ``handle_event_submit`` only sets the state of the task and asks for
     its callbacks.
+
+    :param is_in_loop: Whether the task instance is an iteration of a Task Loop.
     """
     reasons = {
         "its outlets get asset events from a worker only": bool(task.outlets),
-        "it is in a Task Loop, whose XComs a trigger cannot write": bool(list_iteration_parts(context["ti"])),
+        "it is in a Task Loop, whose XComs a trigger cannot write": is_in_loop,
         "a listener, such as OpenLineage's, hears of ends on a worker only": has_listeners(),
         "it does not push its result": not task.do_xcom_push,
         "it pushes each part of its result": bool(task.multiple_outputs),

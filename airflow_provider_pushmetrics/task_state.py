@@ -1,32 +1,35 @@
-"""State that the tries of a task share: the idempotency key and the run that they started (Airflow 3.3)."""
+"""The state that all tries of a task share: who the task is, and what an earlier try kept (Airflow 3.3)."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_pushmetrics.client.run_polls import RunsSeen
 from airflow_provider_pushmetrics.client.waits import RunTarget
-from airflow_provider_pushmetrics.operators.idempotency import build_idempotency_key
-from airflow_provider_pushmetrics.task_epoch import find_epoch
+from airflow_provider_pushmetrics.task_iteration import list_iteration_parts
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-STORE_KEY = "pushmetrics_run"
+RUN_KEY = "pushmetrics_run"
+SENSOR_START_KEY = "pushmetrics_sensor_start"
 
 
 @dataclass(frozen=True)
 class StartedRun:
     """
-    A run that a try of this task has started, or may have.
+    A run that a try of this task has started, or may have started.
 
-    :param epoch: Which clearing of the task it belongs to.
+    :param epoch: The epoch of the task in which it was started.
     :param report_id: Its report.
-    :param run_id: Its number; None as long as nobody has named it.
+    :param run_id: Its number; None as long as it is not known.
     :param after_cursor: The receiver's cursor before the call; None without a receiver.
-    :param after_run_id: The newest run before the call; None if nobody could tell.
-    :param is_accepted: Whether PushMetrics has said that it took the call.
+    :param after_run_id: The newest run before the call; None if it is not known.
+    :param is_accepted: Whether PushMetrics has answered that it accepted the call.
     """
 
     epoch: str
@@ -44,61 +47,120 @@ class StartedRun:
 @dataclass(frozen=True)
 class TaskState:
     """
-    The state that the tries of a task share.
+    The state of a task instance that all its tries share.
 
-    :param store: The task's store; None before Airflow 3.3.
-    :param epoch: Which clearing of the task it is for; see ``task_epoch.find_epoch``.
-    :param key: The idempotency key of all tries that are to share a run.
+    Without a store, which Airflow has since 3.3, nothing is kept, and every ``load`` returns None.
+
+    :param task: What identifies the task instance: its Dag, Dag run, task, map index and iteration.
+    :param epoch: What changes when the task is cleared, and not when it is retried.
+    :param store: Airflow's store of the task; None before Airflow 3.3.
     """
 
-    store: Any
+    task: tuple[str, ...]
     epoch: str
-    key: str
+    store: Any = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def open(cls, context: Context, *, is_reused: bool = False) -> TaskState:
+        """
+        Open the state of the task instance that runs.
+
+        Clearing a task raises its ``max_tries``, and a retry does not. Clearing a task *while it runs* does
+        not raise it either (``clear_task_instances`` of Airflow 3.3.2), and nothing else tells the two apart:
+        ``clear_number`` is that of the Dag run, so it counts the clearing of other tasks.
+
+        :param is_reused: Whether a cleared task goes on with its run, as a retry does.
+        """
+        ti: Any = context["ti"]
+        task = (ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index), *list_iteration_parts(ti))
+        return cls(task, "any" if is_reused else str(ti.max_tries), context.get("task_state_store"))
 
     @property
     def is_durable(self) -> bool:
-        """Whether the next try will see what is kept."""
+        """Whether the next try reads what this one keeps."""
         return self.store is not None
 
-    def load(self, report_id: str) -> StartedRun | None:
-        """Get what an earlier try has kept; None if the task was cleared or runs another report."""
-        kept = self.store.get(STORE_KEY) if self.store is not None else None
-        started = read_started_run(kept)
+    @property
+    def is_in_loop(self) -> bool:
+        """Whether the task instance is an iteration of a Task Loop."""
+        return len(self.task) > 4
+
+    @property
+    def task_name(self) -> str:
+        """The name of the task instance, the same in all its tries and after it was cleared."""
+        return "/".join(self.task)
+
+    @property
+    def idempotency_key(self) -> str:
+        """The key under which PushMetrics starts at most one run for the task, however often it is tried."""
+        dag_id, run_id, task_id, map_index, *iteration = self.task
+        return hash_key(dag_id, run_id, task_id, map_index, self.epoch, *iteration)
+
+    # The run that an operator has started
+
+    def load_run(self, report_id: str) -> StartedRun | None:
+        """Load the run of an earlier try; None if the task was cleared or runs another report."""
+        started = read_started_run(self._load(RUN_KEY))
         is_ours = started and started.epoch == self.epoch and started.report_id == report_id
         return started if is_ours else None
 
-    def save(self, target: RunTarget, *, is_accepted: bool) -> None:
+    def save_run(self, target: RunTarget, *, is_accepted: bool) -> None:
         """Save what is known of the run, so that the next try finds it if this one dies."""
-        if self.store is None:
-            return
-        started = StartedRun(
-            self.epoch,
-            target.report_id,
-            target.run_id,
-            target.after_cursor,
-            target.after_run_id,
-            is_accepted,
-        )
-        self.store.set(STORE_KEY, asdict(started))
+        self._save(RUN_KEY, asdict(StartedRun(self.epoch, **vars(target), is_accepted=is_accepted)))
 
-    def delete(self) -> None:
+    def delete_run(self) -> None:
         """Delete the run: the next try starts another one."""
         if self.store is not None:
-            self.store.delete(STORE_KEY)
+            self.store.delete(RUN_KEY)
+
+    # Where a sensor's first try began
+
+    def load_cursor(self, conn_id: str) -> int | None:
+        """Load the cursor at which the first try began; None in the first try, or on another connection."""
+        cursor = self._load_start(conn_id).get("cursor")
+        return cursor if isinstance(cursor, int) else None
+
+    def save_cursor(self, conn_id: str, cursor: int) -> None:
+        """Save the cursor at which the first try begins."""
+        self._save_start(conn_id, cursor=cursor)
+
+    def load_runs(self, conn_id: str) -> RunsSeen | None:
+        """Load the runs that there were when the first try began; None as for the cursor."""
+        kept = self._load_start(conn_id)
+        newest_id, open_ids = kept.get("newest_run_id"), kept.get("open_run_ids")
+        if not isinstance(newest_id, int) or not isinstance(open_ids, list):
+            return None
+        return RunsSeen(newest_id, tuple(open_ids))
+
+    def save_runs(self, conn_id: str, seen: RunsSeen) -> None:
+        """Save the runs that there are when the first try begins."""
+        self._save_start(conn_id, newest_run_id=seen.newest_id, open_run_ids=list(seen.open_ids))
+
+    def _load_start(self, conn_id: str) -> Mapping[str, Any]:
+        kept = self._load(SENSOR_START_KEY)
+        if not isinstance(kept, Mapping):
+            return {}
+        is_ours = (kept.get("epoch"), kept.get("conn_id")) == (self.epoch, conn_id)
+        return kept if is_ours else {}
+
+    def _save_start(self, conn_id: str, **facts: Any) -> None:
+        self._save(SENSOR_START_KEY, {"epoch": self.epoch, "conn_id": conn_id, **facts})
+
+    def _load(self, key: str) -> object:
+        return None if self.store is None else self.store.get(key)
+
+    def _save(self, key: str, value: dict[str, Any]) -> None:
+        if self.store is not None:
+            self.store.set(key, value)
 
 
-def open_task_state(context: Context, *, is_reused: bool = False) -> TaskState:
-    """
-    Open the state that the tries of a task share.
-
-    :param is_reused: Whether a cleared task is to go on with its run, as if it was retried.
-    """
-    epoch = find_epoch(context, is_reused=is_reused)
-    return TaskState(context.get("task_state_store"), epoch, build_idempotency_key(context, epoch))
+def hash_key(*parts: str) -> str:
+    """Hash what makes up an idempotency key, so that it has one length and discloses nothing."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:48]
 
 
 def read_started_run(kept: object) -> StartedRun | None:
-    """Read what a try has kept; None if it is nothing of ours."""
+    """Read the run that a try has kept; None if the value has another shape."""
     if not isinstance(kept, Mapping):
         return None
     epoch, report_id = kept.get("epoch"), kept.get("report_id")

@@ -15,7 +15,6 @@ from airflow_provider_pushmetrics.client import waits
 from airflow_provider_pushmetrics.client.outcomes import (
     RunOutcome,
     build_result,
-    describe_truncation,
     fetch_outcome,
     find_outputs_url,
     refuse_failure,
@@ -24,10 +23,8 @@ from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
 from airflow_provider_pushmetrics.compat import has_airflow, require_airflow
 from airflow_provider_pushmetrics.exceptions import (
-    PushMetricsConfigurationError,
     PushMetricsError,
     PushMetricsLastLookError,
-    PushMetricsRunError,
     PushMetricsRunFailed,
 )
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
@@ -39,12 +36,12 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
     persist_links,
 )
 from airflow_provider_pushmetrics.metrics import count_finished_run, time_wait
-from airflow_provider_pushmetrics.operators.run_outcome import build_timeout, compute_deadline
+from airflow_provider_pushmetrics.operators.run_correlation import RunCorrelation
+from airflow_provider_pushmetrics.operators.run_outcome import OutcomeRules, build_timeout, compute_deadline
 from airflow_provider_pushmetrics.operators.run_request import RunRequest, read_request
-from airflow_provider_pushmetrics.operators.run_starter import RunStart
+from airflow_provider_pushmetrics.operators.run_starter import RunStarter
 from airflow_provider_pushmetrics.task_ends import find_own_code, find_reason_for_worker, refuse_outlets
-from airflow_provider_pushmetrics.task_failures import refuse_truncation
-from airflow_provider_pushmetrics.task_state import open_task_state
+from airflow_provider_pushmetrics.task_state import TaskState
 from airflow_provider_pushmetrics.triggers.events import read_finished_event, rebuild_failure
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from airflow_provider_pushmetrics.triggers.resumption import compute_not_before
@@ -113,6 +110,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
     operator_extra_links = (PushMetricsRunLink(), PushMetricsReportLink())
     ui_color = "#e9f3ff"
 
+    _state: TaskState
     appearance_seconds = 30.0
     """How long a new run may take to appear in the list of runs, where the trigger does not name it."""
 
@@ -176,18 +174,20 @@ class PushMetricsTriggerReportOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check, find or start the run, publish its link, wait or defer, and conclude."""
+        self._state = TaskState.open(context, is_reused=self.on_clear == "reuse")
         persist_links(context, self)
         request = read_request(self.report_id, self.parameters, self._parameter_templates)
         PushMetricsReportLink.persist(
             context, build_report_url(self.hook.settings.base_url, request.report_id)
         )
-        self._refuse_unknowable()
-        target = self._build_start(context, request).find_or_start()
+        if self.wait_for_completion:
+            self._outcome_rules.refuse_unknowable(self.hook.settings)
+        target = self._build_starter(request).find_or_start()
         if target.run_id is not None:
             PushMetricsRunLink.persist(context, self.hook.build_outputs_url(target.report_id, target.run_id))
         if not self.wait_for_completion:
             return self._return(RunOutcome(target.report_id, target.run_id))
-        return self._conclude(self._wait_or_defer(target, context), context)
+        return self._conclude(self._wait_or_defer(target), context)
 
     def on_kill(self) -> None:
         """Cancel the run that is waited for, where the server can."""
@@ -207,6 +207,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
 
         :param event: What the trigger found.
         """
+        self._state = TaskState.open(context)
         status = event.get("status")
         if status == "success":
             return self._conclude(read_finished_event(event), context)
@@ -218,35 +219,29 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         """Tell OpenLineage, if its provider is installed, which report was run and what came out."""
         return build_run_lineage(self.hook.settings.base_url, self.report_id, self._result)
 
-    def _refuse_unknowable(self) -> None:
-        """Fail before anything is sent, if the outcome must be known and nobody will be able to tell."""
-        if not self.wait_for_completion or self.hook.settings.api_token:
-            return
-        needs = {
-            "require_outcome is set": ("whether the run has failed", self.require_outcome),
-            "on_truncated is 'fail'": ("whether results have all rows", self.on_truncated == "fail"),
-        }
-        for said, (question, is_needed) in needs.items():
-            if is_needed:
-                raise PushMetricsConfigurationError(
-                    f"{said}, but connection {self.pushmetrics_conn_id!r} has no API token, so nobody could"
-                    f" say {question}: set its password. The report was not run."
-                )
+    @property
+    def _outcome_rules(self) -> OutcomeRules:
+        return OutcomeRules(require_outcome=self.require_outcome, on_truncated=self.on_truncated)
 
-    def _build_start(self, context: Context, request: RunRequest) -> RunStart:
-        return RunStart(
+    def _build_starter(self, request: RunRequest) -> RunStarter:
+        correlation = RunCorrelation(
             self.hook,
             self.log,
-            open_task_state(context, is_reused=self.on_clear == "reuse"),
-            request,
             is_waited_for=self.wait_for_completion,
             newest_wins=self.on_ambiguous == "newest",
-            calls_again=self.on_unknown == "call_again",
-            is_strict=self.strict_parameters,
             appearance_seconds=self.appearance_seconds,
         )
+        return RunStarter(
+            self.hook,
+            self.log,
+            self._state,
+            request,
+            correlation,
+            calls_again=self.on_unknown == "call_again",
+            is_strict=self.strict_parameters,
+        )
 
-    def _wait_or_defer(self, target: RunTarget, context: Context) -> FinishedRun:
+    def _wait_or_defer(self, target: RunTarget) -> FinishedRun:
         """
         Wait on the worker; for a deferrable task not longer than ``defer_after``, and then in the triggerer.
 
@@ -262,7 +257,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         if finished is not None:
             return finished
         if is_deferred:
-            self._defer(target, deadline, context)
+            self._defer(target, deadline)
         raise build_timeout(target.report_id, target.run_id, self.timeout, cause)
 
     def _wait(
@@ -288,7 +283,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         )
         return finished, cause
 
-    def _defer(self, target: RunTarget, deadline: float | None, context: Context) -> None:
+    def _defer(self, target: RunTarget, deadline: float | None) -> None:
         margin = None if deadline is None else timedelta(seconds=deadline - time.time()) + DEFER_MARGIN
         self.defer(
             trigger=PushMetricsRunTrigger(
@@ -300,18 +295,18 @@ class PushMetricsTriggerReportOperator(BaseOperator):
                 not_before=compute_not_before(self.executor),
                 poll_interval_seconds=self.poll_interval,
                 cancel_on_kill=self.cancel_on_kill,
-                end_from_trigger=self._ends_from_trigger(context),
+                end_from_trigger=self._ends_from_trigger(),
                 on_truncated=self.on_truncated,
             ),
             method_name="execute_complete",
             timeout=margin,
         )
 
-    def _ends_from_trigger(self, context: Context) -> bool:
+    def _ends_from_trigger(self) -> bool:
         """Tell whether the triggerer may end the task, and say in the log why not."""
         if self.end_from_trigger is False or not has_airflow("3.3"):
             return False
-        reason = find_reason_for_worker(self, context)
+        reason = find_reason_for_worker(self, is_in_loop=self._state.is_in_loop)
         if reason is None and self.end_from_trigger is None:
             reason = find_own_code(self, PushMetricsTriggerReportOperator)
         if reason is not None:
@@ -332,37 +327,10 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         try:
             refuse_failure(outcome)
         except PushMetricsRunFailed:
-            open_task_state(context).delete()
+            self._state.delete_run()
             raise
-        self._handle_unknown(outcome)
-        self._handle_truncation(outcome)
+        self._outcome_rules.check(outcome, self.log)
         return self._return(outcome)
-
-    def _handle_unknown(self, outcome: RunOutcome) -> None:
-        """Fail or warn if nobody can say how a run ended."""
-        reason = outcome.explain_unknown()
-        if reason is None:
-            self.log.info("Run %s of report %s has ended well", outcome.run_id, outcome.report_id)
-            return
-        if self.require_outcome:
-            raise PushMetricsRunError(
-                f"run {outcome.run_id} of report {outcome.report_id!r} is over, but nobody can say how it"
-                f" ended: {reason}. Look in PushMetrics, or take it for a success with"
-                " require_outcome=False.",
-                run_id=outcome.run_id,
-            )
-        self.log.warning(
-            "The run is over, but nobody can say how it ended: %s. It counts as a success; set"
-            " require_outcome=True to fail instead",
-            reason,
-        )
-
-    def _handle_truncation(self, outcome: RunOutcome) -> None:
-        """Fail or warn if results do not have all rows."""
-        if self.on_truncated == "fail":
-            refuse_truncation(outcome.list_queries(), outcome.run_id)
-        elif truncated := outcome.list_truncated():
-            self.log.warning("%s on_truncated='fail' fails instead", describe_truncation(truncated))
 
     def _return(self, outcome: RunOutcome) -> dict[str, Any]:
         self._result = build_result(outcome)

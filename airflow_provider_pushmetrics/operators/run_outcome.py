@@ -3,10 +3,81 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsRunTimeout
-from airflow_provider_pushmetrics.task_failures import PushMetricsUnconfirmedRun
+from airflow_provider_pushmetrics.client.outcomes import (
+    RunOutcome,
+    describe_truncation,
+)
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsConfigurationError,
+    PushMetricsRunError,
+    PushMetricsRunTimeout,
+)
+from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
+from airflow_provider_pushmetrics.task_failures import PushMetricsUnconfirmedRun, refuse_truncation
+
+
+@dataclass(frozen=True)
+class OutcomeRules:
+    """
+    What a task requires of the run that it started.
+
+    :param require_outcome: Whether it fails if nobody can say how the run ended.
+    :param on_truncated: What it does if a result does not have all rows: ``warn`` or ``fail``.
+    """
+
+    require_outcome: bool = False
+    on_truncated: str = "warn"
+
+    def refuse_unknowable(self, settings: PushMetricsSettings) -> None:
+        """
+        Refuse, before a report is run, what nobody will be able to say of the run.
+
+        :raises PushMetricsConfigurationError: if something must be known, and there is no API token.
+        """
+        if settings.api_token:
+            return
+        needs = {
+            "require_outcome is set": ("whether the run has failed", self.require_outcome),
+            "on_truncated is 'fail'": ("whether results have all rows", self.on_truncated == "fail"),
+        }
+        for said, (question, is_needed) in needs.items():
+            if is_needed:
+                raise PushMetricsConfigurationError(
+                    f"{said}, but connection {settings.conn_id!r} has no API token, so nobody could say"
+                    f" {question}: set its password. The report was not run."
+                )
+
+    def check(self, outcome: RunOutcome, log: Any) -> None:
+        """
+        Check the outcome of a run that has not failed; warn of what does not fail the task.
+
+        :raises PushMetricsRunError: if nobody can say how the run ended, and that is required.
+        :raises PushMetricsTruncatedRun: if a result is not known to have all rows, and that is required.
+        """
+        reason = outcome.explain_unknown()
+        if reason is None:
+            log.info("Run %s of report %s has ended well", outcome.run_id, outcome.report_id)
+        elif self.require_outcome:
+            raise PushMetricsRunError(
+                f"run {outcome.run_id} of report {outcome.report_id!r} is over, but nobody can say how it"
+                f" ended: {reason}. Look in PushMetrics, or take it for a success with"
+                " require_outcome=False.",
+                run_id=outcome.run_id,
+            )
+        else:
+            log.warning(
+                "The run is over, but nobody can say how it ended: %s. It counts as a success; set"
+                " require_outcome=True to fail instead",
+                reason,
+            )
+        if self.on_truncated == "fail":
+            refuse_truncation(outcome.list_queries(), outcome.run_id)
+        elif truncated := outcome.list_truncated():
+            log.warning("%s on_truncated='fail' fails instead", describe_truncation(truncated))
 
 
 def compute_deadline(timeout: float | timedelta | None) -> float | None:

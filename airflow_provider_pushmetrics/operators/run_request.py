@@ -6,9 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_pushmetrics.client import reports
 from airflow_provider_pushmetrics.client.calls import CheckedParameters, check_parameters
 from airflow_provider_pushmetrics.client.models import Report
-from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsConfigurationError,
+    PushMetricsError,
+    PushMetricsParameterError,
+)
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+from airflow_provider_pushmetrics.task_failures import PushMetricsUnknownParameters
 
 PARAMETER = "parameter"
 
@@ -58,6 +66,43 @@ def restore_none(rendered: Any, template: Any) -> Any:
     if are_lists and len(template) == len(rendered):
         return [restore_none(*pair) for pair in zip(rendered, template, strict=True)]
     return rendered
+
+
+def check_parameter_names(
+    hook: PushMetricsHook, request: RunRequest, log: Any, *, is_strict: bool = False
+) -> None:
+    """
+    Warn of parameters that the report does not have: its run would use defaults in their place.
+
+    :param is_strict: Whether they are refused.
+    :raises PushMetricsUnknownParameters: if there are any, and ``is_strict``.
+    """
+    if not request.parameters:
+        return
+    try:
+        unknown = _find_unknown_parameters(hook, request)
+    except PushMetricsError as error:
+        if is_strict:
+            raise
+        log.info("The names of the parameters were not checked: %s", error)
+        return
+    if unknown is None:
+        return
+    if is_strict:
+        raise PushMetricsUnknownParameters(
+            f"{unknown} The report was not run (strict_parameters), and the task is not retried."
+        )
+    log.warning("%s Its run uses defaults; strict_parameters=True fails before the run", unknown)
+
+
+def _find_unknown_parameters(hook: PushMetricsHook, request: RunRequest) -> str | None:
+    if not hook.settings.api_token:
+        raise PushMetricsConfigurationError(
+            f"connection {hook.pushmetrics_conn_id!r} has no API token to ask which parameters report"
+            f" {request.report_id!r} has: set its password."
+        )
+    call = reports.fetch_report(hook.credentials, request.report_id, ONE_ATTEMPT)
+    return describe_unknown_parameters(request, hook.call(call))
 
 
 def describe_unknown_parameters(request: RunRequest, report: Report) -> str | None:

@@ -40,6 +40,7 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
 )
 from airflow_provider_pushmetrics.sensors.start_position import StartPosition
 from airflow_provider_pushmetrics.task_ends import find_reason_for_worker, refuse_outlets
+from airflow_provider_pushmetrics.task_state import TaskState
 from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_number
 from airflow_provider_pushmetrics.triggers.event_stream import dump_event
 from airflow_provider_pushmetrics.triggers.events import rebuild_failure
@@ -151,6 +152,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         self.start_from_trigger = start_from_trigger
         values = (report_id, query_id, run_id, workspace_id, event_filter, after, consumer)
         self._given = tuple(name for name, value in zip(_NARROWING, values, strict=True) if value is not None)
+        self._start: StartPosition | None = None
         self._poll: RunPoll | None = None
         self._body: dict[str, Any] | None = None
         self._failures: list[PushMetricsUnavailableError] = []
@@ -167,17 +169,20 @@ class PushMetricsRunSensor(BaseSensorOperator):
         """The hook, made when the connection's id has been rendered."""
         return PushMetricsHook(self.pushmetrics_conn_id)
 
-    @cached_property
-    def _start_position(self) -> StartPosition:
-        """Where this try begins, made when the templates have been rendered."""
-        return StartPosition(
-            self.hook,
-            self._build_filter(),
-            self._build_choice(),
-            after=read_number("after", self.after),
-            consumer=self.consumer,
-            is_rescheduled=self.reschedule,
-        )
+    def _open_start(self, context: Context) -> StartPosition:
+        """Open where a task instance begins; the same for all its pokes in this process."""
+        state = TaskState.open(context)
+        if self._start is None or self._start.state != state:
+            self._start = StartPosition(
+                self.hook,
+                state,
+                self._build_filter(),
+                self._build_choice(),
+                after=read_number("after", self.after),
+                consumer=self.consumer,
+                is_rescheduled=self.reschedule,
+            )
+        return self._start
 
     def execute(self, context: Context) -> Any:
         """Look once first; then wait here, or defer."""
@@ -186,14 +191,15 @@ class PushMetricsRunSensor(BaseSensorOperator):
         accepts = self._build_choice().load()  # a filter that is not there is an error before any wait
         if not self.deferrable:
             return self._poke_until_found(context)
-        after = self._start_position.find_cursor(context)
+        start = self._open_start(context)
+        after = start.find_cursor()
         found = self._look(after, accepts)
         if found is not None:
             return self._take(dump_event(found), context)
-        seen = self._start_position.runs_seen
+        seen = start.runs_seen
         self.defer(
             trigger=PushMetricsSensorTrigger(
-                **self._build_trigger_arguments(after, context),
+                **self._build_trigger_arguments(after, start.state),
                 newest_run_id=seen.newest_id if seen else None,
                 open_run_ids=seen.open_ids if seen else (),
                 deadline=time.time() + self.timeout,
@@ -205,7 +211,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once."""
-        found = self._look(self._start_position.find_cursor(context), self._build_choice().load())
+        found = self._look(self._open_start(context).find_cursor(), self._build_choice().load())
         if found is None:
             return PokeReturnValue(is_done=False)
         try:
@@ -255,9 +261,11 @@ class PushMetricsRunSensor(BaseSensorOperator):
     def _build_choice(self) -> EventChoice:
         return EventChoice(read_number("workspace_id", self.workspace_id), self.event_filter)
 
-    def _build_trigger_arguments(self, after: int, context: Context) -> dict[str, Any]:
+    def _build_trigger_arguments(self, after: int, state: TaskState) -> dict[str, Any]:
         wanted = self._build_filter()
-        reason = find_reason_for_worker(self, context) if self.end_from_trigger else None
+        reason = None
+        if self.end_from_trigger:
+            reason = find_reason_for_worker(self, is_in_loop=state.is_in_loop)
         if reason is not None:
             self.log.info("A worker ends this task, not the triggerer: %s", reason)
         return {
@@ -334,7 +342,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         wanted, settings = self._build_filter(), self.hook.settings
         if settings.receiver is None:
             if self._poll is None:
-                self._poll = RunPoll(wanted, self._start_position.runs_seen, accepts)
+                self._poll = RunPoll(wanted, self._start.runs_seen if self._start else None, accepts)
             return self.hook.call(self._poll.look(self.hook.credentials))
         return self.hook.call(
             wait_for_event(settings.receiver, wanted, after=after, patience=AT_ONCE, accepts=accepts)
@@ -344,7 +352,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         """Take an event for this task, with the consumer's place, and judge the run of which it tells."""
         self._body = found["body"]
         persist_event_links(context, found, self.hook)
-        self._start_position.take(found["id"], context)
+        self._open_start(context).take(found["id"])
         self._judge(found["body"])
         return found
 

@@ -14,7 +14,6 @@ from airflow.triggers.base import TriggerEvent
 from starlette.responses import Response
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsParameterError
-from airflow_provider_pushmetrics.sensors.first_start import STORE_KEY, FirstStart, open_first_start
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
 from tests.fakes.airflow_versions import AIRFLOW_VERSION, AirflowRescheduleException, needs_airflow
@@ -282,26 +281,6 @@ def test_a_try_takes_what_came_between_it_and_the_one_before(
     pushmetrics.start_run()
     found = build(report_id=1, **mode).execute(build_context(try_number=2))
     assert found["body"]["report_notebook_outputs"].endswith("/run/2")
-
-
-def test_a_sensor_that_was_cleared_or_connected_elsewhere_begins_anew(
-    monkeypatch: pytest.MonkeyPatch, pushmetrics: FakePushMetrics
-) -> None:
-    build_context = build_tries(monkeypatch)
-    pushmetrics.start_run()
-    first = open_first_start(build_context(), "a_connection")
-    first.keep_cursor(7)
-    assert open_first_start(build_context(try_number=2), "a_connection").load_cursor() == 7
-    assert open_first_start(build_context(max_tries=3), "a_connection").load_cursor() is None
-    assert open_first_start(build_context(), "b_connection").load_cursor() is None
-    assert first.load_runs() is None
-
-
-@pytest.mark.parametrize("kept", ["7", 7, {}, {"epoch": "2", "conn_id": "a", "cursor": "7"}])
-def test_whatever_else_is_kept_under_the_name_is_not_taken_for_a_start(kept: Any) -> None:
-    first = FirstStart({STORE_KEY: kept}, "2", "a")
-    assert first.load_cursor() is None
-    assert first.load_runs() is None
 
 
 async def take_event(trigger: PushMetricsSensorTrigger) -> Any:
