@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from sqlalchemy.exc import DataError, IntegrityError
 from starlette.exceptions import HTTPException
 from starlette.types import Lifespan
@@ -44,6 +46,16 @@ from airflow_provider_pushmetrics.service.api import (
     users,
     webhooks,
     workspaces,
+)
+from airflow_provider_pushmetrics.service.api.conventions.document import (
+    CONTACT,
+    DESCRIPTION,
+    LICENCE,
+    SUMMARY,
+    TAGS,
+    TITLE,
+    complete,
+    name_operation,
 )
 from airflow_provider_pushmetrics.service.api.descriptions import describe_errors
 from airflow_provider_pushmetrics.service.api.examples import add_examples
@@ -84,18 +96,22 @@ ROUTERS = (
     messages.router,
 )
 
+log = logging.getLogger(__name__)
+
+UNFIT = "an answer does not fit its schema"
+
 outages = SparingLog(logging.getLogger(__name__))
 
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 
 class ServiceApp(FastAPI):
-    """Describes itself with examples of its answers."""
+    """Describes itself in an OpenAPI document."""
 
     def openapi(self) -> dict[str, Any]:
-        """Give the description, made when somebody first wants it."""
+        """Give the OpenAPI document, built on first use."""
         if self.openapi_schema is None:
-            self.openapi_schema = add_examples(super().openapi())
+            self.openapi_schema = add_examples(complete(super().openapi()))
         return self.openapi_schema
 
 
@@ -125,8 +141,15 @@ def build_app(parts: ServiceParts) -> FastAPI:
 
 def _make_app(settings: ServiceSettings, lifespan: Lifespan[FastAPI] | None) -> FastAPI:
     app = ServiceApp(
-        title="PushMetrics reference service",
+        title=TITLE,
+        summary=SUMMARY,
+        description=DESCRIPTION,
         version=__version__,
+        contact=CONTACT,
+        license_info=LICENCE,
+        servers=[{"url": settings.base_url, "description": "This service"}],
+        openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
+        generate_unique_id_function=name_operation,
         lifespan=lifespan,
         # Those pages would load scripts of others, with the session's cookie at hand.
         docs_url=None,
@@ -158,6 +181,18 @@ async def _answer_invalid(request: Request, error: RequestValidationError) -> JS
         for fault in faults[:5]
     )
     return JSONResponse({"message": message}, 422)
+
+
+async def _answer_unfit(request: Request, error: ResponseValidationError) -> Response:
+    """
+    Send an answer that does not fit its schema, and log the misfit; tests fail for that log line.
+
+    What the request asked for is done. An error would make the client ask for it again.
+    """
+    route: APIRoute = request.scope["route"]
+    faults = "; ".join(f"{fault['loc'][1:]}: {fault['msg']}" for fault in error.errors()[:5])
+    log.error("%s of %s %s: %s", UNFIT, request.method, route.path, faults)
+    return JSONResponse(jsonable_encoder(error.body), route.status_code or 200)
 
 
 async def _answer_content(request: Request, error: PushMetricsError) -> JSONResponse:
@@ -201,6 +236,7 @@ async def _answer_fault(request: Request, error: Exception) -> JSONResponse:
 HANDLERS: dict[int | type[Exception], Handler] = {
     HTTPException: _answer_http,
     RequestValidationError: _answer_invalid,
+    ResponseValidationError: _answer_unfit,
     ContentError: _answer_content,
     ParameterValueError: _answer_content,
     PlanError: _answer_content,

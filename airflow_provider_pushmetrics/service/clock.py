@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import TypeAlias, overload
 
 Clock: TypeAlias = Callable[[], datetime]
 
@@ -12,6 +12,14 @@ Clock: TypeAlias = Callable[[], datetime]
 def get_now() -> datetime:
     """Tell the time, with its zone."""
     return datetime.now(UTC)
+
+
+@overload
+def format_moment(moment: datetime) -> str: ...
+
+
+@overload
+def format_moment(moment: datetime | None) -> str | None: ...
 
 
 def format_moment(moment: datetime | None) -> str | None:

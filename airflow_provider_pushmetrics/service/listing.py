@@ -17,14 +17,42 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
 MAX_QUERY_LENGTH = 10_000
 MAX_INTEGER = 2**63 - 1
+DIRECTIONS = ("asc", "desc")
+
+MAX_NUMBER = MAX_INTEGER // 5000
+"""The largest integer of a query: a page of it times the largest page size fits the databases' integers."""
 
 Row = TypeVar("Row")
-Condition: TypeAlias = Callable[[Any], ColumnElement[bool]]
+Schema: TypeAlias = dict[str, Any]
+
+INTEGER: Schema = {
+    "type": ["integer", "string"],
+    "minimum": -MAX_NUMBER,
+    "maximum": MAX_NUMBER,
+    "pattern": "^[0-9]{1,15}$",
+}
+"""An integer, or its digits."""
+
+TEXT: Schema = {"type": ["string", "number"]}
+"""A text, which Rison writes as a number when it looks like one."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """
+    One filter of a list.
+
+    :param build: Makes the SQL of the filter's value.
+    :param schema: The JSON Schema of the value.
+    """
+
+    build: Callable[[Any], ColumnElement[bool]]
+    schema: Schema
 
 
 @dataclass(frozen=True)
 class ListQuery:
-    """What part of a list is wanted."""
+    """The part of a list that a request asks for."""
 
     filters: tuple[tuple[str, str, Any], ...] = ()
     order_column: str | None = None
@@ -38,9 +66,10 @@ class Listing:
     """
     How one resource is listed.
 
-    :param order: The column of the default order, newest first.
-    :param columns: What it can be ordered by.
-    :param conditions: Which filters there are, by column and operator.
+    :param order: The column of the default order.
+    :param columns: The columns that a request can order by.
+    :param conditions: The filters, by column and operator.
+    :param is_descending: Whether the default order is descending.
     """
 
     order: InstrumentedAttribute[int]
@@ -67,7 +96,7 @@ class Listing:
     def _build_condition(self, column: str, operator: str, value: Any) -> ColumnElement[bool]:
         condition = self.conditions.get((column, operator))
         if condition is not None:
-            return condition(value)
+            return condition.build(value)
         if all(column != known for known, _ in self.conditions):
             raise PushMetricsParameterError(f"Filter column: {column} not allowed to filter")
         raise PushMetricsParameterError(f"Filter operation: {operator} not allowed on column: {column}")
@@ -79,6 +108,43 @@ class Listing:
         if column is None:
             raise PushMetricsParameterError(f"Order column: {wanted.order_column} not allowed to order")
         return [column.desc() if wanted.is_descending else column.asc(), self.order.asc()]
+
+    def describe_query(self) -> Schema:
+        """Describe ``q`` as a parameter of OpenAPI: a JSON value, as Flask-AppBuilder describes it."""
+        return {
+            "name": "q",
+            "in": "query",
+            "required": False,
+            "description": "The filters, the order and the page, in Rison or in JSON, for example"
+            ' `(page:0,page_size:20)` or `{"page":0,"page_size":20}`. A row must match all filters.'
+            f" Without `page_size`, a page has {self.default_page_size} rows.",
+            "content": {"application/json": {"schema": self._describe_fields()}},
+        }
+
+    def _describe_fields(self) -> Schema:
+        fields = {
+            "page": INTEGER | {"description": "The number of the page, from 0."},
+            "page_size": INTEGER
+            | {"description": f"The rows of a page: the nearest number from 1 to {self.max_page_size}."},
+            "order_column": {"type": "string", "enum": list(self.columns)},
+            "order_direction": {"type": "string", "enum": list(DIRECTIONS)},
+            "filters": {"type": "array", "items": {"anyOf": self._describe_filters()}},
+        }
+        return {"type": "object", "properties": fields}
+
+    def _describe_filters(self) -> list[Schema]:
+        return [
+            {
+                "type": "object",
+                "required": ["col", "opr", "value"],
+                "properties": {
+                    "col": {"type": "string", "enum": [column]},
+                    "opr": {"type": "string", "enum": [operator]},
+                    "value": condition.schema,
+                },
+            }
+            for (column, operator), condition in self.conditions.items()
+        ]
 
 
 def parse_list_query(text: str | None) -> ListQuery:
@@ -92,16 +158,19 @@ def parse_list_query(text: str | None) -> ListQuery:
     value = _parse_rison(text)
     if not isinstance(value, dict):
         raise _build_schema_error("an object is wanted")
-    filters = value.get("filters") or []
+    filters = value.get("filters", [])
     if not isinstance(filters, list):
         raise _build_schema_error("filters must be a list")
+    direction = value.get("order_direction", "asc")
+    if direction not in DIRECTIONS:
+        raise _build_schema_error(f"order_direction must be one of {', '.join(DIRECTIONS)}")
     order_column = value.get("order_column")
-    if order_column is not None and not isinstance(order_column, str):
+    if "order_column" in value and not isinstance(order_column, str):
         raise _build_schema_error("order_column must be a name")
     return ListQuery(
         filters=tuple(_parse_filter(one) for one in filters),
         order_column=order_column,
-        is_descending=value.get("order_direction") == "desc",
+        is_descending=direction == "desc",
         page=max(_parse_integer(value.get("page", 0), "page"), 0),
         page_size=None
         if "page_size" not in value
@@ -110,13 +179,13 @@ def parse_list_query(text: str | None) -> ListQuery:
 
 
 def match_text(column: InstrumentedAttribute[Any]) -> Condition:
-    """Make the condition that a text equals the filter's value, which Rison may give as a number."""
-    return lambda value: column == _parse_text(value)
+    """Make the condition that a text equals the filter's value."""
+    return Condition(lambda value: column == parse_text(value), TEXT)
 
 
 def match_part(column: InstrumentedAttribute[Any]) -> Condition:
     """Make the condition that a text contains the filter's value, in any case."""
-    return lambda value: column.icontains(_parse_text(value), autoescape=True)
+    return Condition(lambda value: column.icontains(parse_text(value), autoescape=True), TEXT)
 
 
 def match_integer(column: InstrumentedAttribute[Any], name: str, *, above: bool = False) -> Condition:
@@ -126,17 +195,17 @@ def match_integer(column: InstrumentedAttribute[Any], name: str, *, above: bool 
         number = _parse_integer(value, name)
         return column > number if above else column == number
 
-    return build
+    return Condition(build, INTEGER)
 
 
 def match_moment(column: InstrumentedAttribute[Any], *, since: bool) -> Condition:
     """Make the condition that a column is not before the filter's moment, or is before it."""
 
     def build(value: Any) -> ColumnElement[bool]:
-        moment = parse_moment(str(value))
+        moment = parse_moment(parse_text(value))
         return column >= moment if since else column < moment
 
-    return build
+    return Condition(build, {"type": "string", "format": "date-time"})
 
 
 def parse_moment(text: str) -> datetime:
@@ -160,7 +229,14 @@ def _parse_filter(value: Any) -> tuple[str, str, Any]:
     return str(value["col"]), str(value["opr"]), value["value"]
 
 
-def _parse_text(value: Any) -> str:
+def parse_text(value: Any) -> str:
+    """
+    Read a text, which Rison may give as a number.
+
+    :raises PushMetricsParameterError: if it is something else, or no database can store it.
+    """
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise _build_schema_error("the value of a filter must be a text or a number")
     text = str(value)
     try:
         text.encode()
@@ -174,7 +250,9 @@ def _parse_text(value: Any) -> str:
 def _parse_integer(value: Any, name: str) -> int:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
         value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_INTEGER // 5000:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_NUMBER:
         raise _build_schema_error(f"{name} must be an integer")
     return value
 

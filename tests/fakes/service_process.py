@@ -18,6 +18,9 @@ from tests.fakes.interpreter import SERVER_PYTHON
 
 API_TOKEN = "pmpat_" + "T" * 43
 
+UNFIT = "an answer does not fit its schema"
+"""What the service logs of an answer that its OpenAPI document does not describe."""
+
 
 def find_free_port() -> int:
     """Find a port that nothing listens on."""
@@ -112,6 +115,7 @@ def run_service(data_dir: Path, *arguments: str, token: str | None = API_TOKEN) 
         finally:
             service.stop(signal.SIGKILL)
             service.client.close()
+    assert UNFIT not in data_dir.with_suffix(".log").read_text("utf-8", "replace")
 
 
 @contextmanager

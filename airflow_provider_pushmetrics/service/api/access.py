@@ -1,4 +1,4 @@
-"""Who asks, and through which parts the answer comes: the dependencies of all routes."""
+"""The dependencies of routes: the caller with its role, and the parts of the service."""
 
 from __future__ import annotations
 
@@ -25,12 +25,19 @@ def get_parts(request: Request) -> ServiceParts:
 Parts: TypeAlias = Annotated[ServiceParts, Depends(get_parts)]
 
 
-BEARER = HTTPBearer(auto_error=False, description="An API token, or the JWT that it was exchanged for")
-"""Puts the credential into the API's description; it is read by our own rules."""
+SCHEME = "ApiToken"
+BEARER = HTTPBearer(
+    scheme_name=SCHEME,
+    auto_error=False,
+    description="An API token, or the JWT that it was exchanged for, with the role of its user: a *Guest*"
+    " reads; a *User* also creates, changes and runs reports; an *Admin* also decides about users, databases"
+    " and workspaces.",
+)
+"""Puts the credential into the OpenAPI document; `authenticate` reads it."""
 
 
 def authenticate(request: Request, parts: Parts, _: Annotated[Any, Security(BEARER)]) -> Principal:
-    """Find out who asks; 401, always the same, if that cannot be told."""
+    """Find the caller of a request; without a valid credential, the same 401 for every reason."""
     header = request.headers.get("authorization")
     if header is None:
         principal = parts.gatekeeper.find_session(read_session(request))
@@ -42,11 +49,11 @@ def authenticate(request: Request, parts: Parts, _: Annotated[Any, Security(BEAR
 
 
 Caller: TypeAlias = Annotated[Principal, Depends(authenticate)]
-"""Any member of the workspace: for what only reads."""
+"""Any member of the workspace, for what only reads."""
 
 
 def require_role(needed: Role) -> Callable[[Principal], Principal]:
-    """Make the dependency that lets in who has a role, or one that includes it."""
+    """Make the dependency that accepts a caller with a role, or with one that includes it."""
 
     def check(caller: Caller) -> Principal:
         if not caller.role.includes(needed):
@@ -60,8 +67,8 @@ def require_role(needed: Role) -> Callable[[Principal], Principal]:
     return check
 
 
-Editor: TypeAlias = Annotated[Principal, Depends(require_role(Role.USER))]
-"""Who makes and runs reports."""
+Editor: TypeAlias = Annotated[Principal, Security(require_role(Role.USER), scopes=[Role.USER.value])]
+"""A member who creates, changes and runs reports."""
 
-Admin: TypeAlias = Annotated[Principal, Depends(require_role(Role.ADMIN))]
-"""Who decides about members and databases."""
+Admin: TypeAlias = Annotated[Principal, Security(require_role(Role.ADMIN), scopes=[Role.ADMIN.value])]
+"""A member who decides about users, databases and workspaces."""

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session, object_session
 
 from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND, find_by_reference, select_in_workspace
-from airflow_provider_pushmetrics.service.api.reports import NewBlock, build_block_summary
+from airflow_provider_pushmetrics.service.api.reports import build_block_summary, build_draft
 from airflow_provider_pushmetrics.service.api.results import list_messages
+from airflow_provider_pushmetrics.service.api.schemas.blocks import NewBlock
 from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.api.texts import Name, ShortText
 from airflow_provider_pushmetrics.service.authoring import (
@@ -115,7 +116,7 @@ def list_blocks(parts: Parts, caller: Caller, q: str | None = None) -> dict[str,
 @router.post("/", status_code=201)
 def make_block(wanted: PlacedBlock, parts: Parts, caller: Editor) -> dict[str, Any]:
     """Add a block to a report."""
-    draft = wanted.build_draft()
+    draft = build_draft(wanted)
     with parts.database.writing() as session:
         if wanted.report_id is None:
             report = ensure_scratch(session, caller.workspace_id)

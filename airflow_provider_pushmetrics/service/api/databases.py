@@ -1,17 +1,28 @@
-"""Databases that SQL blocks ask. Where they are is encrypted, and shown without passwords."""
+"""Databases that SQL blocks query. Their URLs are stored encrypted, and shown without passwords."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, HTTPException, Query
-from pydantic import AfterValidator, AliasChoices, BaseModel, Field, StringConstraints
 from sqlalchemy.engine import URL
 
-from airflow_provider_pushmetrics.service.api.access import Admin, Caller, Editor, Parts
-from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
-from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
-from airflow_provider_pushmetrics.service.api.texts import Name, ShortText, check_storable
+from airflow_provider_pushmetrics.service.api.access import Admin, Editor, Parts
+from airflow_provider_pushmetrics.service.api.conventions.answers import OK, Confirmation, build_one, wrap
+from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.lookup import find_by_reference
+from airflow_provider_pushmetrics.service.api.schemas.databases import (
+    ChangedDatabase,
+    ConnectionTest,
+    ConnectionTestResponse,
+    DatabaseChange,
+    DatabaseList,
+    DatabaseResponse,
+    DatabaseRow,
+    DatabaseTrial,
+    NewDatabase,
+)
+from airflow_provider_pushmetrics.service.api.texts import Reference
 from airflow_provider_pushmetrics.service.clock import format_moment
 from airflow_provider_pushmetrics.service.credentials import Principal
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
@@ -22,13 +33,12 @@ from airflow_provider_pushmetrics.service.datasources.urls import (
     parse_source_url,
     restore_password,
 )
-from airflow_provider_pushmetrics.service.listing import Listing, match_integer, match_text, parse_list_query
+from airflow_provider_pushmetrics.service.listing import Listing, match_integer, match_text
 from airflow_provider_pushmetrics.service.models import DataSource
 from airflow_provider_pushmetrics.service.parts import ServiceParts
 
 router = APIRouter(prefix="/api/v1/database", tags=["database"])
 
-MAX_URL_LENGTH = 4096
 ANSWERS = "The database answers"
 
 LISTING = Listing(
@@ -41,68 +51,41 @@ LISTING = Listing(
 )
 
 
-SourceUrl: TypeAlias = Annotated[
-    str, StringConstraints(min_length=1, max_length=MAX_URL_LENGTH), AfterValidator(check_storable)
-]
 SkipTest: TypeAlias = Annotated[
-    bool, Query(description="Save it without trying whether the database answers")
+    bool, Query(description="Save the database without testing whether it answers")
 ]
 
 
-class NewDatabase(BaseModel):
-    """
-    A database, under the names that Superset's API gives its fields.
-
-    :param sqlalchemy_uri: A URL of PostgreSQL, MySQL, MariaDB, SQL Server, Oracle or SQLite;
-        ``duckdb:///file`` is a DuckDB file or a folder of CSV and Parquet files, relative to the folder
-        ``sources`` of the data folder.
-    """
-
-    database_name: Name = Field(examples=["shop"], validation_alias=AliasChoices("database_name", "name"))
-    sqlalchemy_uri: SourceUrl = Field(
-        examples=["postgresql://reader:secret@db/shop"],
-        validation_alias=AliasChoices("sqlalchemy_uri", "url"),
-    )
+def build_database_row(source: DataSource, parts: ServiceParts) -> DatabaseRow:
+    """Build what is shown of a database."""
+    url = _build_url(parts, source)
+    return {
+        "id": source.id,
+        "uid": source.uid,
+        "database_name": source.name,
+        "backend": url.get_backend_name(),
+        "sqlalchemy_uri": describe_source(url),
+        "expose_in_sqllab": True,
+        "created_on": format_moment(source.created_on),
+    }
 
 
-class DatabaseChange(BaseModel):
-    """What to change of a database; what is left out stays."""
-
-    database_name: Name | None = Field(
-        None, examples=["shop"], validation_alias=AliasChoices("database_name", "name")
-    )
-    sqlalchemy_uri: SourceUrl | None = Field(
-        None, examples=["duckdb:///sales.duckdb"], validation_alias=AliasChoices("sqlalchemy_uri", "url")
-    )
-
-
-class DatabaseTrial(BaseModel):
-    """
-    A database to try before it is saved.
-
-    :param database: The id or the uid of the one that it is to replace, whose password stands for ``***``.
-    """
-
-    sqlalchemy_uri: SourceUrl = Field(
-        examples=["duckdb:///sales.duckdb"], validation_alias=AliasChoices("sqlalchemy_uri", "url")
-    )
-    database: int | ShortText | None = None
-
-
-@router.get("/")
-def list_databases(parts: Parts, caller: Caller, q: str | None = None) -> dict[str, Any]:
-    """List the databases of the workspace."""
-    with parts.database.reading() as session:
-        rows = select_in_workspace(DataSource, caller)
-        count, page = LISTING.fetch(session, rows, parse_list_query(q))
-        return build_list(count, [_build_row(parts, source) for source in page])
+Resource(
+    name="database",
+    plural="databases",
+    rows=rows_of(DataSource),
+    listing=LISTING,
+    build_row=lambda source, viewer: build_database_row(source, viewer.parts),
+    list_schema=DatabaseList,
+    schema=DatabaseResponse,
+).add_routes(router)
 
 
 @router.post("/", status_code=201)
 def create_database(
     wanted: NewDatabase, parts: Parts, caller: Admin, *, skip_test: SkipTest = False
-) -> dict[str, Any]:
-    """Add a database; 422 if it cannot be used, or does not answer."""
+) -> DatabaseResponse:
+    """Add a database. 422 says why it cannot be used, in the database's words."""
     kind, location = _check_url(parts, wanted.sqlalchemy_uri, is_tried=not skip_test)
     with parts.database.writing() as session:
         source = DataSource(
@@ -113,29 +96,22 @@ def create_database(
         )
         session.add(source)
         session.flush()
-        return build_one(_build_row(parts, source))
+        return build_one(build_database_row(source, parts))
 
 
 @router.post("/test_connection")
-def try_unsaved_database(wanted: DatabaseTrial, parts: Parts, caller: Admin) -> dict[str, str]:
-    """Try a database that is not saved; 422 says why it cannot be used, or what it answers."""
+def test_unsaved_database(wanted: DatabaseTrial, parts: Parts, caller: Admin) -> Confirmation:
+    """Test a database that is not saved. 422 says why it cannot be used, in the database's words."""
     stored = None if wanted.database is None else _find(parts, str(wanted.database), caller)
     _check_url(parts, wanted.sqlalchemy_uri, stored, is_tried=True)
     return {"message": ANSWERS}
 
 
-@router.get("/{reference}")
-def get_database(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
-    """Show a database."""
-    with parts.database.reading() as session:
-        return build_one(_build_row(parts, find_by_reference(session, DataSource, reference, caller)))
-
-
 @router.put("/{reference}")
-def change_database(
-    reference: str, wanted: DatabaseChange, parts: Parts, caller: Admin, *, skip_test: SkipTest = False
-) -> dict[str, Any]:
-    """Change the name of a database, or where it is; 422 if it cannot be used, or does not answer."""
+def update_database(
+    reference: Reference, wanted: DatabaseChange, parts: Parts, caller: Admin, *, skip_test: SkipTest = False
+) -> ChangedDatabase:
+    """Change the name or the URL of a database. 422 says why it cannot be used, in the database's words."""
     place = None
     if wanted.sqlalchemy_uri is not None:
         stored = _find(parts, reference, caller)
@@ -147,27 +123,27 @@ def change_database(
         if place is not None:
             source.kind, source.location_encrypted = place[0], parts.vault.encrypt(place[1])
         session.flush()
-        return {"result": _build_row(parts, source)}
+        return wrap(build_database_row(source, parts))
 
 
 @router.delete("/{reference}")
-def delete_database(reference: str, parts: Parts, caller: Admin) -> dict[str, str]:
-    """Forget a database; queries that ask it fail from then on."""
+def delete_database(reference: Reference, parts: Parts, caller: Admin) -> Confirmation:
+    """Delete a database from the service. SQL blocks that query it fail from then on."""
     with parts.database.writing() as session:
         session.delete(find_by_reference(session, DataSource, reference, caller))
-    return {"message": "OK"}
+    return OK
 
 
 @router.post("/{reference}/test")
-def try_database(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
-    """Ask a database for one row; the answer says whether it came, or why not in the database's words."""
+def test_database(reference: Reference, parts: Parts, caller: Editor) -> ConnectionTestResponse:
+    """Test whether a database answers a query."""
     with parts.database.reading() as session:
         source_id = find_by_reference(session, DataSource, reference, caller).id
     try:
         try_source(parts.sources.open(source_id))
     except SourceError as error:
-        return {"result": {"is_reachable": False, "message": str(error)}}
-    return {"result": {"is_reachable": True, "message": ANSWERS}}
+        return wrap(ConnectionTest(is_reachable=False, message=str(error)))
+    return wrap(ConnectionTest(is_reachable=True, message=ANSWERS))
 
 
 def _find(parts: ServiceParts, reference: str, caller: Principal) -> DataSource:
@@ -179,11 +155,12 @@ def _check_url(
     parts: ServiceParts, text: str, stored: DataSource | None = None, *, is_tried: bool
 ) -> tuple[str, str]:
     """
-    Accept where a database is, and try it.
+    Check the URL of a database.
 
-    :param stored: What it replaces, whose password stands for a masked one.
-    :param is_tried: Whether it must answer now.
-    :return: Its kind, and its location as it is to be stored, encrypted.
+    :param stored: The database that it replaces, whose password stands for a masked one.
+    :param is_tried: Whether the database must answer now.
+    :return: Its kind, and its location as it is stored, not encrypted yet.
+    :raises HTTPException: 422 if it cannot be used.
     """
     try:
         if stored is not None:
@@ -204,16 +181,3 @@ def _check_url(
 
 def _build_url(parts: ServiceParts, source: DataSource) -> URL:
     return build_source_url(source.kind, parts.vault.decrypt(source.location_encrypted))
-
-
-def _build_row(parts: ServiceParts, source: DataSource) -> dict[str, Any]:
-    url = _build_url(parts, source)
-    return {
-        "id": source.id,
-        "uid": source.uid,
-        "database_name": source.name,
-        "backend": url.get_backend_name(),
-        "sqlalchemy_uri": describe_source(url),
-        "expose_in_sqllab": True,
-        "created_on": format_moment(source.created_on),
-    }

@@ -6,6 +6,7 @@ from fastapi import APIRouter, HTTPException
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_pushmetrics.service.api.access import Parts
+from airflow_provider_pushmetrics.service.api.conventions.document import NO_CREDENTIAL
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -14,13 +15,13 @@ WORKER_AWAY = "The worker is being started: what is accepted meanwhile runs then
 RETRY_AFTER_SECONDS = 5
 
 
-@router.get("/live")
+@router.get("/live", openapi_extra=NO_CREDENTIAL)
 async def get_live() -> dict[str, str]:
     """Answer, as long as the process can."""
     return {"status": "ok"}
 
 
-@router.get("/ready")
+@router.get("/ready", openapi_extra=NO_CREDENTIAL)
 def get_ready(parts: Parts) -> dict[str, str]:
     """Answer 200 when requests are served and runs executed, 503 when the database or the worker is away."""
     try:

@@ -1,34 +1,37 @@
-"""Reports and notebooks: making, showing, changing, deleting and running them."""
+"""Reports and notebooks: creating, showing, changing, deleting and running them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Header
-from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
+from airflow_provider_pushmetrics.service import authoring
 from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
-from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
-from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
-from airflow_provider_pushmetrics.service.api.texts import LongText, Name, ShortText
-from airflow_provider_pushmetrics.service.authoring import (
-    BlockDraft,
-    ReportDraft,
-    change_report,
-    create_report,
-    delete_report,
-    list_warnings,
+from airflow_provider_pushmetrics.service.api.conventions.answers import OK, Confirmation, build_one, wrap
+from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.lookup import find_by_reference
+from airflow_provider_pushmetrics.service.api.schemas.blocks import BlockSummary, NewBlock
+from airflow_provider_pushmetrics.service.api.schemas.reports import (
+    ChangedReport,
+    CreatedReport,
+    NewReport,
+    ReportChange,
+    ReportDetails,
+    ReportList,
+    ReportResponse,
+    ReportRow,
+    ReportRunRequest,
+    SavedReport,
+    StartedReportRun,
+    StartedReportRunResponse,
 )
+from airflow_provider_pushmetrics.service.api.texts import Reference
+from airflow_provider_pushmetrics.service.authoring import BlockDraft, ReportDraft, list_warnings
 from airflow_provider_pushmetrics.service.clock import format_moment
 from airflow_provider_pushmetrics.service.contents import check_json, parse_content
-from airflow_provider_pushmetrics.service.listing import (
-    Listing,
-    match_integer,
-    match_part,
-    match_text,
-    parse_list_query,
-)
+from airflow_provider_pushmetrics.service.listing import Listing, match_integer, match_part, match_text
 from airflow_provider_pushmetrics.service.models import Block, Report
 from airflow_provider_pushmetrics.service.results.store import list_result_files
 from airflow_provider_pushmetrics.service.runs import accept_run, check_idempotency_key
@@ -52,156 +55,108 @@ LISTING = Listing(
 )
 
 
-class NewBlock(BaseModel):
-    """A block of a new report; its content is an object or, as ``content_json``, the JSON text of one."""
-
-    type: ShortText = Field(examples=["text"])
-    name: Name = Field(examples=["introduction"])
-    verbose_name: ShortText | None = None
-    content: dict[str, Any] | None = Field(None, examples=[{"text": "Hello {{ who }}"}])
-    content_json: str | dict[str, Any] | None = None
-
-    def build_draft(self) -> BlockDraft:
-        """Read the content."""
-        given = self.content if self.content is not None else self.content_json
-        content = parse_content({} if given is None else given)
-        return BlockDraft(self.type, self.name, content, self.verbose_name)
-
-
-class NewReport(BaseModel):
-    """A report or a notebook, with its blocks."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "Orders",
-                    "description": "How much was ordered.",
-                    "blocks": [
-                        {"type": "parameter", "name": "region", "content": {"default": "EMEA"}},
-                        {
-                            "type": "sql",
-                            "name": "orders",
-                            "content": {
-                                "database_id": 1,
-                                "sql": "SELECT * FROM orders WHERE region = {{ region }}",
-                            },
-                        },
-                    ],
-                }
-            ]
-        }
-    )
-
-    name: Name
-    description: LongText = ""
-    type: Literal["report", "notebook"] = "report"
-    folder: ShortText | None = None
-    time_zone: ShortText = "UTC"
-    blocks: list[NewBlock] = Field(default_factory=list, max_length=500)
+def build_report_row(report: Report) -> ReportRow:
+    """Build what lists show of a report."""
+    return {
+        "id": report.id,
+        "uid": report.uid,
+        "name": report.name,
+        "description": report.description,
+        "type": report.type,
+        "folder": report.folder,
+        "time_zone": report.time_zone,
+        "created_on": format_moment(report.created_on),
+        "updated_on": format_moment(report.updated_on),
+        "workflow_enabled": True,
+    }
 
 
-class ReportChange(BaseModel):
-    """What to change of a report; what is left out stays, and what is unknown is ignored."""
-
-    name: Name | None = Field(None, examples=["Orders of a week"])
-    description: LongText | None = Field(None, examples=["How much was ordered."])
-    type: Literal["report", "notebook"] | None = None
-    folder: ShortText | None = None
-    time_zone: ShortText | None = Field(None, examples=["Europe/Berlin"])
+def build_whole_report(report: Report) -> ReportDetails:
+    """Build a report with its blocks."""
+    return {**build_report_row(report), "blocks": [build_block_summary(block) for block in report.blocks]}
 
 
-class RunOptions(BaseModel):
-    """
-    How to run a report.
-
-    :param send_to_me: Whether this is a preview: mails go to ``email`` only, other messages nowhere.
-    :param email: Where a preview's mails go; without it, nowhere.
-    """
-
-    send_to_me: bool = False
-    email: ShortText | None = None
+def build_saved_report(report: Report) -> SavedReport:
+    """Build a report that was saved, with what may be wrong with it."""
+    return {**build_whole_report(report), "warnings": list_warnings(report)}
 
 
-class ReportRunRequest(BaseModel):
-    """
-    With what to run a report.
+def build_block_summary(block: Block) -> BlockSummary:
+    """Build what a report shows of a block."""
+    return {
+        "id": block.id,
+        "uid": block.uid,
+        "type": block.type,
+        "name": block.name,
+        "verbose_name": block.verbose_name,
+        "query_id": block.query.id if block.query else None,
+    }
 
-    :param parameters: Values for its parameters.
-    """
 
-    parameters: dict[str, Any] = Field(default_factory=dict, examples=[{"region": "EMEA"}])
-    options: RunOptions | None = None
-
-
-@router.get("/")
-def list_reports(parts: Parts, caller: Caller, q: str | None = None) -> dict[str, Any]:
-    """List the reports of the workspace."""
-    with parts.database.reading() as session:
-        rows = select_in_workspace(Report, caller)
-        count, page = LISTING.fetch(session, rows, parse_list_query(q))
-        return build_list(count, [build_report_row(report) for report in page])
+Resource(
+    name="report",
+    plural="reports",
+    rows=rows_of(Report),
+    listing=LISTING,
+    build_row=lambda report, _: build_report_row(report),
+    list_schema=ReportList,
+    build_details=lambda report, _: build_whole_report(report),
+    schema=ReportResponse,
+).add_routes(router)
 
 
 @router.post("/", status_code=201)
-def make_report(wanted: NewReport, parts: Parts, caller: Editor) -> dict[str, Any]:
-    """Make a report, with its blocks."""
+def create_report(wanted: NewReport, parts: Parts, caller: Editor) -> CreatedReport:
+    """Create a report with its blocks."""
     draft = ReportDraft(
         name=wanted.name,
         description=wanted.description,
         type=wanted.type,
         folder=wanted.folder,
         time_zone=wanted.time_zone,
-        blocks=tuple(block.build_draft() for block in wanted.blocks),
+        blocks=tuple(build_draft(block) for block in wanted.blocks),
     )
     with parts.database.writing() as session:
-        report = create_report(session, caller.workspace_id, draft)
-        answer = build_one({**build_whole_report(report), "warnings": list_warnings(report)})
+        report = authoring.create_report(session, caller.workspace_id, draft)
+        saved = build_saved_report(report)
     parts.engine.wake()
-    return answer
-
-
-@router.get("/{reference}")
-def get_report(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
-    """Show a report and its blocks."""
-    with parts.database.reading() as session:
-        return build_one(build_whole_report(find_by_reference(session, Report, reference, caller)))
+    return build_one(saved)
 
 
 @router.put("/{reference}")
-def update_report(reference: str, wanted: ReportChange, parts: Parts, caller: Editor) -> dict[str, Any]:
-    """Change the name, the description, the type or the folder of a report."""
+def update_report(reference: Reference, wanted: ReportChange, parts: Parts, caller: Editor) -> ChangedReport:
+    """Change the name, the description, the type, the folder or the time zone of a report."""
     changes = wanted.model_dump(exclude_unset=True)
     changes = {name: value for name, value in changes.items() if value is not None or name == "folder"}
     with parts.database.writing() as session:
         report = _lock_report(session, reference, caller)
-        change_report(session, report, changes)
-        answer = {"result": build_whole_report(report)}
+        authoring.change_report(session, report, changes)
+        details = build_whole_report(report)
     parts.engine.wake()
-    return answer
+    return wrap(details)
 
 
 @router.delete("/{reference}")
-def remove_report(reference: str, parts: Parts, caller: Editor) -> dict[str, str]:
+def delete_report(reference: Reference, parts: Parts, caller: Editor) -> Confirmation:
     """Delete a report with its blocks, triggers, schedules, runs and results."""
     with parts.database.writing() as session:
         report = _lock_report(session, reference, caller)
         files = list_result_files(session, report_id=report.id)
-        delete_report(session, report)
+        authoring.delete_report(session, report)
     parts.results.delete(files)
     parts.engine.wake()
-    return {"message": "OK"}
+    return OK
 
 
 @router.post("/{reference}/run/noteflow")
 def run_report(
-    reference: str,
+    reference: Reference,
     parts: Parts,
     caller: Editor,
     wanted: ReportRunRequest | None = None,
     idempotency_key: Annotated[str | None, Header()] = None,
-) -> dict[str, Any]:
-    """Run a report; its parameters have their defaults, unless the body gives ``parameters``."""
+) -> StartedReportRunResponse:
+    """Start a run of a report and return at once."""
     key = check_idempotency_key(idempotency_key)
     wanted = wanted or ReportRunRequest()
     check_json(wanted.parameters)
@@ -218,40 +173,14 @@ def run_report(
         options=options,
     )
     parts.engine.wake()
-    return {"result": {"noteflow_run_uid": run.uid, "run_id": run.id}}
+    return wrap(StartedReportRun(noteflow_run_uid=run.uid, run_id=run.id))
 
 
-def build_report_row(report: Report) -> dict[str, Any]:
-    """Build what lists show of a report."""
-    return {
-        "id": report.id,
-        "uid": report.uid,
-        "name": report.name,
-        "description": report.description,
-        "type": report.type,
-        "folder": report.folder,
-        "time_zone": report.time_zone,
-        "created_on": format_moment(report.created_on),
-        "updated_on": format_moment(report.updated_on),
-        "workflow_enabled": True,
-    }
-
-
-def build_whole_report(report: Report) -> dict[str, Any]:
-    """Build a report with its blocks."""
-    return {**build_report_row(report), "blocks": [build_block_summary(block) for block in report.blocks]}
-
-
-def build_block_summary(block: Block) -> dict[str, Any]:
-    """Build what a report shows of a block."""
-    return {
-        "id": block.id,
-        "uid": block.uid,
-        "type": block.type,
-        "name": block.name,
-        "verbose_name": block.verbose_name,
-        "query_id": block.query.id if block.query else None,
-    }
+def build_draft(block: NewBlock) -> BlockDraft:
+    """Read the content of a new block."""
+    given = block.content if block.content is not None else block.content_json
+    content = parse_content({} if given is None else given)
+    return BlockDraft(block.type, block.name, content, block.verbose_name)
 
 
 def _lock_report(session: Session, reference: str, caller: Caller) -> Report:

@@ -79,6 +79,7 @@ AnyKind = TypeVar("AnyKind", Run, QueryRun)
 
 @router.get(
     "/{report}/run/{run_id}",
+    operation_id="get_outputs_of_run",
     dependencies=[Depends(show_run_as_page)],
     responses={303: {"description": "A browser is led to the page of the run"}},
 )
@@ -92,7 +93,7 @@ def get_outputs(report: str, run_id: str, parts: Parts, caller: Caller) -> Respo
         return JSONResponse(build_outputs(run, parts.links))
 
 
-@router.get("/{report}/queries/{query}/reportRun/{run_id}")
+@router.get("/{report}/queries/{query}/reportRun/{run_id}", operation_id="get_result_of_query_in_run")
 @router.post("/{report}/queries/{query}/reportRun/{run_id}")
 def get_report_run_result(
     report: str, query: str, run_id: str, request: Request, parts: Parts, caller: Caller, csv: CsvQuery
@@ -103,7 +104,7 @@ def get_report_run_result(
         return _answer_result(parts, request, run, parse_id(query), csv)
 
 
-@router.get("/{report}/queries/{query}/run/{run_id}")
+@router.get("/{report}/queries/{query}/run/{run_id}", operation_id="get_result_of_query_run")
 @router.post("/{report}/queries/{query}/run/{run_id}")
 def get_query_run_result(
     report: str, query: str, run_id: str, request: Request, parts: Parts, caller: Caller, csv: CsvQuery

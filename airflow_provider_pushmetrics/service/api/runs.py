@@ -1,27 +1,42 @@
-"""Runs of reports: listing and showing them, and what their blocks gave."""
+"""Runs of reports: listing, showing, cancelling and repeating them, and the results of their blocks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from sqlalchemy import ColumnElement
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.service import runs as submission
 from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
-from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
-from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
+from airflow_provider_pushmetrics.service.api.conventions.answers import build_one
+from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.lookup import find_by_reference
+from airflow_provider_pushmetrics.service.api.schemas.runs import (
+    RepeatedRun,
+    RunList,
+    RunResponse,
+    RunRow,
+    TaskResultRow,
+    TaskResults,
+)
+from airflow_provider_pushmetrics.service.api.texts import Reference
 from airflow_provider_pushmetrics.service.clock import format_moment, get_now
 from airflow_provider_pushmetrics.service.ids import parse_id
 from airflow_provider_pushmetrics.service.listing import (
+    INTEGER,
+    TEXT,
+    Condition,
     Listing,
     match_integer,
     match_text,
-    parse_list_query,
+    parse_text,
 )
 from airflow_provider_pushmetrics.service.models import BlockResult, Report, Run
-from airflow_provider_pushmetrics.service.runs import accept_re_run, cancel_run
+from airflow_provider_pushmetrics.service.runs import accept_re_run
 
 router = APIRouter(prefix="/api/v1/noteflow_run", tags=["run"])
 
@@ -30,7 +45,7 @@ MAX_DAYS = 36_500
 
 def match_report(value: Any) -> ColumnElement[bool]:
     """Make the condition that a run is of the report with this uid or id."""
-    reference = str(value)
+    reference = parse_text(value)
     number = parse_id(reference)
     return Run.report.has(Report.uid == reference if number is None else Report.id == number)
 
@@ -49,9 +64,9 @@ LISTING = Listing(
     is_descending=True,
     columns={"id": Run.id, "created_on": Run.created_on, "status": Run.status},
     conditions={
-        ("report", "rel_r_nf"): match_report,
-        ("report", "eq"): match_report,
-        ("created_on", "ltd"): match_last_days,
+        ("report", "rel_r_nf"): Condition(match_report, TEXT),
+        ("report", "eq"): Condition(match_report, TEXT),
+        ("created_on", "ltd"): Condition(match_last_days, INTEGER | {"minimum": 0, "maximum": MAX_DAYS}),
         ("status", "eq"): match_text(Run.status),
         ("id", "eq"): match_integer(Run.id, "id"),
         ("id", "gt"): match_integer(Run.id, "id", above=True),
@@ -61,56 +76,14 @@ LISTING = Listing(
 )
 
 
-@router.get("/")
-def list_runs(
-    parts: Parts, caller: Caller, q: str | None = None, report_uid: str | None = None
-) -> dict[str, Any]:
-    """List runs, the newest first; those of one report with ``report_uid``."""
-    with parts.database.reading() as session:
-        rows = select_in_workspace(Run, caller)
-        if report_uid is not None:
-            rows = rows.where(match_report(report_uid))
-        count, page = LISTING.fetch(session, rows, parse_list_query(q))
-        return build_list(count, [build_run_row(run) for run in page])
+async def narrow_to_report(
+    report_uid: Annotated[str | None, Query(description="The uid or the id of the report")] = None,
+) -> Sequence[ColumnElement[bool]]:
+    """Keep the runs of one report."""
+    return () if report_uid is None else (match_report(report_uid),)
 
 
-@router.get("/{reference}")
-def get_run(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
-    """Show a run."""
-    with parts.database.reading() as session:
-        return build_one(build_run_row(find_by_reference(session, Run, reference, caller)))
-
-
-@router.post("/{reference}/cancel")
-def stop_run(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
-    """Cancel a run that has not ended; 409 if it has ended otherwise."""
-    with parts.database.writing() as session:
-        run = find_by_reference(session, Run, reference, caller)
-        cancel_run(session, run, parts.links)
-        answer = build_one(build_run_row(run))
-    parts.engine.wake()
-    return answer
-
-
-@router.post("/{reference}/re_run")
-def repeat_run(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
-    """Run the report once more with what was given to this run; the new one has it as its ``parent_id``."""
-    with parts.database.writing() as session:
-        run = accept_re_run(session, parts.results, find_by_reference(session, Run, reference, caller))
-        answer = build_one(build_run_row(run))
-    parts.engine.wake()
-    return {**answer, "noteflow_run_uid": run.uid}
-
-
-@router.get("/{reference}/get_task_results")
-def list_task_results(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
-    """Show what each block of a run gave."""
-    with parts.database.reading() as session:
-        run = find_by_reference(session, Run, reference, caller)
-        return {"result": [_build_task_row(run, result) for result in run.results]}
-
-
-def build_run_row(run: Run) -> dict[str, Any]:
+def build_run_row(run: Run) -> RunRow:
     """Build what lists show of a run."""
     return {
         "id": run.id,
@@ -132,7 +105,7 @@ def build_run_row(run: Run) -> dict[str, Any]:
     }
 
 
-def _build_task_row(run: Run, result: BlockResult) -> dict[str, Any]:
+def _build_task_row(run: Run, result: BlockResult) -> TaskResultRow:
     return {
         "uid": run.uid,
         "block_uid": result.block_uid,
@@ -143,3 +116,45 @@ def _build_task_row(run: Run, result: BlockResult) -> dict[str, Any]:
         "row_count": result.row_count,
         "error": result.error,
     }
+
+
+RESOURCE = Resource(
+    name="run",
+    plural="runs",
+    rows=rows_of(Run),
+    listing=LISTING,
+    build_row=lambda run, _: build_run_row(run),
+    list_schema=RunList,
+    schema=RunResponse,
+)
+RESOURCE.add_list(router, narrow_to_report)
+RESOURCE.add_get(router)
+
+
+@router.post("/{reference}/cancel")
+def cancel_run(reference: Reference, parts: Parts, caller: Editor) -> RunResponse:
+    """Cancel a run that has not finished. A run that finished with another status gives 409."""
+    with parts.database.writing() as session:
+        run = find_by_reference(session, Run, reference, caller)
+        submission.cancel_run(session, run, parts.links)
+        answer = build_one(build_run_row(run))
+    parts.engine.wake()
+    return answer
+
+
+@router.post("/{reference}/re_run")
+def repeat_run(reference: Reference, parts: Parts, caller: Editor) -> RepeatedRun:
+    """Run the report again with the parameters of a run, whose id is the ``parent_id`` of the new run."""
+    with parts.database.writing() as session:
+        run = accept_re_run(session, parts.results, find_by_reference(session, Run, reference, caller))
+        answer = build_one(build_run_row(run))
+    parts.engine.wake()
+    return {**answer, "noteflow_run_uid": run.uid}
+
+
+@router.get("/{reference}/get_task_results")
+def list_task_results(reference: Reference, parts: Parts, caller: Caller) -> TaskResults:
+    """List the results of the blocks of a run."""
+    with parts.database.reading() as session:
+        run = find_by_reference(session, Run, reference, caller)
+        return {"result": [_build_task_row(run, result) for result in run.results]}

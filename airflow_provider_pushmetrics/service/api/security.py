@@ -7,12 +7,13 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 
 from airflow_provider_pushmetrics.service.api.access import NOT_AUTHORIZED, Parts
+from airflow_provider_pushmetrics.service.api.conventions.document import TOKEN_CREDENTIAL
 from airflow_provider_pushmetrics.service.credentials import parse_bearer
 
 router = APIRouter(prefix="/api/v1/security", tags=["security"])
 
 
-@router.post("/exchange")
+@router.post("/exchange", openapi_extra=TOKEN_CREDENTIAL)
 def exchange(request: Request, parts: Parts) -> dict[str, Any]:
     """Exchange an API token, sent as Bearer, for a JWT that soon expires."""
     parts.exchange_limit.check(request.client.host if request.client else "")

@@ -1,10 +1,11 @@
-"""The texts that requests hold: names, and references to other rows."""
+"""The fields that many requests and answers have: names, texts, ids and moments."""
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, StringConstraints
+from fastapi import Path
+from pydantic import AfterValidator, Field, GetPydanticSchema, StringConstraints
 
 
 def check_storable(text: str) -> str:
@@ -29,3 +30,20 @@ Name: TypeAlias = Annotated[
 ]
 ShortText: TypeAlias = Annotated[str, StringConstraints(max_length=255), AfterValidator(check_storable)]
 LongText: TypeAlias = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(check_storable)]
+
+Reference: TypeAlias = Annotated[str, Path(description="The id or the uid", examples=["1"])]
+"""What a path names a row by."""
+
+Id: TypeAlias = Annotated[int, Field(examples=[1])]
+Uid: TypeAlias = Annotated[str, Field(examples=["kQ3vX8mWz1aB"])]
+"""A short id of letters and digits, which begins with a letter."""
+
+Moment: TypeAlias = Annotated[
+    str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-03-01T12:00:00.123456+00:00"])
+]
+"""A moment as ``format_moment`` writes it."""
+
+
+def one_of(*values: str) -> Any:
+    """Say of a text, in ``Annotated``, which values it can have; for mypy it stays a text."""
+    return GetPydanticSchema(lambda _, handler: handler(Literal[values]))

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, HTTPException, Request, Response
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.api.access import Parts
+from airflow_provider_pushmetrics.service.api.conventions.document import TRIGGER_CREDENTIAL
 from airflow_provider_pushmetrics.service.parameter_types import ParameterValueError
 from airflow_provider_pushmetrics.service.parameters import (
     TOKEN,
@@ -35,10 +36,11 @@ PARAMETERS = {
 }
 
 DISABLED = "This webhook is disabled"
+PATH = "/{reference}/webhook"
 
 
-@router.get("/{reference}/webhook")
-@router.post("/{reference}/webhook", openapi_extra=PARAMETERS)
+@router.get(PATH, operation_id="trigger_report_by_get", openapi_extra=TRIGGER_CREDENTIAL)
+@router.post(PATH, operation_id="trigger_report", openapi_extra=PARAMETERS | TRIGGER_CREDENTIAL)
 async def pull_trigger(
     reference: str,
     request: Request,

@@ -17,11 +17,19 @@ from airflow_provider_pushmetrics.service.demo import FLIGHTS_FILE, find_flights
 from airflow_provider_pushmetrics.service.parts import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from tests.fakes.postgres import make_database
-from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
+from tests.fakes.service_process import API_TOKEN, UNFIT, ServiceProcess, run_service
 from tests.fakes.service_reports import MadeReport, make_report
 from tests.fakes.service_subscriber import Subscriber, listen
 
 BASE_URL = "http://service.test"
+
+
+@pytest.fixture(autouse=True)
+def every_answer_fits_its_schema(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail a test in which the service logged that an answer does not fit its schema."""
+    yield
+    lines = [record.getMessage() for when in ("setup", "call") for record in caplog.get_records(when)]
+    assert [line for line in lines if line.startswith(UNFIT)] == []
 
 
 @pytest.fixture(scope="session")

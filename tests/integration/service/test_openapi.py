@@ -69,13 +69,14 @@ def test_description_has_examples_and_says_who_may_ask(served: ServiceProcess) -
     document = httpx.get(f"http://127.0.0.1:{served.port}/openapi.json", trust_env=False).json()
     schemas = document["components"]["schemas"]
     assert schemas["NewReport"]["examples"][0]["name"] == "Orders"
-    assert document["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+    assert document["components"]["securitySchemes"]["ApiToken"]["scheme"] == "bearer"
     operation = document["paths"]["/api/v1/report/"]["post"]
-    assert operation["security"] == [{"HTTPBearer": []}]
+    assert operation["security"] == [{"ApiToken": []}]
     assert operation["responses"]["401"]["content"]["application/json"]["schema"]["$ref"].endswith(
         "ErrorAnswer"
     )
-    assert "security" not in document["paths"]["/api/v1/report/{reference}/webhook"]["post"]
+    trigger = document["paths"]["/api/v1/report/{reference}/webhook"]["post"]
+    assert trigger["security"] == [{"TriggerToken": []}]
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])

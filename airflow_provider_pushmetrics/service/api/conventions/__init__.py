@@ -1,0 +1,3 @@
+"""What all resources of the API have in common."""
+
+from __future__ import annotations

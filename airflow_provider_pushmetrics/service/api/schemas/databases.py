@@ -1,0 +1,93 @@
+"""Databases: the requests that add, change and test them, and the answers that show them."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, AliasChoices, Field, StringConstraints
+from typing_extensions import TypeAliasType, TypedDict
+
+from airflow_provider_pushmetrics.service.api.conventions.answers import (
+    One,
+    Page,
+    RequestBody,
+    Wrapped,
+    answer,
+)
+from airflow_provider_pushmetrics.service.api.texts import Id, Moment, Name, ShortText, Uid, check_storable
+
+MAX_URL_LENGTH = 4096
+
+SourceUrl: TypeAlias = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_URL_LENGTH), AfterValidator(check_storable)
+]
+
+
+class NewDatabase(RequestBody):
+    """A new database; its fields have the names that Superset gives them."""
+
+    database_name: Name = Field(examples=["shop"], validation_alias=AliasChoices("database_name", "name"))
+    sqlalchemy_uri: SourceUrl = Field(
+        examples=["postgresql://reader:secret@db/shop"],
+        validation_alias=AliasChoices("sqlalchemy_uri", "url"),
+    )
+    """
+    A URL of PostgreSQL, MySQL, MariaDB, SQL Server, Oracle, Snowflake, BigQuery, Flight SQL or SQLite.
+    ``duckdb:///file`` is a DuckDB file or a folder of CSV and Parquet files, in the folder ``sources`` of the
+    data folder.
+    """
+
+
+class DatabaseChange(RequestBody):
+    """The changes of a database. A field that is not given stays."""
+
+    database_name: Name | None = Field(
+        None, examples=["shop"], validation_alias=AliasChoices("database_name", "name")
+    )
+    sqlalchemy_uri: SourceUrl | None = Field(
+        None, examples=["duckdb:///sales.duckdb"], validation_alias=AliasChoices("sqlalchemy_uri", "url")
+    )
+    """The new URL; in it, the password ``***`` stands for the stored one."""
+
+
+class DatabaseTrial(RequestBody):
+    """A database to test before it is saved."""
+
+    sqlalchemy_uri: SourceUrl = Field(
+        examples=["duckdb:///sales.duckdb"], validation_alias=AliasChoices("sqlalchemy_uri", "url")
+    )
+    database: int | ShortText | None = None
+    """The id or uid of the database that it will replace, whose password stands for ``***``."""
+
+
+@answer
+class DatabaseRow(TypedDict):
+    """A database that SQL blocks query."""
+
+    id: Id
+    uid: Uid
+    database_name: Annotated[str, Field(examples=["shop"])]
+    backend: Annotated[str, Field(examples=["postgresql"])]
+    """The kind of the database, by SQLAlchemy's name."""
+    sqlalchemy_uri: Annotated[str, Field(examples=["postgresql://reader:***@db/shop"])]
+    """The URL, without its password."""
+    expose_in_sqllab: Annotated[bool, Field(examples=[True])]
+    """Always true: SQL blocks can query every database."""
+    created_on: Moment
+
+
+DatabaseList = TypeAliasType("DatabaseList", Page[DatabaseRow])
+DatabaseResponse = TypeAliasType("DatabaseResponse", One[DatabaseRow])
+ChangedDatabase = TypeAliasType("ChangedDatabase", Wrapped[DatabaseRow])
+
+
+@answer
+class ConnectionTest(TypedDict):
+    """The result of a test of a saved database."""
+
+    is_reachable: Annotated[bool, Field(examples=[True])]
+    message: Annotated[str, Field(examples=["The database answers"])]
+    """The reason, in the words of the database, when it is not reachable."""
+
+
+ConnectionTestResponse = TypeAliasType("ConnectionTestResponse", Wrapped[ConnectionTest])

@@ -1,0 +1,146 @@
+"""Reports: the requests that make, change and run them, and the answers that show them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import ConfigDict, Field
+from typing_extensions import TypeAliasType, TypedDict
+
+from airflow_provider_pushmetrics.service.api.conventions.answers import (
+    One,
+    Page,
+    RequestBody,
+    Wrapped,
+    answer,
+)
+from airflow_provider_pushmetrics.service.api.schemas.blocks import BlockSummary, NewBlock
+from airflow_provider_pushmetrics.service.api.texts import Id, LongText, Moment, Name, ShortText, Uid, one_of
+
+ReportType: TypeAlias = Annotated[str, one_of("report", "notebook"), Field(examples=["report"])]
+
+
+class NewReport(RequestBody):
+    """A new report or notebook, with its blocks."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "Orders",
+                    "description": "The orders of a region.",
+                    "blocks": [
+                        {"type": "parameter", "name": "region", "content": {"default": "EMEA"}},
+                        {
+                            "type": "sql",
+                            "name": "orders",
+                            "content": {
+                                "database_id": 1,
+                                "sql": "SELECT * FROM orders WHERE region = {{ region }}",
+                            },
+                        },
+                    ],
+                }
+            ]
+        }
+    )
+
+    name: Name
+    description: LongText = ""
+    type: Literal["report", "notebook"] = "report"
+    folder: ShortText | None = None
+    """The folder that shows the report."""
+    time_zone: ShortText = "UTC"
+    """The time zone of the report's dates, by its IANA name."""
+    blocks: list[NewBlock] = Field(default_factory=list, max_length=500)
+
+
+class ReportChange(RequestBody):
+    """The changes of a report. A field that is not given stays; an unknown field is ignored."""
+
+    name: Name | None = Field(None, examples=["Orders of the week"])
+    description: LongText | None = Field(None, examples=["The orders of a region."])
+    type: Literal["report", "notebook"] | None = None
+    folder: ShortText | None = None
+    """The folder that shows the report; ``null`` takes it out of its folder."""
+    time_zone: ShortText | None = Field(None, examples=["Europe/Berlin"])
+
+
+class RunOptions(RequestBody):
+    """Options of a run."""
+
+    send_to_me: bool = False
+    """Whether the run is a preview: its mails go to ``email`` only, and no other message is sent."""
+    email: ShortText | None = None
+    """The address for the mails of a preview; without it, a preview sends no mail."""
+
+
+class ReportRunRequest(RequestBody):
+    """The parameters and options of a run."""
+
+    parameters: dict[str, Any] = Field(default_factory=dict, examples=[{"region": "EMEA"}])
+    """Values for the parameters of the report, by name; the others have their defaults."""
+    options: RunOptions | None = None
+
+
+@answer
+class ReportRow(TypedDict):
+    """A report or a notebook."""
+
+    id: Id
+    uid: Uid
+    name: Annotated[str, Field(examples=["Orders"])]
+    description: Annotated[str, Field(examples=["The orders of a region."])]
+    type: ReportType
+    folder: Annotated[str | None, Field(examples=["Sales"])]
+    """The folder that shows the report."""
+    time_zone: Annotated[str, Field(examples=["Europe/Berlin"])]
+    """The time zone of the report's dates, by its IANA name."""
+    created_on: Moment
+    updated_on: Moment
+    workflow_enabled: Annotated[bool, Field(examples=[True])]
+    """Always true: every report can be run."""
+
+
+@answer
+class ReportDetails(ReportRow):
+    """A report or a notebook, with its blocks in their order on the page."""
+
+    blocks: list[BlockSummary]
+
+
+@answer
+class SavedReport(ReportDetails):
+    """A report that was saved, and what may be wrong with it."""
+
+    warnings: Annotated[
+        list[str],
+        Field(
+            examples=[
+                [
+                    "block 'orders': 'region' is no block of the report: its runs fail unless a trigger gives"
+                    " it, or the template has a default"
+                ]
+            ]
+        ),
+    ]
+    """Names in templates that no block defines."""
+
+
+ReportList = TypeAliasType("ReportList", Page[ReportRow])
+ReportResponse = TypeAliasType("ReportResponse", One[ReportDetails])
+CreatedReport = TypeAliasType("CreatedReport", One[SavedReport])
+ChangedReport = TypeAliasType("ChangedReport", Wrapped[ReportDetails])
+
+
+@answer
+class StartedReportRun(TypedDict):
+    """A run that was started."""
+
+    noteflow_run_uid: Uid
+    """The uid of the run."""
+    run_id: Id
+    """The id of the run."""
+
+
+StartedReportRunResponse = TypeAliasType("StartedReportRunResponse", Wrapped[StartedReportRun])

@@ -1,0 +1,25 @@
+"""Answers and their schemas."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from airflow_provider_pushmetrics.service.api.conventions.answers import Identified
+from airflow_provider_pushmetrics.service.app import build_app
+from airflow_provider_pushmetrics.service.parts import ServiceParts
+from tests.fakes.service_process import UNFIT
+from tests.integration.service.conftest import BASE_URL
+
+
+@pytest.mark.parametrize("body", [{"id": "1"}, {"id": 1, "more": None}, {}])
+async def test_answer_that_does_not_fit_its_schema_is_sent_and_logged(
+    parts: ServiceParts, body: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = build_app(parts)
+    app.add_api_route("/unfit", lambda: body, methods=["POST"], response_model=Identified, status_code=201)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client:
+        answer = await client.post("/unfit")
+    assert (answer.status_code, answer.json()) == (201, body)
+    assert f"{UNFIT} of POST /unfit" in caplog.text
+    caplog.clear()
