@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_pushmetrics.client.run_polls import RunsSeen
+from airflow_provider_pushmetrics.client.run_polling import RunsSeen
 from airflow_provider_pushmetrics.client.waits import RunTarget
 from airflow_provider_pushmetrics.task_iteration import list_iteration_parts
 

@@ -7,7 +7,7 @@ import time
 
 from rich.console import Console
 
-from airflow_provider_pushmetrics.service.encryption import Vault, load_secret_key
+from airflow_provider_pushmetrics.service.storage.encryption import Vault, load_secret_key
 from benchmarks.provider_results import WANTED_MIB, run_side
 from benchmarks.service import ROWS, WIDE, Bench, Target, prepare
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service

@@ -14,7 +14,7 @@ import httpx
 import psutil
 from sqlalchemy.engine import make_url
 
-from airflow_provider_pushmetrics.receiver.inbox import Inbox
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from benchmarks.receiver_proof import Found, MakeUrl, Prove, Size, say_progress
 from tests.fakes.receiver_server import ReceiverServer, start_receiver
 

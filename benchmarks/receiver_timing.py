@@ -8,9 +8,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from airflow_provider_pushmetrics.receiver.credentials import SenderGate
-from airflow_provider_pushmetrics.receiver.head import RequestHead
-from airflow_provider_pushmetrics.receiver.refusals import Unauthorized
+from airflow_provider_pushmetrics.receiver.endpoints.authentication import SenderGate
+from airflow_provider_pushmetrics.receiver.endpoints.request_head import RequestHead
+from airflow_provider_pushmetrics.receiver.errors import Unauthorized
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
 from benchmarks.receiver_proof import Found, MakeUrl, Size, say_progress
 from tests.fakes.receiver_requests import SIGNING_SECRET, build_signed_headers

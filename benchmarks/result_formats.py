@@ -15,7 +15,7 @@ import pyarrow.csv as arrow_csv
 from rich.console import Console
 from rich.table import Table
 
-from airflow_provider_pushmetrics.service.results import csv_rows, json_rows
+from airflow_provider_pushmetrics.service.results.encoders import csv_rows, json_rows
 from benchmarks.service import WIDE
 
 BATCH_ROWS = 16_384

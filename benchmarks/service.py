@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, insert, select
 
-from airflow_provider_pushmetrics.service.bootstrap import bootstrap
-from airflow_provider_pushmetrics.service.database import Database
-from airflow_provider_pushmetrics.service.encryption import Vault, load_secret_key
-from airflow_provider_pushmetrics.service.events import put_in_outbox
+from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import Delivery, Run, Worker
-from airflow_provider_pushmetrics.service.results.formats import CSV, JSON, PARQUET
-from airflow_provider_pushmetrics.service.statuses import SUCCESS
+from airflow_provider_pushmetrics.service.models.statuses import SUCCESS
+from airflow_provider_pushmetrics.service.results.encoders.formats import CSV, JSON, PARQUET
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.encryption import Vault, load_secret_key
+from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service, run_worker
 from tests.fakes.service_reports import TRIGGER_TOKEN, MadeReport, make_report, sql
 

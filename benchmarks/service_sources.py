@@ -26,8 +26,8 @@ from rich.table import Table
 from sqlalchemy.engine import make_url
 
 from airflow_provider_pushmetrics.service.datasources.base import Stopper
+from airflow_provider_pushmetrics.service.datasources.drivers.postgresql import PostgresSource
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS
-from airflow_provider_pushmetrics.service.datasources.postgresql import PostgresSource
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 
 ROWS = 1_000_000

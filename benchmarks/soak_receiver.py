@@ -32,7 +32,7 @@ from typing import Any
 import httpx
 from hypothesis import HealthCheck, settings
 
-from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Inbox, StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter, Inbox, StoredEvent
 from benchmarks.receiver_neighbour import prove_neighbour
 from benchmarks.receiver_outage import build_outage, freeze_processes, hold_sqlite_lock
 from benchmarks.receiver_proof import QUICK, Found, MakeUrl, Prove, Size, say_progress
@@ -42,8 +42,8 @@ from benchmarks.receiver_waiters import measure_waiting, raise_file_limit
 from benchmarks.servers import TOKEN
 from tests.fakes.receiver_requests import SIGNING_SECRET, build_signed_headers
 from tests.fakes.receiver_server import SOURCE, ReceiverServer, start_receiver
-from tests.unit.receiver.test_credentials import test_any_request_is_admitted_or_refused
-from tests.unit.receiver.test_deliveries import (
+from tests.unit.receiver.endpoints.test_authentication import test_any_request_is_admitted_or_refused
+from tests.unit.receiver.endpoints.test_parsing import (
     test_any_bytes_are_parsed_or_refused,
     test_whatever_is_taken_can_be_stored_and_read_again,
 )

@@ -11,12 +11,12 @@ from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, ValidationError
 
-from airflow_provider_pushmetrics.client.answers import find_message
 from airflow_provider_pushmetrics.client.credentials import Credentials, name_connection
-from airflow_provider_pushmetrics.client.messages import Call, Request, Response
+from airflow_provider_pushmetrics.client.errors import find_message
 from airflow_provider_pushmetrics.client.models import Run, RunBlock, RunLogLine, RunOutputs, TriggeredRun
-from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT, RetryPolicy
-from airflow_provider_pushmetrics.client.sending import DEFAULT_POLICY, send
+from airflow_provider_pushmetrics.client.protocol import Call, Request, Response
+from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT, RetryPolicy
+from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY, send
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
     PushMetricsAuthError,

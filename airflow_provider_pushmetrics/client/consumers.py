@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from airflow_provider_pushmetrics.client.feed import Receiver
-from airflow_provider_pushmetrics.client.messages import Call, Request
-from airflow_provider_pushmetrics.client.sending import send
+from airflow_provider_pushmetrics.client.protocol import Call, Request
+from airflow_provider_pushmetrics.client.retrying import send
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsProtocolError
 
 MAX_NAME_LENGTH = 200

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from airflow_provider_pushmetrics.client.messages import Call, Request
-from airflow_provider_pushmetrics.client.retries import RetryPolicy
-from airflow_provider_pushmetrics.client.sending import DEFAULT_POLICY, send
+from airflow_provider_pushmetrics.client.protocol import Call, Request
+from airflow_provider_pushmetrics.client.retry_policy import RetryPolicy
+from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY, send
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
     PushMetricsProtocolError,

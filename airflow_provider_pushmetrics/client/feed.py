@@ -10,10 +10,10 @@ from urllib.parse import quote, urlencode
 from pydantic import ValidationError
 
 from airflow_provider_pushmetrics.client.credentials import name_connection
-from airflow_provider_pushmetrics.client.messages import Call, Request
 from airflow_provider_pushmetrics.client.models import FeedPage
-from airflow_provider_pushmetrics.client.retries import RetryPolicy
-from airflow_provider_pushmetrics.client.sending import DEFAULT_POLICY, send
+from airflow_provider_pushmetrics.client.protocol import Call, Request
+from airflow_provider_pushmetrics.client.retry_policy import RetryPolicy
+from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY, send
 from airflow_provider_pushmetrics.event_ids import MAX_ID
 from airflow_provider_pushmetrics.exceptions import PushMetricsNotFoundError, PushMetricsProtocolError
 

@@ -12,10 +12,10 @@ from airflow_provider_pushmetrics.client.calls import (
     send_authorized,
 )
 from airflow_provider_pushmetrics.client.credentials import Credentials
-from airflow_provider_pushmetrics.client.messages import Call
 from airflow_provider_pushmetrics.client.models import Report
-from airflow_provider_pushmetrics.client.retries import RetryPolicy
-from airflow_provider_pushmetrics.client.sending import DEFAULT_POLICY
+from airflow_provider_pushmetrics.client.protocol import Call
+from airflow_provider_pushmetrics.client.retry_policy import RetryPolicy
+from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY
 
 PAGE_SIZE = 100
 """As many as the API gives on one page at the most, unless its owner allows more."""

@@ -20,7 +20,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from airflow_provider_pushmetrics.client.credentials import parse_origin
-from airflow_provider_pushmetrics.client.messages import Call, NetworkError, Pause, Request, Response, T
+from airflow_provider_pushmetrics.client.protocol import Call, NetworkError, Pause, Request, Response, T
 from airflow_provider_pushmetrics.redaction import redact
 
 MAX_BODY_BYTES = 256 * 1024 * 1024

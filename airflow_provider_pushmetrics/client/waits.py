@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from airflow_provider_pushmetrics.client import calls, feed
 from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.feed import EventFilter, Receiver
-from airflow_provider_pushmetrics.client.messages import Call, Pause
 from airflow_provider_pushmetrics.client.models import FeedEvent, FeedPage, Run, RunStatus
-from airflow_provider_pushmetrics.client.retries import (
+from airflow_provider_pushmetrics.client.protocol import Call, Pause
+from airflow_provider_pushmetrics.client.retry_policy import (
     MAX_RETRY_AFTER_SECONDS,
     ONE_ATTEMPT,
     RetryPolicy,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from airflow_provider_pushmetrics.demo.credentials import DemoCredentials, ReportAccess
-from airflow_provider_pushmetrics.demo.layout import DemoFolder
+from airflow_provider_pushmetrics.demo.folder import DemoFolder
 from airflow_provider_pushmetrics.demo.ports import HOST, DemoPorts
 
 SOURCE = "demo"

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_pushmetrics.demo import environment
-from airflow_provider_pushmetrics.demo.airflow_api import AirflowApi, DagRun
+from airflow_provider_pushmetrics.demo.airflow_client import AirflowApi, DagRun
 from airflow_provider_pushmetrics.demo.credentials import AIRFLOW_USER, DemoCredentials, ReportAccess
-from airflow_provider_pushmetrics.demo.layout import DemoFolder
+from airflow_provider_pushmetrics.demo.folder import DemoFolder
 from airflow_provider_pushmetrics.demo.ports import HOST, DemoPorts
 from airflow_provider_pushmetrics.demo.processes import ProcessFamily
-from airflow_provider_pushmetrics.demo.service_api import ServiceApi
+from airflow_provider_pushmetrics.demo.service_client import ServiceApi
 from airflow_provider_pushmetrics.demo.waiting import Waiter
 from airflow_provider_pushmetrics.exceptions import DemoError
 from airflow_provider_pushmetrics.redaction import redact

@@ -12,7 +12,6 @@ from airflow.providers.common.compat.connection import get_async_connection
 
 from airflow_provider_pushmetrics.client import calls, feed, reports
 from airflow_provider_pushmetrics.client.feed import EventFilter
-from airflow_provider_pushmetrics.client.messages import Call, T
 from airflow_provider_pushmetrics.client.models import (
     FeedPage,
     Report,
@@ -22,8 +21,9 @@ from airflow_provider_pushmetrics.client.models import (
     RunOutputs,
     TriggeredRun,
 )
-from airflow_provider_pushmetrics.client.retries import RetryPolicy
-from airflow_provider_pushmetrics.client.sending import DEFAULT_POLICY
+from airflow_provider_pushmetrics.client.protocol import Call, T
+from airflow_provider_pushmetrics.client.retry_policy import RetryPolicy
+from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY
 from airflow_provider_pushmetrics.client.transports import AsyncTransport
 from airflow_provider_pushmetrics.hooks.masking import aread_settings
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings

@@ -18,7 +18,6 @@ from airflow.providers.http.hooks.http import HttpHook
 from airflow_provider_pushmetrics.client import calls, feed, reports
 from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.feed import EventFilter
-from airflow_provider_pushmetrics.client.messages import Call, NetworkError, Request, T
 from airflow_provider_pushmetrics.client.models import (
     FeedPage,
     Report,
@@ -29,8 +28,9 @@ from airflow_provider_pushmetrics.client.models import (
     TriggeredRun,
 )
 from airflow_provider_pushmetrics.client.outcomes import wait_until_ready
-from airflow_provider_pushmetrics.client.retries import RetryPolicy
-from airflow_provider_pushmetrics.client.sending import DEFAULT_POLICY
+from airflow_provider_pushmetrics.client.protocol import Call, NetworkError, Request, T
+from airflow_provider_pushmetrics.client.retry_policy import RetryPolicy
+from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY
 from airflow_provider_pushmetrics.client.transports import SyncTransport
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsParameterError,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_pushmetrics.client.messages import Request, Response
+from airflow_provider_pushmetrics.client.protocol import Request, Response
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsProtocolError
 
 FORMATS: Mapping[str, str] = {

@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.client.outcomes import (
     find_outputs_url,
     refuse_failure,
 )
-from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
+from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
 from airflow_provider_pushmetrics.compat import has_airflow, require_airflow
 from airflow_provider_pushmetrics.exceptions import (

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_pushmetrics.client import reports
 from airflow_provider_pushmetrics.client.calls import CheckedParameters, check_parameters
 from airflow_provider_pushmetrics.client.models import Report
-from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
+from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
     PushMetricsError,

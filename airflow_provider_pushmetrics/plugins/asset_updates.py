@@ -40,9 +40,9 @@ from airflow_provider_pushmetrics.plugins.dag_run_queue import (
     overlooks_events,
     queue_missed,
 )
-from airflow_provider_pushmetrics.receiver.inbox import EventFilter, StoredEvent
+from airflow_provider_pushmetrics.receiver.endpoints.reader import render_event
+from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter, StoredEvent
 from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
-from airflow_provider_pushmetrics.receiver.reader import render_event
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 from airflow_provider_pushmetrics.triggers.event_stream import dump_event
 

@@ -18,7 +18,7 @@ from airflow_provider_pushmetrics.plugins.source_connections import (
     find_connection,
     read_connections,
 )
-from airflow_provider_pushmetrics.receiver.access import Access
+from airflow_provider_pushmetrics.receiver.endpoints.access import Access
 from airflow_provider_pushmetrics.receiver.outage import OutageLog
 from airflow_provider_pushmetrics.receiver.settings import DEFAULT_SOURCE, ReceiverSettings, SourceSettings
 from airflow_provider_pushmetrics.receiver.sources import build_checked_source, parse_sources

@@ -26,10 +26,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.plugins.event_runs import InboxEvent, describe_outcomes
-from airflow_provider_pushmetrics.receiver.inbox import Consumer, EventFilter, EventSummary
-from airflow_provider_pushmetrics.receiver.parameters import parse_before, parse_event_id, parse_feed_query
-from airflow_provider_pushmetrics.receiver.reader import render_event, replay_events
-from airflow_provider_pushmetrics.receiver.refusals import NotFound, Refusal
+from airflow_provider_pushmetrics.receiver.endpoints.query import (
+    parse_before,
+    parse_event_id,
+    parse_feed_query,
+)
+from airflow_provider_pushmetrics.receiver.endpoints.reader import render_event, replay_events
+from airflow_provider_pushmetrics.receiver.errors import NotFound, Refusal
+from airflow_provider_pushmetrics.receiver.inbox.store import Consumer, EventFilter, EventSummary
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 
 log = logging.getLogger(__name__)

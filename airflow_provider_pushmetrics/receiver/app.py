@@ -15,13 +15,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_pushmetrics.receiver.access import AGES, Access, Ages, CurrentAccess
-from airflow_provider_pushmetrics.receiver.ingest import Ingest
+from airflow_provider_pushmetrics.receiver.endpoints.access import AGES, Access, Ages, CurrentAccess
+from airflow_provider_pushmetrics.receiver.endpoints.ingest import Ingest
+from airflow_provider_pushmetrics.receiver.endpoints.paths import find_route_path, find_source
+from airflow_provider_pushmetrics.receiver.endpoints.reader import Reader
+from airflow_provider_pushmetrics.receiver.errors import Refusal, Unavailable
 from airflow_provider_pushmetrics.receiver.metrics import DeliveryCounter
 from airflow_provider_pushmetrics.receiver.outage import OutageLog
-from airflow_provider_pushmetrics.receiver.paths import find_route_path, find_source
-from airflow_provider_pushmetrics.receiver.reader import Reader
-from airflow_provider_pushmetrics.receiver.refusals import Refusal, Unavailable
 from airflow_provider_pushmetrics.receiver.retention import Retention
 from airflow_provider_pushmetrics.receiver.runtime import UNAVAILABLE, RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from typer.models import OptionInfo
 
-    from airflow_provider_pushmetrics.receiver.inbox import EventFilter, Inbox
+    from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter, Inbox
 
 app = typer.Typer(
     name="receiver",
@@ -236,8 +236,8 @@ def _say_errors() -> Iterator[None]:
 def _open_inbox(url: str, *, may_make: bool = False) -> Iterator[Inbox]:
     from sqlalchemy.exc import SQLAlchemyError
 
-    from airflow_provider_pushmetrics.receiver.database import find_missing_file
-    from airflow_provider_pushmetrics.receiver.inbox import Inbox
+    from airflow_provider_pushmetrics.receiver.inbox.database import find_missing_file
+    from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 
     with _say_errors():
         missing = None if may_make else find_missing_file(url)
@@ -270,6 +270,6 @@ def _build_console() -> Console:
 def _build_filter(
     source: str | None, event: str | None, report_id: int | None, query_id: int | None, run_id: int | None
 ) -> EventFilter:
-    from airflow_provider_pushmetrics.receiver.inbox import EventFilter
+    from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter
 
     return EventFilter(source, event, report_id, query_id, run_id)

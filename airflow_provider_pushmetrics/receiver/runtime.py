@@ -21,16 +21,16 @@ from typing import Any, ParamSpec, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.receiver.feed import Feed
-from airflow_provider_pushmetrics.receiver.housekeeping import Housekeeper
-from airflow_provider_pushmetrics.receiver.inbox import Inbox
-from airflow_provider_pushmetrics.receiver.notifier import Notifier
+from airflow_provider_pushmetrics.receiver.errors import Unavailable
+from airflow_provider_pushmetrics.receiver.feed.long_poll import Feed
+from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
+from airflow_provider_pushmetrics.receiver.feed.watcher import InboxWatch
+from airflow_provider_pushmetrics.receiver.inbox.cleanup import Housekeeper
+from airflow_provider_pushmetrics.receiver.inbox.group_commit import InboxWriter
+from airflow_provider_pushmetrics.receiver.inbox.rejections import RejectionLog
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.outage import OutageLog
-from airflow_provider_pushmetrics.receiver.refusals import Unavailable
-from airflow_provider_pushmetrics.receiver.rejections import RejectionLog
 from airflow_provider_pushmetrics.receiver.retention import Retention
-from airflow_provider_pushmetrics.receiver.watch import InboxWatch
-from airflow_provider_pushmetrics.receiver.writer import InboxWriter
 
 log = logging.getLogger(__name__)
 

@@ -18,11 +18,11 @@ from starlette.applications import Starlette
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.receiver.access_log import AccessLog
 from airflow_provider_pushmetrics.receiver.app import create_app
-from airflow_provider_pushmetrics.receiver.deadlines import DeadlineProtocol, sweep
+from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.log_format import LogFormat, configure_logging
-from airflow_provider_pushmetrics.receiver.refusals import Unavailable
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, get_environment_name
+from airflow_provider_pushmetrics.receiver.slow_clients import DeadlineProtocol, sweep
 
 log = logging.getLogger(__name__)
 

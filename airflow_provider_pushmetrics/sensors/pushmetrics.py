@@ -21,7 +21,7 @@ from airflow_provider_pushmetrics.arguments import check_choice
 from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.outcomes import fetch_event_outcome
-from airflow_provider_pushmetrics.client.run_polls import RunPoll
+from airflow_provider_pushmetrics.client.run_polling import RunPoll
 from airflow_provider_pushmetrics.client.waits import DEFAULT_TROUBLE, Patience, wait_for_event
 from airflow_provider_pushmetrics.compat import require_airflow
 from airflow_provider_pushmetrics.exceptions import (

@@ -38,13 +38,13 @@ from airflow_provider_pushmetrics.service.api import (
     run_logs,
     runs,
     schedules,
-    security,
     subscriptions,
+    token_exchange,
     tokens,
-    trigger,
+    trigger_calls,
+    triggers,
     user_tokens,
     users,
-    webhooks,
     workspaces,
 )
 from airflow_provider_pushmetrics.service.api.conventions.document import (
@@ -57,26 +57,26 @@ from airflow_provider_pushmetrics.service.api.conventions.document import (
     complete,
     name_operation,
 )
-from airflow_provider_pushmetrics.service.api.descriptions import describe_errors
+from airflow_provider_pushmetrics.service.api.conventions.errors import describe_errors
 from airflow_provider_pushmetrics.service.api.examples import add_examples
-from airflow_provider_pushmetrics.service.contents import ContentError
-from airflow_provider_pushmetrics.service.database import UNAVAILABLE
-from airflow_provider_pushmetrics.service.logs import SparingLog
-from airflow_provider_pushmetrics.service.middleware import AccessLog, BodyLimit, NoStore
-from airflow_provider_pushmetrics.service.parameter_types import ParameterValueError
-from airflow_provider_pushmetrics.service.parts import ServiceParts, assemble
-from airflow_provider_pushmetrics.service.plan import PlanError
+from airflow_provider_pushmetrics.service.reports.block_graph import PlanError
+from airflow_provider_pushmetrics.service.reports.block_types import ContentError
+from airflow_provider_pushmetrics.service.reports.parameter_types import ParameterValueError
+from airflow_provider_pushmetrics.service.runtime import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.service.storage.database import UNAVAILABLE
 from airflow_provider_pushmetrics.service.web import block_results, pages, redirects, sessions
+from airflow_provider_pushmetrics.serving.logs import SparingLog
+from airflow_provider_pushmetrics.serving.middleware import AccessLog, BodyLimit, NoStore
 
 WEB_ROUTERS = (redirects.router, sessions.router, block_results.router, pages.router)
 """In this order: the pages take every address that the others leave."""
 
 ROUTERS = (
     health.router,
-    trigger.router,
+    trigger_calls.router,
     results.router,
-    security.router,
+    token_exchange.router,
     users.router,
     user_tokens.router,
     roles.router,
@@ -90,7 +90,7 @@ ROUTERS = (
     databases.router,
     catalogs.router,
     schedules.router,
-    webhooks.router,
+    triggers.router,
     subscriptions.router,
     deliveries.router,
     messages.router,

@@ -221,11 +221,11 @@ def _run(command: str, *, database_url: str | None, **options: Any) -> None:
     try:
         settings = _build_settings(database_url=check_database_url(database_url), **options)
         if command == "worker":
-            from airflow_provider_pushmetrics.service.worker import work
+            from airflow_provider_pushmetrics.service.processes.worker import work
 
             work(settings)
         else:
-            from airflow_provider_pushmetrics.service.server import serve
+            from airflow_provider_pushmetrics.service.processes.server import serve
 
             serve(settings)
     except PushMetricsConfigurationError as error:

@@ -11,8 +11,8 @@ from sqlalchemy.exc import ArgumentError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, MIB, QueryLimits
-from airflow_provider_pushmetrics.service.endpoints import EgressRules
-from airflow_provider_pushmetrics.service.memory_guard import find_machine_memory
+from airflow_provider_pushmetrics.service.datasources.memory_guard import find_machine_memory
+from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 from airflow_provider_pushmetrics.service.notifications.settings import SlackSettings, SmtpSettings
 
 ENVIRONMENT_PREFIX = "PUSHMETRICS_SERVICE_"

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from airflow_provider_pushmetrics.client.models import FeedEvent
-from airflow_provider_pushmetrics.client.run_polls import API_SOURCE
+from airflow_provider_pushmetrics.client.run_polling import API_SOURCE
 from airflow_provider_pushmetrics.event_ids import read_id
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 

@@ -15,8 +15,8 @@ from airflow_provider_pushmetrics.client.consumers import MAX_NAME_LENGTH, check
 from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.outcomes import build_result, fetch_event_outcome, fetch_outcome
-from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
-from airflow_provider_pushmetrics.client.run_polls import RunsSeen
+from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
+from airflow_provider_pushmetrics.client.run_polling import RunsSeen
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
 from airflow_provider_pushmetrics.compat import BaseEventTrigger, require_airflow
 from airflow_provider_pushmetrics.exceptions import PushMetricsError, PushMetricsParameterError

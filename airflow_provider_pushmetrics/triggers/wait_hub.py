@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from airflow_provider_pushmetrics.client import calls, feed, waits
 from airflow_provider_pushmetrics.client.feed import EventFilter, Receiver
 from airflow_provider_pushmetrics.client.models import FeedPage, Run
-from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
+from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.waits import Patience, Trouble
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,

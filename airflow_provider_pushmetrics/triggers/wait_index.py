@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 
 from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.feed import EventFilter
-from airflow_provider_pushmetrics.client.messages import Call
 from airflow_provider_pushmetrics.client.models import FeedEvent, Run
-from airflow_provider_pushmetrics.client.run_polls import RunPoll
+from airflow_provider_pushmetrics.client.protocol import Call
+from airflow_provider_pushmetrics.client.run_polling import RunPoll
 from airflow_provider_pushmetrics.client.waits import Patience
 from airflow_provider_pushmetrics.event_ids import read_event_ids
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError

@@ -10,9 +10,9 @@ from airflow.providers.common.compat.connection import get_async_connection
 from airflow_provider_pushmetrics.client import waits
 from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.feed import EventFilter
-from airflow_provider_pushmetrics.client.messages import Call
 from airflow_provider_pushmetrics.client.models import FeedEvent
-from airflow_provider_pushmetrics.client.run_polls import RunPoll, RunsSeen
+from airflow_provider_pushmetrics.client.protocol import Call
+from airflow_provider_pushmetrics.client.run_polling import RunPoll, RunsSeen
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
 from airflow_provider_pushmetrics.hooks.masking import aread_settings
 from airflow_provider_pushmetrics.triggers.wait_hub import find_shared

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from airflow_provider_pushmetrics.demo.layout import DemoFolder
+from airflow_provider_pushmetrics.demo.folder import DemoFolder
 from airflow_provider_pushmetrics.demo.ports import find_free_ports
 from airflow_provider_pushmetrics.demo.processes import ProcessFamily
 from airflow_provider_pushmetrics.demo.state import find_state

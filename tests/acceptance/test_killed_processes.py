@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from airflow_provider_pushmetrics.demo.airflow_api import DagRun
-from airflow_provider_pushmetrics.demo.layout import DemoFolder
+from airflow_provider_pushmetrics.demo.airflow_client import DagRun
+from airflow_provider_pushmetrics.demo.folder import DemoFolder
 from airflow_provider_pushmetrics.demo.ports import find_free_port_set
 from airflow_provider_pushmetrics.demo.system import DemoSystem
 from airflow_provider_pushmetrics.demo.waiting import Waiter

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from airflow_provider_pushmetrics.receiver.deliveries import Delivery
-from airflow_provider_pushmetrics.receiver.inbox import Inbox
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import Delivery
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from airflow_provider_pushmetrics.client.messages import Call, NetworkError, Pause, Request, Response
+from airflow_provider_pushmetrics.client.protocol import Call, NetworkError, Pause, Request, Response
 
 T = TypeVar("T")
 

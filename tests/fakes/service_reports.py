@@ -9,9 +9,7 @@ from typing import Any
 import duckdb
 from sqlalchemy import select
 
-from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.datasources.urls import DUCKDB
-from airflow_provider_pushmetrics.service.encryption import Vault
 from airflow_provider_pushmetrics.service.models import (
     Block,
     DataSource,
@@ -20,7 +18,9 @@ from airflow_provider_pushmetrics.service.models import (
     Webhook,
     Workspace,
 )
-from airflow_provider_pushmetrics.service.triggers import set_token
+from airflow_provider_pushmetrics.service.runs.triggers import set_token
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.encryption import Vault
 
 TRIGGER_TOKEN = "trigger-token-of-the-tests-0123456789"
 

@@ -8,9 +8,9 @@ from datetime import timedelta
 import httpx
 from sqlalchemy import select
 
-from airflow_provider_pushmetrics.service.clock import get_now
-from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.models import Run
+from airflow_provider_pushmetrics.service.storage.clock import get_now
+from airflow_provider_pushmetrics.service.storage.database import Database
 
 FIRST_AFTER = timedelta(seconds=1)
 INTERVAL = timedelta(seconds=0.3)

@@ -15,8 +15,8 @@ from airflow_provider_pushmetrics.event_ids import (
     read_event_ids,
     read_id,
 )
-from airflow_provider_pushmetrics.receiver.deliveries import build_delivery
-from airflow_provider_pushmetrics.receiver.refusals import BadRequest
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_delivery
+from airflow_provider_pushmetrics.receiver.errors import BadRequest
 from airflow_provider_pushmetrics.triggers.wait_index import build_keys
 from tests.fakes.json_values import JSON_VALUES
 

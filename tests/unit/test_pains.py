@@ -38,7 +38,7 @@ PAINS: dict[int, tuple[str, str, str]] = {
     ),
     5: (
         "Each of many waits polls by itself",
-        f"{PROVIDER}/test_shared_waits.py",
+        f"{PROVIDER}/test_wait_hub.py",
         "test_a_thousand_waits_make_one_request_at_a_time",
     ),
     6: (
@@ -73,7 +73,7 @@ PAINS: dict[int, tuple[str, str, str]] = {
     ),
     12: (
         "A plugin's routes are open to everybody",
-        "integration/receiver/test_refusals.py",
+        "integration/receiver/endpoints/test_refusals.py",
         "test_every_route_but_ingest_and_liveness_asks_for_the_reader_token",
     ),
     13: (

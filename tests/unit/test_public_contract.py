@@ -20,8 +20,8 @@ from typer.main import get_command
 from airflow_provider_pushmetrics.cli import build_app
 from airflow_provider_pushmetrics.get_provider_info import get_provider_info
 from airflow_provider_pushmetrics.receiver.app import create_app as create_receiver
+from airflow_provider_pushmetrics.receiver.inbox.tables import metadata as receiver_metadata
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, SourceSettings
-from airflow_provider_pushmetrics.receiver.tables import metadata as receiver_metadata
 from airflow_provider_pushmetrics.service.app import create_app as create_service
 from airflow_provider_pushmetrics.service.models.base import Base
 from airflow_provider_pushmetrics.service.settings import ServiceSettings

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from airflow_provider_pushmetrics.client.run_polls import RunsSeen
+from airflow_provider_pushmetrics.client.run_polling import RunsSeen
 from airflow_provider_pushmetrics.client.waits import RunTarget
 from airflow_provider_pushmetrics.task_state import (
     RUN_KEY,

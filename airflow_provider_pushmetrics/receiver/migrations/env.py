@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from airflow_provider_pushmetrics.receiver.tables import VERSION_TABLE, metadata
+from airflow_provider_pushmetrics.receiver.inbox.tables import VERSION_TABLE, metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -10,14 +10,27 @@ from pydantic import BaseModel, Field
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, object_session
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
-from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND, find_by_reference, select_in_workspace
+from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
+from airflow_provider_pushmetrics.service.api.conventions.fields import Name, ShortText
+from airflow_provider_pushmetrics.service.api.conventions.listing import (
+    Listing,
+    match_integer,
+    match_part,
+    match_text,
+    parse_list_query,
+)
+from airflow_provider_pushmetrics.service.api.conventions.lookup import (
+    NOT_FOUND,
+    find_by_reference,
+    select_in_workspace,
+)
+from airflow_provider_pushmetrics.service.api.conventions.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.api.reports import build_block_summary, build_draft
 from airflow_provider_pushmetrics.service.api.results import list_messages
 from airflow_provider_pushmetrics.service.api.schemas.blocks import NewBlock
-from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
-from airflow_provider_pushmetrics.service.api.texts import Name, ShortText
-from airflow_provider_pushmetrics.service.authoring import (
+from airflow_provider_pushmetrics.service.models import Block, BlockResult, DataSource, QueryRun, Report
+from airflow_provider_pushmetrics.service.models.statuses import PENDING
+from airflow_provider_pushmetrics.service.reports.authoring import (
     MAX_BLOCKS,
     change_block,
     check_block_content,
@@ -27,27 +40,18 @@ from airflow_provider_pushmetrics.service.authoring import (
     list_warnings,
     move_block,
 )
-from airflow_provider_pushmetrics.service.choices import list_choices
-from airflow_provider_pushmetrics.service.clock import format_moment
-from airflow_provider_pushmetrics.service.contents import (
+from airflow_provider_pushmetrics.service.reports.block_graph import PARAMETER
+from airflow_provider_pushmetrics.service.reports.block_types import (
     ContentError,
     check_block_type,
     check_json,
     parse_content,
 )
-from airflow_provider_pushmetrics.service.events import ResultLinks
-from airflow_provider_pushmetrics.service.ids import MAX_INTEGER, parse_id
-from airflow_provider_pushmetrics.service.listing import (
-    Listing,
-    match_integer,
-    match_part,
-    match_text,
-    parse_list_query,
-)
-from airflow_provider_pushmetrics.service.models import Block, BlockResult, DataSource, QueryRun, Report
-from airflow_provider_pushmetrics.service.plan import PARAMETER
-from airflow_provider_pushmetrics.service.runs import accept_query_run, cancel_query_run
-from airflow_provider_pushmetrics.service.statuses import PENDING
+from airflow_provider_pushmetrics.service.reports.choices import list_choices
+from airflow_provider_pushmetrics.service.runs.submission import accept_query_run, cancel_query_run
+from airflow_provider_pushmetrics.service.storage.clock import format_moment
+from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER, parse_id
+from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 
 router = APIRouter(prefix="/api/v1/block", tags=["block"])
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, HTTPException, Query
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Parts
-from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND, find_by_reference
-from airflow_provider_pushmetrics.service.credentials import Principal
+from airflow_provider_pushmetrics.service.accounts.authentication import Principal
+from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
 from airflow_provider_pushmetrics.service.datasources.catalog import (
     Catalog,
@@ -21,7 +21,7 @@ from airflow_provider_pushmetrics.service.datasources.catalog import (
 )
 from airflow_provider_pushmetrics.service.datasources.watching import watch
 from airflow_provider_pushmetrics.service.models import DataSource
-from airflow_provider_pushmetrics.service.parts import ServiceParts
+from airflow_provider_pushmetrics.service.runtime import ServiceParts
 
 router = APIRouter(prefix="/api/v1/database/{reference}", tags=["database"])
 

@@ -7,10 +7,13 @@ from typing import Annotated, TypeAlias
 from fastapi import APIRouter, HTTPException, Query
 from sqlalchemy.engine import URL
 
-from airflow_provider_pushmetrics.service.api.access import Admin, Editor, Parts
+from airflow_provider_pushmetrics.service.accounts.authentication import Principal
+from airflow_provider_pushmetrics.service.api.conventions.access import Admin, Editor, Parts
 from airflow_provider_pushmetrics.service.api.conventions.answers import OK, Confirmation, build_one, wrap
+from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
+from airflow_provider_pushmetrics.service.api.conventions.listing import Listing, match_integer, match_text
+from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
-from airflow_provider_pushmetrics.service.api.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.schemas.databases import (
     ChangedDatabase,
     ConnectionTest,
@@ -22,9 +25,6 @@ from airflow_provider_pushmetrics.service.api.schemas.databases import (
     DatabaseTrial,
     NewDatabase,
 )
-from airflow_provider_pushmetrics.service.api.texts import Reference
-from airflow_provider_pushmetrics.service.clock import format_moment
-from airflow_provider_pushmetrics.service.credentials import Principal
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
 from airflow_provider_pushmetrics.service.datasources.trial import try_source
 from airflow_provider_pushmetrics.service.datasources.urls import (
@@ -33,9 +33,9 @@ from airflow_provider_pushmetrics.service.datasources.urls import (
     parse_source_url,
     restore_password,
 )
-from airflow_provider_pushmetrics.service.listing import Listing, match_integer, match_text
 from airflow_provider_pushmetrics.service.models import DataSource
-from airflow_provider_pushmetrics.service.parts import ServiceParts
+from airflow_provider_pushmetrics.service.runtime import ServiceParts
+from airflow_provider_pushmetrics.service.storage.clock import format_moment
 
 router = APIRouter(prefix="/api/v1/database", tags=["database"])
 

@@ -7,20 +7,20 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
-from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
-from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
-from airflow_provider_pushmetrics.service.clock import format_moment, get_now
-from airflow_provider_pushmetrics.service.listing import (
+from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
+from airflow_provider_pushmetrics.service.api.conventions.listing import (
     Listing,
     match_integer,
     match_moment,
     match_text,
     parse_list_query,
 )
+from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference, select_in_workspace
+from airflow_provider_pushmetrics.service.api.conventions.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt
-from airflow_provider_pushmetrics.service.statuses import PENDING
-from airflow_provider_pushmetrics.service.subscriptions import resend
+from airflow_provider_pushmetrics.service.models.statuses import PENDING
+from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now
+from airflow_provider_pushmetrics.service.webhooks.subscriptions import resend
 
 router = APIRouter(prefix="/api/v1/webhook_delivery", tags=["webhook delivery"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException
 from sqlalchemy.exc import SQLAlchemyError
 
-from airflow_provider_pushmetrics.service.api.access import Parts
+from airflow_provider_pushmetrics.service.api.conventions.access import Parts
 from airflow_provider_pushmetrics.service.api.conventions.document import NO_CREDENTIAL
 
 router = APIRouter(prefix="/health", tags=["health"])

@@ -6,18 +6,18 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
-from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
-from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
-from airflow_provider_pushmetrics.service.clock import format_moment
-from airflow_provider_pushmetrics.service.listing import (
+from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
+from airflow_provider_pushmetrics.service.api.conventions.listing import (
     Listing,
     match_integer,
     match_text,
     parse_list_query,
 )
+from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference, select_in_workspace
+from airflow_provider_pushmetrics.service.api.conventions.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.outbox import send_again
+from airflow_provider_pushmetrics.service.storage.clock import format_moment
 
 router = APIRouter(prefix="/api/v1/message", tags=["message"])
 

@@ -9,19 +9,19 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
-from airflow_provider_pushmetrics.service.api.lookup import find_by_reference
+from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
+from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.reports import build_whole_report
-from airflow_provider_pushmetrics.service.authoring import (
+from airflow_provider_pushmetrics.service.models import DataSource, Report
+from airflow_provider_pushmetrics.service.reports.authoring import (
     BlockChanges,
     ReportDraft,
     create_report,
     list_warnings,
     rewrite_report,
 )
-from airflow_provider_pushmetrics.service.contents import ContentError
-from airflow_provider_pushmetrics.service.models import DataSource, Report
-from airflow_provider_pushmetrics.service.report_config import (
+from airflow_provider_pushmetrics.service.reports.block_types import ContentError
+from airflow_provider_pushmetrics.service.reports.yaml_documents import (
     list_databases_by_id,
     parse_config,
     write_config,

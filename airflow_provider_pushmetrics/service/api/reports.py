@@ -7,11 +7,17 @@ from typing import Annotated
 from fastapi import APIRouter, Header
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.service import authoring
-from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
+from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.conventions.answers import OK, Confirmation, build_one, wrap
+from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
+from airflow_provider_pushmetrics.service.api.conventions.listing import (
+    Listing,
+    match_integer,
+    match_part,
+    match_text,
+)
+from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
-from airflow_provider_pushmetrics.service.api.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.schemas.blocks import BlockSummary, NewBlock
 from airflow_provider_pushmetrics.service.api.schemas.reports import (
     ChangedReport,
@@ -27,14 +33,13 @@ from airflow_provider_pushmetrics.service.api.schemas.reports import (
     StartedReportRun,
     StartedReportRunResponse,
 )
-from airflow_provider_pushmetrics.service.api.texts import Reference
-from airflow_provider_pushmetrics.service.authoring import BlockDraft, ReportDraft, list_warnings
-from airflow_provider_pushmetrics.service.clock import format_moment
-from airflow_provider_pushmetrics.service.contents import check_json, parse_content
-from airflow_provider_pushmetrics.service.listing import Listing, match_integer, match_part, match_text
 from airflow_provider_pushmetrics.service.models import Block, Report
+from airflow_provider_pushmetrics.service.reports import authoring
+from airflow_provider_pushmetrics.service.reports.authoring import BlockDraft, ReportDraft, list_warnings
+from airflow_provider_pushmetrics.service.reports.block_types import check_json, parse_content
 from airflow_provider_pushmetrics.service.results.store import list_result_files
-from airflow_provider_pushmetrics.service.runs import accept_run, check_idempotency_key
+from airflow_provider_pushmetrics.service.runs.submission import accept_run, check_idempotency_key
+from airflow_provider_pushmetrics.service.storage.clock import format_moment
 
 router = APIRouter(prefix="/api/v1/report", tags=["report"])
 

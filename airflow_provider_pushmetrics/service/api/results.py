@@ -15,15 +15,12 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Parts
-from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND, find_by_reference
-from airflow_provider_pushmetrics.service.clock import format_moment
-from airflow_provider_pushmetrics.service.credentials import Principal
-from airflow_provider_pushmetrics.service.events import ResultLinks
-from airflow_provider_pushmetrics.service.ids import parse_id
+from airflow_provider_pushmetrics.service.accounts.authentication import Principal
+from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
 from airflow_provider_pushmetrics.service.models import AnyRun, BlockResult, QueryRun, Report, Run
-from airflow_provider_pushmetrics.service.parts import ServiceParts
-from airflow_provider_pushmetrics.service.results.formats import (
+from airflow_provider_pushmetrics.service.models.statuses import FINISHED, SUCCESS
+from airflow_provider_pushmetrics.service.results.encoders.formats import (
     ARROW,
     CSV,
     FORMATS,
@@ -41,10 +38,13 @@ from airflow_provider_pushmetrics.service.results.formats import (
     write_json,
     write_ndjson,
 )
+from airflow_provider_pushmetrics.service.results.encoders.xlsx import open_xlsx
 from airflow_provider_pushmetrics.service.results.store import ResultError, StoredResult
-from airflow_provider_pushmetrics.service.results.xlsx import open_xlsx
-from airflow_provider_pushmetrics.service.statuses import FINISHED, SUCCESS
+from airflow_provider_pushmetrics.service.runtime import ServiceParts
+from airflow_provider_pushmetrics.service.storage.clock import format_moment
+from airflow_provider_pushmetrics.service.storage.ids import parse_id
 from airflow_provider_pushmetrics.service.web.redirects import show_run_as_page
+from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 
 router = APIRouter(prefix="/api/reports", tags=["result"])
 

@@ -8,14 +8,14 @@ from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.service.api.access import Admin, Caller, Parts
-from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND
-from airflow_provider_pushmetrics.service.api.shapes import build_list
+from airflow_provider_pushmetrics.service.accounts.authentication import Principal
+from airflow_provider_pushmetrics.service.accounts.members import give_role
+from airflow_provider_pushmetrics.service.accounts.roles import Role, find_role
+from airflow_provider_pushmetrics.service.api.conventions.access import Admin, Caller, Parts
+from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND
+from airflow_provider_pushmetrics.service.api.conventions.shapes import build_list
 from airflow_provider_pushmetrics.service.api.users import find_member
-from airflow_provider_pushmetrics.service.credentials import Principal
-from airflow_provider_pushmetrics.service.members import give_role
 from airflow_provider_pushmetrics.service.models import Membership
-from airflow_provider_pushmetrics.service.roles import Role, find_role
 
 router = APIRouter(prefix="/api/v1/role", tags=["role"])
 

@@ -6,12 +6,17 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Parts
-from airflow_provider_pushmetrics.service.api.lookup import select_in_workspace
-from airflow_provider_pushmetrics.service.api.shapes import build_list
-from airflow_provider_pushmetrics.service.clock import format_moment
-from airflow_provider_pushmetrics.service.listing import Listing, match_integer, match_text, parse_list_query
+from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.conventions.listing import (
+    Listing,
+    match_integer,
+    match_text,
+    parse_list_query,
+)
+from airflow_provider_pushmetrics.service.api.conventions.lookup import select_in_workspace
+from airflow_provider_pushmetrics.service.api.conventions.shapes import build_list
 from airflow_provider_pushmetrics.service.models import RunLogEntry
+from airflow_provider_pushmetrics.service.storage.clock import format_moment
 
 router = APIRouter(prefix="/api/v1/noteflow_run_log", tags=["run"])
 

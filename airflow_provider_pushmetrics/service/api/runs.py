@@ -10,23 +10,10 @@ from fastapi import APIRouter, Query
 from sqlalchemy import ColumnElement
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
-from airflow_provider_pushmetrics.service import runs as submission
-from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
+from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.conventions.answers import build_one
-from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
-from airflow_provider_pushmetrics.service.api.lookup import find_by_reference
-from airflow_provider_pushmetrics.service.api.schemas.runs import (
-    RepeatedRun,
-    RunList,
-    RunResponse,
-    RunRow,
-    TaskResultRow,
-    TaskResults,
-)
-from airflow_provider_pushmetrics.service.api.texts import Reference
-from airflow_provider_pushmetrics.service.clock import format_moment, get_now
-from airflow_provider_pushmetrics.service.ids import parse_id
-from airflow_provider_pushmetrics.service.listing import (
+from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
+from airflow_provider_pushmetrics.service.api.conventions.listing import (
     INTEGER,
     TEXT,
     Condition,
@@ -35,8 +22,21 @@ from airflow_provider_pushmetrics.service.listing import (
     match_text,
     parse_text,
 )
+from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
+from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.schemas.runs import (
+    RepeatedRun,
+    RunList,
+    RunResponse,
+    RunRow,
+    TaskResultRow,
+    TaskResults,
+)
 from airflow_provider_pushmetrics.service.models import BlockResult, Report, Run
-from airflow_provider_pushmetrics.service.runs import accept_re_run
+from airflow_provider_pushmetrics.service.runs import submission
+from airflow_provider_pushmetrics.service.runs.submission import accept_re_run
+from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now
+from airflow_provider_pushmetrics.service.storage.ids import parse_id
 
 router = APIRouter(prefix="/api/v1/noteflow_run", tags=["run"])
 

@@ -10,19 +10,23 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
-from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
-from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
-from airflow_provider_pushmetrics.service.api.texts import Name, ShortText
-from airflow_provider_pushmetrics.service.authoring import tell_query, tell_report
-from airflow_provider_pushmetrics.service.clock import format_moment, get_now
-from airflow_provider_pushmetrics.service.contents import ContentError
-from airflow_provider_pushmetrics.service.events import QUERY_UPDATED, REPORT_UPDATED
-from airflow_provider_pushmetrics.service.listing import Listing, match_integer, parse_list_query
+from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
+from airflow_provider_pushmetrics.service.api.conventions.fields import Name, ShortText
+from airflow_provider_pushmetrics.service.api.conventions.listing import (
+    Listing,
+    match_integer,
+    parse_list_query,
+)
+from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference, select_in_workspace
+from airflow_provider_pushmetrics.service.api.conventions.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.models import Query, Report, ReportSchedule, Run
-from airflow_provider_pushmetrics.service.recurrence import Recurrence, check_schedule
-from airflow_provider_pushmetrics.service.run_notices import check_addresses
-from airflow_provider_pushmetrics.service.schedules import plan_next, read_rule, start_run
+from airflow_provider_pushmetrics.service.reports.authoring import tell_query, tell_report
+from airflow_provider_pushmetrics.service.reports.block_types import ContentError
+from airflow_provider_pushmetrics.service.reports.recurrence import Recurrence, check_schedule
+from airflow_provider_pushmetrics.service.runs.notices import check_addresses
+from airflow_provider_pushmetrics.service.runs.schedules import plan_next, read_rule, start_run
+from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now
+from airflow_provider_pushmetrics.service.webhooks.outbox import QUERY_UPDATED, REPORT_UPDATED
 
 router = APIRouter(prefix="/api/v1/schedule", tags=["schedule"])
 

@@ -10,22 +10,22 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.events import EVENT_NAMES
 from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
-from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
-from airflow_provider_pushmetrics.service.api.deliveries import build_delivery_row
-from airflow_provider_pushmetrics.service.api.lookup import find_by_reference, select_in_workspace
-from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
-from airflow_provider_pushmetrics.service.api.texts import Name, check_storable
-from airflow_provider_pushmetrics.service.clock import format_moment, get_now
-from airflow_provider_pushmetrics.service.endpoints import check_subscription_url
-from airflow_provider_pushmetrics.service.listing import (
+from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
+from airflow_provider_pushmetrics.service.api.conventions.fields import Name, check_storable
+from airflow_provider_pushmetrics.service.api.conventions.listing import (
     Listing,
     match_integer,
     parse_list_query,
     parse_moment,
 )
+from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference, select_in_workspace
+from airflow_provider_pushmetrics.service.api.conventions.shapes import build_list, build_one
+from airflow_provider_pushmetrics.service.api.deliveries import build_delivery_row
+from airflow_provider_pushmetrics.service.egress.rules import check_subscription_url
 from airflow_provider_pushmetrics.service.models import Subscription
-from airflow_provider_pushmetrics.service.parts import ServiceParts
-from airflow_provider_pushmetrics.service.subscriptions import (
+from airflow_provider_pushmetrics.service.runtime import ServiceParts
+from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now
+from airflow_provider_pushmetrics.service.webhooks.subscriptions import (
     TimeRange,
     count_failed,
     disable,

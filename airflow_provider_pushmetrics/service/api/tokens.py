@@ -10,13 +10,13 @@ from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Editor, Parts
-from airflow_provider_pushmetrics.service.api.lookup import find_by_reference
-from airflow_provider_pushmetrics.service.api.shapes import build_list
-from airflow_provider_pushmetrics.service.api.texts import Name
-from airflow_provider_pushmetrics.service.clock import format_moment, get_now
-from airflow_provider_pushmetrics.service.credentials import generate_api_token, hash_token
+from airflow_provider_pushmetrics.service.accounts.authentication import generate_api_token, hash_token
+from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
+from airflow_provider_pushmetrics.service.api.conventions.fields import Name
+from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
+from airflow_provider_pushmetrics.service.api.conventions.shapes import build_list
 from airflow_provider_pushmetrics.service.models import ApiToken
+from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now
 
 router = APIRouter(prefix="/api/v1/access_token", tags=["access token"])
 

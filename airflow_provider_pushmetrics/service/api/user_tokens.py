@@ -6,12 +6,12 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException
 
-from airflow_provider_pushmetrics.service.api.access import Admin, Parts
-from airflow_provider_pushmetrics.service.api.lookup import find_by_reference
+from airflow_provider_pushmetrics.service.api.conventions.access import Admin, Parts
+from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.tokens import NewToken, list_tokens_of, make_token
 from airflow_provider_pushmetrics.service.api.users import find_member
-from airflow_provider_pushmetrics.service.clock import get_now
 from airflow_provider_pushmetrics.service.models import ApiToken
+from airflow_provider_pushmetrics.service.storage.clock import get_now
 
 router = APIRouter(prefix="/api/v1/user/{reference}/access_token", tags=["user"])
 

@@ -10,19 +10,30 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, contains_eager, undefer
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
-from airflow_provider_pushmetrics.service.api.access import Admin, Caller, Parts
-from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND
-from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
-from airflow_provider_pushmetrics.service.api.texts import ShortText
-from airflow_provider_pushmetrics.service.clock import format_moment
-from airflow_provider_pushmetrics.service.contents import ContentError
-from airflow_provider_pushmetrics.service.credentials import Principal
-from airflow_provider_pushmetrics.service.ids import MAX_INTEGER, parse_id
-from airflow_provider_pushmetrics.service.listing import Listing, match_integer, match_text, parse_list_query
-from airflow_provider_pushmetrics.service.members import NO_OP, admit, dismiss, give_role, put_welcome
+from airflow_provider_pushmetrics.service.accounts.authentication import Principal
+from airflow_provider_pushmetrics.service.accounts.members import (
+    NO_OP,
+    admit,
+    dismiss,
+    give_role,
+    put_welcome,
+)
+from airflow_provider_pushmetrics.service.accounts.roles import Role, find_role
+from airflow_provider_pushmetrics.service.api.conventions.access import Admin, Caller, Parts
+from airflow_provider_pushmetrics.service.api.conventions.fields import ShortText
+from airflow_provider_pushmetrics.service.api.conventions.listing import (
+    Listing,
+    match_integer,
+    match_text,
+    parse_list_query,
+)
+from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND
+from airflow_provider_pushmetrics.service.api.conventions.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.models import Membership, User, Workspace
 from airflow_provider_pushmetrics.service.notifications.recipients import MAX_ADDRESS_LENGTH, check_address
-from airflow_provider_pushmetrics.service.roles import Role, find_role
+from airflow_provider_pushmetrics.service.reports.block_types import ContentError
+from airflow_provider_pushmetrics.service.storage.clock import format_moment
+from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER, parse_id
 
 router = APIRouter(prefix="/api/v1/user", tags=["user"])
 

@@ -8,15 +8,15 @@ from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.service.api.access import Admin, Caller, Parts
-from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND
-from airflow_provider_pushmetrics.service.api.shapes import build_list, build_one
-from airflow_provider_pushmetrics.service.api.texts import Name
+from airflow_provider_pushmetrics.service.accounts.authentication import Principal
+from airflow_provider_pushmetrics.service.accounts.workspaces import create_workspace, delete_workspace
+from airflow_provider_pushmetrics.service.api.conventions.access import Admin, Caller, Parts
+from airflow_provider_pushmetrics.service.api.conventions.fields import Name
+from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND
+from airflow_provider_pushmetrics.service.api.conventions.shapes import build_list, build_one
 from airflow_provider_pushmetrics.service.api.tokens import add_token
-from airflow_provider_pushmetrics.service.credentials import Principal
 from airflow_provider_pushmetrics.service.models import Workspace
 from airflow_provider_pushmetrics.service.results.store import list_result_files
-from airflow_provider_pushmetrics.service.workspaces import create_workspace, delete_workspace
 
 router = APIRouter(prefix="/api/v1/workspace", tags=["workspace"])
 

@@ -18,11 +18,11 @@ from typing import TypeAlias
 from sqlalchemy.engine import URL
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
-from airflow_provider_pushmetrics.service.addresses import Zone, find_range
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
 from airflow_provider_pushmetrics.service.datasources.urls import FILE_BACKENDS, find_socket
-from airflow_provider_pushmetrics.service.egress import BoundedResolver, Resolver
-from airflow_provider_pushmetrics.service.endpoints import PRIVATE_OPTION, EgressRules, parse_host
+from airflow_provider_pushmetrics.service.egress.ip_ranges import Zone, find_range
+from airflow_provider_pushmetrics.service.egress.rules import PRIVATE_OPTION, EgressRules, parse_host
+from airflow_provider_pushmetrics.service.egress.transport import BoundedResolver, Resolver
 
 DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521}
 

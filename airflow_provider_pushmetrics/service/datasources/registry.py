@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.engine import URL, make_url
 
-from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.datasources.base import Source, SourceError
 from airflow_provider_pushmetrics.service.datasources.hosts import HostGuard
 from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
@@ -22,9 +21,10 @@ from airflow_provider_pushmetrics.service.datasources.urls import (
     build_source_url,
     find_file_options,
 )
-from airflow_provider_pushmetrics.service.encryption import Vault
-from airflow_provider_pushmetrics.service.endpoints import EgressRules
+from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 from airflow_provider_pushmetrics.service.models import DataSource
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.encryption import Vault
 
 POSTGRESQL = "postgresql"
 MYSQL = frozenset({"mysql", "mariadb"})
@@ -140,27 +140,27 @@ class SourceRegistry:
     def _make_source(self, url: URL) -> Source:
         backend, file, temp_dir = url.get_backend_name(), url.database or "", self._places.temp_dir
         if backend == DUCKDB:
-            from airflow_provider_pushmetrics.service.datasources.duckdb import DuckDbSource
-            from airflow_provider_pushmetrics.service.datasources.folder import FolderSource
+            from airflow_provider_pushmetrics.service.datasources.drivers.duckdb import DuckDbSource
+            from airflow_provider_pushmetrics.service.datasources.drivers.folder import FolderSource
 
             path = self._places.resolve(file)
             return FolderSource(path, temp_dir) if path.is_dir() else DuckDbSource(path, temp_dir)
         if backend == SQLITE:
-            from airflow_provider_pushmetrics.service.datasources.sqlite import SqliteSource
+            from airflow_provider_pushmetrics.service.datasources.drivers.sqlite import SqliteSource
 
             return SqliteSource(self._places.resolve(file), temp_dir)
         if backend == POSTGRESQL:
-            from airflow_provider_pushmetrics.service.datasources.postgresql import PostgresSource
+            from airflow_provider_pushmetrics.service.datasources.drivers.postgresql import PostgresSource
 
             return PostgresSource(url, temp_dir)
         if backend in MYSQL:
-            from airflow_provider_pushmetrics.service.datasources.mysql import MySqlSource
+            from airflow_provider_pushmetrics.service.datasources.drivers.mysql import MySqlSource
 
             return MySqlSource(url, temp_dir)
         if backend in ADBC_KINDS:
-            from airflow_provider_pushmetrics.service.datasources.adbc_drivers import AdbcSource
+            from airflow_provider_pushmetrics.service.datasources.drivers.adbc_drivers import AdbcSource
 
             return AdbcSource(url, temp_dir)
-        from airflow_provider_pushmetrics.service.datasources.sqlalchemy import SqlAlchemySource
+        from airflow_provider_pushmetrics.service.datasources.drivers.sqlalchemy import SqlAlchemySource
 
         return SqlAlchemySource(url, temp_dir)

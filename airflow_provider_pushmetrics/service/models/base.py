@@ -10,8 +10,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from airflow_provider_pushmetrics.service.clock import get_now
-from airflow_provider_pushmetrics.service.ids import generate_uid
+from airflow_provider_pushmetrics.service.storage.clock import get_now
+from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 
 CONSTRAINT_NAMES = {
     "ix": "ix_%(column_0_N_label)s",

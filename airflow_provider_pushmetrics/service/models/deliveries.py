@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from airflow_provider_pushmetrics.service.clock import get_now
 from airflow_provider_pushmetrics.service.models.base import Base, Identified
+from airflow_provider_pushmetrics.service.storage.clock import get_now
 
 
 class Subscription(Identified, Base):

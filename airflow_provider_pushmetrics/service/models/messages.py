@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from airflow_provider_pushmetrics.service.clock import get_now
 from airflow_provider_pushmetrics.service.models.base import Base, Identified
+from airflow_provider_pushmetrics.service.storage.clock import get_now
 
 
 class OutgoingMessage(Identified, Base):

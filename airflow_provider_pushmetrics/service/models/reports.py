@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Date, ForeignKey, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from airflow_provider_pushmetrics.service.clock import get_now
 from airflow_provider_pushmetrics.service.models.accounts import Workspace
 from airflow_provider_pushmetrics.service.models.base import Base, Identified
+from airflow_provider_pushmetrics.service.storage.clock import get_now
 
 
 class DataSource(Identified, Base):

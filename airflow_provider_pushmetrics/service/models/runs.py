@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from airflow_provider_pushmetrics.service.ids import generate_flow_run_id
 from airflow_provider_pushmetrics.service.models.base import Base, Identified
 from airflow_provider_pushmetrics.service.models.messages import OutgoingMessage
 from airflow_provider_pushmetrics.service.models.reports import Block, Report
+from airflow_provider_pushmetrics.service.storage.ids import generate_flow_run_id
 
 
 def _index_waiting(name: str) -> Index:

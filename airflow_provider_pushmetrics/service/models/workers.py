@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from airflow_provider_pushmetrics.service.clock import get_now
 from airflow_provider_pushmetrics.service.models.base import Base
+from airflow_provider_pushmetrics.service.storage.clock import get_now
 
 
 class Worker(Base):

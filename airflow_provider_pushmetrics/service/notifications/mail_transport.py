@@ -10,13 +10,13 @@ from sqlalchemy import select
 
 from airflow_provider_pushmetrics.exceptions import NotificationRefusedError
 from airflow_provider_pushmetrics.service.charts.drawing import DrawingError, draw
-from airflow_provider_pushmetrics.service.database import Database
 from airflow_provider_pushmetrics.service.models import BlockResult, OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.mail import Mail, Mailer, MailFile
 from airflow_provider_pushmetrics.service.notifications.recipients import Recipient
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
 from airflow_provider_pushmetrics.service.results.attachments import MEDIA_TYPES, Attachment, write_attachment
 from airflow_provider_pushmetrics.service.results.store import ResultError, ResultStore
+from airflow_provider_pushmetrics.service.storage.database import Database
 
 PNG = "image/png"
 

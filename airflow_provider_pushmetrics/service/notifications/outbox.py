@@ -14,15 +14,15 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError
-from airflow_provider_pushmetrics.service.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.models import BlockResult, OutgoingMessage
+from airflow_provider_pushmetrics.service.models.statuses import FAILED, PENDING
 from airflow_provider_pushmetrics.service.notifications.recipients import (
     Recipient,
     parse_recipient,
     unique_recipients,
 )
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
-from airflow_provider_pushmetrics.service.statuses import FAILED, PENDING
+from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 
 MAIL = "mail"
 SLACK = "slack"

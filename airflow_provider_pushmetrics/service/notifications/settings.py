@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsParameterError
 from airflow_provider_pushmetrics.redaction import redact
-from airflow_provider_pushmetrics.service.endpoints import is_loopback
+from airflow_provider_pushmetrics.service.egress.rules import is_loopback
 from airflow_provider_pushmetrics.service.notifications.recipients import check_address
 
 SMTP_PREFIX = "PUSHMETRICS_SERVICE_SMTP_"

@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsEndpointError,
 )
 from airflow_provider_pushmetrics.redaction import redact
-from airflow_provider_pushmetrics.service.deadlines import limit_time
+from airflow_provider_pushmetrics.service.egress.deadline import limit_time
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.settings import SLACK_PREFIX, SlackSettings
 

@@ -8,7 +8,7 @@ from enum import Enum
 from html import escape
 
 from airflow_provider_pushmetrics.redaction import redact
-from airflow_provider_pushmetrics.service.statuses import FAILED, SUCCESS
+from airflow_provider_pushmetrics.service.models.statuses import FAILED, SUCCESS
 from airflow_provider_pushmetrics.service.templates.markdown import escape_slack
 
 OUTPUTS = "Outputs"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airflow_provider_pushmetrics.service.results.formats import (
+from airflow_provider_pushmetrics.service.results.encoders.formats import (
     CSV,
     CSV_FOR_PEOPLE,
     JSON,
@@ -21,8 +21,8 @@ from airflow_provider_pushmetrics.service.results.formats import (
     write_csv,
     write_json,
 )
+from airflow_provider_pushmetrics.service.results.encoders.xlsx import open_xlsx
 from airflow_provider_pushmetrics.service.results.store import ResultError, ResultStore
-from airflow_provider_pushmetrics.service.results.xlsx import open_xlsx
 
 MAX_TOTAL_BYTES = 10 * 1024 * 1024
 """Of all files of a mail. Base64 makes a third more of it, and common mail servers stop at 20 to 25 MB."""

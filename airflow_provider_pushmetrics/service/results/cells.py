@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_pushmetrics.service.results.json_rows import encode_column
-from airflow_provider_pushmetrics.service.results.texts import write_texts
+from airflow_provider_pushmetrics.service.results.encoders.json_rows import encode_column
+from airflow_provider_pushmetrics.service.results.encoders.texts import write_texts
 
 
 def write_cells(column: pa.Array) -> pa.StringArray:

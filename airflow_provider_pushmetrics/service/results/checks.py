@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from airflow_provider_pushmetrics.iso8601 import SECONDS_PER_DAY
 from airflow_provider_pushmetrics.service.results.arrow_types import is_json
 from airflow_provider_pushmetrics.service.results.conversion import slice_lists
-from airflow_provider_pushmetrics.service.results.texts import NANOS
+from airflow_provider_pushmetrics.service.results.encoders.texts import NANOS
 from airflow_provider_pushmetrics.service.results.values import parse_json
 
 MAX_VALUE_BYTES = 256 * 1024 * 1024

@@ -6,8 +6,8 @@ import logging
 import threading
 from datetime import timedelta
 
-from airflow_provider_pushmetrics.service.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 
 INTERVAL_SECONDS = 3600.0
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from airflow_provider_pushmetrics.iso8601 import SECONDS_PER_DAY
 from airflow_provider_pushmetrics.service.results.arrow_types import is_json
 from airflow_provider_pushmetrics.service.results.conversion import infinity_of, number_members, slice_lists
-from airflow_provider_pushmetrics.service.results.texts import (
+from airflow_provider_pushmetrics.service.results.encoders.texts import (
     FIRST_DAY,
     LAST_DAY,
     NANOS,

@@ -20,7 +20,6 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.datasources.base import RowBatches
-from airflow_provider_pushmetrics.service.ids import generate_uid
 from airflow_provider_pushmetrics.service.models import BlockResult, QueryRun, Run
 from airflow_provider_pushmetrics.service.results.arrow_types import (
     UnsupportedTypeError,
@@ -30,6 +29,7 @@ from airflow_provider_pushmetrics.service.results.arrow_types import (
 from airflow_provider_pushmetrics.service.results.checks import check_column
 from airflow_provider_pushmetrics.service.results.columns import read_rows
 from airflow_provider_pushmetrics.service.results.conversion import convert
+from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 
 GROUP_ROWS = 65_536
 GROUP_BYTES = 16 * 1024 * 1024

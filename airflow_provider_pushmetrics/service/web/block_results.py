@@ -11,8 +11,9 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Parts
-from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND, find_by_reference
+from airflow_provider_pushmetrics.service.accounts.authentication import Principal
+from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
 from airflow_provider_pushmetrics.service.api.results import (
     NO_LONGER_KEPT,
     CsvQuery,
@@ -20,16 +21,15 @@ from airflow_provider_pushmetrics.service.api.results import (
     build_header,
 )
 from airflow_provider_pushmetrics.service.charts.drawing import DrawingError, draw_in_turn
-from airflow_provider_pushmetrics.service.credentials import Principal
-from airflow_provider_pushmetrics.service.ids import parse_id
 from airflow_provider_pushmetrics.service.models import BlockResult, QueryRun, Run
-from airflow_provider_pushmetrics.service.parts import ServiceParts
-from airflow_provider_pushmetrics.service.plan import CHART
+from airflow_provider_pushmetrics.service.models.statuses import SUCCESS
+from airflow_provider_pushmetrics.service.reports.block_graph import CHART
 from airflow_provider_pushmetrics.service.results.arrow_types import describe_type
 from airflow_provider_pushmetrics.service.results.cells import write_cells
-from airflow_provider_pushmetrics.service.results.formats import EXTENSIONS
+from airflow_provider_pushmetrics.service.results.encoders.formats import EXTENSIONS
 from airflow_provider_pushmetrics.service.results.store import StoredResult
-from airflow_provider_pushmetrics.service.statuses import SUCCESS
+from airflow_provider_pushmetrics.service.runtime import ServiceParts
+from airflow_provider_pushmetrics.service.storage.ids import parse_id
 
 router = APIRouter(prefix="/app/results")
 

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from airflow_provider_pushmetrics.service.api.lookup import NOT_FOUND
+from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND
 from airflow_provider_pushmetrics.service.api.results import is_known
 
 router = APIRouter(prefix="/app")

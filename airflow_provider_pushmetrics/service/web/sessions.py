@@ -7,13 +7,13 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import BaseModel, SecretStr
 
-from airflow_provider_pushmetrics.service.api.access import NOT_AUTHORIZED, Parts
-from airflow_provider_pushmetrics.service.web.cookie import (
+from airflow_provider_pushmetrics.service.accounts.session_cookie import (
     COOKIE,
     check_own_page,
     clear_session,
     set_session,
 )
+from airflow_provider_pushmetrics.service.api.conventions.access import NOT_AUTHORIZED, Parts
 
 router = APIRouter(prefix="/app/session")
 

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 from starlette.responses import JSONResponse, Response
 
 from airflow_provider_pushmetrics.client.feed import EventFilter
-from airflow_provider_pushmetrics.client.run_polls import RunsSeen
+from airflow_provider_pushmetrics.client.run_polling import RunsSeen
 from airflow_provider_pushmetrics.client.waits import Patience
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsParameterError
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger

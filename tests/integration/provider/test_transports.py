@@ -23,10 +23,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from airflow_provider_pushmetrics.client import messages
-from airflow_provider_pushmetrics.client.messages import Call, NetworkError, Pause, Request
-from airflow_provider_pushmetrics.client.retries import ONE_ATTEMPT
-from airflow_provider_pushmetrics.client.sending import send
+from airflow_provider_pushmetrics.client import protocol
+from airflow_provider_pushmetrics.client.protocol import Call, NetworkError, Pause, Request
+from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
+from airflow_provider_pushmetrics.client.retrying import send
 from airflow_provider_pushmetrics.client.transports import AsyncTransport, SyncTransport
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsUnavailableError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
@@ -61,16 +61,16 @@ def run(request: pytest.FixtureRequest, connect: Connect) -> Run:
     return runner
 
 
-def ask(request: Request) -> Call[messages.Response]:
+def ask(request: Request) -> Call[protocol.Response]:
     """Send one request, without the retries."""
-    response: messages.Response = yield request
+    response: protocol.Response = yield request
     return response
 
 
-def ask_twice(request: Request) -> Call[tuple[messages.Response, messages.Response]]:
-    first: messages.Response = yield request
+def ask_twice(request: Request) -> Call[tuple[protocol.Response, protocol.Response]]:
+    first: protocol.Response = yield request
     yield Pause(0.0)
-    second: messages.Response = yield request
+    second: protocol.Response = yield request
     return first, second
 
 
@@ -306,7 +306,7 @@ def test_a_call_may_go_on_after_an_error(run: Run, pushmetrics: FakePushMetrics)
         try:
             yield Request("GET", f"http://127.0.0.1:{find_closed_port()}")
         except NetworkError:
-            response: messages.Response = yield Request("GET", f"{pushmetrics.url}/x")
+            response: protocol.Response = yield Request("GET", f"{pushmetrics.url}/x")
         return response.status_code
 
     assert run(try_twice()) == 404

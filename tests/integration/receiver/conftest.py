@@ -8,7 +8,7 @@ import pytest
 from starlette.applications import Starlette
 
 from airflow_provider_pushmetrics.receiver.app import create_app
-from airflow_provider_pushmetrics.receiver.inbox import Inbox
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, SourceSettings
 from tests.fakes.receiver_requests import SIGNING_SECRET
 from tests.fakes.receiver_server import READER_TOKEN, SENDER_TOKEN, SOURCE

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.receiver.deliveries import build_delivery
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_delivery
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime, RuntimeOpener
 
 with warnings.catch_warnings():

@@ -7,7 +7,7 @@ import pytest
 
 from airflow_provider_pushmetrics.service.api.conventions.answers import Identified
 from airflow_provider_pushmetrics.service.app import build_app
-from airflow_provider_pushmetrics.service.parts import ServiceParts
+from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from tests.fakes.service_process import UNFIT
 from tests.integration.service.conftest import BASE_URL
 

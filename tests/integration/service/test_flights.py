@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_pushmetrics.service.demo import find_flights_data
+from airflow_provider_pushmetrics.service.demo_report import find_flights_data
 from tests.integration.service.conftest import Api
 
 Flight = dict[str, str]
@@ -155,7 +155,7 @@ async def test_result_is_the_same_in_every_format_and_by_get_and_post(api: Api, 
 
 
 async def test_demo_is_loaded_once(api: Api) -> None:
-    from airflow_provider_pushmetrics.service.demo import load_demo
+    from airflow_provider_pushmetrics.service.demo_report import load_demo
 
     before = (await api.client.get("/api/v1/report/")).json()["count"]
     load_demo(api.parts.database, api.parts.vault, api.parts.settings.data_dir / "sources")

@@ -8,7 +8,7 @@ import pytest
 from airflow_provider_pushmetrics.client import consumers, feed
 from airflow_provider_pushmetrics.client.consumers import ConsumerPosition
 from airflow_provider_pushmetrics.client.feed import EventFilter, Receiver
-from airflow_provider_pushmetrics.client.messages import Call
+from airflow_provider_pushmetrics.client.protocol import Call
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsProtocolError
 from tests.fakes.scripted import ScriptedDriver, build_answer, run_call
 

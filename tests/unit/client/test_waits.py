@@ -9,9 +9,9 @@ import pytest
 from airflow_provider_pushmetrics.client import waits
 from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.feed import MAX_WAIT_SECONDS, EventFilter, Receiver
-from airflow_provider_pushmetrics.client.messages import Request
 from airflow_provider_pushmetrics.client.models import RunStatus
-from airflow_provider_pushmetrics.client.retries import MAX_RETRY_AFTER_SECONDS, RetryPolicy
+from airflow_provider_pushmetrics.client.protocol import Request
+from airflow_provider_pushmetrics.client.retry_policy import MAX_RETRY_AFTER_SECONDS, RetryPolicy
 from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAmbiguousRun,

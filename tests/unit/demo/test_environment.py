@@ -11,7 +11,7 @@ from airflow_provider_pushmetrics.demo.environment import (
     build_base_environment,
     build_service_environment,
 )
-from airflow_provider_pushmetrics.demo.layout import DemoFolder
+from airflow_provider_pushmetrics.demo.folder import DemoFolder
 from airflow_provider_pushmetrics.demo.ports import DemoPorts
 
 FOLDER = DemoFolder(Path("/somewhere/.demo"))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_pushmetrics.client.messages import Request, Response
+from airflow_provider_pushmetrics.client.protocol import Request, Response
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsProtocolError
 from airflow_provider_pushmetrics.hooks.results import (
     FORMATS,

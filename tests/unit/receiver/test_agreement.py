@@ -11,9 +11,9 @@ import svix.webhooks
 from standardwebhooks.webhooks import Webhook as StandardWebhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from airflow_provider_pushmetrics.receiver.credentials import SenderGate
-from airflow_provider_pushmetrics.receiver.head import read_head
-from airflow_provider_pushmetrics.receiver.refusals import Unauthorized
+from airflow_provider_pushmetrics.receiver.endpoints.authentication import SenderGate
+from airflow_provider_pushmetrics.receiver.endpoints.request_head import read_head
+from airflow_provider_pushmetrics.receiver.errors import Unauthorized
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
 from airflow_provider_pushmetrics.signatures import decode_secret, generate_secret, sign
 

@@ -7,7 +7,7 @@ import pytest
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.receiver.commands import IdRange, build_test_event, parse_range
-from airflow_provider_pushmetrics.receiver.deliveries import build_delivery
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_delivery
 
 
 def test_event_and_range_of_events_are_read() -> None:

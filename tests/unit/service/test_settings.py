@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
-from airflow_provider_pushmetrics.service.endpoints import EgressRules
+from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, check_database_url
 
 

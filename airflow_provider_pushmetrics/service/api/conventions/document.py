@@ -7,8 +7,8 @@ from typing import Any
 
 from fastapi.routing import APIRoute
 
-from airflow_provider_pushmetrics.service.api.access import SCHEME
-from airflow_provider_pushmetrics.service.parameters import TOKEN
+from airflow_provider_pushmetrics.service.api.conventions.access import SCHEME
+from airflow_provider_pushmetrics.service.reports.parameters import TOKEN
 
 Document = dict[str, Any]
 

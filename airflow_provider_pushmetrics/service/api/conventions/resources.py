@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends, Query
 from sqlalchemy import ColumnElement, Select
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.service.api.access import Caller, Parts
+from airflow_provider_pushmetrics.service.accounts.authentication import Principal
+from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
 from airflow_provider_pushmetrics.service.api.conventions.answers import (
     Identified,
     One,
@@ -18,11 +19,14 @@ from airflow_provider_pushmetrics.service.api.conventions.answers import (
     build_one,
     build_page,
 )
-from airflow_provider_pushmetrics.service.api.lookup import Named, find_by_reference, select_in_workspace
-from airflow_provider_pushmetrics.service.api.texts import Reference
-from airflow_provider_pushmetrics.service.credentials import Principal
-from airflow_provider_pushmetrics.service.listing import Listing, parse_list_query
-from airflow_provider_pushmetrics.service.parts import ServiceParts
+from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
+from airflow_provider_pushmetrics.service.api.conventions.listing import Listing, parse_list_query
+from airflow_provider_pushmetrics.service.api.conventions.lookup import (
+    Named,
+    find_by_reference,
+    select_in_workspace,
+)
+from airflow_provider_pushmetrics.service.runtime import ServiceParts
 
 Item = TypeVar("Item")
 

@@ -8,8 +8,8 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from airflow_provider_pushmetrics.service.api.conventions.answers import RequestBody, answer
-from airflow_provider_pushmetrics.service.api.texts import Id, Name, ShortText, Uid, one_of
-from airflow_provider_pushmetrics.service.plan import CHART, EMAIL, PARAMETER, SLACK, SQL, TEXT
+from airflow_provider_pushmetrics.service.api.conventions.fields import Id, Name, ShortText, Uid, one_of
+from airflow_provider_pushmetrics.service.reports.block_graph import CHART, EMAIL, PARAMETER, SLACK, SQL, TEXT
 
 BlockType: TypeAlias = Annotated[
     str, one_of(CHART, EMAIL, PARAMETER, SLACK, SQL, TEXT), Field(examples=[SQL])

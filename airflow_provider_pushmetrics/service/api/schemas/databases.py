@@ -14,7 +14,14 @@ from airflow_provider_pushmetrics.service.api.conventions.answers import (
     Wrapped,
     answer,
 )
-from airflow_provider_pushmetrics.service.api.texts import Id, Moment, Name, ShortText, Uid, check_storable
+from airflow_provider_pushmetrics.service.api.conventions.fields import (
+    Id,
+    Moment,
+    Name,
+    ShortText,
+    Uid,
+    check_storable,
+)
 
 MAX_URL_LENGTH = 4096
 

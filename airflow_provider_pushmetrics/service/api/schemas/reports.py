@@ -14,8 +14,16 @@ from airflow_provider_pushmetrics.service.api.conventions.answers import (
     Wrapped,
     answer,
 )
+from airflow_provider_pushmetrics.service.api.conventions.fields import (
+    Id,
+    LongText,
+    Moment,
+    Name,
+    ShortText,
+    Uid,
+    one_of,
+)
 from airflow_provider_pushmetrics.service.api.schemas.blocks import BlockSummary, NewBlock
-from airflow_provider_pushmetrics.service.api.texts import Id, LongText, Moment, Name, ShortText, Uid, one_of
 
 ReportType: TypeAlias = Annotated[str, one_of("report", "notebook"), Field(examples=["report"])]
 

@@ -8,9 +8,9 @@ from pydantic import Field
 from typing_extensions import TypeAliasType, TypedDict
 
 from airflow_provider_pushmetrics.service.api.conventions.answers import One, Page, answer
+from airflow_provider_pushmetrics.service.api.conventions.fields import Id, Moment, Uid, one_of
 from airflow_provider_pushmetrics.service.api.schemas.blocks import BlockType
-from airflow_provider_pushmetrics.service.api.texts import Id, Moment, Uid, one_of
-from airflow_provider_pushmetrics.service.statuses import (
+from airflow_provider_pushmetrics.service.models.statuses import (
     CANCELLED,
     FAILED,
     NOT_RUN,

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from airflow_provider_pushmetrics.service.datasources.base import Source
-from airflow_provider_pushmetrics.service.datasources.duckdb import DuckDbSource
-from airflow_provider_pushmetrics.service.datasources.mysql import MySqlSource
-from airflow_provider_pushmetrics.service.datasources.postgresql import PostgresSource
-from airflow_provider_pushmetrics.service.datasources.sqlite import SqliteSource
+from airflow_provider_pushmetrics.service.datasources.drivers.duckdb import DuckDbSource
+from airflow_provider_pushmetrics.service.datasources.drivers.mysql import MySqlSource
+from airflow_provider_pushmetrics.service.datasources.drivers.postgresql import PostgresSource
+from airflow_provider_pushmetrics.service.datasources.drivers.sqlite import SqliteSource
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,10 @@ import duckdb
 import pytest
 
 from airflow_provider_pushmetrics.service.datasources.base import SourceError, Stopper
-from airflow_provider_pushmetrics.service.datasources.duckdb import DuckDbSource
-from airflow_provider_pushmetrics.service.datasources.folder import FolderSource
+from airflow_provider_pushmetrics.service.datasources.drivers.duckdb import DuckDbSource
+from airflow_provider_pushmetrics.service.datasources.drivers.folder import FolderSource
+from airflow_provider_pushmetrics.service.datasources.drivers.sqlite import SqliteSource
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS
-from airflow_provider_pushmetrics.service.datasources.sqlite import SqliteSource
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 from tests.fakes.datasources import fetch_rows
 

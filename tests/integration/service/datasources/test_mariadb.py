@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
-from airflow_provider_pushmetrics.service.datasources.mysql import MySqlSource
+from airflow_provider_pushmetrics.service.datasources.drivers.mysql import MySqlSource
 from tests.fakes.datasources import fetch_rows, fetch_table
 
 pytestmark = pytest.mark.mariadb

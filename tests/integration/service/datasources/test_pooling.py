@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.engine import URL, make_url
 
 from airflow_provider_pushmetrics.service.datasources.base import SourceError, Stopper
-from airflow_provider_pushmetrics.service.datasources.postgresql import PostgresSource
+from airflow_provider_pushmetrics.service.datasources.drivers.postgresql import PostgresSource
 from tests.fakes.datasources import fetch_rows, fetch_table
 from tests.fakes.pgbouncer import find_pgbouncer, run_pgbouncer
 

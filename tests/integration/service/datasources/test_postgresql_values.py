@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
-from airflow_provider_pushmetrics.service.datasources.postgresql import PostgresSource
+from airflow_provider_pushmetrics.service.datasources.drivers.postgresql import PostgresSource
 from tests.fakes.datasources import fetch_rows, fetch_table
 
 pytestmark = pytest.mark.postgres

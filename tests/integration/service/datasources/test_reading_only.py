@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_pushmetrics.service.datasources.base import Source, SourceError
-from airflow_provider_pushmetrics.service.datasources.duckdb import DuckDbSource
-from airflow_provider_pushmetrics.service.datasources.folder import FolderSource
-from airflow_provider_pushmetrics.service.datasources.mysql import MySqlSource
-from airflow_provider_pushmetrics.service.datasources.postgresql import PostgresSource
-from airflow_provider_pushmetrics.service.datasources.sqlite import SqliteSource
+from airflow_provider_pushmetrics.service.datasources.drivers.duckdb import DuckDbSource
+from airflow_provider_pushmetrics.service.datasources.drivers.folder import FolderSource
+from airflow_provider_pushmetrics.service.datasources.drivers.mysql import MySqlSource
+from airflow_provider_pushmetrics.service.datasources.drivers.postgresql import PostgresSource
+from airflow_provider_pushmetrics.service.datasources.drivers.sqlite import SqliteSource
 from tests.fakes.datasources import fetch_rows
 
 

@@ -19,8 +19,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConflictError,
     PushMetricsParameterError,
 )
-from airflow_provider_pushmetrics.service.bootstrap import bootstrap
-from airflow_provider_pushmetrics.service.database import Database
+from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.mail import Mailer
 from airflow_provider_pushmetrics.service.notifications.mail_transport import MailTransport
@@ -41,6 +40,7 @@ from airflow_provider_pushmetrics.service.notifications.outbox_sender import (
 from airflow_provider_pushmetrics.service.notifications.settings import Security, SmtpSettings
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText, build_text
 from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.storage.database import Database
 from tests.fakes.loopback import find_closed_port
 from tests.fakes.mail_server import serve_mail
 from tests.fakes.notices import BROKEN, SUCCEEDED

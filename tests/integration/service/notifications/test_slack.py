@@ -8,8 +8,8 @@ import logging
 import pytest
 
 from airflow_provider_pushmetrics.exceptions import NotificationDelayedError, NotificationRefusedError
-from airflow_provider_pushmetrics.service.egress import GuardedTransport
-from airflow_provider_pushmetrics.service.endpoints import EgressRules
+from airflow_provider_pushmetrics.service.egress.rules import EgressRules
+from airflow_provider_pushmetrics.service.egress.transport import GuardedTransport
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.settings import SlackSettings
 from airflow_provider_pushmetrics.service.notifications.slack import SlackMessenger

@@ -20,17 +20,17 @@ from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
 
 from airflow_provider_pushmetrics.service.datasources.base import RowBatches
-from airflow_provider_pushmetrics.service.results.formats import (
+from airflow_provider_pushmetrics.service.results.encoders.formats import (
     ResultHeader,
     write_arrow,
     write_csv,
     write_json,
     write_ndjson,
 )
+from airflow_provider_pushmetrics.service.results.encoders.xlsx import open_xlsx
 from airflow_provider_pushmetrics.service.results.store import ResultStore, StoredResult
 from airflow_provider_pushmetrics.service.results.values import write_json as write_value
 from airflow_provider_pushmetrics.service.results.values import write_text
-from airflow_provider_pushmetrics.service.results.xlsx import open_xlsx
 from airflow_provider_pushmetrics.service.web.block_results import read_rows
 from tests.fakes.result_kinds import FLAT, Digits, Kind, kinds, load, same
 

@@ -32,7 +32,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
-from airflow_provider_pushmetrics.service.results.formats import ARROW, CSV, JSON, NDJSON, PARQUET, XLSX
+from airflow_provider_pushmetrics.service.results.encoders.formats import (
+    ARROW,
+    CSV,
+    JSON,
+    NDJSON,
+    PARQUET,
+    XLSX,
+)
 from airflow_provider_pushmetrics.service.results.values import write_json
 from tests.fakes.mail_server import MailServer, serve_mail
 from tests.fakes.postgres import make_database

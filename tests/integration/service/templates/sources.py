@@ -11,11 +11,11 @@ import duckdb
 from sqlalchemy.engine import make_url
 
 from airflow_provider_pushmetrics.service.datasources.base import Source, Stopper
-from airflow_provider_pushmetrics.service.datasources.duckdb import DuckDbSource
+from airflow_provider_pushmetrics.service.datasources.drivers.duckdb import DuckDbSource
+from airflow_provider_pushmetrics.service.datasources.drivers.mysql import MySqlSource
+from airflow_provider_pushmetrics.service.datasources.drivers.postgresql import PostgresSource
+from airflow_provider_pushmetrics.service.datasources.drivers.sqlite import SqliteSource
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
-from airflow_provider_pushmetrics.service.datasources.mysql import MySqlSource
-from airflow_provider_pushmetrics.service.datasources.postgresql import PostgresSource
-from airflow_provider_pushmetrics.service.datasources.sqlite import SqliteSource
 from airflow_provider_pushmetrics.service.templates.rendering import render_sql
 
 

@@ -10,11 +10,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from airflow_provider_pushmetrics.service.accounts.authentication import SESSION_SECONDS, Gatekeeper
+from airflow_provider_pushmetrics.service.accounts.session_cookie import COOKIE
 from airflow_provider_pushmetrics.service.app import build_app
-from airflow_provider_pushmetrics.service.credentials import SESSION_SECONDS, Gatekeeper
-from airflow_provider_pushmetrics.service.parts import ServiceParts
-from airflow_provider_pushmetrics.service.rates import RateLimit
-from airflow_provider_pushmetrics.service.web.cookie import COOKIE
+from airflow_provider_pushmetrics.service.runtime import ServiceParts
+from airflow_provider_pushmetrics.serving.rate_limit import RateLimit
 from tests.fakes.service_process import API_TOKEN
 from tests.integration.service.conftest import BASE_URL, Api
 

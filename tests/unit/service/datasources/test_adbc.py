@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from airflow_provider_pushmetrics.service.datasources.adbc import clean_message
-from airflow_provider_pushmetrics.service.datasources.adbc_drivers import (
+from airflow_provider_pushmetrics.service.datasources.base import SourceError, Stopper
+from airflow_provider_pushmetrics.service.datasources.drivers.adbc import clean_message
+from airflow_provider_pushmetrics.service.datasources.drivers.adbc_drivers import (
     AdbcSource,
     build_options,
     import_driver,
 )
-from airflow_provider_pushmetrics.service.datasources.base import SourceError, Stopper
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS
 from airflow_provider_pushmetrics.service.datasources.urls import parse_source_url
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql

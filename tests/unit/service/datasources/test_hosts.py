@@ -9,7 +9,7 @@ from sqlalchemy.engine import make_url
 
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
 from airflow_provider_pushmetrics.service.datasources.hosts import HostGuard, is_local_address
-from airflow_provider_pushmetrics.service.endpoints import EgressRules
+from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 
 PUBLIC = "93.184.216.34"
 

@@ -10,7 +10,7 @@ from pymysql.constants import FIELD_TYPE
 
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
 from airflow_provider_pushmetrics.service.datasources.columns.mysql import parse_durations
-from airflow_provider_pushmetrics.service.datasources.mysql import refuse_writing, widen_floats
+from airflow_provider_pushmetrics.service.datasources.drivers.mysql import refuse_writing, widen_floats
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 
 

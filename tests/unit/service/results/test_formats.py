@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_pushmetrics.service.datasources.base import RowBatches
-from airflow_provider_pushmetrics.service.results.formats import (
+from airflow_provider_pushmetrics.service.results.encoders.formats import (
     ARROW,
     CSV,
     JSON,

@@ -1,0 +1,76 @@
+"""From an HTTP answer to a typed error, with the server's own words and without its secrets."""
+
+from __future__ import annotations
+
+import json
+
+from airflow_provider_pushmetrics.client.protocol import Request, Response
+from airflow_provider_pushmetrics.client.retry_policy import RETRYABLE_STATUS_CODES, parse_retry_after
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsApiError,
+    PushMetricsAuthError,
+    PushMetricsConflictError,
+    PushMetricsNotFoundError,
+    PushMetricsProtocolError,
+    PushMetricsUnavailableError,
+)
+from airflow_provider_pushmetrics.redaction import redact
+from airflow_provider_pushmetrics.storable import clean_text
+
+MAX_MESSAGE_CHARACTERS = 500
+"""As PushMetrics' own client cuts the server's message."""
+
+_READ_BYTES = 10 * MAX_MESSAGE_CHARACTERS
+
+
+def build_error(request: Request, response: Response) -> PushMetricsApiError | None:
+    """Build the error that an answer stands for; None for 2xx."""
+    status = response.status_code
+    if 200 <= status < 300:
+        return None
+    what = f"{request.describe()} was answered {status}"
+    if 300 <= status < 400:
+        return PushMetricsProtocolError(
+            f"{what}, a redirect to {_clean(request, response.headers.get('location', '(nowhere)'))!r};"
+            " redirects are not followed, because they would carry the token along. Set the connection's host"
+            " to the address that PushMetrics really has.",
+            status_code=status,
+        )
+    said = f"{what}: {(find_message(request, response) or 'no message').rstrip('.')}"
+    if status in RETRYABLE_STATUS_CODES or status >= 500:
+        retry_after = parse_retry_after(response.headers.get("retry-after"))
+        return PushMetricsUnavailableError(said, status_code=status, retry_after_seconds=retry_after)
+    if status in (401, 402, 403):
+        return PushMetricsAuthError(f"{said}. Check {request.credential}.", status_code=status)
+    if status == 404:
+        return PushMetricsNotFoundError(said, status_code=status)
+    if status == 409:
+        return PushMetricsConflictError(said, status_code=status)
+    return PushMetricsApiError(said, status_code=status)
+
+
+def find_message(request: Request, response: Response) -> str | None:
+    """
+    Find what the server says of an error: JSON ``message``, else ``error``, else the start of the body.
+
+    It is cut, and holds neither what looks like a token nor the tokens that the request carried.
+    """
+    try:
+        answer = json.loads(response.body)
+    except (ValueError, RecursionError):
+        answer = None
+    if isinstance(answer, dict):
+        for key in ("message", "error", "msg"):
+            if isinstance(answer.get(key), str) and answer[key]:
+                return _clean(request, answer[key])
+    text = response.body[:_READ_BYTES].decode("utf-8", "replace").strip()
+    return _clean(request, text) or None
+
+
+def _clean(request: Request, text: str) -> str:
+    """
+    Redact first and cut then, so that no cut goes through a token and hides it.
+
+    It goes into errors and logs, and neither Airflow nor a log in UTF-8 takes every text that JSON can hold.
+    """
+    return clean_text(redact(text[:_READ_BYTES], *request.list_secrets())[:MAX_MESSAGE_CHARACTERS])

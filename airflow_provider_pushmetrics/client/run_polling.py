@@ -1,0 +1,183 @@
+"""Waiting for runs without a receiver: the API is asked, and says what the event would have said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_pushmetrics.client import calls
+from airflow_provider_pushmetrics.client.credentials import Credentials
+from airflow_provider_pushmetrics.client.feed import EventFilter
+from airflow_provider_pushmetrics.client.models import FeedEvent, Run
+from airflow_provider_pushmetrics.client.protocol import Call, Request
+from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsConfigurationError,
+    PushMetricsNotFoundError,
+    PushMetricsParameterError,
+)
+
+API_SOURCE = "api"
+"""The ``source`` of what no webhook brought."""
+
+
+@dataclass(frozen=True)
+class RunsSeen:
+    """
+    The runs that there were when a wait began: those that had ended do not count.
+
+    :param newest_id: The newest of all.
+    :param open_ids: Those that were going on.
+    """
+
+    newest_id: int = 0
+    open_ids: tuple[int, ...] = ()
+
+    def counts(self, run: Run) -> bool:
+        """Tell whether a run had not ended yet."""
+        return run.id > self.newest_id or run.id in self.open_ids
+
+
+@dataclass
+class RunPoll:
+    """
+    One wait for a run, by asking the API.
+
+    :param wanted: Which runs are wanted, as which events would be.
+    :param seen: What there was when it began; None if nobody saw it, which only a wait for a run that is
+        known by its number can do without.
+    :param accepts: Whether the run, told as an event, is wanted.
+    """
+
+    wanted: EventFilter
+    seen: RunsSeen | None = None
+    accepts: Callable[[FeedEvent], bool] = lambda event: True
+    _passed_over: set[int] = field(default_factory=set)
+
+    @property
+    def needs_list(self) -> bool:
+        """Whether it looks at the list of runs; else it knows what to ask for."""
+        return self.wanted.run_id is None
+
+    def refuse_unaskable(self, credentials: Credentials) -> None:
+        """
+        Refuse what the API cannot tell.
+
+        :raises PushMetricsConfigurationError: without an API token.
+        :raises PushMetricsParameterError: for a ``query.run`` that is not known by its numbers.
+        """
+        if not credentials.api_token:
+            raise PushMetricsConfigurationError(
+                "there is no way to wait: the connection has neither a receiver nor an API token. Set the"
+                " extras 'receiver_url' and 'receiver_token', or the password."
+            )
+        known = (self.wanted.report_id, self.wanted.query_id, self.wanted.run_id)
+        if self.wanted.event == "query.run" and None in known:
+            raise PushMetricsParameterError(
+                "without a receiver, a query.run can only be waited for with 'report_id', 'query_id' and"
+                " 'run_id': the API has no list of them. Set these, or the extras 'receiver_url' and"
+                " 'receiver_token' of the connection."
+            )
+
+    def require_seen(self) -> RunsSeen:
+        """
+        Get the runs that there were when the wait began.
+
+        :raises PushMetricsParameterError: if nobody saw them: any run that ever ended would count.
+        """
+        if self.seen is None:
+            raise PushMetricsParameterError(
+                "nobody has seen which runs there were when the wait began: without a receiver a worker does"
+                " that, and 'after' says nothing of it. Leave out 'start_from_trigger' and 'after', or set"
+                " 'run_id', or the extras 'receiver_url' and 'receiver_token' of the connection."
+            )
+        return self.seen
+
+    def fetch_list(self, credentials: Credentials) -> Call[tuple[Run, ...]]:
+        """Fetch the list of runs that it looks at; equal for all that wait for the same report."""
+        if self.wanted.report_id is None:
+            return (yield from calls.fetch_newest_runs(credentials, calls.NEW_RUNS_LIMIT, ONE_ATTEMPT))
+        return (yield from calls.fetch_runs(credentials, str(self.wanted.report_id), ONE_ATTEMPT))
+
+    def look(self, credentials: Credentials, listed: tuple[Run, ...] | None = None) -> Call[FeedEvent | None]:
+        """Look once; None if nothing that is wanted has ended."""
+        if self.wanted.event == "query.run":
+            return (yield from self._look_at_query(credentials))
+        if self.wanted.run_id is not None:
+            run = yield from calls.fetch_run(credentials, self.wanted.run_id, ONE_ATTEMPT)
+            return (yield from self._choose(credentials, (run,)))
+        seen = self.require_seen()
+        if listed is None:
+            listed = yield from self.fetch_list(credentials)
+        return (yield from self._choose(credentials, tuple(run for run in listed if seen.counts(run))))
+
+    def _choose(self, credentials: Credentials, runs: tuple[Run, ...]) -> Call[FeedEvent | None]:
+        for run in sorted(runs, key=lambda run: run.id):
+            if not run.status.is_finished or run.id in self._passed_over:
+                continue
+            event = yield from self._tell(credentials, run)
+            if event is not None and self._is_wanted(event) and self.accepts(event):
+                return event
+            self._passed_over.add(run.id)
+        return None
+
+    def _tell(self, credentials: Credentials, run: Run) -> Call[FeedEvent | None]:
+        """Tell of a run what its event would tell; None if it is gone and nobody asked for it."""
+        try:
+            return (yield from _build_report_event(credentials, run, self.wanted.report_id))
+        except PushMetricsNotFoundError:
+            if self.wanted.run_id is not None:
+                raise
+            return None
+
+    def _is_wanted(self, event: FeedEvent) -> bool:
+        return self.wanted.report_id in (None, event.body["report_id"])
+
+    def _look_at_query(self, credentials: Credentials) -> Call[FeedEvent | None]:
+        """Ask whether the result is there, without reading it."""
+        wanted = self.wanted
+        url = (
+            f"{credentials.base_url}/api/reports/{wanted.report_id}/queries/{wanted.query_id}"
+            f"/run/{wanted.run_id}"
+        )
+        request = Request("GET", url, headers={"Accept": calls.JSON_TYPE}, is_streamed=True)
+        response = yield from calls.send_authorized(credentials, request, ONE_ATTEMPT)
+        if response.status_code != 200:
+            return None
+        body = {"event": "query.run", "query_id": wanted.query_id, "report_id": wanted.report_id}
+        event = _build_event(int(wanted.run_id or 0), {**body, "query_result": url})
+        return event if self.accepts(event) else None
+
+
+def see_runs(credentials: Credentials, wanted: EventFilter) -> Call[RunsSeen]:
+    """See which runs there are now, before a wait begins."""
+    if wanted.run_id is not None:
+        return RunsSeen()
+    listed = yield from RunPoll(wanted).fetch_list(credentials)
+    going_on = tuple(run.id for run in listed if not run.status.is_finished)
+    return RunsSeen(max((run.id for run in listed), default=0), going_on)
+
+
+def _build_report_event(credentials: Credentials, run: Run, report_id: int | None) -> Call[FeedEvent]:
+    """Tell of a run what its report.run would tell."""
+    number = run.report_id if run.report_id is not None else report_id
+    reference = number if number is not None else (run.report_uid or "")
+    url = calls.build_outputs_url(credentials.base_url, reference, run.id)
+    outputs = yield from calls.fetch_outputs(credentials, url)
+    queries = outputs.queries if outputs else ()
+    body = {
+        "event": "report.run",
+        "report_id": (outputs.report_id if outputs else None) or number,
+        "report_name": (outputs.report_name if outputs else None) or run.name,
+        "report_notebook_outputs": url,
+        "queries": [
+            {"query_id": query.query_id, "query_name": query.query_name, "query_result": query.query_result}
+            for query in queries
+        ],
+    }
+    return _build_event(run.id, body)
+
+
+def _build_event(run_id: int, body: dict[str, Any]) -> FeedEvent:
+    return FeedEvent(id=run_id, source=API_SOURCE, body=body)

@@ -1,0 +1,1 @@
+"""The HTTP endpoints: one that takes webhooks, and those that readers call."""

@@ -1,0 +1,171 @@
+"""
+Who may deliver and who may read, now: credentials can change while the receiver runs.
+
+Airflow keeps connections in its database or in a secrets backend, which may answer slowly or not at all. So
+they are read in a thread of their own, and a request waits for that only if what is known has become too old.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from airflow_provider_pushmetrics.receiver.endpoints.authentication import ReaderGate, SenderGate
+from airflow_provider_pushmetrics.receiver.endpoints.limits import NetworkList, RateLimit
+from airflow_provider_pushmetrics.receiver.errors import Unavailable
+from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
+from airflow_provider_pushmetrics.receiver.settings import SourceSettings
+
+log = logging.getLogger(__name__)
+
+UNREADABLE = "The credentials cannot be read now. Try again later."
+
+
+@dataclass(frozen=True)
+class Access:
+    """
+    Who may deliver and who may read.
+
+    :param sources: Who may deliver.
+    :param reader_token: What readers show as Bearer; nobody may read if it is empty.
+    """
+
+    sources: tuple[SourceSettings, ...]
+    reader_token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Ages:
+    """
+    How old credentials may get, in seconds since they were read.
+
+    :param refresh: From then on they are read again, beside the requests.
+    :param wait: From then on a request waits for that: a replaced credential is refused within a minute.
+    :param discard: From then on nobody is let in, if they cannot be read. Until then those last known count,
+        because an outage of the secrets backend must not lose webhooks.
+    :param patience: How long a request waits.
+    """
+
+    refresh: float = 20.0
+    wait: float = 50.0
+    discard: float = 3600.0
+    patience: float = 5.0
+
+
+AGES = Ages()
+
+
+class Gates:
+    """
+    What checks requests, built from one reading of the credentials.
+
+    :param access: The credentials.
+    :param previous: The gates before these, whose counts of deliveries go on.
+    """
+
+    def __init__(self, access: Access, previous: Gates | None = None) -> None:
+        self.access = access
+        self.senders = SenderGate(access.sources)
+        self.reader = ReaderGate(access.reader_token)
+        self.sources = {source.name: source for source in access.sources}
+        self.networks = {source.name: NetworkList(source) for source in access.sources}
+        self.rates = {source.name: _build_rate(source, previous) for source in access.sources}
+
+    def list_secrets(self) -> list[str]:
+        """List every secret, to keep them out of what people read."""
+        tokens = [source.token for source in self.access.sources if source.token]
+        signing = [secret for source in self.access.sources for secret in source.signing_secrets]
+        return [self.access.reader_token, *tokens, *signing]
+
+
+class CurrentAccess:
+    """
+    Gives the gates for a request, with credentials that are at most a minute old.
+
+    :param access: The credentials when the receiver is built.
+    :param reload: Reads them again; None if they never change. May block, and may raise anything.
+    :param clock: Gives seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        reload: Callable[[], Access] | None = None,
+        *,
+        ages: Ages = AGES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.gates = Gates(access)
+        self._reload = reload
+        self._ages = ages
+        self._clock = clock
+        self._read_at = self._tried_at = clock()
+        self._under_way: Future[None] | None = None
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._outage = OutageLog(log)
+
+    async def get(self) -> Gates:
+        """
+        Get the gates.
+
+        :raises Unavailable: if the credentials could not be read for too long.
+        """
+        if self._reload is None or self._get_age() < self._ages.refresh:
+            return self.gates
+        reading = self._begin()
+        if reading is not None and self._get_age() >= self._ages.wait:
+            await asyncio.wait({asyncio.wrap_future(reading)}, timeout=self._ages.patience)
+        if self._get_age() >= self._ages.discard:
+            raise Unavailable(UNREADABLE)
+        return self.gates
+
+    def _get_age(self) -> float:
+        return self._clock() - self._read_at
+
+    def _begin(self) -> Future[None] | None:
+        """Begin to read, unless that is under way or was tried a moment ago; give what is under way."""
+        with self._lock:
+            if self._process != os.getpid():  # a fork has no threads of its parent
+                self._process, self._under_way = os.getpid(), None
+            if self._under_way is None and self._clock() - self._tried_at >= self._ages.refresh:
+                self._tried_at = self._clock()
+                self._under_way = Future()
+                thread = threading.Thread(target=self._read, args=(self._under_way,), daemon=True)
+                thread.name = "pushmetrics-credentials"
+                thread.start()
+            return self._under_way
+
+    def _read(self, reading: Future[None]) -> None:
+        began = self._clock()
+        try:
+            assert self._reload is not None
+            access = self._reload()
+            if access != self.gates.access:
+                self.gates = Gates(access, self.gates)
+                log.info("The credentials have changed; sources: %s", ", ".join(self.gates.sources) or "none")
+            self._read_at = began
+        except Exception as error:  # of any secrets backend: whatever it is, the next attempt may succeed
+            self._outage.report(
+                f"The credentials of the receiver cannot be read: {describe_fault(error)}. Those last known"
+                f" count for {self._ages.discard / 60:g} minutes."
+            )
+        else:
+            self._outage.end("The credentials of the receiver can be read again.")
+        finally:
+            with self._lock:
+                self._under_way = None
+            reading.set_result(None)
+
+
+def _build_rate(source: SourceSettings, previous: Gates | None) -> RateLimit:
+    before = previous.sources.get(source.name) if previous else None
+    if previous and before and before.rate_per_minute == source.rate_per_minute:
+        return previous.rates[source.name]
+    return RateLimit(source)

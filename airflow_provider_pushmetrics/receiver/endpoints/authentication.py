@@ -1,0 +1,180 @@
+"""
+Telling senders and readers from strangers: on bytes, in constant time, before anything is parsed.
+
+Every fault is one and the same refusal, for a source that exists and for one that does not. Why it was
+refused is for the log alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterable
+
+from airflow_provider_pushmetrics.exceptions import InvalidSignatureError
+from airflow_provider_pushmetrics.receiver.endpoints.request_head import RequestHead
+from airflow_provider_pushmetrics.receiver.errors import Unauthorized
+from airflow_provider_pushmetrics.receiver.settings import SourceSettings
+from airflow_provider_pushmetrics.signatures import (
+    ID_HEADER,
+    SIGNATURE_HEADER,
+    TIMESTAMP_HEADER,
+    TOLERANCE_SECONDS,
+    decode_secret,
+    generate_secret,
+    verify,
+)
+
+log = logging.getLogger(__name__)
+
+SENDER_REFUSED = "The source is unknown, or its credential was refused."
+READER_REFUSED = "The reader token is missing or wrong."
+MAX_CREDENTIAL_BYTES = 4096
+
+
+class SourceVerifier:
+    """
+    Proves that a delivery comes from one source.
+
+    A source with signing secrets that gets signature headers is judged by them alone; without them its token,
+    where it has one, is the proof.
+
+    :param source: The source.
+    :param clock: Gives the time in Unix seconds.
+    """
+
+    def __init__(self, source: SourceSettings, *, clock: Callable[[], float] = time.time) -> None:
+        self._token = source.token.encode("utf-8") if source.token else None
+        self._keys = tuple(decode_secret(secret) for secret in source.signing_secrets)
+        self._clock = clock
+
+    def verify(self, head: RequestHead, body: bytes) -> str | None:
+        """
+        Check a delivery.
+
+        :return: The ``webhook-id`` that was signed, or None where a token was the proof.
+        :raises InvalidSignatureError: if it is not proved to come from the source.
+        """
+        if self._keys and (self._token is None or head.has(SIGNATURE_HEADER)):
+            return self._verify_signature(head, body)
+        if self._token is None or not _is_offered(self._token, head):
+            raise InvalidSignatureError("no token that was shown matches")
+        return None
+
+    def classify(self, head: RequestHead) -> str:
+        """Say in a word why a delivery was refused: ``missing``, ``clock`` or ``credential``."""
+        timestamp = _get_credential(head, TIMESTAMP_HEADER)
+        if self._keys and head.has(SIGNATURE_HEADER) and timestamp.isdigit() and len(timestamp) <= 12:
+            return "clock" if abs(self._clock() - int(timestamp)) > TOLERANCE_SECONDS else "credential"
+        is_shown = head.has(SIGNATURE_HEADER) or head.has("authorization") or b"token=" in head.query
+        return "credential" if is_shown else "missing"
+
+    def _verify_signature(self, head: RequestHead, body: bytes) -> str:
+        return verify(
+            self._keys,
+            message_id=_get_credential(head, ID_HEADER),
+            timestamp=_get_credential(head, TIMESTAMP_HEADER),
+            signatures=_get_credential(head, SIGNATURE_HEADER),
+            body=body,
+            now=self._clock(),
+        )
+
+
+class SenderGate:
+    """
+    Lets the deliveries of known sources in.
+
+    :param sources: Every source that there is.
+    :param clock: Gives the time in Unix seconds.
+    """
+
+    def __init__(self, sources: Iterable[SourceSettings], *, clock: Callable[[], float] = time.time) -> None:
+        self._verifiers = {source.name: SourceVerifier(source, clock=clock) for source in sources}
+        # A stranger must not learn which sources exist from the time that an answer takes.
+        nobody = SourceSettings("nobody", token=secrets.token_urlsafe(), signing_secrets=(generate_secret(),))
+        self._nobody = SourceVerifier(nobody, clock=clock)
+
+    def admit(self, source: str, head: RequestHead, body: bytes) -> str | None:
+        """
+        Check a delivery to a source.
+
+        :return: The ``webhook-id`` that was signed, or None where a token was the proof.
+        :raises Unauthorized: for an unknown source and for every fault of a credential.
+        """
+        verifier = self._verifiers.get(source)
+        try:
+            message_id = (verifier or self._nobody).verify(head, body)
+        except InvalidSignatureError as error:
+            log.debug("Refused a delivery to %r: %s", source, error)
+            raise Unauthorized(SENDER_REFUSED, verifier.classify(head) if verifier else "source") from None
+        if verifier is None:
+            raise Unauthorized(SENDER_REFUSED, "source")
+        return message_id
+
+
+class ReaderGate:
+    """
+    Lets readers in.
+
+    :param token: What they show as Bearer; nobody may read if it is empty.
+    """
+
+    def __init__(self, token: str) -> None:
+        # An empty token must match nothing, and an empty credential would equal it.
+        self._token = (token or secrets.token_urlsafe()).encode("utf-8")
+
+    def admit(self, head: RequestHead) -> None:
+        """
+        Check who reads: one right credential among those shown is enough.
+
+        :raises Unauthorized: for every fault of the credential.
+        """
+        if not _is_among(self._token, [_find_bearer(value) for value in _list_authorizations(head)]):
+            raise Unauthorized(READER_REFUSED)
+
+
+def _get_credential(head: RequestHead, name: str) -> bytes:
+    value = head.get(name)
+    return value if len(value) <= MAX_CREDENTIAL_BYTES else b""
+
+
+def _list_authorizations(head: RequestHead) -> list[bytes]:
+    return [value for value in head.authorizations if len(value) <= MAX_CREDENTIAL_BYTES]
+
+
+def _is_offered(token: bytes, head: RequestHead) -> bool:
+    """Tell whether a token is among all that a request shows: one right credential is enough."""
+    authorizations = _list_authorizations(head)
+    offered = [
+        *head.get_query_values("token"),
+        *map(_find_bearer, authorizations),
+        *map(_find_basic_password, authorizations),
+    ]
+    return _is_among(token, offered)
+
+
+def _is_among(token: bytes, offered: Iterable[bytes]) -> bool:
+    """Compare with every one, so that the time does not tell which of them is right."""
+    matches = False
+    for candidate in offered:
+        matches |= hmac.compare_digest(token, candidate)
+    return matches
+
+
+def _find_bearer(authorization: bytes) -> bytes:
+    scheme, _, value = authorization.partition(b" ")
+    return value.strip() if scheme.lower() == b"bearer" else b""
+
+
+def _find_basic_password(authorization: bytes) -> bytes:
+    scheme, _, value = authorization.partition(b" ")
+    if scheme.lower() != b"basic":
+        return b""
+    try:
+        return base64.b64decode(value.strip(), validate=True).partition(b":")[2]
+    except (binascii.Error, ValueError):
+        return b""

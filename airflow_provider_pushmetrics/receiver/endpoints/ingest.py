@@ -1,0 +1,110 @@
+"""A webhook arrives."""
+
+from __future__ import annotations
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from airflow_provider_pushmetrics.receiver.endpoints.access import CurrentAccess, Gates
+from airflow_provider_pushmetrics.receiver.endpoints.authentication import SENDER_REFUSED
+from airflow_provider_pushmetrics.receiver.endpoints.body import read_limited_body
+from airflow_provider_pushmetrics.receiver.endpoints.limits import find_client
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import (
+    build_delivery,
+    check_content_type,
+    strip_bom,
+)
+from airflow_provider_pushmetrics.receiver.endpoints.paths import describe_path, hide_tokens
+from airflow_provider_pushmetrics.receiver.endpoints.request_head import read_head
+from airflow_provider_pushmetrics.receiver.endpoints.responses import send_body, send_refusal
+from airflow_provider_pushmetrics.receiver.errors import Refusal, Unauthorized
+from airflow_provider_pushmetrics.receiver.inbox.recording import Recorded
+from airflow_provider_pushmetrics.receiver.metrics import DeliveryCounter
+from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
+from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
+
+
+class Ingest:
+    """
+    Takes deliveries in: an ASGI app of its own, because it is the way that every webhook goes.
+
+    :param settings: The receiver's settings.
+    :param access: Who may deliver.
+    :param runtime: Opens the inbox.
+    :param counter: Counts what became of each delivery.
+    """
+
+    def __init__(
+        self,
+        settings: ReceiverSettings,
+        access: CurrentAccess,
+        runtime: RuntimeOpener,
+        counter: DeliveryCounter,
+    ) -> None:
+        self._settings = settings
+        self._access = access
+        self._runtime = runtime
+        self._counter = counter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer ``POST /webhooks/{source}``."""
+        try:
+            recorded = await self._record(scope, receive)
+        except Refusal as refusal:
+            self._note(scope, refusal)
+            await send_refusal(send, refusal)
+            return
+        except ClientDisconnect:
+            return  # the sender hung up before its body was complete
+        outcome = "accepted" if recorded.is_new else "duplicate"
+        self._counter.count(outcome)
+        body = b'{"id": %d, "outcome": "%b"}' % (recorded.id, outcome.encode("ascii"))
+        await send_body(send, 202 if recorded.is_new else 200, body)
+
+    async def _record(self, scope: Scope, receive: Receive) -> Recorded:
+        source, head = scope["path_params"]["source"], read_head(scope)
+        body = await read_limited_body(  # bounded, before anything else
+            receive,
+            head.get("content-length"),
+            max_bytes=self._settings.max_body_bytes,
+            timeout_seconds=self._settings.body_timeout_seconds,
+        )
+        gates = await self._access.get()
+        message_id = gates.senders.admit(source, head, body)  # bytes, constant time
+        self._check_limits(gates, source, scope)
+        is_lenient = gates.sources[source].lenient_content_type
+        check_content_type(head.get("content-type"), head.get("content-encoding"), is_lenient=is_lenient)
+        delivery = build_delivery(source, message_id, strip_bom(body) if is_lenient else body)
+        runtime = await self._runtime.get()
+        return await runtime.writer.record(delivery)  # idempotent; committed before we answer
+
+    def note_stray(self, scope: Scope, path: str, status: int) -> None:
+        """Record a request that goes to no path of the receiver: its sender was given a wrong URL."""
+        self._counter.count("not_found")
+        self._runtime.rejections.add(
+            source="",
+            client=find_client(scope),
+            status=status,
+            outcome="not_found",
+            reason=f"no such path: {describe_path(path, self._access.gates.list_secrets())}",
+        )
+
+    def _check_limits(self, gates: Gates, source: str, scope: Scope) -> None:
+        """Ask what a proved source may; a stranger must not use its rate up, nor learn of its networks."""
+        if not gates.networks[source].allows(find_client(scope)):
+            raise Unauthorized(SENDER_REFUSED, "network")
+        gates.rates[source].take()
+
+    def _note(self, scope: Scope, refusal: Refusal) -> None:
+        reason = refusal.reason if isinstance(refusal, Unauthorized) else None
+        self._counter.count(refusal.outcome, reason)
+        source = scope["path_params"]["source"]
+        if source not in self._access.gates.sources:  # a token may stand in its place
+            source = hide_tokens(source, self._access.gates.list_secrets())
+        self._runtime.rejections.add(
+            source=source,
+            client=find_client(scope),
+            status=refusal.status_code,
+            outcome=refusal.outcome,
+            reason=reason or str(refusal),
+        )

@@ -1,0 +1,198 @@
+"""
+One webhook as it came, with what the inbox needs to know about it.
+
+Only what has been proved to come from its sender is parsed; still nothing in it is trusted: size, depth,
+numbers and text are bounded, so that whatever is kept can be read again by any JSON parser.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import json
+import math
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from airflow_provider_pushmetrics.event_ids import read_event_ids
+from airflow_provider_pushmetrics.receiver.errors import BadRequest, UnsupportedMediaType
+
+MAX_DEPTH = 64
+"""How deep a body may be nested. Python's parser gives up near 1,000, and readers get it deeper still."""
+
+MAX_EVENT_NAME_LENGTH = 200
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
+"""What readers can take: Airflow carries events as MessagePack, whose integers have 64 bits."""
+
+SET_LENIENT = "set lenient_content_type for this source in the receiver"
+
+_JSON_TYPE = re.compile(rb"application/(?:json|[a-z0-9.!#$&^_-]{1,100}\+json)\Z")
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """
+    One event on its way into the inbox.
+
+    :param source: Who sent it.
+    :param key: What tells it from every other delivery of that source.
+    :param body: The body, byte for byte.
+    :param event: The event's name.
+    :param report_id: The report that it is about.
+    :param query_id: The query that it is about.
+    :param run_id: The run that its URL names.
+    :param replay_of: The id of the event that is appended again.
+    """
+
+    source: str
+    key: str
+    body: bytes
+    event: str
+    report_id: int | None = None
+    query_id: int | None = None
+    run_id: int | None = None
+    replay_of: int | None = None
+
+
+def build_delivery(source: str, message_id: str | None, body: bytes) -> Delivery:
+    """
+    Build a delivery from a body that was proved to come from its source.
+
+    :param message_id: The ``webhook-id`` that the sender signed; without one, the body is the identity.
+    :raises BadRequest: if the body is no event.
+    """
+    content = parse_body(body)
+    ids = read_event_ids(content)
+    return Delivery(
+        source=source,
+        key=f"id:{message_id}" if message_id else f"sha256:{hashlib.sha256(body).hexdigest()}",
+        body=body,
+        event=content["event"],
+        report_id=ids.report_id,
+        query_id=ids.query_id,
+        run_id=ids.run_id,
+    )
+
+
+def build_replay_key(event_id: int) -> str:
+    """Build the key of an event that is appended again: never the same, so it is never a duplicate."""
+    return f"replay:{event_id}:{uuid.uuid4().hex}"
+
+
+def check_content_type(content_type: bytes, content_encoding: bytes, *, is_lenient: bool = False) -> None:
+    """
+    Check that a body is JSON as it stands.
+
+    The documentation of the events names no content type, so a missing one is taken for JSON.
+
+    :param content_type: The header; the values of several headers joined by commas.
+    :param is_lenient: Take ``text/plain`` too, and a list such as ``application/json, application/json``.
+    :raises UnsupportedMediaType: if it is said to be anything else.
+    """
+    named = (content_type or b"application/json").lower()
+    if not _is_json(named, is_lenient=is_lenient):
+        raise UnsupportedMediaType(
+            f"The body must be JSON: send it as application/json{_name_option(named)}."
+        )
+    if (content_encoding or b"identity").strip().lower() != b"identity":
+        raise UnsupportedMediaType("The body must not be compressed: send it without Content-Encoding.")
+
+
+def _is_json(named: bytes, *, is_lenient: bool) -> bool:
+    types = named.split(b",") if is_lenient else [named]
+    return all(_is_json_type(name, is_lenient=is_lenient) for name in types)
+
+
+def _name_option(named: bytes) -> str:
+    return f", or {SET_LENIENT}" if _is_json(named, is_lenient=True) else ""
+
+
+def _is_json_type(name: bytes, *, is_lenient: bool) -> bool:
+    media_type = name.partition(b";")[0].strip()
+    return bool(_JSON_TYPE.match(media_type)) or (is_lenient and media_type == b"text/plain")
+
+
+def strip_bom(body: bytes) -> bytes:
+    """
+    Remove the byte order mark that some senders put before their JSON.
+
+    JSON forbids it (RFC 8259, section 8.1), and the feed puts bodies into the middle of its answers.
+    """
+    return body.removeprefix(codecs.BOM_UTF8)
+
+
+def parse_body(body: bytes) -> Mapping[str, Any]:
+    """
+    Read the JSON object of a body and check that it names its event.
+
+    :raises BadRequest: for anything else.
+    """
+    content = _parse_json(body)
+    if not isinstance(content, dict):
+        raise BadRequest("The body must be a JSON object.")
+    name = content.get("event")
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_EVENT_NAME_LENGTH or not name.isprintable():
+        raise BadRequest(
+            f"The body must name its event in 'event': 1 to {MAX_EVENT_NAME_LENGTH} printable characters."
+        )
+    return content
+
+
+def _parse_json(body: bytes) -> Any:
+    try:
+        # The check of each integer costs a call of Python, so it is left out where no integer is long.
+        decoder = _STRICT_DECODER if _LONG_NUMBER.search(body) else _DECODER
+        content = decoder.decode(body.decode("utf-8"))
+        if _SURROGATE_ESCAPE.search(body):
+            # Half of a surrogate pair is no text: databases and strict readers would choke on it later.
+            json.dumps(content, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError):  # UnicodeError is a ValueError, and so is a number of 5,000 digits
+        if body.startswith(codecs.BOM_UTF8):
+            raise BadRequest(
+                f"The body begins with a byte order mark: send it without, or {SET_LENIENT}."
+            ) from None
+        raise BadRequest("The body is not valid JSON in UTF-8.") from None
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deeper_than(content, MAX_DEPTH):
+        raise BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep.")
+    return content
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _parse_finite_float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise BadRequest("A number in the body is too large: send it as text.")
+    return number
+
+
+def _parse_bounded_integer(text: str) -> int:
+    if len(text) > len(str(MIN_INTEGER)) or not MIN_INTEGER <= int(text) <= MAX_INTEGER:
+        raise BadRequest("An integer in the body has more than 64 bits: send it as text.")
+    return int(text)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_parse_finite_float)
+_STRICT_DECODER = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_float=_parse_finite_float, parse_int=_parse_bounded_integer
+)
+
+
+def _is_deeper_than(content: Any, limit: int) -> bool:
+    level = [content]
+    for _ in range(limit):
+        level = [child for node in level for child in _get_children(node) if isinstance(child, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _get_children(node: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return node.values() if isinstance(node, dict) else node

@@ -1,0 +1,215 @@
+"""Everything that is asked of the receiver by those who hold its reader token."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from airflow_provider_pushmetrics.receiver.endpoints.access import CurrentAccess
+from airflow_provider_pushmetrics.receiver.endpoints.body import read_limited_body
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_replay_key
+from airflow_provider_pushmetrics.receiver.endpoints.query import (
+    FeedQuery,
+    parse_consumer_name,
+    parse_event_id,
+    parse_feed_query,
+    parse_position,
+    parse_through,
+)
+from airflow_provider_pushmetrics.receiver.endpoints.request_head import read_head
+from airflow_provider_pushmetrics.receiver.errors import BadRequest, NotFound
+from airflow_provider_pushmetrics.receiver.inbox.store import Consumer, Page, StoredEvent
+from airflow_provider_pushmetrics.receiver.metrics import (
+    CONTENT_TYPE,
+    DeliveryCounter,
+    InboxFigures,
+    render_metrics,
+)
+from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime, RuntimeOpener
+from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
+
+MAX_POSITION_BODY_BYTES = 8192
+
+Handler = Callable[[Request, ReceiverRuntime], Awaitable[Response]]
+
+
+class Reader:
+    """
+    Answers readers, each after the check of its token.
+
+    :param settings: The receiver's settings.
+    :param access: Who may read.
+    :param runtime: Opens the inbox.
+    :param counter: Holds the counts of deliveries.
+    """
+
+    def __init__(
+        self,
+        settings: ReceiverSettings,
+        access: CurrentAccess,
+        runtime: RuntimeOpener,
+        counter: DeliveryCounter,
+    ) -> None:
+        self._settings = settings
+        self._access = access
+        self._runtime = runtime
+        self._counter = counter
+
+    def guard(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """Let a handler be reached with the reader token alone."""
+
+        async def check_then_handle(request: Request) -> Response:
+            (await self._access.get()).reader.admit(read_head(request.scope))
+            return await handler(request, await self._runtime.get())
+
+        return check_then_handle
+
+    async def list_events(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``GET /events``."""
+        query = parse_feed_query(request.query_params)
+        page = await _fetch_unless_gone(request, runtime, query)
+        return Response(render_page(page), media_type="application/json")
+
+    async def get_cursor(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``GET /cursor``."""
+        return JSONResponse({"cursor": await runtime.run_blocking(runtime.inbox.fetch_last_id)})
+
+    async def get_consumer(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``GET /consumers/{name}``."""
+        name = parse_consumer_name(request.path_params["name"])
+        return _answer_consumer(await runtime.run_blocking(runtime.inbox.fetch_consumer, name))
+
+    async def put_consumer(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``PUT /consumers/{name}``."""
+        name = parse_consumer_name(request.path_params["name"])
+        body = await read_limited_body(
+            request.receive,
+            read_head(request.scope).get("content-length"),
+            max_bytes=MAX_POSITION_BODY_BYTES,
+            timeout_seconds=self._settings.body_timeout_seconds,
+        )
+        position, taken_by = parse_position(body)
+        consumer = await runtime.run_blocking(runtime.inbox.store_consumer, name, position, taken_by)
+        if consumer is None:
+            raise BadRequest(f"The position {position} is beyond the newest event.")
+        return _answer_consumer(consumer)
+
+    async def replay(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``POST /events/{id}/replay``."""
+        event_id = parse_event_id(request.path_params["id"])
+        ids = await replay_events(runtime, [event_id])
+        if not ids:
+            raise NotFound(f"There is no event {event_id} in the inbox.")
+        return JSONResponse({"id": ids[0], "outcome": "accepted", "replay_of": event_id}, 201)
+
+    async def replay_range(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``POST /events/replay?after=…&through=…``, with the filters of the feed: a page of them."""
+        query = parse_feed_query(request.query_params)
+        through = parse_through(request.query_params)
+        page = await runtime.feed.fetch(query.wanted, after=query.after, limit=query.limit, wait_seconds=0)
+        chosen = [event.id for event in page.events if event.id <= through]
+        ids = await replay_events(runtime, chosen)
+        return JSONResponse({"ids": ids, "cursor": min(page.cursor, through)}, 201)
+
+    async def get_event(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``GET /events/{id}``."""
+        event_id = parse_event_id(request.path_params["id"])
+        event = await runtime.run_blocking(runtime.inbox.find_event, event_id)
+        if event is None:
+            raise NotFound(f"There is no event {event_id} in the inbox.")
+        return Response(render_event(event), media_type="application/json")
+
+    async def list_rejections(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``GET /rejections``: the newest refused deliveries."""
+        limit = parse_feed_query(request.query_params).limit
+        refused = await runtime.run_blocking(runtime.inbox.fetch_rejections, limit=limit)
+        rows = [{**vars(row), "rejected_at": row.rejected_at.isoformat()} for row in refused]
+        return JSONResponse({"rejections": rows})
+
+    async def check_ready(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``GET /health/ready``: 200 when the inbox can be read."""
+        await runtime.run_blocking(runtime.inbox.check)
+        return JSONResponse({"status": "ready"})
+
+    async def get_metrics(self, request: Request, runtime: ReceiverRuntime) -> Response:
+        """Answer ``GET /metrics``."""
+        consumers = await runtime.run_blocking(runtime.inbox.fetch_consumers)
+        last_id = await runtime.run_blocking(runtime.inbox.fetch_last_id)
+        figures = InboxFigures(
+            events=await runtime.run_blocking(runtime.inbox.count_events),
+            last_event_id=last_id,
+            waiting_readers=runtime.notifier.count_waiters(),
+            consumers={consumer.name: max(0, last_id - consumer.position) for consumer in consumers},
+            missed={consumer.name: consumer.missed for consumer in consumers},
+        )
+        text = render_metrics(self._counter, runtime.writer.commits, figures)
+        return PlainTextResponse(text, headers={"content-type": CONTENT_TYPE})
+
+
+async def replay_events(runtime: ReceiverRuntime, event_ids: Sequence[int]) -> list[int]:
+    """Append events again, in their order; give the new ids of those that are still there."""
+    find = runtime.inbox.find_delivery
+    found = await asyncio.gather(*(runtime.run_blocking(find, event_id) for event_id in event_ids))
+    again = [
+        replace(delivery, key=build_replay_key(event_id), replay_of=event_id)
+        for event_id, delivery in zip(event_ids, found, strict=True)
+        if delivery is not None
+    ]
+    # Their reading may end in any order; the writer takes them in the order in which it is asked.
+    recorded = await asyncio.gather(*(runtime.writer.record(delivery) for delivery in again))
+    return [item.id for item in recorded]
+
+
+async def _fetch_unless_gone(request: Request, runtime: ReceiverRuntime, query: FeedQuery) -> Page:
+    """Fetch a page, and stop waiting for one when the reader has hung up."""
+    fetch = asyncio.ensure_future(
+        runtime.feed.fetch(
+            query.wanted, after=query.after, limit=query.limit, wait_seconds=query.wait_seconds
+        )
+    )
+    if not query.wait_seconds:
+        return await fetch
+    gone = asyncio.ensure_future(_wait_for_disconnect(request))
+    try:
+        await asyncio.wait((fetch, gone), return_when=asyncio.FIRST_COMPLETED)
+        return fetch.result() if fetch.done() else Page((), query.after)
+    finally:
+        for task in (fetch, gone):
+            task.cancel()
+
+
+async def _wait_for_disconnect(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
+
+
+def render_page(page: Page) -> bytes:
+    """Write a page as JSON. The bodies go in as they came: they were JSON when they were taken in."""
+    events = b", ".join(render_event(event) for event in page.events)
+    return b'{"events": [%b], "cursor": %d}' % (events, page.cursor)
+
+
+def render_event(event: StoredEvent) -> bytes:
+    """Write one event as JSON, its body as it came."""
+    facts = {"id": event.id, "source": event.source, "received_at": event.received_at.isoformat()}
+    if event.replay_of is not None:
+        facts["replay_of"] = event.replay_of
+    return b'%b, "body": %b}' % (json.dumps(facts).encode("ascii")[:-1], event.body)
+
+
+def _answer_consumer(consumer: Consumer) -> Response:
+    updated_at = consumer.updated_at.isoformat() if consumer.updated_at else None
+    return JSONResponse(
+        {
+            "name": consumer.name,
+            "position": consumer.position,
+            "updated_at": updated_at,
+            "taken_by": consumer.taken_by,
+            "missed": consumer.missed,
+        }
+    )

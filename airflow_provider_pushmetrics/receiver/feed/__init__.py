@@ -1,0 +1,1 @@
+"""Long polls: readers wait for events that match."""

@@ -1,0 +1,1 @@
+"""The durable inbox: stored events and consumers."""

@@ -1,0 +1,149 @@
+"""Opening the inbox's database: SQLite made durable, or PostgreSQL, brought to this version's schema."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.receiver.inbox.postgresql import DEFAULT_TIMEOUTS, PostgresqlTimeouts
+
+WRITES = {"pushmetrics_inbox_writes": True}
+"""Execution options of a transaction that writes: on SQLite it takes the write lock when it begins."""
+
+BUSY_TIMEOUT_SECONDS = 15
+POOL_SIZE = 8
+MIGRATION_LOCK = 7_241_130_583_906_114
+"""An arbitrary number: PostgreSQL's advisory lock under which one process at a time migrates."""
+
+_migrating = threading.Lock()  # Alembic keeps the migration that runs in a module-wide variable
+
+
+def open_engine(inbox_url: str, timeouts: PostgresqlTimeouts = DEFAULT_TIMEOUTS) -> Engine:
+    """
+    Open the inbox's database and bring it to this version's schema.
+
+    :param inbox_url: Where it is.
+    :param timeouts: How long PostgreSQL is waited for.
+    :raises PushMetricsConfigurationError: if the URL cannot be one of an inbox.
+    :raises sqlalchemy.exc.SQLAlchemyError: if the database cannot be used now.
+    """
+    url = parse_inbox_url(inbox_url)
+    is_sqlite = url.get_backend_name() == "sqlite"
+    engine = _create_sqlite(url) if is_sqlite else _create_postgresql(url, timeouts)
+    try:
+        _migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def parse_inbox_url(inbox_url: str) -> URL:
+    """
+    Read the URL of an inbox.
+
+    :raises PushMetricsConfigurationError: if an inbox cannot be there. The message never holds the password.
+    """
+    way_out = "Use sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE."
+    try:
+        url = make_url(inbox_url)
+        backend = url.get_backend_name()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise PushMetricsConfigurationError(f"the inbox is not an SQLAlchemy URL. {way_out}") from None
+    if backend not in ("sqlite", "postgresql"):
+        raise PushMetricsConfigurationError(f"the inbox cannot be kept in {backend!r}. {way_out}")
+    if backend == "postgresql" and "+" not in url.drivername:
+        return url.set(drivername="postgresql+psycopg")
+    if backend == "sqlite" and url.database in (None, "", ":memory:"):
+        raise PushMetricsConfigurationError(f"an inbox in memory would lose what it acknowledged. {way_out}")
+    return url
+
+
+def find_missing_file(inbox_url: str) -> Path | None:
+    """
+    Find the file of an inbox on SQLite that is not there yet.
+
+    :raises PushMetricsConfigurationError: if the URL cannot be one of an inbox.
+    """
+    url = parse_inbox_url(inbox_url)
+    if url.get_backend_name() != "sqlite":
+        return None
+    file = Path(url.database or "").absolute()
+    return None if file.exists() else file
+
+
+def _create_sqlite(url: URL) -> Engine:
+    folder = Path(url.database or "").expanduser().absolute().parent
+    if not folder.is_dir():
+        raise PushMetricsConfigurationError(
+            f"the inbox's folder {str(folder)!r} is not there: make it, or name another file."
+        )
+    engine = create_engine(
+        url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    _switch_to_wal(engine)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # Python's driver would begin transactions when it sees fit; _begin_sqlite does it instead.
+    connection.isolation_level = None
+    # FULL: a commit is on the disk when it returns. In WAL mode, NORMAL would lose it with the power.
+    connection.execute("PRAGMA synchronous=FULL")
+    # SQLite notes how to undo a statement of many rows. In a file, that is a third of all that it writes.
+    connection.execute("PRAGMA temp_store=MEMORY")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("pushmetrics_inbox_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _switch_to_wal(engine: Engine) -> None:
+    """Turn the write-ahead log on. Another process may be at it too, and SQLite does not wait for it."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        connection = engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except Exception as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise OperationalError("PRAGMA journal_mode=WAL", None, error) from error
+        finally:
+            connection.close()
+        time.sleep(0.05)
+
+
+def _create_postgresql(url: URL, timeouts: PostgresqlTimeouts) -> Engine:
+    return create_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_SIZE,
+        pool_pre_ping=True,
+        connect_args=timeouts.build_connect_args(url),
+    )
+
+
+def _migrate(engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", "airflow_provider_pushmetrics.receiver:migrations")
+    with _migrating, engine.connect().execution_options(**WRITES) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            # A large inbox takes its time, and so does another process that migrates it just now.
+            connection.execute(text("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

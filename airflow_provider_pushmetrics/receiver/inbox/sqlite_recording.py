@@ -1,0 +1,134 @@
+"""
+Recording deliveries on SQLite by the driver itself.
+
+The same as ``recording.record``, which a test compares it to, for half of the processor time (33 for 64
+µs an event in groups of 30): the writer works beside the event loop under one interpreter lock, so what it
+saves is what the loop gains.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
+from itertools import chain
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import Delivery
+from airflow_provider_pushmetrics.receiver.inbox.recording import KnownIds, Recorded, assign_ids, group_keys
+from airflow_provider_pushmetrics.receiver.inbox.tables import events, state
+
+FETCH_LAST_ID = f"SELECT last_event_id FROM {state.name}"
+STORE_LAST_ID = f"UPDATE {state.name} SET last_event_id = ?"
+COLUMNS = (
+    "id",
+    "source",
+    "delivery_key",
+    "received_at",
+    "event",
+    "report_id",
+    "query_id",
+    "run_id",
+    "replay_of",
+    "body_bytes",
+    "body",
+)
+
+ItemT = TypeVar("ItemT")
+
+
+def record_in_sqlite(engine: Engine, deliveries: Sequence[Delivery], received_at: datetime) -> list[Recorded]:
+    """
+    Keep what is new, in a transaction of its own, and return when it is committed.
+
+    :return: What became of each, in the order given.
+    :raises sqlalchemy.exc.DBAPIError: if nothing was kept.
+    """
+    with _begin(engine) as cursor:
+        ((last_id,),) = cursor.execute(FETCH_LAST_ID).fetchall()
+        recorded = assign_ids(deliveries, _fetch_known_ids(cursor, deliveries), last_id)
+        new = [item for item in recorded if item.is_new]
+        if new:
+            _insert(cursor, new, received_at)
+            cursor.execute(STORE_LAST_ID, (new[-1].id,))
+    return recorded
+
+
+@contextmanager
+def _begin(engine: Engine) -> Iterator[sqlite3.Cursor]:
+    """Hold a transaction that has the write lock from its start; whatever fails is SQLAlchemy's error."""
+    connection = engine.raw_connection()
+    try:
+        cursor: Any = connection.cursor()
+        cursor.execute("BEGIN IMMEDIATE")
+        yield cursor
+        cursor.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(None, None, error, sqlite3.Error) from None
+    finally:
+        connection.close()  # back to the pool, which rolls back what was not committed
+
+
+def _fetch_known_ids(cursor: sqlite3.Cursor, deliveries: Sequence[Delivery]) -> KnownIds:
+    known: KnownIds = {}
+    for source, keys in group_keys(deliveries):
+        for chunk in _split_by_powers_of_two(keys):
+            found = cursor.execute(_build_find_known(len(chunk)), (source, *chunk)).fetchall()
+            known.update({(source, key): event_id for key, event_id in found})
+    return known
+
+
+def _insert(cursor: sqlite3.Cursor, new: Sequence[Recorded], received_at: datetime) -> None:
+    """
+    Insert rows by few statements.
+
+    The driver gives up the interpreter lock around every row of an ``executemany`` and has to win it back
+    from the event loop each time: so many rows go into one ``VALUES``.
+    """
+    written = received_at.strftime("%Y-%m-%d %H:%M:%S.%f")  # as SQLAlchemy writes a moment
+    for chunk in _split_by_powers_of_two(new):
+        values = tuple(chain.from_iterable(_list_values(item, written) for item in chunk))
+        cursor.execute(_build_insert(len(chunk)), values)
+
+
+def _list_values(item: Recorded, received_at: str) -> tuple[Any, ...]:
+    delivery = item.delivery
+    return (
+        item.id,
+        delivery.source,
+        delivery.key,
+        received_at,
+        delivery.event,
+        delivery.report_id,
+        delivery.query_id,
+        delivery.run_id,
+        delivery.replay_of,
+        len(delivery.body),
+        delivery.body,
+    )
+
+
+def _split_by_powers_of_two(items: Sequence[ItemT]) -> Iterator[Sequence[ItemT]]:
+    """Split 77 items into 64, 8, 4 and 1: few different statements, which the driver keeps prepared."""
+    start = 0
+    while start < len(items):
+        size = 1 << ((len(items) - start).bit_length() - 1)
+        yield items[start : start + size]
+        start += size
+
+
+@cache
+def _build_find_known(count: int) -> str:
+    keys = ", ".join("?" * count)
+    return f"SELECT delivery_key, id FROM {events.name} WHERE source = ? AND delivery_key IN ({keys})"
+
+
+@cache
+def _build_insert(count: int) -> str:
+    row = f"({', '.join('?' * len(COLUMNS))})"
+    return f"INSERT INTO {events.name} ({', '.join(COLUMNS)}) VALUES {', '.join([row] * count)}"

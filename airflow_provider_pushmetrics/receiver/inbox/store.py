@@ -1,0 +1,353 @@
+"""
+The inbox: every event that was accepted, in the order of its ids, until it is cleaned away.
+
+Everything here waits for the database, so nothing here is called on an event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from itertools import accumulate
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
+
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import Delivery
+from airflow_provider_pushmetrics.receiver.inbox.commit_signals import Changes, open_changes
+from airflow_provider_pushmetrics.receiver.inbox.database import WRITES, open_engine
+from airflow_provider_pushmetrics.receiver.inbox.missed_events import Deleted, store_gaps
+from airflow_provider_pushmetrics.receiver.inbox.open_sockets import OpenSockets
+from airflow_provider_pushmetrics.receiver.inbox.postgresql import DEFAULT_TIMEOUTS, PostgresqlTimeouts
+from airflow_provider_pushmetrics.receiver.inbox.recording import Recorded, record
+from airflow_provider_pushmetrics.receiver.inbox.rejections import MAX_KEPT, Rejection
+from airflow_provider_pushmetrics.receiver.inbox.sqlite_recording import record_in_sqlite
+from airflow_provider_pushmetrics.receiver.inbox.tables import consumers, events, rejections, state
+
+MAX_PAGE_BYTES = 8 * 1024 * 1024
+"""A page ends when its bodies come to this much; it always holds one event."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What an event is about."""
+
+    source: str
+    event: str
+    report_id: int | None
+    query_id: int | None
+    run_id: int | None
+
+
+@dataclass(frozen=True)
+class EventFilter:
+    """Which events a reader wants; what is None is not asked about."""
+
+    source: str | None = None
+    event: str | None = None
+    report_id: int | None = None
+    query_id: int | None = None
+    run_id: int | None = None
+
+    def matches(self, subject: Subject | Delivery) -> bool:
+        """Tell whether an event is one of them; says the same as the database does."""
+        return all(getattr(subject, name) == value for name, value in self.get_wanted().items())
+
+    def get_wanted(self) -> dict[str, Any]:
+        """Get what is asked about, by column."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class StoredEvent:
+    """One event of the inbox, with its body as it was sent."""
+
+    id: int
+    source: str
+    received_at: datetime
+    replay_of: int | None
+    body: bytes
+
+
+@dataclass(frozen=True)
+class EventSummary:
+    """One event of the inbox, without its body."""
+
+    id: int
+    received_at: datetime
+    source: str
+    event: str
+    report_id: int | None
+    query_id: int | None
+    run_id: int | None
+    replay_of: int | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """
+    The next events for a reader.
+
+    :param events: They, by id.
+    :param cursor: Where to go on: nothing that matches stands between the page and it.
+    """
+
+    events: tuple[StoredEvent, ...]
+    cursor: int
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """
+    A named reader's position; ``updated_at`` is None before the first.
+
+    :param taken_by: Who took the event there.
+    :param missed: How many events were deleted before it had read them.
+    """
+
+    name: str
+    position: int
+    updated_at: datetime | None
+    taken_by: str | None = None
+    missed: int = 0
+
+
+class Inbox:
+    """
+    The durable store, on SQLite or PostgreSQL.
+
+    :param url: Its SQLAlchemy URL. The database is opened and brought up to date.
+    :param clock: Gives the time.
+    :param timeouts: How long PostgreSQL is waited for.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        timeouts: PostgresqlTimeouts = DEFAULT_TIMEOUTS,
+    ) -> None:
+        self._engine: Engine = open_engine(url, timeouts)
+        self._sockets = OpenSockets(self._engine)
+        self._clock = clock
+
+    def close(self) -> None:
+        """Close the database's connections."""
+        self._engine.dispose()
+
+    def hang_up(self) -> None:
+        """End all connections to PostgreSQL at once: whoever waits on one gets an error. SQLite has none."""
+        self._sockets.hang_up()
+
+    def record(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
+        """
+        Keep what is new, in one transaction, and return when it is committed.
+
+        Ids follow the order of commits, across processes: the row that hands them out stays locked until the
+        commit. So a reader that has seen an id never finds a smaller one later.
+
+        :return: What became of each, in the order given.
+        """
+        now = self._clock()
+        if self._engine.dialect.name == "sqlite":
+            return record_in_sqlite(self._engine, deliveries, now)
+        with self._begin_write() as connection:
+            return record(connection, deliveries, now)
+
+    def fetch_page(self, wanted: EventFilter, *, after: int, limit: int) -> Page:
+        """
+        Fetch the events after an id, at most ``limit`` of them.
+
+        A cursor beyond the newest id comes from another inbox: the page is empty then, and its cursor is the
+        newest id.
+        """
+        with self._engine.connect() as connection:
+            # Read before the events: whatever is committed in between is for the next page.
+            last_id = connection.execute(select(state.c.last_event_id)).scalar_one()
+            ids = _fetch_page_ids(connection, wanted, after=after, last_id=last_id, limit=limit)
+            found = _fetch_events(connection, ids.chosen)
+        return Page(found, ids.chosen[-1] if ids.is_cut else last_id)
+
+    def fetch_last_id(self) -> int:
+        """Fetch the newest id handed out; 0 before the first."""
+        with self._engine.connect() as connection:
+            last_id: int = connection.execute(select(state.c.last_event_id)).scalar_one()
+            return last_id
+
+    def fetch_subjects(self, *, after: int, limit: int) -> list[Subject]:
+        """Fetch what the events after an id are about."""
+        columns = (events.c[field.name] for field in fields(Subject))
+        query = select(*columns).where(events.c.id > after).order_by(events.c.id).limit(limit)
+        with self._engine.connect() as connection:
+            return [Subject(*row) for row in connection.execute(query)]
+
+    def count_events(self) -> int:
+        """Count the events kept."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(func.count()).select_from(events)).scalar_one()
+
+    def find_delivery(self, event_id: int) -> Delivery | None:
+        """Find the delivery that became an event."""
+        columns = (
+            events.c[name]
+            for name in (
+                "source",
+                "delivery_key",
+                "body",
+                "event",
+                "report_id",
+                "query_id",
+                "run_id",
+                "replay_of",
+            )
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(select(*columns).where(events.c.id == event_id)).one_or_none()
+        return None if row is None else Delivery(row.source, row.delivery_key, bytes(row.body), *row[3:])
+
+    def find_event(self, event_id: int) -> StoredEvent | None:
+        """Find an event."""
+        with self._engine.connect() as connection:
+            found = _fetch_events(connection, [event_id])
+        return found[0] if found else None
+
+    def fetch_consumer(self, name: str) -> Consumer:
+        """Fetch a named consumer's position: 0 for one that never stored any."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(consumers).where(consumers.c.name == name)).one_or_none()
+        return Consumer(name, 0, None) if row is None else Consumer(*row)
+
+    def store_consumer(self, name: str, position: int, taken_by: str | None = None) -> Consumer | None:
+        """
+        Store a named consumer's position, forwards or backwards, and who took the event there, at once.
+
+        :return: The consumer, or None if the position is beyond the newest event and nothing was stored.
+        """
+        values = {"position": position, "updated_at": self._clock(), "taken_by": taken_by}
+        with self._begin_write() as connection:
+            # The lock also keeps two first positions of one name apart.
+            last_id = connection.execute(select(state.c.last_event_id).with_for_update()).scalar_one()
+            if position > last_id:
+                return None
+            if not connection.execute(
+                update(consumers).where(consumers.c.name == name).values(values)
+            ).rowcount:
+                connection.execute(insert(consumers).values(name=name, **values))
+            return Consumer(*connection.execute(select(consumers).where(consumers.c.name == name)).one())
+
+    def fetch_newest(self, wanted: EventFilter, *, before: int | None, limit: int) -> list[EventSummary]:
+        """Fetch the newest events, or the newest before an id; the newest first."""
+        columns = (events.c[field.name] for field in fields(EventSummary))
+        conditions = [events.c[name] == value for name, value in wanted.get_wanted().items()]
+        if before is not None:
+            conditions.append(events.c.id < before)
+        query = select(*columns).where(*conditions).order_by(events.c.id.desc()).limit(limit)
+        with self._engine.connect() as connection:
+            return [EventSummary(*row) for row in connection.execute(query)]
+
+    def fetch_consumers(self) -> list[Consumer]:
+        """Fetch every named consumer that stored a position."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(consumers).order_by(consumers.c.name))
+            return [Consumer(*row) for row in rows]
+
+    def delete_oldest(self, *, before: datetime | None, keep: int | None, limit: int) -> Deleted:
+        """
+        Delete events received before a moment and those beyond a number, the oldest first.
+
+        Their deliveries are forgotten too: one of them that came again would be new. No consumer is waited
+        for, but what one in use had not read yet is counted as missed.
+
+        :return: How many were deleted, ``limit`` at most, and who had not read them.
+        """
+        conditions: list[ColumnElement[bool]] = []
+        if before is not None:
+            conditions.append(events.c.received_at < before)
+        if keep is not None:
+            newest_to_go = select(events.c.id).order_by(events.c.id.desc()).offset(keep).limit(1)
+            conditions.append(events.c.id <= newest_to_go.scalar_subquery())
+        if not conditions:
+            return Deleted()
+        chosen = select(events.c.id).where(or_(*conditions)).order_by(events.c.id).limit(limit)
+        with self._begin_write() as connection:
+            # The lock is the writers', so that SQLite and PostgreSQL do it alike.
+            connection.execute(select(state.c.last_event_id).with_for_update())
+            ids = connection.execute(chosen).scalars().all()
+            if not ids:
+                return Deleted()
+            gaps = store_gaps(connection, ids, since=before or self._clock())
+            connection.execute(delete(events).where(events.c.id.in_(ids)))
+            return Deleted(len(ids), gaps)
+
+    def store_rejections(self, refused: Sequence[Rejection]) -> None:
+        """Keep refused deliveries, and of all of them the newest alone."""
+        with self._begin_write() as connection:
+            connection.execute(insert(rejections), [vars(rejection) for rejection in refused])
+            oldest = select(rejections.c.id).order_by(rejections.c.id.desc()).offset(MAX_KEPT).limit(1)
+            connection.execute(delete(rejections).where(rejections.c.id <= oldest.scalar_subquery()))
+
+    def fetch_rejections(self, *, limit: int) -> list[Rejection]:
+        """Fetch the newest refused deliveries, the newest first."""
+        columns = (rejections.c[field.name] for field in fields(Rejection))
+        query = select(*columns).order_by(rejections.c.id.desc()).limit(limit)
+        with self._engine.connect() as connection:
+            return [Rejection(*row) for row in connection.execute(query)]
+
+    def open_changes(self) -> Changes:
+        """Begin to listen for commits, of other processes too."""
+        return open_changes(self._engine)
+
+    def check(self) -> None:
+        """Raise an SQLAlchemyError if the database cannot be used now."""
+        with self._engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    @contextmanager
+    def _begin_write(self) -> Iterator[Connection]:
+        with self._engine.connect().execution_options(**WRITES) as connection, connection.begin():
+            yield connection
+
+
+@dataclass(frozen=True)
+class _PageIds:
+    chosen: tuple[int, ...]
+    is_cut: bool
+
+
+def _fetch_page_ids(
+    connection: Connection, wanted: EventFilter, *, after: int, last_id: int, limit: int
+) -> _PageIds:
+    """Choose the events of a page before their bodies are read, so that no page is too large for memory."""
+    conditions: list[ColumnElement[bool]] = [events.c.id > after, events.c.id <= last_id]
+    conditions += [events.c[name] == value for name, value in wanted.get_wanted().items()]
+    query = select(events.c.id, events.c.body_bytes).where(*conditions).order_by(events.c.id).limit(limit)
+    rows = connection.execute(query).all()
+    sizes = accumulate(row.body_bytes for row in rows)
+    chosen = [row.id for row, size in zip(rows, sizes, strict=True) if size <= MAX_PAGE_BYTES]
+    if rows and not chosen:
+        chosen = [rows[0].id]
+    return _PageIds(tuple(chosen), is_cut=len(chosen) < len(rows) or len(rows) == limit)
+
+
+def _fetch_events(connection: Connection, ids: Sequence[int]) -> tuple[StoredEvent, ...]:
+    if not ids:
+        return ()
+    columns = (events.c.id, events.c.source, events.c.received_at, events.c.replay_of, events.c.body)
+    rows = connection.execute(select(*columns).where(events.c.id.in_(ids)).order_by(events.c.id))
+    return tuple(
+        StoredEvent(row.id, row.source, row.received_at, row.replay_of, bytes(row.body)) for row in rows
+    )

@@ -1,0 +1,94 @@
+"""What a new service begins with: a workspace, a user and a first API token."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.service.accounts.authentication import (
+    URL_SAFE,
+    generate_api_token,
+    hash_token,
+)
+from airflow_provider_pushmetrics.service.accounts.members import find_membership
+from airflow_provider_pushmetrics.service.accounts.roles import Role
+from airflow_provider_pushmetrics.service.models import ApiToken, Membership, User, Workspace
+from airflow_provider_pushmetrics.service.storage.clock import get_now
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.encryption import write_private_file
+
+WORKSPACE_NAME = "Main Workspace"
+FIRST_EMAIL = "admin@localhost"
+BOOTSTRAP_NAME = "bootstrap"
+TOKEN_FILE = "bootstrap-token"
+
+log = logging.getLogger(__name__)
+
+
+def bootstrap(database: Database, data_dir: Path, token: str | None) -> None:
+    """
+    Make sure that there is a workspace, a user and a token to begin with.
+
+    A token that is given replaces the one that was given before. When none is given and none exists, one is
+    made and written to a file that only the owner of the data folder can read.
+
+    :raises PushMetricsConfigurationError: if the token is not one that may ride in a URL.
+    """
+    if token is not None and not URL_SAFE.match(token):
+        raise PushMetricsConfigurationError(
+            "PUSHMETRICS_SERVICE_BOOTSTRAP_TOKEN is not a usable token: it must be 16 to 256 letters, digits"
+            " and '-', '_', '.', '~'. Make one with:"
+            " python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
+    with database.writing() as session:
+        if token is not None:
+            _ensure_bootstrap_token(session, _ensure_member(session), token)
+        elif session.scalar(select(ApiToken.id).limit(1)) is None:
+            token = generate_api_token()
+            path = data_dir / TOKEN_FILE
+            write_private_file(path, token)
+            _ensure_bootstrap_token(session, _ensure_member(session), token)
+            log.warning("made the first API token; it is in %s", path)
+
+
+def _ensure_member(session: Session) -> Membership:
+    """Find the first user in the first workspace; whoever sets the first token may do everything there."""
+    workspace = session.scalar(select(Workspace).order_by(Workspace.id).limit(1))
+    if workspace is None:
+        workspace = Workspace(name=WORKSPACE_NAME)
+        session.add(workspace)
+    user = session.scalar(select(User).order_by(User.id).limit(1))
+    if user is None:
+        user = User(email=FIRST_EMAIL, first_name="Admin", last_name="")
+        session.add(user)
+    session.flush()
+    membership = find_membership(session, user.id, workspace.id)
+    if membership is None:
+        membership = Membership(user_id=user.id, workspace_id=workspace.id)
+        session.add(membership)
+    membership.role = Role.ADMIN.value
+    return membership
+
+
+def _ensure_bootstrap_token(session: Session, owner: Membership, token: str) -> None:
+    known = session.scalar(select(ApiToken).where(ApiToken.token_hash == hash_token(token)))
+    for other in session.scalars(
+        select(ApiToken).where(ApiToken.name == BOOTSTRAP_NAME, ApiToken.revoked_on.is_(None))
+    ):
+        if other is not known:
+            other.revoked_on = get_now()
+    if known is not None:
+        known.revoked_on = None
+        return
+    session.add(
+        ApiToken(
+            user_id=owner.user_id,
+            workspace_id=owner.workspace_id,
+            name=BOOTSTRAP_NAME,
+            token_hash=hash_token(token),
+        )
+    )

@@ -1,0 +1,119 @@
+"""Who belongs to a workspace: taking people in, giving them roles, and seeing them off."""
+
+from __future__ import annotations
+
+from html import escape
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError
+from airflow_provider_pushmetrics.service.accounts.roles import Role
+from airflow_provider_pushmetrics.service.models import ApiToken, Membership, User, Workspace
+from airflow_provider_pushmetrics.service.notifications.outbox import add_mail
+from airflow_provider_pushmetrics.service.notifications.recipients import check_address
+from airflow_provider_pushmetrics.service.notifications.texts import NoticeText, build_subject
+from airflow_provider_pushmetrics.service.storage.clock import get_now
+
+CREATED = "created"
+ADDED = "added_to_workspace"
+NO_OP = "no_op"
+
+WELCOME = """\
+Hello {name},
+
+you now belong to the workspace {workspace!r} of PushMetrics, with the role {role}.
+
+  {url}
+
+To sign in, you need an API token: ask {sender} for one.
+"""
+
+
+def admit(
+    session: Session, workspace_id: int, email: str, first_name: str, last_name: str, role: Role
+) -> tuple[Membership, str]:
+    """
+    Make sure that a person belongs to a workspace; the role of one who already does stays.
+
+    :return: The membership, and what was done for it.
+    :raises PushMetricsParameterError: if the address is none.
+    """
+    email = check_address(email.strip()).lower()
+    user = session.scalar(select(User).where(User.email == email))
+    action = CREATED if user is None else ADDED
+    if user is None:
+        user = User(email=email, first_name=first_name, last_name=last_name)
+        session.add(user)
+        session.flush()
+    known = find_membership(session, user.id, workspace_id)
+    if known is not None:
+        return known, NO_OP
+    membership = Membership(user=user, workspace_id=workspace_id, role=role.value)
+    session.add(membership)
+    session.flush()
+    return membership, action
+
+
+def find_membership(session: Session, user_id: int, workspace_id: int) -> Membership | None:
+    """Find whether a user belongs to a workspace."""
+    return session.scalar(
+        select(Membership).where(Membership.user_id == user_id, Membership.workspace_id == workspace_id)
+    )
+
+
+def give_role(session: Session, membership: Membership, role: Role) -> None:
+    """
+    Give a member another role.
+
+    :raises PushMetricsConflictError: if nobody would be left who may give roles.
+    """
+    if role is not Role.ADMIN:
+        _keep_an_admin(session, membership)
+    membership.role = role.value
+
+
+def dismiss(session: Session, membership: Membership) -> None:
+    """
+    End a membership, and with it the tokens that the user has for the workspace.
+
+    A user who belongs to no workspace any more is known by no name.
+
+    :raises PushMetricsConflictError: if nobody would be left who may give roles.
+    """
+    _keep_an_admin(session, membership)
+    user = membership.user
+    session.execute(
+        update(ApiToken)
+        .where(ApiToken.user_id == user.id, ApiToken.workspace_id == membership.workspace_id)
+        .where(ApiToken.revoked_on.is_(None))
+        .values(revoked_on=get_now())
+    )
+    session.delete(membership)
+    session.flush()
+    if session.scalar(select(Membership.id).where(Membership.user_id == user.id).limit(1)) is None:
+        user.email, user.first_name, user.last_name = f"removed-{user.uid}", "", ""
+
+
+def put_welcome(session: Session, membership: Membership, sender: User, url: str) -> None:
+    """Put down a mail that tells somebody of their new workspace; it holds no secret."""
+    known_name = membership.user.first_name if membership.is_first else ""
+    name = known_name or membership.user.email
+    workspace = session.get_one(Workspace, membership.workspace_id).name
+    text = WELCOME.format(name=name, workspace=workspace, role=membership.role, url=url, sender=sender.email)
+    words = NoticeText(build_subject(f"Welcome to {workspace}"), text, f"<pre>{escape(text)}</pre>")
+    add_mail(session, membership.workspace_id, [membership.user.email], words)
+
+
+def _keep_an_admin(session: Session, membership: Membership) -> None:
+    # Two admins who remove each other at the same time come here one after the other.
+    session.get_one(Workspace, membership.workspace_id, with_for_update=True)
+    if membership.role != Role.ADMIN.value:
+        return
+    admins = select(func.count()).where(
+        Membership.workspace_id == membership.workspace_id, Membership.role == Role.ADMIN.value
+    )
+    if (session.scalar(admins) or 0) < 2:
+        raise PushMetricsConflictError(
+            f"user {membership.user.email!r} is the workspace's only Admin: make somebody else one first."
+        )

@@ -1,0 +1,48 @@
+"""Workspaces: making one, and deleting one with everything in it."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.service.accounts.roles import Role
+from airflow_provider_pushmetrics.service.models import (
+    ApiToken,
+    DataSource,
+    Membership,
+    OutboxEvent,
+    OutgoingMessage,
+    Report,
+    ReportSchedule,
+    Subscription,
+    Workspace,
+)
+
+CONTENTS = (
+    ReportSchedule,
+    Report,
+    Subscription,
+    OutboxEvent,
+    OutgoingMessage,
+    DataSource,
+    ApiToken,
+    Membership,
+)
+"""What is deleted with a workspace, in this order; blocks, runs and deliveries go with what they are of."""
+
+
+def create_workspace(session: Session, name: str, user_id: int) -> Workspace:
+    """Make a workspace; whoever makes it is its first Admin."""
+    workspace = Workspace(name=name)
+    session.add(workspace)
+    session.flush()
+    session.add(Membership(user_id=user_id, workspace_id=workspace.id, role=Role.ADMIN.value))
+    session.flush()
+    return workspace
+
+
+def delete_workspace(session: Session, workspace: Workspace) -> None:
+    """Delete a workspace with everything in it. Nobody is told: its subscriptions go with it."""
+    for kind in CONTENTS:
+        session.execute(delete(kind).where(kind.workspace_id == workspace.id))
+    session.delete(workspace)

@@ -1,0 +1,74 @@
+"""The dependencies of routes: the caller with its role, and the parts of the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import Depends, HTTPException, Request, Security
+from fastapi.security import HTTPBearer
+
+from airflow_provider_pushmetrics.service.accounts.authentication import Principal, parse_bearer
+from airflow_provider_pushmetrics.service.accounts.roles import Role
+from airflow_provider_pushmetrics.service.accounts.session_cookie import read_session
+from airflow_provider_pushmetrics.service.runtime import ServiceParts
+
+NOT_AUTHORIZED = "Not authorized"
+
+
+def get_parts(request: Request) -> ServiceParts:
+    """Give a route the parts of the service."""
+    parts: ServiceParts = request.app.state.parts
+    return parts
+
+
+Parts: TypeAlias = Annotated[ServiceParts, Depends(get_parts)]
+
+
+SCHEME = "ApiToken"
+BEARER = HTTPBearer(
+    scheme_name=SCHEME,
+    auto_error=False,
+    description="An API token, or the JWT that it was exchanged for, with the role of its user: a *Guest*"
+    " reads; a *User* also creates, changes and runs reports; an *Admin* also decides about users, databases"
+    " and workspaces.",
+)
+"""Puts the credential into the OpenAPI document; `authenticate` reads it."""
+
+
+def authenticate(request: Request, parts: Parts, _: Annotated[Any, Security(BEARER)]) -> Principal:
+    """Find the caller of a request; without a valid credential, the same 401 for every reason."""
+    header = request.headers.get("authorization")
+    if header is None:
+        principal = parts.gatekeeper.find_session(read_session(request))
+    else:
+        principal = parts.gatekeeper.find_principal(parse_bearer(header))
+    if principal is None:
+        raise HTTPException(401, NOT_AUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
+    return principal
+
+
+Caller: TypeAlias = Annotated[Principal, Depends(authenticate)]
+"""Any member of the workspace, for what only reads."""
+
+
+def require_role(needed: Role) -> Callable[[Principal], Principal]:
+    """Make the dependency that accepts a caller with a role, or with one that includes it."""
+
+    def check(caller: Caller) -> Principal:
+        if not caller.role.includes(needed):
+            raise HTTPException(
+                403,
+                f"Forbidden: it needs the role {needed.value}, and yours is {caller.role.value}."
+                " An Admin of the workspace can change that.",
+            )
+        return caller
+
+    return check
+
+
+Editor: TypeAlias = Annotated[Principal, Security(require_role(Role.USER), scopes=[Role.USER.value])]
+"""A member who creates, changes and runs reports."""
+
+Admin: TypeAlias = Annotated[Principal, Security(require_role(Role.ADMIN), scopes=[Role.ADMIN.value])]
+"""A member who decides about users, databases and workspaces."""

@@ -1,0 +1,27 @@
+"""The exchange of an API token for a JWT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+
+from airflow_provider_pushmetrics.service.accounts.authentication import parse_bearer
+from airflow_provider_pushmetrics.service.api.conventions.access import NOT_AUTHORIZED, Parts
+from airflow_provider_pushmetrics.service.api.conventions.document import TOKEN_CREDENTIAL
+
+router = APIRouter(prefix="/api/v1/security", tags=["security"])
+
+
+@router.post("/exchange", openapi_extra=TOKEN_CREDENTIAL)
+def exchange(request: Request, parts: Parts) -> dict[str, Any]:
+    """Exchange an API token, sent as Bearer, for a JWT that soon expires."""
+    parts.exchange_limit.check(request.client.host if request.client else "")
+    principal = parts.gatekeeper.find_token_owner(parse_bearer(request.headers.get("authorization")))
+    if principal is None:
+        raise HTTPException(401, NOT_AUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
+    parts.gatekeeper.note_login(principal)
+    return {
+        "access_token": parts.gatekeeper.issue_jwt(principal),
+        "expires_in": parts.gatekeeper.lifetime_seconds,
+    }

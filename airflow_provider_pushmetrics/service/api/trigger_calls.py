@@ -1,0 +1,87 @@
+"""The webhook trigger: whoever has its URL starts a run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, HTTPException, Request, Response
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.service.api.conventions.access import Parts
+from airflow_provider_pushmetrics.service.api.conventions.document import TRIGGER_CREDENTIAL
+from airflow_provider_pushmetrics.service.reports.parameter_types import ParameterValueError
+from airflow_provider_pushmetrics.service.reports.parameters import (
+    TOKEN,
+    merge_parameters,
+    parse_json_parameters,
+)
+from airflow_provider_pushmetrics.service.runs.submission import RunRequest, check_idempotency_key
+from airflow_provider_pushmetrics.service.runs.triggers import Pull, PulledTrigger
+
+router = APIRouter(prefix="/api/v1/report", tags=["trigger"])
+
+REFUSED = "The report is unknown or the token is not valid"
+"""One sentence for a wrong token, a missing one and an unknown report: an answer must not help to guess."""
+
+PARAMETERS = {
+    "requestBody": {
+        "required": False,
+        "content": {
+            "application/json": {
+                "schema": {"type": "object"},
+                "example": {"date": "2026-01-01", "region": "EMEA"},
+            }
+        },
+    }
+}
+
+DISABLED = "This webhook is disabled"
+PATH = "/{reference}/webhook"
+
+
+@router.get(PATH, operation_id="trigger_report_by_get", openapi_extra=TRIGGER_CREDENTIAL)
+@router.post(PATH, operation_id="trigger_report", openapi_extra=PARAMETERS | TRIGGER_CREDENTIAL)
+async def pull_trigger(
+    reference: str,
+    request: Request,
+    response: Response,
+    parts: Parts,
+    idempotency_key: Annotated[str | None, Header()] = None,
+) -> dict[str, Any]:
+    """
+    Start a run of a report and return at once.
+
+    Parameters come from the query string and, in a POST, from a JSON object in the body, which wins. A repeat
+    of an Idempotency-Key starts nothing and is marked by the header ``Idempotency-Replayed: true``.
+    """
+    # Before anything is looked up: also guessing at tokens is limited.
+    parts.trigger_limit.check(f"{reference} {request.client.host if request.client else ''}")
+    body = await request.body() if request.method == "POST" else b""
+    query = request.query_params.multi_items()
+    token = next((value for name, value in query if name == TOKEN), "")
+    trigger = _authorize(await parts.front_desk.find_trigger(Pull(reference, token)))
+    wanted = RunRequest(
+        trigger.report_id,
+        merge_parameters(query, parse_json_parameters(body)),
+        origin="webhook",
+        idempotency_key=check_idempotency_key(idempotency_key),
+        webhook_id=trigger.id,
+    )
+    try:
+        run = await parts.front_desk.accept_run(wanted)
+    except ParameterValueError as error:
+        raise PushMetricsParameterError(str(error)) from error  # 400, as for all that a trigger is given
+    parts.engine.wake()
+    if run.is_replay:
+        response.headers["Idempotency-Replayed"] = "true"
+    if not parts.settings.trigger_returns_run_id:
+        return {"success": True}
+    return {"success": True, "run_id": run.id}
+
+
+def _authorize(trigger: PulledTrigger | None) -> PulledTrigger:
+    if trigger is None:
+        raise HTTPException(401, REFUSED)
+    if not trigger.is_active:
+        raise HTTPException(403, DISABLED)
+    return trigger

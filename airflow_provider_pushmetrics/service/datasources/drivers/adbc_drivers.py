@@ -1,0 +1,146 @@
+"""
+Databases that are asked through an ADBC driver of their own, which comes with an extra of the package.
+
+Their drivers give Arrow, and describe every column: what they give is kept. They cannot be told to read only:
+the user of the URL must be a reader.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import adbc_driver_manager
+import pyarrow as pa
+from sqlalchemy.engine import URL
+
+from airflow_provider_pushmetrics.service.datasources.base import (
+    NOT_ONE_SELECT,
+    RowBatches,
+    SourceError,
+    Stopper,
+    refuse_same_names,
+)
+from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
+from airflow_provider_pushmetrics.service.datasources.columns.base import (
+    Conversion,
+    LimitedText,
+    Unchanged,
+)
+from airflow_provider_pushmetrics.service.datasources.columns.delivery import Column, deliver, pick_at
+from airflow_provider_pushmetrics.service.datasources.drivers.adbc import FAILURES, AdbcSession, clean_message
+from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
+from airflow_provider_pushmetrics.service.datasources.urls import BACKENDS
+from airflow_provider_pushmetrics.service.templates.binding import BoundSql
+from airflow_provider_pushmetrics.service.templates.dialects import get_dialect
+
+FLIGHT_SQL = "flightsql"
+
+
+class AdbcSource:
+    """
+    A database with an ADBC driver of its own.
+
+    :param url: Where it is; see :func:`build_options`.
+    :param temp_dir: Where rows wait whose types depend on the whole result.
+    """
+
+    def __init__(self, url: URL, temp_dir: Path) -> None:
+        self._url = url
+        self._secrets = () if url.password is None else (str(url.password),)
+        self._temp_dir = temp_dir
+        self._lock = threading.Lock()
+        self._database: adbc_driver_manager.AdbcDatabase | None = None
+        dialect = url.query.get("dialect", "duckdb") if url.drivername == FLIGHT_SQL else url.drivername
+        self.dialect = get_dialect(str(dialect))
+
+    @contextmanager
+    def query(
+        self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits, time_zone: str
+    ) -> Iterator[RowBatches]:
+        """Run a query; any number of them run at the same time, each on a connection of its own."""
+        text = sql.write(lambda number: "?")
+        with (
+            AdbcSession(self._open(), stopper, self._secrets, has_transactions=False) as session,
+            session.stream_described(text, sql.values) as (schema, batches),
+        ):
+            if not schema.names:
+                raise SourceError(NOT_ONE_SELECT)
+            refuse_same_names(schema.names)
+            columns = [
+                Column(_plan_conversion(field, limits.max_value_bytes), pick_at(index))
+                for index, field in enumerate(schema)
+            ]
+            with deliver(columns, batches, max_rows=limits.max_rows, temp_dir=self._temp_dir) as rows:
+                yield rows
+
+    def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:
+        """
+        Refuse to look around.
+
+        :raises SourceError: always.
+        """
+        raise SourceError(f"what databases of the kind {self._url.drivername!r} hold cannot be listed.")
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+
+    def _open(self) -> adbc_driver_manager.AdbcDatabase:
+        with self._lock:
+            if self._database is None:
+                driver = import_driver(self._url.drivername)
+                try:
+                    self._database = driver.connect(**build_options(self._url))
+                except FAILURES as error:
+                    raise SourceError(clean_message(str(error), self._secrets)) from error
+            return self._database
+
+
+def import_driver(kind: str) -> Any:
+    """
+    Import the driver of a kind of database.
+
+    :raises SourceError: naming the extra, if it is not installed.
+    """
+    try:
+        return importlib.import_module(BACKENDS[kind].module)
+    except ImportError as error:
+        raise SourceError(
+            f"databases of the kind {kind!r} need the extra {kind!r}:"
+            f" install airflow-provider-pushmetrics[{kind}]."
+        ) from error
+
+
+def build_options(url: URL) -> dict[str, Any]:
+    """
+    Build what the driver connects with.
+
+    ``snowflake://user:password@account/database/schema?warehouse=w`` is the driver's own form;
+    ``bigquery://project/dataset`` uses the machine's credentials;
+    ``flightsql://user:password@host:port?tls=true&dialect=postgresql`` names the dialect of the server's SQL.
+    """
+    if url.drivername == "snowflake":
+        return {"uri": url.render_as_string(hide_password=False).removeprefix("snowflake://")}
+    if url.drivername == "bigquery":
+        dataset = {"adbc.bigquery.sql.dataset_id": url.database} if url.database else {}
+        return {"db_kwargs": {"adbc.bigquery.sql.project_id": url.host or "", **dataset}}
+    scheme = "grpc+tls" if url.query.get("tls") == "true" else "grpc"
+    login = {"username": url.username, "password": None if url.password is None else str(url.password)}
+    return {
+        "uri": f"{scheme}://{url.host}:{url.port or 31337}",
+        "db_kwargs": {name: value for name, value in login.items() if value is not None},
+    }
+
+
+def _plan_conversion(field: pa.Field, max_value_bytes: int) -> Conversion:
+    if pa.types.is_string(field.type) or pa.types.is_binary(field.type):
+        return LimitedText(field.name, field.type, max_value_bytes)
+    return Unchanged(field.name, field.type)

@@ -1,0 +1,316 @@
+"""
+MariaDB and MySQL, asked through PyMySQL.
+
+Each query has a connection of its own, in a transaction that only reads. The server sends values as text,
+which is exact for all types but ``float``: it prints six digits of that. A query with such a column runs
+again, as one that reads it as ``double``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pymysql
+import sqlglot
+from pymysql.constants import FIELD_TYPE
+from pymysql.converters import encoders
+from pymysql.cursors import SSCursor
+from sqlalchemy.engine import URL
+from sqlglot.errors import SqlglotError
+
+from airflow_provider_pushmetrics.redaction import redact
+from airflow_provider_pushmetrics.service.datasources.base import (
+    NOT_ONE_SELECT,
+    UTC,
+    RowBatches,
+    SourceError,
+    Stopper,
+    check_between,
+    refuse_same_names,
+)
+from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
+from airflow_provider_pushmetrics.service.datasources.columns.delivery import deliver
+from airflow_provider_pushmetrics.service.datasources.columns.mysql import Field, build_batch, list_columns
+from airflow_provider_pushmetrics.service.datasources.drivers.sqlalchemy import SqlAlchemyBrowser
+from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
+from airflow_provider_pushmetrics.service.datasources.statements import find_first_word, strip_end
+from airflow_provider_pushmetrics.service.templates.binding import BoundSql
+from airflow_provider_pushmetrics.service.templates.dialects import MYSQL, Dialect
+
+BATCH_ROWS = 10_000
+BATCH_BYTES = 4 * 1024 * 1024
+CONNECT_SECONDS = 10
+TIMEOUT_MARGIN_SECONDS = 30
+
+READING_WORDS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN"})
+"""By what a statement begins that gives rows. A transaction that only reads still lets SET, KILL, … pass."""
+
+REFUSED_WORDS = re.compile(r"\b(outfile|dumpfile|load_file)\b|/\*M?!", re.IGNORECASE)
+"""What uses the server's files, even in a transaction that only reads; and comments that it runs."""
+
+NO_TIME_ZONE = 1298
+CUT_VALUE_WARNINGS = frozenset({1260, 1301})
+"""What group_concat() has cut, and what is larger than max_allowed_packet and becomes NULL."""
+
+ALL_ROWS = 2**64 - 1
+FAILURES = (pymysql.Error, OSError, pa.ArrowException, ValueError)
+
+
+class ValueTooLargeError(pymysql.OperationalError):
+    """The server sends a row that is larger than a value may be."""
+
+
+BaseConnection: Any = pymysql.Connection
+"""The driver's, of which the stubs leave out what is used here."""
+
+
+class LimitedConnection(BaseConnection):  # type: ignore[misc]
+    """A connection that reads no row of more than so many bytes into memory."""
+
+    max_packet_bytes: int = 0
+    _packet_bytes = 0
+
+    def _read_packet(self, *args: Any, **kwargs: Any) -> Any:
+        self._packet_bytes = 0
+        return super()._read_packet(*args, **kwargs)
+
+    def _read_bytes(self, num_bytes: int) -> Any:
+        # A packet comes in pieces of up to 16 MiB, which the driver puts together.
+        self._packet_bytes += num_bytes
+        if self._packet_bytes > self.max_packet_bytes:
+            self._force_close()
+            raise ValueTooLargeError("the row is too large")
+        return super()._read_bytes(num_bytes)
+
+
+class MySqlSource:
+    """
+    A database of MariaDB or MySQL.
+
+    :param url: Where it is.
+    :param temp_dir: Where rows wait whose types depend on the whole result.
+    """
+
+    dialect: Dialect = MYSQL
+
+    def __init__(self, url: URL, temp_dir: Path) -> None:
+        # Values are quoted before they are encoded, which is safe in this encoding, and holds every text.
+        self._url = url.set(drivername="mysql+pymysql").update_query_dict({"charset": "utf8mb4"})
+        self._secrets = () if url.password is None else (str(url.password),)
+        self._temp_dir = temp_dir
+        self._browser = SqlAlchemyBrowser(self._url)
+
+    @contextmanager
+    def query(
+        self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits, time_zone: str
+    ) -> Iterator[RowBatches]:
+        """Run a query; any number of them run at the same time, each on a connection of its own."""
+        refuse_writing(sql)
+        with self._translating(stopper, limits):
+            with self._run(sql, stopper, limits, time_zone) as cursor:
+                fields = list_fields(cursor)
+                if not any(field.type_code == FIELD_TYPE.FLOAT for field in fields):
+                    with self._deliver(cursor, stopper, limits) as rows:
+                        yield rows
+                    return
+            with (
+                self._run(widen_floats(sql, fields), stopper, limits, time_zone) as cursor,
+                self._deliver(cursor, stopper, limits, fields) as rows,
+            ):
+                yield rows
+
+    def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:
+        """Look around in the database."""
+        return self._browser.open_catalog(stopper)
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._browser.close()
+
+    @contextmanager
+    def _run(self, sql: BoundSql, stopper: Stopper, limits: QueryLimits, time_zone: str) -> Iterator[Any]:
+        """Run a query on a connection of its own, and give the cursor that reads its rows."""
+        with self._connect(limits) as connection:
+            thread = connection.thread_id()
+            stopper.register(lambda: self._kill(thread))
+            cursor = connection.cursor(SSCursor)
+            try:
+                _begin(connection, limits, time_zone)
+                _execute(cursor, sql)
+                yield cursor
+            finally:
+                stopper.register(None)
+                self._stop(connection, cursor)
+
+    @contextmanager
+    def _deliver(
+        self, cursor: Any, stopper: Stopper, limits: QueryLimits, described: Sequence[Field] = ()
+    ) -> Iterator[RowBatches]:
+        """
+        Give the rows of a cursor.
+
+        :param described: What the columns were before they were widened.
+        """
+        fields = list_fields(cursor)
+        with deliver(
+            list_columns(described or fields, limits.max_value_bytes),
+            check_between(_read_batches(cursor, fields), stopper),
+            max_rows=limits.max_rows,
+            temp_dir=self._temp_dir,
+        ) as rows:
+            yield rows
+
+    def _stop(self, connection: LimitedConnection, cursor: Any) -> None:
+        """End a query whose rows were not all read: closing its cursor would read all of them."""
+        result = cursor._result
+        if result is not None and result.unbuffered_active:
+            if connection.open:
+                self._kill(connection.thread_id())
+                connection._force_close()
+            result.unbuffered_active = False
+
+    @contextmanager
+    def _connect(self, limits: QueryLimits) -> Iterator[LimitedConnection]:
+        _, arguments = self._url.get_dialect()().create_connect_args(self._url)
+        arguments = {"connect_timeout": CONNECT_SECONDS, **arguments}
+        # Without decoders, values come as the server wrote them.
+        connection = LimitedConnection(**{**arguments, "conv": dict(encoders), "defer_connect": True})
+        connection.max_packet_bytes = limits.max_value_bytes * 2  # a row has more than one value
+        connection.connect()
+        try:
+            yield connection
+        finally:
+            if connection.open:
+                connection.close()
+
+    def _kill(self, thread_id: int) -> None:
+        with (
+            suppress(pymysql.Error, OSError),
+            self._connect(DEFAULT_LIMITS) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(f"KILL QUERY {thread_id}")
+
+    @contextmanager
+    def _translating(self, stopper: Stopper, limits: QueryLimits) -> Iterator[None]:
+        try:
+            yield
+        except ValueTooLargeError as error:
+            raise SourceError(
+                f"a row has more than {limits.max_value_bytes * 2:,} bytes, twice the limit for one value:"
+                " select a part of it."
+            ) from error
+        except FAILURES as error:
+            raise SourceError(stopper.reason or self._write_message(error)) from error
+
+    def _write_message(self, error: Exception) -> str:
+        code, said = error.args if len(error.args) == 2 else (None, str(error))
+        if code == NO_TIME_ZONE:
+            said = f"{said}: load the time zones of the server (mariadb-tzinfo-to-sql), or use UTC."
+        return redact(str(said).strip() or type(error).__name__, *self._secrets)
+
+
+def refuse_writing(sql: BoundSql) -> None:
+    """
+    Refuse what a transaction that only reads would let pass.
+
+    :raises SourceError: if it is no statement that reads, or uses files of the server.
+    """
+    if find_first_word(sql) not in READING_WORDS:
+        raise SourceError(NOT_ONE_SELECT)
+    for part in sql.parts:
+        found = REFUSED_WORDS.search(part)
+        if found is not None:
+            raise SourceError(
+                f"{found.group()!r} is refused: queries use neither files of the server nor comments it runs."
+            )
+
+
+def list_fields(cursor: Any) -> Sequence[Field]:
+    """List what the server says of the columns; the cursor's description leaves out their sign."""
+    fields: Sequence[Field] = getattr(cursor._result, "fields", ())
+    return fields
+
+
+def widen_floats(sql: BoundSql, fields: Sequence[Field]) -> BoundSql:
+    """
+    Write the query that reads columns of the type ``float`` as ``double``, of which all digits are printed.
+
+    :raises SourceError: if it cannot be told whether the query has an order, which must not be lost.
+    """
+    sql = strip_end(sql, "mysql")
+    names = [_quote(field.name) for field in fields]
+    columns = [
+        f"({name} + 0e0) AS {name}" if field.type_code == FIELD_TYPE.FLOAT else name
+        for name, field in zip(names, fields, strict=True)
+    ]
+    # Without a limit, MariaDB forgets the order of a query inside of another.
+    limit = f" LIMIT {ALL_ROWS}" if _has_order_only(sql, fields) else ""
+    first = f"SELECT {', '.join(columns)} FROM (\n{sql.parts[0]}"
+    parts = [first, *sql.parts[1:]]
+    parts[-1] += f"\n{limit}) AS q"
+    return BoundSql(tuple(parts), sql.values)
+
+
+def _has_order_only(sql: BoundSql, fields: Sequence[Field]) -> bool:
+    """Tell whether a query has an order, but no limit; in brackets, it may have both inside and outside."""
+    tree: Any = None
+    with suppress(SqlglotError):
+        tree = sqlglot.parse_one(sql.write(lambda number: "'0'"), read="mysql")
+    if not isinstance(tree, sqlglot.exp.Select | sqlglot.exp.SetOperation):
+        names = ", ".join(field.name for field in fields if field.type_code == FIELD_TYPE.FLOAT)
+        raise SourceError(
+            f"the server prints six digits of columns of the type float ({names}): cast them to double."
+        )
+    return tree.args.get("order") is not None and tree.args.get("limit") is None
+
+
+def _quote(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _begin(connection: LimitedConnection, limits: QueryLimits, time_zone: str) -> None:
+    """Begin the transaction. The timeout ends what would go on if this process were killed."""
+    seconds = limits.timeout_seconds + TIMEOUT_MARGIN_SECONDS
+    is_mariadb = "MariaDB" in connection.get_server_info()
+    timeout = f"max_statement_time = {seconds}" if is_mariadb else f"max_execution_time = {seconds * 1000}"
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION time_zone = %s", ("+00:00" if time_zone == UTC else time_zone,))
+        cursor.execute(f"SET SESSION {timeout}")
+        for setting in MYSQL.transaction_settings:
+            cursor.execute(setting)
+        cursor.execute("START TRANSACTION READ ONLY")
+
+
+def _execute(cursor: Any, sql: BoundSql) -> None:
+    escaped = BoundSql(tuple(part.replace("%", "%%") for part in sql.parts), sql.values)
+    cursor.execute(escaped.write(lambda number: "%s"), sql.values)
+    if cursor.description is None:
+        raise SourceError(NOT_ONE_SELECT)
+    refuse_same_names([column[0] for column in cursor.description])
+
+
+def _read_batches(cursor: Any, fields: Sequence[Field]) -> Iterator[pa.RecordBatch]:
+    rows: list[Any] = []
+    size = 0
+    for row in cursor.fetchall_unbuffered():
+        rows.append(row)
+        size += sum(map(len, filter(None, row)))
+        if len(rows) >= BATCH_ROWS or size >= BATCH_BYTES:
+            yield build_batch(fields, rows)
+            rows, size = [], 0
+    if rows:
+        yield build_batch(fields, rows)
+    _refuse_cut_values(cursor)
+
+
+def _refuse_cut_values(cursor: Any) -> None:
+    """Refuse a result in which the server has cut a value, or made NULL of one, which it only warns of."""
+    for _, code, message in (cursor._result.warning_count and cursor.connection.show_warnings()) or ():
+        if int(code) in CUT_VALUE_WARNINGS:
+            raise SourceError(f"the server cut a value: {message}.")

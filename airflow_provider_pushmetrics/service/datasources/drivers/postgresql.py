@@ -1,0 +1,180 @@
+"""
+PostgreSQL, asked through ADBC.
+
+Each query is one transaction that only reads and leaves nothing behind, so that it may pass a pooler such as
+PgBouncer in transaction mode: settings are local to it, and statements are prepared without a name.
+
+Rows come by ``COPY (…) TO STDOUT``, the only way that streams and lets PostgreSQL work in parallel. It takes
+no parameters, whatever the driver: values are written as constants, quoted by psycopg's rules, each in
+brackets so that it cannot join its neighbours.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import adbc_driver_manager
+import adbc_driver_postgresql
+import psycopg
+import pyarrow as pa
+from psycopg import sql as psycopg_sql
+from sqlalchemy.engine import URL
+
+from airflow_provider_pushmetrics.service.datasources.base import (
+    NOT_ONE_SELECT,
+    RowBatches,
+    SourceError,
+    Stopper,
+    refuse_same_names,
+)
+from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
+from airflow_provider_pushmetrics.service.datasources.columns.base import Unchanged
+from airflow_provider_pushmetrics.service.datasources.columns.delivery import Column, deliver, pick_at
+from airflow_provider_pushmetrics.service.datasources.columns.postgresql import (
+    find_unknown_types,
+    list_columns,
+    plan_columns,
+    wrap,
+)
+from airflow_provider_pushmetrics.service.datasources.drivers.adbc import FAILURES, AdbcSession, clean_message
+from airflow_provider_pushmetrics.service.datasources.drivers.sqlalchemy import SqlAlchemyBrowser
+from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
+from airflow_provider_pushmetrics.service.datasources.statements import find_first_word, strip_end
+from airflow_provider_pushmetrics.service.templates.binding import BoundSql
+from airflow_provider_pushmetrics.service.templates.dialects import POSTGRESQL, Dialect
+
+CONNECT_SECONDS = 10
+BATCH_BYTES = 4 * 1024 * 1024
+TIMEOUT_MARGIN_SECONDS = 30
+
+NOT_FOR_COPY = frozenset({"SHOW", "EXPLAIN"})
+"""Statements that give rows, and that COPY does not take: their few lines come at once."""
+
+
+class PostgresSource:
+    """
+    A database of PostgreSQL.
+
+    :param url: Where it is.
+    :param temp_dir: Where rows wait whose types depend on the whole result.
+    """
+
+    dialect: Dialect = POSTGRESQL
+
+    def __init__(self, url: URL, temp_dir: Path) -> None:
+        self._uri = build_uri(url)
+        self._secrets = () if url.password is None else (str(url.password),)
+        self._temp_dir = temp_dir
+        self._browser = SqlAlchemyBrowser(url)
+        self._lock = threading.Lock()
+        self._database: adbc_driver_manager.AdbcDatabase | None = None
+
+    @contextmanager
+    def query(
+        self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits, time_zone: str
+    ) -> Iterator[RowBatches]:
+        """Run a query; any number of them run at the same time, each on a connection of its own."""
+        sql = strip_end(sql, "postgres")
+        text = write_constants(sql)
+        with AdbcSession(self._open(), stopper, self._secrets) as session:
+            self._begin(session, limits, time_zone)
+            schema = session.describe(text)
+            if not schema.names:
+                raise SourceError(NOT_ONE_SELECT)
+            refuse_same_names(schema.names)
+            if find_first_word(sql) in NOT_FOR_COPY:
+                columns = [Column(Unchanged(f.name, f.type), pick_at(i)) for i, f in enumerate(schema)]
+                options = {"adbc__postgresql__use_copy": "false"}
+            else:
+                planned = plan_columns(schema, limits.max_value_bytes, _find_arrays(session, schema))
+                text, columns = wrap(text, planned), list_columns(planned)
+                options = {"adbc__postgresql__batch_size_hint_bytes": str(BATCH_BYTES)}
+            with (
+                session.stream(text, **options) as batches,
+                deliver(columns, batches, max_rows=limits.max_rows, temp_dir=self._temp_dir) as rows,
+            ):
+                yield rows
+
+    def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:
+        """Look around in the database."""
+        return self._browser.open_catalog(stopper)
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._browser.close()
+        with self._lock:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+
+    def _open(self) -> adbc_driver_manager.AdbcDatabase:
+        """Open the database: this reads the names of all types, and leaves no connection."""
+        with self._lock:
+            if self._database is None:
+                try:
+                    self._database = adbc_driver_postgresql.connect(self._uri)
+                except FAILURES as error:
+                    raise SourceError(clean_message(str(error), self._secrets)) from error
+            return self._database
+
+    def _begin(self, session: AdbcSession, limits: QueryLimits, time_zone: str) -> None:
+        session.execute("SET TRANSACTION READ ONLY")
+        for setting in self.dialect.transaction_settings:
+            session.execute(setting)
+        # The timeout ends what would go on if this process were killed.
+        milliseconds = (limits.timeout_seconds + TIMEOUT_MARGIN_SECONDS) * 1000
+        session.fetch(
+            f"SELECT set_config('TimeZone', {_quote(time_zone)}, true),"
+            f" set_config('statement_timeout', '{milliseconds}', true)"
+        )
+
+
+def build_uri(url: URL) -> str:
+    """
+    Write the URL for libpq, which must not wait for a server that does not answer.
+
+    ADBC sends and reads UTF-8, and leaves the encoding that libpq has: without one, that of the database.
+    """
+    url = url.update_query_dict({"client_encoding": "UTF8"})
+    if "connect_timeout" not in url.query:
+        url = url.update_query_dict({"connect_timeout": str(CONNECT_SECONDS)})
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def write_constants(sql: BoundSql) -> str:
+    """
+    Write SQL with its values as constants.
+
+    :raises SourceError: for a value that PostgreSQL has no constant for.
+    """
+    written = [_write_constant(value) for value in sql.values]
+    return sql.write(lambda number: written[number - 1])
+
+
+def _write_constant(value: Any) -> str:
+    try:
+        constant = _quote(value)
+    except psycopg.Error as error:
+        raise SourceError(f"{value!r} is no value that PostgreSQL knows: {error}") from error
+    # A number with a sign is no position in ORDER BY and GROUP BY, as it is none where it is bound.
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f" (+ {constant}) " if is_number else f" ({constant}) "
+
+
+def _quote(value: Any) -> str:
+    return psycopg_sql.Literal(value).as_string()
+
+
+def _find_arrays(session: AdbcSession, schema: pa.Schema) -> frozenset[int]:
+    unknown = find_unknown_types(schema)
+    if not unknown:
+        return frozenset()
+    ids = ", ".join(map(str, unknown))
+    found = session.fetch(
+        f"SELECT oid::int8 FROM pg_catalog.pg_type WHERE typcategory = 'A' AND oid IN ({ids})"
+    )
+    return frozenset(found.column(0).to_pylist()) if found.num_columns else frozenset()

@@ -1,0 +1,1 @@
+"""Outgoing HTTP: which addresses may be called, and for how long."""

@@ -1,0 +1,1 @@
+"""The processes: the web server, the workers and their supervisor."""

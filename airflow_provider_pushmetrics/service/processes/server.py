@@ -1,0 +1,99 @@
+"""Serve: a process with uvicorn, from the first log line to the last, and its worker beside it."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import logging
+import signal
+import socket
+from contextlib import nullcontext
+from types import FrameType
+
+import uvicorn
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.service.app import build_app
+from airflow_provider_pushmetrics.service.processes.folder_lock import lock_folder
+from airflow_provider_pushmetrics.service.processes.supervisor import Assignment, Supervisor
+from airflow_provider_pushmetrics.service.runtime import assemble, choose_executor_id
+from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
+from airflow_provider_pushmetrics.service.worker.backend import Elsewhere, Executing
+from airflow_provider_pushmetrics.serving.logs import set_up_logging
+
+BACKLOG = 2048
+
+log = logging.getLogger(__name__)
+
+
+def serve(settings: ServiceSettings) -> None:
+    """
+    Serve until SIGTERM or SIGINT.
+
+    :raises PushMetricsConfigurationError: if the service cannot start as it is set up.
+    """
+    if not settings.executes:
+        require_postgres(settings, "a service without a worker")
+    with open_listener(settings.host, settings.port) as listener:
+        set_up_logging()
+        # On PostgreSQL any number of services share the folder; on SQLite there is one, with one worker.
+        with nullcontext() if settings.database_url else lock_folder(settings.data_dir):
+            _serve(settings, listener)
+    log.info("stopped")
+
+
+def _serve(settings: ServiceSettings, listener: socket.socket) -> None:
+    parts = assemble(settings, _choose_engine(settings))
+    parts.start()
+    server = uvicorn.Server(
+        uvicorn.Config(
+            build_app(parts),
+            lifespan="off",
+            log_config=None,
+            access_log=False,  # it would write trigger tokens; the application has a log of its own
+            server_header=False,
+            timeout_graceful_shutdown=settings.shutdown_seconds,
+        )
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn stops at these, then raises them again for whoever was there before: nobody, so that we can
+        # tidy up.
+        signal.signal(number, _ignore)
+    gc.freeze()  # what is loaded stays: looking through all of it for garbage would stop calls for 0.1 s
+    log.info("serving on %s", settings.base_url)
+    server.run(sockets=[listener])
+    parts.stop()
+
+
+def _choose_engine(settings: ServiceSettings) -> Executing:
+    if not settings.executes:
+        return Elsewhere()
+    supervisor = Supervisor(Assignment(settings, choose_executor_id(settings)))
+    supervisor.prepare()
+    return supervisor
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    pass
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """
+    Take the port, before anything is loaded.
+
+    :raises PushMetricsConfigurationError: if it is taken, or not ours to take.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        reason = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        raise PushMetricsConfigurationError(
+            f"port {port} on {host!r} {reason}: stop what uses it, or choose another with --port or"
+            " PUSHMETRICS_SERVICE_PORT."
+        ) from None
+    return listener

@@ -1,0 +1,103 @@
+"""
+The processes that execute: a service's worker beside it, and workers by themselves.
+
+:mod:`supervisor` starts the former, and says what its pipe is for.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import pickle
+import signal
+import sys
+import threading
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING
+
+from airflow_provider_pushmetrics.service.processes.folder_lock import WORKER_LOCK_FILE, wait_for_folder
+from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
+from airflow_provider_pushmetrics.serving.logs import set_up_logging
+
+if TYPE_CHECKING:
+    from airflow_provider_pushmetrics.service.processes.supervisor import Assignment
+    from airflow_provider_pushmetrics.service.runtime import ServiceParts
+
+NICENESS = 5
+"""Runs may wait while somebody waits for an answer: on a busy machine the server has the processor first."""
+
+log = logging.getLogger(__name__)
+
+
+def work(settings: ServiceSettings) -> None:
+    """
+    Execute runs and deliveries until SIGTERM or SIGINT, and serve nobody.
+
+    :raises PushMetricsConfigurationError: if the worker cannot start as it is set up.
+    """
+    require_postgres(settings, "a worker by itself")
+    from airflow_provider_pushmetrics.service.runtime import assemble
+
+    set_up_logging()
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    parts = assemble(settings, guards_memory=True)
+    parts.start()
+    gc.freeze()
+    log.info("working")
+    stopping.wait()
+    _stop(parts)
+
+
+def main() -> int:
+    """Work for a service until the pipe ends, and give the exit code."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # A terminal, or whoever stops a whole group, sends them to both. This one ends when the service has.
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(NICENESS)
+    report = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints, prints to the log
+    # Loaded while the service prepares the database, before it says what to do.
+    from airflow_provider_pushmetrics.service.worker import local_backend  # noqa: F401
+
+    try:
+        assignment: Assignment = pickle.load(sys.stdin.buffer)
+    except EOFError:
+        return 0  # the service has ended already
+    set_up_logging()
+    try:
+        _work_for_service(assignment, report)
+    except Exception:
+        log.exception("the worker cannot go on")
+        return 1
+    return 0
+
+
+def _work_for_service(assignment: Assignment, report: int) -> None:
+    from airflow_provider_pushmetrics.service.runtime import assemble
+
+    settings = assignment.settings
+    # The worker of a service that was killed may still be at its last work.
+    with nullcontext() if settings.database_url else wait_for_folder(settings.data_dir, WORKER_LOCK_FILE):
+        parts = assemble(settings, executor_id=assignment.executor_id, guards_memory=True)
+        parts.engine.start()
+        gc.freeze()  # as the server does
+        with suppress(OSError):  # the service has ended already: the pipe says so next
+            os.write(report, b".")
+        while os.read(sys.stdin.fileno(), 4096):
+            parts.engine.wake()
+        _stop(parts)
+
+
+def _stop(parts: ServiceParts) -> None:
+    if parts.stop():
+        return
+    log.info("stopped; what is not finished goes on at the next start")
+    logging.shutdown()
+    os._exit(0)  # a thread in the middle of a query would keep the process alive until the query ends
+
+
+if __name__ == "__main__":
+    sys.exit(main())

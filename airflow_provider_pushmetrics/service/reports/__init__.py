@@ -1,0 +1,1 @@
+"""Reports and their blocks: written, checked and exported."""

@@ -1,0 +1,399 @@
+"""
+Change reports and their blocks, and tell of each change once.
+
+A change of a report as a whole is one ``report.…`` event, whatever happens to its queries by it. A change of
+one query alone is one ``query.…`` event. Both are written in the transaction of the change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.service.models import Block, DataSource, Query, Report
+from airflow_provider_pushmetrics.service.reports.block_graph import (
+    SQL,
+    MissingReferences,
+    find_missing_references,
+    find_varying_choices,
+    plan_block,
+    plan_waves,
+)
+from airflow_provider_pushmetrics.service.reports.block_types import (
+    ContentError,
+    check_block_type,
+    check_content,
+)
+from airflow_provider_pushmetrics.service.reports.recurrence import find_zone
+from airflow_provider_pushmetrics.service.storage.clock import get_now
+from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER, parse_id
+from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
+from airflow_provider_pushmetrics.service.templates.checking import check_sql
+from airflow_provider_pushmetrics.service.templates.dialects import find_dialect
+from airflow_provider_pushmetrics.service.webhooks.outbox import (
+    QUERY_CREATED,
+    QUERY_DELETED,
+    QUERY_UPDATED,
+    REPORT_CREATED,
+    REPORT_DELETED,
+    REPORT_UPDATED,
+    build_query_change,
+    build_report_change,
+    put_in_outbox,
+)
+
+NOTEBOOK = "notebook"
+REPORT_TYPES = ("report", NOTEBOOK)
+SCRATCH_NAME = "Blocks without a report"
+MAX_BLOCKS = 500
+
+
+@dataclass(frozen=True)
+class BlockDraft:
+    """
+    A block as somebody wrote it.
+
+    :param uid: Which block it is to replace, where a document says so.
+    """
+
+    type: str
+    name: str
+    content: Mapping[str, Any]
+    verbose_name: str | None = None
+    uid: str | None = None
+
+
+@dataclass(frozen=True)
+class ReportDraft:
+    """
+    A report as somebody wrote it.
+
+    :param time_zone: In which its queries and schedules run, as an IANA name.
+    """
+
+    name: str
+    description: str = ""
+    type: str = "report"
+    folder: str | None = None
+    time_zone: str = "UTC"
+    blocks: tuple[BlockDraft, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class BlockChanges:
+    """What a document did to the blocks of a report, by name."""
+
+    created: tuple[str, ...] = ()
+    updated: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+
+
+def create_report(session: Session, workspace_id: int, draft: ReportDraft) -> Report:
+    """
+    Make a report.
+
+    :raises ContentError: if a block is not what its type needs.
+    :raises PlanError: if blocks need each other in a circle.
+    """
+    check_time_zone(draft.time_zone)
+    report = Report(
+        workspace_id=workspace_id,
+        name=draft.name,
+        description=draft.description,
+        type=draft.type,
+        folder=draft.folder,
+        time_zone=draft.time_zone,
+    )
+    session.add(report)
+    session.flush()
+    for block in draft.blocks:
+        _add_block(session, report, block)
+    check_order(session, report)
+    tell_report(session, REPORT_CREATED, report)
+    return report
+
+
+def change_report(session: Session, report: Report, changes: Mapping[str, Any]) -> None:
+    """Change fields of a report; it is told of if that changed anything."""
+    if "time_zone" in changes:
+        check_time_zone(changes["time_zone"])
+    if apply_fields(report, changes):
+        tell_report(session, REPORT_UPDATED, report)
+
+
+def rewrite_report(session: Session, report: Report, draft: ReportDraft, *, prune: bool) -> BlockChanges:
+    """
+    Make a report what a document says.
+
+    :param prune: Whether blocks that the document does not name are removed.
+    :return: What happened to the blocks.
+    """
+    check_time_zone(draft.time_zone)
+    fields = {"name": draft.name, "description": draft.description, "folder": draft.folder}
+    is_changed = apply_fields(report, {**fields, "type": draft.type, "time_zone": draft.time_zone})
+    changes = _rewrite_blocks(session, report, draft.blocks, prune=prune)
+    check_order(session, report)
+    if is_changed or changes != BlockChanges():
+        tell_report(session, REPORT_UPDATED, report)
+    return changes
+
+
+def delete_report(session: Session, report: Report) -> None:
+    """Delete a report with its blocks, triggers and runs."""
+    tell_report(session, REPORT_DELETED, report)
+    session.flush()
+    session.delete(report)
+
+
+def create_block(session: Session, report: Report, draft: BlockDraft) -> Block:
+    """
+    Add a block to a report.
+
+    :raises ContentError: if it is not what its type needs.
+    :raises PlanError: if blocks need each other in a circle with it.
+    """
+    block = _add_block(session, report, draft)
+    check_order(session, report)
+    _tell_block(session, block, QUERY_CREATED)
+    return block
+
+
+def change_block(session: Session, block: Block, changes: Mapping[str, Any]) -> None:
+    """Change fields of a block; it is told of if that changed anything."""
+    changes = dict(changes)
+    if changes.get("content") is not None:
+        changes["content"] = check_block_content(session, block.report, block.type, changes["content"])
+    if apply_fields(block, changes):
+        session.flush()
+        check_order(session, block.report)
+        _tell_block(session, block, QUERY_UPDATED)
+
+
+def delete_block(session: Session, block: Block) -> None:
+    """Delete a block."""
+    _tell_block(session, block, QUERY_DELETED)
+    session.flush()
+    block.report.blocks.remove(block)
+
+
+def move_block(session: Session, block: Block, position: int) -> None:
+    """Give a block another place on the page; its report is told of if that changed anything."""
+    order = [other for other in block.report.blocks if other is not block]
+    order.insert(position, block)
+    if order != list(block.report.blocks):
+        report = block.report
+        _reorder(session, report, order)
+        tell_report(session, REPORT_UPDATED, report)
+
+
+def ensure_scratch(session: Session, workspace_id: int) -> Report:
+    """Find, or make, the notebook that holds the blocks that were made without a report."""
+    found = select(Report).where(Report.workspace_id == workspace_id, Report.name == SCRATCH_NAME)
+    report = session.scalars(found.order_by(Report.id)).first()
+    if report is None:
+        report = create_report(session, workspace_id, ReportDraft(SCRATCH_NAME, type=NOTEBOOK))
+    return report
+
+
+def check_time_zone(name: str) -> None:
+    """
+    Make sure that there is a time zone.
+
+    :raises ContentError: if not.
+    """
+    try:
+        find_zone(name)
+    except PushMetricsParameterError as error:
+        raise ContentError(str(error)) from None
+
+
+def check_order(session: Session, report: Report) -> None:
+    """
+    Make sure that the blocks of a report can be brought into an order.
+
+    :raises PlanError: if they need each other in a circle; the message names them.
+    """
+    session.flush()
+    plan_waves([plan_block(block, None) for block in report.blocks])
+
+
+def check_block_content(
+    session: Session, report: Report, kind: str, content: Mapping[str, Any]
+) -> dict[str, Any]:
+    """
+    Accept the content of a block of a report; a database may be named by its id, its uid or its name.
+
+    :raises ContentError: if its type needs something else, or it names a database of nobody's here.
+    """
+    if kind != SQL:
+        return check_content(kind, content)
+    here = select(DataSource.id).where(DataSource.workspace_id == report.workspace_id)
+    content = dict(content)
+    name, reference = content.pop("database", None), content.get("database_id")
+    if name is not None and reference is not None:
+        raise ContentError("it has both database and database_id: leave one of them out")
+    if isinstance(name, str):
+        content["database_id"] = session.scalars(here.where(DataSource.name == name)).first()
+        if content["database_id"] is None:
+            raise ContentError(f"there is no database called {name[:255]!r}: see GET /api/v1/database/")
+    elif isinstance(reference, str) and parse_id(reference) is None:
+        content["database_id"] = session.scalars(here.where(DataSource.uid == reference)).first()
+    checked = check_content(kind, content)
+    number = checked["database_id"]
+    source = session.get(DataSource, number) if abs(number) <= MAX_INTEGER else None
+    if source is None or source.workspace_id != report.workspace_id:
+        raise ContentError(f"there is no database with the id {number}: see GET /api/v1/database/")
+    _check_sql(checked["sql"], source)
+    return checked
+
+
+def _check_sql(sql: str, source: DataSource) -> None:
+    """Refuse SQL that its database could never be sent."""
+    try:
+        check_sql(sql, find_dialect(source.kind))
+    except BlockTemplateError as error:
+        raise ContentError(str(error)) from None
+
+
+def list_warnings(report: Report) -> list[str]:
+    """Say what the blocks of a report refer to and the report does not have: runs fail for it."""
+    blocks = [plan_block(block, None) for block in report.blocks]
+    missing, varying = find_missing_references(blocks), find_varying_choices(blocks)
+    return [
+        *(f"block {name!r}: {one}" for name, found in missing.items() for one in _describe(found)),
+        *(
+            f"block {name!r}: the query of its choices uses {', '.join(map(repr, used))}: the choices are"
+            " those of its last run, whatever values that had"
+            for name, used in varying.items()
+        ),
+    ]
+
+
+def _describe(missing: MissingReferences) -> Iterator[str]:
+    for name in sorted(missing.queries):
+        yield f"there is no query {name!r} in the report: its runs fail until there is one"
+    if missing.names:
+        yield (
+            f"{', '.join(map(repr, sorted(missing.names)))} is no block of the report: its runs fail unless a"
+            " trigger gives it, or the template has a default"
+        )
+
+
+def apply_fields(row: Any, changes: Mapping[str, Any]) -> bool:
+    """Set fields of a row, and tell whether one of them was something else before."""
+    is_changed = False
+    for name, value in changes.items():
+        if getattr(row, name) != value:
+            setattr(row, name, value)
+            is_changed = True
+    return is_changed
+
+
+def tell_report(session: Session, event: str, report: Report) -> None:
+    """Put an event of a report in the outbox."""
+    now = get_now()
+    report.updated_on = now
+    session.flush()
+    put_in_outbox(session, report.workspace_id, build_report_change(event, report, now))
+
+
+def tell_query(session: Session, event: str, query: Query) -> None:
+    """Put an event of a query in the outbox."""
+    body = build_query_change(event, query, get_now())
+    put_in_outbox(session, query.block.report.workspace_id, body)
+
+
+def _tell_block(session: Session, block: Block, event: str) -> None:
+    """Tell of a query as of itself, and of any other block as of a change of its report."""
+    if block.query is not None:
+        tell_query(session, event, block.query)
+    else:
+        tell_report(session, REPORT_UPDATED, block.report)
+
+
+def _add_block(session: Session, report: Report, draft: BlockDraft) -> Block:
+    kind = check_block_type(draft.type)
+    if len(report.blocks) >= MAX_BLOCKS:
+        raise ContentError(f"the report has {MAX_BLOCKS} blocks, and it cannot have more")
+    if any(block.name == draft.name for block in report.blocks):
+        raise ContentError(f"the report already has a block called {draft.name!r}: give it another name")
+    try:
+        content = check_block_content(session, report, kind, draft.content)
+    except ContentError as error:
+        raise ContentError(f"block {draft.name!r}: {error}") from None
+    last = session.scalar(select(func.max(Block.position)).where(Block.report_id == report.id))
+    block = Block(
+        type=kind,
+        name=draft.name,
+        verbose_name=draft.verbose_name,
+        content=content,
+        position=0 if last is None else last + 1,
+    )
+    if kind == SQL:
+        block.query = Query(report_id=report.id)
+    report.blocks.append(block)
+    session.flush()
+    return block
+
+
+def _rewrite_blocks(
+    session: Session, report: Report, drafts: tuple[BlockDraft, ...], *, prune: bool
+) -> BlockChanges:
+    created, updated, deleted = [], [], []
+    kept: set[int] = set()
+    order: list[Block] = []
+    matched = [(draft, _find_block(report, draft, kept)) for draft in drafts]
+    if prune:
+        for block in [block for block in report.blocks if block.id not in kept]:
+            deleted.append(block.name)
+            report.blocks.remove(block)
+        session.flush()
+    for draft, found in matched:
+        if found is None:
+            order.append(_add_block(session, report, draft))
+            created.append(draft.name)
+            continue
+        order.append(found)
+        if _rewrite_block(session, report, found, draft):
+            updated.append(draft.name)
+    _reorder(session, report, order)
+    return BlockChanges(tuple(created), tuple(updated), tuple(deleted))
+
+
+def _find_block(report: Report, draft: BlockDraft, kept: set[int]) -> Block | None:
+    """Find the block that a document means: by its uid, or else by its name."""
+    kind = check_block_type(draft.type)
+    for key in ("uid", "name"):
+        for block in report.blocks:
+            if getattr(block, key) == getattr(draft, key) and block.type == kind and block.id not in kept:
+                kept.add(block.id)
+                return block
+    return None
+
+
+def _rewrite_block(session: Session, report: Report, block: Block, draft: BlockDraft) -> bool:
+    if any(other.name == draft.name and other is not block for other in report.blocks):
+        raise ContentError(f"the report already has a block called {draft.name!r}: give it another name")
+    try:
+        content = check_block_content(session, report, block.type, draft.content)
+    except ContentError as error:
+        raise ContentError(f"block {draft.name!r}: {error}") from None
+    is_changed = apply_fields(
+        block, {"name": draft.name, "verbose_name": draft.verbose_name, "content": content}
+    )
+    session.flush()
+    return is_changed
+
+
+def _reorder(session: Session, report: Report, order: list[Block]) -> None:
+    """Bring the blocks into the order of a document; those that it does not name come last."""
+    rest = [block for block in report.blocks if block not in order]
+    for position, block in enumerate([*order, *rest]):
+        block.position = position
+    session.flush()
+    session.expire(report, ["blocks"])  # they are read again, in their new order

@@ -1,0 +1,303 @@
+"""What blocks hold: the contents of each type, checked when they are saved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.service.notifications.recipients import (
+    check_channel,
+    check_entries,
+    parse_recipient,
+)
+from airflow_provider_pushmetrics.service.reports.block_graph import (
+    CHART,
+    EMAIL,
+    PARAMETER,
+    SLACK,
+    SQL,
+    TEXT,
+    collect_templates,
+)
+from airflow_provider_pushmetrics.service.reports.message_blocks import HTML, MARKDOWN, PLAIN_TEXT
+from airflow_provider_pushmetrics.service.reports.parameter_types import CONVERSIONS, MAX_CHOICES, Parameter
+from airflow_provider_pushmetrics.service.reports.parameters import MAX_DEPTH, is_deeper
+from airflow_provider_pushmetrics.service.results.attachments import MEDIA_TYPES
+from airflow_provider_pushmetrics.service.templates.markup import check_markup_template
+from airflow_provider_pushmetrics.service.templates.rendering import (
+    BlockTemplateError,
+    check_sql_template,
+    parse_template,
+)
+
+ALIASES: Mapping[str, str] = {"query": SQL, "sql_query": SQL, "markdown": TEXT}
+"""Other words for types of blocks."""
+
+KEYS: Mapping[str, frozenset[str]] = {
+    PARAMETER: frozenset({"type", "default", "required", "multiple", "choices"}),
+    SQL: frozenset({"sql", "database_id", "limit", "timeout_seconds"}),
+    TEXT: frozenset({"text"}),
+    CHART: frozenset({"query", "spec"}),
+    EMAIL: frozenset({"to_", "subject", "value", "format", "attachments"}),
+    SLACK: frozenset({"channels", "value_markdown"}),
+}
+"""What the content of each type may hold. A misspelt key must not be accepted and then do nothing."""
+
+ATTACHMENT_KEYS = frozenset({"query", "format", "filename", "skip_if_empty"})
+
+KEPT_KEYS: Mapping[str, frozenset[str]] = {
+    EMAIL: frozenset({"integration_id"}),
+    SLACK: frozenset({"integration_id", "editor_mode"}),
+}
+"""
+What PushMetrics' own client always sends and nothing depends on here.
+
+There is one mail server and one Slack workspace, and a message is always Markdown.
+"""
+
+MARKDOWN_EDITOR = "wysiwyg_mode"
+"""The value of ``editor_mode`` with which ``value_markdown`` is the message."""
+
+MERGE_KEYS = frozenset({"merge_pdf_config", "merge_csv_config"})
+UNSUPPORTED_KEYS: Mapping[str, frozenset[str]] = {
+    SQL: frozenset({"schema", "export_options"}),
+    EMAIL: MERGE_KEYS | {"cc", "bcc", "chart_block_uids", "smtp_from", "smtp_from_fullname"},
+    SLACK: MERGE_KEYS | {"attachments", "thread_ts", "attachments_to_thread", "include_reload_button"},
+}
+"""What PushMetrics has and this service has not: accepted, and dropped, only where it is empty."""
+
+MAX_ROWS_LIMIT = 100_000_000
+MAX_TIMEOUT_SECONDS = 86_400
+MAX_ATTACHMENTS = 10
+MAIL_FORMATS = (PLAIN_TEXT, MARKDOWN, HTML)
+
+
+class ContentError(PushMetricsParameterError):
+    """A block, or what it holds, is not what its type needs."""
+
+
+def check_block_type(name: str) -> str:
+    """
+    Accept a type of blocks, under any of its names.
+
+    :raises ContentError: if there is none.
+    """
+    kind = ALIASES.get(name, name)
+    if kind not in CHECKS:
+        raise ContentError(f"blocks of the type {name!r} are not supported: use {', '.join(sorted(CHECKS))}")
+    return kind
+
+
+def parse_content(value: Any) -> dict[str, Any]:
+    """
+    Read the content of a block, given as an object or as the JSON text of one.
+
+    :raises ContentError: if it is neither.
+    """
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise ContentError("content_json is not valid JSON") from None
+    if not isinstance(value, dict):
+        raise ContentError("content_json is not a JSON object")
+    check_json(value)
+    return value
+
+
+def check_json(value: Any) -> None:
+    """
+    Accept what JSON, and every database, can hold.
+
+    :raises ContentError: for NaN, infinity, half a surrogate pair, or what is nested too deep.
+    """
+    if is_deeper(value, MAX_DEPTH):
+        raise ContentError(f"it is nested more than {MAX_DEPTH} deep")
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, TypeError):
+        raise ContentError("it holds something that JSON cannot: NaN, infinity or half a character") from None
+
+
+def check_content(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Accept the content of a block.
+
+    :raises ContentError: if a key is missing, unknown, or holds what it must not.
+    """
+    check_json(dict(content))
+    content = _check_keys(kind, content)
+    checked = {**content, **CHECKS[kind](content)}
+    for template in collect_templates(kind, checked):
+        try:
+            (check_sql_template if kind == SQL else parse_template)(template)
+        except BlockTemplateError as error:
+            raise ContentError(str(error)) from None
+    return checked
+
+
+def _check_keys(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Refuse unknown keys, and drop empty ones that have no meaning here."""
+    unsupported = UNSUPPORTED_KEYS.get(kind, frozenset())
+    kept = {key: value for key, value in content.items() if key not in unsupported or value}
+    for key in kept:
+        if key in unsupported:
+            raise ContentError(f"{key!r} is not supported by this service: remove it")
+    if kept.get("editor_mode", MARKDOWN_EDITOR) not in (None, MARKDOWN_EDITOR):
+        raise ContentError(
+            f"'editor_mode' is not supported by this service, other than {MARKDOWN_EDITOR!r}: remove it"
+        )
+    refuse_unknown_keys(kept, KEYS[kind], f"{kind} blocks have", ignored=KEPT_KEYS.get(kind, frozenset()))
+    return kept
+
+
+def refuse_unknown_keys(
+    given: Iterable[object], known: Collection[str], owner: str, *, ignored: Collection[str] = ()
+) -> None:
+    """
+    Refuse keys that nothing would read.
+
+    :param owner: The beginning of the sentence that lists the known keys.
+    :param ignored: Keys that are accepted and not listed.
+    :raises ContentError: with the first unknown key and the known ones.
+    """
+    for key in given:
+        if key not in known and key not in ignored:
+            raise ContentError(f"the key {str(key)[:64]!r} is unknown: {owner} {', '.join(sorted(known))}")
+
+
+def _check_parameter(content: Mapping[str, Any]) -> dict[str, Any]:
+    kind, choices = content.get("type", "any"), content.get("choices")
+    if kind != "any" and (not isinstance(kind, str) or kind not in CONVERSIONS):
+        raise ContentError(f"type is {kind!r}: it must be one of any, {', '.join(CONVERSIONS)}")
+    for name in ("required", "multiple"):
+        if not isinstance(content.get(name, False), bool):
+            raise ContentError(f"{name} must be true or false")
+    if choices is not None and not _is_list_of_choices(choices):
+        raise ContentError(
+            f'choices must be a list of 1 to {MAX_CHOICES} values, or {{"query": …}} with the name of a query'
+        )
+    checked = {"type": kind, "default": content.get("default"), "required": content.get("required", False)}
+    try:
+        Parameter.read("default", {**content, **checked}).check()
+    except PushMetricsParameterError as error:
+        raise ContentError(f"the default or a choice does not fit: {error}") from None
+    return checked
+
+
+def _is_list_of_choices(choices: Any) -> bool:
+    if isinstance(choices, dict):
+        return list(choices) == ["query"] and isinstance(choices["query"], str)
+    return isinstance(choices, list) and 0 < len(choices) <= MAX_CHOICES
+
+
+def _check_sql(content: Mapping[str, Any]) -> dict[str, Any]:
+    source = content.get("database_id")
+    if isinstance(source, str) and source.isascii() and source.isdigit() and len(source) < 19:
+        source = int(source)
+    if not isinstance(source, int) or isinstance(source, bool):
+        raise ContentError("database_id is missing, or names no database: see GET /api/v1/database/")
+    sql = _take_text(content, "sql")
+    checked = {"sql": sql, "database_id": source}
+    for name, limit in (("limit", MAX_ROWS_LIMIT), ("timeout_seconds", MAX_TIMEOUT_SECONDS)):
+        value = content.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= limit:
+            raise ContentError(f"{name} must be an integer from 1 to {limit}")
+        checked[name] = value
+    return checked
+
+
+def _check_text(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {"text": _take_text(content, "text")}
+
+
+def _check_chart(content: Mapping[str, Any]) -> dict[str, Any]:
+    spec = content.get("spec")
+    if not isinstance(spec, dict) or not spec:
+        raise ContentError("spec is missing: it must be a Vega-Lite specification, an object")
+    return {"spec": spec, "query": _take_text(content, "query")}
+
+
+def _check_email(content: Mapping[str, Any]) -> dict[str, Any]:
+    form, value = content.get("format", PLAIN_TEXT), _take_text(content, "value")
+    if form not in MAIL_FORMATS:
+        raise ContentError(f"format is {form!r}: it must be one of {', '.join(MAIL_FORMATS)}")
+    if form != PLAIN_TEXT:
+        _check_markup(value)
+    checked: dict[str, Any] = {
+        "subject": _take_text(content, "subject"),
+        "value": value,
+        "format": form,
+        "to_": _take_recipients(content, "to_", parse_recipient),
+    }
+    if content.get("attachments") is not None:
+        checked["attachments"] = _check_attachments(content["attachments"])
+    return checked
+
+
+def _check_attachments(value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or len(value) > MAX_ATTACHMENTS:
+        raise ContentError(f"attachments must be a list of at most {MAX_ATTACHMENTS} objects")
+    return [_check_attachment(one) for one in value]
+
+
+def _check_attachment(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ContentError('an attachment must be an object, such as {"query": "orders", "format": "csv"}')
+    refuse_unknown_keys(value, ATTACHMENT_KEYS, "attachments have")
+    kind = value.get("format", "csv")
+    if not isinstance(kind, str) or kind not in MEDIA_TYPES:
+        raise ContentError(f"the format of an attachment must be one of {', '.join(MEDIA_TYPES)}")
+    if not isinstance(value.get("filename", ""), str):
+        raise ContentError("the filename of an attachment must be a text")
+    if not isinstance(value.get("skip_if_empty", False), bool):
+        raise ContentError("skip_if_empty of an attachment must be true or false")
+    return {**value, "query": _take_text(value, "query"), "format": kind}
+
+
+def _check_slack(content: Mapping[str, Any]) -> dict[str, Any]:
+    message = _take_text(content, "value_markdown")
+    _check_markup(message)
+    return {"channels": _take_recipients(content, "channels", check_channel), "value_markdown": message}
+
+
+def _check_markup(template: str) -> None:
+    try:
+        check_markup_template(template)
+    except BlockTemplateError as error:
+        raise ContentError(str(error)) from None
+
+
+def _take_text(content: Mapping[str, Any], name: str) -> str:
+    value = content.get(name)
+    if not isinstance(value, str):
+        raise ContentError(f"{name} is missing: it must be a text")
+    return value
+
+
+def _take_recipients(content: Mapping[str, Any], name: str, check: Callable[[str], object]) -> list[str]:
+    value = content.get(name)
+    entries = [value] if isinstance(value, str) else value
+    if not isinstance(entries, list) or not all(isinstance(one, str) for one in entries):
+        raise ContentError(f"{name} must be a list of texts")
+    try:
+        split = check_entries(entries, check)
+    except PushMetricsParameterError as error:
+        raise ContentError(str(error)) from None
+    if not split:
+        raise ContentError(f"{name} is missing: it must name at least one recipient")
+    return split
+
+
+CHECKS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    PARAMETER: _check_parameter,
+    SQL: _check_sql,
+    TEXT: _check_text,
+    CHART: _check_chart,
+    EMAIL: _check_email,
+    SLACK: _check_slack,
+}

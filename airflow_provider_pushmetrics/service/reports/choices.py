@@ -1,0 +1,138 @@
+"""The choices of Parameter blocks: those that are written down, and those that a query found."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, String, cast, null, or_, select
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.service.models import Block, BlockResult, QueryRun
+from airflow_provider_pushmetrics.service.models.statuses import SUCCESS
+from airflow_provider_pushmetrics.service.reports.block_graph import SQL
+from airflow_provider_pushmetrics.service.reports.parameter_types import MAX_CHOICES, Parameter
+from airflow_provider_pushmetrics.service.results.columns import read_values
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.results.values import write_text
+
+MAX_QUERY_CHOICES = 100_000
+"""Of a query with more different values, no value is accepted."""
+
+
+class UnknownChoicesError(PushMetricsError):
+    """The choices that a query gives are not known."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """
+    Values that a parameter may have.
+
+    :param is_complete: Whether there are no others.
+    """
+
+    values: tuple[Any, ...] = ()
+    is_complete: bool = True
+
+
+def list_choices(session: Session, results: ResultStore, block: Block) -> Choices:
+    """List at most ``MAX_CHOICES`` values that a parameter may have; none if it may have any."""
+    choices = block.content.get("choices")
+    if not isinstance(choices, dict):
+        return Choices(tuple(choices or ()))
+    try:
+        return _read_query_choices(session, results, block.report_id, choices["query"], MAX_CHOICES)
+    except UnknownChoicesError:
+        return Choices(is_complete=False)
+
+
+def set_query_choices(
+    session: Session,
+    results: ResultStore,
+    report_id: int,
+    parameters: Iterable[Parameter],
+    given: Collection[str],
+) -> list[Parameter]:
+    """
+    Set the choices of the parameters that have a value and take their choices from a query.
+
+    :param given: The names of the parameters that have a value.
+    """
+    return [
+        _set_choices(session, results, report_id, one, one.choices_query)
+        if one.choices_query is not None and one.name in given
+        else one
+        for one in parameters
+    ]
+
+
+def _set_choices(
+    session: Session, results: ResultStore, report_id: int, parameter: Parameter, query: str
+) -> Parameter:
+    try:
+        found = _read_query_choices(session, results, report_id, query, MAX_QUERY_CHOICES)
+        if not found.is_complete:
+            raise UnknownChoicesError(
+                f"the query {query!r} gave more than {MAX_QUERY_CHOICES:,} values, or was cut at its limit"
+            )
+    except UnknownChoicesError as error:
+        return parameter.with_choices((), str(error))
+    return parameter.with_choices(found.values)
+
+
+def _read_query_choices(
+    session: Session, results: ResultStore, report_id: int, query: str, limit: int
+) -> Choices:
+    """
+    Read the different values in the first column of the newest result of a query.
+
+    :raises UnknownChoicesError: if there is no query, or no result of it.
+    """
+    block_id = session.scalar(
+        select(Block.id).where(Block.report_id == report_id, Block.name == query, Block.type == SQL)
+    )
+    if block_id is None:
+        raise UnknownChoicesError(f"there is no query {query!r} in the report")
+    newest = (
+        select(BlockResult.result_file, BlockResult.is_truncated)
+        .outerjoin(QueryRun, QueryRun.id == BlockResult.query_run_id)
+        .where(BlockResult.block_id == block_id, BlockResult.status == SUCCESS)
+        .where(BlockResult.result_file.is_not(None), _ran_its_own_sql())
+        .order_by(BlockResult.id.desc())
+    )
+    row = session.execute(newest.limit(1)).first()
+    values = None if row is None else _read_first_column(results, row.result_file, limit)
+    if row is None or values is None:
+        raise UnknownChoicesError(f"the query {query!r} has no result: run it first")
+    return Choices(tuple(values[:limit]), len(values) <= limit and not row.is_truncated)
+
+
+def _ran_its_own_sql() -> ColumnElement[bool]:
+    """Make the condition that a block ran its own content, and not one that was given for that run only."""
+    return or_(
+        QueryRun.id.is_(None),
+        QueryRun.block_id != BlockResult.block_id,
+        QueryRun.content.is_(null()),
+        cast(QueryRun.content, String) == "null",
+    )
+
+
+def _read_first_column(results: ResultStore, file: str, limit: int) -> list[Any] | None:
+    """Read up to one value more than the limit; None if the file was cleaned up."""
+    found: dict[Any, None] = {}
+    try:
+        with results.open(file) as result:
+            for batch in result.read_batches():
+                if not batch.num_columns:
+                    return []
+                for value in read_values(batch.column(0)):
+                    if value is not None:
+                        found[value if isinstance(value, bool | int) else write_text(value)] = None
+                    if len(found) > limit:
+                        return list(found)
+    except FileNotFoundError:
+        return None
+    return list(found)

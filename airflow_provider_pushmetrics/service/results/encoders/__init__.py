@@ -1,0 +1,1 @@
+"""Query results in each format."""

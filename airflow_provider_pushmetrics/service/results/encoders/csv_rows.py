@@ -1,0 +1,86 @@
+"""Rows as CSV by RFC 4180, whole columns at a time: null is nothing, and the empty text is ``""``."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airflow_provider_pushmetrics.service.results.cells import write_cells
+from airflow_provider_pushmetrics.service.results.encoders.json_rows import MAX_BATCH_BYTES
+from airflow_provider_pushmetrics.service.results.encoders.texts import get_bytes, has_any, write_texts
+
+QUOTED = b'",\r\n'
+TO_QUOTE = '[",\\r\\n]'
+END = "\r\n"
+
+FORMULA = "^[=+\\-@\\t\\r]"
+"""What a spreadsheet takes for a formula: https://owasp.org/www-community/attacks/CSV_Injection."""
+
+PLAIN_NUMBER = "^[+\\-]?[0-9]+(\\.[0-9]+)?$"
+"""A text that is a number is harmless, and would be spoiled by a guard."""
+
+GUARD = "'"
+
+
+def encode_header(names: list[str], *, guard: bool = False) -> bytes:
+    """Write the line of the columns' names."""
+    return (
+        b""
+        if not names
+        else encode_rows(
+            pa.record_batch([pa.array([name], pa.string()) for name in names], names=[""] * len(names)),
+            guard=guard,
+        )
+    )
+
+
+def encode_rows(batch: pa.RecordBatch, *, guard: bool = False) -> bytes:
+    """
+    Write each row as a line.
+
+    :param guard: Put ``'`` before what a spreadsheet would take for a formula, except in columns of numbers.
+    """
+    if batch.num_rows > 1 and batch.nbytes > MAX_BATCH_BYTES:
+        middle = batch.num_rows // 2
+        halves = (batch.slice(0, middle), batch.slice(middle))
+        return b"".join(encode_rows(half, guard=guard) for half in halves)
+    if batch.num_rows == 0 or batch.num_columns == 0:
+        return b""
+    *cells, last = (_encode_cells(column, guard) for column in batch.columns)
+    # The end goes to the last cells, so that only these are copied once more, and not whole lines.
+    return get_bytes(_join(*cells, _join(last, END, ""), ","))
+
+
+def _join(*texts: pa.StringArray | str) -> pa.StringArray:
+    return pc.binary_join_element_wise(*texts, null_handling="replace", null_replacement="")
+
+
+def _encode_cells(column: pa.Array, guard: bool) -> pa.StringArray:
+    kind = column.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return write_texts(column)
+    texts = write_cells(column)
+    if guard:
+        texts = _guard(texts)
+    is_plain = pa.types.is_boolean(kind) or pa.types.is_temporal(kind)
+    return texts if is_plain and not guard else _quote(texts)
+
+
+def _guard(texts: pa.StringArray) -> pa.StringArray:
+    is_formula = pc.match_substring_regex(texts, FORMULA)
+    if not pc.any(is_formula).as_py():
+        return texts
+    is_formula = pc.and_not(is_formula, pc.match_substring_regex(texts, PLAIN_NUMBER))
+    return pc.if_else(is_formula, pc.binary_join_element_wise(GUARD, texts, ""), texts)
+
+
+def _quote(texts: pa.StringArray) -> pa.StringArray:
+    """Put quotes around what needs them, and around the empty text."""
+    is_empty = pc.equal(pc.binary_length(texts), 0)
+    if has_any(texts, QUOTED):
+        doubled = pc.binary_join_element_wise('"', pc.replace_substring(texts, '"', '""'), '"', "")
+        must_quote = pc.or_(is_empty, pc.match_substring_regex(texts, TO_QUOTE))
+        return pc.if_else(must_quote, doubled, texts)
+    if pc.any(is_empty).as_py():
+        return pc.if_else(is_empty, pa.scalar('""'), texts)
+    return texts

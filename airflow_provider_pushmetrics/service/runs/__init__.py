@@ -1,0 +1,1 @@
+"""Runs of reports: submitted by triggers, schedules and people."""

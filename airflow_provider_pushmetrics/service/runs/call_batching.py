@@ -1,0 +1,52 @@
+"""
+Where triggers call: all that call at the same time are answered together.
+
+Measured by ``python -m benchmarks.service``: one call at a time needs four statements, a commit and two
+threads; together they need six statements and a commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.runs.batcher import Batcher
+from airflow_provider_pushmetrics.service.runs.submission import AcceptedRun, RunRequest, accept_runs
+from airflow_provider_pushmetrics.service.runs.triggers import Pull, PulledTrigger, find_pulled_triggers
+from airflow_provider_pushmetrics.service.storage.database import Database
+
+
+class FrontDesk:
+    """
+    Finds triggers and accepts runs for calls that wait on an event loop, without a thread for each.
+
+    :param database: Where both are.
+    :param results: Where the results are from which parameters take their choices.
+    """
+
+    def __init__(self, database: Database, results: ResultStore) -> None:
+        self._finder = Batcher[Pull, PulledTrigger | None](
+            "find-triggers", lambda pulls: find_pulled_triggers(database, pulls)
+        )
+        self._acceptor = Batcher[RunRequest, AcceptedRun](
+            "accept-runs", lambda requests: accept_runs(database, results, requests)
+        )
+
+    async def find_trigger(self, pull: Pull) -> PulledTrigger | None:
+        """Find the trigger that a token pulls, enabled or not; None if it pulls none."""
+        return await asyncio.wrap_future(self._finder.submit(pull))
+
+    async def accept_run(self, request: RunRequest) -> AcceptedRun:
+        """
+        Record that a report is to run.
+
+        When this returns, the run will happen, whatever happens to this process.
+
+        :raises PushMetricsConflictError: if its key was used for other parameters, or its report is gone.
+        """
+        return await asyncio.wrap_future(self._acceptor.submit(request))
+
+    def close(self) -> None:
+        """Answer who waits, and end."""
+        self._finder.close()
+        self._acceptor.close()

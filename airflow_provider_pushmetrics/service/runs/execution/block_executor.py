@@ -1,0 +1,134 @@
+"""Execute one block of a run: give a parameter its value, ask a database, write a text or a message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.service.charts.spec import build_chart
+from airflow_provider_pushmetrics.service.datasources.base import RowBatches, SourceError
+from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits, RowCutter
+from airflow_provider_pushmetrics.service.datasources.memory_guard import RunningQueries
+from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
+from airflow_provider_pushmetrics.service.datasources.watching import watch
+from airflow_provider_pushmetrics.service.models.statuses import FAILED, SUCCESS
+from airflow_provider_pushmetrics.service.reports.block_graph import CHART, PARAMETER, SQL, PlannedBlock
+from airflow_provider_pushmetrics.service.results.store import ResultError, ResultStore, Truncation
+from airflow_provider_pushmetrics.service.runs.execution.message_executor import (
+    MESSAGE_TYPES,
+    MessageExecutor,
+)
+from airflow_provider_pushmetrics.service.runs.execution.plan import (
+    MAX_ERROR_LENGTH,
+    BlockOutcome,
+    RunPlan,
+    resolve_parameter,
+)
+from airflow_provider_pushmetrics.service.templates.rendering import (
+    BlockTemplateError,
+    QueryOutput,
+    render_sql,
+)
+
+FindStopReason: TypeAlias = Callable[[RunPlan], str | None]
+
+
+class BlockExecutor:
+    """
+    Executes blocks.
+
+    :param sources: The databases that SQL blocks ask.
+    :param results: Where rows are kept.
+    :param limits: What any query may take.
+    :param has_slack: Whether there is a Slack workspace to post to.
+    :param queries: Where running queries are listed, so that they can be stopped.
+    :param find_stop_reason: Says why a run must not go on; None if it may.
+    """
+
+    def __init__(
+        self,
+        sources: SourceRegistry,
+        results: ResultStore,
+        limits: QueryLimits,
+        *,
+        has_slack: bool,
+        queries: RunningQueries | None = None,
+        find_stop_reason: FindStopReason,
+    ) -> None:
+        self._sources = sources
+        self._results = results
+        self._limits = limits
+        self._messages = MessageExecutor(results, has_slack=has_slack)
+        self._queries = queries or RunningQueries()
+        self._find_stop_reason = find_stop_reason
+
+    def execute(self, plan: RunPlan, block: PlannedBlock) -> BlockOutcome:
+        """Execute a block whose needs are met; what goes wrong is its outcome."""
+        try:
+            if block.type == PARAMETER:
+                return resolve_parameter(plan, block)
+            names = self._collect_names(plan)
+            if block.type in MESSAGE_TYPES:
+                return self._messages.execute(plan, block, names)
+            if block.type == SQL:
+                return self._query(plan, block, names)
+            if block.type == CHART:
+                rows = names[block.content["query"]].data if block.content["query"] in names else None
+                if not isinstance(rows, list):
+                    raise BlockTemplateError(f"there is no query {block.content['query']!r} to draw.")
+                return BlockOutcome(SUCCESS, output=build_chart(block.content["spec"], rows, names))
+            raise BlockTemplateError(f"blocks of the type {block.type!r} cannot be executed.")
+        except PushMetricsError as error:
+            return BlockOutcome(FAILED, error=str(error)[:MAX_ERROR_LENGTH])
+
+    def _query(self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any]) -> BlockOutcome:
+        source = self._sources.open(block.content.get("database_id"))
+        sql = render_sql(block.template, names, source.dialect)
+        file = plan.name_result_file(block)
+        limits = self._limits.narrow(block.content)
+        cutter = RowCutter(limits.max_rows)
+        with (
+            watch(limits.timeout_seconds, lambda: self._find_stop_reason(plan)) as stopper,
+            self._queries.hold(stopper),
+        ):
+            try:
+                with source.query(sql, stopper, limits=limits, time_zone=plan.time_zone) as rows:
+                    cut = RowBatches(rows.schema, cutter.cut(rows.batches))
+                    row_count = self._results.write(
+                        file, cut, lambda: Truncation(cutter.is_truncated, limits.max_rows)
+                    )
+            except (SourceError, ResultError) as error:
+                return BlockOutcome(FAILED, error=str(error)[:MAX_ERROR_LENGTH], limits=limits)
+        return BlockOutcome(
+            SUCCESS, row_count=row_count, result_file=file, limits=limits, is_truncated=cutter.is_truncated
+        )
+
+    def _collect_names(self, plan: RunPlan) -> dict[str, Any]:
+        """
+        Collect what templates see.
+
+        A block wins over a parameter of the same name, which stays visible as ``params.name``.
+        """
+        parameters = dict(plan.parameters)
+        queries: dict[str, Any] = {}
+        for block in plan.blocks:
+            outcome = plan.outcomes.get(block.name)
+            if block.type == PARAMETER and outcome is not None and outcome.status == SUCCESS:
+                parameters[block.name] = outcome.value
+            elif block.type == SQL:
+                queries[block.name] = self._build_output(block, outcome)
+        return {
+            **parameters,
+            **queries,
+            "params": parameters,
+            "webhook": {"parameters": dict(plan.given_parameters)},
+        }
+
+    def _build_output(self, block: PlannedBlock, outcome: BlockOutcome | None) -> QueryOutput:
+        def load_rows() -> list[dict[str, Any]]:
+            if outcome is None or outcome.result_file is None:
+                raise LookupError(f"{block.name!r} has no rows")
+            return self._results.read_rows(outcome.result_file)
+
+        return QueryOutput(block.template, load_rows)

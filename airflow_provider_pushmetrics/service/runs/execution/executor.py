@@ -1,0 +1,123 @@
+"""
+Execute runs, block by block.
+
+Each block's result is recorded before the blocks that need it begin, so an interrupted run goes on where it
+was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
+from airflow_provider_pushmetrics.service.datasources.memory_guard import RunningQueries
+from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
+from airflow_provider_pushmetrics.service.models import AnyRun
+from airflow_provider_pushmetrics.service.models.statuses import NOT_RUN, SUCCESS
+from airflow_provider_pushmetrics.service.reports.block_graph import PlannedBlock
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.runs.execution.block_executor import BlockExecutor
+from airflow_provider_pushmetrics.service.runs.execution.plan import BlockOutcome, RunPlan
+from airflow_provider_pushmetrics.service.runs.execution.recorder import (
+    OvertakenError,
+    RunEndedError,
+    RunRecorder,
+)
+from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
+from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
+from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
+
+MAX_PARALLEL_BLOCKS = 4
+
+INTERNAL_ERROR = "internal error: see the service's log"
+
+
+class RunExecutor:
+    """
+    Executes runs of reports and of single queries.
+
+    :param database: Where runs are kept.
+    :param sources: The databases that SQL blocks ask.
+    :param results: Where rows are kept.
+    :param links: Writes the links of events.
+    :param limits: What any query may take.
+    :param has_slack: Whether there is a Slack workspace to post to.
+    :param queries: Where running queries are listed, so that they can be stopped.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        sources: SourceRegistry,
+        results: ResultStore,
+        links: ResultLinks,
+        *,
+        limits: QueryLimits = DEFAULT_LIMITS,
+        has_slack: bool = False,
+        queries: RunningQueries | None = None,
+        clock: Clock = get_now,
+    ) -> None:
+        self._recorder = RunRecorder(database, links, clock)
+        self._clock = clock
+        self._blocks = BlockExecutor(
+            sources,
+            results,
+            limits,
+            has_slack=has_slack,
+            queries=queries,
+            find_stop_reason=self._recorder.find_stop_reason,
+        )
+
+    def execute(self, kind: type[AnyRun], run_id: int) -> bool:
+        """
+        Execute a run to its end, from wherever it was; nothing happens to one that has ended.
+
+        :return: Whether its end may have to be delivered to somebody.
+        :raises SQLAlchemyError: if our database cannot be asked: the run is unfinished, and can go on later.
+        """
+        # If another worker executes it too, each goes on behind what either has recorded: one may die.
+        while (plan := self._recorder.begin(kind, run_id)) is not None:
+            try:
+                for wave in plan.waves:
+                    self._execute_wave(plan, wave)
+            except OvertakenError:
+                continue
+            except RunEndedError:
+                return False  # it was cancelled, or its report deleted: that is recorded already
+            except Exception as error:
+                if not is_unavailable(error):
+                    # A run must not stay 'running' for ever because of a fault of ours; the log has the rest.
+                    self._recorder.finish(plan, INTERNAL_ERROR)
+                raise
+            return self._recorder.finish(plan, plan.error)
+        return True  # it had ended already, maybe here, a moment ago, by a fault of ours
+
+    def abandon(self, kind: type[AnyRun], run_id: int) -> None:
+        """End a run that cannot be executed, for a fault of ours."""
+        plan = self._recorder.begin(kind, run_id)
+        if plan is not None:
+            self._recorder.finish(plan, INTERNAL_ERROR)
+
+    def _execute_wave(self, plan: RunPlan, wave: Sequence[PlannedBlock]) -> None:
+        due = [block for block in wave if block.name not in plan.outcomes]
+        if len(due) <= 1:
+            outcomes = [self._execute_block(plan, block) for block in due]
+        else:
+            with ThreadPoolExecutor(min(len(due), MAX_PARALLEL_BLOCKS)) as pool:
+                outcomes = list(pool.map(lambda block: self._execute_block(plan, block), due))
+        plan.outcomes.update(zip((block.name for block in due), outcomes, strict=True))
+
+    def _execute_block(self, plan: RunPlan, block: PlannedBlock) -> BlockOutcome:
+        started_on = self._clock()
+        missing = sorted(name for name in block.needs if plan.outcomes[name].status != SUCCESS)
+        if plan.error is not None:
+            outcome = BlockOutcome(NOT_RUN)
+        elif missing:
+            outcome = BlockOutcome(NOT_RUN, error=f"not run, because {', '.join(missing)} did not succeed")
+        else:
+            outcome = self._blocks.execute(plan, block)
+        self._recorder.record(
+            plan, block, outcome, started_on=None if outcome.status == NOT_RUN else started_on
+        )
+        return outcome

@@ -1,0 +1,118 @@
+"""Execute the blocks that make texts and messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from airflow_provider_pushmetrics.service.models.statuses import SUCCESS
+from airflow_provider_pushmetrics.service.notifications.outbox import MailDraft
+from airflow_provider_pushmetrics.service.notifications.recipients import parse_recipient
+from airflow_provider_pushmetrics.service.notifications.tables import Extent
+from airflow_provider_pushmetrics.service.reports.block_graph import EMAIL, SLACK, SQL, TEXT, PlannedBlock
+from airflow_provider_pushmetrics.service.reports.message_blocks import (
+    build_mail,
+    build_slack,
+    build_text,
+    list_wanted_files,
+)
+from airflow_provider_pushmetrics.service.results.attachments import Attachment, check_size
+from airflow_provider_pushmetrics.service.results.encoders.formats import ResultHeader
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.runs.execution.message_values import MessageValues
+from airflow_provider_pushmetrics.service.runs.execution.plan import BlockOutcome, RunPlan
+from airflow_provider_pushmetrics.service.templates.rendering import BlockTemplateError
+
+MESSAGE_TYPES = frozenset({TEXT, EMAIL, SLACK})
+
+PREVIEW = "not sent: this is a preview"
+
+
+class MessageExecutor:
+    """
+    Executes text, email and Slack blocks.
+
+    :param results: Where the rows are that messages show.
+    :param has_slack: Whether there is a Slack workspace to post to.
+    """
+
+    def __init__(self, results: ResultStore, *, has_slack: bool) -> None:
+        self._results = results
+        self._has_slack = has_slack
+
+    def execute(self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any]) -> BlockOutcome:
+        """
+        Execute a block.
+
+        :param names: What every template of the run sees.
+        :raises PushMetricsError: if it cannot be made.
+        """
+        values = MessageValues(plan, block, self._results)
+        names = values.extend(names)
+        if block.type == TEXT:
+            text, html = build_text(block, names)
+            return BlockOutcome(SUCCESS, output=text, output_html=html)
+        if block.type == EMAIL:
+            return self._write_mail(plan, block, names, values)
+        return self._write_slack(plan, block, names, values)
+
+    def _write_mail(
+        self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any], values: MessageValues
+    ) -> BlockOutcome:
+        files = self._attach(plan, block, names, values)
+        draft = build_mail(block, names, values.list_notes)
+        draft = replace(draft, files=(*(file.to_dict() for file in files), *values.pictures))
+        return _address(plan, draft)
+
+    def _write_slack(
+        self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any], values: MessageValues
+    ) -> BlockOutcome:
+        if not self._has_slack:
+            raise BlockTemplateError(
+                "Slack is not connected: set PUSHMETRICS_SERVICE_SLACK_TOKEN for the service."
+            )
+        draft = build_slack(block, names, values.list_notes)
+        if plan.options.get("send_to_me"):
+            return BlockOutcome(SUCCESS, output=PREVIEW)
+        return BlockOutcome(SUCCESS, output=f"to {', '.join(draft.channels)}", draft=draft)
+
+    def _attach(
+        self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any], values: MessageValues
+    ) -> Sequence[Attachment]:
+        """Find the results that go with a mail, and see that they are not too large for one."""
+        queries = {query.name: query for query in plan.blocks if query.type == SQL}
+        found: list[Attachment] = []
+        for wanted in list_wanted_files(block, names):
+            query, outcome = queries.get(wanted.query), plan.outcomes.get(wanted.query)
+            if query is None or query.query_id is None or outcome is None or outcome.result_file is None:
+                raise BlockTemplateError(f"there is no query {wanted.query!r} to attach.")
+            if outcome.row_count or not wanted.skip_if_empty:
+                header = _build_header(plan, query, query.query_id, outcome)
+                found.append(Attachment(wanted.name, wanted.format, outcome.result_file, header))
+                values.note_cut(wanted.name, Extent(outcome.row_count or 0, outcome.is_truncated))
+        check_size(self._results, found)
+        return found
+
+
+def _build_header(plan: RunPlan, query: PlannedBlock, query_id: int, outcome: BlockOutcome) -> ResultHeader:
+    return ResultHeader(
+        query_id,
+        query.name,
+        plan.id,
+        outcome.status,
+        max_rows=outcome.limits.max_rows if outcome.limits else None,
+        timeout_seconds=outcome.limits.timeout_seconds if outcome.limits else None,
+        is_truncated=outcome.is_truncated,
+    )
+
+
+def _address(plan: RunPlan, draft: MailDraft) -> BlockOutcome:
+    """Send a mail to whom it is for; a preview's to whoever asked for it, or to nobody."""
+    if plan.options.get("send_to_me"):
+        address = plan.options.get("email")
+        if not address:
+            return BlockOutcome(SUCCESS, output=PREVIEW)
+        draft = replace(draft, recipients=(parse_recipient(address),))
+    shown = ", ".join(map(str, draft.recipients))
+    return BlockOutcome(SUCCESS, output=f"to {shown}", draft=draft)

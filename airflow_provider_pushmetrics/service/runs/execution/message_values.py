@@ -1,0 +1,168 @@
+"""What the templates of a message see of queries and charts, and what they used of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from html import escape
+from typing import Any
+
+from airflow_provider_pushmetrics.service.charts.draw import PNG_SCALE
+from airflow_provider_pushmetrics.service.charts.drawing import DrawingError, draw
+from airflow_provider_pushmetrics.service.models import Run
+from airflow_provider_pushmetrics.service.notifications.tables import Extent, ResultTable, read_cells
+from airflow_provider_pushmetrics.service.reports.block_graph import CHART, EMAIL, SQL, PlannedBlock
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.runs.execution.plan import BlockOutcome, RunPlan
+from airflow_provider_pushmetrics.service.templates.markup import Fragment
+from airflow_provider_pushmetrics.service.templates.rendering import BlockTemplateError, QueryOutput
+
+MAX_PICTURE_BYTES = 5 * 1024 * 1024
+"""Of all pictures of a mail."""
+
+
+@dataclass(frozen=True)
+class QueryResult(QueryOutput):
+    """
+    A query in the templates of a message: its SQL, its rows, and its rows as a table.
+
+    :param make_table: Makes the table.
+    """
+
+    make_table: Callable[[], ResultTable]
+
+    @property
+    def table(self) -> ResultTable:
+        """Its first rows as a table."""
+        return self.make_table()
+
+
+class ChartPicture:
+    """
+    A chart in the templates of a message: ``{{ chart_1 }}`` or ``{{ chart_1.picture }}``.
+
+    :param embed_picture: Draws it and gives what shows it.
+    """
+
+    def __init__(self, embed_picture: Callable[[], Fragment]) -> None:
+        self._embed_picture = embed_picture
+
+    @property
+    def picture(self) -> ChartPicture:
+        """The chart itself."""
+        return self
+
+    @cached_property
+    def _fragment(self) -> Fragment:
+        return self._embed_picture()
+
+    def embed(self) -> Fragment:
+        """Draw it, once."""
+        return self._fragment
+
+    def __str__(self) -> str:
+        """Refuse: a picture has no text."""
+        raise BlockTemplateError("a chart is a picture: it needs a mail in the format html or markdown.")
+
+
+class MessageValues:
+    """
+    Makes the names that the templates of one block see, and keeps what they use.
+
+    :param block: The block that makes the message.
+    """
+
+    def __init__(self, plan: RunPlan, block: PlannedBlock, results: ResultStore) -> None:
+        self._plan = plan
+        self._block = block
+        self._results = results
+        self._notes: dict[str, str] = {}
+        self._picture_bytes = 0
+        self.pictures: list[dict[str, Any]] = []
+        """The pictures in the message, as the outbox stores them."""
+
+    def extend(self, names: Mapping[str, Any]) -> dict[str, Any]:
+        """Add tables to queries, and charts."""
+        extended = dict(names)
+        for block in self._plan.blocks:
+            outcome = self._plan.outcomes.get(block.name)
+            if block.type == SQL:
+                extended[block.name] = QueryResult(
+                    block.template,
+                    partial(self._load_rows, block.name, outcome),
+                    partial(self._make_table, block.name, outcome),
+                )
+            elif block.type == CHART:
+                extended[block.name] = ChartPicture(partial(self._embed_picture, block, outcome))
+        return extended
+
+    def list_notes(self) -> list[str]:
+        """List what the message must say at its end: which rows that it was made of were cut off."""
+        return list(self._notes.values())
+
+    def note_cut(self, name: str, extent: Extent) -> None:
+        """Note that something was made of a result that was cut off, if it was."""
+        cut = extent.describe_cut(extent.row_count)
+        if cut is not None:
+            self._notes.setdefault(name, f"{name}: {cut}.")
+
+    def _load_rows(self, name: str, outcome: BlockOutcome | None) -> list[dict[str, Any]]:
+        file, extent = _require_rows(name, outcome)
+        self.note_cut(name, extent)
+        return self._results.read_rows(file)
+
+    def _make_table(self, name: str, outcome: BlockOutcome | None) -> ResultTable:
+        file, extent = _require_rows(name, outcome)
+        return ResultTable(partial(read_cells, self._results, file), extent)
+
+    def _embed_picture(self, chart: PlannedBlock, outcome: BlockOutcome | None) -> Fragment:
+        if self._block.type != EMAIL:
+            raise BlockTemplateError(f"the chart {chart.name!r} can only stand in a mail.")
+        if outcome is None or outcome.output is None:
+            raise LookupError(f"{chart.name!r} has not been made")
+        try:
+            picture = draw(outcome.output, is_png=True)
+        except DrawingError as error:
+            raise BlockTemplateError(f"{chart.name!r}: {error}") from None
+        self._picture_bytes += len(picture)
+        if self._picture_bytes > MAX_PICTURE_BYTES:
+            raise BlockTemplateError(
+                f"the pictures of the mail are larger than {MAX_PICTURE_BYTES // 1024 // 1024} MB: draw"
+                " smaller charts."
+            )
+        query = str(chart.content.get("query"))
+        drawn_of = self._plan.outcomes.get(query)
+        if drawn_of is not None and drawn_of.row_count is not None:
+            self.note_cut(query, Extent(drawn_of.row_count, drawn_of.is_truncated))
+        return self._add_picture(chart, picture)
+
+    def _add_picture(self, chart: PlannedBlock, picture: bytes) -> Fragment:
+        content_id = f"chart-{len(self.pictures) + 1}@pushmetrics"
+        is_report_run = self._plan.kind is Run
+        self.pictures.append(
+            {
+                "name": f"chart_{len(self.pictures) + 1}.png",
+                "content_id": content_id,
+                "block_uid": chart.uid,
+                "run_id": self._plan.id if is_report_run else None,
+                "query_run_id": None if is_report_run else self._plan.id,
+            }
+        )
+        name = escape(chart.name)
+        width = _read_width(picture) // PNG_SCALE
+        return Fragment(
+            f'<img src="cid:{content_id}" alt="{name}" width="{width}" style="max-width: 100%">',
+            f"[{chart.name}]",
+        )
+
+
+def _require_rows(name: str, outcome: BlockOutcome | None) -> tuple[str, Extent]:
+    if outcome is None or outcome.result_file is None:
+        raise LookupError(f"{name!r} has no rows")
+    return outcome.result_file, Extent(outcome.row_count or 0, outcome.is_truncated)
+
+
+def _read_width(picture: bytes) -> int:
+    """Read the width of a PNG: https://www.w3.org/TR/png-3/#11IHDR."""
+    return int.from_bytes(picture[16:20], "big")

@@ -1,0 +1,198 @@
+"""What a run is to do, read from the database once, and what became of its blocks so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
+from airflow_provider_pushmetrics.service.models import AnyRun, Block, BlockResult, Query, QueryRun, Run
+from airflow_provider_pushmetrics.service.models.statuses import FAILED, PENDING, SUCCESS
+from airflow_provider_pushmetrics.service.notifications.outbox import MailDraft, SlackDraft
+from airflow_provider_pushmetrics.service.reports.block_graph import (
+    PARAMETER,
+    PlanError,
+    PlannedBlock,
+    plan_block,
+    plan_waves,
+    select_with_needs,
+)
+from airflow_provider_pushmetrics.service.reports.parameter_types import Parameter
+
+MAX_ERROR_LENGTH = 4000
+
+MAX_LOST_WORKERS = 3
+"""A run that has cost so many workers without progress is not executed again."""
+
+
+@dataclass(frozen=True)
+class BlockOutcome:
+    """
+    What became of one block.
+
+    :param value: A parameter's value, for the templates of other blocks.
+    :param limits: What a query was allowed to take.
+    :param is_truncated: Whether it had more rows than that.
+    :param output_html: The output as sanitised HTML, where the block makes Markdown.
+    :param draft: The messages that are added to the outbox with the result.
+    """
+
+    status: str
+    error: str | None = None
+    output: str | None = None
+    row_count: int | None = None
+    result_file: str | None = None
+    value: Any = None
+    limits: QueryLimits | None = None
+    is_truncated: bool = False
+    output_html: str | None = None
+    draft: MailDraft | SlackDraft | None = None
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """
+    All that is needed to execute a run, read from the database once.
+
+    :param flow_run_id: What its log is found by.
+    :param waves: The blocks, those that may run at the same time together.
+    :param outcomes: What became of the blocks so far; grows as the run goes on.
+    :param lost_workers: How many workers died while they executed it, since its last progress.
+    :param time_zone: That of the report, in which its queries run.
+    """
+
+    kind: type[AnyRun]
+    id: int
+    workspace_id: int
+    waves: Sequence[Sequence[PlannedBlock]]
+    parameters: Mapping[str, Any]
+    given_parameters: Mapping[str, Any]
+    outcomes: dict[str, BlockOutcome] = field(default_factory=dict)
+    error: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    flow_run_id: str | None = None
+    lost_workers: int = 0
+    time_zone: str = "UTC"
+
+    @property
+    def blocks(self) -> list[PlannedBlock]:
+        """All blocks, in the report's order."""
+        return sorted((block for wave in self.waves for block in wave), key=lambda block: block.position)
+
+    def name_result_file(self, block: PlannedBlock) -> str:
+        """Name the file for the rows of a block; it does not change when the run is taken up again."""
+        folder = "run" if self.kind is Run else "query-run"
+        return f"{folder}-{self.id}/{block.uid}.parquet"
+
+
+def read_plan(session: Session, run: AnyRun) -> RunPlan | None:
+    """Read a run: what it is to do, and what it has done before it was interrupted; None if it is gone."""
+    blocks = _read_blocks(session, run)
+    names = {block.id: block.name for block in blocks}
+    if isinstance(run, QueryRun) and run.block_id not in names:
+        return None  # its block was deleted just now, and the run with it
+    error = None
+    try:
+        waves = plan_waves(blocks)
+    except PlanError as fault:
+        waves, error = [blocks], str(fault)
+    if isinstance(run, QueryRun):
+        waves = select_with_needs(waves, names[run.block_id])
+    plan = RunPlan(
+        kind=type(run),
+        id=run.id,
+        workspace_id=run.workspace_id,
+        waves=waves,
+        parameters=run.parameters,
+        given_parameters=run.given_parameters,
+        error=error,
+        options=(run.options or {}) if isinstance(run, Run) else {},
+        flow_run_id=run.flow_run_id if isinstance(run, Run) else None,
+        time_zone=run.report.time_zone,
+        lost_workers=run.lost_workers,
+    )
+    if run.status != PENDING:
+        plan.outcomes.update(_restore_outcomes(plan, _read_results(session, run), names))
+    if plan.lost_workers >= MAX_LOST_WORKERS:
+        return replace(plan, error=_describe_losses(plan))
+    return plan
+
+
+def _describe_losses(plan: RunPlan) -> str:
+    pending = ([block.name for block in wave if block.name not in plan.outcomes] for wave in plan.waves)
+    names = next(filter(None, pending), [])
+    return (
+        f"{plan.lost_workers} workers died while they executed this run, the last one at"
+        f" {', '.join(names) or 'its end'}. It is not executed again: let its queries return less, or give"
+        " the workers more memory."
+    )
+
+
+def _read_blocks(session: Session, run: AnyRun) -> list[PlannedBlock]:
+    stored = select(Block, Query.id).outerjoin(Query).where(Block.report_id == run.report_id)
+    own = {run.block_id: run.content} if isinstance(run, QueryRun) else {}
+    return [
+        plan_block(block, query_id, own.get(block.id))
+        for block, query_id in session.execute(stored.order_by(Block.position))
+    ]
+
+
+def _read_results(session: Session, run: AnyRun) -> Iterable[BlockResult]:
+    mine = BlockResult.run_id == run.id if isinstance(run, Run) else BlockResult.query_run_id == run.id
+    return session.scalars(select(BlockResult).where(mine))
+
+
+def _restore_outcomes(
+    plan: RunPlan, recorded: Iterable[BlockResult], names: Mapping[int, str]
+) -> dict[str, BlockOutcome]:
+    """Take up what an interrupted run had recorded. A parameter's value is not recorded but made again."""
+    by_name = {block.name: block for block in plan.blocks}
+    outcomes = {}
+    for result in recorded:
+        block = by_name.get(names.get(result.block_id, ""))
+        if block is None:
+            continue
+        value = None
+        if block.type == PARAMETER and result.status == SUCCESS:
+            value = resolve_parameter(plan, block).value
+        outcomes[block.name] = BlockOutcome(
+            status=result.status,
+            error=result.error,
+            output=result.output,
+            row_count=result.row_count,
+            result_file=result.result_file,
+            value=value,
+            limits=_restore_limits(result),
+            is_truncated=result.is_truncated,
+        )
+    return outcomes
+
+
+def _restore_limits(result: BlockResult) -> QueryLimits | None:
+    if result.max_rows is None or result.timeout_seconds is None:
+        return None
+    return QueryLimits(result.max_rows, result.timeout_seconds)
+
+
+def resolve_parameter(plan: RunPlan, block: PlannedBlock) -> BlockOutcome:
+    """
+    Give a Parameter block its value.
+
+    :raises PushMetricsError: if it has none, or none of its type.
+    """
+    parameter = Parameter.read(block.name, block.content)
+    return BlockOutcome(SUCCESS, value=parameter.convert(plan.parameters.get(block.name)))
+
+
+def summarize_failures(plan: RunPlan) -> str | None:
+    """Say which blocks failed, and why; None if none did."""
+    failures = [
+        f"block {block.name!r}: {outcome.error}"
+        for block in plan.blocks
+        if (outcome := plan.outcomes.get(block.name)) is not None and outcome.status == FAILED
+    ]
+    return "; ".join(failures)[:MAX_ERROR_LENGTH] or None

@@ -1,0 +1,230 @@
+"""The progress of runs in the database: their beginning, the result of each block, and their end."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.service.models import AnyRun, BlockResult, QueryRun, Report, Run
+from airflow_provider_pushmetrics.service.models.statuses import (
+    CANCELLED_ERROR,
+    FAILED,
+    FINISHED,
+    PENDING,
+    RUNNING,
+    SUCCESS,
+    UNFINISHED,
+)
+from airflow_provider_pushmetrics.service.notifications.outbox import (
+    MailDraft,
+    SlackDraft,
+    add_mail,
+    add_slack,
+)
+from airflow_provider_pushmetrics.service.reports.block_graph import PlannedBlock
+from airflow_provider_pushmetrics.service.runs.execution.plan import (
+    BlockOutcome,
+    RunPlan,
+    read_plan,
+    summarize_failures,
+)
+from airflow_provider_pushmetrics.service.runs.log import write_log
+from airflow_provider_pushmetrics.service.runs.notices import tell_recipients
+from airflow_provider_pushmetrics.service.storage.clock import Clock
+from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
+from airflow_provider_pushmetrics.service.webhooks.outbox import (
+    ResultLinks,
+    build_query_run,
+    build_report_run,
+    put_in_outbox,
+)
+
+log = logging.getLogger(__name__)
+
+
+class RunEndedError(PushMetricsError):
+    """A run ended while it was executed: somebody cancelled it, or deleted its report."""
+
+
+class OvertakenError(PushMetricsError):
+    """What is to be recorded was recorded already, by another worker that executes the same run."""
+
+
+class RunRecorder:
+    """
+    Records what becomes of runs; what is recorded is not done again.
+
+    :param database: Where runs are kept.
+    :param links: Writes the links of events.
+    """
+
+    def __init__(self, database: Database, links: ResultLinks, clock: Clock) -> None:
+        self._database = database
+        self._links = links
+        self._clock = clock
+
+    def begin(self, kind: type[AnyRun], run_id: int) -> RunPlan | None:
+        """Begin a run, or go on with it; None if it has ended."""
+        with self._database.reading() as session:
+            run = cast("AnyRun | None", session.get(kind, run_id))
+            if run is None or run.status in FINISHED:
+                return None
+            plan = read_plan(session, run)
+        if plan is None:
+            return None
+        with self._database.noting() as session:
+            started_on = func.coalesce(kind.started_on, self._clock())  # another worker may have begun it
+            if not _change(session, plan, status=RUNNING, started_on=started_on):
+                return None
+            if kind is Run:
+                write_log(session, plan, "the run begins" if run.status == PENDING else "the run goes on")
+        return plan
+
+    def record(self, plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome, *, started_on: Any) -> None:
+        """
+        Record what a block gave, and put down what it sends.
+
+        :raises RunEndedError: if the run has ended.
+        :raises OvertakenError: if another worker has recorded the block.
+        """
+        try:
+            self._record(plan, block, outcome, started_on)
+        except IntegrityError as error:
+            if not self._is_recorded(plan, block):
+                raise
+            raise OvertakenError(
+                f"block {block.name!r} of run {plan.id} was recorded by another worker."
+            ) from error
+
+    def _record(self, plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome, started_on: Any) -> None:
+        with self._database.noting() as session:
+            if not _lock_unfinished(session, plan):
+                raise RunEndedError(f"run {plan.id} has ended.")
+            if plan.kind is Run:
+                level = "ERROR" if outcome.status == FAILED else "INFO"
+                write_log(session, plan, _describe(block, outcome), level=level, block_uid=block.uid)
+            if plan.lost_workers and plan.error is None:
+                _change(session, plan, lost_workers=0)
+            result = _build_result(plan, block, outcome)
+            result.started_on, result.finished_on = started_on, self._clock()
+            session.add(result)
+            if outcome.draft is not None:
+                session.flush()  # messages refer to the result by its id
+                _add_messages(session, plan, outcome.draft, result)
+
+    def finish(self, plan: RunPlan, error: str | None) -> bool:
+        """
+        Set the end of a run and put its event in the outbox, both or neither.
+
+        :return: Whether somebody wants the event.
+        """
+        error = error or summarize_failures(plan)
+        end = {"status": FAILED if error else SUCCESS, "error": error, "finished_on": self._clock()}
+        # Others wait for who writes: what the event tells of is read before, and no part of a transaction.
+        with self._database.reading() as session:
+            run = _read_whole(session, plan)
+        if run is None:
+            return False
+        for name, value in end.items():
+            setattr(run, name, value)
+        is_wanted = False
+        with self._database.writing() as session:
+            if not _change(session, plan, **end):
+                return False
+            if isinstance(run, Run):
+                write_log(session, plan, f"the run ends: {run.status}")
+                is_wanted = put_in_outbox(session, plan.workspace_id, build_report_run(run, self._links))
+            elif run.query_id is not None:
+                is_wanted = put_in_outbox(session, plan.workspace_id, build_query_run(run, self._links))
+            tell_recipients(session, run, self._links)
+        log.info("%s %s of report %s: %s", plan.kind.__tablename__, run.id, run.report_id, run.status)
+        return is_wanted
+
+    def find_stop_reason(self, plan: RunPlan) -> str | None:
+        """Say why a run must not go on; None if it may, or if that cannot be known now."""
+        try:
+            with self._database.reading() as session:
+                status = _find_status(session, plan)
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            log.warning("cannot see whether run %s was cancelled: %s", plan.id, error)
+            return None
+        return None if status in UNFINISHED else CANCELLED_ERROR
+
+    def _is_recorded(self, plan: RunPlan, block: PlannedBlock) -> bool:
+        mine: ColumnElement[bool] = (
+            BlockResult.run_id == plan.id if plan.kind is Run else BlockResult.query_run_id == plan.id
+        )
+        with self._database.reading() as session:
+            found = select(BlockResult.id).where(mine, BlockResult.block_id == block.id)
+            return session.scalar(found) is not None
+
+
+def _change(session: Session, plan: RunPlan, **values: Any) -> bool:
+    """Change a run, if it has not ended, and keep others from ending it until the commit."""
+    unfinished = update(plan.kind).where(plan.kind.id == plan.id, plan.kind.status.in_(UNFINISHED))
+    changed = session.execute(unfinished.values(**values).execution_options(synchronize_session=False))
+    return bool(changed.rowcount)  # type: ignore[attr-defined]
+
+
+def _lock_unfinished(session: Session, plan: RunPlan) -> bool:
+    """Tell whether a run has not ended, and keep others from ending it until the commit."""
+    return _find_status(session, plan, with_for_update=True) in UNFINISHED
+
+
+def _find_status(session: Session, plan: RunPlan, *, with_for_update: bool = False) -> str | None:
+    status = select(plan.kind.status).where(plan.kind.id == plan.id)
+    return session.scalar(status.with_for_update() if with_for_update else status)
+
+
+def _read_whole(session: Session, plan: RunPlan) -> AnyRun | None:
+    """Read a run with all that its event and its notices tell of, at once; None if its report was deleted."""
+    kind = plan.kind
+    whole = [joinedload(kind.report).joinedload(Report.workspace), selectinload(kind.results)]
+    if kind is QueryRun:
+        whole.append(joinedload(QueryRun.block))
+    return cast("AnyRun | None", session.get(kind, plan.id, options=whole))
+
+
+def _build_result(plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome) -> BlockResult:
+    return BlockResult(
+        run_id=plan.id if plan.kind is Run else None,
+        query_run_id=plan.id if plan.kind is QueryRun else None,
+        block_id=block.id,
+        block_uid=block.uid,
+        query_id=block.query_id,
+        position=block.position,
+        name=block.name,
+        type=block.type,
+        status=outcome.status,
+        error=outcome.error,
+        output=outcome.output,
+        output_html=outcome.output_html,
+        row_count=outcome.row_count,
+        result_file=outcome.result_file,
+        max_rows=outcome.limits.max_rows if outcome.limits else None,
+        timeout_seconds=outcome.limits.timeout_seconds if outcome.limits else None,
+        is_truncated=outcome.is_truncated,
+    )
+
+
+def _add_messages(
+    session: Session, plan: RunPlan, draft: MailDraft | SlackDraft, result: BlockResult
+) -> None:
+    if isinstance(draft, SlackDraft):
+        add_slack(session, plan.workspace_id, draft, block_result=result)
+    else:
+        add_mail(session, plan.workspace_id, draft.recipients, draft.words, draft.files, block_result=result)
+
+
+def _describe(block: PlannedBlock, outcome: BlockOutcome) -> str:
+    details = outcome.error or (None if outcome.row_count is None else f"{outcome.row_count} rows")
+    if outcome.is_truncated:
+        details = f"{details}, cut off at the limit"
+    return f"block {block.name!r}: {outcome.status}" + (f", {details}" if details else "")

@@ -1,0 +1,157 @@
+"""Who is told how a run ended, and with what: put down in the transaction that ends it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.service.models import QueryRun, ReportSchedule, Run, Webhook
+from airflow_provider_pushmetrics.service.models.statuses import FAILED, SUCCESS
+from airflow_provider_pushmetrics.service.notifications.outbox import SlackDraft, add_mail, add_slack
+from airflow_provider_pushmetrics.service.notifications.recipients import (
+    check_channel,
+    parse_recipient,
+    split_recipients,
+    unique_recipients,
+)
+from airflow_provider_pushmetrics.service.notifications.texts import (
+    FailedBlock,
+    NotifyOn,
+    RunNotice,
+    build_slack_text,
+    build_text,
+)
+from airflow_provider_pushmetrics.service.storage.clock import get_now
+from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
+
+MAX_RECIPIENTS = 100
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Who is told: mail addresses and channels of Slack."""
+
+    addresses: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+
+
+def tell_recipients(session: Session, run: Run | QueryRun, links: ResultLinks) -> None:
+    """Put down the notices of a run that has ended, for whoever its trigger or its schedule names."""
+    audience = find_audience(session, run)
+    if audience == Audience():
+        return
+    notice = build_notice(run, links)
+    add_mail(session, run.workspace_id, audience.addresses, build_text(notice))
+    add_slack(session, run.workspace_id, SlackDraft(audience.channels, build_slack_text(notice)))
+
+
+def find_audience(session: Session, run: Run | QueryRun) -> Audience:
+    """Find who wants to be told of how this run ended."""
+    if run.schedule_id is not None:
+        schedule = session.get(ReportSchedule, run.schedule_id)
+        if schedule is None:
+            return Audience()
+        wanted = {SUCCESS: schedule.success_recipients, FAILED: schedule.failure_recipients}
+        return Audience(tuple(wanted.get(run.status, ())))
+    webhook = session.get(Webhook, run.webhook_id) if isinstance(run, Run) and run.webhook_id else None
+    if webhook is None:
+        return Audience()
+    settings = parse_details(webhook.details)
+    addresses, channels = parse_list(webhook.recipients), parse_list(webhook.slack_recipients)
+    return Audience(
+        tuple(addresses) if settings["email_on"].includes(run.status) else (),
+        tuple(channels) if settings["slack_on"].includes(run.status) else (),
+    )
+
+
+def build_notice(run: Run | QueryRun, links: ResultLinks) -> RunNotice:
+    """Build what there is to say of a run that has ended."""
+    if isinstance(run, Run):
+        name, url = run.report.name, links.link_outputs(run.report_id, run.id)
+    else:
+        name = f"{run.report.name} / {run.block.name}"
+        url = links.link_query(run.report_id, run.query_id, run.id) if run.query_id else ""
+    failures = tuple(
+        FailedBlock(result.name, result.error or "") for result in run.results if result.status == FAILED
+    )
+    return RunNotice(
+        report_name=name,
+        run_id=run.id,
+        status=run.status,
+        origin=run.origin,
+        finished_on=run.finished_on or get_now(),
+        started_on=run.started_on,
+        outputs_url=url or None,
+        error=None if failures else run.error,
+        failures=failures,
+    )
+
+
+def parse_list(text: str | None) -> list[str]:
+    """Read recipients as triggers keep them: a JSON list, or a text as people write it."""
+    if not text:
+        return []
+    try:
+        value: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        value = text
+    if isinstance(value, dict):
+        value = value.get("emails") or value.get("channels") or []
+    texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    return [entry for one in texts if isinstance(one, str) for entry in split_recipients(one)]
+
+
+def parse_details(text: str | None) -> dict[str, NotifyOn]:
+    """
+    Read when a trigger's recipients are told: ``email_on`` and ``slack_on``, or ``on`` for both kinds.
+
+    :raises PushMetricsParameterError: if one is not ``success``, ``failure`` or ``both``.
+    """
+    try:
+        value: Any = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        value = {}
+    if not isinstance(value, dict):
+        value = {}
+    found = {}
+    for name in ("email_on", "slack_on"):
+        word = value.get(name, value.get("on", NotifyOn.BOTH.value))
+        try:
+            found[name] = NotifyOn(word)
+        except ValueError:
+            raise PushMetricsParameterError(
+                f"{name} is {word!r}: it must be success, failure or both"
+            ) from None
+    return found
+
+
+def check_addresses(addresses: Iterable[str]) -> list[str]:
+    """
+    Accept mail addresses as people write them, each once.
+
+    :raises PushMetricsParameterError: if one is none, or there are too many.
+    """
+    parsed = [parse_recipient(entry) for one in addresses for entry in split_recipients(one)]
+    return _check_count(list(map(str, unique_recipients(parsed))))
+
+
+def check_channels(channels: Iterable[str]) -> list[str]:
+    """
+    Accept Slack channels, each once.
+
+    :raises PushMetricsParameterError: if one is none, or there are too many.
+    """
+    return _check_count([check_channel(channel) for channel in dict.fromkeys(channels)])
+
+
+def _check_count(recipients: list[str]) -> list[str]:
+    if len(recipients) > MAX_RECIPIENTS:
+        raise PushMetricsParameterError(
+            f"{len(recipients)} recipients are too many: at most {MAX_RECIPIENTS}"
+        )
+    return recipients

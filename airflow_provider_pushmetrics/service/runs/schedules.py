@@ -1,0 +1,110 @@
+"""Schedules: what is due, and starting it exactly once, however many processes look."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.service.models import QueryRun, ReportSchedule, Run
+from airflow_provider_pushmetrics.service.reports.recurrence import Recurrence, Schedule, compute_next
+from airflow_provider_pushmetrics.service.runs.submission import read_parameters
+from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
+from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
+
+ORIGIN = "schedule"
+
+FAULT_PAUSE = timedelta(minutes=1)
+"""How long a schedule waits that could not be started."""
+
+log = logging.getLogger(__name__)
+
+
+def read_rule(row: ReportSchedule) -> Schedule:
+    """Read when a schedule is due."""
+    return Schedule(
+        first_start=row.first_start,
+        time_zone=row.time_zone,
+        recurrence=Recurrence(row.recurrence),
+        cron=row.cron,
+        ends_on=row.ends_on,
+        max_runs=row.max_runs,
+    )
+
+
+def plan_next(row: ReportSchedule, now: datetime) -> None:
+    """Set when a schedule is due next; what was due in a pause is not caught up with."""
+    row.next_run_on = compute_next(read_rule(row), now, row.run_count) if row.active else None
+
+
+def start_run(session: Session, row: ReportSchedule) -> Run | QueryRun:
+    """Record that a schedule's report, or its query, is to run."""
+    # Without a value for one that is required, the run fails and says so: a schedule has nobody to ask.
+    parameters = {one.name: one.default for one in read_parameters(row.report)}
+    run: Run | QueryRun
+    if row.query is None:
+        run = Run(
+            workspace_id=row.workspace_id,
+            report_id=row.report_id,
+            origin=ORIGIN,
+            given_parameters={},
+            parameters=parameters,
+            schedule_id=row.id,
+        )
+    else:
+        run = QueryRun(
+            workspace_id=row.workspace_id,
+            report_id=row.report_id,
+            block_id=row.query.block_id,
+            query_id=row.query_id,
+            origin=ORIGIN,
+            given_parameters={},
+            parameters=parameters,
+            schedule_id=row.id,
+        )
+    session.add(run)
+    session.flush()
+    return run
+
+
+def fire_due(database: Database, clock: Clock = get_now) -> int:
+    """
+    Start what is due.
+
+    Each is looked at again under its row's lock, so that of several processes one starts it. What came due
+    while nothing ran is started once. One that cannot be started keeps no other waiting: it is tried again in
+    a minute.
+
+    :return: How many runs were started.
+    """
+    now = clock()
+    due = select(ReportSchedule.id).where(ReportSchedule.active.is_(True), ReportSchedule.next_run_on <= now)
+    with database.reading() as session:
+        ids = session.scalars(due.order_by(ReportSchedule.next_run_on)).all()
+    return sum(_try_to_fire(database, schedule_id, now) for schedule_id in ids)
+
+
+def _try_to_fire(database: Database, schedule_id: int, now: datetime) -> bool:
+    try:
+        return _fire(database, schedule_id, now)
+    except Exception as error:
+        if is_unavailable(error):
+            raise
+        log.exception("schedule %s cannot be started; trying again in %s", schedule_id, FAULT_PAUSE)
+        mine = update(ReportSchedule).where(ReportSchedule.id == schedule_id)
+        with database.writing() as session:
+            session.execute(mine.values(next_run_on=now + FAULT_PAUSE))
+        return False
+
+
+def _fire(database: Database, schedule_id: int, now: datetime) -> bool:
+    with database.writing() as session:
+        row = session.get(ReportSchedule, schedule_id, with_for_update=True)
+        if row is None or not row.active or row.next_run_on is None or row.next_run_on > now:
+            return False  # another process was first, or somebody paused it
+        start_run(session, row)
+        row.run_count += 1
+        plan_next(row, now)
+        return True

@@ -1,0 +1,346 @@
+"""Accept runs: of a report by its trigger or the API, and of a query by itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import and_, select, tuple_
+from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError, PushMetricsParameterError
+from airflow_provider_pushmetrics.service.models import AnyRun, Block, BlockResult, QueryRun, Report, Run
+from airflow_provider_pushmetrics.service.models.statuses import CANCELLED, CANCELLED_ERROR, FINISHED, NOT_RUN
+from airflow_provider_pushmetrics.service.reports.block_graph import PARAMETER
+from airflow_provider_pushmetrics.service.reports.choices import set_query_choices
+from airflow_provider_pushmetrics.service.reports.parameter_types import (
+    Parameter,
+    ParameterValueError,
+    apply_parameters,
+)
+from airflow_provider_pushmetrics.service.reports.parameters import write_fingerprint
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.runs.log import write_log
+from airflow_provider_pushmetrics.service.storage.clock import get_now
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.webhooks.outbox import (
+    ResultLinks,
+    build_query_run,
+    build_report_run,
+    put_in_outbox,
+)
+
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
+
+
+@dataclass(frozen=True)
+class AcceptedRun:
+    """
+    A run that will happen, or has happened.
+
+    :param is_replay: Whether an earlier call with the same key started it.
+    """
+
+    id: int
+    uid: str
+    is_replay: bool = False
+
+
+def check_idempotency_key(key: str | None) -> str | None:
+    """
+    Accept an ``Idempotency-Key``.
+
+    :raises PushMetricsParameterError: unless it is 1 to 255 visible ASCII characters.
+    """
+    if key is not None and not IDEMPOTENCY_KEY.match(key):
+        raise PushMetricsParameterError("The Idempotency-Key must be 1 to 255 visible ASCII characters")
+    return key
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """
+    What somebody wants to run.
+
+    :param given: The parameters of this run.
+    :param origin: What asks for it: ``webhook`` or ``api``.
+    :param idempotency_key: The same key gives the same run.
+    :param webhook_id: The trigger that was called, whose recipients are told of the end.
+    :param options: How it runs: ``send_to_me`` and ``email`` for a preview.
+    """
+
+    report_id: int
+    given: Mapping[str, Any]
+    origin: str
+    idempotency_key: str | None = None
+    webhook_id: int | None = None
+    options: Mapping[str, Any] | None = None
+
+    @property
+    def key(self) -> tuple[int, str] | None:
+        """What it has in common with a repeat."""
+        return None if self.idempotency_key is None else (self.report_id, self.idempotency_key)
+
+
+@dataclass(frozen=True)
+class RunTemplate:
+    """
+    What all runs of a report have in common.
+
+    :param parameters: What its Parameter blocks say.
+    """
+
+    workspace_id: int
+    parameters: list[Parameter] = field(default_factory=list)
+
+
+def accept_run(
+    database: Database, results: ResultStore, report_id: int, given: Mapping[str, Any], **details: Any
+) -> AcceptedRun:
+    """
+    Record that a report is to run. When this returns, the run will happen, whatever happens to this process.
+
+    :param results: Where the results are from which parameters take their choices.
+    :param details: The rest of a :class:`RunRequest`.
+    :raises PushMetricsConflictError: if its key was used for other parameters, or its report is gone.
+    """
+    answer = accept_runs(database, results, [RunRequest(report_id, given, **details)])[0]
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def accept_runs(
+    database: Database, results: ResultStore, requests: Sequence[RunRequest]
+) -> list[AcceptedRun | Exception]:
+    """Record that reports are to run, in one transaction; give for each its run, or why there is none."""
+    try:
+        # Others wait for who writes: what can be read before is.
+        with database.reading() as session:
+            templates = _read_templates(session, results, requests)
+        with database.writing() as session:
+            return _accept(session, requests, templates)
+    except (IntegrityError, DataError) as error:
+        if len(requests) > 1:  # it is the fault of one of them
+            return [answer for request in requests for answer in accept_runs(database, results, [request])]
+        return [_find_cause(database, requests[0]) or error]
+
+
+def _accept(
+    session: Session, requests: Sequence[RunRequest], templates: Mapping[int, RunTemplate]
+) -> list[AcceptedRun | Exception]:
+    by_key = _find_by_key(session, requests)
+    answers: list[tuple[Run, bool] | Exception] = []
+    for request in requests:
+        known = by_key.get(request.key)
+        if known is not None:
+            answers.append(_check_repeat(request, known) or (known, True))
+        elif request.report_id not in templates:
+            answers.append(_build_deleted())
+        else:
+            try:
+                run = _build_run(request, templates[request.report_id])
+            except ParameterValueError as error:
+                answers.append(error)
+                continue
+            session.add(run)
+            answers.append((run, False))
+            if request.key is not None:
+                by_key[request.key] = run
+    session.flush()
+    return [
+        one if isinstance(one, Exception) else AcceptedRun(one[0].id, one[0].uid, one[1]) for one in answers
+    ]
+
+
+def _read_templates(
+    session: Session, results: ResultStore, requests: Sequence[RunRequest]
+) -> dict[int, RunTemplate]:
+    given: dict[int, set[str]] = {}
+    for request in requests:
+        given.setdefault(request.report_id, set()).update(request.given)
+    is_parameter = and_(Block.report_id == Report.id, Block.type == PARAMETER)
+    rows = select(Report.id, Report.workspace_id, Block.name, Block.content).outerjoin(Block, is_parameter)
+    templates: dict[int, RunTemplate] = {}
+    for report_id, workspace_id, name, content in session.execute(
+        rows.where(Report.id.in_(given)).order_by(Block.position)
+    ):
+        template = templates.setdefault(report_id, RunTemplate(workspace_id))
+        if name is not None:
+            template.parameters.append(Parameter.read(name, content))
+    return {
+        report_id: replace(
+            template,
+            parameters=set_query_choices(session, results, report_id, template.parameters, given[report_id]),
+        )
+        for report_id, template in templates.items()
+    }
+
+
+def _find_by_key(session: Session, requests: Sequence[RunRequest]) -> dict[tuple[int, str] | None, Run]:
+    keys = {request.key for request in requests if request.key is not None}
+    if not keys:
+        return {}
+    found = session.scalars(select(Run).where(tuple_(Run.report_id, Run.idempotency_key).in_(keys)))
+    return {(run.report_id, str(run.idempotency_key)): run for run in found}
+
+
+def _check_repeat(request: RunRequest, run: Run) -> PushMetricsConflictError | None:
+    if write_fingerprint(run.given_parameters) == write_fingerprint(request.given):
+        return None
+    return PushMetricsConflictError(
+        "This Idempotency-Key was used before with other parameters", status_code=409
+    )
+
+
+def _build_run(request: RunRequest, template: RunTemplate) -> Run:
+    return Run(
+        workspace_id=template.workspace_id,
+        report_id=request.report_id,
+        origin=request.origin,
+        given_parameters=dict(request.given),
+        parameters=apply_parameters(template.parameters, request.given),
+        idempotency_key=request.idempotency_key,
+        webhook_id=request.webhook_id,
+        options=None if request.options is None else dict(request.options),
+    )
+
+
+def _find_cause(database: Database, request: RunRequest) -> AcceptedRun | Exception | None:
+    """Find what came between our look and our insert: a run with the same key, or the report's end."""
+    with database.reading() as session:
+        run = _find_by_key(session, [request]).get(request.key)
+        if run is not None:
+            return _check_repeat(request, run) or AcceptedRun(run.id, run.uid, is_replay=True)
+        return None if session.get(Report, request.report_id) else _build_deleted()
+
+
+def _build_deleted() -> PushMetricsConflictError:
+    return PushMetricsConflictError("The report was deleted just now", status_code=409)
+
+
+def accept_re_run(session: Session, results: ResultStore, run: Run) -> Run:
+    """
+    Record that a report is to run once more, with what was given to an earlier run.
+
+    :raises ParameterValueError: if its parameters no longer take that.
+    """
+    parameters = read_parameters(run.report)
+    parameters = set_query_choices(session, results, run.report_id, parameters, run.given_parameters)
+    again = Run(
+        workspace_id=run.workspace_id,
+        report_id=run.report_id,
+        origin=run.origin,
+        given_parameters=run.given_parameters,
+        parameters=apply_parameters(parameters, run.given_parameters),
+        parent_id=run.id,
+        re_run_count=run.re_run_count + 1,
+        webhook_id=run.webhook_id,
+        options=run.options,
+    )
+    session.add(again)
+    session.flush()
+    return again
+
+
+def cancel_run(session: Session, run: Run, links: ResultLinks) -> None:
+    """
+    End a run that has not ended; a query in the middle is interrupted, and what has not begun is not run.
+
+    :raises PushMetricsConflictError: if it has ended otherwise.
+    """
+    if _cancel(session, run, run.report.blocks):
+        write_log(session, run, "the run was cancelled", level="WARNING")
+        put_in_outbox(session, run.workspace_id, build_report_run(run, links))
+
+
+def cancel_query_run(session: Session, run: QueryRun, links: ResultLinks) -> None:
+    """
+    End the run of a block by itself, in the same way.
+
+    :raises PushMetricsConflictError: if it has ended otherwise.
+    """
+    if _cancel(session, run, [run.block]) and run.query_id is not None:
+        put_in_outbox(session, run.workspace_id, build_query_run(run, links))
+
+
+def _cancel(session: Session, run: AnyRun, blocks: Iterable[Block]) -> bool:
+    """
+    End a run.
+
+    :param blocks: Those that are recorded as not run, unless they have run.
+    :return: Whether it was not cancelled already.
+    """
+    session.refresh(run, with_for_update=True)
+    if run.status == CANCELLED:
+        return False
+    if run.status in FINISHED:
+        raise PushMetricsConflictError(f"The run has ended: {run.status}", status_code=409)
+    run.status, run.finished_on, run.error = CANCELLED, get_now(), CANCELLED_ERROR
+    recorded = {result.block_id for result in run.results}
+    for block in blocks:
+        if block.id not in recorded:
+            run.results.append(_build_not_run(block))
+    session.flush()
+    session.refresh(run, ["results"])
+    return True
+
+
+def _build_not_run(block: Block) -> BlockResult:
+    return BlockResult(
+        block_id=block.id,
+        block_uid=block.uid,
+        query_id=block.query.id if block.query else None,
+        position=block.position,
+        name=block.name,
+        type=block.type,
+        status=NOT_RUN,
+        error=f"not finished, because {CANCELLED_ERROR}",
+    )
+
+
+def accept_query_run(
+    database: Database,
+    results: ResultStore,
+    block_id: int,
+    given: Mapping[str, Any],
+    *,
+    content: Mapping[str, Any] | None = None,
+) -> QueryRun:
+    """
+    Record that a block, which mostly is a query, is to run by itself.
+
+    Its own values are not needed to run a query that gives choices.
+
+    :param content: What it runs instead of its own content, this time only.
+    """
+    with database.writing() as session:
+        block = session.get_one(Block, block_id)
+        report = block.report
+        parameters = read_parameters(report)
+        checked = {one.name for one in parameters if one.choices_query != block.name} & set(given)
+        parameters = set_query_choices(session, results, report.id, parameters, checked)
+        run = QueryRun(
+            workspace_id=report.workspace_id,
+            report_id=report.id,
+            block_id=block.id,
+            query_id=block.query.id if block.query else None,
+            content=None if content is None else dict(content),
+            given_parameters=dict(given),
+            parameters=apply_parameters(parameters, given),
+        )
+        session.add(run)
+        session.flush()
+        return run
+
+
+def read_parameters(report: Report) -> list[Parameter]:
+    """Read a report's Parameter blocks."""
+    return [Parameter.read(block.name, block.content) for block in report.blocks if _is_parameter(block)]
+
+
+def _is_parameter(block: Block) -> bool:
+    return block.type == PARAMETER

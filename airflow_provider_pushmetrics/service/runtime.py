@@ -1,0 +1,130 @@
+"""The parts of a running service, and how they are put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_provider_pushmetrics.service.accounts.authentication import Gatekeeper
+from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
+from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
+from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
+from airflow_provider_pushmetrics.service.demo_report import load_demo
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.runs.call_batching import FrontDesk
+from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.encryption import Vault, load_secret_key
+from airflow_provider_pushmetrics.service.storage.ids import generate_uid
+from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
+from airflow_provider_pushmetrics.service.worker.backend import Executing
+from airflow_provider_pushmetrics.serving.rate_limit import RateLimit
+
+EXECUTOR_FILE = "executor-id"
+BOOTSTRAP_LOCK = 7_305_814
+"""Any number that no other program locks in this database."""
+
+
+@dataclass(frozen=True)
+class ServiceParts:
+    """
+    All that a request may need.
+
+    :param engine: Executes what requests commit: here, in a process of its own, or elsewhere.
+    """
+
+    settings: ServiceSettings
+    database: Database
+    vault: Vault
+    gatekeeper: Gatekeeper
+    results: ResultStore
+    links: ResultLinks
+    sources: SourceRegistry
+    front_desk: FrontDesk
+    engine: Executing
+    trigger_limit: RateLimit
+    exchange_limit: RateLimit
+
+    def start(self) -> None:
+        """Migrate, load what there must be, and begin to work."""
+        self.prepare()
+        self.engine.start()
+
+    def prepare(self) -> None:
+        """Migrate, and load what there must be."""
+        self.database.migrate()
+        with self.database.lock(BOOTSTRAP_LOCK):
+            bootstrap(self.database, self.settings.data_dir, self.settings.bootstrap_token)
+            if self.settings.demo:
+                load_demo(self.database, self.vault, SourcePlaces(self.settings.data_dir).home)
+
+    def stop(self) -> bool:
+        """
+        Stop working and let go of everything.
+
+        :return: Whether all work had ended. If not, the process must end now; the work goes on at the next
+            start.
+        """
+        self.front_desk.close()
+        if not self.engine.stop():
+            return False  # what still runs must not find its databases closed, and record that as its failure
+        self.sources.close()
+        self.database.close()
+        return True
+
+
+def assemble(
+    settings: ServiceSettings,
+    engine: Executing | None = None,
+    *,
+    executor_id: str | None = None,
+    guards_memory: bool = False,
+) -> ServiceParts:
+    """
+    Put the parts of a service together; nothing works before they are started.
+
+    :param engine: What executes; unless it is given, this process does.
+    :param executor_id: The name under which this process executes, if it does.
+    :param guards_memory: Whether it ends when it uses too much memory, as a worker does.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.store_url)
+    vault = Vault(settings.secret_key or load_secret_key(settings.data_dir))
+    results = ResultStore(settings.results_dir)
+    places = SourcePlaces(settings.data_dir, settings.source_dirs)
+    sources = SourceRegistry(database, vault, places, settings.egress_rules)
+    if engine is None:
+        # Loaded where it is needed: a process that only serves has no use for it.
+        from airflow_provider_pushmetrics.service.worker.local_backend import Workshop
+
+        executor_id = executor_id or choose_executor_id(settings)
+        engine = Workshop(
+            settings, executor_id, database, vault, results, sources, guards_memory=guards_memory
+        )
+    return ServiceParts(
+        settings=settings,
+        database=database,
+        vault=vault,
+        gatekeeper=Gatekeeper(database, vault, settings.jwt_lifetime_seconds),
+        results=results,
+        links=ResultLinks(settings.base_url),
+        sources=sources,
+        front_desk=FrontDesk(database, results),
+        engine=engine,
+        trigger_limit=RateLimit(settings.trigger_rate),
+        exchange_limit=RateLimit(settings.exchange_rate),
+    )
+
+
+def choose_executor_id(settings: ServiceSettings) -> str:
+    """
+    Choose the name under which a process executes.
+
+    On SQLite it is the folder's, so that the next start takes up what the last one left; on PostgreSQL each
+    process has its own, and the others look after those that died.
+    """
+    if settings.database_url:
+        return generate_uid()
+    path = settings.data_dir / EXECUTOR_FILE
+    if not path.exists():
+        path.write_text(generate_uid(), encoding="ascii")
+    return path.read_text(encoding="ascii").strip()

@@ -1,0 +1,1 @@
+"""The database and what every table needs: ids, clock, encryption."""

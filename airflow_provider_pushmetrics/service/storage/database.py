@@ -1,0 +1,210 @@
+"""The service's database: opening, migrating, and the two kinds of transaction."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, event, func, select
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session, sessionmaker
+
+from airflow_provider_pushmetrics.service.storage.sqlite_turns import Turn
+
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
+BUSY_TIMEOUT_SECONDS = 30
+LOCK_POLL_SECONDS = 0.1
+
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class Database:
+    """
+    Gives out transactions.
+
+    :param url: SQLite, or PostgreSQL by psycopg.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = create_database_engine(url)
+        # A writer on SQLite takes the lock when it begins. If it took it at its first write, after a read,
+        # another writer in between would make it fail at once, however long it is ready to wait.
+        writing = self.engine.execution_options(begin_immediate=True)
+        self._readers = sessionmaker(self.engine, expire_on_commit=False)
+        self._writers = sessionmaker(writing, expire_on_commit=False)
+        noting = self.engine.execution_options(begin_immediate=True, synchronous="NORMAL")
+        self._noters = sessionmaker(noting, expire_on_commit=False)
+        self._is_sqlite = self.engine.dialect.name == "sqlite"
+        self._turn = _open_turn(self.engine) if self._is_sqlite else nullcontext()
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Open a transaction that only reads."""
+        with self._readers() as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Open a transaction that is committed at the end, or rolled back by an exception."""
+        with self._turn, self._writers() as session, session.begin():
+            yield session
+
+    @contextmanager
+    def noting(self) -> Iterator[Session]:
+        """
+        Open a transaction for progress that would be made again: it survives the process at once.
+
+        On SQLite, it survives a power cut with the next transaction of the other kind.
+        """
+        with self._turn, self._noters() as session, session.begin():
+            yield session
+
+    @contextmanager
+    def try_lock(self, number: int) -> Iterator[bool]:
+        """
+        Keep other processes out of the block, if none is in it.
+
+        :return: Whether it is ours. On SQLite it is: there is one process of each kind.
+        """
+        if self._is_sqlite:
+            yield True
+            return
+        # Of the session, not of a transaction: an open one would keep DBOS from building an index.
+        with self._connect_automatically() as connection:
+            is_ours = bool(connection.scalar(select(func.pg_try_advisory_lock(number))))
+            try:
+                yield is_ours
+            finally:
+                if is_ours:
+                    connection.execute(select(func.pg_advisory_unlock(number)))
+
+    @contextmanager
+    def lock(self, number: int) -> Iterator[None]:
+        """Keep other processes out of the block, after waiting for one that is in it."""
+        # Asked again and again: a statement that waits keeps a snapshot, and the one who has the lock may
+        # build an index of DBOS, which waits for all snapshots. PostgreSQL sees no deadlock in that.
+        while True:
+            with self.try_lock(number) as is_ours:
+                if is_ours:
+                    yield
+                    return
+            time.sleep(LOCK_POLL_SECONDS)
+
+    def _connect_automatically(self) -> Connection:
+        return self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+    def migrate(self, revision: str = "head") -> None:
+        """Bring the schema to this version, or to an older one."""
+        with self.engine.connect() as connection, _without_foreign_keys(connection):
+            config = Config()
+            config.set_main_option("script_location", str(MIGRATIONS))
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+
+    def check(self) -> None:
+        """Ask the database something, to see that it answers."""
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+        if isinstance(self._turn, Turn):
+            self._turn.close()
+
+
+UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)
+"""The errors that say that the database cannot be asked now, and nothing of what was asked."""
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether an error is one of them."""
+    return isinstance(error, UNAVAILABLE)
+
+
+def _open_turn(engine: Engine) -> Turn:
+    return Turn(Path(str(engine.url.database)))
+
+
+@contextmanager
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    """
+    Let SQLite change columns, for which it copies tables: dropping the old deletes what refers to it.
+
+    https://www.sqlite.org/lang_altertable.html#otheralter
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")
+
+
+def create_database_engine(url: str) -> Engine:
+    """Open a pool of connections to SQLite or PostgreSQL, which replaces what a text cannot hold."""
+    engine = _create_engine(url)
+    event.listen(engine, "before_cursor_execute", _replace_in_parameters, retval=True)
+    return engine
+
+
+def replace_unstorable(value: Any) -> Any:
+    """
+    Replace NUL characters and half surrogate pairs, which PostgreSQL refuses, in each text of a value.
+
+    They come from wherever texts come from: databases, templates, error messages, mail servers. So there is
+    one place for all of them, and both databases hold the same.
+    """
+    if isinstance(value, str):
+        return UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, tuple | list):
+        return type(value)(map(replace_unstorable, value))
+    if isinstance(value, dict):
+        return {name: replace_unstorable(one) for name, one in value.items()}
+    return value
+
+
+def _replace_in_parameters(
+    _connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any
+) -> tuple[str, Any]:
+    return statement, replace_unstorable(parameters)
+
+
+def _create_engine(url: str) -> Engine:
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    engine = create_engine(
+        url,
+        connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+        pool_size=10,
+        max_overflow=20,
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # the driver would begin transactions by itself, and too late
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    immediate = options.get("begin_immediate", False)
+    if immediate:
+        connection.exec_driver_sql(f"PRAGMA synchronous={options.get('synchronous', 'FULL')}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

@@ -1,0 +1,1 @@
+"""Outgoing events: recorded, delivered to subscriptions and retried."""

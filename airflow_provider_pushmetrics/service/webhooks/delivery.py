@@ -1,0 +1,240 @@
+"""Deliver events: one signed request for each attempt, and a record of what came back."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import httpx
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
+from airflow_provider_pushmetrics.redaction import redact
+from airflow_provider_pushmetrics.service.egress.deadline import limit_time
+from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt
+from airflow_provider_pushmetrics.service.models.statuses import DELIVERED, FAILED, PENDING
+from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.encryption import Vault
+from airflow_provider_pushmetrics.service.webhooks.retry_schedule import (
+    CERTAIN_ATTEMPTS,
+    DISABLE_AFTER,
+    Spread,
+    compute_delay,
+    is_given_up,
+    parse_retry_after,
+)
+from airflow_provider_pushmetrics.service.webhooks.subscriptions import give_up, list_keys
+from airflow_provider_pushmetrics.signatures import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
+
+log = logging.getLogger(__name__)
+
+MAX_ANSWER_BYTES = 16 * 1024
+USER_AGENT = "PushMetrics-Webhooks/1"
+GONE = 410
+"""How an endpoint says that it wants no more: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.11."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """
+    A delivery as the network needs it.
+
+    :param keys: All that are valid now; each signs.
+    """
+
+    url: str
+    message_id: str
+    body: bytes
+    keys: tuple[bytes, ...]
+    attempt: int
+
+    def build_headers(self, timestamp: int) -> dict[str, str]:
+        """Build the headers of an attempt that is made at this moment."""
+        signatures = [sign(key, self.message_id, timestamp, self.body) for key in self.keys]
+        return {
+            "Content-Type": "application/json",
+            "Accept-Encoding": "identity",  # a small compressed answer could be a large one
+            "User-Agent": USER_AGENT,
+            ID_HEADER: self.message_id,
+            TIMESTAMP_HEADER: str(timestamp),
+            SIGNATURE_HEADER: " ".join(signatures),
+        }
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back of one attempt; no status code means that nothing did."""
+
+    status_code: int | None = None
+    text: str | None = None
+    error: str | None = None
+    duration_seconds: float = 0.0
+    retry_after: str | None = None
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether the subscriber took it: 2xx, and nothing else."""
+        return self.status_code is not None and 200 <= self.status_code < 300
+
+
+class Courier:
+    """
+    Makes attempts to deliver.
+
+    :param database: Where deliveries are kept.
+    :param vault: Decrypts the signing secrets.
+    :param timeout_seconds: How long an exchange may take, from connecting to the last byte.
+    :param transport: Carries the requests; it decides where to.
+    :param spread: Chooses the jitter.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        vault: Vault,
+        timeout_seconds: float,
+        *,
+        transport: httpx.BaseTransport,
+        clock: Clock = get_now,
+        monotonic: Callable[[], float] = time.monotonic,
+        spread: Spread = random.uniform,
+    ) -> None:
+        self._database = database
+        self._vault = vault
+        self._timeout_seconds = timeout_seconds
+        self._clock = clock
+        self._monotonic = monotonic
+        self._spread = spread
+        # No environment: a proxy or a .netrc of the machine is not the subscriber's business.
+        self._client = httpx.Client(
+            transport=transport, timeout=timeout_seconds, follow_redirects=False, trust_env=False
+        )
+
+    def attempt(self, delivery_id: int, number: int) -> bool:
+        """
+        Make an attempt and record it; nothing happens if it has been made, or is no longer wanted.
+
+        :param number: Which attempt, counted from 1.
+        :return: Whether it failed, so that there may be another.
+        """
+        message = self._load(delivery_id, number)
+        if message is None:
+            return False
+        started_on = self._clock()
+        answer = self._post(message, message.build_headers(int(started_on.timestamp())))
+        attempt = DeliveryAttempt(
+            number=message.attempt,
+            started_on=started_on,
+            duration_ms=round(answer.duration_seconds * 1000),
+            status_code=answer.status_code,
+            error=answer.error,
+            answer=answer.text,
+        )
+        with self._database.writing() as session:
+            delivery = session.get(Delivery, delivery_id, with_for_update=True)
+            # Its subscription may have been deleted meanwhile, or another worker has taken this attempt over.
+            if delivery is not None and delivery.attempt_count == number - 1:
+                attempt.delivery_id = delivery_id
+                session.add(attempt)
+                delivery.attempt_count = number
+                self._conclude(session, delivery, answer)
+        if not answer.is_delivered:
+            # Not its URL, which may hold a token; the delivery's own page has the rest.
+            said = answer.error or f"it answered {answer.status_code}"
+            log.warning("delivery %s, attempt %s: %s", delivery_id, number, said)
+        return not answer.is_delivered
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def _load(self, delivery_id: int, number: int) -> Message | None:
+        with self._database.reading() as session:
+            delivery = session.get(Delivery, delivery_id)
+            if delivery is None or delivery.status != PENDING or delivery.attempt_count != number - 1:
+                return None
+            if not delivery.subscription.active:
+                return None
+            return Message(
+                url=delivery.subscription.url,
+                message_id=delivery.event.uid,
+                body=delivery.event.body.encode(),
+                keys=list_keys(delivery.subscription, self._vault, self._clock()),
+                attempt=number,
+            )
+
+    def _post(self, message: Message, headers: dict[str, str]) -> Answer:
+        began = self._monotonic()
+        try:
+            with (
+                limit_time(self._timeout_seconds),
+                self._client.stream("POST", message.url, content=message.body, headers=headers) as response,
+            ):
+                text = self._read_answer(response, began)
+                return Answer(
+                    response.status_code,
+                    text,
+                    duration_seconds=self._monotonic() - began,
+                    retry_after=response.headers.get("retry-after"),
+                )
+        except (httpx.HTTPError, httpx.InvalidURL, PushMetricsEndpointError) as error:
+            # The message of an error may hold the URL, and the URL a token.
+            return Answer(
+                error=redact(f"{type(error).__name__}: {error}"), duration_seconds=self._monotonic() - began
+            )
+
+    def _read_answer(self, response: httpx.Response, began: float) -> str:
+        """Read the beginning of the answer, whose status counts even if the rest of it does not come."""
+        body = b""
+        try:
+            for chunk in response.iter_raw():
+                body += chunk
+                if len(body) >= MAX_ANSWER_BYTES or self._monotonic() - began > self._timeout_seconds:
+                    break
+        except httpx.HTTPError:
+            pass
+        return body[:MAX_ANSWER_BYTES].decode("utf-8", "replace")
+
+    def _conclude(self, session: Session, delivery: Delivery, answer: Answer) -> None:
+        """Decide what follows from an answer, for the delivery and for its endpoint."""
+        now = self._clock()
+        subscription = delivery.subscription
+        if answer.is_delivered:
+            delivery.status, delivery.finished_on = DELIVERED, now
+            # Not written when nothing changes: the row would be a bottleneck of its endpoint's deliveries.
+            if subscription.failing_since is not None:
+                subscription.failing_since = None
+            return
+        self._schedule(delivery, answer)
+        reason = _find_reason_to_give_up(delivery, answer, now)
+        if subscription.failing_since is None:
+            subscription.failing_since = now
+        if reason is not None:
+            give_up(session, subscription, now, reason)
+
+    def _schedule(self, delivery: Delivery, answer: Answer) -> None:
+        now = self._clock()
+        delay = compute_delay(
+            delivery.attempt_count - delivery.schedule_start,
+            parse_retry_after(answer.retry_after, now),
+            spread=self._spread,
+        )
+        if delay is None:
+            delivery.status, delivery.finished_on = FAILED, now
+        else:
+            delivery.next_attempt_on = now + timedelta(seconds=delay)
+
+
+def _find_reason_to_give_up(delivery: Delivery, answer: Answer, now: datetime) -> str | None:
+    if answer.status_code == GONE:
+        return "its endpoint answered 410 Gone, which means that it wants no more events."
+    attempts = delivery.attempt_count - delivery.schedule_start
+    # Its last failure may be days ago, when an event ran out of attempts and nothing was sent since.
+    if attempts >= CERTAIN_ATTEMPTS and is_given_up(delivery.subscription.failing_since, now):
+        return f"its endpoint has taken nothing for {DISABLE_AFTER.days} days."
+    return None

@@ -1,0 +1,183 @@
+"""Build the bodies of events and put them in the outbox, in the transaction of what they tell of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.service.models import (
+    Delivery,
+    OutboxEvent,
+    Query,
+    QueryRun,
+    Report,
+    Run,
+    Subscription,
+    Workspace,
+)
+from airflow_provider_pushmetrics.service.models.statuses import PENDING
+from airflow_provider_pushmetrics.service.storage.clock import format_event_moment
+from airflow_provider_pushmetrics.service.storage.ids import generate_uid
+
+REPORT_CREATED = "report.created"
+REPORT_UPDATED = "report.updated"
+REPORT_DELETED = "report.deleted"
+REPORT_RUN = "report.run"
+QUERY_CREATED = "query.created"
+QUERY_UPDATED = "query.updated"
+QUERY_DELETED = "query.deleted"
+QUERY_RUN = "query.run"
+TEST = "webhook.test"
+
+
+class ResultLinks:
+    """
+    Where results are read.
+
+    :param base_url: What the links begin with.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        self._base = f"{base_url}/api/reports"
+
+    def link_outputs(self, report_id: int, run_id: int) -> str:
+        """Link to the outputs of all blocks of a report run."""
+        return f"{self._base}/{report_id}/run/{run_id}"
+
+    def link_query_in_report(self, report_id: int, query_id: int, run_id: int) -> str:
+        """Link to the result of one query of a report run."""
+        return f"{self._base}/{report_id}/queries/{query_id}/reportRun/{run_id}"
+
+    def link_query(self, report_id: int, query_id: int, query_run_id: int) -> str:
+        """Link to the result of a query that ran by itself."""
+        return f"{self._base}/{report_id}/queries/{query_id}/run/{query_run_id}"
+
+
+def build_report_change(event: str, report: Report, moment: datetime) -> dict[str, Any]:
+    """Build ``report.created``, ``report.updated`` or ``report.deleted``; the last has no description."""
+    body = {
+        "event": event,
+        "report_id": report.id,
+        "report_name": report.name,
+        "report_description": report.description,
+        "workspace_id": report.workspace_id,
+        "workspace_name": report.workspace.name,
+        "timestamp": format_event_moment(moment),
+    }
+    if event == REPORT_DELETED:
+        del body["report_description"]
+    return body
+
+
+def build_query_change(event: str, query: Query, moment: datetime) -> dict[str, Any]:
+    """Build ``query.created``, ``query.updated`` or ``query.deleted``; the last has no name."""
+    report = query.block.report
+    body = {
+        "event": event,
+        "query_id": query.id,
+        "query_name": query.block.name,
+        "report_id": report.id,
+        "report_name": report.name,
+        "workspace_id": report.workspace_id,
+        "workspace_name": report.workspace.name,
+        "timestamp": format_event_moment(moment),
+    }
+    if event == QUERY_DELETED:
+        del body["query_name"]
+    return body
+
+
+def build_report_run(run: Run, links: ResultLinks) -> dict[str, Any]:
+    """Build ``report.run``, its fields in the documented order and its queries in the report's."""
+    report = run.report
+    assert run.finished_on is not None
+    return {
+        "event": REPORT_RUN,
+        "report_id": report.id,
+        "report_name": report.name,
+        "workspace_id": report.workspace_id,
+        "workspace_name": report.workspace.name,
+        "report_notebook_outputs": links.link_outputs(report.id, run.id),
+        "queries": [
+            {
+                "query_id": result.query_id,
+                "query_name": result.name,
+                "query_result": links.link_query_in_report(report.id, result.query_id, run.id),
+            }
+            for result in run.results
+            if result.query_id is not None
+        ],
+        "timestamp": format_event_moment(run.finished_on),
+    }
+
+
+def build_query_run(run: QueryRun, links: ResultLinks) -> dict[str, Any]:
+    """Build ``query.run``, its fields in the documented order."""
+    report = run.report
+    assert run.finished_on is not None
+    assert run.query_id is not None
+    return {
+        "event": QUERY_RUN,
+        "query_id": run.query_id,
+        "query_name": run.block.name,
+        "report_id": report.id,
+        "report_name": report.name,
+        "workspace_id": report.workspace_id,
+        "workspace_name": report.workspace.name,
+        "query_result": links.link_query(report.id, run.query_id, run.id),
+        "timestamp": format_event_moment(run.finished_on),
+    }
+
+
+def build_test(subscription: Subscription, workspace_name: str, moment: datetime) -> dict[str, Any]:
+    """Build an event that tells of nothing; its name is none of the eight, so nobody acts on it."""
+    return {
+        "event": TEST,
+        "webhook_subscription_id": subscription.id,
+        "workspace_id": subscription.workspace_id,
+        "workspace_name": workspace_name,
+        "timestamp": format_event_moment(moment),
+    }
+
+
+def put_test_in_outbox(session: Session, subscription: Subscription, now: datetime) -> Delivery:
+    """Write a test event for one subscription, whatever events it wants."""
+    workspace = session.get_one(Workspace, subscription.workspace_id)
+    event = _write_event(session, workspace.id, build_test(subscription, workspace.name, now))
+    delivery = Delivery(event_id=event.id, subscription_id=subscription.id, status=PENDING)
+    session.add(delivery)
+    session.flush()
+    return delivery
+
+
+def put_in_outbox(session: Session, workspace_id: int, body: Mapping[str, Any]) -> bool:
+    """
+    Write an event and its deliveries; they are sent when the transaction has been committed.
+
+    :return: Whether there are any.
+    """
+    event = _write_event(session, workspace_id, body)
+    active = select(Subscription.id, Subscription.events).where(
+        Subscription.workspace_id == workspace_id, Subscription.active.is_(True)
+    )
+    wanting = [row.id for row in session.execute(active) if body["event"] in row.events]
+    for subscription_id in wanting:
+        session.add(Delivery(event_id=event.id, subscription_id=subscription_id, status=PENDING))
+    return bool(wanting)
+
+
+def _write_event(session: Session, workspace_id: int, body: Mapping[str, Any]) -> OutboxEvent:
+    event = OutboxEvent(
+        uid=f"msg_{generate_uid()}{generate_uid()}"[:32],
+        workspace_id=workspace_id,
+        event=body["event"],
+        body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+    )
+    session.add(event)
+    session.flush()
+    return event

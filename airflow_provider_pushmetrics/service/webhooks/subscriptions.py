@@ -1,0 +1,133 @@
+"""What happens to subscriptions: secrets change, endpoints are given up, and what failed is sent again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Select, func, select, update
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.service.models import Delivery, RetiredSecret, Subscription
+from airflow_provider_pushmetrics.service.models.statuses import FAILED, PENDING
+from airflow_provider_pushmetrics.service.storage.encryption import Vault
+from airflow_provider_pushmetrics.service.webhooks.notices import write_disabled_notice
+from airflow_provider_pushmetrics.service.webhooks.outbox import put_test_in_outbox
+from airflow_provider_pushmetrics.signatures import MAX_SIGNATURES, decode_secret, generate_secret
+
+ROTATION = timedelta(hours=24)
+"""How long a replaced secret signs beside the new one."""
+
+
+@dataclass(frozen=True)
+class TimeRange:
+    """Events from a moment on, and before another; None is no limit."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def rotate_secret(subscription: Subscription, vault: Vault, now: datetime) -> tuple[str, datetime]:
+    """
+    Give a subscription a new secret; those it had sign beside it until they expire.
+
+    :return: The new secret, and when the one that it replaces expires.
+    """
+    expires_on = now + ROTATION
+    kept = [secret for secret in subscription.retired_secrets if secret.expires_on > now]
+    retired = RetiredSecret(secret_encrypted=subscription.secret_encrypted, expires_on=expires_on)
+    subscription.retired_secrets = [retired, *kept]
+    secret = generate_secret()
+    subscription.secret_encrypted = vault.encrypt(secret)
+    subscription.updated_on = now
+    return secret, expires_on
+
+
+def list_keys(subscription: Subscription, vault: Vault, now: datetime) -> tuple[bytes, ...]:
+    """List the keys that sign now, the newest first; no more than verifiers look at."""
+    retired = [one.secret_encrypted for one in subscription.retired_secrets if one.expires_on > now]
+    encrypted = [subscription.secret_encrypted, *retired][:MAX_SIGNATURES]
+    return tuple(decode_secret(vault.decrypt(one)) for one in encrypted)
+
+
+def enable(session: Session, subscription: Subscription, now: datetime) -> None:
+    """Send to a subscription again, as if it had never failed, beginning with what waits."""
+    # Attempts that were enqueued before it was disabled have come to nothing.
+    session.execute(
+        update(Delivery)
+        .where(Delivery.subscription_id == subscription.id, Delivery.status == PENDING)
+        .values(generation=Delivery.generation + 1, enqueued_attempt=Delivery.attempt_count)
+        .execution_options(synchronize_session=False)
+    )
+    subscription.active = True
+    subscription.disabled_on = subscription.disabled_reason = subscription.failing_since = None
+    subscription.updated_on = now
+
+
+def disable(subscription: Subscription, now: datetime, reason: str) -> None:
+    """Send nothing to a subscription for now. What is on its way waits until it is enabled."""
+    subscription.active = False
+    subscription.disabled_on, subscription.disabled_reason = now, reason
+    subscription.updated_on = now
+
+
+def give_up(session: Session, subscription: Subscription, now: datetime, reason: str) -> None:
+    """Disable a subscription by ourselves: tell its owner, once, and end what is on its way to it."""
+    if not subscription.active:
+        return
+    disable(subscription, now, reason)
+    write_disabled_notice(session, subscription, reason, now)
+    session.execute(
+        update(Delivery)
+        .where(Delivery.subscription_id == subscription.id, Delivery.status == PENDING)
+        .values(status=FAILED, finished_on=now)
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+def send_test(session: Session, subscription: Subscription, now: datetime) -> Delivery:
+    """Put an event in the outbox that tells of nothing, for this subscription alone."""
+    return put_test_in_outbox(session, subscription, now)
+
+
+def resend(delivery: Delivery, now: datetime) -> None:
+    """Deliver an event once more, with all attempts before it, under the same ``webhook-id``."""
+    delivery.status, delivery.finished_on = PENDING, None
+    delivery.schedule_start = delivery.attempt_count
+    delivery.generation += 1
+    delivery.enqueued_attempt = delivery.attempt_count
+    delivery.next_attempt_on = now
+
+
+def count_failed(session: Session, subscription: Subscription, wanted: TimeRange) -> int:
+    """Count what :func:`resend_failed` would send again."""
+    failed = _select_failed(subscription, wanted).with_only_columns(func.count())
+    return session.scalar(failed) or 0
+
+
+def resend_failed(session: Session, subscription: Subscription, wanted: TimeRange, now: datetime) -> int:
+    """Deliver all failed events of a range once more, each under its own ``webhook-id``; count them."""
+    ids = _select_failed(subscription, wanted).with_only_columns(Delivery.id)
+    changed = session.execute(
+        update(Delivery)
+        .where(Delivery.id.in_(ids))
+        .values(
+            status=PENDING,
+            finished_on=None,
+            schedule_start=Delivery.attempt_count,
+            generation=Delivery.generation + 1,
+            enqueued_attempt=Delivery.attempt_count,
+            next_attempt_on=now,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return int(changed.rowcount)  # type: ignore[attr-defined]
+
+
+def _select_failed(subscription: Subscription, wanted: TimeRange) -> Select[Delivery]:
+    rows = select(Delivery).where(Delivery.subscription_id == subscription.id, Delivery.status == FAILED)
+    if wanted.since is not None:
+        rows = rows.where(Delivery.created_on >= wanted.since)
+    if wanted.until is not None:
+        rows = rows.where(Delivery.created_on < wanted.until)
+    return rows

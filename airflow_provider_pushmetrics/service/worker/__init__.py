@@ -1,0 +1,1 @@
+"""Durable execution: runs and deliveries are claimed, executed and retried."""

@@ -1,0 +1,121 @@
+"""All that a process which executes has beside the parts that a server has too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from airflow_provider_pushmetrics.service.datasources.memory_guard import MemoryGuard, RunningQueries
+from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
+from airflow_provider_pushmetrics.service.egress.deadline import DeadlineNetwork
+from airflow_provider_pushmetrics.service.egress.rules import EgressRules, is_loopback
+from airflow_provider_pushmetrics.service.egress.transport import GuardedNetwork, GuardedTransport
+from airflow_provider_pushmetrics.service.notifications.mail import Mailer
+from airflow_provider_pushmetrics.service.notifications.mail_transport import MailTransport
+from airflow_provider_pushmetrics.service.notifications.outbox import MAIL, SLACK
+from airflow_provider_pushmetrics.service.notifications.outbox_sender import MessageTransport, OutboxSender
+from airflow_provider_pushmetrics.service.notifications.slack import SlackMessenger
+from airflow_provider_pushmetrics.service.results.cleanup import Housekeeper
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.runs.execution.executor import RunExecutor
+from airflow_provider_pushmetrics.service.runs.scheduler import Scheduler
+from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.encryption import Vault
+from airflow_provider_pushmetrics.service.webhooks.delivery import Courier
+from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
+from airflow_provider_pushmetrics.service.worker.engine import Engine
+
+
+class Workshop:
+    """
+    Executes runs and deliveries in this process, and does what is due by the clock.
+
+    :param executor_id: The name under which it executes, and under which what it leaves behind is found.
+    :param guards_memory: Whether this process ends when it uses too much memory: it must be a worker.
+    """
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        executor_id: str,
+        database: Database,
+        vault: Vault,
+        results: ResultStore,
+        sources: SourceRegistry,
+        *,
+        guards_memory: bool = False,
+    ) -> None:
+        queries = RunningQueries()
+        self._memory_guard = MemoryGuard(settings.usable_memory_bytes, queries) if guards_memory else None
+        self._courier = Courier(
+            database,
+            vault,
+            settings.delivery_timeout_seconds,
+            transport=_open_http_transport(settings.egress_rules),
+        )
+        executor = RunExecutor(
+            database,
+            sources,
+            results,
+            ResultLinks(settings.base_url),
+            limits=settings.query_limits,
+            has_slack=settings.slack is not None,
+            queries=queries,
+        )
+        self._engine = Engine(settings, executor_id, database, executor, self._courier)
+        self._scheduler = Scheduler(database, self._engine.wake)
+        self._outbox = OutboxSender(database, _open_transports(settings, results, database))
+        self._housekeeper = Housekeeper(results, settings.result_retention_days)
+
+    def start(self) -> None:
+        """Begin, with what was left behind first."""
+        if self._memory_guard is not None:
+            self._memory_guard.start()
+        self._engine.start()
+        self._scheduler.start()
+        self._outbox.start()
+        self._housekeeper.start()
+
+    def stop(self) -> bool:
+        """
+        Stop.
+
+        :return: Whether all work had ended. If not, the process must end now; the work goes on at the next
+            start.
+        """
+        if self._memory_guard is not None:
+            self._memory_guard.stop()
+        has_ended = all([self._scheduler.stop(), self._outbox.stop()])
+        self._housekeeper.stop()
+        if not self._engine.stop() or not has_ended:
+            return False  # what still runs must not find its client closed, and record that as its failure
+        self._courier.close()
+        return True
+
+    def wake(self) -> None:
+        """Say that something was committed that must happen."""
+        self._engine.wake()
+
+    def is_alive(self) -> bool:
+        """Tell that it works, as long as this process does."""
+        return True
+
+
+def _open_transports(
+    settings: ServiceSettings, results: ResultStore, database: Database
+) -> dict[str, MessageTransport]:
+    transports: dict[str, MessageTransport] = {}
+    if settings.smtp is not None:
+        transports[MAIL] = MailTransport(Mailer(settings.smtp), results, database)
+    if settings.slack is not None:
+        # Its URL is the operator's: on this machine it may be, as the settings allow it.
+        is_here = is_loopback(urlsplit(settings.slack.base_url).hostname or "")
+        rules = settings.egress_rules
+        rules = replace(rules, allow_loopback=rules.allow_loopback or is_here)
+        transports[SLACK] = SlackMessenger(settings.slack, transport=_open_http_transport(rules))
+    return transports
+
+
+def _open_http_transport(rules: EgressRules) -> GuardedTransport:
+    return GuardedTransport(rules, network=GuardedNetwork(rules, network=DeadlineNetwork()))

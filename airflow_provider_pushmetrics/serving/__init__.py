@@ -1,0 +1,1 @@
+"""What the receiver and the service have in common as HTTP servers."""

@@ -1,0 +1,270 @@
+"""What must not harm the receiver: slow and endless senders, a database that is gone, a full disk."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import socket
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+from starlette.applications import Starlette
+
+from airflow_provider_pushmetrics.receiver import slow_clients
+from airflow_provider_pushmetrics.receiver.app import create_app
+from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, SourceSettings
+from tests.fakes.receiver_requests import DELIVERY_URL, REPORT_RUN, SIGNING_SECRET, build_signed_headers
+from tests.fakes.receiver_server import READER_TOKEN, SENDER_TOKEN, start_receiver
+from tests.fakes.receiver_thread import serve_in_thread
+
+DEMO = SourceSettings("demo", token=SENDER_TOKEN)
+HEAD = f"POST {DELIVERY_URL} HTTP/1.1\r\nHost: x\r\n".encode()
+
+
+@pytest.fixture
+def port(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Give the port of a receiver with deadlines that a test can wait for."""
+    monkeypatch.setattr(slow_clients, "REQUEST_DEADLINE_SECONDS", 1.5)
+    settings = ReceiverSettings(sqlite_url, (DEMO,), READER_TOKEN, body_timeout_seconds=1.0)
+    with serve_in_thread(settings) as port:
+        yield port
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=20)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    received = b""
+    try:
+        while chunk := connection.recv(65536):
+            received += chunk
+    except ConnectionError:
+        pass
+    return received
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (b"", b"HTTP/1.1 408 "),
+        (b"PO", b"HTTP/1.1 408 "),
+        (HEAD, b"HTTP/1.1 408 "),
+        (HEAD + b'Content-Length: 10\r\n\r\n{"event"', b"HTTP/1.1 408 "),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"HTTP/1.1 408 "),
+    ],
+    ids=["nothing", "method", "headers", "body", "chunks"],
+)
+def test_request_that_does_not_arrive_is_hung_up_on(port: int, sent: bytes, answer: bytes) -> None:
+    with connect(port) as connection:
+        began = time.monotonic()
+        connection.sendall(sent)
+        assert read_all(connection).startswith(answer)
+        assert time.monotonic() - began < 6
+
+
+def test_head_without_end_is_refused(port: int) -> None:
+    with connect(port) as connection:
+        connection.sendall(HEAD)
+        sent = sum(send_header(connection, number) for number in range(500))
+        assert sent < 500
+
+
+def send_header(connection: socket.socket, number: int) -> bool:
+    try:
+        connection.sendall(b"X-%d: %b\r\n" % (number, b"x" * 4000))
+    except ConnectionError:
+        return False
+    time.sleep(0.001)
+    return True
+
+
+def test_slow_senders_do_not_slow_honest_ones(port: int) -> None:
+    with ExitStack() as stack:
+        slow = [stack.enter_context(connect(port)) for _ in range(100)]
+        began, took = time.monotonic(), []
+        with httpx.Client() as client:
+            for number in range(40):
+                for connection in slow:
+                    try:
+                        connection.sendall(HEAD[number % len(HEAD) :][:1])
+                    except ConnectionError:
+                        continue
+                sent = time.monotonic()
+                url = f"http://127.0.0.1:{port}{DELIVERY_URL}"
+                assert client.post(url, json={**REPORT_RUN, "n": number}).status_code == 202
+                took.append(time.monotonic() - sent)
+        assert sorted(took)[int(len(took) * 0.99) - 1] < 1
+        for connection in slow:
+            read_all(connection)
+        assert time.monotonic() - began < 15
+
+
+def test_connection_that_asks_again_and_waits_in_between_is_kept(port: int) -> None:
+    with connect(port) as connection:
+        for _ in range(3):
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+            time.sleep(0.8)
+
+
+def test_waiting_reader_is_not_late(port: int) -> None:
+    headers = {"authorization": f"Bearer {READER_TOKEN}"}
+    answer = httpx.get(f"http://127.0.0.1:{port}/events?wait=2", headers=headers, timeout=20)
+    assert (answer.status_code, answer.json()["events"]) == (200, [])
+
+
+@contextmanager
+def stop_database(url: str) -> Iterator[None]:
+    """Shut a database as if its server had stopped: no connection lives, and none can be made."""
+    named = make_url(url)
+    admin = named.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f'ALTER DATABASE "{named.database}" WITH ALLOW_CONNECTIONS false'.encode())
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [named.database]
+        )
+        try:
+            yield
+        finally:
+            connection.execute(f'ALTER DATABASE "{named.database}" WITH ALLOW_CONNECTIONS true'.encode())
+
+
+def deliver(client: httpx.Client, url: str, number: int) -> httpx.Response:
+    return client.post(url, json={"event": "x", "number": number})
+
+
+@pytest.mark.postgres
+def test_database_that_stops_costs_nothing_that_was_acknowledged(postgres_url: str) -> None:
+    with start_receiver(postgres_url, "--no-access-log") as server, httpx.Client(timeout=30) as client:
+        before = [deliver(client, server.delivery_url, number) for number in range(20)]
+        lines_before = len(server.lines)
+        with stop_database(postgres_url):
+            refused = [deliver(client, server.delivery_url, number) for number in range(20, 60)]
+            assert {answer.status_code for answer in refused} == {503}
+            assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
+            with server.open_reader() as reader:
+                assert reader.get("/events").status_code == reader.get("/health/ready").status_code == 503
+            said = server.lines[lines_before:]
+        again = [deliver(client, server.delivery_url, number) for number in range(60)]
+        with server.open_reader() as reader:
+            rows = reader.get("/events?limit=1000").json()["events"]
+    assert {answer.status_code for answer in before} == {202}
+    assert [answer.status_code for answer in again] == [200] * 20 + [202] * 40
+    assert [row["body"]["number"] for row in rows] == list(range(60))
+    assert 1 <= len(said) <= 3
+
+
+def test_full_disk_is_503_and_harms_nothing(tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk, whose file system a test cannot always make."""
+    inbox = tmp_path / "inbox.db"
+    with start_receiver(f"sqlite:///{inbox}", "--no-access-log") as server, httpx.Client() as client:
+        before = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+        acknowledged, refused = [], 0
+        for number in range(400):
+            body = {"event": "x", "number": number, "padding": "x" * 10_000}
+            status = client.post(server.delivery_url, json=body).status_code
+            assert status in (202, 503)
+            acknowledged += [number] if status == 202 else []
+            refused += status == 503
+            if refused > 20:
+                break
+        assert refused
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, before)
+        assert client.post(server.delivery_url, json={"event": "x", "number": -1}).status_code == 202
+        with server.open_reader() as reader:
+            rows, after = [], 0
+            while page := reader.get("/events", params={"after": after, "limit": 1000}).json()["events"]:
+                rows += page
+                after = page[-1]["id"]
+    assert [row["body"]["number"] for row in rows] == [*acknowledged, -1]
+    with contextlib.closing(sqlite3.connect(inbox)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.fixture
+def limited_app(sqlite_url: str) -> Iterator[Starlette]:
+    sources = (
+        SourceSettings("near", token="t", networks=("10.0.0.0/8",)),
+        SourceSettings("slow", token="t", rate_per_minute=2),
+        SourceSettings("signed", signing_secrets=(SIGNING_SECRET,)),
+    )
+    app = create_app(ReceiverSettings(sqlite_url, sources, READER_TOKEN))
+    yield app
+    app.state.runtime.close()
+
+
+def open_client(app: Starlette, address: str = "203.0.113.9") -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, client=(address, 1))
+    return httpx.AsyncClient(transport=transport, base_url="http://receiver")
+
+
+async def test_source_from_elsewhere_is_a_stranger(limited_app: Starlette) -> None:
+    for address, status in (("10.1.2.3", 202), ("203.0.113.9", 401)):
+        async with open_client(limited_app, address) as client:
+            answer = await client.post("/webhooks/near?token=t", json={"event": "x"})
+            assert answer.status_code == status
+    assert answer.json()["message"] == "The source is unknown, or its credential was refused."
+
+
+async def test_rate_is_counted_for_proved_deliveries_alone(limited_app: Starlette) -> None:
+    async with open_client(limited_app) as client:
+        wrong = [await client.post("/webhooks/slow?token=x", json={"event": "x"}) for _ in range(5)]
+        right = [await client.post("/webhooks/slow?token=t", json={"event": "x", "n": n}) for n in range(3)]
+    assert {answer.status_code for answer in wrong} == {401}
+    assert [answer.status_code for answer in right] == [202, 202, 429]
+    assert 0 < int(right[-1].headers["retry-after"]) <= 30
+
+
+@pytest.mark.parametrize("minutes", [-6, 6])
+async def test_clock_that_is_off_is_refused_with_a_metric_and_a_reason(
+    limited_app: Starlette, minutes: int
+) -> None:
+    body = b'{"event": "x"}'
+    headers = build_signed_headers("msg_1", body, int(time.time()) + minutes * 60)
+    async with open_client(limited_app) as client:
+        answer = await client.post("/webhooks/signed", content=body, headers=headers)
+        assert answer.status_code == 401
+        reading = {"authorization": f"Bearer {READER_TOKEN}"}
+        metrics = (await client.get("/metrics", headers=reading)).text
+        assert 'refused_credentials_total{reason="clock"} 1' in metrics
+        await asyncio.to_thread(limited_app.state.runtime.close)  # what was refused is kept at the end
+        (row,) = (await client.get("/rejections", headers=reading)).json()["rejections"]
+    assert (row["source"], row["status"], row["reason"], row["client"]) == (
+        "signed",
+        401,
+        "clock",
+        "203.0.113.9",
+    )
+
+
+async def test_event_and_range_are_read_and_replayed_over_http(limited_app: Starlette) -> None:
+    reading = {"authorization": f"Bearer {READER_TOKEN}"}
+    async with open_client(limited_app, "10.1.2.3") as client:
+        for number in range(4):
+            await client.post("/webhooks/near?token=t", json={"event": "x", "report_id": number % 2})
+            await client.post("/webhooks/near?token=t", json={"event": "y", "n": number})
+        one = await client.get("/events/1", headers=reading)
+        assert (one.json()["id"], one.json()["body"]) == (1, {"event": "x", "report_id": 0})
+        assert (await client.get("/events/99", headers=reading)).status_code == 404
+        again = await client.post("/events/replay?after=1&through=4&event=y", headers=reading)
+        assert (again.status_code, again.json()) == (201, {"ids": [7, 8], "cursor": 4})
+        rows = (await client.get("/events?after=6", headers=reading)).json()["events"]
+        assert [(row["replay_of"], row["body"]["n"]) for row in rows] == [(2, 0), (4, 1)]
+        assert (await client.post("/events/replay?after=1", headers=reading)).status_code == 400
+
+
+async def test_many_copies_of_many_deliveries_give_one_event_each(limited_app: Starlette) -> None:
+    async with open_client(limited_app, "10.1.2.3") as client:
+        bodies = [{"event": "x", "n": n} for n in range(20) for _ in range(n % 5 + 1)]
+        answers = await asyncio.gather(*(client.post("/webhooks/near?token=t", json=b) for b in bodies))
+    assert sorted(answer.status_code for answer in answers) == [200] * 40 + [202] * 20

@@ -1,0 +1,145 @@
+"""Events of other processes, which an inbox opened a second time stands for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import Delivery
+from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
+from airflow_provider_pushmetrics.receiver.feed.watcher import InboxWatch
+from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter, Inbox, Page, Subject
+from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
+
+
+def build(key: str, run_id: int | None = None) -> Delivery:
+    return Delivery("demo", key, b'{"event": "x"}', "x", run_id=run_id)
+
+
+@pytest.fixture
+async def runtime(inbox_url: str) -> AsyncIterator[ReceiverRuntime]:
+    runtime = ReceiverRuntime(inbox_url)
+    yield runtime
+    await asyncio.to_thread(runtime.close)
+
+
+async def wait_for_waiters(runtime: ReceiverRuntime, count: int) -> None:
+    for _ in range(2000):
+        if runtime.notifier.count_waiters() == count:
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError(f"there are not {count} waiters")
+
+
+def start_wait(runtime: ReceiverRuntime, wanted: EventFilter) -> asyncio.Task[Page]:
+    return asyncio.create_task(runtime.feed.fetch(wanted, after=0, limit=10, wait_seconds=20))
+
+
+async def test_commit_of_another_process_wakes_within_a_quarter_of_a_second(
+    runtime: ReceiverRuntime, inbox: Inbox
+) -> None:
+    took = []
+    for number in range(1, 4):
+        waiting = start_wait(runtime, EventFilter(run_id=number))
+        await wait_for_waiters(runtime, 1)
+        await asyncio.sleep(0.3)  # so that the watch is the one who tells
+        inbox.record([build(str(number), number)])
+        committed = time.monotonic()
+        assert [event.id for event in (await waiting).events] == [number]
+        took.append(time.monotonic() - committed)
+    assert min(took) < 0.25
+
+
+async def test_wait_that_begins_after_all_rested_is_woken_too(runtime: ReceiverRuntime, inbox: Inbox) -> None:
+    for number in range(1, 3):
+        waiting = start_wait(runtime, EventFilter(run_id=number))
+        await wait_for_waiters(runtime, 1)
+        inbox.record([build(str(number), number)])
+        assert len((await waiting).events) == 1
+        await wait_for_waiters(runtime, 0)
+        await asyncio.sleep(0.7)  # until the watch has noticed that nobody waits
+
+
+async def test_many_events_of_another_process_are_all_looked_at(
+    runtime: ReceiverRuntime, inbox: Inbox
+) -> None:
+    waiting = start_wait(runtime, EventFilter(run_id=2500))
+    await wait_for_waiters(runtime, 1)
+    for start in range(0, 3000, 500):
+        inbox.record([build(str(number), number) for number in range(start, start + 500)])
+    assert [event.id for event in (await waiting).events] == [2501]
+
+
+async def test_readers_who_ask_the_same_share_a_query(
+    runtime: ReceiverRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries = []
+    fetch = runtime.inbox.fetch_page
+
+    def count(*args: Any, **kwargs: Any) -> Page:
+        queries.append(args)
+        return fetch(*args, **kwargs)
+
+    monkeypatch.setattr(runtime.inbox, "fetch_page", count)
+    waits = [start_wait(runtime, EventFilter(run_id=1)) for _ in range(200)]
+    await wait_for_waiters(runtime, 200)
+    await asyncio.sleep(0.5)
+    await runtime.writer.record(build("a", 1))
+    pages = await asyncio.gather(*waits)
+    assert {event.id for page in pages for event in page.events} == {1}
+    assert len(queries) < 20
+
+
+class SubjectsOnly(Inbox):
+    """Counts how often the watch had to look at events."""
+
+    looks = 0
+
+    def fetch_subjects(self, *, after: int, limit: int) -> list[Subject]:
+        self.looks += 1
+        return super().fetch_subjects(after=after, limit=limit)
+
+
+async def test_what_this_process_committed_is_not_looked_at_again(inbox_url: str) -> None:
+    inbox, notifier = SubjectsOnly(inbox_url), Notifier()
+    watch = InboxWatch(inbox, notifier)
+    with notifier.wait_for(EventFilter(event="never")):
+        watch.ask()
+        await asyncio.sleep(0.5)
+        for number in range(5):
+            watch.announce_own(await asyncio.to_thread(inbox.record, [build(str(number))]))
+        await asyncio.sleep(0.7)
+    await asyncio.to_thread(watch.close)
+    assert inbox.looks <= 2  # a commit may be seen before its announcement
+    inbox.close()
+
+
+class FaultyOnce(Inbox):
+    """Fails at the first look at its newest id."""
+
+    has_failed = False
+
+    def fetch_last_id(self) -> int:
+        if not self.has_failed:
+            self.has_failed = True
+            raise RuntimeError("nobody thought of it")
+        return super().fetch_last_id()
+
+
+async def test_fault_does_not_end_the_watch(sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    inbox, other, notifier = FaultyOnce(sqlite_url), Inbox(sqlite_url), Notifier()
+    watch = InboxWatch(inbox, notifier, retry_seconds=0.01)
+    with notifier.wait_for(EventFilter(run_id=1)) as waiter:
+        watch.ask()
+        assert await waiter.wait(5)  # the watch wakes everybody when it begins, which took it two tries
+        waiter.clear()
+        other.record([build("a", 1)])
+        assert await waiter.wait(5)
+    await asyncio.to_thread(watch.close)
+    assert "RuntimeError at " in caplog.text
+    for each in (inbox, other):
+        each.close()

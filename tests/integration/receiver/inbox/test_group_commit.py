@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DataError, OperationalError
+
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import Delivery
+from airflow_provider_pushmetrics.receiver.errors import Unavailable
+from airflow_provider_pushmetrics.receiver.inbox.group_commit import InboxWriter
+from airflow_provider_pushmetrics.receiver.inbox.recording import Recorded
+from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter, Inbox
+from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime, RuntimeOpener
+
+
+def build(key: str) -> Delivery:
+    return Delivery("demo", key, b'{"event": "x"}', "x")
+
+
+async def wait_for_a_waiter(runtime: ReceiverRuntime) -> None:
+    for _ in range(1000):
+        if runtime.notifier.count_waiters():
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError("nobody waits")
+
+
+class SlowInbox(Inbox):
+    """An inbox whose commits can be held up, and which remembers what shared one."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.may_commit = threading.Event()
+        self.batches: list[list[str]] = []
+
+    def record(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
+        self.may_commit.wait(20)
+        self.batches.append([delivery.key for delivery in deliveries])
+        if "poison" in self.batches[-1]:
+            raise DataError("INSERT", None, ValueError("cannot be kept"))
+        if "fault" in self.batches[-1]:
+            raise RuntimeError("nobody thought of it")
+        if "outage" in self.batches[-1]:
+            raise OperationalError("INSERT", None, ValueError("is gone"))
+        return super().record(deliveries)
+
+
+async def test_deliveries_that_arrive_during_a_commit_share_the_next(inbox_url: str) -> None:
+    inbox = SlowInbox(inbox_url)
+    writer = InboxWriter(inbox, lambda new: None)
+    asked = [asyncio.create_task(writer.record(build(str(number)))) for number in range(20)]
+    await asyncio.sleep(0)
+    inbox.may_commit.set()
+    assert [(await task).id for task in asked] == list(range(1, 21))
+    assert len(inbox.batches) <= 2
+    writer.close()
+    inbox.close()
+
+
+async def test_commit_is_announced_after_it_is_visible(inbox: Inbox) -> None:
+    seen: list[tuple[int, int]] = []
+    writer = InboxWriter(inbox, lambda new: seen.append((new[0].id, inbox.fetch_last_id())))
+    await writer.record(build("a"))
+    await writer.record(build("a"))
+    writer.close()
+    assert seen == [(1, 1)]  # and the duplicate is not announced
+
+
+async def test_delivery_that_cannot_be_kept_does_not_harm_the_others(sqlite_url: str) -> None:
+    inbox = SlowInbox(sqlite_url)
+    writer = InboxWriter(inbox, lambda new: None)
+    tasks = [asyncio.create_task(writer.record(build(key))) for key in ("a", "poison", "b")]
+    await asyncio.sleep(0)
+    inbox.may_commit.set()
+    first, poison, last = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(poison, Unavailable)
+    assert isinstance(first, Recorded)
+    assert isinstance(last, Recorded)
+    writer.close()
+    inbox.close()
+
+
+async def test_outage_is_not_tried_again_for_every_delivery(sqlite_url: str) -> None:
+    inbox = SlowInbox(sqlite_url)
+    writer = InboxWriter(inbox, lambda new: None)
+    tasks = [asyncio.create_task(writer.record(build(key))) for key in ("outage", "b", "c")]
+    await asyncio.sleep(0)
+    inbox.may_commit.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(outcomes[0], Unavailable)
+    assert len(inbox.batches) <= 2
+    writer.close()
+    inbox.close()
+
+
+async def test_fault_of_our_own_is_503_is_logged_and_does_not_end_the_writer(
+    sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    inbox = SlowInbox(sqlite_url)
+    inbox.may_commit.set()
+    writer = InboxWriter(inbox, lambda new: None)
+    with pytest.raises(Unavailable, match="cannot be written now"):
+        await writer.record(build("fault"))
+    assert (await writer.record(build("a"))).id == 1
+    said = next(message for message in caplog.messages if "could not be written" in message)
+    assert "a fault of the receiver: RuntimeError at " in said
+    assert "nobody thought of it" not in said  # it may hold what was delivered
+    await asyncio.to_thread(writer.close)
+    inbox.close()
+
+
+async def test_fault_in_the_announcement_does_not_end_the_writer(sqlite_url: str) -> None:
+    inbox = Inbox(sqlite_url)
+
+    def announce(new: Sequence[Recorded]) -> None:
+        raise RuntimeError("nobody thought of it")
+
+    writer = InboxWriter(inbox, announce)
+    assert [(await writer.record(build(key))).id for key in "ab"] == [1, 2]
+    await asyncio.to_thread(writer.close)
+    inbox.close()
+
+
+async def test_delivery_whose_commit_takes_too_long_is_later_a_duplicate(
+    sqlite_url: str,
+) -> None:
+    inbox = SlowInbox(sqlite_url)
+    writer = InboxWriter(inbox, lambda new: None, timeout_seconds=0.05)
+    with pytest.raises(Unavailable, match="in time"):
+        await writer.record(build("a"))
+    inbox.may_commit.set()
+    await asyncio.to_thread(writer.close)
+    assert inbox.record([build("a")])[0].is_new is False
+    inbox.close()
+
+
+async def test_closing_finishes_what_was_taken(inbox_url: str) -> None:
+    inbox = SlowInbox(inbox_url)
+    writer = InboxWriter(inbox, lambda new: None)
+    asked = [asyncio.create_task(writer.record(build(str(number)))) for number in range(5)]
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(asyncio.to_thread(writer.close))
+    inbox.may_commit.set()
+    await closing
+    assert [(await task).is_new for task in asked] == [True] * 5
+    with pytest.raises(Unavailable):
+        await writer.record(build("late"))
+    inbox.close()
+
+
+async def test_lost_table_is_unavailable_and_comes_back(inbox: Inbox) -> None:
+    writer = InboxWriter(inbox, lambda new: None)
+    await writer.record(build("a"))
+    rename = "ALTER TABLE pushmetrics_inbox_state RENAME TO {}"
+    with inbox._engine.begin() as connection:
+        connection.execute(text(rename.format("gone")))
+    with pytest.raises(Unavailable):
+        await writer.record(build("b"))
+    with inbox._engine.begin() as connection:
+        connection.execute(text("ALTER TABLE gone RENAME TO pushmetrics_inbox_state"))
+    assert (await writer.record(build("b"))).id == 2
+    writer.close()
+
+
+def test_writer_serves_several_event_loops(inbox: Inbox) -> None:
+    writer = InboxWriter(inbox, lambda new: None)
+    ids: list[int] = []
+
+    async def record_some(prefix: str) -> None:
+        for number in range(10):
+            ids.append((await writer.record(build(f"{prefix}{number}"))).id)
+
+    threads = [threading.Thread(target=asyncio.run, args=(record_some(prefix),)) for prefix in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    writer.close()
+    assert sorted(ids) == list(range(1, 31))
+
+
+async def test_feed_finds_events_of_another_process(inbox_url: str) -> None:
+    runtime, other = ReceiverRuntime(inbox_url), Inbox(inbox_url)
+    wanted = EventFilter(event="x")
+    waiting = asyncio.create_task(runtime.feed.fetch(wanted, after=0, limit=10, wait_seconds=20))
+    await wait_for_a_waiter(runtime)
+    await asyncio.sleep(0.3)  # until the look at the newest id goes on by itself
+    other.record([build("from elsewhere")])
+    async with asyncio.timeout(5):
+        page = await waiting
+    assert [event.id for event in page.events] == [1]
+    await asyncio.to_thread(runtime.close)
+    other.close()
+
+
+async def test_ending_waits_answers_who_waits(sqlite_url: str) -> None:
+    opener = RuntimeOpener(sqlite_url)
+    runtime = await opener.get()
+    waiting = asyncio.create_task(runtime.feed.fetch(EventFilter(), after=0, limit=10, wait_seconds=20))
+    await wait_for_a_waiter(runtime)
+    opener.end_waits()
+    async with asyncio.timeout(5):
+        assert (await waiting).events == ()
+    await asyncio.to_thread(opener.close)
+
+
+async def test_closed_runtime_opens_again_when_it_is_used(sqlite_url: str) -> None:
+    opener = RuntimeOpener(sqlite_url)
+    first = await opener.get()
+    await first.writer.record(build("a"))
+    await asyncio.to_thread(opener.close)
+    second = await opener.get()
+    assert second is not first
+    assert (await second.writer.record(build("a"))).is_new is False
+    await asyncio.to_thread(opener.close)

@@ -1,0 +1,119 @@
+"""PostgreSQL that neither answers nor hangs up, and peers that stopped with a lock in their hands."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+from sqlalchemy import select, text
+
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import Delivery
+from airflow_provider_pushmetrics.receiver.errors import Unavailable
+from airflow_provider_pushmetrics.receiver.inbox.database import open_engine
+from airflow_provider_pushmetrics.receiver.inbox.group_commit import InboxWriter
+from airflow_provider_pushmetrics.receiver.inbox.postgresql import PostgresqlTimeouts
+from airflow_provider_pushmetrics.receiver.inbox.recording import Recorded
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
+from airflow_provider_pushmetrics.receiver.inbox.tables import state
+from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
+from tests.fakes.relay import Relay, open_relay
+
+pytestmark = pytest.mark.postgres
+
+IMPATIENT = PostgresqlTimeouts(lock_seconds=0.3, idle_in_transaction_seconds=1)
+
+
+def build(key: str) -> Delivery:
+    return Delivery("demo", key, b'{"event": "x"}', "x")
+
+
+@pytest.fixture
+def relay(postgres_url: str) -> Iterator[Relay]:
+    with open_relay(postgres_url) as relay:
+        yield relay
+
+
+async def record_in_the_end(writer: InboxWriter, key: str) -> tuple[Recorded, int]:
+    """Deliver as a sender does who tries again; give what became of it, and how often it was refused."""
+    for refusals in range(100):
+        try:
+            return await writer.record(build(key)), refusals
+        except Unavailable:
+            await asyncio.sleep(0.05)
+    raise TimeoutError("the inbox does not come back")
+
+
+async def test_lock_of_a_peer_that_stopped_is_given_up_and_taken_from_it(postgres_url: str) -> None:
+    inbox, stopped = Inbox(postgres_url, timeouts=IMPATIENT), open_engine(postgres_url, IMPATIENT)
+    writer = InboxWriter(inbox, lambda new: None)
+    with stopped.connect() as peer:
+        peer.execute(select(state).with_for_update())
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            await writer.record(build("a"))
+        assert time.monotonic() - began < 0.9  # it gave up before the peer lost its lock
+        recorded, _ = await record_in_the_end(writer, "a")
+        assert recorded.is_new
+        peer.invalidate()
+    await asyncio.to_thread(writer.close)
+    inbox.close()
+    stopped.dispose()
+
+
+async def test_server_that_falls_silent_is_left_for_the_one_in_its_place(relay: Relay) -> None:
+    inbox = Inbox(relay.url)
+    writer = InboxWriter(inbox, lambda new: None, timeout_seconds=0.1, stuck_seconds=0.3)
+    await writer.record(build("a"))
+    await asyncio.to_thread(relay.silence)
+    recorded, refusals = await record_in_the_end(writer, "b")
+    assert (recorded.id, refusals > 0) == (2, True)
+    await asyncio.to_thread(writer.close)
+    inbox.close()
+
+
+@pytest.mark.parametrize("hang", ["writer", "reader"])
+async def test_silent_server_does_not_hold_up_the_end(relay: Relay, hang: str) -> None:
+    runtime = ReceiverRuntime(relay.url)
+    await runtime.writer.record(build("a"))
+    relay.silence()
+    use: dict[str, Callable[[], Awaitable[object]]] = {
+        "writer": lambda: runtime.writer.record(build("b")),
+        "reader": lambda: runtime.run_blocking(runtime.inbox.fetch_last_id),
+    }
+    asked = asyncio.ensure_future(use[hang]())
+    await asyncio.sleep(0.1)
+    closing = threading.Thread(target=runtime.close, kwargs={"patience_seconds": 0.2})
+    closing.start()
+    done, _ = await asyncio.wait({asked}, timeout=5)  # with an error, or over a new connection
+    await asyncio.to_thread(closing.join, 5)
+    assert (done, closing.is_alive()) == ({asked}, False)
+    asked.exception()
+
+
+def test_hanging_up_leaves_closed_connections_alone_and_new_ones_can_be_made(inbox: Inbox) -> None:
+    inbox.check()
+    with inbox._engine.connect() as connection:
+        connection.connection.driver_connection.close()  # type: ignore[union-attr]
+        inbox.hang_up()
+        connection.invalidate()
+    inbox.hang_up()
+    inbox.check()
+
+
+def test_migrations_wait_as_long_as_it_takes(postgres_url: str) -> None:
+    impatient = PostgresqlTimeouts(lock_seconds=0.1, statement_seconds=0.1)
+    Inbox(postgres_url).close()
+    blocker = open_engine(postgres_url)
+    opened = []
+    with blocker.connect() as connection, connection.begin():
+        connection.execute(text("LOCK TABLE pushmetrics_inbox_version"))
+        opening = threading.Thread(target=lambda: opened.append(open_engine(postgres_url, impatient)))
+        opening.start()
+        opening.join(0.5)
+        assert opening.is_alive()
+    opening.join(10)
+    opened[0].dispose()
+    blocker.dispose()

@@ -1,0 +1,227 @@
+"""One suite for the inbox, run on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import Delivery
+from airflow_provider_pushmetrics.receiver.inbox.database import open_engine
+from airflow_provider_pushmetrics.receiver.inbox.missed_events import IN_USE, Gap
+from airflow_provider_pushmetrics.receiver.inbox.store import MAX_PAGE_BYTES, EventFilter, Inbox, Subject
+from airflow_provider_pushmetrics.receiver.inbox.tables import VERSION_TABLE, metadata
+
+EVERYTHING = EventFilter()
+
+
+def build(key: str, *, source: str = "demo", event: str = "report.run", report_id: int = 1) -> Delivery:
+    body = f'{{"event": "{event}", "key": "{key}"}}'.encode()
+    return Delivery(source, key, body, event, report_id=report_id)
+
+
+def fetch_ids(inbox: Inbox, wanted: EventFilter = EVERYTHING, after: int = 0, limit: int = 100) -> list[int]:
+    return [event.id for event in inbox.fetch_page(wanted, after=after, limit=limit).events]
+
+
+def test_new_inbox_is_empty(inbox: Inbox) -> None:
+    assert inbox.fetch_last_id() == inbox.count_events() == 0
+    assert inbox.fetch_page(EVERYTHING, after=0, limit=10).cursor == 0
+
+
+def test_deliveries_get_ids_in_order(inbox: Inbox) -> None:
+    recorded = inbox.record([build("a"), build("b")]) + inbox.record([build("c")])
+    assert [(item.id, item.is_new) for item in recorded] == [(1, True), (2, True), (3, True)]
+    assert fetch_ids(inbox) == [1, 2, 3]
+
+
+def test_duplicate_gets_the_first_ones_id_in_one_transaction_and_in_another(inbox: Inbox) -> None:
+    recorded = inbox.record([build("a"), build("b"), build("a")]) + inbox.record([build("b")])
+    assert [(item.id, item.is_new) for item in recorded] == [(1, True), (2, True), (1, False), (2, False)]
+    assert inbox.count_events() == inbox.fetch_last_id() == 2
+
+
+def test_same_key_of_another_source_is_another_event(inbox: Inbox) -> None:
+    recorded = inbox.record([build("a"), build("a", source="other")])
+    assert [item.is_new for item in recorded] == [True, True]
+
+
+def test_body_and_time_are_kept_exactly(inbox_url: str) -> None:
+    moment = datetime(2025, 6, 9, 17, 11, 23, 456789, tzinfo=UTC)
+    inbox = Inbox(inbox_url, clock=lambda: moment)
+    body = b'{"event": "x", "t": "\\u0000"}\n '
+    inbox.record([Delivery("demo", "k", body, "x")])
+    (event,) = inbox.fetch_page(EVERYTHING, after=0, limit=1).events
+    assert (event.body, event.received_at, event.replay_of) == (body, moment, None)
+    inbox.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (EventFilter(), [1, 2, 3, 4]),
+        (EventFilter(event="report.run"), [1, 3, 4]),
+        (EventFilter(report_id=2), [3]),
+        (EventFilter(run_id=9), [4]),
+        (EventFilter(query_id=5), [4]),
+        (EventFilter(source="other"), [4]),
+        (EventFilter(event="report.run", report_id=1), [1, 4]),
+        (EventFilter(event="never"), []),
+    ],
+)
+def test_filters_choose_the_same_events_in_the_database_and_in_memory(
+    inbox: Inbox, wanted: EventFilter, expected: list[int]
+) -> None:
+    deliveries = [
+        build("a"),
+        build("b", event="query.run"),
+        build("c", report_id=2),
+        Delivery("other", "d", b"{}", "report.run", report_id=1, query_id=5, run_id=9),
+    ]
+    recorded = inbox.record(deliveries)
+    assert fetch_ids(inbox, wanted) == expected
+    assert [item.id for item in recorded if wanted.matches(item.delivery)] == expected
+    subjects = inbox.fetch_subjects(after=0, limit=10)
+    assert [number for number, subject in enumerate(subjects, 1) if wanted.matches(subject)] == expected
+
+
+def test_page_that_is_cut_ends_at_its_last_event(inbox: Inbox) -> None:
+    inbox.record([build("a"), build("b", report_id=2), build("c"), build("d")])
+    page = inbox.fetch_page(EventFilter(report_id=1), after=0, limit=2)
+    assert ([event.id for event in page.events], page.cursor) == ([1, 3], 3)
+
+
+def test_cursor_passes_events_that_do_not_match(inbox: Inbox) -> None:
+    inbox.record([build("a"), build("b", report_id=2), build("c", report_id=2)])
+    page = inbox.fetch_page(EventFilter(report_id=1), after=0, limit=10)
+    assert ([event.id for event in page.events], page.cursor) == ([1], 3)
+
+
+def test_page_ends_before_it_is_too_large_for_memory(inbox: Inbox) -> None:
+    body = b"x" * (MAX_PAGE_BYTES // 2)
+    inbox.record([Delivery("demo", str(n), body, "x") for n in range(3)])
+    inbox.record([Delivery("demo", "large", body * 2 + b"x", "x")])
+    pages: list[list[int]] = []
+    after = 0
+    while len(pages) < 5 and (page := inbox.fetch_page(EVERYTHING, after=after, limit=10)).events:
+        pages.append([event.id for event in page.events])
+        after = page.cursor
+    assert pages == [[1, 2], [3], [4]]
+
+
+def test_cursor_of_another_inbox_is_led_back(inbox: Inbox) -> None:
+    inbox.record([build("a")])
+    page = inbox.fetch_page(EVERYTHING, after=900, limit=10)
+    assert (page.events, page.cursor) == ((), 1)
+
+
+def test_delivery_is_found_again(inbox: Inbox) -> None:
+    delivery = Delivery("demo", "k", b"{}", "query.run", 1, 2, 3, None)
+    inbox.record([delivery])
+    assert inbox.find_delivery(1) == delivery
+    assert inbox.find_delivery(2) is None
+
+
+def test_subjects_say_what_events_are_about(inbox: Inbox) -> None:
+    inbox.record([build("a"), build("b", report_id=2)])
+    assert inbox.fetch_subjects(after=1, limit=10) == [Subject("demo", "report.run", 2, None, None)]
+
+
+def test_consumer_keeps_its_position_forwards_and_backwards(inbox: Inbox) -> None:
+    inbox.record([build("a"), build("b")])
+    assert inbox.fetch_consumer("airflow").position == 0
+    assert inbox.fetch_consumer("airflow").updated_at is None
+    for position in (2, 1):
+        stored = inbox.store_consumer("airflow", position)
+        assert stored == inbox.fetch_consumer("airflow")
+        assert stored is not None
+        assert (stored.position, stored.updated_at is not None) == (position, True)
+
+
+def test_consumer_knows_who_took_the_event_at_its_position(inbox: Inbox) -> None:
+    inbox.record([build("a"), build("b")])
+    stored = inbox.store_consumer("airflow", 1, "a_dag/a_run")
+    assert stored == inbox.fetch_consumer("airflow") == inbox.fetch_consumers()[0]
+    assert stored is not None
+    assert stored.taken_by == "a_dag/a_run"
+    inbox.store_consumer("airflow", 2)
+    assert inbox.fetch_consumer("airflow").taken_by is None
+
+
+def test_consumer_cannot_be_ahead_of_the_inbox(inbox: Inbox) -> None:
+    assert inbox.store_consumer("airflow", 1) is None
+    assert inbox.fetch_consumer("airflow").position == 0
+
+
+def test_what_is_deleted_before_a_consumer_has_read_it_is_counted(inbox: Inbox) -> None:
+    inbox.record([build(str(number)) for number in range(10)])
+    for name, position in (("behind", 2), ("through", 7), ("ahead", 10)):
+        inbox.store_consumer(name, position)
+    first = inbox.delete_oldest(before=None, keep=5, limit=4)
+    assert (first.events, first.gaps) == (4, (Gap("behind", 2, 2),))
+    second = inbox.delete_oldest(before=None, keep=1, limit=100)
+    assert (second.events, second.gaps) == (5, (Gap("behind", 2, 5), Gap("through", 7, 2)))
+    assert {each.name: each.missed for each in inbox.fetch_consumers()} == {
+        "ahead": 0,
+        "behind": 7,
+        "through": 2,
+    }
+    stored = inbox.store_consumer("behind", 10)
+    assert stored == inbox.fetch_consumer("behind")
+    assert stored is not None
+    assert stored.missed == 7
+    assert inbox.delete_oldest(before=None, keep=1, limit=100).gaps == ()
+
+
+def test_consumer_that_nobody_uses_any_longer_misses_nothing(inbox_url: str) -> None:
+    now = datetime(2025, 6, 9, tzinfo=UTC)
+    inbox = Inbox(inbox_url, clock=lambda: now)
+    inbox.record([build("a"), build("b")])
+    inbox.store_consumer("airflow", 1)
+    now += IN_USE + timedelta(days=7)
+    inbox.record([build("c"), build("d")])
+    inbox.store_consumer("busy", 1)
+    # What is old enough to go is measured from when it came: the consumer was in use then.
+    assert inbox.delete_oldest(before=now - timedelta(days=7), keep=None, limit=100).gaps == (
+        Gap("airflow", 1, 1),
+        Gap("busy", 1, 1),
+    )
+    assert inbox.delete_oldest(before=None, keep=1, limit=100).gaps == (Gap("busy", 1, 1),)
+    inbox.close()
+
+
+def test_everything_is_there_after_reopening(inbox_url: str) -> None:
+    first = Inbox(inbox_url)
+    first.record([build("a")])
+    first.close()
+    second = Inbox(inbox_url)
+    assert second.record([build("a"), build("b")])[0].is_new is False
+    assert fetch_ids(second) == [1, 2]
+    second.close()
+
+
+def test_migrations_make_the_tables_that_the_code_uses(inbox_url: str) -> None:
+    engine = open_engine(inbox_url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_sqlite_commits_are_on_the_disk_when_they_return(sqlite_url: str) -> None:
+    engine = open_engine(sqlite_url)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2  # FULL
+    engine.dispose()
+
+
+def test_duplicates_are_looked_up_in_the_index(sqlite_url: str) -> None:
+    engine = open_engine(sqlite_url)
+    query = "SELECT id FROM pushmetrics_inbox_events WHERE source = 'a' AND delivery_key IN ('b', 'c')"
+    with engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}").all()
+    assert "USING COVERING INDEX" in plan[0][-1]
+    engine.dispose()

@@ -1,0 +1,162 @@
+"""Starting: what is made at the first time, and what stops it with a sentence."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.service.accounts.authentication import Gatekeeper
+from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
+from airflow_provider_pushmetrics.service.cli import service
+from airflow_provider_pushmetrics.service.demo_report import find_flights_data, load_demo
+from airflow_provider_pushmetrics.service.processes.folder_lock import lock_folder
+from airflow_provider_pushmetrics.service.processes.server import open_listener
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.encryption import Vault
+from tests.fakes.service_process import find_free_port
+
+VAULT = Vault("k" * 32)
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    database = Database(url)
+    database.migrate()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        yield taken.getsockname()[1]
+
+
+def run_command(*arguments: str, **environment: str) -> tuple[int, str]:
+    app = typer.Typer()
+    app.command()(service)
+    with keep_logging():
+        result = CliRunner().invoke(app, arguments, env=environment)
+    return result.exit_code, result.stderr
+
+
+@contextmanager
+def keep_logging() -> Iterator[None]:
+    """Undo what the command sets up: its handlers write to where the runner has listened meanwhile."""
+    loggers = [logging.getLogger(), logging.getLogger("dbos")]
+    before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    try:
+        yield
+    finally:
+        for logger, handlers, level, propagate in before:
+            logger.handlers[:] = handlers
+            logger.setLevel(level)
+            logger.propagate = propagate
+
+
+def test_first_token_is_made_for_its_owner_and_only_its_place_is_shown(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bootstrap(database, tmp_path, None)
+    path = tmp_path / "bootstrap-token"
+    token = path.read_text().strip()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert Gatekeeper(database, VAULT, 900).find_principal(token) is not None
+    assert str(path) in caplog.text
+    assert token not in caplog.text
+    path.unlink()
+    bootstrap(database, tmp_path, None)
+    assert not path.exists(), "there is a token already"
+
+
+@pytest.mark.parametrize("token", ["not safe at all", "short", "ünicode-ünicode-ünicode"])
+def test_first_token_that_may_not_ride_in_a_url_is_refused_unseen(
+    database: Database, tmp_path: Path, token: str
+) -> None:
+    with pytest.raises(
+        PushMetricsConfigurationError, match="BOOTSTRAP_TOKEN is not a usable token"
+    ) as caught:
+        bootstrap(database, tmp_path, token)
+    assert token not in str(caught.value)
+
+
+def test_taken_port_is_named_with_the_way_out(tmp_path: Path, taken_port: int) -> None:
+    code, error = run_command(
+        PUSHMETRICS_SERVICE_PORT=str(taken_port), PUSHMETRICS_SERVICE_DATA=str(tmp_path / "d")
+    )
+    assert code == 1
+    assert error == (
+        f"pushmetrics service: port {taken_port} on '127.0.0.1' is taken: stop what uses it, or choose"
+        " another with --port or PUSHMETRICS_SERVICE_PORT.\n"
+    )
+    assert not (tmp_path / "d").exists()
+
+
+def test_port_that_is_not_ours_to_take_says_why() -> None:
+    with pytest.raises(PushMetricsConfigurationError, match=r"port 80 on '192\.0\.2\.1' cannot be used"):
+        open_listener("192.0.2.1", 80)
+
+
+def test_other_database_is_refused_without_showing_its_password() -> None:
+    code, error = run_command("--database-url", "mysql://u:s3cret@h/d")
+    assert code == 1
+    assert "not one of PostgreSQL" in error
+    assert "s3cret" not in error
+
+
+def test_data_folder_serves_one_service_at_a_time(tmp_path: Path) -> None:
+    with lock_folder(tmp_path):
+        code, error = run_command("--port", str(find_free_port()), "--data", str(tmp_path))
+        assert code == 1
+        assert "is in use by another service: stop that one, or choose another folder with --data" in error
+    lock_folder(tmp_path).close()
+
+
+def test_demo_without_its_data_names_the_extra(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = str(find_flights_data().parent.parent)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if os.path.abspath(entry or ".") != site])
+    with pytest.raises(PushMetricsConfigurationError, match=r"airflow-provider-pushmetrics\[demo\]"):
+        load_demo(database, VAULT, tmp_path)
+    assert not list(tmp_path.rglob("*.duckdb"))
+
+
+def test_help_names_the_variables() -> None:
+    app = typer.Typer()
+    app.command()(service)
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200", "NO_COLOR": "1"}).output
+    for name in (
+        "HOST",
+        "PORT",
+        "DATA",
+        "DATABASE_URL",
+        "PUBLIC_URL",
+        "DEMO",
+        "BOOTSTRAP_TOKEN",
+        "SECRET_KEY",
+    ):
+        assert f"PUSHMETRICS_SERVICE_{name}" in shown
+
+
+def test_command_is_light_until_it_runs() -> None:
+    heavy = {"fastapi", "sqlalchemy", "dbos", "duckdb", "pyarrow", "uvicorn", "airflow", "pydantic"}
+    code = f"import sys, airflow_provider_pushmetrics.service.cli; print(sorted({heavy} & set(sys.modules)))"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert shown.stdout == "[]\n"

@@ -1,0 +1,218 @@
+"""Runs whose database goes away, or that two workers execute at the same time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from sqlalchemy import delete, event, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError
+from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
+from airflow_provider_pushmetrics.service.datasources.base import RowBatches
+from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
+from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
+from airflow_provider_pushmetrics.service.egress.rules import EgressRules
+from airflow_provider_pushmetrics.service.models import BlockResult, Report, Run
+from airflow_provider_pushmetrics.service.results.store import ResultStore, Truncation
+from airflow_provider_pushmetrics.service.runs.execution.executor import RunExecutor
+from airflow_provider_pushmetrics.service.runs.submission import AcceptedRun, RunRequest, accept_runs
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.encryption import Vault
+from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
+from tests.fakes.service_process import API_TOKEN
+from tests.fakes.service_reports import make_report, sql, text
+
+
+@dataclass
+class Workplace:
+    """A database with reports, and executors that share it."""
+
+    database: Database
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.vault = Vault("k" * 32)
+        self.sources = SourceRegistry(self.database, self.vault, SourcePlaces(self.folder, ()), EgressRules())
+
+    def build_executor(self) -> RunExecutor:
+        results = ResultStore(self.folder / "results")
+        return RunExecutor(self.database, self.sources, results, ResultLinks("http://service.test"))
+
+    def start_run(self, **blocks: tuple[str, dict[str, Any]]) -> int:
+        made = make_report(self.database, self.vault, self.folder, **blocks)
+        with self.database.writing() as session:
+            run = Run(workspace_id=1, report_id=made.id, origin="api", given_parameters={}, parameters={})
+            session.add(run)
+            session.flush()
+            return run.id
+
+    def read(self, run_id: int) -> tuple[str, str | None, list[str]]:
+        with self.database.reading() as session:
+            run = session.get_one(Run, run_id)
+            names = (
+                select(BlockResult.name).where(BlockResult.run_id == run_id).order_by(BlockResult.position)
+            )
+            return run.status, run.error, list(session.scalars(names))
+
+    def fail_once(self, beginning: str) -> list[str]:
+        """Let the database go away at the first statement that begins like this; list those that met it."""
+        met: list[str] = []
+
+        def drop(_: Any, __: Any, statement: str, *___: Any) -> None:
+            if statement.startswith(beginning) and not met:
+                met.append(statement)
+                raise OperationalError(statement, {}, Exception("server closed the connection unexpectedly"))
+
+        event.listen(self.database.engine, "before_cursor_execute", drop)
+        return met
+
+
+@pytest.fixture
+def workplace(url: str, tmp_path: Path) -> Iterator[Workplace]:
+    database = Database(url)
+    database.migrate()
+    bootstrap(database, tmp_path, API_TOKEN)
+    workplace = Workplace(database, tmp_path)
+    yield workplace
+    workplace.sources.close()
+    database.close()
+
+
+@pytest.mark.parametrize("statement", ["INSERT INTO block_result", "UPDATE run SET", "SELECT data_source"])
+def test_run_outlives_a_connection_that_is_lost(workplace: Workplace, statement: str) -> None:
+    run_id = workplace.start_run(q=sql("SELECT 1 AS n"), note=text("{{ q.data[0].n }}"))
+    met = workplace.fail_once(statement)
+    with pytest.raises(OperationalError):
+        workplace.build_executor().execute(Run, run_id)
+    assert met
+    assert workplace.read(run_id)[0] != "failed"
+    workplace.build_executor().execute(Run, run_id)
+    assert workplace.read(run_id) == ("success", None, ["q", "note"])
+
+
+def test_report_that_is_deleted_while_a_run_is_accepted_is_a_conflict(workplace: Workplace) -> None:
+    made = make_report(workplace.database, workplace.vault, workplace.folder, note=text("kept"))
+    gone = make_report(workplace.database, workplace.vault, workplace.folder, note=text("deleted"))
+
+    class Overtaken(Database):
+        """Lets somebody delete a report whenever another transaction is about to write."""
+
+        @contextmanager
+        def writing(self) -> Iterator[Session]:
+            with workplace.database.writing() as session:
+                session.execute(delete(Report).where(Report.id == gone.id))
+            with super().writing() as session:
+                yield session
+
+    database = Overtaken(workplace.database.url)
+    kept, refused = accept_runs(
+        database,
+        ResultStore(workplace.folder),
+        [RunRequest(made.id, {}, "api"), RunRequest(gone.id, {}, "api")],
+    )
+    database.close()
+    assert isinstance(kept, AcceptedRun)
+    assert isinstance(refused, PushMetricsConflictError)
+    assert refused.status_code == 409
+    assert workplace.read(kept.id)[0] == "pending"
+
+
+def test_query_goes_on_while_nobody_can_see_whether_it_was_cancelled(workplace: Workplace) -> None:
+    run_id = workplace.start_run(q=sql("SELECT 1 AS n"))
+    recorder = workplace.build_executor()._recorder
+    plan = recorder.begin(Run, run_id)
+    assert plan is not None
+    assert workplace.fail_once("SELECT run") == []
+    assert recorder.find_stop_reason(plan) is None
+    with workplace.database.writing() as session:
+        session.get_one(Run, run_id).status = "cancelled"
+    assert recorder.find_stop_reason(plan) == "the run was cancelled"
+
+
+def test_run_that_is_cancelled_while_it_begins_stays_cancelled(workplace: Workplace) -> None:
+    run_id = workplace.start_run(q=sql("SELECT 1 AS n"))
+    seen: list[bool] = []
+
+    def cancel() -> None:
+        with workplace.database.writing() as session:
+            run = session.get_one(Run, run_id, with_for_update=True)
+            run.status = "cancelled" if run.status in ("pending", "running") else run.status
+
+    canceller = threading.Thread(target=cancel)
+
+    def start_cancelling(*met: Any) -> None:
+        if "FROM block" in met[2] and not seen:
+            seen.append(True)
+            canceller.start()
+            canceller.join(0.5)
+
+    event.listen(workplace.database.engine, "before_cursor_execute", start_cancelling)
+    workplace.build_executor()._recorder.begin(Run, run_id)
+    canceller.join(10)
+    assert seen
+    assert workplace.read(run_id)[0] == "cancelled"
+
+
+def test_two_workers_that_execute_one_run_end_it_once(workplace: Workplace) -> None:
+    blocks = {f"q{number}": sql(f"SELECT {number} AS n") for number in range(6)}
+    blocks["last"] = text("{{ q5.data[0].n }}")
+    run_id = workplace.start_run(**blocks)
+    barrier, faults = threading.Barrier(2), []
+
+    def work() -> None:
+        executor = workplace.build_executor()
+        barrier.wait()
+        try:
+            executor.execute(Run, run_id)
+        except Exception as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert workplace.read(run_id) == ("success", None, list(blocks))
+
+
+def test_two_writers_of_one_result_do_not_meet(tmp_path: Path) -> None:
+    schema = pa.schema([("n", pa.int64())])
+    results = ResultStore(tmp_path)
+    batch = pa.record_batch([[1, 2]], schema=schema)
+
+    def be_overtaken() -> Iterator[pa.RecordBatch]:
+        yield batch
+        results.write("run-1/q.parquet", RowBatches(schema, iter([batch])))
+        yield batch
+
+    assert results.write("run-1/q.parquet", RowBatches(schema, be_overtaken())) == 4
+    assert [path.name for path in tmp_path.glob("run-1/*")] == ["q.parquet"]
+
+
+def test_run_that_a_fault_of_ours_ended_is_still_to_be_delivered(workplace: Workplace) -> None:
+    class FullStore(ResultStore):
+        """Has no room left."""
+
+        def write(
+            self, name: str, rows: RowBatches, get_truncation: Callable[[], Truncation] = Truncation
+        ) -> int:
+            raise OSError("No space left on device")
+
+    run_id = workplace.start_run(q=sql("SELECT 1 AS n"))
+    store = FullStore(workplace.folder / "results")
+    links = ResultLinks("http://service.test")
+    executor = RunExecutor(workplace.database, workplace.sources, store, links)
+    with pytest.raises(OSError, match="No space"):
+        executor.execute(Run, run_id)
+    assert workplace.read(run_id)[0] == "failed"
+    assert executor.execute(Run, run_id), "nobody else tells the dispatcher of the event"

@@ -1,0 +1,45 @@
+"""The scheduler's thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_pushmetrics.service.runs.scheduler import Scheduler
+from airflow_provider_pushmetrics.service.storage.clock import Clock
+from airflow_provider_pushmetrics.service.storage.database import Database
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path}/service.db")
+    yield database
+    database.close()
+
+
+def test_scheduler_says_when_it_started_a_run_and_outlives_a_failure(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    has_woken = threading.Event()
+    calls: list[int] = []
+
+    def fire(*_: object) -> int:
+        calls.append(1)
+        if len(calls) == 1:
+            raise ValueError("unforeseen")
+        return 1
+
+    def read_clock(_database: Database, _clock: Clock) -> int:
+        return fire()
+
+    scheduler = Scheduler(database, has_woken.set, fire=read_clock)
+    with caplog.at_level(logging.ERROR):
+        scheduler.start()
+        assert has_woken.wait(10)
+    assert scheduler.stop()
+    assert "cannot start what is due" in caplog.text
+    assert len(calls) >= 2

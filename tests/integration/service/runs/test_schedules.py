@@ -1,0 +1,190 @@
+"""Schedules: when they are due, that each time is started once, and who is told."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from sqlalchemy import select
+
+from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
+from airflow_provider_pushmetrics.service.models import OutgoingMessage, QueryRun, ReportSchedule, Run
+from airflow_provider_pushmetrics.service.runs.schedules import fire_due
+from airflow_provider_pushmetrics.service.storage.clock import get_now
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.encryption import Vault
+from tests.fakes.service_process import API_TOKEN
+from tests.fakes.service_reports import MadeReport, make_report, sql
+from tests.integration.service.conftest import Api
+
+SOON = timedelta(seconds=1.2)
+START = datetime(2030, 1, 31, 6, tzinfo=UTC)
+
+
+async def schedule(api: Api, report_id: int, **fields: Any) -> dict[str, Any]:
+    """Make a schedule that must be accepted."""
+    first = fields.pop("first_start", START)
+    answer = await api.client.post(
+        "/api/v1/schedule/",
+        json={"report_id": report_id, "first_start": first.isoformat(), **fields},
+    )
+    assert answer.status_code == 201, answer.text
+    row: dict[str, Any] = answer.json()["result"]
+    return row
+
+
+async def wait_for_run(api: Api, kind: type[Run] | type[QueryRun], schedule_id: int) -> Run | QueryRun:
+    """Wait until a schedule's run has ended."""
+    wanted = select(kind).where(kind.schedule_id == schedule_id, kind.finished_on.is_not(None))
+    for _ in range(400):
+        with api.parts.database.reading() as session:
+            run = cast("Run | QueryRun | None", session.scalars(wanted).first())
+        if run is not None:
+            return run
+        await asyncio.sleep(0.05)
+    raise AssertionError("the schedule started nothing")
+
+
+async def test_report_runs_when_it_is_due_and_the_schedule_goes_on(api: Api) -> None:
+    made = api.make_report(q=sql("SELECT 1 AS n"))
+    first = get_now() + SOON
+    row = await schedule(api, made.id, first_start=first, recurrence="hourly")
+    run = await wait_for_run(api, Run, row["id"])
+    assert (run.status, run.origin, run.report_id) == ("success", "schedule", made.id)
+    now = (await api.client.get(f"/api/v1/schedule/{row['uid']}")).json()["result"]
+    assert now["run_count"] == 1
+    assert datetime.fromisoformat(now["next_run_on"]) == first + timedelta(hours=1)
+
+
+async def test_query_has_a_schedule_of_its_own_that_ends_after_its_runs(api: Api) -> None:
+    made = api.make_report(q=sql("SELECT 1 AS n"), other=sql("SELECT nope"))
+    row = await schedule(api, made.id, query_id=made.queries["q"], first_start=get_now() + SOON, max_runs=1)
+    run = await wait_for_run(api, QueryRun, row["id"])
+    assert (run.status, run.origin) == ("success", "schedule")
+    assert (await api.client.get(f"/api/v1/schedule/{row['id']}")).json()["result"]["next_run_on"] is None
+
+
+async def test_schedule_is_paused_resumed_run_now_and_deleted(api: Api) -> None:
+    made = api.make_report(q=sql("SELECT 1 AS n"))
+    row = await schedule(api, made.id, time_zone="Europe/Berlin", recurrence="cron", cron="30 6 * * MON-FRI")
+    assert row["next_run_on"] == "2030-02-01T05:30:00+00:00"
+    path = f"/api/v1/schedule/{row['id']}"
+    paused = (await api.client.post(f"{path}/pause")).json()["result"]
+    assert (paused["active"], paused["next_run_on"]) == (False, None)
+    resumed = (await api.client.post(f"{path}/resume")).json()["result"]
+    assert (resumed["active"], resumed["next_run_on"]) == (True, row["next_run_on"])
+    run = (await api.client.post(f"{path}/run")).json()["result"]
+    assert (await api.wait_for(f"/api/reports/{made.id}/run/{run['run_id']}")).json()["status"] == "success"
+    changed = await api.client.put(path, json={"recurrence": "daily", "ends_on": "2030-02-02"})
+    assert changed.json()["result"]["next_run_on"] == "2030-01-31T06:00:00+00:00"
+    assert (await api.client.delete(path)).json() == {"message": "OK"}
+    assert (await api.client.get(path)).status_code == 404
+
+
+async def test_mails_of_a_schedule_go_to_whom_they_are_for(api: Api) -> None:
+    made = api.make_report(q=sql("SELECT nope"))
+    row = await schedule(
+        api, made.id, success_recipients=["glad@example.com"], failure_recipients=["sad@example.com"]
+    )
+    run = (await api.client.post(f"/api/v1/schedule/{row['id']}/run")).json()["result"]["run_id"]
+    await api.wait_for(f"/api/reports/{made.id}/run/{run}")
+    with api.parts.database.reading() as session:
+        mails = session.scalars(
+            select(OutgoingMessage).where(OutgoingMessage.subject.contains(f"run {run} "))
+        ).all()
+    assert [mail.recipient for mail in mails] == ["sad@example.com"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"first_start": "2001-01-01T00:00:00+00:00"},
+        {"first_start": "2030-01-01T00:00:00", "time_zone": "Mars/Olympus"},
+        {"recurrence": "cron"},
+        {"recurrence": "cron", "cron": "61 * * * *"},
+        {"cron": "* * * * *"},
+        {"max_runs": 3, "ends_on": "2031-01-01"},
+        {"ends_on": "2029-01-01"},
+        {"failure_recipients": ["nobody"]},
+    ],
+)
+async def test_schedule_that_makes_no_sense_is_refused(api: Api, fields: dict[str, Any]) -> None:
+    body = {"report_id": 1, "first_start": START.isoformat(), **fields}
+    answer = await api.client.post("/api/v1/schedule/", json=body)
+    assert answer.status_code == 400, answer.text
+    query = {"q": "(filters:!((col:report_id,opr:eq,value:1)))"}
+    assert (await api.client.get("/api/v1/schedule/", params=query)).json()["count"] == 0
+
+
+# --- with several processes ---------------------------------------------------------------------------------
+
+
+def put_schedule(database: Database, made: MadeReport, next_run_on: datetime) -> int:
+    with database.writing() as session:
+        row = ReportSchedule(
+            workspace_id=1,
+            report_id=made.id,
+            name="s",
+            first_start=START,
+            time_zone="UTC",
+            recurrence="daily",
+            next_run_on=next_run_on,
+        )
+        session.add(row)
+        session.flush()
+        return row.id
+
+
+def test_what_is_due_is_started_once_by_several_workers_and_not_caught_up_with(
+    url: str, tmp_path: Path
+) -> None:
+    database = Database(url)
+    database.migrate()
+    bootstrap(database, tmp_path, API_TOKEN)
+    made = make_report(database, Vault("k" * 32), tmp_path, q=sql("SELECT 1 AS n"))
+    ids = [put_schedule(database, made, START) for _ in range(5)]
+    now = START + timedelta(days=3, hours=1)  # nothing ran for three days
+    barrier, started = threading.Barrier(4), []
+
+    def work() -> None:
+        own = Database(url)
+        barrier.wait()
+        started.append(fire_due(own, lambda: now))
+        own.close()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(started) == 5
+    with database.reading() as session:
+        assert sorted(run.schedule_id or 0 for run in session.scalars(select(Run))) == ids
+        rows = session.scalars(select(ReportSchedule)).all()
+    assert {row.next_run_on for row in rows} == {START + timedelta(days=4)}
+    assert {row.run_count for row in rows} == {1}
+    assert fire_due(database, lambda: now) == 0
+    database.close()
+
+
+def test_schedule_that_cannot_be_started_keeps_no_other_waiting(
+    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = Database(url)
+    database.migrate()
+    bootstrap(database, tmp_path, API_TOKEN)
+    made = make_report(database, Vault("k" * 32), tmp_path, q=sql("SELECT 1 AS n"))
+    broken, well = put_schedule(database, made, START), put_schedule(database, made, START)
+    with database.writing() as session:
+        session.get_one(ReportSchedule, broken).time_zone = "Mars/Olympus"
+    assert fire_due(database, lambda: START) == 1
+    assert f"schedule {broken} cannot be started" in caplog.text
+    with database.reading() as session:
+        assert [run.schedule_id for run in session.scalars(select(Run))] == [well]
+        assert session.get_one(ReportSchedule, broken).next_run_on == START + timedelta(minutes=1)
+    assert fire_due(database, lambda: START + timedelta(seconds=59)) == 0
+    database.close()

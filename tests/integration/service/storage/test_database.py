@@ -1,0 +1,167 @@
+"""The store, on SQLite and on PostgreSQL alike: schema, transactions, and a whole run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import select
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError
+from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
+from airflow_provider_pushmetrics.service.models import ApiToken, Base, Run, Subscription
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.runs.submission import accept_run
+from airflow_provider_pushmetrics.service.runtime import assemble
+from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.encryption import Vault
+from airflow_provider_pushmetrics.signatures import generate_secret
+from tests.fakes.service_process import API_TOKEN
+from tests.fakes.service_reports import make_report, parameter, sql
+from tests.fakes.service_subscriber import listen
+
+VAULT = Vault("k" * 32)
+
+
+@pytest.fixture
+def database(url: str, tmp_path: Path) -> Iterator[Database]:
+    database = Database(url)
+    database.migrate()
+    bootstrap(database, tmp_path, API_TOKEN)
+    yield database
+    database.close()
+
+
+def test_migrations_make_what_the_models_say(database: Database) -> None:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table": "pushmetrics_service_version", "compare_type": True}
+        )
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_migrating_again_changes_nothing(database: Database) -> None:
+    database.migrate()
+    with database.reading() as session:
+        assert session.query(ApiToken).count() == 1
+
+
+@pytest.mark.postgres
+def test_processes_that_start_together_migrate_once(postgres_url: str) -> None:
+    code = (
+        "import sys; from airflow_provider_pushmetrics.service.storage.database import Database;"
+        " Database(sys.argv[1]).migrate()"
+    )
+    started = [subprocess.Popen([sys.executable, "-c", code, postgres_url]) for _ in range(3)]
+    assert [process.wait(timeout=60) for process in started] == [0, 0, 0]
+
+
+def fail_after_writing(database: Database) -> None:
+    with database.writing() as session:
+        session.add(ApiToken(user_id=1, workspace_id=1, name="x", token_hash="x"))
+        session.flush()
+        raise RuntimeError
+
+
+def test_failed_transaction_leaves_nothing(database: Database) -> None:
+    with pytest.raises(RuntimeError):
+        fail_after_writing(database)
+    with database.reading() as session:
+        assert session.scalar(select(ApiToken).where(ApiToken.name == "x")) is None
+
+
+def test_first_token_is_replaced_by_another_that_is_given(database: Database, tmp_path: Path) -> None:
+    bootstrap(database, tmp_path, "another-token-0123456789")
+    with database.reading() as session:
+        assert [
+            row.revoked_on is None for row in session.scalars(select(ApiToken).order_by(ApiToken.id))
+        ] == [
+            False,
+            True,
+        ]
+    bootstrap(database, tmp_path, API_TOKEN)
+    with database.reading() as session:
+        assert [
+            row.revoked_on is None for row in session.scalars(select(ApiToken).order_by(ApiToken.id))
+        ] == [
+            True,
+            False,
+        ]
+
+
+def test_runs_accepted_at_the_same_time_under_one_key_are_one(database: Database, tmp_path: Path) -> None:
+    made = make_report(database, VAULT, tmp_path, a=parameter(1))
+    barrier, ids, results = threading.Barrier(8), [], ResultStore(tmp_path)
+
+    def accept() -> None:
+        barrier.wait()
+        run = accept_run(database, results, made.id, {"a": "\x00é"}, origin="webhook", idempotency_key="k")
+        ids.append(run.id)
+
+    threads = [threading.Thread(target=accept) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(ids) == 8
+    assert len(set(ids)) == 1
+    with pytest.raises(PushMetricsConflictError):
+        accept_run(database, results, made.id, {}, origin="webhook", idempotency_key="k")
+    with database.reading() as session:
+        run = session.scalars(select(Run)).one()
+        assert run.parameters == {"a": "\x00é"}
+        assert run.created_on.utcoffset() is not None
+
+
+def test_run_goes_from_the_trigger_to_the_event(url: str, tmp_path: Path) -> None:
+    settings = ServiceSettings(
+        tmp_path,
+        database_url=None if url.startswith("sqlite") else url,
+        bootstrap_token=API_TOKEN,
+        allow_private_endpoints=True,
+    )
+    parts = assemble(settings)
+    parts.start()
+    try:
+        made = make_report(parts.database, parts.vault, tmp_path, q=sql("SELECT {{ v }} AS v"))
+        with listen() as subscriber:
+            _subscribe(parts.database, parts.vault, subscriber.url)
+            run = accept_run(parts.database, parts.results, made.id, {"v": [1, None]}, origin="webhook")
+            parts.engine.wake()
+            event = subscriber.wait_for_run("report.run", run.id).event
+        assert event["report_id"] == made.id
+        assert _read_status(parts.database, run.id) == "success"
+        assert parts.results.read_rows(_find_file(parts.database, run.id)) == [{"v": [1, None]}]
+    finally:
+        assert parts.stop()
+
+
+def _subscribe(database: Database, vault: Vault, url: str) -> None:
+    with database.writing() as session:
+        session.add(
+            Subscription(
+                workspace_id=1,
+                name="s",
+                url=url,
+                events=["report.run"],
+                active=True,
+                secret_encrypted=vault.encrypt(generate_secret()),
+            )
+        )
+
+
+def _read_status(database: Database, run_id: int) -> str:
+    with database.reading() as session:
+        return session.get_one(Run, run_id).status
+
+
+def _find_file(database: Database, run_id: int) -> str:
+    with database.reading() as session:
+        return str(session.get_one(Run, run_id).results[0].result_file)

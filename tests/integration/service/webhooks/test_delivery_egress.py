@@ -1,0 +1,119 @@
+"""Proof 12: what is meant to make the service call its own network, through the real delivery."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
+from airflow_provider_pushmetrics.service.egress.deadline import DeadlineNetwork
+from airflow_provider_pushmetrics.service.egress.rules import EgressRules
+from airflow_provider_pushmetrics.service.egress.transport import GuardedNetwork, GuardedTransport
+from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt, Subscription
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.encryption import Vault
+from airflow_provider_pushmetrics.service.webhooks.delivery import Courier
+from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
+from airflow_provider_pushmetrics.signatures import generate_secret
+from tests.fakes.service_subscriber import Subscriber
+
+VAULT = Vault("k" * 32)
+
+CORPUS = (
+    "127.0.0.1",
+    "localhost",
+    "LOCALHOST.",
+    "a.localhost",
+    "2130706433",
+    "017700000001",
+    "0x7f000001",
+    "0x7f.1",
+    "127.1",
+    "0",
+    "0.0.0.0",
+    "[::1]",
+    "[::]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[64:ff9b::7f00:1]",
+    "user:password@127.0.0.1",
+    "example.com@127.0.0.1",
+    "①②⑦.⓪.⓪.①",
+    "ⓛocalhost",
+    "10.0.0.1",
+    "192.168.0.1",
+    "172.16.0.1",
+    "169.254.169.254",
+    "[fe80::1]",
+    "[fd00:ec2::254]",
+    "100.100.100.200",
+    "rebinding.test",
+    "private.test",
+)
+
+
+@pytest.fixture
+def database(url: str, tmp_path: Path) -> Iterator[Database]:
+    database = Database(url)
+    database.migrate()
+    bootstrap(database, tmp_path, None)
+    yield database
+    database.close()
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """Know two hostile names; whatever else is a name is refused before."""
+    if host == "rebinding.test":
+        return ["93.184.216.34", "127.0.0.1"]
+    if host == "private.test":
+        return ["10.0.0.7"]
+    return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+def deliver(database: Database, url: str, rules: EgressRules) -> DeliveryAttempt:
+    """Make one attempt to deliver an event to a URL."""
+    with database.writing() as session:
+        subscription = Subscription(
+            workspace_id=1,
+            name="s",
+            url=url,
+            events=["report.run"],
+            active=True,
+            secret_encrypted=VAULT.encrypt(generate_secret()),
+        )
+        session.add(subscription)
+        put_in_outbox(session, 1, {"event": "report.run", "report_id": 1})
+    network = GuardedNetwork(rules, resolve=resolve, network=DeadlineNetwork())
+    courier = Courier(database, VAULT, 5, transport=GuardedTransport(rules, network=network))
+    courier.attempt(1, 1)
+    courier.close()
+    with database.reading() as session:
+        return session.get_one(Delivery, 1).attempts[0]
+
+
+@pytest.mark.parametrize("host", CORPUS)
+def test_hostile_endpoint_is_sent_nothing(database: Database, subscriber: Subscriber, host: str) -> None:
+    port = urlsplit(subscriber.url).port
+    attempt = deliver(database, f"http://{host}:{port}/hook?token=s3cret", EgressRules())
+    assert attempt.status_code is None
+    assert attempt.error
+    assert "s3cret" not in attempt.error
+    assert subscriber.received == []
+
+
+def test_redirect_into_the_own_network_is_not_followed(database: Database, subscriber: Subscriber) -> None:
+    subscriber.statuses, subscriber.headers = [302], {"Location": subscriber.url + "/internal"}
+    attempt = deliver(database, subscriber.url, EgressRules(allow_loopback=True))
+    assert attempt.status_code == 302
+    assert [one.path for one in subscriber.received] == ["/hook"]
+
+
+@pytest.mark.parametrize("rules", [EgressRules(allow_loopback=True), EgressRules(allow_private=True)])
+def test_setting_opens_the_own_network(
+    database: Database, subscriber: Subscriber, rules: EgressRules
+) -> None:
+    assert deliver(database, subscriber.url, rules).status_code == 202

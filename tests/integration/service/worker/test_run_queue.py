@@ -1,0 +1,261 @@
+"""Workers claim the runs that wait, and give back what they cannot end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from sqlalchemy import event, select, update
+from sqlalchemy.exc import OperationalError
+
+from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
+from airflow_provider_pushmetrics.service.models import AnyRun, Block, QueryRun, Report, Run, Workspace
+from airflow_provider_pushmetrics.service.storage.clock import get_now
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.worker.retrying import WorkInterruptedError
+from airflow_provider_pushmetrics.service.worker.run_queue import RunQueue
+from tests.fakes.service_process import API_TOKEN
+
+
+@pytest.fixture
+def database(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    database = Database(url)
+    database.migrate()
+    bootstrap(database, tmp_path_factory.mktemp("data"), API_TOKEN)
+    yield database
+    database.close()
+
+
+@dataclass
+class Bench:
+    """A queue, its database, and the runs that are held at work until the test lets them end."""
+
+    database: Database
+    begun: list[tuple[type[AnyRun], int]] = field(default_factory=list)
+    abandoned: list[int] = field(default_factory=list)
+    ending: threading.Event = field(default_factory=threading.Event)
+    fault: BaseException | None = None
+
+    def execute(self, kind: type[AnyRun], run_id: int) -> None:
+        self.begun.append((kind, run_id))
+        self.ending.wait(30)
+        if self.fault is not None:
+            raise self.fault
+        with self.database.noting() as session:
+            session.execute(update(kind).where(kind.id == run_id).values(finished_on=get_now()))
+
+    def abandon(self, kind: type[AnyRun], run_id: int) -> None:
+        self.abandoned.append(run_id)
+
+    def open(self, name: str = "me", *, places: int = 4) -> RunQueue:
+        return RunQueue(self.database, name, self.execute, self.abandon, places=places, poll_seconds=0.05)
+
+    def put(self, report_id: int, count: int = 1, **values: object) -> list[int]:
+        with self.database.writing() as session:
+            report = session.get_one(Report, report_id)
+            runs = [
+                Run(
+                    workspace_id=report.workspace_id,
+                    report_id=report_id,
+                    origin="api",
+                    given_parameters={},
+                    parameters={},
+                    **values,
+                )
+                for _ in range(count)
+            ]
+            session.add_all(runs)
+            session.flush()
+            return [run.id for run in runs]
+
+    def read(self, run_id: int) -> Run:
+        with self.database.reading() as session:
+            return session.get_one(Run, run_id)
+
+    def make_report(self, workspace_id: int = 1) -> int:
+        with self.database.writing() as session:
+            report = Report(workspace_id=workspace_id, name="r")
+            session.add(report)
+            session.flush()
+            return report.id
+
+    def make_workspace(self) -> int:
+        with self.database.writing() as session:
+            workspace = Workspace(name="other")
+            session.add(workspace)
+            session.flush()
+            return workspace.id
+
+
+@pytest.fixture
+def bench(database: Database) -> Bench:
+    return Bench(database)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_oldest_runs_of_a_report_are_claimed_for_half_of_the_places(bench: Bench) -> None:
+    ids = bench.put(bench.make_report(), 5)
+    claimed = bench.open().claim()
+    assert sorted(run.id for run in claimed) == ids[:2]
+    assert [bench.read(run_id).executor_id for run_id in ids] == ["me", "me", None, None, None]
+
+
+def test_other_workspace_finds_a_place_beside_many_reports(bench: Bench) -> None:
+    for _ in range(5):
+        bench.put(bench.make_report(), 5)
+    other = bench.put(bench.make_report(bench.make_workspace()))
+    queue = bench.open()
+    assert set(other) < {run.id for run in queue.claim()}
+    assert queue.claim() == []
+
+
+def test_two_workers_never_claim_the_same_run(bench: Bench) -> None:
+    reports = [bench.make_report() for _ in range(4)]
+    ids = [run_id for report_id in reports for run_id in bench.put(report_id, 10)]
+    queues = [bench.open(f"worker-{number}", places=8) for number in range(4)]
+    claimed: list[int] = []
+    threads = [
+        threading.Thread(target=lambda queue=queue: claimed.extend(run.id for run in queue.claim()))
+        for queue in queues
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(claimed) == len(set(claimed))
+    assert set(claimed) <= set(ids)
+    with bench.database.reading() as session:
+        owned = session.scalars(select(Run.id).where(Run.executor_id.is_not(None))).all()
+    assert sorted(owned) == sorted(claimed)
+
+
+def test_runs_that_have_ended_are_not_claimed(bench: Bench) -> None:
+    bench.put(bench.make_report(), status="cancelled", finished_on=get_now())
+    assert bench.open().claim() == []
+
+
+def test_place_that_is_free_again_is_filled_at_once(bench: Bench) -> None:
+    ids = bench.put(bench.make_report(), 6)
+    queue = bench.open()
+    queue.start()
+    wait_until(lambda: len(bench.begun) == 2)
+    bench.ending.set()
+    wait_until(lambda: sorted(run_id for _, run_id in bench.begun) == ids)
+    assert queue.stop(10)
+    assert not queue.is_active()
+
+
+def test_run_of_a_block_is_claimed_too(bench: Bench) -> None:
+    report_id = bench.make_report()
+    with bench.database.writing() as session:
+        block = Block(report_id=report_id, position=0, type="text", name="t", content={"text": ""})
+        session.add(block)
+        session.flush()
+        run = QueryRun(
+            workspace_id=1, report_id=report_id, block_id=block.id, given_parameters={}, parameters={}
+        )
+        session.add(run)
+    queue = bench.open()
+    queue.start()
+    wait_until(lambda: bench.begun == [(QueryRun, run.id)])
+    bench.ending.set()
+    assert queue.stop(10)
+
+
+def test_run_that_does_not_end_in_time_is_given_back_without_a_loss(bench: Bench) -> None:
+    (run_id,) = bench.put(bench.make_report(), status="running")
+    queue = bench.open()
+    queue.start()
+    wait_until(lambda: len(bench.begun) == 1)
+    assert not queue.stop(0.05)
+    assert (bench.read(run_id).executor_id, bench.read(run_id).lost_workers) == (None, 0)
+    bench.ending.set()
+
+
+def test_interrupted_run_is_given_back_and_not_ended(bench: Bench) -> None:
+    (run_id,) = bench.put(bench.make_report())
+    bench.fault = WorkInterruptedError()
+    bench.ending.set()
+    queue = bench.open()
+    queue.start()
+    wait_until(lambda: len(bench.begun) == 1 and not queue.is_active())
+    assert not queue.stop(10)
+    assert bench.read(run_id).executor_id is None
+    assert bench.abandoned == []
+
+
+def test_run_whose_execution_fails_is_ended(bench: Bench) -> None:
+    ids = bench.put(bench.make_report())
+    bench.fault = LookupError("a fault of ours")
+    bench.ending.set()
+    queue = bench.open()
+    queue.start()
+    wait_until(lambda: bench.abandoned == ids)
+    assert queue.stop(10)
+
+
+def test_loss_of_a_worker_counts_for_the_runs_that_had_begun(bench: Bench) -> None:
+    report_id = bench.make_report()
+    (begun,) = bench.put(report_id, status="running", executor_id="dead", lost_workers=1)
+    (claimed,) = bench.put(report_id, executor_id="dead")
+    (of_another,) = bench.put(report_id, status="running", executor_id="alive")
+    (ended,) = bench.put(report_id, status="success", executor_id="dead", finished_on=get_now())
+    assert bench.open().release_lost("dead") == 2
+    found = [
+        (bench.read(run_id).executor_id, bench.read(run_id).lost_workers)
+        for run_id in (begun, claimed, of_another, ended)
+    ]
+    assert found == [(None, 2), (None, 0), ("alive", 0), ("dead", 0)]
+
+
+def test_worker_counts_what_a_dead_one_of_its_name_left(bench: Bench) -> None:
+    (run_id,) = bench.put(bench.make_report(), status="running", executor_id="me")
+    bench.ending.set()
+    queue = bench.open()
+    queue.start()
+    wait_until(lambda: bench.begun == [(Run, run_id)])
+    assert queue.stop(10)
+    assert bench.read(run_id).lost_workers == 1
+
+
+def test_runs_that_cost_a_worker_are_claimed_one_at_a_time(bench: Bench) -> None:
+    suspects = [bench.put(bench.make_report(), lost_workers=1)[0] for _ in range(3)]
+    (other,) = bench.put(bench.make_report())
+    claimed = {run.id for run in bench.open(places=8).claim()}
+    assert other in claimed
+    assert len(claimed & set(suspects)) == 1
+
+
+def test_claim_that_cannot_be_committed_holds_no_place(bench: Bench) -> None:
+    ids = bench.put(bench.make_report(), 2)
+    queue = bench.open()
+
+    def refuse(connection: object) -> None:
+        raise OperationalError("COMMIT", None, Exception("away"))
+
+    event.listen(bench.database.engine, "commit", refuse)
+    with pytest.raises(OperationalError):
+        queue.claim()
+    event.remove(bench.database.engine, "commit", refuse)
+    assert not queue.is_active()
+    assert sorted(run.id for run in queue.claim()) == ids
+
+
+def test_claimed_run_that_is_not_active_is_released(bench: Bench) -> None:
+    report_id = bench.make_report()
+    (forgotten,) = bench.put(report_id, executor_id="me")
+    queue = bench.open()
+    (active,) = bench.put(bench.make_report())
+    assert [run.id for run in queue.claim()] == [active]
+    queue.release_forgotten()
+    assert bench.read(forgotten).executor_id is None
+    assert bench.read(active).executor_id == "me"

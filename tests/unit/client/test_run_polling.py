@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_pushmetrics.client.credentials import Credentials
+from airflow_provider_pushmetrics.client.feed import EventFilter
+from airflow_provider_pushmetrics.client.models import FeedEvent
+from airflow_provider_pushmetrics.client.run_polling import RunPoll, RunsSeen, see_runs
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsConfigurationError,
+    PushMetricsNotFoundError,
+    PushMetricsParameterError,
+)
+from tests.fakes.scripted import ScriptedDriver, build_answer, run_call
+
+BASE = "https://pushmetrics.io"
+CREDENTIALS = Credentials(BASE, "opaque-token")
+ANY = EventFilter("report.run")
+OF_REPORT = EventFilter("report.run", report_id=1)
+
+
+def build_list(*runs: tuple[int, str], report_id: int = 1) -> Any:
+    rows = [{"id": number, "status": status, "report_id": report_id} for number, status in runs]
+    return build_answer(200, {"count": len(rows), "result": rows})
+
+
+def build_outputs(report_id: int = 1) -> Any:
+    query = {"query_id": 3, "query_name": "alias", "query_result": f"{BASE}/q", "row_count": 5}
+    return build_answer(
+        200, {"report_id": report_id, "report_name": "Delays", "status": "success", "queries": [query]}
+    )
+
+
+# What there was when the wait began
+
+
+def test_runs_that_go_on_when_the_wait_begins_are_remembered() -> None:
+    runs = build_list((9, "running"), (8, "success"), (7, "pending"))
+    assert run_call(see_runs(CREDENTIALS, OF_REPORT), runs) == RunsSeen(9, (9, 7))
+
+
+def test_before_a_first_run_there_is_none() -> None:
+    assert run_call(see_runs(CREDENTIALS, ANY), build_list()) == RunsSeen(0, ())
+
+
+def test_a_run_that_is_known_needs_no_memory() -> None:
+    assert run_call(see_runs(CREDENTIALS, EventFilter("report.run", run_id=7))) == RunsSeen()
+
+
+# Looking
+
+
+def test_a_run_is_told_as_its_event_would_tell_it() -> None:
+    found = run_call(
+        RunPoll(OF_REPORT, RunsSeen(8)).look(CREDENTIALS), build_list((9, "success")), build_outputs()
+    )
+    assert found == FeedEvent(
+        id=9,
+        source="api",
+        body={
+            "event": "report.run",
+            "report_id": 1,
+            "report_name": "Delays",
+            "report_notebook_outputs": f"{BASE}/api/reports/1/run/9",
+            "queries": [{"query_id": 3, "query_name": "alias", "query_result": f"{BASE}/q"}],
+        },
+    )
+
+
+@pytest.mark.parametrize("status", ["success", "failed", "cancelled"])
+def test_whatever_way_a_run_ended_it_is_told_as_events_do(status: str) -> None:
+    assert run_call(
+        RunPoll(OF_REPORT, RunsSeen()).look(CREDENTIALS), build_list((9, status)), build_outputs()
+    )
+
+
+@pytest.mark.parametrize(
+    ("runs", "found"),
+    [
+        ([(8, "success")], None),  # had ended before
+        ([(9, "running"), (8, "success")], None),
+        ([(8, "success"), (7, "success")], 7),  # was going on
+        ([(10, "success"), (9, "failed"), (8, "success")], 9),  # the first that ended, as with events
+    ],
+)
+def test_only_a_run_that_ended_after_the_wait_began_counts(runs: list[Any], found: int | None) -> None:
+    poll = RunPoll(OF_REPORT, RunsSeen(8, (7,)))
+    answers = [build_list(*runs), build_outputs()] if found else [build_list(*runs)]
+    event = run_call(poll.look(CREDENTIALS), *answers)
+    assert (event.id if event else None) == found
+
+
+def test_a_run_that_is_not_wanted_is_looked_at_once() -> None:
+    asked = []
+
+    def accepts(event: FeedEvent) -> bool:
+        asked.append(event.id)
+        return event.id == 10
+
+    poll = RunPoll(OF_REPORT, RunsSeen(), accepts)
+    assert run_call(poll.look(CREDENTIALS), build_list((9, "success")), build_outputs()) is None
+    listed = build_list((10, "success"), (9, "success"))
+    found = run_call(poll.look(CREDENTIALS), listed, build_outputs())
+    assert (found.id if found else None, asked) == (10, [9, 10])
+
+
+def test_a_run_that_is_gone_does_not_end_the_wait_for_another() -> None:
+    poll = RunPoll(OF_REPORT, RunsSeen())
+    listed = build_list((10, "success"), (9, "success"))
+    found = run_call(poll.look(CREDENTIALS), listed, build_answer(404, {}), build_outputs())
+    assert found is not None
+    assert found.id == 10
+
+
+def test_a_run_that_is_asked_for_and_gone_is_an_error() -> None:
+    poll = RunPoll(EventFilter("report.run", report_id=1, run_id=7))
+    run = build_answer(200, {"result": {"id": 7, "status": "success", "report_id": 1}})
+    with pytest.raises(PushMetricsNotFoundError):
+        run_call(poll.look(CREDENTIALS), run, build_answer(404, {}))
+
+
+def test_where_nobody_saw_which_runs_there_were_no_old_one_is_taken() -> None:
+    with pytest.raises(PushMetricsParameterError, match="nobody has seen which runs there were"):
+        run_call(RunPoll(OF_REPORT).look(CREDENTIALS))
+
+
+def test_a_run_of_another_report_than_the_wanted_one_is_not_taken() -> None:
+    poll = RunPoll(EventFilter("report.run", report_id=1, run_id=7))
+    run = build_answer(200, {"result": {"id": 7, "status": "success", "report_id": 2}})
+    assert run_call(poll.look(CREDENTIALS), run, build_outputs(2)) is None
+
+
+@pytest.mark.parametrize(("status", "is_there"), [(200, True), (202, False)])
+def test_a_query_has_run_when_its_result_is_there(status: int, is_there: bool) -> None:
+    poll = RunPoll(EventFilter("query.run", 1, 3, 2))
+    driver = ScriptedDriver([build_answer(status, {"status": "running"})])
+    found = driver.run(poll.look(CREDENTIALS))
+    assert driver.paths == ["GET /api/reports/1/queries/3/run/2"]
+    assert driver.requests[0].is_streamed  # the result may be large, and is not read
+    url = f"{BASE}/api/reports/1/queries/3/run/2"
+    body = {"event": "query.run", "query_id": 3, "report_id": 1, "query_result": url}
+    assert found == (FeedEvent(id=2, source="api", body=body) if is_there else None)
+
+
+# What cannot be asked
+
+
+@pytest.mark.parametrize("missing", ["report_id", "query_id", "run_id"])
+def test_a_query_that_is_not_known_by_its_numbers_cannot_be_waited_for(missing: str) -> None:
+    numbers: dict[str, Any] = {"report_id": 1, "query_id": 3, "run_id": 2}
+    del numbers[missing]
+    with pytest.raises(PushMetricsParameterError, match="the API has no list of them"):
+        RunPoll(EventFilter("query.run", **numbers)).refuse_unaskable(CREDENTIALS)
+
+
+def test_without_an_api_token_nobody_can_be_asked() -> None:
+    with pytest.raises(PushMetricsConfigurationError, match="neither a receiver nor an API token"):
+        RunPoll(ANY).refuse_unaskable(Credentials(BASE))

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from airflow_provider_pushmetrics.receiver.endpoints.access import AGES, Access, CurrentAccess, Gates
+from airflow_provider_pushmetrics.receiver.endpoints.request_head import RequestHead
+from airflow_provider_pushmetrics.receiver.errors import TooManyRequests, Unauthorized, Unavailable
+from airflow_provider_pushmetrics.receiver.settings import SourceSettings
+
+BODY = b'{"event": "x"}'
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Backend:
+    """A secrets backend: the test changes the token, lets it fail, or lets it hang."""
+
+    def __init__(self) -> None:
+        self.token = "old"
+        self.fault: Exception | None = None
+        self.answers = threading.Event()
+        self.answers.set()
+        self.reads = 0
+
+    def read(self) -> Access:
+        self.reads += 1
+        assert self.answers.wait(10)
+        if self.fault is not None:
+            raise self.fault
+        return build_access(self.token)
+
+
+def build_access(token: str, **kwargs: int) -> Access:
+    return Access((SourceSettings("demo", token=token, **kwargs),), f"reader-{token}")  # type: ignore[arg-type]
+
+
+def admits(gates: Gates, token: str) -> bool:
+    try:
+        gates.senders.admit("demo", RequestHead({}, f"token={token}".encode()), BODY)
+        gates.reader.admit(RequestHead({}, b"", (f"Bearer reader-{token}".encode(),)))
+    except Unauthorized:
+        return False
+    return True
+
+
+async def wait_until(is_true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not is_true():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.001)
+
+
+@pytest.fixture(name="clock")
+def make_clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(name="backend")
+def make_backend() -> Backend:
+    return Backend()
+
+
+@pytest.fixture(name="current")
+def make_current(clock: Clock, backend: Backend) -> CurrentAccess:
+    return CurrentAccess(build_access("old"), backend.read, clock=clock)
+
+
+async def test_credentials_that_never_change_are_not_read_again(clock: Clock) -> None:
+    current = CurrentAccess(build_access("old"), clock=clock)
+    clock.now += 10 * AGES.discard
+    assert admits(await current.get(), "old")
+
+
+async def test_young_credentials_are_not_read_again(
+    clock: Clock, backend: Backend, current: CurrentAccess
+) -> None:
+    clock.now += AGES.refresh - 1
+    assert admits(await current.get(), "old")
+    assert backend.reads == 0
+
+
+async def test_a_replaced_credential_is_refused_within_a_minute_also_after_a_long_rest(
+    clock: Clock, backend: Backend, current: CurrentAccess
+) -> None:
+    backend.token = "new"
+    clock.now += 59
+    gates = await current.get()
+    assert (admits(gates, "old"), admits(gates, "new")) == (False, True)
+    assert backend.reads == 1
+
+
+async def test_credentials_are_read_beside_the_requests(
+    clock: Clock, backend: Backend, current: CurrentAccess
+) -> None:
+    backend.token = "new"
+    backend.answers.clear()
+    clock.now += AGES.refresh
+    for _ in range(20):
+        assert admits(await current.get(), "old")
+    assert backend.reads == 1
+    backend.answers.set()
+    await wait_until(lambda: admits(current.gates, "new"))
+
+
+async def test_many_requests_that_must_wait_read_once_and_leave_the_event_loop_to_others(
+    clock: Clock, backend: Backend, current: CurrentAccess
+) -> None:
+    backend.token = "new"
+    backend.answers.clear()
+    clock.now += AGES.wait
+    waiting = [asyncio.create_task(current.get()) for _ in range(20)]
+    await asyncio.sleep(0)
+    await wait_until(lambda: backend.reads == 1)
+    backend.answers.set()
+    assert all(admits(gates, "new") for gates in await asyncio.gather(*waiting))
+    assert backend.reads == 1
+
+
+async def test_what_was_known_last_counts_for_an_hour_if_nothing_can_be_read(
+    clock: Clock, backend: Backend, current: CurrentAccess, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend.fault = OSError("password=s3cret")
+    for _ in range(59):
+        clock.now += 60
+        assert admits(await current.get(), "old")
+    clock.now += 120
+    with pytest.raises(Unavailable, match="cannot be read now"):
+        await current.get()
+    assert "cannot be read: OSError" in caplog.text
+    assert "s3cret" not in caplog.text
+    backend.fault, backend.token = None, "new"
+    clock.now += AGES.refresh
+    assert admits(await current.get(), "new")
+
+
+async def test_a_backend_that_fails_is_asked_as_rarely_as_one_that_works(
+    clock: Clock, backend: Backend, current: CurrentAccess
+) -> None:
+    backend.fault = OSError()
+    clock.now += AGES.wait
+    for _ in range(50):
+        await current.get()
+    assert backend.reads == 1
+
+
+async def test_an_unchanged_credential_builds_nothing_anew(
+    clock: Clock, backend: Backend, current: CurrentAccess
+) -> None:
+    before = current.gates
+    clock.now += AGES.wait
+    assert await current.get() is before
+    assert backend.reads == 1
+
+
+async def test_a_fork_reads_for_itself(clock: Clock, backend: Backend, current: CurrentAccess) -> None:
+    backend.answers.clear()
+    clock.now += AGES.refresh
+    await current.get()
+    current._process = os.getpid() + 1  # what a child of a fork finds
+    clock.now += AGES.wait
+    waiting = asyncio.create_task(current.get())
+    await wait_until(lambda: backend.reads == 2)
+    backend.answers.set()
+    await waiting
+
+
+def test_a_limit_of_deliveries_outlasts_a_change_of_the_token() -> None:
+    before = Gates(build_access("old", rate_per_minute=1))
+    before.rates["demo"].take()
+    with pytest.raises(TooManyRequests):
+        Gates(build_access("new", rate_per_minute=1), before).rates["demo"].take()
+    Gates(build_access("new", rate_per_minute=2), before).rates["demo"].take()

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import threading
+from typing import Any, cast
+
+import pytest
+
+from airflow_provider_pushmetrics.receiver.inbox.cleanup import Housekeeper
+from airflow_provider_pushmetrics.receiver.inbox.rejections import RejectionLog
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
+from airflow_provider_pushmetrics.receiver.retention import Retention
+
+
+class FaultyRejections(RejectionLog):
+    """Fails at its first use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.was_used_again = threading.Event()
+        self._uses = 0
+
+    def take(self) -> Any:
+        self._uses += 1
+        if self._uses == 1:
+            raise RuntimeError("nobody thought of it")
+        self.was_used_again.set()
+        return super().take()
+
+
+def test_fault_does_not_end_the_housekeeper(caplog: pytest.LogCaptureFixture) -> None:
+    rejections = FaultyRejections()
+    inbox = cast("Inbox", None)  # nothing was refused and nothing is deleted: it is not asked
+    housekeeper = Housekeeper(inbox, rejections, Retention(), interval_seconds=0.001)
+    assert rejections.was_used_again.wait(5)
+    housekeeper.close()
+    assert "RuntimeError at " in caplog.text
+
+
+def test_retention_without_limits_deletes_nothing() -> None:
+    assert not Retention().is_limited()
+    assert Retention(days=1).is_limited()
+    assert Retention(events=1).is_limited()

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from sqlalchemy.engine import make_url
+
+from airflow_provider_pushmetrics.receiver.inbox.postgresql import PostgresqlTimeouts
+
+URL = make_url("postgresql+psycopg://u:p@host/db")
+
+
+def test_silent_connections_are_noticed_and_locks_given_up() -> None:
+    arguments = PostgresqlTimeouts().build_connect_args(URL)
+    assert arguments == {
+        "connect_timeout": 5,
+        "tcp_user_timeout": 10_000,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "options": "-c lock_timeout=15000 -c idle_in_transaction_session_timeout=30000"
+        " -c statement_timeout=30000",
+    }
+
+
+def test_what_the_url_says_goes_before() -> None:
+    url = URL.update_query_dict({"connect_timeout": "60", "options": "-c lock_timeout=1 -c search_path=x"})
+    arguments = PostgresqlTimeouts().build_connect_args(url)
+    assert "connect_timeout" not in arguments
+    assert str(arguments["options"]).endswith("-c statement_timeout=30000 -c lock_timeout=1 -c search_path=x")

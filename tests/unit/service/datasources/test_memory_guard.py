@@ -1,0 +1,96 @@
+"""What is done when a worker uses too much memory."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from airflow_provider_pushmetrics.service.datasources.base import Stopper
+from airflow_provider_pushmetrics.service.datasources.memory_guard import (
+    IDLE_SECONDS,
+    PAUSE_SECONDS,
+    MemoryGuard,
+    RunningQueries,
+    find_machine_memory,
+    read_memory,
+)
+
+LIMIT = 1000
+
+
+@dataclass
+class Process:
+    """A process of which a test says how much memory it uses."""
+
+    used: int = 0
+    kept: int = 0
+    now: float = 100.0
+    ended: int = 0
+    queries: RunningQueries = field(default_factory=RunningQueries)
+
+    def open(self) -> MemoryGuard:
+        return MemoryGuard(
+            LIMIT,
+            self.queries,
+            read=lambda: self.used,
+            release=self.release,
+            end=self.end,
+            monotonic=lambda: self.now,
+        )
+
+    def release(self) -> None:
+        self.used -= self.kept
+        self.kept = 0
+
+    def end(self) -> None:
+        self.ended += 1
+
+
+def test_newest_query_is_stopped_first_and_the_next_after_a_pause() -> None:
+    process = Process(used=850)
+    guard, older, newer = process.open(), Stopper(), Stopper()
+    with process.queries.hold(older), process.queries.hold(newer):
+        guard.check()
+        guard.check()
+        assert (older.reason, newer.reason is not None) == (None, True)
+        process.now += PAUSE_SECONDS
+        guard.check()
+        assert older.reason is not None
+        assert "memory is used up" in older.reason
+    assert process.ended == 0
+
+
+def test_nothing_is_stopped_below_three_fifths_or_where_memory_is_given_back() -> None:
+    process, query = Process(used=600), Stopper()
+    guard = process.open()
+    with process.queries.hold(query):
+        guard.check()
+        process.used, process.kept = 900, 400
+        guard.check()
+    assert (query.reason, process.ended, process.used) == (None, 0, 500)
+
+
+def test_process_above_its_limit_is_ended_at_once() -> None:
+    process = Process(used=LIMIT + 1)
+    process.open().check()
+    assert process.ended == 1
+
+
+def test_idle_process_that_keeps_its_memory_is_replaced() -> None:
+    process = Process(used=900)
+    guard = process.open()
+    guard.check()
+    process.now += IDLE_SECONDS - 1
+    with ExitStack() as stack:
+        stack.enter_context(process.queries.hold(Stopper()))
+        guard.check()
+    process.now += PAUSE_SECONDS
+    guard.check()
+    assert process.ended == 0, "it was not idle all the time"
+    process.now += IDLE_SECONDS
+    guard.check()
+    assert process.ended == 1
+
+
+def test_memory_of_this_process_and_machine_is_known() -> None:
+    assert 10 * 2**20 < read_memory() < find_machine_memory()

@@ -1,0 +1,70 @@
+"""The schedule of attempts: a table, and what moves a wait away from it."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from airflow_provider_pushmetrics.service.webhooks.retry_schedule import (
+    ATTEMPT_DELAYS_SECONDS,
+    DISABLE_AFTER,
+    MAX_RETRY_AFTER_SECONDS,
+    compute_delay,
+    is_given_up,
+    parse_retry_after,
+)
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def keep(low: float, high: float) -> float:
+    return (low + high) / 2
+
+
+def test_there_are_ten_attempts_in_the_specification_s_time() -> None:
+    assert len(ATTEMPT_DELAYS_SECONDS) == 10
+    assert timedelta(seconds=sum(ATTEMPT_DELAYS_SECONDS)) == timedelta(hours=75, minutes=35, seconds=5)
+    assert compute_delay(10) is None
+
+
+@pytest.mark.parametrize("made", range(1, 10))
+def test_every_wait_is_within_a_fifth_of_the_table(made: int) -> None:
+    spread = random.Random(made).uniform
+    ratios = [(compute_delay(made, spread=spread) or 0) / ATTEMPT_DELAYS_SECONDS[made] for _ in range(500)]
+    assert 0.8 <= min(ratios) < 0.85
+    assert 1.15 < max(ratios) <= 1.2
+
+
+def test_endpoint_may_ask_for_more_time_but_not_for_less_nor_for_ever() -> None:
+    assert compute_delay(1, 60.0, spread=keep) == 60.0
+    assert compute_delay(2, 60.0, spread=keep) == 300.0
+    assert compute_delay(1, 1e9, spread=keep) == MAX_RETRY_AFTER_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120.0),
+        (" 0 ", 0.0),
+        ("Thu, 01 Jan 2026 00:01:00 GMT", 60.0),
+        ("Thu, 01 Jan 2026 00:01:00 -0000", 60.0),
+        ("Wed, 31 Dec 2025 00:00:00 GMT", 0.0),
+        ("9" * 400, 999_999_999.0),
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("٣", None),
+        ("Thu, 99 Foo 2026", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(value, NOW) == seconds
+
+
+def test_endpoint_is_given_up_after_five_days() -> None:
+    assert not is_given_up(None, NOW)
+    assert not is_given_up(NOW - DISABLE_AFTER + timedelta(seconds=1), NOW)
+    assert is_given_up(NOW - timedelta(days=5), NOW)
