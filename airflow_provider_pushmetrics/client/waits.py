@@ -1,66 +1,31 @@
-"""
-Waiting for runs and events, written once for the worker and the triggerer.
-
-A wait looks before it gives up, counts failures in a row and not in all, and keeps its deadline on the wall
-clock, because it may be carried from one process to another.
-"""
+"""Waiting for runs and events, written once for the worker and the triggerer."""
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from airflow_provider_pushmetrics.client import calls, feed
 from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.feed import EventFilter, Receiver
 from airflow_provider_pushmetrics.client.models import FeedEvent, FeedPage, Run, RunStatus
 from airflow_provider_pushmetrics.client.protocol import Call, Pause
-from airflow_provider_pushmetrics.client.retry_policy import (
-    MAX_RETRY_AFTER_SECONDS,
-    ONE_ATTEMPT,
-    RetryPolicy,
-)
+from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
+from airflow_provider_pushmetrics.client.wait_budget import FailureBackoff, WaitBudget, until
 from airflow_provider_pushmetrics.events import ReportRun, parse_event
 from airflow_provider_pushmetrics.exceptions import (
     InvalidEventError,
     PushMetricsAmbiguousRun,
     PushMetricsConfigurationError,
-    PushMetricsLastLookError,
-    PushMetricsUnavailableError,
 )
 
 log = logging.getLogger(__name__)
-
-DEFAULT_POLL_INTERVAL_SECONDS = 5.0
-DEFAULT_TROUBLE = RetryPolicy(attempts=30, base_seconds=1.0, max_seconds=30.0)
-"""This bears an outage of about ten minutes."""
 
 PAGE_EVENTS = 100
 
 PROGRESS_SECONDS = 60.0
 """How often the log says that a wait goes on."""
-
-
-@dataclass(frozen=True)
-class Patience:
-    """
-    How long to wait, and how much trouble to bear.
-
-    :param deadline: When to give up, in Unix seconds; None for never.
-    :param poll_interval_seconds: How often to ask where nobody can wake us.
-    :param trouble: How failed attempts in a row are spaced, and how many are borne.
-    """
-
-    deadline: float | None = None
-    poll_interval_seconds: float = DEFAULT_POLL_INTERVAL_SECONDS
-    trouble: RetryPolicy = DEFAULT_TROUBLE
-    clock: Callable[[], float] = field(default=time.time, repr=False, compare=False)
-
-    def compute_remaining(self) -> float:
-        """Say how many seconds are left; infinite without a deadline."""
-        return float("inf") if self.deadline is None else self.deadline - self.clock()
 
 
 @dataclass(frozen=True)
@@ -96,20 +61,20 @@ class FinishedRun:
 
 
 class Progress:
-    """Says now and then in the log that a wait goes on; not at each look."""
+    """Logs now and then that a wait goes on; not at each poll."""
 
-    def __init__(self, target: RunTarget, patience: Patience) -> None:
+    def __init__(self, target: RunTarget, budget: WaitBudget) -> None:
         self.status: RunStatus | None = None
         self._target = target
-        self._clock = patience.clock
-        self._began = self._told_at = patience.clock()
+        self._clock = budget.clock
+        self._began = self._logged_at = budget.clock()
 
-    def tell(self) -> None:
-        """Say how long the wait has lasted, if it is time."""
+    def log_if_due(self) -> None:
+        """Log how long the wait has lasted, once a minute."""
         now = self._clock()
-        if now - self._told_at < PROGRESS_SECONDS:
+        if now - self._logged_at < PROGRESS_SECONDS:
             return
-        self._told_at = now
+        self._logged_at = now
         run = "the run" if self._target.run_id is None else f"run {self._target.run_id}"
         status = f"is {self.status}" if self.status else "has not ended"
         log.info(
@@ -121,36 +86,12 @@ class Progress:
         )
 
 
-class Trouble:
-    """Counts failures in a row and says how long to pause after each."""
-
-    def __init__(self, patience: Patience) -> None:
-        self._patience = patience
-        self._count = 0
-
-    def forget(self) -> None:
-        """Begin to count again: something went well."""
-        self._count = 0
-
-    def bear(self, error: PushMetricsUnavailableError) -> Pause:
-        """Get the pause before the next attempt; raise the error again if it was one too many."""
-        self._count += 1
-        wish = error.retry_after_seconds
-        # A wait has time: whoever asks for an hour's peace is asked again sooner, but the wait goes on.
-        wish = None if wish is None else min(wish, MAX_RETRY_AFTER_SECONDS)
-        seconds = self._patience.trouble.compute_wait(self._count, wish)
-        if seconds is None:
-            raise error
-        log.warning("%s; still waiting, failure %d in a row, next try in %.1f s", error, self._count, seconds)
-        return Pause(max(0.0, min(seconds, self._patience.compute_remaining())))
-
-
 def wait_for_event(
     receiver: Receiver,
     wanted: EventFilter,
     *,
     after: int,
-    patience: Patience,
+    budget: WaitBudget,
     accepts: Callable[[FeedEvent], bool] | None = None,
 ) -> Call[FeedEvent | None]:
     """
@@ -164,39 +105,35 @@ def wait_for_event(
     """
     limit = 1 if accepts is None else PAGE_EVENTS
     while True:
-        page = yield from fetch_next_page(receiver, wanted, after=after, patience=patience, limit=limit)
+        page = yield from fetch_next_page(receiver, wanted, after=after, budget=budget, limit=limit)
+        if page is None:
+            return None
         found = next((event for event in page.events if accepts is None or accepts(event)), None)
-        if found is not None or not page.events:
+        if found is not None:
             return found
         after = page.cursor
 
 
 def fetch_next_page(
-    receiver: Receiver, wanted: EventFilter, *, after: int, patience: Patience, limit: int = 100
-) -> Call[FeedPage]:
+    receiver: Receiver, wanted: EventFilter, *, after: int, budget: WaitBudget, limit: int = PAGE_EVENTS
+) -> Call[FeedPage | None]:
     """
-    Wait for the next wanted events after a cursor; an empty page if the deadline passed.
+    Wait for the next wanted events after a cursor; None if the deadline passed.
 
-    :raises PushMetricsLastLookError: if the deadline passed and the last look had failed.
+    :raises PushMetricsLastLookError: if the deadline passed and the last poll had failed.
     """
-    trouble = Trouble(patience)
-    while True:
-        remaining = patience.compute_remaining()
-        try:
-            page = yield from poll_page(receiver, wanted, after=after, patience=patience, limit=limit)
-        except PushMetricsUnavailableError as error:
-            if remaining <= 0:
-                raise PushMetricsLastLookError(str(error), status_code=error.status_code) from None
-            yield trouble.bear(error)
-            continue
-        trouble.forget()
-        if page.events or remaining <= 0:
-            return page
+
+    def poll() -> Call[FeedPage | None]:
+        nonlocal after
+        page = yield from poll_page(receiver, wanted, after=after, budget=budget, limit=limit)
         after = page.cursor
+        return page if page.events else None
+
+    return (yield from until(budget, poll, pauses=False))
 
 
 def wait_for_run(
-    target: RunTarget, *, credentials: Credentials, receiver: Receiver | None, patience: Patience
+    target: RunTarget, *, credentials: Credentials, receiver: Receiver | None, budget: WaitBudget
 ) -> Call[FinishedRun | None]:
     """
     Wait for a report run to end; None if the deadline passed.
@@ -209,33 +146,25 @@ def wait_for_run(
     :raises PushMetricsLastLookError: if the deadline passed and the last look had failed.
     :raises PushMetricsApiError: if either refuses, or fails too often in a row.
     """
-    has_api = can_ask_api(target, credentials)
     refuse_hopeless(target, credentials, receiver)
-    trouble, progress = Trouble(patience), Progress(target, patience)
+    backoff, progress = FailureBackoff(budget), Progress(target, budget)
     after = target.after_cursor or 0
-    while True:
-        remaining = patience.compute_remaining()
-        try:
-            finished = None
-            if has_api:
-                run = yield from _fetch_run(target, credentials)
-                finished, progress.status = read_run(target, run), run.status
-                trouble.forget()  # whatever the receiver does, the API will tell
-            if finished is None and receiver is not None:
-                finished, after = yield from _listen(receiver, target, after, patience)
-        except PushMetricsUnavailableError as error:
-            if remaining <= 0:
-                raise PushMetricsLastLookError(str(error), status_code=error.status_code) from None
-            yield trouble.bear(error)
-            continue
-        trouble.forget()
-        if finished is not None:
-            return finished
-        if remaining <= 0:
-            return None
-        progress.tell()
+
+    def poll() -> Call[FinishedRun | None]:
+        nonlocal after
+        progress.log_if_due()
+        if can_ask_api(target, credentials):
+            run = yield from _fetch_run(target, credentials)
+            progress.status = run.status
+            backoff.reset()  # whatever the receiver does, the API will tell
+            if (finished := read_run(target, run)) is not None:
+                return finished
         if receiver is None:
-            yield Pause(min(patience.poll_interval_seconds, remaining))
+            return None
+        finished, after = yield from _listen(receiver, target, after, budget)
+        return finished
+
+    return (yield from until(budget, poll, backoff=backoff, pauses=receiver is None))
 
 
 def can_ask_api(target: RunTarget, credentials: Credentials) -> bool:
@@ -265,7 +194,7 @@ def refuse_hopeless(target: RunTarget, credentials: Credentials, receiver: Recei
 
 
 def find_new_run(
-    target: RunTarget, *, credentials: Credentials, newest_wins: bool, patience: Patience
+    target: RunTarget, *, credentials: Credentials, newest_wins: bool, budget: WaitBudget
 ) -> Call[Run | None]:
     """
     Find the run that was just started, by the API: the only one newer than ``after_run_id``.
@@ -275,17 +204,9 @@ def find_new_run(
     :raises PushMetricsAmbiguousRun: if several could be it.
     :raises PushMetricsApiError: if the API refuses, or fails until the deadline.
     """
-    trouble = Trouble(patience)
-    while True:
-        remaining = patience.compute_remaining()
-        try:
-            runs = yield from calls.fetch_runs(credentials, target.report_id, ONE_ATTEMPT)
-        except PushMetricsUnavailableError as error:
-            if remaining <= 0:
-                raise
-            yield trouble.bear(error)
-            continue
-        trouble.forget()
+
+    def poll() -> Call[Run | None]:
+        runs = yield from calls.fetch_runs(credentials, target.report_id, ONE_ATTEMPT)
         candidates = [run for run in runs if run.id > (target.after_run_id or 0)]
         if len(candidates) > 1 and not newest_wins:
             raise PushMetricsAmbiguousRun(
@@ -293,11 +214,9 @@ def find_new_run(
                 f" called ({', '.join(str(run.id) for run in candidates)}), and PushMetrics does not say"
                 " which is ours. Run one at a time, or set on_ambiguous='newest'."
             )
-        if candidates:
-            return candidates[0]
-        if remaining <= 0:
-            return None
-        yield Pause(min(patience.poll_interval_seconds, remaining))
+        return candidates[0] if candidates else None
+
+    return (yield from until(budget, poll))
 
 
 def _fetch_run(target: RunTarget, credentials: Credentials) -> Call[Run]:
@@ -315,7 +234,7 @@ def read_run(target: RunTarget, run: Run) -> FinishedRun | None:
 
 
 def poll_page(
-    receiver: Receiver, wanted: EventFilter, *, after: int, patience: Patience, limit: int
+    receiver: Receiver, wanted: EventFilter, *, after: int, budget: WaitBudget, limit: int
 ) -> Call[FeedPage]:
     """
     Fetch a page, held back by the receiver until there is something on it.
@@ -323,21 +242,21 @@ def poll_page(
     After an empty page that was not held back, such as one from a proxy, we pause ourselves: else this would
     ask again and again without end.
     """
-    asked_at, remaining = patience.clock(), patience.compute_remaining()
+    asked_at, remaining = budget.clock(), budget.compute_remaining()
     page = yield from feed.fetch_events(
         receiver, wanted, after=after, wait_seconds=max(0.0, remaining), limit=limit, policy=ONE_ATTEMPT
     )
-    was_held = patience.clock() - asked_at >= min(remaining, feed.MAX_WAIT_SECONDS) / 2
+    was_held = budget.clock() - asked_at >= min(remaining, feed.MAX_WAIT_SECONDS) / 2
     if not page.events and page.cursor == after and not was_held:
-        yield Pause(min(patience.poll_interval_seconds, remaining))
+        yield Pause(min(budget.poll_interval_seconds, remaining))
     return page
 
 
 def _listen(
-    receiver: Receiver, target: RunTarget, after: int, patience: Patience
+    receiver: Receiver, target: RunTarget, after: int, budget: WaitBudget
 ) -> Call[tuple[FinishedRun | None, int]]:
     wanted = build_run_filter(target)
-    page = yield from poll_page(receiver, wanted, after=after, patience=patience, limit=1)
+    page = yield from poll_page(receiver, wanted, after=after, budget=budget, limit=1)
     if not page.events:
         return None, page.cursor
     return read_run_event(page.events[0]), page.events[0].id

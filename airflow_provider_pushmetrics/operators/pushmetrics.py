@@ -20,7 +20,8 @@ from airflow_provider_pushmetrics.client.outcomes import (
     refuse_failure,
 )
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
-from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
+from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_POLL_INTERVAL_SECONDS, WaitBudget
+from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.compat import has_airflow, require_airflow
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsError,
@@ -122,7 +123,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
         wait_for_completion: bool = True,
         timeout: float | timedelta | None = timedelta(hours=24),
-        poll_interval: float = waits.DEFAULT_POLL_INTERVAL_SECONDS,
+        poll_interval: float = DEFAULT_POLL_INTERVAL_SECONDS,
         on_ambiguous: Literal["fail", "newest"] = "fail",
         on_clear: Literal["rerun", "reuse"] = "rerun",
         on_unknown: Literal["fail", "call_again"] = "fail",
@@ -269,7 +270,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             target,
             credentials=self.hook.credentials,
             receiver=self.hook.settings.receiver,
-            patience=Patience(deadline, seconds),
+            budget=WaitBudget(deadline, seconds),
         )
         finished, cause = None, None
         self._watched_run_id = target.run_id

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_provider_pushmetrics.client import waits
-from airflow_provider_pushmetrics.client.waits import Patience, RunTarget
+from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
+from airflow_provider_pushmetrics.client.waits import RunTarget
 from airflow_provider_pushmetrics.exceptions import PushMetricsRunTimeout, PushMetricsUnavailableError
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 
@@ -79,7 +80,7 @@ class RunCorrelation:
                 target,
                 credentials=self.hook.credentials,
                 newest_wins=self.newest_wins,
-                patience=Patience(time.time() + self.appearance_seconds, POLL_SECONDS),
+                budget=WaitBudget(time.time() + self.appearance_seconds, POLL_SECONDS),
             )
         )
         if run is None:

@@ -22,7 +22,8 @@ from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.outcomes import fetch_event_outcome
 from airflow_provider_pushmetrics.client.run_polling import RunPoll
-from airflow_provider_pushmetrics.client.waits import DEFAULT_TROUBLE, Patience, wait_for_event
+from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_FAILURE_POLICY, WaitBudget
+from airflow_provider_pushmetrics.client.waits import wait_for_event
 from airflow_provider_pushmetrics.compat import require_airflow
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsParameterError,
@@ -55,7 +56,7 @@ RUN_EVENTS = ("report.run", "query.run")
 FAILED_RUNS = ("fail", "succeed", "skip")
 _NARROWING = ("report_id", "query_id", "run_id", "workspace_id", "event_filter", "after", "consumer")
 DEFER_MARGIN = timedelta(minutes=5)
-AT_ONCE = Patience(deadline=0.0)
+AT_ONCE = WaitBudget(deadline=0.0)
 """For one look that waits for nothing."""
 
 
@@ -334,7 +335,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
     def _count_failure(self, error: PushMetricsUnavailableError) -> None:
         """Remember a failure for the next looks; raise it again if it was one too many in a row."""
         self._failures.append(error)
-        if len(self._failures) >= DEFAULT_TROUBLE.attempts:
+        if len(self._failures) >= DEFAULT_FAILURE_POLICY.attempts:
             raise error
         self.log.warning("%s; failure %d in a row, looking again", error, len(self._failures))
 
@@ -345,7 +346,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
                 self._poll = RunPoll(wanted, self._start.runs_seen if self._start else None, accepts)
             return self.hook.call(self._poll.look(self.hook.credentials))
         return self.hook.call(
-            wait_for_event(settings.receiver, wanted, after=after, patience=AT_ONCE, accepts=accepts)
+            wait_for_event(settings.receiver, wanted, after=after, budget=AT_ONCE, accepts=accepts)
         )
 
     def _take(self, found: dict[str, Any], context: Context) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from airflow_provider_pushmetrics.client.calls import fetch_newest_runs
 from airflow_provider_pushmetrics.client.models import FeedEvent
-from airflow_provider_pushmetrics.client.outcomes import GOING_ON, fetch_event_outcome
-from airflow_provider_pushmetrics.client.waits import Patience, Trouble
+from airflow_provider_pushmetrics.client.outcomes import GOING_ON, EventOutcome, fetch_event_outcome
+from airflow_provider_pushmetrics.client.protocol import Call
+from airflow_provider_pushmetrics.client.wait_budget import WaitBudget, until
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
     PushMetricsAuthError,
@@ -43,22 +43,28 @@ async def has_succeeded(client: PushMetricsAsyncClient, event: FeedEvent) -> boo
     :raises PushMetricsApiError: if PushMetrics refuses to answer, is away for too long, or somebody else
         answers; the event stays in the inbox.
     """
-    trouble = Trouble(Patience())
-    while True:
-        try:
-            outcome = await client.call(fetch_event_outcome(client.credentials, event.body))
-        except PushMetricsUnavailableError as error:
-            if error.status_code == GOING_ON:
-                return _pass_over(event, describe_error(error))
-            await asyncio.sleep(trouble.bear(error).seconds)
-        except PushMetricsApiError as error:
-            await _refuse_strangers(client, error)
-            return _pass_over(event, describe_error(error))
-        except (PushMetricsRunError, PushMetricsUntrustedUrlError) as error:
-            return _pass_over(event, describe_error(error))
-        else:
-            reason = outcome.failure or outcome.unknown
-            return reason is None or _pass_over(event, reason)
+    try:
+        outcome = await client.call(until(WaitBudget(), lambda: _fetch_outcome(client, event)))
+    except PushMetricsUnavailableError:
+        raise
+    except PushMetricsApiError as error:
+        await _refuse_strangers(client, error)
+        return _pass_over(event, describe_error(error))
+    except (PushMetricsRunError, PushMetricsUntrustedUrlError) as error:
+        return _pass_over(event, describe_error(error))
+    assert outcome is not None  # without a deadline there is always one
+    reason = outcome.failure or outcome.unknown
+    return reason is None or _pass_over(event, reason)
+
+
+def _fetch_outcome(client: PushMetricsAsyncClient, event: FeedEvent) -> Call[EventOutcome]:
+    """Fetch how a run ended; one that its event calls over and that goes on is not waited for."""
+    try:
+        return (yield from fetch_event_outcome(client.credentials, event.body))
+    except PushMetricsUnavailableError as error:
+        if error.status_code != GOING_ON:
+            raise
+        return EventOutcome(unknown=describe_error(error))
 
 
 async def _refuse_strangers(client: PushMetricsAsyncClient, error: PushMetricsApiError) -> None:

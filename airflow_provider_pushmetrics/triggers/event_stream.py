@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_pushmetrics.client import feed, waits
 from airflow_provider_pushmetrics.client.feed import EventFilter
-from airflow_provider_pushmetrics.client.models import FeedEvent, FeedPage
-from airflow_provider_pushmetrics.client.waits import Patience
+from airflow_provider_pushmetrics.client.models import FeedEvent
+from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.compat import SharedStreamProducer, has_airflow
 from airflow_provider_pushmetrics.exceptions import PushMetricsApiError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
@@ -67,9 +67,10 @@ class InboxProducer(SharedStreamProducer):
             require_api_token(self._client)
         after = await self._client.call(feed.fetch_position(receiver, self._consumer)) or 0
         while True:
-            page: FeedPage = await self._client.call(
-                waits.fetch_next_page(receiver, self._wanted, after=after, patience=Patience())
+            page = await self._client.call(
+                waits.fetch_next_page(receiver, self._wanted, after=after, budget=WaitBudget())
             )
+            assert page is not None  # without a deadline there is always one
             events = await self._choose(page.events)
             for event in events:
                 if event is events[-1]:

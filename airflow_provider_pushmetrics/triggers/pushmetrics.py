@@ -10,14 +10,14 @@ from typing import Any
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_pushmetrics.arguments import check_seconds
-from airflow_provider_pushmetrics.client import waits
 from airflow_provider_pushmetrics.client.consumers import MAX_NAME_LENGTH, check_consumer_name
 from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.outcomes import build_result, fetch_event_outcome, fetch_outcome
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.run_polling import RunsSeen
-from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
+from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_POLL_INTERVAL_SECONDS, WaitBudget
+from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.compat import BaseEventTrigger, require_airflow
 from airflow_provider_pushmetrics.exceptions import PushMetricsError, PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
@@ -75,7 +75,7 @@ class PushMetricsRunTrigger(WaitTrigger):
         pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
         deadline: float | None = None,
         not_before: float | None = None,
-        poll_interval_seconds: float = waits.DEFAULT_POLL_INTERVAL_SECONDS,
+        poll_interval_seconds: float = DEFAULT_POLL_INTERVAL_SECONDS,
         cancel_on_kill: bool = True,
         end_from_trigger: bool = False,
         on_truncated: str = "warn",
@@ -96,9 +96,9 @@ class PushMetricsRunTrigger(WaitTrigger):
     async def find(self) -> FinishedRun | None:
         """Wait for the run to end; None if the deadline passed."""
         target = RunTarget(self.report_id, self.find_run_id(), self.after_cursor)
-        patience = Patience(self.deadline, self.poll_interval_seconds)
+        budget = WaitBudget(self.deadline, self.poll_interval_seconds)
         with time_wait("report.run"):
-            return await wait_for_run(self.pushmetrics_conn_id, target, patience=patience)
+            return await wait_for_run(self.pushmetrics_conn_id, target, budget=budget)
 
     def tell(self, found: FinishedRun | None) -> TriggerEvent:
         """Build the event of a run that is over, or of the deadline."""
@@ -176,7 +176,7 @@ class PushMetricsSensorTrigger(WaitTrigger):
         newest_run_id: int | None = None,
         open_run_ids: Sequence[int] = (),
         pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
-        poll_interval_seconds: float = waits.DEFAULT_POLL_INTERVAL_SECONDS,
+        poll_interval_seconds: float = DEFAULT_POLL_INTERVAL_SECONDS,
         deadline: float | None = None,
         timeout_seconds: float | None = None,
         not_before: float | None = None,
@@ -242,7 +242,7 @@ class PushMetricsSensorTrigger(WaitTrigger):
                 read_number("run_id", self.run_id),
             ),
             after=read_number("after", self.after) or 0,
-            patience=Patience(deadline, self.poll_interval_seconds),
+            budget=WaitBudget(deadline, self.poll_interval_seconds),
             accepts=await asyncio.to_thread(choice.load),  # importing a module reads files
             seen=self._find_seen(),
         )

@@ -18,7 +18,11 @@ from airflow_provider_pushmetrics.client import calls, feed, waits
 from airflow_provider_pushmetrics.client.feed import EventFilter, Receiver
 from airflow_provider_pushmetrics.client.models import FeedPage, Run
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
-from airflow_provider_pushmetrics.client.waits import Patience, Trouble
+from airflow_provider_pushmetrics.client.wait_budget import (
+    DEFAULT_POLL_INTERVAL_SECONDS,
+    FailureBackoff,
+    WaitBudget,
+)
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
     PushMetricsLastLookError,
@@ -73,7 +77,7 @@ class SharedWaits:
     async def wait(self, waiter: Waiter) -> Any | None:
         """Wait until somebody is told what he wants; None if his deadline passed."""
         self._join(waiter)
-        remaining = waiter.patience.compute_remaining()
+        remaining = waiter.budget.compute_remaining()
         try:
             async with asyncio.timeout(None if remaining == float("inf") else max(0.0, remaining)):
                 return await waiter.found
@@ -147,7 +151,7 @@ class SharedWaits:
     # The inbox
 
     async def _follow_inbox(self, client: PushMetricsAsyncClient, receiver: Receiver) -> None:
-        trouble = Trouble(Patience())
+        backoff = FailureBackoff(WaitBudget())
         while True:
             try:
                 if self._position is None:
@@ -155,9 +159,9 @@ class SharedWaits:
                 await self._greet(client, receiver)
                 page = await self._poll(client, receiver)
             except PushMetricsUnavailableError as error:
-                await self._bear(trouble, error, lambda waiter: waiter.run_id is None)
+                await self._back_off(backoff, error, lambda waiter: waiter.run_id is None)
                 continue
-            trouble.forget()
+            backoff.reset()
             self._failure = None
             if page is not None:
                 self._waiters.dispatch(page.events)
@@ -193,7 +197,7 @@ class SharedWaits:
         """Fetch the next page; None if a newcomer wants to be greeted first."""
         assert self._position is not None
         wanted = EventFilter(self._event_name)
-        call = waits.poll_page(receiver, wanted, after=self._position, patience=Patience(), limit=100)
+        call = waits.poll_page(receiver, wanted, after=self._position, budget=WaitBudget(), limit=100)
         poll = asyncio.ensure_future(client.call(call))
         newcomer = asyncio.ensure_future(self._newcomer_came.wait())
         try:
@@ -205,7 +209,7 @@ class SharedWaits:
     # The API
 
     async def _ask_api(self, client: PushMetricsAsyncClient) -> None:
-        trouble = Trouble(Patience())
+        backoff = FailureBackoff(WaitBudget())
         next_round = time.monotonic()
         while True:
             is_round = await self._wait_for_round(next_round)
@@ -216,10 +220,10 @@ class SharedWaits:
                     await self._look_at_polls(client)
             except PushMetricsUnavailableError as error:
                 self._new_runs |= asked
-                await self._bear(trouble, error, lambda waiter: self.settings.receiver is None)
+                await self._back_off(backoff, error, lambda waiter: self.settings.receiver is None)
                 self._run_came.set()
                 continue
-            trouble.forget()
+            backoff.reset()
             self._failure = None
             if is_round:
                 next_round = time.monotonic() + self._compute_interval()
@@ -240,11 +244,11 @@ class SharedWaits:
         if self.settings.receiver is not None:
             return feed.MAX_WAIT_SECONDS
         intervals = (
-            waiter.patience.poll_interval_seconds
+            waiter.budget.poll_interval_seconds
             for waiter in self._waiters
             if waiter.run_id is not None or waiter.poll is not None
         )
-        return min(intervals, default=waits.DEFAULT_POLL_INTERVAL_SECONDS)
+        return min(intervals, default=DEFAULT_POLL_INTERVAL_SECONDS)
 
     async def _look_at_runs(self, client: PushMetricsAsyncClient, run_ids: set[int]) -> None:
         """Ask how runs stand: by the list of the newest first, then for those that it does not show."""
@@ -301,18 +305,18 @@ class SharedWaits:
     def _find_last_asked(self, run_id: int) -> float:
         return min((waiter.asked_at for waiter in self._waiters.find_by_run(run_id)), default=0.0)
 
-    async def _bear(
+    async def _back_off(
         self,
-        trouble: Trouble,
+        backoff: FailureBackoff,
         error: PushMetricsUnavailableError,
         depends: Callable[[Waiter], bool],
     ) -> None:
         """Pause after a failure; after too many in a row, end the waits that nobody else can end."""
         self._failure = error
         try:
-            pause = trouble.bear(error)
+            pause = backoff.compute_pause(error)
         except PushMetricsUnavailableError:
-            trouble.forget()
+            backoff.reset()
             for waiter in self._waiters:
                 if depends(waiter):
                     waiter.fail(error)

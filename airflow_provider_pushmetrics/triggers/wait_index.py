@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent, Run
 from airflow_provider_pushmetrics.client.protocol import Call
 from airflow_provider_pushmetrics.client.run_polling import RunPoll
-from airflow_provider_pushmetrics.client.waits import Patience
+from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.event_ids import read_event_ids
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
@@ -29,7 +29,7 @@ class Waiter:
 
     :param wanted: Which events it wants; without a source.
     :param after: The cursor after which events count.
-    :param patience: Its deadline, and how often to ask the API where nobody can wake it.
+    :param budget: Its deadline, and how often to ask the API where nobody can wake it.
     :param look: Builds the call by which it looks once, alone.
     :param read_event: Makes of an event what it waits for; None if that event is not meant.
     :param read_run: Makes of a run, as the API shows it, what it waits for; None if it is going on.
@@ -40,7 +40,7 @@ class Waiter:
 
     wanted: EventFilter
     after: int
-    patience: Patience
+    budget: WaitBudget
     look: Callable[[Credentials], Call[Any]]
     read_event: Callable[[FeedEvent], Any | None]
     read_run: Callable[[Run], Any | None] = lambda run: None

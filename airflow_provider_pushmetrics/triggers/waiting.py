@@ -13,7 +13,8 @@ from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.protocol import Call
 from airflow_provider_pushmetrics.client.run_polling import RunPoll, RunsSeen
-from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
+from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
+from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.hooks.masking import aread_settings
 from airflow_provider_pushmetrics.triggers.wait_hub import find_shared
 from airflow_provider_pushmetrics.triggers.wait_index import Waiter
@@ -24,7 +25,7 @@ async def wait_for_event(
     wanted: EventFilter,
     *,
     after: int,
-    patience: Patience,
+    budget: WaitBudget,
     accepts: Callable[[FeedEvent], bool] | None = None,
     seen: RunsSeen | None = None,
 ) -> FeedEvent | None:
@@ -51,12 +52,12 @@ async def wait_for_event(
         if poll is not None:
             return poll.look(credentials)
         receiver = settings.get_receiver()
-        return waits.wait_for_event(receiver, wanted, after=after, patience=patience, accepts=accepts)
+        return waits.wait_for_event(receiver, wanted, after=after, budget=budget, accepts=accepts)
 
     waiter = Waiter(
         wanted,
         after,
-        patience,
+        budget,
         look,
         read_event=lambda event: event if accepts is None or accepts(event) else None,
         poll=poll,
@@ -65,7 +66,7 @@ async def wait_for_event(
     return found
 
 
-async def wait_for_run(conn_id: str, target: RunTarget, *, patience: Patience) -> FinishedRun | None:
+async def wait_for_run(conn_id: str, target: RunTarget, *, budget: WaitBudget) -> FinishedRun | None:
     """
     Wait for a report run to end, together with all who wait on the connection.
 
@@ -76,14 +77,12 @@ async def wait_for_run(conn_id: str, target: RunTarget, *, patience: Patience) -
     waits.refuse_hopeless(target, credentials, settings.receiver)
 
     def look(credentials: Credentials) -> Call[FinishedRun | None]:
-        return waits.wait_for_run(
-            target, credentials=credentials, receiver=settings.receiver, patience=patience
-        )
+        return waits.wait_for_run(target, credentials=credentials, receiver=settings.receiver, budget=budget)
 
     waiter = Waiter(
         waits.build_run_filter(target),
         target.after_cursor or 0,
-        patience,
+        budget,
         look,
         read_event=waits.read_run_event,
         read_run=partial(waits.read_run, target),

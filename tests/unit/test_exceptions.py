@@ -22,10 +22,8 @@ from airflow_provider_pushmetrics.exceptions import (
 
 PACKAGE = Path(exceptions.__file__).parent
 ELSEWHERE = {
-    "client.messages.NetworkError": "transports raise it, and each call turns it into a PushMetricsError",
-    "client.protocol.NetworkError": "the same",
-    "demo.interruption.Interrupted": "no Exception, so that nothing takes the signal for a failure",
-    "demo.signals.Interrupted": "the same",
+    "client.protocol.NetworkError": "transports raise it, and each call turns it into a PushMetricsError",
+    "demo.signals.Interrupted": "no Exception, so that nothing takes the signal for a failure",
 }
 """The exceptions of the provider, the client and the demo that are defined outside of ``exceptions``."""
 

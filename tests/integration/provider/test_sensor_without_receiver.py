@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.run_polling import RunsSeen
-from airflow_provider_pushmetrics.client.waits import Patience
+from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsParameterError
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
 from airflow_provider_pushmetrics.triggers.wait_hub import list_shared
@@ -139,9 +139,9 @@ def test_no_run_in_time_is_a_sensor_timeout(mode: dict[str, Any]) -> None:
 
 
 def begin(after: int = 0, **wanted: Any) -> asyncio.Task[Any]:
-    patience = Patience(poll_interval_seconds=0.02)
+    budget = WaitBudget(poll_interval_seconds=0.02)
     wait = wait_for_event(
-        CONN, EventFilter("report.run", **wanted), after=0, patience=patience, seen=RunsSeen(after)
+        CONN, EventFilter("report.run", **wanted), after=0, budget=budget, seen=RunsSeen(after)
     )
     return asyncio.create_task(wait)
 

@@ -13,7 +13,8 @@ import pytest
 
 from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import RunStatus
-from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
+from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
+from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsNotFoundError
 from airflow_provider_pushmetrics.triggers import wait_hub
 from airflow_provider_pushmetrics.triggers.wait_hub import list_shared
@@ -42,12 +43,12 @@ def begin(wait: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
 
 
 def begin_run(run_id: int, after: int = 0, poll_interval: float = 0.02) -> asyncio.Task[FinishedRun | None]:
-    patience = Patience(poll_interval_seconds=poll_interval)
-    return begin(wait_for_run(CONN, RunTarget("1", run_id, after), patience=patience))
+    budget = WaitBudget(poll_interval_seconds=poll_interval)
+    return begin(wait_for_run(CONN, RunTarget("1", run_id, after), budget=budget))
 
 
 def begin_event(after: int = 0, **wanted: Any) -> asyncio.Task[Any]:
-    return begin(wait_for_event(CONN, EventFilter(**wanted), after=after, patience=Patience()))
+    return begin(wait_for_event(CONN, EventFilter(**wanted), after=after, budget=WaitBudget()))
 
 
 async def finish(*waiting: asyncio.Task[Any]) -> list[Any]:

@@ -12,7 +12,8 @@ from airflow_provider_pushmetrics.client.feed import MAX_WAIT_SECONDS, EventFilt
 from airflow_provider_pushmetrics.client.models import RunStatus
 from airflow_provider_pushmetrics.client.protocol import Request
 from airflow_provider_pushmetrics.client.retry_policy import MAX_RETRY_AFTER_SECONDS, RetryPolicy
-from airflow_provider_pushmetrics.client.waits import FinishedRun, Patience, RunTarget
+from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
+from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAmbiguousRun,
     PushMetricsAuthError,
@@ -61,29 +62,13 @@ def hold_back(driver: ScriptedDriver, answer: Any) -> Script:
     return wait
 
 
-def build_patience(clock: FakeClock, timeout: float | None = 3600.0, **kwargs: Any) -> Patience:
-    return Patience(None if timeout is None else clock() + timeout, clock=clock, **kwargs)
+def build_budget(clock: FakeClock, timeout: float | None = 3600.0, **kwargs: Any) -> WaitBudget:
+    return WaitBudget(None if timeout is None else clock() + timeout, clock=clock, **kwargs)
 
 
 @pytest.fixture
 def driver() -> ScriptedDriver:
     return ScriptedDriver([])
-
-
-# Patience
-
-
-def test_what_is_left_is_counted_to_the_deadline() -> None:
-    clock = FakeClock()
-    patience = build_patience(clock, 10)
-    clock.advance(4)
-    assert patience.compute_remaining() == 6
-    clock.advance(20)
-    assert patience.compute_remaining() == -14
-
-
-def test_without_a_deadline_there_is_no_end() -> None:
-    assert Patience().compute_remaining() == float("inf")
 
 
 # Waiting for an event
@@ -92,8 +77,8 @@ def test_without_a_deadline_there_is_no_end() -> None:
 def wait_for_event(
     driver: ScriptedDriver, timeout: float | None = 3600.0, after: int = 2, **kwargs: Any
 ) -> Any:
-    patience = build_patience(driver.clock, timeout, **kwargs)
-    return driver.run(waits.wait_for_event(RECEIVER, ANY_RUN, after=after, patience=patience))
+    budget = build_budget(driver.clock, timeout, **kwargs)
+    return driver.run(waits.wait_for_event(RECEIVER, ANY_RUN, after=after, budget=budget))
 
 
 def test_an_event_that_is_already_there_is_found_at_once(driver: ScriptedDriver) -> None:
@@ -146,26 +131,26 @@ def test_a_pause_never_goes_beyond_the_deadline(driver: ScriptedDriver) -> None:
     assert driver.pauses == [3.0]
 
 
-# Trouble
+# Failures
 
 
-def test_failures_are_borne(driver: ScriptedDriver) -> None:
+def test_failures_are_tolerated(driver: ScriptedDriver) -> None:
     driver.script = [*[UNAVAILABLE] * REQUESTS_PER_LOOK * 3, build_page(build_event(3))]
     assert wait_for_event(driver).id == 3
 
 
 def test_only_failures_in_a_row_count(driver: ScriptedDriver) -> None:
-    trouble = RetryPolicy(attempts=3, base_seconds=1.0)
+    failures = RetryPolicy(attempts=3, base_seconds=1.0)
     bad = [UNAVAILABLE] * REQUESTS_PER_LOOK * 2
     good = [hold_back(driver, build_page(cursor=2))]
     driver.script = [*bad, *good, *bad, *good, *bad, build_page(build_event(3))]
-    assert wait_for_event(driver, trouble=trouble, timeout=None).id == 3
+    assert wait_for_event(driver, failures=failures, timeout=None).id == 3
 
 
 def test_too_many_failures_in_a_row_end_the_wait(driver: ScriptedDriver) -> None:
     driver.script, driver.repeats_last = [UNAVAILABLE], True
     with pytest.raises(PushMetricsUnavailableError, match="503"):
-        wait_for_event(driver, trouble=RetryPolicy(attempts=3))
+        wait_for_event(driver, failures=RetryPolicy(attempts=3))
     assert len(driver.requests) == 3 * REQUESTS_PER_LOOK
 
 
@@ -187,7 +172,7 @@ def test_a_refusal_ends_the_wait_at_once(driver: ScriptedDriver) -> None:
         wait_for_event(driver)
 
 
-def test_trouble_is_logged_with_its_count_and_without_tokens(
+def test_failures_are_logged_with_its_count_and_without_tokens(
     driver: ScriptedDriver, caplog: pytest.LogCaptureFixture
 ) -> None:
     driver.script = [
@@ -212,10 +197,8 @@ def wait_for_run(
     timeout: float | None = 3600.0,
     **kwargs: Any,
 ) -> FinishedRun | None:
-    patience = build_patience(driver.clock, timeout, **kwargs)
-    return driver.run(
-        waits.wait_for_run(target, credentials=credentials, receiver=receiver, patience=patience)
-    )
+    budget = build_budget(driver.clock, timeout, **kwargs)
+    return driver.run(waits.wait_for_run(target, credentials=credentials, receiver=receiver, budget=budget))
 
 
 @pytest.mark.parametrize("status", ["success", "failed", "cancelled", "COMPLETED"])
@@ -344,7 +327,7 @@ def test_without_any_way_to_tell_the_wait_does_not_begin(
 
 
 @pytest.mark.parametrize("has_api", [True, False])
-def test_trouble_does_not_end_the_wait_for_a_run(driver: ScriptedDriver, has_api: bool) -> None:
+def test_failures_do_not_end_the_wait_for_a_run(driver: ScriptedDriver, has_api: bool) -> None:
     good = build_run("success") if has_api else build_page(build_event(3))
     driver.script = [*[UNAVAILABLE] * REQUESTS_PER_LOOK * 2, good]
     assert wait_for_run(
@@ -358,10 +341,10 @@ def test_an_outage_at_the_deadline_ends_the_wait_for_a_run_with_its_cause(driver
         wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN, timeout=5.0)
 
 
-def test_too_much_trouble_ends_the_wait_for_a_run(driver: ScriptedDriver) -> None:
+def test_too_many_failures_end_the_wait_for_a_run(driver: ScriptedDriver) -> None:
     driver.script, driver.repeats_last = [UNAVAILABLE], True
     with pytest.raises(PushMetricsUnavailableError):
-        wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN, timeout=None, trouble=RetryPolicy(attempts=2))
+        wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN, timeout=None, failures=RetryPolicy(attempts=2))
 
 
 @pytest.mark.parametrize(
@@ -386,9 +369,9 @@ def test_the_run_is_found_whatever_the_order_of_the_events(
 def test_a_receiver_that_is_away_does_not_end_a_wait_that_the_api_can_end(driver: ScriptedDriver) -> None:
     look = [build_run("running"), *[UNAVAILABLE] * REQUESTS_PER_LOOK]
     driver.script = [*look * 5, build_run("success")]
-    trouble = RetryPolicy(attempts=2, base_seconds=1.0)
+    failures = RetryPolicy(attempts=2, base_seconds=1.0)
     assert wait_for_run(
-        driver, RunTarget("1", 7, after_cursor=2), WITH_TOKEN, RECEIVER, trouble=trouble, timeout=None
+        driver, RunTarget("1", 7, after_cursor=2), WITH_TOKEN, RECEIVER, failures=failures, timeout=None
     )
 
 
@@ -398,10 +381,10 @@ def test_a_receiver_that_is_away_does_not_end_a_wait_that_the_api_can_end(driver
 def find_new_run(
     driver: ScriptedDriver, *, after: int | None = 5, newest_wins: bool = False, **kwargs: Any
 ) -> Any:
-    patience = build_patience(driver.clock, kwargs.pop("timeout", 30.0), poll_interval_seconds=1.0)
+    budget = build_budget(driver.clock, kwargs.pop("timeout", 30.0), poll_interval_seconds=1.0)
     target = RunTarget("1", after_run_id=after)
     return driver.run(
-        waits.find_new_run(target, credentials=WITH_TOKEN, newest_wins=newest_wins, patience=patience)
+        waits.find_new_run(target, credentials=WITH_TOKEN, newest_wins=newest_wins, budget=budget)
     )
 
 
@@ -442,7 +425,7 @@ def test_the_newest_of_several_is_taken_on_request(driver: ScriptedDriver) -> No
     assert find_new_run(driver, newest_wins=True).id == 8
 
 
-def test_trouble_does_not_end_the_search_for_a_run_that_was_started(driver: ScriptedDriver) -> None:
+def test_failures_do_not_end_the_search_for_a_run_that_was_started(driver: ScriptedDriver) -> None:
     driver.script = [*[UNAVAILABLE] * REQUESTS_PER_LOOK, build_runs(6, 5)]
     assert find_new_run(driver).id == 6
 

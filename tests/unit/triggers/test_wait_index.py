@@ -7,7 +7,7 @@ import pytest
 
 from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
-from airflow_provider_pushmetrics.client.waits import Patience
+from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.triggers.wait_index import Waiter, Waiters, build_keys
 
 RUN = {
@@ -27,7 +27,7 @@ def build_waiter(after: int = 0, asks_for: int | None = None, **wanted: Any) -> 
     def look(credentials: Any) -> Any:
         raise AssertionError("nobody looks here")
 
-    return Waiter(EventFilter(**wanted), after, Patience(), look, lambda event: event, run_id=asks_for)
+    return Waiter(EventFilter(**wanted), after, WaitBudget(), look, lambda event: event, run_id=asks_for)
 
 
 def build_event(body: dict[str, Any], event_id: int = 3) -> FeedEvent:
