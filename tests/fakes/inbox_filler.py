@@ -23,7 +23,7 @@ def fill_inbox(inbox_url: str, *bodies: bytes) -> None:
 
 
 def record(inbox_url: str, bodies: list[bytes]) -> None:
-    from airflow_provider_pushmetrics.receiver.endpoints.parsing import Delivery
+    from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
     from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 
     inbox = Inbox(inbox_url)

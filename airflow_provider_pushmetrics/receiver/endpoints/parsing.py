@@ -12,13 +12,12 @@ import hashlib
 import json
 import math
 import re
-import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from airflow_provider_pushmetrics.event_ids import read_event_ids
 from airflow_provider_pushmetrics.receiver.errors import BadRequest, UnsupportedMediaType
+from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
 
 MAX_DEPTH = 64
 """How deep a body may be nested. Python's parser gives up near 1,000, and readers get it deeper still."""
@@ -32,31 +31,6 @@ SET_LENIENT = "set lenient_content_type for this source in the receiver"
 _JSON_TYPE = re.compile(rb"application/(?:json|[a-z0-9.!#$&^_-]{1,100}\+json)\Z")
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """
-    One event on its way into the inbox.
-
-    :param source: Who sent it.
-    :param key: What tells it from every other delivery of that source.
-    :param body: The body, byte for byte.
-    :param event: The event's name.
-    :param report_id: The report that it is about.
-    :param query_id: The query that it is about.
-    :param run_id: The run that its URL names.
-    :param replay_of: The id of the event that is appended again.
-    """
-
-    source: str
-    key: str
-    body: bytes
-    event: str
-    report_id: int | None = None
-    query_id: int | None = None
-    run_id: int | None = None
-    replay_of: int | None = None
 
 
 def build_delivery(source: str, message_id: str | None, body: bytes) -> Delivery:
@@ -77,11 +51,6 @@ def build_delivery(source: str, message_id: str | None, body: bytes) -> Delivery
         query_id=ids.query_id,
         run_id=ids.run_id,
     )
-
-
-def build_replay_key(event_id: int) -> str:
-    """Build the key of an event that is appended again: never the same, so it is never a duplicate."""
-    return f"replay:{event_id}:{uuid.uuid4().hex}"
 
 
 def check_content_type(content_type: bytes, content_encoding: bytes, *, is_lenient: bool = False) -> None:

@@ -12,7 +12,6 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from airflow_provider_pushmetrics.receiver.endpoints.access import CurrentAccess
 from airflow_provider_pushmetrics.receiver.endpoints.body import read_limited_body
-from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_replay_key
 from airflow_provider_pushmetrics.receiver.endpoints.query import (
     FeedQuery,
     parse_consumer_name,
@@ -23,6 +22,7 @@ from airflow_provider_pushmetrics.receiver.endpoints.query import (
 )
 from airflow_provider_pushmetrics.receiver.endpoints.request_head import read_head
 from airflow_provider_pushmetrics.receiver.errors import BadRequest, NotFound
+from airflow_provider_pushmetrics.receiver.inbox.records import build_replay_key
 from airflow_provider_pushmetrics.receiver.inbox.store import Consumer, Page, StoredEvent
 from airflow_provider_pushmetrics.receiver.metrics import (
     CONTENT_TYPE,

@@ -18,10 +18,10 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
-from airflow_provider_pushmetrics.receiver.endpoints.parsing import Delivery
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.inbox.expiry import Expiry
 from airflow_provider_pushmetrics.receiver.inbox.recording import Recorded
+from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.metrics import CommitFigures
 from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault

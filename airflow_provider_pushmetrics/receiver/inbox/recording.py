@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from airflow_provider_pushmetrics.receiver.endpoints.parsing import Delivery
 from airflow_provider_pushmetrics.receiver.inbox.commit_signals import announce_change
+from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
 from airflow_provider_pushmetrics.receiver.inbox.tables import events, state
 
 # Built once: SQLAlchemy takes as long to build a statement as the database to run it.

@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from airflow_provider_pushmetrics.receiver.endpoints.parsing import Delivery
 from airflow_provider_pushmetrics.receiver.inbox.recording import KnownIds, Recorded, assign_ids, group_keys
+from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
 from airflow_provider_pushmetrics.receiver.inbox.tables import events, state
 
 FETCH_LAST_ID = f"SELECT last_event_id FROM {state.name}"

@@ -26,13 +26,13 @@ from sqlalchemy import (
     update,
 )
 
-from airflow_provider_pushmetrics.receiver.endpoints.parsing import Delivery
 from airflow_provider_pushmetrics.receiver.inbox.commit_signals import Changes, open_changes
 from airflow_provider_pushmetrics.receiver.inbox.database import WRITES, open_engine
 from airflow_provider_pushmetrics.receiver.inbox.missed_events import Deleted, store_gaps
 from airflow_provider_pushmetrics.receiver.inbox.open_sockets import OpenSockets
 from airflow_provider_pushmetrics.receiver.inbox.postgresql import DEFAULT_TIMEOUTS, PostgresqlTimeouts
 from airflow_provider_pushmetrics.receiver.inbox.recording import Recorded, record
+from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
 from airflow_provider_pushmetrics.receiver.inbox.rejections import MAX_KEPT, Rejection
 from airflow_provider_pushmetrics.receiver.inbox.sqlite_recording import record_in_sqlite
 from airflow_provider_pushmetrics.receiver.inbox.tables import consumers, events, rejections, state

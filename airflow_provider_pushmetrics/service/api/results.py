@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.service.accounts.authentication import Principal
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
+from airflow_provider_pushmetrics.service.api.conventions.pages import show_run_as_page
 from airflow_provider_pushmetrics.service.models import AnyRun, BlockResult, QueryRun, Report, Run
 from airflow_provider_pushmetrics.service.models.statuses import FINISHED, SUCCESS
 from airflow_provider_pushmetrics.service.results.encoders.formats import (
@@ -43,7 +44,6 @@ from airflow_provider_pushmetrics.service.results.store import ResultError, Stor
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.clock import format_moment
 from airflow_provider_pushmetrics.service.storage.ids import parse_id
-from airflow_provider_pushmetrics.service.web.redirects import show_run_as_page
 from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 
 router = APIRouter(prefix="/api/reports", tags=["result"])

@@ -232,7 +232,7 @@ def test_processes_that_open_a_new_inbox_together_migrate_it_once(inbox_url: str
 
 FORK = """
 import asyncio, os, sys
-from airflow_provider_pushmetrics.receiver.endpoints.parsing import Delivery
+from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 
 opener = RuntimeOpener(sys.argv[1])

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import OperationalError
 
-from airflow_provider_pushmetrics.receiver.endpoints.parsing import Delivery
 from airflow_provider_pushmetrics.receiver.inbox.database import WRITES, open_engine
 from airflow_provider_pushmetrics.receiver.inbox.recording import Recorded, record
+from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
 from airflow_provider_pushmetrics.receiver.inbox.sqlite_recording import COLUMNS, record_in_sqlite
 from airflow_provider_pushmetrics.receiver.inbox.tables import events, state
 

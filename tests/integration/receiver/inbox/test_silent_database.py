@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 from sqlalchemy import select, text
 
-from airflow_provider_pushmetrics.receiver.endpoints.parsing import Delivery
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.inbox.database import open_engine
 from airflow_provider_pushmetrics.receiver.inbox.group_commit import InboxWriter
 from airflow_provider_pushmetrics.receiver.inbox.postgresql import PostgresqlTimeouts
 from airflow_provider_pushmetrics.receiver.inbox.recording import Recorded
+from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.inbox.tables import state
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime

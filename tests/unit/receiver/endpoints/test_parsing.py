@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import (
     MAX_DEPTH,
     build_delivery,
-    build_replay_key,
     check_content_type,
     parse_body,
 )
 from airflow_provider_pushmetrics.receiver.errors import BadRequest, UnsupportedMediaType
+from airflow_provider_pushmetrics.receiver.inbox.records import build_replay_key
 
 REPORT_RUN = {
     "event": "report.run",

@@ -5,8 +5,8 @@ import threading
 import time
 from contextlib import ExitStack
 
-from airflow_provider_pushmetrics.receiver.endpoints.parsing import Delivery
 from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
+from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
 from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter, Subject
 
 REPORT_1 = Subject("demo", "report.run", 1, None, 7)

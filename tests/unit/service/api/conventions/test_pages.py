@@ -8,7 +8,7 @@ import pytest
 from fastapi import HTTPException
 from starlette.requests import Request
 
-from airflow_provider_pushmetrics.service.web.redirects import prefers_page, show_run_as_page
+from airflow_provider_pushmetrics.service.api.conventions.pages import prefers_page, show_run_as_page
 
 CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
