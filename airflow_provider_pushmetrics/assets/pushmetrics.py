@@ -49,7 +49,8 @@ def build_run_asset(
     :param report_id: The report; None for any.
     :param query_id: The query; None for any.
     :param consumer: A name for this Airflow, where several read from one receiver.
-    :param pushmetrics_conn_id: The connection; it must name a receiver.
+    :param pushmetrics_conn_id: The connection. A watcher needs a receiver in it. ``api_server`` uses it
+        only to ask how runs ended.
     :param host: Where PushMetrics is, for the asset's URI and so for lineage: a host, with a port if need be.
     :param updated_by: ``triggerer``: by a watcher, from any receiver. ``api_server``: by the receiver in
         Airflow's API server, about a second sooner; needs Airflow 3.1, and the events in its own inbox.
@@ -59,18 +60,13 @@ def build_run_asset(
     :param queue: The trigger queue of the watcher, of which only triggerers with this queue run it; needs
         Airflow 3.4.
     :param only_successful: Update the asset only by runs that are known to have ended well. **Without it, a
-        run that failed updates the asset too**: the event does not say how the run ended. Needs an API token,
-        and goes with ``updated_by="triggerer"`` only.
+        run that failed updates the asset too**: the event does not say how the run ended. Needs an API token
+        in the connection, in the triggerer or in the API server.
     :raises PushMetricsAirflowVersionError: on an Airflow that does not have what is asked for.
     :raises PushMetricsParameterError: if arguments contradict each other.
     """
     require_airflow("3.0", "build_run_asset", INSTEAD_OF_WATCHERS)
     _check_arguments(updated_by, one_run_per_event=one_run_per_event, queue=queue)
-    if only_successful and updated_by != "triggerer":
-        raise PushMetricsParameterError(
-            f"only_successful needs updated_by='triggerer', and updated_by is {updated_by!r}: Airflow's API"
-            " server uses no connection, so it cannot ask how a run ended."
-        )
     trigger = PushMetricsEventTrigger(
         event=event,
         report_id=report_id,
@@ -91,6 +87,8 @@ def build_run_asset(
         query_id=read_number("query_id", query_id),
         consumer=consumer,
         one_run_per_event=one_run_per_event,
+        only_successful=only_successful,
+        pushmetrics_conn_id=pushmetrics_conn_id if only_successful else None,
     )
     return Asset(name, uri=uri, extra=write_wish(wish))
 

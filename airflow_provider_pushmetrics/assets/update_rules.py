@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 EXTRA_KEY = "pushmetrics"
 
@@ -20,6 +20,8 @@ class UpdateWish(BaseModel):
     :param consumer: A name for this Airflow, where several read from one inbox.
     :param one_run_per_event: Whether each event is to start a Dag run of its own. Before Airflow 3.4 events
         then get a partition key.
+    :param only_successful: Whether only runs update it that are known to have succeeded.
+    :param pushmetrics_conn_id: The connection by which PushMetrics is asked how a run ended.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -29,6 +31,14 @@ class UpdateWish(BaseModel):
     query_id: int | None = None
     consumer: str = "airflow"
     one_run_per_event: bool = False
+    only_successful: bool = False
+    pushmetrics_conn_id: str | None = None
+
+    @model_validator(mode="after")
+    def _check_connection(self) -> Self:
+        if self.only_successful and self.pushmetrics_conn_id is None:
+            raise ValueError("only_successful needs pushmetrics_conn_id")
+        return self
 
 
 def write_wish(wish: UpdateWish) -> dict[str, Any]:

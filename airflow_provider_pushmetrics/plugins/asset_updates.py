@@ -31,8 +31,7 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.assets.update_rules import UpdateWish, read_wish
 from airflow_provider_pushmetrics.assets.uris import SCHEME
-from airflow_provider_pushmetrics.client.models import FeedEvent
-from airflow_provider_pushmetrics.exceptions import NoDagForAssetError
+from airflow_provider_pushmetrics.exceptions import NoDagForAssetError, PushMetricsError
 from airflow_provider_pushmetrics.plugins.dag_run_queue import (
     find_missed,
     keep_queued,
@@ -40,7 +39,7 @@ from airflow_provider_pushmetrics.plugins.dag_run_queue import (
     overlooks_events,
     queue_missed,
 )
-from airflow_provider_pushmetrics.receiver.endpoints.reader import render_event
+from airflow_provider_pushmetrics.plugins.successful_events import choose_successful, read_event
 from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter, StoredEvent
 from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
@@ -109,8 +108,12 @@ class UpdatedAsset:
 
     @property
     def position_name(self) -> str:
-        """The name under which the inbox keeps how far it has come: another one for other events."""
-        chosen = self.wish.model_dump(exclude={"one_run_per_event"})  # says nothing of which events
+        """
+        The name under which the inbox keeps how far it has come: another one for other events.
+
+        Not for ``only_successful``: whoever sets or removes it wants it for the events to come.
+        """
+        chosen = self.wish.model_dump(include={"event", "report_id", "query_id", "consumer"})
         digest = hashlib.sha256(json.dumps([self.uri, chosen]).encode()).hexdigest()[:12]
         return f"{self.wish.consumer}-asset-{digest}"
 
@@ -169,6 +172,8 @@ class AssetUpdater:
                 await self._follow(asset, outage)
             except NoDagForAssetError:
                 log.info("Asset %s is not updated now: no Dag waits for it.", asset.uri)
+            except PushMetricsError as error:
+                outage.report(f"Asset {asset.uri} cannot be updated: {error}")
             except Exception as error:  # the task's top: without it, the asset would never be updated again
                 outage.report(f"Asset {asset.uri} cannot be updated: {describe_fault(error)}")
             await asyncio.sleep(self._pace.retry_seconds)
@@ -185,9 +190,10 @@ class AssetUpdater:
             if newest is not None and not await asyncio.to_thread(is_missed, asset, newest):
                 await self._store_position(runtime, asset, max(stored, after))
                 newest = None
-            await self._register_all(asset, [event for event in page.events if event.id > stored])
+            chosen = await choose_events(asset, [event for event in page.events if event.id > stored])
+            await self._register_all(asset, chosen)
             if page.events and overlooks_events():
-                newest = page.events[-1]
+                newest = (chosen or page.events)[-1]
             if newest is None and (page.cursor > stored or page.cursor < after):
                 # Forwards, or to the end of another inbox.
                 await self._store_position(runtime, asset, page.cursor)
@@ -253,8 +259,15 @@ def choose_key(wish: UpdateWish, event: StoredEvent) -> dict[str, Any]:
 
 def write_payload(event: StoredEvent) -> dict[str, Any]:
     """Write an event as the trigger of an asset watcher does."""
-    # Not by pydantic, whose parser refuses the lone surrogates that Python reads and the cleaning replaces.
-    return dump_event(FeedEvent.model_validate(json.loads(render_event(event))))
+    return dump_event(read_event(event))
+
+
+async def choose_events(asset: UpdatedAsset, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
+    """Choose the events that update an asset, which may depend on how their runs ended."""
+    conn_id = asset.wish.pushmetrics_conn_id
+    if not asset.wish.only_successful or conn_id is None:
+        return events
+    return await choose_successful(conn_id, events)
 
 
 def is_missed(asset: UpdatedAsset, event: StoredEvent) -> bool:

@@ -1,4 +1,4 @@
-"""Asset watchers that take only successful runs, and the events that they pass over."""
+"""Assets that only successful runs update, and the events that they pass over."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from cryptography.fernet import InvalidToken
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from airflow_provider_pushmetrics.assets.update_rules import read_wish
 from airflow_provider_pushmetrics.assets.uris import SCHEME
+from airflow_provider_pushmetrics.plugins.asset_updates import UpdatedAsset
 from airflow_provider_pushmetrics.triggers.event_stream import build_position_name
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
 
@@ -22,9 +24,11 @@ log = logging.getLogger(__name__)
 CLASSPATH = f"{PushMetricsEventTrigger.__module__}.{PushMetricsEventTrigger.__name__}"
 PASSED_OVER = (
     "asset {asset} takes only successful runs, and this run is not known to have succeeded. The log of the"
-    " triggerer says why"
+    " {updater} says why"
 )
-NOT_READ = "asset {asset} takes only successful runs, and its watcher has not read the event from this inbox"
+NOT_READ = (
+    "asset {asset} takes only successful runs, and the {updater} has not read the event from this inbox"
+)
 
 
 class WatchedEvent(Protocol):
@@ -53,7 +57,7 @@ class PassedOver:
     That an event has not updated an asset that takes only successful runs.
 
     :param reason: Why not.
-    :param is_final: Whether the watcher has read the event.
+    :param is_final: Whether the event was read.
     """
 
     reason: str
@@ -63,16 +67,18 @@ class PassedOver:
 @dataclass(frozen=True)
 class OutcomeWatcher:
     """
-    A watcher that takes only successful runs.
+    What updates an asset by successful runs only.
 
-    :param asset_id: Its asset.
+    :param asset_id: The asset.
     :param asset: The asset's name.
+    :param updater: Where it works: ``triggerer`` or ``API server``.
     :param wanted: The attributes of the events that it wants.
     :param position_name: The name under which a receiver keeps how far it has read.
     """
 
     asset_id: int
     asset: str
+    updater: str
     wanted: Mapping[str, Any]
     position_name: str
 
@@ -87,7 +93,8 @@ class OutcomeWatcher:
         :param positions: How far each consumer of the inbox has read.
         """
         is_read = positions.get(self.position_name, 0) >= event.id
-        return PassedOver((PASSED_OVER if is_read else NOT_READ).format(asset=self.asset), is_read)
+        reason = PASSED_OVER if is_read else NOT_READ
+        return PassedOver(reason.format(asset=self.asset, updater=self.updater), is_read)
 
 
 def list_passed_over(
@@ -110,18 +117,26 @@ def list_passed_over(
 
 
 def find_outcome_watchers(session: Session) -> list[OutcomeWatcher]:
-    """Find the watchers of active assets that take only successful runs."""
+    """Find what updates active assets by successful runs only."""
     query = select(AssetModel).where(AssetModel.uri.startswith(f"{SCHEME}://"), AssetModel.active.has())
-    return [
-        OutcomeWatcher(asset.id, asset.name, read_wanted(kwargs), build_position_name(kwargs))
-        for asset in session.scalars(query)
-        for kwargs in _read_triggers(asset.triggers)
-        if kwargs.get("only_successful")
-    ]
+    return [watcher for asset in session.scalars(query) for watcher in _find_of_asset(asset)]
+
+
+def _find_of_asset(asset: AssetModel) -> Iterator[OutcomeWatcher]:
+    wish = read_wish(asset.extra)
+    if wish is not None and wish.only_successful:
+        position_name = UpdatedAsset(asset.id, asset.uri, wish).position_name
+        yield OutcomeWatcher(
+            asset.id, asset.name, "API server", read_wanted(wish.model_dump()), position_name
+        )
+    for kwargs in _read_triggers(asset.triggers):
+        if kwargs.get("only_successful"):
+            position_name = build_position_name(kwargs)
+            yield OutcomeWatcher(asset.id, asset.name, "triggerer", read_wanted(kwargs), position_name)
 
 
 def read_wanted(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Read from a trigger's arguments which attributes its events have."""
+    """Read from the arguments of a trigger, or a wish, which attributes its events have."""
     return {name: kwargs[name] for name in ("event", "report_id", "query_id") if kwargs.get(name) is not None}
 
 

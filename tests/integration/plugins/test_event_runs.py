@@ -171,7 +171,7 @@ def test_an_event_that_a_watcher_has_not_read_is_not_said_to_be_passed_over(
 ) -> None:
     name = store_choosy_asset(tables)
     (row,) = describe(tables, make_event(7), positions={} if position is None else {name: position})
-    assert "its watcher has not read the event" in row["reason"]
+    assert "the triggerer has not read the event" in row["reason"]
     assert not row["is_final"]
 
 

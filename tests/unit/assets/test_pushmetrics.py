@@ -117,9 +117,13 @@ def test_an_asset_may_be_updated_only_by_runs_that_succeeded() -> None:
     assert watcher.trigger.serialize()[1]["only_successful"] is True
 
 
-def test_the_api_server_cannot_ask_how_a_run_ended() -> None:
-    with pytest.raises(PushMetricsParameterError, match="only_successful needs updated_by='triggerer'"):
-        build_run_asset("delays", updated_by="api_server", only_successful=True)
+def test_the_api_server_is_told_which_connection_says_how_a_run_ended() -> None:
+    asset = build_run_asset(
+        "delays", updated_by="api_server", only_successful=True, pushmetrics_conn_id="other"
+    )
+    wish = read_wish(asset.extra)
+    assert wish is not None
+    assert (wish.only_successful, wish.pushmetrics_conn_id) == (True, "other")
 
 
 @pytest.mark.parametrize(

@@ -29,3 +29,9 @@ def test_a_wish_is_read_as_it_was_written() -> None:
 )
 def test_an_asset_of_somebody_else_wishes_nothing(extra: Any) -> None:
     assert read_wish(extra) is None
+
+
+def test_a_wish_for_successful_runs_without_a_connection_is_none() -> None:
+    wish = {"event": "report.run", "only_successful": True}
+    assert read_wish({"pushmetrics": wish}) is None
+    assert read_wish({"pushmetrics": {**wish, "pushmetrics_conn_id": "other"}}) is not None
