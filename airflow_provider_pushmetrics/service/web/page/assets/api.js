@@ -1,17 +1,30 @@
 // Calls of the service.
 
 import { locate } from "./addresses.js";
+import { isAbort } from "./errors.js";
 import { askForSignIn, OWN_PAGE } from "./session.js";
 
 /** An answer that is not 2xx; its message is the service's. */
 export class ApiError extends Error {
+  /**
+   * @param {number} status
+   * @param {string} message
+   */
   constructor(status, message) {
     super(message);
     this.status = status;
   }
 }
 
-/** Call the service and give what it answers; who is signed out signs in first. */
+/**
+ * Call the service and give what it answers; who is signed out signs in first.
+ *
+ * @template [Answer=unknown]
+ * @param {string} method
+ * @param {string} path
+ * @param {Ui.CallSettings} settings
+ * @returns {Promise<Answer>}
+ */
 export async function call(method, path, { body, text, query, signal } = {}) {
   const answer = await send(method, path, { body, text, query, signal });
   if (answer.status !== 401) return readAnswer(answer);
@@ -19,24 +32,52 @@ export async function call(method, path, { body, text, query, signal } = {}) {
   return readAnswer(await send(method, path, { body, text, query, signal }));
 }
 
+/** @type {<Answer = unknown>(path: string, settings?: Ui.CallSettings) => Promise<Answer>} */
 export const get = (path, settings) => call("GET", path, settings);
+/** @type {<Answer = unknown>(path: string, body?: unknown, settings?: Ui.CallSettings) => Promise<Answer>} */
 export const post = (path, body, settings) => call("POST", path, { body, ...settings });
+/** @type {<Answer = unknown>(path: string, body?: unknown, settings?: Ui.CallSettings) => Promise<Answer>} */
 export const put = (path, body, settings) => call("PUT", path, { body, ...settings });
+/** @type {<Answer = unknown>(path: string, settings?: Ui.CallSettings) => Promise<Answer>} */
 export const remove = (path, settings) => call("DELETE", path, settings);
 
-/** Get one row. */
+/**
+ * Get one row.
+ *
+ * @template Row
+ * @param {string} path
+ * @param {Ui.CallSettings} [settings]
+ * @returns {Promise<Row>}
+ */
 export async function getRow(path, settings) {
-  return (await get(path, settings)).result;
+  /** @type {{ result: Row }} */
+  const { result } = await get(path, settings);
+  return result;
 }
 
-/** Get a page of a list: `filters` are [column, operator, value]. */
+/**
+ * Get a page of a list: `filters` are [column, operator, value].
+ *
+ * @template {keyof Api.Lists} Path
+ * @param {Path} path
+ * @param {Ui.ListSettings} settings
+ * @returns {Promise<Api.List<Api.Lists[Path]>>}
+ */
 export async function getList(path, { filters = [], page = 0, size = 25, order, signal, query = {} } = {}) {
-  const q = { filters: filters.map(([col, opr, value]) => ({ col, opr, value })), page, page_size: size };
-  if (order) [q.order_column, q.order_direction] = order;
+  const [order_column, order_direction] = order ?? [];
+  const wanted = filters.flatMap((one) => (one ? [{ col: one[0], opr: one[1], value: one[2] }] : []));
+  const q = { filters: wanted, page, page_size: size, order_column, order_direction };
   return get(path, { query: { ...query, q: JSON.stringify(q) }, signal });
 }
 
-/** Get a whole list, page by page; for lists that stay short. */
+/**
+ * Get a whole list, page by page; for lists that stay short.
+ *
+ * @template {keyof Api.Lists} Path
+ * @param {Path} path
+ * @param {Ui.ListSettings} settings
+ * @returns {Promise<Api.Lists[Path][]>}
+ */
 export async function getAll(path, settings = {}) {
   const rows = [];
   for (let page = 0; ; page += 1) {
@@ -46,7 +87,13 @@ export async function getAll(path, settings = {}) {
   }
 }
 
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {Ui.CallSettings} settings
+ */
 async function send(method, path, { body, text, query, signal }) {
+  /** @type {Record<string, string>} */
   const headers = { Accept: "application/json", ...OWN_PAGE };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (text !== undefined) headers["Content-Type"] = "text/plain; charset=utf-8";
@@ -60,11 +107,12 @@ async function send(method, path, { body, text, query, signal }) {
       credentials: "same-origin",
     });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (isAbort(error)) throw error;
     throw new ApiError(0, "The service does not answer. Is it running, and is there a network?");
   }
 }
 
+/** @param {Response} answer */
 async function readAnswer(answer) {
   const text = await answer.text();
   const isJson = (answer.headers.get("content-type") ?? "").includes("json");

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { button } from "./buttons.js";
 import { showDatabases } from "./databases.js";
 import { showDeliveries, showDelivery } from "./deliveries.js";
-import { el, fill } from "./dom.js";
+import { el, fill, find } from "./dom.js";
 import { showMessages } from "./messages.js";
 import { showReport } from "./report.js";
 import { showReports } from "./reports.js";
@@ -29,7 +29,10 @@ const PLACES = [
   ["users", "Users"],
 ];
 
-route("", () => go("reports", { replace: true }));
+route("", async () => {
+  await go("reports", { replace: true });
+  return null;
+});
 route("reports", showReports);
 route("reports/:report", showReport);
 route("reports/:report/runs/:run", showRun);
@@ -45,8 +48,10 @@ route("tokens", showTokens);
 route("users", showUsers);
 
 async function showBar() {
-  const [user, workspace] = await Promise.all([get("api/v1/user/current"), get("api/v1/workspace/current")]);
-  const bar = document.getElementById("bar");
+  /** @type {[Promise<Api.User>, Promise<Api.Workspace>]} */
+  const reading = [get("api/v1/user/current"), get("api/v1/workspace/current")];
+  const [user, workspace] = await Promise.all(reading);
+  const bar = find("bar");
   fill(
     bar,
     el("p", { class: "brand" }, link("reports", "PushMetrics")),

@@ -2,167 +2,21 @@
 
 import { part } from "./addresses.js";
 import { post, put } from "./api.js";
+import { EDITORS } from "./block_fields.js";
 import { tryContent } from "./block_trial.js";
-import {
-  readChoices,
-  readDefault,
-  readJson,
-  readNumber,
-  writeChoices,
-  writeDefault,
-} from "./block_values.js";
 import { button } from "./buttons.js";
-import { makeCatalog } from "./catalog.js";
 import { el } from "./dom.js";
-import {
-  areaField,
-  checkField,
-  choiceField,
-  inRow,
-  listField,
-  makeForm,
-  readValues,
-  textField,
-} from "./forms.js";
+import { inRow, makeForm, readValues, textField } from "./forms.js";
 import { tell } from "./notices.js";
-import { link, reload } from "./router.js";
+import { reload } from "./router.js";
 
-const PARAMETER_TYPES = ["any", "text", "integer", "number", "boolean", "date", "timestamp"].map((name) => [
-  name,
-  name,
-]);
-const TEMPLATE_HINT = "Values come in as {{ name }}: a parameter, or another block by its name.";
-const FIRST_CHART = {
-  width: 640,
-  height: 280,
-  mark: "bar",
-  encoding: { x: { field: "…", type: "nominal", sort: null }, y: { field: "…", type: "quantitative" } },
-};
-
-/** Each type: its fields, and the content that their values make. */
-const EDITORS = {
-  parameter: {
-    makeFields: (content) => [
-      choiceField("type", "Type", PARAMETER_TYPES, { value: content.type ?? "any" }),
-      textField("default", "Default", {
-        value: writeDefault(content.default),
-        hint: "Empty for none. Of the type “any”, JSON is taken as such.",
-      }),
-      checkField("required", "Required: each run must give it", { checked: content.required ?? false }),
-      checkField("multiple", "A list of values", { checked: content.multiple ?? false }),
-      areaField("choices", "Choices", {
-        value: writeChoices(content.choices),
-        rows: 3,
-        hint: "One value a line; empty for any value. “query: name” takes the first column of a query's last result.",
-      }),
-    ],
-    read: (values) => ({
-      type: values.type,
-      default: readDefault(values.default, values.multiple ? "list" : values.type),
-      required: values.required,
-      multiple: values.multiple,
-      choices: readChoices(values.choices, values.type),
-    }),
-  },
-  sql: {
-    makeFields: (content, { databases }) => [
-      ...(databases.length ? makeDatabaseFields(content, databases) : [noDatabase()]),
-      areaField("sql", "SQL", {
-        value: content.sql ?? "",
-        rows: 8,
-        isCode: true,
-        required: true,
-        hint: "{{ name }} is bound as a value, so it needs no quotes; {{ other_query }} is that query’s SQL.",
-      }),
-      ...inRow(
-        textField("limit", "Rows at most", { type: "number", min: 1, value: content.limit ?? "" }),
-        textField("timeout_seconds", "Seconds at most", {
-          type: "number",
-          min: 1,
-          value: content.timeout_seconds ?? "",
-        }),
-      ),
-    ],
-    read: (values) => ({
-      database_id: values.database_id,
-      sql: values.sql,
-      limit: readNumber(values.limit),
-      timeout_seconds: readNumber(values.timeout_seconds),
-    }),
-  },
-  text: {
-    makeFields: (content) => [
-      areaField("text", "Text", {
-        value: content.text ?? "",
-        rows: 6,
-        required: true,
-        hint: `${TEMPLATE_HINT} Markdown; {{ query.data }} are the rows of a query, {{ query.table }} shows them.`,
-      }),
-    ],
-    read: (values) => values,
-  },
-  chart: {
-    makeFields: (content, { blocks }) => [
-      choiceField(
-        "query",
-        "Rows of",
-        blocks.filter((one) => one.type === "sql").map((one) => [one.name, one.name]),
-        { value: content.query, required: true },
-      ),
-      areaField("spec", "Vega-Lite specification", {
-        value: JSON.stringify(content.spec ?? FIRST_CHART, null, 2),
-        rows: 10,
-        isCode: true,
-        required: true,
-        hint: "Without data: the rows of the query are put in.",
-      }),
-    ],
-    read: (values) => ({ query: values.query ?? "", spec: readJson(values.spec) }),
-  },
-  email: {
-    makeFields: (content) => [
-      listField("to_", "To", {
-        value: [content.to_ ?? []].flat(),
-        required: true,
-        hint: "Addresses, such as ann@example.com or Ann <ann@example.com>, one a line. A parameter makes one address, a list one of each item.",
-      }),
-      choiceField(
-        "format",
-        "Format",
-        [
-          ["text", "Plain text"],
-          ["markdown", "Markdown"],
-          ["html", "HTML"],
-        ],
-        { value: content.format ?? "text" },
-      ),
-      textField("subject", "Subject", { value: content.subject ?? "", required: true }),
-      areaField("value", "Message", {
-        value: content.value ?? "",
-        rows: 6,
-        hint: `${TEMPLATE_HINT} {{ query.table }} is a table of its rows, {{ chart }} a picture in Markdown and HTML. Values are always text, never markup.`,
-      }),
-    ],
-    read: (values) => values,
-  },
-  slack: {
-    makeFields: (content) => [
-      listField("channels", "Channels", {
-        value: [content.channels ?? []].flat(),
-        required: true,
-        hint: "Such as #sales, one a line.",
-      }),
-      areaField("value_markdown", "Message", {
-        value: content.value_markdown ?? "",
-        rows: 5,
-        hint: `${TEMPLATE_HINT} Markdown; {{ query.table }} is a table of its rows.`,
-      }),
-    ],
-    read: (values) => values,
-  },
-};
-
-/** Make the form of a block; one without a uid is new. */
+/**
+ * Make the form of a block; one without a uid is new.
+ *
+ * @param {Ui.Draft} block
+ * @param {Ui.BlockContext} context
+ * @param {{ close: () => void }} settings
+ */
 export function makeEditor(block, context, { close }) {
   const editor = EDITORS[block.type];
   const names = inRow(
@@ -178,7 +32,7 @@ export function makeEditor(block, context, { close }) {
   const readContent = () => dropEmpty(editor.read(readValues(fields)));
   const trial = el("div", {});
   const tryButton =
-    block.uid &&
+    isSaved(block) &&
     block.type === "sql" &&
     button("Try it", () => tryContent(trial, block, context, readContent()), {
       title: "Run this text without saving it",
@@ -194,6 +48,7 @@ export function makeEditor(block, context, { close }) {
         verbose_name: verbose_name || null,
         content: { ...keepUnknown(block, fields), ...readContent() },
       };
+      /** @type {{ result: Api.BlockRow }} */
       const { result } = block.uid
         ? await put(`api/v1/block/${part(block.uid)}`, body)
         : await post("api/v1/block/", { ...body, type: block.type, report_id: context.report.id });
@@ -207,36 +62,24 @@ export function makeEditor(block, context, { close }) {
   return [form, trial];
 }
 
-/** Keep the keys of a content that no field shows. */
+/**
+ * @param {Ui.Draft} block
+ * @returns {block is Api.Block}
+ */
+const isSaved = (block) => block.uid !== undefined;
+
+/**
+ * Keep the keys of a content that no field shows.
+ *
+ * @param {Ui.Draft} block
+ * @param {Ui.FormPart[]} fields
+ */
 function keepUnknown(block, fields) {
   const shown = new Set([...fields.map((field) => field.name), "limit", "timeout_seconds", "database"]);
   return Object.fromEntries(Object.entries(block.content).filter(([key]) => !shown.has(key)));
 }
 
-function makeDatabaseFields(content, databases) {
-  const choice = choiceField(
-    "database_id",
-    "Database",
-    databases.map((one) => [one.uid, one.database_name]),
-    { value: content.database_id },
-  );
-  return [choice, { node: makeCatalog(choice.input) }];
-}
-
-function noDatabase() {
-  return {
-    name: "database_id",
-    node: el(
-      "p",
-      { class: "fault" },
-      "There is no database to ask. ",
-      link("databases", "Add one first"),
-      ".",
-    ),
-    read: () => "",
-  };
-}
-
+/** @param {Api.Content} content */
 function dropEmpty(content) {
   return Object.fromEntries(Object.entries(content).filter(([, value]) => value !== undefined));
 }

@@ -2,7 +2,13 @@
 
 import { getAll } from "./api.js";
 
-/** Get the blocks of a report in the order of the page, each with its content. */
+/**
+ * Get the blocks of a report in the order of the page, each with its content.
+ *
+ * @param {{ id: number }} report
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Api.Block[]>}
+ */
 export async function getBlocks(report, signal) {
   const rows = await getAll("api/v1/block/", { filters: [["report_id", "eq", report.id]], signal });
   return rows

@@ -5,22 +5,35 @@ import { getRow, post } from "./api.js";
 import { button } from "./buttons.js";
 import { makeChart } from "./chart.js";
 import { el, fill } from "./dom.js";
-import { FINISHED, state } from "./format.js";
+import { describeError, isAbort } from "./errors.js";
+import { isFinished, state } from "./format.js";
 import { makeRows } from "./rows.js";
 import { makeTextOutput } from "./run_block.js";
 import { askForParameters } from "./run_form.js";
 import { pause } from "./waiting.js";
 
-/** Run a block as it is saved. */
+/**
+ * Run a block as it is saved.
+ *
+ * @type {(place: HTMLElement, block: Api.Block, context: Ui.BlockContext) => Promise<void>}
+ */
 export const makeTrial = (place, block, context) => tryContent(place, block, context, null);
 
-/** Run a block; `content` is what runs in place of what is saved. */
+/**
+ * Run a block; `content` is what runs in place of what is saved.
+ *
+ * @param {HTMLElement} place
+ * @param {Pick<Api.Block, "uid" | "name" | "type">} block
+ * @param {Ui.BlockContext} context
+ * @param {Api.Content | null} content
+ */
 export async function tryContent(place, block, context, content) {
   const { parameters } = (await askForParameters(context.blocks, `Run ${block.name} alone`)) ?? {};
   if (!parameters) return;
   fill(place, el("p", { class: "hint", role: "status" }, "Running…"));
   try {
     const body = { parameters, ...(content ? { content_json: content } : {}) };
+    /** @type {{ run_id: number }} */
     const { run_id } = await post(`api/v1/block/${part(block.uid)}/run`, body);
     fill(place, el("p", { class: "hint", role: "status" }, "Running… ", makeCancel(block, run_id)));
     const result = await waitForResult(block, run_id, context.signal);
@@ -29,27 +42,38 @@ export async function tryContent(place, block, context, content) {
       showResult(block, run_id, result, () => fill(place)),
     );
   } catch (error) {
-    if (error.name !== "AbortError") fill(place, el("p", { class: "fault", role: "alert" }, error.message));
+    if (!isAbort(error)) fill(place, el("p", { class: "fault", role: "alert" }, describeError(error)));
   }
 }
 
+/** @type {(block: { uid: string }, runId: number) => HTMLButtonElement} */
 const makeCancel = (block, runId) =>
   button("Cancel", () => post(`api/v1/block/${part(block.uid)}/run/${runId}/cancel`), { kind: "quiet" });
 
+/**
+ * @param {{ uid: string }} block
+ * @param {number} runId
+ * @param {AbortSignal} signal
+ * @returns {Promise<Api.BlockResult>}
+ */
 async function waitForResult(block, runId, signal) {
   for (let tries = 0; ; tries += 1) {
-    const { last_results: older, result } = await fetchLast(block, signal);
-    const found = [result, ...older].find((one) => one?.run_id === runId);
-    if (found && (FINISHED.has(found.status) || found.status === "not_run")) return found;
+    const results = await fetchLast(block, signal);
+    const found = results.find((one) => one.run_id === runId);
+    if (found && (isFinished(found.status) || found.status === "not_run")) return found;
     await pause(tries, signal);
   }
 }
 
-async function fetchLast(block, signal) {
-  const rows = await getRow(`api/v1/block/${part(block.uid)}/results/`, { signal });
-  return { result: rows[0], last_results: rows.slice(1) };
-}
+/** @type {(block: { uid: string }, signal: AbortSignal) => Promise<Api.BlockResult[]>} */
+const fetchLast = (block, signal) => getRow(`api/v1/block/${part(block.uid)}/results/`, { signal });
 
+/**
+ * @param {Pick<Api.Block, "uid" | "name" | "type">} block
+ * @param {number} runId
+ * @param {Api.BlockResult} result
+ * @param {() => void} close
+ */
 function showResult(block, runId, result, close) {
   const base = `app/results/block_run/${runId}/${part(block.uid)}`;
   return el(

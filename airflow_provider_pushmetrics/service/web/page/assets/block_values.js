@@ -1,30 +1,55 @@
 // Values of blocks: as the texts of fields, and read from them.
 
-/** Read a number; undefined if there is none. */
+import { describeError } from "./errors.js";
+
+/**
+ * Read a number; undefined if there is none.
+ *
+ * @param {string} text
+ */
 export const readNumber = (text) => (text === "" ? undefined : Number(text));
 
-/** Read the JSON of a specification. */
+/**
+ * Read the JSON of a specification.
+ *
+ * @param {string} text
+ */
 export function readJson(text) {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new Error(`The specification is not JSON: ${error.message}`);
+    throw new Error(`The specification is not JSON: ${describeError(error)}`);
   }
 }
 
-/** Write a value as the text of a field; a text is written as it is. */
+/**
+ * Write a value as the text of a field; a text is written as it is.
+ *
+ * @param {unknown} value
+ * @returns {string}
+ */
 export function writeDefault(value) {
   if (value === null || value === undefined) return "";
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-/** Write the choices of a parameter, one a line. */
+/**
+ * Write the choices of a parameter, one a line.
+ *
+ * @param {unknown[] | { query: string } | null | undefined} choices
+ */
 export function writeChoices(choices) {
   if (!choices) return "";
   return Array.isArray(choices) ? choices.map(writeDefault).join("\n") : `query: ${choices.query}`;
 }
 
-/** Read the choices of a parameter; null for any value. */
+/**
+ * Read the choices of a parameter; null for any value.
+ *
+ * @param {string} text
+ * @param {string} type
+ * @returns {unknown[] | { query: string } | null}
+ */
 export function readChoices(text, type) {
   const lines = text
     .split("\n")
@@ -37,7 +62,13 @@ export function readChoices(text, type) {
 
 const NUMBER = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?/gi;
 
-/** Read a value of a parameter of a type; null for none. */
+/**
+ * Read a value of a parameter of a type; null for none.
+ *
+ * @param {string} text
+ * @param {string} type
+ * @returns {unknown}
+ */
 export function readDefault(text, type) {
   if (text === "") return null;
   // These stay texts, which the service reads exactly: JavaScript would round some numbers.
@@ -51,7 +82,12 @@ export function readDefault(text, type) {
   );
 }
 
-/** Parse JSON; undefined if the text is none. */
+/**
+ * Parse JSON; undefined if the text is none.
+ *
+ * @param {string} text
+ * @returns {unknown}
+ */
 function parseJson(text) {
   try {
     return JSON.parse(text);
@@ -60,7 +96,11 @@ function parseJson(text) {
   }
 }
 
-/** Tell whether a number in JSON would not come out as it is written. */
+/**
+ * Tell whether a number in JSON would not come out as it is written.
+ *
+ * @param {string} json
+ */
 function roundsNumber(json) {
   return (json.match(NUMBER) ?? []).some((token) => {
     if (token.startsWith('"')) return false;

@@ -10,6 +10,7 @@ import { el, empty, fill } from "./dom.js";
 import { confirmFirst, tell } from "./notices.js";
 import { reload } from "./router.js";
 
+/** @type {[Api.BlockType, string][]} */
 const TYPES = [
   ["parameter", "Parameter"],
   ["sql", "SQL"],
@@ -19,6 +20,10 @@ const TYPES = [
   ["slack", "Slack"],
 ];
 
+/**
+ * @param {Api.Report} report
+ * @param {AbortSignal} signal
+ */
 export async function showBlocks(report, signal) {
   const [blocks, databases] = await Promise.all([
     getBlocks(report, signal),
@@ -47,6 +52,12 @@ export async function showBlocks(report, signal) {
   ];
 }
 
+/**
+ * @param {HTMLElement} place
+ * @param {Api.BlockType} type
+ * @param {string} label
+ * @param {Ui.BlockContext} context
+ */
 function openNew(place, type, label, context) {
   const close = () => fill(place);
   fill(
@@ -62,13 +73,18 @@ function openNew(place, type, label, context) {
   place.scrollIntoView({ block: "nearest" });
 }
 
+/**
+ * @param {Api.Block} block
+ * @param {number} index
+ * @param {Ui.BlockContext} context
+ */
 function makeBlock(block, index, context) {
   const body = el("div", { class: "block-body" });
   const trial = el("div", {});
   const showSummary = () => fill(body, makeSummary(block, context));
   const edit = () => {
     fill(body, makeEditor(block, context, { close: showSummary }));
-    body.querySelector("input,textarea")?.focus();
+    /** @type {HTMLElement | null} */ (body.querySelector("input,textarea"))?.focus();
   };
   showSummary();
   return el(
@@ -87,8 +103,14 @@ function makeBlock(block, index, context) {
   );
 }
 
+/**
+ * @param {Api.Block} block
+ * @param {number} index
+ * @param {Ui.BlockContext} context
+ * @param {{ edit: () => void, trial: HTMLElement }} parts
+ */
 function makeBlockActions(block, index, context, { edit, trial }) {
-  const move = (position) => async () => {
+  const move = (/** @type {number} */ position) => async () => {
     await put(`api/v1/block/${part(block.uid)}`, { position });
     await reload();
   };
@@ -105,6 +127,7 @@ function makeBlockActions(block, index, context, { edit, trial }) {
   ];
 }
 
+/** @param {Api.Block} block */
 async function deleteBlock(block) {
   const text = `“${block.name}” is deleted. Blocks that refer to it fail from then on.`;
   if (!(await confirmFirst("Delete the block?", text, "Delete"))) return;
@@ -113,9 +136,14 @@ async function deleteBlock(block) {
   tell("The block is deleted");
 }
 
+/**
+ * @param {Api.Block} block
+ * @param {Ui.BlockContext} context
+ * @returns {Ui.Child}
+ */
 function makeSummary(block, { databases }) {
   const { content } = block;
-  const code = (text) => el("pre", { class: "code folded", tabindex: "0" }, text);
+  const code = (/** @type {string} */ text) => el("pre", { class: "code folded", tabindex: "0" }, text);
   const database = databases.find((one) => one.uid === content.database_id);
   const show = {
     parameter: () =>
@@ -156,9 +184,13 @@ function makeSummary(block, { databases }) {
   return (show[block.type] ?? (() => code(block.content_json)))();
 }
 
+/**
+ * @param {unknown[] | { query: string } | null | undefined} choices
+ * @returns {Ui.Child}
+ */
 function describeChoices(choices) {
   if (!choices) return "";
-  return choices.query
-    ? [", choices from ", el("code", {}, choices.query)]
-    : [", one of ", el("code", {}, choices.map((one) => JSON.stringify(one)).join(", "))];
+  return Array.isArray(choices)
+    ? [", one of ", el("code", {}, choices.map((one) => JSON.stringify(one)).join(", "))]
+    : [", choices from ", el("code", {}, choices.query)];
 }

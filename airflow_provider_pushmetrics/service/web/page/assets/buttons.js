@@ -1,9 +1,17 @@
 // Buttons that do something which may take a while, or go wrong.
 
 import { el, keepFocus } from "./dom.js";
+import { describeError, isAbort } from "./errors.js";
 import { tell } from "./notices.js";
 
-/** Make a button that cannot be pressed again while it works; what goes wrong is told. */
+/**
+ * Make a button that cannot be pressed again while it works; what goes wrong is told.
+ *
+ * @param {string} label
+ * @param {() => unknown} work
+ * @param {{ kind?: string, title?: string, "aria-label"?: string }} settings
+ * @returns {HTMLButtonElement}
+ */
 export function button(label, work, { kind = "quiet", ...settings } = {}) {
   const element = el("button", { type: "button", class: kind, ...settings }, label);
   element.addEventListener("click", async () => {
@@ -11,7 +19,7 @@ export function button(label, work, { kind = "quiet", ...settings } = {}) {
     try {
       await work();
     } catch (error) {
-      if (error.name !== "AbortError") tell(error.message, "bad");
+      if (!isAbort(error)) tell(describeError(error), "bad");
     } finally {
       element.disabled = false;
       keepFocus(element);

@@ -3,15 +3,25 @@
 import { part } from "./addresses.js";
 import { get, getRow } from "./api.js";
 import { el, fill } from "./dom.js";
+import { describeError } from "./errors.js";
 
-/** Make the view of the database that a field has chosen. */
+/**
+ * Make the view of the database that a field has chosen.
+ *
+ * @param {Ui.Input} choice
+ */
 export function makeCatalog(choice) {
   const view = makeBranch("What is in it", () => listSchemas(`api/v1/database/${part(choice.value)}`));
   choice.addEventListener("change", () => view.forget());
   return view.node;
 }
 
-/** Make a part that is read when it is opened for the first time. */
+/**
+ * Make a part that is read when it is opened for the first time.
+ *
+ * @param {string} label
+ * @param {() => Promise<HTMLElement[]>} read
+ */
 function makeBranch(label, read) {
   const place = el("div", { class: "branch" });
   let isRead = false;
@@ -24,7 +34,7 @@ function makeBranch(label, read) {
       fill(place, found.length ? found : el("p", { class: "hint" }, "Nothing."));
     } catch (error) {
       isRead = false;
-      fill(place, el("p", { class: "fault" }, error.message));
+      fill(place, el("p", { class: "fault" }, describeError(error)));
     }
   };
   const node = el("details", { class: "catalog", ontoggle: load }, el("summary", {}, label), place);
@@ -35,12 +45,19 @@ function makeBranch(label, read) {
   return { node, forget };
 }
 
+/** @param {string} database */
 async function listSchemas(database) {
+  /** @type {string[]} */
   const schemas = await getRow(`${database}/schemas/`);
   return schemas.map((schema) => makeBranch(schema, () => listTables(database, schema)).node);
 }
 
+/**
+ * @param {string} database
+ * @param {string} schema
+ */
 async function listTables(database, schema) {
+  /** @type {Api.Table[]} */
   const tables = await getRow(`${database}/schema/${part(schema)}/`, { query: { action: "tree" } });
   return tables.map(
     ({ name }) =>
@@ -48,7 +65,9 @@ async function listTables(database, schema) {
   );
 }
 
+/** @param {string} path */
 async function listColumns(path) {
+  /** @type {{ columns: Api.Column[] }} */
   const { columns } = await get(path);
   return columns.map(({ name, type }) =>
     el("div", {}, el("code", {}, name), " ", el("span", { class: "hint" }, type)),

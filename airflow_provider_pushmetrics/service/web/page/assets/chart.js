@@ -2,19 +2,32 @@
 
 import { get } from "./api.js";
 import { el, fill } from "./dom.js";
+import { describeError } from "./errors.js";
 
 const DARK = window.matchMedia("(prefers-color-scheme: dark)");
 
-/** Make the view of a chart; why it cannot be drawn is said in its place. */
+/**
+ * Make the view of a chart; why it cannot be drawn is said in its place.
+ *
+ * @param {string} base
+ * @param {string} name
+ */
 export function makeChart(base, name) {
   const place = el("div", { class: "chart" }, el("p", { class: "hint" }, "Drawing…"));
-  get(`${base}/chart.svg`, { query: { is_dark: DARK.matches } })
+  /** @type {Promise<string>} */
+  const drawing = get(`${base}/chart.svg`, { query: { is_dark: DARK.matches } });
+  drawing
     .then((text) => fill(place, makeImage(text, name)))
-    .catch((error) => fill(place, el("p", { class: "fault" }, error.message)));
+    .catch((error) => fill(place, el("p", { class: "fault" }, describeError(error))));
   return place;
 }
 
-/** Show SVG as an image: as a part of the page, it could run scripts. */
+/**
+ * Show SVG as an image: as a part of the page, it could run scripts.
+ *
+ * @param {string} text
+ * @param {string} name
+ */
 function makeImage(text, name) {
   const address = URL.createObjectURL(new Blob([text], { type: "image/svg+xml" }));
   return el("img", { src: address, alt: `Chart ${name}`, onload: () => URL.revokeObjectURL(address) });

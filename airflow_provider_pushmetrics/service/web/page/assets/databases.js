@@ -13,6 +13,7 @@ import { makeList } from "./tables.js";
 const HINT =
   "Such as postgresql://reader:password@host/database, sqlite:///shop.db, or duckdb:///sales.duckdb; duckdb:///exports is a folder of CSV and Parquet files. Files are in the folder sources of the data folder, or in one of the service's --source-dir. Give a user who can only read.";
 
+/** @type {Ui.Show} */
 export async function showDatabases(_, signal) {
   const list = makeList({
     path: "api/v1/database/",
@@ -40,8 +41,10 @@ export async function showDatabases(_, signal) {
   ];
 }
 
+/** @returns {HTMLButtonElement} */
 const makeNewButton = () => button("Add a database", () => editDatabase(), { kind: "primary admins" });
 
+/** @param {Api.Database | null} row */
 async function editDatabase(row = null) {
   const fields = [
     textField("database_name", "Name", { required: true, maxlength: 255, value: row?.database_name ?? "" }),
@@ -53,6 +56,7 @@ async function editDatabase(row = null) {
       hint: row ? `Empty: it stays as it is. ${HINT}` : HINT,
     }),
   ];
+  /** @type {{ result: Api.Database, isTested: boolean } | null} */
   const done = await showDialog(row ? "Edit the database" : "Add a database", (close) =>
     makeForm({
       fields,
@@ -61,6 +65,7 @@ async function editDatabase(row = null) {
       cancel: () => close(null),
       async send({ database_name, sqlalchemy_uri }) {
         const body = { database_name, ...(sqlalchemy_uri ? { sqlalchemy_uri } : {}) };
+        /** @type {{ result: Api.Database }} */
         const { result } = row
           ? await put(`api/v1/database/${part(row.uid)}`, body)
           : await post("api/v1/database/", body);
@@ -77,6 +82,7 @@ async function editDatabase(row = null) {
   );
 }
 
+/** @param {Api.Database} row */
 function makeActions(row) {
   return el(
     "div",
@@ -87,10 +93,16 @@ function makeActions(row) {
   );
 }
 
-/** Try what the form says before it is saved; an empty URL of a saved database stands for its own. */
+/**
+ * Try what the form says before it is saved; an empty URL of a saved database stands for its own.
+ *
+ * @param {Api.Database | null} row
+ * @param {Ui.FormPart[]} fields
+ */
 async function testUnsaved(row, fields) {
   const { sqlalchemy_uri } = readValues(fields);
   if (row && !sqlalchemy_uri) return test(row);
+  /** @type {{ message: string }} */
   const { message } = await post("api/v1/database/test_connection", {
     sqlalchemy_uri,
     ...(row ? { database: row.uid } : {}),
@@ -98,11 +110,14 @@ async function testUnsaved(row, fields) {
   tell(message, "good");
 }
 
+/** @param {Api.Database} row */
 async function test(row) {
+  /** @type {{ result: { message: string, is_reachable: boolean } }} */
   const { result } = await post(`api/v1/database/${part(row.uid)}/test`);
   tell(`${row.database_name}: ${result.message}`, result.is_reachable ? "good" : "bad");
 }
 
+/** @param {Api.Database} row */
 async function deleteDatabase(row) {
   if (
     !(await confirmFirst(

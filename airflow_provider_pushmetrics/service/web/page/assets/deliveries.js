@@ -4,7 +4,9 @@ import { part } from "./addresses.js";
 import { getAll, getRow, post } from "./api.js";
 import { button } from "./buttons.js";
 import { card, el, empty, fill } from "./dom.js";
+import { describeError, isAbort } from "./errors.js";
 import { moment, state } from "./format.js";
+import { nameOptions } from "./forms.js";
 import { tell } from "./notices.js";
 import { link } from "./router.js";
 import { makeList, makeTable } from "./tables.js";
@@ -12,12 +14,14 @@ import { pause } from "./waiting.js";
 
 const STATES = ["pending", "delivered", "failed"];
 
+/** @type {Ui.Show} */
 export async function showDeliveries(_, signal) {
   const subscriptions = await getAll("api/v1/webhook_subscription/", { signal });
   const names = new Map(subscriptions.map((row) => [row.id, row.name]));
   const wanted = new URLSearchParams(location.search).get("subscription") ?? "";
   const subscription = makeChoice("Subscription", [["", "All subscriptions"], ...names], wanted);
-  const status = makeChoice("State", [["", "All states"], ...STATES.map((name) => [name, name])], "");
+  const status = makeChoice("State", [["", "All states"], ...nameOptions(STATES)], "");
+  /** @type {Ui.ListView} */
   const list = makeList({
     path: "api/v1/webhook_delivery/",
     caption: "Deliveries",
@@ -26,8 +30,8 @@ export async function showDeliveries(_, signal) {
     isMoving: (row) => row.status === "pending",
     signal,
     getFilters: () => [
-      ...(subscription.value ? [["webhook_subscription", "eq", Number(subscription.value)]] : []),
-      ...(status.value ? [["status", "eq", status.value]] : []),
+      subscription.value && ["webhook_subscription", "eq", Number(subscription.value)],
+      status.value && ["status", "eq", status.value],
     ],
     columns: [
       ["Delivery", (row) => link(`deliveries/${part(row.uid)}`, `Delivery ${row.id}`)],
@@ -51,6 +55,11 @@ export async function showDeliveries(_, signal) {
   return [el("h1", {}, "Deliveries"), el("div", { class: "filters" }, subscription, status), list.node];
 }
 
+/**
+ * @param {string} label
+ * @param {Ui.Option[]} options
+ * @param {string} value
+ */
 function makeChoice(label, options, value) {
   return el(
     "select",
@@ -59,6 +68,7 @@ function makeChoice(label, options, value) {
   );
 }
 
+/** @type {Ui.Show} */
 export async function showDelivery({ delivery: reference }, signal) {
   const place = el("div", {});
   const update = async () => {
@@ -74,7 +84,12 @@ export async function showDelivery({ delivery: reference }, signal) {
   return [el("p", { class: "trail" }, link("deliveries", "Deliveries"), " / "), place];
 }
 
-/** Look again until it has ended or the next attempt is far away. */
+/**
+ * Look again until it has ended or the next attempt is far away.
+ *
+ * @param {() => Promise<Api.WholeDelivery>} update
+ * @param {AbortSignal} signal
+ */
 async function follow(update, signal) {
   try {
     for (let tries = 0; tries < 20; tries += 1) {
@@ -82,11 +97,17 @@ async function follow(update, signal) {
       if ((await update()).status !== "pending") return;
     }
   } catch (error) {
-    if (error.name !== "AbortError") tell(error.message, "bad");
+    if (!isAbort(error)) tell(describeError(error), "bad");
   }
 }
 
+/**
+ * @param {Api.WholeDelivery} row
+ * @param {() => Promise<void>} whenResent
+ * @returns {Ui.Child}
+ */
 function makeDelivery(row, whenResent) {
+  /** @type {[string, Ui.Child][]} */
   const facts = [
     ["State", state(row.status)],
     ["Event", el("code", {}, row.event)],
@@ -95,6 +116,7 @@ function makeDelivery(row, whenResent) {
     ["Next attempt", moment(row.next_attempt_on)],
     ["webhook-id", el("code", {}, row.webhook_id)],
   ];
+  /** @type {Ui.Column<Api.Attempt>[]} */
   const columns = [
     ["Attempt", (attempt) => attempt.number, "tight"],
     ["Began", (attempt) => moment(attempt.started_on), "tight"],
@@ -134,6 +156,10 @@ function makeDelivery(row, whenResent) {
   ];
 }
 
+/**
+ * @param {Api.Delivery} row
+ * @param {() => Promise<unknown>} whenDone
+ */
 async function resend(row, whenDone) {
   await post(`api/v1/webhook_delivery/${part(row.uid)}/resend`);
   tell(`Delivery ${row.id} is sent again`);

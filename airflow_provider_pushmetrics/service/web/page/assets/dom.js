@@ -12,48 +12,98 @@ const PROPERTIES = new Set([
   "readOnly",
 ]);
 
-/** Make an element: `on…` keys are listeners, the rest are attributes; null and false children are left out. */
+/**
+ * Make an element: `on…` keys are listeners, the rest are attributes; null and false children are left out.
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Ui.Settings} settings
+ * @param {...Ui.Child} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
 export function el(tag, settings = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(settings)) {
     if (value === undefined || value === null) continue;
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (PROPERTIES.has(name)) element[name] = value;
+    if (typeof value === "function") element.addEventListener(name.replace(/^on/, ""), value);
+    else if (PROPERTIES.has(name)) Object.assign(element, { [name]: value });
     else if (value !== false) element.setAttribute(name, value === true ? "" : String(value));
   }
   add(element, children);
   return element;
 }
 
-/** Add children to an element: nodes, texts, and lists of them. */
+/**
+ * Add children to an element: nodes, texts, and lists of them.
+ *
+ * @template {Element} Target
+ * @param {Target} element
+ * @param {readonly Ui.Child[]} children
+ * @returns {Target}
+ */
 export function add(element, children) {
-  for (const child of [children].flat(Infinity)) {
+  for (const child of children) {
     if (child === null || child === undefined || child === false) continue;
-    element.append(child instanceof Node ? child : String(child));
+    if (isList(child)) add(element, child);
+    else element.append(child instanceof Node ? child : String(child));
   }
   return element;
 }
 
-/** Put other children in place of those that an element has. */
+/** @type {(child: Ui.Child) => child is readonly Ui.Child[]} */
+const isList = (child) => Array.isArray(child);
+
+/**
+ * Find a part of the page that is always there.
+ *
+ * @param {string} id
+ */
+export function find(id) {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`The page has no element ${id}`);
+  return element;
+}
+
+/**
+ * Put other children in place of those that an element has.
+ *
+ * @template {Element} Target
+ * @param {Target} element
+ * @param {...Ui.Child} children
+ * @returns {Target}
+ */
 export function fill(element, ...children) {
   element.replaceChildren();
   return add(element, children);
 }
 
-/** Give an element the focus if it was lost, as it is when what had it was disabled or removed. */
+/**
+ * Give an element the focus if it was lost, as it is when what had it was disabled or removed.
+ *
+ * @param {HTMLElement} element
+ */
 export function keepFocus(element) {
   if (document.activeElement === document.body && element.isConnected) element.focus({ preventScroll: true });
 }
 
 let lastId = 0;
 
-/** Make an id that no other element has. */
+/**
+ * Make an id that no other element has.
+ *
+ * @param {string} stem
+ */
 export function makeId(stem) {
   lastId += 1;
   return `${stem}-${lastId}`;
 }
 
-/** Make a card: a part of a page with a heading of its own. */
+/**
+ * Make a card: a part of a page with a heading of its own.
+ *
+ * @param {string} title
+ * @param {...Ui.Child} children
+ */
 export function card(title, ...children) {
   const id = makeId("card");
   return el(
@@ -64,7 +114,13 @@ export function card(title, ...children) {
   );
 }
 
-/** Say that there is nothing, and what to do about it. */
+/**
+ * Say that there is nothing, and what to do about it.
+ *
+ * @param {string} title
+ * @param {string} advice
+ * @param {...Ui.Child} actions
+ */
 export function empty(title, advice, ...actions) {
   return el(
     "div",

@@ -5,13 +5,28 @@ import { el } from "./dom.js";
 const NUMBER = new Intl.NumberFormat();
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
-/** Write a number with its groups. */
+/**
+ * Write a number with its groups.
+ *
+ * @param {number | null | undefined} value
+ */
 export const number = (value) => (value === null || value === undefined ? "–" : NUMBER.format(value));
 
-/** Write a count with its noun. */
+/**
+ * Write a count with its noun.
+ *
+ * @param {number | null} value
+ * @param {string} noun
+ * @param {string} nouns
+ */
 export const count = (value, noun, nouns = `${noun}s`) => `${number(value)} ${value === 1 ? noun : nouns}`;
 
-/** Show a moment in the browser's language and zone; the tooltip has it in UTC. */
+/**
+ * Show a moment in the browser's language and zone; the tooltip has it in UTC.
+ *
+ * @param {Api.Moment | null | undefined} text
+ * @returns {HTMLElement | string}
+ */
 export function moment(text) {
   if (!text) return "–";
   const date = new Date(text);
@@ -29,7 +44,11 @@ export function moment(text) {
   );
 }
 
-/** Write how long something took. It is rounded first, so that no unit is ever full: 59.96 s is a minute. */
+/**
+ * Write how long something took. It is rounded first, so that no unit is ever full: 59.96 s is a minute.
+ *
+ * @param {number | null | undefined} seconds
+ */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "–";
   const milliseconds = Math.round(seconds * 1000);
@@ -43,12 +62,18 @@ export function duration(seconds) {
     : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** Write how long something took, from its two moments; until now while it has no end. */
+/**
+ * Write how long something took, from its two moments; until now while it has no end.
+ *
+ * @param {Api.Moment | null | undefined} start
+ * @param {Api.Moment | null | undefined} end
+ */
 export function span(start, end) {
   if (!start) return "–";
-  return duration((new Date(end ?? Date.now()) - new Date(start)) / 1000);
+  return duration((new Date(end ?? Date.now()).getTime() - new Date(start).getTime()) / 1000);
 }
 
+/** @type {Record<string, string>} */
 const KINDS = {
   success: "good",
   delivered: "good",
@@ -65,14 +90,29 @@ const KINDS = {
   pending: "busy",
 };
 
-/** Show a state by word and colour. */
+/**
+ * Show a state by word and colour.
+ *
+ * @param {string} name
+ */
 export function state(name) {
   return el("span", { class: `state ${KINDS[name] ?? ""}` }, String(name).replace("_", " "));
 }
 
-export const FINISHED = new Set(["success", "failed", "cancelled"]);
+const FINISHED = new Set(["success", "failed", "cancelled"]);
 
-/** Write the parameters of a run in one line. */
+/**
+ * Tell whether a run, or a block of it, has ended.
+ *
+ * @param {string | null} status
+ */
+export const isFinished = (status) => status !== null && FINISHED.has(status);
+
+/**
+ * Write the parameters of a run in one line.
+ *
+ * @param {Record<string, unknown> | null | undefined} parameters
+ */
 export function writeParameters(parameters) {
   const pairs = Object.entries(parameters ?? {}).map(
     ([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,

@@ -1,9 +1,20 @@
 // Forms: fields that know their names, and what happens when they are sent.
 
 import { add, el, fill, keepFocus, makeId } from "./dom.js";
+import { describeError, isAbort } from "./errors.js";
 
-/** Make a field around an input: its label, a hint, and how its value is read. */
-function makeField(name, label, input, { hint, read = () => input.value } = {}) {
+/**
+ * Make a field around an input: its label, a hint, and how its value is read.
+ *
+ * @template {Ui.Input} Element
+ * @template Value
+ * @param {string} name
+ * @param {string} label
+ * @param {Element} input
+ * @param {{ hint?: string, read: () => Value }} settings
+ * @returns {Ui.Field<Value, Element>}
+ */
+function makeField(name, label, input, { hint, read }) {
   const id = makeId(name);
   input.id = id;
   input.name = name;
@@ -19,11 +30,21 @@ function makeField(name, label, input, { hint, read = () => input.value } = {}) 
   return { name, node, input, read };
 }
 
+/**
+ * @param {string} name
+ * @param {string} label
+ * @param {Ui.FieldSettings} settings
+ */
 export function textField(name, label, { hint, type = "text", ...settings } = {}) {
   const input = el("input", { type, ...settings });
   return makeField(name, label, input, { hint, read: () => input.value.trim() });
 }
 
+/**
+ * @param {string} name
+ * @param {string} label
+ * @param {Ui.FieldSettings & { value?: string, rows?: number, isCode?: boolean }} settings
+ */
 export function areaField(name, label, { hint, value = "", rows = 4, isCode = false, ...settings } = {}) {
   const lines = Math.min(Math.max(rows, value.split("\n").length + 1), 24);
   const input = el("textarea", {
@@ -33,10 +54,17 @@ export function areaField(name, label, { hint, value = "", rows = 4, isCode = fa
     value,
     ...settings,
   });
-  return makeField(name, label, input, { hint });
+  return makeField(name, label, input, { hint, read: () => input.value });
 }
 
-/** Make a choice: `options` are [value, label]. */
+/**
+ * Make a choice: `options` are [value, label].
+ *
+ * @param {string} name
+ * @param {string} label
+ * @param {readonly Ui.Option[]} options
+ * @param {Ui.FieldSettings} settings
+ */
 export function choiceField(name, label, options, { hint, value, ...settings } = {}) {
   const input = el(
     "select",
@@ -45,9 +73,15 @@ export function choiceField(name, label, options, { hint, value, ...settings } =
       el("option", { value: key, selected: String(key) === String(value ?? "") }, text),
     ),
   );
-  return makeField(name, label, input, { hint });
+  return makeField(name, label, input, { hint, read: () => input.value });
 }
 
+/**
+ * @param {string} name
+ * @param {string} label
+ * @param {{ checked?: boolean, hint?: string }} settings
+ * @returns {Ui.Field<boolean, HTMLInputElement>}
+ */
 export function checkField(name, label, { checked = false, hint } = {}) {
   const id = makeId(name);
   const input = el("input", { type: "checkbox", id, name, checked });
@@ -61,7 +95,14 @@ export function checkField(name, label, { checked = false, hint } = {}) {
   return { name, node, input, read: () => input.checked };
 }
 
-/** Make a list of recipients, one a line; the service splits lines at commas and semicolons too. */
+/**
+ * Make a list of recipients, one a line; the service splits lines at commas and semicolons too.
+ *
+ * @param {string} name
+ * @param {string} label
+ * @param {{ value?: string[], hint?: string, required?: boolean }} settings
+ * @returns {Ui.Field<string[], HTMLTextAreaElement>}
+ */
 export function listField(name, label, { value = [], ...settings } = {}) {
   const field = areaField(name, label, { value: value.join("\n"), rows: 2, ...settings });
   return {
@@ -74,7 +115,15 @@ export function listField(name, label, { value = [], ...settings } = {}) {
   };
 }
 
-/** Make a group of boxes, of which some are ticked. */
+/**
+ * Make a group of boxes, of which some are ticked.
+ *
+ * @param {string} name
+ * @param {string} label
+ * @param {string[]} options
+ * @param {string[]} chosen
+ * @returns {Ui.FormPart}
+ */
 export function groupField(name, label, options, chosen = []) {
   const boxes = options.map((option) =>
     el("input", { type: "checkbox", name, value: option, checked: chosen.includes(option) }),
@@ -84,7 +133,11 @@ export function groupField(name, label, options, chosen = []) {
   return { name, node, read: () => boxes.filter((box) => box.checked).map((box) => box.value) };
 }
 
-/** Make a form. `send(values)` does what it is for; what the service says against it stands in the form. */
+/**
+ * Make a form. `send(values)` does what it is for; what the service says against it stands in the form.
+ *
+ * @param {Ui.FormSettings} settings
+ */
 export function makeForm({ fields, submit, send, cancel = null, more = [], kind = "primary" }) {
   const fault = el("p", { class: "fault", role: "alert", hidden: true });
   const confirm = el("button", { type: "submit", class: kind }, submit);
@@ -97,8 +150,9 @@ export function makeForm({ fields, submit, send, cancel = null, more = [], kind 
     fault,
     actions,
   );
+  /** @param {unknown} error */
   const showFault = (error) => {
-    fill(fault, error.message);
+    fill(fault, describeError(error));
     fault.hidden = false;
   };
   form.addEventListener("submit", async (event) => {
@@ -108,7 +162,7 @@ export function makeForm({ fields, submit, send, cancel = null, more = [], kind 
     try {
       await send(readValues(fields));
     } catch (error) {
-      if (error.name !== "AbortError") showFault(error);
+      if (!isAbort(error)) showFault(error);
     } finally {
       confirm.disabled = false;
       keepFocus(confirm);
@@ -117,12 +171,22 @@ export function makeForm({ fields, submit, send, cancel = null, more = [], kind 
   return form;
 }
 
-/** Read the values of fields by their names. */
+/**
+ * Read the values of fields by their names.
+ *
+ * @param {readonly Ui.FormPart[]} fields
+ * @returns {Ui.Values}
+ */
 export function readValues(fields) {
-  return Object.fromEntries(fields.filter((field) => field.read).map((field) => [field.name, field.read()]));
+  return Object.fromEntries(fields.flatMap(({ name, read }) => (name && read ? [[name, read()]] : [])));
 }
 
-/** Put fields beside each other, where there is room. */
+/**
+ * Put fields beside each other, where there is room.
+ *
+ * @param {...Ui.FormPart} fields
+ * @returns {Ui.FormPart[]}
+ */
 export function inRow(...fields) {
   const row = el(
     "div",
@@ -132,7 +196,15 @@ export function inRow(...fields) {
   return fields.map((field, index) => ({ ...field, node: index ? document.createComment("") : row }));
 }
 
-/** Show a field only while a condition holds. */
+/**
+ * Show a field only while a condition holds.
+ *
+ * @template {Ui.Field} Part
+ * @param {Part} field
+ * @param {Ui.Input} source
+ * @param {(value: string) => boolean} condition
+ * @returns {Part}
+ */
 export function showWhile(field, source, condition) {
   const update = () => {
     field.node.hidden = !condition(source.value);
@@ -141,3 +213,11 @@ export function showWhile(field, source, condition) {
   update();
   return field;
 }
+
+/**
+ * Make options whose labels are their values.
+ *
+ * @param {string[]} names
+ * @returns {Ui.Option[]}
+ */
+export const nameOptions = (names) => names.map((name) => [name, name]);

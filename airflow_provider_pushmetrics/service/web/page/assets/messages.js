@@ -8,9 +8,12 @@ import { moment, state } from "./format.js";
 import { tell } from "./notices.js";
 import { makeList } from "./tables.js";
 
+/** @type {Record<string, string>} */
 const KINDS = { mail: "Mail", slack: "Slack" };
 
+/** @type {Ui.Show} */
 export async function showMessages(_, signal) {
+  /** @type {Ui.ListView} */
   const list = makeList({
     path: "api/v1/message/",
     caption: "Messages",
@@ -45,9 +48,14 @@ export async function showMessages(_, signal) {
   return [el("h1", {}, "Messages"), card("Mail and Slack", list.node)];
 }
 
+/** @param {{ status: string }} message */
 export const canSend = (message) => message.status === "kept" || message.status === "failed";
 
-/** Say what became of a message. */
+/**
+ * Say what became of a message.
+ *
+ * @param {{ status: Api.MessageStatus, error?: string | null }} message
+ */
 export function describeDelivery(message) {
   if (message.status === "failed") return `kept, not delivered: ${message.error ?? "unknown error"}`;
   if (message.status === "kept") return "kept, not delivered: no server is configured for it";
@@ -55,6 +63,10 @@ export function describeDelivery(message) {
   return message.status === "sent" ? "sent" : "waits to be sent";
 }
 
+/**
+ * @param {{ uid: string }} message
+ * @param {() => unknown} after
+ */
 export function makeSendButton(message, after) {
   return button("Send again", async () => {
     await post(`api/v1/message/${part(message.uid)}/send`);
@@ -63,11 +75,17 @@ export function makeSendButton(message, after) {
   });
 }
 
+/** @param {Api.Message} message */
 const getTitle = (message) => message.subject || message.text.split("\n")[0].slice(0, 120) || "(empty)";
 
+/** @param {Api.Message} message */
 const listFiles = (message) =>
   message.files.length > 0 && el("p", { class: "hint" }, "Files: ", message.files.join(", "));
 
+/**
+ * @param {Api.Message} message
+ * @returns {Ui.Child}
+ */
 function makeState(message) {
   return [state(message.status), message.error && el("div", { class: "fault" }, describeDelivery(message))];
 }

@@ -1,11 +1,16 @@
 // What is told at the edge of the page, and what is asked before something is done.
 
-import { el, fill } from "./dom.js";
+import { el, fill, find } from "./dom.js";
 
 const SHOWN_MILLISECONDS = 5000;
 const MOST_AT_ONCE = 3;
 
-/** Tell something that needs no answer. */
+/**
+ * Tell something that needs no answer.
+ *
+ * @param {string} text
+ * @param {"good" | "bad"} kind
+ */
 export function tell(text, kind = "good") {
   const notice = el("div", { class: `notice ${kind}` }, el("span", {}, text));
   notice.append(
@@ -15,17 +20,25 @@ export function tell(text, kind = "good") {
       "×",
     ),
   );
-  const place = document.getElementById("notices");
+  const place = find("notices");
   place.append(notice);
-  while (place.childElementCount > MOST_AT_ONCE) place.firstElementChild.remove();
+  while (place.childElementCount > MOST_AT_ONCE) place.firstElementChild?.remove();
   if (kind !== "bad") setTimeout(() => notice.remove(), SHOWN_MILLISECONDS);
 }
 
-/** Show something in a dialog; `build` gets a function that closes it and gives its answer. */
+/**
+ * Show something in a dialog; `build` gets a function that closes it and gives its answer.
+ *
+ * @template [Answer=unknown]
+ * @param {string} title
+ * @param {(close: Ui.Close<Answer>) => Ui.Child} build
+ * @returns {Promise<Answer | null>}
+ */
 export function showDialog(title, build) {
   return new Promise((resolve) => {
     const heading = el("h2", { id: "dialog-title" }, title);
     const dialog = el("dialog", { "aria-labelledby": "dialog-title" });
+    /** @type {Ui.Close<Answer>} */
     const close = (answer) => {
       dialog.close();
       dialog.remove();
@@ -41,7 +54,15 @@ export function showDialog(title, build) {
   });
 }
 
-/** Ask before something that cannot be taken back; true if it is to be done. */
+/**
+ * Ask before something that cannot be taken back; true if it is to be done.
+ *
+ * @param {string} title
+ * @param {string} text
+ * @param {string} action
+ * @param {string} kind
+ * @returns {Promise<boolean | null>}
+ */
 export function confirmFirst(title, text, action, kind = "danger") {
   return showDialog(title, (close) => [
     el("p", {}, text),
@@ -54,7 +75,13 @@ export function confirmFirst(title, text, action, kind = "danger") {
   ]);
 }
 
-/** Show a secret, which nobody can show again, until it is put away. */
+/**
+ * Show a secret, which nobody can show again, until it is put away.
+ *
+ * @param {string} title
+ * @param {string} advice
+ * @param {string} secret
+ */
 export function showSecret(title, advice, secret) {
   return showDialog(title, (close) => [
     el("p", {}, advice),
@@ -67,7 +94,12 @@ export function showSecret(title, advice, secret) {
   ]);
 }
 
-/** Make a field whose text can be copied. */
+/**
+ * Make a field whose text can be copied.
+ *
+ * @param {string} label
+ * @param {string} text
+ */
 export function makeCopyField(label, text) {
   const input = el("input", {
     type: "text",
@@ -85,7 +117,13 @@ export function makeCopyField(label, text) {
   return el("div", { class: "copy" }, input, copy);
 }
 
-/** Copy a text; where the browser does not let us, it is marked for the user to copy. */
+/**
+ * Copy a text; where the browser does not let us, it is marked for the user to copy.
+ *
+ * @param {string} text
+ * @param {string} label
+ * @param {HTMLInputElement | null} input
+ */
 export async function copyText(text, label, input = null) {
   try {
     await navigator.clipboard.writeText(text);

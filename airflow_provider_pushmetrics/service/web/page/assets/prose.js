@@ -2,7 +2,11 @@
 
 import { el } from "./dom.js";
 
-/** Show sanitised HTML. Nothing of it runs or loads while it is read, and the page's policy lets nothing run or load after. */
+/**
+ * Show sanitised HTML. Nothing of it runs or loads while it is read, and the page's policy lets nothing run or load after.
+ *
+ * @param {string} html
+ */
 export function makeProse(html) {
   return el("div", { class: "prose" }, [
     ...new DOMParser().parseFromString(html, "text/html").body.childNodes,

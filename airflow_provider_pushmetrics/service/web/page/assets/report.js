@@ -15,6 +15,7 @@ import { makeSchedules } from "./schedules.js";
 import { showTrigger } from "./triggers.js";
 import { showYaml } from "./yaml.js";
 
+/** @type {Record<string, [label: string, build: (report: Api.WholeReport, signal: AbortSignal) => Promise<Ui.Child>]>} */
 const TABS = {
   blocks: ["Blocks", showBlocks],
   runs: [
@@ -32,6 +33,7 @@ const TABS = {
   yaml: ["YAML", showYaml],
 };
 
+/** @type {Ui.Show} */
 export async function showReport({ report: reference, tab = "blocks" }, signal) {
   const report = await getRow(`api/v1/report/${reference}`, { signal });
   const [, build] = TABS[tab] ?? TABS.blocks;
@@ -71,12 +73,19 @@ export async function showReport({ report: reference, tab = "blocks" }, signal) 
   ];
 }
 
+/**
+ * @param {Api.Report} report
+ * @param {string} key
+ * @param {string} label
+ * @param {string} tab
+ */
 function makeTab(report, key, label, tab) {
   const anchor = link(`reports/${part(report.uid)}${key === "blocks" ? "" : `/${key}`}`, label);
   if (key === tab) anchor.setAttribute("aria-current", "page");
   return anchor;
 }
 
+/** @param {Api.Report} report */
 function editReport(report) {
   return showDialog("Edit the report", (close) =>
     makeForm({
@@ -93,6 +102,7 @@ function editReport(report) {
   );
 }
 
+/** @param {Api.Report} report */
 async function deleteReport(report) {
   const text = `“${report.name}” is deleted with its blocks, triggers, schedules, runs and results. Nobody can bring it back.`;
   if (!(await confirmFirst("Delete the report?", text, "Delete"))) return;

@@ -10,12 +10,14 @@ import { showDialog } from "./notices.js";
 import { go, link } from "./router.js";
 import { makeList } from "./tables.js";
 
+/** @type {Ui.Option[]} */
 const TYPES = [
   ["report", "Report"],
   ["notebook", "Notebook"],
 ];
 const WAIT_MILLISECONDS = 250;
 
+/** @type {Ui.Show} */
 export async function showReports(_, signal) {
   const search = el("input", {
     type: "search",
@@ -34,8 +36,8 @@ export async function showReports(_, signal) {
     signal,
     order: ["updated_on", "desc"],
     getFilters: () => [
-      ...(search.value.trim() ? [["name", "ct", search.value.trim()]] : []),
-      ...(kind.value ? [["type", "eq", kind.value]] : []),
+      search.value.trim() && ["name", "ct", search.value.trim()],
+      kind.value && ["type", "eq", kind.value],
     ],
     columns: [
       [
@@ -58,7 +60,8 @@ export async function showReports(_, signal) {
             makeNewButton(),
           ),
   });
-  let timer = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
   const searchSoon = () => {
     clearTimeout(timer);
     timer = setTimeout(() => list.show(0), WAIT_MILLISECONDS);
@@ -78,7 +81,11 @@ export async function showReports(_, signal) {
   ];
 }
 
-/** Change what a report says of itself. */
+/**
+ * Change what a report says of itself.
+ *
+ * @param {Partial<Api.Report>} report
+ */
 export function makeReportFields(report = {}) {
   return [
     textField("name", "Name", { required: true, maxlength: 255, value: report.name ?? "", autofocus: true }),
@@ -94,6 +101,7 @@ export function makeReportFields(report = {}) {
   ];
 }
 
+/** @returns {HTMLButtonElement} */
 const makeNewButton = () => button("New report", createReport, { kind: "primary" });
 
 function createReport() {
@@ -103,6 +111,7 @@ function createReport() {
       submit: "Create",
       cancel: () => close(null),
       async send(values) {
+        /** @type {Api.One<Api.WholeReport>} */
         const answer = await post("api/v1/report/", { ...values, folder: values.folder || null });
         close(answer);
         await go(`reports/${part(answer.result.uid)}`);
@@ -125,6 +134,7 @@ function createFromYaml() {
       submit: "Create",
       cancel: () => close(null),
       async send({ document }) {
+        /** @type {{ result: Api.WholeReport }} */
         const answer = await call("POST", "api/v1/report/config", { text: document });
         close(answer);
         await go(`reports/${part(answer.result.uid)}`);

@@ -1,24 +1,42 @@
 // From addresses to pages, without loading anything again.
 
 import { APP, compilePattern, isPage, matchPath, readPath } from "./addresses.js";
-import { el, fill, keepFocus } from "./dom.js";
+import { ApiError } from "./api.js";
+import { el, fill, find, keepFocus } from "./dom.js";
+import { describeError } from "./errors.js";
 
+/** @type {{ pattern: Ui.Pattern, show: Ui.Show }[]} */
 const routes = [];
 let leaving = new AbortController();
 
-/** Say what shows an address: `:name` stands for any part of it. `show(parameters, signal)` gives the page. */
+/**
+ * Say what shows an address: `:name` stands for any part of it. `show(parameters, signal)` gives the page.
+ *
+ * @param {string} pattern
+ * @param {Ui.Show} show
+ */
 export function route(pattern, show) {
   routes.push({ pattern: compilePattern(pattern), show });
 }
 
-/** Go to a page. */
+/**
+ * Go to a page.
+ *
+ * @param {string} path
+ * @param {{ replace?: boolean }} settings
+ */
 export function go(path, { replace = false } = {}) {
   const url = new URL(path, APP);
   history[replace ? "replaceState" : "pushState"](null, "", url);
   return showPage();
 }
 
-/** Make a link to a page. */
+/**
+ * Make a link to a page.
+ *
+ * @param {string} path
+ * @param {...Ui.Child} children
+ */
 export function link(path, ...children) {
   return el("a", { href: new URL(path, APP).href }, ...children);
 }
@@ -29,7 +47,8 @@ export const reload = () => showPage({ keepsFocus: true });
 /** Show pages from now on, for links and for the browser's own buttons. */
 export function startRouting() {
   document.addEventListener("click", (event) => {
-    const anchor = event.target.closest?.("a[href]");
+    /** @type {HTMLAnchorElement | null} */
+    const anchor = event.target instanceof Element ? event.target.closest("a[href]") : null;
     if (!anchor || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey)
       return;
     if (anchor.hasAttribute("download") || anchor.target || anchor.hash || !isPage(new URL(anchor.href)))
@@ -44,12 +63,14 @@ export function startRouting() {
 /** Read the part of the address behind the interface's own. */
 export const getPath = () => readPath(new URL(location.href));
 
+/** @param {{ keepsFocus?: boolean }} settings */
 async function showPage({ keepsFocus = false } = {}) {
   leaving.abort();
   leaving = new AbortController();
   const { signal } = leaving;
-  const page = document.getElementById("page");
+  const page = find("page");
   page.setAttribute("aria-busy", "true");
+  /** @type {Ui.Child} */
   let content;
   try {
     content = await findPage(getPath(), signal);
@@ -67,6 +88,10 @@ async function showPage({ keepsFocus = false } = {}) {
   page.focus({ preventScroll: true });
 }
 
+/**
+ * @param {string} path
+ * @param {AbortSignal} signal
+ */
 function findPage(path, signal) {
   for (const { pattern, show } of routes) {
     const parameters = matchPath(pattern, path);
@@ -75,9 +100,14 @@ function findPage(path, signal) {
   return [el("h1", {}, "There is no such page"), el("p", {}, link("reports", "Go to the reports"))];
 }
 
+/**
+ * @param {unknown} error
+ * @returns {Ui.Child}
+ */
 function buildFault(error) {
-  const title = error.status === 404 ? "It is not there" : "It cannot be shown";
-  const text = error.status === 404 ? "It was deleted, or the address is wrong." : error.message;
+  const isMissing = error instanceof ApiError && error.status === 404;
+  const title = isMissing ? "It is not there" : "It cannot be shown";
+  const text = isMissing ? "It was deleted, or the address is wrong." : describeError(error);
   return [
     el("h1", {}, title),
     el("p", { class: "fault", role: "alert" }, text),
@@ -86,7 +116,9 @@ function buildFault(error) {
 }
 
 function markPlace() {
-  for (const anchor of document.querySelectorAll("#bar nav a")) {
+  /** @type {NodeListOf<HTMLAnchorElement>} */
+  const anchors = document.querySelectorAll("#bar nav a");
+  for (const anchor of anchors) {
     const isHere = location.pathname.startsWith(new URL(anchor.href).pathname);
     if (isHere) anchor.setAttribute("aria-current", "page");
     else anchor.removeAttribute("aria-current");

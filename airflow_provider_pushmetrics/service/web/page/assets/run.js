@@ -5,19 +5,21 @@ import { get, getList, getRow, post } from "./api.js";
 import { getBlocks } from "./block_list.js";
 import { button } from "./buttons.js";
 import { card, el, fill } from "./dom.js";
-import { FINISHED, moment, span, state, writeParameters } from "./format.js";
+import { describeError, isAbort } from "./errors.js";
+import { isFinished, moment, span, state, writeParameters } from "./format.js";
 import { tell } from "./notices.js";
 import { go, link } from "./router.js";
 import { makeRunBlock } from "./run_block.js";
 import { getRunPath } from "./runs.js";
 import { pause } from "./waiting.js";
 
+/** @type {Ui.Show} */
 export async function showRun({ run: reference }, signal) {
   const run = await getRow(`api/v1/noteflow_run/${reference}`, { signal });
   const view = makeView(run);
   await update(view, signal);
   follow(view, signal).catch((error) => {
-    if (error.name !== "AbortError") tell(error.message, "bad");
+    if (!isAbort(error)) tell(describeError(error), "bad");
   });
   return [
     el(
@@ -36,6 +38,10 @@ export async function showRun({ run: reference }, signal) {
   ];
 }
 
+/**
+ * @param {Api.Run} run
+ * @returns {Ui.RunView}
+ */
 function makeView(run) {
   return {
     run,
@@ -49,14 +55,23 @@ function makeView(run) {
   };
 }
 
-/** Look at the run again and again until it has ended. */
+/**
+ * Look at the run again and again until it has ended.
+ *
+ * @param {Ui.RunView} view
+ * @param {AbortSignal} signal
+ */
 async function follow(view, signal) {
-  for (let tries = 0; !FINISHED.has(view.status); tries += 1) {
+  for (let tries = 0; !isFinished(view.status); tries += 1) {
     await pause(tries, signal);
     await update(view, signal);
   }
 }
 
+/**
+ * @param {Ui.RunView} view
+ * @param {AbortSignal} signal
+ */
 async function update(view, signal) {
   const run = await getRow(`api/v1/noteflow_run/${view.run.id}`, { signal });
   await Promise.all([updateBlocks(view, run, signal), updateLog(view, run, signal)]);
@@ -65,7 +80,12 @@ async function update(view, signal) {
   view.status = run.status;
 }
 
+/**
+ * @param {Api.Run} run
+ * @returns {Ui.Child}
+ */
 function makeFacts(run) {
+  /** @type {[string, Ui.Child][]} */
   const facts = [
     ["State", state(run.status)],
     ["Began", moment(run.start_time)],
@@ -84,8 +104,9 @@ function makeFacts(run) {
   ];
 }
 
+/** @param {Api.Run} run */
 function makeActions(run) {
-  if (!FINISHED.has(run.status)) {
+  if (!isFinished(run.status)) {
     return button(
       "Cancel",
       async () => {
@@ -98,6 +119,7 @@ function makeActions(run) {
   return button(
     "Run again",
     async () => {
+      /** @type {Api.One<Api.Run>} */
       const { result } = await post(`api/v1/noteflow_run/${part(run.uid)}/re_run`);
       await go(getRunPath(result));
     },
@@ -105,13 +127,16 @@ function makeActions(run) {
   );
 }
 
+/**
+ * @param {Ui.RunView} view
+ * @param {Api.Run} run
+ * @param {AbortSignal} signal
+ */
 async function updateBlocks(view, run, signal) {
-  const outputs = FINISHED.has(run.status)
-    ? (await get(`api/reports/${run.report_id}/run/${run.id}`, { signal })).blocks
-    : null;
-  const results = (await getRow(`api/v1/noteflow_run/${part(run.uid)}/get_task_results`, { signal })).map(
-    (result, index) => ({ ...result, ...(outputs?.[index] ?? {}) }),
-  );
+  const outputs = isFinished(run.status) ? await getOutputs(run, signal) : null;
+  /** @type {Api.TaskResult[]} */
+  const begun = await getRow(`api/v1/noteflow_run/${part(run.uid)}/get_task_results`, { signal });
+  const results = begun.map((result, index) => ({ ...result, ...(outputs?.[index] ?? {}) }));
   const rows = outputs ? results : await addWaiting(view, run, results, signal);
   if (outputs) dropUnfinished(view, results);
   for (const result of rows.filter(isShown)) {
@@ -124,7 +149,25 @@ async function updateBlocks(view, run, signal) {
   }
 }
 
-/** Forget blocks of which a run that has ended knows nothing. */
+/**
+ * Get what each block of a run that has ended gave.
+ *
+ * @param {Api.Run} run
+ * @param {AbortSignal} signal
+ * @returns {Promise<Api.Output[]>}
+ */
+async function getOutputs(run, signal) {
+  /** @type {Api.RunOutputs} */
+  const { blocks } = await get(`api/reports/${run.report_id}/run/${run.id}`, { signal });
+  return blocks;
+}
+
+/**
+ * Forget blocks of which a run that has ended knows nothing.
+ *
+ * @param {Ui.RunView} view
+ * @param {Ui.ShownResult[]} results
+ */
 function dropUnfinished(view, results) {
   for (const [uid, { node }] of view.shown) {
     if (results.some((result) => result.block_uid === uid)) continue;
@@ -133,25 +176,45 @@ function dropUnfinished(view, results) {
   }
 }
 
-/** A parameter stands above, among the run's parameters; unless it is what went wrong. */
+/**
+ * A parameter stands above, among the run's parameters; unless it is what went wrong.
+ *
+ * @param {Ui.ShownResult} result
+ */
 const isShown = (result) =>
   result.type !== "parameter" || !["success", "pending", "running"].includes(result.status);
 
-/** Add the blocks that have not begun, as the report has them now. */
+/**
+ * Add the blocks that have not begun, as the report has them now.
+ *
+ * @param {Ui.RunView} view
+ * @param {Api.Run} run
+ * @param {Ui.ShownResult[]} results
+ * @param {AbortSignal} signal
+ * @returns {Promise<Ui.ShownResult[]>}
+ */
 async function addWaiting(view, run, results, signal) {
-  view.planned ??= await getBlocks({ id: run.report_id }, signal);
+  const planned = view.planned ?? (await getBlocks({ id: run.report_id }, signal));
+  view.planned = planned;
   const begun = new Map(results.map((result) => [result.block_uid, result]));
-  const waiting = view.planned.map(
+  /** @type {Ui.ShownResult[]} */
+  const waiting = planned.map(
     (block) =>
       begun.get(block.uid) ?? { block_uid: block.uid, name: block.name, type: block.type, status: "pending" },
   );
   return [
     ...waiting,
-    ...results.filter((result) => !view.planned.some((block) => block.uid === result.block_uid)),
+    ...results.filter((result) => !planned.some((block) => block.uid === result.block_uid)),
   ];
 }
 
+/**
+ * @param {Ui.RunView} view
+ * @param {Api.Run} run
+ * @param {AbortSignal} signal
+ */
 async function updateLog(view, run, signal) {
+  /** @type {Api.Filter[]} */
   const filters = [
     ["noteflow_run_id", "eq", run.id],
     ["id", "gt", view.lastLine],

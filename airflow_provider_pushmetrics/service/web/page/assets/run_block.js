@@ -8,6 +8,10 @@ import { canSend, describeDelivery, makeSendButton } from "./messages.js";
 import { makeProse } from "./prose.js";
 import { makeRows } from "./rows.js";
 
+/**
+ * @param {Api.Run} run
+ * @param {Ui.ShownResult} result
+ */
 export function makeRunBlock(run, result) {
   const base = `app/results/run/${run.id}/${part(result.block_uid)}`;
   return el(
@@ -33,22 +37,33 @@ export function makeRunBlock(run, result) {
   );
 }
 
+/**
+ * @param {Ui.ShownResult} result
+ * @param {string} base
+ * @returns {Ui.Child}
+ */
 function makeOutput(result, base) {
-  if (result.type === "sql") return makeRows(base, result.row_count);
+  if (result.type === "sql") return makeRows(base, result.row_count ?? null);
   if (result.type === "chart") return makeChart(base, result.name);
   return makeTextOutput(result);
 }
 
-/** Show the text of a block, as the Markdown that it is if the service made HTML of it; and what it sent. */
+/**
+ * Show the text of a block, as the Markdown that it is if the service made HTML of it; and what it sent.
+ *
+ * @param {Pick<Ui.ShownResult, "output" | "output_html" | "messages">} result
+ * @returns {Ui.Child}
+ */
 export function makeTextOutput(result) {
   return [
     result.output_html
       ? makeProse(result.output_html)
       : result.output && el("pre", { class: "output" }, result.output),
-    result.messages?.length > 0 && el("ul", { class: "messages" }, result.messages.map(makeMessage)),
+    Boolean(result.messages?.length) && el("ul", { class: "messages" }, result.messages?.map(makeMessage)),
   ];
 }
 
+/** @param {Api.SentMessage} message */
 function makeMessage(message) {
   const fate = el(
     "span",

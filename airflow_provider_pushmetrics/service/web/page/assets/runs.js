@@ -2,12 +2,13 @@
 
 import { part } from "./addresses.js";
 import { el, empty } from "./dom.js";
-import { FINISHED, moment, span, state, writeParameters } from "./format.js";
+import { isFinished, moment, span, state, writeParameters } from "./format.js";
 import { link } from "./router.js";
 import { makeList } from "./tables.js";
 
 const STATES = ["pending", "running", "success", "failed", "cancelled"];
 
+/** @type {Ui.Show} */
 export async function showRuns(_, signal) {
   const chosen = el(
     "select",
@@ -17,14 +18,19 @@ export async function showRuns(_, signal) {
   );
   const list = makeRunList({
     signal,
-    getFilters: () => (chosen.value ? [["status", "eq", chosen.value]] : []),
+    getFilters: () => [chosen.value && ["status", "eq", chosen.value]],
   });
   chosen.addEventListener("change", () => list.show(0));
   await list.show(0);
   return [el("h1", {}, "Runs"), el("div", { class: "filters" }, chosen), list.node];
 }
 
-/** Make the list of runs, of one report if there is one. */
+/**
+ * Make the list of runs, of one report if there is one.
+ *
+ * @param {{ report?: Api.Report | null, getFilters?: () => Ui.Optional<Api.Filter>[], signal: AbortSignal }} settings
+ * @returns {Ui.ListView}
+ */
 export function makeRunList({ report = null, getFilters = () => [], signal }) {
   return makeList({
     path: "api/v1/noteflow_run/",
@@ -32,11 +38,11 @@ export function makeRunList({ report = null, getFilters = () => [], signal }) {
     caption: "Runs",
     noun: "run",
     getFilters,
-    isMoving: (run) => !FINISHED.has(run.status),
+    isMoving: (run) => !isFinished(run.status),
     signal,
     columns: [
       ["Run", (run) => link(getRunPath(run), `Run ${run.id}`)],
-      ...(report ? [] : [["Report", (run) => link(`reports/${part(run.report_uid)}`, run.name)]]),
+      !report && ["Report", (run) => link(`reports/${part(run.report_uid)}`, run.name)],
       ["State", (run) => state(run.status)],
       ["Started by", (run) => run.origin],
       ["Parameters", (run) => el("span", { class: "clip code" }, writeParameters(run.parameters))],
@@ -51,4 +57,5 @@ export function makeRunList({ report = null, getFilters = () => [], signal }) {
   });
 }
 
+/** @param {Pick<Api.Run, "id" | "report_uid">} run */
 export const getRunPath = (run) => `reports/${part(run.report_uid)}/runs/${run.id}`;

@@ -3,13 +3,11 @@
 import { part } from "./addresses.js";
 import { getRow, post, put } from "./api.js";
 import { el, fill } from "./dom.js";
-import { choiceField, listField, makeForm, showWhile, textField } from "./forms.js";
+import { choiceField, listField, makeForm, nameOptions, showWhile, textField } from "./forms.js";
 import { showDialog, tell } from "./notices.js";
 
-const RECURRENCES = ["hourly", "daily", "weekly", "monthly", "quarterly", "annually", "cron"].map((name) => [
-  name,
-  name,
-]);
+const RECURRENCES = nameOptions(["hourly", "daily", "weekly", "monthly", "quarterly", "annually", "cron"]);
+/** @type {Ui.Option[]} */
 const ENDS = [
   ["never", "never"],
   ["date", "on a date"],
@@ -17,7 +15,11 @@ const ENDS = [
 ];
 const HERE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-/** Make a schedule, or change one. */
+/**
+ * Make a schedule, or change one.
+ *
+ * @param {{ schedule?: Api.Schedule | null, reports: Api.Report[], whenDone: () => unknown }} settings
+ */
 export async function editSchedule({ schedule = null, reports, whenDone }) {
   const fields = makeFields(schedule ?? {}, reports, Boolean(schedule));
   const done = await showDialog(schedule ? "Edit the schedule" : "New schedule", (close) =>
@@ -26,6 +28,7 @@ export async function editSchedule({ schedule = null, reports, whenDone }) {
       submit: "Save",
       cancel: () => close(null),
       async send(values) {
+        /** @type {Record<string, unknown>} */
         const body = readBody(values, schedule);
         if (schedule) await put(`api/v1/schedule/${part(schedule.uid)}`, body);
         else
@@ -43,6 +46,12 @@ export async function editSchedule({ schedule = null, reports, whenDone }) {
   await whenDone();
 }
 
+/**
+ * @param {Partial<Api.Schedule>} schedule
+ * @param {Api.Report[]} reports
+ * @param {boolean} isOld
+ * @returns {Ui.FormPart[]}
+ */
 function makeFields(schedule, reports, isOld) {
   const recurrence = choiceField("recurrence", "Repeats", RECURRENCES, {
     value: schedule.recurrence ?? "daily",
@@ -90,6 +99,7 @@ function makeFields(schedule, reports, isOld) {
   ];
 }
 
+/** @param {Api.Report[]} reports */
 function makeTargetFields(reports) {
   const report = choiceField(
     "report_id",
@@ -99,14 +109,13 @@ function makeTargetFields(reports) {
   );
   const query = choiceField("query_id", "Runs", [["", "the whole report"]], {});
   const offerQueries = async () => {
+    /** @type {Api.WholeReport} */
     const { blocks } = await getRow(`api/v1/report/${part(report.input.value)}`);
-    const queries = blocks.filter((block) => block.query_id);
+    const queries = blocks.filter((block) => block.query_id !== null);
     fill(
       query.input,
-      [
-        ["", "the whole report"],
-        ...queries.map((block) => [block.query_id, `only the query ${block.name}`]),
-      ].map(([value, label]) => el("option", { value }, label)),
+      el("option", { value: "" }, "the whole report"),
+      queries.map((block) => el("option", { value: block.query_id }, `only the query ${block.name}`)),
     );
   };
   report.input.addEventListener("change", offerQueries);
@@ -122,7 +131,12 @@ function makeZones() {
   );
 }
 
+/**
+ * @param {Ui.Values} values
+ * @param {Api.Schedule | null} schedule
+ */
 function readBody(values, schedule) {
+  /** @type {Record<string, unknown>} */
   const body = {
     name: values.name,
     time_zone: values.time_zone,

@@ -10,6 +10,7 @@ import { link, reload } from "./router.js";
 import { editSchedule } from "./schedule_form.js";
 import { makeList } from "./tables.js";
 
+/** @type {Ui.Show} */
 export async function showSchedules(_, signal) {
   const reports = await getAll("api/v1/report/", { signal });
   const list = await makeScheduleList({ reports, signal });
@@ -25,12 +26,20 @@ export async function showSchedules(_, signal) {
   ];
 }
 
-/** Make the schedules of one report. */
+/**
+ * Make the schedules of one report.
+ *
+ * @param {{ report: Api.Report, signal: AbortSignal }} settings
+ */
 export async function makeSchedules({ report, signal }) {
   const list = await makeScheduleList({ reports: [report], report, signal });
   return card("Schedules", list.node, el("div", { class: "actions" }, makeNewButton([report], report)));
 }
 
+/**
+ * @param {Api.Report[]} reports
+ * @param {Api.Report | null} report
+ */
 function makeNewButton(reports, report = null) {
   const choices = report ? [report] : reports;
   return button("New schedule", () => editSchedule({ reports: choices, whenDone: reload }), {
@@ -38,6 +47,7 @@ function makeNewButton(reports, report = null) {
   });
 }
 
+/** @param {{ reports: Api.Report[], report?: Api.Report | null, signal: AbortSignal }} settings */
 async function makeScheduleList({ reports, report = null, signal }) {
   const names = new Map(reports.map((one) => [one.id, one.name]));
   const list = makeList({
@@ -45,21 +55,17 @@ async function makeScheduleList({ reports, report = null, signal }) {
     caption: "Schedules",
     noun: "schedule",
     signal,
-    getFilters: () => (report ? [["report_id", "eq", report.id]] : []),
+    getFilters: () => [report && ["report_id", "eq", report.id]],
     columns: [
       ["Name", (schedule) => schedule.name],
-      ...(report
-        ? []
-        : [
-            [
-              "Report",
-              (schedule) =>
-                link(
-                  `reports/${part(schedule.report_uid)}/triggers`,
-                  names.get(schedule.report_id) ?? schedule.report_uid,
-                ),
-            ],
-          ]),
+      !report && [
+        "Report",
+        (schedule) =>
+          link(
+            `reports/${part(schedule.report_uid)}/triggers`,
+            names.get(schedule.report_id) ?? schedule.report_uid,
+          ),
+      ],
       ["State", (schedule) => state(schedule.active ? "active" : "paused")],
       [
         "When",
@@ -82,6 +88,10 @@ async function makeScheduleList({ reports, report = null, signal }) {
   return list;
 }
 
+/**
+ * @param {Api.Schedule} schedule
+ * @returns {Ui.Child}
+ */
 function describe({ recurrence, cron, time_zone: zone, ends_on: end, max_runs: most }) {
   return [
     recurrence === "cron" ? el("code", {}, cron) : recurrence,
@@ -91,6 +101,10 @@ function describe({ recurrence, cron, time_zone: zone, ends_on: end, max_runs: m
   ];
 }
 
+/**
+ * @param {Api.Schedule} schedule
+ * @param {Api.Report[]} reports
+ */
 function makeActions(schedule, reports) {
   const path = `api/v1/schedule/${part(schedule.uid)}`;
   return el(
@@ -118,6 +132,10 @@ function makeActions(schedule, reports) {
   );
 }
 
+/**
+ * @param {string} path
+ * @param {Api.Schedule} schedule
+ */
 async function runNow(path, schedule) {
   await post(`${path}/run`);
   await reload();

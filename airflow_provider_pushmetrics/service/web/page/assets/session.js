@@ -3,12 +3,15 @@
 
 import { locate } from "./addresses.js";
 import { el, fill } from "./dom.js";
+import { describeError } from "./errors.js";
 
 /** The header by which the service knows calls of its own pages; those of other sites cannot send it. */
 export const OWN_PAGE = { "X-PushMetrics-App": "1" };
 
+/** @type {Promise<void> | null} */
 let waiting = null;
-let timer = null;
+/** @type {ReturnType<typeof setInterval> | undefined} */
+let timer;
 let isActive = false;
 
 for (const name of ["pointerdown", "keydown", "input"]) {
@@ -30,7 +33,7 @@ export async function findSession() {
 
 /** Ask for a token until there is a session; all who wait get the same one. */
 export function askForSignIn() {
-  waiting ??= new Promise((resolve) => showForm(resolve)).finally(() => {
+  waiting ??= /** @type {Promise<void>} */ (new Promise((resolve) => showForm(resolve))).finally(() => {
     waiting = null;
   });
   return waiting;
@@ -43,6 +46,7 @@ export async function signOut() {
   location.assign(new URL("app/", locate("")));
 }
 
+/** @param {() => void} done */
 function showForm(done) {
   const field = el("input", {
     type: "password",
@@ -86,7 +90,7 @@ function showForm(done) {
       keepAlive(session.renew_seconds);
       done();
     } catch (error) {
-      fill(fault, error.message);
+      fill(fault, describeError(error));
       fault.hidden = false;
       field.select();
     } finally {
@@ -97,6 +101,7 @@ function showForm(done) {
   dialog.showModal();
 }
 
+/** @param {number} seconds */
 function keepAlive(seconds) {
   clearInterval(timer);
   timer = setInterval(async () => {
@@ -110,9 +115,18 @@ function keepAlive(seconds) {
   }, seconds * 1000);
 }
 
+/**
+ * @param {string} method
+ * @param {unknown} [body]
+ * @returns {Promise<Api.Session>}
+ */
 async function request(method, body) {
   const headers = { ...OWN_PAGE, ...(body ? { "Content-Type": "application/json" } : {}) };
-  const answer = await fetch(locate("app/session"), { method, headers, body: body && JSON.stringify(body) });
+  const answer = await fetch(locate("app/session"), {
+    method,
+    headers,
+    body: body ? JSON.stringify(body) : undefined,
+  });
   if (answer.ok) return answer.json();
   if (answer.status === 401) throw new Error("This token is not valid: it is wrong, expired or revoked.");
   const { message } = await answer.json().catch(() => ({}));

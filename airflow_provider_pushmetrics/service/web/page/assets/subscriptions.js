@@ -16,6 +16,7 @@ const EVENTS = ["report", "query"].flatMap((what) =>
 const KEEP_IT =
   "The receiver checks with it that events come from here. It is shown only now: keep it where the receiver finds it.";
 
+/** @type {Ui.Show} */
 export async function showSubscriptions(_, signal) {
   const list = makeList({
     path: "api/v1/webhook_subscription/",
@@ -56,8 +57,10 @@ export async function showSubscriptions(_, signal) {
   ];
 }
 
+/** @returns {HTMLButtonElement} */
 const makeNewButton = () => button("New subscription", createSubscription, { kind: "primary" });
 
+/** @param {Partial<Api.Subscription>} row */
 function makeFields(row = {}) {
   return [
     textField("name", "Name", { required: true, maxlength: 255, value: row.name ?? "" }),
@@ -74,6 +77,7 @@ function makeFields(row = {}) {
 }
 
 async function createSubscription() {
+  /** @type {{ signing_secret: string } | null} */
   const answer = await showDialog("New subscription", (close) =>
     makeForm({
       fields: makeFields(),
@@ -87,6 +91,7 @@ async function createSubscription() {
   await reload();
 }
 
+/** @param {Api.Subscription} row */
 function makeActions(row) {
   const path = `api/v1/webhook_subscription/${part(row.uid)}`;
   return el(
@@ -105,12 +110,18 @@ function makeActions(row) {
   );
 }
 
+/** @param {string} path */
 async function sendTest(path) {
+  /** @type {Api.One<Api.Delivery>} */
   const { result } = await post(`${path}/test`);
   tell("A test event is on its way");
   await go(`deliveries/${part(result.uid)}`);
 }
 
+/**
+ * @param {Api.Subscription} row
+ * @param {string} path
+ */
 async function editSubscription(row, path) {
   const done = await showDialog("Edit the subscription", (close) =>
     makeForm({
@@ -123,20 +134,27 @@ async function editSubscription(row, path) {
   if (done) await reload();
 }
 
+/** @param {string} path */
 async function rotate(path) {
   const text =
     "A new secret signs from now on; for 24 hours the old one signs beside it, so that the receiver has time to change.";
   if (!(await confirmFirst("Rotate the secret?", text, "Rotate", "primary"))) return;
+  /** @type {{ signing_secret: string }} */
   const answer = await post(`${path}/rotate_secret`);
   await showSecret("The new signing secret", KEEP_IT, answer.signing_secret);
 }
 
-/** Ask for a range, count what failed in it, and send that again. */
+/**
+ * Ask for a range, count what failed in it, and send that again.
+ *
+ * @param {string} path
+ */
 async function resendFailed(path) {
   const fields = [
     textField("since", "From", { type: "datetime-local", hint: "Empty: from the first one." }),
     textField("until", "To", { type: "datetime-local", hint: "Empty: until now." }),
   ];
+  /** @type {Api.Query | null} */
   const range = await showDialog("Resend failed events", (close) =>
     makeForm({
       fields,
@@ -146,6 +164,7 @@ async function resendFailed(path) {
     }),
   );
   if (!range) return;
+  /** @type {{ count: number }} */
   const { count: failed } = await get(`${path}/resend`, { query: range });
   if (!failed) return tell("No event failed in this time");
   if (
@@ -157,12 +176,18 @@ async function resendFailed(path) {
     ))
   )
     return;
+  /** @type {{ count: number }} */
   const sent = await post(`${path}/resend`, undefined, { query: range });
   tell(`${count(sent.count, "event")} on the way`);
 }
 
+/** @param {string} local */
 const writeMoment = (local) => (local ? new Date(local).toISOString() : null);
 
+/**
+ * @param {Api.Subscription} row
+ * @param {string} path
+ */
 async function deleteSubscription(row, path) {
   if (
     !(await confirmFirst(

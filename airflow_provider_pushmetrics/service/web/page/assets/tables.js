@@ -6,12 +6,20 @@ import { el, fill } from "./dom.js";
 import { count } from "./format.js";
 import { pause } from "./waiting.js";
 
-/** Make a table: `columns` are [heading, make the content of a cell from a row, class of the cells]. */
+/**
+ * Make a table: `columns` are [heading, make the content of a cell from a row, class of the cells].
+ *
+ * @template Row
+ * @param {readonly Ui.Optional<Ui.Column<Row>>[]} columns
+ * @param {readonly Row[]} rows
+ * @param {string} caption
+ */
 export function makeTable(columns, rows, caption) {
+  const shown = columns.flatMap((column) => (column ? [column] : []));
   const head = el(
     "tr",
     {},
-    columns.map(([title, , kind]) =>
+    shown.map(([title, , kind]) =>
       el("th", { scope: "col", class: kind }, title || el("span", { class: "unseen" }, "Actions")),
     ),
   );
@@ -19,7 +27,7 @@ export function makeTable(columns, rows, caption) {
     el(
       "tr",
       {},
-      columns.map(([, build, kind]) => el("td", { class: kind }, build(row))),
+      shown.map(([, build, kind]) => el("td", { class: kind }, build(row))),
     ),
   );
   return el(
@@ -37,7 +45,13 @@ export function makeTable(columns, rows, caption) {
 
 const MOST_LOOKS = 200;
 
-/** Make a list that shows one page at a time: `getFilters()` says what of it, `isMoving(row)` what will soon change. */
+/**
+ * Make a list that shows one page at a time: `getFilters()` says what of it, `isMoving(row)` what will soon change.
+ *
+ * @template {keyof Api.Lists} Path
+ * @param {Ui.ListViewSettings<Path>} settings
+ * @returns {Ui.ListView}
+ */
 export function makeList({
   path,
   columns,
@@ -55,6 +69,10 @@ export function makeList({
   const place = el("div", {});
   const list = { node: place, page: 0, turn: 0, looks: 0, show };
 
+  /**
+   * @param {number} page
+   * @returns {Promise<unknown>}
+   */
   async function show(page = list.page) {
     list.page = page;
     list.turn += 1;
@@ -65,7 +83,11 @@ export function makeList({
     if (answer.result.some(isMoving)) lookAgain(list.turn);
   }
 
-  /** Show the page anew after a while, unless somebody did so meanwhile or left. */
+  /**
+   * Show the page anew after a while, unless somebody did so meanwhile or left.
+   *
+   * @param {number} turn
+   */
   async function lookAgain(turn) {
     list.looks += 1;
     if (list.looks > MOST_LOOKS) return;
@@ -77,8 +99,14 @@ export function makeList({
     }
   }
 
+  /** @param {number} total */
   function makePager(total) {
     const pages = Math.ceil(total / size);
+    /**
+     * @param {string} label
+     * @param {number} page
+     * @param {boolean} isPossible
+     */
     const turn = (label, page, isPossible) =>
       isPossible
         ? button(label, () => show(page), { kind: "quiet reads" })

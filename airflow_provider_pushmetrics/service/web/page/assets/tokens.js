@@ -14,7 +14,9 @@ const OWN = "api/v1/access_token/";
 const KEEP_IT =
   "Whoever has it can do here what its owner can. It is shown only now: keep it like a password.";
 
+/** @type {Ui.Show} */
 export async function showTokens(_, signal) {
+  /** @type {Api.List<Api.Token>} */
   const { result } = await get(OWN, { signal });
   return [
     el(
@@ -41,8 +43,15 @@ export async function showTokens(_, signal) {
   ];
 }
 
-/** Make the table of somebody's tokens. */
+/**
+ * Make the table of somebody's tokens.
+ *
+ * @param {Api.Token[]} rows
+ * @param {string} path
+ * @param {() => void} whenRevoked
+ */
 export function makeTokenTable(rows, path, whenRevoked = () => {}) {
+  /** @type {Ui.Column<Api.Token>[]} */
   const columns = [
     ["Name", (row) => row.name],
     ["Begins with", (row) => el("code", {}, `${row.token_prefix}…`)],
@@ -62,8 +71,13 @@ export function makeTokenTable(rows, path, whenRevoked = () => {}) {
   return makeTable(columns, rows, "API tokens");
 }
 
-/** Make a token and show it, once. */
+/**
+ * Make a token and show it, once.
+ *
+ * @param {string} path
+ */
 export async function createToken(path) {
+  /** @type {{ token: string } | null} */
   const answer = await showDialog("New token", (close) =>
     makeForm({
       fields: [
@@ -85,6 +99,11 @@ export async function createToken(path) {
   await reload();
 }
 
+/**
+ * @param {Api.Token} row
+ * @param {string} path
+ * @param {() => void} whenRevoked
+ */
 async function revoke(row, path, whenRevoked) {
   const text = `Programs that use “${row.name}” are refused from then on, and who signed in with it is signed out.`;
   if (!(await confirmFirst("Revoke the token?", text, "Revoke"))) return;

@@ -9,12 +9,18 @@ import { choiceField, inRow, listField, makeForm } from "./forms.js";
 import { confirmFirst, copyText, makeCopyField, tell } from "./notices.js";
 import { reload } from "./router.js";
 
+/** @type {Ui.Option[]} */
 const WHEN = [
   ["both", "success and failure"],
   ["success", "success"],
   ["failure", "failure"],
 ];
 
+/**
+ * @param {Api.Report} report
+ * @param {AbortSignal} signal
+ * @returns {Promise<Ui.Child>}
+ */
 export async function showTrigger(report, signal) {
   const { result } = await getList("api/v1/webhook/", {
     filters: [["report_id", "eq", report.id]],
@@ -25,6 +31,7 @@ export async function showTrigger(report, signal) {
   return result.map((trigger) => card("Webhook trigger", makeTrigger(trigger)));
 }
 
+/** @param {Api.Report} report */
 function makeFirst(report) {
   return [
     el(
@@ -44,6 +51,10 @@ function makeFirst(report) {
   ];
 }
 
+/**
+ * @param {Api.Trigger} trigger
+ * @returns {Ui.Child}
+ */
 function makeTrigger(trigger) {
   const path = `api/v1/webhook/${part(trigger.uid)}`;
   const place = el("div", { class: "copy" });
@@ -84,6 +95,10 @@ function makeTrigger(trigger) {
   ];
 }
 
+/**
+ * @param {Api.Trigger} trigger
+ * @param {string} path
+ */
 function makeSwitch(trigger, path) {
   return button(trigger.active ? "Disable" : "Enable", async () => {
     await put(path, { active: !trigger.active });
@@ -92,6 +107,7 @@ function makeSwitch(trigger, path) {
   });
 }
 
+/** @param {string} path */
 async function refresh(path) {
   const text = "It gets a new URL. The old one stops working at once, for everybody who has it.";
   if (!(await confirmFirst("Refresh the token?", text, "Refresh"))) return;
@@ -100,6 +116,7 @@ async function refresh(path) {
   tell("The trigger has a new URL");
 }
 
+/** @param {string} path */
 async function deleteTrigger(path) {
   if (!(await confirmFirst("Delete the trigger?", "Its URL stops working at once.", "Delete"))) return;
   await remove(path);
@@ -107,6 +124,10 @@ async function deleteTrigger(path) {
   tell("The trigger is deleted");
 }
 
+/**
+ * @param {Api.Trigger} trigger
+ * @param {string} path
+ */
 function makeNotifications(trigger, path) {
   const details = readDetails(trigger.details);
   return makeForm({
@@ -135,6 +156,10 @@ function makeNotifications(trigger, path) {
   });
 }
 
+/**
+ * @param {Api.Trigger["details"]} details
+ * @returns {Record<string, string>}
+ */
 function readDetails(details) {
   try {
     return (typeof details === "string" ? JSON.parse(details) : details) ?? {};

@@ -14,10 +14,11 @@ import { createToken, makeTokenTable } from "./tokens.js";
 const ROLES =
   "An Admin decides about people and databases, a User makes and runs reports, a Guest only reads.";
 
+/** @type {Ui.Show} */
 export async function showUsers(_, signal) {
   const [roles, me] = await Promise.all([
     getAll("api/v1/role/", { signal }),
-    get("api/v1/user/current", { signal }),
+    /** @type {Promise<Api.User>} */ (get("api/v1/user/current", { signal })),
   ]);
   const isAdmin = me.main_role.name === "Admin";
   const list = makeList({
@@ -36,7 +37,7 @@ export async function showUsers(_, signal) {
       ["Address", (user) => user.email],
       ["Role", (user) => user.main_role.name],
       ["Last here", (user) => moment(user.last_login), "tight"],
-      ...(isAdmin ? [["", (user) => makeActions(user, roles), "actions-cell"]] : []),
+      isAdmin && ["", (user) => makeActions(user, roles), "actions-cell"],
     ],
     whenEmpty: () => empty("There is nobody", "Add the people who make and read reports."),
   });
@@ -56,7 +57,9 @@ export async function showUsers(_, signal) {
   ];
 }
 
+/** @param {Api.Role[]} roles */
 async function addUser(roles) {
+  /** @type {{ action: string } | null} */
   const answer = await showDialog("Add a user", (close) =>
     makeForm({
       fields: [
@@ -87,6 +90,10 @@ async function addUser(roles) {
   );
 }
 
+/**
+ * @param {Api.Role[]} roles
+ * @param {string} name
+ */
 const makeRoleField = (roles, name) =>
   choiceField(
     "role",
@@ -95,6 +102,10 @@ const makeRoleField = (roles, name) =>
     { value: roles.find((role) => role.name === name)?.id },
   );
 
+/**
+ * @param {Api.User} user
+ * @param {Api.Role[]} roles
+ */
 function makeActions(user, roles) {
   const path = `api/v1/user/${part(user.uid)}`;
   return el(
@@ -106,7 +117,12 @@ function makeActions(user, roles) {
   );
 }
 
+/**
+ * @param {Api.User} user
+ * @param {string} path
+ */
 async function showTokensOf(user, path) {
+  /** @type {Api.List<Api.Token>} */
   const { result } = await get(path);
   const makesOne = await showDialog(`Tokens of ${user.email}`, (close) => [
     result.length
@@ -122,6 +138,11 @@ async function showTokensOf(user, path) {
   if (makesOne) await createToken(path);
 }
 
+/**
+ * @param {Api.User} user
+ * @param {Api.Role[]} roles
+ * @param {string} path
+ */
 async function changeRole(user, roles, path) {
   const done = await showDialog(`The role of ${user.email}`, (close) =>
     makeForm({
@@ -134,6 +155,10 @@ async function changeRole(user, roles, path) {
   if (done) await reload();
 }
 
+/**
+ * @param {Api.User} user
+ * @param {string} path
+ */
 async function removeUser(user, path) {
   const text = `${user.email} loses access to this workspace at once, and their tokens with it. What they made stays.`;
   if (!(await confirmFirst("Remove from the workspace?", text, "Remove"))) return;

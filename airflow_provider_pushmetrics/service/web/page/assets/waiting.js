@@ -3,7 +3,13 @@
 const FIRST_MILLISECONDS = 300;
 const LONGEST_MILLISECONDS = 3000;
 
-/** Wait before the next look, longer each time; it ends with an AbortError when the page is left. */
+/**
+ * Wait before the next look, longer each time; it ends with an AbortError when the page is left.
+ *
+ * @param {number} tries
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<void>}
+ */
 export function pause(tries, signal) {
   const milliseconds = Math.min(FIRST_MILLISECONDS * 1.3 ** tries, LONGEST_MILLISECONDS);
   return new Promise((resolve, reject) => {

@@ -8,6 +8,10 @@ import { areaField, checkField, makeForm } from "./forms.js";
 import { tell } from "./notices.js";
 import { reload } from "./router.js";
 
+/**
+ * @param {Api.Report} report
+ * @param {AbortSignal} signal
+ */
 export async function showYaml(report, signal) {
   const path = `api/v1/report/${part(report.uid)}/config`;
   const document = areaField("document", "YAML", {
@@ -18,6 +22,11 @@ export async function showYaml(report, signal) {
   });
   const prune = checkField("prune", "Delete the blocks that it does not name", { checked: true });
   const difference = el("div", { "aria-live": "polite" });
+  /**
+   * @param {Ui.Values} values
+   * @param {boolean} isTrial
+   * @returns {Promise<{ result: Api.ConfigChange }>}
+   */
   const apply = (values, isTrial) =>
     call("PUT", path, { text: values.document, query: { prune: values.prune, dry_run: isTrial } });
   const form = makeForm({
@@ -48,14 +57,21 @@ export async function showYaml(report, signal) {
   );
 }
 
+/**
+ * @param {Api.ConfigChange} change
+ * @returns {Ui.Child}
+ */
 function showDifference({ would_change: changes, summary, yaml_diff: text, warnings = [] }) {
   const warned = warnings.map((warning) => el("p", { class: "hint" }, `Warning: ${warning}`));
   if (!changes) return [el("p", { class: "hint" }, "Nothing would change."), warned];
-  const parts = [
+  /** @type {[string, string[]][]} */
+  const all = [
     ["New", summary.blocks_created],
     ["Changed", summary.blocks_updated],
     ["Deleted", summary.blocks_deleted],
-  ].filter(([, names]) => names.length);
+  ];
+  const parts = all.filter(([, names]) => names.length);
+  /** @type {Record<string, string>} */
   const kinds = { "+": "added", "-": "taken" };
   return [
     warned,

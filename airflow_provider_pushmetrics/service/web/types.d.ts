@@ -1,0 +1,496 @@
+// The types of what the API answers, and of what the pages are made of. Read by tsc alone; nothing of it is shipped.
+
+/** The resources of the API, as the pages use them. Moments are ISO 8601 texts. */
+declare namespace Api {
+  type Moment = string;
+
+  /** The resources that are listed page by page, by the path of their list. */
+  interface Lists {
+    "api/v1/block/": BlockRow;
+    "api/v1/database/": Database;
+    "api/v1/message/": Message;
+    "api/v1/noteflow_run/": Run;
+    "api/v1/noteflow_run_log/": LogLine;
+    "api/v1/report/": Report;
+    "api/v1/role/": Role;
+    "api/v1/schedule/": Schedule;
+    "api/v1/user/": User;
+    "api/v1/webhook/": Trigger;
+    "api/v1/webhook_delivery/": Delivery;
+    "api/v1/webhook_subscription/": Subscription;
+  }
+
+  interface List<Row> {
+    count: number;
+    ids: (number | string)[];
+    result: Row[];
+  }
+
+  interface One<Row> {
+    id: number | string;
+    result: Row;
+  }
+
+  /** A filter of a list: column, operator, value. */
+  type Filter = readonly [column: string, operator: string, value: string | number];
+
+  type Query = Record<string, string | number | boolean | null | undefined>;
+
+  interface Report {
+    id: number;
+    uid: string;
+    name: string;
+    description: string;
+    type: "report" | "notebook";
+    folder: string | null;
+    time_zone: string;
+    created_on: Moment;
+    updated_on: Moment | null;
+    workflow_enabled: boolean;
+  }
+
+  interface WholeReport extends Report {
+    blocks: BlockSummary[];
+    warnings?: string[];
+  }
+
+  type BlockType = "parameter" | "sql" | "text" | "chart" | "email" | "slack";
+
+  interface BlockSummary {
+    id: number;
+    uid: string;
+    type: BlockType;
+    name: string;
+    verbose_name: string | null;
+    query_id: number | null;
+  }
+
+  interface BlockRow extends BlockSummary {
+    content_json: string;
+    report_id: number;
+    report_uid: string;
+    position: number;
+    created_on: Moment;
+    warnings?: string[];
+  }
+
+  /** What a block holds, by its type; the service checks it. */
+  // biome-ignore lint/suspicious/noExplicitAny: each type of block has other keys, and users may add some.
+  type Content = Record<string, any>;
+
+  interface Block extends BlockRow {
+    content: Content;
+  }
+
+  /** The values of a parameter; `is_complete` tells whether it may have no other. */
+  interface Choices {
+    result: unknown[];
+    is_complete: boolean;
+  }
+
+  type RunStatus = "pending" | "running" | "success" | "failed" | "cancelled";
+
+  interface Run {
+    id: number;
+    uid: string;
+    name: string;
+    status: RunStatus;
+    origin: string;
+    error: string | null;
+    parameters: Record<string, unknown>;
+    report_id: number;
+    report_uid: string;
+    parent_id: number | null;
+    re_run_count: number;
+    flow_run_id: string;
+    created_on: Moment;
+    start_time: Moment | null;
+    end_time: Moment | null;
+  }
+
+  interface LogLine {
+    id: number;
+    uid: string;
+    noteflow_run_id: number;
+    flow_run_id: string;
+    task_run_id: string | null;
+    effective_level: string;
+    message: string;
+    created_on: Moment;
+  }
+
+  type BlockStatus = RunStatus | "not_run";
+
+  /** What one block gave, as far as a running run shows it. */
+  interface TaskResult {
+    block_uid: string;
+    name: string;
+    type: BlockType;
+    status: BlockStatus;
+    error: string | null;
+    row_count: number | null;
+  }
+
+  /** What one block of a run that has ended gave. */
+  interface Output {
+    block_id: number | null;
+    name: string;
+    type: BlockType;
+    status: BlockStatus;
+    error: string | null;
+    output: string | null;
+    output_html: string | null;
+    messages: SentMessage[];
+    query_id: number | null;
+    query_result: string | null;
+    row_count: number | null;
+    row_limit: number | null;
+    max_rows: number | null;
+    is_truncated: boolean;
+    timeout_seconds: number | null;
+    duration_seconds: number | null;
+  }
+
+  interface RunOutputs {
+    report_id: number;
+    run_id: number;
+    status: RunStatus;
+    blocks: Output[];
+  }
+
+  /** One of the last results of a block. */
+  interface BlockResult {
+    id: number;
+    run_id: number | null;
+    report_run_id: number | null;
+    status: BlockStatus;
+    error: string | null;
+    output: string | null;
+    output_html: string | null;
+    messages: SentMessage[];
+    row_count: number | null;
+    query_result: string | null;
+    created_on: Moment;
+    finished_on: Moment | null;
+  }
+
+  /** Some rows of a result. Cells are texts, so that JavaScript rounds no number. */
+  interface Rows {
+    columns: { name: string; type: string }[];
+    row_count: number;
+    row_limit: number | null;
+    is_truncated: boolean;
+    offset: number;
+    rows: (string | null)[][];
+  }
+
+  interface Database {
+    id: number;
+    uid: string;
+    database_name: string;
+    sqlalchemy_uri: string;
+    backend: string;
+    expose_in_sqllab: boolean;
+    created_on: Moment;
+  }
+
+  interface Table {
+    name: string;
+    schemaName: string;
+    type: string;
+  }
+
+  interface Column {
+    name: string;
+    type: string;
+  }
+
+  type MessageStatus = "pending" | "sent" | "kept" | "failed";
+
+  interface SentMessage {
+    id: number;
+    uid: string;
+    kind: "mail" | "slack";
+    recipient: string;
+    status: MessageStatus;
+    error: string | null;
+  }
+
+  interface Message extends SentMessage {
+    recipient_name: string | null;
+    subject: string;
+    text: string;
+    files: string[];
+    attempt_count: number;
+    created_on: Moment;
+    finished_on: Moment | null;
+  }
+
+  interface Schedule {
+    id: number;
+    uid: string;
+    name: string;
+    active: boolean;
+    recurrence: string;
+    cron: string | null;
+    time_zone: string;
+    first_start: Moment;
+    next_run_on: Moment | null;
+    ends_on: string | null;
+    max_runs: number | null;
+    run_count: number;
+    report_id: number;
+    report_uid: string;
+    query_id: number | null;
+    success_recipients: string[];
+    failure_recipients: string[];
+    created_on: Moment;
+  }
+
+  interface Role {
+    id: number;
+    uid: string;
+    name: string;
+  }
+
+  interface User {
+    id: number;
+    uid: string;
+    email: string;
+    first_name: string;
+    last_name: string;
+    last_login: Moment | null;
+    main_role: { id: number; name: string };
+    roles: Role[];
+  }
+
+  interface Workspace {
+    id: number;
+    uid: string;
+    name: string;
+    is_active: boolean;
+  }
+
+  interface Token {
+    id: string;
+    name: string;
+    token_prefix: string | null;
+    workspace_id: number;
+    created_on: Moment;
+    expires_on: Moment | null;
+  }
+
+  /** The trigger of a report; its URL and token are in the answer for one, and not in lists. */
+  interface Trigger {
+    id: number;
+    uid: string;
+    report_id: number;
+    active: boolean;
+    details: string | Record<string, string> | null;
+    recipients_json: string[];
+    slack_recipients_json: string[];
+    created_on: Moment;
+    url?: string;
+    token?: string;
+  }
+
+  interface Subscription {
+    id: number;
+    uid: string;
+    name: string;
+    url: string;
+    events: string[];
+    active: boolean;
+    disabled_on: Moment | null;
+    disabled_reason: string | null;
+    failing_since: Moment | null;
+    created_on: Moment;
+  }
+
+  interface Delivery {
+    id: number;
+    uid: string;
+    event: string;
+    status: "pending" | "delivered" | "failed";
+    webhook_id: string;
+    webhook_subscription_id: number;
+    attempt_count: number;
+    created_on: Moment;
+    finished_on: Moment | null;
+    next_attempt_on: Moment | null;
+  }
+
+  interface Attempt {
+    number: number;
+    started_on: Moment;
+    duration_ms: number;
+    status_code: number | null;
+    answer: string | null;
+    error: string | null;
+  }
+
+  interface WholeDelivery extends Delivery {
+    body: unknown;
+    attempts: Attempt[];
+  }
+
+  /** What a YAML document changes, or would change. */
+  interface ConfigChange {
+    would_change: boolean;
+    summary: { blocks_created: string[]; blocks_updated: string[]; blocks_deleted: string[] };
+    yaml_diff: string;
+    warnings?: string[];
+  }
+
+  interface Session {
+    is_signed_in: boolean;
+    renew_seconds: number;
+  }
+}
+
+/** The parts of the pages. */
+declare namespace Ui {
+  /** What becomes a child of an element: lists are flattened, null, undefined and false are left out. */
+  type Child = Node | string | number | false | null | undefined | readonly Child[];
+
+  /** Attributes, properties and, with names that begin with "on", listeners. */
+  // biome-ignore lint/suspicious/noExplicitAny: each event has a type of its own.
+  type Settings = Record<string, string | number | boolean | null | undefined | ((event: any) => unknown)>;
+
+  /** What may be left out of a list: it is written as a condition and what holds under it. */
+  type Optional<Value> = Value | false | null | undefined | "";
+
+  /** A column of a table: its heading, what makes a cell from a row, and the class of the cells. */
+  type Column<Row> = readonly [title: Child, build: (row: Row) => Child, kind?: string | null];
+
+  /** What shows the page of an address; the signal is aborted when the page is left. */
+  type Show = (parameters: Record<string, string>, signal: AbortSignal) => Child | Promise<Child>;
+
+  /** The value of an option and its label. */
+  type Option = readonly [value: string | number, label: string];
+
+  type Input = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement;
+
+  /** A part of a form that has a name and a value. */
+  interface Field<Value = unknown, Element extends Input = Input> {
+    name: string;
+    node: HTMLElement;
+    input: Element;
+    read: () => Value;
+  }
+
+  /** Some part of a form: a field, or what stands between fields. */
+  interface FormPart {
+    name?: string;
+    node: HTMLElement | Comment;
+    read?: () => unknown;
+  }
+
+  /** The values of a form by the names of its fields. */
+  // biome-ignore lint/suspicious/noExplicitAny: each field has a type of its own, which its name tells.
+  type Values = Record<string, any>;
+
+  interface FieldSettings extends Settings {
+    hint?: string;
+    value?: string | number | null;
+  }
+
+  /** A list that shows one page at a time. */
+  interface ListView {
+    node: HTMLElement;
+    page: number;
+    turn: number;
+    looks: number;
+    show: (page?: number) => Promise<unknown>;
+  }
+
+  /** What the editor of a block needs to know of its report. */
+  interface BlockContext {
+    report: Api.Report;
+    blocks: Api.Block[];
+    databases: Api.Database[];
+    signal: AbortSignal;
+  }
+
+  /** A block that is edited; a new one has only its type and no content. */
+  type Draft = Partial<Api.Block> & { type: Api.BlockType; content: Api.Content };
+
+  /** What a part of a report's page is made by, and what its form gives. */
+  interface BlockEditor {
+    makeFields: (content: Api.Content, context: BlockContext) => FormPart[];
+    read: (values: Values) => Api.Content;
+  }
+
+  /** The pattern of a page's path. */
+  interface Pattern {
+    expression: RegExp;
+    names: string[];
+  }
+
+  interface CallSettings {
+    body?: unknown;
+    text?: string;
+    query?: Api.Query;
+    signal?: AbortSignal;
+  }
+
+  interface ListSettings {
+    filters?: readonly Optional<Api.Filter>[];
+    page?: number;
+    size?: number;
+    order?: readonly [column: string, direction: "asc" | "desc"];
+    query?: Api.Query;
+    signal?: AbortSignal;
+  }
+
+  interface ListViewSettings<Path extends keyof Api.Lists> {
+    path: Path;
+    columns: readonly Optional<Column<Api.Lists[Path]>>[];
+    caption: string;
+    noun: string;
+    nouns?: string;
+    whenEmpty: () => Child;
+    /** Whether a row will soon change. */
+    isMoving?: (row: Api.Lists[Path]) => boolean;
+    getFilters?: () => Optional<Api.Filter>[];
+    order?: ListSettings["order"];
+    query?: Api.Query;
+    size?: number;
+    signal: AbortSignal;
+  }
+
+  interface FormSettings {
+    fields: readonly FormPart[];
+    submit: string;
+    send: (values: Values) => unknown;
+    cancel?: (() => void) | null;
+    more?: readonly Child[];
+    kind?: string;
+  }
+
+  /** Close a dialog with its answer; null if it was cancelled. */
+  type Close<Answer> = (answer: Answer | null) => void;
+
+  /** What one block of a run gave, as far as it is known. */
+  type ShownResult = Pick<Api.TaskResult, "block_uid" | "name" | "type" | "status"> &
+    Partial<Api.TaskResult & Api.Output>;
+
+  /** What the page of a run shows, and what of it is known already. */
+  interface RunView {
+    run: Api.Run;
+    facts: HTMLElement;
+    actions: HTMLElement;
+    blocks: HTMLElement;
+    log: HTMLElement;
+    shown: Map<string, { node: HTMLElement; status: Api.BlockStatus; isFinal: boolean }>;
+    lastLine: number;
+    status: Api.RunStatus | null;
+    planned?: Api.Block[];
+  }
+
+  /** With what a report or a block is run. */
+  interface RunRequest {
+    parameters: Record<string, unknown>;
+    options?: { send_to_me: boolean; email: string | null };
+  }
+}
