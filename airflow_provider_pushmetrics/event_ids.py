@@ -20,6 +20,7 @@ MAX_URL_LENGTH = 8192
 _ID_TEXT = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
 _IN_REPORT_URL = re.compile(r"/api/reports/[^/]+/(?:queries/[^/]+/reportRun|run)/(\d{1,18})/?\Z", re.ASCII)
 _IN_QUERY_URL = re.compile(r"/api/reports/[^/]+/queries/[^/]+/run/(\d{1,18})/?\Z", re.ASCII)
+_RESULT_URL = re.compile(r"/api/reports/([^/]+)/queries/([^/]+)/(?:reportRun|run)/(\d{1,18})/?\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,15 @@ class EventIds:
     report_id: int | None
     query_id: int | None
     run_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResultIds:
+    """What the URL of a query's result names, as it is written there."""
+
+    report_id: str
+    query_id: str
+    run_id: str
 
 
 def read_event_ids(body: Mapping[str, Any]) -> EventIds:
@@ -60,6 +70,12 @@ def find_query_run_id(url: str) -> int | None:
     return _find_in_url(_IN_QUERY_URL, url)
 
 
+def find_result_ids(url: str) -> ResultIds | None:
+    """Find what the URL of a query's result names, of a report run or of a query run."""
+    found = _search_path(_RESULT_URL, url)
+    return ResultIds(*found.groups()) if found else None
+
+
 def _find_run_id(body: Mapping[str, Any]) -> int | None:
     outputs = body.get("report_notebook_outputs")
     if isinstance(outputs, str):
@@ -69,8 +85,12 @@ def _find_run_id(body: Mapping[str, Any]) -> int | None:
 
 
 def _find_in_url(pattern: re.Pattern[str], url: str) -> int | None:
-    """Find an id at the path's end; without taking the URL apart, which costs as much as parsing the body."""
+    found = _search_path(pattern, url)
+    return int(found[1]) if found else None
+
+
+def _search_path(pattern: re.Pattern[str], url: str) -> re.Match[str] | None:
+    """Search the path's end; without taking the URL apart, which costs as much as parsing the body."""
     if len(url) > MAX_URL_LENGTH:
         return None
-    found = pattern.search(url.partition("#")[0].partition("?")[0])
-    return int(found[1]) if found else None
+    return pattern.search(url.partition("#")[0].partition("?")[0])

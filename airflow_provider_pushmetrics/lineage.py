@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_pushmetrics.assets.uris import ReportUri
-from airflow_provider_pushmetrics.event_ids import read_event_ids
+from airflow_provider_pushmetrics.event_ids import find_result_ids, read_event_ids
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
-
-_RESULT_PATH = re.compile(
-    r"/api/reports/(?P<report>[^/]+)/queries/(?P<query>[^/]+)/(?:reportRun|run)/(?P<run>\d{1,18})/?\Z",
-    re.ASCII,
-)
 
 
 @dataclass(frozen=True)
@@ -76,11 +70,11 @@ def build_files_lineage(base_url: str, files: Iterable[SavedFile]) -> OperatorLi
 
     inputs, outputs, runs = [], [], []
     for file in files:
-        match = _RESULT_PATH.search(urlsplit(file.query_result).path)
-        if match:
-            uri = ReportUri(_find_authority(file.query_result), match["report"], match["query"])
+        ids = find_result_ids(file.query_result)
+        if ids is not None:
+            uri = ReportUri(_find_authority(file.query_result), ids.report_id, ids.query_id)
             inputs.append(_build_dataset(uri))
-            runs.append(match["run"])
+            runs.append(ids.run_id)
         outputs.append(_build_file(file))
     return OperatorLineage(inputs=inputs, outputs=outputs, run_facets=_name_runs(base_url, runs))
 

@@ -10,7 +10,8 @@ from contextlib import ExitStack
 
 import psutil
 
-from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter, Inbox
+from airflow_provider_pushmetrics.event_matching import EventFilter
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from benchmarks.receiver_load import Load, measure
 from benchmarks.receiver_proof import Found, MakeUrl, Size, say_progress
 from tests.fakes.receiver_server import SENDER_TOKEN, SOURCE, ReceiverServer, start_receiver

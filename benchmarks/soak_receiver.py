@@ -32,7 +32,8 @@ from typing import Any
 import httpx
 from hypothesis import HealthCheck, settings
 
-from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter, Inbox, StoredEvent
+from airflow_provider_pushmetrics.event_matching import EventFilter
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox, StoredEvent
 from benchmarks.receiver_neighbour import prove_neighbour
 from benchmarks.receiver_outage import build_outage, freeze_processes, hold_sqlite_lock
 from benchmarks.receiver_proof import QUICK, Found, MakeUrl, Prove, Size, say_progress

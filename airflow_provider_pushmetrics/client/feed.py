@@ -15,6 +15,7 @@ from airflow_provider_pushmetrics.client.protocol import Call, Request
 from airflow_provider_pushmetrics.client.retry_policy import RetryPolicy
 from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY, send
 from airflow_provider_pushmetrics.event_ids import MAX_ID
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsNotFoundError, PushMetricsProtocolError
 
 MAX_WAIT_SECONDS = 30.0
@@ -43,28 +44,6 @@ class Receiver:
         return f"the extra 'receiver_token' of {name_connection(self.conn_id)}"
 
 
-@dataclass(frozen=True)
-class EventFilter:
-    """Which events are wanted; None stands for all."""
-
-    event: str | None = None
-    report_id: int | None = None
-    query_id: int | None = None
-    run_id: int | None = None
-    source: str | None = None
-
-    def build_query(self) -> dict[str, str]:
-        """Build the query parameters of the wish."""
-        wanted = {
-            "event": self.event,
-            "report_id": self.report_id,
-            "query_id": self.query_id,
-            "run_id": self.run_id,
-            "source": self.source,
-        }
-        return {name: str(value) for name, value in wanted.items() if value is not None}
-
-
 def fetch_events(
     receiver: Receiver,
     wanted: EventFilter,
@@ -76,7 +55,8 @@ def fetch_events(
 ) -> Call[FeedPage]:
     """Fetch the events after a cursor; wait for the first one that is wanted, if there is none yet."""
     wait_seconds = max(0.0, min(wait_seconds, MAX_WAIT_SECONDS))
-    query = {"after": str(after), "limit": str(limit), "wait": f"{wait_seconds:g}", **wanted.build_query()}
+    query = {"after": str(after), "limit": str(limit), "wait": f"{wait_seconds:g}"}
+    query |= {name: str(value) for name, value in wanted.get_wanted().items()}
     request = Request(
         "GET",
         f"{receiver.url}/events?{urlencode(query)}",

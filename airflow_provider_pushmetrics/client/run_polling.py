@@ -8,10 +8,10 @@ from typing import Any
 
 from airflow_provider_pushmetrics.client import calls
 from airflow_provider_pushmetrics.client.credentials import Credentials
-from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent, Run
 from airflow_provider_pushmetrics.client.protocol import Call, Request
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
     PushMetricsNotFoundError,

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from airflow_provider_pushmetrics.client import calls, feed
 from airflow_provider_pushmetrics.client.credentials import Credentials
-from airflow_provider_pushmetrics.client.feed import EventFilter, Receiver
+from airflow_provider_pushmetrics.client.feed import Receiver
 from airflow_provider_pushmetrics.client.models import FeedEvent, FeedPage, Run, RunStatus
 from airflow_provider_pushmetrics.client.protocol import Call, Pause
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.wait_budget import FailureBackoff, WaitBudget, until
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.events import ReportRun, parse_event
 from airflow_provider_pushmetrics.exceptions import (
     InvalidEventError,

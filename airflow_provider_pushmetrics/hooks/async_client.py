@@ -11,7 +11,6 @@ import aiohttp
 from airflow.providers.common.compat.connection import get_async_connection
 
 from airflow_provider_pushmetrics.client import calls, feed, reports
-from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import (
     FeedPage,
     Report,
@@ -25,6 +24,7 @@ from airflow_provider_pushmetrics.client.protocol import Call, T
 from airflow_provider_pushmetrics.client.retry_policy import RetryPolicy
 from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY
 from airflow_provider_pushmetrics.client.transports import AsyncTransport
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.hooks.masking import aread_settings
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
 from airflow_provider_pushmetrics.hooks.trust import build_context

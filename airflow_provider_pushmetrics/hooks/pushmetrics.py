@@ -17,7 +17,6 @@ from airflow.providers.http.hooks.http import HttpHook
 
 from airflow_provider_pushmetrics.client import calls, feed, reports
 from airflow_provider_pushmetrics.client.credentials import Credentials
-from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import (
     FeedPage,
     Report,
@@ -32,6 +31,7 @@ from airflow_provider_pushmetrics.client.protocol import Call, NetworkError, Req
 from airflow_provider_pushmetrics.client.retry_policy import RetryPolicy
 from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY
 from airflow_provider_pushmetrics.client.transports import SyncTransport
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsParameterError,
     PushMetricsProtocolError,

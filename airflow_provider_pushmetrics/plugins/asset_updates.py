@@ -31,6 +31,7 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.assets.update_rules import UpdateWish, read_wish
 from airflow_provider_pushmetrics.assets.uris import SCHEME
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import NoDagForAssetError, PushMetricsError
 from airflow_provider_pushmetrics.plugins.dag_run_queue import (
     find_missed,
@@ -40,7 +41,7 @@ from airflow_provider_pushmetrics.plugins.dag_run_queue import (
     queue_missed,
 )
 from airflow_provider_pushmetrics.plugins.successful_events import choose_successful, read_event
-from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter, StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox.store import StoredEvent
 from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 from airflow_provider_pushmetrics.triggers.event_stream import dump_event

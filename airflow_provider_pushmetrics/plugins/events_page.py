@@ -24,6 +24,7 @@ from fastapi.exceptions import HTTPException
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.plugins.event_runs import InboxEvent, describe_outcomes
 from airflow_provider_pushmetrics.receiver.endpoints.query import (
@@ -33,7 +34,7 @@ from airflow_provider_pushmetrics.receiver.endpoints.query import (
 )
 from airflow_provider_pushmetrics.receiver.endpoints.reader import render_event, replay_events
 from airflow_provider_pushmetrics.receiver.errors import NotFound, Refusal
-from airflow_provider_pushmetrics.receiver.inbox.store import Consumer, EventFilter, EventSummary
+from airflow_provider_pushmetrics.receiver.inbox.store import Consumer, EventSummary
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 
 log = logging.getLogger(__name__)

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from typer.models import OptionInfo
 
-    from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter, Inbox
+    from airflow_provider_pushmetrics.event_matching import EventFilter
+    from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 
 app = typer.Typer(
     name="receiver",
@@ -270,6 +271,6 @@ def _build_console() -> Console:
 def _build_filter(
     source: str | None, event: str | None, report_id: int | None, query_id: int | None, run_id: int | None
 ) -> EventFilter:
-    from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter
+    from airflow_provider_pushmetrics.event_matching import EventFilter
 
-    return EventFilter(source, event, report_id, query_id, run_id)
+    return EventFilter(event, report_id, query_id, run_id, source)

@@ -14,12 +14,13 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsParameterError
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_delivery
 from airflow_provider_pushmetrics.receiver.endpoints.reader import render_event
 from airflow_provider_pushmetrics.receiver.inbox.cleanup import clean
 from airflow_provider_pushmetrics.receiver.inbox.records import build_replay_key
-from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter, Inbox, StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox, StoredEvent
 from airflow_provider_pushmetrics.receiver.retention import Retention
 from airflow_provider_pushmetrics.signatures import decode_secret, sign
 

@@ -18,13 +18,13 @@ from airflow.providers.common.compat.sdk import (
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_pushmetrics.arguments import check_choice
-from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.outcomes import fetch_event_outcome
 from airflow_provider_pushmetrics.client.run_polling import RunPoll
 from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_FAILURE_POLICY, WaitBudget
 from airflow_provider_pushmetrics.client.waits import wait_for_event
 from airflow_provider_pushmetrics.compat import require_airflow
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsParameterError,
     PushMetricsRunFailed,

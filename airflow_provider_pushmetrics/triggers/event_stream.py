@@ -13,10 +13,10 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_pushmetrics.client import feed, waits
-from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.compat import SharedStreamProducer, has_airflow
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsApiError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.storable import make_storable, storable_errors

@@ -11,7 +11,6 @@ from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_pushmetrics.arguments import check_seconds
 from airflow_provider_pushmetrics.client.consumers import MAX_NAME_LENGTH, check_consumer_name
-from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.outcomes import build_result, fetch_event_outcome, fetch_outcome
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
@@ -19,6 +18,7 @@ from airflow_provider_pushmetrics.client.run_polling import RunsSeen
 from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_POLL_INTERVAL_SECONDS, WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.compat import BaseEventTrigger, require_airflow
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsError, PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook

@@ -15,7 +15,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from airflow_provider_pushmetrics.client import calls, feed, waits
-from airflow_provider_pushmetrics.client.feed import EventFilter, Receiver
+from airflow_provider_pushmetrics.client.feed import Receiver
 from airflow_provider_pushmetrics.client.models import FeedPage, Run
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.wait_budget import (
@@ -23,6 +23,7 @@ from airflow_provider_pushmetrics.client.wait_budget import (
     FailureBackoff,
     WaitBudget,
 )
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
     PushMetricsLastLookError,

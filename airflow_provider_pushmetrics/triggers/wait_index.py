@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from airflow_provider_pushmetrics.client.credentials import Credentials
-from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent, Run
 from airflow_provider_pushmetrics.client.protocol import Call
 from airflow_provider_pushmetrics.client.run_polling import RunPoll
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
-from airflow_provider_pushmetrics.event_ids import read_event_ids
+from airflow_provider_pushmetrics.event_matching import EventFilter, FilterIndex, read_subject
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
-
-Key: TypeAlias = tuple[str | None, int | None, int | None, int | None]
 
 
 @dataclass(eq=False)
@@ -27,7 +23,7 @@ class Waiter:
     """
     One wait among those that share a feed.
 
-    :param wanted: Which events it wants; without a source.
+    :param wanted: Which events it wants.
     :param after: The cursor after which events count.
     :param budget: Its deadline, and how often to ask the API where nobody can wake it.
     :param look: Builds the call by which it looks once, alone.
@@ -48,12 +44,6 @@ class Waiter:
     poll: RunPoll | None = None
     found: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     asked_at: float = 0.0
-
-    @property
-    def key(self) -> Key:
-        """What it wants, as the index has it."""
-        wanted = self.wanted
-        return wanted.event, wanted.report_id, wanted.query_id, wanted.run_id
 
     def tell(self, result: Any | None) -> None:
         """Hand over what was waited for, if it is that."""
@@ -84,7 +74,7 @@ class Waiters:
 
     def __init__(self) -> None:
         self._all: set[Waiter] = set()
-        self._by_key: defaultdict[Key, set[Waiter]] = defaultdict(set)
+        self._by_wanted: FilterIndex[Waiter] = FilterIndex()
         self._by_run: defaultdict[int, set[Waiter]] = defaultdict(set)
 
     def __len__(self) -> int:
@@ -96,14 +86,14 @@ class Waiters:
     def add(self, waiter: Waiter) -> None:
         """Take somebody in."""
         self._all.add(waiter)
-        self._by_key[waiter.key].add(waiter)
+        self._by_wanted.add(waiter.wanted, waiter)
         if waiter.run_id is not None:
             self._by_run[waiter.run_id].add(waiter)
 
     def remove(self, waiter: Waiter) -> None:
         """Let somebody go, without a trace."""
         self._all.discard(waiter)
-        _discard(self._by_key, waiter.key, waiter)
+        self._by_wanted.remove(waiter.wanted, waiter)
         if waiter.run_id is not None:
             _discard(self._by_run, waiter.run_id, waiter)
 
@@ -121,13 +111,12 @@ class Waiters:
 
     def find_by_event(self, event: FeedEvent) -> tuple[Waiter, ...]:
         """Find those who want an event and have not had it before."""
-        keys = build_keys(event.body)
-        found = itertools.chain.from_iterable(self._by_key.get(key, ()) for key in keys)
+        found = self._by_wanted.find([read_subject(event.source, event.body)])
         return tuple(waiter for waiter in found if waiter.after < event.id)
 
     def find_common_event(self) -> str | None:
         """Find the event's name that all want; None if they want several."""
-        names = {event for event, _, _, _ in self._by_key}
+        names = {waiter.wanted.event for waiter in self._all}
         return names.pop() if len(names) == 1 else None
 
     def dispatch(self, events: Iterable[FeedEvent]) -> None:
@@ -135,16 +124,6 @@ class Waiters:
         for event in events:
             for waiter in self.find_by_event(event):
                 waiter.offer(event)
-
-
-def build_keys(body: dict[str, Any]) -> Iterator[Key]:
-    """Build all the wishes that an event fulfils: each of its facts, or anything in its place."""
-    name = body.get("event")
-    names = (None, name) if isinstance(name, str) else (None,)
-    ids = read_event_ids(body)
-    facts = (ids.report_id, ids.query_id, ids.run_id)
-    choices = [(None,) if number is None else (None, number) for number in facts]
-    yield from itertools.product(names, *choices)
 
 
 def _discard(index: defaultdict[Any, set[Waiter]], key: Any, waiter: Waiter) -> None:

@@ -9,12 +9,12 @@ from airflow.providers.common.compat.connection import get_async_connection
 
 from airflow_provider_pushmetrics.client import waits
 from airflow_provider_pushmetrics.client.credentials import Credentials
-from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.protocol import Call
 from airflow_provider_pushmetrics.client.run_polling import RunPoll, RunsSeen
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.hooks.masking import aread_settings
 from airflow_provider_pushmetrics.triggers.wait_hub import find_shared
 from airflow_provider_pushmetrics.triggers.wait_index import Waiter

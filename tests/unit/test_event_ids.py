@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -10,15 +9,13 @@ from hypothesis import strategies as st
 from airflow_provider_pushmetrics.event_ids import (
     MAX_ID,
     EventIds,
+    ResultIds,
     find_query_run_id,
     find_report_run_id,
+    find_result_ids,
     read_event_ids,
     read_id,
 )
-from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_delivery
-from airflow_provider_pushmetrics.receiver.errors import BadRequest
-from airflow_provider_pushmetrics.triggers.wait_index import build_keys
-from tests.fakes.json_values import JSON_VALUES
 
 
 @pytest.mark.parametrize(
@@ -132,6 +129,20 @@ def test_no_text_makes_the_search_for_a_run_id_fail(text: str) -> None:
         assert find_query_run_id(url) is None or isinstance(find_query_run_id(url), int)
 
 
+@pytest.mark.parametrize(
+    ("url", "ids"),
+    [
+        ("https://h/api/reports/1/queries/5/reportRun/7", ResultIds("1", "5", "7")),
+        ("https://h/base/api/reports/aBc12/queries/5/run/9/?format=csv", ResultIds("aBc12", "5", "9")),
+        ("https://h/api/reports/1/run/7", None),
+        ("https://h/api/reports/1/queries/5/run/x", None),
+        ("", None),
+    ],
+)
+def test_the_url_of_a_result_names_report_query_and_run(url: str, ids: ResultIds | None) -> None:
+    assert find_result_ids(url) == ids
+
+
 OUTPUTS = "https://h/api/reports/1/run/7"
 RESULT = "https://h/api/reports/1/queries/5/run/9"
 
@@ -150,34 +161,3 @@ RESULT = "https://h/api/reports/1/queries/5/run/9"
 )
 def test_the_run_is_the_reports_where_an_event_names_outputs(body: dict[str, Any], ids: EventIds) -> None:
     assert read_event_ids(body) == ids
-
-
-IDS = st.integers(-2, 12) | st.sampled_from(["1", "-1", 2**63, 2**63 - 1]) | JSON_VALUES
-URLS = st.sampled_from([OUTPUTS, RESULT, "http://[/api/reports/1/run/4", OUTPUTS + "\n", ""]) | JSON_VALUES
-BODIES = st.fixed_dictionaries(
-    {},
-    optional={"report_id": IDS, "query_id": IDS, "report_notebook_outputs": URLS, "query_result": URLS},
-)
-
-
-@given(BODIES)
-def test_the_triggers_want_an_event_exactly_where_the_receiver_finds_it(fields: dict[str, Any]) -> None:
-    body = {**fields, "event": "report.run"}
-    ids = read_event_ids(body)
-    wanted = {key[1:] for key in build_keys(body)}
-    facts = [ids.report_id, ids.query_id, ids.run_id]
-    assert wanted == {
-        (report, query, run)
-        for report in {None, facts[0]}
-        for query in {None, facts[1]}
-        for run in {None, facts[2]}
-    }
-    try:
-        delivery = build_delivery("demo", None, write(body))
-    except BadRequest:
-        return
-    assert [delivery.report_id, delivery.query_id, delivery.run_id] == facts
-
-
-def write(body: dict[str, Any]) -> bytes:
-    return json.dumps(body).encode("ascii")

@@ -11,8 +11,8 @@ from typing import Any
 from starlette.datastructures import QueryParams
 
 from airflow_provider_pushmetrics.event_ids import MAX_ID
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.receiver.errors import BadRequest
-from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000

@@ -7,9 +7,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
 from airflow_provider_pushmetrics.receiver.feed.watcher import InboxWatch
-from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter, Inbox, Page
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox, Page
 
 RunBlocking = Callable[..., Awaitable[Any]]
 

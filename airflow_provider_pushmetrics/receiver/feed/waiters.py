@@ -9,16 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
+from airflow_provider_pushmetrics.event_matching import EventFilter, FilterIndex, Subject
 from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
-from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter, Subject
-
-Shape = tuple[str, ...]
-Key = tuple[Any, ...]
 
 
 class Waiter:
@@ -60,41 +55,30 @@ class LoopWaiters:
     def __init__(self) -> None:
         self.generation = 0
         """Changes with every announcement: what was read under an older one may lack what was announced."""
-        self._by_shape: dict[Shape, dict[Key, set[Waiter]]] = defaultdict(dict)
+        self._waiters: FilterIndex[Waiter] = FilterIndex()
         self.count = 0
 
     def add(self, waiter: Waiter) -> None:
         """Let a waiter be found."""
-        shape, key = _describe(waiter.wanted)
-        self._by_shape[shape].setdefault(key, set()).add(waiter)
+        self._waiters.add(waiter.wanted, waiter)
         self.count += 1
 
     def remove(self, waiter: Waiter) -> None:
         """Let it be found no more."""
-        shape, key = _describe(waiter.wanted)
-        alike = self._by_shape[shape][key]
-        alike.remove(waiter)
+        self._waiters.remove(waiter.wanted, waiter)
         self.count -= 1
-        if not alike:
-            del self._by_shape[shape][key]
-        if not self._by_shape[shape]:
-            del self._by_shape[shape]
 
     def wake_wanting(self, committed: Sequence[Subject | Delivery]) -> None:
         """Wake whoever wants one of these events."""
         self.generation += 1
-        for shape, by_key in self._by_shape.items():
-            for key in {tuple(getattr(subject, name) for name in shape) for subject in committed}:
-                for waiter in by_key.get(key, ()):
-                    waiter.wake()
+        for waiter in self._waiters.find(committed):
+            waiter.wake()
 
     def wake_everyone(self) -> None:
         """Wake everybody on this loop."""
         self.generation += 1
-        for by_key in self._by_shape.values():
-            for alike in by_key.values():
-                for waiter in alike:
-                    waiter.wake()
+        for waiter in self._waiters:
+            waiter.wake()
 
 
 class Notifier:
@@ -150,11 +134,6 @@ class Notifier:
     def _copy_loops(self) -> list[tuple[asyncio.AbstractEventLoop, LoopWaiters]]:
         with self._lock:
             return list(self._loops.items())
-
-
-def _describe(wanted: EventFilter) -> tuple[Shape, Key]:
-    named = wanted.get_wanted()
-    return tuple(named), tuple(named.values())
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *args: object) -> None:

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from itertools import accumulate
-from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -26,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 
+from airflow_provider_pushmetrics.event_matching import EventFilter, Subject
 from airflow_provider_pushmetrics.receiver.inbox.commit_signals import Changes, open_changes
 from airflow_provider_pushmetrics.receiver.inbox.database import WRITES, open_engine
 from airflow_provider_pushmetrics.receiver.inbox.missed_events import Deleted, store_gaps
@@ -39,36 +39,6 @@ from airflow_provider_pushmetrics.receiver.inbox.tables import consumers, events
 
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 """A page ends when its bodies come to this much; it always holds one event."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What an event is about."""
-
-    source: str
-    event: str
-    report_id: int | None
-    query_id: int | None
-    run_id: int | None
-
-
-@dataclass(frozen=True)
-class EventFilter:
-    """Which events a reader wants; what is None is not asked about."""
-
-    source: str | None = None
-    event: str | None = None
-    report_id: int | None = None
-    query_id: int | None = None
-    run_id: int | None = None
-
-    def matches(self, subject: Subject | Delivery) -> bool:
-        """Tell whether an event is one of them; says the same as the database does."""
-        return all(getattr(subject, name) == value for name, value in self.get_wanted().items())
-
-    def get_wanted(self) -> dict[str, Any]:
-        """Get what is asked about, by column."""
-        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import pytest
 
 from airflow_provider_pushmetrics.client import waits
 from airflow_provider_pushmetrics.client.credentials import Credentials
-from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.protocol import Call
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.client.waits import RunTarget
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.triggers.wait_index import Waiter, Waiters
 from airflow_provider_pushmetrics.triggers.waiting import wait_for_event, wait_for_run
 from tests.fakes.pushmetrics import FakePushMetrics, FakeRun

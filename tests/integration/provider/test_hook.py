@@ -22,8 +22,8 @@ from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[impor
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from airflow_provider_pushmetrics.client import calls, feed
-from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import RunStatus
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
     PushMetricsAuthError,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_pushmetrics.client.feed import EventFilter
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAuthError,
     PushMetricsConflictError,

@@ -9,9 +9,9 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 from starlette.responses import JSONResponse, Response
 
-from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.run_polling import RunsSeen
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsParameterError
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
 from airflow_provider_pushmetrics.triggers.wait_hub import list_shared

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import RunStatus
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsNotFoundError
 from airflow_provider_pushmetrics.triggers import wait_hub
 from airflow_provider_pushmetrics.triggers.wait_hub import list_shared

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.receiver.cli import app
 from airflow_provider_pushmetrics.receiver.commands import follow
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_delivery
 from airflow_provider_pushmetrics.receiver.inbox.cleanup import Housekeeper, clean
 from airflow_provider_pushmetrics.receiver.inbox.missed_events import Gap
 from airflow_provider_pushmetrics.receiver.inbox.rejections import MAX_KEPT, RejectionLog
-from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter, Inbox
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.retention import Retention
 from tests.fakes.loopback import find_closed_port
 from tests.fakes.receiver_requests import SIGNING_SECRET

@@ -22,7 +22,8 @@ import httpx
 import psutil
 import pytest
 
-from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter, Inbox
+from airflow_provider_pushmetrics.event_matching import EventFilter
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from tests.fakes.receiver_server import (
     READER_TOKEN,
     SENDER_TOKEN,

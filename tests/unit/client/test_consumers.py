@@ -7,8 +7,9 @@ import pytest
 
 from airflow_provider_pushmetrics.client import consumers, feed
 from airflow_provider_pushmetrics.client.consumers import ConsumerPosition
-from airflow_provider_pushmetrics.client.feed import EventFilter, Receiver
+from airflow_provider_pushmetrics.client.feed import Receiver
 from airflow_provider_pushmetrics.client.protocol import Call
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsProtocolError
 from tests.fakes.scripted import ScriptedDriver, build_answer, run_call
 

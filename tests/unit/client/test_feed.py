@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_pushmetrics.client import feed
-from airflow_provider_pushmetrics.client.feed import EventFilter, Receiver
+from airflow_provider_pushmetrics.client.feed import Receiver
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsProtocolError
 from tests.fakes.scripted import ScriptedDriver, build_answer, read_query, run_call
 
@@ -109,6 +110,11 @@ def test_a_consumer_that_nobody_knows_has_no_position() -> None:
     assert run_call(feed.fetch_position(RECEIVER, "new"), build_answer(404)) is None
 
 
-def test_an_empty_filter_asks_for_nothing_in_particular() -> None:
-    assert EventFilter().build_query() == {}
-    assert EventFilter(report_id=0).build_query() == {"report_id": "0"}
+def test_only_the_facts_of_the_filter_are_asked_for() -> None:
+    page = build_answer(200, {"events": [], "cursor": 2})
+    driver = ScriptedDriver([page, page])
+    driver.run(feed.fetch_events(RECEIVER, EventFilter(), after=2))
+    driver.run(feed.fetch_events(RECEIVER, EventFilter("report.run", report_id=0), after=2))
+    common = {"after": "2", "limit": "100", "wait": "0"}
+    assert read_query(driver.requests[0]) == common
+    assert read_query(driver.requests[1]) == {**common, "event": "report.run", "report_id": "0"}

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_pushmetrics.client.credentials import Credentials
-from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.run_polling import RunPoll, RunsSeen, see_runs
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
     PushMetricsNotFoundError,

@@ -8,12 +8,13 @@ import pytest
 
 from airflow_provider_pushmetrics.client import waits
 from airflow_provider_pushmetrics.client.credentials import Credentials
-from airflow_provider_pushmetrics.client.feed import MAX_WAIT_SECONDS, EventFilter, Receiver
+from airflow_provider_pushmetrics.client.feed import MAX_WAIT_SECONDS, Receiver
 from airflow_provider_pushmetrics.client.models import RunStatus
 from airflow_provider_pushmetrics.client.protocol import Request
 from airflow_provider_pushmetrics.client.retry_policy import MAX_RETRY_AFTER_SECONDS, RetryPolicy
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAmbiguousRun,
     PushMetricsAuthError,

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_pushmetrics.client.feed import EventFilter
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
-from airflow_provider_pushmetrics.triggers.wait_index import Waiter, Waiters, build_keys
+from airflow_provider_pushmetrics.event_matching import EventFilter
+from airflow_provider_pushmetrics.triggers.wait_index import Waiter, Waiters
 
 RUN = {
     "event": "report.run",
@@ -107,7 +107,3 @@ async def test_an_error_that_nobody_waits_for_is_not_reported() -> None:
     del waiter
     await asyncio.sleep(0)
     assert reported == []
-
-
-def test_an_event_without_facts_is_wanted_by_whoever_wants_any() -> None:
-    assert list(build_keys({})) == [(None, None, None, None)]

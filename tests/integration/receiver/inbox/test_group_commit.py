@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DataError, OperationalError
 
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.inbox.group_commit import InboxWriter
 from airflow_provider_pushmetrics.receiver.inbox.recording import Recorded
 from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
-from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter, Inbox
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime, RuntimeOpener
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from starlette.datastructures import QueryParams
 
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.receiver.endpoints.query import (
     FeedQuery,
     parse_consumer_name,
@@ -11,7 +12,6 @@ from airflow_provider_pushmetrics.receiver.endpoints.query import (
     parse_position,
 )
 from airflow_provider_pushmetrics.receiver.errors import BadRequest
-from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter
 
 
 def parse(query: str) -> FeedQuery:
@@ -28,7 +28,7 @@ def test_empty_parameters_are_not_asked_for() -> None:
 
 def test_every_filter_is_read() -> None:
     query = parse("event=report.run&report_id=1&query_id=2&run_id=3&source=demo&after=4&limit=5&wait=6.5")
-    assert query == FeedQuery(EventFilter("demo", "report.run", 1, 2, 3), after=4, limit=5, wait_seconds=6.5)
+    assert query == FeedQuery(EventFilter("report.run", 1, 2, 3, "demo"), after=4, limit=5, wait_seconds=6.5)
 
 
 def test_zero_is_a_filter() -> None:

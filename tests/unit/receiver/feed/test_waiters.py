@@ -5,9 +5,8 @@ import threading
 import time
 from contextlib import ExitStack
 
+from airflow_provider_pushmetrics.event_matching import EventFilter, Subject
 from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
-from airflow_provider_pushmetrics.receiver.inbox.store import EventFilter, Subject
 
 REPORT_1 = Subject("demo", "report.run", 1, None, 7)
 LONG = 10.0
@@ -64,17 +63,6 @@ def test_waiter_of_a_closed_loop_harms_nobody() -> None:
     loop.run_until_complete(leave_waiting())
     loop.close()
     notifier.announce([REPORT_1])
-
-
-def test_filter_says_the_same_of_a_delivery_and_of_a_stored_event() -> None:
-    delivery = Delivery("demo", "id:1", b"{}", "report.run", report_id=1, run_id=7)
-    for wanted, expected in (
-        (EventFilter(), True),
-        (EventFilter("demo", "report.run", 1, None, 7), True),
-        (EventFilter(source="other"), False),
-        (EventFilter(query_id=1), False),
-    ):
-        assert wanted.matches(delivery) is wanted.matches(REPORT_1) is expected
 
 
 async def test_waiters_of_many_shapes_are_each_found_by_what_they_asked_for() -> None:
