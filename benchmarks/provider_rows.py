@@ -7,7 +7,7 @@ import time
 
 from rich.console import Console
 
-from airflow_provider_pushmetrics.service.storage.encryption import Vault, load_secret_key
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
 from benchmarks.provider_results import WANTED_MIB, run_side
 from benchmarks.service import ROWS, WIDE, Bench, Target, prepare
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
@@ -41,8 +41,8 @@ def measure_rows(console: Console) -> list[Target]:
 
 def make_rows(bench: Bench, rows: int) -> MadeReport:
     """Make a report of one query with so many rows."""
-    vault = Vault(load_secret_key(bench.folder))
-    return make_report(bench.database, vault, bench.folder, rows=sql(WIDE.replace(str(ROWS), str(rows))))
+    cipher = Cipher(load_secret_key(bench.folder))
+    return make_report(bench.database, cipher, bench.folder, rows=sql(WIDE.replace(str(ROWS), str(rows))))
 
 
 def run_report(service: ServiceProcess, report: MadeReport) -> str:

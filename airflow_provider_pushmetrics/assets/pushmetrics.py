@@ -6,7 +6,7 @@ from typing import Literal
 
 from airflow.providers.common.compat.sdk import Asset
 
-from airflow_provider_pushmetrics.assets.update_rules import UpdateWish, write_wish
+from airflow_provider_pushmetrics.assets.update_rules import AssetUpdateRule, write_rule
 from airflow_provider_pushmetrics.assets.uris import DEFAULT_HOST, ReportUri, parse_uri
 from airflow_provider_pushmetrics.compat import AssetWatcher, has_airflow, require_airflow
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
@@ -81,7 +81,7 @@ def build_run_asset(
     if updated_by == "triggerer":
         return Asset(name, uri=uri, watchers=[AssetWatcher(name=f"{name}-watcher", trigger=trigger)])
     require_airflow("3.1", "build_run_asset(updated_by='api_server')", INSTEAD_OF_API_SERVER)
-    wish = UpdateWish(
+    rule = AssetUpdateRule(
         event=event,
         report_id=read_number("report_id", report_id),
         query_id=read_number("query_id", query_id),
@@ -90,7 +90,7 @@ def build_run_asset(
         only_successful=only_successful,
         pushmetrics_conn_id=pushmetrics_conn_id if only_successful else None,
     )
-    return Asset(name, uri=uri, extra=write_wish(wish))
+    return Asset(name, uri=uri, extra=write_rule(rule))
 
 
 def _check_arguments(updated_by: str, *, one_run_per_event: bool, queue: str | None) -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 EXTRA_KEY = "pushmetrics"
 
 
-class UpdateWish(BaseModel):
+class AssetUpdateRule(BaseModel):
     """
     Which events update an asset.
 
@@ -41,16 +41,16 @@ class UpdateWish(BaseModel):
         return self
 
 
-def write_wish(wish: UpdateWish) -> dict[str, Any]:
+def write_rule(rule: AssetUpdateRule) -> dict[str, Any]:
     """Write the ``extra`` of an asset."""
-    return {EXTRA_KEY: wish.model_dump()}
+    return {EXTRA_KEY: rule.model_dump()}
 
 
-def read_wish(extra: object) -> UpdateWish | None:
-    """Read the ``extra`` of an asset; None if it wishes nothing, or nothing that can be read."""
+def read_rule(extra: object) -> AssetUpdateRule | None:
+    """Read the ``extra`` of an asset; None if it rules nothing, or nothing that can be read."""
     if not isinstance(extra, Mapping) or EXTRA_KEY not in extra:
         return None
     try:
-        return UpdateWish.model_validate(extra[EXTRA_KEY])
+        return AssetUpdateRule.model_validate(extra[EXTRA_KEY])
     except ValidationError:
         return None

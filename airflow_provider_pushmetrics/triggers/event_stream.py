@@ -125,10 +125,10 @@ def build_position_name(kwargs: Mapping[str, Any]) -> str:
 
     What is wanted is a part of it: two triggers with one position would skip each other's events.
     """
-    wish = [kwargs[name] for name in ("event", "report_id", "query_id", "pushmetrics_conn_id")]
+    rule = [kwargs[name] for name in ("event", "report_id", "query_id", "pushmetrics_conn_id")]
     if kwargs.get("only_successful"):
-        wish.append("only_successful")
-    digest = hashlib.sha256(json.dumps(wish).encode()).hexdigest()[:12]
+        rule.append("only_successful")
+    digest = hashlib.sha256(json.dumps(rule).encode()).hexdigest()[:12]
     return f"{kwargs['consumer']}-{re.sub(r'[^A-Za-z0-9._-]', '_', kwargs['event'])}-{digest}"
 
 

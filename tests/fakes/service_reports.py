@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.service.models import (
 )
 from airflow_provider_pushmetrics.service.runs.triggers import set_token
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Vault
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 
 TRIGGER_TOKEN = "trigger-token-of-the-tests-0123456789"
 
@@ -58,7 +58,7 @@ def parameter(
 
 
 def make_report(
-    database: Database, vault: Vault, data_dir: Path, **blocks: tuple[str, dict[str, Any]]
+    database: Database, cipher: Cipher, data_dir: Path, **blocks: tuple[str, dict[str, Any]]
 ) -> MadeReport:
     """Make a report with these blocks, in this order, and an enabled trigger."""
     path = data_dir / "sources" / "empty.duckdb"
@@ -69,7 +69,7 @@ def make_report(
         workspace_id = session.scalars(select(Workspace.id).order_by(Workspace.id)).first()
         assert workspace_id is not None
         source = DataSource(
-            workspace_id=workspace_id, name="empty", kind=DUCKDB, location_encrypted=vault.encrypt(path.name)
+            workspace_id=workspace_id, name="empty", kind=DUCKDB, location_encrypted=cipher.encrypt(path.name)
         )
         report = Report(workspace_id=workspace_id, name="Made by a test")
         session.add_all([source, report])
@@ -86,6 +86,6 @@ def make_report(
             if block.query is not None:
                 made.queries[name] = block.query.id
         webhook = Webhook(report_id=report.id)
-        set_token(webhook, TRIGGER_TOKEN, vault)
+        set_token(webhook, TRIGGER_TOKEN, cipher)
         session.add(webhook)
     return made

@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.service.accounts.roles import Role
 from airflow_provider_pushmetrics.service.models import ApiToken, EndedSession, User
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Vault
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 
 TOKEN_PREFIX = "pmpat_"
 TOKEN_BYTES = 32
@@ -78,20 +78,20 @@ def parse_bearer(header: str | None) -> str | None:
     return match[1] if match else None
 
 
-class Gatekeeper:
+class Authenticator:
     """
     Says whom a token stands for.
 
     :param database: Where the tokens are.
-    :param vault: Signs the JWTs.
+    :param cipher: Signs the JWTs.
     :param lifetime_seconds: How long a JWT is valid.
     """
 
     def __init__(
-        self, database: Database, vault: Vault, lifetime_seconds: int, *, clock: Clock = get_now
+        self, database: Database, cipher: Cipher, lifetime_seconds: int, *, clock: Clock = get_now
     ) -> None:
         self._database = database
-        self._key = vault.jwt_key
+        self._key = cipher.jwt_key
         self._clock = clock
         self.lifetime_seconds = lifetime_seconds
 

@@ -92,7 +92,7 @@ def create_database(
             workspace_id=caller.workspace_id,
             name=wanted.database_name,
             kind=kind,
-            location_encrypted=parts.vault.encrypt(location),
+            location_encrypted=parts.cipher.encrypt(location),
         )
         session.add(source)
         session.flush()
@@ -121,7 +121,7 @@ def update_database(
         if wanted.database_name is not None:
             source.name = wanted.database_name
         if place is not None:
-            source.kind, source.location_encrypted = place[0], parts.vault.encrypt(place[1])
+            source.kind, source.location_encrypted = place[0], parts.cipher.encrypt(place[1])
         session.flush()
         return wrap(build_database_row(source, parts))
 
@@ -180,4 +180,4 @@ def _check_url(
 
 
 def _build_url(parts: ServiceParts, source: DataSource) -> URL:
-    return build_source_url(source.kind, parts.vault.decrypt(source.location_encrypted))
+    return build_source_url(source.kind, parts.cipher.decrypt(source.location_encrypted))

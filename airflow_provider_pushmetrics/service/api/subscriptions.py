@@ -103,7 +103,7 @@ def create_subscription(wanted: NewSubscription, parts: Parts, caller: Editor) -
             url=wanted.url,
             events=wanted.events,
             active=wanted.active,
-            secret_encrypted=parts.vault.encrypt(secret),
+            secret_encrypted=parts.cipher.encrypt(secret),
         )
         session.add(subscription)
         session.flush()
@@ -153,7 +153,7 @@ def rotate_signing_secret(reference: str, parts: Parts, caller: Editor) -> dict[
     """Make a new secret; only this answer shows it. For a day, the old one signs beside it."""
     with parts.database.writing() as session:
         subscription = find_by_reference(session, Subscription, reference, caller)
-        secret, expires_on = rotate_secret(subscription, parts.vault, get_now())
+        secret, expires_on = rotate_secret(subscription, parts.cipher, get_now())
         session.flush()
         row = build_one(_build_row(subscription))
     return {**row, "signing_secret": secret, "previous_valid_until": format_moment(expires_on)}

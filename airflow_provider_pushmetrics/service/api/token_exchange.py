@@ -17,11 +17,11 @@ router = APIRouter(prefix="/api/v1/security", tags=["security"])
 def exchange(request: Request, parts: Parts) -> dict[str, Any]:
     """Exchange an API token, sent as Bearer, for a JWT that soon expires."""
     parts.exchange_limit.check(request.client.host if request.client else "")
-    principal = parts.gatekeeper.find_token_owner(parse_bearer(request.headers.get("authorization")))
+    principal = parts.authenticator.find_token_owner(parse_bearer(request.headers.get("authorization")))
     if principal is None:
         raise HTTPException(401, NOT_AUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
-    parts.gatekeeper.note_login(principal)
+    parts.authenticator.note_login(principal)
     return {
-        "access_token": parts.gatekeeper.issue_jwt(principal),
-        "expires_in": parts.gatekeeper.lifetime_seconds,
+        "access_token": parts.authenticator.issue_jwt(principal),
+        "expires_in": parts.authenticator.lifetime_seconds,
     }

@@ -16,7 +16,7 @@ from airflow_provider_pushmetrics.service.reports.parameters import (
     parse_json_parameters,
 )
 from airflow_provider_pushmetrics.service.runs.submission import RunRequest, check_idempotency_key
-from airflow_provider_pushmetrics.service.runs.triggers import Pull, PulledTrigger
+from airflow_provider_pushmetrics.service.runs.triggers import CalledTrigger, TriggerCall
 
 router = APIRouter(prefix="/api/v1/report", tags=["trigger"])
 
@@ -59,7 +59,7 @@ async def pull_trigger(
     body = await request.body() if request.method == "POST" else b""
     query = request.query_params.multi_items()
     token = next((value for name, value in query if name == TOKEN), "")
-    trigger = _authorize(await parts.front_desk.find_trigger(Pull(reference, token)))
+    trigger = _authorize(await parts.call_batcher.find_trigger(TriggerCall(reference, token)))
     wanted = RunRequest(
         trigger.report_id,
         merge_parameters(query, parse_json_parameters(body)),
@@ -68,7 +68,7 @@ async def pull_trigger(
         webhook_id=trigger.id,
     )
     try:
-        run = await parts.front_desk.accept_run(wanted)
+        run = await parts.call_batcher.accept_run(wanted)
     except ParameterValueError as error:
         raise PushMetricsParameterError(str(error)) from error  # 400, as for all that a trigger is given
     parts.engine.wake()
@@ -79,7 +79,7 @@ async def pull_trigger(
     return {"success": True, "run_id": run.id}
 
 
-def _authorize(trigger: PulledTrigger | None) -> PulledTrigger:
+def _authorize(trigger: CalledTrigger | None) -> CalledTrigger:
     if trigger is None:
         raise HTTPException(401, REFUSED)
     if not trigger.is_active:

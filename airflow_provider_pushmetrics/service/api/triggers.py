@@ -92,7 +92,7 @@ def create_webhook(wanted: NewWebhook, parts: Parts, caller: Editor) -> dict[str
     with parts.database.writing() as session:
         report = find_by_reference(session, Report, str(wanted.report_id), caller)
         webhook = Webhook(report_id=report.id)
-        set_token(webhook, wanted.token, parts.vault)
+        set_token(webhook, wanted.token, parts.cipher)
         _apply(webhook, wanted)
         session.add(webhook)
         session.flush()
@@ -114,7 +114,7 @@ def change_webhook(reference: str, wanted: WebhookChange, parts: Parts, caller: 
     with parts.database.writing() as session:
         webhook = find_by_reference(session, Webhook, reference, caller)
         if wanted.token is not None or wanted.refresh_token:
-            set_token(webhook, wanted.token, parts.vault)
+            set_token(webhook, wanted.token, parts.cipher)
         _apply(webhook, wanted)
         return build_one(_build_owner_row(parts, webhook))
 
@@ -156,6 +156,6 @@ def _build_row(webhook: Webhook) -> dict[str, Any]:
 
 
 def _build_owner_row(parts: ServiceParts, webhook: Webhook) -> dict[str, Any]:
-    token = parts.vault.decrypt(webhook.token_encrypted)
+    token = parts.cipher.decrypt(webhook.token_encrypted)
     url = build_trigger_url(parts.settings.base_url, webhook.report_id, token)
     return {**_build_row(webhook), "token": token, "url": url}

@@ -24,7 +24,7 @@ from airflow_provider_pushmetrics.service.datasources.urls import (
 from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 from airflow_provider_pushmetrics.service.models import DataSource
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Vault
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 
 POSTGRESQL = "postgresql"
 MYSQL = frozenset({"mysql", "mariadb"})
@@ -51,14 +51,14 @@ class SourceRegistry:
     Opens databases by their id, and keeps them until their row changes.
 
     :param database: Where it says what and where they are.
-    :param vault: Decrypts where they are.
+    :param cipher: Decrypts where they are.
     :param places: In which folders files may be asked.
     :param rules: Which servers may be connected to.
     """
 
-    def __init__(self, database: Database, vault: Vault, places: SourcePlaces, rules: EgressRules) -> None:
+    def __init__(self, database: Database, cipher: Cipher, places: SourcePlaces, rules: EgressRules) -> None:
         self._database = database
-        self._vault = vault
+        self._cipher = cipher
         self._places = places
         self._guard = HostGuard(rules, make_url(database.url))
         self._lock = threading.Lock()
@@ -129,7 +129,7 @@ class SourceRegistry:
         wanted = select(DataSource).where(DataSource.id.in_(ids))
         with self._database.reading() as session:
             return {
-                row.id: (row.kind, self._vault.decrypt(row.location_encrypted))
+                row.id: (row.kind, self._cipher.decrypt(row.location_encrypted))
                 for row in session.scalars(wanted)
             }
 

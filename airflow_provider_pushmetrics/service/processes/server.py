@@ -18,7 +18,7 @@ from airflow_provider_pushmetrics.service.processes.folder_lock import lock_fold
 from airflow_provider_pushmetrics.service.processes.supervisor import Assignment, Supervisor
 from airflow_provider_pushmetrics.service.runtime import assemble, choose_executor_id
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
-from airflow_provider_pushmetrics.service.worker.backend import Elsewhere, Executing
+from airflow_provider_pushmetrics.service.worker.backend import ExecutionBackend, RemoteBackend
 from airflow_provider_pushmetrics.serving.logs import set_up_logging
 
 BACKLOG = 2048
@@ -65,9 +65,9 @@ def _serve(settings: ServiceSettings, listener: socket.socket) -> None:
     parts.stop()
 
 
-def _choose_engine(settings: ServiceSettings) -> Executing:
+def _choose_engine(settings: ServiceSettings) -> ExecutionBackend:
     if not settings.executes:
-        return Elsewhere()
+        return RemoteBackend()
     supervisor = Supervisor(Assignment(settings, choose_executor_id(settings)))
     supervisor.prepare()
     return supervisor

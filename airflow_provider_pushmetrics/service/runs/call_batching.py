@@ -12,11 +12,15 @@ import asyncio
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.batcher import Batcher
 from airflow_provider_pushmetrics.service.runs.submission import AcceptedRun, RunRequest, accept_runs
-from airflow_provider_pushmetrics.service.runs.triggers import Pull, PulledTrigger, find_pulled_triggers
+from airflow_provider_pushmetrics.service.runs.triggers import (
+    CalledTrigger,
+    TriggerCall,
+    find_called_triggers,
+)
 from airflow_provider_pushmetrics.service.storage.database import Database
 
 
-class FrontDesk:
+class CallBatcher:
     """
     Finds triggers and accepts runs for calls that wait on an event loop, without a thread for each.
 
@@ -25,16 +29,16 @@ class FrontDesk:
     """
 
     def __init__(self, database: Database, results: ResultStore) -> None:
-        self._finder = Batcher[Pull, PulledTrigger | None](
-            "find-triggers", lambda pulls: find_pulled_triggers(database, pulls)
+        self._finder = Batcher[TriggerCall, CalledTrigger | None](
+            "find-triggers", lambda calls: find_called_triggers(database, calls)
         )
         self._acceptor = Batcher[RunRequest, AcceptedRun](
             "accept-runs", lambda requests: accept_runs(database, results, requests)
         )
 
-    async def find_trigger(self, pull: Pull) -> PulledTrigger | None:
-        """Find the trigger that a token pulls, enabled or not; None if it pulls none."""
-        return await asyncio.wrap_future(self._finder.submit(pull))
+    async def find_trigger(self, call: TriggerCall) -> CalledTrigger | None:
+        """Find the trigger that a token calls, enabled or not; None if it calls none."""
+        return await asyncio.wrap_future(self._finder.submit(call))
 
     async def accept_run(self, request: RunRequest) -> AcceptedRun:
         """

@@ -33,7 +33,7 @@ MAX_RECIPIENTS = 100
 
 
 @dataclass(frozen=True)
-class Audience:
+class Recipients:
     """Who is told: mail addresses and channels of Slack."""
 
     addresses: tuple[str, ...] = ()
@@ -42,28 +42,28 @@ class Audience:
 
 def tell_recipients(session: Session, run: Run | QueryRun, links: ResultLinks) -> None:
     """Put down the notices of a run that has ended, for whoever its trigger or its schedule names."""
-    audience = find_audience(session, run)
-    if audience == Audience():
+    recipients = find_recipients(session, run)
+    if recipients == Recipients():
         return
     notice = build_notice(run, links)
-    add_mail(session, run.workspace_id, audience.addresses, build_text(notice))
-    add_slack(session, run.workspace_id, SlackDraft(audience.channels, build_slack_text(notice)))
+    add_mail(session, run.workspace_id, recipients.addresses, build_text(notice))
+    add_slack(session, run.workspace_id, SlackDraft(recipients.channels, build_slack_text(notice)))
 
 
-def find_audience(session: Session, run: Run | QueryRun) -> Audience:
+def find_recipients(session: Session, run: Run | QueryRun) -> Recipients:
     """Find who wants to be told of how this run ended."""
     if run.schedule_id is not None:
         schedule = session.get(ReportSchedule, run.schedule_id)
         if schedule is None:
-            return Audience()
+            return Recipients()
         wanted = {SUCCESS: schedule.success_recipients, FAILED: schedule.failure_recipients}
-        return Audience(tuple(wanted.get(run.status, ())))
+        return Recipients(tuple(wanted.get(run.status, ())))
     webhook = session.get(Webhook, run.webhook_id) if isinstance(run, Run) and run.webhook_id else None
     if webhook is None:
-        return Audience()
+        return Recipients()
     settings = parse_details(webhook.details)
     addresses, channels = parse_list(webhook.recipients), parse_list(webhook.slack_recipients)
-    return Audience(
+    return Recipients(
         tuple(addresses) if settings["email_on"].includes(run.status) else (),
         tuple(channels) if settings["slack_on"].includes(run.status) else (),
     )

@@ -19,12 +19,12 @@ from airflow_provider_pushmetrics.service.accounts.authentication import (
 from airflow_provider_pushmetrics.service.models import Report, Webhook
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Vault
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER, is_uid, parse_id
 
 
 @dataclass(frozen=True)
-class Pull:
+class TriggerCall:
     """
     A call of a trigger's URL.
 
@@ -36,48 +36,48 @@ class Pull:
 
 
 @dataclass(frozen=True)
-class PulledTrigger:
-    """The trigger that a call pulls."""
+class CalledTrigger:
+    """The trigger that a call calls."""
 
     id: int
     report_id: int
     is_active: bool
 
 
-def find_pulled_triggers(database: Database, pulls: Sequence[Pull]) -> list[PulledTrigger | None]:
+def find_called_triggers(database: Database, calls: Sequence[TriggerCall]) -> list[CalledTrigger | None]:
     """
-    Find the trigger that each call pulls, enabled or not; None where there is none.
+    Find the trigger that each call calls, enabled or not; None where there is none.
 
     An unknown report and a wrong token take the same way and give the same answer. What the database refuses
     to look for is unknown, and spoils no other call's answer.
     """
     try:
-        return _find_pulled_triggers(database, pulls)
+        return _find_called_triggers(database, calls)
     except DataError:
-        if len(pulls) == 1:
+        if len(calls) == 1:
             return [None]
-        return [found for pull in pulls for found in find_pulled_triggers(database, [pull])]
+        return [found for call in calls for found in find_called_triggers(database, [call])]
 
 
-def _find_pulled_triggers(database: Database, pulls: Sequence[Pull]) -> list[PulledTrigger | None]:
-    ids = {pull.report: parse_id(pull.report) for pull in pulls}
+def _find_called_triggers(database: Database, calls: Sequence[TriggerCall]) -> list[CalledTrigger | None]:
+    ids = {call.report: parse_id(call.report) for call in calls}
     # What cannot be a uid must not reach PostgreSQL: for a zero byte it would refuse the question of all.
     uids = {reference for reference, number in ids.items() if number is None and is_uid(reference)}
     # Nor must a number that its columns cannot hold.
     numbers = {number for number in ids.values() if number is not None and number <= MAX_INTEGER}
     named = or_(Report.id.in_(numbers), Report.uid.in_(uids))
     wanted = select(Webhook.id, Webhook.report_id, Webhook.active, Webhook.token_hash, Report.uid)
-    by_report = defaultdict[int | str, list[tuple[str, PulledTrigger]]](list)
+    by_report = defaultdict[int | str, list[tuple[str, CalledTrigger]]](list)
     with database.reading() as session:
         for row in session.execute(wanted.join(Report).where(named)):
-            found = (row.token_hash, PulledTrigger(row.id, row.report_id, row.active))
+            found = (row.token_hash, CalledTrigger(row.id, row.report_id, row.active))
             by_report[row.report_id].append(found)
             by_report[row.uid].append(found)
-    return [_choose(pull, by_report[ids[pull.report] or pull.report]) for pull in pulls]
+    return [_choose(call, by_report[ids[call.report] or call.report]) for call in calls]
 
 
-def _choose(pull: Pull, candidates: Sequence[tuple[str, PulledTrigger]]) -> PulledTrigger | None:
-    offered = hash_token(pull.token)
+def _choose(call: TriggerCall, candidates: Sequence[tuple[str, CalledTrigger]]) -> CalledTrigger | None:
+    offered = hash_token(call.token)
     chosen = None
     for token_hash, trigger in candidates:
         if is_same_hash(token_hash, offered):
@@ -85,7 +85,7 @@ def _choose(pull: Pull, candidates: Sequence[tuple[str, PulledTrigger]]) -> Pull
     return chosen
 
 
-def set_token(webhook: Webhook, token: str | None, vault: Vault) -> None:
+def set_token(webhook: Webhook, token: str | None, cipher: Cipher) -> None:
     """
     Give a trigger a token, a new one unless somebody chose it; the old one is dead at the commit.
 
@@ -97,7 +97,7 @@ def set_token(webhook: Webhook, token: str | None, vault: Vault) -> None:
         )
     token = token or generate_trigger_token()
     webhook.token_hash = hash_token(token)
-    webhook.token_encrypted = vault.encrypt(token)
+    webhook.token_encrypted = cipher.encrypt(token)
     webhook.updated_on = get_now()
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
-from airflow_provider_pushmetrics.service.storage.sqlite_turns import Turn
+from airflow_provider_pushmetrics.service.storage.sqlite_turns import WriteLock
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 BUSY_TIMEOUT_SECONDS = 30
@@ -44,7 +44,7 @@ class Database:
         noting = self.engine.execution_options(begin_immediate=True, synchronous="NORMAL")
         self._noters = sessionmaker(noting, expire_on_commit=False)
         self._is_sqlite = self.engine.dialect.name == "sqlite"
-        self._turn = _open_turn(self.engine) if self._is_sqlite else nullcontext()
+        self._write_lock = _open_write_lock(self.engine) if self._is_sqlite else nullcontext()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -55,7 +55,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """Open a transaction that is committed at the end, or rolled back by an exception."""
-        with self._turn, self._writers() as session, session.begin():
+        with self._write_lock, self._writers() as session, session.begin():
             yield session
 
     @contextmanager
@@ -65,7 +65,7 @@ class Database:
 
         On SQLite, it survives a power cut with the next transaction of the other kind.
         """
-        with self._turn, self._noters() as session, session.begin():
+        with self._write_lock, self._noters() as session, session.begin():
             yield session
 
     @contextmanager
@@ -118,8 +118,8 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
-        if isinstance(self._turn, Turn):
-            self._turn.close()
+        if isinstance(self._write_lock, WriteLock):
+            self._write_lock.close()
 
 
 UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)
@@ -131,8 +131,8 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, UNAVAILABLE)
 
 
-def _open_turn(engine: Engine) -> Turn:
-    return Turn(Path(str(engine.url.database)))
+def _open_write_lock(engine: Engine) -> WriteLock:
+    return WriteLock(Path(str(engine.url.database)))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ KEY_FILE = "secret-key"
 MIN_KEY_LENGTH = 32
 
 
-class Vault:
+class Cipher:
     """
     Encrypts and decrypts, and signs JWTs, with keys made from one secret.
 

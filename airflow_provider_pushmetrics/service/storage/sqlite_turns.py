@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 
-class Turn:
+class WriteLock:
     """
     Lets one thread of one process in, and the others wait in the kernel's queue.
 
@@ -23,13 +23,13 @@ class Turn:
         self._thread = threading.Lock()
         # Held until close(), or until the process ends.
         self._next = open(f"{path}.next", "a", encoding="ascii")  # noqa: SIM115
-        self._turn = open(f"{path}.turn", "a", encoding="ascii")  # noqa: SIM115
+        self._write_lock = open(f"{path}.turn", "a", encoding="ascii")  # noqa: SIM115
 
     def __enter__(self) -> None:
         self._thread.acquire()
         try:
             fcntl.flock(self._next, fcntl.LOCK_EX)
-            fcntl.flock(self._turn, fcntl.LOCK_EX)
+            fcntl.flock(self._write_lock, fcntl.LOCK_EX)
         except BaseException:
             self._thread.release()
             raise
@@ -39,10 +39,10 @@ class Turn:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        fcntl.flock(self._turn, fcntl.LOCK_UN)
+        fcntl.flock(self._write_lock, fcntl.LOCK_UN)
         self._thread.release()
 
     def close(self) -> None:
         """Close the files."""
         self._next.close()
-        self._turn.close()
+        self._write_lock.close()

@@ -27,7 +27,7 @@ class SignIn(BaseModel):
 @router.get("")
 def show_session(request: Request, parts: Parts) -> dict[str, Any]:
     """Tell whether the browser is signed in; never 401, which browsers log as a fault of the page."""
-    principal = parts.gatekeeper.find_session(request.cookies.get(COOKIE))
+    principal = parts.authenticator.find_session(request.cookies.get(COOKIE))
     return {"is_signed_in": principal is not None, "renew_seconds": _choose_pause(parts)}
 
 
@@ -36,11 +36,11 @@ def sign_in(wanted: SignIn, request: Request, response: Response, parts: Parts) 
     """Give a browser a session for an API token."""
     check_own_page(request)
     parts.exchange_limit.check(request.client.host if request.client else "")
-    principal = parts.gatekeeper.find_token_owner(wanted.token.get_secret_value())
+    principal = parts.authenticator.find_token_owner(wanted.token.get_secret_value())
     if principal is None:
         raise HTTPException(401, NOT_AUTHORIZED)
-    parts.gatekeeper.note_login(principal)
-    set_session(request, response, parts.gatekeeper.open_session(principal), parts.settings)
+    parts.authenticator.note_login(principal)
+    set_session(request, response, parts.authenticator.open_session(principal), parts.settings)
     return {"is_signed_in": True, "renew_seconds": _choose_pause(parts)}
 
 
@@ -48,7 +48,7 @@ def sign_in(wanted: SignIn, request: Request, response: Response, parts: Parts) 
 def renew(request: Request, response: Response, parts: Parts) -> dict[str, Any]:
     """Prolong a session while somebody works with the page."""
     check_own_page(request)
-    session = parts.gatekeeper.renew_session(request.cookies.get(COOKIE))
+    session = parts.authenticator.renew_session(request.cookies.get(COOKIE))
     if session is None:
         raise HTTPException(401, NOT_AUTHORIZED)
     set_session(request, response, session, parts.settings)
@@ -59,11 +59,11 @@ def renew(request: Request, response: Response, parts: Parts) -> dict[str, Any]:
 def sign_out(request: Request, response: Response, parts: Parts) -> dict[str, Any]:
     """End the session of a browser, and of whoever has a copy of its cookie."""
     check_own_page(request)
-    parts.gatekeeper.end_session(request.cookies.get(COOKIE))
+    parts.authenticator.end_session(request.cookies.get(COOKIE))
     clear_session(response, parts.settings)
     return {"is_signed_in": False}
 
 
 def _choose_pause(parts: Parts) -> float:
     """Choose after how long the page asks for the next JWT: early enough to miss one try."""
-    return parts.gatekeeper.lifetime_seconds / 3
+    return parts.authenticator.lifetime_seconds / 3

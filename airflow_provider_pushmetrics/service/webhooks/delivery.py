@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttemp
 from airflow_provider_pushmetrics.service.models.statuses import DELIVERED, FAILED, PENDING
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Vault
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.retry_schedule import (
     CERTAIN_ATTEMPTS,
     DISABLE_AFTER,
@@ -82,12 +82,12 @@ class Answer:
         return self.status_code is not None and 200 <= self.status_code < 300
 
 
-class Courier:
+class WebhookSender:
     """
     Makes attempts to deliver.
 
     :param database: Where deliveries are kept.
-    :param vault: Decrypts the signing secrets.
+    :param cipher: Decrypts the signing secrets.
     :param timeout_seconds: How long an exchange may take, from connecting to the last byte.
     :param transport: Carries the requests; it decides where to.
     :param spread: Chooses the jitter.
@@ -96,7 +96,7 @@ class Courier:
     def __init__(
         self,
         database: Database,
-        vault: Vault,
+        cipher: Cipher,
         timeout_seconds: float,
         *,
         transport: httpx.BaseTransport,
@@ -105,7 +105,7 @@ class Courier:
         spread: Spread = random.uniform,
     ) -> None:
         self._database = database
-        self._vault = vault
+        self._cipher = cipher
         self._timeout_seconds = timeout_seconds
         self._clock = clock
         self._monotonic = monotonic
@@ -164,7 +164,7 @@ class Courier:
                 url=delivery.subscription.url,
                 message_id=delivery.event.uid,
                 body=delivery.event.body.encode(),
-                keys=list_keys(delivery.subscription, self._vault, self._clock()),
+                keys=list_keys(delivery.subscription, self._cipher, self._clock()),
                 attempt=number,
             )
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.models import Delivery, RetiredSecret, Subscription
 from airflow_provider_pushmetrics.service.models.statuses import FAILED, PENDING
-from airflow_provider_pushmetrics.service.storage.encryption import Vault
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.notices import write_disabled_notice
 from airflow_provider_pushmetrics.service.webhooks.outbox import put_test_in_outbox
 from airflow_provider_pushmetrics.signatures import MAX_SIGNATURES, decode_secret, generate_secret
@@ -27,7 +27,7 @@ class TimeRange:
     until: datetime | None = None
 
 
-def rotate_secret(subscription: Subscription, vault: Vault, now: datetime) -> tuple[str, datetime]:
+def rotate_secret(subscription: Subscription, cipher: Cipher, now: datetime) -> tuple[str, datetime]:
     """
     Give a subscription a new secret; those it had sign beside it until they expire.
 
@@ -38,16 +38,16 @@ def rotate_secret(subscription: Subscription, vault: Vault, now: datetime) -> tu
     retired = RetiredSecret(secret_encrypted=subscription.secret_encrypted, expires_on=expires_on)
     subscription.retired_secrets = [retired, *kept]
     secret = generate_secret()
-    subscription.secret_encrypted = vault.encrypt(secret)
+    subscription.secret_encrypted = cipher.encrypt(secret)
     subscription.updated_on = now
     return secret, expires_on
 
 
-def list_keys(subscription: Subscription, vault: Vault, now: datetime) -> tuple[bytes, ...]:
+def list_keys(subscription: Subscription, cipher: Cipher, now: datetime) -> tuple[bytes, ...]:
     """List the keys that sign now, the newest first; no more than verifiers look at."""
     retired = [one.secret_encrypted for one in subscription.retired_secrets if one.expires_on > now]
     encrypted = [subscription.secret_encrypted, *retired][:MAX_SIGNATURES]
-    return tuple(decode_secret(vault.decrypt(one)) for one in encrypted)
+    return tuple(decode_secret(cipher.decrypt(one)) for one in encrypted)
 
 
 def enable(session: Session, subscription: Subscription, now: datetime) -> None:

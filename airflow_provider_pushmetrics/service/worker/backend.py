@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Executing(Protocol):
+class ExecutionBackend(Protocol):
     """Executes what was committed."""
 
     def start(self) -> None:
@@ -25,7 +25,7 @@ class Executing(Protocol):
         """Tell whether what is committed now happens now."""
 
 
-class Elsewhere:
+class RemoteBackend:
     """Leaves it to other processes, which look for themselves what was committed."""
 
     def start(self) -> None:

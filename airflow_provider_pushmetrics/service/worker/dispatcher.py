@@ -52,7 +52,7 @@ class Dispatcher:
     :param queue: Where to.
     :param poll_seconds: How long a commit of another process can go unseen; one of this process is told of
         by :meth:`wake`.
-    :param salvage: Takes care of what was enqueued, and broke.
+    :param reconciler: Takes care of what was enqueued, and broke.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class Dispatcher:
         database: Database,
         queue: WorkflowQueue,
         poll_seconds: float,
-        salvage: Callable[[], None],
+        reconciler: Callable[[], None],
         *,
         clock: Clock = get_now,
     ) -> None:
         self._database = database
         self._queue = queue
         self._poll_seconds = poll_seconds
-        self._salvage = salvage
+        self._reconciler = reconciler
         self._clock = clock
         self._next_salvage = clock()
         self._log = SparingLog(log)
@@ -103,7 +103,7 @@ class Dispatcher:
                 pass
             if self._clock() >= self._next_salvage:
                 self._next_salvage = self._clock() + SALVAGE_INTERVAL
-                self._salvage()
+                self._reconciler()
             return self._find_wait()
 
     def _work(self) -> None:

@@ -25,7 +25,7 @@ from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from airflow_provider_pushmetrics.service.runs.execution.executor import RunExecutor
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.webhooks.delivery import Courier
+from airflow_provider_pushmetrics.service.webhooks.delivery import WebhookSender
 from airflow_provider_pushmetrics.service.worker.dispatcher import (
     ATTEMPT_DELIVERY,
     DELIVERIES_QUEUE,
@@ -37,8 +37,8 @@ from airflow_provider_pushmetrics.service.worker.queue import (
     WorkflowQueue,
     create_workflow_engine,
 )
-from airflow_provider_pushmetrics.service.worker.reconciler import Salvage
-from airflow_provider_pushmetrics.service.worker.retrying import Perseverance, WorkInterruptedError
+from airflow_provider_pushmetrics.service.worker.reconciler import Reconciler
+from airflow_provider_pushmetrics.service.worker.retrying import RetryLoop, WorkInterruptedError
 from airflow_provider_pushmetrics.service.worker.run_queue import RunQueue
 
 WORKFLOW_VERSION = "1"
@@ -72,18 +72,18 @@ class Engine:
         executor_id: str,
         database: Database,
         executor: RunExecutor,
-        courier: Courier,
+        sender: WebhookSender,
     ) -> None:
         self._settings = settings
         self._executor_id = executor_id
         self._database = database
         self._executor = executor
-        self._courier = courier
+        self._sender = sender
         self._active = _Activity()
         self._idle_since: dict[str, float] = {}
         self._stopping = threading.Event()
-        self._perseverance = Perseverance(self._stopping.wait)
-        self._salvage = Salvage(database, _list_broken)
+        self._retry_loop = RetryLoop(self._stopping.wait)
+        self._reconciler = Reconciler(database, _list_broken)
         self._runs = RunQueue(
             database,
             executor_id,
@@ -110,7 +110,7 @@ class Engine:
             self._launch(self._workflow_engine)
         self._queue = WorkflowQueue(self._workflow_engine)
         self._dispatcher = Dispatcher(
-            self._database, self._queue, self._settings.dispatch_poll_seconds, self._salvage.salvage
+            self._database, self._queue, self._settings.dispatch_poll_seconds, self._reconciler.reconciler
         )
         self._workers.start()
         if self._workers.is_alone():
@@ -172,16 +172,16 @@ class Engine:
     def _register_workflows(self) -> None:
         @DBOS.workflow(name=ATTEMPT_DELIVERY)
         def attempt_delivery(delivery_id: int, number: int) -> None:
-            self._do(lambda: self._courier.attempt(delivery_id, number))
+            self._do(lambda: self._sender.attempt(delivery_id, number))
 
     def _execute_run(self, kind: type[AnyRun], run_id: int) -> None:
-        if self._perseverance.do(lambda: self._executor.execute(kind, run_id)):
+        if self._retry_loop.do(lambda: self._executor.execute(kind, run_id)):
             self.wake()
 
     def _do(self, work: Callable[[], bool]) -> None:
         """Do something that goes on where it was, again if it fails; it says whether it leaves a delivery."""
         with self._active.note(DBOS.workflow_id):
-            leaves_delivery = self._perseverance.do(work)
+            leaves_delivery = self._retry_loop.do(work)
         if leaves_delivery:
             self.wake()
 

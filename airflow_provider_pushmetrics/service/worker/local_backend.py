@@ -21,13 +21,13 @@ from airflow_provider_pushmetrics.service.runs.execution.executor import RunExec
 from airflow_provider_pushmetrics.service.runs.scheduler import Scheduler
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Vault
-from airflow_provider_pushmetrics.service.webhooks.delivery import Courier
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher
+from airflow_provider_pushmetrics.service.webhooks.delivery import WebhookSender
 from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 from airflow_provider_pushmetrics.service.worker.engine import Engine
 
 
-class Workshop:
+class LocalBackend:
     """
     Executes runs and deliveries in this process, and does what is due by the clock.
 
@@ -40,7 +40,7 @@ class Workshop:
         settings: ServiceSettings,
         executor_id: str,
         database: Database,
-        vault: Vault,
+        cipher: Cipher,
         results: ResultStore,
         sources: SourceRegistry,
         *,
@@ -48,9 +48,9 @@ class Workshop:
     ) -> None:
         queries = RunningQueries()
         self._memory_guard = MemoryGuard(settings.usable_memory_bytes, queries) if guards_memory else None
-        self._courier = Courier(
+        self._sender = WebhookSender(
             database,
-            vault,
+            cipher,
             settings.delivery_timeout_seconds,
             transport=_open_http_transport(settings.egress_rules),
         )
@@ -63,7 +63,7 @@ class Workshop:
             has_slack=settings.slack is not None,
             queries=queries,
         )
-        self._engine = Engine(settings, executor_id, database, executor, self._courier)
+        self._engine = Engine(settings, executor_id, database, executor, self._sender)
         self._scheduler = Scheduler(database, self._engine.wake)
         self._outbox = OutboxSender(database, _open_transports(settings, results, database))
         self._housekeeper = Housekeeper(results, settings.result_retention_days)
@@ -90,7 +90,7 @@ class Workshop:
         self._housekeeper.stop()
         if not self._engine.stop() or not has_ended:
             return False  # what still runs must not find its client closed, and record that as its failure
-        self._courier.close()
+        self._sender.close()
         return True
 
     def wake(self) -> None:

@@ -23,7 +23,7 @@ BATCH = 500
 log = logging.getLogger(__name__)
 
 
-class Salvage:
+class Reconciler:
     """
     Looks for enqueued deliveries that nobody works on.
 
@@ -38,7 +38,7 @@ class Salvage:
         self._database = database
         self._list_broken = list_broken
 
-    def salvage(self) -> None:
+    def reconciler(self) -> None:
         """Give deliveries whose workflow has ended a new one."""
         for delivery_id, attempt in self._find_broken_attempts():
             log.error("the workflow of delivery %s has failed: enqueueing it again", delivery_id)

@@ -29,7 +29,7 @@ class WorkInterruptedError(BaseException):
     """
 
 
-class Perseverance:
+class RetryLoop:
     """
     Does work that goes on where it was.
 

@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
-from airflow_provider_pushmetrics.assets.update_rules import UpdateWish
+from airflow_provider_pushmetrics.assets.update_rules import AssetUpdateRule
 from airflow_provider_pushmetrics.exceptions import NoDagForAssetError
 from airflow_provider_pushmetrics.plugins.asset_updates import (
     AssetUpdater,
@@ -53,8 +53,8 @@ def store_asset(tables: AirflowTables) -> UpdatedAsset:
     return asset
 
 
-def store(tables: AirflowTables, name: str, **wish: Any) -> None:
-    built = build_run_asset(name, updated_by="api_server", **wish)
+def store(tables: AirflowTables, name: str, **rule: Any) -> None:
+    built = build_run_asset(name, updated_by="api_server", **rule)
     tables.process_dags(DAG(DAG_ID if name == "delays" else f"{DAG_ID}_{name}", schedule=[built]))
 
 
@@ -131,8 +131,8 @@ def test_an_event_is_written_once_though_its_position_was_not_stored(
 @pytest.mark.parametrize("one_run_per_event", [False, True])
 def test_the_position_is_kept_when_only_the_way_to_start_runs_changes(one_run_per_event: bool) -> None:
     """From the beginning of the inbox, old events would start their Dags a second time."""
-    wish = UpdateWish(event="report.run", report_id=1, one_run_per_event=one_run_per_event)
-    asset = UpdatedAsset(1, "pushmetrics://a/reports/1", wish)
+    rule = AssetUpdateRule(event="report.run", report_id=1, one_run_per_event=one_run_per_event)
+    asset = UpdatedAsset(1, "pushmetrics://a/reports/1", rule)
     assert asset.position_name == "airflow-asset-addd678cbc4f"  # since before one_run_per_event
 
 
@@ -209,7 +209,7 @@ def test_events_whose_times_are_not_in_order_are_written_once(
 
 
 def test_nothing_is_written_for_an_asset_that_is_gone(sessions: sessionmaker[Session]) -> None:
-    gone = UpdatedAsset(404, "pushmetrics://x/reports/1", UpdateWish(event="report.run"))
+    gone = UpdatedAsset(404, "pushmetrics://x/reports/1", AssetUpdateRule(event="report.run"))
     with pytest.raises(NoDagForAssetError):
         register(gone, make_event(1))
     assert read_numbers(sessions) == []
@@ -237,9 +237,9 @@ def test_only_active_assets_that_wish_it_are_found(
         session.flush()
         session.add(AssetActive.for_asset(other))
     assert fetch_assets() == [asset]
-    assert (asset.uri, asset.wish) == (
+    assert (asset.uri, asset.rule) == (
         "pushmetrics://pushmetrics.io/reports/1?name=delays",
-        UpdateWish(event="report.run", report_id=1),
+        AssetUpdateRule(event="report.run", report_id=1),
     )
     drop_asset(sessions, asset.uri)
     assert fetch_assets() == []

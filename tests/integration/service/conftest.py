@@ -164,7 +164,7 @@ class Api:
 
     def make_report(self, **blocks: tuple[str, dict[str, Any]]) -> MadeReport:
         """Make a report with these blocks."""
-        return make_report(self.parts.database, self.parts.vault, self.parts.settings.data_dir, **blocks)
+        return make_report(self.parts.database, self.parts.cipher, self.parts.settings.data_dir, **blocks)
 
     async def subscribe(self, url: str, *events: str) -> dict[str, Any]:
         """Subscribe to events."""

@@ -158,5 +158,5 @@ async def test_demo_is_loaded_once(api: Api) -> None:
     from airflow_provider_pushmetrics.service.demo_report import load_demo
 
     before = (await api.client.get("/api/v1/report/")).json()["count"]
-    load_demo(api.parts.database, api.parts.vault, api.parts.settings.data_dir / "sources")
+    load_demo(api.parts.database, api.parts.cipher, api.parts.settings.data_dir / "sources")
     assert (await api.client.get("/api/v1/report/")).json()["count"] == before

@@ -7,7 +7,7 @@ import pytest
 from airflow.providers.common.compat.sdk import Asset
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
-from airflow_provider_pushmetrics.assets.update_rules import UpdateWish, read_wish
+from airflow_provider_pushmetrics.assets.update_rules import AssetUpdateRule, read_rule
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAirflowVersionError,
     PushMetricsParameterError,
@@ -56,13 +56,13 @@ def test_an_asset_may_be_updated_by_the_api_server() -> None:
     asset = build_run_asset("delays", report_id=1, consumer="billing", updated_by="api_server")
     assert asset.uri == "pushmetrics://pushmetrics.io/reports/1?name=delays"
     assert asset.watchers == []
-    assert read_wish(asset.extra) == UpdateWish(event="report.run", report_id=1, consumer="billing")
+    assert read_rule(asset.extra) == AssetUpdateRule(event="report.run", report_id=1, consumer="billing")
 
 
 @in_airflow_with_the_receiver
 def test_an_asset_that_the_api_server_updates_takes_numbers_as_text() -> None:
     asset = build_run_asset("delays", report_id="1", updated_by="api_server")  # type: ignore[arg-type]
-    wish = read_wish(asset.extra)
+    wish = read_rule(asset.extra)
     assert wish is not None
     assert wish.report_id == 1
 
@@ -70,7 +70,7 @@ def test_an_asset_that_the_api_server_updates_takes_numbers_as_text() -> None:
 @needs_airflow("3.3")
 def test_an_asset_may_start_a_run_for_each_event() -> None:
     asset = build_run_asset("delays", updated_by="api_server", one_run_per_event=True)
-    wish = read_wish(asset.extra)
+    wish = read_rule(asset.extra)
     assert wish is not None
     assert wish.one_run_per_event
 
@@ -121,7 +121,7 @@ def test_the_api_server_is_told_which_connection_says_how_a_run_ended() -> None:
     asset = build_run_asset(
         "delays", updated_by="api_server", only_successful=True, pushmetrics_conn_id="other"
     )
-    wish = read_wish(asset.extra)
+    wish = read_rule(asset.extra)
     assert wish is not None
     assert (wish.only_successful, wish.pushmetrics_conn_id) == (True, "other")
 

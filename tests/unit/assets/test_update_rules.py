@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_pushmetrics.assets.update_rules import UpdateWish, read_wish, write_wish
+from airflow_provider_pushmetrics.assets.update_rules import AssetUpdateRule, read_rule, write_rule
 
 
 def test_a_wish_is_read_as_it_was_written() -> None:
-    wish = UpdateWish(event="query.run", query_id=2, consumer="billing")
-    assert read_wish(write_wish(wish)) == wish
+    rule = AssetUpdateRule(event="query.run", query_id=2, consumer="billing")
+    assert read_rule(write_rule(rule)) == rule
 
 
 @pytest.mark.parametrize(
@@ -28,10 +28,10 @@ def test_a_wish_is_read_as_it_was_written() -> None:
     ],
 )
 def test_an_asset_of_somebody_else_wishes_nothing(extra: Any) -> None:
-    assert read_wish(extra) is None
+    assert read_rule(extra) is None
 
 
 def test_a_wish_for_successful_runs_without_a_connection_is_none() -> None:
-    wish = {"event": "report.run", "only_successful": True}
-    assert read_wish({"pushmetrics": wish}) is None
-    assert read_wish({"pushmetrics": {**wish, "pushmetrics_conn_id": "other"}}) is not None
+    rule = {"event": "report.run", "only_successful": True}
+    assert read_rule({"pushmetrics": rule}) is None
+    assert read_rule({"pushmetrics": {**rule, "pushmetrics_conn_id": "other"}}) is not None

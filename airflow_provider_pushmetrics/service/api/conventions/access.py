@@ -40,9 +40,9 @@ def authenticate(request: Request, parts: Parts, _: Annotated[Any, Security(BEAR
     """Find the caller of a request; without a valid credential, the same 401 for every reason."""
     header = request.headers.get("authorization")
     if header is None:
-        principal = parts.gatekeeper.find_session(read_session(request))
+        principal = parts.authenticator.find_session(read_session(request))
     else:
-        principal = parts.gatekeeper.find_principal(parse_bearer(header))
+        principal = parts.authenticator.find_principal(parse_bearer(header))
     if principal is None:
         raise HTTPException(401, NOT_AUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
     return principal

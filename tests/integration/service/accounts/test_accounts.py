@@ -16,7 +16,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select
 
-from airflow_provider_pushmetrics.service.accounts.authentication import Gatekeeper
+from airflow_provider_pushmetrics.service.accounts.authentication import Authenticator
 from airflow_provider_pushmetrics.service.models import Membership, OutgoingMessage, Report, User
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
@@ -245,13 +245,13 @@ async def test_last_login_is_when_the_user_last_exchanged_a_token_or_signed_in(
 
 def test_login_is_noted_at_most_once_a_minute(parts: ServiceParts) -> None:
     now = datetime(2031, 3, 1, tzinfo=UTC)
-    gatekeeper = Gatekeeper(parts.database, parts.vault, 900, clock=lambda: now)
-    principal = gatekeeper.find_token_owner(API_TOKEN)
+    authenticator = Authenticator(parts.database, parts.cipher, 900, clock=lambda: now)
+    principal = authenticator.find_token_owner(API_TOKEN)
     assert principal is not None
     noted = []
     for seconds in (0, 59, 1):
         now += timedelta(seconds=seconds)
-        gatekeeper.note_login(principal)
+        authenticator.note_login(principal)
         with parts.database.reading() as session:
             noted.append(session.get_one(User, principal.user_id).last_login)
     assert noted == [now - timedelta(minutes=1), now - timedelta(minutes=1), now]

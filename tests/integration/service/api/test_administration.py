@@ -132,7 +132,7 @@ async def test_the_services_own_database_cannot_be_asked(api: Api, tmp_path: Pat
     store = make_url(api.parts.settings.store_url).render_as_string(hide_password=False)
     with api.parts.database.writing() as session:
         source = session.get_one(DataSource, row["id"])
-        source.kind, source.location_encrypted = "postgresql", api.parts.vault.encrypt(store)
+        source.kind, source.location_encrypted = "postgresql", api.parts.cipher.encrypt(store)
     assert "own" in (await ask(api, row["id"], "SELECT * FROM api_token"))["error"]
 
 

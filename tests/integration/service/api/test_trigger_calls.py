@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from airflow_provider_pushmetrics.service.models import Run
-from airflow_provider_pushmetrics.service.runs.triggers import Pull, find_pulled_triggers
+from airflow_provider_pushmetrics.service.runs.triggers import TriggerCall, find_called_triggers
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from tests.fakes.service_reports import TRIGGER_TOKEN, parameter, sql
 from tests.integration.service.conftest import Api
@@ -32,8 +32,10 @@ async def test_trigger_answers_with_the_run(api: Api, method: str) -> None:
 
 
 async def test_id_that_no_column_holds_spoils_no_other_call_s_answer(api: Api) -> None:
-    well = Pull("1", await api.get_trigger_token())
-    found = find_pulled_triggers(api.parts.database, [well, Pull("9" * 12, "x"), Pull(str(2**31), "x")])
+    well = TriggerCall("1", await api.get_trigger_token())
+    found = find_called_triggers(
+        api.parts.database, [well, TriggerCall("9" * 12, "x"), TriggerCall(str(2**31), "x")]
+    )
     assert [trigger is not None for trigger in found] == [True, False, False]
 
 

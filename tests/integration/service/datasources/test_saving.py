@@ -138,11 +138,11 @@ async def test_masked_password_is_the_stored_one_for_the_same_server_only(api: A
     with api.parts.database.writing() as session:
         source = session.get_one(DataSource, row["id"])
         stored = url.set(password=SECRET).render_as_string(hide_password=False)
-        source.location_encrypted = api.parts.vault.encrypt(stored)
+        source.location_encrypted = api.parts.cipher.encrypt(stored)
     masked = url.set(password="***").render_as_string(hide_password=False)
     assert (await change(api, row["uid"], masked, skip_test="true"))[0] == 200
     with api.parts.database.reading() as session:
-        kept = api.parts.vault.decrypt(session.get_one(DataSource, row["id"]).location_encrypted)
+        kept = api.parts.cipher.decrypt(session.get_one(DataSource, row["id"]).location_encrypted)
     assert make_url(kept).password == SECRET
     elsewhere = url.set(password="***", port=1).render_as_string(hide_password=False)
     for status, message in (
@@ -193,6 +193,6 @@ async def test_rules_are_checked_again_when_a_database_is_asked(api: Api, tmp_pa
     with api.parts.database.writing() as session:
         source = session.get_one(DataSource, row["id"])
         location = "postgresql+psycopg://me:pw@169.254.169.254/shop"
-        source.kind, source.location_encrypted = "postgresql", api.parts.vault.encrypt(location)
+        source.kind, source.location_encrypted = "postgresql", api.parts.cipher.encrypt(location)
     answer = await api.client.post(f"/api/v1/database/{row['uid']}/test")
     assert "no database can be there" in answer.json()["result"]["message"]

@@ -84,7 +84,7 @@ def test_endpoint_that_was_allowed_before_is_refused_at_the_delivery(
             name="s",
             url=f"{subscriber.url}?token=s3cret",
             events=["report.run"],
-            secret_encrypted=strict.vault.encrypt(generate_secret()),
+            secret_encrypted=strict.cipher.encrypt(generate_secret()),
         )
         session.add(subscription)
         session.flush()

@@ -17,17 +17,17 @@ import typer
 from typer.testing import CliRunner
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.service.accounts.authentication import Gatekeeper
+from airflow_provider_pushmetrics.service.accounts.authentication import Authenticator
 from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.cli import service
 from airflow_provider_pushmetrics.service.demo_report import find_flights_data, load_demo
 from airflow_provider_pushmetrics.service.processes.folder_lock import lock_folder
 from airflow_provider_pushmetrics.service.processes.server import open_listener
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Vault
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from tests.fakes.service_process import find_free_port
 
-VAULT = Vault("k" * 32)
+CIPHER = Cipher("k" * 32)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_first_token_is_made_for_its_owner_and_only_its_place_is_shown(
     path = tmp_path / "bootstrap-token"
     token = path.read_text().strip()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert Gatekeeper(database, VAULT, 900).find_principal(token) is not None
+    assert Authenticator(database, CIPHER, 900).find_principal(token) is not None
     assert str(path) in caplog.text
     assert token not in caplog.text
     path.unlink()
@@ -132,7 +132,7 @@ def test_demo_without_its_data_names_the_extra(
     site = str(find_flights_data().parent.parent)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if os.path.abspath(entry or ".") != site])
     with pytest.raises(PushMetricsConfigurationError, match=r"airflow-provider-pushmetrics\[demo\]"):
-        load_demo(database, VAULT, tmp_path)
+        load_demo(database, CIPHER, tmp_path)
     assert not list(tmp_path.rglob("*.duckdb"))
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import BlockResult, Delivery, OutboxEvent, Run
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Vault, load_secret_key
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
 from tests.fakes.service_process import API_TOKEN, run_service
 from tests.fakes.service_reports import ENDLESS, SLOW, TRIGGER_TOKEN, MadeReport, make_report, sql, text
 from tests.fakes.service_schedules import count_started, make_schedules
@@ -32,7 +32,7 @@ def open_data(data_dir: Path, database_url: str | None = None) -> Database:
 def make_slow_report(database: Database, data_dir: Path) -> MadeReport:
     return make_report(
         database,
-        Vault(load_secret_key(data_dir)),
+        Cipher(load_secret_key(data_dir)),
         data_dir,
         quick=sql("SELECT 1 AS n"),
         slow=sql(SLOW + " WHERE {{ quick.data[0].n }} = 1"),
@@ -98,7 +98,7 @@ def test_killed_in_the_middle_of_a_run_it_goes_on_at_the_next_start(
 def test_killed_while_schedules_come_due_each_is_run_exactly_once(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     database = open_data(data_dir)
-    made = make_report(database, Vault(load_secret_key(data_dir)), data_dir, note=text("hello"))
+    made = make_report(database, Cipher(load_secret_key(data_dir)), data_dir, note=text("hello"))
     with run_service(data_dir) as service:
         service.wait_until_ready()
         schedules = make_schedules(service.client, made.id, 12)
@@ -120,7 +120,7 @@ def test_stopped_in_the_middle_of_a_run_it_ends_in_time_and_goes_on_later(tmp_pa
     database = open_data(data_dir)
     made = make_report(
         database,
-        Vault(load_secret_key(data_dir)),
+        Cipher(load_secret_key(data_dir)),
         data_dir,
         endless=sql(ENDLESS),
     )

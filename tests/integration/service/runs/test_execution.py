@@ -26,7 +26,7 @@ from airflow_provider_pushmetrics.service.results.store import ResultStore, Trun
 from airflow_provider_pushmetrics.service.runs.execution.executor import RunExecutor
 from airflow_provider_pushmetrics.service.runs.submission import AcceptedRun, RunRequest, accept_runs
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Vault
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import make_report, sql, text
@@ -40,15 +40,17 @@ class Workplace:
     folder: Path
 
     def __post_init__(self) -> None:
-        self.vault = Vault("k" * 32)
-        self.sources = SourceRegistry(self.database, self.vault, SourcePlaces(self.folder, ()), EgressRules())
+        self.cipher = Cipher("k" * 32)
+        self.sources = SourceRegistry(
+            self.database, self.cipher, SourcePlaces(self.folder, ()), EgressRules()
+        )
 
     def build_executor(self) -> RunExecutor:
         results = ResultStore(self.folder / "results")
         return RunExecutor(self.database, self.sources, results, ResultLinks("http://service.test"))
 
     def start_run(self, **blocks: tuple[str, dict[str, Any]]) -> int:
-        made = make_report(self.database, self.vault, self.folder, **blocks)
+        made = make_report(self.database, self.cipher, self.folder, **blocks)
         with self.database.writing() as session:
             run = Run(workspace_id=1, report_id=made.id, origin="api", given_parameters={}, parameters={})
             session.add(run)
@@ -100,8 +102,8 @@ def test_run_outlives_a_connection_that_is_lost(workplace: Workplace, statement:
 
 
 def test_report_that_is_deleted_while_a_run_is_accepted_is_a_conflict(workplace: Workplace) -> None:
-    made = make_report(workplace.database, workplace.vault, workplace.folder, note=text("kept"))
-    gone = make_report(workplace.database, workplace.vault, workplace.folder, note=text("deleted"))
+    made = make_report(workplace.database, workplace.cipher, workplace.folder, note=text("kept"))
+    gone = make_report(workplace.database, workplace.cipher, workplace.folder, note=text("deleted"))
 
     class Overtaken(Database):
         """Lets somebody delete a report whenever another transaction is about to write."""

@@ -16,7 +16,7 @@ from airflow_provider_pushmetrics.service.models import OutgoingMessage, QueryRu
 from airflow_provider_pushmetrics.service.runs.schedules import fire_due
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Vault
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import MadeReport, make_report, sql
 from tests.integration.service.conftest import Api
@@ -145,7 +145,7 @@ def test_what_is_due_is_started_once_by_several_workers_and_not_caught_up_with(
     database = Database(url)
     database.migrate()
     bootstrap(database, tmp_path, API_TOKEN)
-    made = make_report(database, Vault("k" * 32), tmp_path, q=sql("SELECT 1 AS n"))
+    made = make_report(database, Cipher("k" * 32), tmp_path, q=sql("SELECT 1 AS n"))
     ids = [put_schedule(database, made, START) for _ in range(5)]
     now = START + timedelta(days=3, hours=1)  # nothing ran for three days
     barrier, started = threading.Barrier(4), []
@@ -177,7 +177,7 @@ def test_schedule_that_cannot_be_started_keeps_no_other_waiting(
     database = Database(url)
     database.migrate()
     bootstrap(database, tmp_path, API_TOKEN)
-    made = make_report(database, Vault("k" * 32), tmp_path, q=sql("SELECT 1 AS n"))
+    made = make_report(database, Cipher("k" * 32), tmp_path, q=sql("SELECT 1 AS n"))
     broken, well = put_schedule(database, made, START), put_schedule(database, made, START)
     with database.writing() as session:
         session.get_one(ReportSchedule, broken).time_zone = "Mars/Olympus"

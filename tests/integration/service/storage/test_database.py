@@ -21,13 +21,13 @@ from airflow_provider_pushmetrics.service.runs.submission import accept_run
 from airflow_provider_pushmetrics.service.runtime import assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Vault
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.signatures import generate_secret
 from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import make_report, parameter, sql
 from tests.fakes.service_subscriber import listen
 
-VAULT = Vault("k" * 32)
+CIPHER = Cipher("k" * 32)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_first_token_is_replaced_by_another_that_is_given(database: Database, tm
 
 
 def test_runs_accepted_at_the_same_time_under_one_key_are_one(database: Database, tmp_path: Path) -> None:
-    made = make_report(database, VAULT, tmp_path, a=parameter(1))
+    made = make_report(database, CIPHER, tmp_path, a=parameter(1))
     barrier, ids, results = threading.Barrier(8), [], ResultStore(tmp_path)
 
     def accept() -> None:
@@ -130,9 +130,9 @@ def test_run_goes_from_the_trigger_to_the_event(url: str, tmp_path: Path) -> Non
     parts = assemble(settings)
     parts.start()
     try:
-        made = make_report(parts.database, parts.vault, tmp_path, q=sql("SELECT {{ v }} AS v"))
+        made = make_report(parts.database, parts.cipher, tmp_path, q=sql("SELECT {{ v }} AS v"))
         with listen() as subscriber:
-            _subscribe(parts.database, parts.vault, subscriber.url)
+            _subscribe(parts.database, parts.cipher, subscriber.url)
             run = accept_run(parts.database, parts.results, made.id, {"v": [1, None]}, origin="webhook")
             parts.engine.wake()
             event = subscriber.wait_for_run("report.run", run.id).event
@@ -143,7 +143,7 @@ def test_run_goes_from_the_trigger_to_the_event(url: str, tmp_path: Path) -> Non
         assert parts.stop()
 
 
-def _subscribe(database: Database, vault: Vault, url: str) -> None:
+def _subscribe(database: Database, cipher: Cipher, url: str) -> None:
     with database.writing() as session:
         session.add(
             Subscription(
@@ -152,7 +152,7 @@ def _subscribe(database: Database, vault: Vault, url: str) -> None:
                 url=url,
                 events=["report.run"],
                 active=True,
-                secret_encrypted=vault.encrypt(generate_secret()),
+                secret_encrypted=cipher.encrypt(generate_secret()),
             )
         )
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_pushmetrics.service.storage.sqlite_turns import Turn
+from airflow_provider_pushmetrics.service.storage.sqlite_turns import WriteLock
 
 HOLDER = """
 import sys
 from pathlib import Path
-from airflow_provider_pushmetrics.service.storage.sqlite_turns import Turn
-with Turn(Path(sys.argv[1])):
+from airflow_provider_pushmetrics.service.storage.sqlite_turns import WriteLock
+with WriteLock(Path(sys.argv[1])):
     print("mine", flush=True)
     sys.stdin.read()
 """
@@ -31,7 +31,7 @@ def start_holder(path: Path) -> subprocess.Popen[str]:
     return holder
 
 
-def take(turn: Turn, taken: threading.Event) -> threading.Thread:
+def take(turn: WriteLock, taken: threading.Event) -> threading.Thread:
     def wait() -> None:
         with turn:
             taken.set()
@@ -47,7 +47,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_one_thread_at_a_time_has_the_turn(path: Path) -> None:
-    turn, taken = Turn(path), threading.Event()
+    turn, taken = WriteLock(path), threading.Event()
     with turn:
         thread = take(turn, taken)
         assert not taken.wait(0.1)
@@ -59,7 +59,7 @@ def test_one_thread_at_a_time_has_the_turn(path: Path) -> None:
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_turn_of_another_process_ends_with_it_however_it_ends(path: Path, is_killed: bool) -> None:
     with start_holder(path) as holder:
-        turn, taken = Turn(path), threading.Event()
+        turn, taken = WriteLock(path), threading.Event()
         thread = take(turn, taken)
         assert not taken.wait(0.1)
         if is_killed:
@@ -73,7 +73,7 @@ def test_turn_of_another_process_ends_with_it_however_it_ends(path: Path, is_kil
 
 
 def test_who_has_much_to_write_lets_others_have_their_turn(path: Path) -> None:
-    busy, patient = Turn(path), Turn(path)  # as two processes would have them
+    busy, patient = WriteLock(path), WriteLock(path)  # as two processes would have them
     stopping, turns = threading.Event(), 0
 
     def write_all_the_time() -> None:

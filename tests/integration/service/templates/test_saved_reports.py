@@ -57,7 +57,7 @@ def database_id(dialect: str, request: pytest.FixtureRequest, api: Api, tmp_path
             workspace_id=1,
             name=f"sales {dialect} {tmp_path.name}",
             kind=dialect,
-            location_encrypted=api.parts.vault.encrypt(location),
+            location_encrypted=api.parts.cipher.encrypt(location),
         )
         session.add(source)
         session.flush()

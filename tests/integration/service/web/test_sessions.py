@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from airflow_provider_pushmetrics.service.accounts.authentication import SESSION_SECONDS, Gatekeeper
+from airflow_provider_pushmetrics.service.accounts.authentication import SESSION_SECONDS, Authenticator
 from airflow_provider_pushmetrics.service.accounts.session_cookie import COOKIE
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
@@ -149,22 +149,22 @@ async def test_session_is_renewed_and_ends_with_its_token(api: Api, browser: htt
 
 def test_session_lasts_while_it_is_renewed_but_not_for_ever(parts: ServiceParts) -> None:
     now = datetime(2026, 3, 1, tzinfo=UTC)
-    gatekeeper = Gatekeeper(parts.database, parts.vault, 900, clock=lambda: now)
-    principal = gatekeeper.find_token_owner(API_TOKEN)
+    authenticator = Authenticator(parts.database, parts.cipher, 900, clock=lambda: now)
+    principal = authenticator.find_token_owner(API_TOKEN)
     assert principal is not None
-    session: str | None = gatekeeper.open_session(principal)
+    session: str | None = authenticator.open_session(principal)
     began = now
     now += timedelta(seconds=901)
-    assert gatekeeper.find_session(session) is None, "nobody renewed it"
+    assert authenticator.find_session(session) is None, "nobody renewed it"
     now = began
     while now < began + timedelta(seconds=SESSION_SECONDS - 800):
-        session = gatekeeper.renew_session(session)
-        assert gatekeeper.find_session(session) == principal
+        session = authenticator.renew_session(session)
+        assert authenticator.find_session(session) == principal
         now += timedelta(seconds=800)
-    session = gatekeeper.renew_session(session)
+    session = authenticator.renew_session(session)
     now = began + timedelta(seconds=SESSION_SECONDS)
-    assert gatekeeper.find_session(session) is None
-    assert gatekeeper.renew_session(session) is None
+    assert authenticator.find_session(session) is None
+    assert authenticator.renew_session(session) is None
 
 
 async def test_guessing_is_limited_as_at_the_exchange(parts: ServiceParts) -> None:

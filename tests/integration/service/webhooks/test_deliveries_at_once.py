@@ -27,7 +27,7 @@ def put_events(parts: ServiceParts, url: str) -> None:
                 name="s",
                 url=url,
                 events=["report.updated"],
-                secret_encrypted=parts.vault.encrypt(generate_secret()),
+                secret_encrypted=parts.cipher.encrypt(generate_secret()),
             )
         )
         session.flush()

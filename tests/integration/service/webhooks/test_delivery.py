@@ -17,8 +17,8 @@ from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import Delivery, OutgoingMessage, Subscription
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Vault
-from airflow_provider_pushmetrics.service.webhooks.delivery import Courier
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher
+from airflow_provider_pushmetrics.service.webhooks.delivery import WebhookSender
 from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
 from airflow_provider_pushmetrics.service.webhooks.retry_schedule import ATTEMPT_DELAYS_SECONDS
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import (
@@ -34,7 +34,7 @@ from airflow_provider_pushmetrics.signatures import decode_secret, generate_secr
 
 URL = "http://subscriber.test/hook?token=s3cret"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-VAULT = Vault("k" * 32)
+CIPHER = Cipher("k" * 32)
 
 
 def respond(status: int, body: bytes = b"", **headers: str) -> httpx.Response:
@@ -46,7 +46,7 @@ def respond(status: int, body: bytes = b"", **headers: str) -> httpx.Response:
 @dataclass
 class Post:
     """
-    A courier with a clock of its own and an endpoint that answers as it is told.
+    A sender with a clock of its own and an endpoint that answers as it is told.
 
     :param answer: What the endpoint answers.
     :param requests: What it was sent, and when.
@@ -58,9 +58,9 @@ class Post:
     requests: list[tuple[datetime, httpx.Request]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.courier = Courier(
+        self.sender = WebhookSender(
             self.database,
-            VAULT,
+            CIPHER,
             15,
             transport=httpx.MockTransport(self._handle),
             clock=lambda: self.now,
@@ -79,7 +79,7 @@ class Post:
                 url=URL,
                 events=["report.run"],
                 active=True,
-                secret_encrypted=VAULT.encrypt(generate_secret()),
+                secret_encrypted=CIPHER.encrypt(generate_secret()),
             )
             session.add(subscription)
             session.flush()
@@ -107,7 +107,7 @@ class Post:
 
     def attempt(self, delivery_id: int) -> Delivery:
         """Make the next attempt."""
-        self.courier.attempt(delivery_id, self.read(delivery_id).attempt_count + 1)
+        self.sender.attempt(delivery_id, self.read(delivery_id).attempt_count + 1)
         return self.read(delivery_id)
 
     def work_until(self, end: datetime) -> None:
@@ -224,8 +224,8 @@ def test_gone_disables_the_endpoint_at_once(post: Post) -> None:
 
 def test_attempt_that_was_made_is_not_made_again(post: Post) -> None:
     delivery_id = post.emit()
-    post.courier.attempt(delivery_id, 1)
-    post.courier.attempt(delivery_id, 1)
+    post.sender.attempt(delivery_id, 1)
+    post.sender.attempt(delivery_id, 1)
     assert len(post.requests) == 1
     assert post.read(delivery_id).attempt_count == 1
 
@@ -266,14 +266,14 @@ def test_disabled_subscription_waits_until_it_is_enabled(post: Post) -> None:
 def test_every_secret_of_the_last_day_signs(post: Post) -> None:
     with post.database.writing() as session:
         subscription = session.scalars(select(Subscription)).one()
-        original = VAULT.decrypt(subscription.secret_encrypted)
-        second, expires_on = rotate_secret(subscription, VAULT, NOW)
+        original = CIPHER.decrypt(subscription.secret_encrypted)
+        second, expires_on = rotate_secret(subscription, CIPHER, NOW)
         assert expires_on == NOW + timedelta(hours=24)
         session.flush()
-        third, _ = rotate_secret(subscription, VAULT, NOW + timedelta(hours=20))
+        third, _ = rotate_secret(subscription, CIPHER, NOW + timedelta(hours=20))
     subscription = _load_with_secrets(post)
     for hours, valid in ((21, [third, second, original]), (25, [third, second]), (45, [third])):
-        keys = list_keys(subscription, VAULT, NOW + timedelta(hours=hours))
+        keys = list_keys(subscription, CIPHER, NOW + timedelta(hours=hours))
         assert keys == tuple(decode_secret(secret) for secret in valid)
     post.answer = lambda: respond(200)
     post.attempt(post.emit())
@@ -312,8 +312,8 @@ def test_delivery_of_a_deleted_subscription_is_dropped(post: Post) -> None:
         return respond(500)
 
     post.answer = delete_it
-    post.courier.attempt(delivery_id, 1)
-    post.courier.attempt(delivery_id, 1)
+    post.sender.attempt(delivery_id, 1)
+    post.sender.attempt(delivery_id, 1)
     assert len(post.requests) == 1
 
 

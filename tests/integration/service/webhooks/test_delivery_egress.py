@@ -15,13 +15,13 @@ from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 from airflow_provider_pushmetrics.service.egress.transport import GuardedNetwork, GuardedTransport
 from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt, Subscription
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Vault
-from airflow_provider_pushmetrics.service.webhooks.delivery import Courier
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher
+from airflow_provider_pushmetrics.service.webhooks.delivery import WebhookSender
 from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
 from airflow_provider_pushmetrics.signatures import generate_secret
 from tests.fakes.service_subscriber import Subscriber
 
-VAULT = Vault("k" * 32)
+CIPHER = Cipher("k" * 32)
 
 CORPUS = (
     "127.0.0.1",
@@ -83,14 +83,14 @@ def deliver(database: Database, url: str, rules: EgressRules) -> DeliveryAttempt
             url=url,
             events=["report.run"],
             active=True,
-            secret_encrypted=VAULT.encrypt(generate_secret()),
+            secret_encrypted=CIPHER.encrypt(generate_secret()),
         )
         session.add(subscription)
         put_in_outbox(session, 1, {"event": "report.run", "report_id": 1})
     network = GuardedNetwork(rules, resolve=resolve, network=DeadlineNetwork())
-    courier = Courier(database, VAULT, 5, transport=GuardedTransport(rules, network=network))
-    courier.attempt(1, 1)
-    courier.close()
+    sender = WebhookSender(database, CIPHER, 5, transport=GuardedTransport(rules, network=network))
+    sender.attempt(1, 1)
+    sender.close()
     with database.reading() as session:
         return session.get_one(Delivery, 1).attempts[0]
 

@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_pushmetrics.service.models import DataSource
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Vault, load_secret_key
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
 from tests.fakes.service_process import ServiceProcess, run_service, run_worker
 from tests.fakes.service_reports import ENDLESS, TRIGGER_TOKEN, make_report, sql
 from tests.integration.service.processes.test_whole_service import open_data
@@ -39,11 +39,11 @@ class Shared:
         return sum(row["status"] == status for row in rows)
 
 
-def sql_on(database: Database, vault: Vault, url: str, query: str) -> tuple[str, dict[str, Any]]:
+def sql_on(database: Database, cipher: Cipher, url: str, query: str) -> tuple[str, dict[str, Any]]:
     """Make the content of a SQL block that asks a database of its own."""
     with database.writing() as session:
         source = DataSource(
-            workspace_id=1, name="server", kind="postgresql", location_encrypted=vault.encrypt(url)
+            workspace_id=1, name="server", kind="postgresql", location_encrypted=cipher.encrypt(url)
         )
         session.add(source)
         session.flush()
@@ -62,8 +62,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory, shared_database_url: str | 
     """Give a service with one worker of four places on SQLite, with two of them on PostgreSQL."""
     data_dir: Path = tmp_path_factory.mktemp("fairness") / "data"
     database = open_data(data_dir, shared_database_url)
-    vault = Vault(load_secret_key(data_dir))
-    hogs = [make_report(database, vault, data_dir, endless=sql(ENDLESS)).id for _ in range(HOGS)]
+    cipher = Cipher(load_secret_key(data_dir))
+    hogs = [make_report(database, cipher, data_dir, endless=sql(ENDLESS)).id for _ in range(HOGS)]
     database.close()
     options = [] if shared_database_url is None else ["--database-url", shared_database_url]
     with ExitStack() as stack:

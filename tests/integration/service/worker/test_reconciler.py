@@ -12,7 +12,7 @@ from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import Delivery, Subscription
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
-from airflow_provider_pushmetrics.service.worker.reconciler import BATCH, Salvage
+from airflow_provider_pushmetrics.service.worker.reconciler import BATCH, Reconciler
 from tests.fakes.service_process import API_TOKEN
 
 
@@ -60,16 +60,16 @@ def test_many_attempts_are_asked_for_in_parts_and_new_ones_not_at_all(database: 
         for delivery in session.scalars(select(Delivery).order_by(Delivery.id).limit(BATCH + 1)):
             delivery.enqueued_attempt = delivery.attempt_count + 1
     workflows = Workflows()
-    Salvage(database, workflows.list_broken).salvage()
+    Reconciler(database, workflows.list_broken).reconciler()
     assert workflows.asked == [BATCH, 1]
 
 
 def test_delivery_whose_workflow_failed_is_enqueued_again(database: Database) -> None:
     before = put_delivery(database)
     workflows = Workflows(f"delivery-{before.id}-0-3")
-    salvage = Salvage(database, workflows.list_broken)
+    reconciler = Reconciler(database, workflows.list_broken)
     for _ in range(2):
-        salvage.salvage()
+        reconciler.reconciler()
         with database.reading() as session:
             now = session.get_one(Delivery, before.id)
         assert (now.generation, now.enqueued_attempt, now.attempt_count) == (1, 2, 2)

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import BlockResult, OutboxEvent, Run, Worker
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Vault, load_secret_key
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
 from tests.fakes.relay import open_relay
 from tests.fakes.service_process import API_TOKEN, COMMAND, run_service, run_worker
 from tests.fakes.service_reports import SLOW, TRIGGER_TOKEN, make_report, sql, text
@@ -63,10 +63,10 @@ def test_killed_worker_s_run_is_taken_over_by_another(
 ) -> None:
     """Proof 14."""
     data_dir, database = tmp_path / "data", shared
-    vault = Vault(load_secret_key(data_dir))
+    cipher = Cipher(load_secret_key(data_dir))
     made = make_report(
         database,
-        vault,
+        cipher,
         data_dir,
         quick=sql("SELECT 1 AS n"),
         slow=sql(VERY_SLOW + " WHERE {{ quick.data[0].n }} = 1"),
@@ -107,7 +107,7 @@ def test_schedules_are_run_exactly_once_by_two_workers_of_which_one_is_killed(
     tmp_path: Path, shared: Database, postgres_url: str
 ) -> None:
     data_dir, database = tmp_path / "data", shared
-    made = make_report(database, Vault(load_secret_key(data_dir)), data_dir, note=text("hello"))
+    made = make_report(database, Cipher(load_secret_key(data_dir)), data_dir, note=text("hello"))
     options = ("--database-url", postgres_url, "--worker-lease-seconds", "4")
     with (
         run_service(data_dir, *options, "--no-worker") as service,
@@ -129,7 +129,7 @@ def test_outage_of_the_database_loses_no_run_and_repeats_no_event(
     tmp_path: Path, shared: Database, postgres_url: str, subscriber: Subscriber
 ) -> None:
     data_dir, database = tmp_path / "data", shared
-    made = make_report(database, Vault(load_secret_key(data_dir)), data_dir, q=sql("SELECT 1 AS n"))
+    made = make_report(database, Cipher(load_secret_key(data_dir)), data_dir, q=sql("SELECT 1 AS n"))
     trigger = f"/api/v1/report/{made.id}/webhook?token={TRIGGER_TOKEN}"
     accepted, refused = [], []
     with ExitStack() as stack:

@@ -8,30 +8,34 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.service.storage.encryption import Vault, load_secret_key, write_private_file
+from airflow_provider_pushmetrics.service.storage.encryption import (
+    Cipher,
+    load_secret_key,
+    write_private_file,
+)
 
 KEY = "k" * 32
 
 
 def test_secret_comes_back_and_is_not_in_what_is_stored() -> None:
-    vault = Vault(KEY)
-    stored = vault.encrypt("trigger-token")
+    cipher = Cipher(KEY)
+    stored = cipher.encrypt("trigger-token")
     assert "trigger-token" not in stored
-    assert Vault(KEY).decrypt(stored) == "trigger-token"
+    assert Cipher(KEY).decrypt(stored) == "trigger-token"
 
 
 def test_another_key_is_told_from_a_fault() -> None:
     with pytest.raises(PushMetricsConfigurationError, match="secret key is not the one"):
-        Vault("x" * 32).decrypt(Vault(KEY).encrypt("a"))
+        Cipher("x" * 32).decrypt(Cipher(KEY).encrypt("a"))
 
 
 def test_short_key_is_refused() -> None:
     with pytest.raises(PushMetricsConfigurationError, match="at least 32"):
-        Vault("short")
+        Cipher("short")
 
 
 def test_jwt_key_is_not_the_key_of_stored_secrets_and_depends_on_the_secret() -> None:
-    assert Vault(KEY).jwt_key == Vault(KEY).jwt_key != Vault("x" * 32).jwt_key
+    assert Cipher(KEY).jwt_key == Cipher(KEY).jwt_key != Cipher("x" * 32).jwt_key
 
 
 def test_key_file_is_made_once_for_its_owner_only(tmp_path: Path) -> None:

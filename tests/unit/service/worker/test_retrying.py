@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from airflow_provider_pushmetrics.service.worker.retrying import (
     FAULT_PAUSES_SECONDS,
     LONGEST_PAUSE_SECONDS,
-    Perseverance,
+    RetryLoop,
     WorkInterruptedError,
 )
 from airflow_provider_pushmetrics.serving.logs import SparingLog
@@ -44,7 +44,7 @@ class Work:
 
 def test_work_waits_for_a_database_that_is_away_for_an_hour() -> None:
     work = Work(*[AWAY] * 300)
-    Perseverance(work.wait).do(work.do)
+    RetryLoop(work.wait).do(work.do)
     assert work.is_done
     assert sum(work.waits) > 3600
     assert work.waits[:3] == [0.2, 0.4, 0.8]
@@ -55,14 +55,14 @@ def test_work_waits_for_a_database_that_is_away_for_an_hour() -> None:
 def test_other_faults_end_the_work_after_a_few_times(fault: Exception) -> None:
     work = Work(*[fault] * 5)
     with pytest.raises(type(fault)):
-        Perseverance(work.wait).do(work.do)
+        RetryLoop(work.wait).do(work.do)
     assert work.waits == list(FAULT_PAUSES_SECONDS)
 
 
 def test_outage_does_not_count_as_a_fault() -> None:
     fault, busy = ValueError("ours"), PoolTimeoutError("no connection is free")
     work = Work(fault, AWAY, busy, fault, AWAY, fault, fault)
-    Perseverance(work.wait).do(work.do)
+    RetryLoop(work.wait).do(work.do)
     assert work.is_done
 
 
@@ -70,7 +70,7 @@ def test_outage_does_not_count_as_a_fault() -> None:
 def test_process_that_stops_leaves_its_work_as_it_is(fault: Exception) -> None:
     work = Work(*[fault] * 9, stop_after=2)
     with pytest.raises(WorkInterruptedError):
-        Perseverance(work.wait).do(work.do)
+        RetryLoop(work.wait).do(work.do)
     assert not issubclass(WorkInterruptedError, Exception), "what is one ends a workflow"
 
 
