@@ -26,6 +26,11 @@ _PATTERNS = (
 )
 
 
+MIN_SECRET_LENGTH = 4
+
+_BEFORE_PASSWORD = r"""((?:password|passwd|pwd|secret|token|identified by)["']?(?:\s*[=:]\s*["']?|\s+["']))"""
+"""How messages write passwords outside of URLs, where they are taken out in any case."""
+
 _HEX = re.compile(r"%[0-9A-F]{2}")
 
 
@@ -34,20 +39,31 @@ def redact(text: str, *known_secrets: str | None) -> str:
     Replace what looks like a credential, and each of the secrets given, by ``***``.
 
     :param text: What is about to be logged or raised.
-    :param known_secrets: Secrets to take out wherever they stand, as they are and URL-quoted.
+    :param known_secrets: Secrets to take out wherever they stand, as they are and URL-quoted. One of fewer
+        than ``MIN_SECRET_LENGTH`` characters is taken out only where a password is written: elsewhere it is
+        a letter or two of the message.
     """
-    forms = sorted(_list_forms(known_secrets), key=len, reverse=True)  # the whole of one before its beginning
-    if forms:
-        text = re.sub("|".join(map(re.escape, forms)), REDACTED, text)
+    secrets = [secret for secret in known_secrets if secret]
+    short = [secret for secret in secrets if len(secret) < MIN_SECRET_LENGTH]
+    if short:
+        expression = rf"{_BEFORE_PASSWORD}(?:{_join_forms(short)})(?!\w)"
+        text = re.sub(expression, rf"\1{REDACTED}", text, flags=re.IGNORECASE)
+    if len(short) < len(secrets):
+        text = re.sub(_join_forms(secret for secret in secrets if secret not in short), REDACTED, text)
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
 
 
-def _list_forms(secrets: Iterable[str | None]) -> set[str]:
+def _join_forms(secrets: Iterable[str]) -> str:
+    """Make the expression for secrets; the whole of one is tried before its beginning."""
+    return "|".join(map(re.escape, sorted(_list_forms(secrets), key=len, reverse=True)))
+
+
+def _list_forms(secrets: Iterable[str]) -> set[str]:
     """List how secrets look as they are and in URLs, where hexadecimal digits come in either case."""
     forms = set()
-    for secret in filter(None, secrets):
+    for secret in secrets:
         quoted = {write(secret, safe="", errors="replace") for write in (quote, quote_plus)}
         forms |= {secret, *quoted, *(_HEX.sub(lambda found: found[0].lower(), form) for form in quoted)}
     return forms

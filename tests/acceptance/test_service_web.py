@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Locator,
-    Page,
-    expect,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, expect
 
+from tests.fakes.browser import Visit, open_browser, visit_in
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
 from tests.fakes.service_subscriber import listen
 
@@ -41,73 +31,10 @@ def start_service(data_dir: Path) -> Iterator[ServiceProcess]:
         yield service
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not chromium and os.environ.get("CI") != "true":
-        pytest.skip("no chromium is installed: apt-get install chromium, or set CI=true to insist on it")
-    assert chromium, "CI must have a browser: apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+@pytest.fixture(scope="module", name="browser")
+def start_browser() -> Iterator[Browser]:
+    with open_browser() as browser:
         yield browser
-        browser.close()
-
-
-@dataclass
-class Visit:
-    """A browser in front of the service, and what it complained about."""
-
-    page: Page
-    base_url: str
-    complaints: list[str] = field(default_factory=list)
-
-    def open(self, path: str) -> None:
-        self.page.goto(f"{self.base_url}/{path}")
-
-    def sign_in(self, token: str = API_TOKEN) -> None:
-        self.page.get_by_label("API token").fill(token)
-        self.page.get_by_role("button", name="Sign in").click()
-
-    @property
-    def front(self) -> Locator:
-        """The dialog, or else the page."""
-        return self.page.locator("body:not(:has(> dialog)) > main, body > dialog:last-child")
-
-    def press(self, name: str) -> None:
-        """Press a button as soon as it is there."""
-        self.front.get_by_role("button", name=name, exact=True, disabled=False).first.click()
-
-    def fill(self, label: str, text: str) -> None:
-        self.front.get_by_role("textbox", name=label, exact=True).fill(text)
-
-    def follow(self, name: str) -> None:
-        self.page.get_by_role("link", name=name, exact=True).first.click()
-
-    def add_block(self, kind: str, name: str, fields: dict[str, str]) -> None:
-        """Fill the form of a new block and save it."""
-        self.press(kind)
-        form = self.page.get_by_label(f"New {kind} block")
-        form.get_by_label("Name").fill(name)
-        for label, text in fields.items():
-            control = form.get_by_label(label, exact=True)
-            if control.evaluate("element => element.tagName") == "SELECT":
-                control.select_option(label=text)
-            else:
-                control.fill(text)
-        self.press("Add the block")
-        self.wait_for_notice(f"“{name}” is saved")
-
-    def wait_for_notice(self, text: str) -> None:
-        expect(self.page.locator("#notices")).to_contain_text(text)
-
-    def note(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
-
-    def take_picture(self, name: str) -> None:
-        folder = os.environ.get("PUSHMETRICS_SCREENSHOTS")
-        if folder:
-            self.page.screenshot(path=Path(folder) / f"service-{name}.png", full_page=True)
 
 
 @pytest.fixture(name="visit")
@@ -116,16 +43,6 @@ def make_visit(service: ServiceProcess, browser: Browser) -> Iterator[Visit]:
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     yield visit_in(context, service)
     context.close()
-
-
-def visit_in(context: BrowserContext, service: ServiceProcess) -> Visit:
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    expect.set_options(timeout=20_000)
-    visit = Visit(page, str(service.client.base_url).rstrip("/"))
-    page.on("console", visit.note)
-    page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-    return visit
 
 
 def test_who_signs_in_comes_back_to_the_page_and_leaves_no_token_behind(visit: Visit, data_dir: Path) -> None:

@@ -21,6 +21,7 @@ from airflow_provider_pushmetrics.service.models import (
 from airflow_provider_pushmetrics.service.runs.triggers import set_token
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
+from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 
 TRIGGER_TOKEN = "trigger-token-of-the-tests-0123456789"
 
@@ -69,7 +70,10 @@ def make_report(
         workspace_id = session.scalars(select(Workspace.id).order_by(Workspace.id)).first()
         assert workspace_id is not None
         source = DataSource(
-            workspace_id=workspace_id, name="empty", kind=DUCKDB, location_encrypted=cipher.encrypt(path.name)
+            workspace_id=workspace_id,
+            name=f"empty {generate_uid()}",
+            kind=DUCKDB,
+            location_encrypted=cipher.encrypt(path.name),
         )
         report = Report(workspace_id=workspace_id, name="Made by a test")
         session.add_all([source, report])

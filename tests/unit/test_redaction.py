@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from airflow_provider_pushmetrics.redaction import REDACTED, RedactingFilter, redact
+from airflow_provider_pushmetrics.redaction import MIN_SECRET_LENGTH, REDACTED, RedactingFilter, redact
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlLXZhbHVl"
 PAT = "pmpat_AAAABBBBCCCCDDDDEEEEFFFFGGGGHHHHIIIIJJJJ"
@@ -41,6 +41,7 @@ def test_the_token_of_a_url_is_taken_out_raw_and_quoted(place: str, token: str) 
 
 @given(any_secrets, st.text(st.characters(), max_size=20), st.text(st.characters(), max_size=20))
 def test_a_known_secret_is_taken_out_wherever_it_stands(secret: str, before: str, after: str) -> None:
+    assume(len(secret) >= MIN_SECRET_LENGTH)
     assume(secret not in REDACTED and REDACTED not in secret and secret not in before + after)
     forms = {secret}
     if not any("\ud800" <= character <= "\udfff" for character in secret):
@@ -56,6 +57,36 @@ def test_a_known_secret_is_taken_out_however_its_percent_signs_are_written() -> 
 
 def test_a_secret_that_begins_like_another_is_taken_out_whole() -> None:
     assert redact("it was abcdef-tail", "abcdef", "abcdef-tail") == f"it was {REDACTED}"
+
+
+@pytest.mark.parametrize("secret", ["a", "is", "or"])
+def test_short_secret_leaves_the_words_of_a_message(secret: str) -> None:
+    said = 'password authentication failed: relation "a" is no table or is not visible'
+    assert redact(said, secret) == said
+
+
+@pytest.mark.parametrize("secret", ["a", "p/", "é", "ab "])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "cannot connect to postgresql://ann:{}@db/shop",
+        "host=db password={} dbname=shop",
+        "password='{}'",
+        'bad option {{"Password": "{}"}}',
+        "PWD={};Server=db",
+        "CREATE USER ann IDENTIFIED BY '{}'",
+        "wrong password '{}' given",
+    ],
+)
+def test_short_secret_is_taken_out_where_a_password_is_written(place: str, secret: str) -> None:
+    for form in (secret, quote(secret, safe="")):
+        if "://" in place and form != quote(form, safe="%"):
+            continue
+        assert redact(place.format(form), secret) == redact(place.format(REDACTED), secret)
+
+
+def test_short_secret_beside_a_long_one_does_not_hide_it() -> None:
+    assert redact("x password=a hunter22", "a", "hunter22") == "x password=*** ***"
 
 
 def test_no_secrets_change_nothing() -> None:

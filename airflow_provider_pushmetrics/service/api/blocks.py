@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from fastapi import APIRouter, HTTPException
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, object_session
 
@@ -98,11 +98,13 @@ class BlockChange(BaseModel):
 
 class BlockRunRequest(BaseModel):
     """
-    How to run a block.
+    How to run a block. An unknown key is refused.
 
     :param parameters: Values for the report's parameters.
     :param content_json: What to run instead of the block's content, this time only: an object or its JSON.
     """
+
+    model_config = ConfigDict(extra="forbid")
 
     parameters: dict[str, Any] = Field(default_factory=dict, examples=[{"region": "EMEA"}])
     content_json: str | dict[str, Any] | None = None

@@ -6,6 +6,8 @@ from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, HTTPException, Query
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.accounts.authentication import Principal
 from airflow_provider_pushmetrics.service.api.conventions.access import Admin, Editor, Parts
@@ -95,7 +97,7 @@ def create_database(
             location_encrypted=parts.cipher.encrypt(location),
         )
         session.add(source)
-        session.flush()
+        _flush(session, source)
         return build_one(build_database_row(source, parts))
 
 
@@ -122,7 +124,7 @@ def update_database(
             source.name = wanted.database_name
         if place is not None:
             source.kind, source.location_encrypted = place[0], parts.cipher.encrypt(place[1])
-        session.flush()
+        _flush(session, source)
         return wrap(build_database_row(source, parts))
 
 
@@ -144,6 +146,17 @@ def test_database(reference: Reference, parts: Parts, caller: Editor) -> Connect
     except SourceError as error:
         return wrap(ConnectionTest(is_reachable=False, message=str(error)))
     return wrap(ConnectionTest(is_reachable=True, message=ANSWERS))
+
+
+def _flush(session: Session, source: DataSource) -> None:
+    """Write a database; 422 if its workspace has another one of its name, by which YAML refers to it."""
+    name = source.name
+    try:
+        session.flush()
+    except IntegrityError:
+        raise HTTPException(
+            422, f"database_name: there is already a database called {name!r}: choose another name"
+        ) from None
 
 
 def _find(parts: ServiceParts, reference: str, caller: Principal) -> DataSource:

@@ -17,6 +17,7 @@ class DataSource(Identified, Base):
     """A database that SQL blocks ask. Where it is may hold a password, so it is kept encrypted."""
 
     __tablename__ = "data_source"
+    __table_args__ = (UniqueConstraint("workspace_id", "name"), {"sqlite_autoincrement": True})
 
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
     name: Mapped[str] = mapped_column(String(255))

@@ -482,9 +482,13 @@ declare namespace Ui {
     actions: HTMLElement;
     blocks: HTMLElement;
     log: HTMLElement;
-    shown: Map<string, { node: HTMLElement; status: Api.BlockStatus; isFinal: boolean }>;
+    /** What is shown of each block, and of what it was made. */
+    shown: Map<string, { node: HTMLElement; look: string }>;
     lastLine: number;
     status: Api.RunStatus | null;
+    /** Whether a message of the run waits to be sent. */
+    isSending: boolean;
+    isFollowed: boolean;
     planned?: Api.Block[];
   }
 

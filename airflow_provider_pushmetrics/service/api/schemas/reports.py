@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator, model_validator
 from typing_extensions import TypeAliasType, TypedDict
 
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.api.conventions.answers import (
     One,
     Page,
@@ -24,6 +25,7 @@ from airflow_provider_pushmetrics.service.api.conventions.fields import (
     one_of,
 )
 from airflow_provider_pushmetrics.service.api.schemas.blocks import BlockSummary, NewBlock
+from airflow_provider_pushmetrics.service.notifications.recipients import parse_recipient
 
 ReportType: TypeAlias = Annotated[str, one_of("report", "notebook"), Field(examples=["report"])]
 
@@ -75,16 +77,38 @@ class ReportChange(RequestBody):
 
 
 class RunOptions(RequestBody):
-    """Options of a run."""
+    """Options of a run. An unknown field is refused: a misspelt ``send_to_me`` would mail to everybody."""
+
+    model_config = ConfigDict(extra="forbid")
 
     send_to_me: bool = False
     """Whether the run is a preview: its mails go to ``email`` only, and no other message is sent."""
     email: ShortText | None = None
     """The address for the mails of a preview; without it, a preview sends no mail."""
 
+    @field_validator("email")
+    @classmethod
+    def check_email(cls, value: str | None) -> str | None:
+        """Accept one address, or none."""
+        if not value:
+            return None
+        try:
+            return str(parse_recipient(value))
+        except PushMetricsParameterError as error:
+            raise ValueError(str(error)) from None
+
+    @model_validator(mode="after")
+    def check_preview(self) -> Self:
+        """Refuse an address without a preview: the mails would go to their own recipients."""
+        if self.email is not None and not self.send_to_me:
+            raise ValueError("email is only for a preview: set send_to_me to true as well")
+        return self
+
 
 class ReportRunRequest(RequestBody):
-    """The parameters and options of a run."""
+    """The parameters and options of a run. An unknown field is refused."""
+
+    model_config = ConfigDict(extra="forbid")
 
     parameters: dict[str, Any] = Field(default_factory=dict, examples=[{"region": "EMEA"}])
     """Values for the parameters of the report, by name; the others have their defaults."""

@@ -91,6 +91,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_data_source_workspace_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_data_source")),
         sa.UniqueConstraint("uid", name=op.f("uq_data_source_uid")),
+        sa.UniqueConstraint("workspace_id", "name", name=op.f("uq_data_source_workspace_id_name")),
         sqlite_autoincrement=True,
     )
     op.create_table(

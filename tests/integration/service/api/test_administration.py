@@ -8,6 +8,7 @@ import sqlite3
 import time
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -19,7 +20,9 @@ from tests.integration.service.conftest import Api
 
 async def add_database(api: Api, url: str) -> dict[str, Any]:
     """Add a database that must be accepted."""
-    answer = await api.client.post("/api/v1/database/", json={"database_name": "d", "sqlalchemy_uri": url})
+    answer = await api.client.post(
+        "/api/v1/database/", json={"database_name": f"d-{uuid4()}", "sqlalchemy_uri": url}
+    )
     assert answer.status_code == 201, answer.text
     row: dict[str, Any] = answer.json()["result"]
     return row
@@ -98,7 +101,9 @@ async def test_password_of_a_database_is_stored_encrypted_and_never_shown(api: A
 
 @pytest.mark.parametrize("url", ["", "nonsense", "nosuchdriver://host/db", "duckdb://", "a://b:secret@[c"])
 async def test_url_of_no_database_is_refused_without_being_repeated(api: Api, url: str) -> None:
-    answer = await api.client.post("/api/v1/database/", json={"database_name": "d", "sqlalchemy_uri": url})
+    answer = await api.client.post(
+        "/api/v1/database/", json={"database_name": f"d-{uuid4()}", "sqlalchemy_uri": url}
+    )
     assert answer.status_code == 422
     assert "secret" not in answer.text
 
@@ -139,7 +144,7 @@ async def test_the_services_own_database_cannot_be_asked(api: Api, tmp_path: Pat
 async def test_place_that_cannot_be_asked_is_refused_when_it_is_saved(api: Api, tmp_path: Path) -> None:
     kept = await add_database(api, f"duckdb:///{tmp_path}")
     for url in (api.parts.settings.store_url, "duckdb:////etc/passwd", "sqlite:////etc/passwd"):
-        wanted = {"database_name": "d", "sqlalchemy_uri": url}
+        wanted = {"database_name": f"d-{uuid4()}", "sqlalchemy_uri": url}
         for answer in (
             await api.client.post("/api/v1/database/", json=wanted),
             await api.client.put(f"/api/v1/database/{kept['id']}", json=wanted),

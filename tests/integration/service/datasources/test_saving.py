@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 import pytest
@@ -18,7 +19,7 @@ SECRET = "hunter22"
 
 
 async def save(api: Api, url: str, **query: str) -> tuple[int, str]:
-    body = {"database_name": "d", "sqlalchemy_uri": url}
+    body = {"database_name": f"d-{uuid4()}", "sqlalchemy_uri": url}
     answer = await api.client.post("/api/v1/database/", json=body, params=query)
     assert SECRET not in answer.text
     return answer.status_code, answer.json().get("message", "")
@@ -36,7 +37,9 @@ async def count_databases(api: Api) -> int:
 
 
 async def add(api: Api, url: str) -> dict[str, Any]:
-    answer = await api.client.post("/api/v1/database/", json={"database_name": "d", "sqlalchemy_uri": url})
+    answer = await api.client.post(
+        "/api/v1/database/", json={"database_name": f"d-{uuid4()}", "sqlalchemy_uri": url}
+    )
     assert answer.status_code == 201, answer.text
     row: dict[str, Any] = answer.json()["result"]
     return row

@@ -17,6 +17,11 @@ import { showSubscriptions } from "./subscriptions.js";
 import { showTokens } from "./tokens.js";
 import { showUsers } from "./users.js";
 
+// A browser may load the icon when the address has changed already, and the icon's is relative to that.
+for (const icon of document.querySelectorAll("link")) {
+  if (icon.rel === "icon") icon.setAttribute("href", icon.href);
+}
+
 const PLACES = [
   ["reports", "Reports"],
   ["runs", "Runs"],

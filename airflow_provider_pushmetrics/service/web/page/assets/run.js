@@ -13,14 +13,15 @@ import { makeRunBlock } from "./run_block.js";
 import { getRunPath } from "./runs.js";
 import { pause } from "./waiting.js";
 
+/** How often the page looks for messages that wait for another attempt, which may come hours later. */
+const MOST_LOOKS = 100;
+
 /** @type {Ui.Show} */
 export async function showRun({ run: reference }, signal) {
   const run = await getRow(`api/v1/noteflow_run/${reference}`, { signal });
   const view = makeView(run);
   await update(view, signal);
-  follow(view, signal).catch((error) => {
-    if (!isAbort(error)) tell(describeError(error), "bad");
-  });
+  follow(view, signal);
   return [
     el(
       "p",
@@ -52,20 +53,50 @@ function makeView(run) {
     shown: new Map(),
     lastLine: 0,
     status: null,
+    isSending: false,
+    isFollowed: false,
   };
 }
 
 /**
- * Look at the run again and again until it has ended.
+ * Look at the run again and again until it has ended, and for some minutes until its messages are sent.
  *
  * @param {Ui.RunView} view
  * @param {AbortSignal} signal
  */
 async function follow(view, signal) {
-  for (let tries = 0; !isFinished(view.status); tries += 1) {
-    await pause(tries, signal);
-    await update(view, signal);
+  if (view.isFollowed) return;
+  view.isFollowed = true;
+  try {
+    for (let tries = 0; isMoving(view, tries); tries += 1) {
+      await pause(tries, signal);
+      await update(view, signal);
+    }
+  } catch (error) {
+    if (!isAbort(error)) tell(describeError(error), "bad");
+  } finally {
+    view.isFollowed = false;
   }
+}
+
+/**
+ * @param {Ui.RunView} view
+ * @param {number} tries
+ */
+const isMoving = (view, tries) => !isFinished(view.status) || (view.isSending && tries < MOST_LOOKS);
+
+/**
+ * Show what becomes of a message of a block that is sent again.
+ *
+ * @param {Ui.RunView} view
+ * @param {string} uid
+ * @param {AbortSignal} signal
+ */
+function followMessage(view, uid, signal) {
+  const shown = view.shown.get(uid);
+  if (shown) shown.look = "";
+  view.isSending = true;
+  follow(view, signal);
 }
 
 /**
@@ -139,13 +170,15 @@ async function updateBlocks(view, run, signal) {
   const results = begun.map((result, index) => ({ ...result, ...(outputs?.[index] ?? {}) }));
   const rows = outputs ? results : await addWaiting(view, run, results, signal);
   if (outputs) dropUnfinished(view, results);
+  view.isSending = rows.some((row) => row.messages?.some((message) => message.status === "pending"));
   for (const result of rows.filter(isShown)) {
     const seen = view.shown.get(result.block_uid);
-    if (seen && seen.status === result.status && seen.isFinal === Boolean(outputs)) continue;
-    const node = makeRunBlock(run, result);
+    const look = JSON.stringify([result.status, Boolean(outputs), result.messages]);
+    if (seen?.look === look) continue;
+    const node = makeRunBlock(run, result, () => followMessage(view, result.block_uid, signal));
     if (seen) seen.node.replaceWith(node);
     else view.blocks.append(node);
-    view.shown.set(result.block_uid, { node, status: result.status, isFinal: Boolean(outputs) });
+    view.shown.set(result.block_uid, { node, look });
   }
 }
 

@@ -11,8 +11,9 @@ import { makeRows } from "./rows.js";
 /**
  * @param {Api.Run} run
  * @param {Ui.ShownResult} result
+ * @param {() => void} onSend Called when one of its messages is sent again.
  */
-export function makeRunBlock(run, result) {
+export function makeRunBlock(run, result, onSend) {
   const base = `app/results/run/${run.id}/${part(result.block_uid)}`;
   return el(
     "li",
@@ -33,38 +34,48 @@ export function makeRunBlock(run, result) {
         { class: "warning" },
         `Cut off after ${result.max_rows} ${result.max_rows === 1 ? "row" : "rows"}, which is the query’s limit.`,
       ),
-    result.status === "success" && makeOutput(result, base),
+    result.status === "success" && makeOutput(result, base, onSend),
   );
 }
 
 /**
  * @param {Ui.ShownResult} result
  * @param {string} base
+ * @param {() => void} onSend
  * @returns {Ui.Child}
  */
-function makeOutput(result, base) {
+function makeOutput(result, base, onSend) {
   if (result.type === "sql") return makeRows(base, result.row_count ?? null);
   if (result.type === "chart") return makeChart(base, result.name);
-  return makeTextOutput(result);
+  return makeTextOutput(result, onSend);
 }
 
 /**
  * Show the text of a block, as the Markdown that it is if the service made HTML of it; and what it sent.
  *
  * @param {Pick<Ui.ShownResult, "output" | "output_html" | "messages">} result
+ * @param {() => void} [onSend] Called when a message is sent again.
  * @returns {Ui.Child}
  */
-export function makeTextOutput(result) {
+export function makeTextOutput(result, onSend) {
   return [
     result.output_html
       ? makeProse(result.output_html)
       : result.output && el("pre", { class: "output" }, result.output),
-    Boolean(result.messages?.length) && el("ul", { class: "messages" }, result.messages?.map(makeMessage)),
+    Boolean(result.messages?.length) &&
+      el(
+        "ul",
+        { class: "messages" },
+        result.messages?.map((message) => makeMessage(message, onSend)),
+      ),
   ];
 }
 
-/** @param {Api.SentMessage} message */
-function makeMessage(message) {
+/**
+ * @param {Api.SentMessage} message
+ * @param {() => void} [onSend]
+ */
+function makeMessage(message, onSend) {
   const fate = el(
     "span",
     { class: message.status === "failed" || message.status === "kept" ? "fault" : "hint" },
@@ -75,6 +86,7 @@ function makeMessage(message) {
     const again = makeSendButton(message, () => {
       again.remove();
       fill(fate, describeDelivery({ status: "pending" }));
+      onSend?.();
     });
     item.append(again);
   }

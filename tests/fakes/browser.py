@@ -1,0 +1,104 @@
+"""A real browser in front of the service: Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    expect,
+    sync_playwright,
+)
+
+from tests.fakes.service_process import API_TOKEN, ServiceProcess
+
+
+@contextmanager
+def open_browser() -> Iterator[Browser]:
+    """Open a browser; the test is skipped where there is none, except in CI."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not chromium and os.environ.get("CI") != "true":
+        pytest.skip("no chromium is installed: apt-get install chromium, or set CI=true to insist on it")
+    assert chromium, "CI must have a browser: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """A browser in front of the service, and what it complained about."""
+
+    page: Page
+    base_url: str
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> None:
+        self.page.goto(f"{self.base_url}/{path}")
+
+    def sign_in(self, token: str = API_TOKEN) -> None:
+        self.page.get_by_label("API token").fill(token)
+        self.page.get_by_role("button", name="Sign in").click()
+
+    @property
+    def front(self) -> Locator:
+        """The dialog, or else the page."""
+        return self.page.locator("body:not(:has(> dialog)) > main, body > dialog:last-child")
+
+    def press(self, name: str) -> None:
+        """Press a button as soon as it is there."""
+        self.front.get_by_role("button", name=name, exact=True, disabled=False).first.click()
+
+    def fill(self, label: str, text: str) -> None:
+        self.front.get_by_role("textbox", name=label, exact=True).fill(text)
+
+    def follow(self, name: str) -> None:
+        self.page.get_by_role("link", name=name, exact=True).first.click()
+
+    def add_block(self, kind: str, name: str, fields: dict[str, str]) -> None:
+        """Fill the form of a new block and save it."""
+        self.press(kind)
+        form = self.page.get_by_label(f"New {kind} block")
+        form.get_by_label("Name").fill(name)
+        for label, text in fields.items():
+            control = form.get_by_label(label, exact=True)
+            if control.evaluate("element => element.tagName") == "SELECT":
+                control.select_option(label=text)
+            else:
+                control.fill(text)
+        self.press("Add the block")
+        self.wait_for_notice(f"“{name}” is saved")
+
+    def wait_for_notice(self, text: str) -> None:
+        expect(self.page.locator("#notices")).to_contain_text(text)
+
+    def note(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def take_picture(self, name: str) -> None:
+        folder = os.environ.get("PUSHMETRICS_SCREENSHOTS")
+        if folder:
+            self.page.screenshot(path=Path(folder) / f"service-{name}.png", full_page=True)
+
+
+def visit_in(context: BrowserContext, service: ServiceProcess) -> Visit:
+    """Put a page of the browser in front of the service."""
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    expect.set_options(timeout=20_000)
+    visit = Visit(page, str(service.client.base_url).rstrip("/"))
+    page.on("console", visit.note)
+    page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    return visit
