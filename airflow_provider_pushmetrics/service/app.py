@@ -58,6 +58,7 @@ from airflow_provider_pushmetrics.service.api.conventions.document import (
     name_operation,
 )
 from airflow_provider_pushmetrics.service.api.conventions.errors import describe_errors
+from airflow_provider_pushmetrics.service.api.conventions.methods import list_methods
 from airflow_provider_pushmetrics.service.api.examples import add_examples
 from airflow_provider_pushmetrics.service.reports.block_graph import PlanError
 from airflow_provider_pushmetrics.service.reports.block_types import ContentError
@@ -169,7 +170,10 @@ def _make_app(settings: ServiceSettings, lifespan: Lifespan[FastAPI] | None) -> 
 
 
 async def _answer_http(request: Request, error: HTTPException) -> JSONResponse:
-    return JSONResponse({"message": str(error.detail)}, error.status_code, headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(list_methods(request.app.routes, request.scope))
+    return JSONResponse({"message": str(error.detail)}, error.status_code, headers=headers)
 
 
 async def _answer_invalid(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import jwt
 import pytest
+from fastapi import FastAPI
 
 from airflow_provider_pushmetrics.service.accounts.authentication import generate_api_token, hash_token
 from airflow_provider_pushmetrics.service.models import ApiToken
@@ -139,6 +141,19 @@ async def test_what_is_not_there_is_404_with_a_message(api: Api, path: str) -> N
     answer = await api.client.get(path)
     assert answer.status_code == 404
     assert set(answer.json()) == {"message"}
+
+
+async def test_405_names_every_method_of_its_path(api: Api, app: FastAPI) -> None:
+    for path, methods in app.openapi()["paths"].items():
+        answer = await api.client.request("PATCH", re.sub(r"\{\w+\}", "1", path))
+        assert answer.status_code == 405, path
+        assert answer.headers["allow"].split(", ") == sorted(method.upper() for method in methods), path
+
+
+async def test_405_of_a_page_names_its_methods(api: Api) -> None:
+    answer = await api.client.delete("/app/reports")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+    assert (await api.client.patch("/openapi.json")).headers["allow"] == "GET, HEAD"
 
 
 async def test_result_of_another_report_or_query_is_not_there(api: Api) -> None:
