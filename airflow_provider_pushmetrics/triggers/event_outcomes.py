@@ -44,12 +44,22 @@ async def has_succeeded(client: PushMetricsAsyncClient, event: FeedEvent) -> boo
         answers; the event stays in the inbox.
     """
     try:
-        outcome = await client.call(until(WaitBudget(), lambda: _fetch_outcome(client, event)))
+        return await _has_succeeded(client, event)
     except PushMetricsUnavailableError:
         raise
     except PushMetricsApiError as error:
         await _refuse_strangers(client, error)
+    try:  # once more: what answered for PushMetrics may have gone away between the two requests
+        return await _has_succeeded(client, event)
+    except PushMetricsUnavailableError:
+        raise
+    except PushMetricsApiError as error:
         return _pass_over(event, describe_error(error))
+
+
+async def _has_succeeded(client: PushMetricsAsyncClient, event: FeedEvent) -> bool:
+    try:
+        outcome = await client.call(until(WaitBudget(), lambda: _fetch_outcome(client, event)))
     except (PushMetricsRunError, PushMetricsUntrustedUrlError) as error:
         return _pass_over(event, describe_error(error))
     assert outcome is not None  # without a deadline there is always one

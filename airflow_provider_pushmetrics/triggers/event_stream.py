@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import math
 import re
 import time
@@ -12,18 +13,23 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
 from airflow_provider_pushmetrics.client import feed, waits
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.compat import SharedStreamProducer, has_airflow
 from airflow_provider_pushmetrics.event_matching import EventFilter
-from airflow_provider_pushmetrics.exceptions import PushMetricsApiError
+from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
-from airflow_provider_pushmetrics.storable import make_storable, storable_errors
+from airflow_provider_pushmetrics.serving.logs import SparingLog
+from airflow_provider_pushmetrics.storable import describe_error, make_storable, storable_errors
 from airflow_provider_pushmetrics.triggers.event_outcomes import has_succeeded, require_api_token
 
 if TYPE_CHECKING:
     from airflow.triggers.shared_stream import AdvanceItem
+
+log = logging.getLogger(__name__)
 
 
 class InboxProducer(SharedStreamProducer):
@@ -35,20 +41,33 @@ class InboxProducer(SharedStreamProducer):
     the one before, until there is another event (seen on Airflow 3.3.2 with two events 9 ms apart). So there
     is another one. That only saves time: what is overlooked all the same is found by the API server.
 
+    A watcher never ends, and Airflow starts one that raises again within a second, with its traceback in the
+    log. So what can be mended from outside, such as a connection that does not exist, is waited for.
+
     :param kwargs: The arguments of the trigger.
+    :param raises_errors: Raise what can be mended from outside, for a task, which is to fail then.
     """
 
     spacing_seconds = 0.0 if has_airflow("3.4") else 2.0
     """How long the last event of several keeps its distance; the scheduler looks about once a second."""
 
-    def __init__(self, kwargs: dict[str, Any]) -> None:
+    retry_seconds = 5.0
+    """How long after a failure the connection is looked up again, and the inbox read from where it was."""
+
+    def __init__(self, kwargs: dict[str, Any], *, raises_errors: bool = False) -> None:
+        self._raises_errors = raises_errors
         self._conn_id: str = kwargs["pushmetrics_conn_id"]
         self._consumer = build_position_name(kwargs)
         self._wanted = EventFilter(kwargs["event"], kwargs.get("report_id"), kwargs.get("query_id"))
         self._only_successful = bool(kwargs.get("only_successful"))
         self._client: PushMetricsAsyncClient | None = None
         self._opened = AsyncExitStack()
+        self._trouble = SparingLog(log)
         self._handed_over_at = -math.inf
+        self._read_until: int | None = None
+        self._stored = 0
+        self._last_chosen = 0
+        self._passed_over = 0
 
     async def open_stream(self) -> AsyncIterator[tuple[Any, Any]]:
         """
@@ -57,34 +76,69 @@ class InboxProducer(SharedStreamProducer):
         Airflow sends the text of an error to its supervisor as it is, so each has a text that can be sent.
         """
         with storable_errors():
-            async for item in self._read():
-                yield item
+            while True:
+                try:
+                    async for item in self._read():
+                        yield item
+                except (AirflowNotFoundException, PushMetricsError) as error:
+                    if self._raises_errors:
+                        raise
+                    self._trouble.warning(
+                        "The events of consumer %s cannot be read; next try in %g s: %s",
+                        self._consumer,
+                        self.retry_seconds,
+                        describe_error(error),
+                    )
+                await asyncio.sleep(self.retry_seconds)
 
     async def _read(self) -> AsyncIterator[tuple[dict[str, Any], int]]:
-        self._client = await self._opened.enter_async_context(PushMetricsAsyncClient.open(self._conn_id))
-        receiver = self._client.settings.get_receiver()
-        if self._only_successful:
-            require_api_token(self._client)
-        after = await self._client.call(feed.fetch_position(receiver, self._consumer)) or 0
+        client = await self._connect()
+        receiver = client.settings.get_receiver()
+        if self._read_until is None:
+            position: int | None = await client.call(feed.fetch_position(receiver, self._consumer))
+            self._stored = self._read_until = position or 0
         while True:
-            page = await self._client.call(
-                waits.fetch_next_page(receiver, self._wanted, after=after, budget=WaitBudget())
+            page = await client.call(
+                waits.fetch_next_page(receiver, self._wanted, after=self._read_until, budget=WaitBudget())
             )
             assert page is not None  # without a deadline there is always one
-            events = await self._choose(page.events)
+            events = await self._choose(client, page.events)
+            await self._pass_over(page.events, events)
             for event in events:
                 if event is events[-1]:
                     await asyncio.sleep(self._handed_over_at + self.spacing_seconds - time.monotonic())
                 self._handed_over_at = time.monotonic()
+                self._read_until = event.id
                 yield dump_event(event), event.id
-            after = page.cursor
+            self._read_until = page.cursor
 
-    async def _choose(self, events: Sequence[FeedEvent]) -> Sequence[FeedEvent]:
+    async def _connect(self) -> PushMetricsAsyncClient:
+        """Look the connection up, and open a client in the place of the one before."""
+        opened = AsyncExitStack()
+        client = await opened.enter_async_context(PushMetricsAsyncClient.open(self._conn_id))
+        before, self._opened, self._client = self._opened, opened, client
+        await before.aclose()
+        if self._only_successful:
+            require_api_token(client)
+        return client
+
+    async def _choose(
+        self, client: PushMetricsAsyncClient, events: Sequence[FeedEvent]
+    ) -> Sequence[FeedEvent]:
         """Leave out the events of runs that are not known to have succeeded, if only those are wanted."""
-        assert self._client is not None
         if not self._only_successful:
             return events
-        return [event for event in events if await has_succeeded(self._client, event)]
+        return [event for event in events if await has_succeeded(client, event)]
+
+    async def _pass_over(self, events: Sequence[FeedEvent], chosen: Sequence[FeedEvent]) -> None:
+        """Move the position over events that were left out, as soon as Airflow has stored those before."""
+        if not events:
+            return
+        self._passed_over = events[-1].id
+        if chosen:
+            self._last_chosen = chosen[-1].id
+        elif self._stored >= self._last_chosen:
+            await self.store_position(self._passed_over)
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
         """
@@ -107,11 +161,14 @@ class InboxProducer(SharedStreamProducer):
             )
 
     async def store_position(self, position: int) -> None:
-        """Store the consumer's position in the receiver."""
+        """Store the consumer's position in the receiver, and move it over the events left out behind it."""
+        if position == self._last_chosen:
+            position = max(position, self._passed_over)
         assert self._client is not None
         receiver = self._client.settings.get_receiver()
         with storable_errors():
             await self._client.call(feed.store_position(receiver, self._consumer, position))
+        self._stored = position
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -295,7 +295,7 @@ class PushMetricsEventTrigger(WrittenTrigger, BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield events for ever; the way of Airflow before 3.3."""
-        producer = InboxProducer(self.serialize()[1])
+        producer = InboxProducer(self.serialize()[1], raises_errors=self.task_instance is not None)
         try:
             async for raw_event, event_id in producer.open_stream():
                 yield TriggerEvent(raw_event)
@@ -304,7 +304,9 @@ class PushMetricsEventTrigger(WrittenTrigger, BaseEventTrigger):
             await producer.aclose()
 
     def shared_stream_key(self) -> Hashable | None:
-        """Name the stream by its connection and by the position that it moves on."""
+        """Name the stream by its connection and by its position; None for a task, which fails by itself."""
+        if self.task_instance is not None:
+            return None
         return (_PATH, self.pushmetrics_conn_id, build_position_name(self.serialize()[1]))
 
     @classmethod

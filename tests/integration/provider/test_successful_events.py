@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from starlette.responses import Response
 
-from airflow_provider_pushmetrics.exceptions import (
-    PushMetricsAuthError,
-    PushMetricsConfigurationError,
-    PushMetricsNotFoundError,
-    PushMetricsProtocolError,
-)
 from airflow_provider_pushmetrics.triggers.event_stream import InboxProducer
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.integration.provider.conftest import Connect
-from tests.integration.provider.test_triggers import open_events, take
+from tests.integration.provider.test_triggers import open_events, take, wait_until
 
 pytestmark = pytest.mark.usefixtures("quick_worker")
 
@@ -26,6 +21,7 @@ pytestmark = pytest.mark.usefixtures("quick_worker")
 @pytest.fixture(autouse=True)
 def no_spacing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(InboxProducer, "spacing_seconds", 0.0)
+    monkeypatch.setattr(InboxProducer, "retry_seconds", 0.02)
 
 
 def build(**kwargs: Any) -> PushMetricsEventTrigger:
@@ -65,17 +61,16 @@ async def test_an_event_waits_while_pushmetrics_is_away(pushmetrics: FakePushMet
 
 @pytest.mark.parametrize("status", [200, 302, 404])
 async def test_an_event_waits_while_a_proxy_answers_in_the_place_of_pushmetrics(
-    pushmetrics: FakePushMetrics, status: int
+    pushmetrics: FakePushMetrics, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
     """A page for maintenance, or a redirect to another host: it says nothing of the run."""
     pushmetrics.start_run()
     pushmetrics.page_status = status
     async with open_events(build()) as events:
-        with pytest.raises((PushMetricsProtocolError, PushMetricsNotFoundError)):
-            await asyncio.wait_for(anext(events), 10)
-    pushmetrics.page_status = None
-    async with open_events(build()) as events:
-        assert await take(events, 1) == [1]
+        waiting = asyncio.ensure_future(take(events, 1))
+        await wait_until(lambda: "cannot be read" in caplog.text)
+        pushmetrics.page_status = None
+        assert await waiting == [1]
 
 
 @pytest.mark.parametrize(
@@ -94,22 +89,59 @@ async def test_an_event_whose_run_alone_is_refused_holds_up_no_other(
         assert await take(events, 2) == [1, 3]
 
 
-async def test_without_an_api_token_nothing_updates_the_asset_and_the_error_says_why(
-    connect_whole: Connect, pushmetrics: FakePushMetrics
+@pytest.mark.parametrize(("password", "words"), [(None, "has no API token"), ("a-wrong-api-token", "401")])
+async def test_an_event_waits_while_the_api_token_is_missing_or_wrong_and_the_log_says_so(
+    connect_whole: Connect,
+    pushmetrics: FakePushMetrics,
+    caplog: pytest.LogCaptureFixture,
+    password: str | None,
+    words: str,
 ) -> None:
-    connect_whole(password=None)
+    connect_whole(password=password)
     pushmetrics.start_run()
     async with open_events(build()) as events:
-        with pytest.raises(PushMetricsConfigurationError, match=r"only_successful is set.*no API token"):
-            await asyncio.wait_for(anext(events), 10)
+        waiting = asyncio.ensure_future(take(events, 1))
+        await wait_until(lambda: words in caplog.text)
+        assert pushmetrics.inbox.stored == []
+        connect_whole()
+        assert await waiting == [1]
 
 
-async def test_a_refused_api_token_leaves_the_event_in_the_inbox(
-    connect_whole: Connect, pushmetrics: FakePushMetrics
+async def read_all(pushmetrics: FakePushMetrics, *outcomes: str) -> tuple[InboxProducer, list[int]]:
+    """Read until nothing is left, and confirm nothing."""
+    pushmetrics.outcomes = list(outcomes)
+    for _ in outcomes:
+        pushmetrics.start_run()
+    producer = InboxProducer(build().serialize()[1])
+    ids: list[int] = []
+    stream = producer.open_stream()
+    reading = asyncio.ensure_future(collect(stream, ids))
+    await wait_until(lambda: pushmetrics.inbox.waiting == 1)
+    reading.cancel()
+    await asyncio.wait([reading])
+    return producer, ids
+
+
+async def collect(stream: AsyncIterator[tuple[Any, Any]], ids: list[int]) -> None:
+    async for _, event_id in stream:
+        ids.append(event_id)
+
+
+async def test_the_position_moves_over_events_that_are_passed_over(pushmetrics: FakePushMetrics) -> None:
+    producer, ids = await read_all(pushmetrics, "failed", "failed")
+    assert ids == []
+    assert list(pushmetrics.inbox.positions.values()) == [2]
+    await producer.aclose()
+
+
+async def test_the_position_moves_over_no_event_that_airflow_has_not_stored(
+    pushmetrics: FakePushMetrics,
 ) -> None:
-    connect_whole(password="a-wrong-api-token")
-    pushmetrics.start_run()
-    async with open_events(build()) as events:
-        with pytest.raises(PushMetricsAuthError):
-            await asyncio.wait_for(anext(events), 10)
-    assert pushmetrics.inbox.stored == []
+    producer, ids = await read_all(pushmetrics, "success", "failed", "success", "failed")
+    assert ids == [1, 3]
+    assert pushmetrics.inbox.positions == {}
+    await producer.store_position(1)
+    assert list(pushmetrics.inbox.positions.values()) == [1]
+    await producer.store_position(3)  # and the one behind it, which was passed over
+    assert list(pushmetrics.inbox.positions.values()) == [4]
+    await producer.aclose()

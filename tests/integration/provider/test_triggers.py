@@ -26,6 +26,7 @@ from airflow_provider_pushmetrics.triggers.pushmetrics import (
 from tests.fakes.airflow_storage import frame_failure
 from tests.fakes.inbox import FakeInbox
 from tests.fakes.pushmetrics import FakePushMetrics
+from tests.fakes.supervisor import FakeTaskInstance
 from tests.integration.provider.conftest import Connect
 
 LIMIT_SECONDS = 10.0
@@ -348,8 +349,12 @@ async def test_a_watchers_event_can_be_stored_whatever_the_webhook_says(pushmetr
         assert (await anext(events)).payload["body"] == CLEAN
 
 
-async def test_a_watchers_error_can_be_sent_to_airflows_supervisor(pushmetrics: FakePushMetrics) -> None:
-    async with open_events(PushMetricsEventTrigger(pushmetrics_conn_id="none\ud800")) as events:
+async def test_an_error_of_a_task_that_waits_for_events_can_be_sent_to_airflows_supervisor(
+    pushmetrics: FakePushMetrics,
+) -> None:
+    trigger = PushMetricsEventTrigger(pushmetrics_conn_id="none\ud800")
+    trigger.task_instance = FakeTaskInstance()  # type: ignore[assignment]
+    async with open_events(trigger) as events:
         with pytest.raises(PushMetricsError) as caught:
             await take(events, 1)
     assert "\ufffd" in str(caught.value)
@@ -407,11 +412,70 @@ async def test_a_position_that_cannot_be_stored_is_an_error_and_not_forgotten(
             await take(events, 1)
 
 
-async def test_a_watcher_without_a_receiver_fails_with_the_way_out(connect_whole: Connect) -> None:
+async def test_a_task_that_waits_for_events_without_a_receiver_fails_with_the_way_out(
+    connect_whole: Connect,
+) -> None:
     connect_whole(receiver_url=None, receiver_token=None)
-    async with open_events(PushMetricsEventTrigger()) as events:
+    trigger = PushMetricsEventTrigger()
+    trigger.task_instance = FakeTaskInstance()  # type: ignore[assignment]
+    assert trigger.shared_stream_key() is None
+    async with open_events(trigger) as events:
         with pytest.raises(PushMetricsConfigurationError, match="names no receiver"):
             await take(events, 1)
+
+
+CAUSES = {
+    "no connection": (None, "The conn_id `pushmetrics_default` isn't defined"),
+    "no receiver": ({"receiver_url": None, "receiver_token": None}, "names no receiver"),
+    "wrong reader token": ({"receiver_token": "wrong-reader-token"}, "401"),
+}
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+async def test_a_watcher_waits_for_what_can_be_mended_and_says_so_once_without_a_traceback(
+    connect_whole: Connect,
+    pushmetrics: FakePushMetrics,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    cause: str,
+) -> None:
+    monkeypatch.setattr(InboxProducer, "retry_seconds", 0.02)
+    changes, words = CAUSES[cause]
+    if changes is None:
+        monkeypatch.delenv("AIRFLOW_CONN_PUSHMETRICS_DEFAULT")
+    else:
+        connect_whole(**changes)
+    pushmetrics.start_run()
+    async with open_events(PushMetricsEventTrigger()) as events:
+        waiting = asyncio.ensure_future(take(events, 1))
+        await wait_until(lambda: words in caplog.text)
+        await asyncio.sleep(0.2)  # some tries
+        assert not waiting.done()
+        connect_whole()
+        assert await asyncio.wait_for(waiting, LIMIT_SECONDS) == [1]
+    (line,) = [record for record in caplog.records if "cannot be read" in record.getMessage()]
+    assert line.exc_info is None
+    assert "wrong-reader-token" not in caplog.text
+
+
+async def test_a_watcher_that_tries_again_hands_over_no_event_twice(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(InboxProducer, "retry_seconds", 0.02)
+    monkeypatch.setattr(InboxProducer, "spacing_seconds", 0.0)
+    producer = InboxProducer(PushMetricsEventTrigger(only_successful=True).serialize()[1])
+    pushmetrics.start_run()
+    stream = producer.open_stream()
+    assert (await anext(stream))[1] == 1  # Airflow has not stored it yet
+    waiting = asyncio.ensure_future(anext(stream))
+    pushmetrics.page_status = 404
+    pushmetrics.start_run()
+    await asyncio.sleep(0.2)  # some tries
+    assert not waiting.done()
+    pushmetrics.page_status = None
+    assert (await asyncio.wait_for(waiting, LIMIT_SECONDS))[1] == 2
+    await stream.aclose()  # type: ignore[attr-defined]
+    await producer.aclose()
 
 
 # An asset's watcher in Airflow's own shared stream
