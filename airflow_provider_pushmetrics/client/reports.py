@@ -1,7 +1,9 @@
-"""The calls about reports: which there are, and what is known of one."""
+"""The calls about reports and their webhook triggers, as the API shows them."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from airflow_provider_pushmetrics.client.calls import (
@@ -12,10 +14,10 @@ from airflow_provider_pushmetrics.client.calls import (
     send_authorized,
 )
 from airflow_provider_pushmetrics.client.credentials import Credentials
-from airflow_provider_pushmetrics.client.models import Report
-from airflow_provider_pushmetrics.client.protocol import Call
-from airflow_provider_pushmetrics.client.retry_policy import RetryPolicy
-from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY
+from airflow_provider_pushmetrics.client.models import Report, Webhook
+from airflow_provider_pushmetrics.client.protocol import Call, Response
+from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT, RetryPolicy
+from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY, send
 
 PAGE_SIZE = 100
 """As many as the API gives on one page at the most, unless its owner allows more."""
@@ -65,3 +67,31 @@ def _fetch_page(
     answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
     count = answer.get("count")
     return parse_rows(Report, answer, request), count if isinstance(count, int) else None
+
+
+SHOWN_WEBHOOKS = 100
+"""How many triggers are looked at, to try a connection."""
+
+
+def fetch_webhooks(credentials: Credentials) -> Call[Mapping[int, tuple[Webhook, ...]]]:
+    """Fetch the webhook triggers that the API token may see, by report; the list shows no tokens."""
+    query = urlencode({"q": f"(page:0,page_size:{SHOWN_WEBHOOKS})"})
+    request = build_get(f"{credentials.base_url}/api/v1/webhook/?{query}")
+    answer = (yield from send_authorized(credentials, request, ONE_ATTEMPT)).parse_object(request)
+    found: defaultdict[int, tuple[Webhook, ...]] = defaultdict(tuple)
+    for row in parse_rows(Webhook, answer, request)[:SHOWN_WEBHOOKS]:
+        shown = yield from _fetch_webhook(credentials, row.id)
+        if shown.report_id is not None:
+            found[shown.report_id] += (shown,)
+    return dict(found)
+
+
+def send_anonymously(url: str) -> Call[Response]:
+    """Send a request without any token, such as to see whether the host is there."""
+    return (yield from send(build_get(url), ONE_ATTEMPT))
+
+
+def _fetch_webhook(credentials: Credentials, webhook_id: int) -> Call[Webhook]:
+    request = build_get(f"{credentials.base_url}/api/v1/webhook/{int(webhook_id)}")
+    answer = (yield from send_authorized(credentials, request, ONE_ATTEMPT)).parse_object(request)
+    return parse_answer(Webhook, answer.get("result", answer), request)

@@ -13,9 +13,9 @@ from airflow_provider_pushmetrics.demo.display import Display
 from airflow_provider_pushmetrics.demo.folder import REPOSITORY, DemoFolder
 from airflow_provider_pushmetrics.demo.lifecycle import keep_running, open_system, stop_demo
 from airflow_provider_pushmetrics.demo.main_job import do_main_job, show_outcome, start_everything
-from airflow_provider_pushmetrics.demo.ports import AIRFLOW_PORT, SERVICE_PORT
-from airflow_provider_pushmetrics.demo.signals import Interrupted, interruptible
-from airflow_provider_pushmetrics.demo.subreaper import adopt_orphans
+from airflow_provider_pushmetrics.demo.processes.ports import AIRFLOW_PORT, SERVICE_PORT
+from airflow_provider_pushmetrics.demo.processes.signals import Interrupted, interruptible
+from airflow_provider_pushmetrics.demo.processes.subreaper import adopt_orphans
 from airflow_provider_pushmetrics.demo.system import TRIGGER_DAG, DemoSystem
 from airflow_provider_pushmetrics.exceptions import DemoError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from airflow_provider_pushmetrics.demo.credentials import DemoCredentials, ReportAccess
 from airflow_provider_pushmetrics.demo.folder import DemoFolder
-from airflow_provider_pushmetrics.demo.ports import HOST, DemoPorts
+from airflow_provider_pushmetrics.demo.processes.ports import HOST, DemoPorts
 
 SOURCE = "demo"
 """The name under which the receiver knows the service."""

@@ -11,9 +11,9 @@ import psutil
 from airflow_provider_pushmetrics.demo.credentials import AIRFLOW_USER
 from airflow_provider_pushmetrics.demo.display import Display
 from airflow_provider_pushmetrics.demo.folder import DemoFolder, find_dags_folder
-from airflow_provider_pushmetrics.demo.ports import choose_ports
-from airflow_provider_pushmetrics.demo.processes import ProcessFamily
-from airflow_provider_pushmetrics.demo.signals import ignore_signals
+from airflow_provider_pushmetrics.demo.processes.children import ProcessFamily
+from airflow_provider_pushmetrics.demo.processes.ports import choose_ports
+from airflow_provider_pushmetrics.demo.processes.signals import ignore_signals
 from airflow_provider_pushmetrics.demo.state import DemoState, find_state, hold_lock, write_state
 from airflow_provider_pushmetrics.demo.system import DemoSystem
 from airflow_provider_pushmetrics.exceptions import DemoError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_pushmetrics.demo.airflow_client import DagRun
+from airflow_provider_pushmetrics.demo.clients.airflow import DagRun
 from airflow_provider_pushmetrics.demo.display import Display
 from airflow_provider_pushmetrics.demo.results import find_files, find_result, read_rows
 from airflow_provider_pushmetrics.demo.system import TRIGGER_DAG, WEBHOOK_DAG, DemoSystem

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_pushmetrics.demo import environment
-from airflow_provider_pushmetrics.demo.airflow_client import AirflowApi, DagRun
+from airflow_provider_pushmetrics.demo.clients.airflow import AirflowApi, DagRun
+from airflow_provider_pushmetrics.demo.clients.service import ServiceApi
 from airflow_provider_pushmetrics.demo.credentials import AIRFLOW_USER, DemoCredentials, ReportAccess
 from airflow_provider_pushmetrics.demo.folder import DemoFolder
-from airflow_provider_pushmetrics.demo.ports import HOST, DemoPorts
-from airflow_provider_pushmetrics.demo.processes import ProcessFamily
-from airflow_provider_pushmetrics.demo.service_client import ServiceApi
-from airflow_provider_pushmetrics.demo.waiting import Waiter
+from airflow_provider_pushmetrics.demo.processes.children import ProcessFamily
+from airflow_provider_pushmetrics.demo.processes.ports import HOST, DemoPorts
+from airflow_provider_pushmetrics.demo.processes.waiting import Waiter
 from airflow_provider_pushmetrics.exceptions import DemoError
 from airflow_provider_pushmetrics.redaction import redact
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 
-from airflow_provider_pushmetrics.client import calls, triggers
+from airflow_provider_pushmetrics.client import calls, reports
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
     PushMetricsAuthError,
@@ -60,7 +60,7 @@ def _check_host_alone(hook: PushMetricsHook) -> Finding:
     """Ask for what only a token shows: a host that refuses is there, and is PushMetrics."""
     host = hook.settings.base_url
     try:
-        hook.call(triggers.send_anonymously(f"{host}/api/v1/user/current"))
+        hook.call(reports.send_anonymously(f"{host}/api/v1/user/current"))
     except PushMetricsAuthError:
         pass
     except PushMetricsError as error:
@@ -95,7 +95,7 @@ def _check_trigger_tokens(hook: PushMetricsHook) -> Iterator[Finding]:
         yield Finding(True, f"trigger tokens of reports {names}: {unknown}")
         return
     try:
-        shown = hook.call(triggers.fetch_webhooks(hook.credentials))
+        shown = hook.call(reports.fetch_webhooks(hook.credentials))
     except PushMetricsApiError:
         yield Finding(True, f"trigger tokens of reports {names}: {unknown}, and the API does not show them")
         return

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_pushmetrics.arguments import TRUNCATIONS, check_choice, check_seconds
 from airflow_provider_pushmetrics.client import waits
 from airflow_provider_pushmetrics.client.outcomes import (
     RunOutcome,
@@ -41,8 +40,9 @@ from airflow_provider_pushmetrics.operators.run_correlation import RunCorrelatio
 from airflow_provider_pushmetrics.operators.run_outcome import OutcomeRules, build_timeout, compute_deadline
 from airflow_provider_pushmetrics.operators.run_request import RunRequest, read_request
 from airflow_provider_pushmetrics.operators.run_starter import RunStarter
-from airflow_provider_pushmetrics.task_ends import find_own_code, find_reason_for_worker, refuse_outlets
-from airflow_provider_pushmetrics.task_state import TaskState
+from airflow_provider_pushmetrics.tasks.arguments import TRUNCATIONS, check_choice, check_seconds
+from airflow_provider_pushmetrics.tasks.ends import find_own_code, find_reason_for_worker, refuse_outlets
+from airflow_provider_pushmetrics.tasks.state import TaskState
 from airflow_provider_pushmetrics.triggers.events import read_finished_event, rebuild_failure
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from airflow_provider_pushmetrics.triggers.resumption import compute_not_before

@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsRunTimeout,
 )
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
-from airflow_provider_pushmetrics.task_failures import PushMetricsUnconfirmedRun, refuse_truncation
+from airflow_provider_pushmetrics.tasks.failures import PushMetricsUnconfirmedRun, refuse_truncation
 
 
 @dataclass(frozen=True)

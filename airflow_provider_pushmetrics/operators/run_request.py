@@ -16,7 +16,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsParameterError,
 )
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
-from airflow_provider_pushmetrics.task_failures import PushMetricsUnknownParameters
+from airflow_provider_pushmetrics.tasks.failures import PushMetricsUnknownParameters
 
 PARAMETER = "parameter"
 

@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.metrics import count_triggered_run
 from airflow_provider_pushmetrics.operators.run_correlation import RunCorrelation
 from airflow_provider_pushmetrics.operators.run_outcome import build_unconfirmed
 from airflow_provider_pushmetrics.operators.run_request import RunRequest, check_parameter_names
-from airflow_provider_pushmetrics.task_state import StartedRun, TaskState, hash_key
+from airflow_provider_pushmetrics.tasks.state import StartedRun, TaskState, hash_key
 
 MAX_EARLIER_RUNS = 50
 """How many failed runs of earlier tries are passed over; Airflow Dags have far fewer retries."""

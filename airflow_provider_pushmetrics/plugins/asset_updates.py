@@ -1,8 +1,8 @@
 """
 Updating assets from within Airflow's API server, as soon as an event is in its inbox.
 
-An ``AssetWatcher`` goes by the triggerer, which hands its events over once a second. An asset that rules it
-(see ``build_run_asset``) is updated here instead: its event and the queue of its Dags are written as the
+An ``AssetWatcher`` goes by the triggerer, which hands its events over once a second. An asset that asks for
+it (see ``build_run_asset``) is updated here instead: its event and the queue of its Dags are written as the
 triggerer would write them. Every API server does this for every such asset. They take turns by the lock on
 the asset's row, and whoever comes second sees that the event is there.
 
@@ -91,7 +91,7 @@ class Pace:
 @dataclass(frozen=True)
 class UpdatedAsset:
     """
-    An asset that rules to be updated.
+    An asset that is updated from the inbox.
 
     :param id: Its row in Airflow's database.
     :param uri: Its URI, of which Airflow leaves only one asset active.
@@ -124,7 +124,7 @@ PACE = Pace()
 
 class AssetUpdater:
     """
-    Follows the inbox for each asset that rules it.
+    Follows the inbox for each asset that asks for it.
 
     :param get_runtime: Gives the receiver's open inbox, or raises that it cannot be opened now.
     :param pace: How long to wait.
@@ -215,7 +215,7 @@ class AssetUpdater:
 
 
 def fetch_assets() -> list[UpdatedAsset]:
-    """Fetch the assets that rule to be updated here, and would start a Dag."""
+    """Fetch the assets that are to be updated here, and would start a Dag."""
     query = select(AssetModel.id, AssetModel.uri, AssetModel.extra)
     query = query.where(AssetModel.uri.startswith(f"{SCHEME}://"), AssetModel.active.has(), IS_WAITED_FOR)
     with create_session(scoped=False) as session:

@@ -17,7 +17,6 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.triggers.base import StartTriggerArgs
 
-from airflow_provider_pushmetrics.arguments import check_choice
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.outcomes import fetch_event_outcome
 from airflow_provider_pushmetrics.client.run_polling import RunPoll
@@ -40,8 +39,9 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
     persist_links,
 )
 from airflow_provider_pushmetrics.sensors.start_position import StartPosition
-from airflow_provider_pushmetrics.task_ends import find_reason_for_worker, refuse_outlets
-from airflow_provider_pushmetrics.task_state import TaskState
+from airflow_provider_pushmetrics.tasks.arguments import check_choice
+from airflow_provider_pushmetrics.tasks.ends import find_reason_for_worker, refuse_outlets
+from airflow_provider_pushmetrics.tasks.state import TaskState
 from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_number
 from airflow_provider_pushmetrics.triggers.event_stream import dump_event
 from airflow_provider_pushmetrics.triggers.events import rebuild_failure

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_provider_pushmetrics.client.consumers import check_consumer_name, fetch_consumer, take_event
+from airflow_provider_pushmetrics.client.feed import check_consumer_name, fetch_consumer, take_event
 from airflow_provider_pushmetrics.client.run_polling import RunPoll, RunsSeen, see_runs
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
-from airflow_provider_pushmetrics.task_state import TaskState
+from airflow_provider_pushmetrics.tasks.state import TaskState
 from airflow_provider_pushmetrics.triggers.event_filters import EventChoice
 
 

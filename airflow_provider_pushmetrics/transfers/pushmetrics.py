@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator, ObjectStoragePath
 
-from airflow_provider_pushmetrics.arguments import TRUNCATIONS, check_choice
 from airflow_provider_pushmetrics.client.models import QueryOutcome, RunStatus
 from airflow_provider_pushmetrics.client.outcomes import describe_truncation
 from airflow_provider_pushmetrics.exceptions import (
@@ -25,7 +24,8 @@ from airflow_provider_pushmetrics.hooks.results import FORMATS, Truncation
 from airflow_provider_pushmetrics.lineage import SavedFile, build_files_lineage
 from airflow_provider_pushmetrics.metrics import count_transfer, time_transfer
 from airflow_provider_pushmetrics.storable import make_storable
-from airflow_provider_pushmetrics.task_failures import refuse_truncation
+from airflow_provider_pushmetrics.tasks.arguments import TRUNCATIONS, check_choice
+from airflow_provider_pushmetrics.tasks.failures import refuse_truncation
 from airflow_provider_pushmetrics.transfers.digest import BackgroundDigest
 from airflow_provider_pushmetrics.transfers.report_runs import read_run
 

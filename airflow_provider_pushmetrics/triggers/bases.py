@@ -10,8 +10,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError, PushMetricsLastLookError
 from airflow_provider_pushmetrics.storable import describe_error, format_error
-from airflow_provider_pushmetrics.task_ends import end_task
-from airflow_provider_pushmetrics.task_iteration import list_iteration_parts
+from airflow_provider_pushmetrics.tasks.ends import end_task
+from airflow_provider_pushmetrics.tasks.iteration import list_iteration_parts
 from airflow_provider_pushmetrics.triggers.events import build_failure_event, build_timeout_event
 from airflow_provider_pushmetrics.triggers.resumption import sleep_until
 

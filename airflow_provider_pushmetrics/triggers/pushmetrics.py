@@ -9,8 +9,7 @@ from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_pushmetrics.arguments import check_seconds
-from airflow_provider_pushmetrics.client.consumers import MAX_NAME_LENGTH, check_consumer_name
+from airflow_provider_pushmetrics.client.feed import MAX_NAME_LENGTH, check_consumer_name
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.outcomes import build_result, fetch_event_outcome, fetch_outcome
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
@@ -25,7 +24,8 @@ from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.links.pushmetrics import PushMetricsRunLink, list_event_links
 from airflow_provider_pushmetrics.metrics import count_finished_run, time_wait
 from airflow_provider_pushmetrics.storable import describe_error
-from airflow_provider_pushmetrics.task_ends import RETURN_KEY
+from airflow_provider_pushmetrics.tasks.arguments import check_seconds
+from airflow_provider_pushmetrics.tasks.ends import RETURN_KEY
 from airflow_provider_pushmetrics.triggers.bases import WaitTrigger, WrittenTrigger
 from airflow_provider_pushmetrics.triggers.cancellation import finish
 from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_number

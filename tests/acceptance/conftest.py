@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from airflow_provider_pushmetrics.demo.airflow_client import DagRun
+from airflow_provider_pushmetrics.demo.clients.airflow import DagRun
 from airflow_provider_pushmetrics.demo.display import Display
 from airflow_provider_pushmetrics.demo.folder import DemoFolder, find_dags_folder
 from airflow_provider_pushmetrics.demo.main_job import MainJobOutcome, do_main_job, start_everything
-from airflow_provider_pushmetrics.demo.ports import find_free_port_set
+from airflow_provider_pushmetrics.demo.processes.ports import find_free_port_set
 from airflow_provider_pushmetrics.demo.system import DemoSystem
 
 

@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from airflow_provider_pushmetrics.demo.folder import DemoFolder
-from airflow_provider_pushmetrics.demo.ports import find_free_ports
-from airflow_provider_pushmetrics.demo.processes import ProcessFamily
+from airflow_provider_pushmetrics.demo.processes.children import ProcessFamily
+from airflow_provider_pushmetrics.demo.processes.ports import find_free_ports
 from airflow_provider_pushmetrics.demo.state import find_state
 
 LIMIT_SECONDS = 90

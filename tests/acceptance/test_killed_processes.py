@@ -13,11 +13,11 @@ from typing import Any
 import psutil
 import pytest
 
-from airflow_provider_pushmetrics.demo.airflow_client import DagRun
+from airflow_provider_pushmetrics.demo.clients.airflow import DagRun
 from airflow_provider_pushmetrics.demo.folder import DemoFolder
-from airflow_provider_pushmetrics.demo.ports import find_free_port_set
+from airflow_provider_pushmetrics.demo.processes.ports import find_free_port_set
+from airflow_provider_pushmetrics.demo.processes.waiting import Waiter
 from airflow_provider_pushmetrics.demo.system import DemoSystem
-from airflow_provider_pushmetrics.demo.waiting import Waiter
 from tests.fakes.airflow_versions import needs_airflow
 
 pytestmark = needs_airflow("3.3")  # before, only PushMetrics' memory of keys prevents a second run

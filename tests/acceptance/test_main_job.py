@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_pushmetrics.demo.airflow_client import DagRun
+from airflow_provider_pushmetrics.demo.clients.airflow import DagRun
 from airflow_provider_pushmetrics.demo.display import Display
 from airflow_provider_pushmetrics.demo.main_job import MainJobOutcome, do_main_job
 from airflow_provider_pushmetrics.demo.results import find_files, find_result, read_rows

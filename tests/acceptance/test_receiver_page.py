@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
 
-from airflow_provider_pushmetrics.demo.airflow_client import DagRun
+from airflow_provider_pushmetrics.demo.clients.airflow import DagRun
 from airflow_provider_pushmetrics.demo.credentials import AIRFLOW_USER
 from airflow_provider_pushmetrics.demo.environment import SOURCE
 from airflow_provider_pushmetrics.demo.main_job import MainJobOutcome

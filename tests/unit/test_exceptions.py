@@ -23,7 +23,7 @@ from airflow_provider_pushmetrics.exceptions import (
 PACKAGE = Path(exceptions.__file__).parent
 ELSEWHERE = {
     "client.protocol.NetworkError": "transports raise it, and each call turns it into a PushMetricsError",
-    "demo.signals.Interrupted": "no Exception, so that nothing takes the signal for a failure",
+    "demo.processes.signals.Interrupted": "no Exception, so that nothing takes the signal for a failure",
 }
 """The exceptions of the provider, the client and the demo that are defined outside of ``exceptions``."""
 
@@ -46,7 +46,7 @@ def list_defined(*, is_server: bool) -> Iterator[tuple[str, ast.ClassDef]]:
 
 
 def is_failure(name: str) -> bool:
-    return name.startswith("task_failures.")
+    return name.startswith("tasks.failures.")
 
 
 def is_exception(base: ast.expr) -> bool:

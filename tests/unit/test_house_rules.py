@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -338,3 +339,18 @@ def test_the_layers_that_the_design_names_are_all_contracts() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     contracts = {contract["type"] for contract in settings["tool"]["importlinter"]["contracts"]}
     assert contracts == {"layers", "forbidden", "independence"}
+
+
+MAX_MODULES = 14
+LIKE_SIBLINGS = ("service/api",)
+"""Folders with one module for each resource: they may hold more."""
+
+
+def test_no_folder_has_more_than_14_modules() -> None:
+    counts = Counter(
+        path.parent.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if path.name != "__init__.py"
+    )
+    crowded = {folder: count for folder, count in counts.items() if count > MAX_MODULES}
+    assert {folder for folder in crowded if not folder.startswith(LIKE_SIBLINGS)} == set(), crowded

@@ -14,9 +14,9 @@ from airflow_provider_pushmetrics.demo.__main__ import main, show_access
 from airflow_provider_pushmetrics.demo.display import Display
 from airflow_provider_pushmetrics.demo.folder import DemoFolder
 from airflow_provider_pushmetrics.demo.lifecycle import keep_running, open_system, stop_demo
-from airflow_provider_pushmetrics.demo.ports import find_free_ports
-from airflow_provider_pushmetrics.demo.processes import ProcessFamily
-from airflow_provider_pushmetrics.demo.signals import interruptible
+from airflow_provider_pushmetrics.demo.processes.children import ProcessFamily
+from airflow_provider_pushmetrics.demo.processes.ports import find_free_ports
+from airflow_provider_pushmetrics.demo.processes.signals import interruptible
 from airflow_provider_pushmetrics.demo.state import DemoState, find_state, write_state
 from airflow_provider_pushmetrics.demo.system import DemoSystem
 from airflow_provider_pushmetrics.exceptions import DemoError

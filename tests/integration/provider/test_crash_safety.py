@@ -21,7 +21,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
-from airflow_provider_pushmetrics.task_state import StartedRun
+from airflow_provider_pushmetrics.tasks.state import StartedRun
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeSupervisor, FakeTaskInstance, Killed

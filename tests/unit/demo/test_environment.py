@@ -12,7 +12,7 @@ from airflow_provider_pushmetrics.demo.environment import (
     build_service_environment,
 )
 from airflow_provider_pushmetrics.demo.folder import DemoFolder
-from airflow_provider_pushmetrics.demo.ports import DemoPorts
+from airflow_provider_pushmetrics.demo.processes.ports import DemoPorts
 
 FOLDER = DemoFolder(Path("/somewhere/.demo"))
 PORTS = DemoPorts(service=9001, airflow=9002, worker_logs=9003, triggerer_logs=9004)

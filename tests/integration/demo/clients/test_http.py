@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_pushmetrics.demo.http_client import LocalServer
-from airflow_provider_pushmetrics.demo.ports import find_free_ports
+from airflow_provider_pushmetrics.demo.clients.http import LocalServer
+from airflow_provider_pushmetrics.demo.processes.ports import find_free_ports
 from airflow_provider_pushmetrics.exceptions import DemoError
 from tests.integration.demo.conftest import FakeServer
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_pushmetrics.demo.airflow_client import COMPONENTS, AirflowApi, DagRun, format_log
+from airflow_provider_pushmetrics.demo.clients.airflow import COMPONENTS, AirflowApi, DagRun, format_log
 from airflow_provider_pushmetrics.exceptions import DemoError
 from tests.integration.demo.conftest import FakeServer
 

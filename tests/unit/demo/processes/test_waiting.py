@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from airflow_provider_pushmetrics.demo.waiting import Waiter
+from airflow_provider_pushmetrics.demo.processes.waiting import Waiter
 from airflow_provider_pushmetrics.exceptions import DemoError
 
 

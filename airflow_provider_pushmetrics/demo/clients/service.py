@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from airflow_provider_pushmetrics.demo.clients.http import LocalServer
 from airflow_provider_pushmetrics.demo.credentials import ReportAccess
-from airflow_provider_pushmetrics.demo.http_client import LocalServer
 from airflow_provider_pushmetrics.exceptions import DemoError
 
 REPORT_ID = "1"

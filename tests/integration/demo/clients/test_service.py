@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_pushmetrics.demo.service_client import ServiceApi
+from airflow_provider_pushmetrics.demo.clients.service import ServiceApi
 from airflow_provider_pushmetrics.exceptions import DemoError
 from tests.integration.demo.conftest import FakeServer
 

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from airflow_provider_pushmetrics.demo.signals import Interrupted, ignore_signals, interruptible
+from airflow_provider_pushmetrics.demo.processes.signals import Interrupted, ignore_signals, interruptible
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

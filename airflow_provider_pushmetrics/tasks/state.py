@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_pushmetrics.client.run_polling import RunsSeen
 from airflow_provider_pushmetrics.client.waits import RunTarget
-from airflow_provider_pushmetrics.task_iteration import list_iteration_parts
+from airflow_provider_pushmetrics.tasks.iteration import list_iteration_parts
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

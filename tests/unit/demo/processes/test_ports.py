@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_pushmetrics.demo.ports import AIRFLOW_PORT, SERVICE_PORT, DemoPorts, choose_ports
+from airflow_provider_pushmetrics.demo.processes.ports import (
+    AIRFLOW_PORT,
+    SERVICE_PORT,
+    DemoPorts,
+    choose_ports,
+)
 from airflow_provider_pushmetrics.exceptions import DemoError
 
 

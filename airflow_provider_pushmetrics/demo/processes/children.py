@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from airflow_provider_pushmetrics.demo.subreaper import collect
+from airflow_provider_pushmetrics.demo.processes.subreaper import collect
 from airflow_provider_pushmetrics.exceptions import DemoError
 
 MARKER_VARIABLE = "PUSHMETRICS_DEMO_MARKER"

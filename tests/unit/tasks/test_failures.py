@@ -5,7 +5,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_pushmetrics.client.models import QueryOutcome
 from airflow_provider_pushmetrics.exceptions import PushMetricsTruncatedResultError
-from airflow_provider_pushmetrics.task_failures import refuse_truncation
+from airflow_provider_pushmetrics.tasks.failures import refuse_truncation
 
 
 def test_a_truncated_result_fails_the_task_without_a_retry() -> None:

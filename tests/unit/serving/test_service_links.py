@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from airflow_provider_pushmetrics.service_links import drop_service_links, find_service_links
+from airflow_provider_pushmetrics.serving.service_links import drop_service_links, find_service_links
 
 OF_SERVICE_PUSHMETRICS = {
     "PUSHMETRICS_SERVICE_HOST": "10.0.0.11",

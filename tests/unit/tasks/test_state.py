@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_pushmetrics.client.run_polling import RunsSeen
 from airflow_provider_pushmetrics.client.waits import RunTarget
-from airflow_provider_pushmetrics.task_state import (
+from airflow_provider_pushmetrics.tasks.state import (
     RUN_KEY,
     SENSOR_START_KEY,
     StartedRun,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_pushmetrics.demo.http_client import LocalServer
+from airflow_provider_pushmetrics.demo.clients.http import LocalServer
 from airflow_provider_pushmetrics.exceptions import DemoError
 
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_pushmetrics.demo.ports import (
+from airflow_provider_pushmetrics.demo.processes.ports import (
     SERVICE_PORT,
     choose_ports,
     find_free_port_set,

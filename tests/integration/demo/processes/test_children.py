@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from airflow_provider_pushmetrics.demo.processes import (
+from airflow_provider_pushmetrics.demo.processes.children import (
     ProcessFamily,
     describe_command,
     describe_process,
