@@ -42,8 +42,8 @@ from airflow_provider_pushmetrics.plugins.dag_run_queue import (
 )
 from airflow_provider_pushmetrics.plugins.successful_events import choose_successful, read_event
 from airflow_provider_pushmetrics.receiver.inbox.store import StoredEvent
-from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
 from airflow_provider_pushmetrics.triggers.event_stream import dump_event
 
 log = logging.getLogger(__name__)
@@ -138,13 +138,13 @@ class AssetUpdater:
     async def run(self) -> None:
         """Work until cancelled."""
         followed: dict[UpdatedAsset, asyncio.Task[None]] = {}
-        outage = OutageLog(log)
+        outage = ThrottledLog(log)
         try:
             while True:
                 try:
                     await self._adjust(followed)
                 except Exception as error:  # the task's top, as below
-                    outage.report(f"PushMetrics assets cannot be looked up: {describe_fault(error)}")
+                    outage.error("PushMetrics assets cannot be looked up: %s", describe_fault(error))
                 else:
                     outage.end("PushMetrics assets can be looked up again.")
                 await asyncio.sleep(self._pace.look_again_seconds)
@@ -167,19 +167,19 @@ class AssetUpdater:
             log.info("Asset %s is updated by %s.", asset.uri, asset.rule)
 
     async def _follow_for_ever(self, asset: UpdatedAsset) -> None:
-        outage = OutageLog(log)
+        outage = ThrottledLog(log)
         while True:
             try:
                 await self._follow(asset, outage)
             except NoDagForAssetError:
                 log.info("Asset %s is not updated now: no Dag waits for it.", asset.uri)
             except PushMetricsError as error:
-                outage.report(f"Asset {asset.uri} cannot be updated: {error}")
+                outage.error("Asset %s cannot be updated: %s", asset.uri, error)
             except Exception as error:  # the task's top: without it, the asset would never be updated again
-                outage.report(f"Asset {asset.uri} cannot be updated: {describe_fault(error)}")
+                outage.error("Asset %s cannot be updated: %s", asset.uri, describe_fault(error))
             await asyncio.sleep(self._pace.retry_seconds)
 
-    async def _follow(self, asset: UpdatedAsset, outage: OutageLog) -> None:
+    async def _follow(self, asset: UpdatedAsset, outage: ThrottledLog) -> None:
         """Update an asset by each event after its position, until the inbox is closed."""
         runtime = await self._get_runtime()
         after = await self._fetch_position(runtime, asset)

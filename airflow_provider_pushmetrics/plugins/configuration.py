@@ -19,9 +19,9 @@ from airflow_provider_pushmetrics.plugins.source_connections import (
     read_connections,
 )
 from airflow_provider_pushmetrics.receiver.endpoints.access import Access
-from airflow_provider_pushmetrics.receiver.outage import OutageLog
 from airflow_provider_pushmetrics.receiver.settings import DEFAULT_SOURCE, ReceiverSettings, SourceSettings
 from airflow_provider_pushmetrics.receiver.sources import build_checked_source, parse_sources
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class ReceiverConfiguration:
     """
 
     options: Mapping[str, str] = field(repr=False)
-    _problems: OutageLog = field(default_factory=lambda: OutageLog(log), repr=False)
+    _problems: ThrottledLog = field(default_factory=lambda: ThrottledLog(log), repr=False)
 
     @property
     def has_connections(self) -> bool:
@@ -126,7 +126,7 @@ class ReceiverConfiguration:
         return first + others + read_connections(self.options["source_connections"], report)
 
     def _report(self, problem: str) -> None:
-        self._problems.report(f"The receiver has a source less: {problem}")
+        self._problems.error("The receiver has a source less: %s", problem)
 
 
 def build_default_inbox() -> str:

@@ -23,7 +23,7 @@ from airflow.utils.session import create_session
 from airflow_provider_pushmetrics.metrics import gauge_events_without_run
 from airflow_provider_pushmetrics.plugins.dag_run_queue import queue_again
 from airflow_provider_pushmetrics.plugins.event_starts import FoundStart, Start, fetch_starts
-from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class MissedEventsCheck:
     def __init__(self, *, interval_seconds: float = INTERVAL_SECONDS) -> None:
         self._interval_seconds = interval_seconds
         self._starts = MissedStarts()
-        self._outage = OutageLog(log)
+        self._outage = ThrottledLog(log)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -121,9 +121,10 @@ class MissedEventsCheck:
             try:
                 await asyncio.to_thread(self.look)
             except Exception as error:  # the task's top: without it, nobody would look ever again
-                self._outage.report(
-                    f"Whether PushMetrics events have started their Dags cannot be checked:"
-                    f" {describe_fault(error)}. An event that the scheduler overlooks waits for the next one."
+                self._outage.error(
+                    "Whether PushMetrics events have started their Dags cannot be checked: %s. An event that"
+                    " the scheduler overlooks waits for the next one.",
+                    describe_fault(error),
                 )
             else:
                 self._outage.end("Whether PushMetrics events have started their Dags can be checked again.")

@@ -108,7 +108,7 @@ def build_receiver() -> AsgiApp:
             read_options,
         )
         from airflow_provider_pushmetrics.receiver.app import create_app
-        from airflow_provider_pushmetrics.receiver.outage import describe_fault
+        from airflow_provider_pushmetrics.serving.logs import describe_fault
     except ImportError as error:
         raise PushMetricsMissingExtraError(MISSING_EXTRA) from error
     options = read_options()

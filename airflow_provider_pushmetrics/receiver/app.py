@@ -21,10 +21,10 @@ from airflow_provider_pushmetrics.receiver.endpoints.paths import find_route_pat
 from airflow_provider_pushmetrics.receiver.endpoints.reader import Reader
 from airflow_provider_pushmetrics.receiver.errors import Refusal, Unavailable
 from airflow_provider_pushmetrics.receiver.metrics import DeliveryCounter
-from airflow_provider_pushmetrics.receiver.outage import OutageLog
 from airflow_provider_pushmetrics.receiver.retention import Retention
 from airflow_provider_pushmetrics.receiver.runtime import UNAVAILABLE, RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def create_app(
     app.ingest = ingest
     app.router.redirect_slashes = False  # a redirect would carry the token on
     app.state.runtime = runtime
-    app.state.outage = OutageLog(log)
+    app.state.outage = ThrottledLog(log)
     return app
 
 
@@ -132,7 +132,7 @@ async def _answer_http_exception(request: Request, error: Exception) -> Response
 
 async def _answer_database_error(request: Request, error: Exception) -> Response:
     reason = getattr(error, "orig", None) or type(error).__name__
-    request.app.state.outage.report(f"The inbox could not be read: {reason}")
+    request.app.state.outage.error("The inbox could not be read: %s", reason)
     return await _answer_refusal(request, Unavailable(UNAVAILABLE))
 
 

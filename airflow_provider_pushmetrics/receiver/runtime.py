@@ -29,8 +29,8 @@ from airflow_provider_pushmetrics.receiver.inbox.cleanup import Housekeeper
 from airflow_provider_pushmetrics.receiver.inbox.group_commit import InboxWriter
 from airflow_provider_pushmetrics.receiver.inbox.rejections import RejectionLog
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
-from airflow_provider_pushmetrics.receiver.outage import OutageLog
 from airflow_provider_pushmetrics.receiver.retention import Retention
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class RuntimeOpener:
         self._lock = threading.Lock()
         self._opened: ReceiverRuntime | None = None
         self._failed_at = -RETRY_OPEN_SECONDS
-        self._outage = OutageLog(log)
+        self._outage = ThrottledLog(log)
         _reset_after_fork(self)
 
     async def get(self) -> ReceiverRuntime:
@@ -157,7 +157,7 @@ class RuntimeOpener:
             return ReceiverRuntime(self._inbox_url, self.rejections, self._retention)
         except (SQLAlchemyError, PushMetricsConfigurationError) as error:
             self._failed_at = time.monotonic()
-            self._outage.report(f"The inbox cannot be opened: {getattr(error, 'orig', None) or error}")
+            self._outage.error("The inbox cannot be opened: %s", getattr(error, "orig", None) or error)
             raise Unavailable(UNAVAILABLE) from None
 
     def _forget(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import logging
 import signal
@@ -16,15 +15,18 @@ import uvicorn
 from starlette.applications import Starlette
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.receiver.access_log import AccessLog
 from airflow_provider_pushmetrics.receiver.app import create_app
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
-from airflow_provider_pushmetrics.receiver.log_format import LogFormat, configure_logging
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, get_environment_name
 from airflow_provider_pushmetrics.receiver.slow_clients import DeadlineProtocol, sweep
+from airflow_provider_pushmetrics.serving.access_log import AccessLog
+from airflow_provider_pushmetrics.serving.logs import LogFormat, set_up_logging
+from airflow_provider_pushmetrics.serving.sockets import open_listener
 
 log = logging.getLogger(__name__)
+
+ACCESS_LOGGER = "airflow_provider_pushmetrics.receiver.access"
 
 GRACEFUL_TIMEOUT_SECONDS = 20
 """How long what was asked may still take after SIGTERM; longer than a sender may take for its body."""
@@ -95,10 +97,10 @@ def serve(
     :param trusted_proxies: Whose ``X-Forwarded-For`` is believed; nobody's, if empty.
     :raises PushMetricsConfigurationError: if the port is taken or the inbox cannot be opened.
     """
-    configure_logging(log_format)
+    set_up_logging(log_format)
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     app = create_app(settings)
-    listener = bind_listener(host, port)
+    listener = open_listener(host, port, port_variable=get_environment_name("port"))
     runtime: RuntimeOpener = app.state.runtime
     try:
         runtime.open()
@@ -118,7 +120,7 @@ def serve(
 def build_config(app: Starlette, *, has_access_log: bool, trusted_proxies: str = "") -> uvicorn.Config:
     """Build uvicorn's settings."""
     return uvicorn.Config(
-        AccessLog(app) if has_access_log else app,
+        AccessLog(app, ACCESS_LOGGER) if has_access_log else app,
         http=DeadlineProtocol,
         log_config=None,
         access_log=False,  # it would print tokens
@@ -129,25 +131,3 @@ def build_config(app: Starlette, *, has_access_log: bool, trusted_proxies: str =
         ws="none",
         timeout_graceful_shutdown=GRACEFUL_TIMEOUT_SECONDS,
     )
-
-
-def bind_listener(host: str, port: int) -> socket.socket:
-    """
-    Take the port before anything else is done.
-
-    :raises PushMetricsConfigurationError: if it cannot be had.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except (OSError, OverflowError) as error:
-        listener.close()
-        reason = (
-            "is taken" if getattr(error, "errno", None) == errno.EADDRINUSE else f"cannot be had ({error})"
-        )
-        raise PushMetricsConfigurationError(
-            f"port {port} on {host!r} {reason}: choose another with --port or {get_environment_name('port')}."
-        ) from None
-    return listener

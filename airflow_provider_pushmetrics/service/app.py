@@ -67,8 +67,10 @@ from airflow_provider_pushmetrics.service.runtime import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.database import UNAVAILABLE
 from airflow_provider_pushmetrics.service.web import block_results, pages, redirects, sessions
-from airflow_provider_pushmetrics.serving.logs import SparingLog
-from airflow_provider_pushmetrics.serving.middleware import AccessLog, BodyLimit, NoStore
+from airflow_provider_pushmetrics.serving.access_log import AccessLog
+from airflow_provider_pushmetrics.serving.body_limit import BodyLimit
+from airflow_provider_pushmetrics.serving.cache_control import NoStore
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
 WEB_ROUTERS = (redirects.router, sessions.router, block_results.router, pages.router)
 """In this order: the pages take every address that the others leave."""
@@ -97,11 +99,13 @@ ROUTERS = (
     messages.router,
 )
 
+ACCESS_LOGGER = "airflow_provider_pushmetrics.service.access"
+
 log = logging.getLogger(__name__)
 
 UNFIT = "an answer does not fit its schema"
 
-outages = SparingLog(logging.getLogger(__name__))
+outages = ThrottledLog(logging.getLogger(__name__))
 
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
@@ -165,7 +169,7 @@ def _make_app(settings: ServiceSettings, lifespan: Lifespan[FastAPI] | None) -> 
         app.include_router(router, include_in_schema=False)
     app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
     app.add_middleware(NoStore)
-    app.add_middleware(AccessLog)
+    app.add_middleware(AccessLog, logger=ACCESS_LOGGER)
     return app
 
 

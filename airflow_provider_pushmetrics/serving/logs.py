@@ -1,74 +1,144 @@
-"""What a process of the service writes to stderr."""
+"""What a server writes to stderr: text or JSON, without credentials, and of one failure one line a minute."""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import threading
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Literal
 
 from airflow_provider_pushmetrics.redaction import RedactingFilter
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+LogFormat = Literal["text", "json"]
 
-SPARING_SECONDS = 60.0
+TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+REPEAT_SECONDS = 60.0
+"""The shortest time between two lines about one failure."""
+
+QUIET_LOGGERS = ("alembic", "httpx", "httpcore", "uvicorn.error")
+"""Libraries of which only warnings are written."""
 
 
-class SparingLog:
+class ThrottledLog:
     """
-    Writes of the same trouble once a minute, however many threads meet it how often.
+    Writes one line a minute about one failure, however many threads meet it how often.
 
-    :param log: Where to.
+    Each line says how many were left out since the last one.
+
+    :param log: The logger that the lines go to.
+    :param clock: Gives seconds that never go back.
     """
 
-    def __init__(self, log: logging.Logger, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, log: logging.Logger, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
-        self._monotonic = monotonic
+        self._clock = clock
         self._lock = threading.Lock()
-        self._next: float | None = None
+        self._written_at: float | None = None
+        self._left_out = 0
+        self._is_reported = False
 
     def warning(self, message: str, *arguments: object) -> None:
-        """Write a warning, unless there was one less than a minute ago."""
+        """Write a warning, unless a line was written less than a minute ago."""
+        self._write(logging.WARNING, message, arguments)
+
+    def error(self, message: str, *arguments: object) -> None:
+        """Write an error, unless a line was written less than a minute ago."""
+        self._write(logging.ERROR, message, arguments)
+
+    def end(self, message: str) -> None:
+        """Write that the failure is over, if the last line was about it."""
+        if not self._is_reported:
+            return
         with self._lock:
-            now = self._monotonic()
-            if self._next is not None and now < self._next:
+            was_reported, self._is_reported = self._is_reported, False
+        if was_reported:
+            self._log.info("%s", message)
+
+    def _write(self, level: int, message: str, arguments: tuple[object, ...]) -> None:
+        with self._lock:
+            now = self._clock()
+            if self._written_at is not None and now - self._written_at < REPEAT_SECONDS:
+                self._left_out += 1
                 return
-            self._next = now + SPARING_SECONDS
-        self._log.warning(message, *arguments)
+            more = f" ({self._left_out} times more since the last such line)" if self._left_out else ""
+            self._written_at, self._left_out, self._is_reported = now, 0, True
+        self._log.log(level, "%s%s", message % arguments if arguments else message, more)
 
 
-class SparingFilter(logging.Filter):
-    """Lets what begins alike, up to a colon, through once a minute: DBOS tells of an outage at every poll."""
+class ThrottlingFilter(logging.Filter):
+    """
+    Passes one line a minute of all lines that are alike up to their first colon.
 
-    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    For libraries that write a line at each attempt: DBOS reports an outage at every poll.
+
+    :param clock: Gives seconds that never go back.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self._monotonic = monotonic
+        self._clock = clock
         self._lock = threading.Lock()
-        self._next: dict[str, float] = {}
+        self._passes_at: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a line is to be written."""
+        """Tell whether a line is written."""
         beginning = record.getMessage().partition(":")[0]
-        now = self._monotonic()
+        now = self._clock()
         with self._lock:
-            if now < self._next.get(beginning, now):
+            if now < self._passes_at.get(beginning, now):
                 return False
-            self._next = {known: end for known, end in self._next.items() if end > now}
-            self._next[beginning] = now + SPARING_SECONDS
+            self._passes_at = {known: moment for known, moment in self._passes_at.items() if moment > now}
+            self._passes_at[beginning] = now + REPEAT_SECONDS
         return True
 
 
-def set_up_logging() -> None:
-    """Log to stderr, with every credential taken out."""
+class JsonFormatter(logging.Formatter):
+    """Writes a record as one JSON object: time, level, logger, message, and the traceback if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info and not record.exc_text:
+            record.exc_text = self.formatException(record.exc_info)
+        if record.exc_text:
+            line["traceback"] = record.exc_text
+        return json.dumps(line)
+
+
+def set_up_logging(log_format: LogFormat = "text", *, throttled: Iterable[str] = ()) -> None:
+    """
+    Log to stderr, with every credential removed.
+
+    :param log_format: One line of text for each record, or one JSON object.
+    :param throttled: Loggers of libraries that repeat a failure at each attempt, or bring a handler of their
+        own, which redacts nothing.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter(TEXT_FORMAT))
     handler.addFilter(RedactingFilter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for name in ("alembic", "httpx", "httpcore", "uvicorn.error"):
+    for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # DBOS brings a handler of its own, which redacts nothing; with one there, it adds none.
-    dbos_log = logging.getLogger("dbos")
-    dbos_log.addHandler(handler)
-    dbos_log.addFilter(SparingFilter())
-    dbos_log.propagate = False
+    for name in throttled:
+        log = logging.getLogger(name)
+        log.addHandler(handler)  # a library that finds a handler adds none of its own
+        log.addFilter(ThrottlingFilter())
+        log.propagate = False
+
+
+def describe_fault(error: BaseException) -> str:
+    """Describe an unforeseen error by its type and place; its text may hold what a client sent."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{where}"

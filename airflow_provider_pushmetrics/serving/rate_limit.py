@@ -1,4 +1,4 @@
-"""How often something may be done: a limit for each caller, in memory of this process."""
+"""Rate limits by token buckets, one for each caller, in the memory of this process."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ import threading
 import time
 from collections.abc import Callable
 
-from fastapi import HTTPException
+from starlette.exceptions import HTTPException
 
 MAX_CALLERS = 10_000
-"""How many callers are remembered; those who have been away longest are forgotten first."""
+"""How many callers have a bucket; the one that was not used for the longest time is dropped first."""
 
 TOO_MANY = "Too many requests: try again later"
 
 
 class RateLimit:
     """
-    Lets each caller do something so many times a minute, evenly or all at once (a token bucket).
+    Allows each caller so many requests a minute, all at once or evenly: a token bucket.
 
-    :param per_minute: How many times; 0 for no limit.
+    :param per_minute: How many; 0 for no limit.
+    :param clock: Gives seconds that never go back.
     """
 
     def __init__(self, per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,9 +31,9 @@ class RateLimit:
 
     def take(self, caller: str) -> float:
         """
-        Count one time of a caller.
+        Take one token of a caller.
 
-        :return: 0 if it may be; else the seconds until it may.
+        :return: 0 if there was one; else the seconds until there is.
         """
         if self._per_minute <= 0:
             return 0.0
@@ -47,9 +48,9 @@ class RateLimit:
 
     def check(self, caller: str) -> None:
         """
-        Count one time of a caller.
+        Take one token of a caller.
 
-        :raises HTTPException: 429, with when to try again, if it was one too many.
+        :raises HTTPException: 429 with ``Retry-After``, if there was none.
         """
         wait_seconds = self.take(caller)
         if wait_seconds > 0:

@@ -22,7 +22,7 @@ from airflow_provider_pushmetrics.compat import SharedStreamProducer, has_airflo
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
-from airflow_provider_pushmetrics.serving.logs import SparingLog
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 from airflow_provider_pushmetrics.storable import describe_error, make_storable, storable_errors
 from airflow_provider_pushmetrics.triggers.event_outcomes import has_succeeded, require_api_token
 
@@ -62,7 +62,7 @@ class InboxProducer(SharedStreamProducer):
         self._only_successful = bool(kwargs.get("only_successful"))
         self._client: PushMetricsAsyncClient | None = None
         self._opened = AsyncExitStack()
-        self._trouble = SparingLog(log)
+        self._trouble = ThrottledLog(log)
         self._handed_over_at = -math.inf
         self._read_until: int | None = None
         self._stored = 0

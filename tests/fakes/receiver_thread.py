@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from airflow_provider_pushmetrics.receiver.app import create_app
-from airflow_provider_pushmetrics.receiver.server import ReceiverServer, bind_listener, build_config
+from airflow_provider_pushmetrics.receiver.server import ReceiverServer, build_config
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
+from airflow_provider_pushmetrics.serving.sockets import open_listener
 
 
 class ThreadServer(ReceiverServer):
@@ -25,7 +26,7 @@ class ThreadServer(ReceiverServer):
 def serve_in_thread(settings: ReceiverSettings) -> Iterator[int]:
     """Serve on a free port and give it."""
     app = create_app(settings)
-    listener = bind_listener("127.0.0.1", 0)
+    listener = open_listener("127.0.0.1", 0, port_variable="PORT")
     server = ThreadServer(build_config(app, has_access_log=False), app.state.runtime)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

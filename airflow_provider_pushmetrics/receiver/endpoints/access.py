@@ -17,10 +17,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from airflow_provider_pushmetrics.receiver.endpoints.authentication import ReaderGate, SenderGate
-from airflow_provider_pushmetrics.receiver.endpoints.limits import NetworkList, RateLimit
+from airflow_provider_pushmetrics.receiver.endpoints.limits import NetworkList, build_rate_limit
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
-from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
+from airflow_provider_pushmetrics.serving.rate_limit import RateLimit
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ class CurrentAccess:
         self._under_way: Future[None] | None = None
         self._process = os.getpid()
         self._lock = threading.Lock()
-        self._outage = OutageLog(log)
+        self._outage = ThrottledLog(log)
 
     async def get(self) -> Gates:
         """
@@ -152,9 +153,11 @@ class CurrentAccess:
                 log.info("The credentials have changed; sources: %s", ", ".join(self.gates.sources) or "none")
             self._read_at = began
         except Exception as error:  # of any secrets backend: whatever it is, the next attempt may succeed
-            self._outage.report(
-                f"The credentials of the receiver cannot be read: {describe_fault(error)}. Those last known"
-                f" count for {self._ages.discard / 60:g} minutes."
+            self._outage.error(
+                "The credentials of the receiver cannot be read: %s. Those last known are valid for"
+                " %g minutes.",
+                describe_fault(error),
+                self._ages.discard / 60,
             )
         else:
             self._outage.end("The credentials of the receiver can be read again.")
@@ -168,4 +171,4 @@ def _build_rate(source: SourceSettings, previous: Gates | None) -> RateLimit:
     before = previous.sources.get(source.name) if previous else None
     if previous and before and before.rate_per_minute == source.rate_per_minute:
         return previous.rates[source.name]
-    return RateLimit(source)
+    return build_rate_limit(source)

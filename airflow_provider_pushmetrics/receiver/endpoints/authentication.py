@@ -19,6 +19,7 @@ from airflow_provider_pushmetrics.exceptions import InvalidSignatureError
 from airflow_provider_pushmetrics.receiver.endpoints.request_head import RequestHead
 from airflow_provider_pushmetrics.receiver.errors import Unauthorized
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
+from airflow_provider_pushmetrics.serving.headers import MAX_CREDENTIAL_BYTES, parse_bearer
 from airflow_provider_pushmetrics.signatures import (
     ID_HEADER,
     SIGNATURE_HEADER,
@@ -33,7 +34,6 @@ log = logging.getLogger(__name__)
 
 SENDER_REFUSED = "The source is unknown, or its credential was refused."
 READER_REFUSED = "The reader token is missing or wrong."
-MAX_CREDENTIAL_BYTES = 4096
 
 
 class SourceVerifier:
@@ -133,7 +133,7 @@ class ReaderGate:
 
         :raises Unauthorized: for every fault of the credential.
         """
-        if not _is_among(self._token, [_find_bearer(value) for value in _list_authorizations(head)]):
+        if not _is_among(self._token, [parse_bearer(value) or b"" for value in _list_authorizations(head)]):
             raise Unauthorized(READER_REFUSED)
 
 
@@ -151,7 +151,7 @@ def _is_offered(token: bytes, head: RequestHead) -> bool:
     authorizations = _list_authorizations(head)
     offered = [
         *head.get_query_values("token"),
-        *map(_find_bearer, authorizations),
+        *(parse_bearer(value) or b"" for value in authorizations),
         *map(_find_basic_password, authorizations),
     ]
     return _is_among(token, offered)
@@ -163,11 +163,6 @@ def _is_among(token: bytes, offered: Iterable[bytes]) -> bool:
     for candidate in offered:
         matches |= hmac.compare_digest(token, candidate)
     return matches
-
-
-def _find_bearer(authorization: bytes) -> bytes:
-    scheme, _, value = authorization.partition(b" ")
-    return value.strip() if scheme.lower() == b"bearer" else b""
 
 
 def _find_basic_password(authorization: bytes) -> bytes:

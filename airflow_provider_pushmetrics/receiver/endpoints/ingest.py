@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 from airflow_provider_pushmetrics.receiver.endpoints.access import CurrentAccess, Gates
 from airflow_provider_pushmetrics.receiver.endpoints.authentication import SENDER_REFUSED
 from airflow_provider_pushmetrics.receiver.endpoints.body import read_limited_body
-from airflow_provider_pushmetrics.receiver.endpoints.limits import find_client
+from airflow_provider_pushmetrics.receiver.endpoints.limits import check_rate, find_client
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import (
     build_delivery,
     check_content_type,
@@ -93,7 +93,7 @@ class Ingest:
         """Ask what a proved source may; a stranger must not use its rate up, nor learn of its networks."""
         if not gates.networks[source].allows(find_client(scope)):
             raise Unauthorized(SENDER_REFUSED, "network")
-        gates.rates[source].take()
+        check_rate(gates.rates[source])
 
     def _note(self, scope: Scope, refusal: Refusal) -> None:
         reason = refusal.reason if isinstance(refusal, Unauthorized) else None

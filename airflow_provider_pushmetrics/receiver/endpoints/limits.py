@@ -1,4 +1,4 @@
-"""What a source may do beside proving who it is: from where it delivers, and how much."""
+"""The limits of a source: from which networks it may deliver, and how often."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from starlette.types import Scope
 
 from airflow_provider_pushmetrics.receiver.errors import TooManyRequests
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
+from airflow_provider_pushmetrics.serving.rate_limit import RateLimit
+
+EVERY_CLIENT = ""
+"""The rate of a source is one for all addresses that it delivers from."""
 
 
 class NetworkList:
@@ -31,34 +35,20 @@ class NetworkList:
         return address is not None and any(address in network for network in self._networks)
 
 
-class RateLimit:
+def build_rate_limit(source: SourceSettings, *, clock: Callable[[], float] = time.monotonic) -> RateLimit:
+    """Build the limit of a source; without a rate, there is none."""
+    return RateLimit(source.rate_per_minute or 0, clock=clock)
+
+
+def check_rate(limit: RateLimit) -> None:
     """
-    A bucket that holds one minute's deliveries and fills up evenly.
+    Count one delivery of a source.
 
-    :param source: The source; without a rate, there is no limit.
-    :param clock: Gives seconds that never go back.
+    :raises TooManyRequests: if the source has used its rate up.
     """
-
-    def __init__(self, source: SourceSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_minute = source.rate_per_minute
-        self._clock = clock
-        self._left = float(source.rate_per_minute or 0)
-        self._filled_at = clock()
-
-    def take(self) -> None:
-        """
-        Take one.
-
-        :raises TooManyRequests: if the bucket is empty.
-        """
-        if self._per_minute is None:
-            return
-        now = self._clock()
-        filled = self._left + (now - self._filled_at) * self._per_minute / 60
-        self._left, self._filled_at = min(filled, float(self._per_minute)), now
-        if self._left < 1:
-            raise TooManyRequests(math.ceil((1 - self._left) * 60 / self._per_minute))
-        self._left -= 1
+    wait_seconds = limit.take(EVERY_CLIENT)
+    if wait_seconds > 0:
+        raise TooManyRequests(math.ceil(wait_seconds))
 
 
 def find_client(scope: Scope) -> str:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-import json
 import math
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from typing import Any
 
 from airflow_provider_pushmetrics.event_ids import read_event_ids
 from airflow_provider_pushmetrics.receiver.errors import BadRequest, UnsupportedMediaType
 from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
-
-MAX_DEPTH = 64
-"""How deep a body may be nested. Python's parser gives up near 1,000, and readers get it deeper still."""
+from airflow_provider_pushmetrics.serving.json_bodies import (
+    MAX_DEPTH,
+    build_decoder,
+    check_encodable,
+    is_deeper_than,
+)
 
 MAX_EVENT_NAME_LENGTH = 200
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
@@ -119,20 +121,16 @@ def _parse_json(body: bytes) -> Any:
         content = decoder.decode(body.decode("utf-8"))
         if _SURROGATE_ESCAPE.search(body):
             # Half of a surrogate pair is no text: databases and strict readers would choke on it later.
-            json.dumps(content, ensure_ascii=False).encode("utf-8")
+            check_encodable(content)
     except (ValueError, RecursionError):  # UnicodeError is a ValueError, and so is a number of 5,000 digits
         if body.startswith(codecs.BOM_UTF8):
             raise BadRequest(
                 f"The body begins with a byte order mark: send it without, or {SET_LENIENT}."
             ) from None
         raise BadRequest("The body is not valid JSON in UTF-8.") from None
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deeper_than(content, MAX_DEPTH):
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and is_deeper_than(content):
         raise BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep.")
     return content
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _parse_finite_float(text: str) -> float:
@@ -148,20 +146,5 @@ def _parse_bounded_integer(text: str) -> int:
     return int(text)
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_parse_finite_float)
-_STRICT_DECODER = json.JSONDecoder(
-    parse_constant=_refuse_constant, parse_float=_parse_finite_float, parse_int=_parse_bounded_integer
-)
-
-
-def _is_deeper_than(content: Any, limit: int) -> bool:
-    level = [content]
-    for _ in range(limit):
-        level = [child for node in level for child in _get_children(node) if isinstance(child, dict | list)]
-        if not level:
-            return False
-    return True
-
-
-def _get_children(node: dict[str, Any] | list[Any]) -> Iterable[Any]:
-    return node.values() if isinstance(node, dict) else node
+_DECODER = build_decoder(parse_float=_parse_finite_float)
+_STRICT_DECODER = build_decoder(parse_float=_parse_finite_float, parse_int=_parse_bounded_integer)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
 from airflow_provider_pushmetrics.receiver.inbox.recording import Recorded
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
-from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class InboxWatch:
         self._inbox = inbox
         self._retry_seconds = retry_seconds
         self._notifier = notifier
-        self._outage = OutageLog(log)
+        self._outage = ThrottledLog(log)
         self._last_id: int | None = None
         self._own: deque[tuple[int, int]] = deque()
         self._is_needed = threading.Event()
@@ -74,7 +74,7 @@ class InboxWatch:
                 log.debug("The inbox cannot be watched: %s", getattr(error, "orig", error))
                 self._stop.wait(self._retry_seconds)
             except Exception as error:  # the thread's top: without it, nobody would be woken ever again
-                self._outage.report(f"The inbox could not be watched: {describe_fault(error)}")
+                self._outage.error("The inbox could not be watched: %s", describe_fault(error))
                 self._stop.wait(self._retry_seconds)
 
     def _listen(self) -> None:

@@ -13,8 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from airflow_provider_pushmetrics.receiver.inbox.missed_events import Gap
 from airflow_provider_pushmetrics.receiver.inbox.rejections import RejectionLog
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
-from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
 from airflow_provider_pushmetrics.receiver.retention import Retention
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Housekeeper:
     ) -> None:
         self._inbox = inbox
         self._interval_seconds = interval_seconds
-        self._outage = OutageLog(log)
+        self._outage = ThrottledLog(log)
         self._rejections = rejections
         self._retention = retention
         self._told_positions: dict[str, int] = {}
@@ -104,7 +104,7 @@ class Housekeeper:
             except SQLAlchemyError as error:
                 log.debug("The inbox cannot be looked after: %s", getattr(error, "orig", error))
             except Exception as error:  # the thread's top: without it, nothing would be cleaned ever again
-                self._outage.report(f"The inbox could not be looked after: {describe_fault(error)}")
+                self._outage.error("The inbox could not be cleaned up: %s", describe_fault(error))
 
     def _look_after(self) -> None:
         refused = self._rejections.take()

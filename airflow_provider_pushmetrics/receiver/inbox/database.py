@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.receiver.inbox.postgresql import DEFAULT_TIMEOUTS, PostgresqlTimeouts
-
-WRITES = {"pushmetrics_inbox_writes": True}
-"""Execution options of a transaction that writes: on SQLite it takes the write lock when it begins."""
+from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, create_sqlite_engine
 
 BUSY_TIMEOUT_SECONDS = 15
 POOL_SIZE = 8
@@ -87,44 +83,9 @@ def _create_sqlite(url: URL) -> Engine:
         raise PushMetricsConfigurationError(
             f"the inbox's folder {str(folder)!r} is not there: make it, or name another file."
         )
-    engine = create_engine(
-        url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
+    return create_sqlite_engine(
+        url, busy_timeout_seconds=BUSY_TIMEOUT_SECONDS, pool_size=POOL_SIZE, max_overflow=POOL_SIZE
     )
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    _switch_to_wal(engine)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    # Python's driver would begin transactions when it sees fit; _begin_sqlite does it instead.
-    connection.isolation_level = None
-    # FULL: a commit is on the disk when it returns. In WAL mode, NORMAL would lose it with the power.
-    connection.execute("PRAGMA synchronous=FULL")
-    # SQLite notes how to undo a statement of many rows. In a file, that is a third of all that it writes.
-    connection.execute("PRAGMA temp_store=MEMORY")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("pushmetrics_inbox_writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _switch_to_wal(engine: Engine) -> None:
-    """Turn the write-ahead log on. Another process may be at it too, and SQLite does not wait for it."""
-    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
-    while True:
-        connection = engine.raw_connection()
-        try:
-            cursor = connection.cursor()
-            cursor.execute("PRAGMA journal_mode=WAL")
-            return
-        except Exception as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise OperationalError("PRAGMA journal_mode=WAL", None, error) from error
-        finally:
-            connection.close()
-        time.sleep(0.05)
 
 
 def _create_postgresql(url: URL, timeouts: PostgresqlTimeouts) -> Engine:
@@ -140,7 +101,8 @@ def _create_postgresql(url: URL, timeouts: PostgresqlTimeouts) -> Engine:
 def _migrate(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", "airflow_provider_pushmetrics.receiver:migrations")
-    with _migrating, engine.connect().execution_options(**WRITES) as connection, connection.begin():
+    writing = engine.execution_options(**{IMMEDIATE: True})
+    with _migrating, writing.connect() as connection, connection.begin():
         if engine.dialect.name == "postgresql":
             # A large inbox takes its time, and so does another process that migrates it just now.
             connection.execute(text("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0"))

@@ -24,7 +24,7 @@ from airflow_provider_pushmetrics.receiver.inbox.recording import Recorded
 from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.metrics import CommitFigures
-from airflow_provider_pushmetrics.receiver.outage import OutageLog, describe_fault
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class InboxWriter:
         self._timeout_seconds = timeout_seconds
         self._announce = announce
         self.commits = CommitFigures()
-        self._outage = OutageLog(log)
+        self._outage = ThrottledLog(log)
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._expiries: WeakKeyDictionary[asyncio.AbstractEventLoop, Expiry] = WeakKeyDictionary()
         self._is_closed = self._is_abandoned = False
@@ -144,8 +144,8 @@ class InboxWriter:
         try:
             self._write(batch)
         except Exception as error:  # the thread's top: without it, nothing would be written ever again
-            self._outage.report(
-                f"The inbox could not be written, by a fault of the receiver: {describe_fault(error)}"
+            self._outage.error(
+                "The inbox could not be written, by a fault of the receiver: %s", describe_fault(error)
             )
             _answer((request, Unavailable(UNAVAILABLE)) for request in batch)
 
@@ -172,7 +172,7 @@ class InboxWriter:
                 return [outcome for delivery in deliveries for outcome in self._record([delivery])]
             # The driver's message alone: SQLAlchemy's own shows the values, and so the body.
             reason = getattr(error, "orig", None) or type(error).__name__
-            self._outage.report(f"The inbox could not be written: {reason}")
+            self._outage.error("The inbox could not be written: %s", reason)
             return [Unavailable(UNAVAILABLE) for _ in deliveries]
         finally:
             self._writing_since = None

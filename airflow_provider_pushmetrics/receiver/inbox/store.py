@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from airflow_provider_pushmetrics.event_matching import EventFilter, Subject
 from airflow_provider_pushmetrics.receiver.inbox.commit_signals import Changes, open_changes
-from airflow_provider_pushmetrics.receiver.inbox.database import WRITES, open_engine
+from airflow_provider_pushmetrics.receiver.inbox.database import open_engine
 from airflow_provider_pushmetrics.receiver.inbox.missed_events import Deleted, store_gaps
 from airflow_provider_pushmetrics.receiver.inbox.open_sockets import OpenSockets
 from airflow_provider_pushmetrics.receiver.inbox.postgresql import DEFAULT_TIMEOUTS, PostgresqlTimeouts
@@ -36,6 +36,7 @@ from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
 from airflow_provider_pushmetrics.receiver.inbox.rejections import MAX_KEPT, Rejection
 from airflow_provider_pushmetrics.receiver.inbox.sqlite_recording import record_in_sqlite
 from airflow_provider_pushmetrics.receiver.inbox.tables import consumers, events, rejections, state
+from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE
 
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 """A page ends when its bodies come to this much; it always holds one event."""
@@ -288,7 +289,7 @@ class Inbox:
 
     @contextmanager
     def _begin_write(self) -> Iterator[Connection]:
-        with self._engine.connect().execution_options(**WRITES) as connection, connection.begin():
+        with self._engine.connect().execution_options(**{IMMEDIATE: True}) as connection, connection.begin():
             yield connection
 
 

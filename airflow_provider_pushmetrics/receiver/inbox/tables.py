@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from sqlalchemy import (
     BigInteger,
     Column,
-    DateTime,
     Index,
     Integer,
     LargeBinary,
@@ -16,27 +13,14 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator
+
+from airflow_provider_pushmetrics.serving.columns import UtcDateTime
 
 PREFIX = "pushmetrics_inbox"
 VERSION_TABLE = f"{PREFIX}_version"
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
 """SQLite makes only a column of type INTEGER its row id."""
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC, also on SQLite, which knows no zones."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give the moment its zone back."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 metadata = MetaData()

@@ -25,7 +25,6 @@ from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 TOKEN_PREFIX = "pmpat_"
 TOKEN_BYTES = 32
 JWT_ALGORITHM = "HS256"
-MAX_TOKEN_LENGTH = 4096
 SESSION_SECONDS = 12 * 3600
 """How long a browser's session can be renewed before its user signs in again."""
 
@@ -38,8 +37,6 @@ SESSION_ID = "sid"
 
 URL_SAFE = re.compile(r"[A-Za-z0-9._~\-]{16,256}\Z")
 """What a token that somebody else made must look like: it may have to ride in a URL."""
-
-BEARER = re.compile(rf"Bearer +([^\s]{{1,{MAX_TOKEN_LENGTH}}})\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -70,12 +67,6 @@ def hash_token(token: str) -> str:
 def is_same_hash(first: str, second: str) -> bool:
     """Compare two hashes in a time that does not tell where they differ."""
     return hmac.compare_digest(first.encode("ascii"), second.encode("ascii"))
-
-
-def parse_bearer(header: str | None) -> str | None:
-    """Read the token from an ``Authorization`` header."""
-    match = BEARER.match(header or "")
-    return match[1] if match else None
 
 
 class Authenticator:

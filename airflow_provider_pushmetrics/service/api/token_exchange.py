@@ -6,8 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 
-from airflow_provider_pushmetrics.service.accounts.authentication import parse_bearer
-from airflow_provider_pushmetrics.service.api.conventions.access import NOT_AUTHORIZED, Parts
+from airflow_provider_pushmetrics.service.api.conventions.access import NOT_AUTHORIZED, Parts, read_bearer
 from airflow_provider_pushmetrics.service.api.conventions.document import TOKEN_CREDENTIAL
 
 router = APIRouter(prefix="/api/v1/security", tags=["security"])
@@ -17,7 +16,7 @@ router = APIRouter(prefix="/api/v1/security", tags=["security"])
 def exchange(request: Request, parts: Parts) -> dict[str, Any]:
     """Exchange an API token, sent as Bearer, for a JWT that soon expires."""
     parts.exchange_limit.check(request.client.host if request.client else "")
-    principal = parts.authenticator.find_token_owner(parse_bearer(request.headers.get("authorization")))
+    principal = parts.authenticator.find_token_owner(read_bearer(request))
     if principal is None:
         raise HTTPException(401, NOT_AUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
     parts.authenticator.note_login(principal)

@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.service.models.accounts import (
     User,
     Workspace,
 )
-from airflow_provider_pushmetrics.service.models.base import Base, UtcDateTime
+from airflow_provider_pushmetrics.service.models.base import Base
 from airflow_provider_pushmetrics.service.models.deliveries import (
     Delivery,
     DeliveryAttempt,
@@ -57,7 +57,6 @@ __all__ = [
     "RunLogEntry",
     "Subscription",
     "User",
-    "UtcDateTime",
     "Webhook",
     "Worker",
     "Workspace",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import logging
 import signal
@@ -12,16 +11,14 @@ from types import FrameType
 
 import uvicorn
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.processes.folder_lock import lock_folder
+from airflow_provider_pushmetrics.service.processes.logs import set_up_service_logging
 from airflow_provider_pushmetrics.service.processes.supervisor import Assignment, Supervisor
 from airflow_provider_pushmetrics.service.runtime import assemble, choose_executor_id
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
 from airflow_provider_pushmetrics.service.worker.backend import ExecutionBackend, RemoteBackend
-from airflow_provider_pushmetrics.serving.logs import set_up_logging
-
-BACKLOG = 2048
+from airflow_provider_pushmetrics.serving.sockets import open_listener
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +31,8 @@ def serve(settings: ServiceSettings) -> None:
     """
     if not settings.executes:
         require_postgres(settings, "a service without a worker")
-    with open_listener(settings.host, settings.port) as listener:
-        set_up_logging()
+    with open_listener(settings.host, settings.port, port_variable="PUSHMETRICS_SERVICE_PORT") as listener:
+        set_up_service_logging()
         # On PostgreSQL any number of services share the folder; on SQLite there is one, with one worker.
         with nullcontext() if settings.database_url else lock_folder(settings.data_dir):
             _serve(settings, listener)
@@ -75,25 +72,3 @@ def _choose_engine(settings: ServiceSettings) -> ExecutionBackend:
 
 def _ignore(number: int, frame: FrameType | None) -> None:
     pass
-
-
-def open_listener(host: str, port: int) -> socket.socket:
-    """
-    Take the port, before anything is loaded.
-
-    :raises PushMetricsConfigurationError: if it is taken, or not ours to take.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        reason = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
-        raise PushMetricsConfigurationError(
-            f"port {port} on {host!r} {reason}: stop what uses it, or choose another with --port or"
-            " PUSHMETRICS_SERVICE_PORT."
-        ) from None
-    return listener

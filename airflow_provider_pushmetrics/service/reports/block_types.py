@@ -23,7 +23,6 @@ from airflow_provider_pushmetrics.service.reports.block_graph import (
 )
 from airflow_provider_pushmetrics.service.reports.message_blocks import HTML, MARKDOWN, PLAIN_TEXT
 from airflow_provider_pushmetrics.service.reports.parameter_types import CONVERSIONS, MAX_CHOICES, Parameter
-from airflow_provider_pushmetrics.service.reports.parameters import MAX_DEPTH, is_deeper
 from airflow_provider_pushmetrics.service.results.attachments import MEDIA_TYPES
 from airflow_provider_pushmetrics.service.templates.markup import check_markup_template
 from airflow_provider_pushmetrics.service.templates.rendering import (
@@ -31,6 +30,7 @@ from airflow_provider_pushmetrics.service.templates.rendering import (
     check_sql_template,
     parse_template,
 )
+from airflow_provider_pushmetrics.serving.json_bodies import MAX_DEPTH, is_deeper_than
 
 ALIASES: Mapping[str, str] = {"query": SQL, "sql_query": SQL, "markdown": TEXT}
 """Other words for types of blocks."""
@@ -113,7 +113,7 @@ def check_json(value: Any) -> None:
 
     :raises ContentError: for NaN, infinity, half a surrogate pair, or what is nested too deep.
     """
-    if is_deeper(value, MAX_DEPTH):
+    if is_deeper_than(value):
         raise ContentError(f"it is nested more than {MAX_DEPTH} deep")
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()

@@ -9,9 +9,14 @@ from decimal import Decimal
 from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.serving.json_bodies import (
+    MAX_DEPTH,
+    build_decoder,
+    check_encodable,
+    is_deeper_than,
+)
 
 TOKEN = "token"
-MAX_DEPTH = 64
 
 
 def parse_json_parameters(body: bytes) -> dict[str, Any]:
@@ -23,13 +28,13 @@ def parse_json_parameters(body: bytes) -> dict[str, Any]:
     if not body.strip():
         return {}
     try:
-        value = json.loads(body, parse_constant=_refuse_constant, parse_float=_parse_float)
-        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is JSON, but no text
+        value = _DECODER.decode(body.decode("utf-8"))
+        check_encodable(value)
     except (ValueError, RecursionError):
         raise PushMetricsParameterError("The body is not valid JSON") from None
     if not isinstance(value, dict):
         raise PushMetricsParameterError("The body is not a JSON object")
-    if is_deeper(value, MAX_DEPTH):
+    if is_deeper_than(value):
         raise PushMetricsParameterError(f"The body is nested more than {MAX_DEPTH} deep")
     return value
 
@@ -54,21 +59,12 @@ def write_fingerprint(parameters: Mapping[str, Any]) -> str:
     return json.dumps(parameters, sort_keys=True, separators=(",", ":"))
 
 
-def is_deeper(value: Any, depth: int) -> bool:
-    """Tell whether lists and objects are nested more than so deep."""
-    if not isinstance(value, dict | list):
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    return depth == 0 or any(is_deeper(one, depth - 1) for one in inner)
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _parse_float(text: str) -> float:
     """Read a number, unless that would change it: then it must be given as a text."""
     value = float(text)
     if not math.isfinite(value) or Decimal(repr(value)) != Decimal(text):
         raise ValueError("a number is too large, or has too many digits")
     return value
+
+
+_DECODER = build_decoder(parse_float=_parse_float)

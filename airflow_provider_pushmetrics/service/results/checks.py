@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ from airflow_provider_pushmetrics.service.results.arrow_types import is_json
 from airflow_provider_pushmetrics.service.results.conversion import slice_lists
 from airflow_provider_pushmetrics.service.results.encoders.texts import NANOS
 from airflow_provider_pushmetrics.service.results.values import parse_json
+from airflow_provider_pushmetrics.serving.json_bodies import build_decoder
 
 MAX_VALUE_BYTES = 256 * 1024 * 1024
 """In JSON a text can become six times as long, and a column of texts holds 2 GiB."""
@@ -67,16 +67,15 @@ def _check_documents(texts: pa.Array) -> None:
 
 def _check_document(text: str) -> None:
     try:
-        json.loads(text, parse_constant=_refuse_constant)
+        _DECODER.decode(text)
     except (ValueError, RecursionError):
         parse_json(text)  # it takes numbers of any length, and says what is wrong
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _check_sizes(column: pa.Array) -> None:
     for at in range(len(column)):
         if column.slice(at, 1).nbytes > MAX_VALUE_BYTES:
             raise ValueError(f"one value is larger than {MAX_VALUE_BYTES // 1024 // 1024} MiB")
+
+
+_DECODER = build_decoder()

@@ -20,6 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from airflow_provider_pushmetrics.iso8601 import write_duration
+from airflow_provider_pushmetrics.serving.json_bodies import build_decoder
 
 SURROGATES = re.compile("[\ud800-\udfff]")
 """Half characters, which JSON can name and UTF-8 cannot write."""
@@ -171,10 +172,4 @@ def _parse_number(digits: str) -> Decimal | str:
     return value if value.is_finite() else digits
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(
-    parse_int=_parse_whole, parse_float=_parse_number, parse_constant=_refuse_constant
-)
+_DECODER = build_decoder(parse_int=_parse_whole, parse_float=_parse_number)

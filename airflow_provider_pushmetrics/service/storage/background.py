@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from airflow_provider_pushmetrics.service.storage.database import is_unavailable
-from airflow_provider_pushmetrics.serving.logs import SparingLog
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
 INTERVAL_SECONDS = 1.0
 """How late something that is due may be."""
@@ -31,7 +31,7 @@ class BackgroundLoop:
     def __init__(self, name: str, run_once: Callable[[], object]) -> None:
         self._name = name
         self._run_once = run_once
-        self._log = SparingLog(log)
+        self._log = ThrottledLog(log)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.stopping = threading.Event()
 

@@ -18,9 +18,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
 from airflow_provider_pushmetrics.service.storage.sqlite_turns import WriteLock
+from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, SYNCHRONOUS, create_sqlite_engine
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 BUSY_TIMEOUT_SECONDS = 30
+POOL_SIZE = 10
+MAX_OVERFLOW = 20
 LOCK_POLL_SECONDS = 0.1
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -36,12 +39,10 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = create_database_engine(url)
-        # A writer on SQLite takes the lock when it begins. If it took it at its first write, after a read,
-        # another writer in between would make it fail at once, however long it is ready to wait.
-        writing = self.engine.execution_options(begin_immediate=True)
+        writing = self.engine.execution_options(**{IMMEDIATE: True})
         self._readers = sessionmaker(self.engine, expire_on_commit=False)
         self._writers = sessionmaker(writing, expire_on_commit=False)
-        noting = self.engine.execution_options(begin_immediate=True, synchronous="NORMAL")
+        noting = self.engine.execution_options(**{IMMEDIATE: True, SYNCHRONOUS: "NORMAL"})
         self._noters = sessionmaker(noting, expire_on_commit=False)
         self._is_sqlite = self.engine.dialect.name == "sqlite"
         self._write_lock = _open_write_lock(self.engine) if self._is_sqlite else nullcontext()
@@ -184,27 +185,7 @@ def _replace_in_parameters(
 
 def _create_engine(url: str) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
-    engine = create_engine(
-        url,
-        connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
-        pool_size=10,
-        max_overflow=20,
+        return create_engine(url, pool_pre_ping=True, pool_size=POOL_SIZE, max_overflow=MAX_OVERFLOW)
+    return create_sqlite_engine(
+        url, busy_timeout_seconds=BUSY_TIMEOUT_SECONDS, pool_size=POOL_SIZE, max_overflow=MAX_OVERFLOW
     )
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # the driver would begin transactions by itself, and too late
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    immediate = options.get("begin_immediate", False)
-    if immediate:
-        connection.exec_driver_sql(f"PRAGMA synchronous={options.get('synchronous', 'FULL')}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
 from airflow_provider_pushmetrics.service.worker.queue import Task, WorkflowQueue
-from airflow_provider_pushmetrics.serving.logs import SparingLog
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
 DELIVERIES_QUEUE = "deliveries"
 ATTEMPT_DELIVERY = "attempt_delivery"
@@ -70,7 +70,7 @@ class Dispatcher:
         self._reconciler = reconciler
         self._clock = clock
         self._next_salvage = clock()
-        self._log = SparingLog(log)
+        self._log = ThrottledLog(log)
         self._awake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="dispatcher", daemon=True)

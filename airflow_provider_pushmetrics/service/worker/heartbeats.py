@@ -21,7 +21,7 @@ from sqlalchemy import delete, select, update
 from airflow_provider_pushmetrics.service.models import Worker
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
-from airflow_provider_pushmetrics.serving.logs import SparingLog
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
 SIGNED_OFF = datetime(1970, 1, 1, tzinfo=UTC)
 """The moment in the row of a process that has stopped and left work behind: anybody may have it at once."""
@@ -60,7 +60,7 @@ class WorkerRegistry:
         self._clock = clock
         self._last_beat: datetime | None = None
         self._watching_since: datetime | None = None
-        self._log = SparingLog(log)
+        self._log = ThrottledLog(log)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="heartbeat", daemon=True)
 

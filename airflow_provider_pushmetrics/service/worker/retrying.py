@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from airflow_provider_pushmetrics.service.storage.database import is_unavailable
-from airflow_provider_pushmetrics.serving.logs import SparingLog
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 15.0
@@ -38,7 +38,7 @@ class RetryLoop:
 
     def __init__(self, wait: Callable[[float], bool]) -> None:
         self._wait = wait
-        self._log = SparingLog(log)
+        self._log = ThrottledLog(log)
 
     def do(self, work: Callable[[], Outcome]) -> Outcome:
         """

@@ -26,7 +26,7 @@ from airflow_provider_pushmetrics.service.worker.run_places import (
     RunGroup,
     choose_groups,
 )
-from airflow_provider_pushmetrics.serving.logs import SparingLog
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
 KINDS: tuple[type[AnyRun], ...] = (Run, QueryRun)
 
@@ -70,7 +70,7 @@ class RunQueue:
         self._active: set[ActiveRun] = set()
         self._is_idle = threading.Condition(self._lock)
         self._was_interrupted = False
-        self._log = SparingLog(log)
+        self._log = ThrottledLog(log)
         self._awake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="run-queue", daemon=True)

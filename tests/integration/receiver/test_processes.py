@@ -202,7 +202,10 @@ def test_taken_port_is_said_with_the_way_out(running: Running) -> None:
         timeout=30,
     )
     assert result.returncode == 1
-    assert f"port {port} on '127.0.0.1' is taken: choose another with --port" in result.stderr
+    assert (
+        f"port {port} on '127.0.0.1' is taken: stop what uses it, or choose another with --port"
+        in result.stderr
+    )
     assert "PUSHMETRICS_RECEIVER_PORT" in result.stderr
     assert "Traceback" not in result.stderr
 

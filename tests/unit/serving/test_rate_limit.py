@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fastapi import HTTPException
+from starlette.exceptions import HTTPException
 
 from airflow_provider_pushmetrics.serving import rate_limit
 from airflow_provider_pushmetrics.serving.rate_limit import RateLimit

@@ -8,10 +8,11 @@ from typing import Annotated, Any, TypeAlias
 from fastapi import Depends, HTTPException, Request, Security
 from fastapi.security import HTTPBearer
 
-from airflow_provider_pushmetrics.service.accounts.authentication import Principal, parse_bearer
+from airflow_provider_pushmetrics.service.accounts.authentication import Principal
 from airflow_provider_pushmetrics.service.accounts.roles import Role
 from airflow_provider_pushmetrics.service.accounts.session_cookie import read_session
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
+from airflow_provider_pushmetrics.serving.headers import parse_bearer
 
 NOT_AUTHORIZED = "Not authorized"
 
@@ -38,14 +39,19 @@ BEARER = HTTPBearer(
 
 def authenticate(request: Request, parts: Parts, _: Annotated[Any, Security(BEARER)]) -> Principal:
     """Find the caller of a request; without a valid credential, the same 401 for every reason."""
-    header = request.headers.get("authorization")
-    if header is None:
-        principal = parts.authenticator.find_session(read_session(request))
+    if "authorization" in request.headers:
+        principal = parts.authenticator.find_principal(read_bearer(request))
     else:
-        principal = parts.authenticator.find_principal(parse_bearer(header))
+        principal = parts.authenticator.find_session(read_session(request))
     if principal is None:
         raise HTTPException(401, NOT_AUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
     return principal
+
+
+def read_bearer(request: Request) -> str | None:
+    """Read the token of a request's ``Authorization`` header; None if there is none."""
+    token = parse_bearer(request.headers.get("authorization", "").encode("latin-1"))
+    return None if token is None else token.decode("latin-1")
 
 
 Caller: TypeAlias = Annotated[Principal, Depends(authenticate)]

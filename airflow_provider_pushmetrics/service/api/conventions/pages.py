@@ -6,6 +6,8 @@ from urllib.parse import quote
 
 from fastapi import HTTPException, Request
 
+from airflow_provider_pushmetrics.serving.headers import parse_accept
+
 HTML = "text/html"
 JSON = "application/json"
 
@@ -23,17 +25,5 @@ def show_run_as_page(report: str, run_id: str, request: Request) -> None:
 
 def prefers_page(accept: str | None) -> bool:
     """Tell whether HTML is asked for by its name, and rather than JSON."""
-    weights = dict(_read_weight(part) for part in reversed((accept or "").split(",", 64)[:64]))
-    other = next((weights[name] for name in (JSON, "application/*", "*/*") if name in weights), 0.0)
-    return weights.get(HTML, 0.0) > other
-
-
-def _read_weight(part: str) -> tuple[str, float]:
-    name, *options = (piece.strip().lower() for piece in part.split(";"))
-    for option in options:
-        if option.startswith("q="):
-            try:
-                return name, float(option[2:])
-            except ValueError:
-                return name, 0.0
-    return name, 1.0
+    accepted = parse_accept(accept)
+    return accepted.get_named_weight(HTML) > accepted.get_weight(JSON)

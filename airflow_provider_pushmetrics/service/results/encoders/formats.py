@@ -19,6 +19,7 @@ from airflow_provider_pushmetrics.service.results.arrow_types import describe_ty
 from airflow_provider_pushmetrics.service.results.encoders import csv_rows
 from airflow_provider_pushmetrics.service.results.encoders.json_rows import dump, encode_rows
 from airflow_provider_pushmetrics.service.results.store import StoredResult, Truncation
+from airflow_provider_pushmetrics.serving.headers import parse_accept
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -92,15 +93,12 @@ class ResultHeader:
 
 def choose_format(accept: str | None) -> str | None:
     """Choose what to send by an ``Accept`` header; None if nothing that there is would be accepted."""
-    if not accept or not accept.strip():
+    accepted = parse_accept(accept)
+    if not accepted.weights:
         return JSON
-    weights = [_parse_range(part) for part in accept.split(",", 64)[:64]]
-    best, best_weight = None, 0.0
-    for media_type in FORMATS:
-        weight = _find_weight(media_type, weights)
-        if weight > best_weight:
-            best, best_weight = media_type, weight
-    return best
+    # Of equal weights, the first of the formats is chosen.
+    best = max(FORMATS, key=accepted.get_weight)
+    return best if accepted.get_weight(best) > 0 else None
 
 
 def write_json(header: ResultHeader, result: StoredResult) -> Iterator[bytes]:
@@ -179,25 +177,3 @@ def _drain(sink: io.BytesIO) -> bytes:
     sink.seek(0)
     sink.truncate()
     return chunk
-
-
-def _parse_range(part: str) -> tuple[str, float]:
-    media_range, *options = (piece.strip().lower() for piece in part.split(";"))
-    for option in options:
-        if option.startswith("q="):
-            try:
-                weight = float(option[2:])
-            except ValueError:
-                return media_range, 0.0
-            return media_range, weight if 0 <= weight <= 1 else 0.0
-    return media_range, 1.0
-
-
-def _find_weight(media_type: str, weights: list[tuple[str, float]]) -> float:
-    """Find the weight of the most specific range that a type falls in."""
-    family = media_type.split("/")[0] + "/*"
-    for wanted in (media_type, family, "*/*"):
-        for media_range, weight in weights:
-            if media_range == wanted:
-                return weight
-    return 0.0

@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import OperationalError
 
-from airflow_provider_pushmetrics.receiver.inbox.database import WRITES, open_engine
+from airflow_provider_pushmetrics.receiver.inbox.database import open_engine
 from airflow_provider_pushmetrics.receiver.inbox.recording import Recorded, record
 from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
 from airflow_provider_pushmetrics.receiver.inbox.sqlite_recording import COLUMNS, record_in_sqlite
 from airflow_provider_pushmetrics.receiver.inbox.tables import events, state
+from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE
 
 NOW = datetime(2025, 6, 9, 17, 11, 23, 456789, tzinfo=UTC)
 
@@ -44,7 +45,7 @@ def engines(tmp_path: Path) -> Iterator[tuple[Engine, Engine]]:
 
 
 def record_by_sqlalchemy(engine: Engine, deliveries: Sequence[Delivery]) -> list[Recorded]:
-    with engine.connect().execution_options(**WRITES) as connection, connection.begin():
+    with engine.connect().execution_options(**{IMMEDIATE: True}) as connection, connection.begin():
         return record(connection, deliveries, NOW)
 
 

@@ -22,7 +22,6 @@ from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.cli import service
 from airflow_provider_pushmetrics.service.demo_report import find_flights_data, load_demo
 from airflow_provider_pushmetrics.service.processes.folder_lock import lock_folder
-from airflow_provider_pushmetrics.service.processes.server import open_listener
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from tests.fakes.service_process import find_free_port
@@ -104,11 +103,6 @@ def test_taken_port_is_named_with_the_way_out(tmp_path: Path, taken_port: int) -
         " another with --port or PUSHMETRICS_SERVICE_PORT.\n"
     )
     assert not (tmp_path / "d").exists()
-
-
-def test_port_that_is_not_ours_to_take_says_why() -> None:
-    with pytest.raises(PushMetricsConfigurationError, match=r"port 80 on '192\.0\.2\.1' cannot be used"):
-        open_listener("192.0.2.1", 80)
 
 
 def test_other_database_is_refused_without_showing_its_password() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from airflow_provider_pushmetrics.receiver.endpoints.access import AGES, Access, CurrentAccess, Gates
+from airflow_provider_pushmetrics.receiver.endpoints.limits import check_rate
 from airflow_provider_pushmetrics.receiver.endpoints.request_head import RequestHead
 from airflow_provider_pushmetrics.receiver.errors import TooManyRequests, Unauthorized, Unavailable
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
@@ -178,7 +179,7 @@ async def test_a_fork_reads_for_itself(clock: Clock, backend: Backend, current: 
 
 def test_a_limit_of_deliveries_outlasts_a_change_of_the_token() -> None:
     before = Gates(build_access("old", rate_per_minute=1))
-    before.rates["demo"].take()
+    check_rate(before.rates["demo"])
     with pytest.raises(TooManyRequests):
-        Gates(build_access("new", rate_per_minute=1), before).rates["demo"].take()
-    Gates(build_access("new", rate_per_minute=2), before).rates["demo"].take()
+        check_rate(Gates(build_access("new", rate_per_minute=1), before).rates["demo"])
+    check_rate(Gates(build_access("new", rate_per_minute=2), before).rates["demo"])

@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_pushmetrics.receiver.endpoints.limits import NetworkList, RateLimit, find_client
+from airflow_provider_pushmetrics.receiver.endpoints.limits import (
+    NetworkList,
+    build_rate_limit,
+    check_rate,
+    find_client,
+)
 from airflow_provider_pushmetrics.receiver.errors import TooManyRequests
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
 
@@ -27,28 +32,28 @@ def test_source_delivers_from_its_networks_alone(
 
 
 def test_source_without_a_rate_is_not_limited() -> None:
-    limit = RateLimit(SourceSettings("s", token="t"), clock=lambda: 0)
+    limit = build_rate_limit(SourceSettings("s", token="t"), clock=lambda: 0)
     for _ in range(10_000):
-        limit.take()
+        check_rate(limit)
 
 
 def test_minute_of_deliveries_may_come_at_once_and_then_evenly() -> None:
     now = 0.0
-    limit = RateLimit(SourceSettings("s", token="t", rate_per_minute=30), clock=lambda: now)
+    limit = build_rate_limit(SourceSettings("s", token="t", rate_per_minute=30), clock=lambda: now)
     for _ in range(30):
-        limit.take()
+        check_rate(limit)
     with pytest.raises(TooManyRequests) as refusal:
-        limit.take()
+        check_rate(limit)
     assert (refusal.value.status_code, refusal.value.headers) == (429, {"retry-after": "2"})
     now = 2.0
-    limit.take()
+    check_rate(limit)
     with pytest.raises(TooManyRequests):
-        limit.take()
+        check_rate(limit)
     now = 3600.0
     for _ in range(30):
-        limit.take()
+        check_rate(limit)
     with pytest.raises(TooManyRequests):
-        limit.take()
+        check_rate(limit)
 
 
 def test_client_may_be_unknown() -> None:

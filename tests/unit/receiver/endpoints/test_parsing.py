@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import (
-    MAX_DEPTH,
     build_delivery,
     check_content_type,
     parse_body,
 )
 from airflow_provider_pushmetrics.receiver.errors import BadRequest, UnsupportedMediaType
 from airflow_provider_pushmetrics.receiver.inbox.records import build_replay_key
+from airflow_provider_pushmetrics.serving.json_bodies import MAX_DEPTH
 
 REPORT_RUN = {
     "event": "report.run",

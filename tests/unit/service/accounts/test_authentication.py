@@ -12,7 +12,6 @@ from airflow_provider_pushmetrics.service.accounts.authentication import (
     generate_trigger_token,
     hash_token,
     is_same_hash,
-    parse_bearer,
 )
 
 
@@ -29,24 +28,6 @@ def test_issued_tokens_may_ride_in_a_url_and_differ() -> None:
 @pytest.mark.parametrize("token", ["short", "with space in it, too", "x" * 257, "percent%41percent%41", ""])
 def test_token_that_may_not_ride_in_a_url_is_known(token: str) -> None:
     assert not URL_SAFE.match(token)
-
-
-@pytest.mark.parametrize(
-    ("header", "token"),
-    [
-        ("Bearer abc", "abc"),
-        ("bearer  abc", "abc"),
-        ("Basic abc", None),
-        ("Bearer", None),
-        ("Bearer ", None),
-        ("Bearer a b", None),
-        ("Bearer " + "a" * 4097, None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_bearer_is_read(header: str | None, token: str | None) -> None:
-    assert parse_bearer(header) == token
 
 
 def test_any_token_can_be_hashed_and_compared() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -14,7 +12,6 @@ from airflow_provider_pushmetrics.service.worker.retrying import (
     RetryLoop,
     WorkInterruptedError,
 )
-from airflow_provider_pushmetrics.serving.logs import SparingLog
 
 AWAY = OperationalError("SELECT 1", {}, Exception("server closed the connection unexpectedly"))
 
@@ -72,16 +69,3 @@ def test_process_that_stops_leaves_its_work_as_it_is(fault: Exception) -> None:
     with pytest.raises(WorkInterruptedError):
         RetryLoop(work.wait).do(work.do)
     assert not issubclass(WorkInterruptedError, Exception), "what is one ends a workflow"
-
-
-def test_outage_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
-    now = 100.0
-    log = SparingLog(logging.getLogger("test"), monotonic=lambda: now)
-    for second in range(130):
-        now = 100.0 + second
-        log.warning("away since %s", second)
-    assert [record.message for record in caplog.records] == [
-        "away since 0",
-        "away since 60",
-        "away since 120",
-    ]

@@ -1,0 +1,67 @@
+"""Reading the request headers ``Authorization`` and ``Accept``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+MAX_CREDENTIAL_BYTES = 4096
+MAX_MEDIA_RANGES = 64
+"""How many media ranges of an ``Accept`` header are read."""
+
+
+def parse_bearer(authorization: bytes) -> bytes | None:
+    """
+    Read the token of an ``Authorization`` header.
+
+    The scheme is compared without regard to case (RFC 9110, section 11.1). The token is whatever follows it:
+    it is compared with a known one, so its characters are not checked.
+
+    :return: The token; None if there is none, or if it is longer than any that is issued.
+    """
+    if len(authorization) > MAX_CREDENTIAL_BYTES:
+        return None
+    scheme, _, token = authorization.partition(b" ")
+    return (token.strip() or None) if scheme.lower() == b"bearer" else None
+
+
+@dataclass(frozen=True)
+class Accept:
+    """
+    The media types that a client accepts (RFC 9110, section 12.5.1).
+
+    :param weights: The weight of each media range, from 0 to 1. Empty if the client does not say.
+    """
+
+    weights: Mapping[str, float]
+
+    def get_weight(self, media_type: str) -> float:
+        """Get the weight of the most specific range that contains a media type; 0 if none does."""
+        family = f"{media_type.partition('/')[0]}/*"
+        return next((self.weights[name] for name in (media_type, family, "*/*") if name in self.weights), 0.0)
+
+    def get_named_weight(self, media_type: str) -> float:
+        """Get the weight of a media type that is named itself, not by a range; 0 if it is not."""
+        return self.weights.get(media_type, 0.0)
+
+
+def parse_accept(header: str | None) -> Accept:
+    """Read an ``Accept`` header. Of equal ranges the first counts; a weight outside 0 to 1 is 0."""
+    if not header or not header.strip():
+        return Accept({})
+    parts = header.split(",", MAX_MEDIA_RANGES)[:MAX_MEDIA_RANGES]
+    return Accept(dict(_parse_range(part) for part in reversed(parts)))
+
+
+def _parse_range(part: str) -> tuple[str, float]:
+    name, *options = (piece.strip().lower() for piece in part.split(";"))
+    weight = next((option[2:] for option in options if option.startswith("q=")), "1")
+    return name, _parse_weight(weight)
+
+
+def _parse_weight(text: str) -> float:
+    try:
+        weight = float(text)
+    except ValueError:
+        return 0.0
+    return weight if 0 <= weight <= 1 else 0.0

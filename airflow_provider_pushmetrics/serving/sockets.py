@@ -1,0 +1,42 @@
+"""The listening socket of a server."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+
+BACKLOG = 2048
+"""How many connections wait while the server starts; the kernel cuts it down to its own limit."""
+
+
+def open_listener(host: str, port: int, *, port_variable: str) -> socket.socket:
+    """
+    Listen on a port before anything else is loaded.
+
+    It listens at once, since two sockets can be bound to one port as long as neither of them listens.
+
+    :param port: The port; 0 takes a free one.
+    :param port_variable: The environment variable that sets the port, for the error message.
+    :raises PushMetricsConfigurationError: if the port is taken or cannot be used.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise PushMetricsConfigurationError(
+            f"port {port} on {host!r} {_describe(error)}: stop what uses it, or choose another with --port or"
+            f" {port_variable}."
+        ) from None
+    return listener
+
+
+def _describe(error: OSError | OverflowError) -> str:
+    if isinstance(error, OSError):
+        return "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+    return f"cannot be used ({error})"

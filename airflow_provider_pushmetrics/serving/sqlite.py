@@ -1,0 +1,92 @@
+"""SQLite, made durable and ready for several processes."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+
+IMMEDIATE = "begin_immediate"
+"""
+The execution option of a transaction that writes: it takes the write lock when it begins.
+
+If it took the lock at its first write, after a read, another writer in between would make it fail at once,
+however long it is ready to wait.
+"""
+
+SYNCHRONOUS = "synchronous"
+"""The execution option that sets how durable the commit of a writing transaction is; FULL, if not given."""
+
+WAL_RETRY_SECONDS = 0.05
+
+
+def create_sqlite_engine(
+    url: str | URL, *, busy_timeout_seconds: float, pool_size: int, max_overflow: int
+) -> Engine:
+    """
+    Open a pool of connections to a file.
+
+    :param busy_timeout_seconds: How long a transaction waits for the write lock.
+    """
+    engine = create_engine(
+        url,
+        connect_args={"timeout": busy_timeout_seconds, "check_same_thread": False},
+        pool_size=pool_size,
+        max_overflow=max_overflow,
+    )
+    event.listen(
+        engine, "connect", lambda connection, _: prepare_connection(connection, busy_timeout_seconds)
+    )
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def prepare_connection(
+    connection: sqlite3.Connection,
+    busy_timeout_seconds: float,
+    *,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """
+    Set up a new connection.
+
+    :raises sqlite3.Error: if the file cannot be used.
+    """
+    # Python's driver would begin transactions by itself, and too late; _begin does it instead.
+    connection.isolation_level = None
+    _switch_to_wal(connection, monotonic() + busy_timeout_seconds, monotonic, sleep)
+    # FULL: a commit is on the disk when it returns. In WAL mode, NORMAL would lose it with the power.
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    # SQLite notes how to undo a statement of many rows. In a file, that is a third of all that it writes.
+    connection.execute("PRAGMA temp_store=MEMORY")
+
+
+def _switch_to_wal(
+    connection: sqlite3.Connection,
+    deadline: float,
+    monotonic: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> None:
+    """Switch to the write-ahead log. SQLite itself does not wait for another process that does so too."""
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > deadline:
+                raise
+        sleep(WAL_RETRY_SECONDS)
+
+
+def _begin(connection: Connection) -> None:
+    options: Any = connection.get_execution_options()
+    is_immediate = options.get(IMMEDIATE, False)
+    if is_immediate:
+        connection.exec_driver_sql(f"PRAGMA synchronous={options.get(SYNCHRONOUS, 'FULL')}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_immediate else "BEGIN")
