@@ -91,7 +91,7 @@ def assemble(
     cipher = Cipher(settings.secret_key or load_secret_key(settings.data_dir))
     results = ResultStore(settings.results_dir)
     places = SourcePlaces(settings.data_dir, settings.source_dirs)
-    sources = SourceRegistry(database, cipher, places, settings.egress_rules)
+    sources = SourceRegistry(database, cipher, places, settings.egress_rules, settings.query_limits)
     if engine is None:
         # Loaded where it is needed: a process that only serves has no use for it.
         from airflow_provider_pushmetrics.service.worker.local_backend import LocalBackend

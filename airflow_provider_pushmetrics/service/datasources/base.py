@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Protocol
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.datasources.messages import hide_paths
-from airflow_provider_pushmetrics.service.templates.binding import BoundSql
-from airflow_provider_pushmetrics.service.templates.dialects import Dialect
 
 if TYPE_CHECKING:
+    # Child processes load this module too: what they do not need costs them time and memory.
     import pyarrow as pa
 
     from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
+    from airflow_provider_pushmetrics.service.templates.binding import BoundSql
+    from airflow_provider_pushmetrics.service.templates.dialects import Dialect
 
 UTC = "UTC"
 

@@ -3,8 +3,9 @@ Keep the memory of a worker under its limit.
 
 Each query has limits of its own, which its driver enforces. This guard is for what they leave: many queries
 at the same time, and drivers that keep more than they say. Above three fifths of the limit it stops the
-newest query, so that the older ones can end. Above the limit it ends the process, before the system ends
-others: the runs go on in the next one, and a run that costs three workers fails.
+newest query, so that the older ones can end. Above the limit it kills the child process that uses the most,
+whose query fails. Only a process that is above the limit by itself is ended, before the system ends others:
+the runs go on in the next one, and a run that costs three workers fails.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
 from airflow_provider_pushmetrics.service.datasources.base import Stopper
 
 CHECK_SECONDS = 0.05
@@ -32,6 +34,9 @@ IDLE_SECONDS = 30.0
 
 STOP_SHARE = 0.6
 """A single call can allocate a gigabyte before it is stopped: the rest of the limit is for that."""
+
+REASON = "the worker's memory is used up: let the query return less, or run fewer at the same time."
+"""What is said of a query that is stopped."""
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -104,16 +109,18 @@ class RunningQueries:
 
 class MemoryGuard:
     """
-    Watches the memory of this process from a thread of its own.
+    Watches the memory of this process and its children from a thread of its own.
 
-    :param limit_bytes: The limit.
+    :param limit_bytes: The limit for all of them together.
     :param queries: What can be stopped.
+    :param children: The processes in which queries run.
     """
 
     def __init__(
         self,
         limit_bytes: int,
         queries: RunningQueries,
+        children: ChildPool,
         *,
         read: Callable[[], int] = read_memory,
         release: Callable[[], None] = release_unused,
@@ -123,6 +130,7 @@ class MemoryGuard:
         self._limit_bytes = limit_bytes
         self._stop_bytes = int(limit_bytes * STOP_SHARE)
         self._queries = queries
+        self._children = children
         self._read = read
         self._release = release
         self._end = end
@@ -144,21 +152,25 @@ class MemoryGuard:
 
     def check(self) -> None:
         """Look at the memory once, and do what must be done."""
-        used, now = self._read(), self._monotonic()
-        if used > self._limit_bytes:
-            log.error("the worker uses %d MiB, its limit is %d MiB: ending it", *self._as_mib(used))
+        own, now = self._read(), self._monotonic()
+        used = own + self._children.read_memory()
+        if own > self._limit_bytes:
+            log.error("the worker uses %d MiB, its limit is %d MiB: ending it", *self._as_mib(own))
             self._end()
+        elif used > self._limit_bytes:
+            log.error("the worker and its children use %d MiB of %d MiB", *self._as_mib(used))
+            self._children.kill_largest(REASON)
         elif used <= self._stop_bytes:
             self._idle_since = None
         elif now >= self._paused_until:
             self._paused_until = now + PAUSE_SECONDS
             self._release()
-            if self._read() > self._stop_bytes:
+            self._children.close_idle()
+            if self._read() + self._children.read_memory() > self._stop_bytes:
                 self._relieve(used, now)
 
     def _relieve(self, used: int, now: float) -> None:
-        reason = "the worker's memory is used up: let the query return less, or run fewer at the same time."
-        if self._queries.stop_newest(reason):
+        if self._queries.stop_newest(REASON):
             log.warning("stopped a query: the worker uses %d MiB of %d MiB", *self._as_mib(used))
         if self._queries.is_any():
             self._idle_since = None

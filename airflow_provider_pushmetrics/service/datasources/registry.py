@@ -11,8 +11,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.engine import URL, make_url
 
+from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
 from airflow_provider_pushmetrics.service.datasources.base import Source, SourceError
+from airflow_provider_pushmetrics.service.datasources.duckdb.pool import open_duckdb_pool
 from airflow_provider_pushmetrics.service.datasources.hosts import HostGuard
+from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
 from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
 from airflow_provider_pushmetrics.service.datasources.urls import (
     DUCKDB,
@@ -54,15 +57,24 @@ class SourceRegistry:
     :param cipher: Decrypts where they are.
     :param places: In which folders files may be asked.
     :param rules: Which servers may be connected to.
+    :param limits: The largest that any query has.
     """
 
-    def __init__(self, database: Database, cipher: Cipher, places: SourcePlaces, rules: EgressRules) -> None:
+    def __init__(
+        self,
+        database: Database,
+        cipher: Cipher,
+        places: SourcePlaces,
+        rules: EgressRules,
+        limits: QueryLimits = DEFAULT_LIMITS,
+    ) -> None:
         self._database = database
         self._cipher = cipher
         self._places = places
         self._guard = HostGuard(rules, make_url(database.url))
         self._lock = threading.Lock()
         self._open: dict[int, OpenSource] = {}
+        self._duckdb_pool = open_duckdb_pool(limits)
 
     def open(self, source_id: Any) -> Source:
         """
@@ -116,10 +128,16 @@ class SourceRegistry:
         with self._lock:
             return set(self._open)
 
+    @property
+    def children(self) -> ChildPool:
+        """The processes in which queries of DuckDB run."""
+        return self._duckdb_pool
+
     def close(self) -> None:
         """Close all of them."""
         with self._lock:
             self._evict(set(self._open))
+        self._duckdb_pool.close()
 
     def _read_rows(self, source_id: Any) -> dict[int, tuple[str, str]]:
         """Read the kind and the location of a source, and of all that are open."""
@@ -140,11 +158,9 @@ class SourceRegistry:
     def _make_source(self, url: URL) -> Source:
         backend, file, temp_dir = url.get_backend_name(), url.database or "", self._places.temp_dir
         if backend == DUCKDB:
-            from airflow_provider_pushmetrics.service.datasources.drivers.duckdb import DuckDbSource
-            from airflow_provider_pushmetrics.service.datasources.drivers.folder import FolderSource
+            from airflow_provider_pushmetrics.service.datasources.duckdb.source import DuckDbSource
 
-            path = self._places.resolve(file)
-            return FolderSource(path, temp_dir) if path.is_dir() else DuckDbSource(path, temp_dir)
+            return DuckDbSource(self._places.resolve(file), temp_dir, self._duckdb_pool)
         if backend == SQLITE:
             from airflow_provider_pushmetrics.service.datasources.drivers.sqlite import SqliteSource
 

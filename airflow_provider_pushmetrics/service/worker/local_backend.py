@@ -47,7 +47,9 @@ class LocalBackend:
         guards_memory: bool = False,
     ) -> None:
         queries = RunningQueries()
-        self._memory_guard = MemoryGuard(settings.usable_memory_bytes, queries) if guards_memory else None
+        self._memory_guard = (
+            MemoryGuard(settings.usable_memory_bytes, queries, sources.children) if guards_memory else None
+        )
         self._sender = WebhookSender(
             database,
             cipher,

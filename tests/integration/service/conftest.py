@@ -15,6 +15,9 @@ from fastapi import FastAPI
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.demo_report import FLIGHTS_FILE, find_flights_data, load_flights
 from airflow_provider_pushmetrics.service.runtime import ServiceParts, assemble
+from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
+from airflow_provider_pushmetrics.service.datasources.duckdb.pool import open_duckdb_pool
+from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from tests.fakes.postgres import make_database
 from tests.fakes.service_process import API_TOKEN, UNFIT, ServiceProcess, run_service
@@ -38,6 +41,14 @@ def flights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("flights") / FLIGHTS_FILE
     load_flights(find_flights_data(), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def duckdb_pool() -> Iterator[ChildPool]:
+    """Give the processes that run DuckDB, the same for all tests."""
+    pool = open_duckdb_pool(DEFAULT_LIMITS)
+    yield pool
+    pool.close()
 
 
 ON_BOTH = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))

@@ -8,11 +8,12 @@ import duckdb
 import pytest
 from sqlalchemy.engine import make_url
 
+from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
 from airflow_provider_pushmetrics.service.datasources.base import Source
-from airflow_provider_pushmetrics.service.datasources.drivers.duckdb import DuckDbSource
 from airflow_provider_pushmetrics.service.datasources.drivers.mysql import MySqlSource
 from airflow_provider_pushmetrics.service.datasources.drivers.postgresql import PostgresSource
 from airflow_provider_pushmetrics.service.datasources.drivers.sqlite import SqliteSource
+from airflow_provider_pushmetrics.service.datasources.duckdb.source import DuckDbSource
 
 
 @pytest.fixture(scope="session")
@@ -53,8 +54,8 @@ def duckdb_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def duckdb_source(duckdb_file: Path, temp_dir: Path) -> DuckDbSource:
-    return DuckDbSource(duckdb_file, temp_dir)
+def duckdb_source(duckdb_file: Path, temp_dir: Path, duckdb_pool: ChildPool) -> DuckDbSource:
+    return DuckDbSource(duckdb_file, temp_dir, duckdb_pool)
 
 
 ALL_KINDS = (

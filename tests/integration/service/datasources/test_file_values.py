@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
-from airflow_provider_pushmetrics.service.datasources.drivers.duckdb import DuckDbSource
 from airflow_provider_pushmetrics.service.datasources.drivers.sqlite import SqliteSource
+from airflow_provider_pushmetrics.service.datasources.duckdb.source import DuckDbSource
 from tests.fakes.datasources import fetch_rows, fetch_table
 
 TENTH = Decimal("0.1000000000000000055511151231257827021181583404541015625")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
 from airflow_provider_pushmetrics.service.datasources.base import Source, SourceError
-from airflow_provider_pushmetrics.service.datasources.drivers.duckdb import DuckDbSource
-from airflow_provider_pushmetrics.service.datasources.drivers.folder import FolderSource
 from airflow_provider_pushmetrics.service.datasources.drivers.mysql import MySqlSource
 from airflow_provider_pushmetrics.service.datasources.drivers.postgresql import PostgresSource
 from airflow_provider_pushmetrics.service.datasources.drivers.sqlite import SqliteSource
+from airflow_provider_pushmetrics.service.datasources.duckdb.source import DuckDbSource
 from tests.fakes.datasources import fetch_rows
 
 
@@ -24,13 +24,15 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_links_in_a_folder_do_not_lead_out_of_it(folder: Path, temp_dir: Path) -> None:
+def test_links_in_a_folder_do_not_lead_out_of_it(
+    folder: Path, temp_dir: Path, duckdb_pool: ChildPool
+) -> None:
     (folder / "key.csv").symlink_to(folder.parent / "secret-key")
     (folder / "secret.csv").symlink_to(folder.parent / "other.csv")
     (folder.parent / "other.csv").write_text("x\n1\n")
     (folder / "up").symlink_to(folder.parent)
     (folder / "alias.csv").symlink_to(folder / "cities.csv")
-    source = FolderSource(folder, temp_dir)
+    source = DuckDbSource(folder, temp_dir, duckdb_pool)
     assert fetch_rows(source, "SELECT name FROM alias") == [{"name": "Berlin"}]
     for reading in (
         "key",
@@ -65,11 +67,9 @@ def test_links_in_a_folder_do_not_lead_out_of_it(folder: Path, temp_dir: Path) -
     ],
 )
 def test_duckdb_writes_nothing(
-    kind: str, statement: str, folder: Path, duckdb_file: Path, temp_dir: Path
+    kind: str, statement: str, folder: Path, duckdb_file: Path, temp_dir: Path, duckdb_pool: ChildPool
 ) -> None:
-    source: Source = (
-        FolderSource(folder, temp_dir) if kind == "folder" else DuckDbSource(duckdb_file, temp_dir)
-    )
+    source = DuckDbSource(folder if kind == "folder" else duckdb_file, temp_dir, duckdb_pool)
     for out in (folder / "out.csv", folder / "cities.csv"):
         before = out.read_bytes() if out.exists() else None
         with pytest.raises(SourceError):

@@ -10,20 +10,21 @@ from typing import Any
 import duckdb
 from sqlalchemy.engine import make_url
 
+from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
 from airflow_provider_pushmetrics.service.datasources.base import Source, Stopper
-from airflow_provider_pushmetrics.service.datasources.drivers.duckdb import DuckDbSource
 from airflow_provider_pushmetrics.service.datasources.drivers.mysql import MySqlSource
 from airflow_provider_pushmetrics.service.datasources.drivers.postgresql import PostgresSource
 from airflow_provider_pushmetrics.service.datasources.drivers.sqlite import SqliteSource
+from airflow_provider_pushmetrics.service.datasources.duckdb.source import DuckDbSource
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.templates.rendering import render_sql
 
 
-def open_duckdb(folder: Path) -> Source:
+def open_duckdb(folder: Path, pool: ChildPool) -> Source:
     """Open an empty file of DuckDB."""
     path = folder / "empty.duckdb"
     duckdb.connect(str(path)).close()
-    return DuckDbSource(path, folder / "temp")
+    return DuckDbSource(path, folder / "temp", pool)
 
 
 def open_sqlite(folder: Path) -> Source:

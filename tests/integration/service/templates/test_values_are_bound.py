@@ -184,7 +184,7 @@ def _escape_backslash(text: str) -> str:
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Source]:
     """Open each database in turn."""
     if request.param == "duckdb":
-        opened = open_duckdb(tmp_path)
+        opened = open_duckdb(tmp_path, request.getfixturevalue("duckdb_pool"))
     elif request.param == "sqlite":
         opened = open_sqlite(tmp_path)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
 from airflow_provider_pushmetrics.service.datasources.base import Stopper
 from airflow_provider_pushmetrics.service.datasources.memory_guard import (
     IDLE_SECONDS,
@@ -18,6 +19,25 @@ from airflow_provider_pushmetrics.service.datasources.memory_guard import (
 LIMIT = 1000
 
 
+class Children(ChildPool):
+    """Child processes of which a test says how much memory they use."""
+
+    def __init__(self, *used: int) -> None:
+        super().__init__("none", max_children=1, max_frame_bytes=1)
+        self.used = list(used)
+        self.idle = 0
+
+    def read_memory(self) -> int:
+        return sum(self.used) + self.idle
+
+    def kill_largest(self, reason: str) -> bool:
+        self.used.remove(max(self.used))
+        return True
+
+    def close_idle(self) -> None:
+        self.idle = 0
+
+
 @dataclass
 class Process:
     """A process of which a test says how much memory it uses."""
@@ -27,11 +47,13 @@ class Process:
     now: float = 100.0
     ended: int = 0
     queries: RunningQueries = field(default_factory=RunningQueries)
+    children: Children = field(default_factory=lambda: Children())
 
     def open(self) -> MemoryGuard:
         return MemoryGuard(
             LIMIT,
             self.queries,
+            self.children,
             read=lambda: self.used,
             release=self.release,
             end=self.end,
@@ -74,6 +96,21 @@ def test_process_above_its_limit_is_ended_at_once() -> None:
     process = Process(used=LIMIT + 1)
     process.open().check()
     assert process.ended == 1
+
+
+def test_largest_child_is_killed_before_a_process_that_is_below_its_limit() -> None:
+    process = Process(used=300, children=Children(500, 600))
+    guard = process.open()
+    guard.check()
+    assert (process.children.used, process.ended) == ([500], 0)
+
+
+def test_idle_children_are_ended_before_a_query_is_stopped() -> None:
+    process, query = Process(used=300), Stopper()
+    process.children.idle = 500
+    with process.queries.hold(query):
+        process.open().check()
+    assert (process.children.idle, query.reason) == (0, None)
 
 
 def test_idle_process_that_keeps_its_memory_is_replaced() -> None:

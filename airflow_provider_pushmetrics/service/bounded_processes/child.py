@@ -1,0 +1,154 @@
+"""The parent's side of one child process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.service.bounded_processes.frames import (
+    DATA,
+    FAILURE,
+    REQUEST,
+    BrokenFrameError,
+    Frame,
+    read_frame,
+    write_frame,
+)
+
+START = (
+    "import sys; sys.path[:] = sys.argv[3:];"
+    " import runpy; runpy.run_module(sys.argv[1], run_name='__main__', alter_sys=False)"
+)
+"""Run a module with the import path of the parent; its arguments are the module, a socket, and that path."""
+
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class CallFailedError(PushMetricsError):
+    """A child refused a call, in its words."""
+
+
+class ChildDiedError(PushMetricsError):
+    """
+    A child ended before it had answered.
+
+    :param ending: How it ended, such as ``signal SIGSEGV``.
+    """
+
+    def __init__(self, message: str, ending: str | None = None) -> None:
+        super().__init__(message)
+        self.ending = ending
+
+
+class ChildProcess:
+    """
+    A process that answers calls, one at a time.
+
+    :param module: Its program, which calls ``server.serve``.
+    :param max_frame_bytes: How large one piece of an answer may be.
+    :raises OSError: if it cannot be started.
+    """
+
+    def __init__(self, module: str, max_frame_bytes: int) -> None:
+        self._max_frame_bytes = max_frame_bytes
+        self._connection, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._process = _spawn(module, theirs.fileno())
+            except OSError:
+                self._connection.close()
+                raise
+        self._kill_reason: str | None = None
+        self.is_free = True
+        """Whether it can take a call: it waits for one, and has not said that it ends."""
+
+    @property
+    def pid(self) -> int:
+        """Its number in the system."""
+        return self._process.pid
+
+    def call(self, request: bytes) -> Iterator[memoryview]:
+        """
+        Send a request, and give the pieces of the answer as they come.
+
+        The answer is complete if, and only if, the iterator ends without an error.
+
+        :raises CallFailedError: if the child refuses.
+        :raises ChildDiedError: if the child ends before its answer does.
+        """
+        self.is_free = False
+        try:
+            write_frame(self._connection, REQUEST, request)
+        except OSError as error:
+            raise self._build_death(error) from error
+        while (frame := self._read()).kind == DATA:
+            yield frame.data
+        self.is_free = not frame.is_last
+        if frame.kind == FAILURE:
+            raise CallFailedError(bytes(frame.data).decode())
+
+    def is_alive(self) -> bool:
+        """Tell whether it runs."""
+        return self._process.poll() is None
+
+    def read_memory(self) -> int:
+        """Read how much memory it has in use, in bytes; 0 if it has ended, or the system does not say."""
+        try:
+            return int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1]) * PAGE_BYTES
+        except (OSError, IndexError):
+            return 0
+
+    def kill(self, reason: str | None = None) -> None:
+        """
+        End it at once, whatever it does; from any thread, and more than once.
+
+        :param reason: What is said to whoever waits for its answer.
+        """
+        self._kill_reason = self._kill_reason or reason
+        self._process.kill()
+
+    def close(self) -> None:
+        """End it, and wait until it has."""
+        self.kill()
+        self._process.wait()
+        self._connection.close()
+
+    def _read(self) -> Frame:
+        try:
+            return read_frame(self._connection, self._max_frame_bytes)
+        except BrokenFrameError as error:
+            raise self._build_death(error) from error
+
+    def _build_death(self, error: Exception) -> ChildDiedError:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)  # its sockets are closed a moment before it can be waited for
+        code = self._process.poll()
+        ending = self._kill_reason or (str(error) if code is None else _describe(code))
+        return ChildDiedError(f"the process {self.pid} ended before its answer: {ending}", ending)
+
+
+def _spawn(module: str, connection: int) -> subprocess.Popen[bytes]:
+    paths = [os.path.abspath(path) for path in sys.path]
+    return subprocess.Popen(
+        [sys.executable, "-I", "-c", START, module, str(connection), *paths],
+        env={},  # it has no business with credentials or proxies
+        pass_fds=[connection],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def _describe(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {signal.Signals(-code).name}"
+    except ValueError:
+        return f"signal {-code}"

@@ -1,0 +1,80 @@
+"""The child's side: it answers calls, one after the other, until its parent ends."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from typing import TypeAlias
+
+from airflow_provider_pushmetrics.service.bounded_processes.frames import (
+    DATA,
+    END,
+    FAILURE,
+    BrokenFrameError,
+    Frame,
+    read_frame,
+    write_frame,
+)
+from airflow_provider_pushmetrics.service.bounded_processes.limits import (
+    forbid_core_dumps,
+    read_data_bytes,
+)
+
+MAX_REQUEST_BYTES = 1024 * 1024 * 1024
+"""The parent is trusted: this only tells a broken message from a large one."""
+
+MAX_GROWTH_BYTES = 512 * 1024 * 1024
+"""Allocators keep address space: a child that has so much more than at its start ends after its answer."""
+
+HANG_UP = select.POLLHUP | getattr(select, "POLLRDHUP", 0)
+
+Send: TypeAlias = Callable[["bytes | memoryview"], None]
+Handle: TypeAlias = Callable[[memoryview, Send], None]
+"""Answers a request by sending any number of pieces of data; raises :class:`CallError` if it cannot."""
+
+
+class CallError(Exception):
+    """A call cannot be answered; its message is for whoever wrote what was called."""
+
+
+def serve(handle: Handle) -> None:
+    """Answer the calls of the parent until it ends, and end this process."""
+    forbid_core_dumps()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # sent to a whole group: this process ends when its parent has
+    connection = socket.socket(fileno=int(sys.argv[2]))
+    threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
+    max_data_bytes = read_data_bytes() + MAX_GROWTH_BYTES
+    is_last = False
+    while not is_last:
+        try:
+            request = read_frame(connection, MAX_REQUEST_BYTES)
+            is_last = _answer(connection, request, handle, max_data_bytes)
+        except (BrokenFrameError, OSError):
+            break
+    os._exit(0)  # what the libraries do at their end is of no use, and some of them print
+
+
+def _answer(connection: socket.socket, request: Frame, handle: Handle, max_data_bytes: int) -> bool:
+    """Answer a call, and tell whether it was the last one."""
+    kind, text = END, b""
+    try:
+        handle(request.data, lambda data: write_frame(connection, DATA, data))
+    except CallError as error:
+        kind, text = FAILURE, str(error).encode(errors="replace")
+    is_last = read_data_bytes() > max_data_bytes
+    write_frame(connection, kind, text, is_last=is_last)
+    return is_last
+
+
+def _end_with_parent(connection: socket.socket) -> None:
+    """End this process, whatever it is doing, when the other end of its connection is closed."""
+    poll = select.poll()
+    poll.register(connection, HANG_UP)
+    poll.poll()
+    os._exit(0)

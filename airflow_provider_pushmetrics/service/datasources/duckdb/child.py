@@ -1,0 +1,78 @@
+"""The program of the processes that run DuckDB: a call is a query, its answer columns and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from airflow_provider_pushmetrics.service.bounded_processes.limits import limit_memory
+from airflow_provider_pushmetrics.service.bounded_processes.server import CallError, Send, serve
+from airflow_provider_pushmetrics.service.datasources.base import SourceError
+from airflow_provider_pushmetrics.service.datasources.duckdb.call import (
+    MEMORY_MARGIN_BYTES,
+    PIECE_BYTES,
+    DuckDbCall,
+    write_out_of_memory,
+)
+from airflow_provider_pushmetrics.service.datasources.duckdb.databases import open_database
+from airflow_provider_pushmetrics.service.datasources.duckdb.queries import run_query
+
+
+def answer(request: memoryview, send: Send) -> None:
+    """
+    Run a query, and send its columns and then its rows.
+
+    :raises CallError: with a message for whoever wrote the query.
+    """
+    call = DuckDbCall.decode(request)
+    limit_memory(call.limits.max_memory_bytes + MEMORY_MARGIN_BYTES)
+    try:
+        with open_database(call) as connection, run_query(connection, call) as rows:
+            send(rows.schema.serialize())
+            for batch in split(cut(rows.batches, call.limits.max_rows + 1), call.max_row_bytes):
+                send(batch.serialize())
+    except SourceError as error:
+        raise CallError(str(error)) from error
+    except MemoryError as error:
+        raise CallError(write_out_of_memory(call.limits)) from error
+
+
+def cut(batches: Iterator[pa.RecordBatch], max_rows: int) -> Iterator[pa.RecordBatch]:
+    """Give so many rows at most: the parent needs one more than its limit to know that there are more."""
+    for batch in batches:
+        yield batch.slice(0, max_rows)
+        max_rows -= batch.num_rows
+        if max_rows <= 0:
+            return
+
+
+def split(batches: Iterator[pa.RecordBatch], max_row_bytes: int) -> Iterator[pa.RecordBatch]:
+    """
+    Split batches into such of a few megabytes.
+
+    :raises SourceError: if a single row is larger than a row may be, naming its number.
+    """
+    first = 1
+    for batch in batches:
+        for piece in _halve(batch):
+            if piece.num_rows == 1 and piece.nbytes > max_row_bytes:
+                raise SourceError(
+                    f"row {first:,} has {piece.nbytes:,} bytes, the limit for one row is {max_row_bytes:,}:"
+                    " select fewer or smaller values."
+                )
+            first += piece.num_rows
+            yield piece
+
+
+def _halve(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    if batch.num_rows <= 1 or batch.nbytes <= PIECE_BYTES:
+        yield batch
+        return
+    middle = batch.num_rows // 2
+    yield from _halve(batch.slice(0, middle))
+    yield from _halve(batch.slice(middle))
+
+
+if __name__ == "__main__":
+    serve(answer)

@@ -1,0 +1,25 @@
+"""The pool of the processes that run DuckDB."""
+
+from __future__ import annotations
+
+from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
+from airflow_provider_pushmetrics.service.datasources.duckdb.call import PIECE_BYTES, find_max_row_bytes
+from airflow_provider_pushmetrics.service.datasources.limits import MIB, QueryLimits
+
+PROGRAM = "airflow_provider_pushmetrics.service.datasources.duckdb.child"
+
+MAX_CHILDREN = 8
+"""So many queries of DuckDB run at the same time in a process of the service; others wait."""
+
+FRAME_MARGIN_BYTES = MIB
+"""What a batch has beside its values: lengths, and the description of its columns."""
+
+
+def open_duckdb_pool(limits: QueryLimits) -> ChildPool:
+    """
+    Make the pool; no process is started before it is needed.
+
+    :param limits: The largest that any query has.
+    """
+    max_frame_bytes = max(find_max_row_bytes(limits), PIECE_BYTES) + FRAME_MARGIN_BYTES
+    return ChildPool(PROGRAM, max_children=MAX_CHILDREN, max_frame_bytes=max_frame_bytes)

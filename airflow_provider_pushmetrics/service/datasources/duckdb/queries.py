@@ -1,0 +1,89 @@
+"""Run a query in DuckDB, and give its rows with the types in which they are stored. For child processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from airflow_provider_pushmetrics.service.datasources.base import (
+    NOT_ONE_SELECT,
+    RowBatches,
+    SourceError,
+    refuse_same_names,
+)
+from airflow_provider_pushmetrics.service.datasources.columns.delivery import deliver
+from airflow_provider_pushmetrics.service.datasources.columns.duckdb import (
+    list_columns,
+    write_projection,
+)
+from airflow_provider_pushmetrics.service.datasources.duckdb.call import DuckDbCall, write_out_of_memory
+
+BATCH_ROWS = 8_192
+
+FAILURES = (duckdb.Error, pa.ArrowException, TypeError, OverflowError, OSError)
+"""
+Beside its own errors, DuckDB raises Python's for values that no SQL type can hold, and those between two
+batches come through Arrow.
+"""
+
+OUT_OF_MEMORY = (duckdb.OutOfMemoryException, pa.ArrowMemoryError, MemoryError)
+
+
+@contextmanager
+def run_query(connection: duckdb.DuckDBPyConnection, call: DuckDbCall) -> Iterator[RowBatches]:
+    """
+    Run a query on a connection.
+
+    :raises SourceError: with DuckDB's message, also between two batches.
+    """
+    with _translating(call):
+        relation = _start_query(connection, call)
+        refuse_same_names(relation.columns)
+        types = relation.types
+        projection = ", ".join(map(write_projection, count(1), relation.columns, types))
+        reader = relation.project(projection).to_arrow_reader(BATCH_ROWS)
+    columns = list_columns(types, reader.schema, call.limits.max_value_bytes)
+
+    def read() -> Iterator[pa.RecordBatch]:
+        with _translating(call):
+            yield from reader
+
+    with deliver(columns, read(), max_rows=call.limits.max_rows, temp_dir=call.temp_dir) as rows:
+        yield rows
+
+
+def hide_path(message: str, folder: Path) -> str:
+    """Take the place of the files out of a message: it is no business of who asks them."""
+    return message.replace(f"{folder}{os.sep}", "").replace(str(folder), "")
+
+
+def _start_query(connection: duckdb.DuckDBPyConnection, call: DuckDbCall) -> duckdb.DuckDBPyRelation:
+    statements = connection.extract_statements(call.sql)
+    # COPY, EXPORT, ATTACH and SET change something; what DuckDB itself calls a SELECT cannot.
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise SourceError(NOT_ONE_SELECT)
+    relation = connection.sql(statements[0], params=list(call.values) or None)
+    if relation is None:
+        raise SourceError(NOT_ONE_SELECT)
+    return relation
+
+
+@contextmanager
+def _translating(call: DuckDbCall) -> Iterator[None]:
+    try:
+        yield
+    except OUT_OF_MEMORY as error:
+        raise SourceError(write_out_of_memory(call.limits)) from error
+    except FAILURES as error:
+        raise SourceError(_hide_paths(str(error), call)) from error
+
+
+def _hide_paths(message: str, call: DuckDbCall) -> str:
+    folder = call.path if call.path.is_dir() else call.path.parent
+    return hide_path(hide_path(message, folder), call.temp_dir)

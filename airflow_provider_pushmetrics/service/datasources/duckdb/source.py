@@ -1,0 +1,116 @@
+"""DuckDB files and folders, as the service asks them: each query runs in a child process."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+import pyarrow as pa
+
+from airflow_provider_pushmetrics.service.bounded_processes.child import (
+    CallFailedError,
+    ChildDiedError,
+    ChildProcess,
+)
+from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
+from airflow_provider_pushmetrics.service.datasources.base import (
+    RowBatches,
+    SourceError,
+    Stopper,
+    check_between,
+)
+from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
+from airflow_provider_pushmetrics.service.datasources.duckdb.call import DuckDbCall
+from airflow_provider_pushmetrics.service.datasources.duckdb.catalog import DuckDbCatalog
+from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
+from airflow_provider_pushmetrics.service.datasources.statements import strip_end
+from airflow_provider_pushmetrics.service.templates.binding import BoundSql
+from airflow_provider_pushmetrics.service.templates.dialects import DUCKDB, Dialect
+
+
+class DuckDbSource:
+    """
+    A DuckDB file, or a folder of CSV and Parquet files, each a table of the name of its file.
+
+    It is opened to read only, shut off from the rest of the file system and the network, and open only while
+    a query runs, so that others can write to it between two queries, or replace it.
+
+    :param path: The file or the folder.
+    :param temp_dir: Where queries spill what does not fit in their memory.
+    :param pool: The processes in which queries run.
+    """
+
+    dialect: Dialect = DUCKDB
+
+    def __init__(self, path: Path, temp_dir: Path, pool: ChildPool) -> None:
+        self._path = path
+        self._temp_dir = temp_dir
+        self._pool = pool
+
+    @contextmanager
+    def query(
+        self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits, time_zone: str
+    ) -> Iterator[RowBatches]:
+        """Run a query; whoever stops it kills its process."""
+        sql = strip_end(sql, "duckdb")
+        text = sql.write(lambda number: f"${number}")
+        with (
+            self._make_temp_dir() as temp_dir,
+            _translating(stopper, limits),
+            self._pool.lease(lambda: stopper.reason is not None) as child,
+            _stopping(stopper, child),
+        ):
+            call = DuckDbCall(self._path, temp_dir, text, tuple(sql.values), limits, time_zone)
+            pieces = child.call(call.encode())
+            schema = pa.ipc.read_schema(pa.py_buffer(next(pieces)))
+            yield RowBatches(schema, _read(pieces, schema, stopper, limits))
+
+    def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:
+        """Look around in the file or the folder."""
+        return nullcontext(DuckDbCatalog(self, stopper))
+
+    def close(self) -> None:
+        """Close nothing: the file is open only while a query runs, and the pool is its owner's."""
+
+    @contextmanager
+    def _make_temp_dir(self) -> Iterator[Path]:
+        """Make a folder for one query: a process that is killed leaves its files behind."""
+        self._temp_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._temp_dir, prefix="duckdb-") as folder:
+            yield Path(folder)
+
+
+@contextmanager
+def _stopping(stopper: Stopper, child: ChildProcess) -> Iterator[None]:
+    """Let the stopper kill the process while the block runs."""
+    stopper.register(child.kill)
+    try:
+        if stopper.reason is not None:  # it was stopped while it waited
+            raise SourceError(stopper.reason)
+        yield
+    finally:
+        stopper.register(None)
+
+
+def _read(
+    pieces: Iterator[memoryview], schema: pa.Schema, stopper: Stopper, limits: QueryLimits
+) -> Iterator[pa.RecordBatch]:
+    with _translating(stopper, limits):
+        batches = (pa.ipc.read_record_batch(pa.py_buffer(piece), schema) for piece in pieces)
+        yield from check_between(batches, stopper)
+
+
+@contextmanager
+def _translating(stopper: Stopper, limits: QueryLimits) -> Iterator[None]:
+    try:
+        yield
+    except CallFailedError as error:
+        raise SourceError(stopper.reason or str(error)) from error
+    except ChildDiedError as error:
+        problem = (
+            f"the process of the query ended ({error.ending or error}): the query may need more than"
+            f" {limits.max_memory_bytes:,} bytes of memory, the limit. Select or sort less, or aggregate."
+        )
+        raise SourceError(stopper.reason or problem) from error
