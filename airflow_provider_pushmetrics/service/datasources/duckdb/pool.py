@@ -8,8 +8,8 @@ from airflow_provider_pushmetrics.service.datasources.limits import MIB, QueryLi
 
 PROGRAM = "airflow_provider_pushmetrics.service.datasources.duckdb.child"
 
-MAX_CHILDREN = 8
-"""So many queries of DuckDB run at the same time in a process of the service; others wait."""
+MAX_CHILDREN = 16
+"""So many queries of DuckDB run at once; others wait. A worker has 4 runs of up to 4 queries each."""
 
 FRAME_MARGIN_BYTES = MIB
 """What a batch has beside its values: lengths, and the description of its columns."""

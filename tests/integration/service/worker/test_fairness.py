@@ -93,7 +93,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, shared_database_url: str | 
         yield shared
 
 
-def trigger_and_measure(shared: Shared, client: httpx.Client) -> float:
+def trigger_and_measure(client: httpx.Client) -> float:
     """Run a report of a workspace by its trigger, and give the seconds until it started."""
     report = client.post(
         "/api/v1/report/",
@@ -112,7 +112,7 @@ def trigger_and_measure(shared: Shared, client: httpx.Client) -> float:
 
 
 def test_run_of_another_workspace_starts_in_time(shared: Shared) -> None:
-    seconds = sorted(trigger_and_measure(shared, shared.other) for _ in range(10))
+    seconds = sorted(trigger_and_measure(shared.other) for _ in range(10))
     assert seconds[-1] < START_SECONDS, seconds
 
 
