@@ -13,11 +13,11 @@ import pytest
 from fastapi import FastAPI
 
 from airflow_provider_pushmetrics.service.app import build_app
-from airflow_provider_pushmetrics.service.demo_report import FLIGHTS_FILE, find_flights_data, load_flights
-from airflow_provider_pushmetrics.service.runtime import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
 from airflow_provider_pushmetrics.service.datasources.duckdb.pool import open_duckdb_pool
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS
+from airflow_provider_pushmetrics.service.demo_report import FLIGHTS_FILE, find_flights_data, load_flights
+from airflow_provider_pushmetrics.service.runtime import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from tests.fakes.postgres import make_database
 from tests.fakes.service_process import API_TOKEN, UNFIT, ServiceProcess, run_service

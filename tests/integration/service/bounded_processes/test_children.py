@@ -152,7 +152,7 @@ def test_calls_beyond_the_limit_wait_and_can_be_stopped_meanwhile() -> None:
 
 def test_few_children_are_kept_and_a_closed_pool_keeps_none() -> None:
     pool = ChildPool(MODULE, max_children=MAX_IDLE + 1, max_frame_bytes=MIB)
-    children = []
+    children: list[ChildProcess] = []
     with pool.lease() as first, pool.lease() as second, pool.lease() as third:
         children += first, second, third
         assert pool.read_memory() > 0

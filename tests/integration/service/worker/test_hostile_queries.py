@@ -13,12 +13,12 @@ import httpx
 import psutil
 import pytest
 
-from airflow_provider_pushmetrics.service.encryption import Vault, load_secret_key
 from airflow_provider_pushmetrics.service.models import DataSource
+from airflow_provider_pushmetrics.service.storage.encryption import Vault, load_secret_key
 from tests.fakes.service_process import ServiceProcess, run_service
 from tests.fakes.service_reports import TRIGGER_TOKEN, make_report
-from tests.integration.service.test_fairness import START_SECONDS, trigger_and_measure
-from tests.integration.service.test_process import open_data
+from tests.integration.service.processes.test_whole_service import open_data
+from tests.integration.service.worker.test_fairness import START_SECONDS, trigger_and_measure
 
 TIMEOUT_SECONDS = 10
 STOP_SECONDS = 10.0  # on any machine; two on one that has nothing else to do
@@ -84,7 +84,10 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
     (data_dir / "sources" / "empty.sqlite").touch()
     with database.writing() as session:
         source = DataSource(
-            workspace_id=1, name="sqlite", kind="sqlite", location_encrypted=vault.encrypt("empty.sqlite")
+            workspace_id=1,
+            name="sqlite",
+            kind="sqlite",
+            location_encrypted=vault.encrypt("sqlite:///empty.sqlite"),
         )
         session.add(source)
         session.flush()
