@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from airflow_provider_pushmetrics.service.models import DataSource
-from airflow_provider_pushmetrics.service.storage.encryption import Vault, load_secret_key
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
 from tests.fakes.service_process import ServiceProcess, run_service
 from tests.fakes.service_reports import TRIGGER_TOKEN, make_report
 from tests.integration.service.processes.test_whole_service import open_data
@@ -78,7 +78,7 @@ def read_error(outputs: dict[str, Any]) -> str:
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
     data_dir: Path = tmp_path_factory.mktemp("hostile") / "data"
     database = open_data(data_dir)
-    vault = Vault(load_secret_key(data_dir))
+    cipher = Cipher(load_secret_key(data_dir))
     (data_dir / "sources").mkdir()
     sqlite3.connect(data_dir / "sources" / "empty.sqlite").close()
     (data_dir / "sources" / "empty.sqlite").touch()
@@ -87,7 +87,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
             workspace_id=1,
             name="sqlite",
             kind="sqlite",
-            location_encrypted=vault.encrypt("sqlite:///empty.sqlite"),
+            location_encrypted=cipher.encrypt("sqlite:///empty.sqlite"),
         )
         session.add(source)
         session.flush()
@@ -95,7 +95,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
     reports = {}
     for name, (query, _) in {**QUERIES, "quick": ("SELECT 1 AS v", "")}.items():
         content = {"sql": query, **({"database_id": sqlite_id} if name in SQLITE else {})}
-        reports[name] = make_report(database, vault, data_dir, q=("sql", content)).id
+        reports[name] = make_report(database, cipher, data_dir, q=("sql", content)).id
     database.close()
     with run_service(data_dir, "--query-timeout-seconds", str(TIMEOUT_SECONDS)) as service:
         service.wait_until_ready()
