@@ -6,6 +6,8 @@ import socket
 import struct
 from dataclasses import dataclass
 
+from airflow_provider_pushmetrics.exceptions import PushMetricsError
+
 REQUEST = b"Q"
 DATA = b"D"
 END = b"E"
@@ -14,7 +16,7 @@ FAILURE = b"F"
 HEADER = struct.Struct("<c?Q")
 
 
-class BrokenFrameError(Exception):
+class BrokenFrameError(PushMetricsError):
     """The other side has ended, or sends more than it may."""
 
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeAlias
 
+from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.bounded_processes.frames import (
     DATA,
     END,
@@ -38,7 +39,7 @@ Handle: TypeAlias = Callable[[memoryview, Send], None]
 """Answers a request by sending any number of pieces of data; raises :class:`CallError` if it cannot."""
 
 
-class CallError(Exception):
+class CallError(PushMetricsError):
     """A call cannot be answered; its message is for whoever wrote what was called."""
 
 
