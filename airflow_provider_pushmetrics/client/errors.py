@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from airflow_provider_pushmetrics.client.protocol import Request, Response
-from airflow_provider_pushmetrics.client.retry_policy import RETRYABLE_STATUS_CODES, parse_retry_after
+from airflow_provider_pushmetrics.client.retry_policy import RETRYABLE_STATUS_CODES
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
     PushMetricsAuthError,
@@ -15,6 +15,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.redaction import redact
+from airflow_provider_pushmetrics.retry_after import parse_retry_after
 from airflow_provider_pushmetrics.storable import clean_text
 
 MAX_MESSAGE_CHARACTERS = 500

@@ -30,6 +30,9 @@ from airflow_provider_pushmetrics.service.storage.database import Database
 ATTEMPT_DELAYS_SECONDS = (0, 60, 300, 1800, 7200, 21600, 43200, 86400)
 """The wait before each attempt, counted from the one before: 45 hours in all. Later it would be outdated."""
 
+MAX_RETRY_AFTER_SECONDS = 86_400.0
+"""The longest time that a server may ask to wait; it is also the longest wait of the table."""
+
 LEASE_SECONDS = 300
 """For how long other processes leave a message alone that one of them sends: longer than an attempt takes."""
 
@@ -143,7 +146,10 @@ def find_delay(error: NotificationError | None, attempts: int) -> float | None:
     """Find the seconds until the next attempt; None if there is none."""
     if not isinstance(error, NotificationDelayedError) or attempts >= len(ATTEMPT_DELAYS_SECONDS):
         return None
-    return max(float(ATTEMPT_DELAYS_SECONDS[attempts]), error.retry_after_seconds or 0.0)
+    return max(
+        float(ATTEMPT_DELAYS_SECONDS[attempts]),
+        min(error.retry_after_seconds or 0.0, MAX_RETRY_AFTER_SECONDS),
+    )
 
 
 def _try_to_send(transport: MessageTransport, message: OutgoingMessage) -> NotificationError | None:

@@ -15,6 +15,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsEndpointError,
 )
 from airflow_provider_pushmetrics.redaction import redact
+from airflow_provider_pushmetrics.retry_after import parse_retry_after
 from airflow_provider_pushmetrics.service.egress.deadline import limit_time
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.settings import SLACK_PREFIX, SlackSettings
@@ -102,7 +103,7 @@ class SlackMessenger:
         said = code if is_code else f"HTTP status {status}, and no answer of Slack's API"
         what = f"{redact(said, self._settings.token)}: Slack did not post to {channel!r}"
         if status == 429 or status >= 500 or code in PASSING_ERRORS or not is_code:
-            wait = _parse_retry_after(answer.headers.get("retry-after", ""))
+            wait = parse_retry_after(answer.headers.get("retry-after"))
             return NotificationDelayedError(f"{what}. It is tried again later.", retry_after_seconds=wait)
         return NotificationRefusedError(
             f"{what}. Check the channel, whether the bot was invited to it, and {SLACK_PREFIX}TOKEN."
@@ -115,7 +116,3 @@ def _parse_answer(content: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return answer if isinstance(answer, dict) else {}
-
-
-def _parse_retry_after(text: str) -> float | None:
-    return float(text) if re.fullmatch(r"[0-9]{1,6}", text) else None

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
 from airflow_provider_pushmetrics.redaction import redact
+from airflow_provider_pushmetrics.retry_after import parse_retry_after
 from airflow_provider_pushmetrics.service.egress.deadline import limit_time
 from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt
 from airflow_provider_pushmetrics.service.models.statuses import DELIVERED, FAILED, PENDING
@@ -26,7 +27,6 @@ from airflow_provider_pushmetrics.service.webhooks.retry_schedule import (
     Spread,
     compute_delay,
     is_given_up,
-    parse_retry_after,
 )
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import give_up, list_keys
 from airflow_provider_pushmetrics.signatures import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign

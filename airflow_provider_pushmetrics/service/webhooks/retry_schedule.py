@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 
 ATTEMPT_DELAYS_SECONDS = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 """
@@ -45,19 +44,6 @@ def compute_delay(
         return None
     delay = ATTEMPT_DELAYS_SECONDS[attempts_made] * spread(1 - JITTER, 1 + JITTER)
     return max(delay, min(retry_after_seconds or 0.0, MAX_RETRY_AFTER_SECONDS))
-
-
-def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """Read ``Retry-After``, in seconds or as a date; None if there is none that makes sense."""
-    text = (value or "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError, OverflowError, IndexError):
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
 
 
 def is_given_up(failing_since: datetime | None, now: datetime) -> bool:

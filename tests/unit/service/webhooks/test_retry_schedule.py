@@ -13,7 +13,6 @@ from airflow_provider_pushmetrics.service.webhooks.retry_schedule import (
     MAX_RETRY_AFTER_SECONDS,
     compute_delay,
     is_given_up,
-    parse_retry_after,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,27 +40,6 @@ def test_endpoint_may_ask_for_more_time_but_not_for_less_nor_for_ever() -> None:
     assert compute_delay(1, 60.0, spread=keep) == 60.0
     assert compute_delay(2, 60.0, spread=keep) == 300.0
     assert compute_delay(1, 1e9, spread=keep) == MAX_RETRY_AFTER_SECONDS
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("120", 120.0),
-        (" 0 ", 0.0),
-        ("Thu, 01 Jan 2026 00:01:00 GMT", 60.0),
-        ("Thu, 01 Jan 2026 00:01:00 -0000", 60.0),
-        ("Wed, 31 Dec 2025 00:00:00 GMT", 0.0),
-        ("9" * 400, 999_999_999.0),
-        (None, None),
-        ("", None),
-        ("soon", None),
-        ("-5", None),
-        ("٣", None),
-        ("Thu, 99 Foo 2026", None),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
-    assert parse_retry_after(value, NOW) == seconds
 
 
 def test_endpoint_is_given_up_after_five_days() -> None:

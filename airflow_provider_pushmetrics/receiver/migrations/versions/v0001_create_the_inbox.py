@@ -1,5 +1,5 @@
 """
-Make the inbox: its events, the last id handed out, and the positions of named consumers.
+Create the inbox: its events, the last id handed out, the named consumers and the newest refused deliveries.
 
 Revision: 0001, the first.
 """
@@ -18,7 +18,7 @@ INDEXED = ("event", "report_id", "query_id", "run_id")
 
 
 def upgrade() -> None:
-    """Make the tables, and the one row that hands out ids."""
+    """Create the tables, and the one row that hands out ids."""
     _create_events()
     state = op.create_table(
         "pushmetrics_inbox_state",
@@ -31,11 +31,24 @@ def upgrade() -> None:
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("position", sa.BigInteger, nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("taken_by", sa.Text),
+        sa.Column("missed", sa.BigInteger, nullable=False, server_default="0"),
+    )
+    op.create_table(
+        "pushmetrics_inbox_rejections",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+        sa.Column("rejected_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("client", sa.Text, nullable=False),
+        sa.Column("status", sa.Integer, nullable=False),
+        sa.Column("outcome", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
     )
 
 
 def downgrade() -> None:
     """Drop the inbox with all that it holds."""
+    op.drop_table("pushmetrics_inbox_rejections")
     op.drop_table("pushmetrics_inbox_consumers")
     op.drop_table("pushmetrics_inbox_state")
     op.drop_table("pushmetrics_inbox_events")
