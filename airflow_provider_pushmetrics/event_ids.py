@@ -15,7 +15,7 @@ from typing import Any
 MAX_ID = 2**63 - 1
 """What the inbox's columns hold."""
 
-MAX_URL_LENGTH = 8192
+MAX_RESULT_URL_LENGTH = 8192
 
 _ID_TEXT = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
 _IN_REPORT_URL = re.compile(r"/api/reports/[^/]+/(?:queries/[^/]+/reportRun|run)/(\d{1,18})/?\Z", re.ASCII)
@@ -91,6 +91,6 @@ def _find_in_url(pattern: re.Pattern[str], url: str) -> int | None:
 
 def _search_path(pattern: re.Pattern[str], url: str) -> re.Match[str] | None:
     """Search the path's end; without taking the URL apart, which costs as much as parsing the body."""
-    if len(url) > MAX_URL_LENGTH:
+    if len(url) > MAX_RESULT_URL_LENGTH:
         return None
     return pattern.search(url.partition("#")[0].partition("?")[0])

@@ -23,10 +23,10 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.redaction import redact
 
 MIN_INTEGER = -(2**63)
-MAX_INTEGER = 2**64 - 1
+MAX_UNSIGNED_64 = 2**64 - 1
 """What MessagePack can carry: https://github.com/msgpack/msgpack/blob/master/spec.md#limitation."""
 
-MAX_DEPTH = 48
+MAX_STORABLE_DEPTH = 48
 """
 How deep a value may be nested.
 
@@ -115,11 +115,15 @@ def _make_storable(value: Any, depth: int) -> Any:
     if isinstance(value, str):
         return clean_text(str(value))
     if isinstance(value, int):
-        return int(value) if MIN_INTEGER <= value <= MAX_INTEGER else _write_integer(value)
+        return int(value) if MIN_INTEGER <= value <= MAX_UNSIGNED_64 else _write_integer(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Mapping | list | tuple):
-        return _write_as_json(value) if depth >= MAX_DEPTH else _make_container_storable(value, depth + 1)
+        return (
+            _write_as_json(value)
+            if depth >= MAX_STORABLE_DEPTH
+            else _make_container_storable(value, depth + 1)
+        )
     return clean_text(str(value))
 
 
@@ -159,4 +163,4 @@ def _write_as_json(value: object) -> str:
     try:
         return json.dumps(value, default=str)
     except (ValueError, RecursionError):
-        return f"(nested more than {MAX_DEPTH} levels deep)"
+        return f"(nested more than {MAX_STORABLE_DEPTH} levels deep)"

@@ -23,7 +23,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsProtocolError,
 )
 
-MAX_WAIT_SECONDS = 30.0
+LONG_POLL_SECONDS = 30.0
 """How long one long poll may last; below the idle limits of common proxies, which are 60 s."""
 
 ANSWER_MARGIN_SECONDS = 15.0
@@ -59,7 +59,7 @@ def fetch_events(
     policy: RetryPolicy = DEFAULT_POLICY,
 ) -> Call[FeedPage]:
     """Fetch the events after a cursor; wait for the first one that is wanted, if there is none yet."""
-    wait_seconds = max(0.0, min(wait_seconds, MAX_WAIT_SECONDS))
+    wait_seconds = max(0.0, min(wait_seconds, LONG_POLL_SECONDS))
     query = {"after": str(after), "limit": str(limit), "wait": f"{wait_seconds:g}"}
     query |= {name: str(value) for name, value in wanted.get_wanted().items()}
     request = Request(
@@ -124,11 +124,11 @@ def _build_headers(receiver: Receiver) -> dict[str, str]:
     return {"Authorization": f"Bearer {receiver.reader_token}", "Accept": "application/json"}
 
 
-MAX_NAME_LENGTH = 200
+MAX_CONSUMER_NAME_LENGTH = 200
 """So many characters the receiver takes."""
 
 
-def check_consumer_name(name: object, *, max_length: int = MAX_NAME_LENGTH) -> None:
+def check_consumer_name(name: object, *, max_length: int = MAX_CONSUMER_NAME_LENGTH) -> None:
     """
     Check the name of a consumer, before anything is waited for.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 RETRYABLE_STATUS_CODES = frozenset({408, 425, 429, 500, 502, 503, 504})
-MAX_RETRY_AFTER_SECONDS = 300.0
+MAX_PAUSE_SECONDS = 300.0
 """A server that asks for more is not waited for within one call; its wish is in the error instead."""
 
 
@@ -38,7 +38,7 @@ class RetryPolicy:
         if attempt >= self.attempts:
             return None
         if retry_after_seconds is not None:
-            return retry_after_seconds if retry_after_seconds <= MAX_RETRY_AFTER_SECONDS else None
+            return retry_after_seconds if retry_after_seconds <= MAX_PAUSE_SECONDS else None
         ceiling = min(self.max_seconds, self.base_seconds * 2.0 ** min(attempt - 1, 30))
         return self.choose(ceiling / 2, ceiling)
 

@@ -23,10 +23,10 @@ from airflow_provider_pushmetrics.client.credentials import parse_origin
 from airflow_provider_pushmetrics.client.protocol import Call, NetworkError, Pause, Request, Response, T
 from airflow_provider_pushmetrics.redaction import redact
 
-MAX_BODY_BYTES = 256 * 1024 * 1024
+MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 """What is read into memory at the most; larger results are streamed to a file instead."""
 
-CHUNK_BYTES = 1024 * 1024
+DOWNLOAD_CHUNK_BYTES = 1024 * 1024
 TIMEOUTS_FOR_AN_ANSWER = 5
 """How many timeouts an answer kept in memory may take: a server that drips would hold a task for ever."""
 
@@ -46,7 +46,7 @@ class SyncTransport:
 
     session: requests.Session
     timeout_seconds: float | None = None
-    max_body_bytes: int = MAX_BODY_BYTES
+    max_body_bytes: int = MAX_RESPONSE_BYTES
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
 
     def run(self, call: Call[T]) -> T:
@@ -127,7 +127,9 @@ class SyncTransport:
             headers = {name.lower(): value for name, value in CaseInsensitiveDict(answer.headers).items()}
             response = Response(answer.status_code, headers, b"")
             is_file = request.is_streamed and response.status_code == 200
-            chunks = answer.iter_content(CHUNK_BYTES) if is_file else _iterate_in_time(answer, seconds)
+            chunks = (
+                answer.iter_content(DOWNLOAD_CHUNK_BYTES) if is_file else _iterate_in_time(answer, seconds)
+            )
             yield response, chunks
 
     def _join(self, chunks: Iterator[bytes]) -> bytes:
@@ -157,7 +159,7 @@ class AsyncTransport:
     proxies: Mapping[str, str] = field(default_factory=dict)
     trust_env: bool = False
     timeout_seconds: float | None = None
-    max_body_bytes: int = MAX_BODY_BYTES
+    max_body_bytes: int = MAX_RESPONSE_BYTES
 
     async def run(self, call: Call[T]) -> T:
         """Run a call to its end and return what it found out."""
@@ -203,7 +205,7 @@ class AsyncTransport:
                 return Response(answer.status, headers, b"")
             body = bytearray()
             async with asyncio.timeout(seconds * TIMEOUTS_FOR_AN_ANSWER):
-                async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
+                async for chunk in answer.content.iter_chunked(DOWNLOAD_CHUNK_BYTES):
                     body += chunk
                     _refuse_oversize(len(body), self.max_body_bytes)
             return Response(answer.status, headers, bytes(body))
@@ -230,7 +232,7 @@ def _keep_authorization(request: requests.PreparedRequest) -> requests.PreparedR
 def _iterate_in_time(answer: requests.Response, timeout_seconds: float) -> Iterator[bytes]:
     """Read an answer as it comes; ``iter_content`` would wait for a whole chunk, however slowly it fills."""
     deadline = time.monotonic() + timeout_seconds * TIMEOUTS_FOR_AN_ANSWER
-    while chunk := answer.raw.read1(CHUNK_BYTES, decode_content=True):
+    while chunk := answer.raw.read1(DOWNLOAD_CHUNK_BYTES, decode_content=True):
         yield chunk
         if time.monotonic() > deadline:
             raise requests.ReadTimeout(f"the answer was not complete after {TIMEOUTS_FOR_AN_ANSWER} timeouts")

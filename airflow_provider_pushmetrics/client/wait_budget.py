@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from airflow_provider_pushmetrics.client.protocol import Call, Pause, T
-from airflow_provider_pushmetrics.client.retry_policy import MAX_RETRY_AFTER_SECONDS, RetryPolicy
+from airflow_provider_pushmetrics.client.retry_policy import MAX_PAUSE_SECONDS, RetryPolicy
 from airflow_provider_pushmetrics.exceptions import PushMetricsLastLookError, PushMetricsUnavailableError
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class FailureBackoff:
         self._count += 1
         requested = error.retry_after_seconds
         # A wait has time: a server that asks for an hour is asked again sooner, but the wait goes on.
-        requested = None if requested is None else min(requested, MAX_RETRY_AFTER_SECONDS)
+        requested = None if requested is None else min(requested, MAX_PAUSE_SECONDS)
         seconds = self._budget.failures.compute_wait(self._count, requested)
         if seconds is None:
             raise error

@@ -247,7 +247,7 @@ def poll_page(
     page = yield from feed.fetch_events(
         receiver, wanted, after=after, wait_seconds=max(0.0, remaining), limit=limit, policy=ONE_ATTEMPT
     )
-    was_held = budget.clock() - asked_at >= min(remaining, feed.MAX_WAIT_SECONDS) / 2
+    was_held = budget.clock() - asked_at >= min(remaining, feed.LONG_POLL_SECONDS) / 2
     if not page.events and page.cursor == after and not was_held:
         yield Pause(min(budget.poll_interval_seconds, remaining))
     return page

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-MAX_ROWS = 25
+MAX_DISPLAY_ROWS = 25
 
 
 @dataclass
@@ -54,11 +54,11 @@ class Display:
         table = Table(title=escape(title), title_justify="left")
         for name in rows[0]:
             table.add_column(escape(name), justify="right" if is_number(rows[0][name]) else "left")
-        for row in rows[:MAX_ROWS]:
+        for row in rows[:MAX_DISPLAY_ROWS]:
             table.add_row(*(format_cell(value) for value in row.values()))
         self.console.print(table)
-        if len(rows) > MAX_ROWS:
-            self.say(f"… and {len(rows) - MAX_ROWS} more rows")
+        if len(rows) > MAX_DISPLAY_ROWS:
+            self.say(f"… and {len(rows) - MAX_DISPLAY_ROWS} more rows")
 
     def show_failure(self, message: str, log: str = "") -> None:
         """Print what went wrong, and the end of the log that says more."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.hooks.portable import MAX_DIGITS, make_portable
+from airflow_provider_pushmetrics.hooks.portable import MAX_PORTABLE_DIGITS, make_portable
 
 if TYPE_CHECKING:
     import pandas
@@ -62,7 +62,7 @@ def build_polars(table: pyarrow.Table) -> polars.DataFrame:
     :raises PushMetricsConfigurationError: without the extra ``polars``.
     """
     frame: polars.DataFrame = import_extra("polars", "polars").from_arrow(
-        make_portable(table, max_digits=MAX_DIGITS)
+        make_portable(table, max_digits=MAX_PORTABLE_DIGITS)
     )
     return frame
 

@@ -16,7 +16,7 @@ EPOCH = date(1970, 1, 1)
 DAYS = range((date.min - EPOCH).days, (date.max - EPOCH).days + 1)
 NANOS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 NANOS_PER_DAY = 86_400 * 10**9
-MAX_DIGITS = 38
+MAX_PORTABLE_DIGITS = 38
 LACKING = ("interval", "union")
 
 

@@ -48,11 +48,11 @@ from airflow_provider_pushmetrics.triggers.event_stream import dump_event
 
 log = logging.getLogger(__name__)
 
-PAGE = 50
+UPDATE_PAGE = 50
 WRITERS = 4
 """How many assets are updated at once: each holds one of the API server's connections to its database."""
 
-NEWEST = 10 * PAGE
+NEWEST = 10 * UPDATE_PAGE
 """Among how many of an asset's newest events an event is looked for; other triggers may have made some."""
 
 IDENTITY = ("id", "source", "received_at")
@@ -186,7 +186,9 @@ class AssetUpdater:
         newest: StoredEvent | None = None  # the event behind which the position waits
         while not runtime.notifier.is_closed:
             wait_seconds = self._pace.wait_seconds if newest is None else self._pace.hold_seconds
-            page = await runtime.feed.fetch(asset.wanted, after=after, limit=PAGE, wait_seconds=wait_seconds)
+            page = await runtime.feed.fetch(
+                asset.wanted, after=after, limit=UPDATE_PAGE, wait_seconds=wait_seconds
+            )
             stored = await self._fetch_position(runtime, asset)  # another API server may be ahead
             if newest is not None and not await asyncio.to_thread(is_missed, asset, newest):
                 await self._store_position(runtime, asset, max(stored, after))

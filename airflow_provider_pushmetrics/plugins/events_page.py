@@ -40,7 +40,7 @@ from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent / "page"
-PAGE_SIZE = 50
+EVENTS_PAGE_SIZE = 50
 PAGE_HEADER = "x-pushmetrics-page"
 """A header that only the page's own script sets: another site could send the user's cookie, but not this."""
 
@@ -102,7 +102,9 @@ class EventsPage:
         query, before = parse_feed_query(request.query_params), parse_before(request.query_params)
         runtime = await self._get_runtime()
         found, total, consumers = await asyncio.gather(
-            runtime.run_blocking(runtime.inbox.fetch_newest, query.wanted, before=before, limit=PAGE_SIZE),
+            runtime.run_blocking(
+                runtime.inbox.fetch_newest, query.wanted, before=before, limit=EVENTS_PAGE_SIZE
+            ),
             runtime.run_blocking(runtime.inbox.count_events),
             runtime.run_blocking(runtime.inbox.fetch_consumers),
         )

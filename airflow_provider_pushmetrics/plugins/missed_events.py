@@ -27,7 +27,7 @@ from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fau
 
 log = logging.getLogger(__name__)
 
-INTERVAL_SECONDS = 5.0
+RECHECK_SECONDS = 5.0
 """How often to look. What is found overlooked twice is queued again, so after 5 to 10 seconds."""
 
 MAX_ATTEMPTS = 5
@@ -110,7 +110,7 @@ class MissedEventsCheck:
     :param interval_seconds: How often.
     """
 
-    def __init__(self, *, interval_seconds: float = INTERVAL_SECONDS) -> None:
+    def __init__(self, *, interval_seconds: float = RECHECK_SECONDS) -> None:
         self._interval_seconds = interval_seconds
         self._starts = MissedStarts()
         self._outage = ThrottledLog(log)

@@ -24,7 +24,7 @@ from airflow_provider_pushmetrics.receiver.inbox.store import Inbox, StoredEvent
 from airflow_provider_pushmetrics.receiver.retention import Retention
 from airflow_provider_pushmetrics.signatures import decode_secret, sign
 
-PAGE = 500
+SHOWN_PAGE = 500
 FOLLOW_INTERVAL_SECONDS = 0.5
 SEND_TIMEOUT_SECONDS = 30
 TEST_EVENT = {
@@ -62,7 +62,7 @@ def read_events(inbox: Inbox, wanted: EventFilter, *, after: int = 0) -> Iterato
     """Read the events after an id that are there now, page by page."""
     last_id = inbox.fetch_last_id()
     while after < last_id:
-        page = inbox.fetch_page(wanted, after=after, limit=PAGE)
+        page = inbox.fetch_page(wanted, after=after, limit=SHOWN_PAGE)
         yield from page.events
         after = page.cursor
 
@@ -98,7 +98,7 @@ def follow(
     """Write events that arrive from now on, one JSON object a line, until told to stop."""
     after = inbox.fetch_last_id()
     while not should_stop():
-        page = inbox.fetch_page(wanted, after=after, limit=PAGE)
+        page = inbox.fetch_page(wanted, after=after, limit=SHOWN_PAGE)
         for event in page.events:
             write(_write_line(event))
         after = page.cursor
@@ -120,7 +120,7 @@ def replay(inbox: Inbox, chosen: IdRange, wanted: EventFilter) -> list[int]:
     new_ids: list[int] = []
     after, through = chosen.first - 1, min(chosen.last, inbox.fetch_last_id())
     while after < through:
-        page = inbox.fetch_page(wanted, after=after, limit=PAGE)
+        page = inbox.fetch_page(wanted, after=after, limit=SHOWN_PAGE)
         found = [event.id for event in page.events if event.id <= through]
         deliveries = [(event_id, inbox.find_delivery(event_id)) for event_id in found]
         again = [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 
-MAX_DAYS = 36_500
+MAX_KEEP_DAYS = 36_500
 """A hundred years. The calendar of Python begins with the year 1, and what is older has no date."""
 
 MAX_EVENTS = 2**62
@@ -26,13 +26,14 @@ class Retention:
     events: int | None = None
 
     def __post_init__(self) -> None:
-        is_right = (self.days is None or 0 < self.days <= MAX_DAYS) and (
+        is_right = (self.days is None or 0 < self.days <= MAX_KEEP_DAYS) and (
             self.events is None or 0 < self.events <= MAX_EVENTS
         )
         if not is_right:
             raise PushMetricsConfigurationError(
                 f"events cannot be kept for {self.days!r} days and {self.events!r} at most: both must be more"
-                f" than 0 and at most {MAX_DAYS} days and {MAX_EVENTS} events; leave one out for no limit."
+                f" than 0 and at most {MAX_KEEP_DAYS} days and {MAX_EVENTS} events."
+                " Leave one out for no limit."
             )
 
     def is_limited(self) -> bool:

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 DEFAULT_FORMAT = "parquet"
 NO_RESULTS = ("fail", "skip", "succeed")
 MAX_NAME_CHARACTERS = 100
-PROGRESS_SECONDS = 10.0
+DOWNLOAD_PROGRESS_SECONDS = 10.0
 """How often the log tells how far a file is."""
 
 
@@ -267,7 +267,7 @@ class Progress:
         self.size += len(chunk)
         self.digest.update(chunk)
         now = time.monotonic()
-        if now - self.told_at >= PROGRESS_SECONDS:
+        if now - self.told_at >= DOWNLOAD_PROGRESS_SECONDS:
             self.told_at = now
             rate = self.size / 2**20 / (now - self.began)
             log.info("%s: %.0f MiB so far, %.1f MiB/s", self.path, self.size / 2**20, rate)

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_pushmetrics.client.feed import MAX_NAME_LENGTH, check_consumer_name
+from airflow_provider_pushmetrics.client.feed import MAX_CONSUMER_NAME_LENGTH, check_consumer_name
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.outcomes import build_result, fetch_event_outcome, fetch_outcome
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
@@ -291,7 +291,7 @@ class PushMetricsEventTrigger(WrittenTrigger, BaseEventTrigger):
         self.consumer = consumer
         self.only_successful = only_successful
         taken = len(build_position_name(self.serialize()[1])) - len(str(consumer))
-        check_consumer_name(consumer, max_length=MAX_NAME_LENGTH - taken)
+        check_consumer_name(consumer, max_length=MAX_CONSUMER_NAME_LENGTH - taken)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield events for ever; the way of Airflow before 3.3."""

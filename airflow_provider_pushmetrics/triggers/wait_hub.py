@@ -243,7 +243,7 @@ class SharedWaits:
     def _compute_interval(self) -> float:
         """Ask as often as the most impatient wants; rarely where webhooks tell."""
         if self.settings.receiver is not None:
-            return feed.MAX_WAIT_SECONDS
+            return feed.LONG_POLL_SECONDS
         intervals = (
             waiter.budget.poll_interval_seconds
             for waiter in self._waiters

@@ -354,3 +354,29 @@ def test_no_folder_has_more_than_14_modules() -> None:
     )
     crowded = {folder: count for folder, count in counts.items() if count > MAX_MODULES}
     assert {folder for folder in crowded if not folder.startswith(LIKE_SIBLINGS)} == set(), crowded
+
+
+def list_numeric_constants() -> Iterator[tuple[str, str, object]]:
+    """List the public constants of all modules whose values are numbers: name, module, value."""
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(name := node.targets[0], ast.Name)
+                and name.id.isupper()
+            ):
+                try:
+                    value = eval(
+                        compile(ast.Expression(node.value), "constant", "eval"), {"__builtins__": {}}
+                    )
+                except Exception:  # made of other names
+                    continue
+                if isinstance(value, int | float) and not name.id.startswith("_"):
+                    yield name.id, path.relative_to(PACKAGE).as_posix(), value
+
+
+def test_one_constant_name_has_one_value() -> None:
+    values: dict[str, dict[str, object]] = {}
+    for name, module, value in list_numeric_constants():
+        values.setdefault(name, {})[module] = value
+    assert {name: found for name, found in values.items() if len(set(found.values())) > 1} == {}

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsError
 from airflow_provider_pushmetrics.storable import (
-    MAX_DEPTH,
-    MAX_INTEGER,
+    MAX_STORABLE_DEPTH,
+    MAX_UNSIGNED_64,
     MIN_INTEGER,
     RESERVED_KEYS,
     describe_error,
@@ -71,10 +71,10 @@ def test_no_key_takes_the_place_of_another_one() -> None:
 
 
 def test_what_is_nested_too_deep_is_written_as_text() -> None:
-    assert make_storable(nest(MAX_DEPTH, 1)) == nest(MAX_DEPTH, 1)
-    assert make_storable(nest(MAX_DEPTH, {"n": [1]})) == nest(MAX_DEPTH, '{"n": [1]}')
-    assert make_storable(nest(MAX_DEPTH, nest(100_000))) == nest(
-        MAX_DEPTH, f"(nested more than {MAX_DEPTH} levels deep)"
+    assert make_storable(nest(MAX_STORABLE_DEPTH, 1)) == nest(MAX_STORABLE_DEPTH, 1)
+    assert make_storable(nest(MAX_STORABLE_DEPTH, {"n": [1]})) == nest(MAX_STORABLE_DEPTH, '{"n": [1]}')
+    assert make_storable(nest(MAX_STORABLE_DEPTH, nest(100_000))) == nest(
+        MAX_STORABLE_DEPTH, f"(nested more than {MAX_STORABLE_DEPTH} levels deep)"
     )
 
 
@@ -84,7 +84,7 @@ def test_a_storable_value_stays_as_it_is(value: Any) -> None:
     assert make_storable(stored) == stored
 
 
-@given(st.dictionaries(TEXTS, st.integers(MIN_INTEGER, MAX_INTEGER), max_size=6))
+@given(st.dictionaries(TEXTS, st.integers(MIN_INTEGER, MAX_UNSIGNED_64), max_size=6))
 def test_no_value_of_an_object_is_lost(value: dict[str, int]) -> None:
     assert list(make_storable(value).values()) == list(value.values())
 

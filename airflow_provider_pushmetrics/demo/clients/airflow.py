@@ -11,7 +11,7 @@ from airflow_provider_pushmetrics.demo.clients.http import LocalServer
 from airflow_provider_pushmetrics.exceptions import DemoError
 
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
-LOG_LINES = 20
+SHOWN_LOG_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def format_log(content: list[Any]) -> str:
                 f"{fault['exc_type']}: {fault['exc_value']}" for fault in record.get("error_detail") or []
             ]
     printed = [line for event in lines for line in event.splitlines() if line.strip()]
-    return "\n".join(printed[-LOG_LINES:])
+    return "\n".join(printed[-SHOWN_LOG_LINES:])
 
 
 def _parse_run(row: Mapping[str, Any]) -> DagRun:

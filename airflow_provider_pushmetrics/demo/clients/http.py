@@ -9,7 +9,7 @@ import requests
 from airflow_provider_pushmetrics.exceptions import DemoError
 from airflow_provider_pushmetrics.redaction import redact
 
-TIMEOUT_SECONDS = 15.0
+DEMO_TIMEOUT_SECONDS = 15.0
 
 
 class LocalServer:
@@ -68,7 +68,7 @@ class LocalServer:
 
     def _send(self, method: str, path: str, **arguments: Any) -> requests.Response:
         return self._session.request(
-            method, self.base_url + path, timeout=TIMEOUT_SECONDS, allow_redirects=False, **arguments
+            method, self.base_url + path, timeout=DEMO_TIMEOUT_SECONDS, allow_redirects=False, **arguments
         )
 
     def _read(self, answer: requests.Response) -> Any:

@@ -26,7 +26,7 @@ GRACE_SECONDS = 20.0
 """How long processes may take to end by themselves: service and worker take 5 s each for running work."""
 KILLED_SECONDS = 10.0
 """How long the system may take to remove killed processes."""
-POLL_SECONDS = 0.1
+CHILD_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class ProcessFamily:
 
     def _pause(self) -> None:
         self._reap()
-        time.sleep(POLL_SECONDS)
+        time.sleep(CHILD_POLL_SECONDS)
 
     def _reap(self) -> None:
         self._children = [child for child in self._children if child.poll() is None]

@@ -11,7 +11,7 @@ DELIVERY_HEAD = "webhooks"
 HEADS = frozenset({DELIVERY_HEAD, "events", "cursor", "consumers", "rejections", "metrics", "health"})
 """What the receiver's own paths begin with."""
 
-MAX_SHOWN_LENGTH = 200
+MAX_SHOWN_PATH_LENGTH = 200
 _PLAIN_DELIVERY = re.compile(r"/webhooks/[^/]+\Z")
 _LIKE_A_TOKEN = re.compile(r"(?=[^/]*[0-9])(?=[^/]*[A-Za-z])[^/]{16,}|[^/]{24,}")
 
@@ -49,7 +49,7 @@ def find_source(path: str) -> str | None:
 
 def describe_path(path: str, known_secrets: Iterable[str] = ()) -> str:
     """Write a path for people: in ASCII, shortened, without known secrets and without what may be a token."""
-    return hide_tokens(ascii(redact(path, *known_secrets))[1:-1])[:MAX_SHOWN_LENGTH]
+    return hide_tokens(ascii(redact(path, *known_secrets))[1:-1])[:MAX_SHOWN_PATH_LENGTH]
 
 
 def hide_tokens(path: str, known_secrets: Iterable[str] = ()) -> str:

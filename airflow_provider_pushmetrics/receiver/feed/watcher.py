@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fau
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
-PAGE = 1000
+WATCHED_PAGE = 1000
 """How many new events are looked at in one query."""
 
 
@@ -104,9 +104,9 @@ class InboxWatch:
             self._notifier.wake_all()
             self._last_id = newest
         while self._last_id < newest:
-            upto = min(newest, self._last_id + PAGE)
+            upto = min(newest, self._last_id + WATCHED_PAGE)
             if not self._is_own(self._last_id, upto):
-                self._notifier.announce(self._inbox.fetch_subjects(after=self._last_id, limit=PAGE))
+                self._notifier.announce(self._inbox.fetch_subjects(after=self._last_id, limit=WATCHED_PAGE))
             self._last_id = upto
 
     def _is_own(self, after: int, upto: int) -> bool:

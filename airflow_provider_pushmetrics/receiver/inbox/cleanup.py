@@ -18,7 +18,7 @@ from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fau
 
 log = logging.getLogger(__name__)
 
-INTERVAL_SECONDS = 5.0
+INBOX_CLEANUP_SECONDS = 5.0
 CLEAN_INTERVAL_SECONDS = 60.0
 CLEAN_BATCH = 1000
 """How many events are deleted in one transaction: deliveries wait for no more than that."""
@@ -77,7 +77,7 @@ class Housekeeper:
         rejections: RejectionLog,
         retention: Retention,
         *,
-        interval_seconds: float = INTERVAL_SECONDS,
+        interval_seconds: float = INBOX_CLEANUP_SECONDS,
     ) -> None:
         self._inbox = inbox
         self._interval_seconds = interval_seconds

@@ -15,9 +15,9 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationErro
 from airflow_provider_pushmetrics.receiver.inbox.postgresql import DEFAULT_TIMEOUTS, PostgresqlTimeouts
 from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, create_sqlite_engine
 
-BUSY_TIMEOUT_SECONDS = 15
-POOL_SIZE = 8
-MIGRATION_LOCK = 7_241_130_583_906_114
+INBOX_BUSY_SECONDS = 15
+INBOX_POOL_SIZE = 8
+INBOX_MIGRATION_LOCK = 7_241_130_583_906_114
 """An arbitrary number: PostgreSQL's advisory lock under which one process at a time migrates."""
 
 _migrating = threading.Lock()  # Alembic keeps the migration that runs in a module-wide variable
@@ -84,15 +84,15 @@ def _create_sqlite(url: URL) -> Engine:
             f"the inbox's folder {str(folder)!r} is not there: make it, or name another file."
         )
     return create_sqlite_engine(
-        url, busy_timeout_seconds=BUSY_TIMEOUT_SECONDS, pool_size=POOL_SIZE, max_overflow=POOL_SIZE
+        url, busy_timeout_seconds=INBOX_BUSY_SECONDS, pool_size=INBOX_POOL_SIZE, max_overflow=INBOX_POOL_SIZE
     )
 
 
 def _create_postgresql(url: URL, timeouts: PostgresqlTimeouts) -> Engine:
     return create_engine(
         url,
-        pool_size=POOL_SIZE,
-        max_overflow=POOL_SIZE,
+        pool_size=INBOX_POOL_SIZE,
+        max_overflow=INBOX_POOL_SIZE,
         pool_pre_ping=True,
         connect_args=timeouts.build_connect_args(url),
     )
@@ -106,6 +106,6 @@ def _migrate(engine: Engine) -> None:
         if engine.dialect.name == "postgresql":
             # A large inbox takes its time, and so does another process that migrates it just now.
             connection.execute(text("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0"))
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": INBOX_MIGRATION_LOCK})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 UNAVAILABLE = "The inbox cannot be written now. Send it again later."
 MAX_BATCH = 256
 MAX_QUEUED = 4096
-TIMEOUT_SECONDS = 20.0
+COMMIT_TIMEOUT_SECONDS = 20.0
 """A sender waits 15 to 30 s for an answer, as the Standard Webhooks specification recommends."""
 
 STUCK_SECONDS = 45.0
@@ -65,7 +65,7 @@ class InboxWriter:
         inbox: Inbox,
         announce: Callable[[Sequence[Recorded]], None],
         *,
-        timeout_seconds: float = TIMEOUT_SECONDS,
+        timeout_seconds: float = COMMIT_TIMEOUT_SECONDS,
         stuck_seconds: float = STUCK_SECONDS,
     ) -> None:
         self._inbox = inbox

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.engine import URL
 
-CONNECT_SECONDS = 5
+INBOX_CONNECT_SECONDS = 5
 UNACKNOWLEDGED_SECONDS = 10.0
 """What was sent must be acknowledged by then, or the connection is given up."""
 
@@ -43,7 +43,7 @@ class PostgresqlTimeouts:
     def build_connect_args(self, url: URL) -> dict[str, Any]:
         """Build the driver's arguments for an inbox."""
         arguments = {
-            "connect_timeout": CONNECT_SECONDS,
+            "connect_timeout": INBOX_CONNECT_SECONDS,
             "tcp_user_timeout": _count_milliseconds(UNACKNOWLEDGED_SECONDS),
             "keepalives_idle": KEEPALIVE_IDLE_SECONDS,
             "keepalives_interval": KEEPALIVE_INTERVAL_SECONDS,

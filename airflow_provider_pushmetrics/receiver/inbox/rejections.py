@@ -16,7 +16,7 @@ MAX_KEPT = 1000
 MAX_PENDING = 200
 """How many wait to be kept: a flood of them is counted, but does not become a flood of writes."""
 
-MAX_NAME_LENGTH = 100
+MAX_SHOWN_SOURCE_LENGTH = 100
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class RejectionLog:
 
     def add(self, *, source: str, client: str, status: int, outcome: str, reason: str) -> None:
         """Note one; the oldest gives way when there are too many."""
-        name = redact(ascii(source[:MAX_NAME_LENGTH])[1:-1])
+        name = redact(ascii(source[:MAX_SHOWN_SOURCE_LENGTH])[1:-1])
         with self._lock:
             self._pending.append(Rejection(self._clock(), name, client, status, outcome, reason))
 

@@ -50,7 +50,7 @@ from airflow_provider_pushmetrics.service.reports.block_types import (
 from airflow_provider_pushmetrics.service.reports.choices import list_choices
 from airflow_provider_pushmetrics.service.runs.submission import accept_query_run, cancel_query_run
 from airflow_provider_pushmetrics.service.storage.clock import format_moment
-from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER, parse_id
+from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID, parse_id
 from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 
 router = APIRouter(prefix="/api/v1/block", tags=["block"])
@@ -215,7 +215,7 @@ def stop_block_run(reference: str, run_id: str, parts: Parts, caller: Editor) ->
     with parts.database.writing() as session:
         block = find_by_reference(session, Block, reference, caller)
         number = parse_id(run_id)
-        run = None if number is None or number > MAX_INTEGER else session.get(QueryRun, number)
+        run = None if number is None or number > MAX_INTEGER_ID else session.get(QueryRun, number)
         if run is None or run.block_id != block.id:
             raise HTTPException(404, NOT_FOUND)
         cancel_query_run(session, run, parts.links)

@@ -12,7 +12,7 @@ router = APIRouter(prefix="/health", tags=["health"])
 
 DATABASE_AWAY = "The database does not answer"
 WORKER_AWAY = "The worker is being started: what is accepted meanwhile runs then"
-RETRY_AFTER_SECONDS = 5
+UNREADY_RETRY_SECONDS = 5
 
 
 @router.get("/live", openapi_extra=NO_CREDENTIAL)
@@ -34,4 +34,4 @@ def get_ready(parts: Parts) -> dict[str, str]:
 
 
 def _build_away(message: str) -> HTTPException:
-    return HTTPException(503, message, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+    return HTTPException(503, message, headers={"Retry-After": str(UNREADY_RETRY_SECONDS)})

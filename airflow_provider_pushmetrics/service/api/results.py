@@ -48,10 +48,10 @@ from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 
 router = APIRouter(prefix="/api/reports", tags=["result"])
 
-RETRY_AFTER_SECONDS = 1
+PENDING_RETRY_SECONDS = 1
 NO_LONGER_KEPT = "The result is no longer kept"
 
-CHUNK_BYTES = 256 * 1024
+RESULT_CHUNK_BYTES = 256 * 1024
 
 CACHE_HEADERS = {
     # Kept by the client alone, and asked for again each time: rights can end, and results are cleaned up.
@@ -209,7 +209,7 @@ def _answer_unfinished(run: AnyRun) -> Response:
     return JSONResponse(
         {"run_id": run.id, "status": run.status},
         status_code=202,
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        headers={"Retry-After": str(PENDING_RETRY_SECONDS)},
     )
 
 
@@ -292,7 +292,7 @@ def _answer_xlsx(parts: ServiceParts, result: StoredResult, headers: dict[str, s
 
     def stream() -> Iterator[bytes]:
         with workbook:
-            yield from iter(lambda: workbook.read(CHUNK_BYTES), b"")
+            yield from iter(lambda: workbook.read(RESULT_CHUNK_BYTES), b"")
 
     return StreamingResponse(stream(), media_type=XLSX, headers={**headers, "Content-Length": str(size)})
 

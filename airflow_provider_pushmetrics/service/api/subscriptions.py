@@ -38,7 +38,7 @@ from airflow_provider_pushmetrics.signatures import generate_secret
 
 router = APIRouter(prefix="/api/v1/webhook_subscription", tags=["webhook subscription"])
 
-MAX_URL_LENGTH = 2048
+MAX_ENDPOINT_URL_LENGTH = 2048
 
 LISTING = Listing(
     order=Subscription.id,
@@ -59,7 +59,9 @@ def check_events(events: list[str]) -> list[str]:
     return list(dict.fromkeys(events))
 
 
-Url: TypeAlias = Annotated[str, StringConstraints(max_length=MAX_URL_LENGTH), AfterValidator(check_storable)]
+Url: TypeAlias = Annotated[
+    str, StringConstraints(max_length=MAX_ENDPOINT_URL_LENGTH), AfterValidator(check_storable)
+]
 Events: TypeAlias = Annotated[list[str], AfterValidator(check_events)]
 
 

@@ -33,7 +33,7 @@ from airflow_provider_pushmetrics.service.models import Membership, User, Worksp
 from airflow_provider_pushmetrics.service.notifications.recipients import MAX_ADDRESS_LENGTH, check_address
 from airflow_provider_pushmetrics.service.reports.block_types import ContentError
 from airflow_provider_pushmetrics.service.storage.clock import format_moment
-from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER, parse_id
+from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID, parse_id
 
 router = APIRouter(prefix="/api/v1/user", tags=["user"])
 
@@ -165,7 +165,7 @@ def remove_user_from(reference: str, workspace: str, parts: Parts, caller: Admin
 def find_member(session: Session, reference: str, caller: Principal) -> Membership:
     """Find a user of the workspace by their id or uid; 404 if there is none."""
     number = parse_id(reference)
-    if (number is not None and number > MAX_INTEGER) or "\x00" in reference:
+    if (number is not None and number > MAX_INTEGER_ID) or "\x00" in reference:
         raise HTTPException(404, NOT_FOUND)
     named = User.uid == reference if number is None else User.id == number
     member = session.scalar(_select_members(caller).where(named))

@@ -18,8 +18,8 @@ from pathlib import Path
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 
 PROGRAM = Path(__file__).with_name("draw.py")
-TIMEOUT_SECONDS = 30
-MAX_MESSAGE_LENGTH = 300
+DRAW_TIMEOUT_SECONDS = 30
+MAX_CHART_ERROR_LENGTH = 300
 
 POOL = ThreadPoolExecutor(2, thread_name_prefix="charts")
 """So many charts are drawn for requests at a time; its threads are not those that answer other requests."""
@@ -32,7 +32,7 @@ class DrawingError(PushMetricsError):
 
 
 def draw(
-    spec: str, *, is_dark: bool = False, is_png: bool = False, timeout_seconds: float = TIMEOUT_SECONDS
+    spec: str, *, is_dark: bool = False, is_png: bool = False, timeout_seconds: float = DRAW_TIMEOUT_SECONDS
 ) -> bytes:
     """
     Draw a chart, as SVG unless PNG is asked for.
@@ -69,4 +69,4 @@ async def draw_in_turn(spec: str, *, is_dark: bool = False) -> bytes:
 
 def _describe(output: str) -> str:
     message = TRACE.sub("", output).strip()
-    return message[:MAX_MESSAGE_LENGTH] or "it needs more than a chart may take."
+    return message[:MAX_CHART_ERROR_LENGTH] or "it needs more than a chart may take."

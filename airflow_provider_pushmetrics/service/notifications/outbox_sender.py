@@ -27,7 +27,7 @@ from airflow_provider_pushmetrics.service.storage.background import (
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
 
-ATTEMPT_DELAYS_SECONDS = (0, 60, 300, 1800, 7200, 21600, 43200, 86400)
+MESSAGE_DELAYS_SECONDS = (0, 60, 300, 1800, 7200, 21600, 43200, 86400)
 """The wait before each attempt, counted from the one before: 45 hours in all. Later it would be outdated."""
 
 MAX_RETRY_AFTER_SECONDS = 86_400.0
@@ -144,10 +144,10 @@ class OutboxSender:
 
 def find_delay(error: NotificationError | None, attempts: int) -> float | None:
     """Find the seconds until the next attempt; None if there is none."""
-    if not isinstance(error, NotificationDelayedError) or attempts >= len(ATTEMPT_DELAYS_SECONDS):
+    if not isinstance(error, NotificationDelayedError) or attempts >= len(MESSAGE_DELAYS_SECONDS):
         return None
     return max(
-        float(ATTEMPT_DELAYS_SECONDS[attempts]),
+        float(MESSAGE_DELAYS_SECONDS[attempts]),
         min(error.retry_after_seconds or 0.0, MAX_RETRY_AFTER_SECONDS),
     )
 

@@ -16,8 +16,8 @@ from email_validator import EmailNotValidError, validate_email
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
 MAX_ADDRESS_LENGTH = 254
-MAX_NAME_LENGTH = 255
-MAX_SHOWN_LENGTH = 254
+MAX_DISPLAY_NAME_LENGTH = 255
+MAX_SHOWN_ADDRESS_LENGTH = 254
 LOCAL_DOMAINS = frozenset({"local", "localhost", "test"})
 
 _SEPARATORS = re.compile(r"[,;\r\n]")
@@ -70,7 +70,7 @@ def parse_recipient(text: str) -> Recipient:
     named = _NAMED_ADDRESS.match(text.strip())
     if named is None:
         return Recipient(check_address(text.strip()))
-    name = named[1].replace('"', "").strip()[:MAX_NAME_LENGTH]
+    name = named[1].replace('"', "").strip()[:MAX_DISPLAY_NAME_LENGTH]
     if not name.isprintable():
         raise PushMetricsParameterError(_refuse(text))
     return Recipient(check_address(named[2].strip()), name)
@@ -114,7 +114,8 @@ def check_channel(text: str) -> str:
     """
     if not _CHANNEL.match(text):
         raise PushMetricsParameterError(
-            f"{text[:MAX_SHOWN_LENGTH]!r} is not a Slack channel: it must look like '#sales' or 'C024BE91L'."
+            f"{text[:MAX_SHOWN_ADDRESS_LENGTH]!r} is not a Slack channel: it must look like '#sales'"
+            " or 'C024BE91L'."
         )
     return text
 
@@ -133,4 +134,4 @@ def check_entries(entries: list[str], check: Callable[[str], object]) -> list[st
 
 
 def _refuse(text: str) -> str:
-    return f"{text[:MAX_SHOWN_LENGTH]!r} is not a mail address: it must look like 'name@example.com'."
+    return f"{text[:MAX_SHOWN_ADDRESS_LENGTH]!r} is not a mail address: it must look like 'name@example.com'."

@@ -34,7 +34,7 @@ PASSING_ERRORS = frozenset(
 )
 """Errors that Slack says will pass; all others need somebody: https://api.slack.com/methods/chat.postMessage#errors."""
 
-MAX_ANSWER_BYTES = 64 * 1024
+MAX_SLACK_ANSWER_BYTES = 64 * 1024
 
 _ERROR_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 
@@ -94,7 +94,7 @@ class SlackMessenger:
         ):
             for chunk in answer.iter_raw():
                 content += chunk
-                if len(content) > MAX_ANSWER_BYTES:
+                if len(content) > MAX_SLACK_ANSWER_BYTES:
                     break
         return answer, content
 

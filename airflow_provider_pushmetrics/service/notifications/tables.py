@@ -15,8 +15,8 @@ from airflow_provider_pushmetrics.service.templates.markup import UNWRITABLE, Fr
 from airflow_provider_pushmetrics.service.templates.plain_text import write_table
 
 DEFAULT_ROWS = 100
-MAX_ROWS = 1000
-MAX_CELL_LENGTH = 1000
+MAX_TABLE_ROWS = 1000
+MAX_TABLE_CELL_LENGTH = 1000
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ class ResultTable:
 
     def head(self, count: int) -> ResultTable:
         """Show so many rows at most: ``{{ query_1.table.head(20) }}``."""
-        if not isinstance(count, int) or isinstance(count, bool) or not 0 < count <= MAX_ROWS:
-            raise BlockTemplateError(f"a table shows from 1 to {MAX_ROWS} rows, not {count!r}.")
+        if not isinstance(count, int) or isinstance(count, bool) or not 0 < count <= MAX_TABLE_ROWS:
+            raise BlockTemplateError(f"a table shows from 1 to {MAX_TABLE_ROWS} rows, not {count!r}.")
         return replace(self, row_limit=count)
 
     def embed(self) -> Fragment:
@@ -98,7 +98,7 @@ def _write_rows(batch: pa.RecordBatch) -> Iterator[list[str]]:
 
 def _write_cell(text: str | None) -> str:
     text = UNWRITABLE.sub("\ufffd", text or "")
-    return text if len(text) <= MAX_CELL_LENGTH else f"{text[: MAX_CELL_LENGTH - 1]}…"
+    return text if len(text) <= MAX_TABLE_CELL_LENGTH else f"{text[: MAX_TABLE_CELL_LENGTH - 1]}…"
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -16,7 +16,7 @@ MAX_SUBJECT_LENGTH = 255
 """A longer subject is cut, and ends with an ellipsis."""
 
 MAX_FAILURES = 10
-MAX_ERROR_LENGTH = 500
+MAX_NOTICE_ERROR_LENGTH = 500
 
 
 class NotifyOn(Enum):
@@ -134,7 +134,7 @@ def _list_facts(notice: RunNotice) -> list[tuple[str, str]]:
     if notice.started_on is not None:
         facts.append(("Took", _format_length((notice.finished_on - notice.started_on).total_seconds())))
     if notice.error:
-        facts.append(("Error", _cut(redact(_put_on_one_line(notice.error)), MAX_ERROR_LENGTH)))
+        facts.append(("Error", _cut(redact(_put_on_one_line(notice.error)), MAX_NOTICE_ERROR_LENGTH)))
     if notice.outputs_url:
         facts.append((OUTPUTS, notice.outputs_url))
     return facts
@@ -143,7 +143,7 @@ def _list_facts(notice: RunNotice) -> list[tuple[str, str]]:
 def _list_failures(notice: RunNotice) -> list[tuple[str, str]]:
     """List the first blocks that failed, redacted: a database may repeat what it was asked with."""
     shown = [
-        (_put_on_one_line(block.name), _cut(redact(_put_on_one_line(block.error)), MAX_ERROR_LENGTH))
+        (_put_on_one_line(block.name), _cut(redact(_put_on_one_line(block.error)), MAX_NOTICE_ERROR_LENGTH))
         for block in notice.failures[:MAX_FAILURES]
     ]
     hidden = len(notice.failures) - len(shown)

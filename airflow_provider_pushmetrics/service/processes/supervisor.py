@@ -23,8 +23,8 @@ from airflow_provider_pushmetrics.service.settings import ServiceSettings
 
 COMMAND = (sys.executable, "-m", "airflow_provider_pushmetrics.service.processes.worker")
 
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 30.0
+FIRST_RESTART_SECONDS = 0.5
+LONGEST_RESTART_SECONDS = 30.0
 HEALTHY_SECONDS = 60.0
 """A worker that lived so long had no trouble to start: the next one starts at once again."""
 
@@ -69,7 +69,7 @@ class Supervisor:
         *,
         command: Sequence[str] = COMMAND,
         spawn: Spawn = spawn,
-        first_pause_seconds: float = FIRST_PAUSE_SECONDS,
+        first_pause_seconds: float = FIRST_RESTART_SECONDS,
     ) -> None:
         self._assignment = assignment
         self._command = command
@@ -132,7 +132,7 @@ class Supervisor:
                 pause_seconds = self._first_pause_seconds
             log.error("the worker ended with code %s; starting another in %s s", code, pause_seconds)
             self._stopping.wait(pause_seconds)
-            pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+            pause_seconds = min(2 * pause_seconds, LONGEST_RESTART_SECONDS)
 
     def _attend(self) -> int | None:
         """See a worker through, from its assignment to its end."""

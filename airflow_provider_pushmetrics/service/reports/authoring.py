@@ -31,7 +31,7 @@ from airflow_provider_pushmetrics.service.reports.block_types import (
 )
 from airflow_provider_pushmetrics.service.reports.recurrence import find_zone
 from airflow_provider_pushmetrics.service.storage.clock import get_now
-from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER, parse_id
+from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID, parse_id
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
 from airflow_provider_pushmetrics.service.templates.checking import check_sql
 from airflow_provider_pushmetrics.service.templates.dialects import find_dialect
@@ -245,7 +245,7 @@ def check_block_content(
         content["database_id"] = session.scalars(here.where(DataSource.uid == reference)).first()
     checked = check_content(kind, content)
     number = checked["database_id"]
-    source = session.get(DataSource, number) if abs(number) <= MAX_INTEGER else None
+    source = session.get(DataSource, number) if abs(number) <= MAX_INTEGER_ID else None
     if source is None or source.workspace_id != report.workspace_id:
         raise ContentError(f"there is no database with the id {number}: see GET /api/v1/database/")
     _check_sql(checked["sql"], source)

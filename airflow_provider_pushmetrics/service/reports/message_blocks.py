@@ -32,7 +32,7 @@ HTML = "html"
 MARKDOWN = "markdown"
 PLAIN_TEXT = "text"
 
-MAX_NAME_LENGTH = 100
+MAX_FILE_NAME_LENGTH = 100
 MAX_FALLBACK_LENGTH = 3000
 UNSAFE_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u2028\u2029\ud800-\udfff]+')
 """What some system does not take in the name of a file, and what ends a line."""
@@ -111,7 +111,7 @@ def list_wanted_files(block: PlannedBlock, names: Mapping[str, Any]) -> list[Wan
     for number, content in enumerate(block.content.get("attachments") or (), start=1):
         extension = content["format"]
         stem = _render_plain(content.get("filename") or content["query"], names)
-        stem = UNSAFE_IN_NAMES.sub("_", stem).strip(" .").removesuffix(f".{extension}")[:MAX_NAME_LENGTH]
+        stem = UNSAFE_IN_NAMES.sub("_", stem).strip(" .").removesuffix(f".{extension}")[:MAX_FILE_NAME_LENGTH]
         stem = stem or f"file_{number}"
         name = f"{stem}.{extension}"
         if any(other.name == name for other in wanted):

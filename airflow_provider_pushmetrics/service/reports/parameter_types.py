@@ -18,7 +18,7 @@ TEXT = "text"
 TRUE_WORDS = frozenset({"true", "t", "yes", "y", "on", "1"})
 FALSE_WORDS = frozenset({"false", "f", "no", "n", "off", "0"})
 
-MAX_DIGITS = 1000
+MAX_PARAMETER_DIGITS = 1000
 MAX_CHOICES = 1000
 MAX_SHOWN = 100
 
@@ -205,8 +205,8 @@ def _convert_number(value: Any) -> int | Decimal:
         number = Decimal(value)
     if (
         not number.is_finite()
-        or abs(number.adjusted()) > MAX_DIGITS
-        or len(number.as_tuple().digits) > MAX_DIGITS
+        or abs(number.adjusted()) > MAX_PARAMETER_DIGITS
+        or len(number.as_tuple().digits) > MAX_PARAMETER_DIGITS
     ):
         raise InvalidOperation
     return number

@@ -23,11 +23,11 @@ from airflow_provider_pushmetrics.service.reports.block_types import (
 )
 
 MAX_DOCUMENT_LENGTH = 256 * 1024
-MAX_DEPTH = 64
+MAX_YAML_DEPTH = 64
 MAX_VALUES = 20_000
 """How many texts, numbers, lists and mappings a document may have: forty for each of the most blocks."""
 MAX_NUMBER_LENGTH = 400
-MAX_NAME_LENGTH = 255
+MAX_REPORT_NAME_LENGTH = 255
 DESTINATIONS = (EMAIL, SLACK)
 DOCUMENT_KEYS = ("name", "type", "description", "folder", "time_zone", "destinations", "blocks")
 BLOCK_KEYS = ("name", "type", "uid", "verbose_name", "content")
@@ -133,8 +133,8 @@ def _check_extent(text: str) -> None:
             raise ContentError(f"the YAML has an alias (*{name}): write the value out")
         values += isinstance(event, yaml.NodeEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise ContentError(f"the YAML is nested deeper than {MAX_DEPTH} levels")
+        if depth > MAX_YAML_DEPTH:
+            raise ContentError(f"the YAML is nested deeper than {MAX_YAML_DEPTH} levels")
         if values > MAX_VALUES:
             raise ContentError(f"the YAML has more than {MAX_VALUES} values")
 
@@ -182,8 +182,10 @@ def _parse_block(number: int, value: Any) -> BlockDraft:
 
 def _take_name(value: Mapping[str, Any], key: str, owner: str) -> str:
     text = value.get(key)
-    if not isinstance(text, str) or not text.strip() or len(text) > MAX_NAME_LENGTH or "\x00" in text:
-        raise ContentError(f"{owner} has no {key}: it must be a text of 1 to {MAX_NAME_LENGTH} characters")
+    if not isinstance(text, str) or not text.strip() or len(text) > MAX_REPORT_NAME_LENGTH or "\x00" in text:
+        raise ContentError(
+            f"{owner} has no {key}: it must be a text of 1 to {MAX_REPORT_NAME_LENGTH} characters"
+        )
     return text.strip()
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 
-MAX_DIGITS = 76
+MAX_DECIMAL256_DIGITS = 76
 MAX_DIGITS_128 = 38
 TAG = "tag"
 """The field of a stored union that says which member is set."""
@@ -89,9 +89,9 @@ def _choose_decimal(name: str, kind: pa.DataType) -> pa.DataType:
     scale = max(kind.scale, 0)
     precision = kind.precision - min(kind.scale, 0)
     precision = max(precision, scale)
-    if precision > MAX_DIGITS:
+    if precision > MAX_DECIMAL256_DIGITS:
         raise UnsupportedTypeError(
-            f"column {name!r} has {precision} digits: a decimal has at most {MAX_DIGITS}."
+            f"column {name!r} has {precision} digits: a decimal has at most {MAX_DECIMAL256_DIGITS}."
         )
     return pa.decimal128(precision, scale) if precision <= MAX_DIGITS_128 else pa.decimal256(precision, scale)
 

@@ -30,7 +30,7 @@ MAX_TOTAL_BYTES = 10 * 1024 * 1024
 MEDIA_TYPES: Mapping[str, str] = {"csv": CSV, "xlsx": XLSX, "json": JSON, "parquet": PARQUET}
 """The formats that files can have, which are their extensions too."""
 
-READ_BYTES = 64 * 1024
+ATTACHMENT_READ_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,12 @@ def write_attachment(results: ResultStore, attachment: Attachment) -> Iterator[b
         raise ResultError(f"the result for the file {attachment.name!r} is no longer kept.")
     if attachment.format == "parquet":
         with open(path, "rb") as raw:
-            yield from iter(lambda: raw.read(READ_BYTES), b"")
+            yield from iter(lambda: raw.read(ATTACHMENT_READ_BYTES), b"")
         return
     with results.open(attachment.file) as result:
         if attachment.format == "xlsx":
             with open_xlsx(results, result) as workbook:
-                yield from iter(lambda: workbook.read(READ_BYTES), b"")
+                yield from iter(lambda: workbook.read(ATTACHMENT_READ_BYTES), b"")
         elif attachment.format == "csv":
             yield from write_csv(result, CSV_FOR_PEOPLE)
         else:

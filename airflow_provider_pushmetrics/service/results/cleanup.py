@@ -9,7 +9,7 @@ from datetime import timedelta
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 
-INTERVAL_SECONDS = 3600.0
+RESULT_CLEANUP_SECONDS = 3600.0
 
 PARTIAL_RETENTION = timedelta(days=1)
 """A result that has not grown for so long is not being written any more: its process has died."""
@@ -57,5 +57,5 @@ class Housekeeper:
             try:
                 self.clean()
             except Exception:
-                log.exception("cannot clean up; trying again in %s s", INTERVAL_SECONDS)
-            self._stopping.wait(INTERVAL_SECONDS)
+                log.exception("cannot clean up; trying again in %s s", RESULT_CLEANUP_SECONDS)
+            self._stopping.wait(RESULT_CLEANUP_SECONDS)

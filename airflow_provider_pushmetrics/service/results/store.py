@@ -36,7 +36,7 @@ GROUP_BYTES = 16 * 1024 * 1024
 """A group of rows is written and read as a whole: this bounds the memory of wide rows."""
 
 READ_ROWS = 16_384
-READ_BYTES = 4 * 1024 * 1024
+RESULT_READ_BYTES = 4 * 1024 * 1024
 
 PARTIAL = ".partial"
 EXPORTS = "exports"
@@ -136,7 +136,7 @@ class StoredResult:
         metadata = self._file.metadata
         size = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
         per_row = max(size / max(self.row_count, 1), 1.0)
-        return int(min(READ_ROWS, max(READ_BYTES / per_row, 1)))
+        return int(min(READ_ROWS, max(RESULT_READ_BYTES / per_row, 1)))
 
 
 class ResultStore:

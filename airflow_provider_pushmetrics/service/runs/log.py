@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.service.models import RunLogEntry
 
-MAX_MESSAGE_LENGTH = 4000
+MAX_LOG_MESSAGE_LENGTH = 4000
 
 
 class Logged(Protocol):
@@ -34,6 +34,6 @@ def write_log(
             flow_run_id=run.flow_run_id,
             task_run_id=block_uid,
             level=level,
-            message=redact(message)[:MAX_MESSAGE_LENGTH],
+            message=redact(message)[:MAX_LOG_MESSAGE_LENGTH],
         )
     )

@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.service.models import Report, Webhook
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
-from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER, is_uid, parse_id
+from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID, is_uid, parse_id
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _find_called_triggers(database: Database, calls: Sequence[TriggerCall]) -> l
     # What cannot be a uid must not reach PostgreSQL: for a zero byte it would refuse the question of all.
     uids = {reference for reference, number in ids.items() if number is None and is_uid(reference)}
     # Nor must a number that its columns cannot hold.
-    numbers = {number for number in ids.values() if number is not None and number <= MAX_INTEGER}
+    numbers = {number for number in ids.values() if number is not None and number <= MAX_INTEGER_ID}
     named = or_(Report.id.in_(numbers), Report.uid.in_(uids))
     wanted = select(Webhook.id, Webhook.report_id, Webhook.active, Webhook.token_hash, Report.uid)
     by_report = defaultdict[int | str, list[tuple[str, CalledTrigger]]](list)

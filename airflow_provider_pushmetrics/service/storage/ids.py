@@ -10,7 +10,7 @@ LETTERS = string.ascii_letters
 LETTERS_AND_DIGITS = string.ascii_letters + string.digits
 
 UID_LENGTH = 12
-MAX_INTEGER = 2**31 - 1
+MAX_INTEGER_ID = 2**31 - 1
 """The largest id of PostgreSQL's integer columns."""
 
 MAX_ID_DIGITS = 18

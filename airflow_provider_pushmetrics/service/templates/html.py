@@ -10,7 +10,7 @@ import nh3
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
 from airflow_provider_pushmetrics.service.templates.markup import Fragment, RenderedMarkup
 
-MAX_LENGTH = 1_000_000
+MAX_HTML_LENGTH = 1_000_000
 """Of the author's HTML, in characters. Mail programs cut longer ones, some at a tenth of it."""
 
 PIECE = re.compile(
@@ -65,8 +65,8 @@ def put_into_html(markup: RenderedMarkup, html: str) -> str:
     :param html: HTML with the marks of ``markup``.
     :raises BlockTemplateError: for a value in another place, where it could become markup.
     """
-    if len(html) > MAX_LENGTH:
-        raise BlockTemplateError(f"the HTML has more than {MAX_LENGTH} characters: write less.")
+    if len(html) > MAX_HTML_LENGTH:
+        raise BlockTemplateError(f"the HTML has more than {MAX_HTML_LENGTH} characters: write less.")
     return "".join(_put_into_piece(markup, match) for match in PIECE.finditer(html))
 
 

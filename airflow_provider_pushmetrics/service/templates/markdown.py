@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.service.templates.markup import (
     get_text,
 )
 
-MAX_LENGTH = 100_000
+MAX_MARKDOWN_LENGTH = 100_000
 """Of the author's Markdown, in characters, values apart: the parser takes up to ten seconds for so much."""
 
 MAX_SLACK_LENGTH = 12_000
@@ -49,8 +49,8 @@ def write_markdown_as_html(markup: RenderedMarkup) -> str:
 
     :raises BlockTemplateError: if it is too long.
     """
-    if len(markup.source) > MAX_LENGTH:
-        raise BlockTemplateError(f"the Markdown has more than {MAX_LENGTH} characters: write less.")
+    if len(markup.source) > MAX_MARKDOWN_LENGTH:
+        raise BlockTemplateError(f"the Markdown has more than {MAX_MARKDOWN_LENGTH} characters: write less.")
     html: str = _PARSER.render(markup.source)
     # The parser aligns columns by styles, which a page with a strict policy refuses.
     html = ALIGNMENT.sub(r'align="\1"', html)

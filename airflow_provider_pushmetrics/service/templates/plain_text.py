@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import TypeAlias
 
-MAX_DEPTH = 64
+MAX_HTML_DEPTH = 64
 """Of what is nested deeper, only the words are read."""
 
 MAX_CELL_WIDTH = 200
@@ -98,7 +98,7 @@ class _Reader(HTMLParser):
         node = Node(tag, {name: value or "" for name, value in attrs})
         self.words.append("\n" if tag in BLOCKS or tag == "br" else "")
         self._open[-1].children.append(node)
-        if len(self._open) >= MAX_DEPTH:
+        if len(self._open) >= MAX_HTML_DEPTH:
             self.is_too_deep = True
         elif tag not in VOID_TAGS:
             self._open.append(node)

@@ -33,8 +33,8 @@ from airflow_provider_pushmetrics.service.storage.ids import parse_id
 
 router = APIRouter(prefix="/app/results")
 
-MAX_ROWS = 500
-MAX_CELL_LENGTH = 2_000
+MAX_PAGE_ROWS = 500
+MAX_PAGE_CELL_LENGTH = 2_000
 
 Extension: TypeAlias = Annotated[
     Literal["csv", "xlsx", "json", "ndjson", "parquet", "arrow"], Query(alias="format")
@@ -58,7 +58,7 @@ def get_rows(
     parts: Parts,
     caller: Caller,
     offset: Annotated[int, Query(ge=0)] = 0,
-    limit: Annotated[int, Query(ge=1, le=MAX_ROWS)] = 100,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE_ROWS)] = 100,
 ) -> dict[str, Any]:
     """Give some rows of a query's result, each as a list of values that a page can show."""
     with parts.database.reading() as session:
@@ -133,9 +133,9 @@ def read_rows(result: StoredResult, offset: int, limit: int) -> Iterator[list[st
 
 
 def _cut(cell: str | None) -> str | None:
-    if cell is None or len(cell) <= MAX_CELL_LENGTH:
+    if cell is None or len(cell) <= MAX_PAGE_CELL_LENGTH:
         return cell
-    return f"{cell[:MAX_CELL_LENGTH]}… ({len(cell):,} characters)"
+    return f"{cell[:MAX_PAGE_CELL_LENGTH]}… ({len(cell):,} characters)"
 
 
 def _find_result(session: Session, caller: Principal, kind: Kind, run_id: str, block_uid: str) -> BlockResult:

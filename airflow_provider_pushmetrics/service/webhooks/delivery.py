@@ -33,7 +33,7 @@ from airflow_provider_pushmetrics.signatures import ID_HEADER, SIGNATURE_HEADER,
 
 log = logging.getLogger(__name__)
 
-MAX_ANSWER_BYTES = 16 * 1024
+MAX_ENDPOINT_ANSWER_BYTES = 16 * 1024
 USER_AGENT = "PushMetrics-Webhooks/1"
 GONE = 410
 """How an endpoint says that it wants no more: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.11."""
@@ -194,11 +194,14 @@ class WebhookSender:
         try:
             for chunk in response.iter_raw():
                 body += chunk
-                if len(body) >= MAX_ANSWER_BYTES or self._monotonic() - began > self._timeout_seconds:
+                if (
+                    len(body) >= MAX_ENDPOINT_ANSWER_BYTES
+                    or self._monotonic() - began > self._timeout_seconds
+                ):
                     break
         except httpx.HTTPError:
             pass
-        return body[:MAX_ANSWER_BYTES].decode("utf-8", "replace")
+        return body[:MAX_ENDPOINT_ANSWER_BYTES].decode("utf-8", "replace")
 
     def _conclude(self, session: Session, delivery: Delivery, answer: Answer) -> None:
         """Decide what follows from an answer, for the delivery and for its endpoint."""

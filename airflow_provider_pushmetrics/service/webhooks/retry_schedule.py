@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-ATTEMPT_DELAYS_SECONDS = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+DELIVERY_DELAYS_SECONDS = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 """
 The wait before each attempt, counted from the one before: the ten of the Standard Webhooks specification.
 
@@ -16,7 +16,7 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 JITTER = 0.2
 """By how much a wait differs from the table, at most: what failed together shall not come back together."""
 
-MAX_RETRY_AFTER_SECONDS = 86_400.0
+MAX_DELIVERY_DELAY_SECONDS = 86_400.0
 """What an endpoint may ask to wait at most; it is also the table's longest wait."""
 
 DISABLE_AFTER = timedelta(days=5)
@@ -40,10 +40,10 @@ def compute_delay(
     :param attempts_made: How many have been made since the delivery began, or was sent again.
     :return: Seconds; None after the last attempt.
     """
-    if attempts_made >= len(ATTEMPT_DELAYS_SECONDS):
+    if attempts_made >= len(DELIVERY_DELAYS_SECONDS):
         return None
-    delay = ATTEMPT_DELAYS_SECONDS[attempts_made] * spread(1 - JITTER, 1 + JITTER)
-    return max(delay, min(retry_after_seconds or 0.0, MAX_RETRY_AFTER_SECONDS))
+    delay = DELIVERY_DELAYS_SECONDS[attempts_made] * spread(1 - JITTER, 1 + JITTER)
+    return max(delay, min(retry_after_seconds or 0.0, MAX_DELIVERY_DELAY_SECONDS))
 
 
 def is_given_up(failing_since: datetime | None, now: datetime) -> bool:

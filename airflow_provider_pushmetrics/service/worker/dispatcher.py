@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 DELIVERIES_QUEUE = "deliveries"
 ATTEMPT_DELIVERY = "attempt_delivery"
 
-BATCH = 200
+DISPATCH_BATCH = 200
 """How many are enqueued in one transaction: enough to share its cost, not so many that others wait for it."""
 
 GATHER_SECONDS = 0.05
@@ -99,7 +99,7 @@ class Dispatcher:
         with self._database.try_lock(DISPATCH_LOCK) as is_ours:
             if not is_ours:
                 return self._poll_seconds
-            while self._enqueue_attempts() == BATCH:
+            while self._enqueue_attempts() == DISPATCH_BATCH:
                 pass
             if self._clock() >= self._next_salvage:
                 self._next_salvage = self._clock() + SALVAGE_INTERVAL
@@ -165,7 +165,7 @@ class Dispatcher:
                 Subscription.active.is_(True),
             )
             .order_by(Delivery.next_attempt_on)
-            .limit(BATCH)
+            .limit(DISPATCH_BATCH)
         )
         with self._database.reading() as session:
             return [(row[0], row[1], row[2], row[3]) for row in session.execute(due)]

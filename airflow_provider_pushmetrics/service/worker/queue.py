@@ -13,8 +13,8 @@ from sqlalchemy.engine import make_url
 
 APPLICATION = "pushmetrics-service"
 BUSY_TIMEOUT_SECONDS = 30
-POOL_SIZE = 10
-MAX_OVERFLOW = 10
+QUEUE_POOL_SIZE = 10
+QUEUE_OVERFLOW = 10
 """
 A workflow has a connection only while it notes its beginning and its end, and waits for one if there is none:
 64 deliveries that end at the same moment share these (``test_deliveries_at_once.py``).
@@ -85,12 +85,14 @@ def create_workflow_engine(url: str) -> Engine:
     next start, from the service's own database, whose commits do wait.
     """
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, pool_size=POOL_SIZE, max_overflow=MAX_OVERFLOW)
+        return create_engine(
+            url, pool_pre_ping=True, pool_size=QUEUE_POOL_SIZE, max_overflow=QUEUE_OVERFLOW
+        )
     engine = create_engine(
         url,
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
-        pool_size=POOL_SIZE,
-        max_overflow=MAX_OVERFLOW,
+        pool_size=QUEUE_POOL_SIZE,
+        max_overflow=QUEUE_OVERFLOW,
     )
     event.listen(engine, "connect", _prepare_sqlite)
     return engine

@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.worker.dispatcher import name_attempt_workflow
 
-BATCH = 500
+RECONCILE_BATCH = 500
 """How many workflows are asked for at once."""
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Reconciler:
 
     def _select_broken(self, workflow_ids: Iterable[str]) -> Iterator[str]:
         rest = iter(workflow_ids)
-        while batch := list(islice(rest, BATCH)):
+        while batch := list(islice(rest, RECONCILE_BATCH)):
             yield from self._list_broken(batch)
 
     def _renew(self, delivery_id: int, attempt: int) -> None:

@@ -9,8 +9,8 @@ from typing import TypeVar
 from airflow_provider_pushmetrics.service.storage.database import is_unavailable
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
-FIRST_PAUSE_SECONDS = 0.2
-LONGEST_PAUSE_SECONDS = 15.0
+FIRST_RETRY_SECONDS = 0.2
+LONGEST_RETRY_SECONDS = 15.0
 """How late work may go on when the database is back."""
 
 FAULT_PAUSES_SECONDS = (0.2, 1.0, 5.0, 15.0)
@@ -46,7 +46,7 @@ class RetryLoop:
 
         :raises WorkInterruptedError: if this process is to stop before it is done.
         """
-        away_pauses = _double(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+        away_pauses = _double(FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS)
         fault_pauses = iter(FAULT_PAUSES_SECONDS)
         while True:
             try:

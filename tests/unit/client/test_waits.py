@@ -8,10 +8,10 @@ import pytest
 
 from airflow_provider_pushmetrics.client import waits
 from airflow_provider_pushmetrics.client.credentials import Credentials
-from airflow_provider_pushmetrics.client.feed import MAX_WAIT_SECONDS, Receiver
+from airflow_provider_pushmetrics.client.feed import LONG_POLL_SECONDS, Receiver
 from airflow_provider_pushmetrics.client.models import RunStatus
 from airflow_provider_pushmetrics.client.protocol import Request
-from airflow_provider_pushmetrics.client.retry_policy import MAX_RETRY_AFTER_SECONDS, RetryPolicy
+from airflow_provider_pushmetrics.client.retry_policy import MAX_PAUSE_SECONDS, RetryPolicy
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.event_matching import EventFilter
@@ -115,7 +115,7 @@ def test_a_long_poll_is_repeated_without_a_deadline(driver: ScriptedDriver) -> N
     empty = [hold_back(driver, build_page(cursor=2)) for _ in range(50)]
     driver.script = [*empty, build_page(build_event(3))]
     assert wait_for_event(driver, timeout=None).id == 3
-    assert driver.clock() == FakeClock().now + 50 * MAX_WAIT_SECONDS
+    assert driver.clock() == FakeClock().now + 50 * LONG_POLL_SECONDS
 
 
 def test_a_receiver_that_does_not_hold_answers_back_is_not_asked_without_a_pause(
@@ -158,7 +158,7 @@ def test_too_many_failures_in_a_row_end_the_wait(driver: ScriptedDriver) -> None
 def test_a_server_that_asks_for_a_long_pause_does_not_end_the_wait(driver: ScriptedDriver) -> None:
     driver.script = [build_answer(503, retry_after="3600"), build_page(build_event(3))]
     assert wait_for_event(driver, timeout=7200.0).id == 3
-    assert driver.pauses == [MAX_RETRY_AFTER_SECONDS]
+    assert driver.pauses == [MAX_PAUSE_SECONDS]
 
 
 def test_an_outage_at_the_deadline_ends_the_wait_with_its_cause(driver: ScriptedDriver) -> None:

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from airflow_provider_pushmetrics.demo.display import MAX_ROWS, Display, format_cell
+from airflow_provider_pushmetrics.demo.display import MAX_DISPLAY_ROWS, Display, format_cell
 
 
 class Ticks:
@@ -62,7 +62,7 @@ def test_rows_are_shown_as_a_table(display: Display, out: io.StringIO) -> None:
 
 
 def test_many_rows_are_cut_and_counted(display: Display, out: io.StringIO) -> None:
-    display.show_rows("Days", [{"day": day} for day in range(MAX_ROWS + 3)])
+    display.show_rows("Days", [{"day": day} for day in range(MAX_DISPLAY_ROWS + 3)])
     assert out.getvalue().endswith("… and 3 more rows\n")
 
 

@@ -13,7 +13,7 @@ from airflow_provider_pushmetrics.client.models import FeedEvent, QueryOutcome, 
 from airflow_provider_pushmetrics.client.outcomes import RunOutcome, build_result
 from airflow_provider_pushmetrics.client.waits import FinishedRun
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
-from airflow_provider_pushmetrics.storable import MAX_DEPTH, storable_errors
+from airflow_provider_pushmetrics.storable import MAX_STORABLE_DEPTH, storable_errors
 from airflow_provider_pushmetrics.triggers.event_stream import dump_event
 from airflow_provider_pushmetrics.triggers.events import (
     build_failure_event,
@@ -98,7 +98,7 @@ def test_the_deepest_body_that_the_receiver_takes_is_carried_and_stored() -> Non
     objects_alone: dict[str, Any] = {}
     for _ in range(500):
         objects_alone = {"n": objects_alone}
-    for body in ({"n": nest(63)}, {"n": nest(500)}, {"n": nest(MAX_DEPTH)}, objects_alone):
+    for body in ({"n": nest(63)}, {"n": nest(500)}, {"n": nest(MAX_STORABLE_DEPTH)}, objects_alone):
         check_event(build_found_event("report.run", build_event(body)))
 
 

@@ -16,10 +16,10 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
 MAX_QUERY_LENGTH = 10_000
-MAX_INTEGER = 2**63 - 1
+MAX_SIGNED_64 = 2**63 - 1
 DIRECTIONS = ("asc", "desc")
 
-MAX_NUMBER = MAX_INTEGER // 5000
+MAX_NUMBER = MAX_SIGNED_64 // 5000
 """The largest integer of a query: a page of it times the largest page size fits the databases' integers."""
 
 Row = TypeVar("Row")

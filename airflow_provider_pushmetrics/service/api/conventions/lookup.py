@@ -22,7 +22,7 @@ from airflow_provider_pushmetrics.service.models import (
     Subscription,
     Webhook,
 )
-from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER, parse_id
+from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID, parse_id
 
 Named = TypeVar(
     "Named",
@@ -47,7 +47,7 @@ def find_by_reference(
 ) -> Named:
     """Find a row; 404 if there is none, or none that the caller may know of."""
     number = parse_id(reference)
-    if (number is not None and number > MAX_INTEGER) or "\x00" in reference:
+    if (number is not None and number > MAX_INTEGER_ID) or "\x00" in reference:
         raise HTTPException(404, NOT_FOUND)  # the database would refuse to look for it
     named: ColumnElement[bool] = kind.uid == reference if number is None else kind.id == number
     row = session.scalar(select_in_workspace(kind, caller).where(named, *conditions))

@@ -23,10 +23,10 @@ from airflow_provider_pushmetrics.service.api.conventions.fields import (
     check_storable,
 )
 
-MAX_URL_LENGTH = 4096
+MAX_DATABASE_URL_LENGTH = 4096
 
 SourceUrl: TypeAlias = Annotated[
-    str, StringConstraints(min_length=1, max_length=MAX_URL_LENGTH), AfterValidator(check_storable)
+    str, StringConstraints(min_length=1, max_length=MAX_DATABASE_URL_LENGTH), AfterValidator(check_storable)
 ]
 
 

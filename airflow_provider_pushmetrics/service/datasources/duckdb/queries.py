@@ -24,7 +24,7 @@ from airflow_provider_pushmetrics.service.datasources.columns.duckdb import (
 )
 from airflow_provider_pushmetrics.service.datasources.duckdb.call import DuckDbCall, write_out_of_memory
 
-BATCH_ROWS = 8_192
+DUCKDB_BATCH_ROWS = 8_192
 
 FAILURES = (duckdb.Error, pa.ArrowException, TypeError, OverflowError, OSError)
 """
@@ -47,7 +47,7 @@ def run_query(connection: duckdb.DuckDBPyConnection, call: DuckDbCall) -> Iterat
         refuse_same_names(relation.columns)
         types = relation.types
         projection = ", ".join(map(write_projection, count(1), relation.columns, types))
-        reader = relation.project(projection).to_arrow_reader(BATCH_ROWS)
+        reader = relation.project(projection).to_arrow_reader(DUCKDB_BATCH_ROWS)
     columns = list_columns(types, reader.schema, call.limits.max_value_bytes)
 
     def read() -> Iterator[pa.RecordBatch]:

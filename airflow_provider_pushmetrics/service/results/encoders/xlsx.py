@@ -23,7 +23,7 @@ from airflow_provider_pushmetrics.service.results.store import ResultError, Resu
 from airflow_provider_pushmetrics.service.results.values import write_text
 
 # https://support.microsoft.com/office/excel-specifications-and-limits-1672b34d-7043-467e-8e27-269d656771c3
-MAX_ROWS = 1_048_576
+MAX_SHEET_ROWS = 1_048_576
 MAX_COLUMNS = 16_384
 MAX_CELL_CHARACTERS = 32_767
 MAX_EXACT_DIGITS = 15
@@ -77,10 +77,10 @@ def open_xlsx(results: ResultStore, result: StoredResult) -> BinaryIO:
 
 
 def _refuse_too_large(result: StoredResult) -> None:
-    if result.row_count >= MAX_ROWS:
+    if result.row_count >= MAX_SHEET_ROWS:
         raise ResultError(
-            f"{result.row_count:,} rows are too many for xlsx, which takes {MAX_ROWS - 1:,} and a header:"
-            " take CSV or Parquet, or give the query a limit."
+            f"{result.row_count:,} rows are too many for xlsx, which takes {MAX_SHEET_ROWS - 1:,} and a"
+            " header: take CSV or Parquet, or give the query a limit."
         )
     if len(result.schema) > MAX_COLUMNS:
         raise ResultError(

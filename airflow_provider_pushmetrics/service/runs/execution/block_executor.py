@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.service.runs.execution.message_executor import
     MessageExecutor,
 )
 from airflow_provider_pushmetrics.service.runs.execution.plan import (
-    MAX_ERROR_LENGTH,
+    MAX_RECORDED_ERROR_LENGTH,
     BlockOutcome,
     RunPlan,
     resolve_parameter,
@@ -80,7 +80,7 @@ class BlockExecutor:
                 return BlockOutcome(SUCCESS, output=build_chart(block.content["spec"], rows, names))
             raise BlockTemplateError(f"blocks of the type {block.type!r} cannot be executed.")
         except PushMetricsError as error:
-            return BlockOutcome(FAILED, error=str(error)[:MAX_ERROR_LENGTH])
+            return BlockOutcome(FAILED, error=str(error)[:MAX_RECORDED_ERROR_LENGTH])
 
     def _query(self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any]) -> BlockOutcome:
         source = self._sources.open(block.content.get("database_id"))
@@ -99,7 +99,7 @@ class BlockExecutor:
                         file, cut, lambda: Truncation(cutter.is_truncated, limits.max_rows)
                     )
             except (SourceError, ResultError) as error:
-                return BlockOutcome(FAILED, error=str(error)[:MAX_ERROR_LENGTH], limits=limits)
+                return BlockOutcome(FAILED, error=str(error)[:MAX_RECORDED_ERROR_LENGTH], limits=limits)
         return BlockOutcome(
             SUCCESS, row_count=row_count, result_file=file, limits=limits, is_truncated=cutter.is_truncated
         )

@@ -23,7 +23,7 @@ from airflow_provider_pushmetrics.service.reports.block_graph import (
 )
 from airflow_provider_pushmetrics.service.reports.parameter_types import Parameter
 
-MAX_ERROR_LENGTH = 4000
+MAX_RECORDED_ERROR_LENGTH = 4000
 
 MAX_LOST_WORKERS = 3
 """A run that has cost so many workers without progress is not executed again."""
@@ -195,4 +195,4 @@ def summarize_failures(plan: RunPlan) -> str | None:
         for block in plan.blocks
         if (outcome := plan.outcomes.get(block.name)) is not None and outcome.status == FAILED
     ]
-    return "; ".join(failures)[:MAX_ERROR_LENGTH] or None
+    return "; ".join(failures)[:MAX_RECORDED_ERROR_LENGTH] or None

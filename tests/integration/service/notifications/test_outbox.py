@@ -32,8 +32,8 @@ from airflow_provider_pushmetrics.service.notifications.outbox import (
     send_again,
 )
 from airflow_provider_pushmetrics.service.notifications.outbox_sender import (
-    ATTEMPT_DELAYS_SECONDS,
     LEASE_SECONDS,
+    MESSAGE_DELAYS_SECONDS,
     MessageTransport,
     OutboxSender,
 )
@@ -190,7 +190,7 @@ def test_server_that_is_down_is_tried_by_the_table(database: Database, clock: Cl
         sender.run_once()
         assert read(database, mail_id).attempt_count == len(delays), "not before its time"
         clock.now = message.next_attempt_on
-    assert delays == list(ATTEMPT_DELAYS_SECONDS[1:])
+    assert delays == list(MESSAGE_DELAYS_SECONDS[1:])
     assert (message.status, message.attempt_count) == ("failed", 8)
     assert "was not taken by '127.0.0.1'" in str(message.error)
 

@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.delivery import WebhookSender
 from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
-from airflow_provider_pushmetrics.service.webhooks.retry_schedule import ATTEMPT_DELAYS_SECONDS
+from airflow_provider_pushmetrics.service.webhooks.retry_schedule import DELIVERY_DELAYS_SECONDS
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import (
     TimeRange,
     count_failed,
@@ -147,9 +147,9 @@ def test_endpoint_that_is_down_gets_ten_attempts_then_is_disabled_and_recovers_w
     times = [moment for moment, _ in post.requests]
     waits = [(later - sooner).total_seconds() for sooner, later in pairwise(times)]
     assert len(times) == 10
-    for wait, planned in zip(waits, ATTEMPT_DELAYS_SECONDS[1:], strict=True):
+    for wait, planned in zip(waits, DELIVERY_DELAYS_SECONDS[1:], strict=True):
         assert 0.8 * planned <= wait <= 1.2 * planned
-    assert len(set(waits) - set(ATTEMPT_DELAYS_SECONDS)) == 9, "every wait is off the table by a little"
+    assert len(set(waits) - set(DELIVERY_DELAYS_SECONDS)) == 9, "every wait is off the table by a little"
     assert len({request.headers["webhook-id"] for _, request in post.requests}) == 1
     assert post.read(first).status == "failed"
     assert post.read_subscription().active

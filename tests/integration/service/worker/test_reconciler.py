@@ -12,7 +12,7 @@ from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import Delivery, Subscription
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
-from airflow_provider_pushmetrics.service.worker.reconciler import BATCH, Reconciler
+from airflow_provider_pushmetrics.service.worker.reconciler import RECONCILE_BATCH, Reconciler
 from tests.fakes.service_process import API_TOKEN
 
 
@@ -54,14 +54,14 @@ def put_delivery(database: Database) -> Delivery:
 def test_many_attempts_are_asked_for_in_parts_and_new_ones_not_at_all(database: Database) -> None:
     put_delivery(database)
     with database.writing() as session:
-        for _ in range(BATCH + 1):
+        for _ in range(RECONCILE_BATCH + 1):
             put_in_outbox(session, 1, {"event": "report.run", "report_id": 1})
         session.flush()
-        for delivery in session.scalars(select(Delivery).order_by(Delivery.id).limit(BATCH + 1)):
+        for delivery in session.scalars(select(Delivery).order_by(Delivery.id).limit(RECONCILE_BATCH + 1)):
             delivery.enqueued_attempt = delivery.attempt_count + 1
     workflows = Workflows()
     Reconciler(database, workflows.list_broken).reconciler()
-    assert workflows.asked == [BATCH, 1]
+    assert workflows.asked == [RECONCILE_BATCH, 1]
 
 
 def test_delivery_whose_workflow_failed_is_enqueued_again(database: Database) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from airflow_provider_pushmetrics.exceptions import NotificationDelayedError, NotificationRefusedError
 from airflow_provider_pushmetrics.service.notifications.outbox_sender import (
-    ATTEMPT_DELAYS_SECONDS,
     MAX_RETRY_AFTER_SECONDS,
+    MESSAGE_DELAYS_SECONDS,
     find_delay,
 )
 
@@ -18,4 +18,4 @@ def test_server_may_ask_for_more_time_but_not_for_less_nor_for_ever() -> None:
 def test_message_that_is_refused_or_was_tried_often_is_not_sent_again() -> None:
     assert find_delay(None, 1) is None
     assert find_delay(NotificationRefusedError("no such channel"), 1) is None
-    assert find_delay(NotificationDelayedError("busy"), len(ATTEMPT_DELAYS_SECONDS)) is None
+    assert find_delay(NotificationDelayedError("busy"), len(MESSAGE_DELAYS_SECONDS)) is None

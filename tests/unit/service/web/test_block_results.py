@@ -12,7 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_pushmetrics.service.results.store import StoredResult
-from airflow_provider_pushmetrics.service.web.block_results import MAX_CELL_LENGTH, MAX_ROWS, read_rows
+from airflow_provider_pushmetrics.service.web.block_results import (
+    MAX_PAGE_CELL_LENGTH,
+    MAX_PAGE_ROWS,
+    read_rows,
+)
 
 TOTAL = 2_345
 
@@ -30,7 +34,7 @@ def read(path: Path, offset: int, limit: int) -> list[list[Any]]:
         return list(read_rows(result, offset, limit))
 
 
-@pytest.mark.parametrize("limit", [1, 50, MAX_ROWS])
+@pytest.mark.parametrize("limit", [1, 50, MAX_PAGE_ROWS])
 @pytest.mark.parametrize("offset", [0, 1, 499, 500, 999, 1_000, 1_001, 1_999, 2_300, TOTAL, TOTAL + 1])
 def test_page_has_the_rows_that_stand_there(numbers: Path, offset: int, limit: int) -> None:
     assert read(numbers, offset, limit) == [[str(n)] for n in range(TOTAL)[offset : offset + limit]]
@@ -45,7 +49,7 @@ def test_cells_are_texts_in_which_no_digit_is_lost(tmp_path: Path) -> None:
     row = {
         "exact": 2**53 - 1,
         "large": 2**53,
-        "text": "x" * (MAX_CELL_LENGTH + 1),
+        "text": "x" * (MAX_PAGE_CELL_LENGTH + 1),
         "day": date(2026, 3, 1),
         "price": Decimal("9.50"),
         "nan": float("nan"),
@@ -56,7 +60,7 @@ def test_cells_are_texts_in_which_no_digit_is_lost(tmp_path: Path) -> None:
     }
     pq.write_table(pa.Table.from_pylist([row]), tmp_path / "cells.parquet")
     [cells] = read(tmp_path / "cells.parquet", 0, 1)
-    shown = "x" * MAX_CELL_LENGTH + "… (2,001 characters)"
+    shown = "x" * MAX_PAGE_CELL_LENGTH + "… (2,001 characters)"
     assert cells == [
         str(2**53 - 1), str(2**53), shown, "2026-03-01", "9.50", "NaN", "", None, "[1,null]", "true",
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from airflow_provider_pushmetrics.service.worker.retrying import (
     FAULT_PAUSES_SECONDS,
-    LONGEST_PAUSE_SECONDS,
+    LONGEST_RETRY_SECONDS,
     RetryLoop,
     WorkInterruptedError,
 )
@@ -45,7 +45,7 @@ def test_work_waits_for_a_database_that_is_away_for_an_hour() -> None:
     assert work.is_done
     assert sum(work.waits) > 3600
     assert work.waits[:3] == [0.2, 0.4, 0.8]
-    assert max(work.waits) == LONGEST_PAUSE_SECONDS
+    assert max(work.waits) == LONGEST_RETRY_SECONDS
 
 
 @pytest.mark.parametrize("fault", [ValueError("ours"), IntegrityError("INSERT", {}, Exception("unique"))])
