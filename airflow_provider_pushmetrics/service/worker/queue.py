@@ -85,9 +85,7 @@ def create_workflow_engine(url: str) -> Engine:
     next start, from the service's own database, whose commits do wait.
     """
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(
-            url, pool_pre_ping=True, pool_size=QUEUE_POOL_SIZE, max_overflow=QUEUE_OVERFLOW
-        )
+        return create_engine(url, pool_pre_ping=True, pool_size=QUEUE_POOL_SIZE, max_overflow=QUEUE_OVERFLOW)
     engine = create_engine(
         url,
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},

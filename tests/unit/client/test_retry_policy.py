@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_pushmetrics.client.retry_policy import (
-    MAX_RETRY_AFTER_SECONDS,
+    MAX_PAUSE_SECONDS,
     RetryPolicy,
 )
 
@@ -30,8 +30,8 @@ def test_the_server_decides_the_wait_if_it_asks_for_one() -> None:
 
 
 def test_a_server_that_asks_for_too_long_a_wait_ends_the_attempts() -> None:
-    assert RetryPolicy().compute_wait(1, MAX_RETRY_AFTER_SECONDS) == MAX_RETRY_AFTER_SECONDS
-    assert RetryPolicy().compute_wait(1, MAX_RETRY_AFTER_SECONDS + 1) is None
+    assert RetryPolicy().compute_wait(1, MAX_PAUSE_SECONDS) == MAX_PAUSE_SECONDS
+    assert RetryPolicy().compute_wait(1, MAX_PAUSE_SECONDS + 1) is None
 
 
 def test_a_wish_of_the_server_buys_no_further_attempt() -> None:
@@ -42,4 +42,4 @@ def test_a_wish_of_the_server_buys_no_further_attempt() -> None:
 def test_a_wait_is_always_finite_and_never_negative(attempt: int, retry_after_seconds: float) -> None:
     policy = RetryPolicy(attempts=10**10, max_seconds=30.0)
     for wait in (policy.compute_wait(attempt), policy.compute_wait(attempt, retry_after_seconds)):
-        assert wait is None or 0 <= wait <= MAX_RETRY_AFTER_SECONDS
+        assert wait is None or 0 <= wait <= MAX_PAUSE_SECONDS
