@@ -7,6 +7,9 @@ with a rest between, because the next event would hide that the one before was o
 5 seconds apart while the scheduler is stopped. One asset is updated by the triggerer and one by the API
 server, so both ways get the same events.
 
+A part of Airflow that ends is started again, as a service manager does: on SQLite the triggerer ends with
+"database is locked" where the scheduler is stopped while it writes. How often is printed.
+
 ``--seconds`` and ``--events`` make it smaller, ``--database`` runs one. It prints what was found. It exits 1
 if an event has no run or several, or a run no event.
 """
@@ -25,7 +28,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,16 +128,17 @@ def soak(kind: str, size: Size) -> bool:
         airflow.start()
         airflow.wait_until(lambda: all(airflow.is_known(f"by_{way}") for way in WAYS), "the Dags to be known")
         warm_up(airflow)
-        stopped = disturb(airflow, size)
-        send_while_stopped(airflow, size.events)
-        found = settle(airflow, size.events + 1)
+        with keep_alive(airflow) as restarted:
+            stopped = disturb(airflow, size)
+            send_while_stopped(airflow, size.events)
+            found = settle(airflow, size.events + 1)
         again = (airflow.home / "api-server.log").read_text("utf-8", "replace").count("is queued again")
     for row in found:
         sys.stdout.write(
             f"{kind}, updated by {row.way}: {row.stored - 1} events in {size.seconds:.0f} s, scheduler"
             f" stopped {stopped} times; {row.runs} runs; without a run {row.without}, doubled {row.doubled},"
             f" runs without an event {row.empty}; longest wait {row.longest_wait:.1f} s; Dags queued again"
-            f" {again}\n"
+            f" {again}; restarted: {', '.join(restarted) or 'nothing'}\n"
         )
     sys.stdout.flush()
     return all(row.holds(size.events + 1) for row in found)
@@ -171,6 +175,33 @@ def _run(home: Path, database_url: str | None) -> Iterator[AirflowProcesses]:
         yield airflow
     finally:
         airflow.stop()
+
+
+@contextmanager
+def keep_alive(airflow: AirflowProcesses) -> Iterator[list[str]]:
+    """Start each part again that ends; gives the list of those that were started again."""
+    is_over, restarted = threading.Event(), list[str]()
+    thread = threading.Thread(target=_restart, args=(airflow, is_over, restarted))
+    thread.start()
+    try:
+        yield restarted
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def _restart(airflow: AirflowProcesses, is_over: threading.Event, restarted: list[str]) -> None:
+    while not is_over.wait(2):
+        for part in [name for name, process in airflow.parts.items() if process.poll() is not None]:
+            airflow.kill_part(part)  # and what it has left behind
+            airflow.start_part(part)
+            restarted.append(part)
+
+
+def signal_scheduler(airflow: AirflowProcesses, number: signal.Signals) -> None:
+    """Send a signal to the scheduler and all its processes, unless it has just ended."""
+    with suppress(KeyError, ProcessLookupError):
+        os.killpg(airflow.parts["scheduler"].pid, number)
 
 
 def send(airflow: AirflowProcesses, number: int) -> None:
@@ -219,28 +250,26 @@ def choose_moments(size: Size, chance: random.Random) -> list[float]:
 def send_while_stopped(airflow: AirflowProcesses, events: int) -> None:
     """Send the last events while the scheduler is stopped, and nothing after them."""
     time.sleep(20)
-    group = airflow.parts["scheduler"].pid
-    os.killpg(group, signal.SIGSTOP)
+    signal_scheduler(airflow, signal.SIGSTOP)
     try:
         for number in range(events - LAST_EVENTS + 1, events + 1):
             send(airflow, number)
             time.sleep(5)
         time.sleep(5)
     finally:
-        os.killpg(group, signal.SIGCONT)
+        signal_scheduler(airflow, signal.SIGCONT)
 
 
 def _stop_and_continue(
     airflow: AirflowProcesses, chance: random.Random, is_over: threading.Event, stops: list[float]
 ) -> None:
-    group = airflow.parts["scheduler"].pid
     while not is_over.is_set():
-        os.killpg(group, signal.SIGSTOP)
+        signal_scheduler(airflow, signal.SIGSTOP)
         try:
             stops.append(chance.uniform(0, LONGEST_STOP_SECONDS))
             is_over.wait(stops[-1])
         finally:
-            os.killpg(group, signal.SIGCONT)
+            signal_scheduler(airflow, signal.SIGCONT)
         is_over.wait(chance.uniform(0, LONGEST_WAY_SECONDS))
 
 

@@ -9,6 +9,7 @@ for until there are none.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 import uuid
@@ -27,6 +28,13 @@ GRACE_SECONDS = 20.0
 KILLED_SECONDS = 10.0
 """How long the system may take to remove killed processes."""
 CHILD_POLL_SECONDS = 0.1
+INTERRUPTED = "standalone"
+"""
+A word in the command of what stops its children on SIGINT alone, and gets that instead of SIGTERM.
+
+On SIGTERM ``airflow standalone`` ends at once. Nobody reads the output of its parts then, so that they fail
+while they stop, and hang.
+"""
 
 
 @dataclass(frozen=True)
@@ -146,6 +154,8 @@ class ProcessFamily:
         """
         End every process of the family: ask first, then kill.
 
+        A process whose parent lives is its parent's to stop. It is asked when the parent has gone.
+
         :param grace_seconds: How long they may take to end by themselves.
         :return: What had to be killed.
         :raises DemoError: if one cannot be ended.
@@ -153,10 +163,10 @@ class ProcessFamily:
         self._watched.clear()
         deadline = time.monotonic() + grace_seconds
         while (members := self.find_members()) and time.monotonic() < deadline:
-            for member in members:
+            for member in _find_roots(members):
                 if member.pid not in self._asked:
                     self._asked.add(member.pid)
-                    _signal(member, kill=False)
+                    _signal(member, _choose_signal(member))
             self._pause()
         killed = [describe_process(member) for member in members]
         self._kill_all()
@@ -172,7 +182,7 @@ class ProcessFamily:
                     f"these processes of the demo could not be ended: {left}. Look at them with `ps`."
                 )
             for member in members:
-                _signal(member, kill=True)
+                _signal(member, signal.SIGKILL)
             self._pause()
 
     def _is_member(self, process: psutil.Process) -> bool:
@@ -221,11 +231,25 @@ def read_tail(log: Path, lines: int = 15) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def _signal(process: psutil.Process, *, kill: bool) -> None:
+def _find_roots(members: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """Find the processes whose parents are not among them."""
+    known = {member.pid for member in members}
+    return [member for member in members if _find_parent(member) not in known]
+
+
+def _find_parent(process: psutil.Process) -> int | None:
     try:
-        if kill:
-            process.kill()
-        else:
-            process.terminate()
+        return process.ppid()
+    except psutil.Error:
+        return None
+
+
+def _choose_signal(process: psutil.Process) -> signal.Signals:
+    return signal.SIGINT if INTERRUPTED in describe_process(process).split() else signal.SIGTERM
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)
     except psutil.Error:
         return  # it has ended meanwhile

@@ -80,6 +80,42 @@ def test_a_process_that_does_not_end_is_killed_and_named(family: ProcessFamily, 
     assert family.find_members() == []
 
 
+HEIR = """
+import os, signal, time
+parent = os.getppid()
+def tell(*_):
+    print("parent gone:", os.getppid() != parent, flush=True)
+    raise SystemExit
+signal.signal(signal.SIGTERM, tell)
+print("up", flush=True)
+time.sleep(60)
+"""
+SLOW_PARENT = f"""
+import signal, subprocess, sys, time
+def end(number, _):
+    time.sleep(0.5)
+    print("by", signal.Signals(number).name, flush=True)
+    raise SystemExit
+signal.signal(signal.SIGTERM, end)
+signal.signal(signal.SIGINT, end)
+child = subprocess.Popen([sys.executable, "-c", {HEIR!r}])
+child.wait()
+"""
+
+
+@pytest.mark.parametrize(("word", "signal_name"), [("other", "SIGTERM"), ("standalone", "SIGINT")])
+def test_a_parent_is_asked_before_its_children_and_airflow_standalone_by_an_interrupt(
+    family: ProcessFamily, tmp_path: Path, word: str, signal_name: str
+) -> None:
+    log, script = tmp_path / "it.log", tmp_path / "airflow"
+    script.write_text(SLOW_PARENT)
+    command = [sys.executable, str(script), word]
+    family.start("it", command, env={"PATH": os.environ["PATH"]}, log=log, cwd=tmp_path)
+    wait_until(lambda: "up" in read_tail(log))
+    assert family.stop() == []
+    assert read_tail(log).splitlines()[-2:] == [f"by {signal_name}", "parent gone: True"]
+
+
 def test_a_process_of_another_family_is_left_alone(
     family: ProcessFamily, start: Start, tmp_path: Path
 ) -> None:
