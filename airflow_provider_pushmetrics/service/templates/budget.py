@@ -15,7 +15,7 @@ MAX_LEVELS = 150
 """How deep a template may be nested: what compiles it calls itself a few times for each level."""
 
 MAX_STEPS = 500_000
-MAX_SECONDS = 5.0
+RENDER_SECONDS = 5.0
 """Of the processor's time, so that a busy machine fails no template."""
 MAX_OUTPUT = 10_000_000
 MAX_WEIGHT = 5_000_000
@@ -48,7 +48,7 @@ class Budget:
 
     def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
         self._clock = clock
-        self._deadline = clock() + MAX_SECONDS
+        self._deadline = clock() + RENDER_SECONDS
         self._steps = 0
         self._written = 0
         # A value is kept with its weight, so that no other takes its id.
@@ -60,7 +60,9 @@ class Budget:
         if self._steps > MAX_STEPS:
             raise BlockTemplateError(f"the template takes more than {MAX_STEPS} steps: do this in a query.")
         if self._clock() > self._deadline:
-            raise BlockTemplateError(f"the template takes longer than {MAX_SECONDS:g} s: do this in a query.")
+            raise BlockTemplateError(
+                f"the template takes longer than {RENDER_SECONDS:g} s: do this in a query."
+            )
         return True
 
     def write(self, characters: int) -> bool:
