@@ -59,6 +59,15 @@ def make_read_only(engine: Engine) -> None:
             connection.exec_driver_sql(READ_ONLY_TRANSACTION)
 
 
+def authorize_query(
+    action: int, first: str | None, second: str | None, database: str | None, trigger: str | None
+) -> int:
+    """Answer SQLite like :func:`authorize_reading`; but no result shows in which folder the file is."""
+    if action == sqlite3.SQLITE_PRAGMA and first == "database_list":
+        return sqlite3.SQLITE_DENY
+    return authorize_reading(action, first, second, database, trigger)
+
+
 def authorize_reading(
     action: int, first: str | None, second: str | None, database: str | None, trigger: str | None
 ) -> int:

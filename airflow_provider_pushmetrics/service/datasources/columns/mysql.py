@@ -1,8 +1,8 @@
 """
 How the columns of MariaDB and MySQL become Arrow.
 
-The server describes each column, and sends each value as text. What it does not say: ``json`` of MariaDB is
-its ``longtext`` and comes as text (that of MySQL has a type of its own); ``boolean`` is its ``tinyint``; a
+The server describes each column, and sends each value as text. ``json`` of MySQL is a type of its own; that
+of MariaDB is a text of the format ``json``. What the server does not say: ``boolean`` is its ``tinyint``; a
 ``timestamp`` is shown in the session's time zone, without it.
 """
 
@@ -28,6 +28,8 @@ from airflow_provider_pushmetrics.service.datasources.columns.decimals import (
 from airflow_provider_pushmetrics.service.datasources.columns.delivery import Column, pick_at
 
 BINARY_CHARSET = 63
+JSON_FORMAT = "json"
+"""What MariaDB says of its ``json``; fields of MySQL have no format."""
 
 INTEGERS = frozenset(
     {
@@ -79,7 +81,7 @@ def plan_conversion(field: Field, max_value_bytes: int) -> Conversion:
         return Parsed(name, pa.string(), lambda values: write_bits(values, field.length))
     if code == FIELD_TYPE.NULL:
         return Unchanged(name, pa.string())
-    if code == FIELD_TYPE.JSON:
+    if code == FIELD_TYPE.JSON or getattr(field, "format", "") == JSON_FORMAT:
         return LimitedText(name, pa.json_(), max_value_bytes)
     return LimitedText(name, pa.binary() if _is_binary(field) else pa.string(), max_value_bytes)
 

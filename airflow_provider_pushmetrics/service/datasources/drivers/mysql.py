@@ -36,6 +36,7 @@ from airflow_provider_pushmetrics.service.datasources.base import (
 from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
 from airflow_provider_pushmetrics.service.datasources.columns.delivery import deliver
 from airflow_provider_pushmetrics.service.datasources.columns.mysql import Field, build_batch, list_columns
+from airflow_provider_pushmetrics.service.datasources.drivers.mysql_metadata import DescribingConnection
 from airflow_provider_pushmetrics.service.datasources.drivers.sqlalchemy import SqlAlchemyBrowser
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
 from airflow_provider_pushmetrics.service.datasources.statements import find_first_word, strip_end
@@ -65,11 +66,7 @@ class ValueTooLargeError(pymysql.OperationalError):
     """The server sends a row that is larger than a value may be."""
 
 
-BaseConnection: Any = pymysql.Connection
-"""The driver's, of which the stubs leave out what is used here."""
-
-
-class LimitedConnection(BaseConnection):  # type: ignore[misc]
+class LimitedConnection(DescribingConnection):
     """A connection that reads no row of more than so many bytes into memory."""
 
     max_packet_bytes: int = 0

@@ -31,7 +31,7 @@ from airflow_provider_pushmetrics.service.datasources.columns.python_values impo
 )
 from airflow_provider_pushmetrics.service.datasources.drivers.sqlalchemy import SqlAlchemyBrowser
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
-from airflow_provider_pushmetrics.service.datasources.read_only import authorize_reading
+from airflow_provider_pushmetrics.service.datasources.read_only import authorize_query
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 from airflow_provider_pushmetrics.service.templates.dialects import SQLITE, Dialect
 
@@ -125,6 +125,6 @@ def _connect(path: Path, max_value_bytes: int) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise SourceError(f"the SQLite file {path.name!r} cannot be opened: {error}") from error
     # A file opened to read only still lets VACUUM INTO and ATTACH write others.
-    connection.set_authorizer(authorize_reading)
+    connection.set_authorizer(authorize_query)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max_value_bytes)
     return connection

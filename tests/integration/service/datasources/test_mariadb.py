@@ -47,7 +47,7 @@ COLUMNS: dict[str, tuple[str, Any, pa.DataType, Any]] = {
     "y": ("year", 2024, pa.int64(), 2024),
     "e": ("enum('a', 'b')", "b", pa.string(), "b"),
     "s": ("set('x', 'y')", "x,y", pa.string(), "x,y"),
-    "j": ("json", '{"a": 1.0}', pa.string(), '{"a": 1.0}'),
+    "j": ("json", '{"a": 1.0}', pa.json_(), '{"a": 1.0}'),
     "bl": ("blob", b"\x00\xff", pa.binary(), b"\x00\xff"),
     "bi": ("binary(3)", b"a", pa.binary(), b"a\x00\x00"),
     "tx": ("text", "ü", pa.string(), "ü"),
@@ -98,6 +98,22 @@ def test_result_without_rows_has_the_types_of_one_with_rows(mariadb: MySqlSource
     full, empty = (fetch_table(mariadb, f"SELECT * FROM types {where}") for where in ("", "WHERE false"))
     assert full.schema == empty.schema
     assert empty.num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("sql", "type_"),
+    [
+        ("SELECT j AS v FROM types", pa.json_()),
+        ("SELECT j AS v FROM types UNION ALL SELECT j FROM types", pa.json_()),
+        ("SELECT v FROM (SELECT j AS v FROM types) AS q", pa.json_()),
+        ("SELECT j AS v, f FROM types", pa.json_()),
+        ("SELECT json_arrayagg(ti) AS v FROM types", pa.json_()),
+        ("SELECT json_value(j, '$.a') AS v FROM types", pa.string()),
+        ("SELECT tx AS v FROM types", pa.string()),
+    ],
+)
+def test_json_is_json_wherever_the_server_says_so(mariadb: MySqlSource, sql: str, type_: pa.DataType) -> None:
+    assert fetch_table(mariadb, sql).schema.field("v").type == type_
 
 
 @pytest.mark.parametrize("end", ["ORDER BY f DESC", "ORDER BY f DESC LIMIT 3", "ORDER BY f DESC; -- end"])

@@ -106,6 +106,12 @@ def test_sqlite_writes_nothing(statement: str, sqlite: SqliteSource, tmp_path: P
     assert fetch_rows(sqlite, "SELECT n FROM t") == [{"n": 1}]
 
 
+@pytest.mark.parametrize("sql", ["SELECT file FROM pragma_database_list", "PRAGMA database_list"])
+def test_no_result_shows_where_a_file_of_sqlite_is(sql: str, sqlite: SqliteSource) -> None:
+    with pytest.raises(SourceError, match="not authorized"):
+        fetch_rows(sqlite, sql)
+
+
 def test_sqlite_functions_that_are_tables_can_be_asked(sqlite: SqliteSource) -> None:
     assert fetch_rows(sqlite, "SELECT value AS v FROM json_each('[1, 2]')") == [{"v": 1}, {"v": 2}]
     assert fetch_rows(sqlite, "SELECT name FROM pragma_table_info('t')") == [{"name": "n"}]

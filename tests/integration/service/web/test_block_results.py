@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from typing import Any
+from uuid import uuid4
 
 import pyarrow.parquet as pq
 import pytest
@@ -107,7 +108,7 @@ async def test_block_moves_to_another_place_and_only_a_move_is_told(api: Api) ->
 
 async def test_database_is_tried_and_says_what_is_wrong(api: Api) -> None:
     async def try_it(url: str) -> dict[str, Any]:
-        body = {"database_name": "tried", "sqlalchemy_uri": url}
+        body = {"database_name": f"tried {uuid4()}", "sqlalchemy_uri": url}
         saved = await api.client.post("/api/v1/database/", json=body, params={"skip_test": True})
         row = saved.json()["result"]
         answer = await asyncio.wait_for(api.client.post(f"/api/v1/database/{row['uid']}/test"), 30)
