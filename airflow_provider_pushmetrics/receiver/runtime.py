@@ -25,7 +25,7 @@ from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.feed.long_poll import Feed
 from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
 from airflow_provider_pushmetrics.receiver.feed.watcher import InboxWatch
-from airflow_provider_pushmetrics.receiver.inbox.cleanup import Housekeeper
+from airflow_provider_pushmetrics.receiver.inbox.cleanup import InboxCleanup
 from airflow_provider_pushmetrics.receiver.inbox.group_commit import InboxWriter
 from airflow_provider_pushmetrics.receiver.inbox.rejections import RejectionLog
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
@@ -71,7 +71,7 @@ class ReceiverRuntime:
         self.notifier = Notifier()
         self.watch = InboxWatch(self.inbox, self.notifier)
         self.writer = InboxWriter(self.inbox, self.watch.announce_own)
-        self._housekeeper = Housekeeper(self.inbox, rejections or RejectionLog(), retention)
+        self._cleanup = InboxCleanup(self.inbox, rejections or RejectionLog(), retention)
         self._threads = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="pushmetrics-inbox-reader")
         self.feed = Feed(self.inbox, self.notifier, self.watch, self.run_blocking)
 
@@ -88,7 +88,7 @@ class ReceiverRuntime:
         giving_up.start()
         self.writer.close()
         self.watch.close()
-        self._housekeeper.close()
+        self._cleanup.close()
         self._threads.shutdown(wait=True)
         giving_up.cancel()
         self.inbox.close()

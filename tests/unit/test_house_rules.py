@@ -394,3 +394,32 @@ def test_one_constant_name_has_one_value() -> None:
     for name, module, value in list_numeric_constants():
         values.setdefault(name, {})[module] = value
     assert {name: found for name, found in values.items() if len(set(found.values())) > 1} == {}
+
+
+RETIRED = [
+    "Courier",
+    "Postman",
+    "Gatekeeper",
+    "FrontDesk",
+    "Workshop",
+    "Timekeeper",
+    "Salvage",
+    "Perseverance",
+    "UpdateWish",
+    "ResultCleanup",
+    "Executing",
+    "Elsewhere",
+    "Audience",
+    "Patience",
+]
+"""Names of classes that the field has a standard term for."""
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_retired_name_came_back(path: Path) -> None:
+    names = {
+        node.id if isinstance(node, ast.Name) else node.name
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Name | ast.ClassDef | ast.FunctionDef)
+    }
+    assert names & set(RETIRED) == set()

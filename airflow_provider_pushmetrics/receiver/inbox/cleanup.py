@@ -61,7 +61,7 @@ def clean(
     return deleted
 
 
-class Housekeeper:
+class InboxCleanup:
     """
     One thread that looks after the inbox.
 
@@ -87,7 +87,7 @@ class Housekeeper:
         self._told_positions: dict[str, int] = {}
         self._stop = threading.Event()
         self._cleaned_at = -CLEAN_INTERVAL_SECONDS
-        self._thread = threading.Thread(target=self._run, name="pushmetrics-inbox-housekeeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="pushmetrics-inbox-cleanup", daemon=True)
         self._thread.start()
 
     def close(self) -> None:

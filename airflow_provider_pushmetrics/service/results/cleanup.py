@@ -17,7 +17,7 @@ PARTIAL_RETENTION = timedelta(days=1)
 log = logging.getLogger(__name__)
 
 
-class Housekeeper:
+class ResultCleanup:
     """
     Cleans up, from a thread of its own; several processes may do so at the same time.
 
@@ -30,7 +30,7 @@ class Housekeeper:
         self._retention_days = retention_days
         self._clock = clock
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="housekeeper", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="cleanup", daemon=True)
 
     def start(self) -> None:
         """Begin, at once."""

@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.service.notifications.mail_transport import Ma
 from airflow_provider_pushmetrics.service.notifications.outbox import MAIL, SLACK
 from airflow_provider_pushmetrics.service.notifications.outbox_sender import MessageTransport, OutboxSender
 from airflow_provider_pushmetrics.service.notifications.slack import SlackMessenger
-from airflow_provider_pushmetrics.service.results.cleanup import Housekeeper
+from airflow_provider_pushmetrics.service.results.cleanup import ResultCleanup
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.execution.executor import RunExecutor
 from airflow_provider_pushmetrics.service.runs.scheduler import Scheduler
@@ -68,7 +68,7 @@ class LocalBackend:
         self._engine = Engine(settings, executor_id, database, executor, self._sender)
         self._scheduler = Scheduler(database, self._engine.wake)
         self._outbox = OutboxSender(database, _open_transports(settings, results, database))
-        self._housekeeper = Housekeeper(results, settings.result_retention_days)
+        self._result_cleanup = ResultCleanup(results, settings.result_retention_days)
 
     def start(self) -> None:
         """Begin, with what was left behind first."""
@@ -77,7 +77,7 @@ class LocalBackend:
         self._engine.start()
         self._scheduler.start()
         self._outbox.start()
-        self._housekeeper.start()
+        self._result_cleanup.start()
 
     def stop(self) -> bool:
         """
@@ -89,7 +89,7 @@ class LocalBackend:
         if self._memory_guard is not None:
             self._memory_guard.stop()
         has_ended = all([self._scheduler.stop(), self._outbox.stop()])
-        self._housekeeper.stop()
+        self._result_cleanup.stop()
         if not self._engine.stop() or not has_ended:
             return False  # what still runs must not find its client closed, and record that as its failure
         self._sender.close()

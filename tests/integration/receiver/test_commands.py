@@ -16,7 +16,7 @@ from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.receiver.cli import app
 from airflow_provider_pushmetrics.receiver.commands import follow
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_delivery
-from airflow_provider_pushmetrics.receiver.inbox.cleanup import Housekeeper, clean
+from airflow_provider_pushmetrics.receiver.inbox.cleanup import InboxCleanup, clean
 from airflow_provider_pushmetrics.receiver.inbox.missed_events import Gap
 from airflow_provider_pushmetrics.receiver.inbox.rejections import MAX_KEPT, RejectionLog
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
@@ -132,7 +132,7 @@ def test_housekeeper_cleans_and_keeps_the_newest_rejections(inbox: Inbox) -> Non
     fill(inbox, 2500)
     log = RejectionLog()
     log.add(source="demo", client="10.0.0.1", status=401, outcome="unauthorized", reason="clock")
-    keeper = Housekeeper(inbox, RejectionLog(), Retention(events=10))
+    keeper = InboxCleanup(inbox, RejectionLog(), Retention(events=10))
     keeper.close()
     for row in log.take():
         inbox.store_rejections([row] * (MAX_KEPT + 20))
@@ -147,7 +147,7 @@ def test_consumer_that_misses_events_is_said_once_for_each_place(
 ) -> None:
     fill(inbox, 10)
     inbox.store_consumer("airflow", 1)
-    keeper = Housekeeper(inbox, RejectionLog(), Retention(events=8), interval_seconds=0.001)
+    keeper = InboxCleanup(inbox, RejectionLog(), Retention(events=8), interval_seconds=0.001)
     while inbox.fetch_consumer("airflow").missed < 1:
         time.sleep(0.001)
     keeper.close()

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_pushmetrics.service.api.results import is_known
-from airflow_provider_pushmetrics.service.results.cleanup import Housekeeper
+from airflow_provider_pushmetrics.service.results.cleanup import ResultCleanup
 from airflow_provider_pushmetrics.service.results.encoders.formats import (
     ARROW,
     CSV,
@@ -75,13 +75,13 @@ async def test_parts_of_a_parquet_file_can_be_read(api: Api) -> None:
 
 async def test_result_that_was_cleaned_up_is_not_found(api: Api) -> None:
     url = await make_result(api)
-    housekeeper = Housekeeper(api.parts.results, 7, clock=lambda: datetime.now(UTC) + timedelta(days=8))
-    assert housekeeper.clean() > 0
+    cleanup = ResultCleanup(api.parts.results, 7, clock=lambda: datetime.now(UTC) + timedelta(days=8))
+    assert cleanup.clean() > 0
     for media_type in FORMATS:
         answer = await api.client.get(url, headers={"Accept": media_type})
         assert answer.status_code == 404
         assert answer.json() == {"message": "The result is no longer kept"}
-    assert housekeeper.clean() == 0
+    assert cleanup.clean() == 0
 
 
 def test_only_old_results_are_deleted(tmp_path: Path) -> None:
@@ -92,9 +92,9 @@ def test_only_old_results_are_deleted(tmp_path: Path) -> None:
         path.touch()
         moment = (NOW - timedelta(days=days)).timestamp()
         os.utime(path, (moment, moment))
-    assert Housekeeper(results, None, clock=lambda: NOW).clean() == 0
+    assert ResultCleanup(results, None, clock=lambda: NOW).clean() == 0
     assert not (tmp_path / "results" / "run-2").exists(), "nobody is writing it any more"
-    assert Housekeeper(results, 7, clock=lambda: NOW).clean() == 1
+    assert ResultCleanup(results, 7, clock=lambda: NOW).clean() == 1
     assert sorted(path.name for path in (tmp_path / "results").rglob("*")) == ["new.parquet", "run-1"]
 
 
@@ -102,9 +102,9 @@ def test_housekeeper_cleans_at_the_start(tmp_path: Path) -> None:
     results = ResultStore(tmp_path)
     (tmp_path / "run-1").mkdir()
     (tmp_path / "run-1" / "old.parquet").touch()
-    housekeeper = Housekeeper(results, 1, clock=lambda: datetime.now(UTC) + timedelta(days=2))
-    housekeeper.start()
-    housekeeper.stop()
+    cleanup = ResultCleanup(results, 1, clock=lambda: datetime.now(UTC) + timedelta(days=2))
+    cleanup.start()
+    cleanup.stop()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from airflow_provider_pushmetrics.receiver.inbox.cleanup import Housekeeper
+from airflow_provider_pushmetrics.receiver.inbox.cleanup import InboxCleanup
 from airflow_provider_pushmetrics.receiver.inbox.rejections import RejectionLog
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.retention import Retention
@@ -30,9 +30,9 @@ class FaultyRejections(RejectionLog):
 def test_fault_does_not_end_the_housekeeper(caplog: pytest.LogCaptureFixture) -> None:
     rejections = FaultyRejections()
     inbox = cast("Inbox", None)  # nothing was refused and nothing is deleted: it is not asked
-    housekeeper = Housekeeper(inbox, rejections, Retention(), interval_seconds=0.001)
+    cleanup = InboxCleanup(inbox, rejections, Retention(), interval_seconds=0.001)
     assert rejections.was_used_again.wait(5)
-    housekeeper.close()
+    cleanup.close()
     assert "RuntimeError at " in caplog.text
 
 

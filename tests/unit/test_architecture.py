@@ -1,0 +1,28 @@
+"""The files that the architecture page names exist, and every folder is on its map."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "airflow_provider_pushmetrics"
+PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+FILES = sorted(set(re.findall(r"[a-z_0-9]+(?:/[a-z_0-9]+)*\.(?:py|js|md|toml|cfg|json)\b", PAGE)))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_the_page_names_exists(name: str) -> None:
+    assert (PACKAGE / name).is_file() or (ROOT / name).is_file()
+
+
+def test_every_folder_of_the_package_is_on_the_map() -> None:
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert {name for name in folders if not re.search(rf"\b{name}\b", PAGE)} == set()
+
+
+def test_every_folder_of_the_service_is_on_the_map() -> None:
+    folders = {path.parent.name for path in (PACKAGE / "service").glob("*/__init__.py")}
+    assert {name for name in folders if not re.search(rf"\b{name}\b", PAGE)} == set()
