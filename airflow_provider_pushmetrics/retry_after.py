@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-MAX_SECONDS = 999_999_999.0
+LONGEST_READ_SECONDS = 999_999_999.0
 """A server that asks for more, about thirty years, is read as asking for this."""
 
 
@@ -16,15 +16,15 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
     Callers bound what they get: a server may ask for any time.
 
     :param now: What a date is compared with; the time of the call, if None.
-    :return: From 0 to ``MAX_SECONDS``; None if the header is missing or cannot be read.
+    :return: From 0 to ``LONGEST_READ_SECONDS``; None if the header is missing or cannot be read.
     """
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
-        return float(text) if len(text) <= 9 else MAX_SECONDS
+        return float(text) if len(text) <= 9 else LONGEST_READ_SECONDS
     try:
         moment = parsedate_to_datetime(text)
     except (TypeError, ValueError, OverflowError, IndexError):
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     seconds = (moment - (now or datetime.now(UTC))).total_seconds()
-    return min(max(0.0, seconds), MAX_SECONDS)
+    return min(max(0.0, seconds), LONGEST_READ_SECONDS)

@@ -26,9 +26,9 @@ from airflow_provider_pushmetrics.receiver.feed.long_poll import Feed
 from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
 from airflow_provider_pushmetrics.receiver.feed.watcher import InboxWatch
 from airflow_provider_pushmetrics.receiver.inbox.cleanup import InboxCleanup
-from airflow_provider_pushmetrics.receiver.inbox.group_commit import InboxWriter
 from airflow_provider_pushmetrics.receiver.inbox.rejections import RejectionLog
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
+from airflow_provider_pushmetrics.receiver.inbox.writer import InboxWriter
 from airflow_provider_pushmetrics.receiver.retention import Retention
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 

@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 from airflow_provider_pushmetrics.receiver.endpoints.access import CurrentAccess, Gates
 from airflow_provider_pushmetrics.receiver.endpoints.authentication import SENDER_REFUSED
 from airflow_provider_pushmetrics.receiver.endpoints.body import read_limited_body
+from airflow_provider_pushmetrics.receiver.endpoints.deadline import Deadline
 from airflow_provider_pushmetrics.receiver.endpoints.limits import check_rate, find_client
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import (
     build_delivery,
@@ -15,13 +16,14 @@ from airflow_provider_pushmetrics.receiver.endpoints.parsing import (
     strip_bom,
 )
 from airflow_provider_pushmetrics.receiver.endpoints.paths import describe_path, hide_tokens
-from airflow_provider_pushmetrics.receiver.endpoints.request_head import read_head
+from airflow_provider_pushmetrics.receiver.endpoints.request_head import RequestHead, read_head
 from airflow_provider_pushmetrics.receiver.endpoints.responses import send_body, send_refusal
 from airflow_provider_pushmetrics.receiver.errors import Refusal, Unauthorized
 from airflow_provider_pushmetrics.receiver.inbox.recording import Recorded
+from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
 from airflow_provider_pushmetrics.receiver.metrics import DeliveryCounter
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
-from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
+from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, SourceSettings
 
 
 class Ingest:
@@ -63,20 +65,16 @@ class Ingest:
 
     async def _record(self, scope: Scope, receive: Receive) -> Recorded:
         source, head = scope["path_params"]["source"], read_head(scope)
-        body = await read_limited_body(  # bounded, before anything else
-            receive,
-            head.get("content-length"),
-            max_bytes=self._settings.max_body_bytes,
-            timeout_seconds=self._settings.body_timeout_seconds,
-        )
-        gates = await self._access.get()
-        message_id = gates.senders.admit(source, head, body)  # bytes, constant time
-        self._check_limits(gates, source, scope)
-        is_lenient = gates.sources[source].lenient_content_type
-        check_content_type(head.get("content-type"), head.get("content-encoding"), is_lenient=is_lenient)
-        delivery = build_delivery(source, message_id, strip_bom(body) if is_lenient else body)
-        runtime = await self._runtime.get()
-        return await runtime.writer.record(delivery)  # idempotent; committed before we answer
+        declared, max_bytes = head.get("content-length"), self._settings.max_body_bytes
+        with Deadline(self._settings.body_timeout_seconds) as deadline:
+            body = await read_limited_body(receive, declared, max_bytes=max_bytes)  # bounded, before anything
+            deadline.complete_body()
+            gates = await self._access.get()
+            message_id = gates.senders.admit(source, head, body)  # bytes, constant time
+            self._check_limits(gates, source, scope)
+            delivery = _build_delivery(gates.sources[source], head, message_id, body)
+            runtime = await self._runtime.get()
+            return await runtime.writer.record(delivery)  # idempotent; committed before we answer
 
     def note_stray(self, scope: Scope, path: str, status: int) -> None:
         """Record a request that goes to no path of the receiver: its sender was given a wrong URL."""
@@ -108,3 +106,11 @@ class Ingest:
             outcome=refusal.outcome,
             reason=reason or str(refusal),
         )
+
+
+def _build_delivery(
+    source: SourceSettings, head: RequestHead, message_id: str | None, body: bytes
+) -> Delivery:
+    is_lenient = source.lenient_content_type
+    check_content_type(head.get("content-type"), head.get("content-encoding"), is_lenient=is_lenient)
+    return build_delivery(source.name, message_id, strip_bom(body) if is_lenient else body)

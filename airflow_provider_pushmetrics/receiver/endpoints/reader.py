@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from airflow_provider_pushmetrics.receiver.endpoints.access import CurrentAccess
 from airflow_provider_pushmetrics.receiver.endpoints.body import read_limited_body
+from airflow_provider_pushmetrics.receiver.endpoints.deadline import ANSWER_SECONDS, Deadline
 from airflow_provider_pushmetrics.receiver.endpoints.query import (
     FeedQuery,
     parse_consumer_name,
@@ -21,7 +22,7 @@ from airflow_provider_pushmetrics.receiver.endpoints.query import (
     parse_through,
 )
 from airflow_provider_pushmetrics.receiver.endpoints.request_head import read_head
-from airflow_provider_pushmetrics.receiver.errors import BadRequest, NotFound
+from airflow_provider_pushmetrics.receiver.errors import BadRequest, NotFound, Unavailable
 from airflow_provider_pushmetrics.receiver.inbox.records import build_replay_key
 from airflow_provider_pushmetrics.receiver.inbox.store import Consumer, Page, StoredEvent
 from airflow_provider_pushmetrics.receiver.metrics import (
@@ -30,7 +31,7 @@ from airflow_provider_pushmetrics.receiver.metrics import (
     InboxFigures,
     render_metrics,
 )
-from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime, RuntimeOpener
+from airflow_provider_pushmetrics.receiver.runtime import UNAVAILABLE, ReceiverRuntime, RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
 
 MAX_POSITION_BODY_BYTES = 8192
@@ -87,14 +88,12 @@ class Reader:
     async def put_consumer(self, request: Request, runtime: ReceiverRuntime) -> Response:
         """Answer ``PUT /consumers/{name}``."""
         name = parse_consumer_name(request.path_params["name"])
-        body = await read_limited_body(
-            request.receive,
-            read_head(request.scope).get("content-length"),
-            max_bytes=MAX_POSITION_BODY_BYTES,
-            timeout_seconds=self._settings.body_timeout_seconds,
-        )
-        position, taken_by = parse_position(body)
-        consumer = await runtime.run_blocking(runtime.inbox.store_consumer, name, position, taken_by)
+        declared = read_head(request.scope).get("content-length")
+        with Deadline(self._settings.body_timeout_seconds) as deadline:
+            body = await read_limited_body(request.receive, declared, max_bytes=MAX_POSITION_BODY_BYTES)
+            deadline.complete_body()
+            position, taken_by = parse_position(body)
+            consumer = await runtime.run_blocking(runtime.inbox.store_consumer, name, position, taken_by)
         if consumer is None:
             raise BadRequest(f"The position {position} is beyond the newest event.")
         return _answer_consumer(consumer)
@@ -161,7 +160,11 @@ async def replay_events(runtime: ReceiverRuntime, event_ids: Sequence[int]) -> l
         if delivery is not None
     ]
     # Their reading may end in any order; the writer takes them in the order in which it is asked.
-    recorded = await asyncio.gather(*(runtime.writer.record(delivery) for delivery in again))
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            recorded = await asyncio.gather(*(runtime.writer.record(delivery) for delivery in again))
+    except TimeoutError:
+        raise Unavailable(UNAVAILABLE) from None
     return [item.id for item in recorded]
 
 

@@ -7,10 +7,7 @@ threads; together they need six statements and a commit.
 
 from __future__ import annotations
 
-import asyncio
-
 from airflow_provider_pushmetrics.service.results.store import ResultStore
-from airflow_provider_pushmetrics.service.runs.batcher import Batcher
 from airflow_provider_pushmetrics.service.runs.submission import AcceptedRun, RunRequest, accept_runs
 from airflow_provider_pushmetrics.service.runs.triggers import (
     CalledTrigger,
@@ -18,6 +15,7 @@ from airflow_provider_pushmetrics.service.runs.triggers import (
     find_called_triggers,
 )
 from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.serving.group_commit import GroupCommit
 
 
 class CallBatcher:
@@ -29,16 +27,16 @@ class CallBatcher:
     """
 
     def __init__(self, database: Database, results: ResultStore) -> None:
-        self._finder = Batcher[TriggerCall, CalledTrigger | None](
+        self._finder = GroupCommit[TriggerCall, CalledTrigger | None](
             "find-triggers", lambda calls: find_called_triggers(database, calls)
         )
-        self._acceptor = Batcher[RunRequest, AcceptedRun](
+        self._acceptor = GroupCommit[RunRequest, AcceptedRun](
             "accept-runs", lambda requests: accept_runs(database, results, requests)
         )
 
     async def find_trigger(self, call: TriggerCall) -> CalledTrigger | None:
         """Find the trigger that a token calls, enabled or not; None if it calls none."""
-        return await asyncio.wrap_future(self._finder.submit(call))
+        return await self._finder.submit(call)
 
     async def accept_run(self, request: RunRequest) -> AcceptedRun:
         """
@@ -48,7 +46,7 @@ class CallBatcher:
 
         :raises PushMetricsConflictError: if its key was used for other parameters, or its report is gone.
         """
-        return await asyncio.wrap_future(self._acceptor.submit(request))
+        return await self._acceptor.submit(request)
 
     def close(self) -> None:
         """Answer who waits, and end."""

@@ -12,12 +12,12 @@ from sqlalchemy import select, text
 
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.inbox.database import open_engine
-from airflow_provider_pushmetrics.receiver.inbox.group_commit import InboxWriter
 from airflow_provider_pushmetrics.receiver.inbox.postgresql import PostgresqlTimeouts
 from airflow_provider_pushmetrics.receiver.inbox.recording import Recorded
 from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.inbox.tables import state
+from airflow_provider_pushmetrics.receiver.inbox.writer import InboxWriter
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 from tests.fakes.relay import Relay, open_relay
 
@@ -36,12 +36,14 @@ def relay(postgres_url: str) -> Iterator[Relay]:
         yield relay
 
 
-async def record_in_the_end(writer: InboxWriter, key: str) -> tuple[Recorded, int]:
+async def record_in_the_end(
+    writer: InboxWriter, key: str, timeout_seconds: float | None = None
+) -> tuple[Recorded, int]:
     """Deliver as a sender does who tries again; give what became of it, and how often it was refused."""
     for refusals in range(100):
         try:
-            return await writer.record(build(key)), refusals
-        except Unavailable:
+            return await asyncio.wait_for(writer.record(build(key)), timeout_seconds), refusals
+        except (Unavailable, TimeoutError):
             await asyncio.sleep(0.05)
     raise TimeoutError("the inbox does not come back")
 
@@ -65,10 +67,10 @@ async def test_lock_of_a_peer_that_stopped_is_given_up_and_taken_from_it(postgre
 
 async def test_server_that_falls_silent_is_left_for_the_one_in_its_place(relay: Relay) -> None:
     inbox = Inbox(relay.url)
-    writer = InboxWriter(inbox, lambda new: None, timeout_seconds=0.1, stuck_seconds=0.3)
+    writer = InboxWriter(inbox, lambda new: None, stuck_seconds=0.3)
     await writer.record(build("a"))
     await asyncio.to_thread(relay.silence)
-    recorded, refusals = await record_in_the_end(writer, "b")
+    recorded, refusals = await record_in_the_end(writer, "b", 0.1)
     assert (recorded.id, refusals > 0) == (2, True)
     await asyncio.to_thread(writer.close)
     inbox.close()

@@ -1,0 +1,129 @@
+"""Writing deliveries to the inbox in groups, and giving up on a database that does not answer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+
+from airflow_provider_pushmetrics.receiver.errors import Unavailable
+from airflow_provider_pushmetrics.receiver.inbox.recording import Recorded
+from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
+from airflow_provider_pushmetrics.receiver.metrics import CommitFigures
+from airflow_provider_pushmetrics.serving.group_commit import GroupCommit
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
+
+log = logging.getLogger(__name__)
+
+UNAVAILABLE = "The inbox cannot be written now. Send it again later."
+MAX_WAITING = 4096
+
+STUCK_SECONDS = 45.0
+"""
+A commit that takes so long waits for a database that is no longer there: its server would have ended the
+statement after 30 s.
+"""
+
+Outcome = Recorded | Exception
+
+
+class InboxWriter:
+    """
+    Records deliveries of any event loop, in groups.
+
+    :param inbox: Where to.
+    :param announce: Called from the writer's thread with what was just committed, duplicates left out.
+    :param stuck_seconds: How long a commit may take before the next delivery closes the connections.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        announce: Callable[[Sequence[Recorded]], None],
+        *,
+        stuck_seconds: float = STUCK_SECONDS,
+    ) -> None:
+        self._inbox = inbox
+        self._announce = announce
+        self._stuck_seconds = stuck_seconds
+        self._writing_since: float | None = None
+        self._is_closed = self._is_abandoned = False
+        self._outage = ThrottledLog(log)
+        self.commits = CommitFigures()
+        self._group = GroupCommit[Delivery, Recorded](
+            "pushmetrics-inbox-writer", self._commit, after=self._announce_new
+        )
+
+    async def record(self, delivery: Delivery) -> Recorded:
+        """
+        Record a delivery and return when it is committed.
+
+        :raises Unavailable: if it was not kept.
+        """
+        self._free_if_stuck()
+        if self._is_closed or self._group.count_waiting() >= MAX_WAITING:
+            raise Unavailable("The receiver is too busy. Send it again later.")
+        return await self._group.submit(delivery)
+
+    def abandon(self) -> None:
+        """Refuse what is not written yet: the database does not answer, and the process has to end."""
+        self._is_closed = self._is_abandoned = True
+
+    def close(self) -> None:
+        """Write what was accepted, then stop."""
+        self._is_closed = True
+        self._group.close()
+
+    def _free_if_stuck(self) -> None:
+        since = self._writing_since
+        if since is not None and time.monotonic() - since > self._stuck_seconds:
+            self._writing_since = None  # once is enough
+            self._inbox.hang_up()
+
+    def _commit(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        try:
+            return self._record(deliveries)
+        except Exception as error:
+            self._outage.error(
+                "The inbox could not be written, by a fault of the receiver: %s", describe_fault(error)
+            )
+            return _refuse(deliveries)
+
+    def _record(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        if self._is_abandoned:
+            return _refuse(deliveries)
+        began = time.perf_counter()
+        self._writing_since = time.monotonic()
+        try:
+            recorded = self._inbox.record(deliveries)
+            self.commits.observe(deliveries=len(deliveries), seconds=time.perf_counter() - began)
+            self._outage.end("The inbox can be written again.")
+            return recorded
+        except SQLAlchemyError as error:
+            if len(deliveries) > 1 and not _is_outage(error):
+                # One of them cannot be kept; the others must not suffer for it.
+                return [outcome for delivery in deliveries for outcome in self._record([delivery])]
+            # The driver's message alone: SQLAlchemy's own shows the values, and so the body.
+            reason = getattr(error, "orig", None) or type(error).__name__
+            self._outage.error("The inbox could not be written: %s", reason)
+            return _refuse(deliveries)
+        finally:
+            self._writing_since = None
+
+    def _announce_new(self, outcomes: Sequence[Outcome]) -> None:
+        new = [item for item in outcomes if isinstance(item, Recorded) and item.is_new]
+        if new:
+            self._announce(new)
+
+
+def _refuse(deliveries: Sequence[Delivery]) -> list[Outcome]:
+    return [Unavailable(UNAVAILABLE) for _ in deliveries]
+
+
+def _is_outage(error: SQLAlchemyError) -> bool:
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, OperationalError | InterfaceError)

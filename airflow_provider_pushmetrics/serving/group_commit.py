@@ -1,0 +1,170 @@
+"""
+Group commit: what is submitted while one transaction is committed shares the next one.
+
+A commit waits for the disk. Sixteen items in one transaction wait for it once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
+
+MAX_BATCH = 256
+"""How many items share a transaction at most."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+StartThread = Callable[[str, Callable[[], None]], threading.Thread]
+
+log = logging.getLogger(__name__)
+
+
+def start_daemon(name: str, run: Callable[[], None]) -> threading.Thread:
+    """
+    Start a thread that does not keep its process alive.
+
+    A process may end without closing a group. What is lost then was not acknowledged.
+
+    :raises RuntimeError: if the system has no thread left.
+    """
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+@dataclass(frozen=True, eq=False)
+class _Request(Generic[Item, Result]):
+    item: Item
+    loop: asyncio.AbstractEventLoop
+    answer: asyncio.Future[Result]
+
+
+class GroupCommit(Generic[Item, Result]):
+    """
+    Commits items of any event loop in groups, in a thread of its own, which starts with the first item.
+
+    :param name: The name of the thread.
+    :param commit: Commits items in one transaction, and gives the result of each in their order: an exception
+        is raised where that item was submitted. An exception that it raises is the result of all of them.
+    :param after: Called in the thread with the results of a transaction, after they were given.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        commit: Callable[[Sequence[Item]], Sequence[Result | Exception]],
+        *,
+        after: Callable[[Sequence[Result | Exception]], None] | None = None,
+        start_thread: StartThread = start_daemon,
+    ) -> None:
+        self._name = name
+        self._commit = commit
+        self._after = after
+        self._start_thread = start_thread
+        self._lock = threading.Lock()
+        self._queue: queue.SimpleQueue[_Request[Item, Result] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+        self._log = ThrottledLog(log)
+
+    async def submit(self, item: Item) -> Result:
+        """
+        Submit an item, and return its result when it is committed.
+
+        An item whose task is cancelled before its transaction begins is left out of it.
+
+        :raises RuntimeError: if the group is closed, or its thread cannot be started.
+        """
+        loop = asyncio.get_running_loop()
+        request = _Request[Item, Result](item, loop, loop.create_future())
+        with self._lock:  # nothing is put behind the end of the queue, where nobody would find it
+            if self._is_closed:
+                raise RuntimeError(f"{self._name} is closed and accepts nothing.")
+            if self._thread is None:
+                self._thread = self._start_thread(self._name, self._run)
+            self._queue.put(request)
+        return await request.answer
+
+    def count_waiting(self) -> int:
+        """Count the items whose transaction has not begun."""
+        return self._queue.qsize()
+
+    def close(self) -> None:
+        """Commit what was submitted, then stop."""
+        with self._lock:
+            self._is_closed = True
+            self._queue.put(None)
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        is_last = False
+        while not is_last:
+            batch, is_last = self._take_batch()
+            if batch:
+                self._commit_batch(batch)
+
+    def _take_batch(self) -> tuple[list[_Request[Item, Result]], bool]:
+        batch: list[_Request[Item, Result]] = []
+        request = self._queue.get()
+        while request is not None:
+            if not request.answer.done():  # else nobody waits for it any more
+                batch.append(request)
+                if len(batch) == MAX_BATCH:
+                    return batch, False
+            try:
+                request = self._queue.get_nowait()
+            except queue.Empty:
+                return batch, False
+        return batch, True
+
+    def _commit_batch(self, batch: Sequence[_Request[Item, Result]]) -> None:
+        results = self._get_results([request.item for request in batch])
+        _answer(zip(batch, results, strict=True))
+        if self._after is not None:
+            try:
+                self._after(results)
+            except Exception as error:  # the thread's top: without it, nothing would be committed ever again
+                self._log.error("%s failed after a commit: %s", self._name, describe_fault(error))
+
+    def _get_results(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
+        try:
+            results = self._commit(items)
+            if len(results) != len(items):
+                raise RuntimeError(f"{self._name} gave {len(results)} results for {len(items)} items.")
+            return results
+        except Exception as error:
+            return [error] * len(items)
+        except BaseException as error:  # it would end the thread, and raised on an event loop, the server
+            return [RuntimeError(f"{self._name} was interrupted: {type(error).__name__}.")] * len(items)
+
+
+def _answer(answered: Iterable[tuple[_Request[Item, Result], Result | Exception]]) -> None:
+    """Answer all requests of one loop by one call to it."""
+    by_loop = defaultdict(list)
+    for request, result in answered:
+        by_loop[request.loop].append((request.answer, result))
+    for loop, answers in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, answers)
+        except RuntimeError:
+            continue  # the loop is closed: whoever submitted is gone, and the commit stands
+
+
+def _resolve(answers: Sequence[tuple[asyncio.Future[Result], Result | Exception]]) -> None:
+    for answer, result in answers:
+        if answer.done():  # whoever submitted it has gone away
+            continue
+        if isinstance(result, Exception):
+            answer.set_exception(result)
+        else:
+            answer.set_result(result)

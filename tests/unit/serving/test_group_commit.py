@@ -1,0 +1,197 @@
+"""Items that are committed together: each has its own result and its own error."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from airflow_provider_pushmetrics.serving.group_commit import MAX_BATCH, GroupCommit, start_daemon
+
+
+class Squares:
+    """Commits squares, one batch at a time, when it is let go."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.is_let_go = threading.Event()
+        self.has_begun = threading.Event()
+
+    def commit(self, numbers: Sequence[int]) -> list[int | Exception]:
+        self.batches.append(list(numbers))
+        self.has_begun.set()
+        assert self.is_let_go.wait(10)
+        if 13 in numbers and len(numbers) == 1:
+            raise OSError("disk full")
+        if 14 in numbers and len(numbers) == 1:
+            raise SystemExit
+        if 15 in numbers and len(numbers) == 1:
+            return []
+        return [number**2 if number >= 0 else ValueError(f"{number} is mine") for number in numbers]
+
+    async def begin(self) -> None:
+        assert await asyncio.to_thread(self.has_begun.wait, 10)
+
+
+@pytest.fixture
+def squares() -> Squares:
+    return Squares()
+
+
+@pytest.fixture
+def group(squares: Squares) -> Iterator[GroupCommit[int, int]]:
+    group = GroupCommit[int, int]("squares", squares.commit)
+    yield group
+    squares.is_let_go.set()
+    group.close()
+
+
+async def submit(group: GroupCommit[int, int], *numbers: int) -> list[asyncio.Task[int]]:
+    tasks = [asyncio.create_task(group.submit(number)) for number in numbers]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_items_that_come_during_a_commit_share_the_next(
+    group: GroupCommit[int, int], squares: Squares
+) -> None:
+    first = await submit(group, 1)
+    await squares.begin()
+    others = await submit(group, 2, 3, 4)
+    assert group.count_waiting() == 3
+    squares.is_let_go.set()
+    assert await asyncio.gather(*first, *others) == [1, 4, 9, 16]
+    assert squares.batches == [[1], [2, 3, 4]]
+
+
+async def test_transaction_has_a_limit(group: GroupCommit[int, int], squares: Squares) -> None:
+    tasks = await submit(group, 0)
+    await squares.begin()
+    tasks += await submit(group, *range(MAX_BATCH + 1))
+    squares.is_let_go.set()
+    await asyncio.gather(*tasks)
+    assert [len(batch) for batch in squares.batches] == [1, MAX_BATCH, 1]
+
+
+async def test_error_of_one_is_its_own(group: GroupCommit[int, int], squares: Squares) -> None:
+    (first,) = await submit(group, 0)
+    await squares.begin()
+    bad, good = await submit(group, -2, 2)
+    squares.is_let_go.set()
+    assert (await first, await good) == (0, 4)
+    with pytest.raises(ValueError, match="-2 is mine"):
+        await bad
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "message"),
+    [
+        (13, OSError, "disk full"),
+        (14, RuntimeError, "squares was interrupted: SystemExit"),
+        (15, RuntimeError, "squares gave 0 results for 1 items"),
+    ],
+)
+async def test_commit_that_fails_is_nobody_s_success_and_the_next_one_is_tried(
+    number: int, error: type[Exception], message: str, group: GroupCommit[int, int], squares: Squares
+) -> None:
+    squares.is_let_go.set()
+    with pytest.raises(error, match=message):
+        await group.submit(number)
+    assert await group.submit(5) == 25
+
+
+async def test_item_that_nobody_waits_for_any_more_is_left_out(
+    group: GroupCommit[int, int], squares: Squares
+) -> None:
+    (under_way,) = await submit(group, 0)
+    await squares.begin()
+    gone, other = await submit(group, 2, 3)
+    for task in (under_way, gone):
+        task.cancel()
+    await asyncio.wait((under_way, gone))
+    squares.is_let_go.set()
+    assert await other == 9
+    assert squares.batches == [[0], [3]]
+
+
+async def test_thread_that_cannot_be_started_fails_its_item_and_no_later_one(squares: Squares) -> None:
+    refused: list[str] = []
+
+    def start_second_time(name: str, run: Callable[[], None]) -> threading.Thread:
+        if not refused:
+            refused.append(name)
+            raise RuntimeError("can't start new thread")
+        return start_daemon(name, run)
+
+    squares.is_let_go.set()
+    group = GroupCommit[int, int]("squares", squares.commit, start_thread=start_second_time)
+    with pytest.raises(RuntimeError, match="new thread"):
+        await group.submit(1)
+    assert await group.submit(6) == 36
+    assert squares.batches == [[6]]
+    group.close()
+
+
+async def test_closing_commits_what_was_submitted_and_then_refuses(squares: Squares) -> None:
+    group = GroupCommit[int, int]("squares", squares.commit)
+    squares.is_let_go.set()
+    (waiting,) = await submit(group, 6)
+    await asyncio.to_thread(group.close)
+    assert await waiting == 36
+    with pytest.raises(RuntimeError, match="squares is closed"):
+        await group.submit(7)
+
+
+def test_group_that_was_never_used_has_no_thread_to_wait_for(squares: Squares) -> None:
+    def refuse(name: str, run: Callable[[], None]) -> threading.Thread:
+        raise AssertionError(name)
+
+    GroupCommit[int, int]("squares", squares.commit, start_thread=refuse).close()
+
+
+async def test_results_are_given_before_what_comes_after(squares: Squares) -> None:
+    seen: list[Sequence[int | Exception]] = []
+    is_answered = threading.Event()
+
+    def look(results: Sequence[int | Exception]) -> None:
+        assert is_answered.wait(10)
+        seen.append(results)
+
+    squares.is_let_go.set()
+    group = GroupCommit[int, int]("squares", squares.commit, after=look)
+    assert await group.submit(3) == 9
+    is_answered.set()
+    await asyncio.to_thread(group.close)
+    assert seen == [[9]]
+
+
+async def test_fault_after_a_commit_is_logged_and_ends_nothing(
+    squares: Squares, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(results: Sequence[int | Exception]) -> None:
+        raise KeyError("what was committed")
+
+    squares.is_let_go.set()
+    group = GroupCommit[int, int]("squares", squares.commit, after=fail)
+    assert [await group.submit(number) for number in (1, 2)] == [1, 4]
+    await asyncio.to_thread(group.close)
+    assert [message.partition(" at ")[0] for message in caplog.messages] == [
+        "squares failed after a commit: KeyError"
+    ]
+
+
+def test_one_group_serves_several_event_loops(group: GroupCommit[int, int], squares: Squares) -> None:
+    squares.is_let_go.set()
+    found: list[int] = []
+
+    async def submit_some(first: int) -> None:
+        found.extend(await asyncio.gather(*(group.submit(first + number) for number in range(10))))
+
+    threads = [threading.Thread(target=asyncio.run, args=(submit_some(first),)) for first in (0, 10, 20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [number**2 for number in range(30)]
