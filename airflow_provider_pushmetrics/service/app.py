@@ -59,7 +59,6 @@ from airflow_provider_pushmetrics.service.api.conventions.document import (
 )
 from airflow_provider_pushmetrics.service.api.conventions.errors import describe_errors
 from airflow_provider_pushmetrics.service.api.conventions.methods import list_methods
-from airflow_provider_pushmetrics.service.api.examples import add_examples
 from airflow_provider_pushmetrics.service.reports.block_graph import PlanError
 from airflow_provider_pushmetrics.service.reports.block_types import ContentError
 from airflow_provider_pushmetrics.service.reports.parameter_types import ParameterValueError
@@ -116,7 +115,7 @@ class ServiceApp(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Give the OpenAPI document, built on first use."""
         if self.openapi_schema is None:
-            self.openapi_schema = add_examples(complete(super().openapi()))
+            self.openapi_schema = complete(super().openapi())
         return self.openapi_schema
 
 

@@ -1,45 +1,48 @@
-"""Blocks: making, showing, changing, deleting and running them, and what they gave."""
+"""Blocks: creating, showing, changing, deleting and running them, and their results."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
-from fastapi import APIRouter, HTTPException
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, HTTPException, Path
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, object_session
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
-from airflow_provider_pushmetrics.service.api.conventions.fields import Name, ShortText
+from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.listing import (
     Listing,
     match_integer,
     match_part,
     match_text,
-    parse_list_query,
 )
-from airflow_provider_pushmetrics.service.api.conventions.lookup import (
-    NOT_FOUND,
-    find_by_reference,
-    select_in_workspace,
-)
-from airflow_provider_pushmetrics.service.api.conventions.shapes import build_list, build_one
+from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
+from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.conventions.shapes import OK, Confirmation, build_one, wrap
 from airflow_provider_pushmetrics.service.api.reports import build_block_summary, build_draft
 from airflow_provider_pushmetrics.service.api.results import list_messages
-from airflow_provider_pushmetrics.service.api.schemas.blocks import NewBlock
+from airflow_provider_pushmetrics.service.api.schemas.blocks import (
+    BlockChange,
+    BlockChoices,
+    BlockList,
+    BlockResponse,
+    BlockResultList,
+    BlockResultResponse,
+    BlockResultRow,
+    BlockRow,
+    BlockRunRequest,
+    CancelledBlockRun,
+    ChangedBlock,
+    CreatedBlock,
+    PlacedBlock,
+    SavedBlock,
+    StartedBlockRun,
+)
 from airflow_provider_pushmetrics.service.models import Block, BlockResult, DataSource, QueryRun, Report
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
-from airflow_provider_pushmetrics.service.reports.authoring import (
-    MAX_BLOCKS,
-    change_block,
-    check_block_content,
-    create_block,
-    delete_block,
-    ensure_scratch,
-    list_warnings,
-    move_block,
-)
+from airflow_provider_pushmetrics.service.reports import authoring
+from airflow_provider_pushmetrics.service.reports.authoring import check_block_content, list_warnings
 from airflow_provider_pushmetrics.service.reports.block_graph import PARAMETER
 from airflow_provider_pushmetrics.service.reports.block_types import (
     ContentError,
@@ -58,6 +61,11 @@ router = APIRouter(prefix="/api/v1/block", tags=["block"])
 RECENT_RESULTS = 10
 LAST_RESULT = "last_result"
 
+RunId: TypeAlias = Annotated[str, Path(description="The id of the run of the block", examples=["1"])]
+ResultId: TypeAlias = Annotated[
+    str, Path(description=f"The id of the result, or `{LAST_RESULT}`", examples=[LAST_RESULT])
+]
+
 LISTING = Listing(
     order=Block.id,
     columns={"id": Block.id, "name": Block.name, "type": Block.type},
@@ -71,84 +79,61 @@ LISTING = Listing(
 )
 
 
-class PlacedBlock(NewBlock):
-    """
-    A new block.
-
-    :param report_id: The id or the uid of its report; without one, it is kept in a notebook for such blocks.
-    """
-
-    report_id: int | ShortText | None = None
-
-
-class BlockChange(BaseModel):
-    """
-    What to change of a block; what is left out stays. The content is replaced as a whole.
-
-    :param position: Where on the page it is to stand, counted from 0.
-    """
-
-    position: int | None = Field(None, ge=0, le=MAX_BLOCKS)
-    type: ShortText | None = None
-    name: Name | None = Field(None, examples=["introduction"])
-    verbose_name: ShortText | None = None
-    content: dict[str, Any] | None = Field(None, examples=[{"text": "Hello {{ who }}"}])
-    content_json: str | dict[str, Any] | None = None
+def build_block_row(block: Block) -> BlockRow:
+    """Build what lists show of a block."""
+    return {
+        **build_block_summary(block),
+        "content_json": _write_content(block),
+        "report_id": block.report_id,
+        "report_uid": block.report.uid,
+        "position": block.position,
+        "created_on": format_moment(block.created_on),
+    }
 
 
-class BlockRunRequest(BaseModel):
-    """
-    How to run a block. An unknown key is refused.
-
-    :param parameters: Values for the report's parameters.
-    :param content_json: What to run instead of the block's content, this time only: an object or its JSON.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    parameters: dict[str, Any] = Field(default_factory=dict, examples=[{"region": "EMEA"}])
-    content_json: str | dict[str, Any] | None = None
+def _write_content(block: Block) -> str:
+    """Write the content of a block as JSON, with the uid of its database, as PushMetrics' client needs it."""
+    content, session = dict(block.content), object_session(block)
+    if isinstance(content.get("database_id"), int) and session is not None:
+        source = session.get(DataSource, content["database_id"])
+        content["database_id"] = source.uid if source is not None else str(content["database_id"])
+    return json.dumps(content, ensure_ascii=False)
 
 
-@router.get("/")
-def list_blocks(parts: Parts, caller: Caller, q: str | None = None) -> dict[str, Any]:
-    """List the blocks of all reports of the workspace."""
-    with parts.database.reading() as session:
-        rows = select_in_workspace(Block, caller)
-        count, page = LISTING.fetch(session, rows, parse_list_query(q))
-        return build_list(count, [build_block_row(block) for block in page])
+def build_saved_block(block: Block) -> SavedBlock:
+    """Build a block that was saved, with what may be wrong with its report."""
+    return {**build_block_row(block), "warnings": list_warnings(block.report)}
+
+
+Resource(
+    name="block",
+    plural="blocks",
+    rows=rows_of(Block),
+    listing=LISTING,
+    build_row=lambda block, _: build_block_row(block),
+    list_schema=BlockList,
+    schema=BlockResponse,
+).add_routes(router)
 
 
 @router.post("/", status_code=201)
-def make_block(wanted: PlacedBlock, parts: Parts, caller: Editor) -> dict[str, Any]:
+def create_block(wanted: PlacedBlock, parts: Parts, caller: Editor) -> CreatedBlock:
     """Add a block to a report."""
     draft = build_draft(wanted)
     with parts.database.writing() as session:
         if wanted.report_id is None:
-            report = ensure_scratch(session, caller.workspace_id)
+            report = authoring.ensure_scratch(session, caller.workspace_id)
         else:
             report = find_by_reference(session, Report, str(wanted.report_id), caller)
         session.refresh(report, with_for_update=True)
-        block = create_block(session, report, draft)
-        answer = build_one({**build_block_row(block), "warnings": list_warnings(report)})
+        saved = build_saved_block(authoring.create_block(session, report, draft))
     parts.engine.wake()
-    return answer
-
-
-@router.get("/{reference}")
-def get_block(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
-    """Show a block."""
-    with parts.database.reading() as session:
-        return build_one(build_block_row(find_by_reference(session, Block, reference, caller)))
+    return build_one(saved)
 
 
 @router.get("/{reference}/choices")
-def get_choices(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
-    """
-    List the values that a parameter may have: its own, or those of the last result of its query.
-
-    ``is_complete`` is false where there may be others: the list ends after 1,000.
-    """
+def list_block_choices(reference: Reference, parts: Parts, caller: Caller) -> BlockChoices:
+    """List the values that a parameter can have: its own, or those of the last result of its query."""
     with parts.database.reading() as session:
         block = find_by_reference(session, Block, reference, caller)
         choices = list_choices(session, parts.results, block)
@@ -156,8 +141,8 @@ def get_choices(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
 
 
 @router.put("/{reference}")
-def update_block(reference: str, wanted: BlockChange, parts: Parts, caller: Editor) -> dict[str, Any]:
-    """Change the name or the content of a block."""
+def update_block(reference: Reference, wanted: BlockChange, parts: Parts, caller: Editor) -> ChangedBlock:
+    """Change the name, the content or the place of a block."""
     changes: dict[str, Any] = {}
     if wanted.name is not None:
         changes["name"] = wanted.name
@@ -172,28 +157,28 @@ def update_block(reference: str, wanted: BlockChange, parts: Parts, caller: Edit
             raise ContentError(f"the block is one of type {block.type!r}: its type cannot change")
         if any(other.name == changes.get("name") and other is not block for other in block.report.blocks):
             raise ContentError(f"the report already has a block called {wanted.name!r}: choose another name")
-        change_block(session, block, changes)
+        authoring.change_block(session, block, changes)
         if wanted.position is not None:
-            move_block(session, block, wanted.position)
-        answer = {"result": {**build_block_row(block), "warnings": list_warnings(block.report)}}
+            authoring.move_block(session, block, wanted.position)
+        saved = build_saved_block(block)
     parts.engine.wake()
-    return answer
+    return wrap(saved)
 
 
 @router.delete("/{reference}")
-def remove_block(reference: str, parts: Parts, caller: Editor) -> dict[str, str]:
+def delete_block(reference: Reference, parts: Parts, caller: Editor) -> Confirmation:
     """Delete a block."""
     with parts.database.writing() as session:
-        delete_block(session, _lock_block(session, reference, caller))
+        authoring.delete_block(session, _lock_block(session, reference, caller))
     parts.engine.wake()
-    return {"message": "OK"}
+    return OK
 
 
 @router.post("/{reference}/run")
 def run_block(
-    reference: str, parts: Parts, caller: Editor, wanted: BlockRunRequest | None = None
-) -> dict[str, int]:
-    """Run a block by itself, and what it needs; the answer names the run."""
+    reference: Reference, parts: Parts, caller: Editor, wanted: BlockRunRequest | None = None
+) -> StartedBlockRun:
+    """Start a run of a block and of the blocks that it needs, and return at once."""
     wanted = wanted or BlockRunRequest()
     check_json(wanted.parameters)
     with parts.database.reading() as session:
@@ -210,8 +195,8 @@ def run_block(
 
 
 @router.post("/{reference}/run/{run_id}/cancel")
-def stop_block_run(reference: str, run_id: str, parts: Parts, caller: Editor) -> dict[str, Any]:
-    """Cancel a run of a block by itself that has not ended; 409 if it has ended otherwise."""
+def cancel_block_run(reference: Reference, run_id: RunId, parts: Parts, caller: Editor) -> CancelledBlockRun:
+    """Cancel a run of a block that has not finished. A run that finished with another status gives 409."""
     with parts.database.writing() as session:
         block = find_by_reference(session, Block, reference, caller)
         number = parse_id(run_id)
@@ -219,22 +204,24 @@ def stop_block_run(reference: str, run_id: str, parts: Parts, caller: Editor) ->
         if run is None or run.block_id != block.id:
             raise HTTPException(404, NOT_FOUND)
         cancel_query_run(session, run, parts.links)
-        answer = {"run_id": run.id, "status": run.status}
+        cancelled: CancelledBlockRun = {"run_id": run.id, "status": run.status}
     parts.engine.wake()
-    return answer
+    return cancelled
 
 
 @router.get("/{reference}/results/")
-def list_results(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
-    """List the block's last results, in runs of its report and by itself."""
+def list_block_results(reference: Reference, parts: Parts, caller: Caller) -> BlockResultList:
+    """List the last results of a block, in runs of its report and by itself."""
     with parts.database.reading() as session:
         rows = _find_recent(session, find_by_reference(session, Block, reference, caller), parts.links)
     return {"count": len(rows), "ids": [row["id"] for row in rows], "result": rows}
 
 
 @router.get("/{reference}/results/{result_id}")
-def get_result(reference: str, result_id: str, parts: Parts, caller: Caller) -> dict[str, Any]:
-    """Show one result of a block, or ``last_result`` and those before it."""
+def get_block_result(
+    reference: Reference, result_id: ResultId, parts: Parts, caller: Caller
+) -> BlockResultResponse:
+    """Show one result of a block, or the last one and those before it."""
     with parts.database.reading() as session:
         block = find_by_reference(session, Block, reference, caller)
         if result_id == LAST_RESULT:
@@ -244,28 +231,7 @@ def get_result(reference: str, result_id: str, parts: Parts, caller: Caller) -> 
         found = None if number is None else session.get(BlockResult, number)
         if found is None or found.block_id != block.id:
             raise HTTPException(404, NOT_FOUND)
-        return build_one(_build_result_row(found, block, parts.links))
-
-
-def build_block_row(block: Block) -> dict[str, Any]:
-    """Build what lists show of a block."""
-    return {
-        **build_block_summary(block),
-        "content_json": json.dumps(_write_content(block), ensure_ascii=False),
-        "report_id": block.report_id,
-        "report_uid": block.report.uid,
-        "position": block.position,
-        "created_on": format_moment(block.created_on),
-    }
-
-
-def _write_content(block: Block) -> dict[str, Any]:
-    """Write the content of a block as clients send it: PushMetrics' own names a database by its uid."""
-    content, session = dict(block.content), object_session(block)
-    if isinstance(content.get("database_id"), int) and session is not None:
-        source = session.get(DataSource, content["database_id"])
-        content["database_id"] = source.uid if source is not None else str(content["database_id"])
-    return content
+        return {"id": found.id, "result": _build_result_row(found, block, parts.links)}
 
 
 def _lock_block(session: Session, reference: str, caller: Caller) -> Block:
@@ -274,7 +240,7 @@ def _lock_block(session: Session, reference: str, caller: Caller) -> Block:
     return block
 
 
-def _find_recent(session: Session, block: Block, links: ResultLinks) -> list[dict[str, Any]]:
+def _find_recent(session: Session, block: Block, links: ResultLinks) -> list[BlockResultRow]:
     """Find the newest results; a run of the block alone that has not ended comes first."""
     unfinished = select(QueryRun).where(
         QueryRun.block_id == block.id,
@@ -289,7 +255,7 @@ def _find_recent(session: Session, block: Block, links: ResultLinks) -> list[dic
     return rows[:RECENT_RESULTS]
 
 
-def _build_waiting_row(run: QueryRun) -> dict[str, Any]:
+def _build_waiting_row(run: QueryRun) -> BlockResultRow:
     return {
         "id": None,
         "run_id": run.id,
@@ -306,7 +272,7 @@ def _build_waiting_row(run: QueryRun) -> dict[str, Any]:
     }
 
 
-def _build_result_row(result: BlockResult, block: Block, links: ResultLinks) -> dict[str, Any]:
+def _build_result_row(result: BlockResult, block: Block, links: ResultLinks) -> BlockResultRow:
     link = None
     if result.query_id is not None:
         if result.run_id is not None:

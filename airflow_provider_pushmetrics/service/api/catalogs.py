@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeAlias, TypeVar
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Path, Query
 
 from airflow_provider_pushmetrics.service.accounts.authentication import Principal
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
+from airflow_provider_pushmetrics.service.api.conventions.shapes import wrap
+from airflow_provider_pushmetrics.service.api.schemas.catalogs import (
+    FoundTable,
+    FoundTables,
+    FoundTablesResponse,
+    FunctionNames,
+    FunctionNamesResponse,
+    SchemaNames,
+    SelectStar,
+    TableDetails,
+    TableExistence,
+    TableExistenceResponse,
+    TableList,
+    TableSummary,
+)
+from airflow_provider_pushmetrics.service.datasources import catalog as catalogs
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
 from airflow_provider_pushmetrics.service.datasources.catalog import (
     Catalog,
     TableDescription,
     TableName,
-    find_table,
-    search_tables,
     write_select_star,
 )
 from airflow_provider_pushmetrics.service.datasources.watching import watch
@@ -24,6 +39,9 @@ from airflow_provider_pushmetrics.service.models import DataSource
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 
 router = APIRouter(prefix="/api/v1/database/{reference}", tags=["database"])
+
+SchemaName: TypeAlias = Annotated[str, Path(description="The name of the schema", examples=["main"])]
+TableReference: TypeAlias = Annotated[str, Path(description="The name of the table", examples=["orders"])]
 
 LOOK_SECONDS = 30.0
 MAX_TABLES = 1000
@@ -35,29 +53,31 @@ Found = TypeVar("Found")
 
 
 @router.get("/schemas/")
-def list_schemas(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
-    """List the schemas of a database. They are read anew each time."""
-    return {"result": _look(parts, reference, caller, lambda catalog, _: catalog.list_schemas())}
+def list_schemas(reference: Reference, parts: Parts, caller: Caller) -> SchemaNames:
+    """List the schemas of a database, as they are now."""
+    return wrap(_look(parts, reference, caller, lambda catalog, _: catalog.list_schemas()))
 
 
 @router.get("/schema/{schema}/")
-def list_tables(reference: str, schema: str, parts: Parts, caller: Caller) -> dict[str, Any]:
+def list_tables(reference: Reference, schema: SchemaName, parts: Parts, caller: Caller) -> TableList:
     """List the tables and views of a schema."""
 
-    def look(catalog: Catalog, source_id: int) -> list[dict[str, Any]]:
+    def look(catalog: Catalog, source_id: int) -> list[TableSummary]:
         return [
             {"name": one.name, "type": one.type, "schemaName": one.schema, "databaseId": source_id}
             for one in catalog.list_tables(schema)
         ]
 
-    return {"result": _look(parts, reference, caller, look)}
+    return wrap(_look(parts, reference, caller, look))
 
 
 @router.get("/table/{table}/{schema}/")
-def get_table(reference: str, table: str, schema: str, parts: Parts, caller: Caller) -> dict[str, Any]:
-    """Describe a table: its columns, keys and indexes. It stands in no ``result``."""
+def get_table(
+    reference: Reference, table: TableReference, schema: SchemaName, parts: Parts, caller: Caller
+) -> TableDetails:
+    """Show the columns, keys and indexes of a table."""
 
-    def look(catalog: Catalog, _: int) -> dict[str, Any]:
+    def look(catalog: Catalog, _: int) -> TableDetails:
         name = _find(catalog, schema, table)
         star = write_select_star(name, DEFAULT_STAR_ROWS, catalog.dialect)
         return _build_table(name, catalog.describe(name), star)
@@ -67,58 +87,66 @@ def get_table(reference: str, table: str, schema: str, parts: Parts, caller: Cal
 
 @router.get("/select_star_sql/{table}/{schema}/")
 def get_select_star(
-    reference: str,
-    table: str,
-    schema: str,
+    reference: Reference,
+    table: TableReference,
+    schema: SchemaName,
     parts: Parts,
     caller: Caller,
     limit: Annotated[int, Query(ge=1, le=MAX_STAR_ROWS)] = DEFAULT_STAR_ROWS,
-) -> dict[str, str]:
-    """Write the SQL that reads the first rows of a table; it is not run."""
+) -> SelectStar:
+    """Write the SQL that reads the first rows of a table. It is not run."""
 
     def look(catalog: Catalog, _: int) -> str:
         return write_select_star(_find(catalog, schema, table), limit, catalog.dialect)
 
-    return {"result": _look(parts, reference, caller, look)}
+    return wrap(_look(parts, reference, caller, look))
 
 
 @router.get("/table_exists/{table}/{schema}/")
-def tell_whether_table_exists(
-    reference: str, table: str, schema: str, parts: Parts, caller: Caller
-) -> dict[str, Any]:
-    """Tell whether there is a table or a view, and how its name is written."""
-    name = _look(parts, reference, caller, lambda catalog, _: find_table(catalog, schema, table))
+def find_table(
+    reference: Reference, table: TableReference, schema: SchemaName, parts: Parts, caller: Caller
+) -> TableExistenceResponse:
+    """Find out whether a table or a view exists, and its exact name."""
+    name = _look(parts, reference, caller, lambda catalog, _: catalogs.find_table(catalog, schema, table))
     if name is None:
-        return {"result": {"exists": False, "type": None, "resolved_name": None}}
-    return {"result": {"exists": True, "type": name.type, "resolved_name": name.name}}
+        return wrap(TableExistence(exists=False, type=None, resolved_name=None))
+    return wrap(TableExistence(exists=True, type=name.type, resolved_name=name.name))
 
 
 @router.get("/search_tables/")
-def find_tables(
-    reference: str, parts: Parts, caller: Caller, pattern: str, schema: str | None = None
-) -> dict[str, Any]:
-    """Find the tables whose names contain a text."""
-    found = _look(
-        parts, reference, caller, lambda catalog, _: search_tables(catalog, pattern, schema)[:MAX_TABLES]
-    )
-    rows = [{"schema": one.schema, "name": one.name, "type": one.type} for one in found]
-    return {"result": {"pattern": pattern, "count": len(rows), "results": rows}}
+def search_tables(
+    reference: Reference,
+    parts: Parts,
+    caller: Caller,
+    pattern: Annotated[str, Query(description="The text, in any case")],
+    schema: Annotated[str | None, Query(description="The schema; all of them, unless given")] = None,
+) -> FoundTablesResponse:
+    """Find the tables and views whose names contain a text."""
+
+    def look(catalog: Catalog, _: int) -> Sequence[TableName]:
+        return catalogs.search_tables(catalog, pattern, schema)[:MAX_TABLES]
+
+    rows: list[FoundTable] = [
+        {"schema": one.schema, "name": one.name, "type": one.type}
+        for one in _look(parts, reference, caller, look)
+    ]
+    return wrap(FoundTables(pattern=pattern, count=len(rows), results=rows))
 
 
 @router.get("/function_names/")
 def list_functions(
-    reference: str,
+    reference: Reference,
     parts: Parts,
     caller: Caller,
     limit: Annotated[int, Query(ge=1, le=MAX_FUNCTIONS)] = 100,
-    filter: str = "",
-) -> dict[str, Any]:
-    """List the functions that the SQL of a database can call, those whose names contain a text."""
+    filter: Annotated[str, Query(description="A text that the names contain, in any case")] = "",
+) -> FunctionNamesResponse:
+    """List the functions that the SQL of a database can call."""
     known, backend = _look(
         parts, reference, caller, lambda catalog, _: (catalog.list_functions(), catalog.backend)
     )
     names = [name for name in known or [] if filter.lower() in name.lower()]
-    answer = {
+    answer: FunctionNames = {
         "functions": names[:limit],
         "count": len(names[:limit]),
         "total": len(names),
@@ -128,7 +156,7 @@ def list_functions(
         answer["filter"] = filter
     if known is None:
         answer["note"] = f"Databases of the kind {backend!r} are not asked for their functions"
-    return {"result": answer}
+    return wrap(answer)
 
 
 def _look(
@@ -149,13 +177,13 @@ def _look(
 
 
 def _find(catalog: Catalog, schema: str, table: str) -> TableName:
-    name = find_table(catalog, schema, table)
+    name = catalogs.find_table(catalog, schema, table)
     if name is None:
         raise HTTPException(404, NOT_FOUND)
     return name
 
 
-def _build_table(name: TableName, described: TableDescription, star: str) -> dict[str, Any]:
+def _build_table(name: TableName, described: TableDescription, star: str) -> TableDetails:
     key = list(described.primary_key)
     return {
         "name": name.name,

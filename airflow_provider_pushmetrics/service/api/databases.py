@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.accounts.authentication import Principal
 from airflow_provider_pushmetrics.service.api.conventions.access import Admin, Editor, Parts
-from airflow_provider_pushmetrics.service.api.conventions.answers import OK, Confirmation, build_one, wrap
 from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.listing import Listing, match_integer, match_text
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.conventions.shapes import OK, Confirmation, build_one, wrap
 from airflow_provider_pushmetrics.service.api.schemas.databases import (
     ChangedDatabase,
     ConnectionTest,

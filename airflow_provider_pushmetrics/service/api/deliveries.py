@@ -1,28 +1,38 @@
-"""The delivery log: every event that was sent or is to be, and every attempt."""
+"""Deliveries: the events that were sent or will be, with every attempt."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from fastapi import APIRouter, HTTPException
 
-from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
+from airflow_provider_pushmetrics.service.api.conventions.access import Editor, Parts
+from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.listing import (
     Listing,
     match_integer,
     match_moment,
     match_text,
-    parse_list_query,
 )
-from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference, select_in_workspace
-from airflow_provider_pushmetrics.service.api.conventions.shapes import build_list, build_one
+from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
+from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.conventions.shapes import build_one
+from airflow_provider_pushmetrics.service.api.schemas.deliveries import (
+    Attempt,
+    DeliveryDetails,
+    DeliveryDetailsResponse,
+    DeliveryList,
+    DeliveryResponse,
+    DeliveryRow,
+)
 from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import resend
 
 router = APIRouter(prefix="/api/v1/webhook_delivery", tags=["webhook delivery"])
+
+DISABLED = "The subscription is disabled: enable it first"
 
 LISTING = Listing(
     order=Delivery.id,
@@ -41,43 +51,7 @@ LISTING = Listing(
 )
 
 
-@router.get("/")
-def list_deliveries(parts: Parts, caller: Caller, q: str | None = None) -> dict[str, Any]:
-    """List deliveries, the newest first."""
-    with parts.database.reading() as session:
-        rows = select_in_workspace(Delivery, caller)
-        count, page = LISTING.fetch(session, rows, parse_list_query(q))
-        return build_list(count, [build_delivery_row(delivery) for delivery in page])
-
-
-@router.get("/{reference}")
-def get_delivery(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
-    """Show a delivery: the event, and every attempt with what came back."""
-    with parts.database.reading() as session:
-        delivery = find_by_reference(session, Delivery, reference, caller)
-        row = build_delivery_row(delivery)
-        row["body"] = json.loads(delivery.event.body)
-        row["attempts"] = [_build_attempt(attempt) for attempt in delivery.attempts]
-        return build_one(row)
-
-
-@router.post("/{reference}/resend")
-def resend_delivery(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
-    """Send an event once more, under its old ``webhook-id``: a delivered one too."""
-    with parts.database.writing() as session:
-        delivery = find_by_reference(session, Delivery, reference, caller)
-        if not delivery.subscription.active:
-            raise HTTPException(409, "The subscription is disabled: enable it first")
-        if delivery.status == PENDING and delivery.enqueued_attempt > delivery.attempt_count:
-            raise HTTPException(409, "The event is being sent just now")
-        resend(delivery, get_now())
-        session.flush()
-        answer = build_one(build_delivery_row(delivery))
-    parts.engine.wake()
-    return answer
-
-
-def build_delivery_row(delivery: Delivery) -> dict[str, Any]:
+def build_delivery_row(delivery: Delivery) -> DeliveryRow:
     """Build what lists show of a delivery."""
     return {
         "id": delivery.id,
@@ -93,7 +67,16 @@ def build_delivery_row(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _build_attempt(attempt: DeliveryAttempt) -> dict[str, Any]:
+def build_delivery_details(delivery: Delivery) -> DeliveryDetails:
+    """Build a delivery with its event and its attempts."""
+    return {
+        **build_delivery_row(delivery),
+        "body": json.loads(delivery.event.body),
+        "attempts": [_build_attempt(attempt) for attempt in delivery.attempts],
+    }
+
+
+def _build_attempt(attempt: DeliveryAttempt) -> Attempt:
     return {
         "number": attempt.number,
         "started_on": format_moment(attempt.started_on),
@@ -102,3 +85,31 @@ def _build_attempt(attempt: DeliveryAttempt) -> dict[str, Any]:
         "error": attempt.error,
         "answer": attempt.answer,
     }
+
+
+Resource(
+    name="delivery",
+    plural="deliveries",
+    rows=rows_of(Delivery),
+    listing=LISTING,
+    build_row=lambda delivery, _: build_delivery_row(delivery),
+    list_schema=DeliveryList,
+    build_details=lambda delivery, _: build_delivery_details(delivery),
+    schema=DeliveryDetailsResponse,
+).add_routes(router)
+
+
+@router.post("/{reference}/resend")
+def resend_delivery(reference: Reference, parts: Parts, caller: Editor) -> DeliveryResponse:
+    """Send an event again, delivered or not, with the same ``webhook-id``."""
+    with parts.database.writing() as session:
+        delivery = find_by_reference(session, Delivery, reference, caller)
+        if not delivery.subscription.active:
+            raise HTTPException(409, DISABLED)
+        if delivery.status == PENDING and delivery.enqueued_attempt > delivery.attempt_count:
+            raise HTTPException(409, "The event is being sent just now")
+        resend(delivery, get_now())
+        session.flush()
+        answer = build_one(build_delivery_row(delivery))
+    parts.engine.wake()
+    return answer

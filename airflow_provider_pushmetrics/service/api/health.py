@@ -1,12 +1,17 @@
-"""Whether the service lives, and whether it can serve."""
+"""Whether the service runs, and whether it can serve requests."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import APIRouter, HTTPException
+from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
+from typing_extensions import TypedDict
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Parts
 from airflow_provider_pushmetrics.service.api.conventions.document import NO_CREDENTIAL
+from airflow_provider_pushmetrics.service.api.conventions.shapes import answer
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -15,15 +20,22 @@ WORKER_AWAY = "The worker is being started: what is accepted meanwhile runs then
 UNREADY_RETRY_SECONDS = 5
 
 
+@answer
+class Health(TypedDict):
+    """Confirms that the service is healthy."""
+
+    status: Annotated[str, Field(examples=["ok"])]
+
+
 @router.get("/live", openapi_extra=NO_CREDENTIAL)
-async def get_live() -> dict[str, str]:
-    """Answer, as long as the process can."""
+async def get_liveness() -> Health:
+    """Answer as long as the process runs."""
     return {"status": "ok"}
 
 
 @router.get("/ready", openapi_extra=NO_CREDENTIAL)
-def get_ready(parts: Parts) -> dict[str, str]:
-    """Answer 200 when requests are served and runs executed, 503 when the database or the worker is away."""
+def get_readiness(parts: Parts) -> Health:
+    """Answer 200 if the database and the worker are available, and 503 otherwise."""
     try:
         parts.database.check()
     except SQLAlchemyError:

@@ -1,20 +1,16 @@
-"""Messages by mail and Slack: listed here whether or not they could be sent."""
+"""Messages by mail and Slack, sent or not."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 
-from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
-from airflow_provider_pushmetrics.service.api.conventions.listing import (
-    Listing,
-    match_integer,
-    match_text,
-    parse_list_query,
-)
-from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference, select_in_workspace
-from airflow_provider_pushmetrics.service.api.conventions.shapes import build_list, build_one
+from airflow_provider_pushmetrics.service.api.conventions.access import Editor, Parts
+from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
+from airflow_provider_pushmetrics.service.api.conventions.listing import Listing, match_integer, match_text
+from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
+from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.conventions.shapes import build_one
+from airflow_provider_pushmetrics.service.api.schemas.messages import MessageList, MessageResponse, MessageRow
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.outbox import send_again
 from airflow_provider_pushmetrics.service.storage.clock import format_moment
@@ -34,32 +30,8 @@ LISTING = Listing(
 )
 
 
-@router.get("/")
-def list_messages(parts: Parts, caller: Caller, q: str | None = None) -> dict[str, Any]:
-    """List the messages of the workspace, the newest first."""
-    with parts.database.reading() as session:
-        rows = select_in_workspace(OutgoingMessage, caller)
-        count, page = LISTING.fetch(session, rows, parse_list_query(q))
-        return build_list(count, [_build_row(message) for message in page])
-
-
-@router.get("/{reference}")
-def get_message(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
-    """Show a message."""
-    with parts.database.reading() as session:
-        return build_one(_build_row(find_by_reference(session, OutgoingMessage, reference, caller)))
-
-
-@router.post("/{reference}/send")
-def send_message(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
-    """Send a message that was kept or that failed."""
-    with parts.database.writing() as session:
-        message = find_by_reference(session, OutgoingMessage, reference, caller)
-        send_again(message)
-        return build_one(_build_row(message))
-
-
-def _build_row(message: OutgoingMessage) -> dict[str, Any]:
+def build_message_row(message: OutgoingMessage) -> MessageRow:
+    """Build what is shown of a message."""
     return {
         "id": message.id,
         "uid": message.uid,
@@ -75,3 +47,23 @@ def _build_row(message: OutgoingMessage) -> dict[str, Any]:
         "finished_on": format_moment(message.finished_on),
         "error": message.error,
     }
+
+
+Resource(
+    name="message",
+    plural="messages",
+    rows=rows_of(OutgoingMessage),
+    listing=LISTING,
+    build_row=lambda message, _: build_message_row(message),
+    list_schema=MessageList,
+    schema=MessageResponse,
+).add_routes(router)
+
+
+@router.post("/{reference}/send")
+def send_message(reference: Reference, parts: Parts, caller: Editor) -> MessageResponse:
+    """Send a message whose status is `kept` or `failed`."""
+    with parts.database.writing() as session:
+        message = find_by_reference(session, OutgoingMessage, reference, caller)
+        send_again(message)
+        return build_one(build_message_row(message))

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
+from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
-from airflow_provider_pushmetrics.service.api.reports import build_whole_report
+from airflow_provider_pushmetrics.service.api.conventions.shapes import wrap
+from airflow_provider_pushmetrics.service.api.reports import build_saved_report
+from airflow_provider_pushmetrics.service.api.schemas.report_configs import (
+    DryRun,
+    ReplacedReportResponse,
+    ReportFromYaml,
+    ReportFromYamlResponse,
+)
+from airflow_provider_pushmetrics.service.api.schemas.reports import SavedReport
 from airflow_provider_pushmetrics.service.models import DataSource, Report
 from airflow_provider_pushmetrics.service.reports.authoring import (
     BlockChanges,
@@ -54,63 +63,68 @@ async def read_document(request: Request) -> ReportDraft:
     return await run_in_threadpool(parse_config, text)
 
 
-Document = Annotated[ReportDraft, Depends(read_document)]
+Document: TypeAlias = Annotated[ReportDraft, Depends(read_document)]
+AllowCreateFolder: TypeAlias = Annotated[
+    bool, Query(description="Accepted for PushMetrics' own client; folders are created in any case")
+]
 
 
 @router.get("/{reference}/config", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-def get_config(reference: str, parts: Parts, caller: Caller) -> Response:
-    """Give a report as YAML."""
+def get_report_as_yaml(reference: Reference, parts: Parts, caller: Caller) -> Response:
+    """Show a report as YAML."""
     with parts.database.reading() as session:
         report = find_by_reference(session, Report, reference, caller)
         return Response(_write(session, report), media_type=YAML)
 
 
 @router.post("/config", openapi_extra=DOCUMENT)
-def create_from_config(
-    parts: Parts, caller: Editor, draft: Document, allow_create_folder: bool = False
-) -> dict[str, Any]:
-    """Make a report from YAML; others of its name are named in ``warning_duplicate_uids``."""
+def create_report_from_yaml(
+    parts: Parts, caller: Editor, draft: Document, allow_create_folder: AllowCreateFolder = False
+) -> ReportFromYamlResponse:
+    """Create a report from YAML."""
     with parts.database.writing() as session:
         same_name = select(Report.uid).where(
             Report.workspace_id == caller.workspace_id, Report.name == draft.name
         )
         duplicates = list(session.scalars(same_name))
         report = create_report(session, caller.workspace_id, draft)
-        answer = {**build_whole_report(report), "warnings": list_warnings(report)}
+        saved: ReportFromYaml = {**build_saved_report(report), "warning_duplicate_uids": duplicates}
     parts.engine.wake()
-    return {"result": {**answer, **({"warning_duplicate_uids": duplicates} if duplicates else {})}}
+    if not duplicates:
+        del saved["warning_duplicate_uids"]
+    return wrap(saved)
 
 
 @router.put("/{reference}/config", openapi_extra=DOCUMENT)
-def replace_by_config(
-    reference: str,
+def replace_report_by_yaml(
+    reference: Reference,
     parts: Parts,
     caller: Editor,
     draft: Document,
-    prune: bool = True,
-    dry_run: bool = False,
-    allow_create_folder: bool = False,
-) -> dict[str, Any]:
-    """Make a report what YAML says; ``dry_run`` only tells what that would change."""
+    prune: Annotated[bool, Query(description="Delete the blocks that the document does not name")] = True,
+    dry_run: Annotated[bool, Query(description="Change nothing, and show the changes")] = False,
+    allow_create_folder: AllowCreateFolder = False,
+) -> ReplacedReportResponse:
+    """Replace a report and its blocks by a YAML document."""
     with parts.database.writing() as session:
         report = find_by_reference(session, Report, reference, caller)
         session.refresh(report, with_for_update=True)
         before = _write(session, report)
         trial = session.begin_nested()
+        answer: SavedReport | DryRun
         changes = rewrite_report(session, report, draft, prune=prune)
         if not dry_run:
             trial.commit()
-            answer = {**build_whole_report(report), "warnings": list_warnings(report)}
+            answer = build_saved_report(report)
         else:
             session.refresh(report)
-            answer = _describe(before, _write(session, report), changes)
-            answer["warnings"] = list_warnings(report)
+            answer = _describe(before, _write(session, report), changes, list_warnings(report))
             trial.rollback()
     parts.engine.wake()
-    return {"result": answer}
+    return wrap(answer)
 
 
-def _describe(before: str, after: str, changes: BlockChanges) -> dict[str, Any]:
+def _describe(before: str, after: str, changes: BlockChanges, warnings: list[str]) -> DryRun:
     return {
         "would_change": before != after,
         "summary": {
@@ -119,6 +133,7 @@ def _describe(before: str, after: str, changes: BlockChanges) -> dict[str, Any]:
             "blocks_deleted": list(changes.deleted),
         },
         "yaml_diff": write_diff(before, after),
+        "warnings": warnings,
     }
 
 

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Header
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
-from airflow_provider_pushmetrics.service.api.conventions.answers import OK, Confirmation, build_one, wrap
 from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.listing import (
     Listing,
@@ -18,6 +17,7 @@ from airflow_provider_pushmetrics.service.api.conventions.listing import (
 )
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.conventions.shapes import OK, Confirmation, build_one, wrap
 from airflow_provider_pushmetrics.service.api.schemas.blocks import BlockSummary, NewBlock
 from airflow_provider_pushmetrics.service.api.schemas.reports import (
     ChangedReport,

@@ -1,7 +1,7 @@
 """
 Results, at the URLs that events carry.
 
-The documentation says GET in its text and POST in its example, so both are answered, and alike.
+PushMetrics' documentation says GET in its text and POST in its example: both have the same answer.
 """
 
 from __future__ import annotations
@@ -9,16 +9,25 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.accounts.authentication import Principal
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.conventions.errors import Responses
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.pages import show_run_as_page
+from airflow_provider_pushmetrics.service.api.schemas.messages import SentMessage
+from airflow_provider_pushmetrics.service.api.schemas.results import (
+    BlockOutput,
+    QueryOutput,
+    QueryResult,
+    RunOutputs,
+    UnfinishedRun,
+)
 from airflow_provider_pushmetrics.service.models import AnyRun, BlockResult, QueryRun, Report, Run
 from airflow_provider_pushmetrics.service.models.statuses import FINISHED, SUCCESS
 from airflow_provider_pushmetrics.service.results.encoders.formats import (
@@ -53,6 +62,31 @@ NO_LONGER_KEPT = "The result is no longer kept"
 
 RESULT_CHUNK_BYTES = 256 * 1024
 
+IN_REPORT_RUN = "/{report}/queries/{query}/reportRun/{run_id}"
+IN_QUERY_RUN = "/{report}/queries/{query}/run/{run_id}"
+
+ReportReference: TypeAlias = Annotated[
+    str, Path(description="The id or the uid of the report", examples=["4"])
+]
+QueryId: TypeAlias = Annotated[str, Path(description="The id of the query", examples=["5"])]
+RunId: TypeAlias = Annotated[str, Path(description="The id of the run", examples=["3"])]
+
+UNFINISHED: Responses = {
+    202: {
+        "model": UnfinishedRun,
+        "description": "The run has not finished; `Retry-After` says when to ask again",
+    }
+}
+RESULT: Responses = {
+    200: {
+        "model": QueryResult,
+        "description": "The result. In formats other than JSON it has the rows only",
+        "content": {name: {"schema": {"type": "string"}} for name in FORMATS if name != JSON},
+    },
+    304: {"description": "The result is the one that the header `If-None-Match` names"},
+    **UNFINISHED,
+}
+
 CACHE_HEADERS = {
     # Kept by the client alone, and asked for again each time: rights can end, and results are cleaned up.
     "Cache-Control": "private, no-cache",
@@ -62,13 +96,15 @@ TRUNCATED_HEADER = "X-PushMetrics-Truncated"
 ROW_LIMIT_HEADER = "X-PushMetrics-Row-Limit"
 
 
-def read_csv_options(bom: bool = False, guard: bool = False) -> CsvOptions:
-    """
-    Read how CSV is to be written.
-
-    :param bom: Begin with a byte order mark, by which Excel knows UTF-8.
-    :param guard: Put ``'`` before texts that a spreadsheet would take for formulas.
-    """
+def read_csv_options(
+    bom: Annotated[
+        bool, Query(description="Begin CSV with a byte order mark, by which Excel recognizes UTF-8")
+    ] = False,
+    guard: Annotated[
+        bool, Query(description="Put `'` before texts in CSV that a spreadsheet would take for formulas")
+    ] = False,
+) -> CsvOptions:
+    """Read the options for CSV."""
     return CsvOptions(bom=bom, guard=guard)
 
 
@@ -79,37 +115,57 @@ AnyKind = TypeVar("AnyKind", Run, QueryRun)
 
 @router.get(
     "/{report}/run/{run_id}",
-    operation_id="get_outputs_of_run",
+    operation_id="get_run_outputs",
+    response_model=RunOutputs,
     dependencies=[Depends(show_run_as_page)],
-    responses={303: {"description": "A browser is led to the page of the run"}},
+    responses={303: {"description": "The page of the run, for a browser"}, **UNFINISHED},
 )
-@router.post("/{report}/run/{run_id}")
-def get_outputs(report: str, run_id: str, parts: Parts, caller: Caller) -> Response:
-    """Give the outputs of all blocks of a report run."""
+@router.post(
+    "/{report}/run/{run_id}",
+    operation_id="get_run_outputs_by_post",
+    response_model=RunOutputs,
+    responses=UNFINISHED,
+)
+def get_run_outputs(
+    report: ReportReference, run_id: RunId, parts: Parts, caller: Caller
+) -> RunOutputs | Response:
+    """Show the outputs of all blocks of a run that has finished."""
     with parts.database.reading() as session:
         run = _find_run(session, Run, report, run_id, caller)
         if run.status not in FINISHED:
             return _answer_unfinished(run)
-        return JSONResponse(build_outputs(run, parts.links))
+        return build_outputs(run, parts.links)
 
 
-@router.get("/{report}/queries/{query}/reportRun/{run_id}", operation_id="get_result_of_query_in_run")
-@router.post("/{report}/queries/{query}/reportRun/{run_id}")
-def get_report_run_result(
-    report: str, query: str, run_id: str, request: Request, parts: Parts, caller: Caller, csv: CsvQuery
+@router.get(IN_REPORT_RUN, operation_id="get_query_result_of_run", responses=RESULT)
+@router.post(IN_REPORT_RUN, operation_id="get_query_result_of_run_by_post", responses=RESULT)
+def get_query_result_of_run(
+    report: ReportReference,
+    query: QueryId,
+    run_id: RunId,
+    request: Request,
+    parts: Parts,
+    caller: Caller,
+    csv: CsvQuery,
 ) -> Response:
-    """Give the result of one query of a report run."""
+    """Give the result of one query of a run of a report, in the format that the header ``Accept`` names."""
     with parts.database.reading() as session:
         run = _find_run(session, Run, report, run_id, caller)
         return _answer_result(parts, request, run, parse_id(query), csv)
 
 
-@router.get("/{report}/queries/{query}/run/{run_id}", operation_id="get_result_of_query_run")
-@router.post("/{report}/queries/{query}/run/{run_id}")
-def get_query_run_result(
-    report: str, query: str, run_id: str, request: Request, parts: Parts, caller: Caller, csv: CsvQuery
+@router.get(IN_QUERY_RUN, operation_id="get_query_result", responses=RESULT)
+@router.post(IN_QUERY_RUN, operation_id="get_query_result_by_post", responses=RESULT)
+def get_query_result(
+    report: ReportReference,
+    query: QueryId,
+    run_id: RunId,
+    request: Request,
+    parts: Parts,
+    caller: Caller,
+    csv: CsvQuery,
 ) -> Response:
-    """Give the result of a query that ran by itself."""
+    """Give the result of a query that ran by itself, in the format that the header ``Accept`` names."""
     with parts.database.reading() as session:
         run = _find_run(session, QueryRun, report, run_id, caller)
         if run.query_id != parse_id(query):
@@ -117,7 +173,7 @@ def get_query_run_result(
         return _answer_result(parts, request, run, run.query_id, csv)
 
 
-def build_outputs(run: Run, links: ResultLinks) -> dict[str, Any]:
+def build_outputs(run: Run, links: ResultLinks) -> RunOutputs:
     """Build the outputs of a report run."""
     rows = [(result, _link(result, run, links)) for result in run.results]
     return {
@@ -135,7 +191,7 @@ def build_outputs(run: Run, links: ResultLinks) -> dict[str, Any]:
     }
 
 
-def _build_block(result: BlockResult, link: str | None) -> dict[str, Any]:
+def _build_block(result: BlockResult, link: str | None) -> BlockOutput:
     return {
         "block_id": result.block_id,
         "name": result.name,
@@ -156,8 +212,8 @@ def _build_block(result: BlockResult, link: str | None) -> dict[str, Any]:
     }
 
 
-def list_messages(result: BlockResult) -> list[dict[str, Any]]:
-    """List what a block sent, and what became of it so far."""
+def list_messages(result: BlockResult) -> list[SentMessage]:
+    """List the messages of a block, each with its status so far."""
     return [
         {
             "id": message.id,
@@ -171,7 +227,7 @@ def list_messages(result: BlockResult) -> list[dict[str, Any]]:
     ]
 
 
-def _build_query(result: BlockResult, link: str | None) -> dict[str, Any]:
+def _build_query(result: BlockResult, link: str | None) -> QueryOutput:
     return {
         "query_id": result.query_id,
         "query_name": result.name,
@@ -206,8 +262,9 @@ def _find_run(session: Session, kind: type[AnyKind], report: str, run_id: str, c
 
 
 def _answer_unfinished(run: AnyRun) -> Response:
+    body: UnfinishedRun = {"run_id": run.id, "status": run.status}
     return JSONResponse(
-        {"run_id": run.id, "status": run.status},
+        body,
         status_code=202,
         headers={"Retry-After": str(PENDING_RETRY_SECONDS)},
     )

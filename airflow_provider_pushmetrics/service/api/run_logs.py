@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 
-from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
-from airflow_provider_pushmetrics.service.api.conventions.listing import (
-    Listing,
-    match_integer,
-    match_text,
-    parse_list_query,
-)
-from airflow_provider_pushmetrics.service.api.conventions.lookup import select_in_workspace
-from airflow_provider_pushmetrics.service.api.conventions.shapes import build_list
+from airflow_provider_pushmetrics.service.api.conventions.listing import Listing, match_integer, match_text
+from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.schemas.runs import RunLogList, RunLogRow
 from airflow_provider_pushmetrics.service.models import RunLogEntry
 from airflow_provider_pushmetrics.service.storage.clock import format_moment
 
@@ -35,16 +27,8 @@ LISTING = Listing(
 )
 
 
-@router.get("/")
-def list_log(parts: Parts, caller: Caller, q: str | None = None) -> dict[str, Any]:
-    """List the lines of the log, the oldest first; a filter chooses the run."""
-    with parts.database.reading() as session:
-        rows = select_in_workspace(RunLogEntry, caller)
-        count, page = LISTING.fetch(session, rows, parse_list_query(q))
-        return build_list(count, [_build_row(entry) for entry in page])
-
-
-def _build_row(entry: RunLogEntry) -> dict[str, Any]:
+def build_log_row(entry: RunLogEntry) -> RunLogRow:
+    """Build what lists show of a line of a log."""
     return {
         "id": entry.id,
         "uid": entry.uid,
@@ -55,3 +39,13 @@ def _build_row(entry: RunLogEntry) -> dict[str, Any]:
         "task_run_id": entry.task_run_id,
         "effective_level": entry.level,
     }
+
+
+Resource(
+    name="run log",
+    plural="run logs",
+    rows=rows_of(RunLogEntry),
+    listing=LISTING,
+    build_row=lambda entry, _: build_log_row(entry),
+    list_schema=RunLogList,
+).add_list(router)

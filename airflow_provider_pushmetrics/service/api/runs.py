@@ -11,7 +11,6 @@ from sqlalchemy import ColumnElement
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
-from airflow_provider_pushmetrics.service.api.conventions.answers import build_one
 from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.listing import (
     INTEGER,
@@ -24,6 +23,7 @@ from airflow_provider_pushmetrics.service.api.conventions.listing import (
 )
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.conventions.shapes import build_one
 from airflow_provider_pushmetrics.service.api.schemas.runs import (
     RepeatedRun,
     RunList,

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
-from airflow_provider_pushmetrics.service.api.conventions.fields import Name, ShortText
-from airflow_provider_pushmetrics.service.api.conventions.listing import (
-    Listing,
-    match_integer,
-    parse_list_query,
+from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
+from airflow_provider_pushmetrics.service.api.conventions.listing import Listing, match_integer
+from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
+from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.conventions.shapes import (
+    OK,
+    Confirmation,
+    One,
+    build_one,
+    wrap,
 )
-from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference, select_in_workspace
-from airflow_provider_pushmetrics.service.api.conventions.shapes import build_list, build_one
+from airflow_provider_pushmetrics.service.api.schemas.schedules import (
+    NewSchedule,
+    ScheduleChange,
+    ScheduleList,
+    ScheduleResponse,
+    ScheduleRow,
+    StartedScheduleRun,
+    StartedScheduleRunResponse,
+)
 from airflow_provider_pushmetrics.service.models import Query, Report, ReportSchedule, Run
 from airflow_provider_pushmetrics.service.reports.authoring import tell_query, tell_report
 from airflow_provider_pushmetrics.service.reports.block_types import ContentError
@@ -41,51 +52,44 @@ LISTING = Listing(
 )
 
 
-class ScheduleChange(BaseModel):
-    """
-    When something runs; what is left out of a change stays.
-
-    :param first_start: The first time; one without an offset is in the time zone. It must be in the future.
-    :param ends_on: The last day.
-    :param max_runs: After how many runs it ends.
-    :param success_recipients: Who gets a mail when a run succeeded.
-    :param failure_recipients: Who gets one when it failed.
-    """
-
-    name: Name | None = None
-    first_start: datetime | None = None
-    time_zone: ShortText | None = Field(None, examples=["Europe/Berlin"])
-    recurrence: Recurrence | None = None
-    cron: ShortText | None = Field(None, examples=["30 6 * * MON-FRI"])
-    ends_on: date | None = None
-    max_runs: int | None = Field(None, ge=1, le=1_000_000)
-    success_recipients: list[ShortText] | None = None
-    failure_recipients: list[ShortText] | None = None
-
-
-class NewSchedule(ScheduleChange):
-    """A schedule of a report or, with ``query_id``, of one of its queries."""
-
-    report_id: int | ShortText = Field(examples=[1])
-    query_id: int | None = None
-    name: Name = "Schedule"
-    first_start: datetime = Field(examples=["2030-03-01T06:00:00+01:00"])
-    time_zone: ShortText | None = Field(None, examples=["Europe/Berlin"])
-    recurrence: Recurrence = Field(Recurrence.DAILY, examples=["cron"])
+def build_schedule_row(schedule: ReportSchedule) -> ScheduleRow:
+    """Build what is shown of a schedule."""
+    return {
+        "id": schedule.id,
+        "uid": schedule.uid,
+        "name": schedule.name,
+        "report_id": schedule.report_id,
+        "report_uid": schedule.report.uid,
+        "query_id": schedule.query_id,
+        "active": schedule.active,
+        "first_start": format_moment(schedule.first_start),
+        "time_zone": schedule.time_zone,
+        "recurrence": schedule.recurrence,
+        "cron": schedule.cron,
+        "ends_on": schedule.ends_on.isoformat() if schedule.ends_on else None,
+        "max_runs": schedule.max_runs,
+        "run_count": schedule.run_count,
+        "next_run_on": format_moment(schedule.next_run_on),
+        "success_recipients": schedule.success_recipients,
+        "failure_recipients": schedule.failure_recipients,
+        "created_on": format_moment(schedule.created_on),
+    }
 
 
-@router.get("/")
-def list_schedules(parts: Parts, caller: Caller, q: str | None = None) -> dict[str, Any]:
-    """List the schedules of the workspace."""
-    with parts.database.reading() as session:
-        rows = select_in_workspace(ReportSchedule, caller)
-        count, page = LISTING.fetch(session, rows, parse_list_query(q))
-        return build_list(count, [_build_row(schedule) for schedule in page])
+Resource(
+    name="schedule",
+    plural="schedules",
+    rows=rows_of(ReportSchedule),
+    listing=LISTING,
+    build_row=lambda schedule, _: build_schedule_row(schedule),
+    list_schema=ScheduleList,
+    schema=ScheduleResponse,
+).add_routes(router)
 
 
 @router.post("/", status_code=201)
-def create_schedule(wanted: NewSchedule, parts: Parts, caller: Editor) -> dict[str, Any]:
-    """Make a schedule; it is active at once."""
+def create_schedule(wanted: NewSchedule, parts: Parts, caller: Editor) -> ScheduleResponse:
+    """Create a schedule. It is active at once."""
     with parts.database.writing() as session:
         report = find_by_reference(session, Report, str(wanted.report_id), caller)
         query = None if wanted.query_id is None else _find_query(report, wanted.query_id)
@@ -105,16 +109,11 @@ def create_schedule(wanted: NewSchedule, parts: Parts, caller: Editor) -> dict[s
         return _finish(parts, session, schedule)
 
 
-@router.get("/{reference}")
-def get_schedule(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
-    """Show a schedule, and when it is due next."""
-    with parts.database.reading() as session:
-        return build_one(_build_row(find_by_reference(session, ReportSchedule, reference, caller)))
-
-
 @router.put("/{reference}")
-def change_schedule(reference: str, wanted: ScheduleChange, parts: Parts, caller: Editor) -> dict[str, Any]:
-    """Change when a schedule is due, or who is told."""
+def update_schedule(
+    reference: Reference, wanted: ScheduleChange, parts: Parts, caller: Editor
+) -> ScheduleResponse:
+    """Change the times or the recipients of a schedule."""
     with parts.database.writing() as session:
         schedule = _lock(session, reference, caller)
         _apply(schedule, wanted, wanted.model_dump(exclude_unset=True))
@@ -122,43 +121,43 @@ def change_schedule(reference: str, wanted: ScheduleChange, parts: Parts, caller
 
 
 @router.delete("/{reference}")
-def delete_schedule(reference: str, parts: Parts, caller: Editor) -> dict[str, str]:
+def delete_schedule(reference: Reference, parts: Parts, caller: Editor) -> Confirmation:
     """Delete a schedule."""
     with parts.database.writing() as session:
         schedule = _lock(session, reference, caller)
         _tell(session, schedule)
         session.delete(schedule)
     parts.engine.wake()
-    return {"message": "OK"}
+    return OK
 
 
 @router.post("/{reference}/pause")
-def pause_schedule(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
-    """Stop a schedule for a while."""
+def pause_schedule(reference: Reference, parts: Parts, caller: Editor) -> ScheduleResponse:
+    """Pause a schedule."""
     return _set_active(reference, parts, caller, is_active=False)
 
 
 @router.post("/{reference}/resume")
-def resume_schedule(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
-    """Let a schedule go on; what was due in the pause is not caught up with."""
+def resume_schedule(reference: Reference, parts: Parts, caller: Editor) -> ScheduleResponse:
+    """Resume a paused schedule. Runs that were due in the pause are not made up for."""
     return _set_active(reference, parts, caller, is_active=True)
 
 
 @router.post("/{reference}/run")
-def run_now(reference: str, parts: Parts, caller: Editor) -> dict[str, Any]:
-    """Run what is scheduled now, beside its times; it is not counted."""
+def run_schedule(reference: Reference, parts: Parts, caller: Editor) -> StartedScheduleRunResponse:
+    """Start a run now, which does not count as one of the schedule."""
     with parts.database.writing() as session:
         run = start_run(session, find_by_reference(session, ReportSchedule, reference, caller))
         uid = run.uid if isinstance(run, Run) else None
     parts.engine.wake()
-    return {"result": {"run_id": run.id, "noteflow_run_uid": uid}}
+    return wrap(StartedScheduleRun(run_id=run.id, noteflow_run_uid=uid))
 
 
-def _set_active(reference: str, parts: Parts, caller: Caller, *, is_active: bool) -> dict[str, Any]:
+def _set_active(reference: str, parts: Parts, caller: Caller, *, is_active: bool) -> One[ScheduleRow]:
     with parts.database.writing() as session:
         schedule = _lock(session, reference, caller)
         if schedule.active is is_active:
-            return build_one(_build_row(schedule))
+            return build_one(build_schedule_row(schedule))
         schedule.active = is_active
         return _finish(parts, session, schedule)
 
@@ -201,12 +200,12 @@ def _place(moment: datetime, zone: str) -> datetime:
         return moment.replace(tzinfo=UTC)
 
 
-def _finish(parts: Parts, session: Session, schedule: ReportSchedule) -> dict[str, Any]:
+def _finish(parts: Parts, session: Session, schedule: ReportSchedule) -> One[ScheduleRow]:
     plan_next(schedule, get_now())
     _tell(session, schedule)
     session.flush()
     parts.engine.wake()
-    return build_one(_build_row(schedule))
+    return build_one(build_schedule_row(schedule))
 
 
 def _tell(session: Session, schedule: ReportSchedule) -> None:
@@ -215,26 +214,3 @@ def _tell(session: Session, schedule: ReportSchedule) -> None:
         tell_query(session, QUERY_UPDATED, schedule.query)
     else:
         tell_report(session, REPORT_UPDATED, schedule.report)
-
-
-def _build_row(schedule: ReportSchedule) -> dict[str, Any]:
-    return {
-        "id": schedule.id,
-        "uid": schedule.uid,
-        "name": schedule.name,
-        "report_id": schedule.report_id,
-        "report_uid": schedule.report.uid,
-        "query_id": schedule.query_id,
-        "active": schedule.active,
-        "first_start": format_moment(schedule.first_start),
-        "time_zone": schedule.time_zone,
-        "recurrence": schedule.recurrence,
-        "cron": schedule.cron,
-        "ends_on": schedule.ends_on.isoformat() if schedule.ends_on else None,
-        "max_runs": schedule.max_runs,
-        "run_count": schedule.run_count,
-        "next_run_on": format_moment(schedule.next_run_on),
-        "success_recipients": schedule.success_recipients,
-        "failure_recipients": schedule.failure_recipients,
-        "created_on": format_moment(schedule.created_on),
-    }

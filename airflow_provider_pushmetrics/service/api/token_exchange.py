@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, HTTPException, Request
 
 from airflow_provider_pushmetrics.service.api.conventions.access import NOT_AUTHORIZED, Parts, read_bearer
 from airflow_provider_pushmetrics.service.api.conventions.document import TOKEN_CREDENTIAL
+from airflow_provider_pushmetrics.service.api.schemas.tokens import ExchangedToken
 
 router = APIRouter(prefix="/api/v1/security", tags=["security"])
 
 
 @router.post("/exchange", openapi_extra=TOKEN_CREDENTIAL)
-def exchange(request: Request, parts: Parts) -> dict[str, Any]:
-    """Exchange an API token, sent as Bearer, for a JWT that soon expires."""
+def exchange_token(request: Request, parts: Parts) -> ExchangedToken:
+    """Exchange an API token, sent as Bearer, for a JWT with a short lifetime."""
     parts.exchange_limit.check(request.client.host if request.client else "")
     principal = parts.authenticator.find_token_owner(read_bearer(request))
     if principal is None:

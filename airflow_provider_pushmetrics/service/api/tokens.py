@@ -1,20 +1,25 @@
-"""Personal API tokens: making, listing and revoking one's own."""
+"""Personal API tokens: creating, listing and revoking them."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any
+from datetime import datetime
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.accounts.authentication import generate_api_token, hash_token
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
-from airflow_provider_pushmetrics.service.api.conventions.fields import Name
+from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
-from airflow_provider_pushmetrics.service.api.conventions.shapes import build_list
+from airflow_provider_pushmetrics.service.api.conventions.shapes import OK, Confirmation
+from airflow_provider_pushmetrics.service.api.schemas.tokens import (
+    CreatedToken,
+    NewToken,
+    TokenList,
+    TokenRow,
+    parse_expiry,
+)
 from airflow_provider_pushmetrics.service.models import ApiToken
 from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now
 
@@ -24,66 +29,30 @@ PREFIX_LENGTH = 12
 """How much of a token is shown later, for people to tell theirs apart: six of its 43 random characters."""
 
 
-def parse_expiry(text: str) -> datetime:
-    """
-    Read when a token expires: a moment, or a day, at whose end in UTC it does.
-
-    :raises ValueError: if it is neither, or has passed.
-    """
-    try:
-        if len(text) == 10:
-            moment = datetime.combine(date.fromisoformat(text), time(), UTC) + timedelta(days=1)
-        else:
-            moment = datetime.fromisoformat(text)
-            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError("must be a date or a time in ISO 8601, such as 2030-12-31") from None
-    if moment <= get_now():
-        raise ValueError("must be in the future")
-    return moment
-
-
-def check_expiry(text: str) -> str:
-    """Accept when a token expires."""
-    parse_expiry(text)
-    return text
-
-
-class NewToken(BaseModel):
-    """
-    A new API token.
-
-    :param expires_on: A day or a moment in ISO 8601; never, unless given.
-    """
-
-    name: Name = Field(examples=["airflow"])
-    expires_on: Annotated[str, AfterValidator(check_expiry)] | None = Field(None, examples=["2030-12-31"])
-
-
 @router.get("/")
-def list_tokens(parts: Parts, caller: Caller) -> dict[str, Any]:
-    """List one's own tokens that were not revoked, without the tokens themselves."""
+def list_tokens(parts: Parts, caller: Caller) -> TokenList:
+    """List the caller's tokens that were not revoked, without the tokens themselves."""
     with parts.database.reading() as session:
         return list_tokens_of(session, caller.user_id, caller.workspace_id)
 
 
 @router.post("/", status_code=201)
-def create_token(wanted: NewToken, parts: Parts, caller: Editor) -> dict[str, Any]:
-    """Make a token; only this answer shows it."""
+def create_token(wanted: NewToken, parts: Parts, caller: Editor) -> CreatedToken:
+    """Create a token. No other answer shows it."""
     with parts.database.writing() as session:
         return make_token(session, caller.user_id, caller.workspace_id, wanted)
 
 
 @router.delete("/{reference}")
-def revoke_token(reference: str, parts: Parts, caller: Caller) -> dict[str, str]:
-    """Revoke one of one's own tokens; its JWTs end with it."""
+def revoke_token(reference: Reference, parts: Parts, caller: Caller) -> Confirmation:
+    """Revoke a token of the caller, and all JWTs that it was exchanged for."""
     with parts.database.writing() as session:
         token = find_by_reference(session, ApiToken, reference, caller, ApiToken.user_id == caller.user_id)
         token.revoked_on = token.revoked_on or get_now()
-    return {"message": "OK"}
+    return OK
 
 
-def list_tokens_of(session: Session, user_id: int, workspace_id: int) -> dict[str, Any]:
+def list_tokens_of(session: Session, user_id: int, workspace_id: int) -> TokenList:
     """List the tokens of a user for a workspace, without the tokens themselves."""
     own = select(ApiToken).where(
         ApiToken.workspace_id == workspace_id,
@@ -91,11 +60,11 @@ def list_tokens_of(session: Session, user_id: int, workspace_id: int) -> dict[st
         ApiToken.revoked_on.is_(None),
     )
     rows = [_build_row(token) for token in session.scalars(own.order_by(ApiToken.id))]
-    return build_list(len(rows), rows)
+    return {"count": len(rows), "ids": [row["id"] for row in rows], "result": rows}
 
 
-def make_token(session: Session, user_id: int, workspace_id: int, wanted: NewToken) -> dict[str, Any]:
-    """Make a token for a user, and the answer that shows it."""
+def make_token(session: Session, user_id: int, workspace_id: int, wanted: NewToken) -> CreatedToken:
+    """Create a token of a user, and build the answer that shows it."""
     expires_on = None if wanted.expires_on is None else parse_expiry(wanted.expires_on)
     row, token = add_token(session, user_id, workspace_id, wanted.name, expires_on)
     return {"id": row.uid, "token": token, "result": _build_row(row)}
@@ -104,7 +73,7 @@ def make_token(session: Session, user_id: int, workspace_id: int, wanted: NewTok
 def add_token(
     session: Session, user_id: int, workspace_id: int, name: str, expires_on: datetime | None = None
 ) -> tuple[ApiToken, str]:
-    """Make a token, of which only the hash is kept."""
+    """Create a token, of which only the hash is stored."""
     token = generate_api_token()
     row = ApiToken(
         user_id=user_id,
@@ -119,7 +88,7 @@ def add_token(
     return row, token
 
 
-def _build_row(token: ApiToken) -> dict[str, Any]:
+def _build_row(token: ApiToken) -> TokenRow:
     return {
         "id": token.uid,
         "name": token.name,

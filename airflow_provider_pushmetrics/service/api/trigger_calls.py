@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, HTTPException, Request, Response
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.api.conventions.access import Parts
 from airflow_provider_pushmetrics.service.api.conventions.document import TRIGGER_CREDENTIAL
+from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
+from airflow_provider_pushmetrics.service.api.schemas.triggers import TriggeredRun
 from airflow_provider_pushmetrics.service.reports.parameter_types import ParameterValueError
 from airflow_provider_pushmetrics.service.reports.parameters import (
     TOKEN,
@@ -28,8 +30,7 @@ PARAMETERS = {
         "required": False,
         "content": {
             "application/json": {
-                "schema": {"type": "object"},
-                "example": {"date": "2026-01-01", "region": "EMEA"},
+                "schema": {"type": "object", "examples": [{"date": "2026-01-01", "region": "EMEA"}]},
             }
         },
     }
@@ -41,18 +42,19 @@ PATH = "/{reference}/webhook"
 
 @router.get(PATH, operation_id="trigger_report_by_get", openapi_extra=TRIGGER_CREDENTIAL)
 @router.post(PATH, operation_id="trigger_report", openapi_extra=PARAMETERS | TRIGGER_CREDENTIAL)
-async def pull_trigger(
-    reference: str,
+async def trigger_report(
+    reference: Reference,
     request: Request,
     response: Response,
     parts: Parts,
     idempotency_key: Annotated[str | None, Header()] = None,
-) -> dict[str, Any]:
+) -> TriggeredRun:
     """
     Start a run of a report and return at once.
 
-    Parameters come from the query string and, in a POST, from a JSON object in the body, which wins. A repeat
-    of an Idempotency-Key starts nothing and is marked by the header ``Idempotency-Replayed: true``.
+    The query string, except `token`, and the JSON object in the body of a POST are the parameters. The body
+    wins. A repeated `Idempotency-Key` starts no other run: the answer is that of the first request, with the
+    header `Idempotency-Replayed: true`.
     """
     # Before anything is looked up: also guessing at tokens is limited.
     parts.trigger_limit.check(f"{reference} {request.client.host if request.client else ''}")

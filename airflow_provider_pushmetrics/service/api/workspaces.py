@@ -1,84 +1,92 @@
-"""Workspaces: a token sees, and may delete, the one that it is bound to and no other."""
+"""Workspaces. A credential shows, and can delete, the one that it is bound to."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, HTTPException
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, HTTPException, Path
 from sqlalchemy.orm import Session
 
+from airflow_provider_pushmetrics.service.accounts import workspaces
 from airflow_provider_pushmetrics.service.accounts.authentication import Principal
-from airflow_provider_pushmetrics.service.accounts.workspaces import create_workspace, delete_workspace
 from airflow_provider_pushmetrics.service.api.conventions.access import Admin, Caller, Parts
-from airflow_provider_pushmetrics.service.api.conventions.fields import Name
+from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND
-from airflow_provider_pushmetrics.service.api.conventions.shapes import build_list, build_one
+from airflow_provider_pushmetrics.service.api.conventions.shapes import (
+    OK,
+    Confirmation,
+    build_one,
+    build_page,
+)
+from airflow_provider_pushmetrics.service.api.schemas.workspaces import (
+    CreatedWorkspace,
+    NewWorkspace,
+    WorkspaceList,
+    WorkspaceResponse,
+    WorkspaceRow,
+)
 from airflow_provider_pushmetrics.service.api.tokens import add_token
 from airflow_provider_pushmetrics.service.models import Workspace
 from airflow_provider_pushmetrics.service.results.store import list_result_files
 
 router = APIRouter(prefix="/api/v1/workspace", tags=["workspace"])
 
+WorkspaceId: TypeAlias = Annotated[int, Path(description="The id of the workspace", examples=[1])]
+
 ORGANIZATION = "PushMetrics"
 FIRST_TOKEN = "first token of the workspace"
 
 
-class NewWorkspace(BaseModel):
-    """A workspace."""
-
-    name: Name = Field(examples=["Marketing"])
-
-
 @router.get("/current")
-def get_current_workspace(parts: Parts, caller: Caller) -> dict[str, Any]:
-    """Show the workspace that the token is bound to."""
+def get_current_workspace(parts: Parts, caller: Caller) -> WorkspaceRow:
+    """Show the workspace that the credential is bound to."""
     with parts.database.reading() as session:
         return _build_row(session.get_one(Workspace, caller.workspace_id), caller)
 
 
 @router.get("/")
-def list_workspaces(parts: Parts, caller: Caller) -> dict[str, Any]:
-    """List what the token can see: the workspace that it is bound to."""
+def list_workspaces(parts: Parts, caller: Caller) -> WorkspaceList:
+    """List the workspace that the credential is bound to."""
     with parts.database.reading() as session:
-        return build_list(1, [_build_row(session.get_one(Workspace, caller.workspace_id), caller)])
+        return build_page(1, [_build_row(session.get_one(Workspace, caller.workspace_id), caller)])
 
 
 @router.post("/", status_code=201)
-def make_workspace(wanted: NewWorkspace, parts: Parts, caller: Admin) -> dict[str, Any]:
-    """Make a workspace, with oneself as its Admin; only this answer shows a token for it."""
+def create_workspace(wanted: NewWorkspace, parts: Parts, caller: Admin) -> CreatedWorkspace:
+    """Create a workspace with the caller as its Admin. No other answer shows its first token."""
     with parts.database.writing() as session:
-        workspace = create_workspace(session, wanted.name, caller.user_id)
+        workspace = workspaces.create_workspace(session, wanted.name, caller.user_id)
         _, token = add_token(session, caller.user_id, workspace.id, FIRST_TOKEN)
-        return {**build_one(_build_row(workspace, caller)), "token": token}
+        row = _build_row(workspace, caller)
+    return {"id": row["id"], "result": row, "token": token}
 
 
 @router.get("/{reference}")
-def get_workspace(reference: str, parts: Parts, caller: Caller) -> dict[str, Any]:
-    """Show the workspace that the token is bound to, by its id or its uid."""
+def get_workspace(reference: Reference, parts: Parts, caller: Caller) -> WorkspaceResponse:
+    """Show the workspace that the credential is bound to. 404 for any other."""
     with parts.database.reading() as session:
         return build_one(_build_row(_find(session, reference, caller), caller))
 
 
 @router.delete("/{reference}")
-def remove_workspace(reference: str, parts: Parts, caller: Admin) -> dict[str, str]:
-    """Delete the workspace that the token is bound to, with everything in it, the token too."""
+def delete_workspace(reference: Reference, parts: Parts, caller: Admin) -> Confirmation:
+    """Delete the workspace that the credential is bound to with everything in it, its tokens too."""
     with parts.database.writing() as session:
         workspace = _find(session, reference, caller)
         files = list_result_files(session, workspace_id=workspace.id)
-        delete_workspace(session, workspace)
+        workspaces.delete_workspace(session, workspace)
     parts.results.delete(files)
-    return {"message": "OK"}
+    return OK
 
 
 @router.get("/{number}/switch")
-def switch_workspace(number: int, caller: Caller) -> dict[str, str]:
-    """Refuse: a token stays in its workspace."""
+def switch_workspace(number: WorkspaceId, caller: Caller) -> Confirmation:
+    """Confirm that the credential is bound to a workspace. 403 for any other: a token cannot switch."""
     if number != caller.workspace_id:
         raise HTTPException(
             403, f"The token is bound to workspace {caller.workspace_id}: make one in the other"
         )
-    return {"message": "OK"}
+    return OK
 
 
 def _find(session: Session, reference: str, caller: Principal) -> Workspace:
@@ -88,7 +96,7 @@ def _find(session: Session, reference: str, caller: Principal) -> Workspace:
     return own
 
 
-def _build_row(workspace: Workspace, caller: Principal) -> dict[str, Any]:
+def _build_row(workspace: Workspace, caller: Principal) -> WorkspaceRow:
     return {
         "id": workspace.id,
         "uid": workspace.uid,

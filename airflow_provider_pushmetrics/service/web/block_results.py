@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 from urllib.parse import quote
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from typing_extensions import TypedDict
 
 from airflow_provider_pushmetrics.service.accounts.authentication import Principal
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
+from airflow_provider_pushmetrics.service.api.conventions.shapes import answer
 from airflow_provider_pushmetrics.service.api.results import (
     NO_LONGER_KEPT,
     CsvQuery,
     answer_rows,
     build_header,
 )
+from airflow_provider_pushmetrics.service.api.schemas.results import ResultColumn
 from airflow_provider_pushmetrics.service.charts.drawing import DrawingError, draw_in_turn
 from airflow_provider_pushmetrics.service.models import BlockResult, QueryRun, Run
 from airflow_provider_pushmetrics.service.models.statuses import SUCCESS
@@ -50,6 +53,18 @@ IMAGE_HEADERS = {
 }
 
 
+@answer
+class ResultRows(TypedDict):
+    """Some rows of a query's result; each cell is a text, since numbers of JavaScript would lose digits."""
+
+    columns: list[ResultColumn]
+    row_count: int
+    row_limit: int | None
+    is_truncated: bool
+    offset: int
+    rows: list[list[str | None]]
+
+
 @router.get("/{kind}/{run_id}/{block_uid}/rows")
 def get_rows(
     kind: Kind,
@@ -59,7 +74,7 @@ def get_rows(
     caller: Caller,
     offset: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_ROWS)] = 100,
-) -> dict[str, Any]:
+) -> ResultRows:
     """Give some rows of a query's result, each as a list of values that a page can show."""
     with parts.database.reading() as session:
         result = _find_result(session, caller, kind, run_id, block_uid)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NotRequired
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import BaseModel, SecretStr
+from typing_extensions import TypedDict
 
 from airflow_provider_pushmetrics.service.accounts.session_cookie import (
     COOKIE,
@@ -14,8 +15,18 @@ from airflow_provider_pushmetrics.service.accounts.session_cookie import (
     set_session,
 )
 from airflow_provider_pushmetrics.service.api.conventions.access import NOT_AUTHORIZED, Parts
+from airflow_provider_pushmetrics.service.api.conventions.shapes import answer
 
 router = APIRouter(prefix="/app/session")
+
+
+@answer
+class SessionState(TypedDict):
+    """Whether a browser is signed in."""
+
+    is_signed_in: bool
+    renew_seconds: NotRequired[float]
+    """The time after which the page asks for the next JWT."""
 
 
 class SignIn(BaseModel):
@@ -25,14 +36,14 @@ class SignIn(BaseModel):
 
 
 @router.get("")
-def show_session(request: Request, parts: Parts) -> dict[str, Any]:
+def show_session(request: Request, parts: Parts) -> SessionState:
     """Tell whether the browser is signed in; never 401, which browsers log as a fault of the page."""
     principal = parts.authenticator.find_session(request.cookies.get(COOKIE))
     return {"is_signed_in": principal is not None, "renew_seconds": _choose_pause(parts)}
 
 
 @router.post("")
-def sign_in(wanted: SignIn, request: Request, response: Response, parts: Parts) -> dict[str, Any]:
+def sign_in(wanted: SignIn, request: Request, response: Response, parts: Parts) -> SessionState:
     """Give a browser a session for an API token."""
     check_own_page(request)
     parts.exchange_limit.check(request.client.host if request.client else "")
@@ -45,7 +56,7 @@ def sign_in(wanted: SignIn, request: Request, response: Response, parts: Parts) 
 
 
 @router.put("")
-def renew(request: Request, response: Response, parts: Parts) -> dict[str, Any]:
+def renew(request: Request, response: Response, parts: Parts) -> SessionState:
     """Prolong a session while somebody works with the page."""
     check_own_page(request)
     session = parts.authenticator.renew_session(request.cookies.get(COOKIE))
@@ -56,7 +67,7 @@ def renew(request: Request, response: Response, parts: Parts) -> dict[str, Any]:
 
 
 @router.delete("")
-def sign_out(request: Request, response: Response, parts: Parts) -> dict[str, Any]:
+def sign_out(request: Request, response: Response, parts: Parts) -> SessionState:
     """End the session of a browser, and of whoever has a copy of its cookie."""
     check_own_page(request)
     parts.authenticator.end_session(request.cookies.get(COOKIE))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from airflow_provider_pushmetrics.service.api.conventions.answers import Identified
+from airflow_provider_pushmetrics.service.api.conventions.shapes import Identified
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from tests.fakes.service_process import UNFIT

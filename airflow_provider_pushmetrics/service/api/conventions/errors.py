@@ -1,30 +1,39 @@
-"""What the API's description says beside what the routes say themselves."""
+"""The errors that any operation may answer, for the OpenAPI document."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from airflow_provider_pushmetrics.service.api.conventions.shapes import answer
+
+Responses: TypeAlias = dict[int | str, dict[str, Any]]
+"""What FastAPI takes as descriptions of answers, by status."""
+
+ERRORS = {
+    400: "An argument is not valid",
+    401: "The credential is missing, invalid, expired or revoked",
+    403: "The credential is not allowed to do this, or the trigger is disabled",
+    404: "Not found in this workspace",
+    406: "The result is not available in the requested format",
+    409: "The request conflicts with the current state",
+    413: "The body is too large",
+    422: "The body is not valid",
+    429: "Too many requests; the header `Retry-After` says when to try again",
+    503: "The database or the worker is not available",
+}
 
 
-class ErrorAnswer(BaseModel):
-    """Every error: one sentence."""
+@answer
+class ErrorResponse(TypedDict):
+    """An error."""
 
-    message: str
+    message: Annotated[str, Field(examples=["Not found"])]
+    """One sentence."""
 
 
-def describe_errors() -> dict[int | str, dict[str, Any]]:
-    """Describe the errors that any route may answer."""
-    reasons = {
-        400: "An argument is not correct",
-        401: "The credential is missing, wrong, expired or revoked",
-        403: "It is not allowed, or disabled",
-        404: "There is no such thing in this workspace",
-        406: "It cannot be had in this format",
-        409: "It contradicts what is stored",
-        413: "The body is too large",
-        422: "The body is not what is wanted",
-        429: "Too many requests; Retry-After says when to try again",
-        503: "The database does not answer",
-    }
-    return {status: {"model": ErrorAnswer, "description": reason} for status, reason in reasons.items()}
+def describe_errors() -> Responses:
+    """Describe the errors."""
+    return {status: {"model": ErrorResponse, "description": text} for status, text in ERRORS.items()}

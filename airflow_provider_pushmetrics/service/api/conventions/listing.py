@@ -128,12 +128,12 @@ class Listing:
             | {"description": f"The rows of a page: the nearest number from 1 to {self.max_page_size}."},
             "order_column": {"type": "string", "enum": list(self.columns)},
             "order_direction": {"type": "string", "enum": list(DIRECTIONS)},
-            "filters": {"type": "array", "items": {"anyOf": self._describe_filters()}},
+            "filters": {"type": "array", "items": self._describe_filter()},
         }
         return {"type": "object", "properties": fields}
 
-    def _describe_filters(self) -> list[Schema]:
-        return [
+    def _describe_filter(self) -> Schema:
+        kinds = [
             {
                 "type": "object",
                 "required": ["col", "opr", "value"],
@@ -145,6 +145,7 @@ class Listing:
             }
             for (column, operator), condition in self.conditions.items()
         ]
+        return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
 
 
 def parse_list_query(text: str | None) -> ListQuery:

@@ -12,19 +12,19 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.accounts.authentication import Principal
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
-from airflow_provider_pushmetrics.service.api.conventions.answers import (
-    Identified,
-    One,
-    Page,
-    build_one,
-    build_page,
-)
 from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.listing import Listing, parse_list_query
 from airflow_provider_pushmetrics.service.api.conventions.lookup import (
     Named,
     find_by_reference,
     select_in_workspace,
+)
+from airflow_provider_pushmetrics.service.api.conventions.shapes import (
+    Identified,
+    One,
+    Page,
+    build_one,
+    build_page,
 )
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 

@@ -1,16 +1,98 @@
-"""The shapes of answers, as Flask-AppBuilder has them."""
+"""
+How the schemas of requests and answers are declared, and the shapes that Flask-AppBuilder gives answers.
+
+The schema of a request is a ``RequestBody``. The schema of an answer is a ``TypedDict`` under ``@answer``:
+mypy checks what the code builds, and pydantic what the service answers. Both go into the OpenAPI document.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from airflow_provider_pushmetrics.service.api.conventions.fields import Id
 
 
-def build_list(count: int, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+class RequestBody(BaseModel):
+    """The body of a request; the docstrings of its fields are their descriptions."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+def _allow_more(schema: dict[str, Any]) -> None:
+    """Leave a schema open for clients: an answer may have more keys one day."""
+    schema.pop("additionalProperties", None)
+
+
+answer = with_config(
+    # Closed and strict, so that tests find an answer with another key or another type.
+    ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True, json_schema_extra=_allow_more)
+)
+"""Declares a ``TypedDict`` as the schema of an answer; the docstrings of its keys are their descriptions."""
+
+
+@answer
+class Identified(TypedDict):
+    """A row with its id."""
+
+    id: int
+
+
+Row = TypeVar("Row", bound=Identified)
+Result = TypeVar("Result")
+
+
+@answer
+class Page(TypedDict, Generic[Row]):
+    """One page of a list."""
+
+    count: Annotated[int, Field(examples=[1])]
+    """The number of rows on all pages."""
+    ids: list[Id]
+    """The ids of the rows of this page."""
+    result: list[Row]
+    """The rows of this page."""
+
+
+@answer
+class One(TypedDict, Generic[Row]):
+    """One row, and its id."""
+
+    id: Id
+    """The id of the row."""
+    result: Row
+
+
+@answer
+class Wrapped(TypedDict, Generic[Result]):
+    """One result."""
+
+    result: Result
+
+
+@answer
+class Confirmation(TypedDict):
+    """Confirms that something was done."""
+
+    message: Annotated[str, Field(examples=["OK"])]
+
+
+OK: Confirmation = {"message": "OK"}
+
+
+def build_page(count: int, rows: Sequence[Row]) -> Page[Row]:
     """Build the answer of a list."""
     return {"count": count, "ids": [row["id"] for row in rows], "result": list(rows)}
 
 
-def build_one(row: dict[str, Any]) -> dict[str, Any]:
+def build_one(row: Row) -> One[Row]:
     """Build the answer that holds one row."""
     return {"id": row["id"], "result": row}
+
+
+def wrap(result: Result) -> Wrapped[Result]:
+    """Build the answer that holds a result without an id."""
+    return {"result": result}

@@ -7,13 +7,6 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, AliasChoices, Field, StringConstraints
 from typing_extensions import TypeAliasType, TypedDict
 
-from airflow_provider_pushmetrics.service.api.conventions.answers import (
-    One,
-    Page,
-    RequestBody,
-    Wrapped,
-    answer,
-)
 from airflow_provider_pushmetrics.service.api.conventions.fields import (
     Id,
     Moment,
@@ -21,6 +14,13 @@ from airflow_provider_pushmetrics.service.api.conventions.fields import (
     ShortText,
     Uid,
     check_storable,
+)
+from airflow_provider_pushmetrics.service.api.conventions.shapes import (
+    One,
+    Page,
+    RequestBody,
+    Wrapped,
+    answer,
 )
 
 MAX_DATABASE_URL_LENGTH = 4096

@@ -8,13 +8,6 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from typing_extensions import TypeAliasType, TypedDict
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
-from airflow_provider_pushmetrics.service.api.conventions.answers import (
-    One,
-    Page,
-    RequestBody,
-    Wrapped,
-    answer,
-)
 from airflow_provider_pushmetrics.service.api.conventions.fields import (
     Id,
     LongText,
@@ -24,7 +17,14 @@ from airflow_provider_pushmetrics.service.api.conventions.fields import (
     Uid,
     one_of,
 )
-from airflow_provider_pushmetrics.service.api.schemas.blocks import BlockSummary, NewBlock
+from airflow_provider_pushmetrics.service.api.conventions.shapes import (
+    One,
+    Page,
+    RequestBody,
+    Wrapped,
+    answer,
+)
+from airflow_provider_pushmetrics.service.api.schemas.blocks import BlockSummary, NewBlock, Warnings
 from airflow_provider_pushmetrics.service.notifications.recipients import parse_recipient
 
 ReportType: TypeAlias = Annotated[str, one_of("report", "notebook"), Field(examples=["report"])]
@@ -145,18 +145,7 @@ class ReportDetails(ReportRow):
 class SavedReport(ReportDetails):
     """A report that was saved, and what may be wrong with it."""
 
-    warnings: Annotated[
-        list[str],
-        Field(
-            examples=[
-                [
-                    "block 'orders': 'region' is no block of the report: its runs fail unless a trigger gives"
-                    " it, or the template has a default"
-                ]
-            ]
-        ),
-    ]
-    """Names in templates that no block defines."""
+    warnings: Warnings
 
 
 ReportList = TypeAliasType("ReportList", Page[ReportRow])

@@ -7,25 +7,15 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import Field
 from typing_extensions import TypeAliasType, TypedDict
 
-from airflow_provider_pushmetrics.service.api.conventions.answers import One, Page, answer
-from airflow_provider_pushmetrics.service.api.conventions.fields import Id, Moment, Uid, one_of
+from airflow_provider_pushmetrics.service.api.conventions.fields import Id, Moment, Uid
+from airflow_provider_pushmetrics.service.api.conventions.shapes import One, Page, answer
 from airflow_provider_pushmetrics.service.api.schemas.blocks import BlockType
-from airflow_provider_pushmetrics.service.models.statuses import (
-    CANCELLED,
-    FAILED,
-    NOT_RUN,
-    PENDING,
-    RUNNING,
-    SUCCESS,
-)
+from airflow_provider_pushmetrics.service.api.schemas.statuses import BlockStatus, Reason, RunStatus
 
-RunStatus: TypeAlias = Annotated[
-    str, one_of(PENDING, RUNNING, SUCCESS, FAILED, CANCELLED), Field(examples=[SUCCESS])
+FlowRunId: TypeAlias = Annotated[
+    str | None,
+    Field(description="The UUID of the attempt.", examples=["6a1f0c7e-0f3b-4a53-9d3e-1f2f7c1d9b10"]),
 ]
-BlockStatus: TypeAlias = Annotated[
-    str, one_of(SUCCESS, FAILED, CANCELLED, NOT_RUN), Field(examples=[SUCCESS])
-]
-"""``not_run``: a block that it needs did not succeed."""
 
 
 @answer
@@ -37,8 +27,7 @@ class RunRow(TypedDict):
     name: Annotated[str, Field(examples=["Orders"])]
     """The name of the report."""
     status: RunStatus
-    flow_run_id: Annotated[str | None, Field(examples=["6a1f0c7e-0f3b-4a53-9d3e-1f2f7c1d9b10"])]
-    """The UUID of the last attempt."""
+    flow_run_id: FlowRunId
     parent_id: Annotated[int | None, Field(examples=[None])]
     """The id of the run that this one repeats."""
     start_time: Moment | None
@@ -54,8 +43,7 @@ class RunRow(TypedDict):
     """The kind of request that started the run."""
     parameters: Annotated[dict[str, Any], Field(examples=[{"region": "EMEA"}])]
     """The values of all parameters of the report in this run."""
-    error: Annotated[str | None, Field(examples=[None])]
-    """The reason, when the run failed or was cancelled."""
+    error: Reason
 
 
 RunList = TypeAliasType("RunList", Page[RunRow])
@@ -88,8 +76,7 @@ class TaskResultRow(TypedDict):
     """The name of the file that has the rows of a query."""
     row_count: Annotated[int | None, Field(examples=[42])]
     """The number of rows of a query."""
-    error: Annotated[str | None, Field(examples=[None])]
-    """The reason, when the block did not succeed."""
+    error: Reason
 
 
 @answer
@@ -97,3 +84,23 @@ class TaskResults(TypedDict):
     """The results of the blocks of a run, in their order on the page."""
 
     result: list[TaskResultRow]
+
+
+@answer
+class RunLogRow(TypedDict):
+    """A line of the log of a run."""
+
+    id: Id
+    uid: Uid
+    created_on: Moment
+    message: Annotated[str, Field(examples=["block 'orders': success"])]
+    flow_run_id: FlowRunId
+    noteflow_run_id: Id
+    """The id of the run."""
+    task_run_id: Annotated[str | None, Field(examples=["kQ3vX8mWz1aB"])]
+    """The uid of the block."""
+    effective_level: Annotated[str, Field(examples=["INFO"])]
+    """The level, by the names of Python's logging."""
+
+
+RunLogList = TypeAliasType("RunLogList", Page[RunLogRow])

@@ -73,7 +73,7 @@ def test_description_has_examples_and_says_who_may_ask(served: ServiceProcess) -
     operation = document["paths"]["/api/v1/report/"]["post"]
     assert operation["security"] == [{"ApiToken": []}]
     assert operation["responses"]["401"]["content"]["application/json"]["schema"]["$ref"].endswith(
-        "ErrorAnswer"
+        "ErrorResponse"
     )
     trigger = document["paths"]["/api/v1/report/{reference}/webhook"]["post"]
     assert trigger["security"] == [{"TriggerToken": []}]

@@ -1,34 +1,22 @@
-"""
-The examples in the API's description are what the API answers.
-
-When answers have changed: ``PUSHMETRICS_WRITE_EXAMPLES=1 pytest -k sqlite`` of this file keeps the new ones.
-"""
+"""A client that is generated from the OpenAPI document calls every operation of the service."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]
+import httpx
+import pytest
 from fastapi import FastAPI
 
-from airflow_provider_pushmetrics.service.api import examples
-from airflow_provider_pushmetrics.service.api.examples import list_contents, load_examples
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.storage.clock import get_now
+from tests.fakes.generated_client import PACKAGE, Walk, generate_client, list_operations
+from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import ENDLESS, TRIGGER_TOKEN, sql, text
-from tests.fakes.service_walk import Walk, list_operations
 from tests.integration.service.conftest import BASE_URL, Api
-
-FILE = Path(examples.__file__).with_name(examples.FILE)
-SHOULD_WRITE = "PUSHMETRICS_WRITE_EXAMPLES" in os.environ
-
-SHOWN_ONCE = {"token", "access_token", "signing_secret"}
-FREE = {"parameters", "details", "yaml_diff", "data", "attempts"}
-"""What holds whatever somebody gave."""
 
 REPORT = "/api/v1/report"
 STOP_BLOCK = "POST /api/v1/block/{reference}/run/{run_id}/cancel"
@@ -38,7 +26,7 @@ SUBSCRIPTION = "/api/v1/webhook_subscription/{reference}"
 ALONE = "/api/reports/{report}/queries/{query}/run/{run_id}"
 
 
-async def prepare(api: Api) -> Walk:
+async def prepare(api: Api, client: Any, callers: dict[str, Any]) -> Walk:
     """Make what the description's own examples do not make."""
     with api.parts.database.writing() as session:
         session.add(
@@ -71,7 +59,8 @@ async def prepare(api: Api) -> Walk:
     alone = (await api.client.post(f"/api/v1/block/{block}/run")).raise_for_status().json()["run_id"]
     config = (await api.client.get(f"{REPORT}/1/config")).text
     return Walk(
-        api.client,
+        client,
+        clients=callers,
         known={
             "user": user,
             "token": token,
@@ -108,10 +97,6 @@ async def prepare(api: Api) -> Walk:
             },
         },
         queries={
-            **{
-                f"{method} {REPORT}/{{reference}}/webhook": {"token": TRIGGER_TOKEN}
-                for method in ("GET", "POST")
-            },
             "GET /api/v1/database/{reference}/search_tables/": {"pattern": "flights"},
         },
     )
@@ -124,43 +109,27 @@ async def add_user(api: Api, email: str) -> int:
     return made
 
 
-def abridge(value: Any, key: str = "") -> Any:
-    """Make an example of an answer: without secrets, with the first of what there is much of."""
-    if isinstance(value, dict):
-        return {name: abridge(one, name) for name, one in value.items()}
-    if isinstance(value, list):
-        return [abridge(one, key) for one in value[:1]]
-    if isinstance(value, str):
-        shown = re.sub(r"token=[\w-]+", "token=TOKEN", value).replace(BASE_URL, "https://pushmetrics.example")
-        return "shown only here" if key in SHOWN_ONCE else shown
-    return value
+@pytest.fixture(scope="module")
+def client_folder(app: FastAPI, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Generate the client."""
+    folder = tmp_path_factory.mktemp("client")
+    generate_client(app.openapi(), folder)
+    return folder
 
 
-def describe_shape(value: Any, key: str = "") -> Any:
-    """Describe what an example must have in common with an answer: its keys."""
-    if key in FREE:
-        return ...
-    if isinstance(value, dict):
-        return {name: describe_shape(one, name) for name, one in value.items()}
-    return ...
-
-
-def test_each_successful_answer_has_an_example_that_fits_its_schema(app: FastAPI) -> None:
-    document = app.openapi()
-    contents = dict(list_contents(document))
-    assert contents.keys() == load_examples().keys()
-    for content in contents.values():
-        schema = {**content.get("schema", {}), "components": document["components"]}
-        jsonschema.validate(content["example"], schema)
-
-
-async def test_examples_are_what_the_api_answers(api: Api, app: FastAPI) -> None:
-    walk = await prepare(api)
-    given = {one.name: abridge(await walk.ask(one)) for one in list_operations(app.openapi())}
-    if SHOULD_WRITE:
-        FILE.write_text(json.dumps(given, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
-    kept = load_examples()
-    assert given.keys() == kept.keys()
-    assert {name: describe_shape(one) for name, one in given.items()} == {
-        name: describe_shape(one) for name, one in kept.items()
-    }
+async def test_generated_client_reads_every_answer_as_it_was_sent(
+    api: Api, app: FastAPI, client_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(client_folder)
+    generated = import_module(PACKAGE)
+    transport = httpx.ASGITransport(app)
+    client = generated.AuthenticatedClient(BASE_URL, API_TOKEN, httpx_args={"transport": transport})
+    caller = generated.Client(
+        BASE_URL, httpx_args={"transport": transport, "params": {"token": TRIGGER_TOKEN}}
+    )
+    triggers = (f"{method} {REPORT}/{{reference}}/webhook" for method in ("GET", "POST"))
+    walk = await prepare(api, client, dict.fromkeys(triggers, caller))
+    for operation in list_operations(app.openapi()):
+        answer = await walk.call(operation)
+        if answer.headers["content-type"].startswith("application/json"):
+            assert answer.parsed.to_dict() == json.loads(answer.content), operation.name
