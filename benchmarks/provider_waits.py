@@ -22,7 +22,7 @@ from airflow.triggers.base import TriggerEvent
 from rich.console import Console
 
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
-from airflow_provider_pushmetrics.triggers.wait_hub import list_shared
+from airflow_provider_pushmetrics.triggers.wait_hub import list_hubs
 from benchmarks.servers import TOKEN, serve_receiver, serve_results
 from benchmarks.service import Target
 
@@ -87,7 +87,7 @@ async def measure_ours(console: Console, webhook_url: str) -> tuple[Quiet, list[
     before = read_memory_mib()
     triggers = [PushMetricsSensorTrigger(event="report.run", run_id=number) for number in range(WAITS)]
     waiting = [asyncio.create_task(take_event(trigger.run())) for trigger in triggers]
-    while sum(shared.count_waiters() for shared in list_shared()) < WAITS:  # noqa: ASYNC110 - nothing tells
+    while sum(shared.count_waits() for shared in list_hubs()) < WAITS:  # noqa: ASYNC110 - nothing tells
         await asyncio.sleep(0.2)
     console.print(f"{WAITS:,} waits have begun; {QUIET_SECONDS:g} s of quiet")
     quiet = await watch_quiet(before, urlsplit(webhook_url).port)

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -32,6 +33,24 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class StreamTiming:
+    """
+    How long the stream pauses.
+
+    :param spacing_seconds: How long after the event before it the last of several is handed over. The
+        scheduler looks about once a second.
+    :param retry_seconds: How long after a failure the connection is looked up again, and the inbox read from
+        where it was.
+    """
+
+    spacing_seconds: float = 0.0 if has_airflow("3.4") else 2.0
+    retry_seconds: float = 5.0
+
+
+DEFAULT_TIMING = StreamTiming()
+
+
 class InboxProducer(SharedStreamProducer):
     """
     Read a named consumer's events from the receiver's inbox, and move its position on.
@@ -46,16 +65,14 @@ class InboxProducer(SharedStreamProducer):
 
     :param kwargs: The arguments of the trigger.
     :param raises_errors: Raise what can be mended from outside, for a task, which is to fail then.
+    :param timing: How long it pauses.
     """
 
-    spacing_seconds = 0.0 if has_airflow("3.4") else 2.0
-    """How long the last event of several keeps its distance; the scheduler looks about once a second."""
-
-    retry_seconds = 5.0
-    """How long after a failure the connection is looked up again, and the inbox read from where it was."""
-
-    def __init__(self, kwargs: dict[str, Any], *, raises_errors: bool = False) -> None:
+    def __init__(
+        self, kwargs: dict[str, Any], *, raises_errors: bool = False, timing: StreamTiming = DEFAULT_TIMING
+    ) -> None:
         self._raises_errors = raises_errors
+        self._timing = timing
         self._conn_id: str = kwargs["pushmetrics_conn_id"]
         self._consumer = build_position_name(kwargs)
         self._wanted = EventFilter(kwargs["event"], kwargs.get("report_id"), kwargs.get("query_id"))
@@ -86,10 +103,10 @@ class InboxProducer(SharedStreamProducer):
                     self._trouble.warning(
                         "The events of consumer %s cannot be read; next try in %g s: %s",
                         self._consumer,
-                        self.retry_seconds,
+                        self._timing.retry_seconds,
                         describe_error(error),
                     )
-                await asyncio.sleep(self.retry_seconds)
+                await asyncio.sleep(self._timing.retry_seconds)
 
     async def _read(self) -> AsyncIterator[tuple[dict[str, Any], int]]:
         client = await self._connect()
@@ -106,7 +123,9 @@ class InboxProducer(SharedStreamProducer):
             await self._pass_over(page.events, events)
             for event in events:
                 if event is events[-1]:
-                    await asyncio.sleep(self._handed_over_at + self.spacing_seconds - time.monotonic())
+                    await asyncio.sleep(
+                        self._handed_over_at + self._timing.spacing_seconds - time.monotonic()
+                    )
                 self._handed_over_at = time.monotonic()
                 self._read_until = event.id
                 yield dump_event(event), event.id

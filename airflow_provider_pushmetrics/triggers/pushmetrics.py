@@ -30,6 +30,7 @@ from airflow_provider_pushmetrics.triggers.bases import WaitTrigger, WrittenTrig
 from airflow_provider_pushmetrics.triggers.cancellation import finish
 from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_number
 from airflow_provider_pushmetrics.triggers.event_stream import (
+    DEFAULT_TIMING,
     InboxProducer,
     build_position_name,
     dump_event,
@@ -269,6 +270,9 @@ class PushMetricsEventTrigger(WrittenTrigger, BaseEventTrigger):
     :param only_successful: Fire only for runs that have ended well; needs an API token.
     """
 
+    timing = DEFAULT_TIMING
+    """How long the stream of events pauses."""
+
     def __init__(
         self,
         *,
@@ -295,7 +299,9 @@ class PushMetricsEventTrigger(WrittenTrigger, BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield events for ever; the way of Airflow before 3.3."""
-        producer = InboxProducer(self.serialize()[1], raises_errors=self.task_instance is not None)
+        producer = InboxProducer(
+            self.serialize()[1], raises_errors=self.task_instance is not None, timing=self.timing
+        )
         try:
             async for raw_event, event_id in producer.open_stream():
                 yield TriggerEvent(raw_event)
@@ -312,7 +318,7 @@ class PushMetricsEventTrigger(WrittenTrigger, BaseEventTrigger):
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> InboxProducer:
         """Build the stream's source; Airflow then says which of its events are stored (ack mode)."""
-        return InboxProducer(kwargs)
+        return InboxProducer(kwargs, timing=cls.timing)
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
         """Fire an event for each one of the stream, which holds only what is wanted."""

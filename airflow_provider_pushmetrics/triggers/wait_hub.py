@@ -1,8 +1,8 @@
 """
 All deferred waits of one triggerer on one connection, behind one long poll and one poll of the API.
 
-A wait looks by itself once at its end only; before that, it is told. Whoever comes late is first told what
-the inbox already has.
+A wait polls by itself only once, after its deadline. Until then the hub resolves it. A wait that begins later
+first gets what the inbox already has.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import contextvars
 import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -32,71 +33,85 @@ from airflow_provider_pushmetrics.exceptions import (
 )
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient, open_async_transport
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
-from airflow_provider_pushmetrics.triggers.wait_index import Waiter, Waiters
+from airflow_provider_pushmetrics.triggers.wait_index import PendingWait, WaitIndex
 
-LAST_LOOK_SECONDS = 60.0
-"""How long the last looks of all whose deadline passes at once may take together."""
-
-REWIND_EVENTS = 1000
-"""The feed goes back for a newcomer by so many events, ten pages, at the most; beyond, he asks by himself."""
-
-FEW_RUNS = 3
-"""So many runs are asked for one by one; of more, the list of the newest runs is asked first."""
-
-LISTED_RUNS = 1000
-SINGLE_RUNS = 100
-"""How many runs that the list does not show are asked for in one round; the others have the next ones."""
+LAST_POLLS_SECONDS = 60.0
+"""How long the last polls of all waits whose deadline passes at once may take together."""
 
 
-class SharedWaits:
+@dataclass(frozen=True)
+class HubLimits:
     """
-    One feed for all who wait on a connection, in one event loop; it lives as long as somebody waits.
+    How much one hub asks for at once.
+
+    :param rewind_events: How many events the feed goes back for a new wait: ten pages. A wait that begins
+        earlier reads those events by itself.
+    :param few_runs: How many runs are asked for one by one; of more, the list of the newest runs is first.
+    :param listed_runs: How many runs that list has.
+    :param single_runs: How many runs that the list does not show are asked for in one round; the others have
+        the next rounds.
+    """
+
+    rewind_events: int = 1000
+    few_runs: int = 3
+    listed_runs: int = 1000
+    single_runs: int = 100
+
+
+DEFAULT_LIMITS = HubLimits()
+
+
+class WaitHub:
+    """
+    One feed for all waits on a connection, in one event loop; it exists as long as there is a wait.
 
     :param settings: The connection.
+    :param limits: How much it asks for at once.
     """
 
-    def __init__(self, settings: PushMetricsSettings) -> None:
+    def __init__(self, settings: PushMetricsSettings, limits: HubLimits = DEFAULT_LIMITS) -> None:
         self.settings = settings
-        self._waiters = Waiters()
-        self._newcomers: dict[Waiter, None] = {}  # in their order, and left at once
+        self._limits = limits
+        self._index = WaitIndex()
+        self._newcomers: dict[PendingWait, None] = {}  # in their order, and left at once
         self._newcomer_came = asyncio.Event()
         self._new_runs: set[int] = set()
         self._run_came = asyncio.Event()
         self._position: int | None = None
         self._event_name: str | None = None
         self._opened: asyncio.Future[PushMetricsAsyncClient] = asyncio.get_running_loop().create_future()
-        self._last_looks = asyncio.Semaphore(1)
+        self._last_polls = asyncio.Semaphore(1)
         self._failure: PushMetricsUnavailableError | None = None
         # An empty context: what is logged here is not about the trigger that happened to come first.
         self._task = asyncio.create_task(self._run(), context=contextvars.Context())
-        self._task.add_done_callback(self._tell_end)
+        self._task.add_done_callback(self._on_end)
 
-    def count_waiters(self) -> int:
-        """Count those who wait."""
-        return len(self._waiters)
+    def count_waits(self) -> int:
+        """Count the waits."""
+        return len(self._index)
 
-    async def wait(self, waiter: Waiter) -> Any | None:
-        """Wait until somebody is told what he wants; None if his deadline passed."""
-        self._join(waiter)
-        remaining = waiter.budget.compute_remaining()
+    async def wait(self, wait: PendingWait) -> Any | None:
+        """Wait for the result; None if the deadline passed."""
+        self._join(wait)
+        remaining = wait.budget.compute_remaining()
         try:
             async with asyncio.timeout(None if remaining == float("inf") else max(0.0, remaining)):
-                return await waiter.found
+                return await wait.found
         except TimeoutError:
-            return await self._look_at_last(waiter)
+            return await self._poll_at_last(wait)
         finally:
-            await self._leave(waiter)
+            await self._leave(wait)
 
-    async def _look_at_last(self, waiter: Waiter) -> Any | None:
+    async def _poll_at_last(self, wait: PendingWait) -> Any | None:
         """
-        Look once more, so that what came in the last moment is not called late.
+        Poll once more, so that what came in the last moment is not a timeout.
 
         :raises PushMetricsLastLookError: if that failed, or took too long after others had failed.
         """
         try:
-            async with asyncio.timeout(LAST_LOOK_SECONDS), self._last_looks:
+            async with asyncio.timeout(LAST_POLLS_SECONDS), self._last_polls:
                 client = await asyncio.shield(self._opened)
-                return await client.call(waiter.look(client.credentials))
+                return await client.call(wait.poll_once(client.credentials))
         except TimeoutError:
             if self._failure is None:
                 return None
@@ -104,37 +119,37 @@ class SharedWaits:
         except PushMetricsUnavailableError as error:
             raise PushMetricsLastLookError(str(error), status_code=error.status_code) from None
 
-    def _join(self, waiter: Waiter) -> None:
-        self._waiters.add(waiter)
-        if waiter.run_id is not None:
-            self._new_runs.add(waiter.run_id)
+    def _join(self, wait: PendingWait) -> None:
+        self._index.add(wait)
+        if wait.run_id is not None:
+            self._new_runs.add(wait.run_id)
             self._run_came.set()
-        if waiter.poll is not None:
+        if wait.run_poll is not None:
             self._run_came.set()
             return
-        is_covered = self._event_name in (None, waiter.wanted.event)
-        if self._position is None or waiter.after < self._position or not is_covered:
-            self._newcomers[waiter] = None
+        is_covered = self._event_name in (None, wait.wanted.event)
+        if self._position is None or wait.after < self._position or not is_covered:
+            self._newcomers[wait] = None
             self._newcomer_came.set()
 
-    async def _leave(self, waiter: Waiter) -> None:
-        self._waiters.remove(waiter)
-        self._newcomers.pop(waiter, None)
-        waiter.close()
-        if not self._waiters:
-            _forget(self)
+    async def _leave(self, wait: PendingWait) -> None:
+        self._index.remove(wait)
+        self._newcomers.pop(wait, None)
+        wait.close()
+        if not self._index:
+            _remove_hub(self)
             await _end([self._task])
 
-    def _tell_end(self, task: asyncio.Task[None]) -> None:
-        """Let nobody wait for what has ended by a fault of its own."""
-        _forget(self)
+    def _on_end(self, task: asyncio.Task[None]) -> None:
+        """Fail all waits if the hub has ended by an error."""
+        _remove_hub(self)
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):
-            for waiter in self._waiters:
-                waiter.fail(error)
+            for wait in self._index:
+                wait.fail(error)
             if not self._opened.done():
                 self._opened.set_exception(error)
-                self._opened.exception()  # whoever still wants it is told; nobody need
+                self._opened.exception()  # whoever awaits it gets it; asyncio need not report it
 
     async def _run(self) -> None:
         async with open_async_transport(self.settings) as transport:
@@ -157,45 +172,45 @@ class SharedWaits:
             try:
                 if self._position is None:
                     self._position = await client.call(feed.fetch_cursor(receiver, ONE_ATTEMPT))
-                await self._greet(client, receiver)
+                await self._admit_newcomers(client, receiver)
                 page = await self._poll(client, receiver)
             except PushMetricsUnavailableError as error:
-                await self._back_off(backoff, error, lambda waiter: waiter.run_id is None)
+                await self._back_off(backoff, error, lambda wait: wait.run_id is None)
                 continue
             backoff.reset()
             self._failure = None
             if page is not None:
-                self._waiters.dispatch(page.events)
+                self._index.dispatch(page.events)
                 self._position = page.cursor
 
-    async def _greet(self, client: PushMetricsAsyncClient, receiver: Receiver) -> None:
-        """Let the feed begin where newcomers want it, or tell them one by one what the inbox has."""
+    async def _admit_newcomers(self, client: PushMetricsAsyncClient, receiver: Receiver) -> None:
+        """Let the feed begin where new waits begin; for those far behind, read the inbox one by one."""
         assert self._position is not None
         self._newcomer_came.clear()
-        self._event_name = self._waiters.find_common_event()
+        self._event_name = self._index.find_common_event()
         start = self._position
         while self._newcomers:
-            waiter = next(iter(self._newcomers))
-            if start - waiter.after <= REWIND_EVENTS:
-                self._position = min(self._position, waiter.after)
-            elif not waiter.found.done():
-                await self._catch_up(client, receiver, waiter, until=start)
-            self._newcomers.pop(waiter, None)
+            wait = next(iter(self._newcomers))
+            if start - wait.after <= self._limits.rewind_events:
+                self._position = min(self._position, wait.after)
+            elif not wait.found.done():
+                await self._catch_up(client, receiver, wait, until=start)
+            self._newcomers.pop(wait, None)
 
     async def _catch_up(
-        self, client: PushMetricsAsyncClient, receiver: Receiver, waiter: Waiter, *, until: int
+        self, client: PushMetricsAsyncClient, receiver: Receiver, wait: PendingWait, *, until: int
     ) -> None:
-        while waiter.after < until and not waiter.found.done():
-            call = feed.fetch_events(receiver, waiter.wanted, after=waiter.after, limit=1, policy=ONE_ATTEMPT)
+        while wait.after < until and not wait.found.done():
+            call = feed.fetch_events(receiver, wait.wanted, after=wait.after, limit=1, policy=ONE_ATTEMPT)
             page = await client.call(call)
             for event in page.events:
-                waiter.offer(event)
-            if page.cursor <= waiter.after:
+                wait.offer(event)
+            if page.cursor <= wait.after:
                 return
-            waiter.after = page.cursor
+            wait.after = page.cursor
 
     async def _poll(self, client: PushMetricsAsyncClient, receiver: Receiver) -> FeedPage | None:
-        """Fetch the next page; None if a newcomer wants to be greeted first."""
+        """Fetch the next page; None if a new wait is to be admitted first."""
         assert self._position is not None
         wanted = EventFilter(self._event_name)
         call = waits.poll_page(receiver, wanted, after=self._position, budget=WaitBudget(), limit=100)
@@ -216,12 +231,12 @@ class SharedWaits:
             is_round = await self._wait_for_round(next_round)
             asked, self._new_runs = self._new_runs, set()
             try:
-                await self._look_at_runs(client, self._waiters.list_runs() if is_round else asked)
+                await self._poll_runs(client, self._index.list_runs() if is_round else asked)
                 if is_round:
-                    await self._look_at_polls(client)
+                    await self._poll_lists(client)
             except PushMetricsUnavailableError as error:
                 self._new_runs |= asked
-                await self._back_off(backoff, error, lambda waiter: self.settings.receiver is None)
+                await self._back_off(backoff, error, lambda wait: self.settings.receiver is None)
                 self._run_came.set()
                 continue
             backoff.reset()
@@ -230,43 +245,43 @@ class SharedWaits:
                 next_round = time.monotonic() + self._compute_interval()
 
     async def _wait_for_round(self, next_round: float) -> bool:
-        """Wait for a newcomer, or until all are due; tell whether they are."""
+        """Wait for a new run, or until all runs are due; return whether they are."""
         try:
             async with asyncio.timeout(max(0.0, next_round - time.monotonic())):
                 await self._run_came.wait()
         except TimeoutError:
-            if not self._waiters.list_runs() and not self._waiters.list_polls():
+            if not self._index.list_runs() and not self._index.list_polls():
                 await self._run_came.wait()
         self._run_came.clear()
         return time.monotonic() >= next_round
 
     def _compute_interval(self) -> float:
-        """Ask as often as the most impatient wants; rarely where webhooks tell."""
+        """Poll as often as the shortest interval says; rarely where there is a receiver."""
         if self.settings.receiver is not None:
             return feed.LONG_POLL_SECONDS
         intervals = (
-            waiter.budget.poll_interval_seconds
-            for waiter in self._waiters
-            if waiter.run_id is not None or waiter.poll is not None
+            wait.budget.poll_interval_seconds
+            for wait in self._index
+            if wait.run_id is not None or wait.run_poll is not None
         )
         return min(intervals, default=DEFAULT_POLL_INTERVAL_SECONDS)
 
-    async def _look_at_runs(self, client: PushMetricsAsyncClient, run_ids: set[int]) -> None:
-        """Ask how runs stand: by the list of the newest first, then for those that it does not show."""
-        remaining = run_ids & self._waiters.list_runs()
-        if len(remaining) > FEW_RUNS:
+    async def _poll_runs(self, client: PushMetricsAsyncClient, run_ids: set[int]) -> None:
+        """Poll runs: first by the list of the newest, then those that it does not show."""
+        remaining = run_ids & self._index.list_runs()
+        if len(remaining) > self._limits.few_runs:
             listed = await self._list_runs(client)
             remaining -= {run.id for run in listed}
             for run in listed:
-                self._tell_run(run)
-        for run_id in sorted(remaining, key=self._find_last_asked)[:SINGLE_RUNS]:
-            await self._look_at_run(client, run_id)
+                self._resolve_run(run)
+        for run_id in sorted(remaining, key=self._find_last_asked)[: self._limits.single_runs]:
+            await self._poll_run(client, run_id)
 
-    async def _look_at_polls(self, client: PushMetricsAsyncClient) -> None:
-        """Ask for those who know no run: one list for all who look at the same one."""
+    async def _poll_lists(self, client: PushMetricsAsyncClient) -> None:
+        """Poll for the waits without a run id: one list for all that use the same one."""
         lists: dict[int | None, tuple[Run, ...]] = {}
-        for waiter in self._waiters.list_polls():
-            poll, listed = waiter.poll, None
+        for wait in self._index.list_polls():
+            poll, listed = wait.run_poll, None
             assert poll is not None
             try:
                 if poll.needs_list:
@@ -274,59 +289,61 @@ class SharedWaits:
                     if report_id not in lists:
                         lists[report_id] = await client.call(poll.fetch_list(client.credentials))
                     listed = lists[report_id]
-                waiter.tell(await client.call(poll.look(client.credentials, listed)))
+                wait.resolve(await client.call(poll.look(client.credentials, listed)))
             except PushMetricsUnavailableError:
                 raise
             except (PushMetricsApiError, PushMetricsParameterError) as error:
-                waiter.fail(error)
+                wait.fail(error)
 
     async def _list_runs(self, client: PushMetricsAsyncClient) -> tuple[Run, ...]:
         try:
-            return await client.call(calls.fetch_newest_runs(client.credentials, LISTED_RUNS, ONE_ATTEMPT))
+            return await client.call(
+                calls.fetch_newest_runs(client.credentials, self._limits.listed_runs, ONE_ATTEMPT)
+            )
         except PushMetricsUnavailableError:
             raise
         except PushMetricsApiError:
             return ()  # who may not list runs may still see each one; if not, that says why
 
-    async def _look_at_run(self, client: PushMetricsAsyncClient, run_id: int) -> None:
-        for waiter in self._waiters.find_by_run(run_id):
-            waiter.asked_at = time.monotonic()
+    async def _poll_run(self, client: PushMetricsAsyncClient, run_id: int) -> None:
+        for wait in self._index.find_by_run(run_id):
+            wait.asked_at = time.monotonic()
         try:
-            self._tell_run(await client.call(calls.fetch_run(client.credentials, run_id, ONE_ATTEMPT)))
+            self._resolve_run(await client.call(calls.fetch_run(client.credentials, run_id, ONE_ATTEMPT)))
         except PushMetricsUnavailableError:
             raise
         except PushMetricsApiError as error:
-            for waiter in self._waiters.find_by_run(run_id):
-                waiter.fail(error)
+            for wait in self._index.find_by_run(run_id):
+                wait.fail(error)
 
-    def _tell_run(self, run: Run) -> None:
-        for waiter in self._waiters.find_by_run(run.id):
-            waiter.tell(waiter.read_run(run))
+    def _resolve_run(self, run: Run) -> None:
+        for wait in self._index.find_by_run(run.id):
+            wait.resolve(wait.read_run(run))
 
     def _find_last_asked(self, run_id: int) -> float:
-        return min((waiter.asked_at for waiter in self._waiters.find_by_run(run_id)), default=0.0)
+        return min((wait.asked_at for wait in self._index.find_by_run(run_id)), default=0.0)
 
     async def _back_off(
         self,
         backoff: FailureBackoff,
         error: PushMetricsUnavailableError,
-        depends: Callable[[Waiter], bool],
+        depends: Callable[[PendingWait], bool],
     ) -> None:
-        """Pause after a failure; after too many in a row, end the waits that nobody else can end."""
+        """Pause after a failure; after too many in a row, fail the waits that depend on this server."""
         self._failure = error
         try:
             pause = backoff.compute_pause(error)
         except PushMetricsUnavailableError:
             backoff.reset()
-            for waiter in self._waiters:
-                if depends(waiter):
-                    waiter.fail(error)
+            for wait in self._index:
+                if depends(wait):
+                    wait.fail(error)
         else:
             await asyncio.sleep(pause.seconds)
 
 
 async def _end(tasks: Collection[asyncio.Future[Any]]) -> None:
-    """End tasks and wait until they have let go of their connections."""
+    """End tasks and wait until they have closed their connections."""
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
@@ -336,25 +353,25 @@ async def _end(tasks: Collection[asyncio.Future[Any]]) -> None:
 
 
 # Triggers are built anew for each wait and know nothing of each other: what they share can only be kept here.
-_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, list[SharedWaits]] = WeakKeyDictionary()
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, list[WaitHub]] = WeakKeyDictionary()
 
 
-def find_shared(settings: PushMetricsSettings) -> SharedWaits:
-    """Find what waits on a connection, as it is now, in this event loop; make it if there is none."""
-    known = _shared.setdefault(asyncio.get_running_loop(), [])
-    found = next((shared for shared in known if shared.settings == settings), None)
+def find_hub(settings: PushMetricsSettings, limits: HubLimits = DEFAULT_LIMITS) -> WaitHub:
+    """Find the hub of a connection, as it is now, in this event loop; create it if there is none."""
+    known = _hubs.setdefault(asyncio.get_running_loop(), [])
+    found = next((hub for hub in known if hub.settings == settings), None)
     if found is None:
-        found = SharedWaits(settings)
+        found = WaitHub(settings, limits)
         known.append(found)
     return found
 
 
-def list_shared() -> tuple[SharedWaits, ...]:
-    """List what waits in this event loop, by connection."""
-    return tuple(_shared.get(asyncio.get_running_loop(), ()))
+def list_hubs() -> tuple[WaitHub, ...]:
+    """List the hubs of this event loop."""
+    return tuple(_hubs.get(asyncio.get_running_loop(), ()))
 
 
-def _forget(shared: SharedWaits) -> None:
-    known = _shared.get(asyncio.get_running_loop(), [])
-    if shared in known:
-        known.remove(shared)
+def _remove_hub(hub: WaitHub) -> None:
+    known = _hubs.get(asyncio.get_running_loop(), [])
+    if hub in known:
+        known.remove(hub)

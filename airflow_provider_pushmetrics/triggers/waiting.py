@@ -16,8 +16,8 @@ from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.hooks.masking import aread_settings
-from airflow_provider_pushmetrics.triggers.wait_hub import find_shared
-from airflow_provider_pushmetrics.triggers.wait_index import Waiter
+from airflow_provider_pushmetrics.triggers.wait_hub import find_hub
+from airflow_provider_pushmetrics.triggers.wait_index import PendingWait
 
 
 async def wait_for_event(
@@ -48,21 +48,21 @@ async def wait_for_event(
         if poll.needs_list:
             poll.require_seen()
 
-    def look(credentials: Credentials) -> Call[FeedEvent | None]:
+    def poll_once(credentials: Credentials) -> Call[FeedEvent | None]:
         if poll is not None:
             return poll.look(credentials)
         receiver = settings.get_receiver()
         return waits.wait_for_event(receiver, wanted, after=after, budget=budget, accepts=accepts)
 
-    waiter = Waiter(
+    wait = PendingWait(
         wanted,
         after,
         budget,
-        look,
+        poll_once,
         read_event=lambda event: event if accepts is None or accepts(event) else None,
-        poll=poll,
+        run_poll=poll,
     )
-    found: FeedEvent | None = await find_shared(settings).wait(waiter)
+    found: FeedEvent | None = await find_hub(settings).wait(wait)
     return found
 
 
@@ -76,17 +76,17 @@ async def wait_for_run(conn_id: str, target: RunTarget, *, budget: WaitBudget) -
     credentials = settings.build_credentials()
     waits.refuse_hopeless(target, credentials, settings.receiver)
 
-    def look(credentials: Credentials) -> Call[FinishedRun | None]:
+    def poll_once(credentials: Credentials) -> Call[FinishedRun | None]:
         return waits.wait_for_run(target, credentials=credentials, receiver=settings.receiver, budget=budget)
 
-    waiter = Waiter(
+    wait = PendingWait(
         waits.build_run_filter(target),
         target.after_cursor or 0,
         budget,
-        look,
+        poll_once,
         read_event=waits.read_run_event,
         read_run=partial(waits.read_run, target),
         run_id=target.run_id if waits.can_ask_api(target, credentials) else None,
     )
-    found: FinishedRun | None = await find_shared(settings).wait(waiter)
+    found: FinishedRun | None = await find_hub(settings).wait(wait)
     return found

@@ -16,7 +16,7 @@ from airflow_provider_pushmetrics.client.protocol import Call
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.client.waits import RunTarget
 from airflow_provider_pushmetrics.event_matching import EventFilter
-from airflow_provider_pushmetrics.triggers.wait_index import Waiter, Waiters
+from airflow_provider_pushmetrics.triggers.wait_index import PendingWait, WaitIndex
 from airflow_provider_pushmetrics.triggers.waiting import wait_for_event, wait_for_run
 from tests.fakes.pushmetrics import FakePushMetrics, FakeRun
 from tests.integration.provider.conftest import Connect
@@ -77,10 +77,14 @@ async def test_waits_for_all_orders_of_six_events_at_once_find_their_run() -> No
 
 
 async def find_in_order(fake: FakePushMetrics, order: tuple[dict[str, Any], ...]) -> str:
-    waiters = Waiters()
+    waiters = WaitIndex()
     target = RunTarget("1", 7, 0)
-    waiter = Waiter(
-        waits.build_run_filter(target), 0, WaitBudget(), look=refuse_to_look, read_event=waits.read_run_event
+    waiter = PendingWait(
+        waits.build_run_filter(target),
+        0,
+        WaitBudget(),
+        poll_once=refuse_to_poll,
+        read_event=waits.read_run_event,
     )
     waiters.add(waiter)
     waiters.dispatch(FeedEvent(id=number, body=body) for number, body in enumerate(order, start=1))
@@ -89,7 +93,7 @@ async def find_in_order(fake: FakePushMetrics, order: tuple[dict[str, Any], ...]
     return str(finished.outputs_url)
 
 
-def refuse_to_look(credentials: Credentials) -> Call[Any]:
+def refuse_to_poll(credentials: Credentials) -> Call[Any]:
     raise AssertionError("nobody needs to ask")
 
 

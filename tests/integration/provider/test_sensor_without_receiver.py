@@ -14,7 +14,7 @@ from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsParameterError
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
-from airflow_provider_pushmetrics.triggers.wait_hub import list_shared
+from airflow_provider_pushmetrics.triggers.wait_hub import list_hubs
 from airflow_provider_pushmetrics.triggers.waiting import wait_for_event
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
@@ -148,14 +148,14 @@ def begin(after: int = 0, **wanted: Any) -> asyncio.Task[Any]:
 
 async def test_a_hundred_waits_make_one_request_a_round_for_the_list(pushmetrics: FakePushMetrics) -> None:
     waiting = [begin(report_id=1) for _ in range(100)]
-    await wait_until(lambda: bool(list_shared()) and list_shared()[0].count_waiters() == 100)
+    await wait_until(lambda: bool(list_hubs()) and list_hubs()[0].count_waits() == 100)
     began = len(pushmetrics.seen)
     await asyncio.sleep(0.3)
     assert 0 < len(pushmetrics.seen) - began <= 0.3 / 0.02 + 2
     pushmetrics.start_run()
     found = await asyncio.wait_for(asyncio.gather(*waiting), 30)
     assert [event.id for event in found] == [1] * 100
-    assert list_shared() == ()
+    assert list_hubs() == ()
 
 
 async def test_a_refusal_ends_each_wait_with_an_error_of_its_own(connect_whole: Connect) -> None:

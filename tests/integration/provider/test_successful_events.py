@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,15 +14,13 @@ from airflow_provider_pushmetrics.triggers.event_stream import InboxProducer
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.integration.provider.conftest import Connect
-from tests.integration.provider.test_triggers import open_events, take, wait_until
+from tests.integration.provider.test_triggers import AT_ONCE, take, wait_until
+from tests.integration.provider.test_triggers import open_events as open_timed_events
 
 pytestmark = pytest.mark.usefixtures("quick_worker")
 
 
-@pytest.fixture(autouse=True)
-def no_spacing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(InboxProducer, "spacing_seconds", 0.0)
-    monkeypatch.setattr(InboxProducer, "retry_seconds", 0.02)
+open_events = partial(open_timed_events, timing=AT_ONCE)
 
 
 def build(**kwargs: Any) -> PushMetricsEventTrigger:
@@ -112,7 +111,7 @@ async def read_all(pushmetrics: FakePushMetrics, *outcomes: str) -> tuple[InboxP
     pushmetrics.outcomes = list(outcomes)
     for _ in outcomes:
         pushmetrics.start_run()
-    producer = InboxProducer(build().serialize()[1])
+    producer = InboxProducer(build().serialize()[1], timing=AT_ONCE)
     ids: list[int] = []
     stream = producer.open_stream()
     reading = asyncio.ensure_future(collect(stream, ids))

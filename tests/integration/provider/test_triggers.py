@@ -17,7 +17,11 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
     PushMetricsError,
 )
-from airflow_provider_pushmetrics.triggers.event_stream import InboxProducer, build_position_name
+from airflow_provider_pushmetrics.triggers.event_stream import (
+    InboxProducer,
+    StreamTiming,
+    build_position_name,
+)
 from airflow_provider_pushmetrics.triggers.pushmetrics import (
     PushMetricsEventTrigger,
     PushMetricsRunTrigger,
@@ -31,11 +35,12 @@ from tests.integration.provider.conftest import Connect
 
 LIMIT_SECONDS = 10.0
 SPACING_SECONDS = 0.3
+TIMING = StreamTiming(SPACING_SECONDS)
+AT_ONCE = StreamTiming(0.0, retry_seconds=0.02)
 
 
 @pytest.fixture(autouse=True)
-def whole_connection(connect_whole: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(InboxProducer, "spacing_seconds", SPACING_SECONDS)
+def whole_connection(connect_whole: Connect) -> None:
     connect_whole()
 
 
@@ -290,7 +295,10 @@ async def test_a_wait_for_an_event_that_is_refused_fires_an_error(
 
 
 @asynccontextmanager
-async def open_events(trigger: PushMetricsEventTrigger) -> AsyncIterator[AsyncIterator[TriggerEvent]]:
+async def open_events(
+    trigger: PushMetricsEventTrigger, *, timing: StreamTiming = TIMING
+) -> AsyncIterator[AsyncIterator[TriggerEvent]]:
+    trigger.timing = timing
     events = trigger.run()
     try:
         yield events
@@ -439,14 +447,13 @@ async def test_a_watcher_waits_for_what_can_be_mended_and_says_so_once_without_a
     caplog: pytest.LogCaptureFixture,
     cause: str,
 ) -> None:
-    monkeypatch.setattr(InboxProducer, "retry_seconds", 0.02)
     changes, words = CAUSES[cause]
     if changes is None:
         monkeypatch.delenv("AIRFLOW_CONN_PUSHMETRICS_DEFAULT")
     else:
         connect_whole(**changes)
     pushmetrics.start_run()
-    async with open_events(PushMetricsEventTrigger()) as events:
+    async with open_events(PushMetricsEventTrigger(), timing=AT_ONCE) as events:
         waiting = asyncio.ensure_future(take(events, 1))
         await wait_until(lambda: words in caplog.text)
         await asyncio.sleep(0.2)  # some tries
@@ -459,11 +466,9 @@ async def test_a_watcher_waits_for_what_can_be_mended_and_says_so_once_without_a
 
 
 async def test_a_watcher_that_tries_again_hands_over_no_event_twice(
-    connect_whole: Connect, pushmetrics: FakePushMetrics, monkeypatch: pytest.MonkeyPatch
+    connect_whole: Connect, pushmetrics: FakePushMetrics
 ) -> None:
-    monkeypatch.setattr(InboxProducer, "retry_seconds", 0.02)
-    monkeypatch.setattr(InboxProducer, "spacing_seconds", 0.0)
-    producer = InboxProducer(PushMetricsEventTrigger(only_successful=True).serialize()[1])
+    producer = InboxProducer(PushMetricsEventTrigger(only_successful=True).serialize()[1], timing=AT_ONCE)
     pushmetrics.start_run()
     stream = producer.open_stream()
     assert (await anext(stream))[1] == 1  # Airflow has not stored it yet
@@ -479,6 +484,10 @@ async def test_a_watcher_that_tries_again_hands_over_no_event_twice(
 
 
 # An asset's watcher in Airflow's own shared stream
+
+
+class WatcherTrigger(PushMetricsEventTrigger):
+    timing = TIMING
 
 
 class Triggerer:
@@ -529,7 +538,7 @@ async def settle(*pending: Awaitable[Any]) -> None:
 async def test_the_position_moves_on_only_when_airflow_has_stored_the_event(
     triggerer: Triggerer, pushmetrics: FakePushMetrics
 ) -> None:
-    trigger = PushMetricsEventTrigger()
+    trigger = WatcherTrigger()
     pushmetrics.start_run()
     triggerer.watch(trigger)
     ((event_id, seq),) = await triggerer.take(1)
@@ -549,14 +558,14 @@ async def test_an_event_that_was_not_stored_comes_again_after_a_restart(
 ) -> None:
     for _ in range(3):
         pushmetrics.start_run()
-    triggerer.watch(PushMetricsEventTrigger())
+    triggerer.watch(WatcherTrigger())
     taken = await triggerer.take(3)
     triggerer.manager.confirm_persisted([taken[0][1] or 0])
     await wait_until(lambda: pushmetrics.inbox.stored == [1])
     await triggerer.manager.stop_all()
 
     again = Triggerer()
-    again.watch(PushMetricsEventTrigger())
+    again.watch(WatcherTrigger())
     assert [event_id for event_id, _ in await again.take(2)] == [2, 3]
     await again.manager.stop_all()
 
@@ -566,7 +575,7 @@ async def test_a_position_never_passes_an_event_that_was_not_stored(
 ) -> None:
     for _ in range(3):
         pushmetrics.start_run()
-    triggerer.watch(PushMetricsEventTrigger())
+    triggerer.watch(WatcherTrigger())
     taken = await triggerer.take(3)
     waiting = triggerer.go_on()
     triggerer.manager.confirm_persisted([taken[1][1] or 0, taken[2][1] or 0])
@@ -580,8 +589,8 @@ async def test_a_position_never_passes_an_event_that_was_not_stored(
 async def test_watchers_of_the_same_share_one_poll_and_wait_for_each_other(
     triggerer: Triggerer, pushmetrics: FakePushMetrics
 ) -> None:
-    triggerer.watch(PushMetricsEventTrigger(), trigger_id=1)
-    triggerer.watch(PushMetricsEventTrigger(), trigger_id=2)
+    triggerer.watch(WatcherTrigger(), trigger_id=1)
+    triggerer.watch(WatcherTrigger(), trigger_id=2)
     await wait_until(lambda: pushmetrics.inbox.waiting == 1)
     pushmetrics.start_run()
     ((_, first),), ((_, second),) = await triggerer.take(1, 1), await triggerer.take(1, 2)
@@ -599,7 +608,7 @@ async def test_a_position_that_cannot_be_stored_ends_the_stream_so_that_airflow_
 ) -> None:
     pushmetrics.inbox.refuses_positions = True
     pushmetrics.start_run()
-    triggerer.watch(PushMetricsEventTrigger())
+    triggerer.watch(WatcherTrigger())
     ((_, seq),) = await triggerer.take(1)
     waiting = triggerer.go_on()
     triggerer.manager.confirm_persisted([seq or 0])
@@ -610,14 +619,14 @@ async def test_a_position_that_cannot_be_stored_ends_the_stream_so_that_airflow_
 async def test_a_watcher_that_leaves_an_event_behind_ends_the_stream_instead_of_losing_it(
     triggerer: Triggerer, pushmetrics: FakePushMetrics
 ) -> None:
-    triggerer.watch(PushMetricsEventTrigger(), trigger_id=1)
-    triggerer.watch(PushMetricsEventTrigger(), trigger_id=2)
+    triggerer.watch(WatcherTrigger(), trigger_id=1)
+    triggerer.watch(WatcherTrigger(), trigger_id=2)
     await wait_until(lambda: pushmetrics.inbox.waiting == 1)
     pushmetrics.start_run()
     ((_, seq),) = await triggerer.take(1, 1)
     waiting = triggerer.go_on(1)
     triggerer.manager.confirm_persisted([seq or 0])
-    key: Any = PushMetricsEventTrigger().shared_stream_key()
+    key: Any = WatcherTrigger().shared_stream_key()
     await triggerer.manager.unsubscribe(2, key)
     with pytest.raises(PushMetricsApiError, match="Airflow did not store an event"):
         await asyncio.wait_for(waiting, LIMIT_SECONDS)
@@ -627,7 +636,7 @@ async def test_a_watcher_that_leaves_an_event_behind_ends_the_stream_instead_of_
 async def test_a_stream_that_ends_lets_go_of_the_receiver(
     triggerer: Triggerer, pushmetrics: FakePushMetrics
 ) -> None:
-    triggerer.watch(PushMetricsEventTrigger())
+    triggerer.watch(WatcherTrigger())
     await wait_until(lambda: pushmetrics.inbox.waiting == 1)
     await triggerer.manager.stop_all()
     await wait_until(lambda: pushmetrics.inbox.waiting == 0)

@@ -16,8 +16,8 @@ from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsNotFoundError
-from airflow_provider_pushmetrics.triggers import wait_hub
-from airflow_provider_pushmetrics.triggers.wait_hub import list_shared
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+from airflow_provider_pushmetrics.triggers.wait_hub import HubLimits, find_hub, list_hubs
 from airflow_provider_pushmetrics.triggers.waiting import wait_for_event, wait_for_run
 from tests.fakes.pushmetrics import FakePushMetrics, FakeRun
 from tests.integration.provider.conftest import Connect
@@ -51,6 +51,11 @@ def begin_event(after: int = 0, **wanted: Any) -> asyncio.Task[Any]:
     return begin(wait_for_event(CONN, EventFilter(**wanted), after=after, budget=WaitBudget()))
 
 
+async def open_hub(limits: HubLimits) -> None:
+    """Open the hub that those find who wait from now on."""
+    find_hub(PushMetricsHook(CONN).settings, limits)
+
+
 async def finish(*waiting: asyncio.Task[Any]) -> list[Any]:
     return await asyncio.wait_for(asyncio.gather(*waiting), LIMIT_SECONDS)
 
@@ -64,7 +69,7 @@ async def settle(pushmetrics: FakePushMetrics) -> None:
 async def test_a_thousand_waits_make_one_request_at_a_time(pushmetrics: FakePushMetrics) -> None:
     runs = [begin_run(number) for number in range(1, 501)]
     events = [begin_event(event="report.run", run_id=number) for number in range(1, 501)]
-    await wait_until(lambda: bool(list_shared()) and list_shared()[0].count_waiters() == 1000)
+    await wait_until(lambda: bool(list_hubs()) and list_hubs()[0].count_waits() == 1000)
     await settle(pushmetrics)
     asked = len(pushmetrics.inbox.asked)
     await asyncio.sleep(0.2)
@@ -75,14 +80,14 @@ async def test_a_thousand_waits_make_one_request_at_a_time(pushmetrics: FakePush
     assert [event.id for event in await finish(*events)] == list(range(1, 501))
     assert pushmetrics.inbox.peak == 1
     assert len(pushmetrics.inbox.asked) < 50
-    assert list_shared() == ()
+    assert list_hubs() == ()
 
 
 @pytest.mark.parametrize("rewind_events", [1000, 0])
 async def test_a_newcomer_is_told_what_the_inbox_already_has(
-    pushmetrics: FakePushMetrics, monkeypatch: pytest.MonkeyPatch, rewind_events: int
+    pushmetrics: FakePushMetrics, rewind_events: int
 ) -> None:
-    monkeypatch.setattr(wait_hub, "REWIND_EVENTS", rewind_events)
+    await open_hub(HubLimits(rewind_events=rewind_events))
     for _ in range(3):
         pushmetrics.start_run()
     first = begin_run(99)
@@ -109,7 +114,7 @@ async def test_waits_for_several_kinds_of_events_share_the_feed(pushmetrics: Fak
     await settle(pushmetrics)
     query = begin_event(event="query.run", query_id=5)
     await settle(pushmetrics)
-    assert len(list_shared()) == 1
+    assert len(list_hubs()) == 1
     pushmetrics.inbox.add({"event": "query.run", "query_id": 4, "report_id": 1, "query_result": "x"})
     pushmetrics.inbox.add({"event": "query.run", "query_id": 5, "report_id": 1, "query_result": "x"})
     pushmetrics.start_run()
@@ -130,17 +135,17 @@ async def test_an_event_that_nobody_can_read_wakes_nobody(pushmetrics: FakePushM
 async def test_waits_that_are_cancelled_leave_nothing_behind(pushmetrics: FakePushMetrics) -> None:
     waiting = [begin_run(number) for number in range(1, 51)]
     await settle(pushmetrics)
-    await wait_until(lambda: [one.count_waiters() for one in list_shared()] == [50])
-    shared = weakref.ref(list_shared()[0])
+    await wait_until(lambda: [one.count_waits() for one in list_hubs()] == [50])
+    shared = weakref.ref(list_hubs()[0])
     for wait in waiting[:25]:
         wait.cancel()
     await asyncio.gather(*waiting[:25], return_exceptions=True)
-    assert list_shared()[0].count_waiters() == 25
+    assert list_hubs()[0].count_waits() == 25
     for wait in waiting[25:]:
         wait.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
     await wait_until(lambda: pushmetrics.inbox.waiting == 0)
-    assert list_shared() == ()
+    assert list_hubs() == ()
     del waiting, wait
     await wait_until(lambda: gc.collect() >= 0 and shared() is None)
 
@@ -159,7 +164,7 @@ async def test_a_refusal_ends_each_wait_with_an_error_of_its_own(connect_whole: 
     errors = await asyncio.gather(*(begin_run(1) for _ in range(3)), return_exceptions=True)
     assert [type(error) for error in errors] == [PushMetricsAuthError] * 3
     assert len({id(error) for error in errors}) == 3
-    assert list_shared() == ()
+    assert list_hubs() == ()
 
 
 async def test_a_changed_connection_counts_for_those_who_come_later(
@@ -169,7 +174,7 @@ async def test_a_changed_connection_counts_for_those_who_come_later(
     await settle(pushmetrics)
     connect_whole(password=None, trigger_tokens={"1": "another-trigger-token"})
     second = begin_run(1)
-    await wait_until(lambda: len(list_shared()) == 2)
+    await wait_until(lambda: len(list_hubs()) == 2)
     pushmetrics.start_run()
     assert len(await finish(first, second)) == 2
 
@@ -186,14 +191,14 @@ async def test_many_runs_are_asked_for_by_one_list(
         run.status = "failed"
     assert {run.status for run in await finish(*waiting)} == {RunStatus.FAILED}
     singles = [seen for seen in pushmetrics.seen if not seen.path.endswith("/noteflow_run/")]
-    assert len(singles) <= wait_hub.FEW_RUNS  # of the first, when the others had not come yet
+    assert len(singles) <= HubLimits().few_runs  # of the first, when the others had not come yet
 
 
 async def test_runs_that_no_list_shows_are_asked_for_in_turns(
-    connect_whole: Connect, pushmetrics: FakePushMetrics, monkeypatch: pytest.MonkeyPatch
+    connect_whole: Connect, pushmetrics: FakePushMetrics
 ) -> None:
     connect_whole(receiver_url=None, receiver_token=None)
-    monkeypatch.setattr(wait_hub, "SINGLE_RUNS", 2)
+    await open_hub(HubLimits(single_runs=2))
     pushmetrics.hides_runs = True
     runs = [pushmetrics.start_run() for _ in range(9)]
     found = await finish(*(begin_run(run.id) for run in runs))

@@ -8,7 +8,7 @@ import pytest
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.event_matching import EventFilter
-from airflow_provider_pushmetrics.triggers.wait_index import Waiter, Waiters
+from airflow_provider_pushmetrics.triggers.wait_index import PendingWait, WaitIndex
 
 RUN = {
     "event": "report.run",
@@ -23,11 +23,13 @@ QUERY = {
 }
 
 
-def build_waiter(after: int = 0, asks_for: int | None = None, **wanted: Any) -> Waiter:
-    def look(credentials: Any) -> Any:
+def build_waiter(after: int = 0, asks_for: int | None = None, **wanted: Any) -> PendingWait:
+    def poll_once(credentials: Any) -> Any:
         raise AssertionError("nobody looks here")
 
-    return Waiter(EventFilter(**wanted), after, WaitBudget(), look, lambda event: event, run_id=asks_for)
+    return PendingWait(
+        EventFilter(**wanted), after, WaitBudget(), poll_once, lambda event: event, run_id=asks_for
+    )
 
 
 def build_event(body: dict[str, Any], event_id: int = 3) -> FeedEvent:
@@ -52,20 +54,20 @@ def build_event(body: dict[str, Any], event_id: int = 3) -> FeedEvent:
 async def test_an_event_finds_those_who_want_it(
     wanted: dict[str, Any], body: dict[str, Any], is_wanted: bool
 ) -> None:
-    waiters, waiter = Waiters(), build_waiter(**wanted)
+    waiters, waiter = WaitIndex(), build_waiter(**wanted)
     waiters.add(waiter)
     assert waiters.find_by_event(build_event(body)) == ((waiter,) if is_wanted else ())
 
 
 async def test_an_event_from_before_a_wait_is_not_for_it() -> None:
-    waiters = Waiters()
+    waiters = WaitIndex()
     waiters.add(build_waiter(after=3))
     assert waiters.find_by_event(build_event(RUN, 3)) == ()
     assert len(waiters.find_by_event(build_event(RUN, 4))) == 1
 
 
 async def test_whoever_goes_leaves_no_trace() -> None:
-    waiters, waiter = Waiters(), build_waiter(event="report.run", asks_for=7)
+    waiters, waiter = WaitIndex(), build_waiter(event="report.run", asks_for=7)
     waiters.add(waiter)
     assert (waiters.list_runs(), waiters.find_by_run(7)) == ({7}, (waiter,))
     waiters.remove(waiter)
@@ -74,7 +76,7 @@ async def test_whoever_goes_leaves_no_trace() -> None:
 
 
 async def test_the_feed_is_narrowed_to_what_all_want() -> None:
-    waiters = Waiters()
+    waiters = WaitIndex()
     waiters.add(build_waiter(event="report.run", report_id=1))
     waiters.add(build_waiter(event="report.run", report_id=2))
     assert waiters.find_common_event() == "report.run"
@@ -83,7 +85,7 @@ async def test_the_feed_is_narrowed_to_what_all_want() -> None:
 
 
 async def test_only_the_first_event_counts() -> None:
-    waiters, waiter = Waiters(), build_waiter()
+    waiters, waiter = WaitIndex(), build_waiter()
     waiters.add(waiter)
     waiters.dispatch([build_event(RUN, 3), build_event(RUN, 4)])
     assert (await waiter.found).id == 3
