@@ -11,6 +11,7 @@ from airflow_provider_pushmetrics.client import calls
 from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.models import QueryOutcome, RunOutputs, RunStatus
 from airflow_provider_pushmetrics.client.protocol import Call, Pause, Request
+from airflow_provider_pushmetrics.client.returned import RunResult
 from airflow_provider_pushmetrics.client.waits import FinishedRun
 from airflow_provider_pushmetrics.events import QueryRun, ReportRun, parse_event
 from airflow_provider_pushmetrics.exceptions import (
@@ -166,13 +167,13 @@ def describe_truncation(queries: tuple[QueryOutcome, ...]) -> str:
     )
 
 
-def build_result(outcome: RunOutcome) -> dict[str, Any]:
+def build_result(outcome: RunOutcome) -> RunResult:
     """Build what a task that ran a report returns: JSON that Airflow can store, to fetch every result by."""
-    result: dict[str, Any] = make_storable(_list_facts(outcome))
+    result: RunResult = make_storable(_list_facts(outcome))
     return result
 
 
-def _list_facts(outcome: RunOutcome) -> dict[str, Any]:
+def _list_facts(outcome: RunOutcome) -> RunResult:
     return {
         "report_id": outcome.report_id,
         "run_id": outcome.run_id,

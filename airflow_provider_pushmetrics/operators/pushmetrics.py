@@ -19,6 +19,7 @@ from airflow_provider_pushmetrics.client.outcomes import (
     refuse_failure,
 )
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
+from airflow_provider_pushmetrics.client.returned import RunResult
 from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_POLL_INTERVAL_SECONDS, WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.compat import has_airflow, require_airflow
@@ -40,7 +41,7 @@ from airflow_provider_pushmetrics.operators.run_correlation import RunCorrelatio
 from airflow_provider_pushmetrics.operators.run_outcome import OutcomeRules, build_timeout, compute_deadline
 from airflow_provider_pushmetrics.operators.run_request import RunRequest, read_request
 from airflow_provider_pushmetrics.operators.run_starter import RunStarter
-from airflow_provider_pushmetrics.tasks.arguments import TRUNCATIONS, check_choice, check_seconds
+from airflow_provider_pushmetrics.tasks.arguments import TRUNCATIONS, check_choices, check_seconds
 from airflow_provider_pushmetrics.tasks.ends import find_own_code, find_reason_for_worker, refuse_outlets
 from airflow_provider_pushmetrics.tasks.state import TaskState
 from airflow_provider_pushmetrics.triggers.events import read_finished_event, rebuild_failure
@@ -54,9 +55,14 @@ if TYPE_CHECKING:
 DEFER_MARGIN = timedelta(minutes=5)
 """Airflow's own deadline for a deferral never reaches ``execute_complete``, so ours must come first."""
 
-AMBIGUITIES = ("fail", "newest")
-CLEARINGS = ("rerun", "reuse")
-UNKNOWNS = ("fail", "call_again")
+CHOICES = {
+    "on_ambiguous": ("fail", "newest"),
+    "on_clear": ("rerun", "reuse"),
+    "on_unknown": ("fail", "call_again"),
+    "on_truncated": TRUNCATIONS,
+}
+"""What each parameter of a few words may be."""
+
 DEFER_AFTER_SECONDS = 10.0
 """A run that ends within this time costs less time on the worker than by way of the triggerer."""
 
@@ -137,17 +143,6 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_choice("on_ambiguous", on_ambiguous, AMBIGUITIES)
-        check_choice("on_clear", on_clear, CLEARINGS)
-        check_choice("on_unknown", on_unknown, UNKNOWNS)
-        check_choice("on_truncated", on_truncated, TRUNCATIONS)
-        check_seconds("poll_interval", poll_interval)
-        check_seconds("defer_after", defer_after, allows_zero=True)
-        if end_from_trigger:
-            require_airflow("3.3", "end_from_trigger=True", "Leave it out: a worker ends the task.")
-            refuse_outlets(self)
-        if timeout is not None:
-            check_seconds("timeout", timeout)
         self.report_id = report_id
         self.parameters = parameters
         self.pushmetrics_conn_id = pushmetrics_conn_id
@@ -166,14 +161,25 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         self.end_from_trigger = end_from_trigger
         self._parameter_templates = parameters  # rendering replaces the parameters, and leaves these
         self._watched_run_id: int | None = None
-        self._result: dict[str, Any] | None = None
+        self._result: RunResult | None = None
+        self._check_arguments()
 
     @cached_property
     def hook(self) -> PushMetricsHook:
         """The hook, made when the connection's id has been rendered."""
         return PushMetricsHook(self.pushmetrics_conn_id)
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def _check_arguments(self) -> None:
+        check_choices(self, CHOICES)
+        check_seconds("poll_interval", self.poll_interval)
+        check_seconds("defer_after", self.defer_after, allows_zero=True)
+        if self.timeout is not None:
+            check_seconds("timeout", self.timeout)
+        if self.end_from_trigger:
+            require_airflow("3.3", "end_from_trigger=True", "Leave it out: a worker ends the task.")
+            refuse_outlets(self)
+
+    def execute(self, context: Context) -> RunResult:
         """Check, find or start the run, publish its link, wait or defer, and conclude."""
         self._state = TaskState.open(context, is_reused=self.on_clear == "reuse")
         persist_links(context, self)
@@ -202,7 +208,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         else:
             self.log.info("Run %d was%s cancelled", run_id, "" if was_cancelled else " not")
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> RunResult:
         """
         Go on after the triggerer has waited.
 
@@ -314,7 +320,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             self.log.info("A worker ends this task, not the triggerer: %s", reason)
         return reason is None
 
-    def _conclude(self, finished: FinishedRun, context: Context) -> dict[str, Any]:
+    def _conclude(self, finished: FinishedRun, context: Context) -> RunResult:
         """
         Fetch the outputs of a run that is over, and judge them.
 
@@ -333,6 +339,6 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         self._outcome_rules.check(outcome, self.log)
         return self._return(outcome)
 
-    def _return(self, outcome: RunOutcome) -> dict[str, Any]:
+    def _return(self, outcome: RunOutcome) -> RunResult:
         self._result = build_result(outcome)
         return self._result

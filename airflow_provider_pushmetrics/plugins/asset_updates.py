@@ -31,6 +31,7 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.assets.update_rules import AssetUpdateRule, read_rule
 from airflow_provider_pushmetrics.assets.uris import SCHEME
+from airflow_provider_pushmetrics.client.returned import FoundEvent
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import NoDagForAssetError, PushMetricsError
 from airflow_provider_pushmetrics.plugins.dag_run_queue import (
@@ -54,9 +55,6 @@ WRITERS = 4
 
 NEWEST = 10 * UPDATE_PAGE
 """Among how many of an asset's newest events an event is looked for; other triggers may have made some."""
-
-IDENTITY = ("id", "source", "received_at")
-"""What tells an event from all others, also from those of another inbox."""
 
 IS_WAITED_FOR = AssetModel.scheduled_dags.any(
     DagScheduleAssetReference.dag.has(and_(~DagModel.is_paused, ~DagModel.is_stale))
@@ -260,7 +258,7 @@ def choose_key(rule: AssetUpdateRule, event: StoredEvent) -> dict[str, Any]:
     return {"partition_key": f"{event.source}/{event.id}"}
 
 
-def write_payload(event: StoredEvent) -> dict[str, Any]:
+def write_payload(event: StoredEvent) -> FoundEvent:
     """Write an event as the trigger of an asset watcher does."""
     return dump_event(read_event(event))
 
@@ -280,7 +278,7 @@ def is_missed(asset: UpdatedAsset, event: StoredEvent) -> bool:
         return known is not None and bool(find_missed(session, asset.id, known))
 
 
-def find_registered(session: Session, asset_id: int, payload: dict[str, Any]) -> int | None:
+def find_registered(session: Session, asset_id: int, payload: FoundEvent) -> int | None:
     """
     Find what an event has become among an asset's newest events.
 
@@ -294,15 +292,21 @@ def find_registered(session: Session, asset_id: int, payload: dict[str, Any]) ->
     with session.execute(query) as found:
         for asset_event_id, extra in found:
             known = read_own_payload(extra)
-            if known and all(known.get(name) == payload[name] for name in IDENTITY):
+            if known and read_identity(known) == read_identity(payload):
                 return int(asset_event_id)
             if known and known["id"] < payload["id"]:
                 return None
     return None
 
 
-def read_own_payload(extra: Any) -> dict[str, Any] | None:
+def read_identity(payload: FoundEvent) -> tuple[object, ...]:
+    """Read what tells an event from all others, also from those of another inbox."""
+    return payload["id"], payload.get("source"), payload.get("received_at")
+
+
+def read_own_payload(extra: Any) -> FoundEvent | None:
     """Read what an asset event holds; None if neither this nor a trigger of ours wrote it."""
     is_ours = isinstance(extra, dict) and "from_rest_api" not in extra
-    payload = extra.get("payload") if is_ours else None
-    return payload if isinstance(payload, dict) and isinstance(payload.get("id"), int) else None
+    payload: Any = extra.get("payload") if is_ours else None
+    has_id = isinstance(payload, dict) and isinstance(payload.get("id"), int)
+    return payload if has_id else None

@@ -148,12 +148,17 @@ RECEIVER = LazyReceiver(build_receiver)
 """The receiver of this process: the page works on the inbox that it holds open."""
 
 
-async def update_assets(*, retry_seconds: float = RETRY_BUILD_SECONDS) -> None:
+async def update_assets(
+    *,
+    retry_seconds: float = RETRY_BUILD_SECONDS,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
     """
-    Update assets as they wish it; at once done where the receiver is not configured or not installed.
+    Update assets by their rules; ends at once where the receiver is not configured or not installed.
 
     :param retry_seconds: After how long to try again what failed: what configures the receiver may be kept
         where it cannot be read when the server starts.
+    :param sleep: Waits.
     """
     while True:
         try:
@@ -171,7 +176,7 @@ async def update_assets(*, retry_seconds: float = RETRY_BUILD_SECONDS) -> None:
             RECEIVER.log_once(error)
         except Exception as error:  # of whatever keeps Airflow's configuration
             log.warning("This API server updates no PushMetrics assets yet: %s", type(error).__name__)
-        await asyncio.sleep(retry_seconds)
+        await sleep(retry_seconds)
     await AssetUpdater(app.state.runtime.get).run()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +19,7 @@ from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.outcomes import fetch_event_outcome
+from airflow_provider_pushmetrics.client.returned import FoundEvent
 from airflow_provider_pushmetrics.client.run_polling import RunPoll
 from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_FAILURE_POLICY, WaitBudget
 from airflow_provider_pushmetrics.client.waits import wait_for_event
@@ -39,7 +40,7 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
     persist_links,
 )
 from airflow_provider_pushmetrics.sensors.start_position import StartPosition
-from airflow_provider_pushmetrics.tasks.arguments import check_choice
+from airflow_provider_pushmetrics.tasks.arguments import check_choices
 from airflow_provider_pushmetrics.tasks.ends import find_reason_for_worker, refuse_outlets
 from airflow_provider_pushmetrics.tasks.state import TaskState
 from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_number
@@ -52,8 +53,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-RUN_EVENTS = ("report.run", "query.run")
-FAILED_RUNS = ("fail", "succeed", "skip")
+CHOICES = {"event": ("report.run", "query.run"), "on_failed_run": ("fail", "succeed", "skip")}
+"""What each parameter of a few words may be."""
+
 _NARROWING = ("report_id", "query_id", "run_id", "workspace_id", "event_filter", "after", "consumer")
 DEFER_MARGIN = timedelta(minutes=5)
 AT_ONCE = WaitBudget(deadline=0.0)
@@ -133,11 +135,6 @@ class PushMetricsRunSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if event not in RUN_EVENTS:
-            raise PushMetricsParameterError(f"event is {event!r}: it must be one of {', '.join(RUN_EVENTS)}.")
-        check_choice("on_failed_run", on_failed_run, FAILED_RUNS)
-        if end_from_trigger:
-            refuse_outlets(self)
         self.event = event
         self.report_id = report_id
         self.query_id = query_id
@@ -151,15 +148,20 @@ class PushMetricsRunSensor(BaseSensorOperator):
         self.deferrable = deferrable
         self.end_from_trigger = end_from_trigger
         self.start_from_trigger = start_from_trigger
-        values = (report_id, query_id, run_id, workspace_id, event_filter, after, consumer)
-        self._given = tuple(name for name, value in zip(_NARROWING, values, strict=True) if value is not None)
+        self._given = tuple(name for name in _NARROWING if getattr(self, name) is not None)
         self._start: StartPosition | None = None
         self._poll: RunPoll | None = None
-        self._body: dict[str, Any] | None = None
+        self._body: Mapping[str, Any] | None = None
         self._failures: list[PushMetricsUnavailableError] = []
+        self._check_arguments()
         if start_from_trigger:
             self._start_from_trigger()
-        if consumer and (start_from_trigger or end_from_trigger):
+
+    def _check_arguments(self) -> None:
+        check_choices(self, CHOICES)
+        if self.end_from_trigger:
+            refuse_outlets(self)
+        if self.consumer and (self.start_from_trigger or self.end_from_trigger):
             raise PushMetricsParameterError(
                 "a 'consumer' is asked for its place and moved on by a worker, so it goes with neither"
                 " start_from_trigger nor end_from_trigger."
@@ -221,7 +223,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
             self._count_failure(error)  # the next look finds the event again
             return PokeReturnValue(is_done=False)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> FoundEvent:
         """
         Go on after the triggerer has waited.
 
@@ -229,7 +231,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         """
         status = event.get("status")
         if status == "success":
-            found: dict[str, Any] = event["found"]
+            found: FoundEvent = event["found"]
             self.log.info("Event %s arrived at %s", found["id"], found["received_at"])
             return self._take(found, context)
         if status == "timeout":
@@ -349,7 +351,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
             wait_for_event(settings.receiver, wanted, after=after, budget=AT_ONCE, accepts=accepts)
         )
 
-    def _take(self, found: dict[str, Any], context: Context) -> dict[str, Any]:
+    def _take(self, found: FoundEvent, context: Context) -> FoundEvent:
         """Take an event for this task, with the consumer's place, and judge the run of which it tells."""
         self._body = found["body"]
         persist_event_links(context, found, self.hook)

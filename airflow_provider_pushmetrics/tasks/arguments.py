@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
@@ -35,3 +35,14 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
     """
     if value not in choices:
         raise PushMetricsParameterError(f"{name} is {value!r}: it must be one of {', '.join(choices)}.")
+
+
+def check_choices(block: object, choices: Mapping[str, Sequence[str]]) -> None:
+    """
+    Check all attributes that are one of a few words.
+
+    :param choices: The words, by the attribute's name.
+    :raises PushMetricsParameterError: for the first that is another one.
+    """
+    for name, words in choices.items():
+        check_choice(name, getattr(block, name), words)

@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperat
 
 from airflow_provider_pushmetrics.client.models import QueryOutcome, RunStatus
 from airflow_provider_pushmetrics.client.outcomes import describe_truncation
+from airflow_provider_pushmetrics.client.returned import SavedResult
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsNoResultsError,
     PushMetricsParameterError,
@@ -120,7 +121,7 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         """The hook, made when the connection's id has been rendered."""
         return PushMetricsHook(self.pushmetrics_conn_id)
 
-    def execute(self, context: Context) -> list[dict[str, Any]]:
+    def execute(self, context: Context) -> list[SavedResult]:
         """Save each result, one after the other."""
         if (self.report_run is None) == (self.query_result is None):
             raise PushMetricsParameterError(
@@ -158,7 +159,7 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         queries = named.queries if url is None else self.hook.wait_for_outputs(url).queries
         return choose_queries(list(queries), self.queries)
 
-    def _handle_no_results(self) -> list[dict[str, Any]]:
+    def _handle_no_results(self) -> list[SavedResult]:
         """Fail, skip or succeed where there is nothing to save."""
         message = "the run has no query, so there are no results to save."
         if self.on_no_results == "skip":
@@ -170,7 +171,7 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         log.warning("%s", message)
         return []
 
-    def _save_query(self, query: QueryOutcome, name: str) -> dict[str, Any]:
+    def _save_query(self, query: QueryOutcome, name: str) -> SavedResult:
         if query.status is not None and RunStatus.parse(query.status) is not RunStatus.SUCCESS:
             raise PushMetricsRunFailed(
                 f"query {query.query_name or query.query_id!r} has no result to save: it ended as"
@@ -182,7 +183,7 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         saved = SavedQuery(query.query_result, query.query_name, query.row_count, truncation)
         return self._save(saved, folder / f"{name}.{file_format}", file_format)
 
-    def _save(self, query: SavedQuery, path: ObjectStoragePath, file_format: str | None) -> dict[str, Any]:
+    def _save(self, query: SavedQuery, path: ObjectStoragePath, file_format: str | None) -> SavedResult:
         with time_transfer(), BackgroundDigest() as digest:
             progress = Progress(str(path), digest)
             size = self.hook.save_query_result(
@@ -196,7 +197,7 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         count_transfer(size)
         self._saved.append(SavedFile(query.url, str(path), query.rows, size))
         log.info("%s: %d bytes in %.1f s", path, size, time.monotonic() - progress.began)
-        saved: dict[str, Any] = make_storable(
+        saved: SavedResult = make_storable(
             {
                 "query_name": query.name,
                 "path": str(path),

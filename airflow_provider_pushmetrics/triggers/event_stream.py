@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_pushmetrics.client import feed, waits
 from airflow_provider_pushmetrics.client.models import FeedEvent
+from airflow_provider_pushmetrics.client.returned import FoundEvent
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.compat import SharedStreamProducer, has_airflow
 from airflow_provider_pushmetrics.event_matching import EventFilter
@@ -108,7 +109,7 @@ class InboxProducer(SharedStreamProducer):
                     )
                 await asyncio.sleep(self._timing.retry_seconds)
 
-    async def _read(self) -> AsyncIterator[tuple[dict[str, Any], int]]:
+    async def _read(self) -> AsyncIterator[tuple[FoundEvent, int]]:
         client = await self._connect()
         receiver = client.settings.get_receiver()
         if self._read_until is None:
@@ -208,9 +209,9 @@ def build_position_name(kwargs: Mapping[str, Any]) -> str:
     return f"{kwargs['consumer']}-{re.sub(r'[^A-Za-z0-9._-]', '_', kwargs['event'])}-{digest}"
 
 
-def dump_event(event: FeedEvent) -> dict[str, Any]:
+def dump_event(event: FeedEvent) -> FoundEvent:
     """Write an event of the inbox as Airflow can store it, whatever its sender wrote."""
-    dumped: dict[str, Any] = make_storable(
+    dumped: FoundEvent = make_storable(
         {"id": event.id, "source": event.source, "received_at": event.received_at, "body": event.body}
     )
     return dumped

@@ -56,11 +56,11 @@ class MortalOperator(PushMetricsTriggerReportOperator):
     def hook(self) -> MortalHook:
         return MortalHook(self.pushmetrics_conn_id)
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> Any:
         self.hook.dies = self.dies if context["ti"].try_number == 1 else None
         return super().execute(context)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         if self.dies == "when_resumed" and context["ti"].try_number == 1:
             die()
         return super().execute_complete(context, event)

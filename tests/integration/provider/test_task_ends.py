@@ -181,7 +181,7 @@ LOOPED = FakeTaskInstance(region_id=UUID(int=1), region_index=2)
 class OwnEnd(PushMetricsTriggerReportOperator):
     """Has an end of its own."""
 
-    def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
         return super().execute_complete(context, event)
 
 

@@ -10,6 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from starlette.responses import JSONResponse, Response
 
+from airflow_provider_pushmetrics.client.returned import SavedResult
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsNoResultsError,
     PushMetricsRunFailed,
@@ -31,7 +32,7 @@ def whole_connection(connect_whole: Connect) -> None:
     connect_whole()
 
 
-def save(**kwargs: Any) -> list[dict[str, Any]]:
+def save(**kwargs: Any) -> list[SavedResult]:
     return PushMetricsToObjectStorageOperator(task_id="a_task", **kwargs).execute(CONTEXT)
 
 

@@ -42,14 +42,6 @@ async def call(app: Any, scope: dict[str, Any] = SCOPE) -> Sequence[dict[str, An
     return sent
 
 
-async def wait_until(is_true: Callable[[], bool]) -> None:
-    for _ in range(2000):
-        if is_true():
-            return
-        await asyncio.sleep(0.01)
-    raise TimeoutError("it did not happen in time")
-
-
 def build_counting() -> tuple[Callable[[], Any], list[int]]:
     built: list[int] = []
 
@@ -127,19 +119,31 @@ async def test_a_receiver_that_is_not_configured_updates_nothing() -> None:
         await update_assets()
 
 
+class Stop(Exception):
+    """Ends what would go on for ever."""
+
+
 async def test_a_receiver_that_cannot_be_built_yet_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("AIRFLOW__PUSHMETRICS__READER_TOKEN", "r" * 40)
-    updating = asyncio.create_task(update_assets(retry_seconds=0.05))
-    await wait_until(lambda: "has no source" in caplog.text)
-    monkeypatch.setenv("AIRFLOW__PUSHMETRICS__TOKEN", "t")
-    monkeypatch.setenv("AIRFLOW__PUSHMETRICS__KEEP_EVENTS", "many")
-    await wait_until(lambda: "keep_events of [pushmetrics] is 'many'" in caplog.text)
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 1:
+            assert "has no source" in caplog.text
+        if len(pauses) == 2:
+            monkeypatch.setenv("AIRFLOW__PUSHMETRICS__TOKEN", "t")
+            monkeypatch.setenv("AIRFLOW__PUSHMETRICS__KEEP_EVENTS", "many")
+        if len(pauses) == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        await update_assets(retry_seconds=7.0, sleep=sleep)
+    assert pauses == [7.0] * 3
     assert caplog.text.count("has no source") == 1
-    updating.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await updating
+    assert "keep_events of [pushmetrics] is 'many'" in caplog.text
 
 
 def test_plugin_has_the_name_that_the_docs_say() -> None:
