@@ -14,7 +14,6 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow_provider_pushmetrics.client.models import TriggeredRun
 from airflow_provider_pushmetrics.exceptions import PushMetricsAmbiguousRun
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
-from airflow_provider_pushmetrics.client.returned import RunResult
 from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
@@ -99,9 +98,7 @@ async def fire(trigger: Any) -> Any:
     return event.payload
 
 
-def run_task(
-    run_id: str, operator_class: type[PushMetricsTriggerReportOperator], **kwargs: Any
-) -> RunResult:
+def run_task(run_id: str, operator_class: type[PushMetricsTriggerReportOperator], **kwargs: Any) -> Any:
     context: Any = {"ti": FakeTaskInstance(run_id=run_id)}
     operator = operator_class(task_id="a_task", report_id=1, poll_interval=0.05, timeout=60, **kwargs)
     try:
