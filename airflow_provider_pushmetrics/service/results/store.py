@@ -44,6 +44,7 @@ MAX_TEMPLATE_ROWS = 100_000
 """How many rows a template may hold in memory as ``query_1.data``."""
 
 SCHEMA_KEY = b"pushmetrics.schema"
+ARROW_SCHEMA_KEY = b"ARROW:schema"
 TRUNCATED_KEY = b"pushmetrics.truncated"
 ROW_LIMIT_KEY = b"pushmetrics.row_limit"
 
@@ -282,7 +283,10 @@ def _write_parquet(file: IO[bytes], rows: RowBatches, get_truncation: Callable[[
                 row_count += batch.num_rows
             if stored != schema:
                 writer.add_key_value_metadata({SCHEMA_KEY: base64.b64encode(schema.serialize())})
-            writer.add_key_value_metadata(get_truncation().to_metadata())
+            told = get_truncation().to_metadata()
+            # Readers that make Arrow of the file take the metadata of the schema from this alone.
+            arrow_schema = base64.b64encode(stored.with_metadata(told).serialize())
+            writer.add_key_value_metadata({**told, ARROW_SCHEMA_KEY: arrow_schema})
     except UnsupportedTypeError as error:
         raise ResultError(f"the result cannot be kept: {error}") from error
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
@@ -70,14 +71,15 @@ class BlockExecutor:
                 return resolve_parameter(plan, block)
             names = self._collect_names(plan)
             if block.type in MESSAGE_TYPES:
-                return self._messages.execute(plan, block, names)
+                return _mark_cut(plan, block, self._messages.execute(plan, block, names))
             if block.type == SQL:
                 return self._query(plan, block, names)
             if block.type == CHART:
                 rows = names[block.content["query"]].data if block.content["query"] in names else None
                 if not isinstance(rows, list):
                     raise BlockTemplateError(f"there is no query {block.content['query']!r} to draw.")
-                return BlockOutcome(SUCCESS, output=build_chart(block.content["spec"], rows, names))
+                chart = build_chart(block.content["spec"], rows, names)
+                return _mark_cut(plan, block, BlockOutcome(SUCCESS, output=chart))
             raise BlockTemplateError(f"blocks of the type {block.type!r} cannot be executed.")
         except PushMetricsError as error:
             return BlockOutcome(FAILED, error=str(error)[:MAX_RECORDED_ERROR_LENGTH])
@@ -132,3 +134,10 @@ class BlockExecutor:
             return self._results.read_rows(outcome.result_file)
 
         return QueryOutput(block.template, load_rows)
+
+
+def _mark_cut(plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome) -> BlockOutcome:
+    """Say of what was made of a result that was cut off that it was, and at which limit."""
+    made_of = [plan.outcomes[name] for name in sorted(block.needs) if name in plan.outcomes]
+    cut = next((one for one in made_of if one.is_truncated), None)
+    return outcome if cut is None else replace(outcome, is_truncated=True, limits=cut.limits)

@@ -1,0 +1,65 @@
+"""A result that was cut off says so in every format, and so does every block that was made of it."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.integration.service.conftest import Api
+from tests.integration.service.reports.test_authoring import make
+
+TYPES = {
+    "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "csv": "text/csv",
+    "arrow": "application/vnd.apache.arrow.stream",
+    "parquet": "application/vnd.apache.parquet",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+TOLD = {b"pushmetrics.truncated": b"true", b"pushmetrics.row_limit": b"3"}
+
+
+async def run_cut(api: Api, *blocks: tuple[str, str, dict[str, Any]]) -> dict[str, Any]:
+    """Run a report whose query ``q`` gives more rows than its limit, and give its outputs."""
+    query = {"sql": "SELECT range AS n FROM range(10)", "database_id": 1, "limit": 3}
+    rows = [("sql", "q", query), *blocks]
+    made = await make(
+        api, *({"type": kind, "name": name, "content": content} for kind, name, content in rows)
+    )
+    answer = await api.client.post(f"/api/v1/report/{made['id']}/run/noteflow")
+    run_id = answer.json()["result"]["run_id"]
+    outputs: dict[str, Any] = (await api.wait_for(f"/api/reports/{made['id']}/run/{run_id}")).json()
+    return outputs
+
+
+@pytest.mark.parametrize("form", TYPES)
+async def test_cut_result_says_so_in_every_format(api: Api, form: str) -> None:
+    outputs = await run_cut(api)
+    [query] = outputs["queries"]
+    assert (query["is_truncated"], query["row_limit"]) == (True, 3)
+    answer = await api.client.get(query["query_result"], headers={"Accept": TYPES[form]})
+    assert answer.headers["x-pushmetrics-truncated"] == "true"
+    assert answer.headers["x-pushmetrics-row-limit"] == "3"
+    if form == "arrow":
+        assert pa.ipc.open_stream(answer.content).schema.metadata == TOLD
+    if form == "parquet":
+        # As readers get it from a file that was saved: of the schema, not of the file's footer alone.
+        assert pq.read_table(io.BytesIO(answer.content)).schema.metadata == TOLD
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("chart", {"query": "q", "spec": {"mark": "bar"}}),
+        ("text", {"text": "{{ q.data | length }} rows"}),
+        ("text", {"text": "{{ q.table }}"}),
+    ],
+)
+async def test_block_made_of_cut_rows_says_so(api: Api, kind: str, content: dict[str, Any]) -> None:
+    outputs = await run_cut(api, (kind, "made", content), ("text", "other", {"text": "hello"}))
+    cut = {block["name"]: (block["is_truncated"], block["row_limit"]) for block in outputs["blocks"]}
+    assert cut == {"q": (True, 3), "made": (True, 3), "other": (False, None)}
