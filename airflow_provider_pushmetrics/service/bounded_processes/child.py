@@ -90,6 +90,7 @@ class ChildProcess:
             raise self._build_death(error) from error
         while (frame := self._read()).kind == DATA:
             yield frame.data
+            del frame  # not kept while the next one is read
         self.is_free = not frame.is_last
         if frame.kind == FAILURE:
             raise CallFailedError(bytes(frame.data).decode())

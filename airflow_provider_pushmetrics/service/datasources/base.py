@@ -83,6 +83,8 @@ def check_between(batches: Iterator[pa.RecordBatch], stopper: Stopper) -> Iterat
     """
     Give batches until the query is stopped: what the driver has read ahead may last for long.
 
+    No batch is kept while the next one is read: one can have many megabytes.
+
     :raises SourceError: with the reason, also if the query seems complete: a database may end one that was
         interrupted as if it were.
     """
@@ -90,6 +92,7 @@ def check_between(batches: Iterator[pa.RecordBatch], stopper: Stopper) -> Iterat
         if stopper.reason is not None:
             raise SourceError(stopper.reason)
         yield batch
+        del batch
     if stopper.reason is not None:
         raise SourceError(stopper.reason)
 

@@ -61,3 +61,4 @@ class RowCutter:
                 return
             self._left -= batch.num_rows
             yield batch
+            del batch  # not kept while the next one is read

@@ -41,7 +41,8 @@ RESULT_READ_BYTES = 4 * 1024 * 1024
 PARTIAL = ".partial"
 EXPORTS = "exports"
 MAX_TEMPLATE_ROWS = 100_000
-"""How many rows a template may hold in memory as ``query_1.data``."""
+MAX_TEMPLATE_BYTES = 16 * 1024 * 1024
+"""How many rows a template may hold in memory as ``query_1.data``, and of how many bytes in Arrow."""
 
 SCHEMA_KEY = b"pushmetrics.schema"
 ARROW_SCHEMA_KEY = b"ARROW:schema"
@@ -109,7 +110,7 @@ class StoredResult:
 
     def read_batches(self) -> Iterator[pa.RecordBatch]:
         """Read all rows, some at a time; wide rows fewer at a time."""
-        yield from self._read(range(self._file.metadata.num_row_groups), self._choose_batch_rows())
+        yield from self._read(range(self._file.metadata.num_row_groups), READ_ROWS)
 
     def read_slice(self, offset: int, limit: int) -> Iterator[pa.RecordBatch]:
         """Read some rows, and of the groups before them nothing."""
@@ -117,26 +118,27 @@ class StoredResult:
         while group < metadata.num_row_groups and offset >= metadata.row_group(group).num_rows:
             offset -= metadata.row_group(group).num_rows
             group += 1
-        for batch in self._read(range(group, metadata.num_row_groups), min(self._choose_batch_rows(), limit)):
+        for batch in self._read(range(group, metadata.num_row_groups), min(READ_ROWS, limit)):
             wanted = batch.slice(offset, limit)
             offset, limit = max(offset - batch.num_rows, 0), limit - wanted.num_rows
             yield wanted
             if limit <= 0:
                 return
 
-    def _read(self, groups: Sequence[int], rows: int) -> Iterator[pa.RecordBatch]:
-        if not groups:  # which pyarrow refuses before version 20
-            return
-        for batch in self._file.iter_batches(rows, row_groups=list(groups), use_threads=False):
-            columns = [
-                convert(one, field.type) for one, field in zip(batch.columns, self.schema, strict=True)
-            ]
-            yield pa.RecordBatch.from_arrays(columns, schema=self.schema)
+    def _read(self, groups: Iterable[int], max_rows: int) -> Iterator[pa.RecordBatch]:
+        for group in groups:
+            # Each group by itself: its size is bounded, while equal values take no space in the file, so that
+            # nothing tells how large some rows of several groups are.
+            rows = min(max_rows, self._choose_batch_rows(group))
+            for batch in self._file.iter_batches(rows, row_groups=[group], use_threads=False):
+                columns = [
+                    convert(one, field.type) for one, field in zip(batch.columns, self.schema, strict=True)
+                ]
+                yield pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
-    def _choose_batch_rows(self) -> int:
-        metadata = self._file.metadata
-        size = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
-        per_row = max(size / max(self.row_count, 1), 1.0)
+    def _choose_batch_rows(self, group: int) -> int:
+        metadata = self._file.metadata.row_group(group)
+        per_row = max(metadata.total_byte_size / max(metadata.num_rows, 1), 1.0)
         return int(min(READ_ROWS, max(RESULT_READ_BYTES / per_row, 1)))
 
 
@@ -253,7 +255,17 @@ class ResultStore:
                     f"{result.row_count} rows are too many for a template, which takes"
                     f" {MAX_TEMPLATE_ROWS}: aggregate them in the query."
                 )
-            return [row for batch in result.read_batches() for row in read_rows(batch)]
+            rows: list[dict[str, Any]] = []
+            size = 0
+            for batch in result.read_batches():
+                size += batch.nbytes
+                if size > MAX_TEMPLATE_BYTES:
+                    raise ResultError(
+                        f"the rows have more than {MAX_TEMPLATE_BYTES:,} bytes, the limit for a template:"
+                        " select fewer columns, or aggregate them in the query."
+                    )
+                rows += read_rows(batch)
+            return rows
 
 
 def list_result_files(session: Session, **owner: int) -> list[str]:
@@ -277,10 +289,13 @@ def _write_parquet(file: IO[bytes], rows: RowBatches, get_truncation: Callable[[
     try:
         schema = choose_schema(rows.schema)
         stored = choose_stored_schema(schema)
-        with pq.ParquetWriter(file, stored, compression="zstd") as writer:
+        with pq.ParquetWriter(
+            file, stored, compression="zstd", write_statistics=_list_fixed_columns(stored)
+        ) as writer:
             for batch in _group(_make_all_storable(rows.batches, schema, stored)):
                 writer.write_batch(batch)
                 row_count += batch.num_rows
+                del batch  # not kept while the next one is read
             if stored != schema:
                 writer.add_key_value_metadata({SCHEMA_KEY: base64.b64encode(schema.serialize())})
             told = get_truncation().to_metadata()
@@ -294,13 +309,24 @@ def _write_parquet(file: IO[bytes], rows: RowBatches, get_truncation: Callable[[
     return row_count if len(stored) else 0
 
 
+def _list_fixed_columns(schema: pa.Schema) -> list[str]:
+    """List the columns whose values all have the same small size: statistics of others copy large values."""
+    return [
+        field.name for field in schema if pa.types.is_primitive(field.type) or pa.types.is_decimal(field.type)
+    ]
+
+
 def _make_all_storable(
     batches: Iterable[pa.RecordBatch], schema: pa.Schema, stored: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
     row_count = 0
     for batch in batches:
-        yield _make_storable(batch, schema, stored, row_count)
-        row_count += batch.num_rows
+        count = batch.num_rows
+        made = _make_storable(batch, schema, stored, row_count)
+        del batch  # none is kept while the next one is read
+        yield made
+        del made
+        row_count += count
 
 
 def _make_storable(
@@ -326,6 +352,11 @@ def _group(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     rows = size = 0
     for batch in batches:
         for part in _split(batch):
+            if not waiting and part.nbytes > GROUP_BYTES // 2:
+                del batch
+                yield part  # at once: it does not wait while the next one is read
+                del part
+                continue
             if waiting and (rows + part.num_rows > GROUP_ROWS or size + part.nbytes > GROUP_BYTES):
                 yield _join(waiting)
                 waiting, rows, size = [], 0, 0

@@ -98,7 +98,7 @@ def _read(
     pieces: Iterator[memoryview], schema: pa.Schema, stopper: Stopper, limits: QueryLimits
 ) -> Iterator[pa.RecordBatch]:
     with _translating(stopper, limits):
-        batches = (pa.ipc.read_record_batch(pa.py_buffer(piece), schema) for piece in pieces)
+        batches = map(lambda piece: pa.ipc.read_record_batch(pa.py_buffer(piece), schema), pieces)
         yield from check_between(batches, stopper)
 
 

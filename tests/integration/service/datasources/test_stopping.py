@@ -13,6 +13,7 @@ from airflow_provider_pushmetrics.service.datasources.base import Source, Source
 from airflow_provider_pushmetrics.service.datasources.limits import MIB, QueryLimits
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 from tests.fakes.datasources import fetch_rows, stopping_after
+from tests.fakes.memory import PeakMemory
 
 ENDLESS_SQLITE = "WITH RECURSIVE a(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM a) SELECT {} FROM a"
 
@@ -125,15 +126,13 @@ def test_function_of_duckdb_that_makes_too_much_fails_and_this_process_does_not_
     call: str, duckdb_source: Source
 ) -> None:
     fetch_rows(duckdb_source, "SELECT 1 AS v")
-    before = psutil.Process().memory_info().rss
-    _reset_peak_memory()
-    with pytest.raises(SourceError, match=GREEDY[call]):
+    with PeakMemory() as peak, pytest.raises(SourceError, match=GREEDY[call]):
         fetch_rows(
             duckdb_source,
             f"SELECT {call} AS v",
             limits=QueryLimits(max_value_bytes=MIB, max_memory_bytes=128 * MIB),
         )
-    assert _read_peak_memory() - before < 16 * MIB
+    assert peak.growth_bytes < 16 * MIB
     assert fetch_rows(duckdb_source, "SELECT 1 AS v") == [{"v": 1}]
 
 
@@ -163,21 +162,13 @@ def test_files_of_a_query_that_was_killed_are_deleted(duckdb_source: Source, tem
 
 def test_result_of_large_values_takes_the_memory_of_few_of_them(duckdb_source: Source) -> None:
     fetch_rows(duckdb_source, "SELECT 1 AS v")
-    before = psutil.Process().memory_info().rss
-    _reset_peak_memory()
     sql = BoundSql(("SELECT repeat('x', 1000000) AS v FROM range(200)",), ())
-    with duckdb_source.query(sql, Stopper(), limits=QueryLimits(), time_zone="UTC") as rows:
+    with (
+        PeakMemory() as peak,
+        duckdb_source.query(sql, Stopper(), limits=QueryLimits(), time_zone="UTC") as rows,
+    ):
         assert sum(batch.num_rows for batch in rows.batches) == 200
-    assert _read_peak_memory() - before < 24 * MIB
-
-
-def _reset_peak_memory() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
-
-
-def _read_peak_memory() -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    assert peak.growth_bytes < 24 * MIB
 
 
 def test_query_of_duckdb_that_needs_more_memory_writes_it_to_disk(duckdb_source: Source) -> None:
