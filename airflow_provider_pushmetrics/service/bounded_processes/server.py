@@ -43,8 +43,12 @@ class CallError(PushMetricsError):
     """A call cannot be answered; its message is for whoever wrote what was called."""
 
 
-def serve(handle: Handle) -> None:
-    """Answer the calls of the parent until it ends, and end this process."""
+def serve(handle: Handle, *, is_reusable: bool = True) -> None:
+    """
+    Answer the calls of the parent until it ends, and end this process.
+
+    :param is_reusable: Whether it answers more than one call: no call may leave anything behind for the next.
+    """
     forbid_core_dumps()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # sent to a whole group: this process ends when its parent has
@@ -55,7 +59,7 @@ def serve(handle: Handle) -> None:
     while not is_last:
         try:
             request = read_frame(connection, MAX_REQUEST_BYTES)
-            is_last = _answer(connection, request, handle, max_data_bytes)
+            is_last = _answer(connection, request, handle, max_data_bytes if is_reusable else 0)
         except (BrokenFrameError, OSError):
             break
     os._exit(0)  # what the libraries do at their end is of no use, and some of them print
@@ -68,7 +72,7 @@ def _answer(connection: socket.socket, request: Frame, handle: Handle, max_data_
         handle(request.data, lambda data: write_frame(connection, DATA, data))
     except CallError as error:
         kind, text = FAILURE, str(error).encode(errors="replace")
-    is_last = read_data_bytes() > max_data_bytes
+    is_last = max_data_bytes == 0 or read_data_bytes() > max_data_bytes
     write_frame(connection, kind, text, is_last=is_last)
     return is_last
 

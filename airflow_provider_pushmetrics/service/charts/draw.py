@@ -1,15 +1,19 @@
-"""The process that draws one chart: Vega-Lite comes in on stdin, SVG or PNG goes out on stdout."""
+"""The program of the processes that draw charts, one each: a call is Vega-Lite, its answer SVG or PNG."""
 
 from __future__ import annotations
 
+import json
 import re
-import resource
-import sys
+from dataclasses import asdict, dataclass
 from typing import Literal
 from xml.etree import ElementTree
 
+from airflow_provider_pushmetrics.service.bounded_processes.limits import limit_cpu, limit_memory
+from airflow_provider_pushmetrics.service.bounded_processes.server import CallError, Send, serve
+
 MAX_DATA_BYTES = 1024 * 1024 * 1024
 MAX_CPU_SECONDS = 30
+MISSING = "vl-convert-python is missing: pip install 'airflow-provider-pushmetrics[service]'"
 TRANSPARENT = {"background": "transparent"}
 WHITE = {"background": "white"}
 EXTERNAL_URL = re.compile(r"url\(\s*[\"']?\s*[^#\"'\s]", re.IGNORECASE)
@@ -33,33 +37,62 @@ def refuse_references(svg: str) -> None:
                 raise ValueError("a picture for a mail cannot refer to anything elsewhere")
 
 
-def main() -> int:
-    """Draw, and give 0; or say on stderr why not, and give 1."""
-    resource.setrlimit(resource.RLIMIT_DATA, (MAX_DATA_BYTES, MAX_DATA_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_SECONDS, MAX_CPU_SECONDS))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+@dataclass(frozen=True)
+class DrawingCall:
+    """
+    A chart to draw.
+
+    :param spec: Vega-Lite, as JSON.
+    :param is_dark: Whether it stands on a dark page.
+    :param is_png: Whether it becomes a PNG; otherwise it is SVG.
+    """
+
+    spec: str
+    is_dark: bool = False
+    is_png: bool = False
+
+    def encode(self) -> bytes:
+        """Write it for the process that draws."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def decode(cls, data: memoryview) -> DrawingCall:
+        """Read it in that process."""
+        return cls(**json.loads(bytes(data)))
+
+
+def answer(request: memoryview, send: Send) -> None:
+    """
+    Draw a chart, and send the picture.
+
+    :raises CallError: if it cannot be drawn.
+    """
+    limit_memory(MAX_DATA_BYTES)
+    limit_cpu(MAX_CPU_SECONDS)
     try:
-        import vl_convert
+        send(draw(DrawingCall.decode(request)))
     except ImportError:
-        sys.stderr.write("vl-convert-python is missing: pip install 'airflow-provider-pushmetrics[service]'")
-        return 1
-    spec = sys.stdin.buffer.read().decode()
-    theme: Literal["dark"] | None = "dark" if "dark" in sys.argv[1:] else None
-    try:
-        if "png" in sys.argv[1:]:
-            svg = vl_convert.vegalite_to_svg(spec, config=WHITE, allowed_base_urls=[])
-            refuse_references(svg)
-            image = vl_convert.svg_to_png(svg, scale=PNG_SCALE)
-        else:
-            image = vl_convert.vegalite_to_svg(
-                spec, config=TRANSPARENT, theme=theme, allowed_base_urls=[]
-            ).encode()
+        raise CallError(MISSING) from None
     except ValueError as error:
-        sys.stderr.write(str(error).partition("conversion failed:")[2].strip() or str(error))
-        return 1
-    sys.stdout.buffer.write(image)
-    return 0
+        raise CallError(str(error).partition("conversion failed:")[2].strip() or str(error)) from error
+
+
+def draw(call: DrawingCall) -> bytes:
+    """
+    Draw a chart in this process.
+
+    :raises ValueError: if it cannot be drawn.
+    """
+    import vl_convert
+
+    if not call.is_png:
+        theme: Literal["dark"] | None = "dark" if call.is_dark else None
+        svg = vl_convert.vegalite_to_svg(call.spec, config=TRANSPARENT, theme=theme, allowed_base_urls=[])
+        return svg.encode()
+    svg = vl_convert.vegalite_to_svg(call.spec, config=WHITE, allowed_base_urls=[])
+    refuse_references(svg)
+    return bytes(vl_convert.svg_to_png(svg, scale=PNG_SCALE))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    serve(answer, is_reusable=False)  # a specification is a program, which may change what draws the next one

@@ -8,21 +8,30 @@ process of its own, with bounds, and that process loads nothing from anywhere.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import re
-import subprocess
-import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.service.bounded_processes.child import CallFailedError, ChildDiedError
+from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
+from airflow_provider_pushmetrics.service.charts.draw import DrawingCall
 
-PROGRAM = Path(__file__).with_name("draw.py")
+DRAW_PROGRAM = "airflow_provider_pushmetrics.service.charts.draw"
+MAX_DRAWINGS = 4
+MAX_PICTURE_BYTES = 64 * 1024 * 1024
 DRAW_TIMEOUT_SECONDS = 30
 MAX_CHART_ERROR_LENGTH = 300
 
 POOL = ThreadPoolExecutor(2, thread_name_prefix="charts")
 """So many charts are drawn for requests at a time; its threads are not those that answer other requests."""
+
+CHILDREN = ChildPool(DRAW_PROGRAM, max_children=MAX_DRAWINGS, max_frame_bytes=MAX_PICTURE_BYTES)
+"""The processes that draw, each one chart."""
+
+atexit.register(CHILDREN.close)
 
 TRACE = re.compile(r"\n\s+at .*", re.S)
 
@@ -41,20 +50,20 @@ def draw(
     :param is_dark: Whether it stands on a dark page.
     :raises DrawingError: if it is no specification that can be drawn, or takes too long.
     """
-    # An empty environment: a chart has no business with credentials or proxies.
-    command = [sys.executable, "-I", str(PROGRAM)]
-    command += [word for word, is_wanted in (("dark", is_dark), ("png", is_png)) if is_wanted]
-    try:
-        done = subprocess.run(
-            command, input=spec.encode(), capture_output=True, env={}, timeout=timeout_seconds, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise DrawingError(
-            f"the chart took longer than {timeout_seconds:g} s to draw: give it fewer rows."
-        ) from None
-    if done.returncode != 0:
-        raise DrawingError(f"the chart cannot be drawn: {_describe(done.stderr.decode(errors='replace'))}")
-    return done.stdout
+    call = DrawingCall(spec, is_dark=is_dark, is_png=is_png)
+    too_long = f"the chart took longer than {timeout_seconds:g} s to draw: give it fewer rows."
+    with CHILDREN.lease() as child:
+        timer = threading.Timer(timeout_seconds, child.kill, [too_long])
+        timer.start()
+        try:
+            return b"".join(child.call(call.encode()))
+        except CallFailedError as error:
+            raise DrawingError(f"the chart cannot be drawn: {_describe(str(error))}") from error
+        except ChildDiedError as error:
+            too_much = "the chart cannot be drawn: it needs more than a chart may take."
+            raise DrawingError(too_long if error.ending == too_long else too_much) from error
+        finally:
+            timer.cancel()
 
 
 async def draw_in_turn(spec: str, *, is_dark: bool = False) -> bytes:
@@ -67,6 +76,5 @@ async def draw_in_turn(spec: str, *, is_dark: bool = False) -> bytes:
     return await loop.run_in_executor(POOL, partial(draw, spec, is_dark=is_dark))
 
 
-def _describe(output: str) -> str:
-    message = TRACE.sub("", output).strip()
-    return message[:MAX_CHART_ERROR_LENGTH] or "it needs more than a chart may take."
+def _describe(message: str) -> str:
+    return TRACE.sub("", message).strip()[:MAX_CHART_ERROR_LENGTH]

@@ -6,9 +6,9 @@ from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPoo
 from airflow_provider_pushmetrics.service.datasources.duckdb.call import PIECE_BYTES, find_max_row_bytes
 from airflow_provider_pushmetrics.service.datasources.limits import MIB, QueryLimits
 
-PROGRAM = "airflow_provider_pushmetrics.service.datasources.duckdb.child"
+DUCKDB_PROGRAM = "airflow_provider_pushmetrics.service.datasources.duckdb.child"
 
-MAX_CHILDREN = 16
+MAX_DUCKDB_QUERIES = 16
 """So many queries of DuckDB run at once; others wait. A worker has 4 runs of up to 4 queries each."""
 
 FRAME_MARGIN_BYTES = MIB
@@ -22,4 +22,4 @@ def open_duckdb_pool(limits: QueryLimits) -> ChildPool:
     :param limits: The largest that any query has.
     """
     max_frame_bytes = max(find_max_row_bytes(limits), PIECE_BYTES) + FRAME_MARGIN_BYTES
-    return ChildPool(PROGRAM, max_children=MAX_CHILDREN, max_frame_bytes=max_frame_bytes)
+    return ChildPool(DUCKDB_PROGRAM, max_children=MAX_DUCKDB_QUERIES, max_frame_bytes=max_frame_bytes)

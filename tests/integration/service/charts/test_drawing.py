@@ -56,6 +56,11 @@ def test_runaway_is_ended() -> None:
         draw(write(data), timeout_seconds=5)
 
 
+def test_chart_that_takes_too_long_says_so() -> None:
+    with pytest.raises(DrawingError, match=r"took longer than 0\.01 s"):
+        draw(write({"values": []}), timeout_seconds=0.01)
+
+
 def test_picture_for_a_mail_is_a_png_on_white() -> None:
     picture = draw(write({"values": [{"a": "x", "b": 2}]}, width=100, height=50), is_png=True)
     assert picture.startswith(b"\x89PNG\r\n\x1a\n")
