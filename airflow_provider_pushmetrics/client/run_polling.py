@@ -100,8 +100,8 @@ class RunPoll:
             return (yield from calls.fetch_newest_runs(credentials, calls.NEW_RUNS_LIMIT, ONE_ATTEMPT))
         return (yield from calls.fetch_runs(credentials, str(self.wanted.report_id), ONE_ATTEMPT))
 
-    def look(self, credentials: Credentials, listed: tuple[Run, ...] | None = None) -> Call[FeedEvent | None]:
-        """Look once; None if nothing that is wanted has ended."""
+    def poll(self, credentials: Credentials, listed: tuple[Run, ...] | None = None) -> Call[FeedEvent | None]:
+        """Poll once; None if nothing that is wanted has ended."""
         if self.wanted.event == "query.run":
             return (yield from self._look_at_query(credentials))
         if self.wanted.run_id is not None:

@@ -176,6 +176,8 @@ class PushMetricsRunSensor(BaseSensorOperator):
         """Open where a task instance begins; the same for all its pokes in this process."""
         state = TaskState.open(context)
         if self._start is None or self._start.state != state:
+            self._poll = None  # it knows the runs that another task instance saw
+            self._failures = []
             self._start = StartPosition(
                 self.hook,
                 state,
@@ -346,7 +348,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         if settings.receiver is None:
             if self._poll is None:
                 self._poll = RunPoll(wanted, self._start.runs_seen if self._start else None, accepts)
-            return self.hook.call(self._poll.look(self.hook.credentials))
+            return self.hook.call(self._poll.poll(self.hook.credentials))
         return self.hook.call(
             wait_for_event(settings.receiver, wanted, after=after, budget=AT_ONCE, accepts=accepts)
         )

@@ -289,7 +289,7 @@ class WaitHub:
                     if report_id not in lists:
                         lists[report_id] = await client.call(poll.fetch_list(client.credentials))
                     listed = lists[report_id]
-                wait.resolve(await client.call(poll.look(client.credentials, listed)))
+                wait.resolve(await client.call(poll.poll(client.credentials, listed)))
             except PushMetricsUnavailableError:
                 raise
             except (PushMetricsApiError, PushMetricsParameterError) as error:

@@ -50,7 +50,7 @@ async def wait_for_event(
 
     def poll_once(credentials: Credentials) -> Call[FeedEvent | None]:
         if poll is not None:
-            return poll.look(credentials)
+            return poll.poll(credentials)
         receiver = settings.get_receiver()
         return waits.wait_for_event(receiver, wanted, after=after, budget=budget, accepts=accepts)
 

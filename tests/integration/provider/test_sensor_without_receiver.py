@@ -77,6 +77,20 @@ def test_a_poking_sensor_finds_the_next_run_that_ends(pushmetrics: FakePushMetri
     assert found.xcom_value["id"] == run.id
 
 
+def test_a_run_that_ended_before_a_task_instance_began_is_not_found_by_it(
+    pushmetrics: FakePushMetrics,
+) -> None:
+    sensor = build(report_id=1)
+    contexts: list[Any] = [{"ti": FakeTaskInstance(map_index=index)} for index in range(2)]
+    assert not sensor.poke(contexts[0])
+    pushmetrics.start_run()
+    assert not sensor.poke(contexts[1])
+    run = pushmetrics.start_run()
+    found = sensor.poke(contexts[1])
+    assert found.xcom_value is not None
+    assert found.xcom_value["id"] == run.id
+
+
 def test_a_poking_sensor_asks_once_for_a_run_that_it_does_not_want(pushmetrics: FakePushMetrics) -> None:
     sensor, context = build(report_id=1, event_filter=f"{__name__}.refuse"), {"ti": FakeTaskInstance()}
     assert not sensor.poke(context)  # type: ignore[arg-type]

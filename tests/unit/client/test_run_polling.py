@@ -54,7 +54,7 @@ def test_a_run_that_is_known_needs_no_memory() -> None:
 
 def test_a_run_is_told_as_its_event_would_tell_it() -> None:
     found = run_call(
-        RunPoll(OF_REPORT, RunsSeen(8)).look(CREDENTIALS), build_list((9, "success")), build_outputs()
+        RunPoll(OF_REPORT, RunsSeen(8)).poll(CREDENTIALS), build_list((9, "success")), build_outputs()
     )
     assert found == FeedEvent(
         id=9,
@@ -72,7 +72,7 @@ def test_a_run_is_told_as_its_event_would_tell_it() -> None:
 @pytest.mark.parametrize("status", ["success", "failed", "cancelled"])
 def test_whatever_way_a_run_ended_it_is_told_as_events_do(status: str) -> None:
     assert run_call(
-        RunPoll(OF_REPORT, RunsSeen()).look(CREDENTIALS), build_list((9, status)), build_outputs()
+        RunPoll(OF_REPORT, RunsSeen()).poll(CREDENTIALS), build_list((9, status)), build_outputs()
     )
 
 
@@ -88,7 +88,7 @@ def test_whatever_way_a_run_ended_it_is_told_as_events_do(status: str) -> None:
 def test_only_a_run_that_ended_after_the_wait_began_counts(runs: list[Any], found: int | None) -> None:
     poll = RunPoll(OF_REPORT, RunsSeen(8, (7,)))
     answers = [build_list(*runs), build_outputs()] if found else [build_list(*runs)]
-    event = run_call(poll.look(CREDENTIALS), *answers)
+    event = run_call(poll.poll(CREDENTIALS), *answers)
     assert (event.id if event else None) == found
 
 
@@ -100,16 +100,16 @@ def test_a_run_that_is_not_wanted_is_looked_at_once() -> None:
         return event.id == 10
 
     poll = RunPoll(OF_REPORT, RunsSeen(), accepts)
-    assert run_call(poll.look(CREDENTIALS), build_list((9, "success")), build_outputs()) is None
+    assert run_call(poll.poll(CREDENTIALS), build_list((9, "success")), build_outputs()) is None
     listed = build_list((10, "success"), (9, "success"))
-    found = run_call(poll.look(CREDENTIALS), listed, build_outputs())
+    found = run_call(poll.poll(CREDENTIALS), listed, build_outputs())
     assert (found.id if found else None, asked) == (10, [9, 10])
 
 
 def test_a_run_that_is_gone_does_not_end_the_wait_for_another() -> None:
     poll = RunPoll(OF_REPORT, RunsSeen())
     listed = build_list((10, "success"), (9, "success"))
-    found = run_call(poll.look(CREDENTIALS), listed, build_answer(404, {}), build_outputs())
+    found = run_call(poll.poll(CREDENTIALS), listed, build_answer(404, {}), build_outputs())
     assert found is not None
     assert found.id == 10
 
@@ -118,25 +118,25 @@ def test_a_run_that_is_asked_for_and_gone_is_an_error() -> None:
     poll = RunPoll(EventFilter("report.run", report_id=1, run_id=7))
     run = build_answer(200, {"result": {"id": 7, "status": "success", "report_id": 1}})
     with pytest.raises(PushMetricsNotFoundError):
-        run_call(poll.look(CREDENTIALS), run, build_answer(404, {}))
+        run_call(poll.poll(CREDENTIALS), run, build_answer(404, {}))
 
 
 def test_where_nobody_saw_which_runs_there_were_no_old_one_is_taken() -> None:
     with pytest.raises(PushMetricsParameterError, match="nobody has seen which runs there were"):
-        run_call(RunPoll(OF_REPORT).look(CREDENTIALS))
+        run_call(RunPoll(OF_REPORT).poll(CREDENTIALS))
 
 
 def test_a_run_of_another_report_than_the_wanted_one_is_not_taken() -> None:
     poll = RunPoll(EventFilter("report.run", report_id=1, run_id=7))
     run = build_answer(200, {"result": {"id": 7, "status": "success", "report_id": 2}})
-    assert run_call(poll.look(CREDENTIALS), run, build_outputs(2)) is None
+    assert run_call(poll.poll(CREDENTIALS), run, build_outputs(2)) is None
 
 
 @pytest.mark.parametrize(("status", "is_there"), [(200, True), (202, False)])
 def test_a_query_has_run_when_its_result_is_there(status: int, is_there: bool) -> None:
     poll = RunPoll(EventFilter("query.run", 1, 3, 2))
     driver = ScriptedDriver([build_answer(status, {"status": "running"})])
-    found = driver.run(poll.look(CREDENTIALS))
+    found = driver.run(poll.poll(CREDENTIALS))
     assert driver.paths == ["GET /api/reports/1/queries/3/run/2"]
     assert driver.requests[0].is_streamed  # the result may be large, and is not read
     url = f"{BASE}/api/reports/1/queries/3/run/2"
