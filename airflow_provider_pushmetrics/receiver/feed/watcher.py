@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections import deque
 from collections.abc import Sequence
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
+from airflow_provider_pushmetrics.receiver.inbox.commit_signals import Changes
 from airflow_provider_pushmetrics.receiver.inbox.recording import Recorded
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
-from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
-
-log = logging.getLogger(__name__)
+from airflow_provider_pushmetrics.serving.background import STOP_SECONDS, UNTIL_WOKEN, BackgroundLoop
 
 RETRY_SECONDS = 1.0
 WATCHED_PAGE = 1000
@@ -32,70 +27,58 @@ class InboxWatch:
 
     def __init__(self, inbox: Inbox, notifier: Notifier, *, retry_seconds: float = RETRY_SECONDS) -> None:
         self._inbox = inbox
-        self._retry_seconds = retry_seconds
         self._notifier = notifier
-        self._outage = ThrottledLog(log)
         self._last_id: int | None = None
         self._own: deque[tuple[int, int]] = deque()
-        self._is_needed = threading.Event()
-        self._stop = threading.Event()
-        self._start_lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._signals: Changes | None = None
+        self._loop = BackgroundLoop(
+            "pushmetrics-inbox-watch",
+            self._watch_once,
+            interval_seconds=0,
+            retry_seconds=retry_seconds,
+        )
 
     def ask(self) -> None:
         """Say that somebody waits."""
-        self._is_needed.set()
-        if self._thread is None:
-            with self._start_lock:
-                if self._thread is None and not self._stop.is_set():
-                    self._thread = threading.Thread(
-                        target=self._run, name="pushmetrics-inbox-watch", daemon=True
-                    )
-                    self._thread.start()
+        self._loop.wake()
+        self._loop.start()
 
     def announce_own(self, new: Sequence[Recorded]) -> None:
         """Announce what this process committed; its ids follow each other, and nobody need look for them."""
         self._notifier.announce([item.delivery for item in new])
-        if self._thread is not None:
+        if self._last_id is not None:
             self._own.append((new[0].id, new[-1].id))
 
-    def close(self) -> None:
-        """Stop listening."""
-        self._stop.set()
-        self._is_needed.set()
-        if self._thread is not None:
-            self._thread.join()
+    def close(self, timeout_seconds: float = STOP_SECONDS) -> bool:
+        """Stop listening; tell whether the thread has ended."""
+        has_ended = self._loop.stop(timeout_seconds)
+        if has_ended:
+            self._stop_listening()
+        return has_ended
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self._listen()
-            except SQLAlchemyError as error:
-                log.debug("The inbox cannot be watched: %s", getattr(error, "orig", error))
-                self._stop.wait(self._retry_seconds)
-            except Exception as error:  # the thread's top: without it, nobody would be woken ever again
-                self._outage.error("The inbox could not be watched: %s", describe_fault(error))
-                self._stop.wait(self._retry_seconds)
-
-    def _listen(self) -> None:
-        changes = self._inbox.open_changes()
-        try:
-            self._announce_others()  # what came while nobody listened
-            while not self._stop.is_set():
-                if not self._notifier.count_waiters():
-                    self._rest()
-                    self._announce_others()
-                elif changes.wait(self._stop):
-                    self._announce_others()
-        finally:
-            changes.close()
-
-    def _rest(self) -> None:
-        self._is_needed.clear()
-        if not self._notifier.count_waiters():  # asked between the look and the clear
+    def _watch_once(self) -> float | None:
+        if not self._notifier.count_waiters():  # who waits from now on wakes the loop
+            self._last_id = None
             self._own.clear()
-            self._is_needed.wait()
-        self._last_id = None
+            return UNTIL_WOKEN
+        try:
+            self._listen_once()
+        except Exception:
+            self._stop_listening()
+            raise
+        return None
+
+    def _listen_once(self) -> None:
+        if self._signals is None:
+            self._signals = self._inbox.open_changes()
+            self._announce_others()  # what was committed while nobody listened
+        elif self._last_id is None or self._signals.wait(self._loop.stopping):
+            self._announce_others()
+
+    def _stop_listening(self) -> None:
+        signals, self._signals = self._signals, None
+        if signals is not None:
+            signals.close()
 
     def _announce_others(self) -> None:
         newest = self._inbox.fetch_last_id()

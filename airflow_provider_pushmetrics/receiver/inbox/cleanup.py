@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_pushmetrics.receiver.inbox.missed_events import Gap
 from airflow_provider_pushmetrics.receiver.inbox.rejections import RejectionLog
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.retention import Retention
-from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
+from airflow_provider_pushmetrics.serving.background import STOP_SECONDS, BackgroundLoop
 
 log = logging.getLogger(__name__)
 
@@ -63,12 +60,12 @@ def clean(
 
 class InboxCleanup:
     """
-    One thread that looks after the inbox.
+    Stores refused deliveries and deletes old events, from a thread of its own.
 
     :param inbox: The inbox.
     :param rejections: Holds what was refused.
     :param retention: How long events are kept.
-    :param interval_seconds: How long it rests.
+    :param interval_seconds: The time between two looks.
     """
 
     def __init__(
@@ -80,43 +77,34 @@ class InboxCleanup:
         interval_seconds: float = INBOX_CLEANUP_SECONDS,
     ) -> None:
         self._inbox = inbox
-        self._interval_seconds = interval_seconds
-        self._outage = ThrottledLog(log)
         self._rejections = rejections
         self._retention = retention
         self._told_positions: dict[str, int] = {}
-        self._stop = threading.Event()
         self._cleaned_at = -CLEAN_INTERVAL_SECONDS
-        self._thread = threading.Thread(target=self._run, name="pushmetrics-inbox-cleanup", daemon=True)
-        self._thread.start()
+        self._loop = BackgroundLoop(
+            "pushmetrics-inbox-cleanup",
+            self.run_once,
+            interval_seconds=interval_seconds,
+            runs_at_end=True,
+        )
+        self._loop.start()
 
-    def close(self) -> None:
-        """Keep what was refused until now, then stop."""
-        self._stop.set()
-        self._thread.join()
+    def close(self, timeout_seconds: float = STOP_SECONDS) -> bool:
+        """Store what was refused until now, then stop; tell whether the thread has ended."""
+        return self._loop.stop(timeout_seconds)
 
-    def _run(self) -> None:
-        is_last = False
-        while not is_last:
-            is_last = self._stop.wait(self._interval_seconds)
-            try:
-                self._look_after()
-            except SQLAlchemyError as error:
-                log.debug("The inbox cannot be looked after: %s", getattr(error, "orig", error))
-            except Exception as error:  # the thread's top: without it, nothing would be cleaned ever again
-                self._outage.error("The inbox could not be cleaned up: %s", describe_fault(error))
-
-    def _look_after(self) -> None:
+    def run_once(self) -> None:
+        """Store what was refused, and once a minute delete what is too old."""
         refused = self._rejections.take()
         if refused:
             self._inbox.store_rejections(refused)
-        if time.monotonic() - self._cleaned_at >= CLEAN_INTERVAL_SECONDS and not self._stop.is_set():
+        if time.monotonic() - self._cleaned_at >= CLEAN_INTERVAL_SECONDS and not self._loop.stopping.is_set():
             self._cleaned_at = time.monotonic()
             deleted = clean(
                 self._inbox,
                 self._retention,
                 now=datetime.now(UTC),
-                should_stop=self._stop.is_set,
+                should_stop=self._loop.stopping.is_set,
                 tell=self._warn_once,
             )
             if deleted:

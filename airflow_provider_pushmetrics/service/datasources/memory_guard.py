@@ -22,6 +22,7 @@ from pathlib import Path
 
 from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
 from airflow_provider_pushmetrics.service.datasources.base import Stopper
+from airflow_provider_pushmetrics.serving.background import BackgroundLoop
 
 CHECK_SECONDS = 0.05
 """How often the memory is looked at."""
@@ -137,18 +138,15 @@ class MemoryGuard:
         self._monotonic = monotonic
         self._paused_until = 0.0
         self._idle_since: float | None = None
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="memory-guard", daemon=True)
+        self._loop = BackgroundLoop("memory-guard", self.check, interval_seconds=CHECK_SECONDS)
 
     def start(self) -> None:
         """Begin to watch."""
-        self._thread.start()
+        self._loop.start()
 
     def stop(self) -> None:
-        """End."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        """Stop."""
+        self._loop.stop()
 
     def check(self) -> None:
         """Look at the memory once, and do what must be done."""
@@ -182,7 +180,3 @@ class MemoryGuard:
 
     def _as_mib(self, used: int) -> tuple[int, int]:
         return used // 2**20, self._limit_bytes // 2**20
-
-    def _work(self) -> None:
-        while not self._stopping.wait(CHECK_SECONDS):
-            self.check()

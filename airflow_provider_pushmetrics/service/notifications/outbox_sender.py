@@ -18,14 +18,10 @@ from airflow_provider_pushmetrics.exceptions import (
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.models.statuses import FAILED, PENDING
 from airflow_provider_pushmetrics.service.notifications.outbox import KEPT, KINDS, SENT
-from airflow_provider_pushmetrics.service.storage.background import (
-    STOP_SECONDS,
-    BackgroundLoop,
-    log_failure,
-    stop_loops,
-)
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.failures import log_failure
+from airflow_provider_pushmetrics.serving.background import STOP_SECONDS, BackgroundLoop, stop_loops
 
 MESSAGE_DELAYS_SECONDS = (0, 60, 300, 1800, 7200, 21600, 43200, 86400)
 """The wait before each attempt, counted from the one before: 45 hours in all. Later it would be outdated."""

@@ -1,13 +1,13 @@
-"""What must be done now and then: results that are too old are deleted, and what is left of broken ones."""
+"""Deleting results that are too old, and what is left of broken ones."""
 
 from __future__ import annotations
 
 import logging
-import threading
 from datetime import timedelta
 
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
+from airflow_provider_pushmetrics.serving.background import BackgroundLoop
 
 RESULT_CLEANUP_SECONDS = 3600.0
 
@@ -29,18 +29,21 @@ class ResultCleanup:
         self._results = results
         self._retention_days = retention_days
         self._clock = clock
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="cleanup", daemon=True)
+        self._loop = BackgroundLoop(
+            "cleanup", self.run_once, interval_seconds=RESULT_CLEANUP_SECONDS, starts_at_once=True
+        )
 
     def start(self) -> None:
         """Begin, at once."""
-        self._thread.start()
+        self._loop.start()
 
-    def stop(self) -> None:
-        """End."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+    def stop(self) -> bool:
+        """Stop, and tell whether the thread has ended."""
+        return self._loop.stop()
+
+    def run_once(self) -> None:
+        """Delete what is too old."""
+        self.clean()
 
     def clean(self) -> int:
         """Delete what is too old; give the number of results."""
@@ -51,11 +54,3 @@ class ResultCleanup:
         if count:
             log.info("deleted %d results older than %d days", count, self._retention_days)
         return count
-
-    def _work(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self.clean()
-            except Exception:
-                log.exception("cannot clean up; trying again in %s s", RESULT_CLEANUP_SECONDS)
-            self._stopping.wait(RESULT_CLEANUP_SECONDS)

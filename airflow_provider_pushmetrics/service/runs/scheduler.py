@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from airflow_provider_pushmetrics.service.runs.schedules import fire_due
-from airflow_provider_pushmetrics.service.storage.background import (
-    STOP_SECONDS,
-    BackgroundLoop,
-    log_failure,
-    stop_loops,
-)
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.failures import log_failure
+from airflow_provider_pushmetrics.serving.background import STOP_SECONDS, BackgroundLoop
 
 
 class Scheduler:
@@ -43,7 +39,7 @@ class Scheduler:
 
     def stop(self, timeout_seconds: float = STOP_SECONDS) -> bool:
         """Stop, and tell whether the thread has ended."""
-        return stop_loops([self._loop], timeout_seconds)
+        return self._loop.stop(timeout_seconds)
 
     def run_once(self) -> None:
         """Start what is due now."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -13,9 +11,9 @@ from sqlalchemy import func, select, update
 from airflow_provider_pushmetrics.service.models import Delivery, Subscription
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
-from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
+from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.worker.queue import Task, WorkflowQueue
-from airflow_provider_pushmetrics.serving.logs import ThrottledLog
+from airflow_provider_pushmetrics.serving.background import BackgroundLoop
 
 DELIVERIES_QUEUE = "deliveries"
 ATTEMPT_DELIVERY = "attempt_delivery"
@@ -34,8 +32,6 @@ MIN_WAIT_SECONDS = 0.02
 
 DISPATCH_LOCK = 7_305_812
 """Any number that no other program locks in this database."""
-
-log = logging.getLogger(__name__)
 
 
 def name_attempt_workflow(delivery_id: int, generation: int, attempt: int) -> str:
@@ -70,25 +66,29 @@ class Dispatcher:
         self._reconciler = reconciler
         self._clock = clock
         self._next_salvage = clock()
-        self._log = ThrottledLog(log)
-        self._awake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="dispatcher", daemon=True)
+        self._loop = BackgroundLoop(
+            "dispatcher",
+            self.dispatch,
+            starts_at_once=True,
+            pause_seconds=GATHER_SECONDS,
+            retry_seconds=RETRY_SECONDS,
+        )
 
     def start(self) -> None:
         """Begin, with what is there."""
-        self._awake.set()
-        self._thread.start()
+        self._loop.start()
 
-    def stop(self) -> None:
-        """End; what is not enqueued is found again."""
-        self._stopping.set()
-        self._awake.set()
-        self._thread.join()
+    def stop(self) -> bool:
+        """
+        Stop; what is not enqueued is found again.
+
+        :return: Whether the thread has ended.
+        """
+        return self._loop.stop()
 
     def wake(self) -> None:
         """Say that something was committed that must happen."""
-        self._awake.set()
+        self._loop.wake()
 
     def dispatch(self) -> float:
         """
@@ -105,23 +105,6 @@ class Dispatcher:
                 self._next_salvage = self._clock() + SALVAGE_INTERVAL
                 self._reconciler()
             return self._find_wait()
-
-    def _work(self) -> None:
-        wait_seconds = self._poll_seconds
-        while not self._stopping.is_set():
-            self._awake.wait(wait_seconds)
-            self._awake.clear()
-            try:
-                wait_seconds = self.dispatch()
-                self._stopping.wait(GATHER_SECONDS)
-            except Exception as error:
-                # A database that is away comes back, and this thread must be there then.
-                if is_unavailable(error):
-                    self._log.warning("cannot enqueue what is pending, trying again: %s", error)
-                else:
-                    log.exception("cannot enqueue what is pending; trying again in %s s", RETRY_SECONDS)
-                self._stopping.wait(RETRY_SECONDS)
-                self.wake()
 
     def _enqueue_attempts(self) -> int:
         due = self._find_due_attempts()

@@ -128,14 +128,14 @@ class Engine:
         if self._dispatcher is None or self._queue is None or self._workflow_engine is None:
             return True
         self._stopping.set()
-        self._dispatcher.stop()
+        dispatches_no_more = self._dispatcher.stop()
         self._runs.stop_claiming()
         deadline = time.monotonic() + self._settings.shutdown_seconds
         # DBOS waits in whole seconds, the first one in any case: not when there is nothing to wait for.
         wait_seconds = self._settings.shutdown_seconds if self._active.is_any() else 0
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=wait_seconds)
         has_run = self._runs.stop(max(0.0, deadline - time.monotonic()))
-        is_finished = has_run and not self._active.is_any()
+        is_finished = dispatches_no_more and has_run and not self._active.is_any()
         self._workers.stop(is_finished=is_finished)
         self._queue.close()
         if is_finished:

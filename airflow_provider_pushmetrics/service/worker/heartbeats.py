@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +20,7 @@ from sqlalchemy import delete, select, update
 from airflow_provider_pushmetrics.service.models import Worker
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
-from airflow_provider_pushmetrics.serving.logs import ThrottledLog
+from airflow_provider_pushmetrics.serving.background import BackgroundLoop
 
 SIGNED_OFF = datetime(1970, 1, 1, tzinfo=UTC)
 """The moment in the row of a process that has stopped and left work behind: anybody may have it at once."""
@@ -60,14 +59,12 @@ class WorkerRegistry:
         self._clock = clock
         self._last_beat: datetime | None = None
         self._watching_since: datetime | None = None
-        self._log = ThrottledLog(log)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="heartbeat", daemon=True)
+        self._loop = BackgroundLoop("heartbeat", self._run_once, interval_seconds=lease_seconds / 4)
 
     def start(self) -> None:
         """Sign on, and begin to beat."""
         self.beat()
-        self._thread.start()
+        self._loop.start()
 
     def stop(self, *, is_finished: bool) -> None:
         """
@@ -75,8 +72,7 @@ class WorkerRegistry:
 
         :param is_finished: Whether nothing is left behind. If something is, others take it over at once.
         """
-        self._stopping.set()
-        self._thread.join()
+        self._loop.stop()
         mine = Worker.executor_id == self._executor_id
         try:
             with self._database.writing() as session:
@@ -154,15 +150,7 @@ class WorkerRegistry:
         has_watched = since is not None and now - since >= self._lease
         return now - self._lease if has_watched else SIGNED_OFF
 
-    def _work(self) -> None:
-        interval = self._lease.total_seconds() / 4
-        while not self._stopping.wait(interval):
-            try:
-                self.beat()
-                self.take_over()
-                self._recover_lost()
-            except Exception as error:
-                if is_unavailable(error):
-                    self._log.warning("cannot show that this worker lives, trying again: %s", error)
-                else:
-                    log.exception("cannot show that this worker lives; trying again in %s s", interval)
+    def _run_once(self) -> None:
+        self.beat()
+        self.take_over()
+        self._recover_lost()

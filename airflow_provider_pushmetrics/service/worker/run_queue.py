@@ -26,7 +26,7 @@ from airflow_provider_pushmetrics.service.worker.run_places import (
     RunGroup,
     choose_groups,
 )
-from airflow_provider_pushmetrics.serving.logs import ThrottledLog
+from airflow_provider_pushmetrics.serving.background import BackgroundLoop
 
 KINDS: tuple[type[AnyRun], ...] = (Run, QueryRun)
 
@@ -65,28 +65,30 @@ class RunQueue:
         self._execute = execute
         self._abandon = abandon
         self._places = places
-        self._poll_seconds = poll_seconds
         self._lock = threading.Lock()
         self._active: set[ActiveRun] = set()
         self._is_idle = threading.Condition(self._lock)
         self._was_interrupted = False
-        self._log = ThrottledLog(log)
-        self._awake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="run-queue", daemon=True)
+        self._loop = BackgroundLoop(
+            "run-queue",
+            self._start_claimed,
+            interval_seconds=poll_seconds,
+            starts_at_once=True,
+            retry_seconds=RETRY_SECONDS,
+        )
 
     def start(self) -> None:
         """Release what a dead process of the same name had claimed, and begin to claim."""
         self.release_lost(self._executor_id)
-        self._awake.set()
-        self._thread.start()
+        self._loop.start()
 
-    def stop_claiming(self) -> None:
-        """Claim no more; what is active goes on."""
-        self._stopping.set()
-        self._awake.set()
-        if self._thread.is_alive():
-            self._thread.join()
+    def stop_claiming(self) -> bool:
+        """
+        Claim no more; what is active goes on.
+
+        :return: Whether the thread that claims has ended.
+        """
+        return self._loop.stop()
 
     def stop(self, timeout_seconds: float) -> bool:
         """
@@ -94,7 +96,7 @@ class RunQueue:
 
         :return: Whether all of them had.
         """
-        self.stop_claiming()
+        claims_no_more = self.stop_claiming()
         with self._is_idle:
             has_ended = self._is_idle.wait_for(lambda: not self._active, timeout_seconds)
         try:
@@ -103,11 +105,11 @@ class RunQueue:
             if not is_unavailable(error):
                 raise
             log.warning("cannot give back the runs of this worker, others will find out: %s", error)
-        return has_ended and not self._was_interrupted
+        return claims_no_more and has_ended and not self._was_interrupted
 
     def wake(self) -> None:
         """Say that a run was committed."""
-        self._awake.set()
+        self._loop.wake()
 
     def is_active(self) -> bool:
         """Tell whether a run is executed here."""
@@ -174,24 +176,10 @@ class RunQueue:
             self._remove(*claimed)
             raise
 
-    def _work(self) -> None:
-        while not self._stopping.is_set():
-            self._awake.wait(self._poll_seconds)
-            self._awake.clear()
-            if self._stopping.is_set():
-                return
-            try:
-                for run in self.claim():
-                    name = f"{run.kind.__tablename__}-{run.id}"
-                    threading.Thread(target=self._run, args=(run,), name=name, daemon=True).start()
-            except Exception as error:
-                # A database that is away comes back, and this thread must be there then.
-                if is_unavailable(error):
-                    self._log.warning("cannot claim runs, trying again: %s", error)
-                else:
-                    log.exception("cannot claim runs; trying again in %s s", RETRY_SECONDS)
-                self._stopping.wait(RETRY_SECONDS)
-                self.wake()
+    def _start_claimed(self) -> None:
+        for run in self.claim():
+            name = f"{run.kind.__tablename__}-{run.id}"
+            threading.Thread(target=self._run, args=(run,), name=name, daemon=True).start()
 
     def _run(self, run: ActiveRun) -> None:
         try:

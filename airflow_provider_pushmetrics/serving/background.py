@@ -1,0 +1,147 @@
+"""Threads that do one thing again and again, for as long as their process runs."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog
+
+INTERVAL_SECONDS = 1.0
+"""How late something that is due may be."""
+
+STOP_SECONDS = 5.0
+"""How long stopping waits for what a loop is doing."""
+
+UNTIL_WOKEN = math.inf
+"""What a loop returns that has nothing to do until somebody wakes it."""
+
+log = logging.getLogger(__name__)
+
+
+class BackgroundLoop:
+    """
+    A thread that calls a function until it is stopped, whatever the function raises.
+
+    A failure is logged once a minute, without the values that an error of SQLAlchemy or of ours may show.
+
+    :param name: The name of the thread, and of its work in the log.
+    :param run_once: Does the work once, and returns the seconds until the next time; the interval, if None.
+    :param interval_seconds: The time between two calls.
+    :param starts_at_once: Whether the first call is not after an interval, but at the start.
+    :param pause_seconds: The shortest time between two calls, however often the loop is woken.
+    :param retry_seconds: The time after a failure; the interval, if None.
+    :param runs_at_end: Whether there is one more call when the loop is stopped.
+    :param stopping: Is set when the loop is stopped; a long call looks at it.
+    :param awake: Is set to end a wait.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run_once: Callable[[], float | None],
+        *,
+        interval_seconds: float = INTERVAL_SECONDS,
+        starts_at_once: bool = False,
+        pause_seconds: float = 0.0,
+        retry_seconds: float | None = None,
+        runs_at_end: bool = False,
+        stopping: threading.Event | None = None,
+        awake: threading.Event | None = None,
+    ) -> None:
+        self._name = name
+        self._run_once = run_once
+        self._interval_seconds = interval_seconds
+        self._first_seconds = 0.0 if starts_at_once else interval_seconds
+        self._pause_seconds = pause_seconds
+        self._retry_seconds = interval_seconds if retry_seconds is None else retry_seconds
+        self._runs_at_end = runs_at_end
+        self.stopping = stopping or threading.Event()
+        self._awake = awake or threading.Event()
+        self._log = ThrottledLog(log)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread, unless it was started or the loop is stopped."""
+        with self._lock:
+            if self._thread is None and not self.stopping.is_set():
+                self._thread = threading.Thread(target=self.run, name=self._name, daemon=True)
+                self._thread.start()
+
+    def wake(self) -> None:
+        """Call the function now, or again after the call that is under way."""
+        self._awake.set()
+
+    def request_stop(self) -> None:
+        """Let the loop end after what it is doing, and do not wait for that."""
+        self.stopping.set()
+        self._awake.set()
+
+    def stop(self, timeout_seconds: float = STOP_SECONDS) -> bool:
+        """
+        Stop, and wait for what the loop is doing.
+
+        :return: Whether the thread has ended.
+        """
+        self.request_stop()
+        with self._lock:
+            thread = self._thread
+        if thread is None:
+            return True
+        thread.join(timeout_seconds)
+        return not thread.is_alive()
+
+    def run(self) -> None:
+        """Call the function until the loop is stopped; what the thread does."""
+        self._wait(self._first_seconds)
+        while not self.stopping.is_set():
+            seconds = self._run_safely()
+            if seconds is None:  # waking does not shorten the time after a failure
+                self.stopping.wait(self._retry_seconds)
+                continue
+            if self._pause_seconds:
+                self.stopping.wait(self._pause_seconds)
+            self._wait(seconds)
+        if self._runs_at_end:
+            self._run_safely()
+
+    def _wait(self, seconds: float) -> None:
+        if seconds > 0 and not self.stopping.is_set():
+            self._awake.wait(None if seconds == UNTIL_WOKEN else seconds)
+        self._awake.clear()
+
+    def _run_safely(self) -> float | None:
+        """Call the function; None if it failed."""
+        try:
+            seconds = self._run_once()
+        except SQLAlchemyError as error:
+            # The driver's message alone: SQLAlchemy's own shows the values.
+            reason = getattr(error, "orig", None) or type(error).__name__
+            self._log.warning("%s failed, trying again: %s", self._name, reason)
+            return None
+        except Exception as error:  # the thread's top: without it, nobody would do this work ever again
+            where = "".join(traceback.format_tb(error.__traceback__)).rstrip()
+            self._log.error("%s failed, trying again: %s\n%s", self._name, type(error).__name__, where)
+            return None
+        return self._interval_seconds if seconds is None else seconds
+
+
+def stop_loops(loops: Iterable[BackgroundLoop], timeout_seconds: float = STOP_SECONDS) -> bool:
+    """
+    Stop all loops at once.
+
+    :param timeout_seconds: How long to wait for what they are doing, in all.
+    :return: Whether all have ended.
+    """
+    loops = list(loops)
+    for loop in loops:
+        loop.request_stop()
+    deadline = time.monotonic() + timeout_seconds
+    return all([loop.stop(max(deadline - time.monotonic(), 0)) for loop in loops])
