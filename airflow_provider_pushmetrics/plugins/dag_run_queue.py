@@ -24,14 +24,11 @@ from airflow.models.asset import (
     AssetDagRunQueue,
     AssetEvent,
     AssetModel,
-    DagScheduleAssetNameReference,
-    DagScheduleAssetReference,
-    DagScheduleAssetUriReference,
 )
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.utils.types import DagRunType
-from sqlalchemy import Insert, func, or_, select, text, update
+from sqlalchemy import Insert, func, select, text, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -42,6 +39,7 @@ from airflow_provider_pushmetrics.plugins.event_starts import (
     FoundStart,
     Start,
     read_starts,
+    select_schedules,
     select_starts,
 )
 
@@ -77,14 +75,9 @@ def keep_queued(session: Session, asset: AssetModel, event: AssetEvent) -> None:
 
 def list_started_dags(session: Session, asset: AssetModel) -> list[str]:
     """List the Dags that Airflow queues for an event of an asset, in an order that all writers share."""
-    started_by = (
-        select(DagScheduleAssetReference.dag_id).where(DagScheduleAssetReference.asset_id == asset.id),
-        select(DagScheduleAssetNameReference.dag_id).where(DagScheduleAssetNameReference.name == asset.name),
-        select(DagScheduleAssetUriReference.dag_id).where(DagScheduleAssetUriReference.uri == asset.uri),
-    )
-    query = select(DagModel.dag_id).where(
-        or_(*(DagModel.dag_id.in_(found) for found in started_by)), ~DagModel.is_paused, ~IS_PARTITIONED
-    )
+    schedule = select_schedules()
+    started = select(schedule.c.dag_id).where(schedule.c.asset_id == asset.id)
+    query = select(DagModel.dag_id).where(DagModel.dag_id.in_(started), ~DagModel.is_paused, ~IS_PARTITIONED)
     if conf.getboolean("core", "multi_team", fallback=False):
         # Which Dags a team's asset may start is Airflow's to say: those that it has queued.
         queued = select(AssetDagRunQueue.target_dag_id).where(AssetDagRunQueue.asset_id == asset.id)
@@ -201,7 +194,8 @@ def lock_dags(session: Session, asset_id: int) -> bool:
     """Lock the Dags that an asset starts until the commit; False if somebody else has one of them now."""
     if get_dialect(session) == "sqlite":
         lock_asset(session, asset_id)  # which is the lock on the database
-    started = select(DagScheduleAssetReference.dag_id).where(DagScheduleAssetReference.asset_id == asset_id)
+    schedule = select_schedules()
+    started = select(schedule.c.dag_id).where(schedule.c.asset_id == asset_id)
     dags = select(DagModel.dag_id).where(DagModel.dag_id.in_(started)).order_by(DagModel.dag_id)
     locked = session.scalars(dags.with_for_update(key_share=True, skip_locked=True)).all()
     return len(locked) == len(session.scalars(dags).all())

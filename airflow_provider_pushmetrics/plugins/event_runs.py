@@ -200,7 +200,32 @@ def find_effects(session: Session, updates: Sequence[_Update]) -> Effects:
     """Find what asset events have done."""
     ids = [update.asset_event_id for update in updates]
     keyed = {update.asset_id for update in updates if update.has_key}
-    return Effects(find_runs(session, ids), find_starts(session, ids), find_unkeyed_dags(session, keyed))
+    starts = find_starts(session, ids)
+    runs = find_runs(session, ids)
+    for event_id, later in find_later_runs(session, starts).items():
+        runs[event_id] += later
+    return Effects(runs, starts, find_unkeyed_dags(session, keyed))
+
+
+def find_later_runs(
+    session: Session, starts: Mapping[int, Sequence[FoundStart]]
+) -> Mapping[int, list[Outcome]]:
+    """Find the runs of Dags that name an asset by ``Asset.ref``, by event: they have no events themselves."""
+    wanted = {
+        (event_id, item.later_run)
+        for event_id, found in starts.items()
+        for item in found
+        if item.later_run is not None
+    }
+    if not wanted:
+        return {}
+    query = select(DagRun).where(DagRun.id.in_({run_id for _, run_id in wanted}))
+    runs = {run.id: Outcome(run.dag_id, run.run_id, str(run.state)) for run in session.scalars(query)}
+    later: defaultdict[int, list[Outcome]] = defaultdict(list)
+    for event_id, run_id in sorted(wanted):
+        if run_id in runs:
+            later[event_id].append(runs[run_id])
+    return later
 
 
 def find_unkeyed_dags(
@@ -220,7 +245,7 @@ def find_unkeyed_dags(
     return found
 
 
-def find_runs(session: Session, asset_event_ids: Sequence[int]) -> Mapping[int, list[Outcome]]:
+def find_runs(session: Session, asset_event_ids: Sequence[int]) -> defaultdict[int, list[Outcome]]:
     """Find the Dag runs that asset events have started, by event."""
     query = (
         select(association_table.c.event_id, DagRun.dag_id, DagRun.run_id, DagRun.state)

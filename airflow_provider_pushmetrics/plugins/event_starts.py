@@ -10,12 +10,15 @@ from airflow.models.asset import (
     AssetDagRunQueue,
     AssetEvent,
     AssetModel,
+    DagScheduleAssetNameReference,
     DagScheduleAssetReference,
+    DagScheduleAssetUriReference,
     association_table,
 )
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
-from sqlalchemy import ColumnElement, Select, exists, false, select, true
+from airflow.utils.types import DagRunType
+from sqlalchemy import ColumnElement, Select, Subquery, exists, false, func, literal, select, true, union_all
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.assets.uris import SCHEME
@@ -65,7 +68,8 @@ class FoundStart:
     :param timestamp: When the event was stored.
     :param is_paused: Whether the Dag is paused now.
     :param is_queued: Whether the queue has the Dag for the event's asset.
-    :param is_consumed: Whether a run of the Dag has the event.
+    :param is_consumed: Whether a run of the Dag has the event, or is later where no run has events.
+    :param later_run: The first run that is later, where the Dag names the asset by ``Asset.ref``.
     """
 
     start: Start
@@ -73,11 +77,44 @@ class FoundStart:
     is_paused: bool
     is_queued: bool
     is_consumed: bool
+    later_run: int | None = None
 
     @property
     def is_missed(self) -> bool:
         """Whether nothing starts the Dag by this event."""
         return not self.is_queued and not self.is_consumed
+
+
+def select_schedules() -> Subquery:
+    """
+    Select which Dags the assets schedule: by themselves, or as ``Asset.ref`` by their name or URI.
+
+    The runs of Dags with references alone have no events in Airflow 3.1 to 3.3 (``is_reference`` is 1).
+    """
+    by_asset, by_name, by_uri = (
+        DagScheduleAssetReference,
+        DagScheduleAssetNameReference,
+        DagScheduleAssetUriReference,
+    )
+    found = union_all(
+        select(by_asset.asset_id, by_asset.dag_id, by_asset.created_at, literal(0).label("is_reference")),
+        select(AssetModel.id, by_name.dag_id, by_name.created_at, literal(1)).join(
+            by_name, by_name.name == AssetModel.name
+        ),
+        select(AssetModel.id, by_uri.dag_id, by_uri.created_at, literal(1)).join(
+            by_uri, by_uri.uri == AssetModel.uri
+        ),
+    ).subquery()
+    return (
+        select(
+            found.c.asset_id,
+            found.c.dag_id,
+            func.min(found.c.created_at).label("created_at"),
+            func.min(found.c.is_reference).label("is_reference"),
+        )
+        .group_by(found.c.asset_id, found.c.dag_id)
+        .subquery()
+    )
 
 
 def select_starts() -> Select[*tuple[Any, ...]]:
@@ -86,32 +123,48 @@ def select_starts() -> Select[*tuple[Any, ...]]:
 
     It is one statement: the queue and the runs are seen at one moment.
     """
+    schedule = select_schedules()
     is_queued = exists().where(
         AssetDagRunQueue.asset_id == AssetEvent.asset_id,
-        AssetDagRunQueue.target_dag_id == DagScheduleAssetReference.dag_id,
+        AssetDagRunQueue.target_dag_id == schedule.c.dag_id,
         IS_OF_EVENT,
     )
     is_consumed = exists().where(
         association_table.c.event_id == AssetEvent.id,
         association_table.c.dag_run_id == DagRun.id,
-        DagRun.dag_id == DagScheduleAssetReference.dag_id,
+        DagRun.dag_id == schedule.c.dag_id,
+    )
+    # A run takes the events up to its time: one that is not earlier has taken the event, or follows it.
+    later_run = (
+        select(DagRun.id)
+        .where(
+            schedule.c.is_reference == 1,
+            DagRun.dag_id == schedule.c.dag_id,
+            DagRun.run_type == DagRunType.ASSET_TRIGGERED,
+            DagRun.run_after >= AssetEvent.timestamp,
+        )
+        .order_by(DagRun.run_after)
+        .limit(1)
+        .correlate(schedule, AssetEvent)
+        .scalar_subquery()
     )
     assets = select(AssetModel.id).where(AssetModel.uri.startswith(f"{SCHEME}://"), AssetModel.active.has())
     return (
         select(
             AssetEvent.asset_id,
             AssetEvent.id,
-            DagScheduleAssetReference.dag_id,
+            schedule.c.dag_id,
             AssetEvent.timestamp,
             DagModel.is_paused,
             is_queued.label("is_queued"),
             is_consumed.label("is_consumed"),
+            later_run.label("later_run"),
         )
-        .join(DagScheduleAssetReference, DagScheduleAssetReference.asset_id == AssetEvent.asset_id)
-        .join(DagModel, DagModel.dag_id == DagScheduleAssetReference.dag_id)
+        .join(schedule, schedule.c.asset_id == AssetEvent.asset_id)
+        .join(DagModel, DagModel.dag_id == schedule.c.dag_id)
         .where(
             AssetEvent.asset_id.in_(assets),
-            DagScheduleAssetReference.created_at < AssetEvent.timestamp,
+            schedule.c.created_at < AssetEvent.timestamp,
             ~DagModel.is_stale,
             ~IS_PARTITIONED,
             HAS_NO_KEY,
@@ -129,7 +182,12 @@ def read_starts(session: Session, query: Select[*tuple[Any, ...]]) -> list[Found
     """Read what ``select_starts`` selects."""
     return [
         FoundStart(
-            Start(*row[:3]), row.timestamp, bool(row.is_paused), bool(row.is_queued), bool(row.is_consumed)
+            Start(*row[:3]),
+            row.timestamp,
+            bool(row.is_paused),
+            bool(row.is_queued),
+            bool(row.is_consumed) or row.later_run is not None,
+            None if row.is_consumed else row.later_run,
         )
         for row in session.execute(query)
     ]

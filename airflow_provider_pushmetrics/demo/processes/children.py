@@ -32,8 +32,7 @@ INTERRUPTED = "standalone"
 """
 A word in the command of what stops its children on SIGINT alone, and gets that instead of SIGTERM.
 
-On SIGTERM ``airflow standalone`` ends at once. Nobody reads the output of its parts then, so that they fail
-while they stop, and hang.
+On SIGTERM ``airflow standalone`` ends at once, and leaves its parts behind without a reader of their output.
 """
 
 

@@ -17,6 +17,7 @@ from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.core_api.security import get_user
 from airflow.assets.manager import asset_manager
 from airflow.models.asset import AssetEvent, AssetModel
+from airflow.sdk import Asset
 from sqlalchemy import select, update
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
@@ -80,6 +81,19 @@ def test_an_event_names_the_runs_that_it_started(tables: AirflowTables, asset: U
         (OTHER_ID, "queued", None),
     }
     assert all(row["run_id"].startswith("asset_triggered__") for row in found)
+
+
+def test_an_event_names_the_run_of_a_dag_that_names_its_asset_by_a_reference(
+    tables: AirflowTables, asset: UpdatedAsset
+) -> None:
+    tables.process_dags(DAG("refers", schedule=Asset.ref(name="delays"), catchup=False))
+    event = make_event()
+    register(asset, event)
+    (waiting,) = describe(tables, event, {"refers"})
+    assert waiting["reason"] == "queued: the scheduler has not made the run yet"
+    tables.schedule()
+    (started,) = describe(tables, event, {"refers"})
+    assert (started["dag_id"], started["state"], started["reason"]) == ("refers", "queued", None)
 
 
 def test_nothing_is_said_of_dags_that_the_reader_may_not_see(

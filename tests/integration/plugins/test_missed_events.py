@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from airflow import DAG, settings
 from airflow.models.asset import AssetEvent, DagScheduleAssetReference
+from airflow.sdk import Asset
 from sqlalchemy import create_engine, update
 from sqlalchemy.orm import sessionmaker
 
@@ -25,6 +26,7 @@ if not overlooks_events():
 
 DAG_ID = "reacts"
 OTHER_ID = "reacts_too"
+URI = "pushmetrics://pushmetrics.io/reports/1?name=delays"
 
 
 @pytest.fixture(name="check")
@@ -69,6 +71,29 @@ def test_an_overlooked_event_queues_its_dags_again(
     check.look()
     assert tables.count_queued() == 2
     assert f"overlooked 1 asset event(s) for Dag {DAG_ID}, which is queued again" in caplog.text
+
+
+@pytest.mark.parametrize("reference", [{"name": "delays"}, {"uri": URI}], ids=["name", "uri"])
+def test_an_overlooked_event_queues_a_dag_that_names_the_asset_by_a_reference(
+    tables: AirflowTables, asset: UpdatedAsset, check: MissedEventsCheck, reference: dict[str, str]
+) -> None:
+    by_reference = DAG("refers", schedule=Asset.ref(**reference), catchup=False)
+    tables.process_dags(by_reference)
+    write(asset)
+    tables.schedule()
+    assert len(tables.read_runs("refers")) == 1
+    look(check, 3)
+    assert tables.count_queued() == 0  # it has its run, though the run has no event
+    write(asset, 2)
+    tables.drop_queue()
+    look(check, 1)
+    assert tables.count_queued() == 0
+    look(check, 1)
+    assert tables.count_queued() == 3
+    tables.schedule()
+    look(check, 3)
+    assert tables.count_queued() == 0
+    assert len(tables.read_runs("refers")) == 2
 
 
 def test_a_queued_event_and_one_that_has_its_runs_are_left_alone(
