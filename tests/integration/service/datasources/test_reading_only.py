@@ -13,6 +13,8 @@ from airflow_provider_pushmetrics.service.datasources.drivers.postgresql import 
 from airflow_provider_pushmetrics.service.datasources.drivers.sqlite import SqliteSource
 from airflow_provider_pushmetrics.service.datasources.duckdb.source import DuckDbSource
 from tests.fakes.datasources import fetch_rows
+from tests.integration.service.conftest import Api
+from tests.integration.service.reports.test_authoring import make
 
 
 @pytest.fixture
@@ -45,6 +47,43 @@ def test_links_in_a_folder_do_not_lead_out_of_it(
     ):
         with pytest.raises(SourceError):
             fetch_rows(source, f"SELECT * FROM {reading}")
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+async def test_duckdb_reads_nothing_that_other_queries_keep_in_the_data_folder(
+    api: Api, kind: str, tmp_path: Path
+) -> None:
+    temp_dir = api.parts.settings.data_dir / "temp"
+    (temp_dir / "duckdb-other").mkdir(parents=True, exist_ok=True)
+    (temp_dir / "other.csv").write_text("secret\n1\n")
+    (temp_dir / "duckdb-other" / "spilled.csv").write_text("secret\n1\n")
+    (tmp_path / "cities.csv").write_text("id\n1\n")
+    database_id = 1
+    if kind == "folder":
+        body = {"database_name": f"folder {tmp_path}", "sqlalchemy_uri": f"duckdb:///{tmp_path}"}
+        database_id = (await api.client.post("/api/v1/database/", json=body)).json()["id"]
+    own = "current_setting('temp_directory')"
+    reading = (
+        f"glob('{temp_dir}/*')",
+        f"read_csv('{temp_dir}/other.csv')",
+        f"read_blob('{temp_dir}/duckdb-other/spilled.csv')",
+        f"glob({own} || '/../*')",
+        f"read_text({own} || '/../other.csv')",
+    )
+    blocks = [
+        {
+            "type": "sql",
+            "name": f"q{number}",
+            "content": {"sql": f"SELECT * FROM {one}", "database_id": database_id},
+        }
+        for number, one in enumerate(reading)
+    ]
+    report = await make(api, *blocks)
+    answer = await api.client.post(f"/api/v1/report/{report['id']}/run/noteflow")
+    run_id = answer.json()["result"]["run_id"]
+    outputs = (await api.wait_for(f"/api/reports/{report['id']}/run/{run_id}")).json()
+    assert [block["status"] for block in outputs["blocks"]] == ["failed"] * len(reading)
+    assert all("Permission Error" in block["error"] for block in outputs["blocks"]), outputs["blocks"]
 
 
 @pytest.mark.parametrize("kind", ["folder", "file"])
