@@ -46,8 +46,8 @@ DOCUMENT = {
         "content": {
             "text/plain": {
                 "schema": {"type": "string"},
-                "example": "name: Orders\nblocks:\n- name: orders\n  type: sql\n"
-                "  content: {database: shop, sql: SELECT 1 AS n}\n",
+                "example": "name: Orders\nblocks:\n- name: introduction\n  type: text\n"
+                "  content: {text: The orders of a region.}\n",
             }
         },
     }

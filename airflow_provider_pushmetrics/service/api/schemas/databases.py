@@ -33,9 +33,9 @@ SourceUrl: TypeAlias = Annotated[
 class NewDatabase(RequestBody):
     """A new database; its fields have the names that Superset gives them."""
 
-    database_name: Name = Field(examples=["shop"], validation_alias=AliasChoices("database_name", "name"))
+    database_name: Name = Field(examples=["flights"], validation_alias=AliasChoices("database_name", "name"))
     sqlalchemy_uri: SourceUrl = Field(
-        examples=["postgresql://reader:secret@db/shop"],
+        examples=["duckdb:///flights.duckdb"],
         validation_alias=AliasChoices("sqlalchemy_uri", "url"),
     )
     """
@@ -52,7 +52,7 @@ class DatabaseChange(RequestBody):
         None, examples=["shop"], validation_alias=AliasChoices("database_name", "name")
     )
     sqlalchemy_uri: SourceUrl | None = Field(
-        None, examples=["duckdb:///sales.duckdb"], validation_alias=AliasChoices("sqlalchemy_uri", "url")
+        None, examples=["duckdb:///flights.duckdb"], validation_alias=AliasChoices("sqlalchemy_uri", "url")
     )
     """The new URL; in it, the password ``***`` stands for the stored one."""
 
@@ -61,7 +61,7 @@ class DatabaseTrial(RequestBody):
     """A database to test before it is saved."""
 
     sqlalchemy_uri: SourceUrl = Field(
-        examples=["duckdb:///sales.duckdb"], validation_alias=AliasChoices("sqlalchemy_uri", "url")
+        examples=["duckdb:///flights.duckdb"], validation_alias=AliasChoices("sqlalchemy_uri", "url")
     )
     database: int | ShortText | None = None
     """The id or uid of the database that it will replace, whose password stands for ``***``."""
