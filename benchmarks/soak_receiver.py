@@ -33,7 +33,8 @@ import httpx
 from hypothesis import HealthCheck, settings
 
 from airflow_provider_pushmetrics.event_matching import EventFilter
-from airflow_provider_pushmetrics.receiver.inbox.store import Inbox, StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from benchmarks.receiver_neighbour import prove_neighbour
 from benchmarks.receiver_outage import build_outage, freeze_processes, hold_sqlite_lock
 from benchmarks.receiver_proof import QUICK, Found, MakeUrl, Prove, Size, say_progress

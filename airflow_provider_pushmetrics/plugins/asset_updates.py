@@ -42,7 +42,7 @@ from airflow_provider_pushmetrics.plugins.dag_run_queue import (
     queue_missed,
 )
 from airflow_provider_pushmetrics.plugins.successful_events import choose_successful, read_event
-from airflow_provider_pushmetrics.receiver.inbox.store import StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
 from airflow_provider_pushmetrics.triggers.event_stream import dump_event

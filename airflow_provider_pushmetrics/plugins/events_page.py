@@ -34,7 +34,7 @@ from airflow_provider_pushmetrics.receiver.endpoints.query import (
 )
 from airflow_provider_pushmetrics.receiver.endpoints.reader import render_event, replay_events
 from airflow_provider_pushmetrics.receiver.errors import NotFound, Refusal
-from airflow_provider_pushmetrics.receiver.inbox.store import Consumer, EventSummary
+from airflow_provider_pushmetrics.receiver.inbox.records import Consumer, EventSummary
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 
 log = logging.getLogger(__name__)

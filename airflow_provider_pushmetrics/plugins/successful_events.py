@@ -13,7 +13,7 @@ from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClie
 from airflow_provider_pushmetrics.hooks.masking import aread_settings
 from airflow_provider_pushmetrics.plugins.source_connections import find_connection
 from airflow_provider_pushmetrics.receiver.endpoints.reader import render_event
-from airflow_provider_pushmetrics.receiver.inbox.store import StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent
 from airflow_provider_pushmetrics.triggers.event_outcomes import has_succeeded, require_api_token
 
 

@@ -19,8 +19,8 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationErro
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_delivery
 from airflow_provider_pushmetrics.receiver.endpoints.reader import render_event
 from airflow_provider_pushmetrics.receiver.inbox.cleanup import clean
-from airflow_provider_pushmetrics.receiver.inbox.records import build_replay_key
-from airflow_provider_pushmetrics.receiver.inbox.store import Inbox, StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent, build_replay_key
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.retention import Retention
 from airflow_provider_pushmetrics.signatures import decode_secret, sign
 

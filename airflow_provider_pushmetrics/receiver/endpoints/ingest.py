@@ -19,8 +19,7 @@ from airflow_provider_pushmetrics.receiver.endpoints.paths import describe_path,
 from airflow_provider_pushmetrics.receiver.endpoints.request_head import RequestHead, read_head
 from airflow_provider_pushmetrics.receiver.endpoints.responses import send_body, send_refusal
 from airflow_provider_pushmetrics.receiver.errors import Refusal, Unauthorized
-from airflow_provider_pushmetrics.receiver.inbox.recording import Recorded
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
+from airflow_provider_pushmetrics.receiver.inbox.records import Delivery, Recorded
 from airflow_provider_pushmetrics.receiver.metrics import DeliveryCounter
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, SourceSettings

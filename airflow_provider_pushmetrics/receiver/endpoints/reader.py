@@ -23,8 +23,7 @@ from airflow_provider_pushmetrics.receiver.endpoints.query import (
 )
 from airflow_provider_pushmetrics.receiver.endpoints.request_head import read_head
 from airflow_provider_pushmetrics.receiver.errors import BadRequest, NotFound, Unavailable
-from airflow_provider_pushmetrics.receiver.inbox.records import build_replay_key
-from airflow_provider_pushmetrics.receiver.inbox.store import Consumer, Page, StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox.records import Consumer, Page, StoredEvent, build_replay_key
 from airflow_provider_pushmetrics.receiver.metrics import (
     CONTENT_TYPE,
     DeliveryCounter,

@@ -10,7 +10,8 @@ from typing import Any
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
 from airflow_provider_pushmetrics.receiver.feed.watcher import InboxWatch
-from airflow_provider_pushmetrics.receiver.inbox.store import Inbox, Page
+from airflow_provider_pushmetrics.receiver.inbox.records import Page
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 
 RunBlocking = Callable[..., Awaitable[Any]]
 

@@ -7,15 +7,16 @@ Written with SQLAlchemy, for either database. On SQLite, ``sqlite_recording`` do
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from airflow_provider_pushmetrics.receiver.inbox.commit_signals import announce_change
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
-from airflow_provider_pushmetrics.receiver.inbox.tables import events, state
+from airflow_provider_pushmetrics.receiver.inbox.records import Delivery, Recorded
+from airflow_provider_pushmetrics.receiver.inbox.tables import VALUE, events, state
 
 # Built once: SQLAlchemy takes as long to build a statement as the database to run it.
 LOCK_LAST_ID = select(state.c.last_event_id).with_for_update()
@@ -24,23 +25,21 @@ FIND_KNOWN = select(events.c.delivery_key, events.c.id).where(
     events.c.source == bindparam("of_source"), events.c.delivery_key.in_(bindparam("keys", expanding=True))
 )
 
+VALUE_COLUMNS = {column.name: column.info[VALUE] for column in events.c if VALUE in column.info}
+"""Where the value of each column comes from, as an attribute of ``Recorded``; all but the moment."""
+
+DELIVERY_FIELDS = {
+    name: value.removeprefix("delivery.")
+    for name, value in VALUE_COLUMNS.items()
+    if value in {f"delivery.{field.name}" for field in fields(Delivery)}
+}
+"""The columns that a delivery is read from, with the names of its fields."""
+
+read_values = attrgetter(*VALUE_COLUMNS.values())
+"""Reads the values of ``VALUE_COLUMNS`` from a ``Recorded``, in their order."""
+
 KnownIds = dict[tuple[str, str], int]
 """The event id of every delivery that is known, by its source and key."""
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """
-    What became of a delivery.
-
-    :param id: The event's id: the first one's, if the delivery is a duplicate.
-    :param is_new: Whether it was kept now.
-    :param delivery: The delivery.
-    """
-
-    id: int
-    is_new: bool
-    delivery: Delivery
 
 
 def record(connection: Connection, deliveries: Sequence[Delivery], received_at: datetime) -> list[Recorded]:
@@ -88,17 +87,4 @@ def assign_ids(deliveries: Sequence[Delivery], known: KnownIds, last_id: int) ->
 
 
 def _build_row(item: Recorded, received_at: datetime) -> dict[str, Any]:
-    delivery = item.delivery
-    return {
-        "id": item.id,
-        "source": delivery.source,
-        "delivery_key": delivery.key,
-        "received_at": received_at,
-        "event": delivery.event,
-        "report_id": delivery.report_id,
-        "query_id": delivery.query_id,
-        "run_id": delivery.run_id,
-        "replay_of": delivery.replay_of,
-        "body_bytes": len(delivery.body),
-        "body": delivery.body,
-    }
+    return {"received_at": received_at, **dict(zip(VALUE_COLUMNS, read_values(item), strict=True))}

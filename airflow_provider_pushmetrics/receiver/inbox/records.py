@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,80 @@ class Delivery:
     query_id: int | None = None
     run_id: int | None = None
     replay_of: int | None = None
+
+    @property
+    def body_bytes(self) -> int:
+        """The size of the body."""
+        return len(self.body)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """
+    What became of a delivery.
+
+    :param id: The event's id: the first one's, if the delivery is a duplicate.
+    :param is_new: Whether it was kept now.
+    :param delivery: The delivery.
+    """
+
+    id: int
+    is_new: bool
+    delivery: Delivery
+
+
+@dataclass(frozen=True)
+class StoredEvent:
+    """One event of the inbox, with its body as it was sent."""
+
+    id: int
+    source: str
+    received_at: datetime
+    replay_of: int | None
+    body: bytes
+
+
+@dataclass(frozen=True)
+class EventSummary:
+    """One event of the inbox, without its body."""
+
+    id: int
+    received_at: datetime
+    source: str
+    event: str
+    report_id: int | None
+    query_id: int | None
+    run_id: int | None
+    replay_of: int | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """
+    The next events for a reader.
+
+    :param events: They, by id.
+    :param cursor: Where to go on: nothing that matches stands between the page and it.
+    """
+
+    events: tuple[StoredEvent, ...]
+    cursor: int
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """
+    A named reader's position; ``updated_at`` is None before the first.
+
+    :param taken_by: Who took the event there.
+    :param missed: How many events were deleted before it had read them.
+    """
+
+    name: str
+    position: int
+    updated_at: datetime | None
+    taken_by: str | None = None
+    missed: int = 0
 
 
 def build_replay_key(event_id: int) -> str:

@@ -19,25 +19,20 @@ from typing import Any, TypeVar
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from airflow_provider_pushmetrics.receiver.inbox.recording import KnownIds, Recorded, assign_ids, group_keys
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
+from airflow_provider_pushmetrics.receiver.inbox.recording import (
+    VALUE_COLUMNS,
+    KnownIds,
+    assign_ids,
+    group_keys,
+    read_values,
+)
+from airflow_provider_pushmetrics.receiver.inbox.records import Delivery, Recorded
 from airflow_provider_pushmetrics.receiver.inbox.tables import events, state
+from airflow_provider_pushmetrics.serving.columns import to_utc
 
 FETCH_LAST_ID = f"SELECT last_event_id FROM {state.name}"
 STORE_LAST_ID = f"UPDATE {state.name} SET last_event_id = ?"
-COLUMNS = (
-    "id",
-    "source",
-    "delivery_key",
-    "received_at",
-    "event",
-    "report_id",
-    "query_id",
-    "run_id",
-    "replay_of",
-    "body_bytes",
-    "body",
-)
+COLUMNS = ("received_at", *VALUE_COLUMNS)
 
 ItemT = TypeVar("ItemT")
 
@@ -90,27 +85,10 @@ def _insert(cursor: sqlite3.Cursor, new: Sequence[Recorded], received_at: dateti
     The driver gives up the interpreter lock around every row of an ``executemany`` and has to win it back
     from the event loop each time: so many rows go into one ``VALUES``.
     """
-    written = received_at.strftime("%Y-%m-%d %H:%M:%S.%f")  # as SQLAlchemy writes a moment
+    written = to_utc(received_at).strftime("%Y-%m-%d %H:%M:%S.%f")  # as SQLAlchemy writes a moment
     for chunk in _split_by_powers_of_two(new):
-        values = tuple(chain.from_iterable(_list_values(item, written) for item in chunk))
+        values = tuple(chain.from_iterable((written, *read_values(item)) for item in chunk))
         cursor.execute(_build_insert(len(chunk)), values)
-
-
-def _list_values(item: Recorded, received_at: str) -> tuple[Any, ...]:
-    delivery = item.delivery
-    return (
-        item.id,
-        delivery.source,
-        delivery.key,
-        received_at,
-        delivery.event,
-        delivery.report_id,
-        delivery.query_id,
-        delivery.run_id,
-        delivery.replay_of,
-        len(delivery.body),
-        delivery.body,
-    )
 
 
 def _split_by_powers_of_two(items: Sequence[ItemT]) -> Iterator[Sequence[ItemT]]:

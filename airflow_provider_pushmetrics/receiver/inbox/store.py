@@ -29,10 +29,20 @@ from airflow_provider_pushmetrics.event_matching import EventFilter, Subject
 from airflow_provider_pushmetrics.receiver.inbox.commit_signals import Changes, open_changes
 from airflow_provider_pushmetrics.receiver.inbox.database import open_engine
 from airflow_provider_pushmetrics.receiver.inbox.missed_events import Deleted, store_gaps
-from airflow_provider_pushmetrics.receiver.inbox.open_sockets import OpenSockets
-from airflow_provider_pushmetrics.receiver.inbox.postgresql import DEFAULT_TIMEOUTS, PostgresqlTimeouts
-from airflow_provider_pushmetrics.receiver.inbox.recording import Recorded, record
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
+from airflow_provider_pushmetrics.receiver.inbox.postgresql import (
+    DEFAULT_TIMEOUTS,
+    OpenSockets,
+    PostgresqlTimeouts,
+)
+from airflow_provider_pushmetrics.receiver.inbox.recording import DELIVERY_FIELDS, record
+from airflow_provider_pushmetrics.receiver.inbox.records import (
+    Consumer,
+    Delivery,
+    EventSummary,
+    Page,
+    Recorded,
+    StoredEvent,
+)
 from airflow_provider_pushmetrics.receiver.inbox.rejections import MAX_KEPT, Rejection
 from airflow_provider_pushmetrics.receiver.inbox.sqlite_recording import record_in_sqlite
 from airflow_provider_pushmetrics.receiver.inbox.tables import consumers, events, rejections, state
@@ -40,60 +50,6 @@ from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE
 
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 """A page ends when its bodies come to this much; it always holds one event."""
-
-
-@dataclass(frozen=True)
-class StoredEvent:
-    """One event of the inbox, with its body as it was sent."""
-
-    id: int
-    source: str
-    received_at: datetime
-    replay_of: int | None
-    body: bytes
-
-
-@dataclass(frozen=True)
-class EventSummary:
-    """One event of the inbox, without its body."""
-
-    id: int
-    received_at: datetime
-    source: str
-    event: str
-    report_id: int | None
-    query_id: int | None
-    run_id: int | None
-    replay_of: int | None
-
-
-@dataclass(frozen=True)
-class Page:
-    """
-    The next events for a reader.
-
-    :param events: They, by id.
-    :param cursor: Where to go on: nothing that matches stands between the page and it.
-    """
-
-    events: tuple[StoredEvent, ...]
-    cursor: int
-
-
-@dataclass(frozen=True)
-class Consumer:
-    """
-    A named reader's position; ``updated_at`` is None before the first.
-
-    :param taken_by: Who took the event there.
-    :param missed: How many events were deleted before it had read them.
-    """
-
-    name: str
-    position: int
-    updated_at: datetime | None
-    taken_by: str | None = None
-    missed: int = 0
 
 
 class Inbox:
@@ -173,22 +129,10 @@ class Inbox:
 
     def find_delivery(self, event_id: int) -> Delivery | None:
         """Find the delivery that became an event."""
-        columns = (
-            events.c[name]
-            for name in (
-                "source",
-                "delivery_key",
-                "body",
-                "event",
-                "report_id",
-                "query_id",
-                "run_id",
-                "replay_of",
-            )
-        )
+        columns = (events.c[name].label(field) for name, field in DELIVERY_FIELDS.items())
         with self._engine.connect() as connection:
-            row = connection.execute(select(*columns).where(events.c.id == event_id)).one_or_none()
-        return None if row is None else Delivery(row.source, row.delivery_key, bytes(row.body), *row[3:])
+            row = connection.execute(select(*columns).where(events.c.id == event_id)).mappings().one_or_none()
+        return None if row is None else Delivery(**{**row, "body": bytes(row["body"])})
 
     def find_event(self, event_id: int) -> StoredEvent | None:
         """Find an event."""

@@ -23,22 +23,29 @@ BigId = BigInteger().with_variant(Integer, "sqlite")
 """SQLite makes only a column of type INTEGER its row id."""
 
 
+VALUE = "value"
+"""
+In the ``info`` of a column of events: where its value comes from, as an attribute of ``Recorded``.
+
+A new column is written and read by that alone.
+"""
+
 metadata = MetaData()
 
 events = Table(
     f"{PREFIX}_events",
     metadata,
-    Column("id", BigId, primary_key=True, autoincrement=False),
-    Column("source", Text, nullable=False),
-    Column("delivery_key", Text, nullable=False),
+    Column("id", BigId, primary_key=True, autoincrement=False, info={VALUE: "id"}),
+    Column("source", Text, nullable=False, info={VALUE: "delivery.source"}),
+    Column("delivery_key", Text, nullable=False, info={VALUE: "delivery.key"}),
     Column("received_at", UtcDateTime, nullable=False),
-    Column("event", Text, nullable=False),
-    Column("report_id", BigInteger),
-    Column("query_id", BigInteger),
-    Column("run_id", BigInteger),
-    Column("replay_of", BigInteger),
-    Column("body_bytes", Integer, nullable=False),
-    Column("body", LargeBinary, nullable=False),
+    Column("event", Text, nullable=False, info={VALUE: "delivery.event"}),
+    Column("report_id", BigInteger, info={VALUE: "delivery.report_id"}),
+    Column("query_id", BigInteger, info={VALUE: "delivery.query_id"}),
+    Column("run_id", BigInteger, info={VALUE: "delivery.run_id"}),
+    Column("replay_of", BigInteger, info={VALUE: "delivery.replay_of"}),
+    Column("body_bytes", Integer, nullable=False, info={VALUE: "delivery.body_bytes"}),
+    Column("body", LargeBinary, nullable=False, info={VALUE: "delivery.body"}),
     UniqueConstraint("source", "delivery_key", name=f"uq_{PREFIX}_delivery"),
 )
 for _name in ("event", "report_id", "query_id", "run_id"):

@@ -31,7 +31,7 @@ from airflow_provider_pushmetrics.plugins.asset_updates import (
 from airflow_provider_pushmetrics.plugins.dag_run_queue import overlooks_events
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_delivery
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
-from airflow_provider_pushmetrics.receiver.inbox.store import StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 from tests.fakes.airflow_tables import AirflowTables
 

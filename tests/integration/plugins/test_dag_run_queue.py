@@ -27,7 +27,7 @@ from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
 from airflow_provider_pushmetrics.plugins.asset_updates import UpdatedAsset, fetch_assets, register
 from airflow_provider_pushmetrics.plugins.dag_run_queue import build_upsert, overlooks_events
 from airflow_provider_pushmetrics.plugins.missed_events import MissedEventsCheck
-from airflow_provider_pushmetrics.receiver.inbox.store import StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent
 from tests.fakes.airflow_tables import AirflowTables
 from tests.fakes.airflow_versions import AIRFLOW_VERSION
 

@@ -32,7 +32,7 @@ from airflow_provider_pushmetrics.plugins.dag_run_queue import overlooks_events
 from airflow_provider_pushmetrics.plugins.event_runs import describe_outcomes
 from airflow_provider_pushmetrics.plugins.events_page import build_page
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_delivery
-from airflow_provider_pushmetrics.receiver.inbox.store import EventSummary, StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox.records import EventSummary, StoredEvent
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from airflow_provider_pushmetrics.triggers.event_stream import build_position_name
 from tests.fakes.airflow_tables import AirflowTables

@@ -18,7 +18,7 @@ from airflow_provider_pushmetrics.plugins.asset_updates import UpdatedAsset, fet
 from airflow_provider_pushmetrics.plugins.dag_run_queue import overlooks_events
 from airflow_provider_pushmetrics.plugins.event_starts import fetch_starts
 from airflow_provider_pushmetrics.plugins.missed_events import MAX_ATTEMPTS, MissedEventsCheck, MissedStarts
-from airflow_provider_pushmetrics.receiver.inbox.store import StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent
 from tests.fakes.airflow_tables import AirflowTables
 
 if not overlooks_events():

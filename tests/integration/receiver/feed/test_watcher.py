@@ -12,8 +12,8 @@ import pytest
 from airflow_provider_pushmetrics.event_matching import EventFilter, Subject
 from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
 from airflow_provider_pushmetrics.receiver.feed.watcher import InboxWatch
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
-from airflow_provider_pushmetrics.receiver.inbox.store import Inbox, Page
+from airflow_provider_pushmetrics.receiver.inbox.records import Delivery, Page
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,10 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import OperationalError
 
 from airflow_provider_pushmetrics.receiver.inbox.database import open_engine
-from airflow_provider_pushmetrics.receiver.inbox.recording import Recorded, record
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
+from airflow_provider_pushmetrics.receiver.inbox.recording import record
+from airflow_provider_pushmetrics.receiver.inbox.records import Delivery, Recorded
 from airflow_provider_pushmetrics.receiver.inbox.sqlite_recording import COLUMNS, record_in_sqlite
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.inbox.tables import events, state
 from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE
 
@@ -63,7 +64,7 @@ def test_driver_and_sqlalchemy_record_the_same(engines: tuple[Engine, Engine]) -
 
 
 def test_every_column_is_written() -> None:
-    assert list(COLUMNS) == [column.name for column in events.columns]
+    assert set(COLUMNS) == set(events.columns.keys())
 
 
 def test_failure_is_sqlalchemys_keeps_nothing_and_leaves_the_connection_usable(
@@ -93,3 +94,23 @@ def test_locked_database_is_an_operational_error(engines: tuple[Engine, Engine],
     with pytest.raises(OperationalError, match="locked"):
         record_in_sqlite(engine, [build(1)], NOW)
     blocker.close()
+
+
+def test_stored_delivery_is_read_as_it_was_recorded(inbox: Inbox) -> None:
+    deliveries = [build(0), Delivery("demo", "key", b"\x00\xff", "y", 1, 2, 3, 4)]
+    recorded = inbox.record(deliveries)
+    assert [inbox.find_delivery(item.id) for item in recorded] == deliveries
+    assert inbox.find_delivery(99) is None
+
+
+def test_moment_of_another_zone_is_recorded_in_utc_by_both(engines: tuple[Engine, Engine]) -> None:
+    tokyo = NOW.astimezone(timezone(timedelta(hours=9)))
+    fast, simple = engines
+    record_in_sqlite(fast, [build(0)], tokyo)
+    with simple.connect().execution_options(**{IMMEDIATE: True}) as connection, connection.begin():
+        record(connection, [build(0)], tokyo)
+    found = []
+    for engine in engines:
+        with engine.connect() as connection:
+            found.append(connection.exec_driver_sql(f"SELECT received_at FROM {events.name}").scalar())
+    assert found == ["2025-06-09 17:11:23.456789"] * 2

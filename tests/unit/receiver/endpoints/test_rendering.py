@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 
 from airflow_provider_pushmetrics.receiver.endpoints.reader import render_page
-from airflow_provider_pushmetrics.receiver.inbox.store import Page, StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox.records import Page, StoredEvent
 from airflow_provider_pushmetrics.receiver.metrics import (
     CommitFigures,
     DeliveryCounter,
