@@ -39,6 +39,7 @@ from airflow_provider_pushmetrics.service.results.encoders.formats import (
     PARQUET,
     PLAIN_CSV,
     XLSX,
+    Chunk,
     CsvOptions,
     ResultHeader,
     choose_format,
@@ -354,8 +355,8 @@ def _answer_xlsx(parts: ServiceParts, result: StoredResult, headers: dict[str, s
     return StreamingResponse(stream(), media_type=XLSX, headers={**headers, "Content-Length": str(size)})
 
 
-def _stream(result: StoredResult, header: ResultHeader, media_type: str, csv: CsvOptions) -> Iterator[bytes]:
-    writers: dict[str, Callable[[StoredResult], Iterator[bytes]]] = {
+def _stream(result: StoredResult, header: ResultHeader, media_type: str, csv: CsvOptions) -> Iterator[Chunk]:
+    writers: dict[str, Callable[[StoredResult], Iterator[Chunk]]] = {
         JSON: lambda opened: write_json(header, opened),
         NDJSON: write_ndjson,
         CSV: lambda opened: write_csv(opened, csv),

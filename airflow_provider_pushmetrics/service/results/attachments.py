@@ -17,6 +17,7 @@ from airflow_provider_pushmetrics.service.results.encoders.formats import (
     JSON,
     PARQUET,
     XLSX,
+    Chunk,
     ResultHeader,
     write_csv,
     write_json,
@@ -59,7 +60,7 @@ class Attachment:
         return cls(kept["name"], kept["format"], kept["file"], ResultHeader(**kept["header"]))
 
 
-def write_attachment(results: ResultStore, attachment: Attachment) -> Iterator[bytes]:
+def write_attachment(results: ResultStore, attachment: Attachment) -> Iterator[Chunk]:
     """
     Write the file, piece by piece.
 

@@ -29,6 +29,7 @@ from airflow_provider_pushmetrics.service.results.arrow_types import (
 from airflow_provider_pushmetrics.service.results.checks import check_column
 from airflow_provider_pushmetrics.service.results.columns import read_rows
 from airflow_provider_pushmetrics.service.results.conversion import convert
+from airflow_provider_pushmetrics.service.results.distinct import list_repeating
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 
 GROUP_ROWS = 65_536
@@ -289,13 +290,20 @@ def _write_parquet(file: IO[bytes], rows: RowBatches, get_truncation: Callable[[
     try:
         schema = choose_schema(rows.schema)
         stored = choose_stored_schema(schema)
+        groups = _group(_make_all_storable(rows.batches, schema, stored))
+        batch = next(groups, None)
         with pq.ParquetWriter(
-            file, stored, compression="zstd", write_statistics=_list_fixed_columns(stored)
+            file,
+            stored,
+            compression="zstd",
+            use_dictionary=[] if batch is None else list_repeating(batch),
+            write_statistics=_list_fixed_columns(stored),
         ) as writer:
-            for batch in _group(_make_all_storable(rows.batches, schema, stored)):
+            while batch is not None:
                 writer.write_batch(batch)
                 row_count += batch.num_rows
                 del batch  # not kept while the next one is read
+                batch = next(groups, None)
             if stored != schema:
                 writer.add_key_value_metadata({SCHEMA_KEY: base64.b64encode(schema.serialize())})
             told = get_truncation().to_metadata()

@@ -6,8 +6,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_pushmetrics.service.results.cells import write_cells
+from airflow_provider_pushmetrics.service.results.distinct import find_distinct
 from airflow_provider_pushmetrics.service.results.encoders.json_rows import MAX_BATCH_BYTES
-from airflow_provider_pushmetrics.service.results.encoders.texts import get_bytes, has_any, write_texts
+from airflow_provider_pushmetrics.service.results.encoders.texts import has_any, view_bytes, write_texts
 
 QUOTED = b'",\r\n'
 TO_QUOTE = '[",\\r\\n]'
@@ -22,7 +23,7 @@ PLAIN_NUMBER = "^[+\\-]?[0-9]+(\\.[0-9]+)?$"
 GUARD = "'"
 
 
-def encode_header(names: list[str], *, guard: bool = False) -> bytes:
+def encode_header(names: list[str], *, guard: bool = False) -> bytes | memoryview:
     """Write the line of the columns' names."""
     return (
         b""
@@ -34,7 +35,7 @@ def encode_header(names: list[str], *, guard: bool = False) -> bytes:
     )
 
 
-def encode_rows(batch: pa.RecordBatch, *, guard: bool = False) -> bytes:
+def encode_rows(batch: pa.RecordBatch, *, guard: bool = False) -> bytes | memoryview:
     """
     Write each row as a line.
 
@@ -46,16 +47,28 @@ def encode_rows(batch: pa.RecordBatch, *, guard: bool = False) -> bytes:
         return b"".join(encode_rows(half, guard=guard) for half in halves)
     if batch.num_rows == 0 or batch.num_columns == 0:
         return b""
-    *cells, last = (_encode_cells(column, guard) for column in batch.columns)
+    *columns, last = batch.columns
     # The end goes to the last cells, so that only these are copied once more, and not whole lines.
-    return get_bytes(_join(*cells, _join(last, END, ""), ","))
+    cells = [_encode_cells(column, guard) for column in columns]
+    return view_bytes(_join(*cells, _encode_cells(last, guard, END), ","))
 
 
 def _join(*texts: pa.StringArray | str) -> pa.StringArray:
     return pc.binary_join_element_wise(*texts, null_handling="replace", null_replacement="")
 
 
-def _encode_cells(column: pa.Array, guard: bool) -> pa.StringArray:
+def _encode_cells(column: pa.Array, guard: bool, end: str = "") -> pa.StringArray:
+    distinct = find_distinct(column)
+    if distinct is not None:
+        return _end_cells(_write_cells(distinct.dictionary, guard), end).take(distinct.indices)
+    return _end_cells(_write_cells(column, guard), end)
+
+
+def _end_cells(texts: pa.StringArray, end: str) -> pa.StringArray:
+    return _join(texts, end, "") if end else texts
+
+
+def _write_cells(column: pa.Array, guard: bool) -> pa.StringArray:
     kind = column.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return write_texts(column)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -36,6 +36,9 @@ FORMATS = (JSON, NDJSON, CSV, ARROW, PARQUET, XLSX)
 
 
 BOM = b"\xef\xbb\xbf"
+
+Chunk: TypeAlias = bytes | memoryview
+"""A piece of an answer; a view of Arrow's memory is not copied before it is sent."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def choose_format(accept: str | None) -> str | None:
     return best if accepted.get_weight(best) > 0 else None
 
 
-def write_json(header: ResultHeader, result: StoredResult) -> Iterator[bytes]:
+def write_json(header: ResultHeader, result: StoredResult) -> Iterator[Chunk]:
     """Write one JSON object with the rows in ``data``."""
     yield _write_json_head(header, result.schema, result.row_count)
     is_first = True
@@ -116,19 +119,22 @@ def write_empty_json(header: ResultHeader) -> bytes:
     return _write_json_head(header, pa.schema([]), 0) + b"]}"
 
 
-def write_ndjson(result: StoredResult) -> Iterator[bytes]:
+def write_ndjson(result: StoredResult) -> Iterator[Chunk]:
     """Write one JSON object a line."""
     yield from encode_ahead(result.read_batches(), lambda batch: encode_rows(batch, after="\n"))
 
 
-def write_csv(result: StoredResult, options: CsvOptions = PLAIN_CSV) -> Iterator[bytes]:
+def write_csv(result: StoredResult, options: CsvOptions = PLAIN_CSV) -> Iterator[Chunk]:
     """Write CSV by RFC 4180, with a header row; lists and objects as JSON, null as nothing."""
     guard = options.guard
-    yield (BOM if options.bom else b"") + csv_rows.encode_header(result.schema.names, guard=guard)
+    if options.bom:
+        yield BOM
+    if header := csv_rows.encode_header(result.schema.names, guard=guard):
+        yield header
     yield from encode_ahead(result.read_batches(), lambda batch: csv_rows.encode_rows(batch, guard=guard))
 
 
-def write_arrow(result: StoredResult) -> Iterator[bytes]:
+def write_arrow(result: StoredResult) -> Iterator[Chunk]:
     """Write an Arrow IPC stream; the metadata of its schema says whether rows were cut off."""
     sink = io.BytesIO()
     schema = result.schema.with_metadata(result.truncation.to_metadata())
@@ -140,17 +146,26 @@ def write_arrow(result: StoredResult) -> Iterator[bytes]:
 
 
 def encode_ahead(
-    batches: Iterator[pa.RecordBatch], encode: Callable[[pa.RecordBatch], bytes]
-) -> Iterator[bytes]:
-    """Encode the next batches while the one before is sent, no more than two ahead; leave out empty ones."""
-    waiting: deque[Future[bytes]] = deque()
-    with ThreadPoolExecutor(ENCODERS, thread_name_prefix="result-encoder") as executor:
-        for batch in batches:
-            waiting.append(executor.submit(encode, batch))
-            if len(waiting) > ENCODERS and (rows := waiting.popleft().result()):
-                yield rows
-        for encoded in waiting:
-            if rows := encoded.result():
+    batches: Iterator[pa.RecordBatch], encode: Callable[[pa.RecordBatch], Chunk]
+) -> Iterator[Chunk]:
+    """Read and encode the next batches while one is sent, no more than three ahead; leave out empty ones."""
+
+    def encode_next(read: Future[pa.RecordBatch | None]) -> Chunk | None:
+        batch = read.result()
+        return None if batch is None else encode(batch)
+
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="result-reader") as reader,
+        ThreadPoolExecutor(ENCODERS, thread_name_prefix="result-encoder") as encoders,
+    ):
+
+        def start_next() -> Future[Chunk | None]:
+            return encoders.submit(encode_next, reader.submit(next, batches, None))
+
+        ahead = deque(start_next() for _ in range(ENCODERS + 1))
+        while (rows := ahead.popleft().result()) is not None:
+            ahead.append(start_next())
+            if rows:
                 yield rows
 
 

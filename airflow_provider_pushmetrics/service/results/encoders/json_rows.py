@@ -9,16 +9,18 @@ that of orjson, which makes a Python object of each value.
 from __future__ import annotations
 
 import json
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_pushmetrics.service.results.arrow_types import is_json
 from airflow_provider_pushmetrics.service.results.conversion import number_members, slice_lists
+from airflow_provider_pushmetrics.service.results.distinct import find_distinct
 from airflow_provider_pushmetrics.service.results.encoders.texts import (
-    get_bytes,
     has_any,
     rewrite,
+    view_bytes,
     write_texts,
 )
 from airflow_provider_pushmetrics.service.results.values import write_string
@@ -32,8 +34,11 @@ TO_ESCAPE = '["\\\\\\x00-\\x1f]'
 
 LINE_ENDS = "[\\n\\r]"
 
+Piece: TypeAlias = pa.Array | str
+"""A column of texts, or a text that is the same in each row."""
 
-def encode_rows(batch: pa.RecordBatch, *, before: str = "", after: str = "") -> bytes:
+
+def encode_rows(batch: pa.RecordBatch, *, before: str = "", after: str = "") -> bytes | memoryview:
     """
     Write each row as a JSON object.
 
@@ -46,7 +51,7 @@ def encode_rows(batch: pa.RecordBatch, *, before: str = "", after: str = "") -> 
         return b"".join(encode_rows(half, before=before, after=after) for half in halves)
     if batch.num_rows == 0 or batch.num_columns == 0:
         return b""
-    return get_bytes(_join_members(batch.schema.names, batch.columns, before, after))
+    return view_bytes(_join_members(batch.schema.names, batch.columns, before, after))
 
 
 def encode_column(column: pa.Array) -> pa.StringArray:
@@ -132,16 +137,38 @@ def _join_members(
     names: list[str], columns: list[pa.Array], before: str = "", after: str = ""
 ) -> pa.StringArray:
     """Write an object of each row of some columns."""
-    pieces: list[pa.Array | str] = []
-    literal = before + "{"
-    for name, column in zip(names, columns, strict=True):
-        texts, quote = _encode(column)
-        if texts.null_count and quote:  # null has no quotes
-            texts, quote = pc.binary_join_element_wise(quote, texts, quote, ""), ""
-        pieces += [f"{literal}{write_string(name)}:{quote}", texts]
-        literal = f"{quote},"
-    pieces.append(literal[:-1] + "}" + after)
-    return pc.binary_join_element_wise(*pieces, "", null_handling="replace", null_replacement="null")
+    pieces: list[Piece] = []
+    for at, (name, column) in enumerate(zip(names, columns, strict=True)):
+        opening = (f"{before}{{" if at == 0 else ",") + f"{write_string(name)}:"
+        pieces += _write_member(opening, column, f"}}{after}" if at == len(names) - 1 else "")
+    return _join_pieces(pieces)
+
+
+def _write_member(opening: str, column: pa.Array, closing: str) -> list[Piece]:
+    """Write the pieces of a member of each object; those of few distinct values are joined only once."""
+    distinct = find_distinct(column)
+    if distinct is not None:
+        texts = _join_pieces(_write_pieces(opening, distinct.dictionary, closing))
+        return [texts.take(distinct.indices)]
+    return _write_pieces(opening, column, closing)
+
+
+def _write_pieces(opening: str, column: pa.Array, closing: str) -> list[Piece]:
+    texts, quote = _encode(column)
+    if texts.null_count and quote:  # null has no quotes
+        texts, quote = pc.binary_join_element_wise(quote, texts, quote, ""), ""
+    return [opening + quote, texts, quote + closing]
+
+
+def _join_pieces(pieces: list[Piece]) -> pa.StringArray:
+    """Join columns of texts, and texts that are the same in each row, to one column; null is ``null``."""
+    merged: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += piece
+        else:
+            merged.append(piece)
+    return pc.binary_join_element_wise(*merged, "", null_handling="replace", null_replacement="null")
 
 
 def _keep_nulls(column: pa.Array, texts: pa.StringArray) -> pa.StringArray:

@@ -68,19 +68,19 @@ def has_any(texts: pa.StringArray, characters: bytes) -> bool:
     Every column of texts is asked, so this searches all texts at once, as they lie in memory: 40 times as
     fast as a regular expression for four characters, and five times for all that JSON escapes.
     """
-    joined = get_bytes(texts)
+    joined = bytes(view_bytes(texts))
     return any(character in joined for character in characters)
 
 
-def get_bytes(texts: pa.StringArray) -> bytes:
-    """Take all texts, one behind the other, as they lie in memory."""
+def view_bytes(texts: pa.StringArray) -> memoryview:
+    """View all texts, one behind the other, as they lie in memory."""
     _, offsets, values = texts.buffers()
     if values is None or len(texts) == 0:
-        return b""
+        return memoryview(b"")
     first, last = (
         struct.unpack_from("<i", offsets, 4 * at)[0] for at in (texts.offset, texts.offset + len(texts))
     )
-    return bytes(memoryview(values)[first:last])
+    return memoryview(values).cast("B")[first:last]
 
 
 def rewrite(texts: pa.StringArray, mask: pa.BooleanArray, write: Callable[[Any], str]) -> pa.StringArray:
@@ -110,7 +110,10 @@ def _write_mixed(
 
 def _write_floats(array: pa.Array) -> pa.StringArray:
     size = pc.abs(array)
-    is_odd = pc.invert(pc.less(size, pa.scalar(ARROW_POSITIONAL, array.type)))
+    is_plain = pc.less(size, pa.scalar(ARROW_POSITIONAL, array.type))
+    if pc.all(is_plain, min_count=0).as_py():
+        return array.cast(pa.string())
+    is_odd = pc.invert(is_plain)
     is_long = pc.greater_equal(size, pa.scalar(OURS_POSITIONAL, array.type))
     is_odd = pc.and_not(is_odd, pc.and_(is_long, pc.is_finite(array)))
     return _write_mixed(array, is_odd, lambda plain: plain.cast(pa.string()), _write_odd_floats)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -34,26 +34,50 @@ from airflow_provider_pushmetrics.service.results.values import write_text
 from airflow_provider_pushmetrics.service.web.block_results import read_rows
 from tests.fakes.result_kinds import FLAT, Digits, Kind, kinds, load, same
 
+NAMES = ("a", "b.c", 'x,"y"\\\n', "ü")
+REPEATS = 5
+"""Stored twice, each value is then at most one of ten."""
+
 HEADER = ResultHeader(query_id=2, query_name="q", run_id=1, status="success")
 
 
 @st.composite
 def columns(draw: st.DrawFn, kind: st.SearchStrategy[Kind] = kinds) -> tuple[Kind, list[Any]]:
-    """A column of any type with some values."""
+    """A column of any type with some values, or with a few that repeat, which are encoded in another way."""
     chosen = draw(kind)
-    return chosen, draw(st.lists(chosen.any_value, max_size=6))
+    return chosen, draw(st.lists(chosen.any_value, max_size=6)) * draw(st.sampled_from([1, REPEATS]))
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> list[tuple[Kind, list[Any]]]:
+    """Some columns of one length, each with values that repeat or not."""
+    count = draw(st.integers(0, 6))
+    found = []
+    for chosen in draw(st.lists(kinds, min_size=1, max_size=len(NAMES))):
+        few = draw(st.lists(chosen.any_value, min_size=count, max_size=count)) * REPEATS
+        values = st.lists(chosen.any_value, min_size=len(few), max_size=len(few))
+        found.append((chosen, few if draw(st.booleans()) else draw(values)))
+    return found
 
 
 @contextmanager
 def store(kind: Kind, raws: list[Any]) -> Iterator[tuple[ResultStore, StoredResult]]:
-    """Store a column in two batches, the second one a slice in the middle of a larger array."""
-    whole = kind.build(kind.source, [*raws, *raws[:1], *raws])
-    halves = [whole.slice(0, len(raws)), whole.slice(len(raws) + len(raws[:1]))]
-    schema = pa.schema([pa.field("c", kind.source)])
-    batches = [pa.RecordBatch.from_arrays([half], schema=schema) for half in halves]
+    """Store one column, named ``c``."""
+    with store_table({"c": (kind, raws)}) as (results, result):
+        yield results, result
+
+
+@contextmanager
+def store_table(columns: Mapping[str, tuple[Kind, list[Any]]]) -> Iterator[tuple[ResultStore, StoredResult]]:
+    """Store columns in two batches, the second one a slice in the middle of larger arrays."""
+    arrays = [kind.build(kind.source, [*raws, *raws[:1], *raws]) for kind, raws in columns.values()]
+    schema = pa.schema([pa.field(name, kind.source) for name, (kind, _) in columns.items()])
+    whole = pa.RecordBatch.from_arrays(arrays, schema=schema)
+    count = whole.num_rows // 2
+    batches = [whole.slice(0, count), whole.slice(whole.num_rows - count)]
     with tempfile.TemporaryDirectory() as folder:
         results = ResultStore(Path(folder))
-        assert results.write("a.parquet", RowBatches(schema, iter(batches))) == 2 * len(raws)
+        assert results.write("a.parquet", RowBatches(schema, iter(batches))) == 2 * count
         with results.open("a.parquet") as result:
             yield results, result
 
@@ -62,21 +86,26 @@ def tell(kind: Kind, raw: Any) -> Any:
     return None if raw is None else kind.tell(raw)
 
 
-def read_cells(csv: str) -> list[tuple[str, bool]]:
-    """Read CSV of one column; tell of each cell whether it was quoted."""
-    cells: list[tuple[str, bool]] = []
+def read_cells(csv: str) -> list[list[tuple[str, bool]]]:
+    """Read the rows of CSV; tell of each cell whether it was quoted."""
+    rows: list[list[tuple[str, bool]]] = []
+    row: list[tuple[str, bool]] = []
     while csv:
-        if not csv.startswith('"'):
-            cell, _, csv = csv.partition("\r\n")
-            cells.append((cell, False))
-            continue
-        end = 1
-        while csv[end] != '"' or csv[end + 1] == '"':
-            end += 2 if csv[end] == '"' else 1
-        cells.append((csv[1:end].replace('""', '"'), True))
-        assert csv[end + 1 : end + 3] == "\r\n"
-        csv = csv[end + 3 :]
-    return cells
+        if csv.startswith('"'):
+            end = 1
+            while csv[end] != '"' or csv[end + 1] == '"':
+                end += 2 if csv[end] == '"' else 1
+            row.append((csv[1:end].replace('""', '"'), True))
+            end += 1
+        else:
+            end = min(at for at in (csv.find(","), csv.find("\r\n")) if at >= 0)
+            row.append((csv[:end], False))
+        if csv[end] != ",":
+            assert csv[end : end + 2] == "\r\n"
+            rows.append(row)
+            row, end = [], end + 1
+        csv = csv[end + 1 :]
+    return rows
 
 
 def is_text_of(kind: Kind, told: Any, text: str) -> bool:
@@ -145,10 +174,30 @@ def test_every_format_tells_the_same_value(column: tuple[Kind, list[Any]]) -> No
         assert lines.pop() == b""
         for wanted, line in zip(told, lines, strict=True):
             assert same(wanted, load(line)["c"]), line
-        header, *cells = read_cells(b"".join(write_csv(result)).decode())
-        assert header == ("c", False)
-        check_cells(kind, told, [None if cell == ("", False) else cell[0] for cell in cells])
+        header, *rows = read_cells(b"".join(write_csv(result)).decode())
+        assert header == [("c", False)]
+        check_cells(kind, told, [None if cell == ("", False) else cell[0] for (cell,) in rows])
         check_cells(kind, told, [row[0] for row in read_rows(result, 0, 500)])
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(tables())
+def test_rows_of_several_columns_have_each_value_in_its_place(table: list[tuple[Kind, list[Any]]]) -> None:
+    columns = dict(zip(NAMES, table, strict=False))
+    told = [[tell(kind, raw) for raw in raws] * 2 for kind, raws in columns.values()]
+    names = list(columns)
+    with store_table(columns) as (_, result):
+        data = load(b"".join(write_json(HEADER, result)))["data"]
+        lines = [load(line) for line in b"".join(write_ndjson(result)).split(b"\n")[:-1]]
+        header, *rows = read_cells(b"".join(write_csv(result)).decode())
+    assert [cell for cell, _ in header] == names
+    assert len(data) == len(lines) == len(rows) == len(told[0])
+    for wanted, row, line in zip(zip(*told, strict=True), data, lines, strict=True):
+        assert list(row) == list(line) == names
+        assert all(map(same, wanted, row.values())), row
+        assert all(map(same, wanted, line.values())), line
+    for at, (kind, _) in enumerate(columns.values()):
+        check_cells(kind, told[at], [None if row[at] == ("", False) else row[at][0] for row in rows])
 
 
 def check_cells(kind: Kind, told: list[Any], cells: list[str | None]) -> None:
