@@ -36,8 +36,9 @@ GROUP_ROWS = 65_536
 GROUP_BYTES = 16 * 1024 * 1024
 """A group of rows is written and read as a whole: this bounds the memory of wide rows."""
 
-READ_ROWS = 16_384
-RESULT_READ_BYTES = 4 * 1024 * 1024
+READ_ROWS = 32_768
+RESULT_READ_BYTES = 3 * 1024 * 1024
+"""A batch is encoded as a whole, and four are in memory at once: these bound it."""
 
 PARTIAL = ".partial"
 EXPORTS = "exports"
