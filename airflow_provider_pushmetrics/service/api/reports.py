@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
-from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
+from airflow_provider_pushmetrics.service.api.conventions.fields import IdempotencyKey, Reference
 from airflow_provider_pushmetrics.service.api.conventions.listing import (
     Listing,
     match_integer,
@@ -159,7 +157,7 @@ def run_report(
     parts: Parts,
     caller: Editor,
     wanted: ReportRunRequest | None = None,
-    idempotency_key: Annotated[str | None, Header()] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> StartedReportRunResponse:
     """Start a run of a report and return at once."""
     key = check_idempotency_key(idempotency_key)

@@ -213,4 +213,5 @@ def _switch(session: Session, subscription: Subscription, active: bool) -> None:
 
 
 def _parse_range(since: str | None, until: str | None) -> TimeRange:
-    return TimeRange(parse_moment(since) if since else None, parse_moment(until) if until else None)
+    first = None if since is None else parse_moment(since)
+    return TimeRange(first, None if until is None else parse_moment(until))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Header, HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.api.conventions.access import Parts
 from airflow_provider_pushmetrics.service.api.conventions.document import TRIGGER_CREDENTIAL
-from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
+from airflow_provider_pushmetrics.service.api.conventions.fields import IdempotencyKey, Reference
 from airflow_provider_pushmetrics.service.api.schemas.triggers import TriggeredRun
 from airflow_provider_pushmetrics.service.reports.parameter_types import ParameterValueError
 from airflow_provider_pushmetrics.service.reports.parameters import (
@@ -47,7 +45,7 @@ async def trigger_report(
     request: Request,
     response: Response,
     parts: Parts,
-    idempotency_key: Annotated[str | None, Header()] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> TriggeredRun:
     """
     Start a run of a report and return at once.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from fastapi import Path
-from pydantic import AfterValidator, Field, GetPydanticSchema, StringConstraints
+from fastapi import Header, Path
+from pydantic import AfterValidator, Field, GetPydanticSchema, StrictBool, StringConstraints
 
 
 def check_storable(text: str) -> str:
@@ -33,6 +33,18 @@ LongText: TypeAlias = Annotated[str, StringConstraints(max_length=100_000), Afte
 
 Reference: TypeAlias = Annotated[str, Path(description="The id or the uid", examples=["1"])]
 """What a path names a row by."""
+
+Flag: TypeAlias = StrictBool
+"""A boolean in a body. A ``bool`` of pydantic would also take ``0`` and ``"no"``, unlike its schema."""
+
+IdempotencyKey: TypeAlias = Annotated[
+    str | None,
+    # Only described here: ``check_idempotency_key`` answers 400, where FastAPI would answer 422.
+    Header(
+        description="A repeat with the same key starts nothing.",
+        json_schema_extra={"pattern": "^[!-~]{1,255}$"},
+    ),
+]
 
 Id: TypeAlias = Annotated[int, Field(examples=[1])]
 Uid: TypeAlias = Annotated[str, Field(examples=["kQ3vX8mWz1aB"])]

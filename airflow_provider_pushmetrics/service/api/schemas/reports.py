@@ -9,6 +9,7 @@ from typing_extensions import TypeAliasType, TypedDict
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.api.conventions.fields import (
+    Flag,
     Id,
     LongText,
     Moment,
@@ -81,7 +82,7 @@ class RunOptions(RequestBody):
 
     model_config = ConfigDict(extra="forbid")
 
-    send_to_me: bool = False
+    send_to_me: Flag = False
     """Whether the run is a preview: its mails go to ``email`` only, and no other message is sent."""
     email: ShortText | None = None
     """The address for the mails of a preview; without it, a preview sends no mail."""

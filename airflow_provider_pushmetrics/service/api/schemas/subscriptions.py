@@ -8,7 +8,14 @@ from pydantic import AfterValidator, Field, StringConstraints
 from typing_extensions import TypeAliasType, TypedDict
 
 from airflow_provider_pushmetrics.events import EVENT_NAMES
-from airflow_provider_pushmetrics.service.api.conventions.fields import Id, Moment, Name, Uid, check_storable
+from airflow_provider_pushmetrics.service.api.conventions.fields import (
+    Flag,
+    Id,
+    Moment,
+    Name,
+    Uid,
+    check_storable,
+)
 from airflow_provider_pushmetrics.service.api.conventions.shapes import One, Page, RequestBody, answer
 
 MAX_ENDPOINT_URL_LENGTH = 2048
@@ -42,7 +49,7 @@ class NewSubscription(RequestBody):
     url: Url = Field(examples=["https://airflow.example/pushmetrics/webhooks/service"])
     """The URL that the events are sent to."""
     events: Events = Field(examples=[["report.run"]])
-    active: bool = True
+    active: Flag = True
     """Whether events are sent."""
 
 
@@ -52,7 +59,7 @@ class SubscriptionChange(RequestBody):
     name: Name | None = None
     url: Url | None = None
     events: Events | None = None
-    active: bool | None = Field(None, examples=[False])
+    active: Flag | None = Field(None, examples=[False])
     """Whether events are sent."""
 
 

@@ -7,14 +7,14 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypeAliasType, TypedDict
 
-from airflow_provider_pushmetrics.service.api.conventions.fields import Id, Moment, Uid
+from airflow_provider_pushmetrics.service.api.conventions.fields import Flag, Id, Moment, Uid
 from airflow_provider_pushmetrics.service.api.conventions.shapes import One, Page, RequestBody, answer
 
 
 class TriggerSettings(RequestBody):
     """The settings of a trigger."""
 
-    active: bool | None = Field(None, examples=[True])
+    active: Flag | None = Field(None, examples=[True])
     """Whether a call starts a run."""
     token: str | None = None
     """The token of the URL; without it, a random one."""
@@ -41,7 +41,7 @@ class NewTrigger(TriggerSettings):
 class TriggerChange(TriggerSettings):
     """The changes of a trigger. A field that is not given stays."""
 
-    refresh_token: bool = False
+    refresh_token: Flag = False
     """Whether the trigger gets a new random token; its old URL is invalid at once."""
 
 
