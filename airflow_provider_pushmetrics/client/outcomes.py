@@ -9,9 +9,8 @@ from typing import Any, TypeVar
 
 from airflow_provider_pushmetrics.client import calls
 from airflow_provider_pushmetrics.client.credentials import Credentials
-from airflow_provider_pushmetrics.client.models import QueryOutcome, RunOutputs, RunStatus
+from airflow_provider_pushmetrics.client.models import QueryOutcome, RunOutputs, RunResult, RunStatus
 from airflow_provider_pushmetrics.client.protocol import Call, Pause, Request
-from airflow_provider_pushmetrics.client.returned import RunResult
 from airflow_provider_pushmetrics.client.waits import FinishedRun
 from airflow_provider_pushmetrics.events import QueryRun, ReportRun, parse_event
 from airflow_provider_pushmetrics.exceptions import (

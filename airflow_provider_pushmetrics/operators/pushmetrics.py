@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_pushmetrics.client import waits
+from airflow_provider_pushmetrics.client.models import RunResult
 from airflow_provider_pushmetrics.client.outcomes import (
     RunOutcome,
     build_result,
@@ -19,7 +20,6 @@ from airflow_provider_pushmetrics.client.outcomes import (
     refuse_failure,
 )
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
-from airflow_provider_pushmetrics.client.returned import RunResult
 from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_POLL_INTERVAL_SECONDS, WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.compat import has_airflow, require_airflow

@@ -31,7 +31,7 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.assets.update_rules import AssetUpdateRule, read_rule
 from airflow_provider_pushmetrics.assets.uris import SCHEME
-from airflow_provider_pushmetrics.client.returned import FoundEvent
+from airflow_provider_pushmetrics.client.models import FoundEvent
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import NoDagForAssetError, PushMetricsError
 from airflow_provider_pushmetrics.plugins.dag_run_queue import (

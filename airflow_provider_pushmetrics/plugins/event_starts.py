@@ -18,7 +18,19 @@ from airflow.models.asset import (
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.utils.types import DagRunType
-from sqlalchemy import ColumnElement, Select, Subquery, exists, false, func, literal, select, true, union_all
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    Subquery,
+    exists,
+    false,
+    func,
+    literal,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.assets.uris import SCHEME
@@ -134,20 +146,7 @@ def select_starts() -> Select[*tuple[Any, ...]]:
         association_table.c.dag_run_id == DagRun.id,
         DagRun.dag_id == schedule.c.dag_id,
     )
-    # A run takes the events up to its time: one that is not earlier has taken the event, or follows it.
-    later_run = (
-        select(DagRun.id)
-        .where(
-            schedule.c.is_reference == 1,
-            DagRun.dag_id == schedule.c.dag_id,
-            DagRun.run_type == DagRunType.ASSET_TRIGGERED,
-            DagRun.run_after >= AssetEvent.timestamp,
-        )
-        .order_by(DagRun.run_after)
-        .limit(1)
-        .correlate(schedule, AssetEvent)
-        .scalar_subquery()
-    )
+    later_run = _select_later_run(schedule)
     assets = select(AssetModel.id).where(AssetModel.uri.startswith(f"{SCHEME}://"), AssetModel.active.has())
     return (
         select(
@@ -169,6 +168,23 @@ def select_starts() -> Select[*tuple[Any, ...]]:
             ~IS_PARTITIONED,
             HAS_NO_KEY,
         )
+    )
+
+
+def _select_later_run(schedule: Subquery) -> ScalarSelect[Any]:
+    """Select the first run, not earlier than the event, of a Dag by reference: it has taken the event."""
+    return (
+        select(DagRun.id)
+        .where(
+            schedule.c.is_reference == 1,
+            DagRun.dag_id == schedule.c.dag_id,
+            DagRun.run_type == DagRunType.ASSET_TRIGGERED,
+            DagRun.run_after >= AssetEvent.timestamp,
+        )
+        .order_by(DagRun.run_after)
+        .limit(1)
+        .correlate(schedule, AssetEvent)
+        .scalar_subquery()
     )
 
 

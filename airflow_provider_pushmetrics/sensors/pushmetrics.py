@@ -17,9 +17,8 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.triggers.base import StartTriggerArgs
 
-from airflow_provider_pushmetrics.client.models import FeedEvent
+from airflow_provider_pushmetrics.client.models import FeedEvent, FoundEvent
 from airflow_provider_pushmetrics.client.outcomes import fetch_event_outcome
-from airflow_provider_pushmetrics.client.returned import FoundEvent
 from airflow_provider_pushmetrics.client.run_polling import RunPoll
 from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_FAILURE_POLICY, WaitBudget
 from airflow_provider_pushmetrics.client.waits import wait_for_event

@@ -12,9 +12,8 @@ from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator, ObjectStoragePath
 
-from airflow_provider_pushmetrics.client.models import QueryOutcome, RunStatus
+from airflow_provider_pushmetrics.client.models import QueryOutcome, RunStatus, SavedResult
 from airflow_provider_pushmetrics.client.outcomes import describe_truncation
-from airflow_provider_pushmetrics.client.returned import SavedResult
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsNoResultsError,
     PushMetricsParameterError,

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_pushmetrics.client import feed, waits
-from airflow_provider_pushmetrics.client.models import FeedEvent
-from airflow_provider_pushmetrics.client.returned import FoundEvent
+from airflow_provider_pushmetrics.client.models import FeedEvent, FoundEvent
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.compat import SharedStreamProducer, has_airflow
 from airflow_provider_pushmetrics.event_matching import EventFilter

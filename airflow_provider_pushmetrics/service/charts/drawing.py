@@ -21,14 +21,14 @@ from airflow_provider_pushmetrics.service.charts.draw import DrawingCall
 
 DRAW_PROGRAM = "airflow_provider_pushmetrics.service.charts.draw"
 MAX_DRAWINGS = 4
-MAX_PICTURE_BYTES = 64 * 1024 * 1024
+MAX_DRAWN_BYTES = 64 * 1024 * 1024
 DRAW_TIMEOUT_SECONDS = 30
 MAX_CHART_ERROR_LENGTH = 300
 
 POOL = ThreadPoolExecutor(2, thread_name_prefix="charts")
 """So many charts are drawn for requests at a time; its threads are not those that answer other requests."""
 
-CHILDREN = ChildPool(DRAW_PROGRAM, max_children=MAX_DRAWINGS, max_frame_bytes=MAX_PICTURE_BYTES)
+CHILDREN = ChildPool(DRAW_PROGRAM, max_children=MAX_DRAWINGS, max_frame_bytes=MAX_DRAWN_BYTES)
 """The processes that draw, each one chart."""
 
 atexit.register(CHILDREN.close)

@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from starlette.responses import JSONResponse, Response
 
-from airflow_provider_pushmetrics.client.returned import SavedResult
+from airflow_provider_pushmetrics.client.models import SavedResult
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsNoResultsError,
     PushMetricsRunFailed,
