@@ -52,7 +52,7 @@ def fuzzed(tmp_path: Path) -> Iterator[ServiceProcess]:
     [
         (PHASES, (), 100),
         # This phase takes requests with the values of the configuration for requests with a fault.
-        ("stateful", ("--exclude-checks", "negative_data_rejection"), 10),
+        ("stateful", ("--exclude-checks", "negative_data_rejection"), 1),
     ],
 )
 def test_all_checks_of_schemathesis_find_nothing(
