@@ -10,10 +10,10 @@ ONLY ?=
 COVERAGE ?=
 WORKERS ?= 3
 
-.PHONY: help demo stop test check matrix bench soak lock clean
+.PHONY: help demo stop test test-unit check matrix bench soak lock clean
 
 help:  ## Say what there is
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 $(STAMP): setup.cfg pyproject.toml $(CONSTRAINTS) scripts/make_venv
 	PYTHON="$(PYTHON)" scripts/make_venv $(VENV) $(CONSTRAINTS)
@@ -27,6 +27,9 @@ stop: $(STAMP)  ## Stop what `make demo KEEP=1` left running
 
 test: $(STAMP)  ## Run all tests; COVERAGE=1 measures and demands branch coverage, WORKERS=0 runs one after the other
 	@$(VENV)/bin/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(if $(COVERAGE),--cov)
+
+test-unit: $(STAMP)  ## Run the quick tests: no network, no database, no sleep
+	@$(VENV)/bin/python -m pytest tests/unit --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
 check: $(STAMP)  ## Run what CI runs: linters, types, imports, tests, docs, wheel
 	@scripts/check
