@@ -17,7 +17,11 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsRunTimeout,
 )
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
-from airflow_provider_pushmetrics.tasks.failures import PushMetricsUnconfirmedRun, refuse_truncation
+from airflow_provider_pushmetrics.tasks.failures import (
+    PushMetricsTruncatedRun,
+    PushMetricsUnconfirmedRun,
+    refuse_truncation,
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,12 @@ class OutcomeRules:
                 reason,
             )
         if self.on_truncated == "fail":
+            if outcome.outputs is None:
+                raise PushMetricsTruncatedRun(
+                    f"nobody can say whether the results of run {outcome.run_id} have all rows: {reason}."
+                    " Give the connection an API token, or accept the results with on_truncated='warn'.",
+                    run_id=outcome.run_id,
+                )
             refuse_truncation(outcome.list_queries(), outcome.run_id)
         elif truncated := outcome.list_truncated():
             log.warning("%s on_truncated='fail' fails instead", describe_truncation(truncated))

@@ -101,7 +101,8 @@ class RunStarter:
         if self.hook.honours_idempotency_keys():
             self.log.info("PushMetrics knows idempotency keys: calling again with the same one is safe")
             return self._identify(self._call(target))
-        can_list_runs = self.correlation.can_list_runs
+        # Without the newest run before the call, every run of the report would count as new.
+        can_list_runs = self.correlation.can_list_runs and target.after_run_id is not None
         try:
             found = self.correlation.find_new_run(target) if can_list_runs else None
         except PushMetricsUnavailableError as error:

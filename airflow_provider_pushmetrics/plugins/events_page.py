@@ -120,14 +120,16 @@ class EventsPage:
         event = await runtime.run_blocking(runtime.inbox.find_event, event_id)
         if event is None:
             raise NotFound(f"There is no event {event_id} in the inbox.")
-        (summary,), consumers = await asyncio.gather(
+        newest, consumers = await asyncio.gather(
             runtime.run_blocking(runtime.inbox.fetch_newest, EventFilter(), before=event_id + 1, limit=1),
             runtime.run_blocking(runtime.inbox.fetch_consumers),
         )
+        if not newest or newest[0].id != event_id:  # deleted just now, as too old
+            raise NotFound(f"There is no event {event_id} in the inbox.")
         read_by = [
             _write_reader(consumer, event_id) for consumer in consumers if consumer.position >= event_id
         ]
-        outcomes = await asyncio.to_thread(fetch_outcomes, [summary], consumers, user)
+        outcomes = await asyncio.to_thread(fetch_outcomes, newest, consumers, user)
         content = {
             **json.loads(render_event(event)),
             "read_by": read_by,

@@ -33,7 +33,11 @@ async def choose_successful(conn_id: str, events: Sequence[StoredEvent]) -> list
         return []
     async with open_client(conn_id) as client:
         require_api_token(client)
-        return [event for event in events if await has_succeeded(client, read_event(event))]
+        return [
+            event
+            for event in events
+            if await has_succeeded(client, await asyncio.to_thread(read_event, event))
+        ]
 
 
 @asynccontextmanager

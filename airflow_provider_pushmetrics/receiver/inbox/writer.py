@@ -65,7 +65,10 @@ class InboxWriter:
         self._free_if_stuck()
         if self._is_closed or self._group.count_waiting() >= MAX_WAITING:
             raise Unavailable("The receiver is too busy. Send it again later.")
-        return await self._group.submit(delivery)
+        try:
+            return await self._group.submit(delivery)
+        except RuntimeError:  # closed just now, or no thread can be started
+            raise Unavailable(UNAVAILABLE) from None
 
     def abandon(self) -> None:
         """Refuse what is not written yet: the database does not answer, and the process has to end."""

@@ -66,6 +66,7 @@ class ChildProcess:
                 self._connection.close()
                 raise
         self._kill_reason: str | None = None
+        self._is_killed = False
         self.is_free = True
         """Whether it can take a call: it waits for one, and has not said that it ends."""
 
@@ -96,8 +97,8 @@ class ChildProcess:
             raise CallFailedError(bytes(frame.data).decode())
 
     def is_alive(self) -> bool:
-        """Tell whether it runs."""
-        return self._process.poll() is None
+        """Tell whether it runs and has not been killed: a signal takes time to end it."""
+        return not self._is_killed and self._process.poll() is None
 
     def read_memory(self) -> int:
         """Read how much memory it has in use, in bytes; 0 if it has ended, or the system does not say."""
@@ -113,6 +114,7 @@ class ChildProcess:
         :param reason: What is said to whoever waits for its answer.
         """
         self._kill_reason = self._kill_reason or reason
+        self._is_killed = True
         self._process.kill()
 
     def close(self) -> None:

@@ -113,7 +113,7 @@ class ChildPool:
     def _put_back(self, child: ChildProcess) -> None:
         with self._lock:
             self._busy.discard(child)
-            if child.is_free and not self._is_closed and len(self._idle) < MAX_IDLE:
+            if child.is_free and child.is_alive() and not self._is_closed and len(self._idle) < MAX_IDLE:
                 self._idle.append(child)
                 return
         child.close()

@@ -360,9 +360,10 @@ def _group(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     waiting: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in batches:
-        for part in _split(batch):
+        parts = _split(batch)
+        del batch  # only its parts keep it
+        for part in parts:
             if not waiting and part.nbytes > GROUP_BYTES // 2:
-                del batch
                 yield part  # at once: it does not wait while the next one is read
                 del part
                 continue

@@ -251,6 +251,16 @@ def test_a_call_is_repeated_where_the_server_says_that_this_is_safe_or_the_user_
     assert len(set(pushmetrics.keys)) == 1
 
 
+def test_an_older_run_is_not_taken_for_that_of_a_call_before_which_no_run_could_be_listed(
+    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
+) -> None:
+    pushmetrics.start_run()
+    called = StartedRun("2", "1", after_cursor=None, after_run_id=None, is_accepted=False)
+    supervisor.store["pushmetrics_run"] = dataclasses.asdict(called)
+    with pytest.raises(PushMetricsDeliveryUnknownError):
+        run_task()
+
+
 def test_a_server_that_is_away_after_it_dropped_its_answer_is_asked_by_the_next_try(
     supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, connect_whole: Connect
 ) -> None:

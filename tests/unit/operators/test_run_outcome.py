@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import logging
 import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from airflow_provider_pushmetrics.client.outcomes import RunOutcome
 from airflow_provider_pushmetrics.exceptions import PushMetricsRunTimeout
-from airflow_provider_pushmetrics.operators.run_outcome import build_timeout, compute_deadline
+from airflow_provider_pushmetrics.operators.run_outcome import OutcomeRules, build_timeout, compute_deadline
+from airflow_provider_pushmetrics.tasks.failures import PushMetricsTruncatedRun
 
 
 @pytest.mark.parametrize("timeout", [60, 60.0, timedelta(minutes=1)])
@@ -36,3 +39,8 @@ def test_a_timeout_says_why_the_last_look_failed() -> None:
         "run 7 of report '1' did not end within 60 (parameter 'timeout'), as far as anybody can say: the last"
         " look failed. no connection to 'h' at port 80 came about: Connection refused"
     )
+
+
+def test_run_of_which_nobody_knows_the_rows_fails_where_all_rows_are_required() -> None:
+    with pytest.raises(PushMetricsTruncatedRun, match="nobody can say whether the results of run 7"):
+        OutcomeRules(on_truncated="fail").check(RunOutcome("4", 7), logging.getLogger(__name__))

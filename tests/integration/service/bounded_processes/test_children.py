@@ -177,6 +177,18 @@ def test_largest_child_is_killed_with_a_reason() -> None:
     assert not pool.kill_largest("there is none")
 
 
+def test_child_that_was_killed_is_not_given_to_the_next_call() -> None:
+    pool = ChildPool(MODULE, max_children=2, max_frame_bytes=MIB)
+    for _ in range(5):
+        with pool.lease() as child:
+            list(child.call(encode("grow", 200)))
+        assert pool.kill_largest("memory is short")  # it takes time to end
+        with pool.lease() as other:
+            assert list(other.call(encode("echo", "x")))
+        assert other is not child
+    pool.close()
+
+
 PARENT = """
 import sys
 from airflow_provider_pushmetrics.service.bounded_processes.child import ChildProcess

@@ -20,3 +20,13 @@ def test_only_columns_that_repeat_few_values_have_dictionaries(tmp_path: Path) -
         encodings = {name: group.column(at).encodings for at, name in enumerate(columns)}
         assert file.read().to_pydict() == columns
     assert [name for name, used in encodings.items() if "RLE_DICTIONARY" in used] == ["few"]
+
+
+def test_one_large_batch_becomes_several_groups_with_all_its_rows(tmp_path: Path) -> None:
+    table = pa.table({"text": [f"{number:0500d}" for number in range(40_000)]})
+    ResultStore(tmp_path).write(
+        "a.parquet", RowBatches(table.schema, iter(table.combine_chunks().to_batches()))
+    )
+    with pq.ParquetFile(tmp_path / "a.parquet") as file:
+        assert file.num_row_groups > 1
+        assert file.read().equals(table)
