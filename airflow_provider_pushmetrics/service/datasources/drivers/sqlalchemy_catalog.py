@@ -94,7 +94,7 @@ class SqlCatalog:
 
     def _list_indexes(self, name: str, schema: str) -> list[Index]:
         return [
-            Index(str(index["name"]), [str(column) for column in index["column_names"]], index["unique"])
+            Index(str(index["name"]), list(map(str, index["column_names"])), bool(index["unique"]))
             for index in self._inspector.get_indexes(name, schema)
         ]
 

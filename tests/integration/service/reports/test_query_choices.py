@@ -157,6 +157,7 @@ async def test_repeat_of_a_key_is_answered_whatever_the_choices_are_now(api: Api
     call: dict[str, Any] = {"params": token, "json": {"region": "EMEA"}, "headers": {"Idempotency-Key": "k1"}}
     path = f"/api/v1/report/{report['id']}/webhook"
     first = (await api.client.post(path, **call)).json()
+    await api.wait_for(f"/api/reports/{report['id']}/run/{first['run_id']}")  # its query gives choices too
     block = await find_block(api, report, "regions")
     content = {"sql": "SELECT 'Mars' AS region", "database_id": 1}
     await api.client.put(f"/api/v1/block/{block['id']}", json={"content": content})

@@ -1,7 +1,7 @@
 // One run: what it does while it runs, and what it gave.
 
 import { part } from "./addresses.js";
-import { get, getList, getRow, post } from "./api.js";
+import { get, getRow, post } from "./api.js";
 import { getBlocks } from "./block_list.js";
 import { button } from "./buttons.js";
 import { card, el, fill } from "./dom.js";
@@ -10,6 +10,7 @@ import { isFinished, moment, span, state, writeParameters } from "./format.js";
 import { tell } from "./notices.js";
 import { go, link } from "./router.js";
 import { makeRunBlock } from "./run_block.js";
+import { updateLog } from "./run_log.js";
 import { getRunPath } from "./runs.js";
 import { pause } from "./waiting.js";
 
@@ -239,32 +240,4 @@ async function addWaiting(view, run, results, signal) {
     ...waiting,
     ...results.filter((result) => !planned.some((block) => block.uid === result.block_uid)),
   ];
-}
-
-/**
- * @param {Ui.RunView} view
- * @param {Api.Run} run
- * @param {AbortSignal} signal
- */
-async function updateLog(view, run, signal) {
-  /** @type {Api.Filter[]} */
-  const filters = [
-    ["noteflow_run_id", "eq", run.id],
-    ["id", "gt", view.lastLine],
-  ];
-  const { result } = await getList("api/v1/noteflow_run_log/", { filters, size: 1000, signal });
-  for (const line of result) {
-    view.log.append(
-      el(
-        "li",
-        { class: line.effective_level.toLowerCase() },
-        moment(line.created_on),
-        " ",
-        el("span", { class: "level" }, line.effective_level),
-        " ",
-        line.message,
-      ),
-    );
-    view.lastLine = line.id;
-  }
 }
