@@ -117,6 +117,7 @@ def test_an_asset_may_be_updated_only_by_runs_that_succeeded() -> None:
     assert watcher.trigger.serialize()[1]["only_successful"] is True
 
 
+@needs_airflow("3.1")
 def test_the_api_server_is_told_which_connection_says_how_a_run_ended() -> None:
     asset = build_run_asset(
         "delays", updated_by="api_server", only_successful=True, pushmetrics_conn_id="other"
