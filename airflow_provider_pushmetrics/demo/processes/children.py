@@ -188,9 +188,10 @@ class ProcessFamily:
         if process.pid == os.getpid():
             return False
         try:
-            return (
-                process.status() != psutil.STATUS_ZOMBIE
-                and process.environ().get(MARKER_VARIABLE) == self.marker
+            return process.status() != psutil.STATUS_ZOMBIE and (
+                # A child whose program is being loaded shows no environment yet.
+                any(process.pid == child.pid and child.returncode is None for child in self._children)
+                or process.environ().get(MARKER_VARIABLE) == self.marker
             )
         except (psutil.Error, OSError):
             return False  # it belongs to somebody else, or has just ended
