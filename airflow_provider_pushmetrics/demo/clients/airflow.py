@@ -6,12 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
+
+import requests
+import tenacity
 
 from airflow_provider_pushmetrics.demo.clients.http import LocalServer
 from airflow_provider_pushmetrics.exceptions import DemoError
 
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 SHOWN_LOG_LINES = 20
+WRITE_ATTEMPTS = 6
+WRITE_RETRY_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -79,9 +85,15 @@ class AirflowApi(LocalServer):
             raise DemoError(f"Airflow cannot read {fault['filename']}.", log=fault["stack_trace"])
 
     def trigger_dag(self, dag_id: str, conf: Mapping[str, Any]) -> DagRun:
-        """Start a run of a Dag, with these values for its params."""
-        path = f"/api/v2/dags/{quote(dag_id, safe='')}/dagRuns"
-        return _parse_run(self.post(path, {"logical_date": None, "conf": dict(conf)}))
+        """Start one run of a Dag, with these values for its params."""
+        run = DagRun(dag_id, f"demo_{uuid4()}", "queued", "manual")
+        body = {"dag_run_id": run.run_id, "logical_date": None, "conf": dict(conf)}
+        answer = self._try("POST", f"/api/v2/dags/{quote(dag_id, safe='')}/dagRuns", json=body)
+        if (
+            answer.status_code == 409
+        ):  # an earlier attempt was answered with an error, but had created the run
+            return _parse_run(self.fetch(run.path))
+        return _parse_run(self._read(answer))
 
     def find_run(self, run: DagRun) -> DagRun | None:
         """Find a run as it is now; None while Airflow is too busy to say."""
@@ -119,6 +131,25 @@ class AirflowApi(LocalServer):
                 )
         raise DemoError(f"Dag {run.dag_id!r} ended as {run.state!r}, though none of its tasks failed.")
 
+    def _try(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        """
+        Send a request; send a POST again while Airflow answers with a server error.
+
+        On SQLite, Airflow answers 500 and rolls back when another of its processes has changed the database
+        in the meantime ("database is locked"). SQLite does not wait in this case, whatever the timeout:
+        https://www.sqlite.org/rescode.html#busy_snapshot
+        """
+        send = super()._try
+        if method != "POST":
+            return send(method, path, **arguments)
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_result(lambda answer: answer.status_code >= 500),
+            stop=tenacity.stop_after_attempt(WRITE_ATTEMPTS),
+            wait=tenacity.wait_fixed(WRITE_RETRY_SECONDS),
+            retry_error_callback=_get_last_answer,
+        )
+        return attempts(send, method, path, **arguments)
+
     def _fetch_log(self, run: DagRun, task: Mapping[str, Any]) -> str:
         path = f"{run.path}/taskInstances/{quote(task['task_id'], safe='')}/logs/{task['try_number']}"
         answer = self.find(path, full_content=True, map_index=task["map_index"]) or {}
@@ -138,6 +169,12 @@ def format_log(content: list[Any]) -> str:
             ]
     printed = [line for event in lines for line in event.splitlines() if line.strip()]
     return "\n".join(printed[-SHOWN_LOG_LINES:])
+
+
+def _get_last_answer(state: tenacity.RetryCallState) -> requests.Response:
+    assert state.outcome is not None
+    answer: requests.Response = state.outcome.result()
+    return answer
 
 
 def _parse_run(row: Mapping[str, Any]) -> DagRun:

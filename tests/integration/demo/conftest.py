@@ -17,11 +17,13 @@ class FakeServer:
 
     :param url: Where it is.
     :param answers: The status and the body, by method and path.
+    :param failures: How many of the next requests are answered 500.
     :param requests: What was asked: method, path with query, headers, body.
     """
 
     url: str = ""
     answers: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)
+    failures: int = 0
     requests: list[tuple[str, str, dict[str, str], Any]] = field(default_factory=list)
 
     def will_answer(self, method: str, path: str, body: Any, status: int = 200) -> None:
@@ -29,6 +31,9 @@ class FakeServer:
 
     def take(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, Any]:
         self.requests.append((method, path, headers, json.loads(body) if body else None))
+        if self.failures:
+            self.failures -= 1
+            return 500, {"detail": "Database error"}
         return self.answers.get((method, path.partition("?")[0]), (404, {"message": "Not found"}))
 
 

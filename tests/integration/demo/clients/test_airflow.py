@@ -45,7 +45,35 @@ def test_a_dag_is_run_with_values_for_its_params(server: FakeServer, airflow: Ai
     server.will_answer("POST", "/api/v2/dags/flights/dagRuns", write_row("queued"))
     run = airflow.trigger_dag("flights", {"origin": "JFK"})
     assert run == DagRun("flights", "r1", "queued", "manual")
-    assert server.requests[0][3] == {"logical_date": None, "conf": {"origin": "JFK"}}
+    body = server.requests[0][3]
+    assert body.pop("dag_run_id").startswith("demo_")
+    assert body == {"logical_date": None, "conf": {"origin": "JFK"}}
+
+
+def test_a_run_is_asked_for_again_by_the_same_id_while_the_database_is_locked(
+    server: FakeServer, airflow: AirflowApi
+) -> None:
+    server.failures = 2
+    server.will_answer("POST", "/api/v2/dags/flights/dagRuns", write_row("queued"))
+    assert airflow.trigger_dag("flights", {}).run_id == "r1"
+    assert len({request[3]["dag_run_id"] for request in server.requests}) == 1
+    assert len(server.requests) == 3
+
+
+def test_a_run_that_an_attempt_with_an_error_created_is_found(
+    server: FakeServer, airflow: AirflowApi
+) -> None:
+    server.will_answer("POST", "/api/v2/dags/flights/dagRuns", {"detail": "exists"}, 409)
+    with pytest.raises(DemoError, match=r"404 to GET /api/v2/dags/flights/dagRuns/demo_"):
+        airflow.trigger_dag("flights", {})
+    created = server.requests[0][3]["dag_run_id"]
+    assert server.requests[1][1] == f"/api/v2/dags/flights/dagRuns/{created}"
+
+
+def test_a_server_error_that_stays_is_an_error(server: FakeServer, airflow: AirflowApi) -> None:
+    server.failures = 100
+    with pytest.raises(DemoError, match="Airflow answered 500 to POST"):
+        airflow.trigger_dag("flights", {})
 
 
 def test_a_run_is_found_by_its_quoted_id(server: FakeServer, airflow: AirflowApi) -> None:
