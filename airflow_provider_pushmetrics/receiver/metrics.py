@@ -1,12 +1,17 @@
-"""Counting what happens, and saying it as Prometheus reads it."""
+"""
+What the receiver counts, in Prometheus' text format.
+
+No metric is in the global registry of ``prometheus_client``: the receiver may be mounted beside another app.
+"""
 
 from __future__ import annotations
 
-import threading
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "pushmetrics_receiver_"
@@ -27,79 +32,51 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 
 
-class DeliveryCounter:
+class DeliveryCounter(Collector):
     """Counts deliveries by outcome, and refused credentials by reason; from any thread."""
 
     def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-        self._reasons: Counter[str] = Counter()
-        self._lock = threading.Lock()
+        self._outcomes = _build_counter("deliveries_total", "Deliveries by outcome.", "outcome", OUTCOMES)
+        self._reasons = _build_counter(
+            "refused_credentials_total", "Refused credentials by reason.", "reason", REASONS
+        )
 
     def count(self, outcome: str, reason: str | None = None) -> None:
         """Count one delivery; ``reason`` says why a credential was refused."""
-        with self._lock:
-            self._counts[outcome] += 1
-            if reason:
-                self._reasons[reason] += 1
+        self._outcomes.labels(outcome).inc()
+        if reason:
+            self._reasons.labels(reason).inc()
 
-    def get_counts(self) -> dict[str, int]:
-        """Get the count of every outcome, those that never came about included."""
-        with self._lock:
-            return {outcome: self._counts[outcome] for outcome in OUTCOMES}
-
-    def get_reasons(self) -> dict[str, int]:
-        """Get the count of every reason to refuse a credential."""
-        with self._lock:
-            return {reason: self._reasons[reason] for reason in REASONS}
+    def collect(self) -> Iterator[Metric]:
+        """Give the counts of every outcome and every reason, also of those that did not occur."""
+        yield from self._outcomes.collect()
+        yield from self._reasons.collect()
 
 
-class Histogram:
-    """
-    Counts values by size; from any thread.
-
-    :param bounds: The upper bounds of the classes, rising.
-    """
-
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self._bounds = tuple(bounds)
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
-        self._lock = threading.Lock()
-
-    def observe(self, value: float) -> None:
-        """Count a value."""
-        with self._lock:
-            self._counts[bisect_left(self._bounds, value)] += 1
-            self._sum += value
-
-    def render(self, name: str) -> Iterator[str]:
-        """Write it in Prometheus' text format."""
-        with self._lock:
-            counts, total = list(self._counts), self._sum
-        so_far = 0
-        for bound, count in zip(self._bounds, counts, strict=False):
-            so_far += count
-            yield f'{name}_bucket{{le="{bound:g}"}} {so_far}'
-        yield f'{name}_bucket{{le="+Inf"}} {sum(counts)}'
-        yield f"{name}_sum {total:.6f}"
-        yield f"{name}_count {sum(counts)}"
-
-
-class CommitFigures:
+class CommitFigures(Collector):
     """How long commits took, and how many deliveries shared one."""
 
     def __init__(self) -> None:
-        self.seconds = Histogram(SECONDS)
-        self.sizes = Histogram(SIZES)
+        self._seconds = Histogram(
+            f"{PREFIX}commit_seconds", "Duration of a commit.", buckets=SECONDS, registry=None
+        )
+        self._sizes = Histogram(
+            f"{PREFIX}commit_deliveries", "Deliveries in a commit.", buckets=SIZES, registry=None
+        )
 
     def observe(self, *, deliveries: int, seconds: float) -> None:
         """Count one commit."""
-        self.sizes.observe(deliveries)
-        self.seconds.observe(seconds)
+        self._sizes.observe(deliveries)
+        self._seconds.observe(seconds)
+
+    def collect(self) -> Iterator[Metric]:
+        """Give both histograms."""
+        yield from self._seconds.collect()
+        yield from self._sizes.collect()
 
 
-@dataclass(frozen=True)
-class InboxFigures:
+@dataclass(frozen=True, eq=False)  # a registry keeps its collectors by identity
+class InboxFigures(Collector):
     """
     What the inbox and its readers look like now.
 
@@ -113,49 +90,37 @@ class InboxFigures:
     consumers: Mapping[str, int] = field(default_factory=dict)
     missed: Mapping[str, int] = field(default_factory=dict)
 
+    def collect(self) -> Iterator[Metric]:
+        """Give the figures as they are."""
+        yield GaugeMetricFamily(f"{PREFIX}inbox_events", "Events in the inbox.", self.events)
+        yield GaugeMetricFamily(f"{PREFIX}inbox_last_event_id", "The newest event id.", self.last_event_id)
+        yield GaugeMetricFamily(
+            f"{PREFIX}waiting_readers", "Long polls of this process.", self.waiting_readers
+        )
+        lag = GaugeMetricFamily(
+            f"{PREFIX}consumer_lag", "Event ids that a named consumer has yet to read.", labels=("consumer",)
+        )
+        missed = CounterMetricFamily(
+            f"{PREFIX}consumer_missed_events_total",
+            "Events that were deleted before a named consumer read them.",
+            labels=("consumer",),
+        )
+        for family, figures in ((lag, self.consumers), (missed, self.missed)):
+            for consumer, value in figures.items():
+                family.add_metric([consumer], value)
+            yield family
 
-def render_metrics(counter: DeliveryCounter, commits: CommitFigures, inbox: InboxFigures) -> str:
+
+def _build_counter(name: str, text: str, label: str, values: Iterable[str]) -> Counter:
+    counter = Counter(PREFIX + name, f"{text} Since this process started.", (label,), registry=None)
+    for value in values:
+        counter.labels(value)  # so that it is 0 before its first time
+    return counter
+
+
+def render_metrics(*collectors: Collector) -> bytes:
     """Write the figures in Prometheus' text format."""
-    lines = (
-        *_render_counts(
-            "deliveries_total", "Deliveries, by what became of them.", "outcome", counter.get_counts()
-        ),
-        *_render_counts(
-            "refused_credentials_total", "Refused credentials, by why.", "reason", counter.get_reasons()
-        ),
-        *_describe("commit_seconds", "How long a commit took.", "histogram"),
-        *commits.seconds.render(f"{PREFIX}commit_seconds"),
-        *_describe("commit_deliveries", "How many deliveries shared a commit.", "histogram"),
-        *commits.sizes.render(f"{PREFIX}commit_deliveries"),
-        *_render_inbox(inbox),
-        "",
-    )
-    return "\n".join(lines)
-
-
-def _describe(name: str, text: str, kind: str) -> Iterator[str]:
-    yield f"# HELP {PREFIX}{name} {text}"
-    yield f"# TYPE {PREFIX}{name} {kind}"
-
-
-def _render_counts(name: str, text: str, label: str, counts: Mapping[str, int]) -> Iterator[str]:
-    yield from _describe(name, f"{text} Since this process started.", "counter")
-    for value, count in counts.items():
-        yield f'{PREFIX}{name}{{{label}="{value}"}} {count}'
-
-
-def _render_inbox(inbox: InboxFigures) -> Iterator[str]:
-    for name, text, value in (
-        ("inbox_events", "Events kept in the inbox.", inbox.events),
-        ("inbox_last_event_id", "The newest event id handed out.", inbox.last_event_id),
-        ("waiting_readers", "Readers of this process that wait for an event.", inbox.waiting_readers),
-    ):
-        yield from _describe(name, text, "gauge")
-        yield f"{PREFIX}{name} {value}"
-    yield from _describe("consumer_lag", "Event ids that a named consumer has yet to see.", "gauge")
-    for consumer, lag in inbox.consumers.items():
-        yield f'{PREFIX}consumer_lag{{consumer="{consumer}"}} {lag}'
-    missed = "Events that were deleted before a named consumer had read them."
-    yield from _describe("consumer_missed_events_total", missed, "counter")
-    for consumer, count in inbox.missed.items():
-        yield f'{PREFIX}consumer_missed_events_total{{consumer="{consumer}"}} {count}'
+    registry = CollectorRegistry()
+    for collector in collectors:
+        registry.register(collector)
+    return generate_latest(registry)

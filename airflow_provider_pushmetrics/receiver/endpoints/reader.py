@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from airflow_provider_pushmetrics.receiver.endpoints.access import CurrentAccess
 from airflow_provider_pushmetrics.receiver.endpoints.body import read_limited_body
@@ -146,7 +146,7 @@ class Reader:
             missed={consumer.name: consumer.missed for consumer in consumers},
         )
         text = render_metrics(self._counter, runtime.writer.commits, figures)
-        return PlainTextResponse(text, headers={"content-type": CONTENT_TYPE})
+        return Response(text, headers={"content-type": CONTENT_TYPE})
 
 
 async def replay_events(runtime: ReceiverRuntime, event_ids: Sequence[int]) -> list[int]:

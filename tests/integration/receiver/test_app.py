@@ -18,7 +18,7 @@ from tests.fakes.receiver_server import READER_TOKEN, SENDER_TOKEN
 
 async def wait_for_waiters(reader: httpx.AsyncClient, count: int) -> None:
     for _ in range(1000):
-        if f"waiting_readers {count}\n" in (await reader.get("/metrics")).text:
+        if f"waiting_readers {count}.0\n" in (await reader.get("/metrics")).text:
             return
         await asyncio.sleep(0.01)
     raise TimeoutError(f"there are not {count} waiting readers")
@@ -162,7 +162,7 @@ async def test_metrics_count_what_became_of_deliveries(
         "invalid",
     ):
         assert line in answer.text
-    assert "pushmetrics_receiver_inbox_events 1\n" in answer.text
+    assert "pushmetrics_receiver_inbox_events 1.0\n" in answer.text
 
 
 async def test_receiver_works_mounted_under_a_prefix(sqlite_url: str) -> None:

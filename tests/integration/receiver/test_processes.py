@@ -109,7 +109,7 @@ def test_term_finishes_what_was_accepted_answers_who_waits_and_ends_well(sqlite_
 def wait_for_waiters(server: ReceiverServer, count: int) -> None:
     deadline = time.monotonic() + 120
     with server.open_reader() as reader:
-        while f"waiting_readers {count}\n" not in reader.get("/metrics").text:
+        while f"waiting_readers {count}.0\n" not in reader.get("/metrics").text:
             assert time.monotonic() < deadline
             time.sleep(0.01)
 

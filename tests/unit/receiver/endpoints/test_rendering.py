@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from airflow_provider_pushmetrics.receiver.endpoints.reader import render_page
 from airflow_provider_pushmetrics.receiver.inbox.records import Page, StoredEvent
 from airflow_provider_pushmetrics.receiver.metrics import (
@@ -41,7 +43,7 @@ def test_replayed_event_says_which_it_repeats() -> None:
     assert page["events"][0]["replay_of"] == 17
 
 
-def test_metrics_are_prometheus_text() -> None:
+def test_metrics_have_their_documented_names() -> None:
     counter = DeliveryCounter()
     counter.count("accepted")
     counter.count("accepted")
@@ -52,20 +54,26 @@ def test_metrics_are_prometheus_text() -> None:
     figures = InboxFigures(
         events=2, last_event_id=5, waiting_readers=1, consumers={"airflow": 3}, missed={"airflow": 7}
     )
-    text = render_metrics(counter, commits, figures)
-    assert text.endswith("\n")
-    lines = text.splitlines()
-    assert 'pushmetrics_receiver_deliveries_total{outcome="accepted"} 2' in lines
-    assert 'pushmetrics_receiver_deliveries_total{outcome="duplicate"} 0' in lines
-    assert "# TYPE pushmetrics_receiver_deliveries_total counter" in lines
-    assert "pushmetrics_receiver_inbox_events 2" in lines
-    assert "pushmetrics_receiver_inbox_last_event_id 5" in lines
-    assert "pushmetrics_receiver_waiting_readers 1" in lines
-    assert 'pushmetrics_receiver_refused_credentials_total{reason="clock"} 1' in lines
-    assert 'pushmetrics_receiver_commit_deliveries_bucket{le="4"} 1' in lines
-    assert 'pushmetrics_receiver_commit_deliveries_bucket{le="+Inf"} 2' in lines
-    assert 'pushmetrics_receiver_commit_seconds_bucket{le="0.005"} 1' in lines
-    assert "pushmetrics_receiver_commit_seconds_count 2" in lines
-    assert 'pushmetrics_receiver_consumer_lag{consumer="airflow"} 3' in lines
-    assert 'pushmetrics_receiver_consumer_missed_events_total{consumer="airflow"} 7' in lines
-    assert len({line.split()[2] for line in lines if line.startswith("# TYPE")}) == 9
+    families = {
+        family.name: {(sample.name, *sample.labels.values()): sample.value for sample in family.samples}
+        for family in text_string_to_metric_families(render_metrics(counter, commits, figures).decode())
+        if not family.name.endswith("_created")
+    }
+    prefix = "pushmetrics_receiver_"
+    deliveries = families[f"{prefix}deliveries"]
+    assert deliveries[f"{prefix}deliveries_total", "accepted"] == 2
+    assert deliveries[f"{prefix}deliveries_total", "duplicate"] == 0
+    assert families[f"{prefix}inbox_events"] == {(f"{prefix}inbox_events",): 2}
+    assert families[f"{prefix}inbox_last_event_id"] == {(f"{prefix}inbox_last_event_id",): 5}
+    assert families[f"{prefix}waiting_readers"] == {(f"{prefix}waiting_readers",): 1}
+    assert families[f"{prefix}refused_credentials"][f"{prefix}refused_credentials_total", "clock"] == 1
+    sizes = families[f"{prefix}commit_deliveries"]
+    assert sizes[f"{prefix}commit_deliveries_bucket", "4.0"] == 1
+    assert sizes[f"{prefix}commit_deliveries_bucket", "+Inf"] == 2
+    seconds = families[f"{prefix}commit_seconds"]
+    assert seconds[f"{prefix}commit_seconds_bucket", "0.005"] == 1
+    assert seconds[f"{prefix}commit_seconds_count",] == 2
+    assert families[f"{prefix}consumer_lag"] == {(f"{prefix}consumer_lag", "airflow"): 3}
+    missed = families[f"{prefix}consumer_missed_events"]
+    assert missed == {(f"{prefix}consumer_missed_events_total", "airflow"): 7}
+    assert len(families) == 9
