@@ -19,6 +19,7 @@ from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMI
 from airflow_provider_pushmetrics.service.demo_report import FLIGHTS_FILE, find_flights_data, load_flights
 from airflow_provider_pushmetrics.service.runtime import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from tests.fakes.flight_sql import FlightSqlServer, run_flight_sql
 from tests.fakes.postgres import make_database
 from tests.fakes.service_process import API_TOKEN, UNFIT, ServiceProcess, run_service
 from tests.fakes.service_reports import MadeReport, make_report
@@ -49,6 +50,12 @@ def duckdb_pool() -> Iterator[ChildPool]:
     pool = open_duckdb_pool(DEFAULT_LIMITS)
     yield pool
     pool.close()
+
+
+@pytest.fixture
+def flight_sql_server() -> Iterator[FlightSqlServer]:
+    with run_flight_sql() as server:
+        yield server
 
 
 ON_BOTH = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))

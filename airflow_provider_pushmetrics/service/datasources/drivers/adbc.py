@@ -17,8 +17,12 @@ from airflow_provider_pushmetrics.service.datasources.base import SourceError, S
 FAILURES = (adbc_driver_manager.Error, pa.ArrowException, OSError, OverflowError)
 """How errors of a driver arrive: its own, or those of Arrow between two batches."""
 
-STATUS_PREFIX = re.compile(r"^[A-Z_]+: ")
-NOISE = re.compile(r"\s*(Query was:.*|\. SQLSTATE: \w{5}|\(Position: .*)\Z", re.DOTALL)
+STATUS_PREFIX = re.compile(r"^[A-Z_]+: (\[FlightSQL\] )?")
+NOISE = re.compile(
+    r"\s*(Query was:.*|\. SQLSTATE: \w{5}|\(Position: .*"
+    r"|(\. Detail: \w+ )?\(\w+; \w+\)(\. Vendor code: \d+)?)\Z",
+    re.DOTALL,
+)
 SERVER_MESSAGE = re.compile(r"\b(?:ERROR|FATAL):\s+(.*)", re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""The four databases of the tests, opened as the service opens them."""
+"""The databases of the tests, opened as the service opens them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 
 from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
 from airflow_provider_pushmetrics.service.datasources.base import Source, Stopper
+from airflow_provider_pushmetrics.service.datasources.drivers.adbc_drivers import AdbcSource
 from airflow_provider_pushmetrics.service.datasources.drivers.mysql import MySqlSource
 from airflow_provider_pushmetrics.service.datasources.drivers.postgresql import PostgresSource
 from airflow_provider_pushmetrics.service.datasources.drivers.sqlite import SqliteSource
@@ -40,6 +41,11 @@ def open_server(url: str, folder: Path) -> Source:
     parsed = make_url(url)
     kind = PostgresSource if parsed.get_backend_name() == "postgresql" else MySqlSource
     return kind(parsed, folder / "temp")
+
+
+def open_flight_sql(port: int, folder: Path) -> Source:
+    """Open a Flight SQL server of this machine."""
+    return AdbcSource(make_url(f"flightsql://127.0.0.1:{port}"), folder / "temp")
 
 
 def ask(source: Source, template: str, names: Mapping[str, Any]) -> list[dict[str, Any]]:

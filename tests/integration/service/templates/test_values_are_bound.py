@@ -20,7 +20,13 @@ import pytest
 
 from airflow_provider_pushmetrics.service.datasources.base import Source
 from airflow_provider_pushmetrics.service.templates.rendering import render_sql
-from tests.integration.service.templates.sources import ask, open_duckdb, open_server, open_sqlite
+from tests.integration.service.templates.sources import (
+    ask,
+    open_duckdb,
+    open_flight_sql,
+    open_server,
+    open_sqlite,
+)
 
 TEMPLATES = 2000
 COLUMNS = 8
@@ -180,13 +186,15 @@ def _escape_backslash(text: str) -> str:
     return text.replace("\\", "\\\\").replace("'", "\\'").replace('"', '\\"').replace("\n", "\\n")
 
 
-@pytest.fixture(params=["duckdb", "sqlite", "postgresql", "mysql"])
+@pytest.fixture(params=["duckdb", "sqlite", "postgresql", "mysql", "flightsql"])
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Source]:
     """Open each database in turn."""
     if request.param == "duckdb":
         opened = open_duckdb(tmp_path, request.getfixturevalue("duckdb_pool"))
     elif request.param == "sqlite":
         opened = open_sqlite(tmp_path)
+    elif request.param == "flightsql":
+        opened = open_flight_sql(request.getfixturevalue("flight_sql_server").port, tmp_path)
     else:
         opened = open_server(
             request.getfixturevalue("mariadb_url" if request.param == "mysql" else "postgres_url"), tmp_path
