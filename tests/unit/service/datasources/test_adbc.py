@@ -35,7 +35,7 @@ def test_only_what_the_database_says_is_left_of_a_message(said: str, cleaned: st
     assert clean_message(said, ("s3cret",)) == cleaned
 
 
-@pytest.mark.parametrize("kind", ["snowflake", "bigquery", "flightsql"])
+@pytest.mark.parametrize("kind", ["snowflake", "bigquery"])
 def test_missing_driver_names_the_extra(kind: str, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=rf"install airflow-provider-pushmetrics\[{kind}\]"):
         import_driver(kind)
