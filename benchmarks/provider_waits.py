@@ -86,7 +86,7 @@ async def measure_ours(console: Console, webhook_url: str) -> tuple[Quiet, list[
     """Begin the waits, leave them alone, and wake some of them one after the other."""
     before = read_memory_mib()
     triggers = [PushMetricsSensorTrigger(event="report.run", run_id=number) for number in range(WAITS)]
-    waiting = [asyncio.create_task(take_event(trigger.run())) for trigger in triggers]
+    waiting = [asyncio.create_task(claim_event(trigger.run())) for trigger in triggers]
     while sum(shared.count_waits() for shared in list_hubs()) < WAITS:  # noqa: ASYNC110 - nothing tells
         await asyncio.sleep(0.2)
     console.print(f"{WAITS:,} waits have begun; {QUIET_SECONDS:g} s of quiet")
@@ -102,7 +102,7 @@ async def measure_peer(console: Console, url: str) -> tuple[Quiet, float]:
     """Let the HTTP provider's triggers look for what is not there; count their requests per second too."""
     before = read_memory_mib()
     triggers = [HttpSensorTrigger(endpoint="missing", poke_interval=5.0) for _ in range(PEER_WAITS)]
-    waiting = [asyncio.create_task(take_event(trigger.run())) for trigger in triggers]
+    waiting = [asyncio.create_task(claim_event(trigger.run())) for trigger in triggers]
     console.print(f"{PEER_WAITS:,} HttpSensorTriggers have begun; {QUIET_SECONDS:g} s of quiet")
     await asyncio.sleep(5)
     async with aiohttp.ClientSession() as session:
@@ -124,7 +124,7 @@ async def watch_quiet(memory_before: float, port: int | None) -> Quiet:
     return Quiet(cores, requests, read_memory_mib() - memory_before)
 
 
-async def take_event(events: AsyncIterator[TriggerEvent]) -> TriggerEvent:
+async def claim_event(events: AsyncIterator[TriggerEvent]) -> TriggerEvent:
     """Wait for a trigger's event."""
     async for event in events:
         return event

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from airflow_provider_pushmetrics.receiver.endpoints.authentication import SenderGate
+from airflow_provider_pushmetrics.receiver.endpoints.authentication import SenderAuthenticator
 from airflow_provider_pushmetrics.receiver.endpoints.request_head import RequestHead
 from airflow_provider_pushmetrics.receiver.errors import Unauthorized
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
@@ -58,8 +58,8 @@ def prove_timing(size: Size, _make_url: MakeUrl) -> Found:
     bearer, signature = f"Bearer {SENDER_TOKEN}", signed["webhook-signature"]
     token = Forgery({"authorization": bearer}, "authorization", len("Bearer "), len(bearer) - 1)
     digest = Forgery(signed, "webhook-signature", len("v1,"), len(signature) - len("=") - 1)
-    by_token = SenderGate([SourceSettings("demo", token=SENDER_TOKEN)])
-    by_signature = SenderGate([SourceSettings("demo", signing_secrets=(SIGNING_SECRET,))])
+    by_token = SenderAuthenticator([SourceSettings("demo", token=SENDER_TOKEN)])
+    by_signature = SenderAuthenticator([SourceSettings("demo", signing_secrets=(SIGNING_SECRET,))])
     found = {
         "token": _compare(size.timings, by_token, token, token.last),
         "signature": _compare(size.timings, by_signature, digest, digest.last),
@@ -70,7 +70,7 @@ def prove_timing(size: Size, _make_url: MakeUrl) -> Found:
     return Found(f"|t| ≤ {MAX_T}", f"{size.timings:,} of each: {figures}", holds)
 
 
-def _compare(count: int, gate: SenderGate, forgery: Forgery, other: int) -> float:
+def _compare(count: int, gate: SenderAuthenticator, forgery: Forgery, other: int) -> float:
     """Compare the first byte with another, in blocks: by the t of their differences."""
     chance, differences = random.Random(7), list[float]()
     for block in range(2 * count // BLOCK):
@@ -89,10 +89,10 @@ def _leave_out_slowest(took: list[int]) -> list[int]:
     return sorted(took)[: int(len(took) * (1 - SLOWEST_SHARE))]
 
 
-def _time_refusal(gate: SenderGate, head: RequestHead) -> int:
+def _time_refusal(gate: SenderAuthenticator, head: RequestHead) -> int:
     began = time.perf_counter_ns()
     try:
-        gate.admit("demo", head, BODY)
+        gate.authenticate("demo", head, BODY)
     except Unauthorized:
         return time.perf_counter_ns() - began
     raise AssertionError("a wrong credential was taken")

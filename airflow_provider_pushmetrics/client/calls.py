@@ -269,7 +269,7 @@ def send_authorized(
     except PushMetricsAuthError as error:
         if error.status_code != 401 or not credentials.can_renew:
             raise
-    credentials.forget_jwt()
+    credentials.discard_jwt()
     authorized = yield from _add_authorization(credentials, request, policy)
     return (yield from _send_reading(authorized, policy))
 

@@ -113,7 +113,7 @@ class Credentials:
         """Whether a refused Bearer can be replaced by a new one."""
         return bool(self.api_token and self.api_token.startswith(PERSONAL_TOKEN_PREFIX))
 
-    def forget_jwt(self) -> None:
+    def discard_jwt(self) -> None:
         """Drop the JWT: the server refused it."""
         self._jwt = None
 

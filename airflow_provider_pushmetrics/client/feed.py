@@ -165,7 +165,7 @@ def fetch_consumer(receiver: Receiver, consumer: str) -> Call[ConsumerPosition]:
     return ConsumerPosition(position, taken_by if isinstance(taken_by, str) else None)
 
 
-def take_event(receiver: Receiver, consumer: str, event_id: int, *, taken_by: str) -> Call[None]:
+def claim_event(receiver: Receiver, consumer: str, event_id: int, *, taken_by: str) -> Call[None]:
     """Move a named consumer's position to an event and say for whom it is taken, both at once."""
     body = {"position": event_id, "taken_by": taken_by}
     yield from send(_build_request("PUT", receiver, consumer, body))

@@ -238,12 +238,12 @@ def _fetch_query_outcome(credentials: Credentials, event: QueryRun) -> Call[Even
     """Ask whether a query has rows, without reading them: a query that failed has none as NDJSON."""
     request = Request("GET", event.query_result, headers={"Accept": NDJSON_TYPE}, is_streamed=True)
 
-    def look() -> Call[str | None]:
+    def poll() -> Call[str | None]:
         response = yield from calls.send_authorized(credentials, request)
         return None if response.status_code == 202 else response.headers.get("content-type", "")
 
     try:
-        media_type = yield from wait_until_ready(look)
+        media_type = yield from wait_until_ready(poll)
     except PushMetricsConflictError as error:
         return EventOutcome(event.run_id, failure=f"query run {event.run_id} failed: {error}")
     except PushMetricsApiError as error:

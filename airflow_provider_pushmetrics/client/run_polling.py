@@ -23,7 +23,7 @@ API_SOURCE = "api"
 
 
 @dataclass(frozen=True)
-class RunsSeen:
+class RunSnapshot:
     """
     The runs that there were when a wait began: those that had ended do not count.
 
@@ -51,16 +51,16 @@ class RunPoll:
     """
 
     wanted: EventFilter
-    seen: RunsSeen | None = None
+    seen: RunSnapshot | None = None
     accepts: Callable[[FeedEvent], bool] = lambda event: True
-    _passed_over: set[int] = field(default_factory=set)
+    _skipped: set[int] = field(default_factory=set)
 
     @property
     def needs_list(self) -> bool:
         """Whether it looks at the list of runs; else it knows what to ask for."""
         return self.wanted.run_id is None
 
-    def refuse_unaskable(self, credentials: Credentials) -> None:
+    def check_can_poll(self, credentials: Credentials) -> None:
         """
         Refuse what the API cannot tell.
 
@@ -80,7 +80,7 @@ class RunPoll:
                 " 'receiver_token' of the connection."
             )
 
-    def require_seen(self) -> RunsSeen:
+    def require_snapshot(self) -> RunSnapshot:
         """
         Get the runs that there were when the wait began.
 
@@ -103,26 +103,26 @@ class RunPoll:
     def poll(self, credentials: Credentials, listed: tuple[Run, ...] | None = None) -> Call[FeedEvent | None]:
         """Poll once; None if nothing that is wanted has ended."""
         if self.wanted.event == "query.run":
-            return (yield from self._look_at_query(credentials))
+            return (yield from self._poll_query(credentials))
         if self.wanted.run_id is not None:
             run = yield from calls.fetch_run(credentials, self.wanted.run_id, ONE_ATTEMPT)
             return (yield from self._choose(credentials, (run,)))
-        seen = self.require_seen()
+        seen = self.require_snapshot()
         if listed is None:
             listed = yield from self.fetch_list(credentials)
         return (yield from self._choose(credentials, tuple(run for run in listed if seen.counts(run))))
 
     def _choose(self, credentials: Credentials, runs: tuple[Run, ...]) -> Call[FeedEvent | None]:
         for run in sorted(runs, key=lambda run: run.id):
-            if not run.status.is_finished or run.id in self._passed_over:
+            if not run.status.is_finished or run.id in self._skipped:
                 continue
-            event = yield from self._tell(credentials, run)
+            event = yield from self._fetch_event(credentials, run)
             if event is not None and self._is_wanted(event) and self.accepts(event):
                 return event
-            self._passed_over.add(run.id)
+            self._skipped.add(run.id)
         return None
 
-    def _tell(self, credentials: Credentials, run: Run) -> Call[FeedEvent | None]:
+    def _fetch_event(self, credentials: Credentials, run: Run) -> Call[FeedEvent | None]:
         """Tell of a run what its event would tell; None if it is gone and nobody asked for it."""
         try:
             return (yield from _build_report_event(credentials, run, self.wanted.report_id))
@@ -134,7 +134,7 @@ class RunPoll:
     def _is_wanted(self, event: FeedEvent) -> bool:
         return self.wanted.report_id in (None, event.body["report_id"])
 
-    def _look_at_query(self, credentials: Credentials) -> Call[FeedEvent | None]:
+    def _poll_query(self, credentials: Credentials) -> Call[FeedEvent | None]:
         """Ask whether the result is there, without reading it."""
         wanted = self.wanted
         url = (
@@ -150,13 +150,13 @@ class RunPoll:
         return event if self.accepts(event) else None
 
 
-def see_runs(credentials: Credentials, wanted: EventFilter) -> Call[RunsSeen]:
+def fetch_snapshot(credentials: Credentials, wanted: EventFilter) -> Call[RunSnapshot]:
     """See which runs there are now, before a wait begins."""
     if wanted.run_id is not None:
-        return RunsSeen()
+        return RunSnapshot()
     listed = yield from RunPoll(wanted).fetch_list(credentials)
-    going_on = tuple(run.id for run in listed if not run.status.is_finished)
-    return RunsSeen(max((run.id for run in listed), default=0), going_on)
+    unfinished = tuple(run.id for run in listed if not run.status.is_finished)
+    return RunSnapshot(max((run.id for run in listed), default=0), unfinished)
 
 
 def _build_report_event(credentials: Credentials, run: Run, report_id: int | None) -> Call[FeedEvent]:

@@ -61,7 +61,7 @@ class FinishedRun:
     status: RunStatus | None = None
 
 
-class Progress:
+class ProgressLog:
     """Logs now and then that a wait goes on; not at each poll."""
 
     def __init__(self, target: RunTarget, budget: WaitBudget) -> None:
@@ -147,14 +147,14 @@ def wait_for_run(
     :raises PushMetricsLastLookError: if the deadline passed and the last look had failed.
     :raises PushMetricsApiError: if either refuses, or fails too often in a row.
     """
-    refuse_hopeless(target, credentials, receiver)
-    backoff, progress = FailureBackoff(budget), Progress(target, budget)
+    refuse_endless_wait(target, credentials, receiver)
+    backoff, progress = FailureBackoff(budget), ProgressLog(target, budget)
     after = target.after_cursor or 0
 
     def poll() -> Call[FinishedRun | None]:
         nonlocal after
         progress.log_if_due()
-        if can_ask_api(target, credentials):
+        if can_poll_api(target, credentials):
             run = yield from _fetch_run(target, credentials)
             progress.status = run.status
             backoff.reset()  # whatever the receiver does, the API will tell
@@ -168,19 +168,19 @@ def wait_for_run(
     return (yield from until(budget, poll, backoff=backoff, pauses=receiver is None))
 
 
-def can_ask_api(target: RunTarget, credentials: Credentials) -> bool:
+def can_poll_api(target: RunTarget, credentials: Credentials) -> bool:
     """Tell whether the API can say how the run stands."""
     return bool(credentials.api_token) and target.run_id is not None
 
 
-def refuse_hopeless(target: RunTarget, credentials: Credentials, receiver: Receiver | None) -> None:
+def refuse_endless_wait(target: RunTarget, credentials: Credentials, receiver: Receiver | None) -> None:
     """
     Refuse a wait that could never end.
 
     :raises PushMetricsConfigurationError: if there is neither a receiver nor an API token, or nothing that
         tells the run from those of other reports.
     """
-    if receiver is None and not can_ask_api(target, credentials):
+    if receiver is None and not can_poll_api(target, credentials):
         raise PushMetricsConfigurationError(
             "there is no way to wait for the run: the connection has no receiver, and no API token or no run"
             " id to ask for. Set the connection's password, or its extras 'receiver_url' and"

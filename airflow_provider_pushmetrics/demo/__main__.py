@@ -12,7 +12,7 @@ from airflow_provider_pushmetrics.demo.credentials import AIRFLOW_USER
 from airflow_provider_pushmetrics.demo.display import Display
 from airflow_provider_pushmetrics.demo.folder import REPOSITORY, DemoFolder
 from airflow_provider_pushmetrics.demo.lifecycle import keep_running, open_system, stop_demo
-from airflow_provider_pushmetrics.demo.main_job import do_main_job, show_outcome, start_everything
+from airflow_provider_pushmetrics.demo.main_job import run_main_job, show_outcome, start_everything
 from airflow_provider_pushmetrics.demo.processes.ports import AIRFLOW_PORT, SERVICE_PORT
 from airflow_provider_pushmetrics.demo.processes.signals import Interrupted, interruptible
 from airflow_provider_pushmetrics.demo.processes.subreaper import adopt_orphans
@@ -47,7 +47,7 @@ def run_demo(folder: DemoFolder, display: Display, environ: Mapping[str, str], *
     adopt_orphans()
     with open_system(folder, display, environ) as (system, stay):
         start_everything(system, display)
-        show_outcome(do_main_job(system, display), display)
+        show_outcome(run_main_job(system, display), display)
         if keep:
             keep_running(system, stay)
             show_access(system, display)
@@ -55,7 +55,7 @@ def run_demo(folder: DemoFolder, display: Display, environ: Mapping[str, str], *
 
 def show_access(system: DemoSystem, display: Display) -> None:
     """Tell a person how to go on with a system that is left running."""
-    display.say(
+    display.print_line(
         f"Airflow is left running: {system.ports.airflow_url}\n"
         f"  user {AIRFLOW_USER}, password {system.credentials.airflow_password}\n"
         f"  Again with other parameters: {system.ports.airflow_url}/dags/{TRIGGER_DAG}, 'Trigger', change"
@@ -84,10 +84,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DemoError as error:
         display.show_failure(str(error), error.log)
         if folder.logs.is_dir():
-            display.say(f"All logs: {folder.logs} and {folder.airflow_home / 'logs'}")
+            display.print_line(f"All logs: {folder.logs} and {folder.airflow_home / 'logs'}")
         return 1
     except Interrupted as interruption:
-        display.say(f"Ended early, by {interruption}.")
+        display.print_line(f"Ended early, by {interruption}.")
         return 128 + interruption.signal_number
     return 0
 

@@ -42,14 +42,14 @@ class Display:
             raise
         self._finish(label, "[green]done[/green]", started_at, step.note)
 
-    def say(self, text: str = "") -> None:
+    def print_line(self, text: str = "") -> None:
         """Print a line as it is."""
         self.console.print(text, markup=False)
 
     def show_rows(self, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Print rows as a table: the first ones, if there are many."""
         if not rows:
-            self.say(f"{title}: no rows")
+            self.print_line(f"{title}: no rows")
             return
         table = Table(title=escape(title), title_justify="left")
         for name in rows[0]:
@@ -58,14 +58,14 @@ class Display:
             table.add_row(*(format_cell(value) for value in row.values()))
         self.console.print(table)
         if len(rows) > MAX_DISPLAY_ROWS:
-            self.say(f"… and {len(rows) - MAX_DISPLAY_ROWS} more rows")
+            self.print_line(f"… and {len(rows) - MAX_DISPLAY_ROWS} more rows")
 
     def show_failure(self, message: str, log: str = "") -> None:
         """Print what went wrong, and the end of the log that says more."""
         self.console.print(f"[bold red]The demo failed:[/bold red] {escape(message)}")
         if log:
-            self.say("The end of the log:")
-            self.say("\n".join(f"  | {line}" for line in log.splitlines()))
+            self.print_line("The end of the log:")
+            self.print_line("\n".join(f"  | {line}" for line in log.splitlines()))
 
     @contextmanager
     def _announce(self, label: str) -> Iterator[None]:

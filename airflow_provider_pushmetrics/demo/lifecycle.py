@@ -22,7 +22,7 @@ LEADER_TIMEOUT_SECONDS = 60
 
 
 @dataclass
-class Stay:
+class RunningSystem:
     """
     How a demo ends.
 
@@ -35,7 +35,7 @@ class Stay:
 @contextmanager
 def open_system(
     folder: DemoFolder, display: Display, environ: Mapping[str, str]
-) -> Iterator[tuple[DemoSystem, Stay]]:
+) -> Iterator[tuple[DemoSystem, RunningSystem]]:
     """
     Prepare a system, and stop all that was started of it when the block ends, however it ends.
 
@@ -49,7 +49,7 @@ def open_system(
         folder.clear()
         # Noted before the first process is started: whatever kills this one, the next command finds the rest.
         write_state(folder.state_file, DemoState.of_this_process(system.family.marker))
-        stay = Stay()
+        stay = RunningSystem()
         try:
             yield system, stay
         except DemoError as error:
@@ -59,7 +59,7 @@ def open_system(
                 _stop_system(system, display)
 
 
-def keep_running(system: DemoSystem, stay: Stay) -> None:
+def keep_running(system: DemoSystem, stay: RunningSystem) -> None:
     """Leave the system running when the demo ends, and note how it is reached and stopped."""
     state = DemoState.of_this_process(
         system.family.marker,
@@ -78,7 +78,7 @@ def stop_demo(folder: DemoFolder, display: Display) -> None:
     """Stop the demo of this folder, whether it was left running, is at work or was killed."""
     state = find_state(folder.state_file)
     if state is None:
-        display.say("No demo is running.")
+        display.print_line("No demo is running.")
         return
     with display.step("Stop the demo") as step:
         _end_leader(state)

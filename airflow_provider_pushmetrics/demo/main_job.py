@@ -47,7 +47,7 @@ def start_everything(system: DemoSystem, display: Display) -> None:
         system.wait_for_dags()
 
 
-def do_main_job(
+def run_main_job(
     system: DemoSystem, display: Display, parameters: Mapping[str, Any] = PARAMETERS
 ) -> MainJobOutcome:
     """Run the report by its Dag with these parameters, and wait for the Dag that its webhook starts."""
@@ -70,7 +70,7 @@ def show_outcome(
 ) -> None:
     """Print the rows, and where they lie."""
     described = ", ".join(f"{name}={value}" for name, value in parameters.items())
-    display.say()
+    display.print_line()
     display.show_rows(f"Departure delays, {QUERY}, for {described}: {len(outcome.rows)} rows", outcome.rows)
-    display.say(f"The result is in {outcome.result}")
-    display.say()
+    display.print_line(f"The result is in {outcome.result}")
+    display.print_line()

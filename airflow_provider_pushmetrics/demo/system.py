@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.demo.credentials import AIRFLOW_USER, DemoCred
 from airflow_provider_pushmetrics.demo.folder import DemoFolder
 from airflow_provider_pushmetrics.demo.processes.children import ProcessFamily
 from airflow_provider_pushmetrics.demo.processes.ports import HOST, DemoPorts
-from airflow_provider_pushmetrics.demo.processes.waiting import Waiter
+from airflow_provider_pushmetrics.demo.processes.waiting import ConditionPoller
 from airflow_provider_pushmetrics.exceptions import DemoError
 from airflow_provider_pushmetrics.redaction import redact
 
@@ -55,7 +55,7 @@ class DemoSystem:
         self.family = ProcessFamily()
         self.service = ServiceApi(ports.service_url, self.credentials.api_token)
         self.airflow = AirflowApi(ports.airflow_url, AIRFLOW_USER, self.credentials.airflow_password)
-        self.waiter = Waiter(watch=self.family.require_alive)
+        self.waiter = ConditionPoller(watch=self.family.require_alive)
         self._access: ReportAccess | None = None
         self._programs = Path(sys.executable).parent
         self._base = environment.build_base_environment(environ, folder, self._programs)

@@ -111,10 +111,10 @@ def _compare(
         number = int(report_id) if report_id.isdigit() else hook.fetch_report(report_id).id
     except PushMetricsApiError as error:
         return Finding(False, f"{name}: {error}")
-    return judge_trigger_token(name, token, shown.get(number, ()))
+    return check_trigger_token(name, token, shown.get(number, ()))
 
 
-def judge_trigger_token(name: str, token: str, shown: tuple[Webhook, ...]) -> Finding:
+def check_trigger_token(name: str, token: str, shown: tuple[Webhook, ...]) -> Finding:
     """Judge a trigger token by what the API shows of its report's triggers."""
     seen = [webhook for webhook in shown if webhook.token]
     if not seen:

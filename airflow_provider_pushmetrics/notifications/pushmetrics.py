@@ -55,7 +55,7 @@ class PushMetricsNotifier(BaseNotifier):
 
         :raises PushMetricsError: if it was not started; Airflow writes that to the log.
         """
-        self._tell(self.hook.trigger_report(str(self.report_id), self.parameters))
+        self._log_started(self.hook.trigger_report(str(self.report_id), self.parameters))
 
     async def async_notify(self, context: Context) -> None:
         """
@@ -66,8 +66,8 @@ class PushMetricsNotifier(BaseNotifier):
         report_id = str(self.report_id)
         with storable_errors():
             async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
-                self._tell(await client.trigger_report(report_id, self.parameters))
+                self._log_started(await client.trigger_report(report_id, self.parameters))
 
-    def _tell(self, started: TriggeredRun) -> None:
+    def _log_started(self, started: TriggeredRun) -> None:
         run = "a run" if started.run_id is None else f"run {started.run_id}"
         self.log.info("Report %s: %s was started", self.report_id, run)

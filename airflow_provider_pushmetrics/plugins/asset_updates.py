@@ -36,10 +36,10 @@ from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import NoDagForAssetError, PushMetricsError
 from airflow_provider_pushmetrics.plugins.dag_run_queue import (
     find_missed,
-    keep_queued,
     lock_asset,
     overlooks_events,
     queue_missed,
+    secure_queued,
 )
 from airflow_provider_pushmetrics.plugins.successful_events import choose_successful, read_event
 from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent
@@ -244,7 +244,7 @@ def register(asset: UpdatedAsset, event: StoredEvent) -> None:
         key = choose_key(asset.rule, event)
         stored = asset_manager.register_asset_change(asset=model, extra=extra, session=session, **key)
         if stored is not None and not key and overlooks_events():
-            keep_queued(session, model, stored)
+            secure_queued(session, model, stored)
 
 
 def choose_key(rule: AssetUpdateRule, event: StoredEvent) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def overlooks_events(version: str = airflow_version) -> bool:
     return not has_airflow(FIRST_EXACT_VERSION, version=version)
 
 
-def keep_queued(session: Session, asset: AssetModel, event: AssetEvent) -> None:
+def secure_queued(session: Session, asset: AssetModel, event: AssetEvent) -> None:
     """
     Keep an event that this transaction stores from being overlooked; needed where ``overlooks_events``.
 

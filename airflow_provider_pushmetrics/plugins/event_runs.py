@@ -24,7 +24,7 @@ from airflow_provider_pushmetrics.plugins.event_starts import (
     read_starts,
     select_starts,
 )
-from airflow_provider_pushmetrics.plugins.outcome_watchers import find_outcome_watchers, list_passed_over
+from airflow_provider_pushmetrics.plugins.outcome_watchers import find_outcome_watchers, list_skipped_events
 
 MAX_ASSET_EVENTS = 2000
 """Among how many asset events, from the oldest event of a page on, its events are looked for."""
@@ -119,7 +119,7 @@ def describe_outcomes(
     def describe(event: InboxEvent) -> list[Outcome]:
         own = updates.get(identify(event), [])
         updated = {update.asset_id for update in own}
-        passed_over = list_passed_over(watchers, event, positions, updated=updated)
+        passed_over = list_skipped_events(watchers, event, positions, updated=updated)
         missing = [Outcome(reason=item.reason, is_final=item.is_final) for item in passed_over]
         return [*list_outcomes(own, effects), *missing] or [Outcome(reason=NO_ASSET)]
 

@@ -34,7 +34,7 @@ MAX_ATTEMPTS = 5
 
 
 @dataclass
-class Memory:
+class StartProgress:
     """
     What is remembered of a start from one look to the next.
 
@@ -58,14 +58,14 @@ class MissedStarts:
     :param memory: What is remembered of the starts that were found the last time.
     """
 
-    memory: dict[Start, Memory] = field(default_factory=dict)
+    memory: dict[Start, StartProgress] = field(default_factory=dict)
 
     def observe(self, found: Iterable[FoundStart]) -> list[Start]:
         """Take in what was found now, and list the starts whose Dags are to be queued again."""
         before, self.memory = self.memory, {}
         due = []
         for item in found:
-            known = before.get(item.start) or Memory(is_settled=item.is_paused)
+            known = before.get(item.start) or StartProgress(is_settled=item.is_paused)
             self.memory[item.start] = known
             known.is_settled = known.is_settled or item.is_consumed
             was_missed, known.was_missed = known.was_missed, item.is_missed
@@ -119,7 +119,7 @@ class MissedEventsCheck:
         """Work until cancelled."""
         while True:
             try:
-                await asyncio.to_thread(self.look)
+                await asyncio.to_thread(self.check)
             except Exception as error:  # the task's top: without it, nobody would look ever again
                 self._outage.error(
                     "Whether PushMetrics events have started their Dags cannot be checked: %s. An event that"
@@ -130,7 +130,7 @@ class MissedEventsCheck:
                 self._outage.end("Whether PushMetrics events have started their Dags can be checked again.")
             await asyncio.sleep(self._interval_seconds)
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Look once, and queue again what was found overlooked twice."""
         with create_session(scoped=False) as session:
             found = fetch_starts(session, now=datetime.now(UTC))

@@ -52,7 +52,7 @@ class WatchedEvent(Protocol):
 
 
 @dataclass(frozen=True)
-class PassedOver:
+class SkippedEvent:
     """
     That an event has not updated an asset that takes only successful runs.
 
@@ -86,7 +86,7 @@ class OutcomeWatcher:
         """Tell whether it wants an event, if the run has succeeded."""
         return all(getattr(event, name) == value for name, value in self.wanted.items())
 
-    def explain(self, event: WatchedEvent, positions: Mapping[str, int]) -> PassedOver:
+    def explain(self, event: WatchedEvent, positions: Mapping[str, int]) -> SkippedEvent:
         """
         Explain why it has not updated its asset by an event that it wants.
 
@@ -94,16 +94,16 @@ class OutcomeWatcher:
         """
         is_read = positions.get(self.position_name, 0) >= event.id
         reason = PASSED_OVER if is_read else NOT_READ
-        return PassedOver(reason.format(asset=self.asset, updater=self.updater), is_read)
+        return SkippedEvent(reason.format(asset=self.asset, updater=self.updater), is_read)
 
 
-def list_passed_over(
+def list_skipped_events(
     watchers: Iterable[OutcomeWatcher],
     event: WatchedEvent,
     positions: Mapping[str, int],
     *,
     updated: Collection[int],
-) -> list[PassedOver]:
+) -> list[SkippedEvent]:
     """
     List the assets that an event has not updated because only successful runs do.
 

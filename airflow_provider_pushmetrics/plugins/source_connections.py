@@ -29,7 +29,7 @@ def find_connection(connection_id: str) -> Any | None:
     from airflow.configuration import ensure_secrets_loaded
 
     for backend in ensure_secrets_loaded():
-        with _telling_malformed():
+        with _translating_malformed():
             found = backend.get_connection(connection_id)
             if found is not None:
                 _ = found.password, found.extra_dejson  # decrypted and parsed when they are asked for
@@ -38,7 +38,7 @@ def find_connection(connection_id: str) -> Any | None:
 
 
 @contextmanager
-def _telling_malformed() -> Iterator[None]:
+def _translating_malformed() -> Iterator[None]:
     """Tell a malformed connection from an outage, which may end. Its text, maybe a secret, is left out."""
     try:
         yield

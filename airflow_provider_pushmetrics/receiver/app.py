@@ -85,7 +85,7 @@ def create_app(
             Refusal: _answer_refusal,
             HTTPException: _answer_http_exception,
             SQLAlchemyError: _answer_database_error,
-            ClientDisconnect: _answer_nobody,
+            ClientDisconnect: _answer_disconnected,
         },
         lifespan=live,
     )
@@ -126,7 +126,7 @@ async def _answer_refusal(request: Request, error: Exception) -> Response:
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # what it is registered for
     if request.method not in ("GET", "HEAD", "OPTIONS"):
-        request.app.ingest.note_stray(request.scope, request.scope[RECEIVED_PATH], error.status_code)
+        request.app.ingest.record_unknown_path(request.scope, request.scope[RECEIVED_PATH], error.status_code)
     return JSONResponse({"message": f"{error.detail}."}, error.status_code, headers=error.headers)
 
 
@@ -136,5 +136,5 @@ async def _answer_database_error(request: Request, error: Exception) -> Response
     return await _answer_refusal(request, Unavailable(UNAVAILABLE))
 
 
-async def _answer_nobody(request: Request, error: Exception) -> Response:
+async def _answer_disconnected(request: Request, error: Exception) -> Response:
     return Response(status_code=499)  # the sender hung up before its body was complete

@@ -87,7 +87,7 @@ def receiver(
         return
     if log_format not in ("text", "json"):
         raise typer.BadParameter(f"{log_format!r} is neither 'text' nor 'json'.", param_hint="--log-format")
-    with _say_errors():
+    with _print_errors():
         settings = build_settings(
             inbox=inbox,
             source=source,
@@ -214,7 +214,7 @@ def send(
 
     from airflow_provider_pushmetrics.receiver import commands
 
-    with _say_errors():
+    with _print_errors():
         body = commands.read_body(file, datetime.now(UTC))
         answer = commands.send(
             url, token=token, signing_secret=signing_secret, body=body, message_id=f"msg_{uuid.uuid4().hex}"
@@ -225,7 +225,7 @@ def send(
 
 
 @contextmanager
-def _say_errors() -> Iterator[None]:
+def _print_errors() -> Iterator[None]:
     try:
         yield
     except PushMetricsError as error:
@@ -240,7 +240,7 @@ def _open_inbox(url: str, *, may_make: bool = False) -> Iterator[Inbox]:
     from airflow_provider_pushmetrics.receiver.inbox.database import find_missing_file
     from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 
-    with _say_errors():
+    with _print_errors():
         missing = None if may_make else find_missing_file(url)
         if missing:
             raise PushMetricsConfigurationError(

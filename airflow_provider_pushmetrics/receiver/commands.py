@@ -16,7 +16,7 @@ from rich.table import Column, Table
 
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsParameterError
-from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_delivery
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
 from airflow_provider_pushmetrics.receiver.endpoints.reader import render_event
 from airflow_provider_pushmetrics.receiver.inbox.cleanup import clean
 from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent, build_replay_key
@@ -71,7 +71,7 @@ def print_table(inbox: Inbox, wanted: EventFilter, *, after: int, console: Conso
     """Show events as a table."""
     table = _build_table("id", "received", "source", "event", "report", "query", "run", "replay of", "bytes")
     for event in read_events(inbox, wanted, after=after):
-        about = build_delivery(event.source, None, event.body)
+        about = parse_webhook(event.source, None, event.body)
         numbers = (about.report_id, about.query_id, about.run_id, event.replay_of, len(event.body))
         received = event.received_at.strftime("%Y-%m-%d %H:%M:%S")
         shown = ("" if number is None else str(number) for number in numbers)

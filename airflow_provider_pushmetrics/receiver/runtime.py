@@ -160,7 +160,7 @@ class RuntimeOpener:
             self._outage.error("The inbox cannot be opened: %s", getattr(error, "orig", None) or error)
             raise Unavailable(UNAVAILABLE) from None
 
-    def _forget(self) -> None:
+    def _discard(self) -> None:
         if self._opened is not None:
             _left_behind.append(self._opened)
         self._opened = None
@@ -170,10 +170,10 @@ class RuntimeOpener:
 def _reset_after_fork(opener: RuntimeOpener) -> None:
     reference = weakref.ref(opener)
 
-    def forget() -> None:
+    def discard() -> None:
         alive: Any = reference()
         if alive is not None:
-            alive._forget()
+            alive._discard()
 
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=forget)
+        os.register_at_fork(after_in_child=discard)

@@ -190,17 +190,17 @@ class PushMetricsRunSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Look once first; then wait here, or defer."""
-        self._refuse_lost()
+        self._refuse_empty_templates()
         persist_links(context, self)
         accepts = self._build_choice().load()  # a filter that is not there is an error before any wait
         if not self.deferrable:
             return self._poke_until_found(context)
         start = self._open_start(context)
         after = start.find_cursor()
-        found = self._look(after, accepts)
+        found = self._poll_once(after, accepts)
         if found is not None:
-            return self._take(dump_event(found), context)
-        seen = start.runs_seen
+            return self._accept(dump_event(found), context)
+        seen = start.snapshot
         self.defer(
             trigger=PushMetricsSensorTrigger(
                 **self._build_trigger_arguments(after, start.state),
@@ -215,11 +215,11 @@ class PushMetricsRunSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once."""
-        found = self._look(self._open_start(context).find_cursor(), self._build_choice().load())
+        found = self._poll_once(self._open_start(context).find_cursor(), self._build_choice().load())
         if found is None:
             return PokeReturnValue(is_done=False)
         try:
-            return PokeReturnValue(is_done=True, xcom_value=self._take(dump_event(found), context))
+            return PokeReturnValue(is_done=True, xcom_value=self._accept(dump_event(found), context))
         except PushMetricsUnavailableError as error:
             self._count_failure(error)  # the next look finds the event again
             return PokeReturnValue(is_done=False)
@@ -234,17 +234,17 @@ class PushMetricsRunSensor(BaseSensorOperator):
         if status == "success":
             found: FoundEvent = event["found"]
             self.log.info("Event %s arrived at %s", found["id"], found["received_at"])
-            return self._take(found, context)
+            return self._accept(found, context)
         if status == "timeout":
             said = f"no {self.event} that is wanted arrived within {self.timeout:g} s (parameter 'timeout')"
-            raise AirflowSensorTimeout(f"{said}{self._name_cause(event.get('cause'))}.")
+            raise AirflowSensorTimeout(f"{said}{self._describe_cause(event.get('cause'))}.")
         raise rebuild_failure(event)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Tell OpenLineage, if its provider is installed, what has run."""
         return build_event_lineage(self.hook.settings.base_url, self._body)
 
-    def _refuse_lost(self) -> None:
+    def _refuse_empty_templates(self) -> None:
         """Refuse what was set and rendered to nothing, which would stand for any."""
         for name in self._given:
             value = getattr(self, name)
@@ -315,19 +315,19 @@ class PushMetricsRunSensor(BaseSensorOperator):
         except AirflowSensorTimeout as error:
             if not self._failures:
                 raise
-            raise AirflowSensorTimeout(f"{error}{self._name_cause(self._failures[-1])}") from None
+            raise AirflowSensorTimeout(f"{error}{self._describe_cause(self._failures[-1])}") from None
 
-    def _name_cause(self, cause: object) -> str:
+    def _describe_cause(self, cause: object) -> str:
         return "" if cause is None else f", as far as anybody can say: the last look failed. {cause}"
 
-    def _look(self, after: int, accepts: Callable[[FeedEvent], bool]) -> FeedEvent | None:
+    def _poll_once(self, after: int, accepts: Callable[[FeedEvent], bool]) -> FeedEvent | None:
         """
         Look once; None if nothing is there, or if nobody answers.
 
         :raises PushMetricsUnavailableError: if nobody has answered too often in a row.
         """
         try:
-            found = self._ask(after, accepts)
+            found = self._fetch_event(after, accepts)
         except PushMetricsUnavailableError as error:
             self._count_failure(error)
             return None
@@ -342,25 +342,25 @@ class PushMetricsRunSensor(BaseSensorOperator):
             raise error
         self.log.warning("%s; failure %d in a row, looking again", error, len(self._failures))
 
-    def _ask(self, after: int, accepts: Callable[[FeedEvent], bool]) -> FeedEvent | None:
+    def _fetch_event(self, after: int, accepts: Callable[[FeedEvent], bool]) -> FeedEvent | None:
         wanted, settings = self._build_filter(), self.hook.settings
         if settings.receiver is None:
             if self._poll is None:
-                self._poll = RunPoll(wanted, self._start.runs_seen if self._start else None, accepts)
+                self._poll = RunPoll(wanted, self._start.snapshot if self._start else None, accepts)
             return self.hook.call(self._poll.poll(self.hook.credentials))
         return self.hook.call(
             wait_for_event(settings.receiver, wanted, after=after, budget=AT_ONCE, accepts=accepts)
         )
 
-    def _take(self, found: FoundEvent, context: Context) -> FoundEvent:
+    def _accept(self, found: FoundEvent, context: Context) -> FoundEvent:
         """Take an event for this task, with the consumer's place, and judge the run of which it tells."""
         self._body = found["body"]
         persist_event_links(context, found, self.hook)
-        self._open_start(context).take(found["id"])
-        self._judge(found["body"])
+        self._open_start(context).claim(found["id"])
+        self._check_outcome(found["body"])
         return found
 
-    def _judge(self, body: dict[str, Any]) -> None:
+    def _check_outcome(self, body: dict[str, Any]) -> None:
         """
         Ask how the run ended, and fail or skip if it failed.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_provider_pushmetrics.client.feed import check_consumer_name, fetch_consumer, take_event
-from airflow_provider_pushmetrics.client.run_polling import RunPoll, RunsSeen, see_runs
+from airflow_provider_pushmetrics.client.feed import check_consumer_name, claim_event, fetch_consumer
+from airflow_provider_pushmetrics.client.run_polling import RunPoll, RunSnapshot, fetch_snapshot
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
@@ -24,7 +24,7 @@ class StartPosition:
     :param after: The cursor after which events count, where the user says it.
     :param consumer: The name under which the receiver keeps the place, where the user says it.
     :param is_rescheduled: Whether each poke is a new process.
-    :param runs_seen: Without a receiver: the runs that there were when the first try began.
+    :param snapshot: Without a receiver: the runs that there were when the first try began.
     """
 
     hook: PushMetricsHook
@@ -34,7 +34,7 @@ class StartPosition:
     after: int | None = None
     consumer: str | None = None
     is_rescheduled: bool = False
-    runs_seen: RunsSeen | None = None
+    snapshot: RunSnapshot | None = None
     _cursor: int | None = None
 
     def find_cursor(self) -> int:
@@ -45,14 +45,14 @@ class StartPosition:
         """
         self._refuse_contradictions()
         if self.hook.settings.receiver is None:
-            return self._see_runs()
-        return self._find_consumers_place(self.consumer) if self.consumer else self._find_start()
+            return self._fetch_snapshot()
+        return self._find_consumer_position(self.consumer) if self.consumer else self._find_start()
 
-    def take(self, event_id: int) -> None:
+    def claim(self, event_id: int) -> None:
         """Move the consumer to an event, and say whose it is: if this try dies now, the next one knows."""
         if self.consumer:
             receiver = self.hook.settings.get_receiver()
-            self.hook.call(take_event(receiver, self.consumer, event_id, taken_by=self.state.task_name))
+            self.hook.call(claim_event(receiver, self.consumer, event_id, taken_by=self.state.task_name))
 
     def _refuse_contradictions(self) -> None:
         if self.consumer is not None:
@@ -67,12 +67,12 @@ class StartPosition:
                 " set 'run_id' or 'after', or use deferrable=True."
             )
 
-    def _find_consumers_place(self, consumer: str) -> int:
+    def _find_consumer_position(self, consumer: str) -> int:
         place = self.hook.call(fetch_consumer(self.hook.settings.get_receiver(), consumer))
         was_ours = place.taken_by == self.state.task_name
         return place.position - 1 if was_ours else place.position
 
-    def _see_runs(self) -> int:
+    def _fetch_snapshot(self) -> int:
         """See which runs there are when the sensor begins, where there is no receiver with a cursor."""
         conn_id = self.hook.pushmetrics_conn_id
         if self.consumer or self.after is not None:
@@ -80,13 +80,13 @@ class StartPosition:
                 f"'after' and 'consumer' are about a receiver's inbox, and connection {conn_id!r} names none:"
                 " set its extras 'receiver_url' and 'receiver_token', or leave these out."
             )
-        RunPoll(self.wanted).refuse_unaskable(self.hook.credentials)
+        RunPoll(self.wanted).check_can_poll(self.hook.credentials)
         self.choice.refuse_without_receiver()
-        if self.runs_seen is None:
-            self.runs_seen = self.state.load_runs(conn_id)
-        if self.runs_seen is None:
-            self.runs_seen = self.hook.call(see_runs(self.hook.credentials, self.wanted))
-            self.state.save_runs(conn_id, self.runs_seen)
+        if self.snapshot is None:
+            self.snapshot = self.state.load_runs(conn_id)
+        if self.snapshot is None:
+            self.snapshot = self.hook.call(fetch_snapshot(self.hook.credentials, self.wanted))
+            self.state.save_runs(conn_id, self.snapshot)
         return 0
 
     def _find_start(self) -> int:

@@ -29,7 +29,7 @@ class RateLimit:
         self._lock = threading.Lock()
         self._buckets: dict[str, tuple[float, float]] = {}
 
-    def take(self, caller: str) -> float:
+    def acquire(self, caller: str) -> float:
         """
         Take one token of a caller.
 
@@ -52,6 +52,6 @@ class RateLimit:
 
         :raises HTTPException: 429 with ``Retry-After``, if there was none.
         """
-        wait_seconds = self.take(caller)
+        wait_seconds = self.acquire(caller)
         if wait_seconds > 0:
             raise HTTPException(429, TOO_MANY, headers={"Retry-After": str(math.ceil(wait_seconds))})

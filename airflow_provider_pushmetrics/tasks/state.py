@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_pushmetrics.client.run_polling import RunsSeen
+from airflow_provider_pushmetrics.client.run_polling import RunSnapshot
 from airflow_provider_pushmetrics.client.waits import RunTarget
 from airflow_provider_pushmetrics.tasks.iteration import list_iteration_parts
 
@@ -124,15 +124,15 @@ class TaskState:
         """Save the cursor at which the first try begins."""
         self._save_start(conn_id, cursor=cursor)
 
-    def load_runs(self, conn_id: str) -> RunsSeen | None:
+    def load_runs(self, conn_id: str) -> RunSnapshot | None:
         """Load the runs that there were when the first try began; None as for the cursor."""
         kept = self._load_start(conn_id)
         newest_id, open_ids = kept.get("newest_run_id"), kept.get("open_run_ids")
         if not isinstance(newest_id, int) or not isinstance(open_ids, list):
             return None
-        return RunsSeen(newest_id, tuple(open_ids))
+        return RunSnapshot(newest_id, tuple(open_ids))
 
-    def save_runs(self, conn_id: str, seen: RunsSeen) -> None:
+    def save_runs(self, conn_id: str, seen: RunSnapshot) -> None:
         """Save the runs that there are when the first try begins."""
         self._save_start(conn_id, newest_run_id=seen.newest_id, open_run_ids=list(seen.open_ids))
 

@@ -16,7 +16,7 @@ from airflow_provider_pushmetrics.triggers.events import build_failure_event, bu
 from airflow_provider_pushmetrics.triggers.resumption import sleep_until
 
 
-class WrittenTrigger(BaseTrigger):
+class SerializableTrigger(BaseTrigger):
     """A trigger that keeps each of its parameters under the parameter's name."""
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class WrittenTrigger(BaseTrigger):
         return f"{type(self).__module__}.{type(self).__name__}", {name: getattr(self, name) for name in names}
 
 
-class WaitTrigger(WrittenTrigger):
+class WaitTrigger(SerializableTrigger):
     """
     Wait for one thing, and fire one event; never raise.
 
@@ -46,7 +46,7 @@ class WaitTrigger(WrittenTrigger):
         """Wait, and yield one event: that of the task's end, or one for a worker."""
         try:
             found = await self.find()
-            event = await self._end(found) or self.tell(found)
+            event = await self._end(found) or self.build_event(found)
         except PushMetricsLastLookError as error:
             event = build_timeout_event(run_id=self.find_run_id(), cause=describe_error(error))
         except Exception as error:
@@ -61,7 +61,7 @@ class WaitTrigger(WrittenTrigger):
         """Wait for what is wanted; None if the deadline passed."""
         raise NotImplementedError
 
-    def tell(self, found: Any) -> TriggerEvent:
+    def build_event(self, found: Any) -> TriggerEvent:
         """Build the event with which a worker goes on."""
         raise NotImplementedError
 

@@ -55,7 +55,7 @@ class EventChoice:
                 self.refuse_without_receiver()
             if self.workspace_id is not None and find_workspace_id(event.body) != self.workspace_id:
                 return False
-            return predicate is None or ask_predicate(str(self.event_filter), predicate, event)
+            return predicate is None or call_predicate(str(self.event_filter), predicate, event)
 
         return accepts
 
@@ -86,7 +86,7 @@ def load_predicate(path: str) -> Predicate:
     return predicate
 
 
-def ask_predicate(path: str, predicate: Predicate, event: FeedEvent) -> bool:
+def call_predicate(path: str, predicate: Predicate, event: FeedEvent) -> bool:
     """
     Ask the user's function about an event.
 

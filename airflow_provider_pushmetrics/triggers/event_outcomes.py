@@ -48,23 +48,23 @@ async def has_succeeded(client: PushMetricsAsyncClient, event: FeedEvent) -> boo
     except PushMetricsUnavailableError:
         raise
     except PushMetricsApiError as error:
-        await _refuse_strangers(client, error)
+        await _check_server(client, error)
     try:  # once more: what answered for PushMetrics may have gone away between the two requests
         return await _has_succeeded(client, event)
     except PushMetricsUnavailableError:
         raise
     except PushMetricsApiError as error:
-        return _pass_over(event, describe_error(error))
+        return _skip(event, describe_error(error))
 
 
 async def _has_succeeded(client: PushMetricsAsyncClient, event: FeedEvent) -> bool:
     try:
         outcome = await client.call(until(WaitBudget(), lambda: _fetch_outcome(client, event)))
     except (PushMetricsRunError, PushMetricsUntrustedUrlError) as error:
-        return _pass_over(event, describe_error(error))
+        return _skip(event, describe_error(error))
     assert outcome is not None  # without a deadline there is always one
     reason = outcome.failure or outcome.unknown
-    return reason is None or _pass_over(event, reason)
+    return reason is None or _skip(event, reason)
 
 
 def _fetch_outcome(client: PushMetricsAsyncClient, event: FeedEvent) -> Call[EventOutcome]:
@@ -77,7 +77,7 @@ def _fetch_outcome(client: PushMetricsAsyncClient, event: FeedEvent) -> Call[Eve
         return EventOutcome(unknown=describe_error(error))
 
 
-async def _refuse_strangers(client: PushMetricsAsyncClient, error: PushMetricsApiError) -> None:
+async def _check_server(client: PushMetricsAsyncClient, error: PushMetricsApiError) -> None:
     """
     Check that it is PushMetrics that answers, and takes the API token, by a request that no event has chosen.
 
@@ -94,7 +94,7 @@ async def _refuse_strangers(client: PushMetricsAsyncClient, error: PushMetricsAp
         # Who may not list runs may still see each one.
 
 
-def _pass_over(event: FeedEvent, reason: str) -> bool:
+def _skip(event: FeedEvent, reason: str) -> bool:
     log.warning(
         "Event %d updates no asset, since its run is not known to have succeeded: %s", event.id, reason
     )

@@ -120,7 +120,7 @@ class InboxProducer(SharedStreamProducer):
             )
             assert page is not None  # without a deadline there is always one
             events = await self._choose(client, page.events)
-            await self._pass_over(page.events, events)
+            await self._skip(page.events, events)
             for event in events:
                 if event is events[-1]:
                     await asyncio.sleep(
@@ -149,7 +149,7 @@ class InboxProducer(SharedStreamProducer):
             return events
         return [event for event in events if await has_succeeded(client, event)]
 
-    async def _pass_over(self, events: Sequence[FeedEvent], chosen: Sequence[FeedEvent]) -> None:
+    async def _skip(self, events: Sequence[FeedEvent], chosen: Sequence[FeedEvent]) -> None:
         """Move the position over events that were left out, as soon as Airflow has stored those before."""
         if not events:
             return

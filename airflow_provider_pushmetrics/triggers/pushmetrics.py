@@ -13,7 +13,7 @@ from airflow_provider_pushmetrics.client.feed import MAX_CONSUMER_NAME_LENGTH, c
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.outcomes import build_result, fetch_event_outcome, fetch_outcome
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
-from airflow_provider_pushmetrics.client.run_polling import RunsSeen
+from airflow_provider_pushmetrics.client.run_polling import RunSnapshot
 from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_POLL_INTERVAL_SECONDS, WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.compat import BaseEventTrigger, require_airflow
@@ -26,7 +26,7 @@ from airflow_provider_pushmetrics.metrics import count_finished_run, time_wait
 from airflow_provider_pushmetrics.storable import describe_error
 from airflow_provider_pushmetrics.tasks.arguments import check_seconds
 from airflow_provider_pushmetrics.tasks.ends import RETURN_KEY
-from airflow_provider_pushmetrics.triggers.bases import WaitTrigger, WrittenTrigger
+from airflow_provider_pushmetrics.triggers.bases import SerializableTrigger, WaitTrigger
 from airflow_provider_pushmetrics.triggers.cancellation import finish
 from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_number
 from airflow_provider_pushmetrics.triggers.event_stream import (
@@ -101,7 +101,7 @@ class PushMetricsRunTrigger(WaitTrigger):
         with time_wait("report.run"):
             return await wait_for_run(self.pushmetrics_conn_id, target, budget=budget)
 
-    def tell(self, found: FinishedRun | None) -> TriggerEvent:
+    def build_event(self, found: FinishedRun | None) -> TriggerEvent:
         """Build the event of a run that is over, or of the deadline."""
         return build_finished_event(found) if found else build_timeout_event(run_id=self.find_run_id())
 
@@ -208,7 +208,7 @@ class PushMetricsSensorTrigger(WaitTrigger):
         with time_wait(self.event):
             return await self._wait_for_event()
 
-    def tell(self, found: FeedEvent | None) -> TriggerEvent:
+    def build_event(self, found: FeedEvent | None) -> TriggerEvent:
         """Build the event of what was found, or of the deadline."""
         if found is None:
             return build_timeout_event(run_id=self.find_run_id())
@@ -245,14 +245,16 @@ class PushMetricsSensorTrigger(WaitTrigger):
             after=read_number("after", self.after) or 0,
             budget=WaitBudget(deadline, self.poll_interval_seconds),
             accepts=await asyncio.to_thread(choice.load),  # importing a module reads files
-            seen=self._find_seen(),
+            seen=self._find_snapshot(),
         )
 
-    def _find_seen(self) -> RunsSeen | None:
-        return None if self.newest_run_id is None else RunsSeen(self.newest_run_id, tuple(self.open_run_ids))
+    def _find_snapshot(self) -> RunSnapshot | None:
+        return (
+            None if self.newest_run_id is None else RunSnapshot(self.newest_run_id, tuple(self.open_run_ids))
+        )
 
 
-class PushMetricsEventTrigger(WrittenTrigger, BaseEventTrigger):
+class PushMetricsEventTrigger(SerializableTrigger, BaseEventTrigger):
     """
     Fire an event for each webhook event that is wanted: the trigger of an ``AssetWatcher``.
 

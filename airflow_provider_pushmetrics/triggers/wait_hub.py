@@ -73,7 +73,7 @@ class WaitHub:
         self.settings = settings
         self._limits = limits
         self._index = WaitIndex()
-        self._newcomers: dict[PendingWait, None] = {}  # in their order, and left at once
+        self._new_waits: dict[PendingWait, None] = {}  # in their order, and left at once
         self._newcomer_came = asyncio.Event()
         self._new_runs: set[int] = set()
         self._run_came = asyncio.Event()
@@ -98,11 +98,11 @@ class WaitHub:
             async with asyncio.timeout(None if remaining == float("inf") else max(0.0, remaining)):
                 return await wait.found
         except TimeoutError:
-            return await self._poll_at_last(wait)
+            return await self._poll_after_deadline(wait)
         finally:
             await self._leave(wait)
 
-    async def _poll_at_last(self, wait: PendingWait) -> Any | None:
+    async def _poll_after_deadline(self, wait: PendingWait) -> Any | None:
         """
         Poll once more, so that what came in the last moment is not a timeout.
 
@@ -129,12 +129,12 @@ class WaitHub:
             return
         is_covered = self._event_name in (None, wait.wanted.event)
         if self._position is None or wait.after < self._position or not is_covered:
-            self._newcomers[wait] = None
+            self._new_waits[wait] = None
             self._newcomer_came.set()
 
     async def _leave(self, wait: PendingWait) -> None:
         self._index.remove(wait)
-        self._newcomers.pop(wait, None)
+        self._new_waits.pop(wait, None)
         wait.close()
         if not self._index:
             _remove_hub(self)
@@ -155,7 +155,7 @@ class WaitHub:
         async with open_async_transport(self.settings) as transport:
             client = PushMetricsAsyncClient(self.settings, transport)
             self._opened.set_result(client)
-            followers = [self._ask_api(client)]
+            followers = [self._poll_api(client)]
             if self.settings.receiver is not None:
                 followers.append(self._follow_inbox(client, self.settings.receiver))
             tasks = [asyncio.ensure_future(follower) for follower in followers]
@@ -172,7 +172,7 @@ class WaitHub:
             try:
                 if self._position is None:
                     self._position = await client.call(feed.fetch_cursor(receiver, ONE_ATTEMPT))
-                await self._admit_newcomers(client, receiver)
+                await self._add_new_waits(client, receiver)
                 page = await self._poll(client, receiver)
             except PushMetricsUnavailableError as error:
                 await self._back_off(backoff, error, lambda wait: wait.run_id is None)
@@ -183,19 +183,19 @@ class WaitHub:
                 self._index.dispatch(page.events)
                 self._position = page.cursor
 
-    async def _admit_newcomers(self, client: PushMetricsAsyncClient, receiver: Receiver) -> None:
+    async def _add_new_waits(self, client: PushMetricsAsyncClient, receiver: Receiver) -> None:
         """Let the feed begin where new waits begin; for those far behind, read the inbox one by one."""
         assert self._position is not None
         self._newcomer_came.clear()
         self._event_name = self._index.find_common_event()
         start = self._position
-        while self._newcomers:
-            wait = next(iter(self._newcomers))
+        while self._new_waits:
+            wait = next(iter(self._new_waits))
             if start - wait.after <= self._limits.rewind_events:
                 self._position = min(self._position, wait.after)
             elif not wait.found.done():
                 await self._catch_up(client, receiver, wait, until=start)
-            self._newcomers.pop(wait, None)
+            self._new_waits.pop(wait, None)
 
     async def _catch_up(
         self, client: PushMetricsAsyncClient, receiver: Receiver, wait: PendingWait, *, until: int
@@ -224,7 +224,7 @@ class WaitHub:
 
     # The API
 
-    async def _ask_api(self, client: PushMetricsAsyncClient) -> None:
+    async def _poll_api(self, client: PushMetricsAsyncClient) -> None:
         backoff = FailureBackoff(WaitBudget())
         next_round = time.monotonic()
         while True:
@@ -274,7 +274,7 @@ class WaitHub:
             remaining -= {run.id for run in listed}
             for run in listed:
                 self._resolve_run(run)
-        for run_id in sorted(remaining, key=self._find_last_asked)[: self._limits.single_runs]:
+        for run_id in sorted(remaining, key=self._find_last_poll)[: self._limits.single_runs]:
             await self._poll_run(client, run_id)
 
     async def _poll_lists(self, client: PushMetricsAsyncClient) -> None:
@@ -320,7 +320,7 @@ class WaitHub:
         for wait in self._index.find_by_run(run.id):
             wait.resolve(wait.read_run(run))
 
-    def _find_last_asked(self, run_id: int) -> float:
+    def _find_last_poll(self, run_id: int) -> float:
         return min((wait.asked_at for wait in self._index.find_by_run(run_id)), default=0.0)
 
     async def _back_off(

@@ -11,7 +11,7 @@ from airflow_provider_pushmetrics.client import waits
 from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.protocol import Call
-from airflow_provider_pushmetrics.client.run_polling import RunPoll, RunsSeen
+from airflow_provider_pushmetrics.client.run_polling import RunPoll, RunSnapshot
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.event_matching import EventFilter
@@ -27,7 +27,7 @@ async def wait_for_event(
     after: int,
     budget: WaitBudget,
     accepts: Callable[[FeedEvent], bool] | None = None,
-    seen: RunsSeen | None = None,
+    seen: RunSnapshot | None = None,
 ) -> FeedEvent | None:
     """
     Wait for the first wanted event after a cursor, together with all who wait on the connection.
@@ -44,9 +44,9 @@ async def wait_for_event(
     poll = None
     if settings.receiver is None:
         poll = RunPoll(wanted, seen, accepts or (lambda event: True))
-        poll.refuse_unaskable(settings.build_credentials())
+        poll.check_can_poll(settings.build_credentials())
         if poll.needs_list:
-            poll.require_seen()
+            poll.require_snapshot()
 
     def poll_once(credentials: Credentials) -> Call[FeedEvent | None]:
         if poll is not None:
@@ -74,7 +74,7 @@ async def wait_for_run(conn_id: str, target: RunTarget, *, budget: WaitBudget) -
     """
     settings = await aread_settings(await get_async_connection(conn_id))
     credentials = settings.build_credentials()
-    waits.refuse_hopeless(target, credentials, settings.receiver)
+    waits.refuse_endless_wait(target, credentials, settings.receiver)
 
     def poll_once(credentials: Credentials) -> Call[FinishedRun | None]:
         return waits.wait_for_run(target, credentials=credentials, receiver=settings.receiver, budget=budget)
@@ -86,7 +86,7 @@ async def wait_for_run(conn_id: str, target: RunTarget, *, budget: WaitBudget) -
         poll_once,
         read_event=waits.read_run_event,
         read_run=partial(waits.read_run, target),
-        run_id=target.run_id if waits.can_ask_api(target, credentials) else None,
+        run_id=target.run_id if waits.can_poll_api(target, credentials) else None,
     )
     found: FinishedRun | None = await find_hub(settings).wait(wait)
     return found

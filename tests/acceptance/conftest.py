@@ -14,7 +14,7 @@ from rich.console import Console
 from airflow_provider_pushmetrics.demo.clients.airflow import DagRun
 from airflow_provider_pushmetrics.demo.display import Display
 from airflow_provider_pushmetrics.demo.folder import DemoFolder, find_dags_folder
-from airflow_provider_pushmetrics.demo.main_job import MainJobOutcome, do_main_job, start_everything
+from airflow_provider_pushmetrics.demo.main_job import MainJobOutcome, run_main_job, start_everything
 from airflow_provider_pushmetrics.demo.processes.ports import find_free_port_set
 from airflow_provider_pushmetrics.demo.system import DemoSystem
 
@@ -70,7 +70,7 @@ def start_system(display: Display) -> Iterator[DemoSystem]:
 @pytest.fixture(name="outcome", scope="package")
 def do_job(system: DemoSystem, display: Display) -> MainJobOutcome:
     """The main job, done once."""
-    return do_main_job(system, display)
+    return run_main_job(system, display)
 
 
 @pytest.fixture(name="api_server_run", scope="package")

@@ -16,7 +16,7 @@ import pytest
 from airflow_provider_pushmetrics.demo.clients.airflow import DagRun
 from airflow_provider_pushmetrics.demo.folder import DemoFolder
 from airflow_provider_pushmetrics.demo.processes.ports import find_free_port_set
-from airflow_provider_pushmetrics.demo.processes.waiting import Waiter
+from airflow_provider_pushmetrics.demo.processes.waiting import ConditionPoller
 from airflow_provider_pushmetrics.demo.system import DemoSystem
 from tests.fakes.airflow_versions import needs_airflow
 
@@ -26,7 +26,7 @@ DAG_ID = "mortal_tasks"
 WORKERLESS = "tasks_without_a_worker"
 DAGS = Path(__file__).with_name("dags")
 LIMIT_SECONDS = 240.0
-PATIENT = Waiter()
+PATIENT = ConditionPoller()
 """Does not mind that a part of Airflow is killed."""
 
 MONTHS = {

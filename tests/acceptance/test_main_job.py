@@ -13,7 +13,7 @@ import requests
 
 from airflow_provider_pushmetrics.demo.clients.airflow import DagRun
 from airflow_provider_pushmetrics.demo.display import Display
-from airflow_provider_pushmetrics.demo.main_job import MainJobOutcome, do_main_job
+from airflow_provider_pushmetrics.demo.main_job import MainJobOutcome, run_main_job
 from airflow_provider_pushmetrics.demo.results import find_files, find_result, read_rows
 from airflow_provider_pushmetrics.demo.system import SENSOR_DAG, TRIGGER_DAG, WEBHOOK_DAG, DemoSystem
 from tests.acceptance.flights import compute_by_carrier
@@ -74,7 +74,7 @@ def test_the_second_dag_fetches_the_same_results(system: DemoSystem, outcome: Ma
 def test_the_report_can_be_run_again_with_other_parameters(
     system: DemoSystem, outcome: MainJobOutcome, display: Display
 ) -> None:
-    again = do_main_job(system, display, {"origin": "EWR", "month": 7})
+    again = run_main_job(system, display, {"origin": "EWR", "month": 7})
     assert again.result != outcome.result
     assert again.webhook_run.run_id != outcome.webhook_run.run_id
     assert_same_rows(again.rows, compute_by_carrier("EWR", 7))

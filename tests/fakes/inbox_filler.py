@@ -23,14 +23,14 @@ def fill_inbox(inbox_url: str, *bodies: bytes) -> None:
 
 
 def record(inbox_url: str, bodies: list[bytes]) -> None:
-    from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
+    from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook
     from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 
     inbox = Inbox(inbox_url)
     for body in bodies:
         content = json.loads(body)
         inbox.record(
-            [Delivery("demo", str(hash(body)), body, content["event"], report_id=content["report_id"])]
+            [IncomingWebhook("demo", str(hash(body)), body, content["event"], report_id=content["report_id"])]
         )
     inbox.close()
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
+from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,9 @@ def end_writers(processes: Sequence[subprocess.Popen[str]]) -> list[int]:
 def record(inbox_url: str, name: str, count: int) -> None:
     """Record so many deliveries, in transactions of one to three."""
     inbox = Inbox(inbox_url)
-    deliveries = [Delivery("demo", f"{name}:{number}", b'{"event": "x"}', "x") for number in range(count)]
+    deliveries = [
+        IncomingWebhook("demo", f"{name}:{number}", b'{"event": "x"}', "x") for number in range(count)
+    ]
     while deliveries:
         size = len(deliveries) % 3 + 1
         inbox.record(deliveries[:size])

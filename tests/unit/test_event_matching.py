@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_pushmetrics.event_ids import read_event_ids
 from airflow_provider_pushmetrics.event_matching import EventFilter, FilterIndex, Subject, read_subject
-from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_delivery
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
 from airflow_provider_pushmetrics.receiver.errors import BadRequest
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
+from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook
 from tests.fakes.json_values import JSON_VALUES
 
 OUTPUTS = "https://h/api/reports/1/run/7"
@@ -33,7 +33,7 @@ RUN = Subject("demo", "report.run", 1, None, 7)
 def test_a_filter_gives_the_same_answer_for_a_delivery_and_for_a_stored_event(
     wanted: EventFilter, is_wanted: bool
 ) -> None:
-    delivery = Delivery("demo", "id:1", b"{}", "report.run", report_id=1, run_id=7)
+    delivery = IncomingWebhook("demo", "id:1", b"{}", "report.run", report_id=1, run_id=7)
     assert wanted.matches(delivery) is wanted.matches(RUN) is is_wanted
 
 
@@ -104,7 +104,7 @@ def test_the_triggers_want_an_event_exactly_where_the_receiver_finds_it(
     subject, ids = read_subject("demo", body), read_event_ids(body)
     assert (subject.report_id, subject.query_id, subject.run_id) == (ids.report_id, ids.query_id, ids.run_id)
     try:
-        delivery = build_delivery("demo", None, json.dumps(body).encode("ascii"))
+        delivery = parse_webhook("demo", None, json.dumps(body).encode("ascii"))
     except BadRequest:
         return
     assert wanted.matches(subject) is wanted.matches(delivery)

@@ -17,7 +17,7 @@ def _watch_nothing() -> None:
 
 
 @dataclass(frozen=True)
-class Waiter:
+class ConditionPoller:
     """
     Waits for conditions.
 

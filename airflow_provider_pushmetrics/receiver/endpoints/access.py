@@ -16,7 +16,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from airflow_provider_pushmetrics.receiver.endpoints.authentication import ReaderGate, SenderGate
+from airflow_provider_pushmetrics.receiver.endpoints.authentication import (
+    ReaderAuthenticator,
+    SenderAuthenticator,
+)
 from airflow_provider_pushmetrics.receiver.endpoints.limits import NetworkList, build_rate_limit
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
@@ -62,7 +65,7 @@ class Ages:
 AGES = Ages()
 
 
-class Gates:
+class Authenticators:
     """
     What checks requests, built from one reading of the credentials.
 
@@ -70,10 +73,10 @@ class Gates:
     :param previous: The gates before these, whose counts of deliveries go on.
     """
 
-    def __init__(self, access: Access, previous: Gates | None = None) -> None:
+    def __init__(self, access: Access, previous: Authenticators | None = None) -> None:
         self.access = access
-        self.senders = SenderGate(access.sources)
-        self.reader = ReaderGate(access.reader_token)
+        self.senders = SenderAuthenticator(access.sources)
+        self.reader = ReaderAuthenticator(access.reader_token)
         self.sources = {source.name: source for source in access.sources}
         self.networks = {source.name: NetworkList(source) for source in access.sources}
         self.rates = {source.name: _build_rate(source, previous) for source in access.sources}
@@ -102,7 +105,7 @@ class CurrentAccess:
         ages: Ages = AGES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.gates = Gates(access)
+        self.gates = Authenticators(access)
         self._reload = reload
         self._ages = ages
         self._clock = clock
@@ -112,7 +115,7 @@ class CurrentAccess:
         self._lock = threading.Lock()
         self._outage = ThrottledLog(log)
 
-    async def get(self) -> Gates:
+    async def get(self) -> Authenticators:
         """
         Get the gates.
 
@@ -149,7 +152,7 @@ class CurrentAccess:
             assert self._reload is not None
             access = self._reload()
             if access != self.gates.access:
-                self.gates = Gates(access, self.gates)
+                self.gates = Authenticators(access, self.gates)
                 log.info("The credentials have changed; sources: %s", ", ".join(self.gates.sources) or "none")
             self._read_at = began
         except Exception as error:  # of any secrets backend: whatever it is, the next attempt may succeed
@@ -167,7 +170,7 @@ class CurrentAccess:
             reading.set_result(None)
 
 
-def _build_rate(source: SourceSettings, previous: Gates | None) -> RateLimit:
+def _build_rate(source: SourceSettings, previous: Authenticators | None) -> RateLimit:
     before = previous.sources.get(source.name) if previous else None
     if previous and before and before.rate_per_minute == source.rate_per_minute:
         return previous.rates[source.name]

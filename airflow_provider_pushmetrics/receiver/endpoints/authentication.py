@@ -84,7 +84,7 @@ class SourceVerifier:
         )
 
 
-class SenderGate:
+class SenderAuthenticator:
     """
     Lets the deliveries of known sources in.
 
@@ -98,7 +98,7 @@ class SenderGate:
         nobody = SourceSettings("nobody", token=secrets.token_urlsafe(), signing_secrets=(generate_secret(),))
         self._nobody = SourceVerifier(nobody, clock=clock)
 
-    def admit(self, source: str, head: RequestHead, body: bytes) -> str | None:
+    def authenticate(self, source: str, head: RequestHead, body: bytes) -> str | None:
         """
         Check a delivery to a source.
 
@@ -116,7 +116,7 @@ class SenderGate:
         return message_id
 
 
-class ReaderGate:
+class ReaderAuthenticator:
     """
     Lets readers in.
 
@@ -127,7 +127,7 @@ class ReaderGate:
         # An empty token must match nothing, and an empty credential would equal it.
         self._token = (token or secrets.token_urlsafe()).encode("utf-8")
 
-    def admit(self, head: RequestHead) -> None:
+    def authenticate(self, head: RequestHead) -> None:
         """
         Check who reads: one right credential among those shown is enough.
 

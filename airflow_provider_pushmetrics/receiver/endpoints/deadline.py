@@ -35,7 +35,7 @@ class Deadline:
         if task is None:
             raise RuntimeError("a deadline is for a task of an event loop.")
         self._task = task
-        self._timer = task.get_loop().call_later(self._body_seconds, self._ring)
+        self._timer = task.get_loop().call_later(self._body_seconds, self._expire)
         return self
 
     def __exit__(
@@ -51,11 +51,11 @@ class Deadline:
         """Let the rest of the time be for the answer."""
         self._is_body_complete = True
 
-    def _ring(self) -> None:
+    def _expire(self) -> None:
         if self._is_body_complete and self._answer_seconds > self._body_seconds:
             rest = self._answer_seconds - self._body_seconds
             self._body_seconds = self._answer_seconds
-            self._timer = self._task.get_loop().call_later(rest, self._ring)
+            self._timer = self._task.get_loop().call_later(rest, self._expire)
             return
         self._has_rung = True
         self._task.cancel()

@@ -5,21 +5,21 @@ from __future__ import annotations
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_pushmetrics.receiver.endpoints.access import CurrentAccess, Gates
+from airflow_provider_pushmetrics.receiver.endpoints.access import Authenticators, CurrentAccess
 from airflow_provider_pushmetrics.receiver.endpoints.authentication import SENDER_REFUSED
 from airflow_provider_pushmetrics.receiver.endpoints.body import read_limited_body
 from airflow_provider_pushmetrics.receiver.endpoints.deadline import Deadline
 from airflow_provider_pushmetrics.receiver.endpoints.limits import check_rate, find_client
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import (
-    build_delivery,
     check_content_type,
+    parse_webhook,
     strip_bom,
 )
 from airflow_provider_pushmetrics.receiver.endpoints.paths import describe_path, hide_tokens
 from airflow_provider_pushmetrics.receiver.endpoints.request_head import RequestHead, read_head
 from airflow_provider_pushmetrics.receiver.endpoints.responses import send_body, send_refusal
 from airflow_provider_pushmetrics.receiver.errors import Refusal, Unauthorized
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery, Recorded
+from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook, Recorded
 from airflow_provider_pushmetrics.receiver.metrics import DeliveryCounter
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, SourceSettings
@@ -52,7 +52,7 @@ class Ingest:
         try:
             recorded = await self._record(scope, receive)
         except Refusal as refusal:
-            self._note(scope, refusal)
+            self._record_rejection(scope, refusal)
             await send_refusal(send, refusal)
             return
         except ClientDisconnect:
@@ -69,13 +69,13 @@ class Ingest:
             body = await read_limited_body(receive, declared, max_bytes=max_bytes)  # bounded, before anything
             deadline.complete_body()
             gates = await self._access.get()
-            message_id = gates.senders.admit(source, head, body)  # bytes, constant time
+            message_id = gates.senders.authenticate(source, head, body)  # bytes, constant time
             self._check_limits(gates, source, scope)
-            delivery = _build_delivery(gates.sources[source], head, message_id, body)
+            delivery = _parse_webhook(gates.sources[source], head, message_id, body)
             runtime = await self._runtime.get()
             return await runtime.writer.record(delivery)  # idempotent; committed before we answer
 
-    def note_stray(self, scope: Scope, path: str, status: int) -> None:
+    def record_unknown_path(self, scope: Scope, path: str, status: int) -> None:
         """Record a request that goes to no path of the receiver: its sender was given a wrong URL."""
         self._counter.count("not_found")
         self._runtime.rejections.add(
@@ -86,13 +86,13 @@ class Ingest:
             reason=f"no such path: {describe_path(path, self._access.gates.list_secrets())}",
         )
 
-    def _check_limits(self, gates: Gates, source: str, scope: Scope) -> None:
+    def _check_limits(self, gates: Authenticators, source: str, scope: Scope) -> None:
         """Ask what a proved source may; a stranger must not use its rate up, nor learn of its networks."""
         if not gates.networks[source].allows(find_client(scope)):
             raise Unauthorized(SENDER_REFUSED, "network")
         check_rate(gates.rates[source])
 
-    def _note(self, scope: Scope, refusal: Refusal) -> None:
+    def _record_rejection(self, scope: Scope, refusal: Refusal) -> None:
         reason = refusal.reason if isinstance(refusal, Unauthorized) else None
         self._counter.count(refusal.outcome, reason)
         source = scope["path_params"]["source"]
@@ -107,9 +107,9 @@ class Ingest:
         )
 
 
-def _build_delivery(
+def _parse_webhook(
     source: SourceSettings, head: RequestHead, message_id: str | None, body: bytes
-) -> Delivery:
+) -> IncomingWebhook:
     is_lenient = source.lenient_content_type
     check_content_type(head.get("content-type"), head.get("content-encoding"), is_lenient=is_lenient)
-    return build_delivery(source.name, message_id, strip_bom(body) if is_lenient else body)
+    return parse_webhook(source.name, message_id, strip_bom(body) if is_lenient else body)

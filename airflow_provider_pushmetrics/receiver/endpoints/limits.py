@@ -46,7 +46,7 @@ def check_rate(limit: RateLimit) -> None:
 
     :raises TooManyRequests: if the source has used its rate up.
     """
-    wait_seconds = limit.take(EVERY_CLIENT)
+    wait_seconds = limit.acquire(EVERY_CLIENT)
     if wait_seconds > 0:
         raise TooManyRequests(math.ceil(wait_seconds))
 

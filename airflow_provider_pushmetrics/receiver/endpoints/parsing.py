@@ -16,7 +16,7 @@ from typing import Any
 
 from airflow_provider_pushmetrics.event_ids import read_event_ids
 from airflow_provider_pushmetrics.receiver.errors import BadRequest, UnsupportedMediaType
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
+from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook
 from airflow_provider_pushmetrics.serving.json_bodies import (
     MAX_DEPTH,
     build_decoder,
@@ -35,7 +35,7 @@ _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def build_delivery(source: str, message_id: str | None, body: bytes) -> Delivery:
+def parse_webhook(source: str, message_id: str | None, body: bytes) -> IncomingWebhook:
     """
     Build a delivery from a body that was proved to come from its source.
 
@@ -44,7 +44,7 @@ def build_delivery(source: str, message_id: str | None, body: bytes) -> Delivery
     """
     content = parse_body(body)
     ids = read_event_ids(content)
-    return Delivery(
+    return IncomingWebhook(
         source=source,
         key=f"id:{message_id}" if message_id else f"sha256:{hashlib.sha256(body).hexdigest()}",
         body=body,

@@ -64,7 +64,7 @@ class Reader:
         """Let a handler be reached with the reader token alone."""
 
         async def check_then_handle(request: Request) -> Response:
-            (await self._access.get()).reader.admit(read_head(request.scope))
+            (await self._access.get()).reader.authenticate(read_head(request.scope))
             return await handler(request, await self._runtime.get())
 
         return check_then_handle

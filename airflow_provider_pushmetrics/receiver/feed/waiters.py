@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from airflow_provider_pushmetrics.event_matching import EventFilter, FilterIndex, Subject
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
+from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook
 
 
 class Waiter:
@@ -68,7 +68,7 @@ class LoopWaiters:
         self._waiters.remove(waiter.wanted, waiter)
         self.count -= 1
 
-    def wake_wanting(self, committed: Sequence[Subject | Delivery]) -> None:
+    def wake_wanting(self, committed: Sequence[Subject | IncomingWebhook]) -> None:
         """Wake whoever wants one of these events."""
         self.generation += 1
         for waiter in self._waiters.find(committed):
@@ -116,7 +116,7 @@ class Notifier:
         waiters = self._loops.get(asyncio.get_running_loop())
         return waiters.generation if waiters else 0
 
-    def announce(self, committed: Sequence[Subject | Delivery]) -> None:
+    def announce(self, committed: Sequence[Subject | IncomingWebhook]) -> None:
         """Wake whoever wants one of the events that were just committed; called from any thread."""
         for loop, waiters in self._copy_loops():
             _call_soon(loop, waiters.wake_wanting, committed)

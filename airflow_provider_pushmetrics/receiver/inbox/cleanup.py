@@ -95,7 +95,7 @@ class InboxCleanup:
 
     def run_once(self) -> None:
         """Store what was refused, and once a minute delete what is too old."""
-        refused = self._rejections.take()
+        refused = self._rejections.drain()
         if refused:
             self._inbox.store_rejections(refused)
         if time.monotonic() - self._cleaned_at >= CLEAN_INTERVAL_SECONDS and not self._loop.stopping.is_set():

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from airflow_provider_pushmetrics.receiver.inbox.commit_signals import announce_change
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery, Recorded
+from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook, Recorded
 from airflow_provider_pushmetrics.receiver.inbox.tables import VALUE, events, state
 
 # Built once: SQLAlchemy takes as long to build a statement as the database to run it.
@@ -31,7 +31,7 @@ VALUE_COLUMNS = {column.name: column.info[VALUE] for column in events.c if VALUE
 DELIVERY_FIELDS = {
     name: value.removeprefix("delivery.")
     for name, value in VALUE_COLUMNS.items()
-    if value in {f"delivery.{field.name}" for field in fields(Delivery)}
+    if value in {f"delivery.{field.name}" for field in fields(IncomingWebhook)}
 }
 """The columns that a delivery is read from, with the names of its fields."""
 
@@ -42,7 +42,9 @@ KnownIds = dict[tuple[str, str], int]
 """The event id of every delivery that is known, by its source and key."""
 
 
-def record(connection: Connection, deliveries: Sequence[Delivery], received_at: datetime) -> list[Recorded]:
+def record(
+    connection: Connection, deliveries: Sequence[IncomingWebhook], received_at: datetime
+) -> list[Recorded]:
     """
     Keep what is new, in the transaction that the connection is in.
 
@@ -64,7 +66,7 @@ def record(connection: Connection, deliveries: Sequence[Delivery], received_at: 
     return recorded
 
 
-def group_keys(deliveries: Sequence[Delivery]) -> Iterable[tuple[str, list[str]]]:
+def group_keys(deliveries: Sequence[IncomingWebhook]) -> Iterable[tuple[str, list[str]]]:
     """Group the deliveries' keys by their source."""
     keys: dict[str, list[str]] = {}
     for delivery in deliveries:
@@ -72,7 +74,7 @@ def group_keys(deliveries: Sequence[Delivery]) -> Iterable[tuple[str, list[str]]
     return keys.items()
 
 
-def assign_ids(deliveries: Sequence[Delivery], known: KnownIds, last_id: int) -> list[Recorded]:
+def assign_ids(deliveries: Sequence[IncomingWebhook], known: KnownIds, last_id: int) -> list[Recorded]:
     """Give what is new the next ids; of two copies, the first is new. ``known`` learns the new ones."""
     recorded = []
     for delivery in deliveries:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True)
-class Delivery:
+class IncomingWebhook:
     """
     One event to be stored.
 
@@ -49,7 +49,7 @@ class Recorded:
 
     id: int
     is_new: bool
-    delivery: Delivery
+    delivery: IncomingWebhook
 
 
 @dataclass(frozen=True)

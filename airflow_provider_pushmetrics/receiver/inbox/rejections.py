@@ -58,7 +58,7 @@ class RejectionLog:
         with self._lock:
             self._pending.append(Rejection(self._clock(), name, client, status, outcome, reason))
 
-    def take(self) -> list[Rejection]:
+    def drain(self) -> list[Rejection]:
         """Take all that wait."""
         with self._lock:
             pending = list(self._pending)

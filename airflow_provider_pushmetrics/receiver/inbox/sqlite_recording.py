@@ -26,7 +26,7 @@ from airflow_provider_pushmetrics.receiver.inbox.recording import (
     group_keys,
     read_values,
 )
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery, Recorded
+from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook, Recorded
 from airflow_provider_pushmetrics.receiver.inbox.tables import events, state
 from airflow_provider_pushmetrics.serving.columns import to_utc
 
@@ -37,7 +37,9 @@ COLUMNS = ("received_at", *VALUE_COLUMNS)
 ItemT = TypeVar("ItemT")
 
 
-def record_in_sqlite(engine: Engine, deliveries: Sequence[Delivery], received_at: datetime) -> list[Recorded]:
+def record_in_sqlite(
+    engine: Engine, deliveries: Sequence[IncomingWebhook], received_at: datetime
+) -> list[Recorded]:
     """
     Keep what is new, in a transaction of its own, and return when it is committed.
 
@@ -69,7 +71,7 @@ def _begin(engine: Engine) -> Iterator[sqlite3.Cursor]:
         connection.close()  # back to the pool, which rolls back what was not committed
 
 
-def _fetch_known_ids(cursor: sqlite3.Cursor, deliveries: Sequence[Delivery]) -> KnownIds:
+def _fetch_known_ids(cursor: sqlite3.Cursor, deliveries: Sequence[IncomingWebhook]) -> KnownIds:
     known: KnownIds = {}
     for source, keys in group_keys(deliveries):
         for chunk in _split_by_powers_of_two(keys):

@@ -37,8 +37,8 @@ from airflow_provider_pushmetrics.receiver.inbox.postgresql import (
 from airflow_provider_pushmetrics.receiver.inbox.recording import DELIVERY_FIELDS, record
 from airflow_provider_pushmetrics.receiver.inbox.records import (
     Consumer,
-    Delivery,
     EventSummary,
+    IncomingWebhook,
     Page,
     Recorded,
     StoredEvent,
@@ -80,7 +80,7 @@ class Inbox:
         """End all connections to PostgreSQL at once: whoever waits on one gets an error. SQLite has none."""
         self._sockets.hang_up()
 
-    def record(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
+    def record(self, deliveries: Sequence[IncomingWebhook]) -> list[Recorded]:
         """
         Keep what is new, in one transaction, and return when it is committed.
 
@@ -127,12 +127,12 @@ class Inbox:
         with self._engine.connect() as connection:
             return connection.execute(select(func.count()).select_from(events)).scalar_one()
 
-    def find_delivery(self, event_id: int) -> Delivery | None:
+    def find_delivery(self, event_id: int) -> IncomingWebhook | None:
         """Find the delivery that became an event."""
         columns = (events.c[name].label(field) for name, field in DELIVERY_FIELDS.items())
         with self._engine.connect() as connection:
             row = connection.execute(select(*columns).where(events.c.id == event_id)).mappings().one_or_none()
-        return None if row is None else Delivery(**{**row, "body": bytes(row["body"])})
+        return None if row is None else IncomingWebhook(**{**row, "body": bytes(row["body"])})
 
     def find_event(self, event_id: int) -> StoredEvent | None:
         """Find an event."""

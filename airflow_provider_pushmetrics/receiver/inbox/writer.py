@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery, Recorded
+from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook, Recorded
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.metrics import CommitFigures
 from airflow_provider_pushmetrics.serving.group_commit import GroupCommit
@@ -52,11 +52,11 @@ class InboxWriter:
         self._is_closed = self._is_abandoned = False
         self._outage = ThrottledLog(log)
         self.commits = CommitFigures()
-        self._group = GroupCommit[Delivery, Recorded](
+        self._group = GroupCommit[IncomingWebhook, Recorded](
             "pushmetrics-inbox-writer", self._commit, after=self._announce_new
         )
 
-    async def record(self, delivery: Delivery) -> Recorded:
+    async def record(self, delivery: IncomingWebhook) -> Recorded:
         """
         Record a delivery and return when it is committed.
 
@@ -85,7 +85,7 @@ class InboxWriter:
             self._writing_since = None  # once is enough
             self._inbox.hang_up()
 
-    def _commit(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+    def _commit(self, deliveries: Sequence[IncomingWebhook]) -> Sequence[Outcome]:
         try:
             return self._record(deliveries)
         except Exception as error:
@@ -94,7 +94,7 @@ class InboxWriter:
             )
             return _refuse(deliveries)
 
-    def _record(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+    def _record(self, deliveries: Sequence[IncomingWebhook]) -> Sequence[Outcome]:
         if self._is_abandoned:
             return _refuse(deliveries)
         began = time.perf_counter()
@@ -121,7 +121,7 @@ class InboxWriter:
             self._announce(new)
 
 
-def _refuse(deliveries: Sequence[Delivery]) -> list[Outcome]:
+def _refuse(deliveries: Sequence[IncomingWebhook]) -> list[Outcome]:
     return [Unavailable(UNAVAILABLE) for _ in deliveries]
 
 

@@ -105,7 +105,7 @@ class Authenticator:
         with self._database.reading() as session:
             return self._accept(session, _find_token(session, token))
 
-    def note_login(self, principal: Principal) -> None:
+    def record_login(self, principal: Principal) -> None:
         """Note that a user came; not more often than once a minute, for a writing is dearer than a look."""
         now = self._clock()
         with self._database.reading() as session:

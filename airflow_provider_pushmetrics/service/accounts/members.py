@@ -30,7 +30,7 @@ To sign in, you need an API token: ask {sender} for one.
 """
 
 
-def admit(
+def add_member(
     session: Session, workspace_id: int, email: str, first_name: str, last_name: str, role: Role
 ) -> tuple[Membership, str]:
     """
@@ -69,11 +69,11 @@ def give_role(session: Session, membership: Membership, role: Role) -> None:
     :raises PushMetricsConflictError: if nobody would be left who may give roles.
     """
     if role is not Role.ADMIN:
-        _keep_an_admin(session, membership)
+        _require_other_admin(session, membership)
     membership.role = role.value
 
 
-def dismiss(session: Session, membership: Membership) -> None:
+def remove_member(session: Session, membership: Membership) -> None:
     """
     End a membership, and with it the tokens that the user has for the workspace.
 
@@ -81,7 +81,7 @@ def dismiss(session: Session, membership: Membership) -> None:
 
     :raises PushMetricsConflictError: if nobody would be left who may give roles.
     """
-    _keep_an_admin(session, membership)
+    _require_other_admin(session, membership)
     user = membership.user
     session.execute(
         update(ApiToken)
@@ -105,7 +105,7 @@ def put_welcome(session: Session, membership: Membership, sender: User, url: str
     add_mail(session, membership.workspace_id, [membership.user.email], words)
 
 
-def _keep_an_admin(session: Session, membership: Membership) -> None:
+def _require_other_admin(session: Session, membership: Membership) -> None:
     # Two admins who remove each other at the same time come here one after the other.
     session.get_one(Workspace, membership.workspace_id, with_for_update=True)
     if membership.role != Role.ADMIN.value:

@@ -55,20 +55,20 @@ Found = TypeVar("Found")
 @router.get("/schemas/")
 def list_schemas(reference: Reference, parts: Parts, caller: Caller) -> SchemaNames:
     """List the schemas of a database, as they are now."""
-    return wrap(_look(parts, reference, caller, lambda catalog, _: catalog.list_schemas()))
+    return wrap(_read_catalog(parts, reference, caller, lambda catalog, _: catalog.list_schemas()))
 
 
 @router.get("/schema/{schema}/")
 def list_tables(reference: Reference, schema: SchemaName, parts: Parts, caller: Caller) -> TableList:
     """List the tables and views of a schema."""
 
-    def look(catalog: Catalog, source_id: int) -> list[TableSummary]:
+    def read(catalog: Catalog, source_id: int) -> list[TableSummary]:
         return [
             {"name": one.name, "type": one.type, "schemaName": one.schema, "databaseId": source_id}
             for one in catalog.list_tables(schema)
         ]
 
-    return wrap(_look(parts, reference, caller, look))
+    return wrap(_read_catalog(parts, reference, caller, read))
 
 
 @router.get("/table/{table}/{schema}/")
@@ -77,12 +77,12 @@ def get_table(
 ) -> TableDetails:
     """Show the columns, keys and indexes of a table."""
 
-    def look(catalog: Catalog, _: int) -> TableDetails:
+    def read(catalog: Catalog, _: int) -> TableDetails:
         name = _find(catalog, schema, table)
         star = write_select_star(name, DEFAULT_STAR_ROWS, catalog.dialect)
         return _build_table(name, catalog.describe(name), star)
 
-    return _look(parts, reference, caller, look)
+    return _read_catalog(parts, reference, caller, read)
 
 
 @router.get("/select_star_sql/{table}/{schema}/")
@@ -96,10 +96,10 @@ def get_select_star(
 ) -> SelectStar:
     """Write the SQL that reads the first rows of a table. It is not run."""
 
-    def look(catalog: Catalog, _: int) -> str:
+    def read(catalog: Catalog, _: int) -> str:
         return write_select_star(_find(catalog, schema, table), limit, catalog.dialect)
 
-    return wrap(_look(parts, reference, caller, look))
+    return wrap(_read_catalog(parts, reference, caller, read))
 
 
 @router.get("/table_exists/{table}/{schema}/")
@@ -107,7 +107,9 @@ def find_table(
     reference: Reference, table: TableReference, schema: SchemaName, parts: Parts, caller: Caller
 ) -> TableExistenceResponse:
     """Find out whether a table or a view exists, and its exact name."""
-    name = _look(parts, reference, caller, lambda catalog, _: catalogs.find_table(catalog, schema, table))
+    name = _read_catalog(
+        parts, reference, caller, lambda catalog, _: catalogs.find_table(catalog, schema, table)
+    )
     if name is None:
         return wrap(TableExistence(exists=False, type=None, resolved_name=None))
     return wrap(TableExistence(exists=True, type=name.type, resolved_name=name.name))
@@ -123,12 +125,12 @@ def search_tables(
 ) -> FoundTablesResponse:
     """Find the tables and views whose names contain a text."""
 
-    def look(catalog: Catalog, _: int) -> Sequence[TableName]:
+    def read(catalog: Catalog, _: int) -> Sequence[TableName]:
         return catalogs.search_tables(catalog, pattern, schema)[:MAX_TABLES]
 
     rows: list[FoundTable] = [
         {"schema": one.schema, "name": one.name, "type": one.type}
-        for one in _look(parts, reference, caller, look)
+        for one in _read_catalog(parts, reference, caller, read)
     ]
     return wrap(FoundTables(pattern=pattern, count=len(rows), results=rows))
 
@@ -142,7 +144,7 @@ def list_functions(
     filter: Annotated[str, Query(description="A text that the names contain, in any case")] = "",
 ) -> FunctionNamesResponse:
     """List the functions that the SQL of a database can call."""
-    known, backend = _look(
+    known, backend = _read_catalog(
         parts, reference, caller, lambda catalog, _: (catalog.list_functions(), catalog.backend)
     )
     names = [name for name in known or [] if filter.lower() in name.lower()]
@@ -159,8 +161,8 @@ def list_functions(
     return wrap(answer)
 
 
-def _look(
-    parts: ServiceParts, reference: str, caller: Principal, look: Callable[[Catalog, int], Found]
+def _read_catalog(
+    parts: ServiceParts, reference: str, caller: Principal, read: Callable[[Catalog, int], Found]
 ) -> Found:
     """Look into a database of the workspace; 422 with its own words if that fails."""
     with parts.database.reading() as session:
@@ -171,7 +173,7 @@ def _look(
             watch(LOOK_SECONDS, lambda: None) as stopper,
             source.open_catalog(stopper) as catalog,
         ):
-            return look(catalog, source_id)
+            return read(catalog, source_id)
     except SourceError as error:
         raise HTTPException(422, str(error)) from None
 

@@ -31,7 +31,7 @@ from airflow_provider_pushmetrics.service.api.schemas.schedules import (
     StartedScheduleRunResponse,
 )
 from airflow_provider_pushmetrics.service.models import Query, Report, ReportSchedule, Run
-from airflow_provider_pushmetrics.service.reports.authoring import tell_query, tell_report
+from airflow_provider_pushmetrics.service.reports.authoring import add_query_event, add_report_event
 from airflow_provider_pushmetrics.service.reports.block_types import ContentError
 from airflow_provider_pushmetrics.service.reports.recurrence import Recurrence, check_schedule
 from airflow_provider_pushmetrics.service.runs.notices import check_addresses
@@ -125,7 +125,7 @@ def delete_schedule(reference: Reference, parts: Parts, caller: Editor) -> Confi
     """Delete a schedule."""
     with parts.database.writing() as session:
         schedule = _lock(session, reference, caller)
-        _tell(session, schedule)
+        _add_change_event(session, schedule)
         session.delete(schedule)
     parts.engine.wake()
     return OK
@@ -188,11 +188,11 @@ def _apply(schedule: ReportSchedule, wanted: ScheduleChange, values: dict[str, A
         if value is not None or name in ("cron", "ends_on", "max_runs"):
             setattr(schedule, name, value)
     if schedule.first_start.tzinfo is None:
-        schedule.first_start = _place(schedule.first_start, schedule.time_zone)
+        schedule.first_start = _set_zone(schedule.first_start, schedule.time_zone)
     check_schedule(read_rule(schedule), get_now() if wanted.first_start is not None else None)
 
 
-def _place(moment: datetime, zone: str) -> datetime:
+def _set_zone(moment: datetime, zone: str) -> datetime:
     """Read a time without an offset in the schedule's zone; an unknown zone is refused afterwards."""
     try:
         return moment.replace(tzinfo=ZoneInfo(zone))
@@ -202,15 +202,15 @@ def _place(moment: datetime, zone: str) -> datetime:
 
 def _finish(parts: Parts, session: Session, schedule: ReportSchedule) -> One[ScheduleRow]:
     plan_next(schedule, get_now())
-    _tell(session, schedule)
+    _add_change_event(session, schedule)
     session.flush()
     parts.engine.wake()
     return build_one(build_schedule_row(schedule))
 
 
-def _tell(session: Session, schedule: ReportSchedule) -> None:
+def _add_change_event(session: Session, schedule: ReportSchedule) -> None:
     """Tell of a change of the schedule as of a change of what it runs."""
     if schedule.query is not None:
-        tell_query(session, QUERY_UPDATED, schedule.query)
+        add_query_event(session, QUERY_UPDATED, schedule.query)
     else:
-        tell_report(session, REPORT_UPDATED, schedule.report)
+        add_report_event(session, REPORT_UPDATED, schedule.report)

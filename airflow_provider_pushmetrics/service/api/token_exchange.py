@@ -18,7 +18,7 @@ def exchange_token(request: Request, parts: Parts) -> ExchangedToken:
     principal = parts.authenticator.find_token_owner(read_bearer(request))
     if principal is None:
         raise HTTPException(401, NOT_AUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
-    parts.authenticator.note_login(principal)
+    parts.authenticator.record_login(principal)
     return {
         "access_token": parts.authenticator.issue_jwt(principal),
         "expires_in": parts.authenticator.lifetime_seconds,

@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session, contains_eager, undefer
 from airflow_provider_pushmetrics.service.accounts.authentication import Principal
 from airflow_provider_pushmetrics.service.accounts.members import (
     NO_OP,
-    admit,
-    dismiss,
+    add_member,
     give_role,
     put_welcome,
+    remove_member,
 )
 from airflow_provider_pushmetrics.service.accounts.roles import Role, find_role
 from airflow_provider_pushmetrics.service.api.conventions.access import Admin, Caller, Parts
@@ -113,7 +113,7 @@ def create_user(wanted: NewUser, parts: Parts, caller: Admin, skip_welcome_email
     """Add a user to the workspace, by mail address. A user who was added gets a mail."""
     roles = [parse_role(number) for number in wanted.roles] or [Role.USER]
     with parts.database.writing() as session:
-        member, action = admit(
+        member, action = add_member(
             session,
             caller.workspace_id,
             wanted.email,
@@ -142,7 +142,7 @@ def update_user(reference: Reference, wanted: UserChange, parts: Parts, caller: 
 def remove_user(reference: Reference, parts: Parts, caller: Admin) -> Confirmation:
     """Remove a user from the workspace, and revoke the user's tokens. 409 if no Admin would be left."""
     with parts.database.writing() as session:
-        dismiss(session, find_member(session, reference, caller))
+        remove_member(session, find_member(session, reference, caller))
     return OK
 
 

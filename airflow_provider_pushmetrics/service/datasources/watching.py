@@ -23,14 +23,14 @@ def watch(timeout_seconds: float, find_reason: Callable[[], str | None]) -> Iter
     stopper, is_over = Stopper(), threading.Event()
     deadline = time.monotonic() + timeout_seconds
 
-    def look() -> None:
+    def poll() -> None:
         while not is_over.wait(min(WATCH_SECONDS, max(deadline - time.monotonic(), 0.01))):
             if time.monotonic() >= deadline:
                 stopper.stop(f"the query took longer than {timeout_seconds:g} s and was stopped.")
             elif (reason := find_reason()) is not None:
                 stopper.stop(reason)
 
-    watcher = threading.Thread(target=look, name="query-watch", daemon=True)
+    watcher = threading.Thread(target=poll, name="query-watch", daemon=True)
     watcher.start()
     try:
         yield stopper

@@ -114,7 +114,7 @@ def create_report(session: Session, workspace_id: int, draft: ReportDraft) -> Re
     for block in draft.blocks:
         _add_block(session, report, block)
     check_order(session, report)
-    tell_report(session, REPORT_CREATED, report)
+    add_report_event(session, REPORT_CREATED, report)
     return report
 
 
@@ -123,7 +123,7 @@ def change_report(session: Session, report: Report, changes: Mapping[str, Any]) 
     if "time_zone" in changes:
         check_time_zone(changes["time_zone"])
     if apply_fields(report, changes):
-        tell_report(session, REPORT_UPDATED, report)
+        add_report_event(session, REPORT_UPDATED, report)
 
 
 def rewrite_report(session: Session, report: Report, draft: ReportDraft, *, prune: bool) -> BlockChanges:
@@ -139,13 +139,13 @@ def rewrite_report(session: Session, report: Report, draft: ReportDraft, *, prun
     changes = _rewrite_blocks(session, report, draft.blocks, prune=prune)
     check_order(session, report)
     if is_changed or changes != BlockChanges():
-        tell_report(session, REPORT_UPDATED, report)
+        add_report_event(session, REPORT_UPDATED, report)
     return changes
 
 
 def delete_report(session: Session, report: Report) -> None:
     """Delete a report with its blocks, triggers and runs."""
-    tell_report(session, REPORT_DELETED, report)
+    add_report_event(session, REPORT_DELETED, report)
     session.flush()
     session.delete(report)
 
@@ -159,7 +159,7 @@ def create_block(session: Session, report: Report, draft: BlockDraft) -> Block:
     """
     block = _add_block(session, report, draft)
     check_order(session, report)
-    _tell_block(session, block, QUERY_CREATED)
+    _add_block_event(session, block, QUERY_CREATED)
     return block
 
 
@@ -171,12 +171,12 @@ def change_block(session: Session, block: Block, changes: Mapping[str, Any]) -> 
     if apply_fields(block, changes):
         session.flush()
         check_order(session, block.report)
-        _tell_block(session, block, QUERY_UPDATED)
+        _add_block_event(session, block, QUERY_UPDATED)
 
 
 def delete_block(session: Session, block: Block) -> None:
     """Delete a block."""
-    _tell_block(session, block, QUERY_DELETED)
+    _add_block_event(session, block, QUERY_DELETED)
     session.flush()
     block.report.blocks.remove(block)
 
@@ -188,7 +188,7 @@ def move_block(session: Session, block: Block, position: int) -> None:
     if order != list(block.report.blocks):
         report = block.report
         _reorder(session, report, order)
-        tell_report(session, REPORT_UPDATED, report)
+        add_report_event(session, REPORT_UPDATED, report)
 
 
 def ensure_scratch(session: Session, workspace_id: int) -> Report:
@@ -294,7 +294,7 @@ def apply_fields(row: Any, changes: Mapping[str, Any]) -> bool:
     return is_changed
 
 
-def tell_report(session: Session, event: str, report: Report) -> None:
+def add_report_event(session: Session, event: str, report: Report) -> None:
     """Put an event of a report in the outbox."""
     now = get_now()
     report.updated_on = now
@@ -302,18 +302,18 @@ def tell_report(session: Session, event: str, report: Report) -> None:
     put_in_outbox(session, report.workspace_id, build_report_change(event, report, now))
 
 
-def tell_query(session: Session, event: str, query: Query) -> None:
+def add_query_event(session: Session, event: str, query: Query) -> None:
     """Put an event of a query in the outbox."""
     body = build_query_change(event, query, get_now())
     put_in_outbox(session, query.block.report.workspace_id, body)
 
 
-def _tell_block(session: Session, block: Block, event: str) -> None:
+def _add_block_event(session: Session, block: Block, event: str) -> None:
     """Tell of a query as of itself, and of any other block as of a change of its report."""
     if block.query is not None:
-        tell_query(session, event, block.query)
+        add_query_event(session, event, block.query)
     else:
-        tell_report(session, REPORT_UPDATED, block.report)
+        add_report_event(session, REPORT_UPDATED, block.report)
 
 
 def _add_block(session: Session, report: Report, draft: BlockDraft) -> Block:

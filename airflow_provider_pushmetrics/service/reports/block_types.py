@@ -199,7 +199,7 @@ def _check_sql(content: Mapping[str, Any]) -> dict[str, Any]:
         source = int(source)
     if not isinstance(source, int) or isinstance(source, bool):
         raise ContentError("database_id is missing, or names no database: see GET /api/v1/database/")
-    sql = _take_text(content, "sql")
+    sql = _read_text_field(content, "sql")
     checked = {"sql": sql, "database_id": source}
     for name, limit in (("limit", MAX_ROWS_LIMIT), ("timeout_seconds", MAX_TIMEOUT_SECONDS)):
         value = content.get(name)
@@ -212,27 +212,27 @@ def _check_sql(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_text(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {"text": _take_text(content, "text")}
+    return {"text": _read_text_field(content, "text")}
 
 
 def _check_chart(content: Mapping[str, Any]) -> dict[str, Any]:
     spec = content.get("spec")
     if not isinstance(spec, dict) or not spec:
         raise ContentError("spec is missing: it must be a Vega-Lite specification, an object")
-    return {"spec": spec, "query": _take_text(content, "query")}
+    return {"spec": spec, "query": _read_text_field(content, "query")}
 
 
 def _check_email(content: Mapping[str, Any]) -> dict[str, Any]:
-    form, value = content.get("format", PLAIN_TEXT), _take_text(content, "value")
+    form, value = content.get("format", PLAIN_TEXT), _read_text_field(content, "value")
     if form not in MAIL_FORMATS:
         raise ContentError(f"format is {form!r}: it must be one of {', '.join(MAIL_FORMATS)}")
     if form != PLAIN_TEXT:
         _check_markup(value)
     checked: dict[str, Any] = {
-        "subject": _take_text(content, "subject"),
+        "subject": _read_text_field(content, "subject"),
         "value": value,
         "format": form,
-        "to_": _take_recipients(content, "to_", parse_recipient),
+        "to_": _read_recipients(content, "to_", parse_recipient),
     }
     if content.get("attachments") is not None:
         checked["attachments"] = _check_attachments(content["attachments"])
@@ -256,13 +256,13 @@ def _check_attachment(value: Any) -> dict[str, Any]:
         raise ContentError("the filename of an attachment must be a text")
     if not isinstance(value.get("skip_if_empty", False), bool):
         raise ContentError("skip_if_empty of an attachment must be true or false")
-    return {**value, "query": _take_text(value, "query"), "format": kind}
+    return {**value, "query": _read_text_field(value, "query"), "format": kind}
 
 
 def _check_slack(content: Mapping[str, Any]) -> dict[str, Any]:
-    message = _take_text(content, "value_markdown")
+    message = _read_text_field(content, "value_markdown")
     _check_markup(message)
-    return {"channels": _take_recipients(content, "channels", check_channel), "value_markdown": message}
+    return {"channels": _read_recipients(content, "channels", check_channel), "value_markdown": message}
 
 
 def _check_markup(template: str) -> None:
@@ -272,14 +272,14 @@ def _check_markup(template: str) -> None:
         raise ContentError(str(error)) from None
 
 
-def _take_text(content: Mapping[str, Any], name: str) -> str:
+def _read_text_field(content: Mapping[str, Any], name: str) -> str:
     value = content.get(name)
     if not isinstance(value, str):
         raise ContentError(f"{name} is missing: it must be a text")
     return value
 
 
-def _take_recipients(content: Mapping[str, Any], name: str, check: Callable[[str], object]) -> list[str]:
+def _read_recipients(content: Mapping[str, Any], name: str, check: Callable[[str], object]) -> list[str]:
     value = content.get(name)
     entries = [value] if isinstance(value, str) else value
     if not isinstance(entries, list) or not all(isinstance(one, str) for one in entries):

@@ -102,11 +102,11 @@ def parse_config(text: str) -> ReportDraft:
     if kind not in REPORT_TYPES:
         raise ContentError(f"type is {kind!r}: it must be one of {', '.join(REPORT_TYPES)}")
     return ReportDraft(
-        name=_take_name(document, "name", "the report"),
-        description=_take_optional(document, "description") or "",
+        name=_read_name(document, "name", "the report"),
+        description=_read_optional_text(document, "description") or "",
         type=kind,
-        folder=_take_optional(document, "folder"),
-        time_zone=_take_optional(document, "time_zone") or "UTC",
+        folder=_read_optional_text(document, "folder"),
+        time_zone=_read_optional_text(document, "time_zone") or "UTC",
         blocks=tuple(_parse_block(number, block) for number, block in enumerate(blocks, start=1)),
     )
 
@@ -120,7 +120,7 @@ def _load(text: str) -> Any:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         if isinstance(error, ContentError):
             raise
-        raise ContentError(f"not valid YAML: {_say(error)}") from None
+        raise ContentError(f"not valid YAML: {_describe_error(error)}") from None
 
 
 def _check_extent(text: str) -> None:
@@ -172,15 +172,15 @@ def _parse_block(number: int, value: Any) -> BlockDraft:
     if not isinstance(content, dict):
         raise ContentError(f"block {number} has no content")
     return BlockDraft(
-        type=_take_name(value, "type", f"block {number}"),
-        name=_take_name(value, "name", f"block {number}"),
+        type=_read_name(value, "type", f"block {number}"),
+        name=_read_name(value, "name", f"block {number}"),
         content=content,
-        verbose_name=_take_optional(value, "verbose_name"),
-        uid=_take_optional(value, "uid"),
+        verbose_name=_read_optional_text(value, "verbose_name"),
+        uid=_read_optional_text(value, "uid"),
     )
 
 
-def _take_name(value: Mapping[str, Any], key: str, owner: str) -> str:
+def _read_name(value: Mapping[str, Any], key: str, owner: str) -> str:
     text = value.get(key)
     if not isinstance(text, str) or not text.strip() or len(text) > MAX_REPORT_NAME_LENGTH or "\x00" in text:
         raise ContentError(
@@ -189,14 +189,14 @@ def _take_name(value: Mapping[str, Any], key: str, owner: str) -> str:
     return text.strip()
 
 
-def _take_optional(value: Mapping[str, Any], key: str) -> str | None:
+def _read_optional_text(value: Mapping[str, Any], key: str) -> str | None:
     text = value.get(key)
     if text is not None and (not isinstance(text, str) or (key != "description" and len(text) > 255)):
         raise ContentError(f"{key} must be a text")
     return text
 
 
-def _say(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or type(error).__name__
     return f"{problem} in line {mark.line + 1}" if mark is not None else str(problem)

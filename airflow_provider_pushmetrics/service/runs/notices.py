@@ -40,7 +40,7 @@ class Recipients:
     channels: tuple[str, ...] = ()
 
 
-def tell_recipients(session: Session, run: Run | QueryRun, links: ResultLinks) -> None:
+def notify_recipients(session: Session, run: Run | QueryRun, links: ResultLinks) -> None:
     """Put down the notices of a run that has ended, for whoever its trigger or its schedule names."""
     recipients = find_recipients(session, run)
     if recipients == Recipients():

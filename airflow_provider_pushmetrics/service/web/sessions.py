@@ -50,7 +50,7 @@ def sign_in(wanted: SignIn, request: Request, response: Response, parts: Parts) 
     principal = parts.authenticator.find_token_owner(wanted.token.get_secret_value())
     if principal is None:
         raise HTTPException(401, NOT_AUTHORIZED)
-    parts.authenticator.note_login(principal)
+    parts.authenticator.record_login(principal)
     set_session(request, response, parts.authenticator.open_session(principal), parts.settings)
     return {"is_signed_in": True, "renew_seconds": _choose_pause(parts)}
 

@@ -29,7 +29,7 @@ from airflow_provider_pushmetrics.plugins.asset_updates import (
     write_payload,
 )
 from airflow_provider_pushmetrics.plugins.dag_run_queue import overlooks_events
-from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_delivery
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
@@ -258,7 +258,7 @@ def open_runtime(tmp_path: Path) -> Iterator[ReceiverRuntime]:
 async def deliver(runtime: ReceiverRuntime, *numbers: int, report_id: int = 1) -> None:
     for number in numbers:
         body = json.dumps({"event": "report.run", "report_id": report_id, "number": number}).encode()
-        await runtime.writer.record(build_delivery("demo", None, body))
+        await runtime.writer.record(parse_webhook("demo", None, body))
 
 
 @asynccontextmanager

@@ -86,7 +86,7 @@ def settle(tables: AirflowTables, check: MissedEventsCheck) -> None:
     """Let the API server look, and the scheduler schedule, until nothing is left to do."""
     for _ in range(LOOKS_UNTIL_QUEUED_AGAIN + 1):
         if overlooks_events():
-            check.look()
+            check.check()
         tables.schedule()
 
 
@@ -129,7 +129,7 @@ def test_an_event_that_is_stored_while_a_run_is_made_starts_the_dag_once(
     write: Callable[[UpdatedAsset, int], None],
 ) -> None:
     write(asset, 1)
-    check.look()
+    check.check()
     with tables.while_a_run_is_made(lambda: write(asset, 2)):
         tables.schedule()
     settle(tables, check)
@@ -158,7 +158,7 @@ def test_all_dags_of_an_asset_are_started_by_an_event_of_the_window(
     process(tables, *dag_ids)
     (asset,) = fetch_assets()
     write(asset, 1)
-    check.look()
+    check.check()
     with tables.while_a_run_is_made(lambda: write(asset, 2)):
         tables.schedule()
     settle(tables, check)
@@ -231,7 +231,7 @@ def test_an_event_that_no_run_can_take_is_given_up_and_said(
     write_elsewhere(asset, 2)
     with tables.sessions.begin() as session:
         session.execute(text("DELETE FROM asset_dag_run_queue WHERE target_dag_id = 'has_it_not'"))
-    check.look()
+    check.check()
     tables.schedule()
     with tables.sessions.begin() as session:
         late = datetime.now(UTC) + timedelta(seconds=30)
@@ -290,5 +290,5 @@ def test_mysql_takes_the_statements(mysql_tables: AirflowTables, monkeypatch: py
     mysql_tables.drop_queue()
     check = MissedEventsCheck()
     for _ in range(LOOKS_UNTIL_QUEUED_AGAIN):
-        check.look()
+        check.check()
     assert mysql_tables.count_queued() == 1

@@ -31,7 +31,7 @@ from airflow_provider_pushmetrics.plugins.asset_updates import (
 from airflow_provider_pushmetrics.plugins.dag_run_queue import overlooks_events
 from airflow_provider_pushmetrics.plugins.event_runs import describe_outcomes
 from airflow_provider_pushmetrics.plugins.events_page import build_page
-from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_delivery
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
 from airflow_provider_pushmetrics.receiver.inbox.records import EventSummary, StoredEvent
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from airflow_provider_pushmetrics.triggers.event_stream import build_position_name
@@ -275,7 +275,7 @@ async def test_the_page_lists_each_event_with_its_dag_runs(
 ) -> None:
     inbox = opener.open().inbox
     for number in (1, 2):
-        inbox.record([build_delivery("demo", None, b'{"event": "report.run", "n": %d}' % number)])
+        inbox.record([parse_webhook("demo", None, b'{"event": "report.run", "n": %d}' % number)])
     first, _ = inbox.fetch_page(EventFilter(), after=0, limit=10).events
     register(asset, first)
     tables.schedule()

@@ -48,9 +48,9 @@ def write(asset: UpdatedAsset, number: int = 1) -> None:
     register(asset, StoredEvent(number, "demo", datetime(2026, 11, 23, tzinfo=UTC), None, body))
 
 
-def look(check: MissedEventsCheck, times: int = 2) -> None:
+def run_check(check: MissedEventsCheck, times: int = 2) -> None:
     for _ in range(times):
-        check.look()
+        check.check()
 
 
 def move_event(tables: AirflowTables, **by: float) -> None:
@@ -66,9 +66,9 @@ def test_an_overlooked_event_queues_its_dags_again(
 ) -> None:
     write(asset)
     tables.drop_queue()
-    check.look()
+    check.check()
     assert tables.count_queued() == 0  # it is looked twice
-    check.look()
+    check.check()
     assert tables.count_queued() == 2
     assert f"overlooked 1 asset event(s) for Dag {DAG_ID}, which is queued again" in caplog.text
 
@@ -82,16 +82,16 @@ def test_an_overlooked_event_queues_a_dag_that_names_the_asset_by_a_reference(
     write(asset)
     tables.schedule()
     assert len(tables.read_runs("refers")) == 1
-    look(check, 3)
+    run_check(check, 3)
     assert tables.count_queued() == 0  # it has its run, though the run has no event
     write(asset, 2)
     tables.drop_queue()
-    look(check, 1)
+    run_check(check, 1)
     assert tables.count_queued() == 0
-    look(check, 1)
+    run_check(check, 1)
     assert tables.count_queued() == 3
     tables.schedule()
-    look(check, 3)
+    run_check(check, 3)
     assert tables.count_queued() == 0
     assert len(tables.read_runs("refers")) == 2
 
@@ -100,10 +100,10 @@ def test_a_queued_event_and_one_that_has_its_runs_are_left_alone(
     tables: AirflowTables, asset: UpdatedAsset, check: MissedEventsCheck
 ) -> None:
     write(asset)
-    look(check, 3)
+    run_check(check, 3)
     assert tables.count_queued() == 2
     tables.schedule()
-    look(check, 3)
+    run_check(check, 3)
     assert tables.count_queued() == 0
 
 
@@ -115,7 +115,7 @@ def test_a_dag_is_queued_again_where_another_has_its_run(
     tables.schedule()
     tables.change_dags(DAG_ID, is_paused=False)
     tables.drop_queue()
-    look(check)
+    run_check(check)
     assert tables.count_queued() == 1
 
 
@@ -124,9 +124,9 @@ def test_an_event_that_came_while_the_dag_was_paused_is_not_ours_to_start(
 ) -> None:
     tables.change_dags(DAG_ID, is_paused=True)
     write(asset)
-    check.look()
+    check.check()
     tables.change_dags(DAG_ID, is_paused=False)
-    look(check, 3)
+    run_check(check, 3)
     tables.schedule()
     assert [len(tables.read_runs(dag_id)) for dag_id in (DAG_ID, OTHER_ID)] == [0, 1]
 
@@ -135,13 +135,13 @@ def test_a_dag_that_is_paused_now_is_started_when_it_is_not(
     tables: AirflowTables, asset: UpdatedAsset, check: MissedEventsCheck
 ) -> None:
     write(asset)
-    check.look()
+    check.check()
     tables.drop_queue()
     tables.change_dags(is_paused=True)
-    look(check, 3)
+    run_check(check, 3)
     assert tables.count_queued() == 0
     tables.change_dags(is_paused=False)
-    look(check)
+    run_check(check)
     assert tables.count_queued() == 2
 
 
@@ -150,9 +150,9 @@ def test_a_run_that_somebody_deletes_does_not_come_again(
 ) -> None:
     write(asset)
     tables.schedule()
-    check.look()
+    check.check()
     tables.delete_runs(DAG_ID)
-    look(check, 3)
+    run_check(check, 3)
     assert tables.count_queued() == 0
 
 
@@ -163,7 +163,7 @@ def test_an_api_server_that_has_just_started_looks_at_the_last_ten_minutes(
     write(asset)
     tables.drop_queue()
     move_event(tables, minutes=minutes)
-    look(check)
+    run_check(check)
     assert tables.count_queued() == queued
 
 
@@ -176,7 +176,7 @@ def test_events_from_before_the_dag_was_scheduled_by_the_asset_are_not_its_own(
         session.execute(
             update(DagScheduleAssetReference).values(created_at=datetime.now(UTC) + timedelta(seconds=1))
         )
-    look(check)
+    run_check(check)
     assert tables.count_queued() == 0
 
 
@@ -186,7 +186,7 @@ def test_what_nothing_helps_is_given_up_after_five_attempts_with_one_line(
     write(asset)
     for _ in range(MAX_ATTEMPTS + 3):
         tables.drop_queue()
-        look(check)
+        run_check(check)
     assert tables.count_queued() == 0
     assert caplog.text.count("which is queued again") == 2 * MAX_ATTEMPTS
     assert caplog.text.count(f"has started no run of Dag {DAG_ID}, and will start none") == 1
@@ -220,7 +220,7 @@ def test_several_api_servers_queue_a_dag_again_once(
     tables.drop_queue()
     for _ in range(3):
         for each in checks:
-            each.look()
+            each.check()
         tables.schedule()
     assert [len(tables.read_runs(dag_id)) for dag_id in (DAG_ID, OTHER_ID)] == [1, 1]
 
@@ -232,11 +232,11 @@ def test_a_dag_that_a_scheduler_has_now_is_queued_the_next_time(
         pytest.skip("SQLite locks no rows")
     write(asset)
     tables.drop_queue()
-    check.look()
+    check.check()
     with tables.lock_dag(DAG_ID):
-        check.look()
+        check.check()
         assert tables.count_queued() == 0
-    look(check)
+    run_check(check)
     assert tables.count_queued() == 2
 
 

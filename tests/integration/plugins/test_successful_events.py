@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
 from airflow_provider_pushmetrics.plugins.asset_updates import fetch_assets
-from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_delivery
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 from tests.fakes.airflow_tables import AirflowTables
 from tests.fakes.loopback import LoopbackServer, serve_http
@@ -68,7 +68,7 @@ async def run_reports(pushmetrics: FakePushMetrics, runtime: ReceiverRuntime, *o
     pushmetrics.outcomes = list(outcomes)
     for _ in outcomes:
         body: Any = pushmetrics.build_event(pushmetrics.start_run())
-        await runtime.writer.record(build_delivery("demo", None, json.dumps(body).encode()))
+        await runtime.writer.record(parse_webhook("demo", None, json.dumps(body).encode()))
 
 
 def read_ids(tables: AirflowTables) -> list[int]:

@@ -283,7 +283,7 @@ def test_a_try_takes_what_came_between_it_and_the_one_before(
     assert found["body"]["report_notebook_outputs"].endswith("/run/2")
 
 
-async def take_event(trigger: PushMetricsSensorTrigger) -> Any:
+async def claim_event(trigger: PushMetricsSensorTrigger) -> Any:
     (event,) = [event async for event in trigger.run()]
     return event
 
@@ -296,7 +296,7 @@ async def test_a_task_never_ends_as_failed_in_the_triggerer_because_that_costs_i
     trigger = PushMetricsSensorTrigger(
         event="report.run", run_id=7, timeout_seconds=0.05, end_from_trigger=True
     )
-    event = await take_event(trigger)
+    event = await claim_event(trigger)
     assert type(event) is TriggerEvent
     assert event.payload["status"] == ("error" if changes else "timeout")
 
@@ -305,11 +305,11 @@ async def test_a_trigger_reads_numbers_that_airflow_has_rendered(pushmetrics: Fa
     for _ in range(3):
         pushmetrics.start_run()
     trigger = PushMetricsSensorTrigger(event="report.run", report_id="1", run_id="2", after=None)
-    assert (await take_event(trigger)).payload["found"]["id"] == 2
+    assert (await claim_event(trigger)).payload["found"]["id"] == 2
     lost = PushMetricsSensorTrigger(event="report.run", report_id="1", run_id=None, after=None)
     assert "their templates gave nothing" in (await anext(lost.run())).payload["message"]
     wrong = PushMetricsSensorTrigger(event="report.run", run_id="seven")
-    assert (await take_event(wrong)).payload["error"] == "PushMetricsParameterError"
+    assert (await claim_event(wrong)).payload["error"] == "PushMetricsParameterError"
 
 
 # The end is the same in every mode

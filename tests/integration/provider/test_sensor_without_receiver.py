@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 from starlette.responses import JSONResponse, Response
 
-from airflow_provider_pushmetrics.client.run_polling import RunsSeen
+from airflow_provider_pushmetrics.client.run_polling import RunSnapshot
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsParameterError
@@ -155,7 +155,7 @@ def test_no_run_in_time_is_a_sensor_timeout(mode: dict[str, Any]) -> None:
 def begin(after: int = 0, **wanted: Any) -> asyncio.Task[Any]:
     budget = WaitBudget(poll_interval_seconds=0.02)
     wait = wait_for_event(
-        CONN, EventFilter("report.run", **wanted), after=0, budget=budget, seen=RunsSeen(after)
+        CONN, EventFilter("report.run", **wanted), after=0, budget=budget, seen=RunSnapshot(after)
     )
     return asyncio.create_task(wait)
 

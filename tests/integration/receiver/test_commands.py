@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.receiver.cli import app
 from airflow_provider_pushmetrics.receiver.commands import follow
-from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_delivery
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
 from airflow_provider_pushmetrics.receiver.inbox.cleanup import InboxCleanup, clean
 from airflow_provider_pushmetrics.receiver.inbox.missed_events import Gap
 from airflow_provider_pushmetrics.receiver.inbox.rejections import MAX_KEPT, RejectionLog
@@ -30,7 +30,7 @@ def fill(inbox: Inbox, count: int) -> None:
     bodies = [
         json.dumps({"event": "report.run", "report_id": number % 2, "n": number}) for number in range(count)
     ]
-    inbox.record([build_delivery("demo", None, body.encode()) for body in bodies])
+    inbox.record([parse_webhook("demo", None, body.encode()) for body in bodies])
 
 
 def run(*arguments: str, environment: dict[str, str] | None = None) -> Result:
@@ -54,7 +54,7 @@ def test_events_are_shown_and_exported(inbox: Inbox, inbox_url: str) -> None:
 def test_table_names_the_run_and_cuts_nothing_off(inbox: Inbox, inbox_url: str) -> None:
     outputs = f"https://pushmetrics.io/api/reports/12345/run/{10**15}"
     event = json.dumps({"event": "report.run", "report_id": 12345, "report_notebook_outputs": outputs})
-    inbox.record([build_delivery("a-source-with-a-long-name", None, event.encode())])
+    inbox.record([parse_webhook("a-source-with-a-long-name", None, event.encode())])
     (row,) = [
         line for line in run("events", "--inbox", inbox_url).output.splitlines() if "report.run" in line
     ]
@@ -115,7 +115,7 @@ def test_clean_by_age_deletes_what_is_older(inbox_url: str) -> None:
     moments = [now - timedelta(days=days) for days in (9, 5, 1)]
     inbox = Inbox(inbox_url, clock=lambda: moments.pop(0))
     for number in range(3):
-        inbox.record([build_delivery("demo", None, b'{"event": "x", "n": %d}' % number)])
+        inbox.record([parse_webhook("demo", None, b'{"event": "x", "n": %d}' % number)])
     assert clean(inbox, Retention(days=4), now=now, should_stop=lambda: False) == 2
     assert [event.id for event in inbox.fetch_page(EventFilter(), after=0, limit=10).events] == [3]
     inbox.close()
@@ -134,7 +134,7 @@ def test_housekeeper_cleans_and_keeps_the_newest_rejections(inbox: Inbox) -> Non
     log.add(source="demo", client="10.0.0.1", status=401, outcome="unauthorized", reason="clock")
     keeper = InboxCleanup(inbox, RejectionLog(), Retention(events=10))
     keeper.close()
-    for row in log.take():
+    for row in log.drain():
         inbox.store_rejections([row] * (MAX_KEPT + 20))
     assert len(inbox.fetch_rejections(limit=5000)) == MAX_KEPT
     assert inbox.delete_oldest(before=None, keep=10, limit=1000).events == 1000

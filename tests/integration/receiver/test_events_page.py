@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_delivery
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime, RuntimeOpener
 
 with warnings.catch_warnings():
@@ -32,7 +32,7 @@ def opener(sqlite_url: str) -> Iterator[RuntimeOpener]:
     opener = RuntimeOpener(sqlite_url)
     inbox = opener.open().inbox
     for number in range(3):
-        inbox.record([build_delivery("demo", None, b'{"event": "report.run", "report_id": %d}' % number)])
+        inbox.record([parse_webhook("demo", None, b'{"event": "report.run", "report_id": %d}' % number)])
     inbox.store_consumer("airflow", 2, "dag a, task b")
     yield opener
     opener.close()

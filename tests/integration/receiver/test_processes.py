@@ -236,14 +236,14 @@ def test_processes_that_open_a_new_inbox_together_migrate_it_once(inbox_url: str
 
 FORK = """
 import asyncio, os, sys
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
+from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 
 opener = RuntimeOpener(sys.argv[1])
 
 async def record(key):
     runtime = await opener.get()
-    return (await runtime.writer.record(Delivery("demo", key, b"{}", "x"))).id
+    return (await runtime.writer.record(IncomingWebhook("demo", key, b"{}", "x"))).id
 
 assert asyncio.run(record("before")) == 1
 child = os.fork()

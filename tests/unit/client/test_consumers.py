@@ -19,7 +19,7 @@ def test_who_took_the_event_is_fetched_and_stored_with_the_position() -> None:
     place = {"name": "a/b", "position": 4, "taken_by": "a_dag/a_run"}
     driver = ScriptedDriver([build_answer(200, place), build_answer()])
     assert driver.run(feed.fetch_consumer(RECEIVER, "a/b")) == ConsumerPosition(4, "a_dag/a_run")
-    driver.run(feed.take_event(RECEIVER, "a/b", 5, taken_by="a_dag/another_run"))
+    driver.run(feed.claim_event(RECEIVER, "a/b", 5, taken_by="a_dag/another_run"))
     assert driver.paths == ["GET /pushmetrics/consumers/a%2Fb", "PUT /pushmetrics/consumers/a%2Fb"]
     assert driver.requests[1].json_body == {"position": 5, "taken_by": "a_dag/another_run"}
     assert driver.requests[1].is_repeatable
@@ -41,7 +41,7 @@ def test_a_position_that_is_no_number_is_refused(body: dict[str, Any]) -> None:
     "call",
     [
         lambda receiver: feed.fetch_consumer(receiver, "a"),
-        lambda receiver: feed.take_event(receiver, "a", 5, taken_by="a_dag/a_run"),
+        lambda receiver: feed.claim_event(receiver, "a", 5, taken_by="a_dag/a_run"),
         lambda receiver: feed.fetch_cursor(receiver),
         lambda receiver: feed.fetch_position(receiver, "a"),
         lambda receiver: feed.store_position(receiver, "a", 5),

@@ -195,7 +195,7 @@ def test_a_jwt_that_hardly_lives_is_made_anew_each_time(expires_in: Any) -> None
 def test_a_forgotten_jwt_is_made_anew() -> None:
     credentials = build_credentials()
     run_call(credentials.authorize(), build_exchange())
-    credentials.forget_jwt()
+    credentials.discard_jwt()
     run_call(credentials.authorize(), build_exchange("jwt.two.x"))
 
 

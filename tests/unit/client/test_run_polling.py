@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.models import FeedEvent
-from airflow_provider_pushmetrics.client.run_polling import RunPoll, RunsSeen, see_runs
+from airflow_provider_pushmetrics.client.run_polling import RunPoll, RunSnapshot, fetch_snapshot
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
@@ -38,15 +38,15 @@ def build_outputs(report_id: int = 1) -> Any:
 
 def test_runs_that_go_on_when_the_wait_begins_are_remembered() -> None:
     runs = build_list((9, "running"), (8, "success"), (7, "pending"))
-    assert run_call(see_runs(CREDENTIALS, OF_REPORT), runs) == RunsSeen(9, (9, 7))
+    assert run_call(fetch_snapshot(CREDENTIALS, OF_REPORT), runs) == RunSnapshot(9, (9, 7))
 
 
 def test_before_a_first_run_there_is_none() -> None:
-    assert run_call(see_runs(CREDENTIALS, ANY), build_list()) == RunsSeen(0, ())
+    assert run_call(fetch_snapshot(CREDENTIALS, ANY), build_list()) == RunSnapshot(0, ())
 
 
 def test_a_run_that_is_known_needs_no_memory() -> None:
-    assert run_call(see_runs(CREDENTIALS, EventFilter("report.run", run_id=7))) == RunsSeen()
+    assert run_call(fetch_snapshot(CREDENTIALS, EventFilter("report.run", run_id=7))) == RunSnapshot()
 
 
 # Looking
@@ -54,7 +54,7 @@ def test_a_run_that_is_known_needs_no_memory() -> None:
 
 def test_a_run_is_told_as_its_event_would_tell_it() -> None:
     found = run_call(
-        RunPoll(OF_REPORT, RunsSeen(8)).poll(CREDENTIALS), build_list((9, "success")), build_outputs()
+        RunPoll(OF_REPORT, RunSnapshot(8)).poll(CREDENTIALS), build_list((9, "success")), build_outputs()
     )
     assert found == FeedEvent(
         id=9,
@@ -72,7 +72,7 @@ def test_a_run_is_told_as_its_event_would_tell_it() -> None:
 @pytest.mark.parametrize("status", ["success", "failed", "cancelled"])
 def test_whatever_way_a_run_ended_it_is_told_as_events_do(status: str) -> None:
     assert run_call(
-        RunPoll(OF_REPORT, RunsSeen()).poll(CREDENTIALS), build_list((9, status)), build_outputs()
+        RunPoll(OF_REPORT, RunSnapshot()).poll(CREDENTIALS), build_list((9, status)), build_outputs()
     )
 
 
@@ -86,7 +86,7 @@ def test_whatever_way_a_run_ended_it_is_told_as_events_do(status: str) -> None:
     ],
 )
 def test_only_a_run_that_ended_after_the_wait_began_counts(runs: list[Any], found: int | None) -> None:
-    poll = RunPoll(OF_REPORT, RunsSeen(8, (7,)))
+    poll = RunPoll(OF_REPORT, RunSnapshot(8, (7,)))
     answers = [build_list(*runs), build_outputs()] if found else [build_list(*runs)]
     event = run_call(poll.poll(CREDENTIALS), *answers)
     assert (event.id if event else None) == found
@@ -99,7 +99,7 @@ def test_a_run_that_is_not_wanted_is_looked_at_once() -> None:
         asked.append(event.id)
         return event.id == 10
 
-    poll = RunPoll(OF_REPORT, RunsSeen(), accepts)
+    poll = RunPoll(OF_REPORT, RunSnapshot(), accepts)
     assert run_call(poll.poll(CREDENTIALS), build_list((9, "success")), build_outputs()) is None
     listed = build_list((10, "success"), (9, "success"))
     found = run_call(poll.poll(CREDENTIALS), listed, build_outputs())
@@ -107,7 +107,7 @@ def test_a_run_that_is_not_wanted_is_looked_at_once() -> None:
 
 
 def test_a_run_that_is_gone_does_not_end_the_wait_for_another() -> None:
-    poll = RunPoll(OF_REPORT, RunsSeen())
+    poll = RunPoll(OF_REPORT, RunSnapshot())
     listed = build_list((10, "success"), (9, "success"))
     found = run_call(poll.poll(CREDENTIALS), listed, build_answer(404, {}), build_outputs())
     assert found is not None
@@ -152,9 +152,9 @@ def test_a_query_that_is_not_known_by_its_numbers_cannot_be_waited_for(missing: 
     numbers: dict[str, Any] = {"report_id": 1, "query_id": 3, "run_id": 2}
     del numbers[missing]
     with pytest.raises(PushMetricsParameterError, match="the API has no list of them"):
-        RunPoll(EventFilter("query.run", **numbers)).refuse_unaskable(CREDENTIALS)
+        RunPoll(EventFilter("query.run", **numbers)).check_can_poll(CREDENTIALS)
 
 
 def test_without_an_api_token_nobody_can_be_asked() -> None:
     with pytest.raises(PushMetricsConfigurationError, match="neither a receiver nor an API token"):
-        RunPoll(ANY).refuse_unaskable(Credentials(BASE))
+        RunPoll(ANY).check_can_poll(Credentials(BASE))

@@ -11,7 +11,7 @@ import svix.webhooks
 from standardwebhooks.webhooks import Webhook as StandardWebhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from airflow_provider_pushmetrics.receiver.endpoints.authentication import SenderGate
+from airflow_provider_pushmetrics.receiver.endpoints.authentication import SenderAuthenticator
 from airflow_provider_pushmetrics.receiver.endpoints.request_head import read_head
 from airflow_provider_pushmetrics.receiver.errors import Unauthorized
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
@@ -22,7 +22,7 @@ BODY = '{"event": "report.run", "report_name": "Umsätze €"}'
 MESSAGE_ID = "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W"
 PACKAGES: list[Callable[[str], Any]] = [StandardWebhook, svix.webhooks.Webhook]
 REFUSALS = (WebhookVerificationError, svix.webhooks.WebhookVerificationError)
-GATE = SenderGate([SourceSettings("signed", signing_secrets=(generate_secret(), SECRET))])
+GATE = SenderAuthenticator([SourceSettings("signed", signing_secrets=(generate_secret(), SECRET))])
 
 
 def build_headers(signature: str, now: datetime) -> dict[str, str]:
@@ -33,18 +33,18 @@ def build_headers(signature: str, now: datetime) -> dict[str, str]:
     }
 
 
-def admit(headers: dict[str, str], body: str = BODY) -> str | None:
+def authenticate(headers: dict[str, str], body: str = BODY) -> str | None:
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-    return GATE.admit("signed", read_head({"headers": raw}), body.encode())
+    return GATE.authenticate("signed", read_head({"headers": raw}), body.encode())
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=["standardwebhooks", "svix"])
 def test_what_they_sign_is_admitted(package: Callable[[str], Any]) -> None:
     now = datetime.now(UTC)
     headers = build_headers(package(SECRET).sign(MESSAGE_ID, now, BODY), now)
-    assert admit(headers) == MESSAGE_ID
+    assert authenticate(headers) == MESSAGE_ID
     with pytest.raises(Unauthorized):
-        admit(headers, BODY + " ")
+        authenticate(headers, BODY + " ")
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=["standardwebhooks", "svix"])

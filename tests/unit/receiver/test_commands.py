@@ -7,7 +7,7 @@ import pytest
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.receiver.commands import IdRange, build_test_event, parse_range
-from airflow_provider_pushmetrics.receiver.endpoints.parsing import build_delivery
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
 
 
 def test_event_and_range_of_events_are_read() -> None:
@@ -24,4 +24,4 @@ def test_range_that_is_none_is_refused(text: str) -> None:
 def test_test_event_is_a_report_run_that_the_receiver_takes() -> None:
     body = build_test_event(datetime(2025, 6, 9, 12, 0, 0, 7, UTC))
     assert json.loads(body)["timestamp"] == "2025-06-09T12:00:00+00:00"
-    assert build_delivery("demo", None, body).run_id == 1
+    assert parse_webhook("demo", None, body).run_id == 1

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from airflow_provider_pushmetrics.client.run_polling import RunsSeen
+from airflow_provider_pushmetrics.client.run_polling import RunSnapshot
 from airflow_provider_pushmetrics.client.waits import RunTarget
 from airflow_provider_pushmetrics.tasks.state import (
     RUN_KEY,
@@ -95,7 +95,7 @@ def test_without_a_store_nothing_is_kept_and_nothing_fails() -> None:
     state.save_run(TARGET, is_accepted=True)
     state.delete_run()
     state.save_cursor("a", 7)
-    state.save_runs("a", RunsSeen(7))
+    state.save_runs("a", RunSnapshot(7))
     assert (state.load_run("1"), state.load_cursor("a"), state.load_runs("a")) == (None, None, None)
     assert not state.is_durable
 
@@ -129,8 +129,8 @@ def test_where_the_first_try_began_is_found_by_the_next_ones_alone() -> None:
 
 def test_the_runs_that_there_were_are_found_again() -> None:
     store = Store()
-    TaskState.open(build_context(store)).save_runs("a", RunsSeen(7, (5, 6)))
-    assert TaskState.open(build_context(store)).load_runs("a") == RunsSeen(7, (5, 6))
+    TaskState.open(build_context(store)).save_runs("a", RunSnapshot(7, (5, 6)))
+    assert TaskState.open(build_context(store)).load_runs("a") == RunSnapshot(7, (5, 6))
     assert store[SENSOR_START_KEY] == {
         "epoch": "2",
         "conn_id": "a",

@@ -65,24 +65,26 @@ class DuckDbCatalog:
 
     def list_schemas(self) -> list[str]:
         """List the schemas, of which there is always ``main``."""
-        return [str(name) for (name,) in self._ask(SCHEMAS)]
+        return [str(name) for (name,) in self._select(SCHEMAS)]
 
     def list_tables(self, schema: str) -> list[TableName]:
         """List the tables and views of a schema; the files of a folder are views."""
-        found = self._ask(TABLES, schema, " ORDER BY 1")
+        found = self._select(TABLES, schema, " ORDER BY 1")
         return [TableName(schema, name, VIEW if kind == "VIEW" else TABLE) for name, kind in found]
 
     def describe(self, name: TableName) -> TableDescription:
         """Describe a table: its columns and its primary key."""
-        columns = self._ask(COLUMNS, name.schema, " AND table_name = ", name.name, " ORDER BY column_index")
-        key = self._ask(PRIMARY_KEY, name.schema, " AND table_name = ", name.name, "")
+        columns = self._select(
+            COLUMNS, name.schema, " AND table_name = ", name.name, " ORDER BY column_index"
+        )
+        key = self._select(PRIMARY_KEY, name.schema, " AND table_name = ", name.name, "")
         return TableDescription([Column(*column) for column in columns], [column for (column,) in key])
 
     def list_functions(self) -> list[str]:
         """List the functions but the operators."""
-        return [str(name) for (name,) in self._ask(FUNCTIONS)]
+        return [str(name) for (name,) in self._select(FUNCTIONS)]
 
-    def _ask(self, *parts: str) -> list[tuple[Any, ...]]:
+    def _select(self, *parts: str) -> list[tuple[Any, ...]]:
         """Ask with every second part as a bound value."""
         sql = BoundSql(parts[::2], parts[1::2])
         with self._source.query(sql, self._stopper, limits=DEFAULT_LIMITS, time_zone=UTC) as rows:

@@ -90,7 +90,7 @@ class MessageExecutor:
             if outcome.row_count or not wanted.skip_if_empty:
                 header = _build_header(plan, query, query.query_id, outcome)
                 found.append(Attachment(wanted.name, wanted.format, outcome.result_file, header))
-                values.note_cut(wanted.name, Extent(outcome.row_count or 0, outcome.is_truncated))
+                values.add_truncation_note(wanted.name, Extent(outcome.row_count or 0, outcome.is_truncated))
         check_size(self._results, found)
         return found
 

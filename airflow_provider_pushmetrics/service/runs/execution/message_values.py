@@ -101,7 +101,7 @@ class MessageValues:
         """List what the message must say at its end: which rows that it was made of were cut off."""
         return list(self._notes.values())
 
-    def note_cut(self, name: str, extent: Extent) -> None:
+    def add_truncation_note(self, name: str, extent: Extent) -> None:
         """Note that something was made of a result that was cut off, if it was."""
         cut = extent.describe_cut(extent.row_count)
         if cut is not None:
@@ -109,7 +109,7 @@ class MessageValues:
 
     def _load_rows(self, name: str, outcome: BlockOutcome | None) -> list[dict[str, Any]]:
         file, extent = _require_rows(name, outcome)
-        self.note_cut(name, extent)
+        self.add_truncation_note(name, extent)
         return self._results.read_rows(file)
 
     def _make_table(self, name: str, outcome: BlockOutcome | None) -> ResultTable:
@@ -134,7 +134,7 @@ class MessageValues:
         query = str(chart.content.get("query"))
         drawn_of = self._plan.outcomes.get(query)
         if drawn_of is not None and drawn_of.row_count is not None:
-            self.note_cut(query, Extent(drawn_of.row_count, drawn_of.is_truncated))
+            self.add_truncation_note(query, Extent(drawn_of.row_count, drawn_of.is_truncated))
         return self._add_picture(chart, picture)
 
     def _add_picture(self, chart: PlannedBlock, picture: bytes) -> Fragment:

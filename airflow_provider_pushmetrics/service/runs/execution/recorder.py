@@ -34,7 +34,7 @@ from airflow_provider_pushmetrics.service.runs.execution.plan import (
     summarize_failures,
 )
 from airflow_provider_pushmetrics.service.runs.log import write_log
-from airflow_provider_pushmetrics.service.runs.notices import tell_recipients
+from airflow_provider_pushmetrics.service.runs.notices import notify_recipients
 from airflow_provider_pushmetrics.service.storage.clock import Clock
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
 from airflow_provider_pushmetrics.service.webhooks.outbox import (
@@ -141,7 +141,7 @@ class RunRecorder:
                 is_wanted = put_in_outbox(session, plan.workspace_id, build_report_run(run, self._links))
             elif run.query_id is not None:
                 is_wanted = put_in_outbox(session, plan.workspace_id, build_query_run(run, self._links))
-            tell_recipients(session, run, self._links)
+            notify_recipients(session, run, self._links)
         log.info("%s %s of report %s: %s", plan.kind.__tablename__, run.id, run.report_id, run.status)
         return is_wanted
 

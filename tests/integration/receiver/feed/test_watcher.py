@@ -12,13 +12,13 @@ import pytest
 from airflow_provider_pushmetrics.event_matching import EventFilter, Subject
 from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
 from airflow_provider_pushmetrics.receiver.feed.watcher import InboxWatch
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery, Page
+from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook, Page
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 
 
-def build(key: str, run_id: int | None = None) -> Delivery:
-    return Delivery("demo", key, b'{"event": "x"}', "x", run_id=run_id)
+def build(key: str, run_id: int | None = None) -> IncomingWebhook:
+    return IncomingWebhook("demo", key, b'{"event": "x"}', "x", run_id=run_id)
 
 
 @pytest.fixture

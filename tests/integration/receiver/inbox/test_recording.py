@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from airflow_provider_pushmetrics.receiver.inbox.database import open_engine
 from airflow_provider_pushmetrics.receiver.inbox.recording import record
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery, Recorded
+from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook, Recorded
 from airflow_provider_pushmetrics.receiver.inbox.sqlite_recording import COLUMNS, record_in_sqlite
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.inbox.tables import events, state
@@ -22,9 +22,9 @@ from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE
 NOW = datetime(2025, 6, 9, 17, 11, 23, 456789, tzinfo=UTC)
 
 
-def build(number: int, source: str = "demo") -> Delivery:
+def build(number: int, source: str = "demo") -> IncomingWebhook:
     body = b'{"event": "x", "number": %d, "bytes": "\xc3\xa9\x00"}' % number
-    return Delivery(
+    return IncomingWebhook(
         source, f"key-{number}", body, "x", report_id=number, run_id=None, replay_of=number or None
     )
 
@@ -45,7 +45,7 @@ def engines(tmp_path: Path) -> Iterator[tuple[Engine, Engine]]:
         engine.dispose()
 
 
-def record_by_sqlalchemy(engine: Engine, deliveries: Sequence[Delivery]) -> list[Recorded]:
+def record_by_sqlalchemy(engine: Engine, deliveries: Sequence[IncomingWebhook]) -> list[Recorded]:
     with engine.connect().execution_options(**{IMMEDIATE: True}) as connection, connection.begin():
         return record(connection, deliveries, NOW)
 
@@ -97,7 +97,7 @@ def test_locked_database_is_an_operational_error(engines: tuple[Engine, Engine],
 
 
 def test_stored_delivery_is_read_as_it_was_recorded(inbox: Inbox) -> None:
-    deliveries = [build(0), Delivery("demo", "key", b"\x00\xff", "y", 1, 2, 3, 4)]
+    deliveries = [build(0), IncomingWebhook("demo", "key", b"\x00\xff", "y", 1, 2, 3, 4)]
     recorded = inbox.record(deliveries)
     assert [inbox.find_delivery(item.id) for item in recorded] == deliveries
     assert inbox.find_delivery(99) is None

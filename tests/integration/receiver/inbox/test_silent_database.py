@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.inbox.database import open_engine
 from airflow_provider_pushmetrics.receiver.inbox.postgresql import PostgresqlTimeouts
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery, Recorded
+from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook, Recorded
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.inbox.tables import state
 from airflow_provider_pushmetrics.receiver.inbox.writer import InboxWriter
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.postgres
 IMPATIENT = PostgresqlTimeouts(lock_seconds=0.3, idle_in_transaction_seconds=1)
 
 
-def build(key: str) -> Delivery:
-    return Delivery("demo", key, b'{"event": "x"}', "x")
+def build(key: str) -> IncomingWebhook:
+    return IncomingWebhook("demo", key, b'{"event": "x"}', "x")
 
 
 @pytest.fixture

@@ -11,16 +11,18 @@ from alembic.migration import MigrationContext
 from airflow_provider_pushmetrics.event_matching import EventFilter, Subject
 from airflow_provider_pushmetrics.receiver.inbox.database import open_engine
 from airflow_provider_pushmetrics.receiver.inbox.missed_events import IN_USE, Gap
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery
+from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook
 from airflow_provider_pushmetrics.receiver.inbox.store import MAX_PAGE_BYTES, Inbox
 from airflow_provider_pushmetrics.receiver.inbox.tables import VERSION_TABLE, metadata
 
 EVERYTHING = EventFilter()
 
 
-def build(key: str, *, source: str = "demo", event: str = "report.run", report_id: int = 1) -> Delivery:
+def build(
+    key: str, *, source: str = "demo", event: str = "report.run", report_id: int = 1
+) -> IncomingWebhook:
     body = f'{{"event": "{event}", "key": "{key}"}}'.encode()
-    return Delivery(source, key, body, event, report_id=report_id)
+    return IncomingWebhook(source, key, body, event, report_id=report_id)
 
 
 def fetch_ids(inbox: Inbox, wanted: EventFilter = EVERYTHING, after: int = 0, limit: int = 100) -> list[int]:
@@ -53,7 +55,7 @@ def test_body_and_time_are_kept_exactly(inbox_url: str) -> None:
     moment = datetime(2025, 6, 9, 17, 11, 23, 456789, tzinfo=UTC)
     inbox = Inbox(inbox_url, clock=lambda: moment)
     body = b'{"event": "x", "t": "\\u0000"}\n '
-    inbox.record([Delivery("demo", "k", body, "x")])
+    inbox.record([IncomingWebhook("demo", "k", body, "x")])
     (event,) = inbox.fetch_page(EVERYTHING, after=0, limit=1).events
     assert (event.body, event.received_at, event.replay_of) == (body, moment, None)
     inbox.close()
@@ -79,7 +81,7 @@ def test_filters_choose_the_same_events_in_the_database_and_in_memory(
         build("a"),
         build("b", event="query.run"),
         build("c", report_id=2),
-        Delivery("other", "d", b"{}", "report.run", report_id=1, query_id=5, run_id=9),
+        IncomingWebhook("other", "d", b"{}", "report.run", report_id=1, query_id=5, run_id=9),
     ]
     recorded = inbox.record(deliveries)
     assert fetch_ids(inbox, wanted) == expected
@@ -102,8 +104,8 @@ def test_cursor_passes_events_that_do_not_match(inbox: Inbox) -> None:
 
 def test_page_ends_before_it_is_too_large_for_memory(inbox: Inbox) -> None:
     body = b"x" * (MAX_PAGE_BYTES // 2)
-    inbox.record([Delivery("demo", str(n), body, "x") for n in range(3)])
-    inbox.record([Delivery("demo", "large", body * 2 + b"x", "x")])
+    inbox.record([IncomingWebhook("demo", str(n), body, "x") for n in range(3)])
+    inbox.record([IncomingWebhook("demo", "large", body * 2 + b"x", "x")])
     pages: list[list[int]] = []
     after = 0
     while len(pages) < 5 and (page := inbox.fetch_page(EVERYTHING, after=after, limit=10)).events:
@@ -119,7 +121,7 @@ def test_cursor_of_another_inbox_is_led_back(inbox: Inbox) -> None:
 
 
 def test_delivery_is_found_again(inbox: Inbox) -> None:
-    delivery = Delivery("demo", "k", b"{}", "query.run", 1, 2, 3, None)
+    delivery = IncomingWebhook("demo", "k", b"{}", "query.run", 1, 2, 3, None)
     inbox.record([delivery])
     assert inbox.find_delivery(1) == delivery
     assert inbox.find_delivery(2) is None

@@ -10,14 +10,14 @@ from sqlalchemy.exc import DataError, OperationalError
 
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
-from airflow_provider_pushmetrics.receiver.inbox.records import Delivery, Recorded
+from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook, Recorded
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.inbox.writer import InboxWriter
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime, RuntimeOpener
 
 
-def build(key: str) -> Delivery:
-    return Delivery("demo", key, b'{"event": "x"}', "x")
+def build(key: str) -> IncomingWebhook:
+    return IncomingWebhook("demo", key, b'{"event": "x"}', "x")
 
 
 async def wait_for_a_waiter(runtime: ReceiverRuntime) -> None:
@@ -36,7 +36,7 @@ class SlowInbox(Inbox):
         self.may_commit = threading.Event()
         self.batches: list[list[str]] = []
 
-    def record(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
+    def record(self, deliveries: Sequence[IncomingWebhook]) -> list[Recorded]:
         self.may_commit.wait(20)
         self.batches.append([delivery.key for delivery in deliveries])
         if "poison" in self.batches[-1]:

@@ -251,7 +251,7 @@ def test_login_is_noted_at_most_once_a_minute(parts: ServiceParts) -> None:
     noted = []
     for seconds in (0, 59, 1):
         now += timedelta(seconds=seconds)
-        authenticator.note_login(principal)
+        authenticator.record_login(principal)
         with parts.database.reading() as session:
             noted.append(session.get_one(User, principal.user_id).last_login)
     assert noted == [now - timedelta(minutes=1), now - timedelta(minutes=1), now]

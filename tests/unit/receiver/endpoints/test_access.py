@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from airflow_provider_pushmetrics.receiver.endpoints.access import AGES, Access, CurrentAccess, Gates
+from airflow_provider_pushmetrics.receiver.endpoints.access import AGES, Access, Authenticators, CurrentAccess
 from airflow_provider_pushmetrics.receiver.endpoints.limits import check_rate
 from airflow_provider_pushmetrics.receiver.endpoints.request_head import RequestHead
 from airflow_provider_pushmetrics.receiver.errors import TooManyRequests, Unauthorized, Unavailable
@@ -47,10 +47,10 @@ def build_access(token: str, **kwargs: int) -> Access:
     return Access((SourceSettings("demo", token=token, **kwargs),), f"reader-{token}")  # type: ignore[arg-type]
 
 
-def admits(gates: Gates, token: str) -> bool:
+def authenticates(gates: Authenticators, token: str) -> bool:
     try:
-        gates.senders.admit("demo", RequestHead({}, f"token={token}".encode()), BODY)
-        gates.reader.admit(RequestHead({}, b"", (f"Bearer reader-{token}".encode(),)))
+        gates.senders.authenticate("demo", RequestHead({}, f"token={token}".encode()), BODY)
+        gates.reader.authenticate(RequestHead({}, b"", (f"Bearer reader-{token}".encode(),)))
     except Unauthorized:
         return False
     return True
@@ -81,14 +81,14 @@ def make_current(clock: Clock, backend: Backend) -> CurrentAccess:
 async def test_credentials_that_never_change_are_not_read_again(clock: Clock) -> None:
     current = CurrentAccess(build_access("old"), clock=clock)
     clock.now += 10 * AGES.discard
-    assert admits(await current.get(), "old")
+    assert authenticates(await current.get(), "old")
 
 
 async def test_young_credentials_are_not_read_again(
     clock: Clock, backend: Backend, current: CurrentAccess
 ) -> None:
     clock.now += AGES.refresh - 1
-    assert admits(await current.get(), "old")
+    assert authenticates(await current.get(), "old")
     assert backend.reads == 0
 
 
@@ -98,7 +98,7 @@ async def test_a_replaced_credential_is_refused_within_a_minute_also_after_a_lon
     backend.token = "new"
     clock.now += 59
     gates = await current.get()
-    assert (admits(gates, "old"), admits(gates, "new")) == (False, True)
+    assert (authenticates(gates, "old"), authenticates(gates, "new")) == (False, True)
     assert backend.reads == 1
 
 
@@ -109,10 +109,10 @@ async def test_credentials_are_read_beside_the_requests(
     backend.answers.clear()
     clock.now += AGES.refresh
     for _ in range(20):
-        assert admits(await current.get(), "old")
+        assert authenticates(await current.get(), "old")
     assert backend.reads == 1
     backend.answers.set()
-    await wait_until(lambda: admits(current.gates, "new"))
+    await wait_until(lambda: authenticates(current.gates, "new"))
 
 
 async def test_many_requests_that_must_wait_read_once_and_leave_the_event_loop_to_others(
@@ -125,7 +125,7 @@ async def test_many_requests_that_must_wait_read_once_and_leave_the_event_loop_t
     await asyncio.sleep(0)
     await wait_until(lambda: backend.reads == 1)
     backend.answers.set()
-    assert all(admits(gates, "new") for gates in await asyncio.gather(*waiting))
+    assert all(authenticates(gates, "new") for gates in await asyncio.gather(*waiting))
     assert backend.reads == 1
 
 
@@ -135,7 +135,7 @@ async def test_what_was_known_last_counts_for_an_hour_if_nothing_can_be_read(
     backend.fault = OSError("password=s3cret")
     for _ in range(59):
         clock.now += 60
-        assert admits(await current.get(), "old")
+        assert authenticates(await current.get(), "old")
     clock.now += 120
     with pytest.raises(Unavailable, match="cannot be read now"):
         await current.get()
@@ -143,7 +143,7 @@ async def test_what_was_known_last_counts_for_an_hour_if_nothing_can_be_read(
     assert "s3cret" not in caplog.text
     backend.fault, backend.token = None, "new"
     clock.now += AGES.refresh
-    assert admits(await current.get(), "new")
+    assert authenticates(await current.get(), "new")
 
 
 async def test_a_backend_that_fails_is_asked_as_rarely_as_one_that_works(
@@ -178,8 +178,8 @@ async def test_a_fork_reads_for_itself(clock: Clock, backend: Backend, current: 
 
 
 def test_a_limit_of_deliveries_outlasts_a_change_of_the_token() -> None:
-    before = Gates(build_access("old", rate_per_minute=1))
+    before = Authenticators(build_access("old", rate_per_minute=1))
     check_rate(before.rates["demo"])
     with pytest.raises(TooManyRequests):
-        check_rate(Gates(build_access("new", rate_per_minute=1), before).rates["demo"])
-    check_rate(Gates(build_access("new", rate_per_minute=2), before).rates["demo"])
+        check_rate(Authenticators(build_access("new", rate_per_minute=1), before).rates["demo"])
+    check_rate(Authenticators(build_access("new", rate_per_minute=2), before).rates["demo"])

@@ -12,7 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_pushmetrics.receiver.endpoints.authentication import ReaderGate, SenderGate
+from airflow_provider_pushmetrics.receiver.endpoints.authentication import (
+    ReaderAuthenticator,
+    SenderAuthenticator,
+)
 from airflow_provider_pushmetrics.receiver.endpoints.request_head import RequestHead, read_head
 from airflow_provider_pushmetrics.receiver.errors import Unauthorized
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
@@ -26,7 +29,7 @@ BODY = b'{"event": "report.run"}'
 TOKEN = "sender-token-\u00e9"
 OLD_SECRET, NEW_SECRET = GOLDEN["secret"], generate_secret()
 
-GATE = SenderGate(
+GATE = SenderAuthenticator(
     [
         SourceSettings("by-token", token=TOKEN),
         SourceSettings("by-signature", signing_secrets=(OLD_SECRET, NEW_SECRET)),
@@ -36,12 +39,12 @@ GATE = SenderGate(
 )
 
 
-def admit(
+def authenticate(
     source: str, headers: list[tuple[str, bytes]] | None = None, query: str = "", body: bytes = BODY
 ) -> Any:
     raw = [(name.encode(), value) for name, value in headers or []]
     head = read_head({"headers": raw, "query_string": query.encode()})
-    return GATE.admit(source, head, body)
+    return GATE.authenticate(source, head, body)
 
 
 def basic(password: str, user: str = "anyone") -> tuple[str, bytes]:
@@ -80,23 +83,23 @@ def signed(
     ],
 )
 def test_token_is_taken_wherever_it_may_stand(headers: list[tuple[str, bytes]], query: str) -> None:
-    assert admit("by-token", headers, query) is None
+    assert authenticate("by-token", headers, query) is None
 
 
 @pytest.mark.parametrize("query", ["token=a+b/c=", "token=a%2Bb%2Fc%3D", "token=a+b%2Fc="])
 def test_token_with_a_plus_is_taken_from_the_url_quoted_or_not(query: str) -> None:
-    gate = SenderGate([SourceSettings("plus", token="a+b/c=")])
-    assert gate.admit("plus", RequestHead({}, query.encode()), BODY) is None
+    gate = SenderAuthenticator([SourceSettings("plus", token="a+b/c=")])
+    assert gate.authenticate("plus", RequestHead({}, query.encode()), BODY) is None
     with pytest.raises(Unauthorized):
-        gate.admit("plus", RequestHead({}, b"token=a%20b/c="), BODY)
+        gate.authenticate("plus", RequestHead({}, b"token=a%20b/c="), BODY)
 
 
 def test_token_with_a_space_is_taken_as_a_form_writes_it() -> None:
-    gate = SenderGate([SourceSettings("space", token="a b")])
+    gate = SenderAuthenticator([SourceSettings("space", token="a b")])
     for query in (b"token=a+b", b"token=a%20b"):
-        assert gate.admit("space", RequestHead({}, query), BODY) is None
+        assert gate.authenticate("space", RequestHead({}, query), BODY) is None
     with pytest.raises(Unauthorized):
-        gate.admit("space", RequestHead({}, b"token=a%2Bb"), BODY)
+        gate.authenticate("space", RequestHead({}, b"token=a%2Bb"), BODY)
 
 
 @pytest.mark.parametrize(
@@ -123,50 +126,50 @@ def test_every_fault_and_every_unknown_source_is_the_same_refusal(
     source: str, headers: list[tuple[str, bytes]], query: str
 ) -> None:
     with pytest.raises(Unauthorized) as refusal:
-        admit(source, headers, query)
+        authenticate(source, headers, query)
     assert str(refusal.value) == "The source is unknown, or its credential was refused."
 
 
 @pytest.mark.parametrize("secret", [OLD_SECRET, NEW_SECRET], ids=["old", "new"])
 def test_signature_by_any_valid_secret_gives_the_id(secret: str) -> None:
-    assert admit("by-signature", signed(secret)) == "msg_1"
+    assert authenticate("by-signature", signed(secret)) == "msg_1"
 
 
 def test_unknown_source_with_a_right_signature_is_refused() -> None:
     with pytest.raises(Unauthorized):
-        admit("elsewhere", signed())
+        authenticate("elsewhere", signed())
 
 
 def test_token_is_no_proof_where_the_source_has_none() -> None:
     with pytest.raises(Unauthorized):
-        admit("by-signature", [], "token=")
+        authenticate("by-signature", [], "token=")
 
 
 def test_source_with_both_takes_either() -> None:
-    assert admit("by-either", signed()) == "msg_1"
-    assert admit("by-either", [bearer(TOKEN)]) is None
+    assert authenticate("by-either", signed()) == "msg_1"
+    assert authenticate("by-either", [bearer(TOKEN)]) is None
 
 
 def test_wrong_signature_is_not_saved_by_a_right_token() -> None:
     with pytest.raises(Unauthorized):
-        admit("by-either", [*signed(generate_secret()), bearer(TOKEN)])
+        authenticate("by-either", [*signed(generate_secret()), bearer(TOKEN)])
 
 
 def test_signature_headers_of_a_source_without_secrets_prove_nothing_and_spoil_nothing() -> None:
-    assert admit("by-token", [*signed(), bearer(TOKEN)]) is None
+    assert authenticate("by-token", [*signed(), bearer(TOKEN)]) is None
 
 
 @pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
 def test_signature_header_that_stands_twice_is_refused(name: str) -> None:
     headers = signed()
     with pytest.raises(Unauthorized):
-        admit("by-signature", [*headers, (name, dict(headers)[name])])
+        authenticate("by-signature", [*headers, (name, dict(headers)[name])])
 
 
 @pytest.mark.parametrize("timestamp", [NOW - 301, NOW + 301])
 def test_replay_is_refused(timestamp: int) -> None:
     with pytest.raises(Unauthorized):
-        admit("by-signature", signed(timestamp=timestamp))
+        authenticate("by-signature", signed(timestamp=timestamp))
 
 
 @pytest.mark.parametrize("case", HOSTILE, ids=[case["name"] for case in HOSTILE])
@@ -178,7 +181,7 @@ def test_hostile_signature_headers_are_refused(case: dict[str, Any]) -> None:
         ("webhook-signature", hostile["signatures"]),
     ]
     with pytest.raises(Unauthorized):
-        admit("by-signature", headers, body=hostile["body"])
+        authenticate("by-signature", headers, body=hostile["body"])
 
 
 HEADER_NAMES = st.sampled_from(["authorization", "webhook-id", "webhook-timestamp", "webhook-signature", "x"])
@@ -194,32 +197,32 @@ def test_any_request_is_admitted_or_refused(
     source: str, headers: list[tuple[str, bytes]], query: str, body: bytes
 ) -> None:
     with contextlib.suppress(Unauthorized):
-        admit(source, headers, query, body)
+        authenticate(source, headers, query, body)
 
 
 def test_reader_with_the_token_is_admitted() -> None:
-    admit_reader([b"Bearer reader"])
+    authenticate_reader([b"Bearer reader"])
 
 
 @pytest.mark.parametrize(
     "others", [[b"Bearer wrong"], [b"Basic eDp5"], [b"", b"Bearer reade"], [b"x" * 5000]]
 )
 def test_reader_with_one_right_credential_among_several_is_admitted(others: list[bytes]) -> None:
-    admit_reader([b"Bearer reader", *others])
-    admit_reader([*others, b"Bearer reader"])
+    authenticate_reader([b"Bearer reader", *others])
+    authenticate_reader([*others, b"Bearer reader"])
     with pytest.raises(Unauthorized):
-        admit_reader(others)
+        authenticate_reader(others)
 
 
 def test_nobody_reads_with_an_empty_token() -> None:
     for values in ([], [b""], [b"Bearer "], [b"Bearer"]):
         with pytest.raises(Unauthorized):
-            admit_reader(values, token="")
+            authenticate_reader(values, token="")
 
 
-def admit_reader(values: list[bytes], token: str = "reader") -> None:
+def authenticate_reader(values: list[bytes], token: str = "reader") -> None:
     headers = [(b"authorization", value) for value in values]
-    ReaderGate(token).admit(read_head({"headers": headers, "query_string": b""}))
+    ReaderAuthenticator(token).authenticate(read_head({"headers": headers, "query_string": b""}))
 
 
 @pytest.mark.parametrize(
@@ -227,12 +230,12 @@ def admit_reader(values: list[bytes], token: str = "reader") -> None:
 )
 def test_reader_without_it_is_refused(value: str) -> None:
     with pytest.raises(Unauthorized, match="reader token is missing or wrong"):
-        admit_reader([value.encode()])
+        authenticate_reader([value.encode()])
 
 
 def test_reader_token_in_the_query_is_no_credential() -> None:
     with pytest.raises(Unauthorized):
-        ReaderGate("reader").admit(RequestHead({}, b"token=reader"))
+        ReaderAuthenticator("reader").authenticate(RequestHead({}, b"token=reader"))
 
 
 @pytest.mark.parametrize(
@@ -251,21 +254,21 @@ def test_reason_of_a_refusal_is_known_to_the_receiver_alone(
     source: str, headers: list[tuple[str, bytes]], reason: str
 ) -> None:
     with pytest.raises(Unauthorized) as refusal:
-        admit(source, headers)
+        authenticate(source, headers)
     assert refusal.value.reason == reason
     assert reason not in str(refusal.value).split()[0]
 
 
 @pytest.mark.parametrize("offset", [-300, 300])
 def test_timestamp_at_the_edge_is_taken(offset: int) -> None:
-    assert admit("by-signature", signed(timestamp=NOW + offset)) == "msg_1"
+    assert authenticate("by-signature", signed(timestamp=NOW + offset)) == "msg_1"
 
 
 def test_asymmetric_signature_alone_is_refused() -> None:
     headers = dict(signed())
     headers["webhook-signature"] = headers["webhook-signature"].replace(b"v1,", b"v1a,")
     with pytest.raises(Unauthorized):
-        admit("by-signature", list(headers.items()))
+        authenticate("by-signature", list(headers.items()))
 
 
 def test_a_wrong_first_byte_takes_as_long_as_a_wrong_last_one() -> None:
@@ -277,7 +280,7 @@ def test_a_wrong_first_byte_takes_as_long_as_a_wrong_last_one() -> None:
             headers = [*signed()[:2], ("webhook-signature", signature)]
             began = time.perf_counter()
             with contextlib.suppress(Unauthorized):
-                admit("by-signature", headers)
+                authenticate("by-signature", headers)
             took.append(time.perf_counter() - began)
     first, last = (statistics.median(took) for took in times.values())
     assert abs(first - last) < 0.1 * last

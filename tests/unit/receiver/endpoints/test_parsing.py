@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import (
-    build_delivery,
     check_content_type,
     parse_body,
+    parse_webhook,
 )
 from airflow_provider_pushmetrics.receiver.errors import BadRequest, UnsupportedMediaType
 from airflow_provider_pushmetrics.receiver.inbox.records import build_replay_key
@@ -33,7 +33,7 @@ QUERY_RUN = {
 
 
 def deliver(content: Any, message_id: str | None = None) -> Any:
-    return build_delivery("demo", message_id, json.dumps(content).encode())
+    return parse_webhook("demo", message_id, json.dumps(content).encode())
 
 
 def test_report_run_is_indexed_by_what_it_is_about() -> None:
@@ -53,7 +53,7 @@ def test_query_run_is_indexed_by_what_it_is_about() -> None:
 
 def test_unsigned_delivery_is_known_by_its_body() -> None:
     body = b'{"event": "report.run"}'
-    assert build_delivery("demo", None, body).key == f"sha256:{hashlib.sha256(body).hexdigest()}"
+    assert parse_webhook("demo", None, body).key == f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
 def test_signed_delivery_is_known_by_its_id_whatever_its_body() -> None:
@@ -171,7 +171,7 @@ def test_unusual_but_valid_body_is_taken(body: bytes) -> None:
 @given(st.binary())
 def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
     with contextlib.suppress(BadRequest):
-        build_delivery("demo", None, body)
+        parse_webhook("demo", None, body)
 
 
 JSON = st.recursive(
@@ -202,7 +202,7 @@ def list_integers(value: Any) -> list[int]:
 def test_whatever_is_taken_can_be_stored_and_read_again(fields: dict[str, Any], name: str) -> None:
     body = json.dumps({**fields, "event": name}).encode("utf-8", "surrogatepass")
     try:
-        delivery = build_delivery("demo", None, body)
+        delivery = parse_webhook("demo", None, body)
     except BadRequest:
         return
     delivery.event.encode("utf-8")

@@ -19,12 +19,12 @@ class FaultyRejections(RejectionLog):
         self.was_used_again = threading.Event()
         self._uses = 0
 
-    def take(self) -> Any:
+    def drain(self) -> Any:
         self._uses += 1
         if self._uses == 1:
             raise RuntimeError("nobody thought of it")
         self.was_used_again.set()
-        return super().take()
+        return super().drain()
 
 
 def test_fault_does_not_end_the_housekeeper(caplog: pytest.LogCaptureFixture) -> None:

@@ -14,22 +14,22 @@ def add(log: RejectionLog, source: str) -> None:
 def test_rejection_is_taken_once() -> None:
     log = RejectionLog(clock=lambda: MOMENT)
     add(log, "demo")
-    assert log.take() == [Rejection(MOMENT, "demo", "10.0.0.1", 401, "unauthorized", "clock")]
-    assert log.take() == []
+    assert log.drain() == [Rejection(MOMENT, "demo", "10.0.0.1", 401, "unauthorized", "clock")]
+    assert log.drain() == []
 
 
 def test_flood_keeps_the_newest() -> None:
     log = RejectionLog()
     for number in range(MAX_PENDING + 5):
         add(log, str(number))
-    assert [row.source for row in log.take()] == [str(number) for number in range(5, MAX_PENDING + 5)]
+    assert [row.source for row in log.drain()] == [str(number) for number in range(5, MAX_PENDING + 5)]
 
 
 def test_source_that_a_stranger_named_is_shown_short_in_one_line_and_without_tokens() -> None:
     log = RejectionLog()
     add(log, "a\nb" + "x" * 500)
     add(log, "pmpat_" + "s" * 40)
-    first, second = log.take()
+    first, second = log.drain()
     assert "\n" not in first.source
     assert len(first.source) < 110
     assert "sss" not in second.source
