@@ -137,12 +137,12 @@ class ServiceSettings:
     @property
     def dispatch_poll_seconds(self) -> float:
         """How often accepted work of other processes is looked for; without others, only to be safe."""
-        return 0.2 if self.database_url else 30.0
+        return 15.0
 
     @property
     def run_poll_seconds(self) -> float:
         """How often runs of other processes are looked for; without others, only to be safe."""
-        return self.queue_poll_seconds if self.database_url else 30.0
+        return 15.0
 
     @property
     def results_dir(self) -> Path:

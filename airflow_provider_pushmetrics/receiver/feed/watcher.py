@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Sequence
 
 from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
-from airflow_provider_pushmetrics.receiver.inbox.commit_signals import Changes
 from airflow_provider_pushmetrics.receiver.inbox.records import Recorded
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.serving.background import STOP_SECONDS, UNTIL_WOKEN, BackgroundLoop
+from airflow_provider_pushmetrics.serving.commit_signals import Changes
 
 RETRY_SECONDS = 1.0
 WATCHED_PAGE = 1000

@@ -14,9 +14,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from airflow_provider_pushmetrics.receiver.inbox.commit_signals import announce_change
 from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook, Recorded
 from airflow_provider_pushmetrics.receiver.inbox.tables import VALUE, events, state
+from airflow_provider_pushmetrics.serving.commit_signals import announce_change
 
 # Built once: SQLAlchemy takes as long to build a statement as the database to run it.
 LOCK_LAST_ID = select(state.c.last_event_id).with_for_update()
@@ -37,6 +37,9 @@ DELIVERY_FIELDS = {
 
 read_values = attrgetter(*VALUE_COLUMNS.values())
 """Reads the values of ``VALUE_COLUMNS`` from a ``Recorded``, in their order."""
+
+CHANNEL = "pushmetrics_inbox"
+"""PostgreSQL's name for the notifications of new events."""
 
 KnownIds = dict[tuple[str, str], int]
 """The event id of every delivery that is known, by its source and key."""
@@ -62,7 +65,7 @@ def record(
     if new:
         connection.execute(insert(events), [_build_row(item, received_at) for item in new])
         connection.execute(STORE_LAST_ID, {"newest": new[-1].id})
-        announce_change(connection)
+        announce_change(connection, CHANNEL)
     return recorded
 
 

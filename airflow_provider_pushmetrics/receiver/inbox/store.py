@@ -26,7 +26,6 @@ from sqlalchemy import (
 )
 
 from airflow_provider_pushmetrics.event_matching import EventFilter, Subject
-from airflow_provider_pushmetrics.receiver.inbox.commit_signals import Changes, open_changes
 from airflow_provider_pushmetrics.receiver.inbox.database import open_engine
 from airflow_provider_pushmetrics.receiver.inbox.missed_events import Deleted, store_gaps
 from airflow_provider_pushmetrics.receiver.inbox.postgresql import (
@@ -34,7 +33,7 @@ from airflow_provider_pushmetrics.receiver.inbox.postgresql import (
     OpenSockets,
     PostgresqlTimeouts,
 )
-from airflow_provider_pushmetrics.receiver.inbox.recording import DELIVERY_FIELDS, record
+from airflow_provider_pushmetrics.receiver.inbox.recording import CHANNEL, DELIVERY_FIELDS, record
 from airflow_provider_pushmetrics.receiver.inbox.records import (
     Consumer,
     EventSummary,
@@ -46,6 +45,7 @@ from airflow_provider_pushmetrics.receiver.inbox.records import (
 from airflow_provider_pushmetrics.receiver.inbox.rejections import MAX_KEPT, Rejection
 from airflow_provider_pushmetrics.receiver.inbox.sqlite_recording import record_in_sqlite
 from airflow_provider_pushmetrics.receiver.inbox.tables import consumers, events, rejections, state
+from airflow_provider_pushmetrics.serving.commit_signals import Changes, open_changes
 from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE
 
 MAX_PAGE_BYTES = 8 * 1024 * 1024
@@ -224,7 +224,7 @@ class Inbox:
 
     def open_changes(self) -> Changes:
         """Begin to listen for commits, of other processes too."""
-        return open_changes(self._engine)
+        return open_changes(self._engine, CHANNEL)
 
     def check(self) -> None:
         """Raise an SQLAlchemyError if the database cannot be used now."""

@@ -127,7 +127,6 @@ def create_block(wanted: PlacedBlock, parts: Parts, caller: Editor) -> CreatedBl
             report = find_by_reference(session, Report, str(wanted.report_id), caller)
         session.refresh(report, with_for_update=True)
         saved = build_saved_block(authoring.create_block(session, report, draft))
-    parts.engine.wake()
     return build_one(saved)
 
 
@@ -161,7 +160,6 @@ def update_block(reference: Reference, wanted: BlockChange, parts: Parts, caller
         if wanted.position is not None:
             authoring.move_block(session, block, wanted.position)
         saved = build_saved_block(block)
-    parts.engine.wake()
     return wrap(saved)
 
 
@@ -170,7 +168,6 @@ def delete_block(reference: Reference, parts: Parts, caller: Editor) -> Confirma
     """Delete a block."""
     with parts.database.writing() as session:
         authoring.delete_block(session, _lock_block(session, reference, caller))
-    parts.engine.wake()
     return OK
 
 
@@ -190,7 +187,6 @@ def run_block(
             given = {**block.content, **parse_content(wanted.content_json)}
             content = check_block_content(session, block.report, block.type, given)
     run = accept_query_run(parts.database, parts.results, block.id, wanted.parameters, content=content)
-    parts.engine.wake()
     return {"run_id": run.id}
 
 
@@ -205,7 +201,6 @@ def cancel_block_run(reference: Reference, run_id: RunId, parts: Parts, caller: 
             raise HTTPException(404, NOT_FOUND)
         cancel_query_run(session, run, parts.links)
         cancelled: CancelledBlockRun = {"run_id": run.id, "status": run.status}
-    parts.engine.wake()
     return cancelled
 
 

@@ -111,5 +111,4 @@ def resend_delivery(reference: Reference, parts: Parts, caller: Editor) -> Deliv
         resend(delivery, get_now())
         session.flush()
         answer = build_one(build_delivery_row(delivery))
-    parts.engine.wake()
     return answer

@@ -89,7 +89,6 @@ def create_report_from_yaml(
         duplicates = list(session.scalars(same_name))
         report = create_report(session, caller.workspace_id, draft)
         saved: ReportFromYaml = {**build_saved_report(report), "warning_duplicate_uids": duplicates}
-    parts.engine.wake()
     if not duplicates:
         del saved["warning_duplicate_uids"]
     return wrap(saved)
@@ -120,7 +119,6 @@ def replace_report_by_yaml(
             session.refresh(report)
             answer = _describe(before, _write(session, report), changes, list_warnings(report))
             trial.rollback()
-    parts.engine.wake()
     return wrap(answer)
 
 

@@ -122,7 +122,6 @@ def create_report(wanted: NewReport, parts: Parts, caller: Editor) -> CreatedRep
     with parts.database.writing() as session:
         report = authoring.create_report(session, caller.workspace_id, draft)
         saved = build_saved_report(report)
-    parts.engine.wake()
     return build_one(saved)
 
 
@@ -135,7 +134,6 @@ def update_report(reference: Reference, wanted: ReportChange, parts: Parts, call
         report = _lock_report(session, reference, caller)
         authoring.change_report(session, report, changes)
         details = build_whole_report(report)
-    parts.engine.wake()
     return wrap(details)
 
 
@@ -147,7 +145,6 @@ def delete_report(reference: Reference, parts: Parts, caller: Editor) -> Confirm
         files = list_result_files(session, report_id=report.id)
         authoring.delete_report(session, report)
     parts.results.delete(files)
-    parts.engine.wake()
     return OK
 
 
@@ -175,7 +172,6 @@ def run_report(
         idempotency_key=key,
         options=options,
     )
-    parts.engine.wake()
     return wrap(StartedReportRun(noteflow_run_uid=run.uid, run_id=run.id))
 
 

@@ -138,7 +138,6 @@ def cancel_run(reference: Reference, parts: Parts, caller: Editor) -> RunRespons
         run = find_by_reference(session, Run, reference, caller)
         submission.cancel_run(session, run, parts.links)
         answer = build_one(build_run_row(run))
-    parts.engine.wake()
     return answer
 
 
@@ -148,7 +147,6 @@ def repeat_run(reference: Reference, parts: Parts, caller: Editor) -> RepeatedRu
     with parts.database.writing() as session:
         run = accept_re_run(session, parts.results, find_by_reference(session, Run, reference, caller))
         answer = build_one(build_run_row(run))
-    parts.engine.wake()
     return {**answer, "noteflow_run_uid": run.uid}
 
 

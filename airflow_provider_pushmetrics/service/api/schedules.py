@@ -106,7 +106,7 @@ def create_schedule(wanted: NewSchedule, parts: Parts, caller: Editor) -> Schedu
         _apply(schedule, wanted, {**given, "time_zone": wanted.time_zone or report.time_zone})
         session.add(schedule)
         session.flush()
-        return _finish(parts, session, schedule)
+        return _finish(session, schedule)
 
 
 @router.put("/{reference}")
@@ -117,7 +117,7 @@ def update_schedule(
     with parts.database.writing() as session:
         schedule = _lock(session, reference, caller)
         _apply(schedule, wanted, wanted.model_dump(exclude_unset=True))
-        return _finish(parts, session, schedule)
+        return _finish(session, schedule)
 
 
 @router.delete("/{reference}")
@@ -127,7 +127,6 @@ def delete_schedule(reference: Reference, parts: Parts, caller: Editor) -> Confi
         schedule = _lock(session, reference, caller)
         _add_change_event(session, schedule)
         session.delete(schedule)
-    parts.engine.wake()
     return OK
 
 
@@ -149,7 +148,6 @@ def run_schedule(reference: Reference, parts: Parts, caller: Editor) -> StartedS
     with parts.database.writing() as session:
         run = start_run(session, find_by_reference(session, ReportSchedule, reference, caller))
         uid = run.uid if isinstance(run, Run) else None
-    parts.engine.wake()
     return wrap(StartedScheduleRun(run_id=run.id, noteflow_run_uid=uid))
 
 
@@ -159,7 +157,7 @@ def _set_active(reference: str, parts: Parts, caller: Caller, *, is_active: bool
         if schedule.active is is_active:
             return build_one(build_schedule_row(schedule))
         schedule.active = is_active
-        return _finish(parts, session, schedule)
+        return _finish(session, schedule)
 
 
 def _lock(session: Session, reference: str, caller: Caller) -> ReportSchedule:
@@ -200,11 +198,10 @@ def _set_zone(moment: datetime, zone: str) -> datetime:
         return moment.replace(tzinfo=UTC)
 
 
-def _finish(parts: Parts, session: Session, schedule: ReportSchedule) -> One[ScheduleRow]:
+def _finish(session: Session, schedule: ReportSchedule) -> One[ScheduleRow]:
     plan_next(schedule, get_now())
     _add_change_event(session, schedule)
     session.flush()
-    parts.engine.wake()
     return build_one(build_schedule_row(schedule))
 
 

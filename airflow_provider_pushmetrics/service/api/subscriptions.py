@@ -122,7 +122,6 @@ def update_subscription(
         if wanted.active is not None and wanted.active != subscription.active:
             _switch(session, subscription, wanted.active)
         answer = build_one(build_subscription_row(subscription))
-    parts.engine.wake()
     return answer
 
 
@@ -162,7 +161,6 @@ def send_test_event(reference: Reference, parts: Parts, caller: Editor) -> Deliv
         if not subscription.active:
             raise HTTPException(409, DISABLED)
         answer = build_one(build_delivery_row(send_test(session, subscription, get_now())))
-    parts.engine.wake()
     return answer
 
 
@@ -186,7 +184,6 @@ def resend_failed_deliveries(
         if not subscription.active:
             raise HTTPException(409, DISABLED)
         count = resend_failed(session, subscription, _parse_range(since, until), get_now())
-    parts.engine.wake()
     return {"count": count}
 
 

@@ -71,7 +71,6 @@ async def trigger_report(
         run = await parts.call_batcher.accept_run(wanted)
     except ParameterValueError as error:
         raise PushMetricsParameterError(str(error)) from error  # 400, as for all that a trigger is given
-    parts.engine.wake()
     if run.is_replay:
         response.headers["Idempotency-Replayed"] = "true"
     if not parts.settings.trigger_returns_run_id:

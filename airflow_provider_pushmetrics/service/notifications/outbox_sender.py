@@ -71,6 +71,11 @@ class OutboxSender:
         for loop in self._loops.values():
             loop.start()
 
+    def wake(self) -> None:
+        """Look for what is due now."""
+        for loop in self._loops.values():
+            loop.wake()
+
     def stop(self, timeout_seconds: float = STOP_SECONDS) -> bool:
         """
         Stop.

@@ -1,14 +1,13 @@
 """
 The worker of a service: a process beside it, since threads that execute would take the server's turns.
 
-Its stdin is a pipe whose other end is held here. First comes what it needs to know; then each byte says that
-something was committed; and the pipe's end says that this process has ended, however it did.
+Its stdin is a pipe whose other end is held here. First comes what it needs to know; the pipe's end says that
+this process has ended, however it did. What there is to do, the worker learns from the database.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import pickle
 import subprocess
 import sys
@@ -17,7 +16,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO
 
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 
@@ -77,7 +75,6 @@ class Supervisor:
         self._first_pause_seconds = first_pause_seconds
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._pipe: IO[bytes] | None = None
         self._is_alive = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="supervisor", daemon=True)
@@ -99,7 +96,6 @@ class Supervisor:
         with self._lock:
             self._stopping.set()
             process = self._process
-            self._pipe = None
             if process is not None and process.stdin is not None:
                 process.stdin.close()
         if process is not None:
@@ -109,13 +105,6 @@ class Supervisor:
         if process is not None and process.stdout is not None:
             process.stdout.close()
         return True
-
-    def wake(self) -> None:
-        """Wake the worker; a full pipe wakes it too."""
-        with self._lock:
-            if self._pipe is not None:
-                with suppress(OSError):  # it died just now; its successor looks for what was committed
-                    self._pipe.write(b".")
 
     def is_alive(self) -> bool:
         """Tell whether the worker lives and works."""
@@ -148,7 +137,7 @@ class Supervisor:
 
     def _bury(self, process: subprocess.Popen[bytes]) -> int:
         with self._lock:
-            self._process = self._pipe = None
+            self._process = None
             if process.stdin is not None:
                 process.stdin.close()
         return process.wait()
@@ -166,8 +155,6 @@ class Supervisor:
             assert process.stdin is not None
             with suppress(OSError):  # it died before it heard anything, and is buried like all others
                 process.stdin.write(pickle.dumps(self._assignment))
-            os.set_blocking(process.stdin.fileno(), False)
-            self._pipe = process.stdin
             return process
 
     def _wait_for(self, process: subprocess.Popen[bytes]) -> None:

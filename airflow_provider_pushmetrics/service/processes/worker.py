@@ -86,8 +86,7 @@ def _work_for_service(assignment: Assignment, report: int) -> None:
         gc.freeze()  # as the server does
         with suppress(OSError):  # the service has ended already: the pipe says so next
             os.write(report, b".")
-        while os.read(sys.stdin.fileno(), 4096):
-            parts.engine.wake()
+        os.read(sys.stdin.fileno(), 1)  # nothing comes: it ends when the service does
         _stop(parts)
 
 

@@ -15,20 +15,17 @@ class Scheduler:
     """
     Starts scheduled runs. Any number of processes may have one.
 
-    :param wake: Called when a run was started.
     :param fire: Starts what is due, and gives the number of runs.
     """
 
     def __init__(
         self,
         database: Database,
-        wake: Callable[[], None],
         *,
         clock: Clock = get_now,
         fire: Callable[[Database, Clock], int] = fire_due,
     ) -> None:
         self._database = database
-        self._wake = wake
         self._clock = clock
         self._fire = fire
         self._loop = BackgroundLoop("scheduler", self.run_once)
@@ -37,6 +34,10 @@ class Scheduler:
         """Start the thread."""
         self._loop.start()
 
+    def wake(self) -> None:
+        """Look for what is due now."""
+        self._loop.wake()
+
     def stop(self, timeout_seconds: float = STOP_SECONDS) -> bool:
         """Stop, and tell whether the thread has ended."""
         return self._loop.stop(timeout_seconds)
@@ -44,5 +45,4 @@ class Scheduler:
     def run_once(self) -> None:
         """Start what is due now."""
         with log_failure("start what is due"):
-            if self._fire(self._database, self._clock):
-                self._wake()
+            self._fire(self._database, self._clock)

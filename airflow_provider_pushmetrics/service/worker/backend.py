@@ -18,9 +18,6 @@ class ExecutionBackend(Protocol):
         :return: Whether everything in this process had ended.
         """
 
-    def wake(self) -> None:
-        """Say that something was committed that must happen."""
-
     def is_alive(self) -> bool:
         """Tell whether what is committed now happens now."""
 
@@ -34,9 +31,6 @@ class RemoteBackend:
     def stop(self) -> bool:
         """Nothing ends."""
         return True
-
-    def wake(self) -> None:
-        """Nobody is told."""
 
     def is_alive(self) -> bool:
         """Leave it to their own health to tell."""

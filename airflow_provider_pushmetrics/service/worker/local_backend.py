@@ -25,6 +25,10 @@ from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.delivery import WebhookSender
 from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 from airflow_provider_pushmetrics.service.worker.engine import Engine
+from airflow_provider_pushmetrics.serving.commit_signals import CommitWatch
+
+CHANNEL = "pushmetrics_work"
+"""PostgreSQL's name for the notifications of new work; the triggers of the tables send them."""
 
 
 class LocalBackend:
@@ -66,8 +70,18 @@ class LocalBackend:
             queries=queries,
         )
         self._engine = Engine(settings, executor_id, database, executor, self._sender)
-        self._scheduler = Scheduler(database, self._engine.wake)
+        self._scheduler = Scheduler(database)
         self._outbox = OutboxSender(database, _open_transports(settings, results, database))
+        self._watch = CommitWatch(
+            database.engine,
+            CHANNEL,
+            {
+                "run": self._engine.wake,
+                "delivery": self._engine.wake,
+                "message": self._outbox.wake,
+                "schedule": self._scheduler.wake,
+            },
+        )
         self._result_cleanup = ResultCleanup(results, settings.result_retention_days)
 
     def start(self) -> None:
@@ -77,6 +91,7 @@ class LocalBackend:
         self._engine.start()
         self._scheduler.start()
         self._outbox.start()
+        self._watch.start()
         self._result_cleanup.start()
 
     def stop(self) -> bool:
@@ -88,16 +103,12 @@ class LocalBackend:
         """
         if self._memory_guard is not None:
             self._memory_guard.stop()
-        has_ended = all([self._scheduler.stop(), self._outbox.stop()])
+        has_ended = all([self._watch.stop(), self._scheduler.stop(), self._outbox.stop()])
         self._result_cleanup.stop()
         if not self._engine.stop() or not has_ended:
             return False  # what still runs must not find its client closed, and record that as its failure
         self._sender.close()
         return True
-
-    def wake(self) -> None:
-        """Say that something was committed that must happen."""
-        self._engine.wake()
 
     def is_alive(self) -> bool:
         """Tell that it works, as long as this process does."""

@@ -11,8 +11,51 @@ branch_labels = None
 depends_on = None
 
 
+RELEASED = "NEW.executor_id IS NULL AND NEW.finished_on IS NULL"
+NOTIFICATIONS = (
+    ("run", "run", "INSERT", "STATEMENT", ""),
+    ("run", "query_run", "INSERT", "STATEMENT", ""),
+    ("run", "run", "UPDATE OF executor_id", "ROW", RELEASED),
+    (
+        "run",
+        "query_run",
+        "UPDATE OF executor_id",
+        "ROW",
+        "NEW.executor_id IS NULL AND NEW.finished_on IS NULL",
+    ),
+    ("delivery", "delivery", "INSERT", "STATEMENT", ""),
+    ("delivery", "delivery", "UPDATE OF next_attempt_on", "ROW", "NEW.status = 'pending'"),
+    ("delivery", "webhook_subscription", "UPDATE OF active", "STATEMENT", ""),
+    ("message", "message", "INSERT", "STATEMENT", ""),
+    ("message", "message", "UPDATE OF next_attempt_on", "ROW", "NEW.status = 'pending'"),
+    ("schedule", "schedule", "INSERT OR UPDATE OF next_run_on, active", "STATEMENT", ""),
+)
+"""What a worker is told, by which statement on which table, for each what, and under which condition."""
+
+
 def upgrade() -> None:
     """Go to this revision."""
+    create_tables()
+    if op.get_bind().dialect.name == "postgresql":
+        create_notifications()
+
+
+def create_notifications() -> None:
+    """Let PostgreSQL notify the workers of whatever is committed for them, whoever commits it."""
+    op.execute(
+        "CREATE FUNCTION pushmetrics_notify() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_notify('pushmetrics_work', TG_ARGV[0]); RETURN NULL; END $$"
+    )
+    for number, (name, table, statement, each, condition) in enumerate(NOTIFICATIONS):
+        when = f"WHEN ({condition})" if condition else ""
+        op.execute(
+            f"CREATE TRIGGER notify_{number} AFTER {statement} ON {table}"
+            f" FOR EACH {each} {when} EXECUTE FUNCTION pushmetrics_notify('{name}')"
+        )
+
+
+def create_tables() -> None:
+    """Create the tables with their indexes."""
     op.create_table(
         "app_user",
         sa.Column("email", sa.String(length=320), nullable=False),

@@ -92,7 +92,6 @@ def test_endpoint_that_was_allowed_before_is_refused_at_the_delivery(
         delivery_id = session.scalars(
             select(Delivery.id).where(Delivery.subscription_id == subscription.id)
         ).one()
-    strict.engine.wake()
     deadline = time.monotonic() + 120
     while (attempt := find_attempt(strict, delivery_id)) is None:
         assert time.monotonic() < deadline

@@ -19,10 +19,8 @@ FAITHFUL = """
 import os, pickle, sys
 assignment = pickle.load(sys.stdin.buffer)
 os.write(1, b".")
-with open(assignment.settings.data_dir / "wakes", "ab", 0) as wakes:
-    while received := os.read(0, 4096):
-        wakes.write(received)
-    wakes.write(assignment.executor_id.encode())
+os.read(0, 1)
+(assignment.settings.data_dir / "name").write_text(assignment.executor_id)
 """
 STUBBORN = "import os, sys, time; os.write(1, b'.'); time.sleep(60)"
 BROKEN = "raise SystemExit(3)"
@@ -61,16 +59,13 @@ def supervise(data_dir: Path, spawner: Spawner, program: str, *, shutdown_second
     return supervisor
 
 
-def test_worker_is_told_what_it_must_know_woken_and_stopped(tmp_path: Path, spawner: Spawner) -> None:
+def test_worker_is_told_what_it_must_know_and_stopped(tmp_path: Path, spawner: Spawner) -> None:
     supervisor = supervise(tmp_path, spawner, FAITHFUL)
     assert not supervisor.is_alive()
-    supervisor.wake()  # nobody is there to be woken
     supervisor.start()
     wait_until(supervisor.is_alive)
-    supervisor.wake()
-    wait_until(lambda: (tmp_path / "wakes").read_bytes() == b".")
     assert supervisor.stop()
-    assert (tmp_path / "wakes").read_bytes() == b".me"
+    assert (tmp_path / "name").read_text() == "me"
     assert [process.poll() for process in spawner.started] == [0]
 
 
@@ -111,12 +106,3 @@ def test_supervisor_that_never_started_leaves_nothing(tmp_path: Path, spawner: S
     supervisor = supervise(tmp_path, spawner, FAITHFUL)
     supervisor.stop()
     assert spawner.started[0].poll() is not None
-
-
-def test_full_pipe_blocks_nobody(tmp_path: Path, spawner: Spawner) -> None:
-    supervisor = supervise(tmp_path, spawner, STUBBORN, shutdown_seconds=-4)
-    supervisor.start()
-    wait_until(supervisor.is_alive)
-    for _ in range(100_000):
-        supervisor.wake()
-    supervisor.stop()

@@ -134,7 +134,6 @@ def test_run_goes_from_the_trigger_to_the_event(url: str, tmp_path: Path) -> Non
         with listen() as subscriber:
             _subscribe(parts.database, parts.cipher, subscriber.url)
             run = accept_run(parts.database, parts.results, made.id, {"v": [1, None]}, origin="webhook")
-            parts.engine.wake()
             event = subscriber.wait_for_run("report.run", run.id).event
         assert event["report_id"] == made.id
         assert _read_status(parts.database, run.id) == "success"

@@ -59,7 +59,6 @@ def test_they_share_few_connections_and_none_waits_for_another(
     parts.start()
     try:
         put_events(parts, subscriber.url)
-        parts.engine.wake()
         deadline = time.monotonic() + 120
         while count_delivered(parts) < COUNT:
             assert time.monotonic() < deadline

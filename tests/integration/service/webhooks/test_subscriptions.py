@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_pushmetrics.service.models import Subscription
+from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
+from airflow_provider_pushmetrics.service.webhooks.subscriptions import disable
 from tests.fakes.service_subscriber import Received, Subscriber, listen
 from tests.integration.service.conftest import Api
 
@@ -107,8 +110,7 @@ async def test_what_was_pending_when_disabled_is_sent_when_enabled(api: Api, sub
     path = f"{SUBSCRIPTIONS}/{subscription['id']}"
     with api.parts.database.writing() as session:
         put_in_outbox(session, 1, {"event": "report.updated", "report_id": 1})
-    await api.client.post(f"{path}/disable")
-    api.parts.engine.wake()
+        disable(session.get_one(Subscription, subscription["id"]), get_now(), "by a user")
     await asyncio.sleep(0.3)
     assert subscriber.received == []
     await api.client.post(f"{path}/enable")
@@ -162,7 +164,6 @@ async def test_endpoints_that_do_not_answer_delay_no_other(
     for number in range(20):
         with api.parts.database.writing() as session:
             put_in_outbox(session, 1, {"event": "query.deleted", "query_id": number})
-    api.parts.engine.wake()
     subscriber.wait_for(lambda one: one.event["query_id"] == 19)
     while len(subscriber.received) < 20:
         assert time.monotonic() - began < 10

@@ -1,0 +1,212 @@
+"""Learning that anybody has committed to a database: each kind of database has its own way to say so."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Protocol, cast
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
+
+from airflow_provider_pushmetrics.serving.background import BackgroundLoop
+
+ANYTHING = "*"
+"""Stands for every name: nobody knows what was committed."""
+
+CHECK_INTERVAL_SECONDS = 0.05
+"""How often SQLite is asked; it cannot tell by itself. A question takes 20 microseconds."""
+
+LISTEN_SECONDS = 0.5
+"""How long one wait for PostgreSQL's notification lasts, and so how late a watch may end."""
+
+PROBE_SECONDS = 2.0
+"""How long a notification of our own may take before the connection counts as one that carries none."""
+
+POLL_SECONDS = 1.0
+"""How often work is looked for where no notification arrives."""
+
+RETRY_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Changes(Protocol):
+    """Tells of commits. It holds one connection of its own, and one thread uses it."""
+
+    def wait(self, stop: threading.Event) -> Collection[str]:
+        """Wait a moment, at most until ``stop`` is set; give the names of what was committed, if any."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+def open_changes(engine: Engine, channel: str) -> Changes:
+    """
+    Begin to listen.
+
+    :param channel: PostgreSQL's name for the notifications; SQLite has none.
+    :raises sqlalchemy.exc.SQLAlchemyError: if the database cannot be used now.
+    """
+    if engine.dialect.name == "sqlite":
+        return SqliteChanges(engine)
+    changes = PostgresqlChanges(engine, channel)
+    try:
+        is_heard = changes.probe(engine)
+    except BaseException:
+        changes.close()
+        raise
+    if is_heard:
+        return changes
+    changes.close()
+    log.warning(
+        "the connection to PostgreSQL carries no notifications, as through a pooler in transaction mode:"
+        " work is looked for every %s s",
+        POLL_SECONDS,
+    )
+    return PollingChanges()
+
+
+def announce_change(connection: Connection, channel: str) -> None:
+    """Have the commit of this transaction tell whoever listens, where the database has to be asked to."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"NOTIFY {channel}"))
+
+
+class SqliteChanges:
+    """Asks SQLite whether anybody else has committed since: ``PRAGMA data_version`` reads one shared page."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._connection = engine.raw_connection()
+        self._connection.detach()
+        self._version = self._read()
+
+    def wait(self, stop: threading.Event) -> Collection[str]:
+        """Wait for the interval; tell whether the file has changed."""
+        stop.wait(CHECK_INTERVAL_SECONDS)
+        before, self._version = self._version, self._read()
+        return () if self._version == before else (ANYTHING,)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _read(self) -> int:
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute("PRAGMA data_version")
+            row: Any = cursor.fetchone()
+            return int(row[0])
+        except Exception as error:
+            raise OperationalError("PRAGMA data_version", None, error) from error
+        finally:
+            cursor.close()
+
+
+class PostgresqlChanges:
+    """Listens for notifications; their payloads are the names of what was committed."""
+
+    def __init__(self, engine: Engine, channel: str) -> None:
+        self._channel = channel
+        self._connection = engine.raw_connection()
+        self._driver = cast("Any", self._connection.driver_connection)
+        self._connection.detach()  # it listens for good, and is no use to anybody else
+        try:
+            self._driver.autocommit = True
+            self._driver.execute(f"LISTEN {channel}")
+        except Exception as error:
+            self._connection.close()
+            raise OperationalError("LISTEN", None, error) from error
+
+    def probe(self, engine: Engine) -> bool:
+        """Tell whether a notification that another connection sends arrives here."""
+        token = uuid.uuid4().hex
+        with engine.begin() as other:
+            other.execute(
+                text("SELECT pg_notify(:channel, :token)"), {"channel": self._channel, "token": token}
+            )
+        deadline = time.monotonic() + PROBE_SECONDS
+        while (seconds := deadline - time.monotonic()) > 0:
+            if token in self._receive(seconds):
+                return True
+        return False
+
+    def wait(self, stop: threading.Event) -> Collection[str]:
+        """Wait for a notification, half a second at most."""
+        return self._receive(LISTEN_SECONDS)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _receive(self, seconds: float) -> set[str]:
+        try:
+            return {notify.payload for notify in self._driver.notifies(timeout=seconds, stop_after=1)}
+        except Exception as error:
+            raise OperationalError("LISTEN", None, error) from error
+
+
+class PollingChanges:
+    """Supposes at regular intervals that something was committed."""
+
+    def wait(self, stop: threading.Event) -> Collection[str]:
+        """Wait for the interval."""
+        stop.wait(POLL_SECONDS)
+        return (ANYTHING,)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class CommitWatch:
+    """
+    A thread that calls whoever waits for work when the database says that there may be some.
+
+    :param channel: PostgreSQL's name for the notifications.
+    :param wakes: What to call, by the name of what was committed.
+    """
+
+    def __init__(self, engine: Engine, channel: str, wakes: Mapping[str, Callable[[], object]]) -> None:
+        self._engine = engine
+        self._channel = channel
+        self._wakes = wakes
+        self._changes: Changes | None = None
+        self._loop = BackgroundLoop(
+            "commit-watch",
+            self._watch_once,
+            interval_seconds=0,
+            retry_seconds=RETRY_SECONDS,
+        )
+
+    def start(self) -> None:
+        """Start to listen."""
+        self._loop.start()
+
+    def stop(self) -> bool:
+        """Stop, and tell whether the thread has ended."""
+        has_ended = self._loop.stop()
+        if has_ended:
+            self._close()
+        return has_ended
+
+    def _watch_once(self) -> None:
+        try:
+            if self._changes is None:
+                self._changes = open_changes(self._engine, self._channel)
+                changed: Collection[str] = (ANYTHING,)  # committed while nobody listened
+            else:
+                changed = self._changes.wait(self._loop.stopping)
+        except Exception:
+            self._close()
+            raise
+        for name, wake in self._wakes.items():
+            if name in changed or ANYTHING in changed:
+                wake()
+
+    def _close(self) -> None:
+        changes, self._changes = self._changes, None
+        if changes is not None:
+            changes.close()
