@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.responses import JSONResponse
@@ -160,6 +160,7 @@ def _make_app(settings: ServiceSettings, lifespan: Lifespan[FastAPI] | None) -> 
         redoc_url=None,
         redirect_slashes=False,
         exception_handlers=HANDLERS,
+        dependencies=[Depends(_keep_response)],
         responses=describe_errors(),
     )
     for router in ROUTERS:
@@ -197,9 +198,17 @@ async def _answer_unfit(request: Request, error: ResponseValidationError) -> Res
     What the request asked for is done. An error would make the client ask for it again.
     """
     route: APIRoute = request.scope["route"]
+    meant: Response = request.state.response
     faults = "; ".join(f"{fault['loc'][1:]}: {fault['msg']}" for fault in error.errors()[:5])
     log.error("%s of %s %s: %s", UNFIT, request.method, route.path, faults)
-    return JSONResponse(jsonable_encoder(error.body), route.status_code or 200)
+    answer = JSONResponse(jsonable_encoder(error.body), meant.status_code or route.status_code or 200)
+    answer.raw_headers.extend(meant.raw_headers)
+    return answer
+
+
+async def _keep_response(request: Request, response: Response) -> None:
+    """Keep what a route sets on its response where :func:`_answer_unfit` finds it."""
+    request.state.response = response
 
 
 async def _answer_content(request: Request, error: PushMetricsError) -> JSONResponse:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import httpx
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
 from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.retry_after import parse_retry_after
 from airflow_provider_pushmetrics.service.egress.deadline import limit_time
-from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt
+from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt, Subscription
 from airflow_provider_pushmetrics.service.models.statuses import DELIVERED, FAILED, PENDING
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
@@ -136,7 +137,7 @@ class WebhookSender:
             answer=answer.text,
         )
         with self._database.writing() as session:
-            delivery = session.get(Delivery, delivery_id, with_for_update=True)
+            delivery = _lock(session, delivery_id, answer)
             # Its subscription may have been deleted meanwhile, or another worker has taken this attempt over.
             if delivery is not None and delivery.attempt_count == number - 1:
                 attempt.delivery_id = delivery_id
@@ -231,6 +232,18 @@ class WebhookSender:
             delivery.status, delivery.finished_on = FAILED, now
         else:
             delivery.next_attempt_on = now + timedelta(seconds=delay)
+
+
+def _lock(session: Session, delivery_id: int, answer: Answer) -> Delivery | None:
+    """Lock the subscription of a delivery, then the delivery, as a statement that deletes both does."""
+    chosen = select(Subscription).join(Delivery).where(Delivery.id == delivery_id)
+    # Shared: deliveries to one endpoint do not wait for each other.
+    subscription = session.scalar(chosen.with_for_update(of=Subscription, read=True, key_share=True))
+    if subscription is None:
+        return None
+    if not answer.is_delivered or subscription.failing_since is not None:  # its row will change
+        session.refresh(subscription, with_for_update={"key_share": True})
+    return session.get(Delivery, delivery_id, with_for_update=True)
 
 
 def _find_reason_to_give_up(delivery: Delivery, answer: Answer, now: datetime) -> str | None:

@@ -52,6 +52,10 @@ def list_keys(subscription: Subscription, cipher: Cipher, now: datetime) -> tupl
 
 def enable(session: Session, subscription: Subscription, now: datetime) -> None:
     """Send to a subscription again, as if it had never failed, beginning with what waits."""
+    subscription.active = True
+    subscription.disabled_on = subscription.disabled_reason = subscription.failing_since = None
+    subscription.updated_on = now
+    session.flush()  # locks the subscription before its deliveries, as all others do
     # Attempts that were enqueued before it was disabled have come to nothing.
     session.execute(
         update(Delivery)
@@ -59,9 +63,6 @@ def enable(session: Session, subscription: Subscription, now: datetime) -> None:
         .values(generation=Delivery.generation + 1, enqueued_attempt=Delivery.attempt_count)
         .execution_options(synchronize_session=False)
     )
-    subscription.active = True
-    subscription.disabled_on = subscription.disabled_reason = subscription.failing_since = None
-    subscription.updated_on = now
 
 
 def disable(subscription: Subscription, now: datetime, reason: str) -> None:

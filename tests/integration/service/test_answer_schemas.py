@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from fastapi import Response
 
 from airflow_provider_pushmetrics.service.api.conventions.shapes import Identified
 from airflow_provider_pushmetrics.service.app import build_app
@@ -22,4 +23,25 @@ async def test_answer_that_does_not_fit_its_schema_is_sent_and_logged(
         answer = await client.post("/unfit")
     assert (answer.status_code, answer.json()) == (201, body)
     assert f"{UNFIT} of POST /unfit" in caplog.text
+    caplog.clear()
+
+
+async def test_answer_that_does_not_fit_its_schema_keeps_what_the_route_set(
+    parts: ServiceParts, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer_unfit(response: Response) -> dict[str, str]:
+        response.status_code = 202
+        response.headers["Idempotency-Replayed"] = "true"
+        response.set_cookie("session", "s3cret")
+        response.set_cookie("theme", "dark")
+        return {"id": "x"}
+
+    app = build_app(parts)
+    app.add_api_route("/unfit", answer_unfit, methods=["POST"], response_model=Identified, status_code=201)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client:
+        answer = await client.post("/unfit")
+    assert (answer.status_code, answer.json()) == (202, {"id": "x"})
+    assert answer.headers["Idempotency-Replayed"] == "true"
+    assert dict(answer.cookies) == {"session": "s3cret", "theme": "dark"}
+    assert answer.headers.get_list("content-length") == ["10"]
     caplog.clear()

@@ -1,0 +1,93 @@
+"""Two transactions on PostgreSQL that want a subscription and its deliveries at the same time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+
+from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
+from airflow_provider_pushmetrics.service.accounts.workspaces import delete_workspace
+from airflow_provider_pushmetrics.service.models import Delivery, Subscription, Workspace
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.webhooks.subscriptions import enable
+from tests.integration.service.webhooks.test_delivery import NOW, Post, respond
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def database(postgres_url: str, tmp_path: Path) -> Iterator[Database]:
+    database = Database(postgres_url)
+    database.migrate()
+    bootstrap(database, tmp_path, None)
+    yield database
+    database.close()
+
+
+def delete_everything(post: Post, subscription_id: int) -> None:
+    with post.database.writing() as session:
+        delete_workspace(session, session.get_one(Workspace, 1))
+
+
+def delete_one(post: Post, subscription_id: int) -> None:
+    with post.database.writing() as session:
+        session.delete(session.get_one(Subscription, subscription_id))
+
+
+def enable_again(post: Post, subscription_id: int) -> None:
+    with post.database.writing() as session:
+        enable(session, session.get_one(Subscription, subscription_id), NOW)
+
+
+def give_up(post: Post, subscription_id: int) -> None:
+    gone = Post(post.database, answer=lambda: respond(410))
+    gone.attempt(gone.emit())
+
+
+def wait_for_a_lock(database: Database, other: threading.Event) -> None:
+    """Wait until a transaction waits for another one, or the other has ended without."""
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    deadline = time.monotonic() + 120
+    with database.engine.connect() as connection:
+        while not connection.scalar(waiting) and not other.is_set():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("other", [delete_everything, delete_one, enable_again, give_up])
+def test_attempt_is_recorded_while_its_subscription_changes(
+    database: Database, other: Callable[[Post, int], None]
+) -> None:
+    post = Post(database)
+    subscription_id, delivery_id = post.subscribe(), post.emit()
+    here, ended = threading.get_ident(), threading.Event()
+
+    def run_other() -> None:
+        try:
+            other(post, subscription_id)
+        finally:
+            ended.set()
+
+    with ThreadPoolExecutor(1) as threads:
+
+        def begin_the_other(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if threading.get_ident() == here and statement.startswith("INSERT INTO delivery_attempt"):
+                started.append(threads.submit(run_other))
+                wait_for_a_lock(database, ended)
+
+        started: list[Any] = []
+        event.listen(database.engine, "before_cursor_execute", begin_the_other)
+        assert post.sender.attempt(delivery_id, 1)
+        (future,) = started
+        future.result(120)
+    with database.reading() as session:
+        kept = session.get(Delivery, delivery_id)
+        assert (kept is None) == (other in (delete_everything, delete_one))
+        assert kept is None or kept.attempt_count == 1
