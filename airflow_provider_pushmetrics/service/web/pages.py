@@ -59,6 +59,8 @@ def get_page(path: str) -> Response:
     return Response(_load_shell().replace("{way_up}", way_up), media_type="text/html", headers=HEADERS)
 
 
+# Not starlette's StaticFiles: its ETag is the file's time and size, which two versions in reproducible images
+# share, so that a browser would keep the old file; it takes the machine's media types; its 304 has no policy.
 @cache
 def _load_assets() -> dict[str, Asset]:
     folder = files(__package__) / "page" / "assets"

@@ -112,12 +112,41 @@ def test_other_database_is_refused_without_showing_its_password() -> None:
     assert "s3cret" not in error
 
 
-def test_data_folder_serves_one_service_at_a_time(tmp_path: Path) -> None:
-    with lock_folder(tmp_path):
-        code, error = run_command("--port", str(find_free_port()), "--data", str(tmp_path))
+def test_data_folder_serves_one_service_at_a_time_by_whatever_path(tmp_path: Path) -> None:
+    folder, other_path = tmp_path / "data", tmp_path / "link"
+    other_path.symlink_to(folder, target_is_directory=True)
+    with lock_folder(folder):
+        code, error = run_command("--port", str(find_free_port()), "--data", str(other_path))
         assert code == 1
         assert "is in use by another service: stop that one, or choose another folder with --data" in error
-    lock_folder(tmp_path).close()
+    with lock_folder(folder):
+        pass
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from airflow_provider_pushmetrics.service.processes.folder_lock import wait_for_folder
+lock = wait_for_folder(Path(sys.argv[1]), "lock")
+print("locked", flush=True)
+time.sleep(600)
+"""
+
+
+def test_data_folder_of_a_killed_process_is_free_and_passes_to_who_waits(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "locked\n"
+        with pytest.raises(PushMetricsConfigurationError, match="in use"):
+            lock_folder(tmp_path)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as second:
+            first.kill()
+            assert second.stdout is not None
+            assert second.stdout.readline() == "locked\n"
+            second.kill()
+    with lock_folder(tmp_path):
+        pass
 
 
 def test_demo_without_its_data_names_the_extra(
