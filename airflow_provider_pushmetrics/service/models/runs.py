@@ -120,6 +120,8 @@ class BlockResult(Base):
     error: Mapped[str | None] = mapped_column(Text)
     output: Mapped[str | None] = mapped_column(Text)
     output_html: Mapped[str | None] = mapped_column(Text)
+    content_hash: Mapped[str | None] = mapped_column(String(64))
+    """Of the content that the block had when it ran."""
     row_count: Mapped[int | None]
     result_file: Mapped[str | None] = mapped_column(String(255))
     max_rows: Mapped[int | None]

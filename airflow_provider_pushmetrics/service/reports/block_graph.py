@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
@@ -62,6 +64,11 @@ class PlannedBlock:
     def templates(self) -> list[str]:
         """All Jinja templates of the block: every text under the keys that may have them."""
         return collect_templates(self.type, self.content)
+
+
+def hash_content(content: Mapping[str, Any]) -> str:
+    """Hash the content of a block, to tell later whether it was changed."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def collect_templates(kind: str, content: Mapping[str, Any]) -> list[str]:

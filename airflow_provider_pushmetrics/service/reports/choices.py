@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, null, or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
-from airflow_provider_pushmetrics.service.models import Block, BlockResult, QueryRun
+from airflow_provider_pushmetrics.service.models import Block, BlockResult
 from airflow_provider_pushmetrics.service.models.statuses import SUCCESS
-from airflow_provider_pushmetrics.service.reports.block_graph import SQL
+from airflow_provider_pushmetrics.service.reports.block_graph import SQL, hash_content
 from airflow_provider_pushmetrics.service.reports.parameter_types import MAX_CHOICES, Parameter
 from airflow_provider_pushmetrics.service.results.columns import read_values
 from airflow_provider_pushmetrics.service.results.store import ResultStore
@@ -89,35 +89,28 @@ def _read_query_choices(
     """
     Read the different values in the first column of the newest result of a query.
 
-    :raises UnknownChoicesError: if there is no query, or no result of it.
+    :raises UnknownChoicesError: if there is no query, or no result of it as it is now.
     """
-    block_id = session.scalar(
-        select(Block.id).where(Block.report_id == report_id, Block.name == query, Block.type == SQL)
+    block = session.scalar(
+        select(Block).where(Block.report_id == report_id, Block.name == query, Block.type == SQL)
     )
-    if block_id is None:
+    if block is None:
         raise UnknownChoicesError(f"there is no query {query!r} in the report")
+    # Not what it gave before it was changed, nor what other SQL gave that was tried in its place.
+    is_current = (BlockResult.content_hash == hash_content(block.content)).label("is_current")
     newest = (
-        select(BlockResult.result_file, BlockResult.is_truncated)
-        .outerjoin(QueryRun, QueryRun.id == BlockResult.query_run_id)
-        .where(BlockResult.block_id == block_id, BlockResult.status == SUCCESS)
-        .where(BlockResult.result_file.is_not(None), _ran_its_own_sql())
-        .order_by(BlockResult.id.desc())
+        select(BlockResult.result_file, BlockResult.is_truncated, is_current)
+        .where(BlockResult.block_id == block.id, BlockResult.status == SUCCESS)
+        .where(BlockResult.result_file.is_not(None))
+        .order_by(is_current.desc(), BlockResult.id.desc())
     )
     row = session.execute(newest.limit(1)).first()
+    if row is not None and not row.is_current:
+        raise UnknownChoicesError(f"the query {query!r} has not run since it was changed: run it first")
     values = None if row is None else _read_first_column(results, row.result_file, limit)
     if row is None or values is None:
         raise UnknownChoicesError(f"the query {query!r} has no result: run it first")
     return Choices(tuple(values[:limit]), len(values) <= limit and not row.is_truncated)
-
-
-def _ran_its_own_sql() -> ColumnElement[bool]:
-    """Make the condition that a block ran its own content, and not one that was given for that run only."""
-    return or_(
-        QueryRun.id.is_(None),
-        QueryRun.block_id != BlockResult.block_id,
-        QueryRun.content.is_(null()),
-        cast(QueryRun.content, String) == "null",
-    )
 
 
 def _read_first_column(results: ResultStore, file: str, limit: int) -> list[Any] | None:

@@ -53,6 +53,24 @@ for _tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float"):
     _Loader.add_constructor(_tag, _construct_number)
 
 
+def _construct_mapping(loader: Any, node: yaml.MappingNode) -> Any:
+    """Read a mapping. Of two equal keys YAML itself takes the last, without a word."""
+    seen = set()
+    for key_node, _ in node.value:
+        if isinstance(key_node, yaml.ScalarNode):
+            key = loader.construct_object(key_node)
+            if key in seen:
+                line = key_node.start_mark.line + 1
+                raise ContentError(
+                    f"the YAML has the key {key!r:.100} twice, again in line {line}: remove one"
+                )
+            seen.add(key)
+    return yaml.SafeLoader.construct_yaml_map(loader, node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes texts of several lines as they are read best."""
 

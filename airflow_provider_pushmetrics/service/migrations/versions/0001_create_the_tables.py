@@ -501,6 +501,7 @@ def create_tables() -> None:
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("output", sa.Text(), nullable=True),
         sa.Column("output_html", sa.Text(), nullable=True),
+        sa.Column("content_hash", sa.String(length=64), nullable=True),
         sa.Column("row_count", sa.Integer(), nullable=True),
         sa.Column("result_file", sa.String(length=255), nullable=True),
         sa.Column("max_rows", sa.Integer(), nullable=True),

@@ -26,7 +26,7 @@ from airflow_provider_pushmetrics.service.notifications.outbox import (
     add_mail,
     add_slack,
 )
-from airflow_provider_pushmetrics.service.reports.block_graph import PlannedBlock
+from airflow_provider_pushmetrics.service.reports.block_graph import PlannedBlock, hash_content
 from airflow_provider_pushmetrics.service.runs.execution.plan import (
     BlockOutcome,
     RunPlan,
@@ -206,6 +206,7 @@ def _build_result(plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome) -> 
         error=outcome.error,
         output=outcome.output,
         output_html=outcome.output_html,
+        content_hash=hash_content(block.content),
         row_count=outcome.row_count,
         result_file=outcome.result_file,
         max_rows=outcome.limits.max_rows if outcome.limits else None,

@@ -172,3 +172,23 @@ async def test_query_of_choices_that_uses_a_parameter_is_a_warning(api: Api) -> 
     report = await make(api, *build_blocks("SELECT {{ region }} AS region"))
     [warning] = report["warnings"]
     assert warning.startswith("block 'region': the query of its choices uses 'region'")
+
+
+async def test_result_of_sql_that_was_edited_gives_no_choices_until_the_query_has_run_again(api: Api) -> None:
+    report = await make(api, *build_blocks())
+    await ask_choices_query(api, report)
+    block = await find_block(api, report, "regions")
+    content = {"sql": "SELECT 'Mars' AS region", "database_id": 1}
+    await api.client.put(f"/api/v1/block/{block['id']}", json={"content": content})
+    refused = await start(api, report, "EMEA")
+    assert [answer.status_code for answer in refused] == [400, 422, 422]
+    for answer in refused:
+        assert (
+            "the query 'regions' has not run since it was changed: run it first" in answer.json()["message"]
+        )
+    parameter = await find_block(api, report, "region")
+    offered = (await api.client.get(f"/api/v1/block/{parameter['id']}/choices")).json()
+    assert (offered["result"], offered["is_complete"]) == ([], False)
+    await ask_choices_query(api, report)
+    assert [answer.status_code for answer in await start(api, report, "EMEA")] == [400, 422, 422]
+    assert [answer.status_code for answer in await start(api, report, "Mars")] == [200, 200, 200]
