@@ -62,6 +62,12 @@ def connect_whole(connect: Connect, pushmetrics: FakePushMetrics) -> Connect:
 
 
 @pytest.fixture
+def whole_connection(connect_whole: Connect) -> None:
+    """Set the default connection with all that there is."""
+    connect_whole()
+
+
+@pytest.fixture
 def quick_worker(monkeypatch: pytest.MonkeyPatch, connect_whole: Connect) -> None:
     """Let the worker report at once, so that a deferred task need not rest; and connect."""
     monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "-1")

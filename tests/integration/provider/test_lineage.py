@@ -24,15 +24,11 @@ from airflow_provider_pushmetrics.transfers.pushmetrics import PushMetricsToObje
 from tests.fakes.inbox import READER_TOKEN
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
-from tests.integration.provider.conftest import Connect
+
+pytestmark = pytest.mark.usefixtures("whole_connection")
 
 BODY = b"carrier,flights\nUA,12\n"
 Lineage = OperatorLineage[Any, Any]
-
-
-@pytest.fixture(autouse=True)
-def whole_connection(connect_whole: Connect) -> None:
-    connect_whole()
 
 
 def run_task(operator: Any, state: TaskInstanceState = TaskInstanceState.SUCCESS) -> Lineage:

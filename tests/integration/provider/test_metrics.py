@@ -22,7 +22,8 @@ from airflow_provider_pushmetrics.transfers.pushmetrics import PushMetricsToObje
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
-from tests.integration.provider.conftest import Connect
+
+pytestmark = pytest.mark.usefixtures("whole_connection")
 
 DOCS = Path(__file__).parents[3] / "docs" / "provider.md"
 
@@ -65,11 +66,6 @@ def statsd(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStatsd]:
     stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=False)
     logger.statsd.close()
     fake.close()
-
-
-@pytest.fixture(autouse=True)
-def whole_connection(connect_whole: Connect) -> None:
-    connect_whole()
 
 
 def execute(operator: Any) -> Any:

@@ -21,15 +21,11 @@ from airflow_provider_pushmetrics.exceptions import (
 from airflow_provider_pushmetrics.hooks.results import FORMATS
 from airflow_provider_pushmetrics.transfers.pushmetrics import PushMetricsToObjectStorageOperator
 from tests.fakes.pushmetrics import FakePushMetrics
-from tests.integration.provider.conftest import Connect
+
+pytestmark = pytest.mark.usefixtures("whole_connection")
 
 CONTEXT: Any = {}
 BODY = b"carrier,flights\nUA,12\n" * 50_000
-
-
-@pytest.fixture(autouse=True)
-def whole_connection(connect_whole: Connect) -> None:
-    connect_whole()
 
 
 def save(**kwargs: Any) -> list[SavedResult]:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
 from airflow_provider_pushmetrics.service.datasources.duckdb.pool import open_duckdb_pool
@@ -19,6 +20,7 @@ from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMI
 from airflow_provider_pushmetrics.service.demo_report import FLIGHTS_FILE, find_flights_data, load_flights
 from airflow_provider_pushmetrics.service.runtime import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.service.storage.database import Database
 from tests.fakes.flight_sql import FlightSqlServer, run_flight_sql
 from tests.fakes.postgres import make_database
 from tests.fakes.service_process import API_TOKEN, UNFIT, ServiceProcess, run_service
@@ -88,6 +90,16 @@ def database_url(database_kind: str, request: pytest.FixtureRequest) -> str | No
 def url(database_url: str | None, tmp_path: Path) -> str:
     """Give the URL of an empty database of a test's own."""
     return database_url or f"sqlite:///{tmp_path}/service.db"
+
+
+@pytest.fixture
+def database(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """Give a database of a test's own, with the first workspace."""
+    database = Database(url)
+    database.migrate()
+    bootstrap(database, tmp_path_factory.mktemp("data"), API_TOKEN)
+    yield database
+    database.close()
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,7 @@ from airflow_provider_pushmetrics.serving.logs import (
     ThrottlingFilter,
     describe_fault,
 )
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.fakes.clock import Clock
 
 
 def build_record(message: str) -> logging.LogRecord:

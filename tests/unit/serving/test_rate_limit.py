@@ -7,13 +7,7 @@ from starlette.exceptions import HTTPException
 
 from airflow_provider_pushmetrics.serving import rate_limit
 from airflow_provider_pushmetrics.serving.rate_limit import RateLimit
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.fakes.clock import Clock
 
 
 def test_so_many_times_a_minute_and_then_as_they_come_back() -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from airflow_provider_pushmetrics.demo.processes.children import (
     read_tail,
 )
 from airflow_provider_pushmetrics.exceptions import DemoError
+from tests.fakes.waiting import wait_until
 
 SLEEP = "import time; time.sleep(60)"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); " + SLEEP
@@ -44,13 +44,6 @@ def make_start(family: ProcessFamily, tmp_path: Path) -> Start:
         return log
 
     return start
-
-
-def wait_until(condition: Callable[[], bool], limit_seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + limit_seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
 
 
 def test_a_process_is_found_and_stopped(family: ProcessFamily, start: Start) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +18,6 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConflictError,
     PushMetricsParameterError,
 )
-from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.mail import Mailer
 from airflow_provider_pushmetrics.service.notifications.mail_transport import MailTransport
@@ -44,7 +42,6 @@ from airflow_provider_pushmetrics.service.storage.database import Database
 from tests.fakes.loopback import find_closed_port
 from tests.fakes.mail_server import serve_mail
 from tests.fakes.notices import BROKEN, SUCCEEDED
-from tests.fakes.service_process import API_TOKEN
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WORDS = NoticeText("s", "t", "h")
@@ -82,15 +79,6 @@ class SlowTransport(FakeTransport):
         self.has_begun.set()
         assert self.is_released.wait(30)
         super().send(message)
-
-
-@pytest.fixture
-def database(url: str, tmp_path: Path) -> Iterator[Database]:
-    database = Database(url)
-    database.migrate()
-    bootstrap(database, tmp_path, API_TOKEN)
-    yield database
-    database.close()
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_pushmetrics.service.processes.supervisor import Assignment, Supervisor, spawn
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from tests.fakes.waiting import wait_until
 
 FAITHFUL = """
 import os, pickle, sys
@@ -35,13 +35,6 @@ class Spawner:
     def __call__(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         self.started.append(spawn(command))
         return self.started[-1]
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture

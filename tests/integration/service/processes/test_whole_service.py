@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sqlite3
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import select
@@ -18,6 +17,7 @@ from tests.fakes.service_process import API_TOKEN, run_service
 from tests.fakes.service_reports import ENDLESS, SLOW, TRIGGER_TOKEN, MadeReport, make_report, sql, text
 from tests.fakes.service_schedules import count_started, make_schedules
 from tests.fakes.service_subscriber import Subscriber
+from tests.fakes.waiting import wait_until
 
 
 def open_data(data_dir: Path, database_url: str | None = None) -> Database:
@@ -37,13 +37,6 @@ def make_slow_report(database: Database, data_dir: Path) -> MadeReport:
         quick=sql("SELECT 1 AS n"),
         slow=sql(SLOW + " WHERE {{ quick.data[0].n }} = 1"),
     )
-
-
-def wait_until(is_so: Callable[[], bool], timeout_seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def read_results(database: Database, run_id: int) -> dict[str, BlockResult]:

@@ -7,8 +7,6 @@ import pickle
 import signal
 import sqlite3
 import subprocess
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -22,14 +20,8 @@ from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
 from tests.fakes.service_reports import ENDLESS, TRIGGER_TOKEN, make_report, sql
 from tests.fakes.service_subscriber import Subscriber
+from tests.fakes.waiting import wait_until
 from tests.integration.service.processes.test_whole_service import open_data
-
-
-def wait_until(is_so: Callable[[], bool], timeout_seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture

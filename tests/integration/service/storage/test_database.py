@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,15 +27,6 @@ from tests.fakes.service_reports import make_report, parameter, sql
 from tests.fakes.service_subscriber import listen
 
 CIPHER = Cipher("k" * 32)
-
-
-@pytest.fixture
-def database(url: str, tmp_path: Path) -> Iterator[Database]:
-    database = Database(url)
-    database.migrate()
-    bootstrap(database, tmp_path, API_TOKEN)
-    yield database
-    database.close()
 
 
 def test_migrations_make_what_the_models_say(database: Database) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 
 import httpx
 import pytest
 from sqlalchemy import func, select
 
-from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import Delivery, OutgoingMessage, Subscription
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from airflow_provider_pushmetrics.service.storage.database import Database
@@ -122,15 +120,6 @@ class Post:
             pending = select(Delivery.id, Delivery.next_attempt_on).where(Delivery.status == PENDING)
             rows = session.execute(pending.order_by(Delivery.next_attempt_on)).all()
         return (rows[0][0], max(rows[0][1], self.now)) if rows and rows[0][1] <= end else None
-
-
-@pytest.fixture
-def database(url: str, tmp_path: Path) -> Iterator[Database]:
-    database = Database(url)
-    database.migrate()
-    bootstrap(database, tmp_path, None)
-    yield database
-    database.close()
 
 
 @pytest.fixture

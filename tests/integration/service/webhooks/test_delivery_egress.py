@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.egress.deadline import DeadlineNetwork
 from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 from airflow_provider_pushmetrics.service.egress.transport import GuardedNetwork, GuardedTransport
@@ -54,15 +51,6 @@ CORPUS = (
     "rebinding.test",
     "private.test",
 )
-
-
-@pytest.fixture
-def database(url: str, tmp_path: Path) -> Iterator[Database]:
-    database = Database(url)
-    database.migrate()
-    bootstrap(database, tmp_path, None)
-    yield database
-    database.close()
 
 
 def resolve(host: str, port: int) -> list[str]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import event, text
 
-from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.accounts.workspaces import delete_workspace
 from airflow_provider_pushmetrics.service.models import Delivery, Subscription, Workspace
 from airflow_provider_pushmetrics.service.storage.database import Database
@@ -23,12 +21,8 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-def database(postgres_url: str, tmp_path: Path) -> Iterator[Database]:
-    database = Database(postgres_url)
-    database.migrate()
-    bootstrap(database, tmp_path, None)
-    yield database
-    database.close()
+def url(postgres_url: str) -> str:
+    return postgres_url
 
 
 def delete_everything(post: Post, subscription_id: int) -> None:

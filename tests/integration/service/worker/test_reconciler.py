@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 from sqlalchemy import select
 
-from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import Delivery, Subscription
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
 from airflow_provider_pushmetrics.service.worker.reconciler import RECONCILE_BATCH, Reconciler
-from tests.fakes.service_process import API_TOKEN
-
-
-@pytest.fixture
-def database(url: str, tmp_path: Path) -> Iterator[Database]:
-    database = Database(url)
-    database.migrate()
-    bootstrap(database, tmp_path, API_TOKEN)
-    yield database
-    database.close()
 
 
 class Workflows:

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
 from sqlalchemy import event, select, update
 from sqlalchemy.exc import OperationalError
 
-from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import AnyRun, Block, QueryRun, Report, Run, Workspace
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.worker.retrying import WorkInterruptedError
 from airflow_provider_pushmetrics.service.worker.run_queue import RunQueue
-from tests.fakes.service_process import API_TOKEN
-
-
-@pytest.fixture
-def database(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    database = Database(url)
-    database.migrate()
-    bootstrap(database, tmp_path_factory.mktemp("data"), API_TOKEN)
-    yield database
-    database.close()
+from tests.fakes.waiting import wait_until
 
 
 @dataclass
@@ -93,13 +81,6 @@ class Bench:
 @pytest.fixture
 def bench(database: Database) -> Bench:
     return Bench(database)
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_oldest_runs_of_a_report_are_claimed_for_half_of_the_places(bench: Bench) -> None:

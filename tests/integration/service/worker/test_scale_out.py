@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from tests.fakes.service_process import API_TOKEN, COMMAND, run_service, run_wor
 from tests.fakes.service_reports import SLOW, TRIGGER_TOKEN, make_report, sql, text
 from tests.fakes.service_schedules import count_started, make_schedules
 from tests.fakes.service_subscriber import Subscriber
+from tests.fakes.waiting import wait_until
 
 pytestmark = pytest.mark.postgres
 
@@ -38,13 +39,6 @@ def shared(tmp_path: Path, postgres_url: str) -> Iterator[Database]:
     bootstrap(database, data_dir, API_TOKEN)
     yield database
     database.close()
-
-
-def wait_until(is_so: Callable[[], bool], timeout_seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def list_workers(database: Database) -> list[int]:

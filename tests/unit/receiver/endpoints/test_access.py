@@ -3,8 +3,6 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import time
-from collections.abc import Callable
 
 import pytest
 
@@ -13,16 +11,10 @@ from airflow_provider_pushmetrics.receiver.endpoints.limits import check_rate
 from airflow_provider_pushmetrics.receiver.endpoints.request_head import RequestHead
 from airflow_provider_pushmetrics.receiver.errors import TooManyRequests, Unauthorized, Unavailable
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
+from tests.fakes.clock import Clock
+from tests.fakes.waiting import wait_until_so
 
 BODY = b'{"event": "x"}'
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Backend:
@@ -54,13 +46,6 @@ def authenticates(gates: Authenticators, token: str) -> bool:
     except Unauthorized:
         return False
     return True
-
-
-async def wait_until(is_true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not is_true():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.001)
 
 
 @pytest.fixture(name="clock")
@@ -112,7 +97,7 @@ async def test_credentials_are_read_beside_the_requests(
         assert authenticates(await current.get(), "old")
     assert backend.reads == 1
     backend.answers.set()
-    await wait_until(lambda: authenticates(current.gates, "new"))
+    await wait_until_so(lambda: authenticates(current.gates, "new"))
 
 
 async def test_many_requests_that_must_wait_read_once_and_leave_the_event_loop_to_others(
@@ -123,7 +108,7 @@ async def test_many_requests_that_must_wait_read_once_and_leave_the_event_loop_t
     clock.now += AGES.wait
     waiting = [asyncio.create_task(current.get()) for _ in range(20)]
     await asyncio.sleep(0)
-    await wait_until(lambda: backend.reads == 1)
+    await wait_until_so(lambda: backend.reads == 1)
     backend.answers.set()
     assert all(authenticates(gates, "new") for gates in await asyncio.gather(*waiting))
     assert backend.reads == 1
@@ -172,7 +157,7 @@ async def test_a_fork_reads_for_itself(clock: Clock, backend: Backend, current: 
     current._process = os.getpid() + 1  # what a child of a fork finds
     clock.now += AGES.wait
     waiting = asyncio.create_task(current.get())
-    await wait_until(lambda: backend.reads == 2)
+    await wait_until_so(lambda: backend.reads == 2)
     backend.answers.set()
     await waiting
 
