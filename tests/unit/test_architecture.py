@@ -1,4 +1,4 @@
-"""The files that the architecture page names exist, and every folder is on its map."""
+"""The files and tests that the architecture page names exist, and every folder is on its map."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "airflow_provider_pushmetrics"
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 FILES = sorted(set(re.findall(r"[a-z_0-9]+(?:/[a-z_0-9]+)*\.(?:py|js|md|toml|cfg|json)\b", PAGE)))
+TESTS = re.findall(r"`(tests/\S+\.py)::(test_\w+)`", PAGE)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_the_page_names_exists(name: str) -> None:
     assert (PACKAGE / name).is_file() or (ROOT / name).is_file()
+
+
+@pytest.mark.parametrize(("path", "name"), TESTS)
+def test_a_test_that_the_page_names_exists(path: str, name: str) -> None:
+    assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text("utf-8"), re.M)
 
 
 def test_every_folder_of_the_package_is_on_the_map() -> None:

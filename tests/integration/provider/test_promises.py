@@ -1,4 +1,4 @@
-"""What users of other providers suffer from: the tests of it that belong to no single part of this one."""
+"""Promises of the provider that belong to no single module: see the table in docs/architecture.md."""
 
 from __future__ import annotations
 
