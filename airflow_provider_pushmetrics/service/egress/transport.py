@@ -1,7 +1,7 @@
 """
 The guard between the service and whoever a webhook's URL may name.
 
-A host is resolved once, refused unless the rules of :mod:`.endpoints` allow all its addresses, and connected
+A host is resolved once, refused unless the rules of :mod:`.rules` allow all its addresses, and connected
 to at exactly such an address. A name that answers differently the next time it is asked (DNS rebinding) gains
 nothing, for it is not asked again.
 """
@@ -22,6 +22,7 @@ import httpcore
 import httpx
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
+from airflow_provider_pushmetrics.service.egress.deadline import DeadlineStream, compute_remaining
 from airflow_provider_pushmetrics.service.egress.rules import (
     EgressRules,
     check_addresses,
@@ -64,14 +65,15 @@ class BoundedResolver:
 
         :raises OSError: if there are none, or none in time.
         """
-        if not self._places.acquire(timeout=self._timeout_seconds):
+        limit = compute_remaining(self._timeout_seconds, time.monotonic, TimeoutError)
+        if not self._places.acquire(timeout=limit):
             raise TimeoutError("too many other names are being looked up")
         found: Future[list[str]] = Future()
         threading.Thread(target=self._ask, args=(found, host, port), name="resolver", daemon=True).start()
         try:
-            return found.result(self._timeout_seconds)
+            return found.result(limit)
         except FutureTimeoutError:
-            raise TimeoutError(f"no answer in {self._timeout_seconds:g} s") from None
+            raise TimeoutError(f"no answer in {limit:g} s") from None
 
     def _ask(self, found: Future[list[str]], host: str, port: int) -> None:
         try:
@@ -84,7 +86,7 @@ class BoundedResolver:
 
 class GuardedNetwork(httpcore.NetworkBackend):
     """
-    Opens connections to allowed addresses, and to nothing else.
+    Opens connections to allowed addresses, and to nothing else; they keep to :func:`.limit_time`.
 
     :param rules: What is allowed.
     :param resolve: Gives the addresses of a name; asked once for each connection, the system unless given.
@@ -117,6 +119,7 @@ class GuardedNetwork(httpcore.NetworkBackend):
 
         :raises PushMetricsEndpointError: if an address is not allowed.
         """
+        timeout = compute_remaining(timeout, self._monotonic, httpcore.ConnectTimeout)
         deadline = None if timeout is None else self._monotonic() + timeout
         failure: Exception = httpcore.ConnectError("the host has no address")
         for address in self._find_addresses(host, port):
@@ -124,7 +127,8 @@ class GuardedNetwork(httpcore.NetworkBackend):
             if remaining is not None and remaining <= 0:
                 raise httpcore.ConnectTimeout("no address of the host answered in time") from failure
             try:
-                return self._network.connect_tcp(address, port, remaining, local_address, socket_options)
+                stream = self._network.connect_tcp(address, port, remaining, local_address, socket_options)
+                return DeadlineStream(stream, self._monotonic)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure

@@ -176,7 +176,7 @@ class WebhookSender:
                 limit_time(self._timeout_seconds),
                 self._client.stream("POST", message.url, content=message.body, headers=headers) as response,
             ):
-                text = self._read_answer(response, began)
+                text = _read_answer(response)
                 return Answer(
                     response.status_code,
                     text,
@@ -188,21 +188,6 @@ class WebhookSender:
             return Answer(
                 error=redact(f"{type(error).__name__}: {error}"), duration_seconds=self._monotonic() - began
             )
-
-    def _read_answer(self, response: httpx.Response, began: float) -> str:
-        """Read the beginning of the answer, whose status counts even if the rest of it does not come."""
-        body = b""
-        try:
-            for chunk in response.iter_raw():
-                body += chunk
-                if (
-                    len(body) >= MAX_ENDPOINT_ANSWER_BYTES
-                    or self._monotonic() - began > self._timeout_seconds
-                ):
-                    break
-        except httpx.HTTPError:
-            pass
-        return body[:MAX_ENDPOINT_ANSWER_BYTES].decode("utf-8", "replace")
 
     def _conclude(self, session: Session, delivery: Delivery, answer: Answer) -> None:
         """Decide what follows from an answer, for the delivery and for its endpoint."""
@@ -232,6 +217,19 @@ class WebhookSender:
             delivery.status, delivery.finished_on = FAILED, now
         else:
             delivery.next_attempt_on = now + timedelta(seconds=delay)
+
+
+def _read_answer(response: httpx.Response) -> str:
+    """Read the beginning of the answer, whose status counts even if the rest of it does not come."""
+    body = b""
+    try:
+        for chunk in response.iter_raw():
+            body += chunk
+            if len(body) >= MAX_ENDPOINT_ANSWER_BYTES:
+                break
+    except httpx.HTTPError:
+        pass
+    return body[:MAX_ENDPOINT_ANSWER_BYTES].decode("utf-8", "replace")
 
 
 def _lock(session: Session, delivery_id: int, answer: Answer) -> Delivery | None:

@@ -7,9 +7,8 @@ from urllib.parse import urlsplit
 
 from airflow_provider_pushmetrics.service.datasources.memory_guard import MemoryGuard, RunningQueries
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
-from airflow_provider_pushmetrics.service.egress.deadline import DeadlineNetwork
-from airflow_provider_pushmetrics.service.egress.rules import EgressRules, is_loopback
-from airflow_provider_pushmetrics.service.egress.transport import GuardedNetwork, GuardedTransport
+from airflow_provider_pushmetrics.service.egress.rules import is_loopback
+from airflow_provider_pushmetrics.service.egress.transport import GuardedTransport
 from airflow_provider_pushmetrics.service.notifications.mail import Mailer
 from airflow_provider_pushmetrics.service.notifications.mail_transport import MailTransport
 from airflow_provider_pushmetrics.service.notifications.outbox import MAIL, SLACK
@@ -58,7 +57,7 @@ class LocalBackend:
             database,
             cipher,
             settings.delivery_timeout_seconds,
-            transport=_open_http_transport(settings.egress_rules),
+            transport=GuardedTransport(settings.egress_rules),
         )
         executor = RunExecutor(
             database,
@@ -126,9 +125,5 @@ def _open_transports(
         is_here = is_loopback(urlsplit(settings.slack.base_url).hostname or "")
         rules = settings.egress_rules
         rules = replace(rules, allow_loopback=rules.allow_loopback or is_here)
-        transports[SLACK] = SlackMessenger(settings.slack, transport=_open_http_transport(rules))
+        transports[SLACK] = SlackMessenger(settings.slack, transport=GuardedTransport(rules))
     return transports
-
-
-def _open_http_transport(rules: EgressRules) -> GuardedTransport:
-    return GuardedTransport(rules, network=GuardedNetwork(rules, network=DeadlineNetwork()))

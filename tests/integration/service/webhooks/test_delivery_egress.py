@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 import pytest
 
-from airflow_provider_pushmetrics.service.egress.deadline import DeadlineNetwork
 from airflow_provider_pushmetrics.service.egress.rules import EgressRules
-from airflow_provider_pushmetrics.service.egress.transport import GuardedNetwork, GuardedTransport
+from airflow_provider_pushmetrics.service.egress.transport import (
+    BoundedResolver,
+    GuardedNetwork,
+    GuardedTransport,
+    Resolver,
+)
 from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt, Subscription
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
@@ -62,7 +70,9 @@ def resolve(host: str, port: int) -> list[str]:
     return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
-def deliver(database: Database, url: str, rules: EgressRules) -> DeliveryAttempt:
+def deliver(
+    database: Database, url: str, rules: EgressRules, *, resolve: Resolver = resolve, seconds: float = 5
+) -> DeliveryAttempt:
     """Make one attempt to deliver an event to a URL."""
     with database.writing() as session:
         subscription = Subscription(
@@ -75,8 +85,8 @@ def deliver(database: Database, url: str, rules: EgressRules) -> DeliveryAttempt
         )
         session.add(subscription)
         put_in_outbox(session, 1, {"event": "report.run", "report_id": 1})
-    network = GuardedNetwork(rules, resolve=resolve, network=DeadlineNetwork())
-    sender = WebhookSender(database, CIPHER, 5, transport=GuardedTransport(rules, network=network))
+    network = GuardedNetwork(rules, resolve=resolve)
+    sender = WebhookSender(database, CIPHER, seconds, transport=GuardedTransport(rules, network=network))
     sender.attempt(1, 1)
     sender.close()
     with database.reading() as session:
@@ -105,3 +115,58 @@ def test_setting_opens_the_own_network(
     database: Database, subscriber: Subscriber, rules: EgressRules
 ) -> None:
     assert deliver(database, subscriber.url, rules).status_code == 202
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n"]
+)
+def test_endpoint_that_sends_a_byte_at_a_time_is_cut_off_at_the_time_limit(
+    database: Database, answer: bytes
+) -> None:
+    with drip(answer) as port:
+        began = time.monotonic()
+        attempt = deliver(database, f"http://127.0.0.1:{port}/", EgressRules(allow_loopback=True), seconds=1)
+    assert 1 <= time.monotonic() - began < 4
+    # The status counts once it has come, even if the rest does not.
+    assert attempt.status_code == (200 if answer.endswith(b"\r\n\r\n") else None)
+
+
+def test_look_up_that_hangs_is_cut_off_at_the_time_limit(database: Database) -> None:
+    release = threading.Event()
+
+    def hang(host: str, port: int) -> list[str]:
+        release.wait(60)
+        return []
+
+    began = time.monotonic()
+    try:
+        attempt = deliver(
+            database, "http://slow.test/", EgressRules(), resolve=BoundedResolver(hang), seconds=1
+        )
+    finally:
+        release.set()
+    assert 1 <= time.monotonic() - began < 4
+    assert "cannot be resolved" in (attempt.error or "")
+
+
+@contextmanager
+def drip(head: bytes) -> Iterator[int]:
+    """Serve one connection: answer with the head, then with a byte every tenth of a second."""
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.recv(4096)
+            connection.sendall(head)
+            while not stopping.wait(0.1):
+                connection.sendall(b"x")
+
+    stopping = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            stopping.set()
+            thread.join()

@@ -8,7 +8,9 @@ from typing import Any
 import httpcore
 import pytest
 
-from airflow_provider_pushmetrics.service.egress.deadline import DeadlineNetwork, limit_time
+from airflow_provider_pushmetrics.service.egress.deadline import limit_time
+from airflow_provider_pushmetrics.service.egress.rules import EgressRules
+from airflow_provider_pushmetrics.service.egress.transport import GuardedNetwork
 
 
 class Wire(httpcore.NetworkBackend, httpcore.NetworkStream):
@@ -49,9 +51,9 @@ class Wire(httpcore.NetworkBackend, httpcore.NetworkStream):
 
 def test_everything_together_has_the_time_of_one() -> None:
     wire = Wire()
-    network = DeadlineNetwork(wire, monotonic=lambda: wire.now)
+    network = GuardedNetwork(EgressRules(), network=wire, monotonic=lambda: wire.now)
     with limit_time(15, monotonic=lambda: wire.now):
-        stream = network.connect_tcp("192.0.2.1", 443, timeout=15)
+        stream = network.connect_tcp("93.184.216.34", 443, timeout=15)
         stream = stream.start_tls(ssl.create_default_context(), timeout=15)
         stream.write(b"request", timeout=15)
         assert stream.read(1, timeout=2) == b"x"
@@ -60,7 +62,7 @@ def test_everything_together_has_the_time_of_one() -> None:
         with pytest.raises(httpcore.WriteTimeout):
             stream.write(b"x", timeout=15)
         with pytest.raises(httpcore.ConnectTimeout):
-            network.connect_tcp("192.0.2.1", 443)
+            network.connect_tcp("93.184.216.34", 443)
     assert wire.timeouts == [15, 11, 7, 2]
     assert stream.get_extra_info("socket") == "socket"
     stream.close()
@@ -69,6 +71,8 @@ def test_everything_together_has_the_time_of_one() -> None:
 
 def test_without_a_limit_the_single_timeouts_count() -> None:
     wire = Wire()
-    stream = DeadlineNetwork(wire, monotonic=lambda: wire.now).connect_tcp("192.0.2.1", 80)
+    stream = GuardedNetwork(EgressRules(), network=wire, monotonic=lambda: wire.now).connect_tcp(
+        "93.184.216.34", 80
+    )
     stream.read(1, timeout=3)
     assert wire.timeouts == [None, 3]
