@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
 from airflow_provider_pushmetrics.service.datasources.base import Source, SourceError
 from airflow_provider_pushmetrics.service.datasources.duckdb.pool import open_duckdb_pool
+from airflow_provider_pushmetrics.service.datasources.duckdb.spill import delete_unused_folders
 from airflow_provider_pushmetrics.service.datasources.hosts import HostGuard
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
 from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
@@ -132,6 +133,10 @@ class SourceRegistry:
     def children(self) -> ChildPool:
         """The processes in which queries of DuckDB run."""
         return self._duckdb_pool
+
+    def delete_unused_files(self) -> None:
+        """Delete what queries of processes that were killed have written to disk."""
+        delete_unused_folders(self._places.temp_dir)
 
     def close(self) -> None:
         """Close all of them."""

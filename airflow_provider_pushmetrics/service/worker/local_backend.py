@@ -49,6 +49,7 @@ class LocalBackend:
         *,
         guards_memory: bool = False,
     ) -> None:
+        self._sources = sources
         queries = RunningQueries()
         self._memory_guard = (
             MemoryGuard(settings.usable_memory_bytes, queries, sources.children) if guards_memory else None
@@ -85,6 +86,7 @@ class LocalBackend:
 
     def start(self) -> None:
         """Begin, with what was left behind first."""
+        self._sources.delete_unused_files()
         if self._memory_guard is not None:
             self._memory_guard.start()
         self._engine.start()

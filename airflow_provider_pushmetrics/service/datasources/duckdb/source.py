@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -24,6 +23,7 @@ from airflow_provider_pushmetrics.service.datasources.base import (
 from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
 from airflow_provider_pushmetrics.service.datasources.duckdb.call import DuckDbCall
 from airflow_provider_pushmetrics.service.datasources.duckdb.catalog import DuckDbCatalog
+from airflow_provider_pushmetrics.service.datasources.duckdb.spill import make_spill_folder
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.datasources.statements import strip_end
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
@@ -57,7 +57,7 @@ class DuckDbSource:
         sql = strip_end(sql, "duckdb")
         text = sql.write(lambda number: f"${number}")
         with (
-            self._make_temp_dir() as temp_dir,
+            make_spill_folder(self._temp_dir) as temp_dir,
             _translating(stopper, limits),
             self._pool.lease(lambda: stopper.reason is not None) as child,
             _stopping(stopper, child),
@@ -73,13 +73,6 @@ class DuckDbSource:
 
     def close(self) -> None:
         """Close nothing: the file is open only while a query runs, and the pool is its owner's."""
-
-    @contextmanager
-    def _make_temp_dir(self) -> Iterator[Path]:
-        """Make a folder for one query: a process that is killed leaves its files behind."""
-        self._temp_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._temp_dir, prefix="duckdb-") as folder:
-            yield Path(folder)
 
 
 @contextmanager

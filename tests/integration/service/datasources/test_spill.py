@@ -1,0 +1,54 @@
+"""What a query writes to disk is deleted, also when its process is killed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from airflow_provider_pushmetrics.service.datasources.duckdb.spill import (
+    delete_unused_folders,
+    make_spill_folder,
+)
+from airflow_provider_pushmetrics.service.runtime import assemble
+from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from tests.fakes.service_process import API_TOKEN
+
+HOLD = """
+import sys
+from pathlib import Path
+from airflow_provider_pushmetrics.service.datasources.duckdb.spill import make_spill_folder
+with make_spill_folder(Path(sys.argv[1])) as folder:
+    (folder / "spilled").write_bytes(b"x")
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_folder_of_a_living_process_is_kept_and_that_of_a_killed_one_deleted(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with holder, make_spill_folder(tmp_path) as own:
+        assert holder.stdout is not None
+        folder = Path(holder.stdout.readline().strip())
+        delete_unused_folders(tmp_path)
+        assert (folder / "spilled").exists()
+        holder.kill()
+        holder.wait()
+        delete_unused_folders(tmp_path)
+        assert list(tmp_path.iterdir()) == [own]
+    assert list(tmp_path.iterdir()) == []
+    delete_unused_folders(tmp_path / "none")
+
+
+def test_worker_deletes_at_its_start_what_a_killed_one_has_left(tmp_path: Path) -> None:
+    left = tmp_path / "temp" / "duckdb-left"
+    left.mkdir(parents=True)
+    (left / "duckdb_temp_storage-0.tmp").write_bytes(b"x")
+    parts = assemble(ServiceSettings(tmp_path, bootstrap_token=API_TOKEN))
+    parts.start()
+    try:
+        assert not left.exists()
+    finally:
+        assert parts.stop()
