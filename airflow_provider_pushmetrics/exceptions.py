@@ -31,6 +31,7 @@ Every error that this package raises to its users: in Dags, by the hook, the cli
     ├── NoDagForAssetError                no Dag is scheduled by an asset
     ├── InvalidEventError                 a webhook body that is no event
     ├── InvalidSignatureError             a webhook that its signature does not prove
+    ├── PushMetricsTestingError           the reference service of a test refused a request
     └── DemoError                         a step of the demo could not be done
 
 Each is built from its message alone, because Airflow carries only ``str(error)`` between processes. Facts
@@ -206,6 +207,10 @@ class InvalidEventError(PushMetricsError):
 
 class InvalidSignatureError(PushMetricsError):
     """A webhook's signature does not prove that it comes from who holds the secret, now."""
+
+
+class PushMetricsTestingError(PushMetricsError):
+    """The reference service of a test refused a request, an id is in use, or a run did not end in time."""
 
 
 class DemoError(PushMetricsError):

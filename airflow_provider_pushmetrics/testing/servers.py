@@ -1,0 +1,145 @@
+"""The reference service and a receiver in threads of this process, on ports of the loopback interface."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvicorn
+
+from airflow_provider_pushmetrics.receiver.app import create_app
+from airflow_provider_pushmetrics.receiver.server import ReceiverServer, build_config
+from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, SourceSettings
+from airflow_provider_pushmetrics.service.app import build_app
+from airflow_provider_pushmetrics.service.runtime import assemble
+from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.serving.sockets import open_listener
+
+HOST = "127.0.0.1"
+SOURCE = "pushmetrics"
+SERVER_START_TIMEOUT_SECONDS = 120
+SERVER_POLL_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class RunningService:
+    """
+    A reference service that is running.
+
+    :param url: Its base URL.
+    :param api_token: An API token of an admin.
+    :param sources: The folder of its database files.
+    :param database: The database of its own tables.
+    """
+
+    url: str
+    api_token: str = field(repr=False)
+    sources: Path
+    database: Database = field(repr=False)
+
+
+@dataclass(frozen=True)
+class RunningReceiver:
+    """
+    A receiver that is running.
+
+    :param url: Its base URL.
+    :param delivery_url: Where webhooks are posted, with the sender's token.
+    :param reader_token: The token of readers of events.
+    """
+
+    url: str
+    delivery_url: str = field(repr=False)
+    reader_token: str = field(repr=False)
+
+
+class _ThreadedServer(uvicorn.Server):
+    """Uvicorn without signal handlers, which only the main thread can install."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _ThreadedReceiver(_ThreadedServer, ReceiverServer):
+    pass
+
+
+@contextmanager
+def run_service(folder: Path) -> Iterator[RunningService]:
+    """
+    Run a reference service with its worker until the end of the block.
+
+    :param folder: Its data folder; created if it does not exist.
+    """
+    token = "pmpat_" + secrets.token_urlsafe(32)
+    with open_listener(HOST, 0, port_variable="port") as listener:
+        url = _get_url(listener)
+        settings = ServiceSettings(
+            folder, public_url=url, bootstrap_token=token, allow_private_endpoints=True
+        )
+        parts = assemble(settings)
+        parts.start()
+        sources = folder / "sources"
+        sources.mkdir(exist_ok=True)
+        config = uvicorn.Config(build_app(parts), lifespan="off", log_config=None, access_log=False)
+        try:
+            with _serve(_ThreadedServer(config), listener):
+                yield RunningService(url, token, sources, parts.database)
+        finally:
+            parts.stop()
+
+
+@contextmanager
+def run_receiver(settings: ReceiverSettings) -> Iterator[str]:
+    """Run a receiver until the end of the block, and give its base URL."""
+    app = create_app(settings)
+    with open_listener(HOST, 0, port_variable="port") as listener:
+        server = _ThreadedReceiver(build_config(app, has_access_log=False), app.state.runtime)
+        with _serve(server, listener):
+            yield _get_url(listener)
+
+
+@contextmanager
+def run_receiver_in(folder: Path) -> Iterator[RunningReceiver]:
+    """
+    Run a receiver with one source until the end of the block.
+
+    :param folder: The existing folder of its inbox.
+    """
+    token, reader_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    settings = ReceiverSettings(
+        f"sqlite:///{folder / 'inbox.db'}", (SourceSettings(SOURCE, token=token),), reader_token
+    )
+    with run_receiver(settings) as url:
+        yield RunningReceiver(url, f"{url}/webhooks/{SOURCE}?token={token}", reader_token)
+
+
+def _get_url(listener: socket.socket) -> str:
+    return f"http://{HOST}:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def _serve(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
+    # Airflow's logging switches it on again, and it would write trigger tokens.
+    logging.getLogger("uvicorn.access").disabled = True
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="PushMetrics server")
+    thread.start()
+    try:
+        deadline = time.monotonic() + SERVER_START_TIMEOUT_SECONDS
+        while not server.started:
+            if not thread.is_alive() or time.monotonic() > deadline:
+                raise RuntimeError("the server did not start. Its log says why.")
+            time.sleep(SERVER_POLL_SECONDS)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+import requests
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsTestingError
+from airflow_provider_pushmetrics.testing import PushMetricsKit
+
+pytest_plugins = ["airflow_provider_pushmetrics.testing.fixtures"]
+
+
+def test_report_runs(pushmetrics: PushMetricsKit) -> None:
+    report = pushmetrics.add_report(
+        queries={"q": "SELECT {{ n }} AS v"}, parameters={"n": {"type": "integer", "default": 1}}
+    )
+    outputs = pushmetrics.run_report(report, n=3)
+    assert outputs["status"] == "success"
+    assert [run["id"] for run in pushmetrics.list_runs(report)] == [outputs["run_id"]]
+
+
+def test_refusal_is_an_error_with_the_message_of_the_service(pushmetrics: PushMetricsKit) -> None:
+    with pytest.raises(PushMetricsTestingError, match=r"was answered with 422: .*nonsense"):
+        pushmetrics.add_report(queries={"q": "SELECT {{ 1 | nonsense }}"})
+
+
+def test_event_gets_an_id_of_the_inbox(pushmetrics: PushMetricsKit) -> None:
+    first = pushmetrics.send_event("report.run", report_id=1)
+    assert pushmetrics.send_event("report.run", report_id=1) == first + 1
+
+
+def test_report_gets_the_ids_that_a_dag_names(pushmetrics: PushMetricsKit) -> None:
+    for number in (1, 2):
+        report = pushmetrics.add_report(
+            f"Sales {number}", queries={"q": f"SELECT {number} AS v"}, report_id=4711, query_ids={"q": 99}
+        )
+        outputs = pushmetrics.run_report(report)
+        assert [query["query_id"] for query in outputs["queries"]] == [99]
+        assert pushmetrics.request("GET", "/api/v1/report/4711")["result"]["name"] == f"Sales {number}"
+
+
+def test_query_id_of_another_report_is_refused(pushmetrics: PushMetricsKit) -> None:
+    taken = pushmetrics.add_report(queries={"q": "SELECT 1"})
+    with pytest.raises(PushMetricsTestingError, match="is in use by another report"):
+        pushmetrics.add_report(queries={"q": "SELECT 1"}, query_ids={"q": taken.query_ids["q"]})
+
+
+def test_run_of_a_report_reaches_the_receiver(pushmetrics: PushMetricsKit) -> None:
+    report = pushmetrics.add_report(queries={"q": "SELECT 1 AS v"})
+    before = pushmetrics.send_event("marker")
+    pushmetrics.run_report(report)
+    headers = {"Authorization": f"Bearer {pushmetrics.receiver.reader_token}"}
+    answer = requests.get(
+        f"{pushmetrics.receiver.url}/events",
+        params={"after": str(before), "event": "report.run", "report_id": str(report.id), "wait": "30"},
+        headers=headers,
+        timeout=60,
+    )
+    (event,) = answer.json()["events"]
+    assert event["body"]["report_id"] == report.id
+
+
+def test_connection_has_the_trigger_token_of_each_report(pushmetrics: PushMetricsKit) -> None:
+    report = pushmetrics.add_report()
+    connection = json.loads(os.environ["AIRFLOW_CONN_PUSHMETRICS_DEFAULT"])
+    assert connection["extra"]["trigger_tokens"] == {str(report.id): report.trigger_token}
+    assert report.trigger_token not in repr(report)

@@ -1,0 +1,43 @@
+"""The page about testing: its files, written into a folder and run as a user runs them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[3] / "docs" / "testing.md"
+FILE = re.compile(r"<!-- file: (\S+) -->\n```python\n(.*?)```", re.DOTALL)
+
+
+@pytest.fixture(name="project")
+def write_project(tmp_path: Path) -> Path:
+    for name, content in FILE.findall(PAGE.read_text("utf-8")):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content, "utf-8")
+    return tmp_path
+
+
+def test_tests_of_the_page_pass(project: Path) -> None:
+    environment = os.environ | {
+        "AIRFLOW_HOME": str(project / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(project / "dags"),
+        "PYTHONPATH": str(project / "dags"),
+    }
+    programs = Path(sys.executable).parent
+    subprocess.run([programs / "airflow", "db", "migrate"], env=environment, check=True, capture_output=True)
+    ended = subprocess.run(
+        [programs / "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", "tests"],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "3 passed" in ended.stdout
