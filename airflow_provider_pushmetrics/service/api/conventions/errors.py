@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import Field
-from typing_extensions import TypedDict
-
-from airflow_provider_pushmetrics.service.api.conventions.shapes import answer
+from pydantic import BaseModel, ConfigDict, Field
 
 Responses: TypeAlias = dict[int | str, dict[str, Any]]
 """What FastAPI takes as descriptions of answers, by status."""
@@ -26,9 +23,14 @@ ERRORS = {
 }
 
 
-@answer
-class ErrorResponse(TypedDict):
-    """An error."""
+class ErrorResponse(BaseModel):
+    """
+    An error.
+
+    A model, whose schema is made once: that of a ``TypedDict`` is made for each of a thousand descriptions.
+    """
+
+    model_config = ConfigDict(use_attribute_docstrings=True, json_schema_extra={"description": "An error."})
 
     message: Annotated[str, Field(examples=["Not found"])]
     """One sentence."""
