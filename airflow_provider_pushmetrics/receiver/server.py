@@ -19,7 +19,11 @@ from airflow_provider_pushmetrics.receiver.app import create_app
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, get_environment_name
-from airflow_provider_pushmetrics.receiver.slow_clients import DeadlineProtocol, sweep
+from airflow_provider_pushmetrics.receiver.slow_clients import (
+    REQUEST_DEADLINE_SECONDS,
+    DeadlineProtocol,
+    sweep,
+)
 from airflow_provider_pushmetrics.serving.access_log import AccessLog
 from airflow_provider_pushmetrics.serving.logs import LogFormat, set_up_logging
 from airflow_provider_pushmetrics.serving.sockets import open_listener
@@ -43,11 +47,19 @@ class ReceiverServer(uvicorn.Server):
 
     :param config: Uvicorn's settings.
     :param runtime: The inbox's opener.
+    :param request_deadline_seconds: How long a request may take to arrive.
     """
 
-    def __init__(self, config: uvicorn.Config, runtime: RuntimeOpener) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        runtime: RuntimeOpener,
+        *,
+        request_deadline_seconds: float = REQUEST_DEADLINE_SECONDS,
+    ) -> None:
         super().__init__(config)
         self._runtime = runtime
+        self._request_deadline_seconds = request_deadline_seconds
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what was asked, then close."""
@@ -57,7 +69,8 @@ class ReceiverServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Look once a second for connections whose request does not arrive."""
         if counter % TICKS_PER_SECOND == 0:
-            sweep(self.server_state.connections, asyncio.get_running_loop().time())
+            now = asyncio.get_running_loop().time()
+            sweep(self.server_state.connections, now, self._request_deadline_seconds)
         return await super().on_tick(counter)
 
     @contextmanager

@@ -99,10 +99,10 @@ class DeadlineProtocol(HttpToolsProtocol):
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._hang_up(HEAD_TOO_LARGE)
 
-    def hang_up_if_late(self, now: float) -> None:
+    def hang_up_if_late(self, now: float, deadline_seconds: float) -> None:
         """Hang up if the request should have been here long ago."""
         since = self._arriving_since
-        if since is not None and now - since > REQUEST_DEADLINE_SECONDS:
+        if since is not None and now - since > deadline_seconds:
             self._hang_up(TOO_SLOW)
 
     def _hang_up(self, answer: bytes) -> None:
@@ -113,8 +113,8 @@ class DeadlineProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def sweep(connections: Iterable[Any], now: float) -> None:
+def sweep(connections: Iterable[Any], now: float, deadline_seconds: float = REQUEST_DEADLINE_SECONDS) -> None:
     """Hang up on every connection that is late."""
     for connection in list(connections):
         if isinstance(connection, DeadlineProtocol):
-            connection.hang_up_if_late(now)
+            connection.hang_up_if_late(now, deadline_seconds)

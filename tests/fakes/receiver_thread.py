@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +11,7 @@ from airflow_provider_pushmetrics.receiver.app import create_app
 from airflow_provider_pushmetrics.receiver.server import ReceiverServer, build_config
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
 from airflow_provider_pushmetrics.serving.sockets import open_listener
+from tests.fakes.waiting import wait_until
 
 
 class ThreadServer(ReceiverServer):
@@ -23,18 +23,15 @@ class ThreadServer(ReceiverServer):
 
 
 @contextmanager
-def serve_in_thread(settings: ReceiverSettings) -> Iterator[int]:
+def serve_in_thread(settings: ReceiverSettings, **options: float) -> Iterator[int]:
     """Serve on a free port and give it."""
     app = create_app(settings)
     listener = open_listener("127.0.0.1", 0, port_variable="PORT")
-    server = ThreadServer(build_config(app, has_access_log=False), app.state.runtime)
+    server = ThreadServer(build_config(app, has_access_log=False), app.state.runtime, **options)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        deadline = time.monotonic() + 120
-        while not server.started:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: server.started)
         yield int(listener.getsockname()[1])
     finally:
         server.should_exit = True
