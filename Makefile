@@ -10,7 +10,7 @@ ONLY ?=
 COVERAGE ?=
 WORKERS ?= 3
 
-.PHONY: help demo stop test test-unit check matrix bench soak lock clean
+.PHONY: help demo stop test test-slow test-unit check matrix bench soak lock clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -25,11 +25,16 @@ demo: $(STAMP)  ## Run the main job in a real Airflow; KEEP=1 leaves it running
 stop: $(STAMP)  ## Stop what `make demo KEEP=1` left running
 	@$(VENV)/bin/python -B -m airflow_provider_pushmetrics.demo --stop
 
-test: $(STAMP)  ## Run all tests; COVERAGE=1 measures and demands branch coverage, WORKERS=0 runs one after the other
-	@$(VENV)/bin/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(if $(COVERAGE),--cov)
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
+
+test: $(STAMP)  ## Run the tests, all but the slow ones; COVERAGE=1 measures coverage, WORKERS=0 uses one process
+	@$(PYTEST) -m "not slow" $(if $(COVERAGE),--cov --cov-fail-under=0)
+
+test-slow: $(STAMP)  ## Run the slow tests; COVERAGE=1 adds to the coverage of `make test`, and demands enough of it
+	@$(PYTEST) -m slow $(if $(COVERAGE),--cov --cov-append)
 
 test-unit: $(STAMP)  ## Run the quick tests: no network, no database, no sleep
-	@$(VENV)/bin/python -m pytest tests/unit --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
+	@$(PYTEST) tests/unit
 
 check: $(STAMP)  ## Run what CI runs: linters, types, imports, tests, docs, wheel
 	@scripts/check
@@ -40,7 +45,7 @@ matrix: $(STAMP)  ## Run the provider's tests on every supported Airflow; ONLY=2
 bench: $(STAMP)  ## Measure speed and memory, both sides in one run
 	@$(VENV)/bin/python -m benchmarks
 
-soak: $(STAMP)  ## Run the long proofs: of the receiver, and that every event starts its Dag
+soak: test-slow  ## Run the slow tests and the long proofs: of the receiver, and that every event starts its Dag
 	@$(VENV)/bin/python -m benchmarks.soak_receiver
 	@$(VENV)/bin/python -m benchmarks.soak_events
 

@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.demo.processes.children import ProcessFamily
 from airflow_provider_pushmetrics.demo.processes.ports import find_free_ports
 from airflow_provider_pushmetrics.demo.state import find_state
 
-LIMIT_SECONDS = 90
+LIMIT_SECONDS = 240
 
 
 @dataclass

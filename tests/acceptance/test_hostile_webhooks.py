@@ -23,8 +23,9 @@ from tests.fakes.airflow_versions import AIRFLOW_VERSION, needs_airflow
 from tests.fakes.inbox_filler import fill_inbox
 from tests.fakes.postgres import make_database
 from tests.fakes.receiver_server import READER_TOKEN, ReceiverServer, start_receiver
+from tests.fakes.waiting import LIMIT_SECONDS
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.postgres]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.postgres, pytest.mark.slow]
 
 DAGS = Path(__file__).with_name("hostile_dags")
 WAITING = "waits_for_harmful"
@@ -108,9 +109,9 @@ def test_the_triggerer_lives_and_every_task_ends(
 
     fill_inbox(f"sqlite:///{folder}/inbox.db", *REFUSED_TODAY)
     for body in TAKEN:
-        assert httpx.post(receiver.delivery_url, json=body).status_code == 202
+        assert httpx.post(receiver.delivery_url, json=body, timeout=LIMIT_SECONDS).status_code == 202
     plain = {"event": "report.run", "report_id": 2, "name": "plain"}
-    assert httpx.post(receiver.delivery_url, json=plain).status_code == 202
+    assert httpx.post(receiver.delivery_url, json=plain, timeout=LIMIT_SECONDS).status_code == 202
 
     airflow.wait_until(lambda: airflow.count_runs(WAITING) == 1, "both sensors to get their events")
     assert read_bodies(folder, "sensor") == {"integer": STORED["integer"], "plain": {}}

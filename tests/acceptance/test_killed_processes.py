@@ -140,12 +140,12 @@ def wait_for_end(system: DemoSystem, run: DagRun) -> DagRun:
 def kill_everything(mortal_system: DemoSystem) -> Survivors:
     """Run the Dag once: tasks kill themselves, and the triggerer is killed while one waits in it."""
     system = mortal_system
-    PATIENT.wait_for("the Dag", lambda: system.airflow.find_dag(DAG_ID), timeout_seconds=90)
+    PATIENT.wait_for("the Dag", lambda: system.airflow.find_dag(DAG_ID), timeout_seconds=LIMIT_SECONDS)
     run = system.airflow.trigger_dag(DAG_ID, {})
     PATIENT.wait_for("a deferred task", lambda: find_deferred(system, run), timeout_seconds=LIMIT_SECONDS)
     killed = kill_triggerer(system)
     wait_for_end(system, run)
-    tasks = PATIENT.wait_for("the tasks", lambda: find_tasks(system, run), timeout_seconds=60)
+    tasks = PATIENT.wait_for("the tasks", lambda: find_tasks(system, run), timeout_seconds=LIMIT_SECONDS)
     runs = count_runs(system)
     wanted = {"dry_run": False, "dag_run_id": run.run_id, "task_ids": list(CLEARED), "only_failed": False}
     system.airflow.post(f"/api/v2/dags/{DAG_ID}/clearTaskInstances", wanted)
@@ -180,10 +180,10 @@ def test_clearing_a_task_runs_the_report_again_unless_it_is_to_reuse_its_run(sur
 def run_without_workers(mortal_system: DemoSystem, survivors: Survivors) -> dict[str, Any]:
     """Run the Dag whose sensors begin in the triggerer; give its task instances."""
     system = mortal_system
-    PATIENT.wait_for("the Dag", lambda: system.airflow.find_dag(WORKERLESS), timeout_seconds=90)
+    PATIENT.wait_for("the Dag", lambda: system.airflow.find_dag(WORKERLESS), timeout_seconds=LIMIT_SECONDS)
     run = system.airflow.trigger_dag(WORKERLESS, {})
     wait_for_end(system, run)
-    tasks = PATIENT.wait_for("the tasks", lambda: find_tasks(system, run), timeout_seconds=60)
+    tasks = PATIENT.wait_for("the tasks", lambda: find_tasks(system, run), timeout_seconds=LIMIT_SECONDS)
     entry = f"{run.path}/taskInstances/arrives/xcomEntries/return_value?deserialize=true"
     return {**tasks, "returned": system.airflow.find(entry)}
 

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, expect
 from tests.fakes.browser import Visit, open_browser, visit_in
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
 from tests.fakes.service_subscriber import listen
+from tests.fakes.waiting import LIMIT_SECONDS
 
 HOSTILE = "<img src=x onerror='window.hacked=1'>"
 CHART = '{"mark": "bar", "encoding": {"x": {"field": "n", "type": "ordinal"}, "y": {"field": "n"}}}'
@@ -201,20 +202,23 @@ def test_a_refreshed_trigger_has_another_url_and_the_old_one_is_dead(
     visit.press("Copy URL")
     visit.wait_for_notice("Trigger URL copied")
     old = page.evaluate("navigator.clipboard.readText()")
-    assert httpx.post(old).json()["success"] is True
+    assert httpx.post(old, timeout=LIMIT_SECONDS).json()["success"] is True
     visit.press("Refresh token")
     visit.press("Refresh")
     visit.wait_for_notice("The trigger has a new URL")
     visit.press("Show")
     new = page.get_by_label("Trigger URL", exact=True).input_value()
-    assert (httpx.post(old).status_code, httpx.get(new).status_code) == (401, 200)
+    assert (
+        httpx.post(old, timeout=LIMIT_SECONDS).status_code,
+        httpx.get(new, timeout=LIMIT_SECONDS).status_code,
+    ) == (401, 200)
     visit.fill("Mail to", "team@example.com")
     page.get_by_label("Mail on").select_option(label="failure")
     visit.press("Save who is told")
     visit.wait_for_notice("Saved")
     visit.press("Disable")
     expect(page.get_by_text("disabled", exact=True)).to_be_visible()
-    assert httpx.post(new).status_code == 403
+    assert httpx.post(new, timeout=LIMIT_SECONDS).status_code == 403
     expect(page.get_by_label("Mail to")).to_have_value("team@example.com")
     expect(page.get_by_label("Mail on")).to_have_value("failure")
     visit.take_picture("trigger")
@@ -288,11 +292,11 @@ def test_tokens_users_and_kept_mails_are_shown(service: ServiceProcess, visit: V
     visit.press("I have kept it")
     headers = {"Authorization": f"Bearer {token}"}
     own = f"{visit.base_url}/api/v1/user/current"
-    assert httpx.get(own, headers=headers).status_code == 200
+    assert httpx.get(own, headers=headers, timeout=LIMIT_SECONDS).status_code == 200
     page.get_by_role("row").filter(has_text="airflow").get_by_role("button", name="Revoke").click()
     visit.press("Revoke")
     visit.wait_for_notice("The token is revoked")
-    assert httpx.get(own, headers=headers).status_code == 401
+    assert httpx.get(own, headers=headers, timeout=LIMIT_SECONDS).status_code == 401
 
     visit.follow("Users")
     visit.press("Add a user")

@@ -21,8 +21,9 @@ from tests.fakes.airflow_processes import AirflowProcesses
 from tests.fakes.airflow_versions import AIRFLOW_VERSION, needs_airflow
 from tests.fakes.receiver_server import READER_TOKEN, ReceiverServer, start_receiver
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
+from tests.fakes.waiting import LIMIT_SECONDS
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 
 DAGS = Path(__file__).parents[2] / "dags"
 MORE_DAGS = Path(__file__).with_name("version_dags")
@@ -224,6 +225,7 @@ def test_the_continuous_example_handles_each_event_once_also_after_a_kill_of_the
         f"{system.receiver.url}/consumers/{CONTINUOUS}",
         json={"position": before},
         headers=system.receiver.reader_headers,
+        timeout=LIMIT_SECONDS,
     ).raise_for_status()
     for _ in range(5):
         system.run_report()

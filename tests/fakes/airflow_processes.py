@@ -112,7 +112,7 @@ class AirflowProcesses:
         process = self._processes.pop(part)
         with suppress(ProcessLookupError):  # it may have ended by itself
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=30)
+        process.wait(timeout=120)
 
     def stop(self) -> None:
         """Kill what runs; nobody needs its end to be gentle."""
@@ -148,7 +148,7 @@ class AirflowProcesses:
 
     def _connect(self) -> Any:
         if self.database_url is None:
-            return sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=30)
+            return sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=120)
         import psycopg  # only where a test asks for a PostgreSQL
 
         return psycopg.connect(write_url(self.database_url, "postgresql"))

@@ -110,7 +110,7 @@ class AirflowTables:
         finally:
             event.remove(self.engine, "before_cursor_execute", begin)
             assert thread.ident, "the scheduler made no Dag run"
-            thread.join(30)
+            thread.join(120)
             assert not thread.is_alive()
 
     def read_runs(self, dag_id: str) -> list[list[int]]:

@@ -97,7 +97,7 @@ def visit_in(context: BrowserContext, service: ServiceProcess) -> Visit:
     """Put a page of the browser in front of the service."""
     page = context.new_page()
     page.set_default_timeout(20_000)
-    expect.set_options(timeout=20_000)
+    expect.set_options(timeout=120_000)
     visit = Visit(page, str(service.client.base_url).rstrip("/"))
     page.on("console", visit.note)
     page.on("pageerror", lambda error: visit.complaints.append(str(error)))

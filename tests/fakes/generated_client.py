@@ -98,7 +98,7 @@ class Walk:
             **self.queries.get(operation.name, {}),
             **self._build_body(operation, call),
         }
-        for _ in range(1000):
+        for _ in range(6000):
             answer = await call(client=self.clients.get(operation.name, self.client), **arguments)
             if answer.status_code != 202:
                 break

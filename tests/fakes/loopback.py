@@ -8,12 +8,13 @@ import socket
 import socketserver
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
+
+from tests.fakes.waiting import wait_until
 
 ASGIApp = Callable[..., Any]
 
@@ -43,7 +44,7 @@ def serve_http() -> Iterator[LoopbackServer]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            _wait_until(lambda: server.started)
+            wait_until(lambda: server.started, "the server")
             yield front
         finally:
             server.should_exit = True
@@ -145,10 +146,3 @@ def find_closed_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
-
-
-def _wait_until(is_true: Callable[[], bool], limit_seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + limit_seconds
-    while not is_true():
-        assert time.monotonic() < deadline, "the server did not start"
-        time.sleep(0.005)

@@ -108,7 +108,7 @@ def serve_mail_in_thread() -> Iterator[MailServer]:
         yield started.result(10)
     finally:
         loop.call_soon_threadsafe(stopping.set)
-        thread.join(10)
+        thread.join(120)
         loop.close()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 """Debian keeps servers in a folder that is only on root's path."""
 
-START_SECONDS = 60
+START_SECONDS = 120
 
 TOKYO = (
     "INSERT INTO time_zone (Time_zone_id, Use_leap_seconds) VALUES (1, 'N')",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from tests.fakes.interpreter import SERVER_PYTHON
+from tests.fakes.waiting import LIMIT_SECONDS
 
 SENDER_TOKEN = "sender-token-0123456789"
 READER_TOKEN = "reader-token-0123456789"
@@ -39,7 +40,7 @@ class ReceiverServer:
         return {"authorization": f"Bearer {READER_TOKEN}"}
 
     def open_reader(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers=self.reader_headers, timeout=30)
+        return httpx.Client(base_url=self.url, headers=self.reader_headers, timeout=LIMIT_SECONDS)
 
     def read_all_lines(self) -> str:
         return "".join(self.lines)
@@ -73,7 +74,7 @@ def start_receiver(
         listener = threading.Thread(target=server.listen)
         listener.start()
         try:
-            if not server.heard.wait(30) or not server.url:
+            if not server.heard.wait(LIMIT_SECONDS) or not server.url:
                 raise RuntimeError(f"the receiver did not start: {server.read_all_lines()}")
             _wait_until_live(server.url)
             yield server
@@ -87,7 +88,7 @@ def _wait_until_live(url: str) -> None:
     deadline = time.monotonic() + 120
     while True:
         try:
-            httpx.get(f"{url}/health/live").raise_for_status()
+            httpx.get(f"{url}/health/live", timeout=LIMIT_SECONDS).raise_for_status()
             return
         except httpx.TransportError:
             if time.monotonic() > deadline:

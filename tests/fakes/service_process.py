@@ -15,6 +15,7 @@ from typing import IO
 import httpx
 
 from tests.fakes.interpreter import SERVER_PYTHON
+from tests.fakes.waiting import LIMIT_SECONDS
 
 API_TOKEN = "pmpat_" + "T" * 43
 
@@ -60,7 +61,7 @@ class ServiceProcess:
         self.client = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}",
             headers={"Authorization": f"Bearer {token}"},
-            timeout=60,
+            timeout=LIMIT_SECONDS,
             trust_env=False,
         )
 
@@ -88,7 +89,7 @@ class ServiceProcess:
                     os.kill(pid, number)
         elif self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=LIMIT_SECONDS)
 
 
 def list_pids() -> list[int]:
@@ -133,4 +134,4 @@ def run_worker(data_dir: Path, *arguments: str) -> Iterator[subprocess.Popen[byt
             yield process
         finally:
             process.kill()
-            process.wait(timeout=60)
+            process.wait(timeout=LIMIT_SECONDS)

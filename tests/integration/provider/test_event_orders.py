@@ -19,12 +19,11 @@ from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.triggers.wait_index import PendingWait, WaitIndex
 from airflow_provider_pushmetrics.triggers.waiting import wait_for_event, wait_for_run
 from tests.fakes.pushmetrics import FakePushMetrics, FakeRun
-from tests.fakes.waiting import wait_until_so
+from tests.fakes.waiting import LIMIT_SECONDS, until
 from tests.integration.provider.conftest import Connect
 from tests.integration.provider.test_sensor import run_sensor
 
 CONN = "pushmetrics_default"
-LIMIT_SECONDS = 60.0
 SAMPLES = 12
 """How many of the orders of six events the sensor itself goes through, of 720."""
 
@@ -116,7 +115,7 @@ async def test_events_that_arrive_while_a_wait_goes_on_may_come_in_any_order(
     for order in orders:
         pushmetrics.inbox.events.clear()
         waiting = asyncio.create_task(wait_for_run(CONN, RunTarget("1", 7, 0), budget=WaitBudget()))
-        await wait_until_so(lambda: pushmetrics.inbox.waiting > 0)
+        await until(lambda: pushmetrics.inbox.waiting > 0)
         arrive(pushmetrics, order)
         finished = await asyncio.wait_for(waiting, LIMIT_SECONDS)
         assert finished is not None

@@ -7,7 +7,6 @@ import datetime
 import inspect
 import io
 import json
-import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -38,6 +37,7 @@ from airflow_provider_pushmetrics.hooks.results import FORMATS
 from tests.fakes.airflow_versions import attach
 from tests.fakes.loopback import LoopbackServer, find_closed_port, serve_raw
 from tests.fakes.pushmetrics import API_TOKEN, TRIGGER_TOKEN, FakePushMetrics
+from tests.fakes.waiting import until
 from tests.integration.provider.conftest import Connect
 
 PAT = "pmpat_" + "a" * 43
@@ -367,10 +367,7 @@ def test_a_result_is_written_while_it_arrives(
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for _ in range(4):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-        deadline = time.monotonic() + 120
-        while not (parts := list_written(tmp_path)):
-            assert time.monotonic() < deadline, "nothing was written before all had arrived"
-            await asyncio.sleep(0.005)
+        parts = await until(lambda: list_written(tmp_path), "nothing was written before all had arrived")
         was_written.append(parts)
         await send({"type": "http.response.body", "body": piece})
 

@@ -20,6 +20,7 @@ MAX_XCOM_BYTES = 48_000
 MANY = 100
 
 
+@pytest.mark.slow
 def test_a_worker_needs_no_more_memory_for_a_large_result(tmp_path: Path) -> None:
     pytest.importorskip("dbos", reason="the benchmark's parts need the service's libraries")
     from benchmarks.provider_results import WARM_UP, run_side
@@ -33,6 +34,7 @@ def test_a_worker_needs_no_more_memory_for_a_large_result(tmp_path: Path) -> Non
     assert side.returned_bytes <= MAX_XCOM_BYTES
 
 
+@pytest.mark.slow
 def test_a_worker_needs_no_more_memory_for_many_rows_of_the_service(tmp_path: Path) -> None:
     pytest.importorskip("dbos", reason="the service's libraries")
     from benchmarks.provider_results import run_side

@@ -293,8 +293,9 @@ async def test_a_task_never_ends_as_failed_in_the_triggerer_because_that_costs_i
     connect_whole: Connect, changes: dict[str, Any]
 ) -> None:
     connect_whole(**changes)
+    limit = 120.0 if changes else 0.05
     trigger = PushMetricsSensorTrigger(
-        event="report.run", run_id=7, timeout_seconds=0.05, end_from_trigger=True
+        event="report.run", run_id=7, timeout_seconds=limit, end_from_trigger=True
     )
     event = await claim_event(trigger)
     assert type(event) is TriggerEvent

@@ -18,7 +18,7 @@ from airflow_provider_pushmetrics.triggers.wait_hub import list_hubs
 from airflow_provider_pushmetrics.triggers.waiting import wait_for_event
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
-from tests.fakes.waiting import wait_until_so
+from tests.fakes.waiting import until
 from tests.integration.provider.conftest import Connect
 from tests.integration.provider.test_sensor import MODES, build, run_sensor
 
@@ -162,7 +162,7 @@ def begin(after: int = 0, **wanted: Any) -> asyncio.Task[Any]:
 
 async def test_a_hundred_waits_make_one_request_a_round_for_the_list(pushmetrics: FakePushMetrics) -> None:
     waiting = [begin(report_id=1) for _ in range(100)]
-    await wait_until_so(lambda: bool(list_hubs()) and list_hubs()[0].count_waits() == 100)
+    await until(lambda: bool(list_hubs()) and list_hubs()[0].count_waits() == 100)
     began = len(pushmetrics.seen)
     await asyncio.sleep(0.3)
     assert 0 < len(pushmetrics.seen) - began <= 0.3 / 0.02 + 2

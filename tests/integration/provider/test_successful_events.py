@@ -13,7 +13,7 @@ from starlette.responses import Response
 from airflow_provider_pushmetrics.triggers.event_stream import InboxProducer
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
 from tests.fakes.pushmetrics import FakePushMetrics
-from tests.fakes.waiting import wait_until_so
+from tests.fakes.waiting import until
 from tests.integration.provider.conftest import Connect
 from tests.integration.provider.test_triggers import AT_ONCE, take
 from tests.integration.provider.test_triggers import open_events as open_timed_events
@@ -68,7 +68,7 @@ async def test_an_event_waits_while_a_proxy_answers_in_the_place_of_pushmetrics(
     pushmetrics.page_status = status
     async with open_events(build()) as events:
         waiting = asyncio.ensure_future(take(events, 1))
-        await wait_until_so(lambda: "cannot be read" in caplog.text)
+        await until(lambda: "cannot be read" in caplog.text)
         pushmetrics.page_status = None
         assert await waiting == [1]
 
@@ -101,7 +101,7 @@ async def test_an_event_waits_while_the_api_token_is_missing_or_wrong_and_the_lo
     pushmetrics.start_run()
     async with open_events(build()) as events:
         waiting = asyncio.ensure_future(take(events, 1))
-        await wait_until_so(lambda: words in caplog.text)
+        await until(lambda: words in caplog.text)
         assert pushmetrics.inbox.stored == []
         connect_whole()
         assert await waiting == [1]
@@ -116,7 +116,7 @@ async def read_all(pushmetrics: FakePushMetrics, *outcomes: str) -> tuple[InboxP
     ids: list[int] = []
     stream = producer.open_stream()
     reading = asyncio.ensure_future(collect(stream, ids))
-    await wait_until_so(lambda: pushmetrics.inbox.waiting == 1)
+    await until(lambda: pushmetrics.inbox.waiting == 1)
     reading.cancel()
     await asyncio.wait([reading])
     return producer, ids

@@ -19,11 +19,10 @@ from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.triggers.wait_hub import HubLimits, find_hub, list_hubs
 from airflow_provider_pushmetrics.triggers.waiting import wait_for_event, wait_for_run
 from tests.fakes.pushmetrics import FakePushMetrics, FakeRun
-from tests.fakes.waiting import wait_until_so
+from tests.fakes.waiting import LIMIT_SECONDS, until
 from tests.integration.provider.conftest import Connect
 
 CONN = "pushmetrics_default"
-LIMIT_SECONDS = 30.0
 
 
 @pytest.fixture(autouse=True)
@@ -55,14 +54,14 @@ async def finish(*waiting: asyncio.Task[Any]) -> list[Any]:
 
 async def settle(pushmetrics: FakePushMetrics) -> None:
     """Wait until the feed is open and nobody is left to be greeted."""
-    await wait_until_so(lambda: pushmetrics.inbox.waiting == 1)
+    await until(lambda: pushmetrics.inbox.waiting == 1)
     await asyncio.sleep(0.05)
 
 
 async def test_a_thousand_waits_make_one_request_at_a_time(pushmetrics: FakePushMetrics) -> None:
     runs = [begin_run(number) for number in range(1, 501)]
     events = [begin_event(event="report.run", run_id=number) for number in range(1, 501)]
-    await wait_until_so(lambda: bool(list_hubs()) and list_hubs()[0].count_waits() == 1000)
+    await until(lambda: bool(list_hubs()) and list_hubs()[0].count_waits() == 1000)
     await settle(pushmetrics)
     asked = len(pushmetrics.inbox.asked)
     await asyncio.sleep(0.2)
@@ -88,7 +87,7 @@ async def test_a_newcomer_is_told_what_the_inbox_already_has(
     (found,) = await finish(begin_run(2))
     assert found == FinishedRun("1", 2, f"{pushmetrics.url}/api/reports/1/run/2")
     assert (await finish(begin_event(after=1, event="report.run")))[0].id == 2
-    await wait_until_so(lambda: pushmetrics.inbox.waiting == 1)
+    await until(lambda: pushmetrics.inbox.waiting == 1)
     first.cancel()
 
 
@@ -128,7 +127,7 @@ async def test_an_event_that_nobody_can_read_wakes_nobody(pushmetrics: FakePushM
 async def test_waits_that_are_cancelled_leave_nothing_behind(pushmetrics: FakePushMetrics) -> None:
     waiting = [begin_run(number) for number in range(1, 51)]
     await settle(pushmetrics)
-    await wait_until_so(lambda: [one.count_waits() for one in list_hubs()] == [50])
+    await until(lambda: [one.count_waits() for one in list_hubs()] == [50])
     shared = weakref.ref(list_hubs()[0])
     for wait in waiting[:25]:
         wait.cancel()
@@ -137,10 +136,10 @@ async def test_waits_that_are_cancelled_leave_nothing_behind(pushmetrics: FakePu
     for wait in waiting[25:]:
         wait.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
-    await wait_until_so(lambda: pushmetrics.inbox.waiting == 0)
+    await until(lambda: pushmetrics.inbox.waiting == 0)
     assert list_hubs() == ()
     del waiting, wait
-    await wait_until_so(lambda: gc.collect() >= 0 and shared() is None)
+    await until(lambda: gc.collect() >= 0 and shared() is None)
 
 
 async def test_an_outage_is_borne_by_all_together(pushmetrics: FakePushMetrics) -> None:
@@ -167,7 +166,7 @@ async def test_a_changed_connection_counts_for_those_who_come_later(
     await settle(pushmetrics)
     connect_whole(password=None, trigger_tokens={"1": "another-trigger-token"})
     second = begin_run(1)
-    await wait_until_so(lambda: len(list_hubs()) == 2)
+    await until(lambda: len(list_hubs()) == 2)
     pushmetrics.start_run()
     assert len(await finish(first, second)) == 2
 
@@ -179,7 +178,7 @@ async def test_many_runs_are_asked_for_by_one_list(
     pushmetrics.outcomes = ["running"]
     runs = [pushmetrics.start_run() for _ in range(50)]
     waiting = [begin_run(run.id) for run in runs]
-    await wait_until_so(lambda: len(pushmetrics.seen) > 5)
+    await until(lambda: len(pushmetrics.seen) > 5)
     for run in runs:
         run.status = "failed"
     assert {run.status for run in await finish(*waiting)} == {RunStatus.FAILED}

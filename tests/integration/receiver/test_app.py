@@ -17,7 +17,7 @@ from tests.fakes.receiver_server import READER_TOKEN, SENDER_TOKEN
 
 
 async def wait_for_waiters(reader: httpx.AsyncClient, count: int) -> None:
-    for _ in range(1000):
+    for _ in range(12_000):
         if f"waiting_readers {count}.0\n" in (await reader.get("/metrics")).text:
             return
         await asyncio.sleep(0.01)
@@ -87,7 +87,7 @@ async def test_wait_without_a_match_ends_in_time_with_the_cursor_moved_on(
     await sender.post(DELIVERY_URL, json=REPORT_RUN)
     started = time.monotonic()
     assert (await waiting).json()["events"] == []
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 25
     assert (await reader.get("/events", params={"report_id": 9})).json()["cursor"] == 1
 
 

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 
 from tests.fakes.receiver_requests import SIGNING_SECRET, build_signed_headers
 from tests.fakes.receiver_server import READER_TOKEN, SENDER_TOKEN, ReceiverServer, start_receiver
+from tests.fakes.waiting import LIMIT_SECONDS
 from tests.integration.receiver.description import DESCRIPTION, PATHS
 
 EXAMPLES = int(os.environ.get("PUSHMETRICS_FUZZ_EXAMPLES", "6"))
@@ -38,7 +39,9 @@ def server() -> Iterator[ReceiverServer]:
         ) as server,
     ):
         for number in range(3):
-            httpx.post(server.delivery_url, json={"event": "x", "number": number}).raise_for_status()
+            httpx.post(
+                server.delivery_url, json={"event": "x", "number": number}, timeout=LIMIT_SECONDS
+            ).raise_for_status()
         yield server
 
 
@@ -118,7 +121,7 @@ def test_hostile_delivery_is_refused_or_kept_and_can_be_read(
     else:
         headers = [*headers, ("authorization", f"Bearer {SENDER_TOKEN}")]
     raw = [(key.encode(), value if isinstance(value, bytes) else value.encode()) for key, value in headers]
-    answer = httpx.post(f"{server.url}/webhooks/demo", content=body, headers=raw)
+    answer = httpx.post(f"{server.url}/webhooks/demo", content=body, headers=raw, timeout=LIMIT_SECONDS)
     ingest = next(operation for operation in OPERATIONS if operation.path == "/webhooks/{source}")
     ingest.Case(path_parameters={"source": "demo"}).validate_response(answer, checks=CHECKS)
     if answer.status_code in (200, 202):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.service_process import API_TOKEN, ServiceProcess
+from tests.fakes.waiting import wait_until
 
 TRIGGER = r"""curl -X POST \
 "https://app.pushmetrics.io/api/v1/report/{report_id}/webhook?token={token}" \
@@ -83,10 +84,7 @@ def test_result_of_a_query_run_is_read_as_printed(served: ServiceProcess, method
     block = served.client.get("/api/v1/report/1").json()["result"]["blocks"][-1]
     run_id = served.client.post(f"/api/v1/block/{block['uid']}/run", json={}).json()["run_id"]
     path = f"/api/reports/1/queries/{block['query_id']}/run/{run_id}"
-    deadline = time.monotonic() + 120
-    while served.client.get(path).status_code == 202:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: served.client.get(path).status_code != 202)
     command = (
         RESULT.replace(
             "http://laravel.test/api/reports/1/queries/3/run/2", f"http://127.0.0.1:{served.port}{path}"

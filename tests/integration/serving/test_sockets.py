@@ -26,7 +26,7 @@ def test_second_server_on_a_port_is_refused_before_the_first_one_serves() -> Non
 
 def test_client_that_connects_while_the_server_starts_is_not_refused() -> None:
     with open_listener("127.0.0.1", 0, port_variable=VARIABLE) as listener:
-        socket.create_connection(listener.getsockname(), timeout=10).close()
+        socket.create_connection(listener.getsockname(), timeout=120).close()
 
 
 @pytest.mark.parametrize(("host", "port"), [("192.0.2.1", 80), ("127.0.0.1", 70_000)])

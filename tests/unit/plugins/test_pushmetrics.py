@@ -2,11 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -210,39 +206,6 @@ async def test_connections_that_cannot_be_read_are_503_and_tried_again(
     assert "s3cret" not in caplog.text
 
 
-PERCENT = """
-import asyncio, json, sys
-from airflow_provider_pushmetrics.plugins.pushmetrics import RECEIVER
-
-sent = []
-
-async def send(message):
-    sent.append(message)
-
-asyncio.run(RECEIVER({"type": "http"}, None, send))
-print(json.dumps([sent[0]["status"], json.loads(sent[1]["body"])["message"]]))
-"""
-
-
-@pytest.mark.parametrize(
-    "option", ["inbox", "source", "source_connections", "receiver_connection", "keep_days"]
-)
-def test_percent_in_airflow_cfg_is_503_naming_the_option_and_stops_no_process(
-    tmp_path: Path, option: str
-) -> None:
-    (tmp_path / "airflow.cfg").write_text(f"[pushmetrics]\n{option} = a%b\n")
-    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", PERCENT], env=environment, capture_output=True, text=True, check=True
-    )
-    status, message = json.loads(done.stdout.splitlines()[-1])
-    assert status == 503
-    assert (
-        f"option {option} of [pushmetrics] has a % in airflow.cfg, where it must be written as %%" in message
-    )
-    assert f"AIRFLOW__PUSHMETRICS__{option.upper()}" in message
-
-
 async def test_receiver_that_gets_its_settings_later_works_then() -> None:
     builders = [build_receiver, build_counting()[0]]
 
@@ -257,32 +220,3 @@ def test_refused_setting_does_not_show_in_the_answer(monkeypatch: pytest.MonkeyP
     with pytest.raises(PushMetricsConfigurationError) as refusal:
         build_receiver()
     assert "broken" not in str(refusal.value)
-
-
-IMPORT = """
-import json, sys, time
-import airflow.plugins_manager
-
-before, began = set(sys.modules), time.process_time()
-import airflow_provider_pushmetrics.plugins.pushmetrics
-took = time.process_time() - began
-print(json.dumps({"seconds": took, "new": sorted(set(sys.modules) - before)}))
-"""
-
-
-@pytest.fixture(name="imported", scope="module")
-def import_in_a_process_of_its_own() -> dict[str, Any]:
-    """What an import of the plugin costs: modules, and processor time, whatever else the machine does."""
-    result = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True)
-    imported: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
-    return imported
-
-
-def test_import_brings_nothing_that_only_the_receiver_needs(imported: dict[str, Any]) -> None:
-    new = {name.partition(".")[0] for name in imported["new"]}
-    assert not new & {"sqlalchemy", "starlette", "fastapi", "alembic", "uvicorn", "pydantic"}
-    assert "airflow_provider_pushmetrics.receiver" not in imported["new"]
-
-
-def test_import_takes_no_time_in_processes_that_do_not_serve(imported: dict[str, Any]) -> None:
-    assert imported["seconds"] < 0.03

@@ -22,7 +22,7 @@ class Squares:
     def commit(self, numbers: Sequence[int]) -> list[int | Exception]:
         self.batches.append(list(numbers))
         self.has_begun.set()
-        assert self.is_let_go.wait(10)
+        assert self.is_let_go.wait(120)
         if 13 in numbers and len(numbers) == 1:
             raise OSError("disk full")
         if 14 in numbers and len(numbers) == 1:
@@ -156,7 +156,7 @@ async def test_results_are_given_before_what_comes_after(squares: Squares) -> No
     is_answered = threading.Event()
 
     def look(results: Sequence[int | Exception]) -> None:
-        assert is_answered.wait(10)
+        assert is_answered.wait(120)
         seen.append(results)
 
     squares.is_let_go.set()

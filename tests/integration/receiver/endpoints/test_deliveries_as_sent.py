@@ -47,7 +47,7 @@ async def connect(receiver: ReceiverApp) -> AsyncIterator[httpx.AsyncClient]:
 
 async def fetch_rejections(client: httpx.AsyncClient, count: int) -> list[dict[str, Any]]:
     """Wait until the inbox has kept what was refused."""
-    for _ in range(200):
+    for _ in range(2400):
         found: list[dict[str, Any]] = (await client.get("/rejections", headers=READER)).json()["rejections"]
         if len(found) >= count:
             return found

@@ -14,6 +14,7 @@ from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook,
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.inbox.writer import InboxWriter
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime, RuntimeOpener
+from tests.fakes.waiting import LIMIT_SECONDS, until
 
 
 def build(key: str) -> IncomingWebhook:
@@ -21,11 +22,7 @@ def build(key: str) -> IncomingWebhook:
 
 
 async def wait_for_a_waiter(runtime: ReceiverRuntime) -> None:
-    for _ in range(1000):
-        if runtime.notifier.count_waiters():
-            return
-        await asyncio.sleep(0.01)
-    raise TimeoutError("nobody waits")
+    await until(runtime.notifier.count_waiters, "a waiter")
 
 
 class SlowInbox(Inbox):
@@ -37,7 +34,7 @@ class SlowInbox(Inbox):
         self.batches: list[list[str]] = []
 
     def record(self, deliveries: Sequence[IncomingWebhook]) -> list[Recorded]:
-        self.may_commit.wait(20)
+        self.may_commit.wait(LIMIT_SECONDS)
         self.batches.append([delivery.key for delivery in deliveries])
         if "poison" in self.batches[-1]:
             raise DataError("INSERT", None, ValueError("cannot be kept"))
@@ -183,7 +180,7 @@ def test_writer_serves_several_event_loops(inbox: Inbox) -> None:
 async def test_feed_finds_events_of_another_process(inbox_url: str) -> None:
     runtime, other = ReceiverRuntime(inbox_url), Inbox(inbox_url)
     wanted = EventFilter(event="x")
-    waiting = asyncio.create_task(runtime.feed.fetch(wanted, after=0, limit=10, wait_seconds=20))
+    waiting = asyncio.create_task(runtime.feed.fetch(wanted, after=0, limit=10, wait_seconds=LIMIT_SECONDS))
     await wait_for_a_waiter(runtime)
     await asyncio.sleep(0.3)  # until the look at the newest id goes on by itself
     other.record([build("from elsewhere")])
@@ -197,7 +194,9 @@ async def test_feed_finds_events_of_another_process(inbox_url: str) -> None:
 async def test_ending_waits_answers_who_waits(sqlite_url: str) -> None:
     opener = RuntimeOpener(sqlite_url)
     runtime = await opener.get()
-    waiting = asyncio.create_task(runtime.feed.fetch(EventFilter(), after=0, limit=10, wait_seconds=20))
+    waiting = asyncio.create_task(
+        runtime.feed.fetch(EventFilter(), after=0, limit=10, wait_seconds=LIMIT_SECONDS)
+    )
     await wait_for_a_waiter(runtime)
     opener.end_waits()
     async with asyncio.timeout(5):

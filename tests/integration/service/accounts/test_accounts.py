@@ -317,7 +317,7 @@ async def run_for_file(client: httpx.AsyncClient, results: ResultStore, report_i
     """Run a report of one query, and find the file of its result."""
     run_id = (await client.post(f"/api/v1/report/{report_id}/run/noteflow")).json()["result"]["run_id"]
     url = f"/api/v1/noteflow_run/{run_id}/get_task_results"
-    for _ in range(400):
+    for _ in range(6000):
         rows = (await client.get(url)).json()["result"]
         if rows:
             path = results.find_path(rows[0]["results_key"])

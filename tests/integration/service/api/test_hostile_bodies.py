@@ -76,6 +76,10 @@ HEADERS: tuple[dict[str, bytes], ...] = (
 )
 
 
+SHARES = (3, pytest.param(1, marks=pytest.mark.slow))
+"""One of so many bodies is sent to each route, the next one another; and all of them."""
+
+
 @pytest.fixture
 async def attacker(app: FastAPI, api: Api) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client that sees a fault of the service as its users do: as status 500."""
@@ -127,26 +131,33 @@ async def send(
     return f"{method} {url.partition('?')[0]}: {answer.status_code} for {body[:80]!r} {headers}"
 
 
-async def test_no_body_and_no_header_is_a_fault(attacker: httpx.AsyncClient, app: FastAPI, api: Api) -> None:
+@pytest.mark.parametrize("share", SHARES)
+async def test_no_body_and_no_header_is_a_fault(
+    attacker: httpx.AsyncClient, app: FastAPI, api: Api, share: int
+) -> None:
     targets = list(list_targets(app, make_light_report(api)))
     assert len(targets) > 35
-    found = []
-    for method, url, _ in targets:
-        for body in WHOLE_BODIES:
-            found.append(await send(attacker, method, url, body, {"Content-Type": JSON.encode()}))
-        for headers in HEADERS:
-            found.append(await send(attacker, method, url, b'{"name": "x"}', headers))
+    sent = [
+        *((body, {"Content-Type": JSON.encode()}) for body in WHOLE_BODIES),
+        *((b'{"name": "x"}', headers) for headers in HEADERS),
+    ]
+    requests = [(method, url, *one) for method, url, _ in targets for one in sent][::share]
+    found = [await send(attacker, *request) for request in requests]
     assert [fault for fault in found if fault] == []
 
 
-async def test_no_value_of_a_field_is_a_fault(attacker: httpx.AsyncClient, app: FastAPI, api: Api) -> None:
-    found = []
+@pytest.mark.parametrize("share", SHARES)
+async def test_no_value_of_a_field_is_a_fault(
+    attacker: httpx.AsyncClient, app: FastAPI, api: Api, share: int
+) -> None:
+    requests = []
     for method, url, examples in list_targets(app, make_light_report(api)):
         given = {name: json.dumps(value) for name, value in examples.items() if value is not None}
         for field in examples or ("any",):
             for value in HOSTILE_VALUES:
                 body = ",".join(f"{json.dumps(name)}:{one}" for name, one in {**given, field: value}.items())
                 headers = {"Content-Type": JSON.encode()}
-                found.append(await send(attacker, method, url, f"{{{body}}}".encode(), headers))
-    assert len(found) > 1000
+                requests.append((method, url, f"{{{body}}}".encode(), headers))
+    assert len(requests) > 1000
+    found = [await send(attacker, *request) for request in requests[::share]]
     assert [fault for fault in found if fault] == []

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import httpx
 import pytest
 
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
+from tests.fakes.waiting import LIMIT_SECONDS, wait_until
 from tests.integration.service.conftest import Api
 
 EXAMPLES = os.environ.get("PUSHMETRICS_FUZZ_EXAMPLES")
@@ -39,13 +39,14 @@ def fuzzed(tmp_path: Path) -> Iterator[ServiceProcess]:
             ("/api/v1/report/1/run/noteflow", {}),
         ):
             service.client.post(path, json=body).raise_for_status()
-        deadline = time.monotonic() + 120
-        while service.client.get("/api/reports/1/run/1").raise_for_status().status_code == 202:
-            assert time.monotonic() < deadline, "the run does not end"
-            time.sleep(0.1)
+        wait_until(
+            lambda: service.client.get("/api/reports/1/run/1").raise_for_status().status_code != 202,
+            "the run does not end",
+        )
         yield service
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # about a minute on two cores of its own
 @pytest.mark.parametrize(
     ("phases", "options", "fewest"),
@@ -79,7 +80,9 @@ def test_all_checks_of_schemathesis_find_nothing(
 
 
 def test_description_has_examples_and_says_who_may_ask(served: ServiceProcess) -> None:
-    document = httpx.get(f"http://127.0.0.1:{served.port}/openapi.json", trust_env=False).json()
+    document = httpx.get(
+        f"http://127.0.0.1:{served.port}/openapi.json", trust_env=False, timeout=LIMIT_SECONDS
+    ).json()
     schemas = document["components"]["schemas"]
     assert schemas["NewReport"]["examples"][0]["name"] == "Orders"
     assert document["components"]["securitySchemes"]["ApiToken"]["scheme"] == "bearer"

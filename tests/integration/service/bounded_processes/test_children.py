@@ -23,6 +23,7 @@ from airflow_provider_pushmetrics.service.bounded_processes.child import (
 )
 from airflow_provider_pushmetrics.service.bounded_processes.pool import MAX_IDLE, ChildPool
 from tests.fakes.bounded_child import MIB, MODULE
+from tests.fakes.waiting import wait_until
 
 TIMEOUT_SECONDS = 120.0
 
@@ -49,10 +50,7 @@ def call(pool: ChildPool, name: str, argument: Any = None) -> list[bytes]:
 
 
 def wait_until_gone(pid: int) -> None:
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: not (psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE))
 
 
 def test_child_has_an_empty_environment_and_no_file_of_its_parent(

@@ -17,7 +17,7 @@ from tests.fakes.memory import PeakMemory
 
 ENDLESS_SQLITE = "WITH RECURSIVE a(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM a) SELECT {} FROM a"
 
-SECONDS_TO_STOP = 10.0  # on any machine; two on one that has nothing else to do
+SECONDS_TO_STOP = 60.0  # on any machine; two on one that has nothing else to do
 
 postgres = pytest.mark.postgres
 mariadb = pytest.mark.mariadb

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
@@ -17,6 +16,7 @@ from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
 from airflow_provider_pushmetrics.signatures import generate_secret
 from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_subscriber import Subscriber
+from tests.fakes.waiting import wait_until
 
 SUBSCRIPTIONS = "/api/v1/webhook_subscription/"
 
@@ -92,10 +92,7 @@ def test_endpoint_that_was_allowed_before_is_refused_at_the_delivery(
         delivery_id = session.scalars(
             select(Delivery.id).where(Delivery.subscription_id == subscription.id)
         ).one()
-    deadline = time.monotonic() + 120
-    while (attempt := find_attempt(strict, delivery_id)) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    attempt = wait_until(lambda: find_attempt(strict, delivery_id))
     assert attempt.status_code is None
     assert str(attempt.error).startswith("PushMetricsEndpointError: nothing can be sent to the endpoint")
     assert "s3cret" not in str(attempt.error)

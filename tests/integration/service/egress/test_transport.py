@@ -28,7 +28,7 @@ def open_client(
     rules: EgressRules, network: GuardedNetwork | None = None, ssl_context: ssl.SSLContext | None = None
 ) -> httpx.Client:
     transport = GuardedTransport(rules, network=network, ssl_context=ssl_context)
-    return httpx.Client(transport=transport, timeout=10, trust_env=False)
+    return httpx.Client(transport=transport, timeout=120, trust_env=False)
 
 
 def test_event_reaches_a_subscriber_on_this_machine_when_that_is_allowed(subscriber: Subscriber) -> None:

@@ -29,6 +29,7 @@ from tests.fakes.loopback import RawServer, serve_raw
 from tests.fakes.mail_server import MailServer, serve_mail_in_thread
 from tests.fakes.markup import HOSTILE, find_links, find_structure
 from tests.fakes.service_process import API_TOKEN
+from tests.fakes.waiting import until
 from tests.integration.service.conftest import BASE_URL, Api
 
 
@@ -116,10 +117,7 @@ class Reports:
         return {**outputs, "by_name": {block["name"]: block for block in outputs["blocks"]}}
 
     async def wait(self, is_so: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 120
-        while not is_so():
-            assert time.monotonic() < deadline, (self.mail.envelopes, self.slack.requests)
-            await asyncio.sleep(0.05)
+        await until(is_so)
 
     async def wait_for_messages(self, outputs: dict[str, Any]) -> list[dict[str, Any]]:
         """Wait until nothing of a run waits to be sent, and give its messages as its outputs show them."""

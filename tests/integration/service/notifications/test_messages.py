@@ -29,6 +29,7 @@ from tests.fakes.loopback import RawServer, serve_raw
 from tests.fakes.mail_server import MailServer, serve_mail
 from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import TRIGGER_TOKEN, parameter, sql
+from tests.fakes.waiting import until
 from tests.integration.service.conftest import BASE_URL, Api
 
 SLACK_OK = b'HTTP/1.1 200 OK\r\nContent-Length: 24\r\nConnection: close\r\n\r\n{"ok": true, "ts": "1"} '
@@ -54,10 +55,7 @@ class Sent:
         ).id
 
     async def wait(self, is_so: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 120
-        while not is_so():
-            assert time.monotonic() < deadline, (self.mail.taken, self.slack.requests)
-            await asyncio.sleep(0.05)
+        await until(is_so)
 
     def read_posts(self) -> list[dict[str, Any]]:
         return [json.loads(request.partition(b"\r\n\r\n")[2]) for request in self.slack.requests]

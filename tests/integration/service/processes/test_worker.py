@@ -51,12 +51,13 @@ def read_status(service: ServiceProcess, run_id: int) -> str:
 
 
 def read_executor(data_dir: Path, run_id: int) -> str | None:
-    with closing(sqlite3.connect(data_dir / "service.db", timeout=30)) as database:
+    with closing(sqlite3.connect(data_dir / "service.db", timeout=120)) as database:
         found = database.execute("SELECT executor_id FROM run WHERE id = ?", (run_id,)).fetchone()
     executor_id: str | None = found[0]
     return executor_id
 
 
+@pytest.mark.slow
 def test_worker_whose_service_dies_during_its_start_stops(data_dir: Path) -> None:
     settings = ServiceSettings(data_dir=data_dir, bootstrap_token=API_TOKEN)
     worker = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -67,7 +68,7 @@ def test_worker_whose_service_dies_during_its_start_stops(data_dir: Path) -> Non
     worker.stdin.write(pickle.dumps(Assignment(settings, "first")))
     worker.stdin.close()
     said = worker.stderr.read().decode()
-    assert (worker.wait(30), "cannot go on" in said) == (0, False), said
+    assert (worker.wait(120), "cannot go on" in said) == (0, False), said
     worker.stderr.close()
 
 
@@ -76,7 +77,7 @@ def test_run_that_was_claimed_and_never_begun_is_released(data_dir: Path) -> Non
     with run_service(data_dir, "--worker-lease-seconds", "1") as service:
         service.wait_until_ready()
         executor_id = (data_dir / EXECUTOR_FILE).read_text("ascii")
-        with closing(sqlite3.connect(data_dir / "service.db", timeout=30)) as database, database:
+        with closing(sqlite3.connect(data_dir / "service.db", timeout=120)) as database, database:
             database.execute(
                 "INSERT INTO run (workspace_id, report_id, status, origin, given_parameters, parameters,"
                 " executor_id, lost_workers, re_run_count, uid, created_on)"
@@ -87,6 +88,7 @@ def test_run_that_was_claimed_and_never_begun_is_released(data_dir: Path) -> Non
     assert "which was claimed and not begun" in data_dir.with_suffix(".log").read_text()
 
 
+@pytest.mark.slow
 def test_run_that_has_killed_three_workers_fails_and_the_others_succeed(
     data_dir: Path, subscriber: Subscriber
 ) -> None:
@@ -132,13 +134,14 @@ def test_killed_worker_is_replaced_and_its_run_goes_on(data_dir: Path) -> None:
     assert "the worker ended with code -9" in data_dir.with_suffix(".log").read_text()
 
 
+@pytest.mark.slow
 def test_worker_of_a_killed_service_ends_by_itself_and_its_run_goes_on(data_dir: Path) -> None:
     with run_service(data_dir) as service:
         service.wait_until_ready()
         run_id = trigger(service, LONG)
         wait_until(lambda: read_status(service, run_id) == "running")
         os.kill(service.process.pid, signal.SIGKILL)
-        service.process.wait(timeout=10)
+        service.process.wait(timeout=120)
         # At once, on the same folder: it is free, although the other's worker is still at its work.
         with run_service(data_dir) as successor:
             successor.wait_until_ready()
@@ -157,7 +160,7 @@ def test_signal_to_all_processes_at_once_stops_them_in_order(data_dir: Path, num
         service.wait_until_ready()
         run_id = trigger(service, QUICK)
         os.killpg(service.process.pid, number)
-        assert service.process.wait(timeout=30) == 0
+        assert service.process.wait(timeout=120) == 0
         assert service.list_pids() == []
         assert run_id == 1
     log = data_dir.with_suffix(".log").read_text()
@@ -165,6 +168,7 @@ def test_signal_to_all_processes_at_once_stops_them_in_order(data_dir: Path, num
     assert "the worker ended" not in log
 
 
+@pytest.mark.slow
 def test_service_that_is_stopped_while_it_starts_leaves_nothing(data_dir: Path) -> None:
     with run_service(data_dir) as service:
         wait_until(lambda: len(service.list_pids()) == 2)
@@ -175,6 +179,7 @@ def test_service_that_is_stopped_while_it_starts_leaves_nothing(data_dir: Path) 
 HUNGRY = "SELECT count(*) AS n FROM (SELECT DISTINCT range * 7 AS a, range::text AS b FROM range(60000000))"
 
 
+@pytest.mark.slow
 def test_query_that_uses_up_the_memory_is_stopped_and_its_worker_goes_on(data_dir: Path) -> None:
     database = open_data(data_dir)
     hungry = make_report(database, Cipher(load_secret_key(data_dir)), data_dir, hungry=sql(HUNGRY)).id

@@ -34,6 +34,7 @@ def store(tmp_path: Path) -> ResultStore:
     return ResultStore(tmp_path)
 
 
+@pytest.mark.slow
 def test_values_near_the_limit_are_written_with_the_memory_of_few(store: ResultStore) -> None:
     store.write("r/small.parquet", make_rows(1, 10))
     rows = make_rows(20, 16 * MIB)

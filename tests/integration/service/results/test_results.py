@@ -162,6 +162,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("media_type", [JSON, NDJSON, CSV, ARROW])
 def test_million_rows_take_little_more_memory_than_few(tmp_path: Path, media_type: str) -> None:
     done = subprocess.run(

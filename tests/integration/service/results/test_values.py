@@ -109,7 +109,7 @@ def take_mail() -> Iterator[MailServer]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    assert started.wait(10)
+    assert started.wait(120)
     yield found[0][0]
     found[0][1].call_soon_threadsafe(stopping.set)
     thread.join()

@@ -159,7 +159,7 @@ def test_run_that_is_cancelled_while_it_begins_stays_cancelled(workplace: Workpl
 
     event.listen(workplace.database.engine, "before_cursor_execute", start_cancelling)
     workplace.build_executor()._recorder.begin(Run, run_id)
-    canceller.join(10)
+    canceller.join(120)
     assert seen
     assert workplace.read(run_id)[0] == "cancelled"
 

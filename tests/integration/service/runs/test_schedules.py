@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import MadeReport, make_report, sql
+from tests.fakes.waiting import until
 from tests.integration.service.conftest import Api
 
 SOON = timedelta(seconds=1.2)
@@ -40,13 +40,12 @@ async def schedule(api: Api, report_id: int, **fields: Any) -> dict[str, Any]:
 async def wait_for_run(api: Api, kind: type[Run] | type[QueryRun], schedule_id: int) -> Run | QueryRun:
     """Wait until a schedule's run has ended."""
     wanted = select(kind).where(kind.schedule_id == schedule_id, kind.finished_on.is_not(None))
-    for _ in range(400):
+
+    def find() -> Run | QueryRun | None:
         with api.parts.database.reading() as session:
-            run = cast("Run | QueryRun | None", session.scalars(wanted).first())
-        if run is not None:
-            return run
-        await asyncio.sleep(0.05)
-    raise AssertionError("the schedule started nothing")
+            return cast("Run | QueryRun | None", session.scalars(wanted).first())
+
+    return await until(find, "a run of the schedule")
 
 
 async def test_report_runs_when_it_is_due_and_the_schedule_goes_on(api: Api) -> None:

@@ -51,7 +51,7 @@ def test_one_thread_at_a_time_has_the_turn(path: Path) -> None:
     with turn:
         thread = take(turn, taken)
         assert not taken.wait(0.1)
-    thread.join(10)
+    thread.join(120)
     assert taken.is_set()
     turn.close()
 
@@ -67,7 +67,7 @@ def test_turn_of_another_process_ends_with_it_however_it_ends(path: Path, is_kil
         else:
             assert holder.stdin is not None
             holder.stdin.close()
-        thread.join(10)
+        thread.join(120)
         assert taken.is_set()
     turn.close()
 
@@ -92,6 +92,6 @@ def test_who_has_much_to_write_lets_others_have_their_turn(path: Path) -> None:
             assert turns - before < 5000, "the busy one has had turn after turn"
     finally:
         stopping.set()
-        thread.join(10)
+        thread.join(120)
     busy.close()
     patient.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 from sqlalchemy import func, select
@@ -15,6 +14,7 @@ from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
 from airflow_provider_pushmetrics.signatures import generate_secret
 from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_subscriber import Subscriber
+from tests.fakes.waiting import wait_until
 
 COUNT = 64
 
@@ -59,10 +59,7 @@ def test_they_share_few_connections_and_none_waits_for_another(
     parts.start()
     try:
         put_events(parts, subscriber.url)
-        deadline = time.monotonic() + 120
-        while count_delivered(parts) < COUNT:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: count_delivered(parts) >= COUNT)
         assert len(subscriber.received) == COUNT
     finally:
         all_are_here.abort()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 
 import pytest
 from sqlalchemy import select
@@ -13,6 +12,7 @@ from airflow_provider_pushmetrics.events import QueryRun, ReportRun, parse_event
 from airflow_provider_pushmetrics.service.models import Delivery, OutboxEvent, Subscription
 from tests.fakes.service_reports import sql, text
 from tests.fakes.service_subscriber import Subscriber
+from tests.fakes.waiting import until
 from tests.integration.service.conftest import BASE_URL, Api
 
 
@@ -25,10 +25,7 @@ def read_deliveries(api: Api, subscription_id: int) -> list[tuple[str, list[tupl
 
 
 async def wait_for_deliveries(api: Api, subscription_id: int, status: str) -> None:
-    deadline = time.monotonic() + 120
-    while not all(row[0] == status for row in read_deliveries(api, subscription_id)):
-        assert time.monotonic() < deadline, read_deliveries(api, subscription_id)
-        await asyncio.sleep(0.02)
+    await until(lambda: all(row[0] == status for row in read_deliveries(api, subscription_id)))
 
 
 async def test_report_run_is_delivered_with_the_documented_fields_in_their_order(
@@ -143,10 +140,7 @@ async def test_redirects_are_not_followed_and_only_2xx_counts(
     subscription = await api.subscribe(subscriber.url, "report.run")
     run_id = await api.trigger(made.id)
     await asyncio.to_thread(subscriber.wait_for_run, "report.run", run_id)
-    deadline = time.monotonic() + 120
-    while not read_deliveries(api, subscription["id"])[0][1]:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
+    await until(lambda: read_deliveries(api, subscription["id"])[0][1])
     assert read_deliveries(api, subscription["id"]) == [("pending", [(status, "ok")])]
     assert [one.path for one in subscriber.received] == ["/hook"]
     await api.client.delete(f"/api/v1/webhook_subscription/{subscription['id']}")

@@ -29,7 +29,7 @@ class Bench:
 
     def execute(self, kind: type[AnyRun], run_id: int) -> None:
         self.begun.append((kind, run_id))
-        self.ending.wait(30)
+        self.ending.wait(120)
         if self.fault is not None:
             raise self.fault
         with self.database.noting() as session:

@@ -52,6 +52,7 @@ def list_recorded(database: Database, run_id: int) -> dict[str, int]:
         return {row.name: row.id for row in rows}
 
 
+@pytest.mark.slow
 def test_killed_worker_s_run_is_taken_over_by_another(
     tmp_path: Path, shared: Database, postgres_url: str, subscriber: Subscriber
 ) -> None:
@@ -80,13 +81,13 @@ def test_killed_worker_s_run_is_taken_over_by_another(
         before = list_recorded(database, run_id)
         first.kill()
         with run_worker(data_dir, *options) as second:
-            received = subscriber.wait_for_run("report.run", run_id, timeout_seconds=90)
+            received = subscriber.wait_for_run("report.run", run_id, timeout_seconds=120)
             assert received.event["report_id"] == made.id
             outputs = service.client.get(f"/api/reports/{made.id}/run/{run_id}").json()
             assert outputs["status"] == "success"
             wait_until(lambda: list_workers(database) == [second.pid])
             second.terminate()
-            assert second.wait(timeout=30) == 0
+            assert second.wait(timeout=120) == 0
         assert list_workers(database) == []
         assert service.stop() == 0
     after = list_recorded(database, run_id)
@@ -97,6 +98,7 @@ def test_killed_worker_s_run_is_taken_over_by_another(
     assert len(subscriber.received) == 1
 
 
+@pytest.mark.slow
 def test_schedules_are_run_exactly_once_by_two_workers_of_which_one_is_killed(
     tmp_path: Path, shared: Database, postgres_url: str
 ) -> None:
@@ -119,6 +121,7 @@ def test_schedules_are_run_exactly_once_by_two_workers_of_which_one_is_killed(
     assert count_started(database) == dict.fromkeys(schedules, 1)
 
 
+@pytest.mark.slow
 def test_outage_of_the_database_loses_no_run_and_repeats_no_event(
     tmp_path: Path, shared: Database, postgres_url: str, subscriber: Subscriber
 ) -> None:
@@ -152,7 +155,7 @@ def test_outage_of_the_database_loses_no_run_and_repeats_no_event(
         pull(5)
         wait_until(lambda: count_ended(database, accepted) == len(accepted))
         for run_id in accepted:
-            subscriber.wait_for_run("report.run", run_id, timeout_seconds=60)
+            subscriber.wait_for_run("report.run", run_id, timeout_seconds=120)
         time.sleep(1)  # nothing comes twice
     assert (len(accepted), refused) == (45, [503] * 3)
     assert len({one.headers["webhook-id"] for one in subscriber.received}) == len(accepted)

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
+from collections.abc import Callable
 
 import pytest
 
@@ -12,7 +14,6 @@ from airflow_provider_pushmetrics.receiver.endpoints.request_head import Request
 from airflow_provider_pushmetrics.receiver.errors import TooManyRequests, Unauthorized, Unavailable
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
 from tests.fakes.clock import Clock
-from tests.fakes.waiting import wait_until_so
 
 BODY = b'{"event": "x"}'
 
@@ -29,7 +30,7 @@ class Backend:
 
     def read(self) -> Access:
         self.reads += 1
-        assert self.answers.wait(10)
+        assert self.answers.wait(120)
         if self.fault is not None:
             raise self.fault
         return build_access(self.token)
@@ -46,6 +47,14 @@ def authenticates(gates: Authenticators, token: str) -> bool:
     except Unauthorized:
         return False
     return True
+
+
+async def turn_until(is_true: Callable[[], bool]) -> None:
+    """Let the event loop turn while another thread works."""
+    deadline = time.monotonic() + 120
+    while not is_true():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0)
 
 
 @pytest.fixture(name="clock")
@@ -97,7 +106,7 @@ async def test_credentials_are_read_beside_the_requests(
         assert authenticates(await current.get(), "old")
     assert backend.reads == 1
     backend.answers.set()
-    await wait_until_so(lambda: authenticates(current.gates, "new"))
+    await turn_until(lambda: authenticates(current.gates, "new"))
 
 
 async def test_many_requests_that_must_wait_read_once_and_leave_the_event_loop_to_others(
@@ -108,7 +117,7 @@ async def test_many_requests_that_must_wait_read_once_and_leave_the_event_loop_t
     clock.now += AGES.wait
     waiting = [asyncio.create_task(current.get()) for _ in range(20)]
     await asyncio.sleep(0)
-    await wait_until_so(lambda: backend.reads == 1)
+    await turn_until(lambda: backend.reads == 1)
     backend.answers.set()
     assert all(authenticates(gates, "new") for gates in await asyncio.gather(*waiting))
     assert backend.reads == 1
@@ -157,7 +166,7 @@ async def test_a_fork_reads_for_itself(clock: Clock, backend: Backend, current: 
     current._process = os.getpid() + 1  # what a child of a fork finds
     clock.now += AGES.wait
     waiting = asyncio.create_task(current.get())
-    await wait_until_so(lambda: backend.reads == 2)
+    await turn_until(lambda: backend.reads == 2)
     backend.answers.set()
     await waiting
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_pushmetrics.service.results.values import (
@@ -70,6 +70,7 @@ def test_float_reads_back_from_its_text(value: float) -> None:
     assert json.loads(written) == value
 
 
+@settings(max_examples=50)
 @given(
     st.recursive(
         st.none()
