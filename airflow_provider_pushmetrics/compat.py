@@ -1,8 +1,8 @@
 """
-What differs between the versions of Airflow that are supported, 2.11 to 3.4, and no provider of its smooths.
+The differences between the supported versions of Airflow, 2.11 to 3.4, that no Airflow provider covers.
 
-Nothing else tries an import. What an old version does not have is None here, or something of ours in its
-place, or is refused by ``require_airflow`` with the version that has it.
+No other module catches an ImportError for them. What an old version lacks is None here, or a substitute,
+or is refused by ``require_airflow`` with the required version.
 """
 
 from __future__ import annotations
@@ -41,32 +41,32 @@ T = TypeVar("T")
 
 async def run_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """
-    Call what may ask Airflow's supervisor, in a thread.
+    Call a function that may call Airflow's supervisor, in a thread.
 
-    In a triggerer before 3.3.2 the thread must know to which event loop it belongs, as those of ``asgiref``
-    do: a question to the supervisor from one of ``asyncio.to_thread`` ends the triggerer (seen on 3.0.6).
+    In a triggerer before 3.3.2 the thread must know its event loop, as the threads of ``asgiref``
+    do: a call to the supervisor from ``asyncio.to_thread`` ends the triggerer (seen on 3.0.6).
     """
     return await sync_to_async(function)(*args, **kwargs)
 
 
 def read_version(text: str) -> tuple[int, int]:
-    """Read the part of a version that says what there is: 3.2 of 3.2.1rc1."""
+    """Parse major and minor version: 3.2 of 3.2.1rc1."""
     major, minor = text.split(".")[:2]
     return int(major), int(minor)
 
 
 def has_airflow(since: str, *, version: str = airflow_version) -> bool:
-    """Tell whether this Airflow is of a version or later, such as ``3.1``."""
+    """Return whether this Airflow has a version or a later one, such as ``3.1``."""
     return read_version(version) >= read_version(since)
 
 
 def require_airflow(since: str, feature: str, instead: str, *, version: str = airflow_version) -> None:
     """
-    Refuse what this Airflow is too old for.
+    Refuse a feature that this Airflow does not support.
 
-    :param since: The first version that has it, such as ``3.1``.
-    :param feature: What needs it.
-    :param instead: The way out.
+    :param since: The first version that supports it, such as ``3.1``.
+    :param feature: The feature.
+    :param instead: The alternative.
     :raises PushMetricsAirflowVersionError: if this Airflow is older.
     """
     if not has_airflow(since, version=version):
@@ -77,10 +77,10 @@ def require_airflow(since: str, feature: str, instead: str, *, version: str = ai
 
 async def store_xcoms(ti: Any, xcoms: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Store XComs of a task instance from within the triggerer; return those that an event must carry.
+    Store XComs of a task instance from the triggerer; return those that an event must carry.
 
-    On Airflow 2 these are all, since a trigger there has no other way. In a thread, because a custom backend
-    may write files: ``XCom.aset``, which Airflow 3.3 has, would write them in the event loop.
+    On Airflow 2 these are all, because a trigger has no other way. In a thread, because a custom backend
+    may write files; ``XCom.aset`` of Airflow 3.3 would write them in the event loop.
     """
     if not has_airflow("3.0"):
         return dict(xcoms)
@@ -97,7 +97,7 @@ except ImportError:  # before Airflow 3.2
 
 
 def has_listeners() -> bool:
-    """Tell whether a plugin or a provider listens to what becomes of tasks."""
+    """Return whether a plugin or a provider listens to the states of tasks."""
     return bool(get_listener_manager().has_listeners)
 
 

@@ -1,8 +1,8 @@
 """
-The ids that an event is about: its report, its query and its run.
+The ids in an event: its report, its query and its run.
 
-The receiver indexes events by them, and the triggers match events with them. Both read them here, so that a
-wait wants exactly those events that the receiver's feed gives for the same filter.
+The receiver indexes events by them, and the triggers match events with them. Both use this module, so that
+a wait matches exactly the events that the receiver's feed returns for the same filter.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_ID = 2**63 - 1
-"""What the inbox's columns hold."""
+"""The maximum of the inbox's columns."""
 
 MAX_RESULT_URL_LENGTH = 8192
 
@@ -26,10 +26,10 @@ _RESULT_URL = re.compile(r"/api/reports/([^/]+)/queries/([^/]+)/(?:reportRun|run
 @dataclass(frozen=True, slots=True)
 class EventIds:
     """
-    What an event is about; None for what it does not say, or says in a way that is no id.
+    The ids in an event; None for a missing or invalid one.
 
-    :param run_id: The report run where the event names outputs, else the query run where it names a result.
-        The two are counted apart.
+    :param run_id: The report run if the event contains outputs, else the query run if it contains a result.
+        The two have separate numbers.
     """
 
     report_id: int | None
@@ -39,7 +39,7 @@ class EventIds:
 
 @dataclass(frozen=True, slots=True)
 class ResultIds:
-    """What the URL of a query's result names, as it is written there."""
+    """The ids in the URL of a query's result, as written there."""
 
     report_id: str
     query_id: str
@@ -47,12 +47,12 @@ class ResultIds:
 
 
 def read_event_ids(body: Mapping[str, Any]) -> EventIds:
-    """Read the ids of an event's body, which is whatever its sender wrote."""
+    """Read the ids of an event's body, which may be anything that its sender wrote."""
     return EventIds(read_id(body.get("report_id")), read_id(body.get("query_id")), _find_run_id(body))
 
 
 def read_id(value: object) -> int | None:
-    """Read an id: a number from 0 to ``MAX_ID``, or text of 1 to 18 ASCII digits; None for all else."""
+    """Parse an id: a number from 0 to ``MAX_ID``, or text of 1 to 18 ASCII digits; None for all else."""
     if isinstance(value, str) and _ID_TEXT.match(value):
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID:
@@ -71,7 +71,7 @@ def find_query_run_id(url: str) -> int | None:
 
 
 def find_result_ids(url: str) -> ResultIds | None:
-    """Find what the URL of a query's result names, of a report run or of a query run."""
+    """Find the ids in the URL of a query's result, of a report run or of a query run."""
     found = _search_path(_RESULT_URL, url)
     return ResultIds(*found.groups()) if found else None
 
@@ -90,7 +90,7 @@ def _find_in_url(pattern: re.Pattern[str], url: str) -> int | None:
 
 
 def _search_path(pattern: re.Pattern[str], url: str) -> re.Match[str] | None:
-    """Search the path's end; without taking the URL apart, which costs as much as parsing the body."""
+    """Search the end of the path without parsing the URL, which would cost as much as parsing the body."""
     if len(url) > MAX_RESULT_URL_LENGTH:
         return None
     return pattern.search(url.partition("#")[0].partition("?")[0])

@@ -1,8 +1,8 @@
 """
 Which events match which filter.
 
-The receiver's feed, the client and the triggers use the same filter and the same index, so that a wait wants
-exactly those events that the feed gives for its filter.
+The receiver's feed, the client and the triggers use the same filter and the same index, so that a wait
+matches exactly the events that the feed returns for its filter.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MemberT = TypeVar("MemberT")
 
 
 class EventFacts(Protocol):
-    """What filters compare: the facts that the inbox keeps of an event."""
+    """The facts of an event that filters compare."""
 
     @property
     def source(self) -> str | None: ...
@@ -34,7 +34,7 @@ class EventFacts(Protocol):
 
 @dataclass(frozen=True)
 class Subject:
-    """What an event is about; None for what it does not say."""
+    """The facts of an event; None for a missing one."""
 
     source: str | None
     event: str | None
@@ -46,7 +46,7 @@ class Subject:
 @dataclass(frozen=True)
 class EventFilter:
     """
-    Which events are wanted; None stands for any.
+    A filter of events; None matches any.
 
     :param event: The event's name, such as ``report.run``.
     :param source: The sender, as the receiver names it.
@@ -59,19 +59,19 @@ class EventFilter:
     source: str | None = None
 
     def get_wanted(self) -> dict[str, str | int]:
-        """Get the facts that are asked for, by name."""
+        """Get the facts that must match, by name."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
     def matches(self, subject: EventFacts) -> bool:
-        """Tell whether an event is wanted; gives the same answer as the inbox's database."""
+        """Return whether an event matches, as the inbox's database does."""
         return all(getattr(subject, name) == value for name, value in self.get_wanted().items())
 
 
 class FilterIndex(Generic[MemberT]):
     """
-    Members by the events that they want; finding those of one event costs the same for any number of them.
+    Members indexed by their filters; finding those of an event costs the same for any number of members.
 
-    The filters that name the same facts form a group, in which they are found by the values. Not thread-safe.
+    The filters of the same facts form a group with an index of the values. Not thread-safe.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class FilterIndex(Generic[MemberT]):
         self._groups[tuple(facts)].setdefault(tuple(facts.values()), set()).add(member)
 
     def remove(self, wanted: EventFilter, member: MemberT) -> None:
-        """Remove a member that was added with this filter, and whatever becomes empty with it."""
+        """Remove a member that was added with this filter, and its group if it becomes empty."""
         facts = wanted.get_wanted()
         names, values = tuple(facts), tuple(facts.values())
         group = self._groups[names]
@@ -100,7 +100,7 @@ class FilterIndex(Generic[MemberT]):
                 yield from members
 
     def find(self, subjects: Iterable[EventFacts]) -> Iterator[MemberT]:
-        """Find the members that want one of some events, each once."""
+        """Find the members that match one of some events, each once."""
         known = tuple(subjects)
         for names, group in self._groups.items():
             for values in {tuple(getattr(subject, name) for name in names) for subject in known}:
@@ -108,7 +108,7 @@ class FilterIndex(Generic[MemberT]):
 
 
 def read_subject(source: str | None, body: Mapping[str, Any]) -> Subject:
-    """Read what an event is about from its body, which is whatever its sender wrote."""
+    """Read the facts of an event from its body, which may be anything that its sender wrote."""
     ids, event = read_event_ids(body), body.get("event")
     name = event if isinstance(event, str) else None
     return Subject(source, name, ids.report_id, ids.query_id, ids.run_id)

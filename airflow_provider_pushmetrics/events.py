@@ -1,9 +1,9 @@
 """
-The webhook events of PushMetrics: the one place that knows their names and fields.
+The webhook events of PushMetrics: the only module that defines their names and fields.
 
-``parse_event`` turns what arrived into one of the eight models below, or into :class:`UnknownEvent` for a
-name that this version does not know. Fields that the models do not name are kept, so an event is written
-back with the same meaning as it came: ``event.model_dump(mode="json", exclude_unset=True)``.
+``parse_event`` returns one of the eight models below, or :class:`UnknownEvent` for a
+name that this version does not know. Fields without a model are kept, so an event is written
+back with the same meaning: ``event.model_dump(mode="json", exclude_unset=True)``.
 
 Source of every name and field: the PushMetrics documentation, "Webhooks", "Events and Payloads".
 """
@@ -36,7 +36,7 @@ class _Base(BaseModel):
 
 class Event(_Base):
     """
-    What every event has.
+    The fields of every event.
 
     :param event: The event's name, such as ``report.run``.
     :param workspace_id: The workspace where it happened.
@@ -56,12 +56,12 @@ class Event(_Base):
 
     @field_serializer("timestamp")
     def _write_timestamp(self, timestamp: datetime | None) -> str | None:
-        """Write ``+00:00`` where pydantic would write ``Z``, as the documentation does."""
+        """Write ``+00:00`` instead of pydantic's ``Z``, as in the documentation."""
         return None if timestamp is None else timestamp.isoformat()
 
 
 class UnknownEvent(Event):
-    """An event whose name this version does not know: kept, not refused."""
+    """An event with a name that this version does not know."""
 
 
 class _ReportEvent(Event):
@@ -98,7 +98,7 @@ class ReportDeleted(_ReportEvent):
 
 class QueryResultLink(_Base):
     """
-    Where the result of one query of a report run is.
+    The URL of the result of one query of a report run.
 
     :param query_id: The query.
     :param query_name: Its name.
@@ -112,7 +112,7 @@ class QueryResultLink(_Base):
 
 class ReportRun(_ReportEvent):
     """
-    A whole report was executed, on a schedule, by its trigger or by hand.
+    A whole report was executed, by a schedule, by its trigger or manually.
 
     :param report_notebook_outputs: The URL of the outputs of all its blocks.
     :param queries: The result of each query, in the report's order; may be empty.
@@ -124,7 +124,7 @@ class ReportRun(_ReportEvent):
 
     @property
     def run_id(self) -> int | None:
-        """The report run's id, as its URL says."""
+        """The report run's id, from its URL."""
         return find_report_run_id(self.report_notebook_outputs)
 
 
@@ -158,7 +158,7 @@ class QueryRun(_QueryEvent):
 
     @property
     def run_id(self) -> int | None:
-        """The query run's id, as its URL says. Query runs and report runs are counted apart."""
+        """The query run's id, from its URL. Query runs and report runs have separate numbers."""
         return find_query_run_id(self.query_result)
 
 
@@ -202,8 +202,8 @@ def parse_event(body: bytes | str | Mapping[str, Any]) -> PushMetricsEvent:
     """
     Read an event from a webhook body, or from the object that the body holds.
 
-    :raises InvalidEventError: if it is no JSON object with a name in ``event``, or lacks a field without
-        which the event of that name means nothing.
+    :raises InvalidEventError: if it is not a JSON object with a name in ``event``, or lacks a required
+        field.
     """
     try:
         if isinstance(body, bytes | str):
@@ -214,7 +214,7 @@ def parse_event(body: bytes | str | Mapping[str, Any]) -> PushMetricsEvent:
 
 
 def _describe(error: ValidationError) -> str:
-    """Name the fields at fault, but never their values: a body may hold what a log must not."""
+    """Describe the invalid fields, but never their values: a body may contain secrets."""
     faults = "; ".join(
         f"{'.'.join(str(part) for part in fault['loc']) or 'body'}: {fault['msg']}"
         for fault in error.errors(include_input=False, include_url=False, include_context=False)[:5]

@@ -1,5 +1,5 @@
 """
-Every error that this package raises to its users: in Dags, by the hook, the client, the notifier and the CLI.
+All errors of this package: in Dags, and by the hook, the client, the notifier and the CLI.
 
 ::
 
@@ -7,53 +7,53 @@ Every error that this package raises to its users: in Dags, by the hook, the cli
     ├── PushMetricsConfigurationError     a setting or a connection is incomplete or contradicts itself
     │   ├── PushMetricsMissingExtraError  a part of this package is not installed
     │   └── MalformedConnectionError      an Airflow connection exists, but cannot be read
-    ├── PushMetricsAirflowVersionError    this Airflow is too old for what was asked
+    ├── PushMetricsAirflowVersionError    this Airflow does not support the feature
     ├── PushMetricsParameterError         a value given to an operator, a sensor or a call is not allowed
     │   └── PushMetricsEndpointError      a webhook's URL leads where the service must not send
     ├── PushMetricsApiError               PushMetrics, or the receiver, did not do what was asked
-    │   ├── PushMetricsUnavailableError   it may work later: no connection, 408, 429, 5xx
-    │   │   └── PushMetricsLastLookError    a deadline passed, and the last look before it had failed
-    │   ├── PushMetricsAuthError          401, 402, 403: the credential was refused
+    │   ├── PushMetricsUnavailableError   temporary: no connection, 408, 429, 5xx
+    │   │   └── PushMetricsLastLookError    a deadline passed, and the last poll had failed
+    │   ├── PushMetricsAuthError          401, 402, 403: the credential was rejected
     │   ├── PushMetricsNotFoundError      404
     │   ├── PushMetricsConflictError      409: an idempotency key used with other parameters
-    │   └── PushMetricsProtocolError      the answer is not one of this API: a redirect, HTML, another shape
+    │   └── PushMetricsProtocolError      an unexpected response: a redirect, HTML, another shape
     ├── PushMetricsDeliveryUnknownError   a request that must not be sent twice may have been delivered
-    ├── PushMetricsUntrustedUrlError      a URL from an event points where the API token must not go
+    ├── PushMetricsUntrustedUrlError      the API token must not be sent to a URL in an event
     ├── PushMetricsRunError               the run itself
-    │   ├── PushMetricsRunFailed          it ended, and not well
+    │   ├── PushMetricsRunFailed          it failed
     │   ├── PushMetricsRunTimeout         it did not end in time
-    │   ├── PushMetricsTruncatedResultError  the result of a query does not have all rows
+    │   ├── PushMetricsTruncatedResultError  the result of a query is incomplete
     │   ├── PushMetricsNoResultsError     the run has no results to save
-    │   └── PushMetricsAmbiguousRun       several runs could be the one that was started
-    ├── NotificationError                 a mail or a message to Slack was not taken
-    │   ├── NotificationDelayedError      it may be, later
-    │   └── NotificationRefusedError      it will not be, as it is
+    │   └── PushMetricsAmbiguousRun       several runs are candidates for the one that was started
+    ├── NotificationError                 a mail or a message to Slack was not accepted
+    │   ├── NotificationDelayedError      temporary: it may be accepted later
+    │   └── NotificationRefusedError      permanent
     ├── NoDagForAssetError                no Dag is scheduled by an asset
-    ├── InvalidEventError                 a webhook body that is no event
-    ├── InvalidSignatureError             a webhook that its signature does not prove
+    ├── InvalidEventError                 a webhook body that is not an event
+    ├── InvalidSignatureError             the signature of a webhook is invalid
     ├── PushMetricsTestingError           the reference service of a test refused a request
-    └── DemoError                         a step of the demo could not be done
+    └── DemoError                         a step of the demo failed
 
-Each is built from its message alone, because Airflow carries only ``str(error)`` between processes. Facts
-for a program are in optional attributes.
+Each is built from its message alone, because Airflow carries only ``str(error)`` between processes. Other
+facts are in optional attributes.
 
-Those that are an ``AirflowFailException`` too, so that a task is not retried, are in ``task_failures``; their
-bases are here. The receiver and the service have errors of their own, which they answer by HTTP or record
-with a run.
+Errors that are also an ``AirflowFailException``, so that a task is not retried, are in ``tasks.failures``;
+their bases are here. The receiver and the service have their own errors, which become HTTP responses or are
+recorded with a run.
 """
 
 from __future__ import annotations
 
 
 class PushMetricsError(Exception):
-    """The root: catch this to catch whatever this package raises."""
+    """The base class of all errors of this package."""
 
 
 def rebuild_error(name: str | None, message: str) -> PushMetricsError:
     """
-    Build an error of this package again from its class's name and its message, in another process.
+    Rebuild an error of this package from its class name and its message, in another process.
 
-    What nobody knows, such as the error of a later version, is one that may not last.
+    An unknown name, such as one of a later version, becomes a temporary error.
     """
     found = globals().get(name or "")
     if isinstance(found, type) and issubclass(found, PushMetricsError):
@@ -66,7 +66,7 @@ class PushMetricsConfigurationError(PushMetricsError):
 
 
 class PushMetricsMissingExtraError(PushMetricsConfigurationError):
-    """A part of this package is not installed; the message says which extra brings it."""
+    """A part of this package is not installed; the message contains the extra to install."""
 
 
 class MalformedConnectionError(PushMetricsConfigurationError):
@@ -74,7 +74,7 @@ class MalformedConnectionError(PushMetricsConfigurationError):
 
 
 class PushMetricsAirflowVersionError(PushMetricsError):
-    """This Airflow is too old for what was asked; the message says which version is not."""
+    """This Airflow does not support the feature; the message contains the required version."""
 
 
 class PushMetricsParameterError(PushMetricsError, ValueError):
@@ -82,7 +82,7 @@ class PushMetricsParameterError(PushMetricsError, ValueError):
 
 
 class PushMetricsEndpointError(PushMetricsParameterError):
-    """A webhook's URL leads where the service must not send."""
+    """The service must not send to a webhook's URL."""
 
 
 class PushMetricsApiError(PushMetricsError):
@@ -100,9 +100,9 @@ class PushMetricsApiError(PushMetricsError):
 
 class PushMetricsUnavailableError(PushMetricsApiError):
     """
-    It may work later: no connection, a timeout, 408, 429 or 5xx.
+    It may succeed later: no connection, a timeout, 408, 429 or 5xx.
 
-    :param retry_after_seconds: How long the server asks to wait, where it says so.
+    :param retry_after_seconds: The server's ``Retry-After``, if any.
     """
 
     def __init__(
@@ -113,36 +113,36 @@ class PushMetricsUnavailableError(PushMetricsApiError):
 
 
 class PushMetricsLastLookError(PushMetricsUnavailableError):
-    """The deadline of a wait passed, and the last look had failed; the message says why."""
+    """The deadline of a wait passed, and the last poll had failed; the message contains its error."""
 
 
 class PushMetricsAuthError(PushMetricsApiError):
-    """The credential was refused: 401, 402 or 403."""
+    """The credential was rejected: 401, 402 or 403."""
 
 
 class PushMetricsNotFoundError(PushMetricsApiError):
-    """There is no such thing: 404."""
+    """Not found: 404."""
 
 
 class PushMetricsConflictError(PushMetricsApiError):
-    """An idempotency key was used before with other parameters: 409."""
+    """An idempotency key was already used with other parameters: 409."""
 
 
 class PushMetricsProtocolError(PushMetricsApiError):
-    """The answer is not one of this API: a redirect, HTML, another shape."""
+    """An unexpected response: a redirect, HTML, another shape."""
 
 
 class PushMetricsDeliveryUnknownError(PushMetricsError):
     """
     A request that must not be sent twice may have been delivered, so it was not repeated.
 
-    Where nothing can be found out about it, a task fails with one that is an ``AirflowFailException`` as
-    well, so that Airflow does not retry it.
+    If its result cannot be determined, a task fails with a subclass that is also an ``AirflowFailException``,
+    so that Airflow does not retry it.
     """
 
 
 class PushMetricsUntrustedUrlError(PushMetricsError):
-    """A URL from an event points to an origin that must not see the API token."""
+    """The API token must not be sent to the origin of a URL in an event."""
 
 
 class PushMetricsRunError(PushMetricsError):
@@ -158,15 +158,15 @@ class PushMetricsRunError(PushMetricsError):
 
 
 class PushMetricsRunFailed(PushMetricsRunError):
-    """The run ended, and not well."""
+    """The run failed."""
 
 
 class PushMetricsRunTimeout(PushMetricsRunError):
-    """The run did not end in time; it may still be going on."""
+    """The run did not end in time; it may still run."""
 
 
 class PushMetricsTruncatedResultError(PushMetricsRunError):
-    """The result of a query does not have all rows, because a limit cut it."""
+    """The result of a query is incomplete because of a row limit."""
 
 
 class PushMetricsNoResultsError(PushMetricsRunError):
@@ -174,18 +174,18 @@ class PushMetricsNoResultsError(PushMetricsRunError):
 
 
 class PushMetricsAmbiguousRun(PushMetricsRunError):
-    """Several runs could be the one that was started."""
+    """Several runs are candidates for the one that was started."""
 
 
 class NotificationError(PushMetricsError):
-    """A mail or a message to Slack was not taken."""
+    """A mail or a message to Slack was not accepted."""
 
 
 class NotificationDelayedError(NotificationError):
     """
-    It may be taken later: no connection, a timeout, or the server said so.
+    Temporary: no connection, a timeout, or the server asked to retry.
 
-    :param retry_after_seconds: How long the server asks to wait, where it says so.
+    :param retry_after_seconds: The server's ``Retry-After``, if any.
     """
 
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
@@ -194,19 +194,19 @@ class NotificationDelayedError(NotificationError):
 
 
 class NotificationRefusedError(NotificationError):
-    """It will not be taken as it is: a wrong address, a wrong password, an unknown channel."""
+    """Permanent: a wrong address, a wrong password, an unknown channel."""
 
 
 class NoDagForAssetError(PushMetricsError):
-    """No Dag is scheduled by an asset now, so an event of it would start nothing."""
+    """No Dag is scheduled by an asset, so an event of it would start nothing."""
 
 
 class InvalidEventError(PushMetricsError):
-    """A webhook body is no event."""
+    """A webhook body is not an event."""
 
 
 class InvalidSignatureError(PushMetricsError):
-    """A webhook's signature does not prove that it comes from who holds the secret, now."""
+    """The signature of a webhook is invalid, or too old."""
 
 
 class PushMetricsTestingError(PushMetricsError):
@@ -215,10 +215,10 @@ class PushMetricsTestingError(PushMetricsError):
 
 class DemoError(PushMetricsError):
     """
-    A step of the demo could not be done.
+    A step of the demo failed.
 
-    :param message: What, why and the way out.
-    :param log: The end of the log that says more, without tokens.
+    :param message: What failed, why, and the way out.
+    :param log: The end of the log with the details, without tokens.
     """
 
     def __init__(self, message: str, *, log: str = "") -> None:

@@ -1,4 +1,4 @@
-"""The provider's metadata. Airflow reads it in every process: it imports nothing of Airflow."""
+"""The provider's metadata. Airflow reads it in every process, so it imports nothing of Airflow."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "asset-uris": [ASSET_URIS],
-        "dataset-uris": [ASSET_URIS],  # what Airflow 2 reads
+        "dataset-uris": [ASSET_URIS],  # for Airflow 2
         "queues": [f"{_PACKAGE}.queues.pushmetrics.PushMetricsMessageQueueProvider"],
         "notifications": [f"{_PACKAGE}.notifications.pushmetrics.PushMetricsNotifier"],
         "extra-links": [f"{_PACKAGE}.links.pushmetrics.{name}" for name in LINKS],
@@ -63,7 +63,7 @@ ASSET_URIS: dict[str, Any] = {
     "factory": f"{_PACKAGE}.assets.uris.create_asset",
     "to_openlineage_converter": f"{_PACKAGE}.assets.uris.convert_asset_to_openlineage",
 }
-"""What Airflow does with a URI such as ``pushmetrics://pushmetrics.io/reports/1``."""
+"""How Airflow handles a URI such as ``pushmetrics://pushmetrics.io/reports/1``."""
 
 CONNECTION_FIELDS: dict[str, Any] = {
     "trigger_tokens": {

@@ -1,4 +1,4 @@
-"""Dates, times and durations as ISO 8601, also those that Python's types cannot hold."""
+"""Dates, times and durations as ISO 8601, including those that Python's types cannot hold."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def write_date(days: int) -> str:
 
 def write_timestamp(nanos: int, *, offset: str = "") -> str:
     """
-    Write a moment.
+    Write a timestamp.
 
     :param nanos: Nanoseconds since 1970-01-01T00:00:00.
-    :param offset: Stands at the end, such as ``+00:00``.
+    :param offset: Appended, such as ``+00:00``.
     """
     days, rest = divmod(nanos, SECONDS_PER_DAY * NANOS_PER_SECOND)
     return f"{write_date(days)}T{write_time(rest)}{offset}"
@@ -81,10 +81,10 @@ def write_duration(months: int, days: int, nanos: int) -> str:
 
 def parse_duration(text: str) -> tuple[int, int, int]:
     """
-    Read what :func:`write_duration` wrote.
+    Parse the output of :func:`write_duration`.
 
     :return: Months, days and nanoseconds.
-    :raises ValueError: if it is no such text.
+    :raises ValueError: if the text has another format.
     """
     match = DURATION.fullmatch(text)
     if match is None:
@@ -100,6 +100,6 @@ def parse_duration(text: str) -> tuple[int, int, int]:
 
 
 def _split(count: int, size: int) -> tuple[int, int]:
-    """Divide towards zero, so that both parts have the sign of the whole."""
+    """Divide towards zero, so that both parts have the same sign."""
     whole, rest = divmod(abs(count), size)
     return (whole, rest) if count >= 0 else (-whole, -rest)

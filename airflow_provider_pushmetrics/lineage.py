@@ -1,4 +1,4 @@
-"""What OpenLineage is told: reports and queries as datasets, the files that are made of them, and the run."""
+"""OpenLineage: reports and queries as datasets, the files made from them, and the run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SavedFile:
-    """A query's result, and the file that was made of it."""
+    """A query's result, and the file made from it."""
 
     query_result: str
     path: str
@@ -28,9 +28,9 @@ def build_run_lineage(
     base_url: str, report_id: str | int, run: Mapping[str, Any] | None = None
 ) -> OperatorLineage[Any, Any]:
     """
-    Describe a task that runs a report: the report goes in, the results of its queries come out.
+    Describe a task that runs a report: the report is the input, the results of its queries are the outputs.
 
-    :param run: What the task returned; None if it did not get that far.
+    :param run: The return value of the task; None if there is none.
     """
     from airflow.providers.openlineage.extractors import OperatorLineage
 
@@ -48,9 +48,9 @@ def build_run_lineage(
 
 def build_event_lineage(base_url: str, body: Mapping[str, Any] | None) -> OperatorLineage[Any, Any]:
     """
-    Describe a task that waited for an event: what has run goes in.
+    Describe a task that waited for an event: its report or query is the input.
 
-    :param body: The event's body; None if none came.
+    :param body: The event's body; None if none arrived.
     """
     from airflow.providers.openlineage.extractors import OperatorLineage
 
@@ -65,7 +65,7 @@ def build_event_lineage(base_url: str, body: Mapping[str, Any] | None) -> Operat
 
 
 def build_files_lineage(base_url: str, files: Iterable[SavedFile]) -> OperatorLineage[Any, Any]:
-    """Describe a task that saved results: queries go in, files come out."""
+    """Describe a task that saved results: queries are the inputs, files are the outputs."""
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     inputs, outputs, runs = [], [], []
@@ -83,7 +83,7 @@ def name_file(path: str) -> tuple[str, str]:
     """
     Name a file as OpenLineage does, by namespace and name.
 
-    The connection that may stand in the URL of a storage, as in ``s3://conn_id@bucket/key``, is left out.
+    The connection id in the URL of a storage, as in ``s3://conn_id@bucket/key``, is removed.
     """
     parts = urlsplit(path)
     if parts.scheme in ("", "file", "local"):
@@ -117,7 +117,7 @@ def _count(rows: int | None, size: int | None) -> dict[str, Any]:
 
 
 def _name_runs(base_url: str, run_ids: Iterable[Any]) -> dict[str, Any]:
-    """Name the run in PushMetrics; of several, since the facet holds one, all in one text."""
+    """Name the run in PushMetrics; several are joined in one text, because the facet holds one."""
     from airflow.providers.common.compat.openlineage.facet import ExternalQueryRunFacet
 
     known = dict.fromkeys(str(run_id) for run_id in run_ids if run_id is not None)

@@ -1,4 +1,4 @@
-"""What the provider counts in Airflow's own metrics, beside what Airflow counts for every task."""
+"""The provider's own metrics in Airflow."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ EVENTS_WITHOUT_RUN = "pushmetrics.events_without_run"
 
 
 def count_triggered_run() -> None:
-    """Count a run that PushMetrics has accepted."""
+    """Count a run that PushMetrics accepted."""
     Stats.incr(RUNS_TRIGGERED)
 
 
 def count_finished_run(status: RunStatus | None) -> None:
-    """Count a run that a task saw end, by how it ended, where PushMetrics says it."""
+    """Count a run that a task saw end, by its status, if PushMetrics returns it."""
     Stats.incr(RUNS_FINISHED, tags={"status": (status or RunStatus.UNKNOWN).value})
 
 
@@ -37,17 +37,17 @@ def time_wait(event: str) -> Iterator[None]:
 
 @contextmanager
 def time_transfer() -> Iterator[None]:
-    """Time how long one file takes."""
+    """Measure the time that one file takes."""
     with Stats.timer(TRANSFER):
         yield
 
 
 def count_transfer(size: int) -> None:
-    """Count a file that is whole."""
+    """Count a complete file."""
     Stats.incr(TRANSFERRED_FILES)
     Stats.incr(TRANSFERRED_BYTES, count=size)
 
 
 def gauge_events_without_run(count: int) -> None:
-    """Say how many events of the last minutes have started no run of a Dag, and are not queued to do so."""
+    """Report how many recent events have started no run of a Dag and are not queued to do so."""
     Stats.gauge(EVENTS_WITHOUT_RUN, count)

@@ -1,7 +1,7 @@
 """
-Take tokens out of text that people will read: URLs, log lines, error messages.
+Remove tokens from text that people read: URLs, log lines, error messages.
 
-The trigger's token rides in a URL, so whatever prints a URL prints a token, unless it goes through here
+The trigger's token is in a URL, so everything that prints a URL must be redacted
 first.
 """
 
@@ -29,18 +29,18 @@ _PATTERNS = (
 MIN_SECRET_LENGTH = 4
 
 _BEFORE_PASSWORD = r"""((?:password|passwd|pwd|secret|token|identified by)["']?(?:\s*[=:]\s*["']?|\s+["']))"""
-"""How messages write passwords outside of URLs, where they are taken out in any case."""
+"""How messages write passwords outside URLs; there they are always removed."""
 
 _HEX = re.compile(r"%[0-9A-F]{2}")
 
 
 def redact(text: str, *known_secrets: str | None) -> str:
     """
-    Replace what looks like a credential, and each of the secrets given, by ``***``.
+    Replace everything that looks like a credential, and each of the secrets given, by ``***``.
 
-    :param text: What is about to be logged or raised.
-    :param known_secrets: Secrets to take out wherever they stand, as they are and URL-quoted. One of fewer
-        than ``MIN_SECRET_LENGTH`` characters is taken out only where a password is written: elsewhere it is
+    :param text: The text to log or raise.
+    :param known_secrets: Secrets to remove everywhere, raw and URL-quoted. One of fewer
+        than ``MIN_SECRET_LENGTH`` characters is removed only where a password is written: elsewhere it is
         a letter or two of the message.
     """
     secrets = [secret for secret in known_secrets if secret]
@@ -56,12 +56,12 @@ def redact(text: str, *known_secrets: str | None) -> str:
 
 
 def _join_forms(secrets: Iterable[str]) -> str:
-    """Make the expression for secrets; the whole of one is tried before its beginning."""
+    """Build the expression for secrets; longer ones come before their prefixes."""
     return "|".join(map(re.escape, sorted(_list_forms(secrets), key=len, reverse=True)))
 
 
 def _list_forms(secrets: Iterable[str]) -> set[str]:
-    """List how secrets look as they are and in URLs, where hexadecimal digits come in either case."""
+    """List the raw and the URL-encoded forms of secrets; hexadecimal digits may have either case."""
     forms = set()
     for secret in secrets:
         quoted = {write(secret, safe="", errors="replace") for write in (quote, quote_plus)}
@@ -71,13 +71,13 @@ def _list_forms(secrets: Iterable[str]) -> set[str]:
 
 class RedactingFilter(logging.Filter):
     """
-    Redact every record that passes, its arguments, its traceback and its stack included.
+    Redact every record, including its arguments, its traceback and its stack.
 
-    The exception itself is dropped once its text is written down, so that no handler formats it anew.
+    The exception itself is dropped after its text is written, so that no handler formats it again.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the record in place and let it pass."""
+        """Rewrite the record in place and return True."""
         record.msg, record.args = redact(_read_message(record)), None
         if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
@@ -89,7 +89,7 @@ class RedactingFilter(logging.Filter):
 
 
 def _read_message(record: logging.LogRecord) -> str:
-    """Read what a record says; a filter that raised for a malformed one would break who logs it."""
+    """Format the message of a record; a malformed record must not raise an error in the code that logs it."""
     try:
         return record.getMessage()
     except (TypeError, ValueError, KeyError):

@@ -6,17 +6,17 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 LONGEST_READ_SECONDS = 999_999_999.0
-"""A server that asks for more, about thirty years, is read as asking for this."""
+"""The maximum, about thirty years; longer times are reduced to it."""
 
 
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
     """
-    Read the seconds that a server asks to wait, given as a number or as a date.
+    Parse the seconds that a server asks to wait, given as a number or as a date.
 
-    Callers bound what they get: a server may ask for any time.
+    Callers must limit the result: a server may ask for any time.
 
-    :param now: What a date is compared with; the time of the call, if None.
-    :return: From 0 to ``LONGEST_READ_SECONDS``; None if the header is missing or cannot be read.
+    :param now: The time to compare a date with; None for the current time.
+    :return: From 0 to ``LONGEST_READ_SECONDS``; None if the header is missing or invalid.
     """
     text = (value or "").strip()
     if text.isascii() and text.isdigit():

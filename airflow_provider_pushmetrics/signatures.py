@@ -2,8 +2,8 @@
 Sign and verify webhooks by the Standard Webhooks scheme, version 1.0.0, symmetric keys.
 
 Specification: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md.
-All of it works on bytes, and whatever a stranger sends, ``verify`` either returns or raises
-:class:`~airflow_provider_pushmetrics.exceptions.InvalidSignatureError`, never anything else.
+All of it works on bytes. For any input, ``verify`` either returns or raises
+:class:`~airflow_provider_pushmetrics.exceptions.InvalidSignatureError`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ SECRET_BYTES = 32
 """The specification asks for 24 to 64 random bytes."""
 
 TOLERANCE_SECONDS = 300
-"""How far a timestamp may be off, both ways: what the scheme's own libraries allow."""
+"""The tolerance of a timestamp in both directions, as in the scheme's own libraries."""
 
 MAX_ID_BYTES = 256
 MAX_SIGNATURES = 16
-"""A header holds one signature for each secret that is valid now; a sender has no use for more than a few."""
+"""A header contains one signature for each secret that is valid now; a sender needs only a few."""
 
 _ID = re.compile(rb"[\x21-\x2d\x2f-\x7e]{1,%d}\Z" % MAX_ID_BYTES)
 """Visible ASCII without the full stop, which separates the signed parts."""
@@ -40,15 +40,15 @@ _TIMESTAMP = re.compile(rb"[0-9]{1,12}\Z")
 
 
 def generate_secret() -> str:
-    """Make a new signing secret: ``whsec_`` and 32 random bytes in base64."""
+    """Generate a new signing secret: ``whsec_`` and 32 random bytes in base64."""
     return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode("ascii")
 
 
 def decode_secret(secret: str) -> bytes:
     """
-    Read the key from a ``whsec_…`` secret; the prefix and the padding may be missing.
+    Decode the key of a ``whsec_…`` secret; the prefix and the padding may be missing.
 
-    :raises PushMetricsConfigurationError: if it is not base64, or too short. The message never holds the
+    :raises PushMetricsConfigurationError: if it is not base64, or too short. The message never contains the
         secret.
     """
     encoded = secret.strip().removeprefix(SECRET_PREFIX)
@@ -58,7 +58,7 @@ def decode_secret(secret: str) -> bytes:
         key = b""
     if len(key) < 16:
         raise PushMetricsConfigurationError(
-            "a signing secret is not valid: it must be 'whsec_' followed by at least 16 bytes in base64. Copy"
+            "a signing secret is invalid: it must be 'whsec_' followed by at least 16 bytes in base64. Copy"
             " it again from the webhook subscription."
         )
     return key
@@ -68,7 +68,7 @@ def sign(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
     """
     Sign one attempt to deliver a message.
 
-    :param key: The key, as ``decode_secret`` reads it.
+    :param key: The key, from ``decode_secret``.
     :param message_id: The same for all attempts of a message.
     :param timestamp: When this attempt is made, in whole Unix seconds.
     :param body: The body, as sent.
@@ -88,7 +88,7 @@ def verify(
     now: float,
 ) -> str:
     """
-    Check that a message was signed with one of the keys, about now.
+    Check that a message was signed with one of the keys, at about the current time.
 
     :param keys: Every key that is valid now.
     :param message_id: The header ``webhook-id``.
@@ -97,8 +97,8 @@ def verify(
     :param body: The body, as received.
     :param now: The time, in Unix seconds.
     :return: The message's id.
-    :raises InvalidSignatureError: for anything else. The message says why, for a log; tell the sender
-        nothing.
+    :raises InvalidSignatureError: for anything else. The message is for a log; do not send it to the
+        sender.
     """
     if not _ID.match(message_id):
         raise InvalidSignatureError("the webhook-id is missing, too long or not visible ASCII without '.'")

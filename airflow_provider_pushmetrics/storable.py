@@ -1,12 +1,12 @@
 """
-Values that every supported Airflow can store, on every database that it supports.
+Values that every supported Airflow can store, on every supported database.
 
-A webhook, an answer of the API and the text of an error hold whatever their sender wrote. JSON allows values
-that Airflow cannot store, and one such value in a trigger's event ends the whole triggerer:
+A webhook, a response of the API and the text of an error contain whatever their sender wrote. JSON allows
+values that Airflow cannot store, and one such value in a trigger's event ends the whole triggerer:
 
-- MessagePack, which carries events to the supervisor, refuses integers beyond 64 bits and lone surrogates.
-- The type ``jsonb`` of PostgreSQL refuses NUL, NaN and Infinity.
-- Airflow's serializers refuse their own reserved keys, or build objects from them.
+- MessagePack, which carries events to the supervisor, rejects integers beyond 64 bits and lone surrogates.
+- The type ``jsonb`` of PostgreSQL rejects NUL, NaN and Infinity.
+- Airflow's serializers reject their own reserved keys, or build objects from them.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from airflow_provider_pushmetrics.redaction import redact
 
 MIN_INTEGER = -(2**63)
 MAX_UNSIGNED_64 = 2**64 - 1
-"""What MessagePack can carry: https://github.com/msgpack/msgpack/blob/master/spec.md#limitation."""
+"""The limit of MessagePack: https://github.com/msgpack/msgpack/blob/master/spec.md#limitation."""
 
 MAX_STORABLE_DEPTH = 48
 """
-How deep a value may be nested.
+The maximum nesting depth of a value.
 
-MySQL refuses JSON that is nested more than 100 levels deep, and Airflow before 3.2 stores each object as two.
+MySQL rejects JSON that is nested more than 100 levels deep, and Airflow before 3.2 stores each object as two.
 """
 
 RESERVED_KEYS = frozenset(
@@ -48,7 +48,7 @@ RESERVED_KEYS = frozenset(
 """
 Keys by which Airflow marks serialized objects (``FORBIDDEN_XCOM_KEYS`` of Airflow 3.3.2).
 
-``serialize`` refuses ``__classname__`` and ``__id__``. ``deserialize`` builds an object of any class on its
+``serialize`` rejects ``__classname__`` and ``__id__``. ``deserialize`` builds an object of any class on its
 allow list from ``{"__type": …, "__var": …}``, so a sender could choose which class a task builds.
 """
 
@@ -58,7 +58,7 @@ REPLACEMENT = "\ufffd"
 
 def make_storable(value: Any) -> Any:
     """
-    Make a value that Airflow can store from any value; what can be stored already stays as it is.
+    Convert any value to one that Airflow can store; storable values are unchanged.
 
     NUL and lone surrogates become U+FFFD, integers beyond 64 bits become text, NaN and Infinity become None.
     Airflow's reserved keys get ``_`` appended. What is nested too deep is written as JSON text. Never raises
@@ -68,15 +68,15 @@ def make_storable(value: Any) -> Any:
 
 
 def clean_text(text: str) -> str:
-    """Replace what MessagePack or a database would refuse."""
+    """Replace characters that MessagePack or a database would reject."""
     return _NOT_STORABLE.sub(REPLACEMENT, text)
 
 
 def describe_error(error: Exception) -> str:
-    """Describe any error in one storable text; the name of its class comes first if it is not one of ours."""
+    """Describe any error in one storable text, beginning with its class name if it is not one of ours."""
     try:
         text = clean_text(redact(str(error)))
-    except Exception:  # of a foreign class, whose __str__ may fail
+    except Exception:  # __str__ of a foreign class may fail
         text = ""
     if isinstance(error, PushMetricsError) and text:
         return text
@@ -91,7 +91,7 @@ def format_error(error: Exception) -> str:
 @contextmanager
 def storable_errors() -> Iterator[None]:
     """
-    Let no error pass whose text Airflow could not store.
+    Replace errors whose text Airflow could not store.
 
     For code that must raise: Airflow sends the traceback of a trigger or a callback to its supervisor, and a
     surrogate in it would end the triggerer. Such an error is raised again with clean text and without causes.
@@ -135,7 +135,7 @@ def _make_container_storable(value: Mapping[Any, Any] | list[Any] | tuple[Any, .
 
 
 def _name_keys(value: Mapping[Any, Any]) -> dict[Any, str]:
-    """Give each key a storable name, and no two keys the same: a renamed one gives way to one that is not."""
+    """Give each key a unique storable name; a renamed key never replaces an unchanged one."""
     names = {key: _name_key(key) for key in value}
     taken = {key for key, name in names.items() if key == name}
     for key, name in names.items():
@@ -155,7 +155,7 @@ def _name_key(key: Any) -> str:
 def _write_integer(value: int) -> str:
     try:
         return str(value)
-    except ValueError:  # more digits than Python writes in decimal
+    except ValueError:  # more digits than Python converts to decimal
         return hex(value)
 
 

@@ -59,5 +59,5 @@ Prove = Callable[[Size, MakeUrl], Found]
 
 
 def say_progress(text: str) -> None:
-    """Say how far a proof has come, beside its result."""
+    """Return how far a proof has come, beside its result."""
     print(f"  {text}", file=sys.stderr, flush=True)  # noqa: T201 - a command's own word

@@ -45,7 +45,7 @@ class Forgery:
     last: int
 
     def build_head(self, at: int) -> RequestHead:
-        """Build it anew each time: where its bytes lie in memory would tell two that are kept apart."""
+        """Build it again each time: where its bytes lie in memory would tell two that are kept apart."""
         headers = {name.encode(): value.encode() for name, value in self.headers.items()}
         credential = bytearray(headers[self.name.encode()])
         credential[at] ^= 1

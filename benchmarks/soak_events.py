@@ -56,7 +56,7 @@ for way in ("triggerer", "api_server"):
 WAYS = ("triggerer", "api_server")
 LONGEST_STOP_SECONDS = 15.0
 LONGEST_WAY_SECONDS = 8.0
-"""How long the scheduler is stopped, and may go on between, at the most."""
+"""How long the scheduler is stopped, and may continue between, at most."""
 
 BURST = 10
 """How many events come together, in the first third of their share of the time."""
@@ -92,7 +92,7 @@ class Found:
     :param doubled: How many of them have several.
     :param runs: How many runs there are.
     :param empty: How many of them have no event.
-    :param longest_wait: How many seconds an event waited for its run at the most.
+    :param longest_wait: How many seconds an event waited for its run at most.
     """
 
     way: str
@@ -104,7 +104,7 @@ class Found:
     longest_wait: float
 
     def holds(self, events: int) -> bool:
-        """Tell whether each event has started its Dag once."""
+        """Return whether each event has started its Dag once."""
         return self.stored == events and self.without == self.doubled == self.empty == 0
 
 

@@ -49,7 +49,7 @@ with DAG(
         report_id=1,
         parameters={"origin": "{{ params.origin }}", "month": "{{ params.month }}"},
         deferrable=True,
-        retries=2,  # a later try goes on with the run that an earlier one started
+        retries=2,  # a later try continues with the run that an earlier one started
         retry_delay=timedelta(seconds=10),
     )
     # [END howto_operator_pushmetrics_trigger_report]

@@ -1,4 +1,4 @@
-"""Assets: Dags that start when a report or a query has run."""
+"""Assets that runs of a report or a query update."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTr
 INSTEAD_OF_WATCHERS = "Use PushMetricsRunSensor with 'consumer' in a Dag that is scheduled '@continuous'."
 INSTEAD_OF_RUN_PER_EVENT = (
     "Use PushMetricsRunSensor with 'consumer' in a Dag that is scheduled '@continuous': it handles each event"
-    " by a run of its own."
+    " in a separate run."
 )
 INSTEAD_OF_QUEUE = "Leave 'queue' out: any triggerer runs the watcher then."
 INSTEAD_OF_API_SERVER = "Leave 'updated_by' out: a watcher in the triggerer updates the asset then."
@@ -41,28 +41,28 @@ def build_run_asset(
     """
     Build an asset that is updated by each run, for ``schedule=[…]``; needs Airflow 3.
 
-    Its URI is such as ``pushmetrics://pushmetrics.io/reports/1?name=delays``, with the asset's name because
-    Airflow leaves only one asset of a URI active.
+    Its URI is such as ``pushmetrics://pushmetrics.io/reports/1?name=delays``. It contains the asset's name
+    because Airflow activates only one asset of a URI.
 
     :param name: The asset's name.
     :param event: ``report.run`` or ``query.run``.
     :param report_id: The report; None for any.
     :param query_id: The query; None for any.
-    :param consumer: A name for this Airflow, where several read from one receiver.
+    :param consumer: A name for this Airflow, if several read from one receiver.
     :param pushmetrics_conn_id: The connection. A watcher needs a receiver in it. ``api_server`` uses it
-        only to ask how runs ended.
-    :param host: Where PushMetrics is, for the asset's URI and so for lineage: a host, with a port if need be.
+        only to fetch the outcome of runs.
+    :param host: The host of PushMetrics, with a port if necessary, for the asset's URI and for lineage.
     :param updated_by: ``triggerer``: by a watcher, from any receiver. ``api_server``: by the receiver in
         Airflow's API server, about a second sooner; needs Airflow 3.1, and the events in its own inbox.
     :param one_run_per_event: Start a Dag run for each event. From Airflow 3.4 on ``schedule=[asset]`` does
-        that by itself. On Airflow 3.3 it needs ``updated_by="api_server"`` and
+        that itself. On Airflow 3.3 it needs ``updated_by="api_server"`` and
         ``schedule=PartitionedAssetTimetable(assets=asset)``; a Dag with ``schedule=[asset]`` is not started.
-    :param queue: The trigger queue of the watcher, of which only triggerers with this queue run it; needs
+    :param queue: The trigger queue of the watcher: only triggerers with this queue run it; needs
         Airflow 3.4.
-    :param only_successful: Update the asset only by runs that are known to have ended well. **Without it, a
-        run that failed updates the asset too**: the event does not say how the run ended. Needs an API token
+    :param only_successful: Update the asset only by runs that are known to have succeeded. **Without it, a
+        failed run updates the asset too**: the event does not contain the outcome. Needs an API token
         in the connection, in the triggerer or in the API server.
-    :raises PushMetricsAirflowVersionError: on an Airflow that does not have what is asked for.
+    :raises PushMetricsAirflowVersionError: on an Airflow that does not support the arguments.
     :raises PushMetricsParameterError: if arguments contradict each other.
     """
     require_airflow("3.0", "build_run_asset", INSTEAD_OF_WATCHERS)
@@ -109,5 +109,5 @@ def _check_arguments(updated_by: str, *, one_run_per_event: bool, queue: str | N
     if not has_airflow("3.4") and updated_by != "api_server":
         raise PushMetricsParameterError(
             f"one_run_per_event needs updated_by='api_server' before Airflow 3.4, and updated_by is"
-            f" {updated_by!r}: a watcher cannot give its events the partition keys that start a run for each."
+            f" {updated_by!r}: a watcher cannot give its events partition keys, which start a run for each."
         )

@@ -1,4 +1,4 @@
-"""What an asset that Airflow's API server updates says of itself in its ``extra``: which events update it."""
+"""The rule in the ``extra`` of an asset that Airflow's API server updates: which events update it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class AssetUpdateRule(BaseModel):
     :param event: ``report.run`` or ``query.run``.
     :param report_id: The report; None for any.
     :param query_id: The query; None for any.
-    :param consumer: A name for this Airflow, where several read from one inbox.
-    :param one_run_per_event: Whether each event is to start a Dag run of its own. Before Airflow 3.4 events
+    :param consumer: A name for this Airflow, if several read from one inbox.
+    :param one_run_per_event: Whether each event starts a separate Dag run. Before Airflow 3.4 events
         then get a partition key.
-    :param only_successful: Whether only runs update it that are known to have succeeded.
-    :param pushmetrics_conn_id: The connection by which PushMetrics is asked how a run ended.
+    :param only_successful: Whether only runs that are known to have succeeded update it.
+    :param pushmetrics_conn_id: The connection for fetching the outcome of a run.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -47,7 +47,7 @@ def write_rule(rule: AssetUpdateRule) -> dict[str, Any]:
 
 
 def read_rule(extra: object) -> AssetUpdateRule | None:
-    """Read the ``extra`` of an asset; None if it rules nothing, or nothing that can be read."""
+    """Read the ``extra`` of an asset; None if it contains no valid rule."""
     if not isinstance(extra, Mapping) or EXTRA_KEY not in extra:
         return None
     try:

@@ -1,7 +1,7 @@
 """
 The URIs of PushMetrics assets: ``pushmetrics://<host>/reports/<report>/queries/<query>``.
 
-Airflow imports this wherever it first reads a URI, so it imports next to nothing.
+Airflow imports this module wherever it first reads a URI, so it has few imports.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SCHEME = "pushmetrics"
 DEFAULT_HOST = "pushmetrics.io"
 RULE = (
     "it must look like pushmetrics://pushmetrics.io/reports/1, pushmetrics://pushmetrics.io/queries/2 or"
-    " pushmetrics://pushmetrics.io/reports/1/queries/2, with '?name=…' at the most behind it"
+    " pushmetrics://pushmetrics.io/reports/1/queries/2, optionally followed by '?name=…'"
 )
 
 _PATH = re.compile(
@@ -34,12 +34,12 @@ _AUTHORITY = re.compile(r"(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1
 @dataclass(frozen=True)
 class ReportUri:
     """
-    What a URI names.
+    The parts of a URI.
 
-    :param authority: The host, and the port if there is one, of PushMetrics.
+    :param authority: The host of PushMetrics, and the port if there is one.
     :param report_id: The report; None for all, or for that of the query.
     :param query_id: The query; None for a whole report.
-    :param name: What tells several assets of one report or query apart; lineage does not see it.
+    :param name: Distinguishes several assets of one report or query; not part of the lineage.
     """
 
     authority: str
@@ -69,8 +69,8 @@ def parse_uri(uri: str | SplitResult) -> ReportUri:
     """
     Read a URI.
 
-    :raises PushMetricsParameterError: if it is none of ours, with the rule. A user, a password or a token in
-        it is refused and not repeated: assets are shown to everybody.
+    :raises PushMetricsParameterError: if it is invalid, with the rule. The error does not repeat a user, a
+        password or a token, because assets are visible to everybody.
     """
     parts = urlsplit(uri) if isinstance(uri, str) else uri
     shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
@@ -78,7 +78,7 @@ def parse_uri(uri: str | SplitResult) -> ReportUri:
     query = parse_qsl(parts.query, keep_blank_values=True)
     if "@" in parts.netloc or {key for key, _ in query} - {"name"} or len(query) > 1 or parts.fragment:
         raise PushMetricsParameterError(
-            f"the asset URI {shown!r} has a user, a fragment or a query that does not belong there: {RULE}."
+            f"the asset URI {shown!r} has a user, a fragment or a query that is not allowed: {RULE}."
         )
     authority = parts.netloc.lower()
     if (
@@ -87,13 +87,13 @@ def parse_uri(uri: str | SplitResult) -> ReportUri:
         or not match
         or not parts.path.strip("/")
     ):
-        raise PushMetricsParameterError(f"{shown!r} is no asset URI of PushMetrics: {RULE}.")
+        raise PushMetricsParameterError(f"{shown!r} is not an asset URI of PushMetrics: {RULE}.")
     return ReportUri(authority, match["report"], match["query"], query[0][1] if query else None)
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
     """
-    Check and normalize a URI: what Airflow calls for each asset of the scheme.
+    Check and normalize a URI; Airflow calls this for each asset of the scheme.
 
     :raises PushMetricsParameterError: which is a ``ValueError``, as Airflow expects.
     """
@@ -109,14 +109,14 @@ def create_asset(
     extra: Mapping[str, Any] | None = None,
 ) -> Asset:
     """
-    Create the asset of a report or of a query, such as for ``outlets``.
+    Create the asset of a report or of a query, for example for ``outlets``.
 
     :param report_id: The report; None for all, or for that of the query.
     :param query_id: The query; None for a whole report.
-    :param host: Where PushMetrics is: a host, with a port if need be.
+    :param host: The host of PushMetrics, with a port if necessary.
     :param name: The asset's name, on Airflow 3; by default its URI. It is a part of the URI, because Airflow
-        leaves only one asset of a URI active.
-    :param extra: Anything else to keep with it.
+        activates only one asset of a URI.
+    :param extra: The rest of the asset's ``extra``.
     """
     from airflow.providers.common.compat.sdk import Asset
 
@@ -127,7 +127,7 @@ def create_asset(
 
 
 def convert_asset_to_openlineage(asset: Asset, lineage_context: object) -> OpenLineageDataset:
-    """Translate an asset for OpenLineage: the host is the namespace, the path is the name."""
+    """Convert an asset for OpenLineage: the host is the namespace, the path is the name."""
     from airflow.providers.common.compat.openlineage.facet import Dataset as OpenLineageDataset
 
     uri = parse_uri(asset.uri)

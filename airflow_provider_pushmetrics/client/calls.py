@@ -31,10 +31,10 @@ JSON_TYPE = "application/json"
 TRIGGER_PATH = re.compile(r"/api/v1/report/\{\w+\}/webhook")
 NEW_RUNS_LIMIT = 100
 LOG_LINES = 1000
-"""How many lines of a run's log are fetched, as PushMetrics' own client does it; it has 5,000 at the most."""
+"""How many lines of a log are fetched, as in PushMetrics' own client; the server allows 5,000."""
 
 CANCEL_TIMEOUT_SECONDS = 10.0
-"""Airflow gives a trigger that is killed 30 s, and a worker's process no more than that either."""
+"""Airflow gives a killed trigger 30 s, and the process of a worker no more than that."""
 
 
 def trigger_report(
@@ -49,12 +49,12 @@ def trigger_report(
     """
     Start a run of a report by its webhook trigger.
 
-    The parameters go in the JSON body and only the token in the query: what wins when both name one is
-    documented nowhere.
+    The parameters are sent in the JSON body and only the token in the query, because the documentation does
+    not say which one wins if both name a parameter.
 
     :raises PushMetricsParameterError: for parameters that cannot be sent.
-    :raises PushMetricsDeliveryUnknownError: if the run may have been started, but no answer came.
-    :raises PushMetricsApiError: if it was refused.
+    :raises PushMetricsDeliveryUnknownError: if there is no response, so the run may have been started.
+    :raises PushMetricsApiError: if the server rejects the call.
     """
     path = f"/api/v1/report/{quote_report_id(report_id)}/webhook"
     headers = {"Accept": JSON_TYPE}
@@ -83,10 +83,9 @@ def trigger_report(
 
 def honours_idempotency_keys(base_url: str) -> Call[bool]:
     """
-    Tell whether the server says in its OpenAPI description that its triggers know ``Idempotency-Key``.
+    Return whether the server's OpenAPI description declares ``Idempotency-Key`` for its triggers.
 
-    Nothing else is known before a key is used twice: only the answer to a repeated one is marked. A server
-    that does not say, or cannot be asked, does not honour them as far as anybody knows.
+    The only other sign is the marked response to a repeated key. False if the server cannot be reached.
     """
     request = build_get(f"{base_url}/openapi.json")
     try:
@@ -113,7 +112,7 @@ def _read_object(value: object) -> dict[str, Any]:
 
 
 class CheckedParameters(dict[str, Any]):
-    """Parameters that can be sent; ``check_parameters`` makes them, and they need no other check."""
+    """Parameters that can be sent. Only ``check_parameters`` creates them, so they need no other check."""
 
 
 def check_parameters(parameters: Mapping[str, Any] | None) -> CheckedParameters:
@@ -162,7 +161,7 @@ def fetch_runs(
 def fetch_newest_runs(
     credentials: Credentials, limit: int, policy: RetryPolicy = DEFAULT_POLICY
 ) -> Call[tuple[Run, ...]]:
-    """Fetch the newest runs of all reports; the server may give fewer than asked for."""
+    """Fetch the newest runs of all reports; the server may return fewer than requested."""
     query = urlencode({"q": f"(page:0,page_size:{limit})"})
     request = build_get(f"{credentials.base_url}/api/v1/noteflow_run/?{query}")
     answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
@@ -170,7 +169,7 @@ def fetch_newest_runs(
 
 
 def fetch_run(credentials: Credentials, run_id: int, policy: RetryPolicy = DEFAULT_POLICY) -> Call[Run]:
-    """Fetch one run, by its number."""
+    """Fetch one run."""
     request = build_get(f"{credentials.base_url}/api/v1/noteflow_run/{int(run_id)}")
     answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
     return parse_answer(Run, answer.get("result", answer), request)
@@ -189,7 +188,7 @@ def fetch_run_logs(
 def fetch_run_blocks(
     credentials: Credentials, run_id: int, policy: RetryPolicy = DEFAULT_POLICY
 ) -> Call[tuple[RunBlock, ...]]:
-    """Fetch what became of each block of a run."""
+    """Fetch the status of each block of a run."""
     request = build_get(f"{credentials.base_url}/api/v1/noteflow_run/{int(run_id)}/get_task_results")
     answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
     return parse_rows(RunBlock, answer, request)
@@ -197,9 +196,9 @@ def fetch_run_blocks(
 
 def cancel_run(credentials: Credentials, run_id: int, policy: RetryPolicy = DEFAULT_POLICY) -> Call[bool]:
     """
-    Cancel a run; False if it has ended, or if the server has no way to cancel one.
+    Cancel a run; False if it has ended, or if the server cannot cancel runs.
 
-    pushmetrics.io documents none; the reference service has one.
+    pushmetrics.io documents no such endpoint; the reference service has one.
     """
     request = Request(
         "POST",
@@ -218,11 +217,11 @@ def cancel_run(credentials: Credentials, run_id: int, policy: RetryPolicy = DEFA
 
 def fetch_outputs(credentials: Credentials, url: str) -> Call[RunOutputs | None]:
     """
-    Fetch the outputs of a report run; None while it is going on.
+    Fetch the outputs of a report run; None until the run ends.
 
-    A status that this version does not know counts as going on, as it does in the list of runs.
+    A status that this version does not know counts as unfinished, as it does in the list of runs.
 
-    :raises PushMetricsUntrustedUrlError: if the URL points to an origin that must not see the token.
+    :raises PushMetricsUntrustedUrlError: if the API token must not be sent to the URL's origin.
     """
     request = build_get(url)
     response = yield from send_authorized(credentials, request)
@@ -236,11 +235,11 @@ def fetch_query_result(
     credentials: Credentials, url: str, *, parse_float: Callable[[str], Any] = float
 ) -> Call[dict[str, Any] | None]:
     """
-    Fetch the result of a query as JSON; None while its run is going on.
+    Fetch the result of a query as JSON; None until its run ends.
 
-    :param parse_float: Reads the numbers that are not whole.
+    :param parse_float: Parses the numbers that are not whole.
 
-    :raises PushMetricsUntrustedUrlError: if the URL points to an origin that must not see the token.
+    :raises PushMetricsUntrustedUrlError: if the API token must not be sent to the URL's origin.
     """
     request = build_get(url)
     response = yield from send_authorized(credentials, request)
@@ -258,9 +257,9 @@ def send_authorized(
     credentials: Credentials, request: Request, policy: RetryPolicy = DEFAULT_POLICY
 ) -> Call[Response]:
     """
-    Send a request with the API token, exchanged anew once if the server refuses what it was exchanged for.
+    Send a request with the API token; if the server rejects the JWT, exchange the token again, once.
 
-    :raises PushMetricsUntrustedUrlError: before anything is sent, if the token must not go there.
+    :raises PushMetricsUntrustedUrlError: before anything is sent, if the token must not be sent there.
     """
     credentials.refuse_untrusted(request.url)
     authorized = yield from _add_authorization(credentials, request, policy)
@@ -275,7 +274,7 @@ def send_authorized(
 
 
 def _send_reading(request: Request, policy: RetryPolicy) -> Call[Response]:
-    """GET, and POST only where the server has no GET: the documentation says one and shows the other."""
+    """Send a GET, then a POST if the server has no GET: the documentation mentions both."""
     try:
         return (yield from send(request, policy))
     except PushMetricsApiError as error:
@@ -290,7 +289,7 @@ def _add_authorization(credentials: Credentials, request: Request, policy: Retry
 
 
 def quote_report_id(report_id: str | int) -> str:
-    """Quote a report's id into a path; HTTP clients resolve dots, so quoting does not keep those apart."""
+    """Quote a report's id for a path. Dots are refused: HTTP clients resolve them, quoted or not."""
     text = str(report_id).strip()
     if text in ("", ".", ".."):
         raise PushMetricsParameterError(
@@ -300,7 +299,7 @@ def quote_report_id(report_id: str | int) -> str:
 
 
 def _may_be_of_report(run: Run, report_id: str) -> bool:
-    """Tell whether a run may be of a report that is known by its number or by its uid."""
+    """Return whether a run may belong to a report that is known by its number or by its uid."""
     if report_id in (str(run.report_id), run.report_uid):
         return True
     return (run.report_id if report_id.isdigit() else run.report_uid) is None
@@ -334,5 +333,5 @@ def parse_answer(model: type[ModelT], value: Any, request: Request) -> ModelT:
     except ValidationError as error:
         fields = ", ".join(sorted({".".join(map(str, fault["loc"])) or "answer" for fault in error.errors()}))
         raise PushMetricsProtocolError(
-            f"{request.describe()} was answered with JSON of another shape; at fault: {fields}."
+            f"{request.describe()} returned JSON of an unexpected shape; invalid fields: {fields}."
         ) from None

@@ -1,4 +1,4 @@
-"""Which token goes where: the API token, the JWT made from it, and the origins that may see them."""
+"""Where each token may be sent: the API token, the JWT made from it, and the trusted origins."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ PERSONAL_TOKEN_PREFIX = "pmpat_"
 EXCHANGE_PATH = "/api/v1/security/exchange"
 EXCHANGE_TIMEOUT_SECONDS = 30.0
 DEFAULT_LIFETIME_SECONDS = 900.0
-"""How long a JWT lives where the answer does not say, as PushMetrics' own client has it."""
+"""The lifetime of a JWT if the response does not contain one, as in PushMetrics' own client."""
 
 RENEWAL_MARGIN_SECONDS = 60.0
-"""A JWT is renewed this long before it ends, as PushMetrics' own client does it."""
+"""A JWT is renewed this long before it expires, as in PushMetrics' own client."""
 
 _JWT = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 
@@ -34,7 +34,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def parse_origin(url: str) -> tuple[str, str, int] | None:
-    """Read scheme, host and port of an http(s) URL; None for anything else, or if it carries a user name."""
+    """Parse scheme, host and port of an http(s) URL; None for anything else or with a user name."""
     try:
         parts = urlsplit(url)
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
@@ -46,19 +46,20 @@ def parse_origin(url: str) -> tuple[str, str, int] | None:
 
 
 def name_connection(conn_id: str | None) -> str:
-    """Name an Airflow connection in a message."""
+    """Describe an Airflow connection in a message."""
     return "the connection" if conn_id is None else f"connection {conn_id!r}"
 
 
 @dataclass
 class Credentials:
     """
-    The API token and where it may go.
+    The API token and the origins it may be sent to.
 
-    :param base_url: Where PushMetrics is. Its origin, and those trusted besides, may see the token; no other.
-    :param api_token: The API token; a ``pmpat_…`` one is exchanged for a JWT, any other is the Bearer itself.
+    :param base_url: The URL of PushMetrics. The token is sent to its origin and to ``trusted_origins`` only.
+    :param api_token: The API token; a ``pmpat_…`` one is exchanged for a JWT, any other is the Bearer token
+        itself.
     :param trusted_origins: URLs of further origins that serve results.
-    :param conn_id: The Airflow connection that they come from, for messages.
+    :param conn_id: The Airflow connection of these credentials, for messages.
     """
 
     base_url: str
@@ -71,14 +72,14 @@ class Credentials:
 
     @property
     def token_name(self) -> str:
-        """The API token in the words of who set it."""
+        """Where the API token is configured, for error messages."""
         return f"the API token, which is the password of {name_connection(self.conn_id)}"
 
     def refuse_untrusted(self, url: str) -> None:
         """
         Refuse a URL whose origin must not see the token.
 
-        :raises PushMetricsUntrustedUrlError: for an origin that is neither the base URL's nor listed.
+        :raises PushMetricsUntrustedUrlError: for an origin that is neither the base URL's nor trusted.
         """
         origin = parse_origin(url)
         if origin is None or origin not in {
@@ -92,10 +93,10 @@ class Credentials:
 
     def authorize(self, policy: RetryPolicy = DEFAULT_POLICY) -> Call[dict[str, str]]:
         """
-        Get the header that authorizes a request, exchanging the token first where that is due.
+        Get the header that authorizes a request; exchange the token first if necessary.
 
         :raises PushMetricsConfigurationError: without an API token.
-        :raises PushMetricsAuthError: if the exchange is refused.
+        :raises PushMetricsAuthError: if the server rejects the exchange.
         """
         if not self.api_token:
             raise PushMetricsConfigurationError(
@@ -110,11 +111,11 @@ class Credentials:
 
     @property
     def can_renew(self) -> bool:
-        """Whether a refused Bearer can be replaced by a new one."""
+        """Whether a rejected Bearer token can be replaced by a new one."""
         return bool(self.api_token and self.api_token.startswith(PERSONAL_TOKEN_PREFIX))
 
     def discard_jwt(self) -> None:
-        """Drop the JWT: the server refused it."""
+        """Discard the JWT, because the server rejected it."""
         self._jwt = None
 
     def _exchange(self, policy: RetryPolicy) -> Call[None]:

@@ -1,4 +1,4 @@
-"""From an HTTP answer to a typed error, with the server's own words and without its secrets."""
+"""Turn an HTTP response into a typed error, with the server's message and without secrets."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from airflow_provider_pushmetrics.retry_after import parse_retry_after
 from airflow_provider_pushmetrics.storable import clean_text
 
 MAX_MESSAGE_CHARACTERS = 500
-"""As PushMetrics' own client cuts the server's message."""
+"""PushMetrics' own client truncates the server's message to this length."""
 
 _READ_BYTES = 10 * MAX_MESSAGE_CHARACTERS
 
 
 def build_error(request: Request, response: Response) -> PushMetricsApiError | None:
-    """Build the error that an answer stands for; None for 2xx."""
+    """Build the error of a response; None for 2xx."""
     status = response.status_code
     if 200 <= status < 300:
         return None
@@ -33,8 +33,8 @@ def build_error(request: Request, response: Response) -> PushMetricsApiError | N
     if 300 <= status < 400:
         return PushMetricsProtocolError(
             f"{what}, a redirect to {_clean(request, response.headers.get('location', '(nowhere)'))!r};"
-            " redirects are not followed, because they would carry the token along. Set the connection's host"
-            " to the address that PushMetrics really has.",
+            " redirects are not followed, because they would forward the token. Set the connection's host"
+            " to the final address of PushMetrics.",
             status_code=status,
         )
     said = f"{what}: {(find_message(request, response) or 'no message').rstrip('.')}"
@@ -52,9 +52,9 @@ def build_error(request: Request, response: Response) -> PushMetricsApiError | N
 
 def find_message(request: Request, response: Response) -> str | None:
     """
-    Find what the server says of an error: JSON ``message``, else ``error``, else the start of the body.
+    Find the server's error message: JSON ``message``, else ``error``, else the start of the body.
 
-    It is cut, and holds neither what looks like a token nor the tokens that the request carried.
+    It is truncated. Anything that looks like a token, and the tokens of the request, are removed.
     """
     try:
         answer = json.loads(response.body)
@@ -70,8 +70,8 @@ def find_message(request: Request, response: Response) -> str | None:
 
 def _clean(request: Request, text: str) -> str:
     """
-    Redact first and cut then, so that no cut goes through a token and hides it.
+    Redact before truncating, so that truncation cannot split a token and hide it from redaction.
 
-    It goes into errors and logs, and neither Airflow nor a log in UTF-8 takes every text that JSON can hold.
+    Control characters and surrogates are replaced: neither Airflow nor a UTF-8 log accepts all text of JSON.
     """
     return clean_text(redact(text[:_READ_BYTES], *request.list_secrets())[:MAX_MESSAGE_CHARACTERS])

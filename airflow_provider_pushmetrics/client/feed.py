@@ -1,4 +1,4 @@
-"""The calls of a receiver: its feed of events, and named consumers of it."""
+"""The calls of a receiver: its feed of events and its named consumers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from airflow_provider_pushmetrics.exceptions import (
 )
 
 LONG_POLL_SECONDS = 30.0
-"""How long one long poll may last; below the idle limits of common proxies, which are 60 s."""
+"""The length of one long poll, below the idle timeout of common proxies (60 s)."""
 
 ANSWER_MARGIN_SECONDS = 15.0
 
@@ -32,11 +32,11 @@ ANSWER_MARGIN_SECONDS = 15.0
 @dataclass(frozen=True)
 class Receiver:
     """
-    Where the receiver is.
+    The address and the credential of the receiver.
 
     :param url: Its base URL, such as ``https://airflow.example.com/pushmetrics``.
-    :param reader_token: The token of those who read from it.
-    :param conn_id: The Airflow connection that names it, for messages.
+    :param reader_token: The token of readers.
+    :param conn_id: The Airflow connection that configures it, for messages.
     """
 
     url: str
@@ -45,7 +45,7 @@ class Receiver:
 
     @property
     def token_name(self) -> str:
-        """The reader token in the words of who set it."""
+        """Where the reader token is configured, for error messages."""
         return f"the extra 'receiver_token' of {name_connection(self.conn_id)}"
 
 
@@ -58,7 +58,7 @@ def fetch_events(
     limit: int = 100,
     policy: RetryPolicy = DEFAULT_POLICY,
 ) -> Call[FeedPage]:
-    """Fetch the events after a cursor; wait for the first one that is wanted, if there is none yet."""
+    """Fetch the events after a cursor; if there are none, wait for the first one that matches."""
     wait_seconds = max(0.0, min(wait_seconds, LONG_POLL_SECONDS))
     query = {"after": str(after), "limit": str(limit), "wait": f"{wait_seconds:g}"}
     query |= {name: str(value) for name, value in wanted.get_wanted().items()}
@@ -81,7 +81,7 @@ def fetch_events(
 
 
 def fetch_cursor(receiver: Receiver, policy: RetryPolicy = DEFAULT_POLICY) -> Call[int]:
-    """Fetch the cursor: whatever arrives from now on comes after it."""
+    """Fetch the cursor: later events come after it."""
     return (yield from _fetch_int(receiver, "/cursor", "cursor", policy))
 
 
@@ -94,7 +94,7 @@ def fetch_position(receiver: Receiver, consumer: str) -> Call[int | None]:
 
 
 def store_position(receiver: Receiver, consumer: str, position: int) -> Call[None]:
-    """Store how far a named consumer has come."""
+    """Store the position of a named consumer."""
     request = Request(
         "PUT",
         receiver.url + _build_consumer_path(consumer),
@@ -125,15 +125,15 @@ def _build_headers(receiver: Receiver) -> dict[str, str]:
 
 
 MAX_CONSUMER_NAME_LENGTH = 200
-"""So many characters the receiver takes."""
+"""The receiver accepts at most this many characters."""
 
 
 def check_consumer_name(name: object, *, max_length: int = MAX_CONSUMER_NAME_LENGTH) -> None:
     """
-    Check the name of a consumer, before anything is waited for.
+    Check the name of a consumer, before a wait begins.
 
-    :param max_length: How many characters there is room for.
-    :raises PushMetricsParameterError: if the receiver would not take it.
+    :param max_length: The maximum number of characters.
+    :raises PushMetricsParameterError: if the receiver would reject it.
     """
     is_known = isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9._:~@+-]+", name)
     if not is_known or len(str(name)) > max_length:
@@ -145,10 +145,10 @@ def check_consumer_name(name: object, *, max_length: int = MAX_CONSUMER_NAME_LEN
 @dataclass(frozen=True)
 class ConsumerPosition:
     """
-    How far a named consumer has come.
+    The position of a named consumer.
 
-    :param position: The last event that was taken; 0 before the first.
-    :param taken_by: For whom it was taken, if that was said.
+    :param position: The last event that was claimed; 0 before the first.
+    :param taken_by: Who claimed it, if known.
     """
 
     position: int = 0
@@ -156,7 +156,7 @@ class ConsumerPosition:
 
 
 def fetch_consumer(receiver: Receiver, consumer: str) -> Call[ConsumerPosition]:
-    """Fetch how far a named consumer has come, and for whom the event there was taken."""
+    """Fetch the position of a named consumer, and who claimed the event there."""
     request = _build_request("GET", receiver, consumer)
     answer = (yield from send(request)).parse_object(request)
     position, taken_by = answer.get("position"), answer.get("taken_by")
@@ -166,7 +166,7 @@ def fetch_consumer(receiver: Receiver, consumer: str) -> Call[ConsumerPosition]:
 
 
 def claim_event(receiver: Receiver, consumer: str, event_id: int, *, taken_by: str) -> Call[None]:
-    """Move a named consumer's position to an event and say for whom it is taken, both at once."""
+    """Move a named consumer's position to an event and record who claimed it, in one request."""
     body = {"position": event_id, "taken_by": taken_by}
     yield from send(_build_request("PUT", receiver, consumer, body))
 

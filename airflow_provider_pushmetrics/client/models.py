@@ -1,4 +1,4 @@
-"""What the API answers, as frozen models that let new fields pass."""
+"""The responses of the API, as frozen models that accept new fields."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from airflow_provider_pushmetrics.event_ids import MAX_ID
 
 Id = Annotated[int, Field(ge=0, le=MAX_ID)]
-"""A number that Airflow is given to keep: one beyond 64 bits cannot be sent to its supervisor."""
+"""An id that Airflow stores: it cannot send an integer beyond 64 bits to its supervisor."""
 
 
 class RunStatus(StrEnum):
     """
-    How a run stands.
+    The status of a run.
 
-    ``UNKNOWN`` is a word that this version has not heard of: it counts as not finished. PushMetrics documents
-    success, failed, running and pending; the other words are read as their plain meaning.
+    ``UNKNOWN`` is a value that this version does not know; it counts as unfinished. PushMetrics documents
+    success, failed, running and pending; other known words have their plain meaning.
     """
 
     PENDING = "pending"
@@ -30,12 +30,12 @@ class RunStatus(StrEnum):
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the status is final."""
         return self in (RunStatus.SUCCESS, RunStatus.FAILED, RunStatus.CANCELLED)
 
     @classmethod
     def parse(cls, value: object) -> RunStatus:
-        """Read a status in any case; never fails."""
+        """Parse a status in any case; never raises."""
         word = str(value).strip().lower()
         return _STATUS_WORDS.get(word, cls.UNKNOWN)
 
@@ -57,10 +57,10 @@ class _Answer(BaseModel):
 
 class TriggeredRun(_Answer):
     """
-    The answer of a webhook trigger.
+    The response of a webhook trigger.
 
-    :param run_id: The run that was started, where the server says it.
-    :param was_replayed: The server knew the idempotency key: this is the run of an earlier call.
+    :param run_id: The run that was started, if the server returns it.
+    :param was_replayed: The server knew the idempotency key, so this is the run of an earlier call.
     """
 
     run_id: Id | None = None
@@ -71,8 +71,8 @@ class Run(_Answer):
     """
     A report run, as the list of runs shows it.
 
-    :param id: Its number, which also stands in the URLs of its results.
-    :param report_id: Its report's number, where the server says it.
+    :param id: Its number, as in the URLs of its results.
+    :param report_id: Its report's number, if the server returns it.
     """
 
     id: Id
@@ -89,7 +89,7 @@ class Run(_Answer):
 
 
 class ReportBlock(_Answer):
-    """A block of a report. A value can be given for a block of type ``parameter``, by the block's name."""
+    """A block of a report. A block of type ``parameter`` accepts a value, by the block's name."""
 
     name: str | None = None
     type: str | None = None
@@ -99,8 +99,8 @@ class Report(_Answer):
     """
     A report or a notebook.
 
-    :param id: Its number, which stands in its webhook URL.
-    :param blocks: Its blocks; None where the server does not list them, as in the list of reports.
+    :param id: Its number, as in its webhook URL.
+    :param blocks: Its blocks; None if the server does not list them, as in the list of reports.
     """
 
     id: int
@@ -112,7 +112,7 @@ class Report(_Answer):
 
 
 class Webhook(_Answer):
-    """A webhook trigger, as its owner is shown it."""
+    """A webhook trigger, as the API shows it to its owner."""
 
     id: int
     report_id: int | None = None
@@ -129,7 +129,7 @@ class RunLogLine(_Answer):
 
 
 class RunBlock(_Answer):
-    """What became of one block of a run, as the API of runs shows it."""
+    """The status of one block of a run, as the API of runs shows it."""
 
     block_uid: str | None = None
     name: str | None = None
@@ -142,10 +142,9 @@ class RunBlock(_Answer):
 
 class BlockOutcome(_Answer):
     """
-    How one block of a run ended.
+    The outcome of one block of a run.
 
-    :param is_truncated: Whether its query had more rows than ``row_limit``, which were cut off; None where
-        the server does not say.
+    :param is_truncated: Whether rows beyond ``row_limit`` were dropped; None if the server does not say.
     """
 
     block_id: int | None = None
@@ -160,10 +159,10 @@ class BlockOutcome(_Answer):
 
 class QueryOutcome(_Answer):
     """
-    How one query of a report run ended, and where its result is.
+    The outcome of one query of a report run, and the URL of its result.
 
-    :param row_limit: How many rows it was allowed to give, where the server says it.
-    :param is_truncated: Whether it had more, which were cut off; None where the server does not say.
+    :param row_limit: The row limit, if the server returns it.
+    :param is_truncated: Whether rows beyond it were dropped; None if the server does not say.
     """
 
     query_id: int
@@ -180,8 +179,7 @@ class RunOutputs(_Answer):
     """
     The outputs of a report run.
 
-    :param status: How it ended; where the server does not say (the body is documented nowhere), it answered,
-        so the run is over, and this is None.
+    :param status: The final status; None if the response, whose body is undocumented, does not contain it.
     """
 
     report_id: int | None = None
@@ -197,11 +195,11 @@ class RunOutputs(_Answer):
         return None if value is None else RunStatus.parse(value)
 
     def list_truncated_queries(self) -> tuple[QueryOutcome, ...]:
-        """List the queries whose results were cut off at their row limit."""
+        """List the queries whose results were truncated at their row limit."""
         return tuple(query for query in self.queries if query.is_truncated)
 
     def find_failed_block(self) -> BlockOutcome | None:
-        """Find the first block that failed by itself, not because of another one."""
+        """Find the first block that failed itself, not because of another block."""
         return next(
             (block for block in self.blocks if RunStatus.parse(block.status) is RunStatus.FAILED), None
         )
@@ -211,7 +209,7 @@ class FeedEvent(_Answer):
     """
     An event in the receiver's inbox.
 
-    :param id: Its place: a reader who has seen one id never later finds a smaller one.
+    :param id: Its position: a reader who has seen one id never sees a smaller one later.
     :param body: The webhook's body, as sent.
     """
 
@@ -223,20 +221,20 @@ class FeedEvent(_Answer):
 
 class FeedPage(_Answer):
     """
-    Some events, and where to go on.
+    A page of events.
 
-    :param cursor: Ask for what comes after this next.
+    :param cursor: The cursor of the next page.
     """
 
     events: tuple[FeedEvent, ...] = ()
     cursor: Id
 
 
-# What tasks and triggers hand on as JSON.
+# What tasks and triggers exchange as JSON.
 
 
 class QueryResult(TypedDict):
-    """A query of a run, and where its result is."""
+    """A query of a run, and the URL of its result."""
 
     query_id: int
     query_name: str | None
@@ -248,7 +246,7 @@ class QueryResult(TypedDict):
 
 
 class RunResult(TypedDict):
-    """What a task returns that ran a report."""
+    """The return value of a task that ran a report."""
 
     report_id: str
     run_id: int | None
@@ -258,7 +256,7 @@ class RunResult(TypedDict):
 
 
 class FoundEvent(TypedDict):
-    """What a sensor returns and a watcher fires: an event of the inbox."""
+    """The return value of a sensor and the event of a watcher: an event of the inbox."""
 
     id: int
     source: str | None
@@ -267,7 +265,7 @@ class FoundEvent(TypedDict):
 
 
 class SavedResult(TypedDict):
-    """What a transfer returns for each file."""
+    """The return value of a transfer, for each file."""
 
     query_name: str | None
     path: str

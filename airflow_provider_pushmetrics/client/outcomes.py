@@ -1,4 +1,4 @@
-"""How a run ended: asked for once it is over, and judged without I/O."""
+"""The outcome of a run: fetched after the run has ended, and evaluated without I/O."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from airflow_provider_pushmetrics.storable import make_storable
 T = TypeVar("T")
 
 OUTPUTS_TIMEOUT_SECONDS = 60.0
-"""How long the outputs of a run that is over may take to be readable."""
+"""How long the outputs of a finished run may take to become available."""
 
 POLL_SECONDS = 1.0
 GOING_ON = 202
-"""The status code of an answer that a run has not ended."""
+"""The status code of a response for an unfinished run."""
 
 NDJSON_TYPE = "application/x-ndjson"
 NO_API_TOKEN = "there is no API token to ask with"
@@ -40,11 +40,11 @@ NOT_SAID = "PushMetrics does not say"
 @dataclass(frozen=True)
 class RunOutcome:
     """
-    How a report run ended, as far as anybody can say.
+    The outcome of a report run, as far as it is known.
 
-    :param outputs_url: The URL of its outputs; None if it is not known.
-    :param status: How it ended; None if nobody can say.
-    :param outputs: What it gave; None without an API token.
+    :param outputs_url: The URL of its outputs; None if unknown.
+    :param status: The final status; None if unknown.
+    :param outputs: Its outputs; None without an API token.
     """
 
     report_id: str
@@ -55,48 +55,48 @@ class RunOutcome:
 
     @property
     def queries(self) -> tuple[QueryOutcome, ...]:
-        """The queries of the run; none where nobody can say."""
+        """The queries of the run; empty if unknown."""
         return self.outputs.queries if self.outputs else ()
 
     @property
     def is_clean(self) -> bool:
-        """Whether it is known that it ended well, and not known that rows are missing."""
+        """Whether the run is known to have succeeded, and no result is known to lack rows."""
         return self.status is RunStatus.SUCCESS and not self.list_truncated()
 
     @property
     def has_all_rows(self) -> bool:
-        """Whether it is known that no result lacks rows."""
+        """Whether every result is known to be complete."""
         return self.outputs is not None and all(query.is_truncated is False for query in self.outputs.queries)
 
     def list_queries(self) -> tuple[QueryOutcome, ...]:
-        """List the queries, as far as they are known."""
+        """List the known queries."""
         return self.outputs.queries if self.outputs else ()
 
     def list_truncated(self) -> tuple[QueryOutcome, ...]:
-        """List the queries whose results do not have all rows."""
+        """List the queries whose results are incomplete."""
         return self.outputs.list_truncated_queries() if self.outputs else ()
 
     def explain_unknown(self) -> str | None:
-        """Say why nobody can say how the run ended; None if that is known."""
+        """Explain why the outcome is unknown; None if it is known."""
         if self.status is not None:
             return None
         return NO_API_TOKEN if self.outputs is None else NOT_SAID
 
     def explain_failure(self) -> str | None:
-        """Say how the run failed, with the first block that did; None if it did not."""
+        """Describe the failure, with the first block that failed; None if the run did not fail."""
         if self.status in (None, RunStatus.SUCCESS):
             return None
         block = self.outputs.find_failed_block() if self.outputs else None
         where = f" at block {block.name!r}: {block.error or 'no message'}" if block else ""
         run = f"run {self.run_id} of report {self.report_id!r}"
-        return f"{run} ended as {self.status}{where}. See {self.outputs_url}"
+        return f"{run} ended with status {self.status}{where}. See {self.outputs_url}"
 
 
 def find_outputs_url(finished: FinishedRun, credentials: Credentials) -> str | None:
     """
-    Find the URL of a run's outputs; None if nobody named the run.
+    Find the URL of a run's outputs; None if the run is not identified.
 
-    :raises PushMetricsUntrustedUrlError: if an event named it, and it must not see the API token.
+    :raises PushMetricsUntrustedUrlError: if an event contains it, and the API token must not be sent there.
     """
     if finished.outputs_url is None and finished.run_id is not None:
         return calls.build_outputs_url(credentials.base_url, finished.report_id, finished.run_id)
@@ -106,7 +106,7 @@ def find_outputs_url(finished: FinishedRun, credentials: Credentials) -> str | N
 
 
 def fetch_outcome(finished: FinishedRun, credentials: Credentials) -> Call[RunOutcome]:
-    """Ask how a run that is over ended: its outputs first, and if these do not say, the list of runs."""
+    """Fetch the outcome of a finished run from its outputs, else from the list of runs."""
     url = find_outputs_url(finished, credentials)
     if url is None or not credentials.api_token:
         return RunOutcome(finished.report_id, finished.run_id, url, finished.status)
@@ -126,7 +126,7 @@ def wait_until_ready(
     clock: Callable[[], float] = time.monotonic,
 ) -> Call[T]:
     """
-    Ask again until there is an answer: what is told of as over may take a moment to be readable.
+    Poll until there is a response: the outputs may become available a moment after the run has ended.
 
     :raises PushMetricsUnavailableError: if there is none in time.
     """
@@ -137,7 +137,7 @@ def wait_until_ready(
             return answer
         if clock() >= deadline:
             raise PushMetricsUnavailableError(
-                f"the run was still going on after {timeout_seconds:g} s; nothing to fetch yet.",
+                f"the run had not ended after {timeout_seconds:g} s, so there is nothing to fetch.",
                 status_code=GOING_ON,
             )
         yield Pause(poll_seconds)
@@ -145,9 +145,9 @@ def wait_until_ready(
 
 def refuse_failure(outcome: RunOutcome) -> None:
     """
-    Check that a run has not failed.
+    Raise the error of a failed run.
 
-    :raises PushMetricsRunFailed: naming the first block that failed, and what it said.
+    :raises PushMetricsRunFailed: with the first block that failed and its message.
     """
     failure = outcome.explain_failure()
     if failure is not None:
@@ -155,19 +155,19 @@ def refuse_failure(outcome: RunOutcome) -> None:
 
 
 def describe_truncation(queries: tuple[QueryOutcome, ...]) -> str:
-    """Say which results do not have all rows, and what cut them."""
+    """Describe which results are incomplete, and their limits."""
     cut = (
         f"{query.query_name or query.query_id!r} (limit: {query.row_limit or 'not said'} rows)"
         for query in queries
     )
     return (
-        f"the results of these queries do not have all rows: {', '.join(cut)}. Raise the limit of"
-        " the block, or let the query give fewer rows."
+        f"the results of these queries are incomplete: {', '.join(cut)}. Raise the row limit of"
+        " the block, or let the query return fewer rows."
     )
 
 
 def build_result(outcome: RunOutcome) -> RunResult:
-    """Build what a task that ran a report returns: JSON that Airflow can store, to fetch every result by."""
+    """Build the return value of a task that ran a report: JSON with the URL of every result."""
     result: RunResult = make_storable(_list_facts(outcome))
     return result
 
@@ -196,10 +196,10 @@ def _list_facts(outcome: RunOutcome) -> RunResult:
 @dataclass(frozen=True)
 class EventOutcome:
     """
-    How the run ended of which an event tells.
+    The outcome of the run that an event describes.
 
-    :param failure: How it failed; None if it did not.
-    :param unknown: Why nobody can say how it ended; None if that is known.
+    :param failure: The failure; None if the run did not fail.
+    :param unknown: Why the outcome is unknown; None if it is known.
     """
 
     run_id: int | None = None
@@ -209,10 +209,10 @@ class EventOutcome:
 
 def fetch_event_outcome(credentials: Credentials, body: Mapping[str, Any]) -> Call[EventOutcome]:
     """
-    Ask how the run ended of which an event tells; the event itself does not say.
+    Fetch the outcome of the run that an event describes; the event does not contain it.
 
-    :raises PushMetricsRunError: if the event names no run.
-    :raises PushMetricsApiError: if PushMetrics cannot be asked, or does not have the run any more.
+    :raises PushMetricsRunError: if the event identifies no run.
+    :raises PushMetricsApiError: if PushMetrics cannot be reached, or no longer has the run.
     """
     if not credentials.api_token:
         return EventOutcome(unknown=NO_API_TOKEN)
@@ -228,14 +228,14 @@ def _parse_run_event(body: Mapping[str, Any]) -> ReportRun | QueryRun:
     try:
         event = parse_event(dict(body))
     except InvalidEventError as error:
-        raise PushMetricsRunError(f"nobody can say how the run of an event ended: {error}") from None
+        raise PushMetricsRunError(f"the outcome of the run of an event is unknown: {error}") from None
     if not isinstance(event, ReportRun | QueryRun):
-        raise PushMetricsRunError(f"event {event.event!r} tells of no run, so nobody can say how one ended.")
+        raise PushMetricsRunError(f"event {event.event!r} identifies no run, so its outcome is unknown.")
     return event
 
 
 def _fetch_query_outcome(credentials: Credentials, event: QueryRun) -> Call[EventOutcome]:
-    """Ask whether a query has rows, without reading them: a query that failed has none as NDJSON."""
+    """Check whether a query has a result, without reading it: a failed query has none as NDJSON."""
     request = Request("GET", event.query_result, headers={"Accept": NDJSON_TYPE}, is_streamed=True)
 
     def poll() -> Call[str | None]:

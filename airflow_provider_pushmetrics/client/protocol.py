@@ -1,4 +1,4 @@
-"""What goes over the wire, and the generators that decide it."""
+"""Requests and responses, and the generators that produce them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Request:
     """
     One HTTP request.
 
-    Redirects are never followed: a 301 would turn a POST into a GET, and carry a token along.
+    Redirects are never followed: a 301 would turn a POST into a GET and forward the token.
 
-    :param is_repeatable: Whether it does no harm to send it again when nobody knows if it arrived.
-    :param timeout_seconds: How long to wait for the next bytes of the answer.
-    :param held_seconds: How long the server was asked to hold the answer back; comes on top of any timeout.
-    :param is_streamed: Whether the body of a 200 is not for the call, but for whoever runs it.
-    :param credential: Which token it carries, in the words of who set it.
+    :param is_repeatable: Whether it is safe to send it again if it may have arrived.
+    :param timeout_seconds: How long to wait for the next bytes of the response.
+    :param held_seconds: How long the server was asked to hold the response; added to any timeout.
+    :param is_streamed: Whether the body of a 200 is read by the caller of the transport, not by the call.
+    :param credential: Where the token that it carries is configured, for error messages.
     """
 
     method: str
@@ -39,11 +39,11 @@ class Request:
     credential: str = "the tokens of the Airflow connection"
 
     def describe(self) -> str:
-        """Name the request for a message or a log, without its tokens."""
+        """Describe the request for a message or a log, without its tokens."""
         return redact(f"{self.method} {self.url}", *self.list_secrets())
 
     def list_secrets(self) -> tuple[str, ...]:
-        """List the tokens that the request carries: a server may echo them in what it says."""
+        """List the tokens of the request: a server may echo them in its message."""
         credentials = [
             value.partition(" ")[2] for name, value in self.headers.items() if name.lower() == "authorization"
         ]
@@ -52,7 +52,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """One HTTP response, read to its end. Header names are in lower case."""
+    """One complete HTTP response. Header names are in lower case."""
 
     status_code: int
     headers: Mapping[str, str]
@@ -60,11 +60,11 @@ class Response:
 
     def parse_object(self, request: Request, *, parse_float: Callable[[str], Any] = float) -> dict[str, Any]:
         """
-        Read the body as a JSON object.
+        Parse the body as a JSON object.
 
-        :param parse_float: Reads the numbers that are not whole.
+        :param parse_float: Parses the numbers that are not whole.
 
-        :raises PushMetricsProtocolError: if it is anything else, such as the HTML page of a proxy or a login.
+        :raises PushMetricsProtocolError: for anything else, such as the HTML page of a proxy or a login.
         """
         try:
             value = json.loads(self.body, parse_float=parse_float)
@@ -82,16 +82,16 @@ class Response:
 
 @dataclass(frozen=True)
 class Pause:
-    """A wish to wait before going on."""
+    """A request to wait before continuing."""
 
     seconds: float
 
 
 class NetworkError(Exception):
     """
-    There was no whole answer. Transports raise it; calls turn it into a :class:`PushMetricsError`.
+    There was no complete response. Transports raise it; calls turn it into a :class:`PushMetricsError`.
 
-    :param was_sent: Whether the request may have arrived; False only if no connection came about.
+    :param was_sent: Whether the request may have arrived; False only if no connection was established.
     """
 
     def __init__(self, message: str, *, was_sent: bool) -> None:
@@ -100,4 +100,4 @@ class NetworkError(Exception):
 
 
 Call: TypeAlias = Generator[Request | Pause, Any, T]
-"""A conversation: yields requests and pauses, is sent the responses, and returns what was found out."""
+"""A generator that yields requests and pauses, is sent the responses, and returns the result."""

@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT, RetryP
 from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY, send
 
 PAGE_SIZE = 100
-"""As many as the API gives on one page at the most, unless its owner allows more."""
+"""The largest page that the API returns, unless its owner allows more."""
 
 
 def fetch_reports(
@@ -29,7 +29,7 @@ def fetch_reports(
     """
     Fetch the reports that the API token may see, page by page.
 
-    :param limit: How many are wanted at the most; None for all.
+    :param limit: The maximum number of reports; None for all.
     """
     found: dict[int, Report] = {}
     page_size = PAGE_SIZE if limit is None else min(limit, PAGE_SIZE)
@@ -41,7 +41,7 @@ def fetch_reports(
         if not new or len(found) >= (count or 0):
             break
         if page == 0:
-            page_size = len(rows)  # a server that gives fewer than asked for counts its pages by that
+            page_size = len(rows)  # the actual page size of a server that returns fewer than requested
         page += 1
     return tuple(found.values())[:limit]
 
@@ -50,9 +50,9 @@ def fetch_report(
     credentials: Credentials, report_id: str, policy: RetryPolicy = DEFAULT_POLICY
 ) -> Call[Report]:
     """
-    Fetch one report, by its number or its uid.
+    Fetch one report by its number or its uid.
 
-    :raises PushMetricsNotFoundError: if there is none that the API token may see.
+    :raises PushMetricsNotFoundError: if no report with that id is visible to the API token.
     """
     request = build_get(f"{credentials.base_url}/api/v1/report/{quote_report_id(report_id)}")
     answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
@@ -70,11 +70,11 @@ def _fetch_page(
 
 
 SHOWN_WEBHOOKS = 100
-"""How many triggers are looked at, to try a connection."""
+"""How many triggers are fetched to test a connection."""
 
 
 def fetch_webhooks(credentials: Credentials) -> Call[Mapping[int, tuple[Webhook, ...]]]:
-    """Fetch the webhook triggers that the API token may see, by report; the list shows no tokens."""
+    """Fetch the webhook triggers that the API token can read, by report; the list has no tokens."""
     query = urlencode({"q": f"(page:0,page_size:{SHOWN_WEBHOOKS})"})
     request = build_get(f"{credentials.base_url}/api/v1/webhook/?{query}")
     answer = (yield from send_authorized(credentials, request, ONE_ATTEMPT)).parse_object(request)
@@ -87,7 +87,7 @@ def fetch_webhooks(credentials: Credentials) -> Call[Mapping[int, tuple[Webhook,
 
 
 def send_anonymously(url: str) -> Call[Response]:
-    """Send a request without any token, such as to see whether the host is there."""
+    """Send a request without a token, for example to check whether the host is reachable."""
     return (yield from send(build_get(url), ONE_ATTEMPT))
 
 

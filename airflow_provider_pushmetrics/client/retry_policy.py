@@ -1,4 +1,4 @@
-"""When to try again, and when to stop: the rules, without waiting."""
+"""Retry rules, without waiting."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 RETRYABLE_STATUS_CODES = frozenset({408, 425, 429, 500, 502, 503, 504})
 MAX_PAUSE_SECONDS = 300.0
-"""A server that asks for more is not waited for within one call; its wish is in the error instead."""
+"""A longer ``Retry-After`` is not waited for within one call; the error contains it instead."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class RetryPolicy:
 
     See https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
 
-    :param attempts: How often one request is sent at the most.
+    :param attempts: The maximum number of attempts.
     :param base_seconds: The first wait is up to this long, each later one up to twice the one before.
-    :param max_seconds: No wait is longer, unless the server asks for it.
+    :param max_seconds: No wait is longer, unless the server requests it.
     """
 
     attempts: int = 5
@@ -30,10 +30,10 @@ class RetryPolicy:
 
     def compute_wait(self, attempt: int, retry_after_seconds: float | None = None) -> float | None:
         """
-        Say how many seconds to wait after a failed attempt, or None to give up.
+        Compute how many seconds to wait after a failed attempt; None to give up.
 
         :param attempt: Which attempt failed, from 1.
-        :param retry_after_seconds: What the server asked for.
+        :param retry_after_seconds: The server's ``Retry-After``.
         """
         if attempt >= self.attempts:
             return None
@@ -44,4 +44,4 @@ class RetryPolicy:
 
 
 ONE_ATTEMPT = RetryPolicy(attempts=1)
-"""For a wait, which has a budget and a deadline of its own: retries within a look would outlast both."""
+"""For one poll of a wait. The wait has its own failure limit and deadline; retries would exceed both."""

@@ -1,4 +1,4 @@
-"""Send one request until it is answered, refused or given up: the one place that retries."""
+"""Send one request with retries: the only place that retries."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ DEFAULT_POLICY = RetryPolicy()
 
 def send(request: Request, policy: RetryPolicy = DEFAULT_POLICY) -> Call[Response]:
     """
-    Send a request, again if that may help and does no harm, and return the 2xx answer.
+    Send a request, retry if it is safe and may help, and return the 2xx response.
 
-    A request that is not repeatable is sent again only if it cannot have arrived, or was refused with 429.
+    A request that is not repeatable is retried only if it cannot have arrived, or was rejected with 429.
 
     :raises PushMetricsDeliveryUnknownError: if such a request may have arrived.
-    :raises PushMetricsApiError: for every other answer than 2xx, and for none.
+    :raises PushMetricsApiError: for any other response than 2xx, and for none.
     """
     attempt = 0
     while True:
@@ -36,28 +36,28 @@ def send(request: Request, policy: RetryPolicy = DEFAULT_POLICY) -> Call[Respons
             response: Response = yield request
         except NetworkError as failure:
             may_have_arrived = failure.was_sent
-            error = PushMetricsUnavailableError(f"{request.describe()} got no answer: {failure}")
+            error = PushMetricsUnavailableError(f"{request.describe()} got no response: {failure}")
         else:
             error = build_error(request, response)
             if error is None:
                 return response
             may_have_arrived = error.status_code != 429
         wait_seconds = _decide_wait(error, request, policy, attempt, may_have_arrived)
-        log.warning("%s; trying again in %.1f s (attempt %d)", error, wait_seconds, attempt)
+        log.warning("%s; retrying in %.1f s (attempt %d)", error, wait_seconds, attempt)
         yield Pause(wait_seconds)
 
 
 def _decide_wait(
     error: PushMetricsApiError, request: Request, policy: RetryPolicy, attempt: int, may_have_arrived: bool
 ) -> float:
-    """Say how long to wait for the next attempt, or raise what ends the attempts."""
+    """Compute how long to wait for the next attempt, or raise the final error."""
     if not isinstance(error, PushMetricsUnavailableError):
         raise error
     if may_have_arrived and not request.is_repeatable:
         raise PushMetricsDeliveryUnknownError(
             f"{error}. It may have arrived, and sending it again could start a second run, so it was not"
-            " repeated. Look in PushMetrics whether the run was started."
-        ) from None  # its message is all of the cause
+            " repeated. Check in PushMetrics whether the run was started."
+        ) from None  # its message contains the cause
     wait_seconds = policy.compute_wait(attempt, error.retry_after_seconds)
     if wait_seconds is None:
         raise error

@@ -1,4 +1,4 @@
-"""Waiting for runs without a receiver: the API is asked, and says what the event would have said."""
+"""Waiting for runs without a receiver: poll the API and build the event that the webhook would have sent."""
 
 from __future__ import annotations
 
@@ -19,35 +19,34 @@ from airflow_provider_pushmetrics.exceptions import (
 )
 
 API_SOURCE = "api"
-"""The ``source`` of what no webhook brought."""
+"""The ``source`` of events that no webhook delivered."""
 
 
 @dataclass(frozen=True)
 class RunSnapshot:
     """
-    The runs that there were when a wait began: those that had ended do not count.
+    The runs that existed when a wait began. Those that had ended do not count.
 
-    :param newest_id: The newest of all.
-    :param open_ids: Those that were going on.
+    :param newest_id: The newest run.
+    :param open_ids: The unfinished runs.
     """
 
     newest_id: int = 0
     open_ids: tuple[int, ...] = ()
 
     def counts(self, run: Run) -> bool:
-        """Tell whether a run had not ended yet."""
+        """Return whether a run had not ended yet."""
         return run.id > self.newest_id or run.id in self.open_ids
 
 
 @dataclass
 class RunPoll:
     """
-    One wait for a run, by asking the API.
+    A wait for a run that polls the API.
 
-    :param wanted: Which runs are wanted, as which events would be.
-    :param seen: What there was when it began; None if nobody saw it, which only a wait for a run that is
-        known by its number can do without.
-    :param accepts: Whether the run, told as an event, is wanted.
+    :param wanted: Which runs match, as a filter of their events.
+    :param seen: The runs that existed when the wait began; None only in a wait for a run with a known number.
+    :param accepts: Returns whether the run, as an event, matches.
     """
 
     wanted: EventFilter
@@ -57,12 +56,12 @@ class RunPoll:
 
     @property
     def needs_list(self) -> bool:
-        """Whether it looks at the list of runs; else it knows what to ask for."""
+        """Whether it polls the list of runs instead of one run."""
         return self.wanted.run_id is None
 
     def check_can_poll(self, credentials: Credentials) -> None:
         """
-        Refuse what the API cannot tell.
+        Check that the API can answer this wait.
 
         :raises PushMetricsConfigurationError: without an API token.
         :raises PushMetricsParameterError: for a ``query.run`` that is not known by its numbers.
@@ -88,20 +87,21 @@ class RunPoll:
         """
         if self.seen is None:
             raise PushMetricsParameterError(
-                "nobody has seen which runs there were when the wait began: without a receiver a worker does"
-                " that, and 'after' says nothing of it. Leave out 'start_from_trigger' and 'after', or set"
+                "it is not known which runs existed when the wait began: without a receiver, a worker"
+                " determines"
+                " that, and 'after' does not contain it. Leave out 'start_from_trigger' and 'after', or set"
                 " 'run_id', or the extras 'receiver_url' and 'receiver_token' of the connection."
             )
         return self.seen
 
     def fetch_list(self, credentials: Credentials) -> Call[tuple[Run, ...]]:
-        """Fetch the list of runs that it looks at; equal for all that wait for the same report."""
+        """Fetch the list of runs to search; the same for all waits for the same report."""
         if self.wanted.report_id is None:
             return (yield from calls.fetch_newest_runs(credentials, calls.NEW_RUNS_LIMIT, ONE_ATTEMPT))
         return (yield from calls.fetch_runs(credentials, str(self.wanted.report_id), ONE_ATTEMPT))
 
     def poll(self, credentials: Credentials, listed: tuple[Run, ...] | None = None) -> Call[FeedEvent | None]:
-        """Poll once; None if nothing that is wanted has ended."""
+        """Poll once; None if no matching run has ended."""
         if self.wanted.event == "query.run":
             return (yield from self._poll_query(credentials))
         if self.wanted.run_id is not None:
@@ -123,7 +123,7 @@ class RunPoll:
         return None
 
     def _fetch_event(self, credentials: Credentials, run: Run) -> Call[FeedEvent | None]:
-        """Tell of a run what its event would tell; None if it is gone and nobody asked for it."""
+        """Build the event of a run; None if the run no longer exists and was not requested by its id."""
         try:
             return (yield from _build_report_event(credentials, run, self.wanted.report_id))
         except PushMetricsNotFoundError:
@@ -135,7 +135,7 @@ class RunPoll:
         return self.wanted.report_id in (None, event.body["report_id"])
 
     def _poll_query(self, credentials: Credentials) -> Call[FeedEvent | None]:
-        """Ask whether the result is there, without reading it."""
+        """Check whether the result is available, without reading it."""
         wanted = self.wanted
         url = (
             f"{credentials.base_url}/api/reports/{wanted.report_id}/queries/{wanted.query_id}"
@@ -151,7 +151,7 @@ class RunPoll:
 
 
 def fetch_snapshot(credentials: Credentials, wanted: EventFilter) -> Call[RunSnapshot]:
-    """See which runs there are now, before a wait begins."""
+    """Fetch the runs that exist before a wait begins."""
     if wanted.run_id is not None:
         return RunSnapshot()
     listed = yield from RunPoll(wanted).fetch_list(credentials)
@@ -160,7 +160,7 @@ def fetch_snapshot(credentials: Credentials, wanted: EventFilter) -> Call[RunSna
 
 
 def _build_report_event(credentials: Credentials, run: Run, report_id: int | None) -> Call[FeedEvent]:
-    """Tell of a run what its report.run would tell."""
+    """Build the report.run event of a run."""
     number = run.report_id if run.report_id is not None else report_id
     reference = number if number is not None else (run.report_uid or "")
     url = calls.build_outputs_url(credentials.base_url, reference, run.id)

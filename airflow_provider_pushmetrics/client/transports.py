@@ -24,14 +24,14 @@ from airflow_provider_pushmetrics.client.protocol import Call, NetworkError, Pau
 from airflow_provider_pushmetrics.redaction import redact
 
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
-"""What is read into memory at the most; larger results are streamed to a file instead."""
+"""The maximum size of a body in memory; larger results are streamed to a file."""
 
 DOWNLOAD_CHUNK_BYTES = 1024 * 1024
 TIMEOUTS_FOR_AN_ANSWER = 5
-"""How many timeouts an answer kept in memory may take: a server that drips would hold a task for ever."""
+"""The maximum number of timeouts for a body in memory: a slow server would block a task indefinitely."""
 
 MAX_CAUSES = 10
-"""How deep to look for the reason of a failure; chains of errors may go in circles."""
+"""How deep to search for the reason of a failure; chains of errors may be circular."""
 
 
 @dataclass
@@ -39,9 +39,9 @@ class SyncTransport:
     """
     Run calls on a ``requests`` session, in the calling thread.
 
-    :param session: With proxies and TLS as the connection says; these count before the environment's.
-    :param timeout_seconds: The connection's own timeout; None leaves each request its own.
-    :param max_body_bytes: What is read into memory at the most.
+    :param session: With the proxies and TLS settings of the connection, which override the environment's.
+    :param timeout_seconds: The connection's timeout; None to use that of each request.
+    :param max_body_bytes: The maximum size of a body in memory.
     """
 
     session: requests.Session
@@ -50,22 +50,22 @@ class SyncTransport:
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
 
     def run(self, call: Call[T]) -> T:
-        """Run a call to its end and return what it found out."""
+        """Run a call and return its result."""
         return self._drive(call, self._send)
 
     @contextmanager
     def run_streaming(self, call: Call[Response]) -> Iterator[tuple[Response, Iterator[bytes]]]:
         """
-        Run a call whose last request is streamed, and leave the body of a 200 to be read piece by piece.
+        Run a call whose last request is streamed; the caller reads the body of a 200 piece by piece.
 
-        :raises NetworkError: if the answer breaks off while it is read.
+        :raises NetworkError: if the response is interrupted while it is read.
         """
         with ExitStack() as opened:
             chunks: Iterator[bytes] = iter(())
 
             def send(request: Request) -> Response:
                 nonlocal chunks
-                opened.close()  # the answer before this one has been dealt with
+                opened.close()  # the previous response has been handled
                 response, chunks = opened.enter_context(self.stream(request))
                 if request.is_streamed and response.status_code == 200:
                     return response
@@ -94,20 +94,20 @@ class SyncTransport:
             failure = error
         else:
             return call.send(response)
-        return call.throw(failure)  # from here, so that its traceback is not in that of what the call raises
+        return call.throw(failure)  # raised here, so that its traceback is not part of the call's error
 
     def _send(self, request: Request) -> Response:
         with self.stream(request) as (response, chunks):
             if request.is_streamed and response.status_code == 200:
-                return response  # who runs it this way wants to know only whether it is there
+                return response  # the caller of a streamed call only checks whether it exists
             return replace(response, body=self._join(chunks))
 
     @contextmanager
     def stream(self, request: Request) -> Iterator[tuple[Response, Iterator[bytes]]]:
         """
-        Send a request and read the answer's body piece by piece; the response's own body is empty.
+        Send a request and read the response's body piece by piece; the response's own body is empty.
 
-        :raises NetworkError: if there is no answer, or it breaks off.
+        :raises NetworkError: if there is no response, or it is interrupted.
         """
         seconds = self.timeout_seconds or request.timeout_seconds
         with _translate_requests_errors(request.url):
@@ -145,13 +145,13 @@ class AsyncTransport:
     """
     Run calls on an ``aiohttp`` session, in its event loop.
 
-    :param session: The session; it must not trust the environment itself, because it would put a password of
-        a ``.netrc`` file in the token's place.
-    :param tls: Which servers are trusted, as ``aiohttp`` takes it.
-    :param proxies: Proxy by scheme, as ``requests`` takes it.
-    :param trust_env: Whether the proxies of the environment count where there is none of ours.
-    :param timeout_seconds: The connection's own timeout; None leaves each request its own.
-    :param max_body_bytes: What is read into memory at the most.
+    :param session: The session. It must not trust the environment itself, because it would replace the token
+        by a password of a ``.netrc`` file.
+    :param tls: The trusted servers, as ``aiohttp`` accepts it.
+    :param proxies: Proxy by scheme, as ``requests`` accepts it.
+    :param trust_env: Whether the environment's proxies are used where the connection has none.
+    :param timeout_seconds: The connection's timeout; None to use that of each request.
+    :param max_body_bytes: The maximum size of a body in memory.
     """
 
     session: aiohttp.ClientSession
@@ -162,7 +162,7 @@ class AsyncTransport:
     max_body_bytes: int = MAX_RESPONSE_BYTES
 
     async def run(self, call: Call[T]) -> T:
-        """Run a call to its end and return what it found out."""
+        """Run a call and return its result."""
         try:
             step = next(call)
             while True:
@@ -173,7 +173,7 @@ class AsyncTransport:
             return result
 
     async def _answer(self, call: Call[T], step: Request | Pause) -> Callable[[], Request | Pause]:
-        """Do a step, and say how the call goes on: its end, StopIteration, cannot leave a coroutine."""
+        """Execute one step; return how to resume the call: StopIteration cannot leave a coroutine."""
         if isinstance(step, Pause):
             await asyncio.sleep(step.seconds)
             return partial(call.send, None)
@@ -201,7 +201,7 @@ class AsyncTransport:
         ):
             headers = {name.lower(): value for name, value in answer.headers.items()}
             if request.is_streamed and answer.status == 200:
-                answer.close()  # nobody reads the rest
+                answer.close()  # the rest is not read
                 return Response(answer.status, headers, b"")
             body = bytearray()
             async with asyncio.timeout(seconds * TIMEOUTS_FOR_AN_ANSWER):
@@ -212,7 +212,7 @@ class AsyncTransport:
 
 
 def choose_proxy(url: str, proxies: Mapping[str, str], trust_env: bool) -> str | None:
-    """Choose the proxy for a URL: ours, else that of the environment, if it counts; None for none."""
+    """Choose the proxy for a URL: the connection's, else the environment's if trusted; None for none."""
     ours: str | None = select_proxy(url, dict(proxies))
     if ours is None and trust_env:
         ours = select_proxy(url, get_environ_proxies(url))
@@ -225,36 +225,36 @@ def _list_proxy(url: str, proxies: Mapping[str, str], trust_env: bool) -> dict[s
 
 
 def _keep_authorization(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Leave the request alone; without this, ``requests`` puts what ``.netrc`` says in the token's place."""
+    """Keep the Authorization header; by default ``requests`` replaces it by a password of ``.netrc``."""
     return request
 
 
 def _iterate_in_time(answer: requests.Response, timeout_seconds: float) -> Iterator[bytes]:
-    """Read an answer as it comes; ``iter_content`` would wait for a whole chunk, however slowly it fills."""
+    """Read a response as it arrives; ``iter_content`` waits for a whole chunk, however slowly it arrives."""
     deadline = time.monotonic() + timeout_seconds * TIMEOUTS_FOR_AN_ANSWER
     while chunk := answer.raw.read1(DOWNLOAD_CHUNK_BYTES, decode_content=True):
         yield chunk
         if time.monotonic() > deadline:
-            raise requests.ReadTimeout(f"the answer was not complete after {TIMEOUTS_FOR_AN_ANSWER} timeouts")
+            raise requests.ReadTimeout(f"the response was incomplete after {TIMEOUTS_FOR_AN_ANSWER} timeouts")
 
 
 def _refuse_oversize(size: int, max_body_bytes: int) -> None:
     if size > max_body_bytes:
         raise NetworkError(
-            f"the answer has more than {max_body_bytes} bytes. Save the result to a file instead.",
+            f"the response has more than {max_body_bytes} bytes. Save the result to a file instead.",
             was_sent=True,
         )
 
 
 @contextmanager
 def _translate_requests_errors(url: str) -> Iterator[None]:
-    """Turn the errors of ``requests``, whose texts hold whole URLs, into ours, which hold no token."""
+    """Turn the errors of ``requests``, whose messages contain whole URLs, into ours without tokens."""
     try:
         yield
     except requests.ConnectTimeout:
         raise NetworkError(_describe_unconnected(url, "it took too long"), was_sent=False) from None
     except requests.exceptions.ProxyError as error:
-        # Also what a proxy's connection that breaks after the request is called.
+        # Also raised if a proxy's connection breaks after the request.
         raise NetworkError(_describe(error), was_sent=not _is_connect_failure(error)) from None
     except requests.exceptions.SSLError as error:
         raise NetworkError(_describe(error), was_sent=not _is_distrust(error)) from None
@@ -281,18 +281,18 @@ async def _translate_aiohttp_errors(url: str) -> AsyncIterator[None]:
 
 
 def _describe_unconnected(url: str, reason: str) -> str:
-    """Say with whom there was no connection: libraries say it in nested errors, three lines long."""
+    """Describe a failed connection in one line: libraries nest the reason in three."""
     origin = parse_origin(url)
     whom = "the server" if origin is None else f"{origin[1]!r} at port {origin[2]}"
-    return f"no connection to {whom} came about: {reason}"
+    return f"could not connect to {whom}: {reason}"
 
 
 def _find_reason(error: BaseException) -> str:
-    """Find what the operating system says, at the bottom of a chain of errors."""
+    """Find the message of the operating system, at the bottom of a chain of errors."""
     reason, cause = type(error).__name__, error
     for _ in range(MAX_CAUSES):
         if isinstance(cause, OSError) and cause.strerror:
-            number = cause.errno or 0  # name servers have numbers of their own, below zero
+            number = cause.errno or 0  # name servers use negative numbers
             reason = os.strerror(number) if number > 0 else cause.strerror
         below = getattr(cause, "reason", None) or cause.__cause__ or cause.__context__
         below = below or (cause.args[0] if cause.args else None)
@@ -303,14 +303,14 @@ def _find_reason(error: BaseException) -> str:
 
 
 def _is_connect_failure(error: requests.ConnectionError) -> bool:
-    """Tell a connection that never came about from one that broke: only urllib3's reason says which."""
+    """Return whether a connection was never established; only urllib3's reason tells it from a broken one."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
-    reason = getattr(reason, "original_error", reason)  # what went wrong with a proxy
+    reason = getattr(reason, "original_error", reason)  # the error of a proxy
     return isinstance(reason, (NewConnectionError, ConnectTimeoutError))
 
 
 def _is_distrust(error: requests.exceptions.SSLError) -> bool:
-    """Tell a server that was not trusted, and so never sent anything, from TLS that broke at any time."""
+    """Return whether the certificate was rejected, so nothing was sent; TLS may also break later."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
     return bool(reason and reason.args and isinstance(reason.args[0], ssl.SSLCertVerificationError))
 

@@ -62,7 +62,7 @@ class FailureBackoff:
         """
         self._count += 1
         requested = error.retry_after_seconds
-        # A wait has time: a server that asks for an hour is asked again sooner, but the wait goes on.
+        # A wait has time: a server that asks for an hour is asked again sooner, but the wait continues.
         requested = None if requested is None else min(requested, MAX_PAUSE_SECONDS)
         seconds = self._budget.failures.compute_wait(self._count, requested)
         if seconds is None:

@@ -1,4 +1,4 @@
-"""Waiting for runs and events, written once for the worker and the triggerer."""
+"""Waiting for runs and events, for the worker and the triggerer."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ log = logging.getLogger(__name__)
 PAGE_EVENTS = 100
 
 PROGRESS_SECONDS = 60.0
-"""How often the log says that a wait goes on."""
+"""How often a wait logs its progress."""
 
 
 @dataclass(frozen=True)
 class RunTarget:
     """
-    Which report run is waited for.
+    The report run to wait for.
 
     :param report_id: The report.
-    :param run_id: The run, if it is known; else the first one after ``after_cursor`` counts.
+    :param run_id: The run, if it is known; else the first one after ``after_cursor`` matches.
     :param after_cursor: The receiver's cursor before the run was started; None without a receiver.
-    :param after_run_id: The newest run of the report before it was started; None if nobody could tell.
+    :param after_run_id: The newest run of the report before it was started; None if unknown.
     """
 
     report_id: str
@@ -49,10 +49,10 @@ class RunTarget:
 @dataclass(frozen=True)
 class FinishedRun:
     """
-    A report run that is over.
+    A report run that has ended.
 
-    :param outputs_url: The URL of its outputs, from its event; None if the API told.
-    :param status: How it ended, as the API says; None if only its event is known, which does not say.
+    :param outputs_url: The URL of its outputs, from its event; None if the API was polled.
+    :param status: The final status, from the API; None if only its event is known, which does not contain it.
     """
 
     report_id: str
@@ -62,7 +62,7 @@ class FinishedRun:
 
 
 class ProgressLog:
-    """Logs now and then that a wait goes on; not at each poll."""
+    """Logs the progress of a wait once a minute, not at each poll."""
 
     def __init__(self, target: RunTarget, budget: WaitBudget) -> None:
         self.status: RunStatus | None = None
@@ -96,13 +96,13 @@ def wait_for_event(
     accepts: Callable[[FeedEvent], bool] | None = None,
 ) -> Call[FeedEvent | None]:
     """
-    Wait for the first wanted event after a cursor; None if the deadline passed.
+    Wait for the first matching event after a cursor; None if the deadline passed.
 
-    Events that came before the wait began count: the inbox keeps them.
+    Events that came before the wait began are included: the inbox keeps them.
 
-    :param accepts: Says of an event whether it is wanted, beyond what the receiver can tell.
-    :raises PushMetricsLastLookError: if the deadline passed and the last look had failed.
-    :raises PushMetricsApiError: if the receiver refuses, or fails too often in a row.
+    :param accepts: Returns whether an event matches, beyond the receiver's filter.
+    :raises PushMetricsLastLookError: if the deadline passed and the last poll had failed.
+    :raises PushMetricsApiError: if the receiver rejects the request, or fails too often in a row.
     """
     limit = 1 if accepts is None else PAGE_EVENTS
     while True:
@@ -119,7 +119,7 @@ def fetch_next_page(
     receiver: Receiver, wanted: EventFilter, *, after: int, budget: WaitBudget, limit: int = PAGE_EVENTS
 ) -> Call[FeedPage | None]:
     """
-    Wait for the next wanted events after a cursor; None if the deadline passed.
+    Wait for the next matching events after a cursor; None if the deadline passed.
 
     :raises PushMetricsLastLookError: if the deadline passed and the last poll had failed.
     """
@@ -139,13 +139,13 @@ def wait_for_run(
     """
     Wait for a report run to end; None if the deadline passed.
 
-    With a receiver, its event wakes us at once, and the API is asked now and then in case no webhook comes;
-    without one, the API is polled.
+    With a receiver, its event ends the wait at once, and the API is polled rarely in case no webhook arrives.
+    Without one, the API is polled.
 
     :raises PushMetricsConfigurationError: if there is neither a receiver nor an API token, or nothing that
-        tells the run from those of other reports.
-    :raises PushMetricsLastLookError: if the deadline passed and the last look had failed.
-    :raises PushMetricsApiError: if either refuses, or fails too often in a row.
+        distinguishes the run from those of other reports.
+    :raises PushMetricsLastLookError: if the deadline passed and the last poll had failed.
+    :raises PushMetricsApiError: if either rejects a request, or fails too often in a row.
     """
     refuse_endless_wait(target, credentials, receiver)
     backoff, progress = FailureBackoff(budget), ProgressLog(target, budget)
@@ -157,7 +157,7 @@ def wait_for_run(
         if can_poll_api(target, credentials):
             run = yield from _fetch_run(target, credentials)
             progress.status = run.status
-            backoff.reset()  # whatever the receiver does, the API will tell
+            backoff.reset()  # if the receiver fails, the API still answers
             if (finished := read_run(target, run)) is not None:
                 return finished
         if receiver is None:
@@ -169,7 +169,7 @@ def wait_for_run(
 
 
 def can_poll_api(target: RunTarget, credentials: Credentials) -> bool:
-    """Tell whether the API can say how the run stands."""
+    """Return whether the API can return the status of the run."""
     return bool(credentials.api_token) and target.run_id is not None
 
 
@@ -178,7 +178,7 @@ def refuse_endless_wait(target: RunTarget, credentials: Credentials, receiver: R
     Refuse a wait that could never end.
 
     :raises PushMetricsConfigurationError: if there is neither a receiver nor an API token, or nothing that
-        tells the run from those of other reports.
+        distinguishes the run from those of other reports.
     """
     if receiver is None and not can_poll_api(target, credentials):
         raise PushMetricsConfigurationError(
@@ -188,9 +188,9 @@ def refuse_endless_wait(target: RunTarget, credentials: Credentials, receiver: R
         )
     if target.run_id is None and not _is_number(target.report_id):
         raise PushMetricsConfigurationError(
-            f"the run of report {target.report_id!r} cannot be told from those of other reports: nobody named"
-            " it, and events name reports by their numbers. Use the report's number as report_id, or set the"
-            " connection's password."
+            f"the run of report {target.report_id!r} cannot be distinguished from those of other reports: its"
+            " number is unknown, and events identify reports by their numbers. Use the report's number as"
+            " report_id, or set the connection's password."
         )
 
 
@@ -198,12 +198,12 @@ def find_new_run(
     target: RunTarget, *, credentials: Credentials, newest_wins: bool, budget: WaitBudget
 ) -> Call[Run | None]:
     """
-    Find the run that was just started, by the API: the only one newer than ``after_run_id``.
+    Find the run that was just started, in the API: the only one newer than ``after_run_id``.
 
-    :param newest_wins: Take the newest of several instead of refusing to guess.
+    :param newest_wins: Return the newest of several candidates instead of raising an error.
     :return: The run; None if none appeared before the deadline.
-    :raises PushMetricsAmbiguousRun: if several could be it.
-    :raises PushMetricsApiError: if the API refuses, or fails until the deadline.
+    :raises PushMetricsAmbiguousRun: if there are several candidates.
+    :raises PushMetricsApiError: if the API rejects the request, or fails until the deadline.
     """
 
     def poll() -> Call[Run | None]:
@@ -211,9 +211,9 @@ def find_new_run(
         candidates = [run for run in runs if run.id > (target.after_run_id or 0)]
         if len(candidates) > 1 and not newest_wins:
             raise PushMetricsAmbiguousRun(
-                f"report {target.report_id!r} has {len(candidates)} runs that began since the trigger was"
+                f"report {target.report_id!r} has {len(candidates)} runs that began after the trigger was"
                 f" called ({', '.join(str(run.id) for run in candidates)}), and PushMetrics does not say"
-                " which is ours. Run one at a time, or set on_ambiguous='newest'."
+                " which one belongs to this task. Run one at a time, or set on_ambiguous='newest'."
             )
         return candidates[0] if candidates else None
 
@@ -226,9 +226,9 @@ def _fetch_run(target: RunTarget, credentials: Credentials) -> Call[Run]:
 
 
 def read_run(target: RunTarget, run: Run) -> FinishedRun | None:
-    """Read how a run stands, as the API shows it; None while it is going on."""
+    """Read a run from the API; None while it is unfinished."""
     if run.status is RunStatus.UNKNOWN:
-        log.warning("run %s has a status that this version does not know; it counts as going on", run.id)
+        log.warning("run %s has a status that this version does not know; it counts as unfinished", run.id)
     if not run.status.is_finished:
         return None
     return FinishedRun(str(run.report_id or target.report_id), run.id, status=run.status)
@@ -238,10 +238,10 @@ def poll_page(
     receiver: Receiver, wanted: EventFilter, *, after: int, budget: WaitBudget, limit: int
 ) -> Call[FeedPage]:
     """
-    Fetch a page, held back by the receiver until there is something on it.
+    Fetch a page by a long poll.
 
-    After an empty page that was not held back, such as one from a proxy, we pause ourselves: else this would
-    ask again and again without end.
+    After an empty page that was not held, such as one from a proxy, pause here: else this would poll in a
+    busy loop.
     """
     asked_at, remaining = budget.clock(), budget.compute_remaining()
     page = yield from feed.fetch_events(
@@ -264,7 +264,7 @@ def _listen(
 
 
 def read_run_event(found: FeedEvent) -> FinishedRun | None:
-    """Read of which run an event tells that it is over; None if of none."""
+    """Read which run has ended, from an event; None if the event is not about one."""
     try:
         event = parse_event(found.body)
     except InvalidEventError as error:

@@ -54,7 +54,7 @@ def run_demo(folder: DemoFolder, display: Display, environ: Mapping[str, str], *
 
 
 def show_access(system: DemoSystem, display: Display) -> None:
-    """Tell a person how to go on with a system that is left running."""
+    """Tell a person how to continue with a system that is left running."""
     display.print_line(
         f"Airflow is left running: {system.ports.airflow_url}\n"
         f"  user {AIRFLOW_USER}, password {system.credentials.airflow_password}\n"

@@ -1,4 +1,4 @@
-"""The credentials of one demo: made anew each time, and good for nothing else."""
+"""The credentials of one demo: made again each time, and good for nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees while the demo works."""
+"""The output of the demo."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ MAX_DISPLAY_ROWS = 25
 @dataclass
 class Display:
     """
-    Tells a person, or a log, what is happening and how long it took.
+    Prints the steps and how long each took.
 
-    :param console: Where to print: with a spinner on a terminal, in plain lines elsewhere.
-    :param clock: Tells the seconds.
+    :param console: The output: with a spinner on a terminal, in plain lines elsewhere.
+    :param clock: Returns the time in seconds.
     """
 
     console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
@@ -30,7 +30,7 @@ class Display:
 
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
-        """Announce a step, and say how long it took when the block ends."""
+        """Print a step, and how long it took when the block ends."""
         self._number += 1
         label = f"[bold]{self._number:2}[/bold]  {escape(title)}"
         step, started_at = Step(), self.clock()
@@ -43,11 +43,11 @@ class Display:
         self._finish(label, "[green]done[/green]", started_at, step.note)
 
     def print_line(self, text: str = "") -> None:
-        """Print a line as it is."""
+        """Print a line unchanged."""
         self.console.print(text, markup=False)
 
     def show_rows(self, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Print rows as a table: the first ones, if there are many."""
+        """Print the first rows as a table."""
         if not rows:
             self.print_line(f"{title}: no rows")
             return
@@ -61,7 +61,7 @@ class Display:
             self.print_line(f"… and {len(rows) - MAX_DISPLAY_ROWS} more rows")
 
     def show_failure(self, message: str, log: str = "") -> None:
-        """Print what went wrong, and the end of the log that says more."""
+        """Print an error, and the end of the log."""
         self.console.print(f"[bold red]The demo failed:[/bold red] {escape(message)}")
         if log:
             self.print_line("The end of the log:")
@@ -84,16 +84,16 @@ class Display:
 @dataclass
 class Step:
     """
-    A step that is being done.
+    A step in progress.
 
-    :param note: What to add when it is done.
+    :param note: A note to print when it is done.
     """
 
     note: str = ""
 
 
 def format_cell(value: Any) -> str:
-    """Write a value as a person reads it."""
+    """Format a value for reading."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -102,5 +102,5 @@ def format_cell(value: Any) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Say whether a value is a number, which a truth value is not."""
+    """Return whether a value is a number; booleans are not."""
     return isinstance(value, int | float) and not isinstance(value, bool)

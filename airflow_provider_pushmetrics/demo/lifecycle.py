@@ -24,7 +24,7 @@ LEADER_TIMEOUT_SECONDS = 60
 @dataclass
 class RunningSystem:
     """
-    How a demo ends.
+    The end of a demo.
 
     :param kept: Whether it is left running.
     """
@@ -37,7 +37,7 @@ def open_system(
     folder: DemoFolder, display: Display, environ: Mapping[str, str]
 ) -> Iterator[tuple[DemoSystem, RunningSystem]]:
     """
-    Prepare a system, and stop all that was started of it when the block ends, however it ends.
+    Prepare a system, and stop everything that it started when the block ends.
 
     :raises DemoError: if a demo runs in this folder already, or a port is taken.
     """
@@ -47,7 +47,7 @@ def open_system(
         _stop_leftovers(folder, display)
         system = DemoSystem(folder, choose_ports(environ), dags, environ)
         folder.clear()
-        # Noted before the first process is started: whatever kills this one, the next command finds the rest.
+        # Written before the first process starts: if this one is killed, the next command finds the others.
         write_state(folder.state_file, DemoState.of_this_process(system.family.marker))
         stay = RunningSystem()
         try:
@@ -60,7 +60,7 @@ def open_system(
 
 
 def keep_running(system: DemoSystem, stay: RunningSystem) -> None:
-    """Leave the system running when the demo ends, and note how it is reached and stopped."""
+    """Leave the system running when the demo ends, and save its URLs and credentials."""
     state = DemoState.of_this_process(
         system.family.marker,
         kept=True,
@@ -75,7 +75,7 @@ def keep_running(system: DemoSystem, stay: RunningSystem) -> None:
 
 
 def stop_demo(folder: DemoFolder, display: Display) -> None:
-    """Stop the demo of this folder, whether it was left running, is at work or was killed."""
+    """Stop the demo of this folder, whether it is running, was left running or was killed."""
     state = find_state(folder.state_file)
     if state is None:
         display.print_line("No demo is running.")
@@ -95,7 +95,7 @@ def _end_leader(state: DemoState) -> None:
         leader.wait(LEADER_TIMEOUT_SECONDS)
     except psutil.TimeoutExpired:
         raise DemoError(
-            f"the demo at work (process {leader.pid}) does not end. Look at it with `ps`."
+            f"the running demo (process {leader.pid}) does not end. Inspect it with `ps`."
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""The main job: run a report from Airflow, wait for it, fetch its result, and be started by its webhook."""
+"""The main job: run a report from Airflow, wait for it, fetch its result, and start a Dag by its webhook."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUERY = "by_carrier"
 @dataclass(frozen=True)
 class MainJobOutcome:
     """
-    What the main job came to.
+    The result of the main job.
 
     :param trigger_run: The run of the Dag that ran the report.
     :param webhook_run: The run of the Dag that the report's webhook started.
@@ -34,7 +34,7 @@ class MainJobOutcome:
 
 
 def start_everything(system: DemoSystem, display: Display) -> None:
-    """Start the service and Airflow, and introduce them to each other."""
+    """Start the service and Airflow, and connect them."""
     with display.step("Start the PushMetrics service with 336,776 flights of 2013") as step:
         system.start_service()
         step.note = system.ports.service_url
@@ -68,7 +68,7 @@ def run_main_job(
 def show_outcome(
     outcome: MainJobOutcome, display: Display, parameters: Mapping[str, Any] = PARAMETERS
 ) -> None:
-    """Print the rows, and where they lie."""
+    """Print the rows and the path of the file."""
     described = ", ".join(f"{name}={value}" for name, value in parameters.items())
     display.print_line()
     display.show_rows(f"Departure delays, {QUERY}, for {described}: {len(outcome.rows)} rows", outcome.rows)

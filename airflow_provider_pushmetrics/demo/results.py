@@ -41,5 +41,5 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         else:
             rows = [json.loads(line) for line in text.splitlines()]
     except (ValueError, KeyError) as error:
-        raise DemoError(f"{str(path)!r} holds no rows as JSON: {error}.") from error
+        raise DemoError(f"{str(path)!r} has no rows as JSON: {error}.") from error
     return list(rows)

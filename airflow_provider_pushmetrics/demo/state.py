@@ -1,4 +1,4 @@
-"""What a demo notes about itself, so that the next command finds what is running."""
+"""The state file of a demo, with which the next command finds what is running."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from airflow_provider_pushmetrics.exceptions import DemoError
 @dataclass(frozen=True)
 class DemoState:
     """
-    One demo.
+    The state of one demo.
 
-    :param marker: What marks its processes.
-    :param pid: The process that leads it, or led it.
-    :param pid_started_at: When that process was started, since its number may be another's by now.
+    :param marker: The marker of its processes.
+    :param pid: Its leading process.
+    :param pid_started_at: When that process was started, because its number may have been reused.
     :param kept: Whether it was left running on purpose.
-    :param service_url: Where the reference service is.
-    :param airflow_url: Where Airflow is.
-    :param airflow_user: Who may log in there.
-    :param airflow_password: The password; only noted for a demo that is left running, as the rest.
-    :param api_token: Who shows it may sign in to the service.
+    :param service_url: The URL of the reference service.
+    :param airflow_url: The URL of Airflow.
+    :param airflow_user: Airflow's user.
+    :param airflow_password: The password; only stored for a demo that is left running, as the rest.
+    :param api_token: The token for signing in to the service.
     """
 
     marker: str
@@ -44,12 +44,12 @@ class DemoState:
 
     @classmethod
     def of_this_process(cls, marker: str, **facts: str | bool) -> DemoState:
-        """Describe a demo that this process leads."""
+        """Describe a demo that is led by this process."""
         me = psutil.Process()
         return cls(marker=marker, pid=me.pid, pid_started_at=me.create_time(), **facts)  # type: ignore[arg-type]
 
     def find_leader(self) -> psutil.Process | None:
-        """Find the process that leads the demo, if it still runs."""
+        """Find the process that leads the demo, if it is running."""
         try:
             leader = psutil.Process(self.pid)
             return leader if abs(leader.create_time() - self.pid_started_at) < 1 else None
@@ -58,7 +58,7 @@ class DemoState:
 
 
 def write_state(path: Path, state: DemoState) -> None:
-    """Write the state into a file that only its owner may read, all at once."""
+    """Write the state atomically into a file that only its owner may read."""
     new = path.with_suffix(".new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -68,7 +68,7 @@ def write_state(path: Path, state: DemoState) -> None:
 
 
 def find_state(path: Path) -> DemoState | None:
-    """Find what the last demo noted, if it did not end in order."""
+    """Read the state of the last demo, if it did not end in order."""
     try:
         return DemoState(**json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
@@ -78,14 +78,15 @@ def find_state(path: Path) -> DemoState | None:
 @contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
     """
-    Hold the folder's lock; the system lets go of it when this process ends, however it ends.
+    Hold the folder's lock; the system releases it when this process ends.
 
     :raises DemoError: if another demo holds it.
     """
     with path.open("a", encoding="utf-8") as file:
         if not _try_lock(file):
             raise DemoError(
-                f"a demo is at work in {str(path.parent)!r} already. Wait for it, or end it with `make stop`."
+                f"a demo is already running in {str(path.parent)!r}. Wait for it, or stop it with `make"
+                " stop`."
             )
         yield
 

@@ -39,10 +39,10 @@ class DemoSystem:
     """
     Starts the parts, talks to them, and stops them.
 
-    :param folder: Where everything is kept; prepared by its ``claim`` and ``clear``.
-    :param ports: Where the servers listen.
+    :param folder: The demo's folder; prepared by its ``claim`` and ``clear``.
+    :param ports: The ports of the servers.
     :param dags: The folder of the Dags.
-    :param environ: The environment that the processes' own are built from.
+    :param environ: The environment on which those of the processes are based.
     """
 
     def __init__(
@@ -62,24 +62,24 @@ class DemoSystem:
 
     @property
     def access(self) -> ReportAccess:
-        """What the service gave for the flights report; there is none before ``open_report``."""
+        """The credentials of the flights report; available after ``open_report``."""
         if self._access is None:
             raise DemoError("the report is not open yet: call open_report first.")
         return self._access
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Everything that no log may hold."""
+        """All secrets that no log may contain."""
         mine = self.credentials
         given = (self._access.trigger_token, self._access.signing_secret) if self._access else ()
         return (mine.api_token, mine.reader_token, mine.airflow_password, mine.airflow_jwt_secret, *given)
 
     def redact(self, text: str) -> str:
-        """Take this system's credentials, and whatever looks like one, out of a text."""
+        """Remove this system's credentials, and everything that looks like one, from a text."""
         return redact(text, *self.secrets)
 
     def start_service(self) -> None:
-        """Start the PushMetrics service with the flights data, and wait until it can serve."""
+        """Start the PushMetrics service with the flights data, and wait until it is ready."""
         command = [str(self._programs / "pushmetrics"), "service", "--demo", "--host", HOST]
         command += ["--port", str(self.ports.service), "--data", str(self.folder.service_data)]
         self.family.start(
@@ -115,7 +115,7 @@ class DemoSystem:
         self.airflow.log_in()
 
     def build_airflow_environment(self) -> dict[str, str]:
-        """Build the environment in which ``airflow`` commands are about this system."""
+        """Build the environment for ``airflow`` commands of this system."""
         return environment.build_airflow_environment(
             self._base,
             folder=self.folder,
@@ -138,20 +138,20 @@ class DemoSystem:
         """
         Run a Dag, and wait for its end.
 
-        :raises DemoError: if it does not end well.
+        :raises DemoError: if it does not succeed.
         """
         return self._wait_for_success(self.airflow.trigger_dag(dag_id, conf))
 
     def find_webhook_run_ids(self) -> set[str]:
-        """Find the runs of the webhook's Dag that there are by now."""
+        """Find the current runs of the webhook's Dag."""
         return {run.run_id for run in self.airflow.find_runs(WEBHOOK_DAG)}
 
     def wait_for_webhook_run(self, besides: set[str]) -> DagRun:
         """
         Wait for a run of the webhook's Dag that an asset event started, and for its end.
 
-        :param besides: The runs that there were before.
-        :raises DemoError: if none comes, or if it does not end well.
+        :param besides: The runs that existed before.
+        :raises DemoError: if there is none in time, or if it does not succeed.
         """
 
         def find_new() -> DagRun | None:
@@ -165,7 +165,7 @@ class DemoSystem:
         return self._wait_for_success(started)
 
     def stop(self) -> list[str]:
-        """Stop all that was started; return what had to be killed."""
+        """Stop everything that was started; return what had to be killed."""
         self.service.close()
         self.airflow.close()
         return self.family.stop()
@@ -186,7 +186,7 @@ class DemoSystem:
         return finished
 
     def _write_password(self) -> None:
-        """Set Airflow's password before Airflow starts: it would print one of its own into its log."""
+        """Set Airflow's password before it starts: otherwise it prints a generated one into its log."""
         path = self.folder.passwords_file
         path.touch(mode=0o600)
         path.write_text(

@@ -1,4 +1,4 @@
-"""The hook's twin for triggers and async callbacks: the same calls, without blocking the event loop."""
+"""The asynchronous client for triggers and async callbacks, with the methods of the hook."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from airflow_provider_pushmetrics.hooks.trust import build_context
 
 class PushMetricsAsyncClient:
     """
-    The hook's twin for triggers: the same methods by the same names, to be awaited.
+    The asynchronous client: the methods of the hook, to be awaited.
 
     :param settings: The connection.
     :param transport: Runs the calls.
@@ -50,7 +50,7 @@ class PushMetricsAsyncClient:
     @classmethod
     @asynccontextmanager
     async def open(cls, pushmetrics_conn_id: str) -> AsyncIterator[PushMetricsAsyncClient]:
-        """Look the connection up and open one session for as long as the wait lasts."""
+        """Read the connection and open one session for the duration of the wait."""
         settings = await aread_settings(await get_async_connection(pushmetrics_conn_id))
         async with open_async_transport(settings) as transport:
             yield cls(settings, transport)
@@ -95,25 +95,25 @@ class PushMetricsAsyncClient:
         return await self.call(calls.fetch_run_logs(self.credentials, run_id, limit=limit))
 
     async def fetch_run_blocks(self, run_id: int) -> tuple[RunBlock, ...]:
-        """Fetch what became of each block of a run."""
+        """Fetch the status of each block of a run."""
         return await self.call(calls.fetch_run_blocks(self.credentials, run_id))
 
     async def cancel_run(self, run_id: int, *, policy: RetryPolicy = DEFAULT_POLICY) -> bool:
-        """Cancel a run; False if it has ended, or if the server has no way to cancel one."""
+        """Cancel a run; False if it has ended, or if the server cannot cancel runs."""
         return await self.call(calls.cancel_run(self.credentials, run_id, policy))
 
     async def fetch_run_outputs(self, url: str) -> RunOutputs | None:
-        """Fetch the outputs of a report run from the URL in its event; None while it is going on."""
+        """Fetch the outputs of a report run from the URL in its event; None until the run ends."""
         return await self.call(calls.fetch_outputs(self.credentials, url))
 
     async def fetch_cursor(self) -> int:
-        """Fetch the receiver's cursor: whatever arrives from now on comes after it."""
+        """Fetch the receiver's cursor: later events come after it."""
         return await self.call(feed.fetch_cursor(self.settings.get_receiver()))
 
     async def fetch_events(
         self, wanted: EventFilter, *, after: int = 0, wait_seconds: float = 0.0, limit: int = 100
     ) -> FeedPage:
-        """Fetch events from the receiver's inbox, those after a cursor; wait for the first one if need be."""
+        """Fetch the events after a cursor from the receiver; if there are none, wait for the first one."""
         receiver = self.settings.get_receiver()
         return await self.call(
             feed.fetch_events(receiver, wanted, after=after, wait_seconds=wait_seconds, limit=limit)
@@ -125,7 +125,7 @@ async def open_async_transport(settings: PushMetricsSettings) -> AsyncIterator[A
     """
     Open an ``aiohttp`` session with the connection's proxies and TLS settings.
 
-    :raises PushMetricsConfigurationError: if a certificate that is named cannot be used.
+    :raises PushMetricsConfigurationError: if a configured certificate cannot be used.
     """
     transport = settings.transport
     tls = await asyncio.to_thread(build_context, transport)  # reads files

@@ -1,4 +1,4 @@
-"""Trying a connection: which of its host and its tokens work, without starting a run."""
+"""Testing a connection: its host and its tokens, without starting a run."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found out about a part of a connection."""
+    """The result for a part of a connection."""
 
     works: bool
     text: str
 
 
 def check_connection(hook: PushMetricsHook) -> tuple[bool, str]:
-    """Try the parts of a connection; say whether all work, and which do."""
+    """Test the parts of a connection; return whether all work, and a description of each."""
     try:
         settings = hook.settings
     except PushMetricsError as error:
@@ -36,7 +36,7 @@ def check_connection(hook: PushMetricsHook) -> tuple[bool, str]:
     is_empty = not (settings.trigger_tokens or settings.api_token or settings.receiver)
     findings = [_check_host(hook), _check_receiver(hook), *_check_trigger_tokens(hook)]
     if is_empty:
-        findings.append(Finding(False, "there is no token at all: nothing can be done with this connection"))
+        findings.append(Finding(False, "there is no token: this connection cannot be used for anything"))
     text = "; ".join(finding.text for finding in findings)
     return all(finding.works for finding in findings), f"Connection {settings.conn_id!r}: {text}"
 
@@ -49,7 +49,7 @@ def _check_host(hook: PushMetricsHook) -> Finding:
         hook.call(calls.send_authorized(hook.credentials, calls.build_get(f"{host}/api/v1/user/current")))
     except PushMetricsAuthError as error:
         return Finding(
-            False, f"host {host} answers, but refuses the API token, which is the password: {error}"
+            False, f"host {host} responds, but rejects the API token, which is the password: {error}"
         )
     except PushMetricsError as error:
         return Finding(False, f"host {host}: {error}")
@@ -57,7 +57,7 @@ def _check_host(hook: PushMetricsHook) -> Finding:
 
 
 def _check_host_alone(hook: PushMetricsHook) -> Finding:
-    """Ask for what only a token shows: a host that refuses is there, and is PushMetrics."""
+    """Send a request without a token: a host that rejects it is reachable, and is PushMetrics."""
     host = hook.settings.base_url
     try:
         hook.call(reports.send_anonymously(f"{host}/api/v1/user/current"))
@@ -65,9 +65,7 @@ def _check_host_alone(hook: PushMetricsHook) -> Finding:
         pass
     except PushMetricsError as error:
         return Finding(False, f"host {host}: {error}")
-    return Finding(
-        True, f"host {host} works; there is no API token, so nobody can tell whether a run has failed"
-    )
+    return Finding(True, f"host {host} works; there is no API token, so the outcome of runs is unknown")
 
 
 def _check_receiver(hook: PushMetricsHook) -> Finding:
@@ -77,19 +75,19 @@ def _check_receiver(hook: PushMetricsHook) -> Finding:
     try:
         hook.fetch_cursor()
     except PushMetricsAuthError as error:
-        return Finding(False, f"receiver {receiver.url} answers, but refuses the 'receiver_token': {error}")
+        return Finding(False, f"receiver {receiver.url} responds, but rejects the 'receiver_token': {error}")
     except PushMetricsError as error:
         return Finding(False, f"receiver {receiver.url}: {error}")
     return Finding(True, f"receiver {receiver.url} and its token work")
 
 
 def _check_trigger_tokens(hook: PushMetricsHook) -> Iterator[Finding]:
-    """Compare the trigger tokens with those that the API shows their owner: using one would start a run."""
+    """Compare the trigger tokens with those that the API shows: using one would start a run."""
     tokens = hook.settings.trigger_tokens
     if not tokens:
         yield Finding(True, "there is no trigger token, so no report can be run")
         return
-    unknown = "not tried, because using one starts a run"
+    unknown = "not tested, because using one starts a run"
     names = ", ".join(repr(report_id) for report_id in tokens)
     if not hook.settings.api_token:
         yield Finding(True, f"trigger tokens of reports {names}: {unknown}")
@@ -115,13 +113,13 @@ def _compare(
 
 
 def check_trigger_token(name: str, token: str, shown: tuple[Webhook, ...]) -> Finding:
-    """Judge a trigger token by what the API shows of its report's triggers."""
+    """Compare a trigger token with what the API shows of its report's triggers."""
     seen = [webhook for webhook in shown if webhook.token]
     if not seen:
-        return Finding(True, f"{name}: not tried, and the API token sees no trigger of that report")
+        return Finding(True, f"{name}: not tested, and the API token sees no trigger of that report")
     ours = [webhook for webhook in seen if compare_digest(str(webhook.token).encode(), token.encode())]
     if not ours:
-        return Finding(False, f"{name} is not the one that PushMetrics shows: it was refreshed, or mistyped")
+        return Finding(False, f"{name} differs from the one in PushMetrics: it was refreshed, or mistyped")
     if ours[0].active is False:
-        return Finding(False, f"{name} is right, but the trigger is disabled")
+        return Finding(False, f"{name} is correct, but the trigger is disabled")
     return Finding(True, f"{name} works")

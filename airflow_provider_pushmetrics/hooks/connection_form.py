@@ -1,4 +1,4 @@
-"""The connection form as Airflow before 3.2 wants it: made by the hook, of what the metadata declares."""
+"""The connection form for Airflow before 3.2, built from the metadata."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow_provider_pushmetrics.get_provider_info import CONNECTION_FIELDS, ge
 
 def build_widgets() -> dict[str, Any]:
     """Build a field of the form for each extra that the metadata declares."""
-    # They come with the interface of Airflow 2; that of 3.0 and 3.1 puts stand-ins under these names.
+    # These are part of the interface of Airflow 2; that of 3.0 and 3.1 has substitutes under the same names.
     from flask_appbuilder.fieldwidgets import (  # type: ignore[import-not-found]
         BS3PasswordFieldWidget,
         BS3TextFieldWidget,
@@ -29,7 +29,7 @@ def build_widgets() -> dict[str, Any]:
 
 
 def build_behaviour() -> dict[str, Any]:
-    """Say what the form shows of Airflow's own fields, as the metadata declares it."""
+    """Return which of Airflow's own fields the form shows, as the metadata declares it."""
     (declared,) = get_provider_info()["connection-types"]
     behaviour = declared["ui-field-behaviour"]
     return {name.replace("-", "_"): value for name, value in behaviour.items()}

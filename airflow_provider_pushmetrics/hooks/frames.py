@@ -1,4 +1,4 @@
-"""Results of queries as tables: Arrow, and the data frames that are made of it."""
+"""Results of queries as tables: Arrow, and data frames made from it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NULLABLE = {
     f"{sign}int{bits}": f"{'UInt' if sign else 'Int'}{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
 }
-"""The types of pandas for integers of which some are missing; by default it would make floats of them."""
+"""The types of pandas for integers with missing values; by default pandas converts them to floats."""
 
 
 def read_arrow(chunks: Iterator[bytes]) -> pyarrow.Table:
@@ -36,9 +36,9 @@ def read_arrow(chunks: Iterator[bytes]) -> pyarrow.Table:
 
 def build_pandas(table: pyarrow.Table, **options: Any) -> pandas.DataFrame:
     """
-    Make a pandas data frame of a table.
+    Build a pandas data frame from a table.
 
-    Integers where some are missing stay integers (``Int64``, and Python's in lists). What pandas cannot
+    Integers with missing values stay integers (``Int64``, and Python's in lists). What pandas cannot
     hold is text: see :mod:`~airflow_provider_pushmetrics.hooks.portable`. ``types_mapper`` overrides that.
 
     :raises PushMetricsConfigurationError: without the extra ``pandas``.
@@ -49,7 +49,7 @@ def build_pandas(table: pyarrow.Table, **options: Any) -> pandas.DataFrame:
         kinds = {str(column.type): column.type for column in table.columns if column.null_count}
         nullable = {kinds[name]: find_type(dtype) for name, dtype in NULLABLE.items() if name in kinds}
         options["types_mapper"] = nullable.get
-        # Of lists with missing integers, pandas would make arrays of floats.
+        # From lists with missing integers, pandas would build arrays of floats.
         options.setdefault("integer_object_nulls", True)
     frame: pandas.DataFrame = table.to_pandas(**options)
     return frame
@@ -57,7 +57,7 @@ def build_pandas(table: pyarrow.Table, **options: Any) -> pandas.DataFrame:
 
 def build_polars(table: pyarrow.Table) -> polars.DataFrame:
     """
-    Make a polars data frame of a table; what polars cannot hold is text.
+    Build a polars data frame from a table; what polars cannot hold is text.
 
     :raises PushMetricsConfigurationError: without the extra ``polars``.
     """
@@ -69,9 +69,9 @@ def build_polars(table: pyarrow.Table) -> polars.DataFrame:
 
 def import_extra(module: str, extra: str) -> Any:
     """
-    Import what is installed only with an extra of this package.
+    Import a module that is installed only with an extra of this package.
 
-    :raises PushMetricsConfigurationError: naming the extra, if it is not installed.
+    :raises PushMetricsConfigurationError: with the extra, if it is not installed.
     """
     try:
         return importlib.import_module(module)
@@ -82,7 +82,7 @@ def import_extra(module: str, extra: str) -> Any:
 
 
 class _ChunkFile(io.RawIOBase):
-    """Pieces of bytes as a file to read from."""
+    """A readable file made from pieces of bytes."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks

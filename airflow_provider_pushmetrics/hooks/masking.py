@@ -1,4 +1,4 @@
-"""Reading a connection, with every secret in it hidden from logs from then on."""
+"""Reading a connection, and masking its secrets in logs from then on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_pushmetrics.hooks.settings import AirflowConnection, PushM
 
 
 def read_settings(connection: Any) -> PushMetricsSettings:
-    """Read a connection, and mask every secret in it, as it is and as it looks in a URL."""
+    """Read a connection, and mask every secret in it, raw and URL-encoded."""
     checked: AirflowConnection = connection
     settings = PushMetricsSettings.from_connection(checked, connection.extra_dejson)
     for form in list_secret_forms(settings):
@@ -23,8 +23,9 @@ async def aread_settings(connection: Any) -> PushMetricsSettings:
     """
     Read a connection as :func:`read_settings` does, in an event loop.
 
-    Reading the extra and masking talk to Airflow's supervisor: done synchronously, they block the loop, and
-    in a task without greenback's portal, such as that of a shared stream, the supervisor is never told.
+    Reading the extra and masking call Airflow's supervisor: synchronously, they would block the loop, and
+    in a task without greenback's portal, such as that of a shared stream, the call never reaches the
+    supervisor.
     """
     checked: AirflowConnection = connection
     if hasattr(connection, "aextra_dejson"):
@@ -38,6 +39,6 @@ async def aread_settings(connection: Any) -> PushMetricsSettings:
 
 
 def list_secret_forms(settings: PushMetricsSettings) -> set[str]:
-    """List each secret as it is and as it looks in a URL: Airflow masks only the forms that it knows."""
+    """List each secret raw and URL-encoded: Airflow masks only the forms that it knows."""
     forms = ((secret, quote(secret, safe=""), quote_plus(secret)) for secret in settings.list_secrets())
     return set(itertools.chain.from_iterable(forms))

@@ -1,4 +1,4 @@
-"""Arrow tables as data frames can hold them: what they lack becomes text, and nothing is rounded or lost."""
+"""Arrow tables that data frames can hold: unsupported values become text, and nothing is rounded or lost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def make_portable(table: pyarrow.Table, *, max_digits: int | None = None) -> pya
     These are intervals, and columns with infinity, a year outside 1 to 9999 or 24:00; JSON becomes its text.
 
     :param max_digits: Decimals of more digits become text.
-    :raises PushMetricsParameterError: for unions and intervals inside of other types, naming the column.
+    :raises PushMetricsParameterError: for unions and intervals inside other types, with the column.
     """
     import pyarrow
 
@@ -49,7 +49,7 @@ def _convert(field: pyarrow.Field, column: pyarrow.ChunkedArray, max_digits: int
         return _convert_moments(column)
     if pa.types.is_nested(kind) and any(word in str(kind) for word in LACKING):
         raise PushMetricsParameterError(
-            f"column {field.name!r} has the type {kind}, which no data frame holds: use fetch_arrow or"
+            f"column {field.name!r} has the type {kind}, which data frames do not support: use fetch_arrow or"
             " fetch_rows."
         )
     return column
@@ -70,7 +70,7 @@ def _convert_moments(column: pyarrow.ChunkedArray) -> Any:
 
 
 def _choose_writer(kind: pyarrow.DataType) -> tuple[Callable[[int], str], range]:
-    """Choose how a date or a time is written, and which integers Python can hold."""
+    """Choose how a date or a time is written, and which integers Python supports."""
     import pyarrow as pa
 
     if pa.types.is_date(kind):

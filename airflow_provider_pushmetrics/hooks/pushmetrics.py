@@ -1,4 +1,4 @@
-"""The hook: what a PushMetrics connection can do, for operators, sensors and people."""
+"""The hook of a PushMetrics connection, for operators, sensors and users."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ from airflow_provider_pushmetrics.hooks.trust import check_client_certificate, r
 
 class PushMetricsHook(ResultReader, HttpHook):
     """
-    Talk to PushMetrics and to the receiver of its webhooks.
+    Call PushMetrics and the receiver of its webhooks.
 
-    It is the HTTP provider's hook as far as proxies, TLS and keep-alive go. Unlike there, no extra of the
-    connection is ever sent as a header, because extras hold tokens here.
+    Proxies, TLS and keep-alive work as in the HTTP provider's hook. Unlike there, no extra of the
+    connection is sent as a header, because extras contain tokens here.
 
     :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`.
     """
@@ -57,12 +57,12 @@ class PushMetricsHook(ResultReader, HttpHook):
 
     @cached_property
     def settings(self) -> PushMetricsSettings:
-        """The connection, read and checked; its secrets are masked in logs from here on."""
+        """The connection, read and checked; its secrets are masked in logs from then on."""
         return read_settings(self.get_connection(self.pushmetrics_conn_id))
 
     @cached_property
     def credentials(self) -> Credentials:
-        """The API token and where it may go; keeps the JWT between calls."""
+        """The API token and where it may be sent; keeps the JWT between calls."""
         return self.settings.build_credentials()
 
     def get_conn(
@@ -71,7 +71,7 @@ class PushMetricsHook(ResultReader, HttpHook):
         """
         Open a ``requests`` session with the connection's proxies, TLS settings and keep-alive.
 
-        :raises PushMetricsConfigurationError: if a certificate that is named cannot be used.
+        :raises PushMetricsConfigurationError: if a configured certificate cannot be used.
         """
         session = requests.Session()
         transport = self.settings.transport
@@ -82,7 +82,7 @@ class PushMetricsHook(ResultReader, HttpHook):
         session.trust_env = transport.trust_env
         session.cookies.set_policy(
             DefaultCookiePolicy(allowed_domains=())
-        )  # a cookie could outrank the token
+        )  # a cookie could override the token
         if self.keep_alive_adapter is not None:
             session.mount("https://", self.keep_alive_adapter)
             session.mount("http://", self.keep_alive_adapter)
@@ -99,12 +99,13 @@ class PushMetricsHook(ResultReader, HttpHook):
 
     def run(self, *args: Any, **kwargs: Any) -> NoReturn:
         """
-        Refuse what the HTTP provider's hook does: it would send no token, and follow redirects.
+        Refuse the method of the HTTP provider's hook: it would send no token, and follow redirects.
 
         :raises PushMetricsParameterError: always.
         """
         raise PushMetricsParameterError(
-            "PushMetricsHook has no run(): use its methods for reports, runs and results, or call() with a"
+            "PushMetricsHook does not support run(): use its methods for reports, runs and results, or call()"
+            " with a"
             " call of airflow_provider_pushmetrics.client.calls, such as send_authorized()."
         )
 
@@ -122,8 +123,8 @@ class PushMetricsHook(ResultReader, HttpHook):
 
         :param report_id: The report.
         :param parameters: Values for its parameters, by name.
-        :param idempotency_key: The same key starts the same run only once, where the server knows such keys.
-        :raises PushMetricsDeliveryUnknownError: if the run may have been started, but no answer came.
+        :param idempotency_key: The same key starts the same run only once, if the server supports such keys.
+        :raises PushMetricsDeliveryUnknownError: if there is no response, so the run may have been started.
         """
         token = self.settings.get_trigger_token(str(report_id))
         call = calls.trigger_report(
@@ -137,7 +138,7 @@ class PushMetricsHook(ResultReader, HttpHook):
         return self.call(call)
 
     def honours_idempotency_keys(self) -> bool:
-        """Tell whether PushMetrics says of itself that the same key starts the same run only once."""
+        """Return whether PushMetrics declares support for idempotency keys."""
         return self.call(calls.honours_idempotency_keys(self.settings.base_url))
 
     def fetch_reports(self, *, limit: int | None = None) -> tuple[Report, ...]:
@@ -161,19 +162,19 @@ class PushMetricsHook(ResultReader, HttpHook):
         return self.call(calls.fetch_run_logs(self.credentials, run_id, limit=limit))
 
     def fetch_run_blocks(self, run_id: int) -> tuple[RunBlock, ...]:
-        """Fetch what became of each block of a run."""
+        """Fetch the status of each block of a run."""
         return self.call(calls.fetch_run_blocks(self.credentials, run_id))
 
     def cancel_run(self, run_id: int, *, policy: RetryPolicy = DEFAULT_POLICY) -> bool:
-        """Cancel a run; False if it has ended, or if the server has no way to cancel one."""
+        """Cancel a run; False if it has ended, or if the server cannot cancel runs."""
         return self.call(calls.cancel_run(self.credentials, run_id, policy))
 
     def fetch_run_outputs(self, url: str) -> RunOutputs | None:
-        """Fetch the outputs of a report run from the URL in its event; None while it is going on."""
+        """Fetch the outputs of a report run from the URL in its event; None until the run ends."""
         return self.call(calls.fetch_outputs(self.credentials, url))
 
     def wait_for_outputs(self, url: str, *, timeout_seconds: float = 60.0) -> RunOutputs:
-        """Fetch the outputs of a report run that is over; they may take a moment to be readable."""
+        """Fetch the outputs of a finished report run; they may become available a moment after it ended."""
         return self._wait_for_answer(lambda: calls.fetch_outputs(self.credentials, url), timeout_seconds)
 
     def build_outputs_url(self, report_id: str | int, run_id: int) -> str:
@@ -183,13 +184,13 @@ class PushMetricsHook(ResultReader, HttpHook):
     # The receiver
 
     def fetch_cursor(self) -> int:
-        """Fetch the receiver's cursor: whatever arrives from now on comes after it."""
+        """Fetch the receiver's cursor: later events come after it."""
         return self.call(feed.fetch_cursor(self.settings.get_receiver()))
 
     def fetch_events(
         self, wanted: EventFilter, *, after: int = 0, wait_seconds: float = 0.0, limit: int = 100
     ) -> FeedPage:
-        """Fetch events from the receiver's inbox, those after a cursor; wait for the first one if need be."""
+        """Fetch the events after a cursor from the receiver; if there are none, wait for the first one."""
         receiver = self.settings.get_receiver()
         return self.call(
             feed.fetch_events(receiver, wanted, after=after, wait_seconds=wait_seconds, limit=limit)
@@ -204,9 +205,9 @@ class PushMetricsHook(ResultReader, HttpHook):
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Say what the connection form shows, for Airflow before 3.2; later ones read the metadata."""
+        """Return what the connection form shows, for Airflow before 3.2; later ones read the metadata."""
         return connection_form.build_behaviour()
 
     def test_connection(self) -> tuple[bool, str]:
-        """Try the host, the API token, the receiver and the trigger tokens; say which of them work."""
+        """Test the host, the API token, the receiver and the trigger tokens; describe which of them work."""
         return connection_check.check_connection(self)

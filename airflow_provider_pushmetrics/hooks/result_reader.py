@@ -1,4 +1,4 @@
-"""The part of the hook that reads the results of queries."""
+"""The part of the hook that reads query results."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ if TYPE_CHECKING:
     import pyarrow
 
 RESULT_TIMEOUT_SECONDS = 300.0
-"""How long to wait for the result of a run that is still going on."""
+"""How long to wait for the result of an unfinished run."""
 
 
 class ResultReader:
-    """Reads the results of queries, with the credentials and the transport of the hook."""
+    """Reads query results, with the credentials and the transport of the hook."""
 
     result_poll_seconds = 1.0
-    """How often to ask for a result that is not ready."""
+    """Seconds between polls for a result that is not ready."""
 
     @cached_property
     def credentials(self) -> Credentials:
-        """The API token and where it may go."""
+        """The API token and where it may be sent."""
         raise NotImplementedError
 
     @cached_property
@@ -63,7 +63,7 @@ class ResultReader:
         Fetch a query's result as JSON: ``columns``, ``row_count`` and ``data``, a list of row objects.
 
         :param url: The ``query_result`` of an event.
-        :param timeout_seconds: How long to wait for a run that is still going on.
+        :param timeout_seconds: How long to wait for an unfinished run.
         """
         return self._wait_for_answer(lambda: calls.fetch_query_result(self.credentials, url), timeout_seconds)
 
@@ -74,7 +74,7 @@ class ResultReader:
         Fetch the rows of a query's result, each a dictionary; for many rows, see :meth:`stream_rows`.
 
         Values have the type of their column: ``Decimal`` with all digits, ``date``, ``datetime``, ``time``,
-        ``bytes``; what Python cannot hold is its ISO 8601 text. NaN and infinity are None.
+        ``bytes``; values that Python cannot hold are ISO 8601 text. NaN and infinity are None.
 
         :raises PushMetricsProtocolError: if the result has no rows in ``data``.
         """
@@ -94,7 +94,7 @@ class ResultReader:
         """
         Fetch the rows of a query's result one after the other, however many there are.
 
-        Values are those of JSON, which has no types: dates are texts. A number that a float would round is a
+        Values have JSON's types: dates are text. A number that a float would round is a
         ``Decimal``.
         """
         with self.stream_query_result(url, "ndjson", timeout_seconds=timeout_seconds) as chunks:
@@ -102,7 +102,7 @@ class ResultReader:
                 yield json.loads(line, parse_float=parse_exact)
 
     def fetch_arrow(self, url: str, *, timeout_seconds: float = RESULT_TIMEOUT_SECONDS) -> pyarrow.Table:
-        """Fetch a query's result as an Arrow table; this takes the extra ``arrow``."""
+        """Fetch a query's result as an Arrow table; needs the extra ``arrow``."""
         frames.import_extra("pyarrow", "arrow")
         with self.stream_query_result(url, "arrow", timeout_seconds=timeout_seconds) as chunks:
             return frames.read_arrow(chunks)
@@ -111,16 +111,16 @@ class ResultReader:
         self, url: str, *, timeout_seconds: float = RESULT_TIMEOUT_SECONDS, **options: Any
     ) -> pandas.DataFrame:
         """
-        Fetch a query's result as a pandas data frame; this takes the extra ``pandas``.
+        Fetch a query's result as a pandas data frame; needs the extra ``pandas``.
 
-        :param options: As ``pyarrow.Table.to_pandas`` takes them, such as ``types_mapper=pandas.ArrowDtype``,
-            with which whole numbers stay whole where some are missing.
+        :param options: As ``pyarrow.Table.to_pandas`` accepts them, such as
+            ``types_mapper=pandas.ArrowDtype``, which keeps integers with missing values as integers.
         """
         frames.import_extra("pandas", "pandas")
         return frames.build_pandas(self.fetch_arrow(url, timeout_seconds=timeout_seconds), **options)
 
     def fetch_polars(self, url: str, *, timeout_seconds: float = RESULT_TIMEOUT_SECONDS) -> polars.DataFrame:
-        """Fetch a query's result as a polars data frame; this takes the extra ``polars``."""
+        """Fetch a query's result as a polars data frame; needs the extra ``polars``."""
         frames.import_extra("polars", "polars")
         return frames.build_polars(self.fetch_arrow(url, timeout_seconds=timeout_seconds))
 
@@ -138,9 +138,9 @@ class ResultReader:
 
         :param url: The ``query_result`` of an event.
         :param file_format: One of json, ndjson, csv, arrow, parquet, xlsx.
-        :param timeout_seconds: How long to wait for a run that is still going on.
-        :param observe_truncation: Is told whether the result has all rows, before any of it is read.
-        :raises PushMetricsProtocolError: if the server does not have that format.
+        :param timeout_seconds: How long to wait for an unfinished run.
+        :param observe_truncation: Called with whether the result is complete, before any of it is read.
+        :raises PushMetricsProtocolError: if the server does not support the format.
         """
         accept = get_media_type(file_format)
         deadline = time.monotonic() + timeout_seconds
@@ -164,15 +164,16 @@ class ResultReader:
         """
         Save a query's result to a file, in pieces, however large it is.
 
-        The file appears only when it is whole.
+        The file appears only when it is complete.
 
         :param url: The ``query_result`` of an event.
-        :param path: A local path or any URL that Airflow's object storage knows.
-        :param file_format: One of json, ndjson, csv, arrow, parquet, xlsx; by default the ending of the path.
-        :param timeout_seconds: How long to wait for a run that is still going on.
-        :param observe: Is shown each piece before it is written, such as to make a checksum.
-        :param observe_truncation: Is told whether the result has all rows, before any of it is written.
-        :return: How many bytes the file has.
+        :param path: A local path or any URL that Airflow's object storage supports.
+        :param file_format: One of json, ndjson, csv, arrow, parquet, xlsx; by default the extension of the
+            path.
+        :param timeout_seconds: How long to wait for an unfinished run.
+        :param observe: Called with each piece before it is written, for example to compute a checksum.
+        :param observe_truncation: Called with whether the result is complete, before any of it is written.
+        :return: The size of the file in bytes.
         """
         target = path if isinstance(path, ObjectStoragePath) else ObjectStoragePath(str(path))
         file_format = file_format or target.suffix.removeprefix(".") or target.name
@@ -185,7 +186,7 @@ class ResultReader:
     def _stream_result(
         self, url: str, accept: str, observe_truncation: Callable[[Truncation], object] | None
     ) -> Iterator[Iterator[bytes] | None]:
-        """Open a result with the API token, if its URL may see that; None while its run is going on."""
+        """Open a result with the API token, if it may be sent there; None while its run is unfinished."""
         request = Request("GET", url, headers={"Accept": accept}, is_streamed=True)
         call = calls.send_authorized(self.credentials, request)
         try:
@@ -198,7 +199,7 @@ class ResultReader:
                         observe_truncation(read_truncation(response))
                     yield chunks
         except NetworkError as error:
-            raise PushMetricsUnavailableError(f"{request.describe()} broke off: {error}") from None
+            raise PushMetricsUnavailableError(f"{request.describe()} was interrupted: {error}") from None
 
     def _wait_for_answer(self, build_call: Callable[[], Call[T | None]], timeout_seconds: float) -> T:
         return self._transport.run(
@@ -210,6 +211,6 @@ class ResultReader:
     def _pause_until_ready(self, deadline: float, timeout_seconds: float) -> None:
         if time.monotonic() >= deadline:
             raise PushMetricsUnavailableError(
-                f"the run was still going on after {timeout_seconds:g} s; nothing to fetch yet."
+                f"the run had not ended after {timeout_seconds:g} s, so there is nothing to fetch."
             )
         time.sleep(self.result_poll_seconds)

@@ -1,4 +1,4 @@
-"""Results of queries: their formats, and files that are written piece by piece."""
+"""Query results: their formats, and files that are written piece by piece."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORMATS: Mapping[str, str] = {
     "parquet": "application/vnd.apache.parquet",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-"""The formats in which a result can be had, by the name of a file's ending."""
+"""The media types of the formats, by file extension."""
 
 TRUNCATED_HEADER = "x-pushmetrics-truncated"
 _FLAGS = {"true": True, "false": False}
@@ -28,39 +28,39 @@ ROW_LIMIT_HEADER = "x-pushmetrics-row-limit"
 
 def get_media_type(file_format: str) -> str:
     """
-    Get what stands for a format in HTTP.
+    Get the media type of a format.
 
     :raises PushMetricsParameterError: if there is no such format.
     """
     if file_format not in FORMATS:
         raise PushMetricsParameterError(
-            f"{file_format!r} is no format of a result; there are {', '.join(FORMATS)}."
+            f"{file_format!r} is not a result format; the formats are {', '.join(FORMATS)}."
         )
     return FORMATS[file_format]
 
 
 def refuse_other_format(request: Request, response: Response) -> None:
     """
-    Check that a result came in the format that was asked for.
+    Check that a result has the requested format.
 
-    :raises PushMetricsProtocolError: if the server sent another one; its bytes would be taken for ours.
+    :raises PushMetricsProtocolError: if the server sent another one, which would be misread.
     """
     asked = request.headers["Accept"]
     came = response.headers.get("content-type", asked).partition(";")[0].strip().lower()
     if came not in (asked, "application/octet-stream"):
         raise PushMetricsProtocolError(
-            f"{request.describe()} was answered with {came!r} instead of {asked!r}: the server does not have"
-            " the result in that format. Ask for another one; all have JSON."
+            f"{request.describe()} returned {came!r} instead of {asked!r}: the server does not support"
+            " that format for the result. Request another one; all servers support JSON."
         )
 
 
 @dataclass(frozen=True)
 class Truncation:
     """
-    Whether a result has all rows of its query.
+    Whether a result is complete.
 
-    :param is_truncated: Whether a limit cut off rows; None where the server does not say.
-    :param row_limit: The limit; None where the server does not say.
+    :param is_truncated: Whether a row limit truncated it; None if the server does not say.
+    :param row_limit: The limit; None if the server does not say.
     """
 
     is_truncated: bool | None = None
@@ -68,7 +68,7 @@ class Truncation:
 
 
 def read_truncation(response: Response) -> Truncation:
-    """Read from the headers of a result whether it has all rows."""
+    """Read from the headers of a result whether it is complete."""
     is_truncated = _FLAGS.get(response.headers.get(TRUNCATED_HEADER, "").strip().lower())
     limit = response.headers.get(ROW_LIMIT_HEADER, "").strip()
     is_number = limit.isascii() and limit.isdigit() and len(limit) <= 18
@@ -91,7 +91,7 @@ def split_rows(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def show_chunks(chunks: Iterator[bytes], observe: Callable[[bytes], object] | None) -> Iterator[bytes]:
-    """Show each piece to an observer on its way."""
+    """Pass each piece to an observer."""
     for chunk in chunks:
         if observe is not None:
             observe(chunk)
@@ -99,7 +99,7 @@ def show_chunks(chunks: Iterator[bytes], observe: Callable[[bytes], object] | No
 
 
 def save_chunks(chunks: Iterator[bytes], target: ObjectStoragePath) -> int:
-    """Write a file piece by piece, which appears only when it is whole; return its size."""
+    """Write a file piece by piece, which appears only when it is complete; return its size in bytes."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.parent / f".{target.name}.{time.time_ns()}.part"
     try:

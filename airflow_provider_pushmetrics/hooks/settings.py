@@ -1,4 +1,4 @@
-"""What a PushMetrics connection says, read by name and checked once."""
+"""The settings of a PushMetrics connection, read by name and checked once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OBJECT_RULE = 'a JSON object of texts, such as {"1": "…"}'
 
 
 class AirflowConnection(Protocol):
-    """What is read of an Airflow connection; Airflow has more than one class for it."""
+    """The attributes of an Airflow connection that are read; Airflow has several classes for it."""
 
     conn_id: str
     host: str | None
@@ -34,13 +34,13 @@ class AirflowConnection(Protocol):
 @dataclass(frozen=True)
 class TransportSettings:
     """
-    How to reach servers: the extras that the HTTP provider's connections know, by the same names.
+    How to connect to servers: the extras of the HTTP provider's connections, with the same names.
 
-    :param proxies: Proxy by scheme, as ``requests`` takes it.
+    :param proxies: Proxy by scheme, as ``requests`` accepts it.
     :param verify: Whether, or against which file, the server's certificate is checked.
     :param cert: The path of a client certificate.
-    :param timeout_seconds: The timeout of each request; None for our own.
-    :param trust_env: Whether the proxies of the environment count.
+    :param timeout_seconds: The timeout of each request; None for the default of each request.
+    :param trust_env: Whether the proxies of the environment are used.
     """
 
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -55,10 +55,10 @@ class PushMetricsSettings:
     """
     A PushMetrics connection.
 
-    :param base_url: Where PushMetrics is, without a slash at the end.
+    :param base_url: The URL of PushMetrics, without a trailing slash.
     :param api_token: The API token; needed for everything but triggering.
     :param trigger_tokens: The token of each report's webhook trigger, by the report's id.
-    :param receiver: The receiver to wait at, if there is one.
+    :param receiver: The receiver to wait at, if any.
     :param trusted_origins: Further origins that serve results and may see the API token.
     """
 
@@ -77,7 +77,7 @@ class PushMetricsSettings:
 
         :param connection: The connection.
         :param extra_values: Its extra, parsed; reading that from the connection may block.
-        :raises PushMetricsConfigurationError: naming the field at fault, but not its value where it is
+        :raises PushMetricsConfigurationError: with the invalid field, but without its value if it is
             secret.
         """
         extra = _Extra(connection.conn_id, extra_values or {})
@@ -117,17 +117,17 @@ class PushMetricsSettings:
         """
         Get the receiver.
 
-        :raises PushMetricsConfigurationError: if the connection names none.
+        :raises PushMetricsConfigurationError: if the connection has none.
         """
         if self.receiver is None:
             raise PushMetricsConfigurationError(
-                f"connection {self.conn_id!r} names no receiver: set the extras 'receiver_url' and"
+                f"connection {self.conn_id!r} has no receiver: set the extras 'receiver_url' and"
                 " 'receiver_token'. The receiver is where PushMetrics sends its webhooks."
             )
         return self.receiver
 
     def build_credentials(self) -> Credentials:
-        """Build what decides where the API token goes."""
+        """Build the credentials, which decide where the API token may be sent."""
         return Credentials(self.base_url, self.api_token, self.trusted_origins, self.conn_id)
 
     def list_secrets(self) -> tuple[str, ...]:
@@ -142,7 +142,7 @@ class PushMetricsSettings:
 
 
 class _Extra:
-    """The extra of a connection; no error about it holds a value, because any of them may be secret."""
+    """The extra of a connection. Errors contain no values, because any of them may be secret."""
 
     def __init__(self, conn_id: str, values: object) -> None:
         if not isinstance(values, dict):
@@ -174,14 +174,14 @@ class _Extra:
         return word == "true"
 
     def get_verify(self, name: str) -> bool | str:
-        """Get true, false, or the path of a file; Airflow's form hands all of them over as text."""
+        """Get true, false, or the path of a file; Airflow's form submits all of them as text."""
         value = self._values.get(name)
         if isinstance(value, str) and value.strip().lower() not in ("", "true", "false"):
             return value.strip()
         return self.get_flag(name, default=True)
 
     def get_texts(self, name: str) -> dict[str, str]:
-        """Get a JSON object of texts, which Airflow's form hands over as one text."""
+        """Get a JSON object of texts, which Airflow's form submits as text."""
         value = self._values.get(name) or {}
         if isinstance(value, str):
             try:
@@ -226,7 +226,7 @@ class _Extra:
 
 
 def is_header_safe(token: str) -> bool:
-    """Tell whether a token can stand in a header; where it cannot, the errors of HTTP libraries print it."""
+    """Return whether a token can be a header value; otherwise the errors of HTTP libraries print it."""
     return token.isascii() and token.isprintable() and " " not in token
 
 
@@ -245,14 +245,14 @@ def _build_receiver(extra: _Extra) -> Receiver | None:
         return None
     if url is None or token is None:
         raise PushMetricsConfigurationError(
-            f"connection {extra.conn_id!r} has only one of the extras 'receiver_url' and 'receiver_token': a"
-            " receiver needs both."
+            f"connection {extra.conn_id!r} has only one of the extras 'receiver_url' and 'receiver_token':"
+            " both are required for a receiver."
         )
     return Receiver(url, token, extra.conn_id)
 
 
 def is_base_url(url: str) -> bool:
-    """Tell whether paths can be put behind a URL."""
+    """Return whether paths can be appended to a URL."""
     return parse_origin(url) is not None and "?" not in url and "#" not in url
 
 
@@ -276,7 +276,7 @@ def _build_base_url(connection: AirflowConnection) -> str:
 
 
 def _bracket(address: str) -> str:
-    """Put brackets round an IPv6 address, which Airflow takes off when it reads a connection's URI."""
+    """Put brackets around an IPv6 address, which Airflow removes when it parses a connection's URI."""
     try:
         return f"[{IPv6Address(address)}]"
     except ValueError:
@@ -284,7 +284,7 @@ def _bracket(address: str) -> str:
 
 
 def _list_passwords(proxy_url: str) -> tuple[str, ...]:
-    """List a proxy's password as it is written in its URL and as it is; the URL may be no valid one."""
+    """List a proxy's password raw and as in its URL; the URL may be invalid."""
     _, _, address = proxy_url.partition("://")
     user_info, at_sign, _ = (address or proxy_url).rpartition("@")
     _, _, password = user_info.partition(":")

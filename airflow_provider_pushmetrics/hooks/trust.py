@@ -1,4 +1,4 @@
-"""Which servers are trusted: the same for ``requests`` on a worker and for ``aiohttp`` in the triggerer."""
+"""The trusted servers: the same for ``requests`` on a worker and for ``aiohttp`` in the triggerer."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationErro
 from airflow_provider_pushmetrics.hooks.settings import TransportSettings
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-"""The first one that is set counts, where the connection says nothing and ``trust_env`` is not false."""
+"""The first one that is set is used, if the connection has none and ``trust_env`` is not false."""
 
 
 def resolve_verify(transport: TransportSettings, environ: Mapping[str, str] = os.environ) -> bool | str:
     """
-    Resolve what checks the server's certificate: False for nothing, else a file or a folder of CAs.
+    Resolve how the server's certificate is verified: False for not at all, else a file or a folder of CAs.
 
-    :raises PushMetricsConfigurationError: if the file that is named is not there or holds no CA.
+    :raises PushMetricsConfigurationError: if the configured file does not exist or contains no CA.
     """
     if transport.verify is False:
         return False
@@ -32,9 +32,9 @@ def resolve_verify(transport: TransportSettings, environ: Mapping[str, str] = os
 
 def build_context(transport: TransportSettings, environ: Mapping[str, str] = os.environ) -> ssl.SSLContext:
     """
-    Build what ``aiohttp`` checks the server's certificate with.
+    Build the context with which ``aiohttp`` verifies the server's certificate.
 
-    :raises PushMetricsConfigurationError: if a file that is named cannot be used.
+    :raises PushMetricsConfigurationError: if a configured file cannot be used.
     """
     path, source = (None, "") if transport.verify is False else _find_bundle(transport, environ)
     return _load(path, source, transport.cert)
@@ -51,7 +51,7 @@ def check_client_certificate(transport: TransportSettings) -> None:
 
 
 def _find_bundle(transport: TransportSettings, environ: Mapping[str, str]) -> tuple[str, str]:
-    """Find the CAs, and who named them."""
+    """Find the CAs, and where they are configured."""
     if isinstance(transport.verify, str):
         return transport.verify, "the connection's extra 'verify'"
     for name in CA_VARIABLES if transport.trust_env else ():
@@ -65,7 +65,7 @@ def _load(path: str | None, source: str, cert: str | None = None) -> ssl.SSLCont
 
 
 def _find_change(path: str | None) -> int | None:
-    """Find when a file was changed, so that what is kept of it is read anew."""
+    """Find when a file was changed, so that a cached context is loaded again."""
     try:
         return None if path is None else Path(path).stat().st_mtime_ns
     except OSError:

@@ -10,14 +10,14 @@ from decimal import Decimal
 from typing import Any
 
 NINE_DIGITS = re.compile(r"\.\d{7,}")
-"""Nanoseconds, which Python cuts without a word."""
+"""Nanoseconds, which Python truncates silently."""
 
 
 def type_rows(result: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """
     Give the rows of a result the types of its columns.
 
-    :param result: The JSON of a result, with its fractions read as Decimal.
+    :param result: The JSON of a result, with its fractions parsed as Decimal.
     :return: None if it has no list of rows.
     """
     rows, columns = result.get("data"), result.get("columns")
@@ -63,7 +63,7 @@ def _find_reader(kind: str) -> Callable[[Any], Any]:
 
 
 def _read_text(read: Callable[[str], Any]) -> Callable[[Any], Any]:
-    """Read texts; what Python cannot hold stays text."""
+    """Parse texts; values that Python cannot hold stay text."""
 
     def read_or_leave(value: Any) -> Any:
         if not isinstance(value, str) or NINE_DIGITS.search(value) or value.startswith("24:"):
@@ -77,7 +77,7 @@ def _read_text(read: Callable[[str], Any]) -> Callable[[Any], Any]:
 
 
 def _read_number(value: Any) -> Any:
-    """Read fractions, also inside of lists and objects, as floats."""
+    """Convert fractions, also inside lists and objects, to floats."""
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Links from a task in Airflow's interface to PushMetrics. No URL of them holds a token."""
+"""Links from a task in Airflow's interface to PushMetrics. No URL contains a token."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
     from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
 
 RECEIVER_PATH = "/pushmetrics"
-"""Where Airflow's API server serves the receiver; the page of its events is beside it."""
+"""The path of the receiver in Airflow's API server; the page of its events is beside it."""
 
 
 class StoredLink(BaseOperatorLink):
-    """A link that the task itself stores, under the key where Airflow 3 looks for it while the task runs."""
+    """A link that the task itself stores, under the key where Airflow 3 searches it while the task runs."""
 
     @classmethod
     def build_key(cls) -> str:
-        """Build the XCom's key: what Airflow 3 makes of the class's name."""
+        """Build the XCom's key as Airflow 3 builds it from the class's name."""
         return f"_link_{cls.__name__}"
 
     @classmethod
     def persist(cls, context: Context, url: str) -> None:
-        """Store the link as soon as it is known, so that it is there while the task goes on."""
+        """Store the link as soon as it is known, so that it is available while the task runs."""
         context["ti"].xcom_push(key=cls.build_key(), value=clean_text(url))
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Get the stored link; empty before there is one."""
+        """Get the stored link; empty if there is none."""
         return XCom.get_value(key=self.build_key(), ti_key=ti_key) or ""
 
 
 class PushMetricsRunLink(StoredLink):
-    """A link to the outputs of the run that a task started or found; browsers are led to their page."""
+    """A link to the outputs of the run that a task started or found; browsers see their page."""
 
     name = "PushMetrics run"
 
@@ -62,8 +62,8 @@ def persist_links(context: Context, operator: BaseOperator) -> None:
     """
     Store each link of a task as an empty one when it begins.
 
-    Airflow asks for every link when a task ends, also if it failed early, and logs an error for each one that
-    is not stored at all.
+    Airflow requests every link when a task ends, also if it failed early, and logs an error for each one that
+    is not stored.
     """
     for link in operator.operator_extra_links:
         if isinstance(link, StoredLink):
@@ -76,14 +76,14 @@ def build_report_url(base_url: str, report_id: str | int) -> str:
 
 
 def build_event_url(receiver_url: str | None, event_id: int) -> str | None:
-    """Build the address of an event in the page that the plugin serves; None where there is no page."""
+    """Build the URL of an event in the page that the plugin serves; None if there is no page."""
     if receiver_url is None or not receiver_url.endswith(RECEIVER_PATH):
         return None
     return f"{receiver_url}-events/#{event_id}"
 
 
 def persist_event_links(context: Context, found: Mapping[str, Any], hook: PushMetricsHook) -> None:
-    """Store the links to an event, its report and its run; none to where the API token would not go."""
+    """Store the links to an event, its report and its run; none to an origin that is not trusted."""
     for key, url in list_event_links(found, hook.settings).items():
         context["ti"].xcom_push(key=key, value=clean_text(url))
 

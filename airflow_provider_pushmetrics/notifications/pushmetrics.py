@@ -1,4 +1,4 @@
-"""Notifiers: run a report when a task or a Dag has failed, succeeded or missed its deadline."""
+"""Notifiers: run a report when a task or a Dag failed, succeeded or missed its deadline."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 class PushMetricsNotifier(BaseNotifier):
     """
-    Run a PushMetrics report from a callback, such as ``on_failure_callback``; nobody waits for the run.
+    Run a PushMetrics report from a callback, such as ``on_failure_callback``, without waiting for the run.
 
     .. seealso::
         :ref:`howto/notifier:PushMetricsNotifier`
@@ -46,14 +46,14 @@ class PushMetricsNotifier(BaseNotifier):
 
     @cached_property
     def hook(self) -> PushMetricsHook:
-        """The hook, made when the connection's id has been rendered."""
+        """The hook, created after the connection's id has been rendered."""
         return PushMetricsHook(self.pushmetrics_conn_id)
 
     def notify(self, context: Context) -> None:
         """
         Start a run.
 
-        :raises PushMetricsError: if it was not started; Airflow writes that to the log.
+        :raises PushMetricsError: if it was not started; Airflow logs the error.
         """
         self._log_started(self.hook.trigger_report(str(self.report_id), self.parameters))
 
@@ -61,7 +61,7 @@ class PushMetricsNotifier(BaseNotifier):
         """
         Start a run without blocking the event loop.
 
-        :raises PushMetricsError: if it was not started; Airflow stores its text.
+        :raises PushMetricsError: if it was not started; Airflow stores the message.
         """
         report_id = str(self.report_id)
         with storable_errors():

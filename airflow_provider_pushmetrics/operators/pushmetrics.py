@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
 DEFER_MARGIN = timedelta(minutes=5)
-"""Airflow's own deadline for a deferral never reaches ``execute_complete``, so ours must come first."""
+"""Airflow's own deadline for a deferral never reaches ``execute_complete``, so ours must be earlier."""
 
 CHOICES = {
     "on_ambiguous": ("fail", "newest"),
@@ -61,18 +61,18 @@ CHOICES = {
     "on_unknown": ("fail", "call_again"),
     "on_truncated": TRUNCATIONS,
 }
-"""What each parameter of a few words may be."""
+"""The allowed values of parameters."""
 
 DEFER_AFTER_SECONDS = 10.0
-"""A run that ends within this time costs less time on the worker than by way of the triggerer."""
+"""A run that ends within this time is cheaper to wait for on the worker than in the triggerer."""
 
 WORKER_POLL_SECONDS = 1.0
-"""How often the API is asked, at the least, before a task defers."""
+"""The minimum interval between polls of the API before a task defers."""
 
 
 class PushMetricsTriggerReportOperator(BaseOperator):
     """
-    Run a PushMetrics report by its webhook trigger, and wait for it to end.
+    Run a PushMetrics report by its webhook trigger, and wait for the run to end.
 
     .. seealso::
         :ref:`howto/operator:PushMetricsTriggerReportOperator`
@@ -80,33 +80,34 @@ class PushMetricsTriggerReportOperator(BaseOperator):
     :param report_id: The report to run. (templated)
     :param parameters: Values for the report's parameters, by name; JSON keeps its types. (templated)
     :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`. (templated)
-    :param wait_for_completion: Wait for the run to end, and fail if it failed. Without it, the task succeeds
+    :param wait_for_completion: Wait for the run to end, and fail if it failed. If False, the task succeeds
         as soon as PushMetrics has accepted the run.
-    :param timeout: How long to wait for the run to end, in seconds or as a timedelta; None to wait for ever.
-        The run goes on in PushMetrics after that.
-    :param poll_interval: How often to ask PushMetrics, in seconds, where no receiver tells.
-    :param on_ambiguous: What to do if PushMetrics does not name the run and several could be it: ``fail``, or
-        take the ``newest``.
-    :param on_clear: What a task does that was cleared: ``rerun`` the report, or ``reuse`` the run that it
-        started before, unless that has failed.
-    :param on_unknown: What to do if the call got no answer, no run of it is found, and PushMetrics is not
-        known to honour idempotency keys: ``fail`` without a retry, or ``call_again``, which may start a
+    :param timeout: How long to wait for the run to end, in seconds or as a timedelta; None to wait forever.
+        The run continues in PushMetrics after that.
+    :param poll_interval: Seconds between polls of PushMetrics, without a receiver.
+    :param on_ambiguous: What to do if PushMetrics does not return the run's id and several runs are
+        candidates: ``fail``, or use the ``newest``.
+    :param on_clear: What a cleared task does: ``rerun`` the report, or ``reuse`` the run that it started
+        before, unless that run failed.
+    :param on_unknown: What to do if the call got no response, no run of it is found, and PushMetrics is not
+        known to support idempotency keys: ``fail`` without a retry, or ``call_again``, which may start a
         second run.
-    :param require_outcome: Fail where nobody can say how the run ended: without an API token, before the
-        report is run; and where PushMetrics does not say. Without it, such a run counts as a success.
-    :param on_truncated: What to do if the result of a query does not have all rows, because a limit cut it:
-        ``warn``, or ``fail`` without a retry, also if PushMetrics does not say whether rows are missing.
+    :param require_outcome: Fail if the outcome of the run is unknown: before the report is run if there is no
+        API token, or after it if PushMetrics does not return the outcome. If False, such a run counts as a
+        success.
+    :param on_truncated: What to do if the result of a query is incomplete because of a row limit: ``warn``,
+        or ``fail`` without a retry, also if PushMetrics does not say whether rows are missing.
         ``fail`` needs an API token: without one, the task fails before the report is run.
-    :param strict_parameters: Fail without a retry, before the report is run, if it has no Parameter block of
-        a parameter's name; needs an API token. Without it, the log warns where an API token lets the task
-        ask.
-    :param cancel_on_kill: Cancel the run when the task is killed, or when a user marks or clears it, where
-        PushMetrics can. The run of a task that is deferred goes on before Airflow 3.3.
+    :param strict_parameters: Fail without a retry, before the report is run, if the report has no Parameter
+        block with the name of a parameter; needs an API token. If False, a warning is logged where an API
+        token exists.
+    :param cancel_on_kill: Cancel the run when the task is killed, or when a user marks or clears it, if
+        PushMetrics supports it. Before Airflow 3.3, the run of a deferred task continues.
     :param deferrable: Wait in the triggerer, without holding a worker slot.
     :param defer_after: How many seconds a deferrable task waits on the worker first; 0 to defer at once.
-    :param end_from_trigger: End a deferred task in the triggerer if its run ended well: None where nothing is
+    :param end_from_trigger: End a deferred task in the triggerer if its run succeeded: None if nothing is
         lost by it (needs Airflow 3.3), False never, True also if the success callback then runs elsewhere.
-        Whatever else happens is a worker's to decide, so that retries count.
+        A worker handles everything else, so that retries count.
     :return: The run: ``report_id``, ``run_id``, ``status``, ``outputs_url`` and ``queries``, each query with
         ``query_id``, ``query_name``, ``query_result`` (the URL of its result), ``status``, ``row_count``,
         ``is_truncated`` and ``row_limit``.
@@ -119,7 +120,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
 
     _state: TaskState
     appearance_seconds = 30.0
-    """How long a new run may take to appear in the list of runs, where the trigger does not name it."""
+    """How long a new run may take to appear in the list of runs, if the trigger does not return its id."""
 
     def __init__(
         self,
@@ -159,14 +160,14 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         self.deferrable = deferrable
         self.defer_after = defer_after
         self.end_from_trigger = end_from_trigger
-        self._parameter_templates = parameters  # rendering replaces the parameters, and leaves these
+        self._parameter_templates = parameters  # rendering replaces the parameters, but not these
         self._watched_run_id: int | None = None
         self._result: RunResult | None = None
         self._check_arguments()
 
     @cached_property
     def hook(self) -> PushMetricsHook:
-        """The hook, made when the connection's id has been rendered."""
+        """The hook, created after the connection's id has been rendered."""
         return PushMetricsHook(self.pushmetrics_conn_id)
 
     def _check_arguments(self) -> None:
@@ -180,7 +181,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             refuse_outlets(self)
 
     def execute(self, context: Context) -> RunResult:
-        """Check, find or start the run, publish its link, wait or defer, and conclude."""
+        """Check, find or start the run, publish its link, wait or defer, and return the result."""
         self._state = TaskState.open(context, is_reused=self.on_clear == "reuse")
         persist_links(context, self)
         request = read_request(self.report_id, self.parameters, self._parameter_templates)
@@ -197,7 +198,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         return self._conclude(self._wait_or_defer(target), context)
 
     def on_kill(self) -> None:
-        """Cancel the run that is waited for, where the server can."""
+        """Cancel the run that the task waits for, if the server supports it."""
         run_id = self._watched_run_id
         if run_id is None or not self.cancel_on_kill or not self.hook.settings.api_token:
             return
@@ -210,7 +211,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> RunResult:
         """
-        Go on after the triggerer has waited.
+        Continue after the triggerer has waited.
 
         :param event: What the trigger found.
         """
@@ -223,7 +224,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         raise rebuild_failure(event)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
-        """Tell OpenLineage, if its provider is installed, which report was run and what came out."""
+        """Describe the report and its results for OpenLineage, if its provider is installed."""
         return build_run_lineage(self.hook.settings.base_url, self.report_id, self._result)
 
     @property
@@ -250,10 +251,10 @@ class PushMetricsTriggerReportOperator(BaseOperator):
 
     def _wait_or_defer(self, target: RunTarget) -> FinishedRun:
         """
-        Wait on the worker; for a deferrable task not longer than ``defer_after``, and then in the triggerer.
+        Wait on the worker, a deferrable task for at most ``defer_after``, and then in the triggerer.
 
         :raises TaskDeferred: if the run has not ended by then.
-        :raises PushMetricsRunTimeout: if it has not ended in time.
+        :raises PushMetricsRunTimeout: if the run has not ended in time.
         """
         deadline = compute_deadline(self.timeout)
         until = time.time() + self.defer_after if self.deferrable else None
@@ -270,7 +271,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
     def _wait(
         self, target: RunTarget, deadline: float | None
     ) -> tuple[FinishedRun | None, PushMetricsError | None]:
-        """Wait on the worker; give the run, or None, and why the last look failed if it did."""
+        """Wait on the worker; return the run or None, and the error of the last poll if it failed."""
         seconds = min(self.poll_interval, WORKER_POLL_SECONDS) if self.deferrable else self.poll_interval
         call = waits.wait_for_run(
             target,
@@ -286,7 +287,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         except PushMetricsLastLookError as error:
             cause = error
         self._watched_run_id = (
-            None  # not after an execution_timeout, which is raised here: on_kill comes next
+            None  # not after an execution_timeout, which is raised here: on_kill is called next
         )
         return finished, cause
 
@@ -310,7 +311,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         )
 
     def _ends_from_trigger(self) -> bool:
-        """Tell whether the triggerer may end the task, and say in the log why not."""
+        """Return whether the triggerer may end the task, and log why not."""
         if self.end_from_trigger is False or not has_airflow("3.3"):
             return False
         reason = find_reason_for_worker(self, is_in_loop=self._state.is_in_loop)
@@ -322,11 +323,11 @@ class PushMetricsTriggerReportOperator(BaseOperator):
 
     def _conclude(self, finished: FinishedRun, context: Context) -> RunResult:
         """
-        Fetch the outputs of a run that is over, and judge them.
+        Fetch and check the outputs of a finished run.
 
         :raises PushMetricsRunFailed: if it failed; the next try then starts another run.
         """
-        url = find_outputs_url(finished, self.hook.credentials)  # refused before people are led there
+        url = find_outputs_url(finished, self.hook.credentials)  # checked before the link is published
         if url is not None and self.hook.settings.api_token:
             PushMetricsRunLink.persist(context, url)
         outcome = self.hook.call(fetch_outcome(finished, self.hook.credentials))

@@ -1,4 +1,4 @@
-"""Telling the run of a task from other runs of its report, where PushMetrics does not name it."""
+"""Finding the run of a task among other runs of its report, if PushMetrics does not return the run's id."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ POLL_SECONDS = 1.0
 @dataclass(frozen=True)
 class RunCorrelation:
     """
-    How the run of a task is found.
+    Finds the run of a task.
 
     :param hook: Calls PushMetrics and the receiver.
     :param log: The task's log.
-    :param is_waited_for: Whether the task waits, and so must know which run is its own.
-    :param newest_wins: Whether the newest of several possible runs is taken.
+    :param is_waited_for: Whether the task waits, and so must identify its own run.
+    :param newest_wins: Whether the newest of several candidates is used.
     :param appearance_seconds: How long a new run may take to be listed.
     """
 
@@ -35,27 +35,28 @@ class RunCorrelation:
 
     @property
     def can_list_runs(self) -> bool:
-        """Whether the run can be looked for in the API's list of runs."""
+        """Whether the run can be searched in the API's list of runs."""
         return self.is_waited_for and bool(self.hook.settings.api_token)
 
     def mark_position(self, report_id: str) -> RunTarget:
-        """Fetch, before the call, what tells the new run from earlier ones: the newest run, the cursor."""
+        """Fetch the newest run and the cursor before the call, to recognize the new run afterwards."""
         newest = self._fetch_newest_run_id(report_id) if self.can_list_runs else None
         return RunTarget(report_id, None, self._fetch_cursor(), newest)
 
     def identify(self, target: RunTarget) -> RunTarget:
         """
-        Find out which run was started by a call that PushMetrics accepted without naming the run.
+        Identify the run of a call that PushMetrics accepted without returning the run's id.
 
-        :return: The target with the run's number; without it if the run's event is to tell.
+        :return: The target with the run's number; without it if the run's event will contain it.
         :raises PushMetricsRunTimeout: if the run is not listed, and there is no receiver.
         """
         if not self.is_waited_for:
             return target
         if target.after_run_id is None:
             self.log.info(
-                "PushMetrics did not name the run, and there is no API token to look for it: the first"
-                " report.run of report %s to arrive from now on counts as ours",
+                "PushMetrics did not return the id of the run, and there is no API token to search for it:"
+                " the first"
+                " report.run of report %s to arrive from now on counts as this task's run",
                 target.report_id,
             )
             return target
@@ -63,12 +64,13 @@ class RunCorrelation:
         if found is None and target.after_cursor is None:
             raise PushMetricsRunTimeout(
                 f"the run of report {target.report_id!r} was accepted, but is not listed after"
-                f" {self.appearance_seconds:g} s, and there is no receiver to hear of it. Look in PushMetrics"
-                " what became of it."
+                f" {self.appearance_seconds:g} s, and there is no receiver to wait for its event. Check in"
+                " PushMetrics what happened to it."
             )
         if found is None:
             self.log.info(
-                "No new run of report %s is listed yet: the first report.run to arrive counts as ours",
+                "No new run of report %s is listed yet: the first report.run to arrive counts as this task's"
+                " run",
                 target.report_id,
             )
         return found or target
@@ -85,17 +87,17 @@ class RunCorrelation:
         )
         if run is None:
             return None
-        self.log.info("Report %s: run %d is new since the call, so it is ours", target.report_id, run.id)
+        self.log.info("Report %s: run %d is new, so it belongs to this task", target.report_id, run.id)
         return replace(target, run_id=run.id)
 
     def describe_search(self) -> str:
-        """Say why no run was found."""
+        """Explain why no run was found."""
         if not self.can_list_runs:
-            return "it cannot be looked for: there is no API token, or the task does not wait"
+            return "it cannot be searched: there is no API token, or the task does not wait"
         return f"no new run was listed within {self.appearance_seconds:g} s"
 
     def _fetch_cursor(self) -> int | None:
-        """Fetch the receiver's cursor; None without a receiver, or if it is away and the API is not."""
+        """Fetch the receiver's cursor; None without a receiver, or if only the API is available."""
         if not self.is_waited_for or self.hook.settings.receiver is None:
             return None
         try:
@@ -103,7 +105,7 @@ class RunCorrelation:
         except PushMetricsUnavailableError as error:
             if not self.hook.settings.api_token:
                 raise
-            self.log.warning("%s. The run is started all the same, and the API asked how it is", error)
+            self.log.warning("%s. The run is started anyway, and the API is polled", error)
             return None
 
     def _fetch_newest_run_id(self, report_id: str) -> int:

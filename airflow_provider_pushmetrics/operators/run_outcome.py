@@ -1,4 +1,4 @@
-"""How a run ended, as a task tells it: what it returns, and the errors that it fails with."""
+"""How a task evaluates the outcome of its run, and the errors that it fails with."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class OutcomeRules:
     """
     What a task requires of the run that it started.
 
-    :param require_outcome: Whether it fails if nobody can say how the run ended.
-    :param on_truncated: What it does if a result does not have all rows: ``warn`` or ``fail``.
+    :param require_outcome: Whether it fails if the outcome is unknown.
+    :param on_truncated: What it does if a result is incomplete: ``warn`` or ``fail``.
     """
 
     require_outcome: bool = False
@@ -38,72 +38,73 @@ class OutcomeRules:
 
     def refuse_unknowable(self, settings: PushMetricsSettings) -> None:
         """
-        Refuse, before a report is run, what nobody will be able to say of the run.
+        Refuse, before a report is run, requirements that cannot be checked afterwards.
 
-        :raises PushMetricsConfigurationError: if something must be known, and there is no API token.
+        :raises PushMetricsConfigurationError: if something is required, and there is no API token.
         """
         if settings.api_token:
             return
         needs = {
             "require_outcome is set": ("whether the run has failed", self.require_outcome),
-            "on_truncated is 'fail'": ("whether results have all rows", self.on_truncated == "fail"),
+            "on_truncated is 'fail'": ("whether results are complete", self.on_truncated == "fail"),
         }
         for said, (question, is_needed) in needs.items():
             if is_needed:
                 raise PushMetricsConfigurationError(
-                    f"{said}, but connection {settings.conn_id!r} has no API token, so nobody could say"
+                    f"{said}, but connection {settings.conn_id!r} has no API token, so it would be unknown"
                     f" {question}: set its password. The report was not run."
                 )
 
     def check(self, outcome: RunOutcome, log: Any) -> None:
         """
-        Check the outcome of a run that has not failed; warn of what does not fail the task.
+        Check the outcome of a run that has not failed; log a warning for what does not fail the task.
 
-        :raises PushMetricsRunError: if nobody can say how the run ended, and that is required.
-        :raises PushMetricsTruncatedRun: if a result is not known to have all rows, and that is required.
+        :raises PushMetricsRunError: if the outcome is unknown, and it is required.
+        :raises PushMetricsTruncatedRun: if a result is not known to be complete, and that is required.
         """
         reason = outcome.explain_unknown()
         if reason is None:
-            log.info("Run %s of report %s has ended well", outcome.run_id, outcome.report_id)
+            log.info("Run %s of report %s succeeded", outcome.run_id, outcome.report_id)
         elif self.require_outcome:
             raise PushMetricsRunError(
-                f"run {outcome.run_id} of report {outcome.report_id!r} is over, but nobody can say how it"
-                f" ended: {reason}. Look in PushMetrics, or take it for a success with"
+                f"run {outcome.run_id} of report {outcome.report_id!r} has ended, but its outcome is unknown:"
+                f" {reason}. Check in PushMetrics, or count it as a success with"
                 " require_outcome=False.",
                 run_id=outcome.run_id,
             )
         else:
             log.warning(
-                "The run is over, but nobody can say how it ended: %s. It counts as a success; set"
+                "The run has ended, but its outcome is unknown: %s. It counts as a success; set"
                 " require_outcome=True to fail instead",
                 reason,
             )
         if self.on_truncated == "fail":
             if outcome.outputs is None:
                 raise PushMetricsTruncatedRun(
-                    f"nobody can say whether the results of run {outcome.run_id} have all rows: {reason}."
+                    f"it is unknown whether the results of run {outcome.run_id} are complete: {reason}."
                     " Give the connection an API token, or accept the results with on_truncated='warn'.",
                     run_id=outcome.run_id,
                 )
             refuse_truncation(outcome.list_queries(), outcome.run_id)
         elif truncated := outcome.list_truncated():
-            log.warning("%s on_truncated='fail' fails instead", describe_truncation(truncated))
+            log.warning("%s on_truncated='fail' would fail", describe_truncation(truncated))
 
 
 def compute_deadline(timeout: float | timedelta | None) -> float | None:
-    """Say when a wait that begins now ends, in Unix seconds."""
+    """Compute the deadline of a wait that begins now, in Unix seconds."""
     if timeout is None:
         return None
     return time.time() + (timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout))
 
 
 def build_unconfirmed(report_id: str, reason: str) -> PushMetricsUnconfirmedRun:
-    """Build the error of a call that nobody answered, and of which no run was found."""
+    """Build the error of a call without a response of which no run was found."""
     return PushMetricsUnconfirmedRun(
-        f"the trigger of report {report_id!r} was called and did not answer, and whether a run was started"
-        f" cannot be said: {reason}. Calling again could start a second run, so the task is not retried. Look"
-        " in PushMetrics whether there is one; to start another, clear the task. With the parameter"
-        " on_unknown='call_again' it calls again by itself."
+        f"the trigger of report {report_id!r} was called and did not respond, and it is unknown whether a run"
+        " was"
+        f" started: {reason}. Calling again could start a second run, so the task is not retried. Check in"
+        " PushMetrics whether there is a run; to start another, clear the task. With the parameter"
+        " on_unknown='call_again' the task calls again itself."
     )
 
 
@@ -113,12 +114,12 @@ def build_timeout(
     """
     Build the error of a run that did not end in time.
 
-    :param cause: Why the last look failed; None if it did not fail.
+    :param cause: The error of the last poll; None if it did not fail.
     """
     name = f"run {run_id}" if run_id is not None else "the run"
     said = f"{name} of report {report_id!r} did not end within {timeout} (parameter 'timeout')"
     if cause is not None:
-        message = f"{said}, as far as anybody can say: the last look failed. {cause}"
+        message = f"{said}, as far as known: the last poll failed. {cause}"
     else:
-        message = f"{said}. It goes on in PushMetrics; look there what it is doing."
+        message = f"{said}. It continues in PushMetrics; check its status there."
     return PushMetricsRunTimeout(message, run_id=run_id)

@@ -1,4 +1,4 @@
-"""What is to be run, checked before anything is sent: a report, and values for its parameters."""
+"""The request of a run, checked before anything is sent: a report, and values for its parameters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PARAMETER = "parameter"
 @dataclass(frozen=True)
 class RunRequest:
     """
-    A report that is to be run.
+    A report to run.
 
     :param report_id: The report, as in its webhook URL.
     :param parameters: Values for its parameters, which can be sent as JSON.
@@ -36,26 +36,26 @@ class RunRequest:
 
 def read_request(report_id: object, parameters: Any, templates: Any) -> RunRequest:
     """
-    Read what a task has rendered.
+    Check the rendered arguments of a task.
 
     :param templates: The parameters before they were rendered.
-    :raises PushMetricsParameterError: if it cannot be sent.
+    :raises PushMetricsParameterError: if they cannot be sent.
     """
     text = str(report_id).strip()
     if text in ("", "None", ".", ".."):
         raise PushMetricsParameterError(
             f"report_id is {report_id!r}: it must be a report's id, as in its webhook URL."
         )
-    if isinstance(templates, Mapping):  # what is a template as a whole must give a dictionary
+    if isinstance(templates, Mapping):  # a single template must render to a dictionary
         parameters = restore_none(parameters, templates)
     return RunRequest(text, check_parameters(parameters))
 
 
 def restore_none(rendered: Any, template: Any) -> Any:
     """
-    Put None where a template gave None: Airflow renders it as the text ``None``.
+    Restore None where a template rendered to None: Airflow renders it as the text ``None``.
 
-    What no template made stays, also the text itself.
+    Text that no template rendered is kept, including the text ``None``.
     """
     if isinstance(template, str):
         is_made = isinstance(rendered, str) and rendered != template
@@ -72,9 +72,9 @@ def check_parameter_names(
     hook: PushMetricsHook, request: RunRequest, log: Any, *, is_strict: bool = False
 ) -> None:
     """
-    Warn of parameters that the report does not have: its run would use defaults in their place.
+    Warn of parameters that the report does not have: its run would use defaults instead.
 
-    :param is_strict: Whether they are refused.
+    :param is_strict: Whether they raise an error.
     :raises PushMetricsUnknownParameters: if there are any, and ``is_strict``.
     """
     if not request.parameters:
@@ -98,8 +98,8 @@ def check_parameter_names(
 def _find_unknown_parameters(hook: PushMetricsHook, request: RunRequest) -> str | None:
     if not hook.settings.api_token:
         raise PushMetricsConfigurationError(
-            f"connection {hook.pushmetrics_conn_id!r} has no API token to ask which parameters report"
-            f" {request.report_id!r} has: set its password."
+            f"connection {hook.pushmetrics_conn_id!r} has no API token to list the parameters of report"
+            f" {request.report_id!r}: set its password."
         )
     call = reports.fetch_report(hook.credentials, request.report_id, ONE_ATTEMPT)
     return describe_unknown_parameters(request, hook.call(call))
@@ -107,7 +107,7 @@ def _find_unknown_parameters(hook: PushMetricsHook, request: RunRequest) -> str 
 
 def describe_unknown_parameters(request: RunRequest, report: Report) -> str | None:
     """
-    Say which parameters the report does not have; None if it has all.
+    Describe which parameters the report does not have; None if it has all.
 
     :raises PushMetricsParameterError: if the server does not list the report's blocks.
     """

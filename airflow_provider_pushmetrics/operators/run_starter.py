@@ -1,4 +1,4 @@
-"""Starting a run for a task: once for all its tries, and known by its id where that can be found out."""
+"""Starting a run for a task, once for all its tries."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from airflow_provider_pushmetrics.operators.run_request import RunRequest, check
 from airflow_provider_pushmetrics.tasks.state import StartedRun, TaskState, hash_key
 
 MAX_EARLIER_RUNS = 50
-"""How many failed runs of earlier tries are passed over; Airflow Dags have far fewer retries."""
+"""How many failed runs of earlier tries are skipped; Airflow Dags have far fewer retries."""
 
 
 @dataclass(frozen=True)
 class RunStarter:
     """
-    What it takes to start a run of a report for a task.
+    Starts a run of a report for a task.
 
     :param hook: Calls PushMetrics.
     :param log: The task's log.
-    :param state: What the tries of the task share.
-    :param request: What is to be run.
-    :param correlation: How the run is found where PushMetrics does not name it.
-    :param calls_again: Whether a call without an answer is repeated if no run of it is found.
-    :param is_strict: Whether parameters that the report does not have are refused.
+    :param state: The state that all tries of the task share.
+    :param request: The run to start.
+    :param correlation: Finds the run if PushMetrics does not return its id.
+    :param calls_again: Whether a call without a response is repeated if no run of it is found.
+    :param is_strict: Whether unknown parameters raise an error.
     """
 
     hook: PushMetricsHook
@@ -49,7 +49,7 @@ class RunStarter:
     is_strict: bool = False
 
     def find_or_start(self) -> RunTarget:
-        """Go on with the run of an earlier try; start one if there is none, or if that has failed."""
+        """Continue with the run of an earlier try; start one if there is none, or if it failed."""
         kept = self.state.load_run(self.request.report_id)
         if kept is not None:
             target = self._resume(kept)
@@ -60,10 +60,10 @@ class RunStarter:
         return target
 
     def _start(self) -> RunTarget:
-        """Start the run and say what identifies it; what can be known is asked for before the call."""
+        """Start the run and return what identifies it; all checks come before the call."""
         check_parameter_names(self.hook, self.request, self.log, is_strict=self.is_strict)
         target = self.correlation.mark_position(self.request.report_id)
-        # If this try dies in the call, the next one knows of it.
+        # If this try dies in the call, the next one finds it.
         self.state.save_run(target, is_accepted=False)
         try:
             started = self._call(target)
@@ -73,19 +73,19 @@ class RunStarter:
         return self._identify(started)
 
     def _resume(self, kept: StartedRun) -> RunTarget:
-        """Go on with what an earlier try has begun, and call again only where that starts no second run."""
+        """Continue with the run of an earlier try; repeat its call only if that cannot start a second run."""
         target = kept.build_target()
         if target.run_id is not None:
-            self.log.info("Run %d was started by an earlier try; going on with it", target.run_id)
+            self.log.info("Run %d was started by an earlier try; continuing with it", target.run_id)
             return target
         if kept.is_accepted:
             self.log.info("An earlier try has started a run of report %s", target.report_id)
             return self._identify(target)
-        self.log.warning("An earlier try has called report %s and got no answer", target.report_id)
+        self.log.warning("An earlier try has called report %s and got no response", target.report_id)
         return self._resolve_unanswered(target)
 
     def _identify(self, target: RunTarget) -> RunTarget:
-        """Save that the call was accepted before looking for the run, and then which one it is."""
+        """Save that the call was accepted before searching the run, and then its id."""
         self.state.save_run(target, is_accepted=True)
         if target.run_id is None:
             target = self.correlation.identify(target)
@@ -94,12 +94,13 @@ class RunStarter:
 
     def _resolve_unanswered(self, target: RunTarget) -> RunTarget:
         """
-        Find out what became of a call without an answer.
+        Find the run of a call without a response.
 
-        :raises PushMetricsUnconfirmedRun: if nobody can say, so that no retry starts a second run.
+        :raises PushMetricsUnconfirmedRun: if it is unknown whether there is one, so that no retry starts a
+            second run.
         """
         if self.hook.honours_idempotency_keys():
-            self.log.info("PushMetrics knows idempotency keys: calling again with the same one is safe")
+            self.log.info("PushMetrics supports idempotency keys: calling again with the same one is safe")
             return self._identify(self._call(target))
         # Without the newest run before the call, every run of the report would count as new.
         can_list_runs = self.correlation.can_list_runs and target.after_run_id is not None
@@ -107,12 +108,12 @@ class RunStarter:
             found = self.correlation.find_new_run(target) if can_list_runs else None
         except PushMetricsUnavailableError as error:
             if self.state.is_durable:
-                raise  # the next try looks again
-            raise self._give_up(str(error)) from None  # its message is all of the cause
+                raise  # the next try searches again
+            raise self._give_up(str(error)) from None  # its message contains the cause
         if found is not None:
             return self._identify(found)
         if self.calls_again:
-            self.log.warning("No run of it is known: calling again, as on_unknown='call_again' says")
+            self.log.warning("No run of it is known: calling again (on_unknown='call_again')")
             return self._identify(self._call(target))
         if not can_list_runs and target.after_cursor is not None and self.state.is_durable:
             return self.correlation.identify(target)
@@ -124,17 +125,17 @@ class RunStarter:
 
     def _call(self, target: RunTarget) -> RunTarget:
         """
-        Call the webhook; a try after a failed run gets a run of its own.
+        Call the webhook; a try after a failed run starts a new run.
 
         The key is the same for all tries of a task, so that a try after a crash finds the run that was
-        started. If that run has failed, it is not ours to return: the next key is made from it.
+        started. If that run failed, it must not be returned: the next key is derived from it.
         """
         key = self.state.idempotency_key
         for _ in range(MAX_EARLIER_RUNS):
             started = mark_replay(self._trigger(key), target.after_run_id)
             if not self._is_failed_earlier_run(started):
                 break
-            self.log.info("Run %s of an earlier try has failed; starting another one", started.run_id)
+            self.log.info("Run %s of an earlier try failed; starting another one", started.run_id)
             key = hash_key(key, str(started.run_id))
         if started.run_id is not None:
             self.log.info("Report %s: run %d was started", target.report_id, started.run_id)
@@ -149,7 +150,7 @@ class RunStarter:
         except PushMetricsDeliveryUnknownError:
             raise
         except PushMetricsProtocolError as error:
-            if is_success(error.status_code):  # it was taken, or swallowed by a page in front of PushMetrics
+            if is_success(error.status_code):  # accepted, or answered by a page in front of PushMetrics
                 raise PushMetricsDeliveryUnknownError(str(error)) from None
             self.state.delete_run()
             raise
@@ -160,9 +161,9 @@ class RunStarter:
                 " parameters. They must be the same in every try, such as '{{ ds }}' and unlike the time of"
                 " the try; to start a run with these, clear the task.",
                 status_code=error.status_code,
-            ) from None  # its message is all of the cause
+            ) from None  # its message contains the cause
         except PushMetricsError:
-            self.state.delete_run()  # refused, or never sent: the next try may call
+            self.state.delete_run()  # rejected, or never sent: the next try may call
             raise
 
     def _is_failed_earlier_run(self, started: TriggeredRun) -> bool:
@@ -170,7 +171,7 @@ class RunStarter:
 
 
 def has_failed(hook: PushMetricsHook, run_id: int) -> bool:
-    """Tell whether a run has ended without success, or is gone; without an API token, nobody can say."""
+    """Return whether a run has ended without success, or no longer exists; False without an API token."""
     if not hook.settings.api_token:
         return False
     try:
@@ -181,11 +182,11 @@ def has_failed(hook: PushMetricsHook, run_id: int) -> bool:
 
 
 def mark_replay(started: TriggeredRun, newest_before: int | None) -> TriggeredRun:
-    """Mark a run that was there before the call as a replay, also if the server does not say that it is."""
+    """Mark a run that existed before the call as a replay, also if the server does not."""
     was_there = newest_before is not None and started.run_id is not None and started.run_id <= newest_before
     return started.model_copy(update={"was_replayed": True}) if was_there else started
 
 
 def is_success(status_code: int | None) -> bool:
-    """Tell whether an answer that cannot be read says that the call was taken."""
+    """Return whether the status of an unreadable response means that the call was accepted."""
     return status_code is None or 200 <= status_code < 300

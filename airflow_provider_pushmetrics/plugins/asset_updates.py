@@ -1,15 +1,14 @@
 """
-Updating assets from within Airflow's API server, as soon as an event is in its inbox.
+Updating assets in Airflow's API server, as soon as an event is in its inbox.
 
-An ``AssetWatcher`` goes by the triggerer, which hands its events over once a second. An asset that asks for
-it (see ``build_run_asset``) is updated here instead: its event and the queue of its Dags are written as the
-triggerer would write them. Every API server does this for every such asset. They take turns by the lock on
-the asset's row, and whoever comes second sees that the event is there.
+An ``AssetWatcher`` runs in the triggerer, which passes its events on once a second. An asset with
+``updated_by="api_server"`` (see ``build_run_asset``) is updated here instead: its event and the queue of its
+Dags are written as the triggerer would write them. Every API server does this for every such asset. The lock
+on the asset's row serializes them, and the second one finds the event already written.
 
-The position in the inbox is stored once a page is written and, before Airflow 3.4, its newest event was not
-overlooked. So what may be written and still lie behind it are the pages that are under way: that many of an
-asset's newest events are looked through. What was overlooked just before a crash is queued again by whoever
-reads it then.
+The position in the inbox is stored after a page is written and, before Airflow 3.4, after its newest event is
+known not to be missed. So events of the pages in progress may be written already: that many of an
+asset's newest events are searched. An event missed just before a crash is queued again by the next reader.
 """
 
 from __future__ import annotations
@@ -51,18 +50,18 @@ log = logging.getLogger(__name__)
 
 UPDATE_PAGE = 50
 WRITERS = 4
-"""How many assets are updated at once: each holds one of the API server's connections to its database."""
+"""How many assets are updated at once: each uses one connection of the API server to its database."""
 
 NEWEST = 10 * UPDATE_PAGE
-"""Among how many of an asset's newest events an event is looked for; other triggers may have made some."""
+"""How many of an asset's newest events are searched for an event; other triggers may have written some."""
 
 IS_WAITED_FOR = AssetModel.scheduled_dags.any(
     DagScheduleAssetReference.dag.has(and_(~DagModel.is_paused, ~DagModel.is_stale))
 )
 """
-Whether a Dag would be started by an asset, as Airflow decides which watchers work.
+Whether an asset would start a Dag, as Airflow decides which watchers work.
 
-Airflow forgets an asset event for a Dag that is paused. In the inbox it waits.
+Airflow drops an asset event for a paused Dag. In the inbox it is kept.
 """
 
 GetRuntime = Callable[[], Awaitable[ReceiverRuntime]]
@@ -71,13 +70,13 @@ GetRuntime = Callable[[], Awaitable[ReceiverRuntime]]
 @dataclass(frozen=True)
 class Pace:
     """
-    How long to wait.
+    Intervals.
 
-    :param look_again_seconds: How often it is looked which assets there are; a new one begins with the oldest
+    :param look_again_seconds: How often the assets are listed; a new one begins with the oldest
         event, so it misses none.
-    :param retry_seconds: How long after a failure to try again.
-    :param wait_seconds: How long a look into the inbox waits for an event.
-    :param hold_seconds: How long after an event it is looked whether the scheduler has overlooked it.
+    :param retry_seconds: The delay after a failure.
+    :param wait_seconds: How long a poll of the inbox waits for an event.
+    :param hold_seconds: How long after an event to check whether the scheduler has missed it.
     """
 
     look_again_seconds: float = 5.0
@@ -92,7 +91,7 @@ class UpdatedAsset:
     An asset that is updated from the inbox.
 
     :param id: Its row in Airflow's database.
-    :param uri: Its URI, of which Airflow leaves only one asset active.
+    :param uri: Its URI; Airflow activates only one asset of a URI.
     :param rule: Which events update it.
     """
 
@@ -108,9 +107,9 @@ class UpdatedAsset:
     @property
     def position_name(self) -> str:
         """
-        The name under which the inbox keeps how far it has come: another one for other events.
+        The name under which the inbox keeps its position; it depends on the filter.
 
-        Not for ``only_successful``: whoever sets or removes it wants it for the events to come.
+        It does not depend on ``only_successful``, whose change applies to later events.
         """
         chosen = self.rule.model_dump(include={"event", "report_id", "query_id", "consumer"})
         digest = hashlib.sha256(json.dumps([self.uri, chosen]).encode()).hexdigest()[:12]
@@ -122,10 +121,10 @@ PACE = Pace()
 
 class AssetUpdater:
     """
-    Follows the inbox for each asset that asks for it.
+    Follows the inbox for each asset that is updated here.
 
-    :param get_runtime: Gives the receiver's open inbox, or raises that it cannot be opened now.
-    :param pace: How long to wait.
+    :param get_runtime: Returns the receiver's open inbox, or raises an error if it cannot be opened now.
+    :param pace: The intervals.
     """
 
     def __init__(self, get_runtime: GetRuntime, *, pace: Pace = PACE) -> None:
@@ -134,7 +133,7 @@ class AssetUpdater:
         self._writers = asyncio.Semaphore(WRITERS)
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Run until cancelled."""
         followed: dict[UpdatedAsset, asyncio.Task[None]] = {}
         outage = ThrottledLog(log)
         try:
@@ -142,21 +141,22 @@ class AssetUpdater:
                 try:
                     await self._adjust(followed)
                 except Exception as error:  # the task's top, as below
-                    outage.error("PushMetrics assets cannot be looked up: %s", describe_fault(error))
+                    outage.error("PushMetrics assets cannot be listed: %s", describe_fault(error))
                 else:
-                    outage.end("PushMetrics assets can be looked up again.")
+                    outage.end("PushMetrics assets can be listed again.")
                 await asyncio.sleep(self._pace.look_again_seconds)
         finally:
             for task in followed.values():
                 task.cancel()
 
     async def _adjust(self, followed: dict[UpdatedAsset, asyncio.Task[None]]) -> None:
-        """Follow those assets that there are now, and no others."""
+        """Follow the current assets, and no others."""
         assets = set(await asyncio.to_thread(fetch_assets))
         for asset in followed.keys() - assets:
             followed.pop(asset).cancel()
             log.info(
-                "Asset %s is updated no more by %s: no Dag waits for it, or one names it in another way.",
+                "Asset %s is no longer updated by %s: no Dag is scheduled by it, or one refers to it in"
+                " another way.",
                 asset.uri,
                 asset.rule,
             )
@@ -170,7 +170,7 @@ class AssetUpdater:
             try:
                 await self._follow(asset, outage)
             except NoDagForAssetError:
-                log.info("Asset %s is not updated now: no Dag waits for it.", asset.uri)
+                log.info("Asset %s is not updated now: no Dag is scheduled by it.", asset.uri)
             except PushMetricsError as error:
                 outage.error("Asset %s cannot be updated: %s", asset.uri, error)
             except Exception as error:  # the task's top: without it, the asset would never be updated again
@@ -181,7 +181,7 @@ class AssetUpdater:
         """Update an asset by each event after its position, until the inbox is closed."""
         runtime = await self._get_runtime()
         after = await self._fetch_position(runtime, asset)
-        newest: StoredEvent | None = None  # the event behind which the position waits
+        newest: StoredEvent | None = None  # the event that the position waits for
         while not runtime.notifier.is_closed:
             wait_seconds = self._pace.wait_seconds if newest is None else self._pace.hold_seconds
             page = await runtime.feed.fetch(
@@ -215,7 +215,7 @@ class AssetUpdater:
 
 
 def fetch_assets() -> list[UpdatedAsset]:
-    """Fetch the assets that are to be updated here, and would start a Dag."""
+    """Fetch the assets that are updated here and would start a Dag."""
     query = select(AssetModel.id, AssetModel.uri, AssetModel.extra)
     query = query.where(AssetModel.uri.startswith(f"{SCHEME}://"), AssetModel.active.has(), IS_WAITED_FOR)
     with create_session(scoped=False) as session:
@@ -225,16 +225,16 @@ def fetch_assets() -> list[UpdatedAsset]:
 
 def register(asset: UpdatedAsset, event: StoredEvent) -> None:
     """
-    Write an asset event and what it queues, unless that is done.
+    Write an asset event and queue its Dags, unless that is done.
 
-    :raises NoDagForAssetError: if no Dag would be started by it.
+    :raises NoDagForAssetError: if it would start no Dag.
     """
     payload = write_payload(event)
     with create_session(scoped=False) as session:
         lock_asset(session, asset.id)  # before anything is read
         model = session.scalar(select(AssetModel).where(AssetModel.id == asset.id, IS_WAITED_FOR))
         if model is None:
-            raise NoDagForAssetError(f"no Dag waits for asset {asset.uri}.")
+            raise NoDagForAssetError(f"no Dag is scheduled by asset {asset.uri}.")
         known = find_registered(session, asset.id, payload)
         if known is not None:
             if overlooks_events():
@@ -249,9 +249,9 @@ def register(asset: UpdatedAsset, event: StoredEvent) -> None:
 
 def choose_key(rule: AssetUpdateRule, event: StoredEvent) -> dict[str, Any]:
     """
-    Choose the partition key by which an event starts a Dag run of its own; empty if none is needed.
+    Choose the partition key with which an event starts a separate Dag run; empty if none is needed.
 
-    Airflow 3.4 makes a run for each event anyway, and a key would start partitioned Dags only.
+    Airflow 3.4 creates a run for each event anyway, and a key would start partitioned Dags only.
     """
     if not rule.one_run_per_event or not overlooks_events():
         return {}
@@ -259,12 +259,12 @@ def choose_key(rule: AssetUpdateRule, event: StoredEvent) -> dict[str, Any]:
 
 
 def write_payload(event: StoredEvent) -> FoundEvent:
-    """Write an event as the trigger of an asset watcher does."""
+    """Convert an event as the trigger of an asset watcher does."""
     return dump_event(read_event(event))
 
 
 async def choose_events(asset: UpdatedAsset, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
-    """Choose the events that update an asset, which may depend on how their runs ended."""
+    """Choose the events that update an asset, which may depend on the outcomes of their runs."""
     conn_id = asset.rule.pushmetrics_conn_id
     if not asset.rule.only_successful or conn_id is None:
         return events
@@ -272,7 +272,7 @@ async def choose_events(asset: UpdatedAsset, events: Sequence[StoredEvent]) -> S
 
 
 def is_missed(asset: UpdatedAsset, event: StoredEvent) -> bool:
-    """Tell whether the scheduler has overlooked an event that was written; not for ever, if nothing helps."""
+    """Return whether the scheduler has missed an event that was written; gives up after a while."""
     with create_session(scoped=False) as session:
         known = find_registered(session, asset.id, write_payload(event))
         return known is not None and bool(find_missed(session, asset.id, known))
@@ -280,10 +280,10 @@ def is_missed(asset: UpdatedAsset, event: StoredEvent) -> bool:
 
 def find_registered(session: Session, asset_id: int, payload: FoundEvent) -> int | None:
     """
-    Find what an event has become among an asset's newest events.
+    Find the asset event of an inbox event among an asset's newest events.
 
-    Events of tasks and of Airflow's REST API are anybody's, so they say nothing of the inbox. Ours are
-    written in the order of their ids: behind an older one there is nothing to be found.
+    Events of tasks and of Airflow's REST API may come from anybody, so they are ignored. Ours are
+    written in the order of their ids: an older one ends the search.
     """
     query = select(AssetEvent.id, AssetEvent.extra).where(
         AssetEvent.asset_id == asset_id, AssetEvent.source_dag_id.is_(None)
@@ -300,12 +300,12 @@ def find_registered(session: Session, asset_id: int, payload: FoundEvent) -> int
 
 
 def read_identity(payload: FoundEvent) -> tuple[object, ...]:
-    """Read what tells an event from all others, also from those of another inbox."""
+    """Read what distinguishes the event from all others, including those of another inbox."""
     return payload["id"], payload.get("source"), payload.get("received_at")
 
 
 def read_own_payload(extra: Any) -> FoundEvent | None:
-    """Read what an asset event holds; None if neither this nor a trigger of ours wrote it."""
+    """Read the payload of an asset event; None if neither this module nor a trigger of ours wrote it."""
     is_ours = isinstance(extra, dict) and "from_rest_api" not in extra
     payload: Any = extra.get("payload") if is_ours else None
     has_id = isinstance(payload, dict) and isinstance(payload.get("id"), int)

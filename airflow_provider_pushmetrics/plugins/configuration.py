@@ -1,7 +1,7 @@
 """
 The settings of the mounted receiver: section ``[pushmetrics]`` of ``airflow.cfg``, and Airflow connections.
 
-What a connection says counts before the option of the same name. Connections are read again while the
+A connection overrides the option of the same name. Connections are read again while the
 receiver runs, so that a credential can be changed without a restart.
 """
 
@@ -38,20 +38,20 @@ def read_options() -> dict[str, str]:
     """
     Read section ``[pushmetrics]`` of Airflow's configuration.
 
-    :raises PushMetricsConfigurationError: if a value of ``airflow.cfg`` has a ``%`` that stands for nothing.
+    :raises PushMetricsConfigurationError: if a value of ``airflow.cfg`` has a single ``%``.
     """
     return {name: _read_option(name) for name in OPTIONS}
 
 
 def is_configured(options: Mapping[str, str]) -> bool:
-    """Tell whether anybody wants the receiver: nobody could read from it without one of these."""
+    """Return whether the receiver is configured: nobody could read from it without one of these."""
     return bool(options["reader_token"] or options["receiver_connection"])
 
 
 @dataclass
 class ReceiverConfiguration:
     """
-    What configures the receiver.
+    The configuration of the receiver.
 
     :param options: The options of ``[pushmetrics]``.
     """
@@ -61,14 +61,14 @@ class ReceiverConfiguration:
 
     @property
     def has_connections(self) -> bool:
-        """Whether anything of it is in a connection, which may change."""
+        """Whether a part of it is in a connection, which may change."""
         return bool(self.options["receiver_connection"] or self.options["source_connections"])
 
     def build_settings(self) -> ReceiverSettings:
         """
         Build the receiver's settings.
 
-        :raises PushMetricsConfigurationError: if they are incomplete or contradict themselves.
+        :raises PushMetricsConfigurationError: if they are incomplete or contradictory.
         """
         merged = self._merge(is_required=True)
         return ReceiverSettings(
@@ -83,9 +83,9 @@ class ReceiverConfiguration:
         """
         Read the connections again.
 
-        A source whose connection is gone, or is no source any more, may not deliver any more.
+        A source whose connection was deleted, or is no longer a source, is rejected.
 
-        :raises Exception: whatever the secrets backend raises if it cannot be asked.
+        :raises Exception: any error of the secrets backend.
         """
         problems: list[str] = []
         merged = self._merge(is_required=False)
@@ -93,17 +93,17 @@ class ReceiverConfiguration:
         if problems:
             self._report(" ".join(problems))
         else:
-            self._problems.end("All connections of the receiver are sources again.")
+            self._problems.end("All connections of the receiver are valid sources again.")
         return Access(tuple(reversed(sources.values())), str(merged.get("reader_token") or "").strip())
 
     def _merge(self, *, is_required: bool) -> dict[str, Any]:
-        """Put what the receiver's connection says over the options."""
+        """Override the options by the receiver's connection."""
         connection_id = self.options["receiver_connection"].strip()
         try:
             connection = find_connection(connection_id) if connection_id else None
         except MalformedConnectionError as error:
             raise PushMetricsConfigurationError(
-                f"the connection {connection_id!r} of option receiver_connection is no connection: {error}"
+                f"the connection {connection_id!r} of option receiver_connection is invalid: {error}"
             ) from None
         if connection is None:
             if connection_id and is_required:
@@ -126,11 +126,11 @@ class ReceiverConfiguration:
         return first + others + read_connections(self.options["source_connections"], report)
 
     def _report(self, problem: str) -> None:
-        self._problems.error("The receiver has a source less: %s", problem)
+        self._problems.error("The receiver ignores a source: %s", problem)
 
 
 def build_default_inbox() -> str:
-    """Build the URL of the inbox that lies in Airflow's home."""
+    """Build the URL of the inbox in Airflow's home."""
     from airflow.configuration import AIRFLOW_HOME
 
     return f"sqlite:///{AIRFLOW_HOME}/pushmetrics-inbox.db"
@@ -151,7 +151,7 @@ def _read_option(name: str) -> str:
     except configparser.InterpolationError:
         raise PushMetricsConfigurationError(
             f"option {name} of [{SECTION}] has a % in airflow.cfg, where it must be written as %%. Or set"
-            f" AIRFLOW__{SECTION.upper()}__{name.upper()}, where % stands for itself."
+            f" AIRFLOW__{SECTION.upper()}__{name.upper()}, where % is not special."
         ) from None
 
 
@@ -161,5 +161,5 @@ def _parse_limit(kind: Callable[[str], Limit], option: str, value: object) -> Li
         return kind(text) if text.strip() else None
     except ValueError:
         raise PushMetricsConfigurationError(
-            f"option {option} of [{SECTION}] is {text!r}: it must be a number, or be left out for no limit."
+            f"option {option} of [{SECTION}] is {text!r}: it must be a number; leave it out for no limit."
         ) from None

@@ -1,12 +1,12 @@
 """
-Airflow's queue of Dags that asset events start, and how an event is kept from being overlooked in it.
+Airflow's queue of Dags that asset events start, and how to prevent that it misses an event.
 
 Before Airflow 3.4 the queue has one row for an asset and a Dag, with the time of the first event. The
-scheduler makes a run of the events up to that time, and deletes the row. An event that is stored in between
-finds the row there, adds none, and starts nothing (apache/airflow#56050). So whoever writes an event here
-also moves the time of the row. The statement waits for the scheduler's lock, and inserts a deleted row anew.
+scheduler creates a run of the events up to that time, and deletes the row. An event that is stored in between
+finds the row, adds none, and starts nothing (apache/airflow#56050). So this module also moves the time of the
+row when it writes an event. The statement waits for the scheduler's lock, and inserts a deleted row again.
 That is exact on PostgreSQL and MySQL with Airflow 3.2 and 3.3. Airflow 3.1 and SQLite lock no row. For them,
-and for events that the triggerer writes, ``missed_events`` looks again.
+and for events that the triggerer writes, ``missed_events`` checks again.
 
 From Airflow 3.4 on the queue has a row for each event, and nothing has to be done.
 """
@@ -45,27 +45,27 @@ from airflow_provider_pushmetrics.plugins.event_starts import (
 
 FIRST_EXACT_VERSION = "3.4"
 LOCK_TIMEOUT_SECONDS = 5
-"""How long a writer waits for a scheduler: it holds one of the API server's connections meanwhile."""
+"""How long a writer waits for a scheduler, while it uses one of the API server's connections."""
 
 TICK = timedelta(microseconds=1)
 
 
 def overlooks_events(version: str = airflow_version) -> bool:
-    """Tell whether the scheduler of an Airflow overlooks an event that is stored while it makes a run."""
+    """Return whether the scheduler of an Airflow misses an event that is stored while it creates a run."""
     return not has_airflow(FIRST_EXACT_VERSION, version=version)
 
 
 def secure_queued(session: Session, asset: AssetModel, event: AssetEvent) -> None:
     """
-    Keep an event that this transaction stores from being overlooked; needed where ``overlooks_events``.
+    Prevent that the scheduler misses an event of this transaction; needed if ``overlooks_events``.
 
-    :param event: What ``register_asset_change`` gave.
+    :param event: The return value of ``register_asset_change``.
     """
     dag_ids = list_started_dags(session, asset)
     if not dag_ids:
         return
     queue_dags(session, asset.id, dag_ids, max(datetime.now(UTC), event.timestamp))
-    # The rows are ours until the commit: no run is made of them, so the last one stays the last one.
+    # The rows are locked until the commit: no run is created from them, so the last one stays the last one.
     last = find_last_run_after(session, dag_ids)
     if last is not None and last >= event.timestamp:
         event.timestamp = max(datetime.now(UTC), last + TICK)
@@ -74,25 +74,25 @@ def secure_queued(session: Session, asset: AssetModel, event: AssetEvent) -> Non
 
 
 def list_started_dags(session: Session, asset: AssetModel) -> list[str]:
-    """List the Dags that Airflow queues for an event of an asset, in an order that all writers share."""
+    """List the Dags that Airflow queues for an event of an asset, in the same order in all writers."""
     schedule = select_schedules()
     started = select(schedule.c.dag_id).where(schedule.c.asset_id == asset.id)
     query = select(DagModel.dag_id).where(DagModel.dag_id.in_(started), ~DagModel.is_paused, ~IS_PARTITIONED)
     if conf.getboolean("core", "multi_team", fallback=False):
-        # Which Dags a team's asset may start is Airflow's to say: those that it has queued.
+        # Airflow decides which Dags a team's asset may start: those that it has queued.
         queued = select(AssetDagRunQueue.target_dag_id).where(AssetDagRunQueue.asset_id == asset.id)
         query = query.where(DagModel.dag_id.in_(queued))
     return list(session.scalars(query.order_by(DagModel.dag_id)))
 
 
 def queue_dags(session: Session, asset_id: int, dag_ids: Sequence[str], moment: datetime) -> None:
-    """Queue Dags for an asset's events up to a moment, whether they are queued or not."""
+    """Queue Dags for an asset's events up to a time, whether they are queued or not."""
     rows = [{"asset_id": asset_id, "target_dag_id": dag_id, "created_at": moment} for dag_id in dag_ids]
     session.execute(build_upsert(get_dialect(session), rows))
 
 
 def build_upsert(dialect: str, rows: Sequence[dict[str, Any]]) -> Insert:
-    """Build the statement that inserts rows of the queue, or moves the times of those that are there."""
+    """Build the statement that inserts rows of the queue, or updates the times of existing ones."""
     if dialect == "mysql":
         into_mysql = mysql.insert(AssetDagRunQueue).values(rows)
         newest = func.greatest(AssetDagRunQueue.created_at, into_mysql.inserted.created_at)
@@ -108,9 +108,9 @@ def build_upsert(dialect: str, rows: Sequence[dict[str, Any]]) -> Insert:
 
 def find_last_run_after(session: Session, dag_ids: Sequence[str]) -> datetime | None:
     """
-    Find up to when the runs of Dags have taken events; None if there is no run.
+    Find the time up to which the runs of Dags have consumed events; None if there is no run.
 
-    An event from before that is in no later run, which happens where the clocks of writers differ.
+    An earlier event is in no later run, which happens if the clocks of writers differ.
     """
     query = select(func.max(DagRun.run_after)).where(
         DagRun.dag_id.in_(dag_ids), DagRun.run_type == DagRunType.ASSET_TRIGGERED
@@ -121,10 +121,10 @@ def find_last_run_after(session: Session, dag_ids: Sequence[str]) -> datetime | 
 @dataclass(frozen=True)
 class QueuedAgain:
     """
-    What came of queueing Dags again.
+    The result of queueing Dags again.
 
     :param queued: The starts whose Dags are queued now.
-    :param hopeless: Those that no run can take.
+    :param hopeless: Those that no run can consume.
     """
 
     queued: tuple[Start, ...] = ()
@@ -133,10 +133,10 @@ class QueuedAgain:
 
 def queue_again(session: Session, asset_id: int, due: Collection[Start]) -> QueuedAgain:
     """
-    Queue the Dags of an asset's events again, those that still are overlooked.
+    Queue the Dags of an asset's missed events again.
 
-    No scheduler makes a run of these Dags meanwhile: their rows are locked, as a scheduler locks them. If a
-    scheduler has one of them now, nothing is done.
+    No scheduler creates a run of these Dags meanwhile: their rows are locked, as a scheduler locks them. If a
+    scheduler holds one of the locks, nothing is done.
     """
     if not lock_dags(session, asset_id):
         return QueuedAgain()
@@ -150,7 +150,7 @@ def queue_again(session: Session, asset_id: int, due: Collection[Start]) -> Queu
         missed = [item for item in missed if item.is_missed and not item.is_paused]
         last = find_last_run_after(session, [dag_id])
         late = {item.start for item in missed if last is not None and item.timestamp <= last}
-        # Moved in time, an event would be taken again by another Dag that has it.
+        # With a later time, an event would be consumed again by another Dag that has it.
         lost = {start for start in late if start.event_id in taken}
         hopeless += lost
         curable = [item for item in missed if item.start not in lost]
@@ -160,13 +160,13 @@ def queue_again(session: Session, asset_id: int, due: Collection[Start]) -> Queu
 
 
 def queue_missed(session: Session, asset_id: int, event_id: int) -> None:
-    """Queue the Dags of an event again that were overlooked, if any were."""
+    """Queue the Dags again that missed an event, if any did."""
     if due := find_missed(session, asset_id, event_id):
         queue_again(session, asset_id, due)
 
 
 def find_missed(session: Session, asset_id: int, event_id: int) -> list[Start]:
-    """Find the Dags for which an event was overlooked, if it is not too old."""
+    """Find the Dags that missed an event, if it is not too old."""
     query = select_starts().where(
         AssetEvent.asset_id == asset_id,
         AssetEvent.id == event_id,
@@ -178,7 +178,7 @@ def find_missed(session: Session, asset_id: int, event_id: int) -> list[Start]:
 def _queue_curable(
     session: Session, items: Sequence[FoundStart], late: Collection[int], last: datetime | None
 ) -> None:
-    """Queue the Dag of some events, after its last run, and move those that are from before that."""
+    """Queue the Dag of some events after its last run, and move events from before that."""
     if not items:
         return
     after_last = [last + TICK] if last is not None else []
@@ -191,7 +191,7 @@ def _queue_curable(
 
 
 def lock_dags(session: Session, asset_id: int) -> bool:
-    """Lock the Dags that an asset starts until the commit; False if somebody else has one of them now."""
+    """Lock the Dags that an asset starts until the commit; False if another process has a lock."""
     if get_dialect(session) == "sqlite":
         lock_asset(session, asset_id)  # which is the lock on the database
     schedule = select_schedules()
@@ -205,7 +205,7 @@ def lock_asset(session: Session, asset_id: int) -> None:
     """
     Lock an asset's row until the commit; on SQLite that is the lock on the database.
 
-    On PostgreSQL no later lock is waited for longer than ``LOCK_TIMEOUT_SECONDS``.
+    On PostgreSQL later locks time out after ``LOCK_TIMEOUT_SECONDS``.
     """
     if get_dialect(session) == "postgresql":
         session.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
@@ -214,5 +214,5 @@ def lock_asset(session: Session, asset_id: int) -> None:
 
 
 def get_dialect(session: Session) -> str:
-    """Get the name of the database's kind."""
+    """Get the name of the database's dialect."""
     return session.get_bind().dialect.name

@@ -1,4 +1,4 @@
-"""Which Dag runs the events of the inbox have started, and why one has started none."""
+"""Which Dag runs the events of the inbox have started, and why an event has started none."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from airflow_provider_pushmetrics.plugins.event_starts import (
 from airflow_provider_pushmetrics.plugins.outcome_watchers import find_outcome_watchers, list_skipped_events
 
 MAX_ASSET_EVENTS = 2000
-"""Among how many asset events, from the oldest event of a page on, its events are looked for."""
+"""How many asset events, from the oldest event of a page on, are searched for its events."""
 
 NO_ASSET = "no asset is updated by it, or not yet"
 NO_DAG = "no Dag is scheduled by asset {asset}, or it was scheduled later"
 KEYED = "asset {asset} gives its events partition keys, which start Dags with PartitionedAssetTimetable only"
 PAUSED = "the Dag is paused"
-QUEUED = "queued: the scheduler has not made the run yet"
-OVERLOOKED = "overlooked by the scheduler, and queued again within seconds"
-NOT_STARTED = "the Dag was paused when it came, or the run was deleted. Replay the event to start it"
+QUEUED = "queued: the scheduler has not created the run yet"
+OVERLOOKED = "missed by the scheduler, and queued again within seconds"
+NOT_STARTED = "the Dag was paused when it arrived, or the run was deleted. Replay the event to start it"
 
 Identity: TypeAlias = tuple[int, str, str]
 
@@ -45,15 +45,15 @@ class InboxEvent(Protocol):
 
     @property
     def id(self) -> int:
-        """Its id, which another inbox may have given too."""
+        """Its id, which another inbox may use too."""
 
     @property
     def source(self) -> str:
-        """Who sent it."""
+        """Its sender."""
 
     @property
     def received_at(self) -> datetime:
-        """When it came."""
+        """When it arrived."""
 
     @property
     def event(self) -> str:
@@ -71,13 +71,13 @@ class InboxEvent(Protocol):
 @dataclass(frozen=True)
 class Outcome:
     """
-    What an event has done for one Dag.
+    The effect of an event on one Dag.
 
-    :param dag_id: The Dag; None where there is none to be named.
+    :param dag_id: The Dag; None if there is none.
     :param run_id: The run that it started; None if there is none yet.
     :param state: The state of the run.
     :param reason: Why there is no run.
-    :param is_final: Whether there will be none.
+    :param is_final: Whether this will not change.
     """
 
     dag_id: str | None = None
@@ -89,7 +89,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Update:
-    """An asset event that an event of the inbox has become."""
+    """The asset event of an inbox event."""
 
     asset_event_id: int
     asset_id: int
@@ -106,10 +106,10 @@ def describe_outcomes(
     positions: Mapping[str, int],
 ) -> dict[int, list[dict[str, Any]]]:
     """
-    Describe what each event has done, as JSON, by its id.
+    Describe the effects of each event, as JSON, by its id.
 
-    :param readable: The Dags that the reader may see; nothing is said of others.
-    :param positions: How far each consumer of the inbox has read.
+    :param readable: The Dags that the reader may see; others are left out.
+    :param positions: The position of each consumer of the inbox.
     """
     updates = find_updates(session, events)
     found = [update for of_event in updates.values() for update in of_event]
@@ -134,12 +134,12 @@ def describe_outcomes(
 
 
 def identify(event: InboxEvent) -> Identity:
-    """Tell an event from all others, also from those of another inbox."""
+    """Return what distinguishes the event from all others, including those of another inbox."""
     return event.id, event.source, event.received_at.isoformat()
 
 
 def find_updates(session: Session, events: Sequence[InboxEvent]) -> Mapping[Identity, list[_Update]]:
-    """Find the asset events that events of the inbox have become."""
+    """Find the asset events of inbox events."""
     if not events:
         return {}
     query = (
@@ -184,10 +184,10 @@ def _read_identity(extra: Any) -> Identity | None:
 @dataclass(frozen=True)
 class Effects:
     """
-    What asset events have done, by event.
+    The effects of asset events, by event.
 
-    :param runs: The Dag runs that they have started.
-    :param starts: The Dags that they are to start.
+    :param runs: The Dag runs that they started.
+    :param starts: The Dags that they should start.
     :param unkeyed_dags: The Dags that their assets start only by events without a partition key, by asset.
     """
 
@@ -197,7 +197,7 @@ class Effects:
 
 
 def find_effects(session: Session, updates: Sequence[_Update]) -> Effects:
-    """Find what asset events have done."""
+    """Find the effects of asset events."""
     ids = [update.asset_event_id for update in updates]
     keyed = {update.asset_id for update in updates if update.has_key}
     starts = find_starts(session, ids)
@@ -210,7 +210,7 @@ def find_effects(session: Session, updates: Sequence[_Update]) -> Effects:
 def find_later_runs(
     session: Session, starts: Mapping[int, Sequence[FoundStart]]
 ) -> Mapping[int, list[Outcome]]:
-    """Find the runs of Dags that name an asset by ``Asset.ref``, by event: they have no events themselves."""
+    """Find the runs of Dags that refer to an asset by ``Asset.ref``, by event: they have no events."""
     wanted = {
         (event_id, item.later_run)
         for event_id, found in starts.items()
@@ -260,7 +260,7 @@ def find_runs(session: Session, asset_event_ids: Sequence[int]) -> defaultdict[i
 
 
 def find_starts(session: Session, asset_event_ids: Sequence[int]) -> Mapping[int, list[FoundStart]]:
-    """Find the Dags that asset events are to start, by event."""
+    """Find the Dags that asset events should start, by event."""
     found: defaultdict[int, list[FoundStart]] = defaultdict(list)
     for item in read_starts(session, select_starts().where(AssetEvent.id.in_(asset_event_ids))):
         found[item.start.event_id].append(item)
@@ -268,7 +268,7 @@ def find_starts(session: Session, asset_event_ids: Sequence[int]) -> Mapping[int
 
 
 def list_outcomes(updates: Iterable[_Update], effects: Effects) -> list[Outcome]:
-    """List what the updates of assets by one event have done: the runs first, then what has no run."""
+    """List the effects of the asset events of one event: first the runs, then Dags without a run."""
     outcomes = [outcome for update in updates for outcome in _list_of_update(update, effects)]
     outcomes.sort(key=lambda outcome: outcome.run_id is None)
     return outcomes

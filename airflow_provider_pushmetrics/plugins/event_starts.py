@@ -1,4 +1,4 @@
-"""What has become of the Dags that asset events start, in Airflow's own tables."""
+"""The state of the Dags that asset events start, from Airflow's own tables."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ HORIZON = timedelta(minutes=10)
 """How old an event may be. An API server that has just started queues no older one again."""
 
 MAX_FOUND = 5000
-"""How many starts are looked at, the newest first."""
+"""How many starts are read, the newest first."""
 
 IS_PARTITIONED: ColumnElement[bool] = (
     DagModel.timetable_partitioned.is_(True) if has_airflow("3.2") else false()
@@ -48,18 +48,18 @@ IS_PARTITIONED: ColumnElement[bool] = (
 """Whether a Dag is started by partition keys, from another queue; Airflow 3.1 has no such Dags."""
 
 HAS_NO_KEY: ColumnElement[bool] = AssetEvent.partition_key.is_(None) if has_airflow("3.2") else true()
-"""Whether an event starts the Dags that name its asset; one with a key starts partitioned Dags only."""
+"""Whether an event starts the Dags scheduled by its asset; one with a key starts partitioned Dags only."""
 
 
 IS_OF_EVENT: ColumnElement[bool] = (
     AssetDagRunQueue.asset_event_id == AssetEvent.id if has_airflow("3.4") else true()
 )
-"""Whether a row of the queue is of an event; before Airflow 3.4 it is of all events of its asset."""
+"""Whether a row of the queue is for the event; before Airflow 3.4 it is for all events of its asset."""
 
 
 class Start(NamedTuple):
     """
-    That an asset event starts a Dag.
+    The start of a Dag by an asset event.
 
     :param asset_id: The event's asset.
     :param event_id: The event.
@@ -74,14 +74,14 @@ class Start(NamedTuple):
 @dataclass(frozen=True)
 class FoundStart:
     """
-    A start, and what has become of it.
+    A start, and its state.
 
     :param start: The event and the Dag.
     :param timestamp: When the event was stored.
     :param is_paused: Whether the Dag is paused now.
     :param is_queued: Whether the queue has the Dag for the event's asset.
-    :param is_consumed: Whether a run of the Dag has the event, or is later where no run has events.
-    :param later_run: The first run that is later, where the Dag names the asset by ``Asset.ref``.
+    :param is_consumed: Whether a run of the Dag has the event, or is later if runs have no events.
+    :param later_run: The first run that is later, if the Dag refers to the asset by ``Asset.ref``.
     """
 
     start: Start
@@ -93,13 +93,13 @@ class FoundStart:
 
     @property
     def is_missed(self) -> bool:
-        """Whether nothing starts the Dag by this event."""
+        """Whether the event will not start the Dag."""
         return not self.is_queued and not self.is_consumed
 
 
 def select_schedules() -> Subquery:
     """
-    Select which Dags the assets schedule: by themselves, or as ``Asset.ref`` by their name or URI.
+    Select which Dags the assets schedule: directly, or as ``Asset.ref`` by their name or URI.
 
     The runs of Dags with references alone have no events in Airflow 3.1 to 3.3 (``is_reference`` is 1).
     """
@@ -133,7 +133,7 @@ def select_starts() -> Select[*tuple[Any, ...]]:
     """
     Select the starts of events of PushMetrics assets.
 
-    It is one statement: the queue and the runs are seen at one moment.
+    One statement reads the queue and the runs at the same time.
     """
     schedule = select_schedules()
     is_queued = exists().where(
@@ -172,7 +172,7 @@ def select_starts() -> Select[*tuple[Any, ...]]:
 
 
 def _select_later_run(schedule: Subquery) -> ScalarSelect[Any]:
-    """Select the first run, not earlier than the event, of a Dag by reference: it has taken the event."""
+    """Select the first run, not earlier than the event, of a Dag by reference: it has consumed the event."""
     return (
         select(DagRun.id)
         .where(

@@ -1,8 +1,8 @@
 """
-The page "PushMetrics events" in Airflow: every route of it is behind Airflow's own authentication.
+The page "PushMetrics events" in Airflow: Airflow authenticates every request.
 
-Airflow authenticates nobody for a plugin's app, so the check stands on the app itself, and no route can be
-without. If Airflow's check cannot be imported, there is no page.
+Airflow does not authenticate requests to a plugin's app, so the app itself has the check, for all
+routes. If Airflow's check cannot be imported, there is no page.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def build_page(get_runtime: GetRuntime) -> FastAPI:
     """
     Build the page's app.
 
-    :param get_runtime: Gives the receiver's open inbox, or raises what is then answered.
+    :param get_runtime: Returns the receiver's open inbox, or raises the error to respond with.
     """
     page = EventsPage(get_runtime)
     app = FastAPI(
@@ -89,16 +89,16 @@ def build_page(get_runtime: GetRuntime) -> FastAPI:
 
 class EventsPage:
     """
-    What the page's script asks.
+    The endpoints of the page's script.
 
-    :param get_runtime: Gives the receiver's open inbox.
+    :param get_runtime: Returns the receiver's open inbox.
     """
 
     def __init__(self, get_runtime: GetRuntime) -> None:
         self._get_runtime = get_runtime
 
     async def list_events(self, request: Request, user: GetUserDep) -> Response:
-        """Answer with the newest events, or those older than one, and the Dag runs that they started."""
+        """Return the newest events, or those older than one, and the Dag runs that they started."""
         query, before = parse_feed_query(request.query_params), parse_before(request.query_params)
         runtime = await self._get_runtime()
         found, total, consumers = await asyncio.gather(
@@ -114,7 +114,7 @@ class EventsPage:
         return JSONResponse(content, headers=SECURITY_HEADERS)
 
     async def get_event(self, request: Request, user: GetUserDep) -> Response:
-        """Answer with one event, its payload, the consumers that have read it, and its Dag runs."""
+        """Return one event, its payload, the consumers that have read it, and its Dag runs."""
         event_id = parse_event_id(request.path_params["event_id"])
         runtime = await self._get_runtime()
         event = await runtime.run_blocking(runtime.inbox.find_event, event_id)
@@ -162,14 +162,14 @@ def _write_summary(row: EventSummary) -> dict[str, Any]:
 
 
 def _write_reader(consumer: Consumer, event_id: int) -> dict[str, Any]:
-    """Write who has read an event, and for whom, which is known of the event at its position alone."""
+    """Describe who has read an event; who claimed it is known only for the event at its position."""
     return {"name": consumer.name, "taken_by": consumer.taken_by if consumer.position == event_id else None}
 
 
 def fetch_outcomes(
     events: Sequence[InboxEvent], consumers: Sequence[Consumer], user: BaseUser
 ) -> dict[int, list[dict[str, Any]]]:
-    """Fetch what events have done, as far as a user may know; nothing if Airflow's database cannot say it."""
+    """Fetch the effects of events that a user may see; nothing if Airflow's database fails."""
     try:
         with create_session(scoped=False) as session:
             readable = get_auth_manager().get_authorized_dag_ids(user=user, session=session)

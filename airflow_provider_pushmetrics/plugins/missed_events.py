@@ -1,12 +1,12 @@
 """
-Finding asset events that Airflow's scheduler has overlooked, and queueing their Dags again.
+Finds asset events that Airflow's scheduler has missed, and queues their Dags again.
 
-For Airflow 3.1 to 3.3. An event is overlooked for a Dag if the queue has no row for them and no run of the
-Dag has taken the event. The API server looks every few seconds, at the events of all PushMetrics assets,
-whoever wrote them: the triggerer for a watcher, or an API server.
+For Airflow 3.1 to 3.3. An event is missed for a Dag if the queue has no row for them and no run of the
+Dag has consumed the event. The API server checks the events of all PushMetrics assets every few seconds,
+whether the triggerer wrote them for a watcher or an API server did.
 
-What is not ours to start is remembered for as long as the event is looked at: events that came while the Dag
-was paused, which Airflow drops on purpose, and events that had a run, which somebody may have deleted.
+Events that must not be started are remembered while they are checked: those that arrived while the Dag
+was paused, which Airflow drops on purpose, and those that had a run, which a user may have deleted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fau
 log = logging.getLogger(__name__)
 
 RECHECK_SECONDS = 5.0
-"""How often to look. What is found overlooked twice is queued again, so after 5 to 10 seconds."""
+"""How often to check. A start that is found missed twice is queued again, so after 5 to 10 seconds."""
 
 MAX_ATTEMPTS = 5
 
@@ -36,11 +36,11 @@ MAX_ATTEMPTS = 5
 @dataclass
 class StartProgress:
     """
-    What is remembered of a start from one look to the next.
+    The state of a start between two checks.
 
-    :param is_settled: Whether there is nothing left to do about it.
-    :param is_given_up: Whether that is so because nothing has helped.
-    :param was_missed: Whether it was found overlooked the last time.
+    :param is_settled: Whether there is nothing left to do.
+    :param is_given_up: Whether all attempts failed.
+    :param was_missed: Whether it was found missed the last time.
     :param attempts: How often its Dag was queued again.
     """
 
@@ -55,13 +55,13 @@ class MissedStarts:
     """
     Decides which Dags to queue again; it does no I/O.
 
-    :param memory: What is remembered of the starts that were found the last time.
+    :param memory: The state of the starts that were found the last time.
     """
 
     memory: dict[Start, StartProgress] = field(default_factory=dict)
 
     def observe(self, found: Iterable[FoundStart]) -> list[Start]:
-        """Take in what was found now, and list the starts whose Dags are to be queued again."""
+        """Record the current starts, and list those whose Dags must be queued again."""
         before, self.memory = self.memory, {}
         due = []
         for item in found:
@@ -86,18 +86,18 @@ class MissedStarts:
         known.was_missed = False
 
     def give_up(self, start: Start, reason: str) -> None:
-        """Do nothing more about a start, and say so once."""
+        """Stop trying a start, and log it once."""
         known = self.memory[start]
         known.is_settled = known.is_given_up = True
         log.error(
-            "Asset event %s has started no run of Dag %s, and will start none: %s. Trigger the Dag by hand.",
+            "Asset event %s has started no run of Dag %s, and will start none: %s. Trigger the Dag manually.",
             start.event_id,
             start.dag_id,
             reason,
         )
 
     def count_without_run(self) -> int:
-        """Count the starts that are overlooked now, and those that were given up."""
+        """Count the starts that are missed now, and those that were given up."""
         return sum(
             known.is_given_up or (known.was_missed and not known.is_settled) for known in self.memory.values()
         )
@@ -105,7 +105,7 @@ class MissedStarts:
 
 class MissedEventsCheck:
     """
-    Looks again and again for events that were overlooked, in the API server.
+    Checks for missed events periodically, in the API server.
 
     :param interval_seconds: How often.
     """
@@ -116,14 +116,14 @@ class MissedEventsCheck:
         self._outage = ThrottledLog(log)
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Run until cancelled."""
         while True:
             try:
                 await asyncio.to_thread(self.check)
             except Exception as error:  # the task's top: without it, nobody would look ever again
                 self._outage.error(
                     "Whether PushMetrics events have started their Dags cannot be checked: %s. An event that"
-                    " the scheduler overlooks waits for the next one.",
+                    " the scheduler misses waits for the next one.",
                     describe_fault(error),
                 )
             else:
@@ -131,7 +131,7 @@ class MissedEventsCheck:
             await asyncio.sleep(self._interval_seconds)
 
     def check(self) -> None:
-        """Look once, and queue again what was found overlooked twice."""
+        """Check once, and queue again the starts that were found missed twice."""
         with create_session(scoped=False) as session:
             found = fetch_starts(session, now=datetime.now(UTC))
         by_asset: defaultdict[int, list[Start]] = defaultdict(list)
@@ -150,5 +150,5 @@ class MissedEventsCheck:
             self._starts.give_up(start, "it is older than the last run, by a clock that differs")
         for dag_id, count in sorted(Counter(start.dag_id for start in done.queued).items()):
             log.warning(
-                "The scheduler overlooked %d asset event(s) for Dag %s, which is queued again.", count, dag_id
+                "The scheduler missed %d asset event(s) for Dag %s, which is queued again.", count, dag_id
             )

@@ -1,4 +1,4 @@
-"""Assets that only successful runs update, and the events that they pass over."""
+"""Assets that only successful runs update, and the events that they skip."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ log = logging.getLogger(__name__)
 
 CLASSPATH = f"{PushMetricsEventTrigger.__module__}.{PushMetricsEventTrigger.__name__}"
 PASSED_OVER = (
-    "asset {asset} takes only successful runs, and this run is not known to have succeeded. The log of the"
+    "asset {asset} accepts only successful runs, and this run is not known to have succeeded. The log of the"
     " {updater} says why"
 )
 NOT_READ = (
-    "asset {asset} takes only successful runs, and the {updater} has not read the event from this inbox"
+    "asset {asset} accepts only successful runs, and the {updater} has not read the event from this inbox"
 )
 
 
 class WatchedEvent(Protocol):
-    """What decides whether a watcher wants an event of the inbox."""
+    """The facts of an inbox event that a watcher's filter compares."""
 
     @property
     def id(self) -> int:
@@ -54,7 +54,7 @@ class WatchedEvent(Protocol):
 @dataclass(frozen=True)
 class SkippedEvent:
     """
-    That an event has not updated an asset that takes only successful runs.
+    An event that did not update an asset that accepts only successful runs.
 
     :param reason: Why not.
     :param is_final: Whether the event was read.
@@ -67,13 +67,13 @@ class SkippedEvent:
 @dataclass(frozen=True)
 class OutcomeWatcher:
     """
-    What updates an asset by successful runs only.
+    Updates an asset by successful runs only.
 
     :param asset_id: The asset.
     :param asset: The asset's name.
-    :param updater: Where it works: ``triggerer`` or ``API server``.
-    :param wanted: The attributes of the events that it wants.
-    :param position_name: The name under which a receiver keeps how far it has read.
+    :param updater: Where it runs: ``triggerer`` or ``API server``.
+    :param wanted: The attributes that an event must have.
+    :param position_name: The name under which a receiver keeps its position.
     """
 
     asset_id: int
@@ -83,14 +83,14 @@ class OutcomeWatcher:
     position_name: str
 
     def wants(self, event: WatchedEvent) -> bool:
-        """Tell whether it wants an event, if the run has succeeded."""
+        """Return whether an event matches, if its run succeeded."""
         return all(getattr(event, name) == value for name, value in self.wanted.items())
 
     def explain(self, event: WatchedEvent, positions: Mapping[str, int]) -> SkippedEvent:
         """
-        Explain why it has not updated its asset by an event that it wants.
+        Explain why a matching event has not updated the asset.
 
-        :param positions: How far each consumer of the inbox has read.
+        :param positions: The position of each consumer of the inbox.
         """
         is_read = positions.get(self.position_name, 0) >= event.id
         reason = PASSED_OVER if is_read else NOT_READ
@@ -105,7 +105,7 @@ def list_skipped_events(
     updated: Collection[int],
 ) -> list[SkippedEvent]:
     """
-    List the assets that an event has not updated because only successful runs do.
+    List the assets that an event has not updated because they accept only successful runs.
 
     :param updated: The assets that it has updated.
     """
@@ -117,7 +117,7 @@ def list_skipped_events(
 
 
 def find_outcome_watchers(session: Session) -> list[OutcomeWatcher]:
-    """Find what updates active assets by successful runs only."""
+    """Find the active assets that accept only successful runs."""
     query = select(AssetModel).where(AssetModel.uri.startswith(f"{SCHEME}://"), AssetModel.active.has())
     return [watcher for asset in session.scalars(query) for watcher in _find_of_asset(asset)]
 
@@ -136,7 +136,7 @@ def _find_of_asset(asset: AssetModel) -> Iterator[OutcomeWatcher]:
 
 
 def read_wanted(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Read from the arguments of a trigger, or a wish, which attributes its events have."""
+    """Read the filter from the arguments of a trigger or from an asset's rule."""
     return {name: kwargs[name] for name in ("event", "report_id", "query_id") if kwargs.get(name) is not None}
 
 

@@ -1,8 +1,8 @@
 """
-The receiver inside Airflow: ``/pushmetrics/webhooks/{source}`` and all the rest, on Airflow's own API server.
+The receiver in Airflow's API server: ``/pushmetrics/webhooks/{source}`` and all its other endpoints.
 
-Airflow imports this in every process, so it imports nothing that only the receiver needs; the API server
-builds the receiver when the first request comes. Without settings it says so instead of doing anything.
+Airflow imports this module in every process, so it imports nothing that only the receiver needs; the API
+server builds the receiver at the first request. Without settings, requests return an explanation.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_LOGGED = 20
-"""How many different reasons are remembered as logged."""
+"""How many different logged reasons are remembered."""
 
 URL_PREFIX = "/pushmetrics"
 PAGE_PREFIX = "/pushmetrics-events"
@@ -53,7 +53,7 @@ class LazyReceiver:
     """
     The receiver's ASGI app, built at the first request.
 
-    :param build: Builds it, or raises PushMetricsConfigurationError with a sentence that anybody may read.
+    :param build: Builds it, or raises PushMetricsConfigurationError with a message that anybody may read.
     """
 
     def __init__(self, build: Callable[[], AsgiApp]) -> None:
@@ -63,14 +63,14 @@ class LazyReceiver:
 
     async def get_app(self) -> AsgiApp:
         """
-        Get the app, built by now.
+        Get the app; build it if necessary.
 
         :raises PushMetricsError: if it cannot be built.
         """
         return self._app if self._app is not None else await asyncio.to_thread(self._build_once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request to the receiver, or answer 503 with what is missing."""
+        """Pass the request to the receiver, or respond with 503 and the reason."""
         if scope["type"] != "http":
             return
         try:
@@ -82,14 +82,14 @@ class LazyReceiver:
         await app(scope, receive, send)
 
     def log_once(self, error: PushMetricsError) -> None:
-        """Log why there is no receiver: in one line, once, though every request fails in the same way."""
+        """Log why there is no receiver, once, although every request fails in the same way."""
         line = f"{error} ({error.__cause__})" if error.__cause__ else str(error)
         if line not in self._logged and len(self._logged) < MAX_LOGGED:
             self._logged.add(line)
             log.warning("%s", line)
 
     def _build_once(self) -> AsgiApp:
-        # Two first requests may both build one. Only one is kept, and the other opened nothing.
+        # Two concurrent first requests may both build one. Only one is kept, and the other opened nothing.
         app = self._build()
         self._app = self._app or app
         return self._app
@@ -99,7 +99,7 @@ def build_receiver() -> AsgiApp:
     """
     Build the receiver from Airflow's configuration.
 
-    :raises PushMetricsConfigurationError: if the extra is not installed or the section not filled in.
+    :raises PushMetricsConfigurationError: if the extra is not installed or the section is incomplete.
     """
     try:
         from airflow_provider_pushmetrics.plugins.configuration import (
@@ -126,10 +126,10 @@ def build_receiver() -> AsgiApp:
 
 def build_events_page() -> AsgiApp:
     """
-    Build the page "PushMetrics events", on the inbox that the receiver of this process holds open.
+    Build the page "PushMetrics events", on the inbox that the receiver of this process has open.
 
-    :raises PushMetricsConfigurationError: if the extra is not installed, or Airflow's authentication is not
-        where it was. There is no page then: better none than an open one.
+    :raises PushMetricsConfigurationError: if the extra is not installed, or Airflow's authentication cannot
+        be imported. No page is safer than an unprotected one.
     """
     try:
         from airflow_provider_pushmetrics.plugins.events_page import build_page
@@ -145,7 +145,7 @@ def build_events_page() -> AsgiApp:
 
 
 RECEIVER = LazyReceiver(build_receiver)
-"""The receiver of this process: the page works on the inbox that it holds open."""
+"""The receiver of this process; the page uses its open inbox."""
 
 
 async def update_assets(
@@ -154,10 +154,10 @@ async def update_assets(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """
-    Update assets by their rules; ends at once where the receiver is not configured or not installed.
+    Update assets by their rules; return at once if the receiver is not configured or not installed.
 
-    :param retry_seconds: After how long to try again what failed: what configures the receiver may be kept
-        where it cannot be read when the server starts.
+    :param retry_seconds: The delay after a failure: a secrets backend may be unavailable when the server
+        starts.
     :param sleep: Waits.
     """
     while True:
@@ -174,25 +174,25 @@ async def update_assets(
             return
         except PushMetricsError as error:
             RECEIVER.log_once(error)
-        except Exception as error:  # of whatever keeps Airflow's configuration
+        except Exception as error:  # of any backend of Airflow's configuration
             log.warning("This API server updates no PushMetrics assets yet: %s", type(error).__name__)
         await sleep(retry_seconds)
     await AssetUpdater(app.state.runtime.get).run()
 
 
 def is_receiver_wanted() -> bool:
-    """Tell whether Airflow's configuration names a reader token or a connection for the receiver."""
+    """Return whether Airflow's configuration names a reader token or a connection for the receiver."""
     from airflow_provider_pushmetrics.plugins.configuration import is_configured, read_options
 
     return is_configured(read_options())
 
 
 async def check_missed_events() -> None:
-    """Queue Dags again whose asset events the scheduler has overlooked; done where it overlooks none."""
+    """Queue Dags again whose asset events the scheduler has missed; returns if it misses none."""
     try:
         from airflow_provider_pushmetrics.plugins.dag_run_queue import overlooks_events
         from airflow_provider_pushmetrics.plugins.missed_events import MissedEventsCheck
-    except ImportError as error:  # Airflow's tables are no public interface
+    except ImportError as error:  # Airflow's tables are not a public interface
         log.warning("This API server does not check which PushMetrics events have started no Dag: %s", error)
         return
     if overlooks_events():
@@ -200,7 +200,7 @@ async def check_missed_events() -> None:
 
 
 async def follow_events() -> None:
-    """Do what the API server does beside answering, until cancelled."""
+    """Run the background work of the API server, until cancelled."""
     await asyncio.gather(update_assets(), check_missed_events())
 
 
@@ -208,10 +208,10 @@ class AssetUpdates:
     """
     Middleware of Airflow's API server that updates assets from its start to its end.
 
-    A mounted app is not told when the server starts; middleware is. Requests just pass.
+    A mounted app is not notified when the server starts; middleware is. Requests pass unchanged.
 
-    :param app: What is behind it.
-    :param work: What is done beside it.
+    :param app: The next app.
+    :param work: The background work.
     """
 
     def __init__(self, app: AsgiApp, work: Callable[[], Coroutine[Any, Any, None]] = follow_events) -> None:
@@ -219,7 +219,7 @@ class AssetUpdates:
         self._work = work
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Work beside the server for as long as it lives."""
+        """Run the background work as long as the server."""
         if scope["type"] != "lifespan":
             await self._app(scope, receive, send)
             return
@@ -246,7 +246,7 @@ def _read_version(version: str) -> tuple[int, ...]:
 
 
 def build_fastapi_apps(version: str) -> list[dict[str, Any]]:
-    """Build what Airflow mounts; Airflow 2 mounts nothing, and the receiver runs by itself there."""
+    """Build the apps that Airflow mounts; none in Airflow 2, where the receiver runs separately."""
     if _read_version(version) < (3, 0):
         return []
     page = LazyReceiver(build_events_page)
@@ -257,17 +257,17 @@ def build_fastapi_apps(version: str) -> list[dict[str, Any]]:
 
 
 def build_middlewares(version: str) -> list[dict[str, Any]]:
-    """Build what stands before the whole API server; the receiver runs in it from 3.1 on."""
+    """Build the middleware of the whole API server; the receiver runs in it from 3.1 on."""
     if _read_version(version) < (3, 1):
         return []
     return [{"middleware": AssetUpdates, "name": "PushMetrics asset updates"}]
 
 
 def build_external_views(version: str) -> list[dict[str, Any]]:
-    """Build the entries of Airflow's menu, which takes them from 3.1 on."""
+    """Build the entries of Airflow's menu, which supports them from 3.1 on."""
     if _read_version(version) < (3, 1):
         return []
-    # Without a leading slash: the address is relative to wherever Airflow is mounted.
+    # Without a leading slash: the URL is relative to where Airflow is mounted.
     href = f"{PAGE_PREFIX.removeprefix('/')}/"
     return [
         {
@@ -281,7 +281,7 @@ def build_external_views(version: str) -> list[dict[str, Any]]:
 
 
 class PushMetricsPlugin(AirflowPlugin):
-    """Mounts the receiver under ``/pushmetrics`` in Airflow's API server, and puts its page into the menu."""
+    """Mounts the receiver under ``/pushmetrics`` in Airflow's API server, and adds its page to the menu."""
 
     name = "pushmetrics"
     fastapi_apps = build_fastapi_apps(airflow_version)

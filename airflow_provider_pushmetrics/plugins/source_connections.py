@@ -1,4 +1,4 @@
-"""Senders that are kept as Airflow connections, so that their credentials are where all others are."""
+"""Sources that are configured by Airflow connections."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def find_connection(connection_id: str) -> Any | None:
     """
     Find a connection; None if no backend has it.
 
-    ``Connection.get_connection_from_secrets`` says the same of a connection that does not exist and of a
-    backend that cannot be asked (Airflow 3.3.2 swallows its error). Here they must be told apart: the first
-    refuses a sender, the second must not.
+    ``Connection.get_connection_from_secrets`` does not distinguish a missing connection from a
+    failing backend (Airflow 3.3.2 swallows its error). Here they must be distinguished: the first
+    rejects a sender, the second must not.
 
     :raises MalformedConnectionError: if a backend has it, and it cannot be parsed or decrypted.
-    :raises Exception: whatever a backend raises that cannot be asked.
+    :raises Exception: any error of a backend.
     """
     from airflow.configuration import ensure_secrets_loaded
 
@@ -32,17 +32,17 @@ def find_connection(connection_id: str) -> Any | None:
         with _translating_malformed():
             found = backend.get_connection(connection_id)
             if found is not None:
-                _ = found.password, found.extra_dejson  # decrypted and parsed when they are asked for
+                _ = found.password, found.extra_dejson  # decrypted and parsed on access
                 return found
     return None
 
 
 @contextmanager
 def _translating_malformed() -> Iterator[None]:
-    """Tell a malformed connection from an outage, which may end. Its text, maybe a secret, is left out."""
+    """Distinguish a malformed connection from an outage. Its text may be secret, so it is left out."""
     try:
         yield
-    except OSError:  # also the ValueError of requests for an answer that is no JSON
+    except OSError:  # also the ValueError of requests for a response that is not JSON
         raise
     except (ValueError, InvalidToken) as error:
         raise MalformedConnectionError(
@@ -54,8 +54,9 @@ def read_connections(connection_ids: str, report: Callable[[str], None]) -> tupl
     """
     Read the sources of connections whose ids are separated by commas.
 
-    :param report: Is told of each connection that is not there, or is no source; the others count.
-    :raises Exception: whatever a secrets backend raises that cannot be asked.
+    :param report: Called with a message for each connection that is missing or invalid; the others are
+        returned.
+    :raises Exception: any error of a secrets backend.
     """
     sources = []
     for connection_id in _split(connection_ids):
@@ -71,7 +72,7 @@ def read_connections(connection_ids: str, report: Callable[[str], None]) -> tupl
                 build_connection_source(connection_id, connection.password, connection.extra_dejson)
             )
         except PushMetricsConfigurationError as error:
-            report(f"the connection {connection_id!r} is no source: {error}")
+            report(f"the connection {connection_id!r} is not a valid source: {error}")
     return tuple(sources)
 
 
@@ -81,7 +82,7 @@ def build_connection_source(
     """
     Build the source of one connection.
 
-    :raises PushMetricsConfigurationError: if it is none.
+    :raises PushMetricsConfigurationError: if it is invalid.
     """
     row = {name: extra[name] for name in EXTRAS if extra.get(name)}
     return build_checked_source(

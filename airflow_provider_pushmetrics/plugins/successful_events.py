@@ -1,4 +1,4 @@
-"""Which events of the inbox are about runs that have succeeded: for assets that only such runs update."""
+"""The events of runs that succeeded: for assets that only such runs update."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from airflow_provider_pushmetrics.triggers.event_outcomes import has_succeeded, 
 
 
 def read_event(event: StoredEvent) -> FeedEvent:
-    """Read an event of the inbox as a reader of the feed does."""
-    # Not by pydantic, whose parser refuses the lone surrogates that Python reads and the cleaning replaces.
+    """Convert an event of the inbox to the form of the feed."""
+    # Not by pydantic, whose parser rejects the lone surrogates that Python reads and the cleaning replaces.
     return FeedEvent.model_validate(json.loads(render_event(event)))
 
 
@@ -27,7 +27,7 @@ async def choose_successful(conn_id: str, events: Sequence[StoredEvent]) -> list
     """
     Choose the events of runs that are known to have succeeded.
 
-    :raises PushMetricsError: if PushMetrics cannot be asked. The events are not passed over then.
+    :raises PushMetricsError: if PushMetrics is unavailable. The events are then not skipped.
     """
     if not events:
         return []
@@ -43,14 +43,14 @@ async def choose_successful(conn_id: str, events: Sequence[StoredEvent]) -> list
 @asynccontextmanager
 async def open_client(conn_id: str) -> AsyncIterator[PushMetricsAsyncClient]:
     """
-    Open a client in the API server, where connections are not asked from a supervisor.
+    Open a client in the API server, where connections are read without a supervisor.
 
     :raises PushMetricsConfigurationError: if there is no such connection.
     """
     connection = await asyncio.to_thread(find_connection, conn_id)
     if connection is None:
         raise PushMetricsConfigurationError(
-            f"connection {conn_id!r} does not exist, so nobody can say how a run ended: create it, with an"
+            f"connection {conn_id!r} does not exist, so the outcome of a run is unknown: create it, with an"
             " API token as its password."
         )
     settings = await aread_settings(connection)

@@ -16,15 +16,15 @@ class PushMetricsMessageQueueProvider(BaseMessageQueueProvider):
     """
     Let ``MessageQueueTrigger`` wait for the events in the receiver's inbox.
 
-    ``MessageQueueTrigger(scheme="pushmetrics", report_id=1)`` takes the parameters of
-    ``PushMetricsEventTrigger``. Where a queue is named by its URI, as older versions of the messaging
-    provider do, ``pushmetrics://pushmetrics.io/reports/1`` says which report and which query.
+    ``MessageQueueTrigger(scheme="pushmetrics", report_id=1)`` accepts the parameters of
+    ``PushMetricsEventTrigger``. With a queue URI, as in older versions of the messaging
+    provider, ``pushmetrics://pushmetrics.io/reports/1`` sets the report and the query.
     """
 
     scheme = SCHEME
 
     def queue_matches(self, queue: str) -> bool:
-        """Tell whether a queue's URI is one of PushMetrics."""
+        """Return whether a queue's URI has the scheme ``pushmetrics``."""
         return urlsplit(queue).scheme == SCHEME
 
     def trigger_class(self) -> type[PushMetricsEventTrigger]:
@@ -33,16 +33,16 @@ class PushMetricsMessageQueueProvider(BaseMessageQueueProvider):
 
     def trigger_kwargs(self, queue: str, **kwargs: Any) -> dict[str, Any]:
         """
-        Read the trigger's arguments from a queue's URI; the connection, not the URI, says where it is.
+        Read the trigger's arguments from a queue's URI; the connection sets the host, not the URI.
 
-        :raises PushMetricsParameterError: if the URI is none of ours, or says what the arguments say too.
+        :raises PushMetricsParameterError: if the URI is invalid, or repeats an argument.
         """
         uri = parse_uri(queue)
         given = {"report_id": uri.report_id, "query_id": uri.query_id}
         found = {name: _read_number(name, text) for name, text in given.items() if text is not None}
         if repeated := sorted(found.keys() & kwargs.keys()):
             raise PushMetricsParameterError(
-                f"{', '.join(repeated)} is in the queue {queue!r} and an argument: leave one out."
+                f"{', '.join(repeated)} is in the queue {queue!r} and in the arguments: leave one out."
             )
         if uri.query_id is not None and "event" not in kwargs:
             found["event"] = "query.run"
@@ -51,5 +51,7 @@ class PushMetricsMessageQueueProvider(BaseMessageQueueProvider):
 
 def _read_number(name: str, text: str) -> Any:
     if not text.isdigit():
-        raise PushMetricsParameterError(f"{name} in the queue's URI is {text!r}: events name it by a number.")
+        raise PushMetricsParameterError(
+            f"{name} in the queue's URI is {text!r}: it must be a number, as in events."
+        )
     return int(text)

@@ -18,7 +18,7 @@ class Retention:
     """
     How long events are kept.
 
-    :param days: How old one may get; for ever, if None.
+    :param days: How old one may get; forever, if None.
     :param events: How many are kept; all, if None.
     """
 
@@ -37,5 +37,5 @@ class Retention:
             )
 
     def is_limited(self) -> bool:
-        """Tell whether anything is ever deleted."""
+        """Return whether anything is ever deleted."""
         return self.days is not None or self.events is not None

@@ -67,7 +67,7 @@ class ReceiverServer(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
-        """Look once a second for connections whose request does not arrive."""
+        """Poll once a second for connections whose request does not arrive."""
         if counter % TICKS_PER_SECOND == 0:
             now = asyncio.get_running_loop().time()
             sweep(self.server_state.connections, now, self._request_deadline_seconds)

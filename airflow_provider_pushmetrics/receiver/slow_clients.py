@@ -1,4 +1,4 @@
-"""Hanging up on those who send their requests too slowly, or heads without end: uvicorn waits for ever."""
+"""Hanging up on those who send their requests too slowly, or heads without end: uvicorn waits forever."""
 
 from __future__ import annotations
 

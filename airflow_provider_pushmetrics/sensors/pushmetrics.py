@@ -1,4 +1,4 @@
-"""Sensors: wait for a run that somebody else starts."""
+"""Sensors: wait for a run that something else starts."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
 CHOICES = {"event": ("report.run", "query.run"), "on_failed_run": ("fail", "succeed", "skip")}
-"""What each parameter of a few words may be."""
+"""The allowed values of parameters."""
 
 _NARROWING = ("report_id", "query_id", "run_id", "workspace_id", "event_filter", "after", "consumer")
 DEFER_MARGIN = timedelta(minutes=5)
 AT_ONCE = WaitBudget(deadline=0.0)
-"""For one look that waits for nothing."""
+"""For one poll without waiting."""
 
 
 class PushMetricsRunSensor(BaseSensorOperator):
@@ -66,15 +66,15 @@ class PushMetricsRunSensor(BaseSensorOperator):
     Wait for the event of a report run or a query run.
 
     With ``run_id`` or ``after``, an event that arrived before the sensor began counts as well, because the
-    receiver's inbox keeps it. Without them, the first event that arrives after the sensor's first try began
-    counts (before Airflow 3.3: after the try began, so what comes between two tries is overlooked). A
+    receiver's inbox keeps it. Otherwise, the first event that arrives after the sensor's first try began
+    counts (before Airflow 3.3: after the current try began, so an event between two tries is missed). A
     query that runs as part of a report sends no ``query.run``: wait for its report's ``report.run``.
 
-    If the connection names no receiver, the API is asked instead, and the run is returned as its event would
-    be; a run that had ended before the sensor began does not count then, unless it is known by ``run_id``.
+    Without a receiver in the connection, the API is polled, and the run is returned in the form of its event.
+    A run that had ended before the sensor began then counts only if ``run_id`` is set.
 
-    The event of a run does not say how the run ended. With an API token the sensor asks, and fails if the run
-    failed. **Without one, a failed run counts as a success**; the log warns.
+    An event does not contain the run's outcome. With an API token the sensor fetches it, and fails if the run
+    failed. **Without one, a failed run counts as a success**; the sensor logs a warning.
 
     .. seealso::
         :ref:`howto/sensor:PushMetricsRunSensor`
@@ -84,21 +84,21 @@ class PushMetricsRunSensor(BaseSensorOperator):
     :param query_id: The query's number, for ``query.run``; None for any. (templated)
     :param run_id: The run; None for any. (templated)
     :param workspace_id: The workspace's number, as events carry it; None for any. (templated)
-    :param event_filter: The import path of a function that takes the body of an event and says whether it is
-        wanted. It runs where the wait runs, so it must be quick. (templated)
+    :param event_filter: The import path of a function that takes the body of an event and returns whether it
+        matches. It runs where the wait runs, so it must be quick. (templated)
     :param after: The cursor of the receiver's inbox after which events count. (templated)
-    :param consumer: A name of its own for this sensor. Under it the receiver keeps the event that was taken
-        last, and by which task instance: each of them takes the next event, beginning with the oldest in the
-        inbox, and all tries of one take the same. At most one may wait at a time. (templated)
+    :param consumer: A unique name for this sensor. The receiver keeps the last event that was claimed under
+        this name, and by which task instance: each task instance claims the next event, beginning with the
+        oldest in the inbox, and all its tries return the same. At most one may wait at a time. (templated)
     :param on_failed_run: What to do if the run failed or was cancelled: ``fail``, ``skip``, or ``succeed``,
-        with which nobody is asked how it ended.
+        which does not fetch the outcome.
     :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`. (templated)
     :param deferrable: Wait in the triggerer, without holding a worker slot.
     :param start_from_trigger: Begin in the triggerer at once, without a worker before; needs ``run_id`` or
         ``after``, and Airflow 3.3.
-    :param end_from_trigger: End in the triggerer when the event arrives, without a worker after. Timeouts,
-        failures, failed runs and runs of which nobody can say how they ended are a worker's all the same, so
-        that retries count. Goes with no ``outlets``: Airflow would make no asset events.
+    :param end_from_trigger: End in the triggerer when the event arrives, without a worker after. A worker
+        still handles timeouts, failures, failed runs and runs with an unknown outcome, so that retries count.
+        Not allowed with ``outlets``: Airflow would create no asset events.
     :return: The event: ``id``, ``source``, ``received_at`` and ``body``, as PushMetrics sent it.
     """
 
@@ -162,20 +162,20 @@ class PushMetricsRunSensor(BaseSensorOperator):
             refuse_outlets(self)
         if self.consumer and (self.start_from_trigger or self.end_from_trigger):
             raise PushMetricsParameterError(
-                "a 'consumer' is asked for its place and moved on by a worker, so it goes with neither"
-                " start_from_trigger nor end_from_trigger."
+                "the position of a 'consumer' is read and moved by a worker, so it cannot be combined with"
+                " start_from_trigger or end_from_trigger."
             )
 
     @cached_property
     def hook(self) -> PushMetricsHook:
-        """The hook, made when the connection's id has been rendered."""
+        """The hook, created after the connection's id has been rendered."""
         return PushMetricsHook(self.pushmetrics_conn_id)
 
     def _open_start(self, context: Context) -> StartPosition:
-        """Open where a task instance begins; the same for all its pokes in this process."""
+        """Open the start position of a task instance; the same for all its pokes in this process."""
         state = TaskState.open(context)
         if self._start is None or self._start.state != state:
-            self._poll = None  # it knows the runs that another task instance saw
+            self._poll = None  # it has the runs that another task instance found
             self._failures = []
             self._start = StartPosition(
                 self.hook,
@@ -189,10 +189,10 @@ class PushMetricsRunSensor(BaseSensorOperator):
         return self._start
 
     def execute(self, context: Context) -> Any:
-        """Look once first; then wait here, or defer."""
+        """Poll once; then wait here, or defer."""
         self._refuse_empty_templates()
         persist_links(context, self)
-        accepts = self._build_choice().load()  # a filter that is not there is an error before any wait
+        accepts = self._build_choice().load()  # a missing filter is an error before the wait
         if not self.deferrable:
             return self._poke_until_found(context)
         start = self._open_start(context)
@@ -214,19 +214,19 @@ class PushMetricsRunSensor(BaseSensorOperator):
         )
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once."""
+        """Poll once."""
         found = self._poll_once(self._open_start(context).find_cursor(), self._build_choice().load())
         if found is None:
             return PokeReturnValue(is_done=False)
         try:
             return PokeReturnValue(is_done=True, xcom_value=self._accept(dump_event(found), context))
         except PushMetricsUnavailableError as error:
-            self._count_failure(error)  # the next look finds the event again
+            self._count_failure(error)  # the next poll finds the event again
             return PokeReturnValue(is_done=False)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> FoundEvent:
         """
-        Go on after the triggerer has waited.
+        Continue after the triggerer has waited.
 
         :param event: What the trigger found.
         """
@@ -236,21 +236,22 @@ class PushMetricsRunSensor(BaseSensorOperator):
             self.log.info("Event %s arrived at %s", found["id"], found["received_at"])
             return self._accept(found, context)
         if status == "timeout":
-            said = f"no {self.event} that is wanted arrived within {self.timeout:g} s (parameter 'timeout')"
+            said = f"no matching {self.event} arrived within {self.timeout:g} s (parameter 'timeout')"
             raise AirflowSensorTimeout(f"{said}{self._describe_cause(event.get('cause'))}.")
         raise rebuild_failure(event)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
-        """Tell OpenLineage, if its provider is installed, what has run."""
+        """Describe the run for OpenLineage, if its provider is installed."""
         return build_event_lineage(self.hook.settings.base_url, self._body)
 
     def _refuse_empty_templates(self) -> None:
-        """Refuse what was set and rendered to nothing, which would stand for any."""
+        """Refuse templates that rendered to nothing, because None stands for any."""
         for name in self._given:
             value = getattr(self, name)
             if str(value).strip() in ("", "None"):
                 raise PushMetricsParameterError(
-                    f"{name} is {value!r}, though it was set: its template gave nothing. Leave it out to take"
+                    f"{name} is {value!r}, although it was set: its template rendered to nothing. Leave it"
+                    " out to match"
                     " any."
                 )
 
@@ -286,12 +287,13 @@ class PushMetricsRunSensor(BaseSensorOperator):
         }
 
     def _start_from_trigger(self) -> None:
-        """Let Airflow start the trigger itself, which renders what is templated there."""
+        """Let Airflow start the trigger itself, which renders the templates."""
         require_airflow("3.3", "start_from_trigger", "Use deferrable=True alone.")
         if self.run_id is None and self.after is None:
             raise PushMetricsParameterError(
-                "start_from_trigger needs 'run_id' or 'after': a triggerer that is restarted would else begin"
-                " anew, and overlook what arrived before."
+                "start_from_trigger needs 'run_id' or 'after': otherwise a triggerer that restarts would"
+                " begin"
+                " again, and miss events that arrived before."
             )
         names = ("report_id", "query_id", "run_id", "workspace_id", "event_filter", "after")
         self.start_trigger_args = StartTriggerArgs(
@@ -309,7 +311,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         )
 
     def _poke_until_found(self, context: Context) -> Any:
-        """Look again and again; if none of the last looks was answered, the timeout says why."""
+        """Poll until the event is found; if the last polls failed, the timeout error contains the cause."""
         try:
             return super().execute(context)
         except AirflowSensorTimeout as error:
@@ -318,13 +320,13 @@ class PushMetricsRunSensor(BaseSensorOperator):
             raise AirflowSensorTimeout(f"{error}{self._describe_cause(self._failures[-1])}") from None
 
     def _describe_cause(self, cause: object) -> str:
-        return "" if cause is None else f", as far as anybody can say: the last look failed. {cause}"
+        return "" if cause is None else f", as far as known: the last poll failed. {cause}"
 
     def _poll_once(self, after: int, accepts: Callable[[FeedEvent], bool]) -> FeedEvent | None:
         """
-        Look once; None if nothing is there, or if nobody answers.
+        Poll once; None if there is no event, or no response.
 
-        :raises PushMetricsUnavailableError: if nobody has answered too often in a row.
+        :raises PushMetricsUnavailableError: after too many polls in a row without a response.
         """
         try:
             found = self._fetch_event(after, accepts)
@@ -336,11 +338,11 @@ class PushMetricsRunSensor(BaseSensorOperator):
         return found
 
     def _count_failure(self, error: PushMetricsUnavailableError) -> None:
-        """Remember a failure for the next looks; raise it again if it was one too many in a row."""
+        """Record a failure for the next polls; raise it again after too many in a row."""
         self._failures.append(error)
         if len(self._failures) >= DEFAULT_FAILURE_POLICY.attempts:
             raise error
-        self.log.warning("%s; failure %d in a row, looking again", error, len(self._failures))
+        self.log.warning("%s; failure %d in a row, polling again", error, len(self._failures))
 
     def _fetch_event(self, after: int, accepts: Callable[[FeedEvent], bool]) -> FeedEvent | None:
         wanted, settings = self._build_filter(), self.hook.settings
@@ -353,7 +355,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         )
 
     def _accept(self, found: FoundEvent, context: Context) -> FoundEvent:
-        """Take an event for this task, with the consumer's place, and judge the run of which it tells."""
+        """Claim an event for this task, move the consumer, and check the outcome of its run."""
         self._body = found["body"]
         persist_event_links(context, found, self.hook)
         self._open_start(context).claim(found["id"])
@@ -362,11 +364,11 @@ class PushMetricsRunSensor(BaseSensorOperator):
 
     def _check_outcome(self, body: dict[str, Any]) -> None:
         """
-        Ask how the run ended, and fail or skip if it failed.
+        Fetch the outcome of the run, and fail or skip if it failed.
 
         :raises PushMetricsRunFailed: if it failed.
-        :raises AirflowSkipException: if it failed and that is what ``on_failed_run`` says.
-        :raises PushMetricsError: if PushMetrics cannot be asked.
+        :raises AirflowSkipException: if it failed and ``on_failed_run`` is ``skip``.
+        :raises PushMetricsError: if PushMetrics cannot be reached.
         """
         if self.on_failed_run == "succeed":
             return
@@ -377,6 +379,6 @@ class PushMetricsRunSensor(BaseSensorOperator):
             raise PushMetricsRunFailed(outcome.failure, run_id=outcome.run_id)
         if outcome.unknown:
             self.log.warning(
-                "The run is over, but nobody can say how it ended: %s. It counts as a success",
+                "The run has ended, but its outcome is unknown: %s. It counts as a success",
                 outcome.unknown,
             )

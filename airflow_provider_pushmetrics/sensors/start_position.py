@@ -1,4 +1,4 @@
-"""Where a sensor begins: which events, or which runs, are too old to count."""
+"""The position where a sensor begins: older events or runs do not count."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from airflow_provider_pushmetrics.triggers.event_filters import EventChoice
 @dataclass
 class StartPosition:
     """
-    Where one try of a sensor begins.
+    The position where one try of a sensor begins.
 
-    :param state: What the tries of the sensor share.
-    :param wanted: Which events are wanted.
-    :param choice: Which of them are, beyond what the receiver can tell.
-    :param after: The cursor after which events count, where the user says it.
-    :param consumer: The name under which the receiver keeps the place, where the user says it.
+    :param state: The state that all tries of the sensor share.
+    :param wanted: Which events match.
+    :param choice: Which of them match, beyond the receiver's filter.
+    :param after: The cursor after which events count, if the user sets it.
+    :param consumer: The name of the consumer whose position the receiver keeps, if the user sets it.
     :param is_rescheduled: Whether each poke is a new process.
     :param snapshot: Without a receiver: the runs that there were when the first try began.
     """
@@ -41,7 +41,7 @@ class StartPosition:
         """
         Find the cursor after which events count.
 
-        :raises PushMetricsParameterError: if what the user says contradicts itself.
+        :raises PushMetricsParameterError: if the arguments contradict each other.
         """
         self._refuse_contradictions()
         if self.hook.settings.receiver is None:
@@ -49,7 +49,7 @@ class StartPosition:
         return self._find_consumer_position(self.consumer) if self.consumer else self._find_start()
 
     def claim(self, event_id: int) -> None:
-        """Move the consumer to an event, and say whose it is: if this try dies now, the next one knows."""
+        """Move the consumer to an event and record the task that claims it, so that the next try finds it."""
         if self.consumer:
             receiver = self.hook.settings.get_receiver()
             self.hook.call(claim_event(receiver, self.consumer, event_id, taken_by=self.state.task_name))
@@ -59,11 +59,11 @@ class StartPosition:
             check_consumer_name(self.consumer)
         if self.consumer and self.after is not None:
             raise PushMetricsParameterError(
-                "'after' and 'consumer' both say where to begin: set only one of them."
+                "'after' and 'consumer' both set where to begin: set only one of them."
             )
         if self.is_rescheduled and not self.consumer and self.after is None and self.wanted.run_id is None:
             raise PushMetricsParameterError(
-                "in mode 'reschedule' each look is a new process, so the sensor must be told where to begin:"
+                "in mode 'reschedule' each poke is a new process, so the sensor needs a position to begin at:"
                 " set 'run_id' or 'after', or use deferrable=True."
             )
 
@@ -73,11 +73,11 @@ class StartPosition:
         return place.position - 1 if was_ours else place.position
 
     def _fetch_snapshot(self) -> int:
-        """See which runs there are when the sensor begins, where there is no receiver with a cursor."""
+        """Fetch the runs that exist when the sensor begins, without a receiver and its cursor."""
         conn_id = self.hook.pushmetrics_conn_id
         if self.consumer or self.after is not None:
             raise PushMetricsParameterError(
-                f"'after' and 'consumer' are about a receiver's inbox, and connection {conn_id!r} names none:"
+                f"'after' and 'consumer' need a receiver, and connection {conn_id!r} has none:"
                 " set its extras 'receiver_url' and 'receiver_token', or leave these out."
             )
         RunPoll(self.wanted).check_can_poll(self.hook.credentials)
@@ -90,7 +90,7 @@ class StartPosition:
         return 0
 
     def _find_start(self) -> int:
-        """Find the cursor where the first try began, if the user names no other."""
+        """Find the cursor where the first try began, if the user sets no other."""
         if self.after is not None:
             return self.after
         if self.wanted.run_id is not None:

@@ -238,7 +238,7 @@ async def _answer_conflict(request: Request, error: PushMetricsConflictError) ->
 
 
 async def _answer_unavailable(request: Request, error: Exception) -> JSONResponse:
-    """Say when to come again; the log has the driver's words, without the statement and its values."""
+    """Return when to come again; the log has the driver's words, without the statement and its values."""
     outages.warning("the database does not answer: %s", getattr(error, "orig", None) or type(error).__name__)
     headers = {"Retry-After": str(health.UNREADY_RETRY_SECONDS)}
     return JSONResponse({"message": health.DATABASE_AWAY}, 503, headers=headers)

@@ -61,7 +61,7 @@ class ServiceParts:
         """
         Stop working and let go of everything.
 
-        :return: Whether all work had ended. If not, the process must end now; the work goes on at the next
+        :return: Whether all work had ended. If not, the process must end now; the work continues at the next
             start.
         """
         self.call_batcher.close()

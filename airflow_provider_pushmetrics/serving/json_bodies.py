@@ -25,7 +25,7 @@ def build_decoder(
 
 
 def is_deeper_than(content: Any, limit: int = MAX_DEPTH) -> bool:
-    """Tell whether lists and objects are nested more than ``limit`` deep."""
+    """Return whether lists and objects are nested more than ``limit`` deep."""
     level = [content] if isinstance(content, dict | list) else []
     for _ in range(limit):
         level = [child for node in level for child in _get_children(node) if isinstance(child, dict | list)]

@@ -87,7 +87,7 @@ class ThrottlingFilter(logging.Filter):
         self._passes_at: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a line is written."""
+        """Return whether a line is written."""
         beginning = record.getMessage().partition(":")[0]
         now = self._clock()
         with self._lock:

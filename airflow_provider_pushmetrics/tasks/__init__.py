@@ -1,1 +1,1 @@
-"""What operators and sensors share about the task that runs them."""
+"""The shared code of operators and sensors."""

@@ -9,7 +9,7 @@ from datetime import timedelta
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
 TRUNCATIONS = ("warn", "fail")
-"""What ``on_truncated`` may be."""
+"""The allowed values of ``on_truncated``."""
 
 
 def check_seconds(name: str, value: object, *, allows_zero: bool = False) -> None:
@@ -17,7 +17,7 @@ def check_seconds(name: str, value: object, *, allows_zero: bool = False) -> Non
     Check a duration.
 
     :param allows_zero: Whether it may be 0.
-    :raises PushMetricsParameterError: if it is no positive, finite number of seconds and no such timedelta.
+    :raises PushMetricsParameterError: if it is not a positive, finite number of seconds or such a timedelta.
     """
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
@@ -29,9 +29,9 @@ def check_seconds(name: str, value: object, *, allows_zero: bool = False) -> Non
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
     """
-    Check a parameter that is one of a few words.
+    Check a parameter that must be one of a few values.
 
-    :raises PushMetricsParameterError: if it is another one.
+    :raises PushMetricsParameterError: if it is not.
     """
     if value not in choices:
         raise PushMetricsParameterError(f"{name} is {value!r}: it must be one of {', '.join(choices)}.")
@@ -39,10 +39,10 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
 
 def check_choices(block: object, choices: Mapping[str, Sequence[str]]) -> None:
     """
-    Check all attributes that are one of a few words.
+    Check all attributes that must be one of a few values.
 
-    :param choices: The words, by the attribute's name.
-    :raises PushMetricsParameterError: for the first that is another one.
+    :param choices: The values, by the attribute's name.
+    :raises PushMetricsParameterError: for the first that is not.
     """
     for name, words in choices.items():
         check_choice(name, getattr(block, name), words)

@@ -1,4 +1,4 @@
-"""Ending a deferred task in the triggerer: whether it may be, and how it is done."""
+"""Ending a deferred task in the triggerer: conditions and implementation."""
 
 from __future__ import annotations
 
@@ -19,28 +19,29 @@ def refuse_outlets(task: BaseOperator) -> None:
     """
     Refuse to end a task in the triggerer that updates assets.
 
-    :raises PushMetricsParameterError: if it has outlets: only a worker's success makes their asset events.
+    :raises PushMetricsParameterError: if it has outlets: only a worker creates their asset events.
     """
     if task.outlets:
         raise PushMetricsParameterError(
-            "end_from_trigger=True goes with no 'outlets': Airflow makes asset events only when a worker ends"
-            " the task, so none would be made. Leave end_from_trigger out."
+            "end_from_trigger=True cannot be combined with 'outlets': Airflow creates asset events only when"
+            " a worker"
+            " ends the task. Leave end_from_trigger out."
         )
 
 
 def find_reason_for_worker(task: BaseOperator, *, is_in_loop: bool) -> str | None:
     """
-    Find what is lost if a task ends in the triggerer instead of on a worker; None if nothing is.
+    Find what would be lost if a task ended in the triggerer instead of on a worker; None if nothing.
 
-    Seen in the code of Airflow 3.3.2: ``handle_event_submit`` only sets the state of the task and asks for
-    its callbacks.
+    According to the code of Airflow 3.3.2, ``handle_event_submit`` only sets the state of the task and
+    requests its callbacks.
 
     :param is_in_loop: Whether the task instance is an iteration of a Task Loop.
     """
     reasons = {
         "its outlets get asset events from a worker only": bool(task.outlets),
         "it is in a Task Loop, whose XComs a trigger cannot write": is_in_loop,
-        "a listener, such as OpenLineage's, hears of ends on a worker only": has_listeners(),
+        "a listener, such as OpenLineage's, is notified of ends on a worker only": has_listeners(),
         "it does not push its result": not task.do_xcom_push,
         "it pushes each part of its result": bool(task.multiple_outputs),
         "its result is that of the Dag": bool(getattr(task, "returns_dag_result", False)),
@@ -51,13 +52,13 @@ def find_reason_for_worker(task: BaseOperator, *, is_in_loop: bool) -> str | Non
 
 def find_own_code(task: BaseOperator, base: type[BaseOperator]) -> str | None:
     """
-    Find code of the user's that a worker would run at the task's end; None if there is none.
+    Find code of the user that a worker would run at the task's end; None if there is none.
 
     :param base: The class of the provider.
     """
     for name in ("execute_complete", "post_execute"):
         if getattr(type(task), name) is not getattr(base, name):
-            return f"its class has a {name}() of its own"
+            return f"its class overrides {name}()"
     if getattr(task, "_post_execute_hook", None) is not None:
         return "it has a post_execute"
     if task.on_success_callback:
@@ -67,9 +68,9 @@ def find_own_code(task: BaseOperator, base: type[BaseOperator]) -> str | None:
 
 async def end_task(trigger: BaseTrigger, xcoms: Mapping[str, Any]) -> TaskSuccessEvent:
     """
-    Write a task's XComs as a worker would write them, and build the event that ends it.
+    Write a task's XComs as a worker does, and build the event that ends the task.
 
-    XComs within the event itself are encoded twice since Airflow 3.0: the next task would get text.
+    XComs in the event itself are encoded twice since Airflow 3.0: the next task would receive text.
     """
     left = await store_xcoms(trigger.task_instance, make_storable(xcoms))
     return TaskSuccessEvent(xcoms=left) if left else TaskSuccessEvent()

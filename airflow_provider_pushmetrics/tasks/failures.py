@@ -1,4 +1,4 @@
-"""Errors that a retry cannot mend: a task that fails with one of them is not retried by Airflow."""
+"""Errors that a retry cannot fix: Airflow does not retry a task that fails with one of them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from airflow_provider_pushmetrics.exceptions import (
 
 
 class PushMetricsUnknownParameters(PushMetricsParameterError, AirflowFailException):
-    """The report does not have a parameter that a task gives it: each try would give the same."""
+    """The report does not have a parameter of the task: each try would fail in the same way."""
 
 
 class PushMetricsUnconfirmedRun(PushMetricsDeliveryUnknownError, AirflowFailException):
-    """A run may have been started, and nobody can say: another try might start a second one."""
+    """It is unknown whether a run was started: another try might start a second one."""
 
 
 class PushMetricsTruncatedRun(PushMetricsTruncatedResultError, AirflowFailException):
-    """A result does not have all rows: each try would read the same result of the same run."""
+    """A result is incomplete: each try would read the same result of the same run."""
 
 
 def refuse_truncation(queries: Sequence[QueryOutcome], run_id: int | None = None) -> None:
     """
-    Check that results are known to have all rows.
+    Check that results are known to be complete.
 
-    :raises PushMetricsTruncatedRun: naming those that lack rows, or of which the server does not say it.
+    :raises PushMetricsTruncatedRun: with the incomplete results, or those about which the server does not
+        say.
     """
     truncated = tuple(query for query in queries if query.is_truncated)
     unknown = [query.query_name or query.query_id for query in queries if query.is_truncated is None]
@@ -41,7 +42,7 @@ def refuse_truncation(queries: Sequence[QueryOutcome], run_id: int | None = None
     if unknown:
         names = ", ".join(map(repr, unknown))
         raise PushMetricsTruncatedRun(
-            f"PushMetrics does not say whether the results of {names} have all rows, and on_truncated"
+            f"PushMetrics does not say whether the results of {names} are complete, and on_truncated"
             " is 'fail'. The task is not retried; on_truncated='warn' accepts such results.",
             run_id=run_id,
         )

@@ -1,4 +1,4 @@
-"""The state that all tries of a task share: who the task is, and what an earlier try kept (Airflow 3.3)."""
+"""The state that all tries of a task share: its identity, and what an earlier try saved (Airflow 3.3)."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class StartedRun:
     """
     A run that a try of this task has started, or may have started.
 
-    :param epoch: The epoch of the task in which it was started.
+    :param epoch: The task's epoch in which it was started.
     :param report_id: Its report.
-    :param run_id: Its number; None as long as it is not known.
+    :param run_id: Its number; None until it is known.
     :param after_cursor: The receiver's cursor before the call; None without a receiver.
-    :param after_run_id: The newest run before the call; None if it is not known.
-    :param is_accepted: Whether PushMetrics has answered that it accepted the call.
+    :param after_run_id: The newest run before the call; None if unknown.
+    :param is_accepted: Whether PushMetrics accepted the call.
     """
 
     epoch: str
@@ -40,7 +40,7 @@ class StartedRun:
     is_accepted: bool = True
 
     def build_target(self) -> RunTarget:
-        """Build what tells the run from others."""
+        """Build what distinguishes the run from others."""
         return RunTarget(self.report_id, self.run_id, self.after_cursor, self.after_run_id)
 
 
@@ -49,10 +49,10 @@ class TaskState:
     """
     The state of a task instance that all its tries share.
 
-    Without a store, which Airflow has since 3.3, nothing is kept, and every ``load`` returns None.
+    Without a store, which Airflow has since 3.3, nothing is saved, and every ``load`` returns None.
 
-    :param task: What identifies the task instance: its Dag, Dag run, task, map index and iteration.
-    :param epoch: What changes when the task is cleared, and not when it is retried.
+    :param task: The identity of the task instance: its Dag, Dag run, task, map index and iteration.
+    :param epoch: Changes when the task is cleared, but not when it is retried.
     :param store: Airflow's store of the task; None before Airflow 3.3.
     """
 
@@ -63,13 +63,13 @@ class TaskState:
     @classmethod
     def open(cls, context: Context, *, is_reused: bool = False) -> TaskState:
         """
-        Open the state of the task instance that runs.
+        Open the state of the running task instance.
 
         Clearing a task raises its ``max_tries``, and a retry does not. Clearing a task *while it runs* does
         not raise it either (``clear_task_instances`` of Airflow 3.3.2), and nothing else tells the two apart:
         ``clear_number`` is that of the Dag run, so it counts the clearing of other tasks.
 
-        :param is_reused: Whether a cleared task goes on with its run, as a retry does.
+        :param is_reused: Whether a cleared task continues with its run, as a retry does.
         """
         ti: Any = context["ti"]
         task = (ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index), *list_iteration_parts(ti))
@@ -77,7 +77,7 @@ class TaskState:
 
     @property
     def is_durable(self) -> bool:
-        """Whether the next try reads what this one keeps."""
+        """Whether the next try reads what this one saves."""
         return self.store is not None
 
     @property
@@ -92,11 +92,11 @@ class TaskState:
 
     @property
     def idempotency_key(self) -> str:
-        """The key under which PushMetrics starts at most one run for the task, however often it is tried."""
+        """The key that makes PushMetrics start at most one run for the task, however often it is tried."""
         dag_id, run_id, task_id, map_index, *iteration = self.task
         return hash_key(dag_id, run_id, task_id, map_index, self.epoch, *iteration)
 
-    # The run that an operator has started
+    # The run of an operator
 
     def load_run(self, report_id: str) -> StartedRun | None:
         """Load the run of an earlier try; None if the task was cleared or runs another report."""
@@ -113,7 +113,7 @@ class TaskState:
         if self.store is not None:
             self.store.delete(RUN_KEY)
 
-    # Where a sensor's first try began
+    # The start position of a sensor
 
     def load_cursor(self, conn_id: str) -> int | None:
         """Load the cursor at which the first try began; None in the first try, or on another connection."""
@@ -125,7 +125,7 @@ class TaskState:
         self._save_start(conn_id, cursor=cursor)
 
     def load_runs(self, conn_id: str) -> RunSnapshot | None:
-        """Load the runs that there were when the first try began; None as for the cursor."""
+        """Load the runs that existed when the first try began; None as for the cursor."""
         kept = self._load_start(conn_id)
         newest_id, open_ids = kept.get("newest_run_id"), kept.get("open_run_ids")
         if not isinstance(newest_id, int) or not isinstance(open_ids, list):
@@ -133,7 +133,7 @@ class TaskState:
         return RunSnapshot(newest_id, tuple(open_ids))
 
     def save_runs(self, conn_id: str, seen: RunSnapshot) -> None:
-        """Save the runs that there are when the first try begins."""
+        """Save the runs that exist when the first try begins."""
         self._save_start(conn_id, newest_run_id=seen.newest_id, open_run_ids=list(seen.open_ids))
 
     def _load_start(self, conn_id: str) -> Mapping[str, Any]:
@@ -155,12 +155,12 @@ class TaskState:
 
 
 def hash_key(*parts: str) -> str:
-    """Hash what makes up an idempotency key, so that it has one length and discloses nothing."""
+    """Hash the parts of an idempotency key, so that it has a fixed length and discloses nothing."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:48]
 
 
 def read_started_run(kept: object) -> StartedRun | None:
-    """Read the run that a try has kept; None if the value has another shape."""
+    """Read the run that a try saved; None if the value has another shape."""
     if not isinstance(kept, Mapping):
         return None
     epoch, report_id = kept.get("epoch"), kept.get("report_id")

@@ -1,4 +1,4 @@
-"""The SHA-256 of a file, made beside the file."""
+"""The SHA-256 of a file, computed while the file is written."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from threading import Thread
 from types import TracebackType
 
 MAX_PIECES = 8
-"""How many pieces may wait to be hashed; whoever brings more waits too."""
+"""How many pieces may wait to be hashed; ``update`` blocks when there are more."""
 
 
 class BackgroundDigest:
     """
-    A SHA-256 that another core makes while the next piece is on its way.
+    A SHA-256 that another core computes while the next piece is received.
 
-    Hashing takes about as long as receiving and writing together (``benchmarks.provider``), and lets go of
-    Python's lock meanwhile. It gives the same as ``hashlib.sha256``; leave the context before asking for it.
+    Hashing takes about as long as receiving and writing together (``benchmarks.provider``), and releases
+    Python's lock meanwhile. The digest is that of ``hashlib.sha256``; leave the context before reading it.
     """
 
     def __init__(self) -> None:
@@ -37,11 +37,11 @@ class BackgroundDigest:
         self._worker.join()
 
     def update(self, piece: bytes) -> None:
-        """Take a piece, which must not change any more."""
+        """Add a piece, which must not change afterwards."""
         self._pieces.put(piece)
 
     def hexdigest(self) -> str:
-        """Give the digest of all pieces."""
+        """Return the digest of all pieces."""
         return self._digest.hexdigest()
 
     def _work(self) -> None:

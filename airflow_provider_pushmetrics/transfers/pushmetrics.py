@@ -1,4 +1,4 @@
-"""Transfers: results to any storage that Airflow knows."""
+"""Transfers: results to any storage that Airflow supports."""
 
 from __future__ import annotations
 
@@ -39,38 +39,39 @@ DEFAULT_FORMAT = "parquet"
 NO_RESULTS = ("fail", "skip", "succeed")
 MAX_NAME_CHARACTERS = 100
 DOWNLOAD_PROGRESS_SECONDS = 10.0
-"""How often the log tells how far a file is."""
+"""How often the progress of a file is logged."""
 
 
 class PushMetricsToObjectStorageOperator(BaseOperator):
     """
     Save the results of a report run or of a single query to files.
 
-    Each file is streamed, however large it is, and appears only when it is whole; one that is already there
-    is replaced. So a task may be tried again.
+    Each file is streamed, however large it is, and appears only when it is complete; an existing file is
+    replaced. So a task may be retried.
 
     .. seealso::
         :ref:`howto/operator:PushMetricsToObjectStorageOperator`
 
-    :param path: Where to save: a folder for the results of a run, which get the names of their queries, or a
-        file for the result of a query. A local path or any URL that Airflow's object storage knows.
+    :param path: Where to save: a folder for the results of a run, whose files are named after their queries,
+        or a file for the result of a query. A local path or any URL that Airflow's object storage supports.
         (templated)
-    :param report_run: The run whose results are saved: what ``PushMetricsTriggerReportOperator`` or
-        ``PushMetricsRunSensor`` returns, or the body of a ``report.run`` or ``query.run`` event. (templated)
+    :param report_run: The run whose results are saved: the return value of
+        ``PushMetricsTriggerReportOperator`` or ``PushMetricsRunSensor``, or the body of a ``report.run`` or
+        ``query.run`` event. (templated)
     :param query_result: Instead of ``report_run``: the URL of the result of one query, such as the
         ``query_result`` of a ``query.run`` event. (templated)
-    :param queries: The names of the queries to save, of those that the run has; None for all. (templated)
-    :param file_format: ``json``, ``ndjson``, ``csv``, ``arrow``, ``parquet`` or ``xlsx``; None to take
-        the ending of ``path`` for one query, and ``parquet`` for a run.
+    :param queries: The names of the queries to save; None for all. (templated)
+    :param file_format: ``json``, ``ndjson``, ``csv``, ``arrow``, ``parquet`` or ``xlsx``; None to use
+        the extension of ``path`` for one query, and ``parquet`` for a run.
     :param on_no_results: What to do if the run has no query: ``fail``, ``skip``, or ``succeed`` without
         files.
-    :param on_truncated: What to do if a result does not have all rows, because a limit cut it: ``warn`` and
+    :param on_truncated: What to do if a result is incomplete because of a row limit: ``warn`` and
         save it, or ``fail`` without a retry, before it is saved, also if the server does not say whether
         rows are missing.
-    :param storage_conn_id: The connection of the storage; None for the one that ``path`` names, if any.
+    :param storage_conn_id: The connection of the storage; None for the one in ``path``, if any.
         (templated)
     :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`. (templated)
-    :return: A list of files: ``query_name``, ``path``, ``rows`` (None where the server did not say),
+    :return: A list of files: ``query_name``, ``path``, ``rows`` (None if the server does not return it),
         ``bytes``, ``sha256``, ``is_truncated`` and ``row_limit``.
     """
 
@@ -117,15 +118,13 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
 
     @cached_property
     def hook(self) -> PushMetricsHook:
-        """The hook, made when the connection's id has been rendered."""
+        """The hook, created after the connection's id has been rendered."""
         return PushMetricsHook(self.pushmetrics_conn_id)
 
     def execute(self, context: Context) -> list[SavedResult]:
         """Save each result, one after the other."""
         if (self.report_run is None) == (self.query_result is None):
-            raise PushMetricsParameterError(
-                "exactly one of report_run and query_result must be set: which results are to be saved?"
-            )
+            raise PushMetricsParameterError("exactly one of report_run and query_result must be set.")
         self._saved = []
         if self.query_result is not None:
             path = ObjectStoragePath(self.path, conn_id=self.storage_conn_id)
@@ -138,19 +137,20 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         return [self._save_query(query, name) for query, name in name_files(queries)]
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
-        """Tell OpenLineage, if its provider is installed, which results went to which files."""
+        """Describe the results and the files for OpenLineage, if its provider is installed."""
         return build_files_lineage(self.hook.settings.base_url, self._saved)
 
     def _check_url(self) -> str:
         url = str(self.query_result).strip()
         if url in ("", "None"):
             raise PushMetricsParameterError(
-                f"query_result is {self.query_result!r}, though it was set: its template gave nothing."
+                f"query_result is {self.query_result!r}, although it was set: its template rendered to"
+                " nothing."
             )
         return url
 
     def _list_queries(self) -> list[QueryOutcome]:
-        """List the queries whose results are wanted, with their row counts where the API tells them."""
+        """List the queries to save, with their row counts if the API returns them."""
         named = read_run(self.report_run)
         url = named.outputs_url
         if named.run is not None:
@@ -159,13 +159,13 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         return choose_queries(list(queries), self.queries)
 
     def _handle_no_results(self) -> list[SavedResult]:
-        """Fail, skip or succeed where there is nothing to save."""
+        """Fail, skip or succeed if there is nothing to save."""
         message = "the run has no query, so there are no results to save."
         if self.on_no_results == "skip":
             raise AirflowSkipException(message)
         if self.on_no_results == "fail":
             raise PushMetricsNoResultsError(
-                f"{message} If that is right, set on_no_results='skip' or on_no_results='succeed'."
+                f"{message} If that is expected, set on_no_results='skip' or on_no_results='succeed'."
             )
         log.warning("%s", message)
         return []
@@ -173,7 +173,7 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
     def _save_query(self, query: QueryOutcome, name: str) -> SavedResult:
         if query.status is not None and RunStatus.parse(query.status) is not RunStatus.SUCCESS:
             raise PushMetricsRunFailed(
-                f"query {query.query_name or query.query_id!r} has no result to save: it ended as"
+                f"query {query.query_name or query.query_id!r} has no result to save: it ended with status"
                 f" {query.status}: {query.error or 'no message'}."
             )
         file_format = self.file_format or DEFAULT_FORMAT
@@ -210,7 +210,7 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         return saved
 
     def _record_truncation(self, query: SavedQuery, truncation: Truncation) -> None:
-        """Remember whether a result lacks rows, or refuse it before anything is written."""
+        """Record whether a result is incomplete, or refuse it before anything is written."""
         if truncation.is_truncated is not None:
             query.truncation = truncation
         if self.on_truncated == "fail":
@@ -218,17 +218,17 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
 
     def _warn_if_truncated(self, query: SavedQuery) -> None:
         if query.truncation.is_truncated:
-            log.warning("%s on_truncated='fail' fails instead", describe_truncation((query.describe(),)))
+            log.warning("%s on_truncated='fail' would fail", describe_truncation((query.describe(),)))
 
 
 @dataclass
 class SavedQuery:
     """
-    A query whose result is saved, and what is known of it by then.
+    A query whose result is saved.
 
     :param url: The URL of the result.
-    :param rows: How many rows it has; None where the server did not say.
-    :param truncation: Whether it lacks rows, as far as the server says.
+    :param rows: How many rows it has; None if the server does not return it.
+    :param truncation: Whether it is incomplete, if the server says.
     """
 
     url: str
@@ -237,7 +237,7 @@ class SavedQuery:
     truncation: Truncation = field(default_factory=Truncation)
 
     def describe(self) -> QueryOutcome:
-        """Describe it as the outputs of a run do."""
+        """Describe it in the form of a run's outputs."""
         return QueryOutcome(
             query_id=0,
             query_name=self.name or self.url,
@@ -250,10 +250,10 @@ class SavedQuery:
 @dataclass
 class Progress:
     """
-    What is known of a file while it is written.
+    The progress of a file that is being written.
 
     :param path: The file, for the log.
-    :param digest: Is given each piece.
+    :param digest: Receives each piece.
     """
 
     path: str
@@ -263,7 +263,7 @@ class Progress:
     told_at: float = field(default_factory=time.monotonic)
 
     def observe(self, chunk: bytes) -> None:
-        """Take a piece into account, and tell the log now and then."""
+        """Count a piece, and log the progress from time to time."""
         self.size += len(chunk)
         self.digest.update(chunk)
         now = time.monotonic()
@@ -277,7 +277,7 @@ def choose_queries(queries: list[QueryOutcome], names: Sequence[str] | None) -> 
     """
     Choose queries by name.
 
-    :raises PushMetricsParameterError: if there is none of a name.
+    :raises PushMetricsParameterError: if there is no query of a name.
     """
     if names is None:
         return queries
@@ -295,7 +295,7 @@ def choose_queries(queries: list[QueryOutcome], names: Sequence[str] | None) -> 
 
 
 def name_files(queries: Sequence[QueryOutcome]) -> list[tuple[QueryOutcome, str]]:
-    """Name a file for each query, inside of one folder, whatever a webhook calls the query."""
+    """Name a file for each query, inside one folder, whatever a webhook calls the query."""
     names = [quote(query.query_name or "", safe=" ")[:MAX_NAME_CHARACTERS].lstrip(".") for query in queries]
     return [
         (query, name if name and names.count(name) == 1 else f"{name or 'query'}-{query.query_id}")

@@ -1,4 +1,4 @@
-"""What names the run whose results are saved: an operator's result, a sensor's event, or an event's body."""
+"""Finds the run whose results are saved, in an operator's result, a sensor's event, or an event's body."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from airflow_provider_pushmetrics.client.models import QueryOutcome
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
 SHAPES = (
-    "It must be what PushMetricsTriggerReportOperator or PushMetricsRunSensor returns, or the body of a"
+    "It must be the return value of PushMetricsTriggerReportOperator or PushMetricsRunSensor, or the body of"
+    " a"
     " report.run or query.run event."
 )
 
@@ -20,10 +21,10 @@ SHAPES = (
 @dataclass(frozen=True)
 class NamedRun:
     """
-    A run, as far as it is named.
+    A run, as far as it is identified.
 
-    :param run: The report and the number of the run, where there is no URL of its outputs.
-    :param queries: The queries whose results are known without asking.
+    :param run: The report and the number of the run, if there is no URL of its outputs.
+    :param queries: The queries whose results are already known.
     """
 
     outputs_url: str | None = None
@@ -33,14 +34,15 @@ class NamedRun:
 
 def read_run(report_run: object) -> NamedRun:
     """
-    Read what names a run.
+    Identify a run.
 
-    :raises PushMetricsParameterError: if it names none.
+    :raises PushMetricsParameterError: if there is none.
     """
     if not isinstance(report_run, Mapping):
         raise PushMetricsParameterError(
-            f"report_run is a {type(report_run).__name__}, not a dictionary. {SHAPES} A template gives one"
-            " only in a Dag with render_template_as_native_obj=True; <task>.output gives one in any."
+            f"report_run is a {type(report_run).__name__}, not a dictionary. {SHAPES} A template renders to"
+            " one"
+            " only in a Dag with render_template_as_native_obj=True; <task>.output works in any."
         )
     body = report_run.get("body")
     facts: Mapping[str, Any] = body if isinstance(body, Mapping) else report_run

@@ -1,4 +1,4 @@
-"""What all triggers do alike: they write themselves down, and turn whatever happens into one event."""
+"""Base classes of the triggers: serialization, and one event for every outcome."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from airflow_provider_pushmetrics.triggers.resumption import sleep_until
 
 
 class SerializableTrigger(BaseTrigger):
-    """A trigger that keeps each of its parameters under the parameter's name."""
+    """A trigger that stores each parameter in an attribute of the same name."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Write down what it takes to build this trigger elsewhere; no token among it."""
+        """Return the class path and the constructor arguments, which contain no token."""
         names = [name for name in inspect.signature(type(self)).parameters if name != "self"]
         return f"{type(self).__module__}.{type(self).__name__}", {name: getattr(self, name) for name in names}
 
@@ -32,9 +32,8 @@ class WaitTrigger(SerializableTrigger):
     """
     Wait for one thing, and fire one event; never raise.
 
-    Also for an error that nobody foresaw there is an event: Airflow writes the traceback of a trigger that
-    raised into the task's row, and a NUL or a surrogate in it would end the triggerer with all that wait in
-    it.
+    An unexpected error becomes an event too: Airflow stores the traceback of a trigger that raised, and a NUL
+    or a surrogate in it would end the triggerer with all its waits.
     """
 
     run_id: int | str | None
@@ -43,7 +42,7 @@ class WaitTrigger(SerializableTrigger):
     end_from_trigger: bool
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and yield one event: that of the task's end, or one for a worker."""
+        """Wait, and yield one event: the end of the task, or an event for a worker."""
         try:
             found = await self.find()
             event = await self._end(found) or self.build_event(found)
@@ -53,33 +52,33 @@ class WaitTrigger(SerializableTrigger):
             if not isinstance(error, PushMetricsError):
                 self.log.error("The wait failed: %s", format_error(error))
             event = build_failure_event(error, run_id=self.find_run_id())
-        if type(event) is TriggerEvent:  # a worker goes on
+        if type(event) is TriggerEvent:  # a worker continues
             await sleep_until(self.not_before)
         yield event
 
     async def find(self) -> Any:
-        """Wait for what is wanted; None if the deadline passed."""
+        """Wait for the result; None if the deadline passed."""
         raise NotImplementedError
 
     def build_event(self, found: Any) -> TriggerEvent:
-        """Build the event with which a worker goes on."""
+        """Build the event with which a worker continues."""
         raise NotImplementedError
 
     async def build_xcoms(self, found: Any) -> dict[str, Any] | None:
-        """Build the XComs of a task that ends here; None if how it ends is for a worker to decide."""
+        """Build the XComs of a task that ends here; None if a worker must end it."""
         raise NotImplementedError
 
     def find_run_id(self) -> int | None:
-        """Find the run, if its number is known."""
+        """Find the run's number, if it is known."""
         return self.run_id if isinstance(self.run_id, int) else None
 
     async def _end(self, found: Any) -> Any | None:
-        """End the task here, if that is wanted and all is well; None to let a worker go on."""
+        """End the task here, if that is requested and possible; None to let a worker continue."""
         if found is None or not self.end_from_trigger or list_iteration_parts(self.task_instance):
             return None
         try:
             xcoms = await self.build_xcoms(found)
             return None if xcoms is None else await end_task(self, xcoms)
-        except Exception as error:  # a worker meets it again, if it lasts, and fails with it
-            self.log.warning("The task is ended by a worker, not here: %s", describe_error(error))
+        except Exception as error:  # a persistent error occurs again on the worker, and fails the task
+            self.log.warning("A worker ends the task, not the triggerer: %s", describe_error(error))
             return None

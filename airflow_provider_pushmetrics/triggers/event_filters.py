@@ -1,4 +1,4 @@
-"""Which events are wanted, beyond what the receiver can tell: by workspace, and by the user's function."""
+"""Filters beyond those of the receiver: by workspace, and by the user's function."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Predicate = Callable[[dict[str, Any]], object]
 @dataclass(frozen=True)
 class EventChoice:
     """
-    Which events are wanted.
+    Which events match.
 
     :param workspace_id: The workspace; None for any.
-    :param event_filter: The import path of a function that takes an event's body and says whether it is
-        wanted; None for no such function.
+    :param event_filter: The import path of a function that takes an event's body and returns whether it
+        matches; None for no such function.
     """
 
     workspace_id: int | None = None
@@ -31,22 +31,24 @@ class EventChoice:
 
     def refuse_without_receiver(self) -> None:
         """
-        Refuse to choose by what only events tell.
+        Refuse filters that need the body of an event.
 
-        :raises PushMetricsParameterError: if a workspace is wanted: the API does not say whose a run is.
+        :raises PushMetricsParameterError: if a workspace is set: the API does not return the workspace of a
+            run.
         """
         if self.workspace_id is not None:
             raise PushMetricsParameterError(
-                f"workspace_id is {self.workspace_id!r}, but the API does not say to which workspace a run"
-                " belongs, and the connection names no receiver, whose events do. An API token sees the runs"
+                f"workspace_id is {self.workspace_id!r}, but the API does not return the workspace of a run,"
+                " and the"
+                " connection has no receiver, whose events do. An API token sees the runs"
                 " of its own workspace only: leave workspace_id out."
             )
 
     def load(self) -> Callable[[FeedEvent], bool]:
         """
-        Load what decides.
+        Load the filter.
 
-        :raises PushMetricsParameterError: if there is no such function.
+        :raises PushMetricsParameterError: if the function cannot be imported.
         """
         predicate = None if self.event_filter is None else load_predicate(self.event_filter)
 
@@ -64,23 +66,22 @@ def load_predicate(path: str) -> Predicate:
     """
     Import a function by its path.
 
-    :raises PushMetricsParameterError: if that leads to none.
+    :raises PushMetricsParameterError: if there is no such function.
     """
     module, _, name = path.strip().rpartition(".")
     try:
         found = getattr(import_module(module), name)
-    except Exception as error:  # a module may fail in any way when it is imported
+    except Exception as error:  # an import may raise any error
         raise PushMetricsParameterError(
             f"event_filter is {path!r}, which cannot be imported: {error}. It must be the import path of a"
             " function, such as 'my_package.my_module.is_wanted', of a package that is installed where tasks"
             " run and, for deferrable=True, where the triggerer runs."
         ) from None
     if not callable(found):
-        raise PushMetricsParameterError(f"event_filter is {path!r}, which is no function but {found!r}.")
+        raise PushMetricsParameterError(f"event_filter is {path!r}, which is not a function but {found!r}.")
     if inspect.iscoroutinefunction(found):
         raise PushMetricsParameterError(
-            f"event_filter is {path!r}, which is an async function: it must be a plain one, and answer"
-            " at once."
+            f"event_filter is {path!r}, which is an async function: it must be a synchronous one."
         )
     predicate: Predicate = found
     return predicate
@@ -88,23 +89,22 @@ def load_predicate(path: str) -> Predicate:
 
 def call_predicate(path: str, predicate: Predicate, event: FeedEvent) -> bool:
     """
-    Ask the user's function about an event.
+    Call the user's function with an event.
 
-    :raises PushMetricsParameterError: if it fails, or answers later.
+    :raises PushMetricsParameterError: if it fails, or returns an awaitable.
     """
     try:
         answer = predicate(dict(event.body))
         if not inspect.isawaitable(answer):
             return bool(answer)
-    except Exception as error:  # whatever the user's own code raises is its fault, not that of the wait
+    except Exception as error:  # any error of the user's code ends this wait only
         raise PushMetricsParameterError(
             f"event_filter {path!r} failed on event {event.id}: {type(error).__name__}: {error}"
         ) from error
     if inspect.iscoroutine(answer):
         answer.close()
     raise PushMetricsParameterError(
-        f"event_filter {path!r} answered with something to be awaited: it must answer at once, with true or"
-        " false."
+        f"event_filter {path!r} returned an awaitable: it must return true or false."
     )
 
 
@@ -115,9 +115,9 @@ def find_workspace_id(body: dict[str, Any]) -> int | None:
 
 def read_number(name: str, value: object) -> int | None:
     """
-    Read a number that a user has set, or that came out of a template; only Python's None stands for any.
+    Parse a number that a user set, or that a template rendered; only Python's None matches any.
 
-    :raises PushMetricsParameterError: if it is no whole number.
+    :raises PushMetricsParameterError: if it is not a whole number.
     """
     if value is None:
         return None

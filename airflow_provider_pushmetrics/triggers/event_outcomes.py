@@ -1,4 +1,4 @@
-"""Whether the run of which an event tells has ended well: for assets that only such runs update."""
+"""Whether the run of an event succeeded: for assets that only successful runs update."""
 
 from __future__ import annotations
 
@@ -25,23 +25,24 @@ log = logging.getLogger(__name__)
 
 def require_api_token(client: PushMetricsAsyncClient) -> None:
     """
-    Require what can say how runs ended.
+    Require an API token to fetch outcomes.
 
     :raises PushMetricsConfigurationError: without an API token.
     """
     if not client.settings.api_token:
         raise PushMetricsConfigurationError(
-            f"only_successful is set, but connection {client.settings.conn_id!r} has no API token, so nobody"
-            " could say how a run ended: set its password. Until then no event updates the asset."
+            f"only_successful is set, but connection {client.settings.conn_id!r} has no API token, so the"
+            " outcome of"
+            " runs would be unknown: set its password. Until then no event updates the asset."
         )
 
 
 async def has_succeeded(client: PushMetricsAsyncClient, event: FeedEvent) -> bool:
     """
-    Ask how the run of an event ended, and again while PushMetrics is away; False also if nobody can say.
+    Fetch whether the run of an event succeeded; retries while PushMetrics is unavailable. False if unknown.
 
-    :raises PushMetricsApiError: if PushMetrics refuses to answer, is away for too long, or somebody else
-        answers; the event stays in the inbox.
+    :raises PushMetricsApiError: if PushMetrics rejects the request, is unavailable for too long, or another
+        server responds; the event stays in the inbox.
     """
     try:
         return await _has_succeeded(client, event)
@@ -49,7 +50,7 @@ async def has_succeeded(client: PushMetricsAsyncClient, event: FeedEvent) -> boo
         raise
     except PushMetricsApiError as error:
         await _check_server(client, error)
-    try:  # once more: what answered for PushMetrics may have gone away between the two requests
+    try:  # once more: PushMetrics may have become unavailable between the two requests
         return await _has_succeeded(client, event)
     except PushMetricsUnavailableError:
         raise
@@ -62,13 +63,13 @@ async def _has_succeeded(client: PushMetricsAsyncClient, event: FeedEvent) -> bo
         outcome = await client.call(until(WaitBudget(), lambda: _fetch_outcome(client, event)))
     except (PushMetricsRunError, PushMetricsUntrustedUrlError) as error:
         return _skip(event, describe_error(error))
-    assert outcome is not None  # without a deadline there is always one
+    assert outcome is not None  # always set without a deadline
     reason = outcome.failure or outcome.unknown
     return reason is None or _skip(event, reason)
 
 
 def _fetch_outcome(client: PushMetricsAsyncClient, event: FeedEvent) -> Call[EventOutcome]:
-    """Fetch how a run ended; one that its event calls over and that goes on is not waited for."""
+    """Fetch the outcome of a run; a run that is unfinished despite its event is not waited for."""
     try:
         return (yield from fetch_event_outcome(client.credentials, event.body))
     except PushMetricsUnavailableError as error:
@@ -79,23 +80,23 @@ def _fetch_outcome(client: PushMetricsAsyncClient, event: FeedEvent) -> Call[Eve
 
 async def _check_server(client: PushMetricsAsyncClient, error: PushMetricsApiError) -> None:
     """
-    Check that it is PushMetrics that answers, and takes the API token, by a request that no event has chosen.
+    Check that PushMetrics responds and accepts the API token, by a request that no event has chosen.
 
-    A proxy answers 404, with a page or with a redirect while PushMetrics is away or has another address.
+    A proxy returns 404, a page or a redirect while PushMetrics is unavailable or has moved.
 
-    :param error: What the run of the event was answered with.
-    :raises PushMetricsApiError: if that says nothing of the run; the event stays in the inbox.
+    :param error: The response to the request for the event's run.
+    :raises PushMetricsApiError: if it does not describe the run; the event stays in the inbox.
     """
     try:
         await client.call(fetch_newest_runs(client.credentials, 1))
     except PushMetricsAuthError:
         if isinstance(error, PushMetricsAuthError):
             raise
-        # Who may not list runs may still see each one.
+        # A token that may not list runs may still read each one.
 
 
 def _skip(event: FeedEvent, reason: str) -> bool:
     log.warning(
-        "Event %d updates no asset, since its run is not known to have succeeded: %s", event.id, reason
+        "Event %d updates no asset, because its run is not known to have succeeded: %s", event.id, reason
     )
     return False

@@ -1,4 +1,4 @@
-"""What an asset watcher reads: a named consumer's events from the receiver's inbox."""
+"""The stream of an asset watcher: a named consumer's events from the receiver's inbox."""
 
 from __future__ import annotations
 
@@ -36,12 +36,11 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class StreamTiming:
     """
-    How long the stream pauses.
+    The pauses of the stream.
 
-    :param spacing_seconds: How long after the event before it the last of several is handed over. The
-        scheduler looks about once a second.
-    :param retry_seconds: How long after a failure the connection is looked up again, and the inbox read from
-        where it was.
+    :param spacing_seconds: The delay of the last of several events after the previous one. The
+        scheduler polls about once a second.
+    :param retry_seconds: The delay after a failure before the connection is read and the inbox is read again.
     """
 
     spacing_seconds: float = 0.0 if has_airflow("3.4") else 2.0
@@ -53,19 +52,19 @@ DEFAULT_TIMING = StreamTiming()
 
 class InboxProducer(SharedStreamProducer):
     """
-    Read a named consumer's events from the receiver's inbox, and move its position on.
+    Read a named consumer's events from the receiver's inbox, and move its position.
 
-    Before Airflow 3.4, events that arrive close together are handed over at once but for the last of them,
-    which comes a moment later. The scheduler overlooks an event that is stored while it makes a Dag run for
-    the one before, until there is another event (seen on Airflow 3.3.2 with two events 9 ms apart). So there
-    is another one. That only saves time: what is overlooked all the same is found by the API server.
+    Before Airflow 3.4, the last of several events that arrive close together is delayed a moment; the others
+    are passed on at once. The scheduler misses an event that is stored while it creates a Dag run for the
+    previous one, until there is another event (seen on Airflow 3.3.2 with two events 9 ms apart). The delayed
+    event is that other one. This only saves time: the API server finds every event that is still missed.
 
-    A watcher never ends, and Airflow starts one that raises again within a second, with its traceback in the
-    log. So what can be mended from outside, such as a connection that does not exist, is waited for.
+    A watcher never ends, and Airflow restarts one that raises within a second, with its traceback in the
+    log. So errors that can be fixed outside, such as a missing connection, are retried.
 
     :param kwargs: The arguments of the trigger.
-    :param raises_errors: Raise what can be mended from outside, for a task, which is to fail then.
-    :param timing: How long it pauses.
+    :param raises_errors: Raise these errors, so that a task fails.
+    :param timing: The pauses.
     """
 
     def __init__(
@@ -88,9 +87,9 @@ class InboxProducer(SharedStreamProducer):
 
     async def open_stream(self) -> AsyncIterator[tuple[Any, Any]]:
         """
-        Yield each wanted event after the stored position, with its id.
+        Yield each matching event after the stored position, with its id.
 
-        Airflow sends the text of an error to its supervisor as it is, so each has a text that can be sent.
+        Airflow sends the message of an error to its supervisor unchanged, so each message must be storable.
         """
         with storable_errors():
             while True:
@@ -118,7 +117,7 @@ class InboxProducer(SharedStreamProducer):
             page = await client.call(
                 waits.fetch_next_page(receiver, self._wanted, after=self._read_until, budget=WaitBudget())
             )
-            assert page is not None  # without a deadline there is always one
+            assert page is not None  # always set without a deadline
             events = await self._choose(client, page.events)
             await self._skip(page.events, events)
             for event in events:
@@ -132,7 +131,7 @@ class InboxProducer(SharedStreamProducer):
             self._read_until = page.cursor
 
     async def _connect(self) -> PushMetricsAsyncClient:
-        """Look the connection up, and open a client in the place of the one before."""
+        """Read the connection, and open a client that replaces the previous one."""
         opened = AsyncExitStack()
         client = await opened.enter_async_context(PushMetricsAsyncClient.open(self._conn_id))
         before, self._opened, self._client = self._opened, opened, client
@@ -144,13 +143,13 @@ class InboxProducer(SharedStreamProducer):
     async def _choose(
         self, client: PushMetricsAsyncClient, events: Sequence[FeedEvent]
     ) -> Sequence[FeedEvent]:
-        """Leave out the events of runs that are not known to have succeeded, if only those are wanted."""
+        """Remove the events of runs that are not known to have succeeded, if ``only_successful`` is set."""
         if not self._only_successful:
             return events
         return [event for event in events if await has_succeeded(client, event)]
 
     async def _skip(self, events: Sequence[FeedEvent], chosen: Sequence[FeedEvent]) -> None:
-        """Move the position over events that were left out, as soon as Airflow has stored those before."""
+        """Move the position over skipped events, as soon as Airflow has stored those before them."""
         if not events:
             return
         self._passed_over = events[-1].id
@@ -163,7 +162,7 @@ class InboxProducer(SharedStreamProducer):
         """
         Move the position to the last event that Airflow has stored.
 
-        :raises PushMetricsApiError: if the receiver does not take it; Airflow then begins again from the
+        :raises PushMetricsApiError: if the receiver rejects it; Airflow then begins again from the
             position.
         """
         stored = None
@@ -180,7 +179,7 @@ class InboxProducer(SharedStreamProducer):
             )
 
     async def store_position(self, position: int) -> None:
-        """Store the consumer's position in the receiver, and move it over the events left out behind it."""
+        """Store the consumer's position in the receiver, and move it over the skipped events that follow."""
         if position == self._last_chosen:
             position = max(position, self._passed_over)
         assert self._client is not None
@@ -197,9 +196,9 @@ class InboxProducer(SharedStreamProducer):
 
 def build_position_name(kwargs: Mapping[str, Any]) -> str:
     """
-    Make the name under which a trigger's position is kept, the same in every process for the same arguments.
+    Build the name of a trigger's position, the same in every process for the same arguments.
 
-    What is wanted is a part of it: two triggers with one position would skip each other's events.
+    It contains the filter: two triggers with one position would skip each other's events.
     """
     rule = [kwargs[name] for name in ("event", "report_id", "query_id", "pushmetrics_conn_id")]
     if kwargs.get("only_successful"):
@@ -209,7 +208,7 @@ def build_position_name(kwargs: Mapping[str, Any]) -> str:
 
 
 def dump_event(event: FeedEvent) -> FoundEvent:
-    """Write an event of the inbox as Airflow can store it, whatever its sender wrote."""
+    """Convert an event of the inbox to a value that Airflow can store, whatever its sender wrote."""
     dumped: FoundEvent = make_storable(
         {"id": event.id, "source": event.source, "received_at": event.received_at, "body": event.body}
     )

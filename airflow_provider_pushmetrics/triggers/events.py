@@ -1,4 +1,4 @@
-"""What triggers tell their tasks: a run that is over, a deadline that passed, a wait that gave up."""
+"""The events between triggers and their tasks: a finished run, a passed deadline, a failure."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from airflow_provider_pushmetrics.triggers.event_stream import dump_event
 
 
 def build_finished_event(finished: FinishedRun) -> TriggerEvent:
-    """Build the event of a run that is over; how it ended is for the task to find out."""
+    """Build the event of a finished run; the task fetches the outcome."""
     return _build_event(
         status="success",
-        message=f"run {finished.run_id} is over",
+        message=f"run {finished.run_id} has ended",
         run_id=finished.run_id,
         report_id=finished.report_id,
         outputs_url=finished.outputs_url,
@@ -27,14 +27,14 @@ def build_finished_event(finished: FinishedRun) -> TriggerEvent:
 
 
 def read_finished_event(event: Mapping[str, Any]) -> FinishedRun:
-    """Read the event of a run that is over."""
+    """Read the event of a finished run."""
     word = event.get("run_status")
     status = RunStatus.parse(word) if word else None
     return FinishedRun(str(event["report_id"]), event.get("run_id"), event.get("outputs_url"), status)
 
 
 def build_found_event(name: str, found: FeedEvent) -> TriggerEvent:
-    """Build the event of a webhook event that is wanted."""
+    """Build the event of a webhook event that matches."""
     return _build_event(status="success", message=f"{name} arrived", found=dump_event(found))
 
 
@@ -42,14 +42,14 @@ def build_timeout_event(*, run_id: int | None, cause: str | None = None) -> Trig
     """
     Build the event of a deadline that passed.
 
-    :param cause: Why the last look failed; None if it did not fail.
+    :param cause: The error of the last poll; None if it did not fail.
     """
-    reason = "" if cause is None else f"; the last look failed: {cause}"
+    reason = "" if cause is None else f"; the last poll failed: {cause}"
     return _build_event(status="timeout", message=f"the deadline passed{reason}", run_id=run_id, cause=cause)
 
 
 def build_failure_event(error: Exception, *, run_id: int | None) -> TriggerEvent:
-    """Build the event of a wait that gave up, with what it takes to raise the same error in the task."""
+    """Build the event of a wait that failed, with everything that is needed to raise the same error."""
     return _build_event(
         status="error", message=describe_error(error), error=type(error).__name__, run_id=run_id
     )
@@ -57,7 +57,7 @@ def build_failure_event(error: Exception, *, run_id: int | None) -> TriggerEvent
 
 def rebuild_failure(event: Mapping[str, Any]) -> PushMetricsError:
     """Build the error of an event that is neither a success nor a timeout."""
-    message = event.get("message") or f"the trigger said {event.get('status')!r}, which nobody knows here"
+    message = event.get("message") or f"the trigger sent the unknown status {event.get('status')!r}"
     return rebuild_error(event.get("error"), str(message))
 
 

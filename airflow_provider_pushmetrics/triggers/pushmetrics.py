@@ -1,4 +1,4 @@
-"""Triggers: what waits in the triggerer, without a worker slot."""
+"""Triggers: wait in the triggerer, without a worker slot."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ class PushMetricsRunTrigger(WaitTrigger):
     """
     Wait for a report run to end, and fire one event.
 
-    It only reads, so a triggerer that restarts may run it again without harm.
+    It only reads, so a triggerer that restarts may run it again safely.
 
     :param report_id: The report.
-    :param run_id: The run; None to take the first one that ends after ``after_cursor``.
+    :param run_id: The run; None for the first one that ends after ``after_cursor``.
     :param after_cursor: The receiver's cursor before the run was started.
     :param pushmetrics_conn_id: The connection.
     :param deadline: When to give up, in Unix seconds; None for never.
-    :param not_before: When a worker may go on at the earliest, in Unix seconds; see ``compute_not_before``.
-    :param poll_interval_seconds: How often to ask the API where there is no receiver.
+    :param not_before: When a worker may continue, in Unix seconds; see ``compute_not_before``.
+    :param poll_interval_seconds: Seconds between polls of the API, without a receiver.
     :param cancel_on_kill: Cancel the run when a user marks or clears the task.
-    :param end_from_trigger: End the task here if the run ended well and no rows are missing; else a worker
-        decides.
-    :param on_truncated: ``fail`` if the task ends here only where PushMetrics says that no rows are missing.
+    :param end_from_trigger: End the task here if the run succeeded and no rows are missing; otherwise a
+        worker decides.
+    :param on_truncated: ``fail`` if the task ends here only when PushMetrics says that no rows are missing.
     """
 
     cancel_timeout_seconds = 25.0
@@ -102,21 +102,21 @@ class PushMetricsRunTrigger(WaitTrigger):
             return await wait_for_run(self.pushmetrics_conn_id, target, budget=budget)
 
     def build_event(self, found: FinishedRun | None) -> TriggerEvent:
-        """Build the event of a run that is over, or of the deadline."""
+        """Build the event of a finished run, or of the deadline."""
         return build_finished_event(found) if found else build_timeout_event(run_id=self.find_run_id())
 
     async def build_xcoms(self, found: FinishedRun) -> dict[str, Any] | None:
-        """Build what the task returns, and the link to its run; None if all is not well."""
+        """Build the return value of the task and the link to its run; None if a worker must decide."""
         async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
             outcome = await client.call(fetch_outcome(found, client.credentials))
         if not outcome.is_clean or (self.on_truncated == "fail" and not outcome.has_all_rows):
             return None
         count_finished_run(outcome.status)
-        self.log.info("Run %s of report %s has ended well", outcome.run_id, outcome.report_id)
+        self.log.info("Run %s of report %s succeeded", outcome.run_id, outcome.report_id)
         return {PushMetricsRunLink.build_key(): outcome.outputs_url, RETURN_KEY: build_result(outcome)}
 
     async def on_kill(self) -> None:
-        """Cancel the run, where the server can: a user has acted on the task; no restart calls this."""
+        """Cancel the run, if the server supports it: a user has acted on the task; no restart calls this."""
         run_id = self.find_run_id()
         if not self.cancel_on_kill or run_id is None:
             return
@@ -140,28 +140,28 @@ class PushMetricsRunTrigger(WaitTrigger):
 
 class PushMetricsSensorTrigger(WaitTrigger):
     """
-    Wait for the first event in the receiver's inbox that is wanted, and fire one event.
+    Wait for the first matching event in the receiver's inbox, and fire one event.
 
-    Without a receiver, the API is asked for the run that the event would be about. A trigger that Airflow
-    itself starts (``start_from_trigger``) renders the numbers here.
+    Without a receiver, the API is polled for the run. A trigger that Airflow
+    starts itself (``start_from_trigger``) renders the numbers here.
 
     :param event: The event's name, such as ``report.run``.
     :param report_id: The report; None for any.
     :param query_id: The query; None for any.
     :param run_id: The run; None for any.
     :param workspace_id: The workspace; None for any.
-    :param event_filter: The import path of a function that says of an event's body whether it is wanted.
+    :param event_filter: The import path of a function that returns whether an event's body matches.
     :param after: The cursor after which events count.
-    :param newest_run_id: Without a receiver: the newest run that there was when the wait began; None if
-        nobody saw that, which needs ``run_id``.
-    :param open_run_ids: Without a receiver: the runs that were going on then.
+    :param newest_run_id: Without a receiver: the newest run that existed when the wait began; None if
+        unknown, which needs ``run_id``.
+    :param open_run_ids: Without a receiver: the runs that were unfinished then.
     :param pushmetrics_conn_id: The connection.
-    :param poll_interval_seconds: How often to ask the API where there is no receiver.
+    :param poll_interval_seconds: Seconds between polls of the API, without a receiver.
     :param deadline: When to give up, in Unix seconds; None for never.
-    :param timeout_seconds: How long to wait from the trigger's start on, where nobody has set a deadline.
-    :param not_before: When a worker may go on at the earliest, in Unix seconds; see ``compute_not_before``.
-    :param end_from_trigger: End the task here if the event arrives; whatever else happens is for a worker.
-    :param on_failed_run: What a run that failed means to the task: only for ``succeed`` it can end here.
+    :param timeout_seconds: How long to wait from the trigger's start on, if there is no deadline.
+    :param not_before: When a worker may continue, in Unix seconds; see ``compute_not_before``.
+    :param end_from_trigger: End the task here if the event arrives; a worker handles everything else.
+    :param on_failed_run: What a failed run means for the task: it can end here only for ``succeed``.
     """
 
     def __init__(
@@ -209,13 +209,13 @@ class PushMetricsSensorTrigger(WaitTrigger):
             return await self._wait_for_event()
 
     def build_event(self, found: FeedEvent | None) -> TriggerEvent:
-        """Build the event of what was found, or of the deadline."""
+        """Build the event of the webhook event, or of the deadline."""
         if found is None:
             return build_timeout_event(run_id=self.find_run_id())
         return build_found_event(self.event, found)
 
     async def build_xcoms(self, found: FeedEvent) -> dict[str, Any] | None:
-        """Build what the task returns, and its links; None if the run has failed, or if nobody can say."""
+        """Build the return value of the task and its links; None if a worker must decide."""
         dumped = dump_event(found)
         async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
             if self.on_failed_run != "succeed":
@@ -230,7 +230,8 @@ class PushMetricsSensorTrigger(WaitTrigger):
             deadline = time.time() + self.timeout_seconds
         if self.run_id is None and self.after is None:
             raise PushMetricsParameterError(
-                "run_id and after are both None: their templates gave nothing, and one must say which"
+                "run_id and after are both None: their templates rendered to nothing. One of them must set"
+                " which"
                 " events count."
             )
         choice = EventChoice(read_number("workspace_id", self.workspace_id), self.event_filter)
@@ -256,20 +257,20 @@ class PushMetricsSensorTrigger(WaitTrigger):
 
 class PushMetricsEventTrigger(SerializableTrigger, BaseEventTrigger):
     """
-    Fire an event for each webhook event that is wanted: the trigger of an ``AssetWatcher``.
+    Fire an event for each matching webhook event: the trigger of an ``AssetWatcher``.
 
-    How far it has come is kept in the receiver, by consumer and by what is wanted. A new consumer begins with
-    the oldest event in the inbox. On Airflow 3.3 the position moves on only when Airflow has stored the
-    event, so none is lost when the triggerer dies; on older versions, once Airflow has taken it.
+    The receiver keeps the position, by consumer and by filter. A new consumer begins with
+    the oldest event in the inbox. On Airflow 3.3 the position moves only after Airflow has stored the
+    event, so none is lost when the triggerer dies; on older versions, after Airflow has received it.
 
     :param event: The event's name, such as ``report.run``.
     :param report_id: The report; None for any.
     :param query_id: The query; None for any.
-    :param consumer: A name for who reads, where several Airflows read from one receiver: letters, digits and
-        ``. _ : ~ @ + -``. Each needs its own, or an event reaches only one of them.
+    :param consumer: A name for this reader, if several Airflows read from one receiver: letters, digits and
+        ``. _ : ~ @ + -``. Each needs its own name; otherwise an event reaches only one of them.
     :param pushmetrics_conn_id: The connection.
     :param queue: The trigger queue of the watcher; needs Airflow 3.4.
-    :param only_successful: Fire only for runs that have ended well; needs an API token.
+    :param only_successful: Fire only for runs that succeeded; needs an API token.
     """
 
     timing = DEFAULT_TIMING
@@ -300,7 +301,7 @@ class PushMetricsEventTrigger(SerializableTrigger, BaseEventTrigger):
         check_consumer_name(consumer, max_length=MAX_CONSUMER_NAME_LENGTH - taken)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield events for ever; the way of Airflow before 3.3."""
+        """Yield events forever; used by Airflow before 3.3."""
         producer = InboxProducer(
             self.serialize()[1], raises_errors=self.task_instance is not None, timing=self.timing
         )
@@ -312,17 +313,17 @@ class PushMetricsEventTrigger(SerializableTrigger, BaseEventTrigger):
             await producer.aclose()
 
     def shared_stream_key(self) -> Hashable | None:
-        """Name the stream by its connection and by its position; None for a task, which fails by itself."""
+        """Name the stream by its connection and its position; None for a task, which fails separately."""
         if self.task_instance is not None:
             return None
         return (_PATH, self.pushmetrics_conn_id, build_position_name(self.serialize()[1]))
 
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> InboxProducer:
-        """Build the stream's source; Airflow then says which of its events are stored (ack mode)."""
+        """Build the stream's source; Airflow then acknowledges stored events (ack mode)."""
         return InboxProducer(kwargs, timing=cls.timing)
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
-        """Fire an event for each one of the stream, which holds only what is wanted."""
+        """Fire an event for each one of the stream, which contains only matching events."""
         async for raw_event in shared_stream:
             yield TriggerEvent(raw_event)

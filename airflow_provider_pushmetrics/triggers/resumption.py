@@ -1,4 +1,4 @@
-"""When a deferred task may be resumed on a worker: not before its first part has been reported as over."""
+"""When a deferred task may be resumed on a worker: not before the end of its first part was reported."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from airflow.providers.common.compat.sdk import conf
 LOCAL_EXECUTORS = ("LocalExecutor", "SequentialExecutor")
 LOCAL_MARGIN_SECONDS = 1.0
 REMOTE_MARGIN_SECONDS = 10.0
-"""A pod must end, and a result backend be read, before an executor on other machines reports."""
+"""A pod must end, and a result backend be read, before an executor on other machines reports the end."""
 
 
 def compute_not_before(executor: str | None = None) -> float:
     """
-    Say when a task that is deferred now may be resumed at the earliest, in Unix seconds.
+    Return the earliest time at which a task that is deferred now may be resumed, in Unix seconds.
 
-    The worker that deferred may notice as late as its heartbeat interval that its task's process has ended,
-    and reports it only then; the scheduler reads the report once in each of its loops. If the task runs again
-    by that time, the scheduler takes the report for this second part, finds it running, and fails the task:
+    The worker that deferred may notice only after its heartbeat interval that the process of the task has
+    ended, and reports it only then; the scheduler reads the report once in each of its loops. If the task
+    runs again by that time, the scheduler attributes the report to this second part, finds it running, and
+    fails the task:
     "finished with state success, but the task instance's state attribute is running". Seen on Airflow 3.3.2
-    with a report that took 0.7 s. No delay is a proof: a retry is what makes it harmless.
+    with a report that took 0.7 s. No delay excludes this; a retry makes it harmless.
 
     :param executor: The executor of the task; None for the first one of the configuration.
     """
@@ -33,7 +34,7 @@ def compute_not_before(executor: str | None = None) -> float:
 
 def is_local_executor(executor: str | None) -> bool:
     """
-    Tell whether an executor runs tasks on the scheduler's machine, by its name, alias or import path.
+    Return whether an executor runs tasks on the scheduler's machine, by its name, alias or import path.
 
     Names are as ``[core] executor`` has them: ``alias:path`` or ``team=path`` are read by their last part.
     """

@@ -1,8 +1,8 @@
 """
-All deferred waits of one triggerer on one connection, behind one long poll and one poll of the API.
+All deferred waits of one triggerer on one connection, with one long poll and one poll of the API.
 
-A wait polls by itself only once, after its deadline. Until then the hub resolves it. A wait that begins later
-first gets what the inbox already has.
+A wait polls itself only once, after its deadline. Until then the hub resolves it. A new wait
+first gets the matching events that are already in the inbox.
 """
 
 from __future__ import annotations
@@ -36,19 +36,20 @@ from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
 from airflow_provider_pushmetrics.triggers.wait_index import PendingWait, WaitIndex
 
 LAST_POLLS_SECONDS = 60.0
-"""How long the last polls of all waits whose deadline passes at once may take together."""
+"""How long the last polls of all waits whose deadlines pass at once may take in all."""
 
 
 @dataclass(frozen=True)
 class HubLimits:
     """
-    How much one hub asks for at once.
+    The limits of one hub.
 
-    :param rewind_events: How many events the feed goes back for a new wait: ten pages. A wait that begins
-        earlier reads those events by itself.
-    :param few_runs: How many runs are asked for one by one; of more, the list of the newest runs is first.
+    :param rewind_events: How many events the feed rewinds for a new wait: ten pages. A wait that begins
+        earlier reads those events itself.
+    :param few_runs: How many runs are polled one by one; for more, the list of the newest runs is polled
+        first.
     :param listed_runs: How many runs that list has.
-    :param single_runs: How many runs that the list does not show are asked for in one round; the others have
+    :param single_runs: How many runs missing in the list are polled in one round; the others are polled in
         the next rounds.
     """
 
@@ -66,7 +67,7 @@ class WaitHub:
     One feed for all waits on a connection, in one event loop; it exists as long as there is a wait.
 
     :param settings: The connection.
-    :param limits: How much it asks for at once.
+    :param limits: Its limits.
     """
 
     def __init__(self, settings: PushMetricsSettings, limits: HubLimits = DEFAULT_LIMITS) -> None:
@@ -82,7 +83,7 @@ class WaitHub:
         self._opened: asyncio.Future[PushMetricsAsyncClient] = asyncio.get_running_loop().create_future()
         self._last_polls = asyncio.Semaphore(1)
         self._failure: PushMetricsUnavailableError | None = None
-        # An empty context: what is logged here is not about the trigger that happened to come first.
+        # An empty context: its logs do not belong to the trigger that happened to start it.
         self._task = asyncio.create_task(self._run(), context=contextvars.Context())
         self._task.add_done_callback(self._on_end)
 
@@ -104,7 +105,7 @@ class WaitHub:
 
     async def _poll_after_deadline(self, wait: PendingWait) -> Any | None:
         """
-        Poll once more, so that what came in the last moment is not a timeout.
+        Poll once more, so that a result of the last moment is not a timeout.
 
         :raises PushMetricsLastLookError: if that failed, or took too long after others had failed.
         """
@@ -141,7 +142,7 @@ class WaitHub:
             await _end([self._task])
 
     def _on_end(self, task: asyncio.Task[None]) -> None:
-        """Fail all waits if the hub has ended by an error."""
+        """Fail all waits if the hub ended by an error."""
         _remove_hub(self)
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):
@@ -184,7 +185,7 @@ class WaitHub:
                 self._position = page.cursor
 
     async def _add_new_waits(self, client: PushMetricsAsyncClient, receiver: Receiver) -> None:
-        """Let the feed begin where new waits begin; for those far behind, read the inbox one by one."""
+        """Rewind the feed for new waits; for those far behind, read the inbox separately."""
         assert self._position is not None
         self._newcomer_came.clear()
         self._event_name = self._index.find_common_event()
@@ -210,7 +211,7 @@ class WaitHub:
             wait.after = page.cursor
 
     async def _poll(self, client: PushMetricsAsyncClient, receiver: Receiver) -> FeedPage | None:
-        """Fetch the next page; None if a new wait is to be admitted first."""
+        """Fetch the next page; None if a new wait must be added first."""
         assert self._position is not None
         wanted = EventFilter(self._event_name)
         call = waits.poll_page(receiver, wanted, after=self._position, budget=WaitBudget(), limit=100)
@@ -256,7 +257,7 @@ class WaitHub:
         return time.monotonic() >= next_round
 
     def _compute_interval(self) -> float:
-        """Poll as often as the shortest interval says; rarely where there is a receiver."""
+        """Return the shortest interval of the waits; a long one if there is a receiver."""
         if self.settings.receiver is not None:
             return feed.LONG_POLL_SECONDS
         intervals = (
@@ -267,7 +268,7 @@ class WaitHub:
         return min(intervals, default=DEFAULT_POLL_INTERVAL_SECONDS)
 
     async def _poll_runs(self, client: PushMetricsAsyncClient, run_ids: set[int]) -> None:
-        """Poll runs: first by the list of the newest, then those that it does not show."""
+        """Poll runs: first the list of the newest, then those that it does not contain."""
         remaining = run_ids & self._index.list_runs()
         if len(remaining) > self._limits.few_runs:
             listed = await self._list_runs(client)
@@ -303,7 +304,7 @@ class WaitHub:
         except PushMetricsUnavailableError:
             raise
         except PushMetricsApiError:
-            return ()  # who may not list runs may still see each one; if not, that says why
+            return ()  # a token that may not list runs may still read each one
 
     async def _poll_run(self, client: PushMetricsAsyncClient, run_id: int) -> None:
         for wait in self._index.find_by_run(run_id):
@@ -343,21 +344,21 @@ class WaitHub:
 
 
 async def _end(tasks: Collection[asyncio.Future[Any]]) -> None:
-    """End tasks and wait until they have closed their connections."""
+    """Cancel tasks and wait until they have closed their connections."""
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
     for task in tasks:
         if not task.cancelled():
-            task.exception()  # seen: asyncio would report one that nobody has asked for
+            task.exception()  # retrieved, so that asyncio does not report it
 
 
-# Triggers are built anew for each wait and know nothing of each other: what they share can only be kept here.
+# Each wait builds its own trigger, so shared state can only be kept here.
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, list[WaitHub]] = WeakKeyDictionary()
 
 
 def find_hub(settings: PushMetricsSettings, limits: HubLimits = DEFAULT_LIMITS) -> WaitHub:
-    """Find the hub of a connection, as it is now, in this event loop; create it if there is none."""
+    """Find the hub of a connection in this event loop; create it if there is none or the settings changed."""
     known = _hubs.setdefault(asyncio.get_running_loop(), [])
     found = next((hub for hub in known if hub.settings == settings), None)
     if found is None:

@@ -1,4 +1,4 @@
-"""The waits that share a feed, found by what they want."""
+"""The waits that share a feed, indexed by their filters."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class PendingWait:
     """
     One wait among those that share a feed.
 
-    :param wanted: Which events it wants.
+    :param wanted: The filter of its events.
     :param after: The cursor after which events count.
-    :param budget: Its deadline, and how often to poll the API where there is no receiver.
-    :param poll_once: Builds the call by which it polls once, by itself.
-    :param read_event: Builds the result from an event; None if the event is not the one.
-    :param read_run: Builds the result from a run, as the API shows it; None while it is going on.
-    :param run_id: The run to poll; None if the API is not to be polled.
-    :param run_poll: How the API is polled where there is no receiver; None with one.
+    :param budget: Its deadline, and how often to poll the API without a receiver.
+    :param poll_once: Builds the call by which it polls once itself.
+    :param read_event: Builds the result from an event; None if the event does not match.
+    :param read_run: Builds the result from a run of the API; None while it is unfinished.
+    :param run_id: The run to poll; None if the API is not polled.
+    :param run_poll: How the API is polled without a receiver; None with one.
     :param found: The result.
     """
 
@@ -60,17 +60,17 @@ class PendingWait:
     def close(self) -> None:
         """End the wait without a result."""
         if self.found.done() and not self.found.cancelled():
-            self.found.exception()  # seen: asyncio would report one that nobody has asked for
+            self.found.exception()  # retrieved, so that asyncio does not report it
         self.found.cancel()
 
     def fail(self, error: Exception) -> None:
-        """Set a copy of an error: one object that many waits raise would gather all their tracebacks."""
+        """Set a copy of an error: a shared object would collect the tracebacks of all waits."""
         if not self.found.done():
             self.found.set_exception(copy.copy(error))
 
 
 class WaitIndex:
-    """All waits, by the events that they want and by their run."""
+    """All waits, indexed by their filters and by their run."""
 
     def __init__(self) -> None:
         self._all: set[PendingWait] = set()
@@ -102,25 +102,25 @@ class WaitIndex:
         return set(self._by_run)
 
     def list_polls(self) -> tuple[PendingWait, ...]:
-        """List the waits that poll the API for a run that has no id yet, or for a query run."""
+        """List the waits that poll the API for a run without an id, or for a query run."""
         return tuple(wait for wait in self._all if wait.run_poll is not None and not wait.found.done())
 
     def find_by_run(self, run_id: int) -> tuple[PendingWait, ...]:
-        """Find the waits for a run that is polled."""
+        """Find the waits for a polled run."""
         return tuple(self._by_run.get(run_id, ()))
 
     def find_by_event(self, event: FeedEvent) -> tuple[PendingWait, ...]:
-        """Find the waits that want an event and begin before it."""
+        """Find the waits that match an event and begin before it."""
         found = self._by_wanted.find([read_subject(event.source, event.body)])
         return tuple(wait for wait in found if wait.after < event.id)
 
     def find_common_event(self) -> str | None:
-        """Find the name of event that all waits want; None if they differ."""
+        """Find the event name that all waits have in common; None if they differ."""
         names = {wait.wanted.event for wait in self._all}
         return names.pop() if len(names) == 1 else None
 
     def dispatch(self, events: Iterable[FeedEvent]) -> None:
-        """Offer events to the waits that want them, in order."""
+        """Offer events to the waits whose filters match, in order."""
         for event in events:
             for wait in self.find_by_event(event):
                 wait.offer(event)

@@ -1,4 +1,4 @@
-"""Waiting for an event or for a run, together with all who wait on the same connection."""
+"""Waiting for an event or for a run, together with all waits on the same connection."""
 
 from __future__ import annotations
 
@@ -30,15 +30,14 @@ async def wait_for_event(
     seen: RunSnapshot | None = None,
 ) -> FeedEvent | None:
     """
-    Wait for the first wanted event after a cursor, together with all who wait on the connection.
+    Wait for the first matching event after a cursor, together with all waits on the connection.
 
-    Without a receiver, the API is asked for the run that the event would be about.
+    Without a receiver, the API is polled for the run.
 
-    :param accepts: Says of an event whether it is wanted, beyond what the receiver can tell.
-    :param seen: The runs that there were when the wait began, where there is no receiver; None if nobody saw
-        them.
+    :param accepts: Returns whether an event matches, beyond the receiver's filter.
+    :param seen: Without a receiver: the runs that existed when the wait began; None if unknown.
     :return: The event; None if the deadline passed.
-    :raises PushMetricsParameterError: if there is no receiver, and neither a run nor the runs seen are known.
+    :raises PushMetricsParameterError: without a receiver, if neither a run nor the existing runs are known.
     """
     settings = await aread_settings(await get_async_connection(conn_id))
     poll = None
@@ -68,7 +67,7 @@ async def wait_for_event(
 
 async def wait_for_run(conn_id: str, target: RunTarget, *, budget: WaitBudget) -> FinishedRun | None:
     """
-    Wait for a report run to end, together with all who wait on the connection.
+    Wait for a report run to end, together with all waits on the connection.
 
     :return: The run; None if the deadline passed.
     """

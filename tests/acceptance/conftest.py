@@ -32,7 +32,7 @@ def make_display() -> Display:
 
 @pytest.fixture(name="short_folder")
 def make_short_folder() -> Iterator[Path]:
-    """A folder with a short name: paths of sockets have 108 characters at the most."""
+    """A folder with a short name: paths of sockets have 108 characters at most."""
     folder = Path(tempfile.mkdtemp(prefix="pm-"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -154,7 +154,7 @@ class AirflowProcesses:
         return psycopg.connect(write_url(self.database_url, "postgresql"))
 
     def is_known(self, dag_id: str) -> bool:
-        """Tell whether Airflow has read a Dag."""
+        """Return whether Airflow has read a Dag."""
         return bool(self.ask("SELECT 1 FROM serialized_dag WHERE dag_id = ?", dag_id))
 
     def count_runs(self, dag_id: str, state: str = "success") -> int:

@@ -52,7 +52,7 @@ def allocate(mebibytes: int, send: Send) -> None:
 
 
 def grow(mebibytes: int, send: Send) -> None:
-    """Keep memory for ever."""
+    """Keep memory forever."""
     kept.append(b"x" * mebibytes * MIB)
     send(str(os.getpid()).encode())
 

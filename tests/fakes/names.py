@@ -11,7 +11,7 @@ import httpcore
 @dataclass
 class NameService:
     """
-    Answers for names, one answer after the other; the last one for ever.
+    Answers for names, one answer after the other; the last one forever.
 
     :param answers: The answers for each name; a name without any does not exist.
     """

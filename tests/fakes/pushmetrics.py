@@ -40,7 +40,7 @@ class FakeRun:
     """
     A report run.
 
-    :param looks: How often it still answers that it is going on.
+    :param looks: How often it still answers that it is unfinished.
     """
 
     id: int
@@ -63,7 +63,7 @@ class FakePushMetrics:
 
     :param url: Where it is served.
     :param outcomes: How the runs end that are started from now on; the last one stands for all further ones.
-    :param looks: How often each of them answers that it is going on.
+    :param looks: How often each of them answers that it is unfinished.
     :param names_runs: Whether the trigger answers with the run's id, which the real product does not do.
     :param honours_keys: Whether an Idempotency-Key gives the same run again.
     :param describes_keys: Whether its OpenAPI description says that it honours such keys.
@@ -77,7 +77,7 @@ class FakePushMetrics:
     :param outputs_say_status: Whether the outputs of a run say how it ended.
     :param can_cancel: Whether runs can be cancelled, which the real product does not document.
     :param reports: How many reports there are.
-    :param max_page_size: How many of them it gives on a page at the most.
+    :param max_page_size: How many of them it gives on a page at most.
     :param shows_webhooks: Whether the API shows the trigger to who has an API token.
     :param is_trigger_active: Whether the trigger is enabled.
     :param report_parameters: The Parameter blocks of each report; None if it does not list blocks.

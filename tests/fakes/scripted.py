@@ -43,7 +43,7 @@ class FakeClock:
 @dataclass
 class ScriptedDriver:
     """
-    Answers each request with the next answer of the script, or with the last one for ever.
+    Answers each request with the next answer of the script, or with the last one forever.
 
     :param script: The answers, or functions that build them from the request.
     :param clock: Advanced by each pause.

@@ -44,7 +44,7 @@ class Subscriber:
     """
     What the server was sent, and what it answers.
 
-    :param statuses: The answers to give, one after the other; the last one for ever.
+    :param statuses: The answers to give, one after the other; the last one forever.
     :param headers: Sent with every answer.
     :param before_answer: Done after a request has come, and before it is answered.
     """

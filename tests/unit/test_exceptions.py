@@ -50,7 +50,7 @@ def is_failure(name: str) -> bool:
 
 
 def is_exception(base: ast.expr) -> bool:
-    """Tell whether the name of a base class is that of an exception."""
+    """Return whether the name of a base class is that of an exception."""
     name = ast.unparse(base).rpartition(".")[2]
     known = getattr(exceptions, name, None) or getattr(builtins, name, None)
     return name.endswith(("Error", "Exception")) or (

@@ -118,7 +118,7 @@ class AirflowApi(LocalServer):
 
     def require_success(self, run: DagRun) -> None:
         """
-        Check that a finished run ended well.
+        Check that a finished run succeeded.
 
         :raises DemoError: if not. It names the task, and carries the end of that task's log.
         """

@@ -1,9 +1,9 @@
 """
-The processes of one demo, and how to be sure that none is left.
+The processes of one demo, and how to stop all of them.
 
-Airflow starts processes in sessions of their own, and leaves them behind when their parent goes. So every
-process is marked with an environment variable, which its descendants inherit, and the marked ones are looked
-for until there are none.
+Airflow starts processes in separate sessions, and leaves them running when their parent ends. So every
+process is marked with an environment variable, which its descendants inherit, and all marked processes are
+stopped.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from airflow_provider_pushmetrics.exceptions import DemoError
 
 MARKER_VARIABLE = "PUSHMETRICS_DEMO_MARKER"
 GRACE_SECONDS = 20.0
-"""How long processes may take to end by themselves: service and worker take 5 s each for running work."""
+"""How long processes may take to end: service and worker take 5 s each for running work."""
 KILLED_SECONDS = 10.0
 """How long the system may take to remove killed processes."""
 CHILD_POLL_SECONDS = 0.1
 INTERRUPTED = "standalone"
 """
-A word in the command of what stops its children on SIGINT alone, and gets that instead of SIGTERM.
+A word in the command of a process that stops its children only on SIGINT, and gets that instead of SIGTERM.
 
-On SIGTERM ``airflow standalone`` ends at once, and leaves its parts behind without a reader of their output.
+On SIGTERM ``airflow standalone`` ends at once, and leaves its parts running without a reader of their output.
 """
 
 
 @dataclass(frozen=True)
 class WatchedProcess:
     """
-    A process without which the demo cannot go on.
+    A process that the demo depends on.
 
-    :param name: What a person calls it.
+    :param name: A readable name.
     :param process: The process.
-    :param log: Where it prints.
-    :param parts: Words in the commands of those of its children without which it cannot go on either.
+    :param log: The file of its output.
+    :param parts: Words in the commands of the children that the demo depends on too.
     """
 
     name: str
@@ -64,11 +64,11 @@ class WatchedProcess:
             alive = False
         if not alive:
             raise DemoError(
-                f"{self.name} (process {self.process.pid}) ended by itself.", log=read_tail(self.log)
+                f"{self.name} (process {self.process.pid}) ended unexpectedly.", log=read_tail(self.log)
             )
 
     def find_parts(self) -> list[WatchedProcess]:
-        """Find the children without which it cannot go on, as far as they have been started."""
+        """Find the started children that the demo depends on."""
         if not self.parts:
             return []
         try:
@@ -106,12 +106,12 @@ class ProcessFamily:
         parts: frozenset[str] = frozenset(),
     ) -> None:
         """
-        Start a process in a session of its own, so that a Ctrl-C in the terminal reaches the demo alone.
+        Start a process in its own session, so that a Ctrl-C in the terminal reaches only the demo.
 
-        :param name: What a person calls it.
+        :param name: A readable name.
         :param env: Its whole environment; the marker is added.
-        :param log: Where what it prints is appended to.
-        :param parts: Words in the commands of those of its children without which it cannot go on.
+        :param log: The file to which its output is appended.
+        :param parts: Words in the commands of the children that the demo depends on too.
         :raises DemoError: if there is no such program.
         """
         marked = {**env, MARKER_VARIABLE: self.marker}
@@ -136,9 +136,9 @@ class ProcessFamily:
 
     def require_alive(self) -> None:
         """
-        Check that every process that was started runs, and its parts that have been seen to run before.
+        Check that every started process is running, and its parts that were running before.
 
-        :raises DemoError: if one has ended: says which, and how its log ends.
+        :raises DemoError: if one has ended, with the end of its log.
         """
         for watched in list(self._watched.values()):
             watched.require_alive()
@@ -146,17 +146,17 @@ class ProcessFamily:
                 self._watched.setdefault(part.process.pid, part)
 
     def find_members(self) -> list[psutil.Process]:
-        """Find every living process with the marker, whoever its parent is now."""
+        """Find every living process with the marker, whatever its parent is."""
         return [process for process in psutil.process_iter() if self._is_member(process)]
 
     def stop(self, grace_seconds: float = GRACE_SECONDS) -> list[str]:
         """
-        End every process of the family: ask first, then kill.
+        End every process of the family: with a signal first, then by killing.
 
-        A process whose parent lives is its parent's to stop. It is asked when the parent has gone.
+        A process whose parent lives is stopped by its parent, and gets a signal after the parent has ended.
 
-        :param grace_seconds: How long they may take to end by themselves.
-        :return: What had to be killed.
+        :param grace_seconds: How long they may take to end.
+        :return: The processes that had to be killed.
         :raises DemoError: if one cannot be ended.
         """
         self._watched.clear()
@@ -178,7 +178,7 @@ class ProcessFamily:
             if time.monotonic() >= deadline:
                 left = ", ".join(str(member.pid) for member in members)
                 raise DemoError(
-                    f"these processes of the demo could not be ended: {left}. Look at them with `ps`."
+                    f"these processes of the demo could not be ended: {left}. Inspect them with `ps`."
                 )
             for member in members:
                 _signal(member, signal.SIGKILL)
@@ -189,12 +189,12 @@ class ProcessFamily:
             return False
         try:
             return process.status() != psutil.STATUS_ZOMBIE and (
-                # A child whose program is being loaded shows no environment yet.
+                # While a child loads its program, its environment is empty.
                 any(process.pid == child.pid and child.returncode is None for child in self._children)
                 or process.environ().get(MARKER_VARIABLE) == self.marker
             )
         except (psutil.Error, OSError):
-            return False  # it belongs to somebody else, or has just ended
+            return False  # it belongs to another user, or has just ended
 
     def _pause(self) -> None:
         self._reap()
@@ -206,7 +206,7 @@ class ProcessFamily:
 
 
 def describe_process(process: psutil.Process) -> str:
-    """Name a process as a person would: by its command."""
+    """Describe a process by its command."""
     try:
         return describe_command(" ".join(process.cmdline()) or process.name())
     except psutil.Error:
@@ -252,4 +252,4 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
     try:
         process.send_signal(number)
     except psutil.Error:
-        return  # it has ended meanwhile
+        return  # it has ended

@@ -1,4 +1,4 @@
-"""The ports of the demo: two that a person may choose, and some that nobody needs to know."""
+"""The ports of the demo: two configurable ones, and free ones for the rest."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ HOST = "127.0.0.1"
 @dataclass(frozen=True)
 class PortSetting:
     """
-    A port that a person may choose.
+    A configurable port.
 
     :param variable: The environment variable, and make variable, that sets it.
-    :param default: The port without it.
-    :param user: Who listens there.
+    :param default: The default port.
+    :param user: The server that listens there.
     """
 
     variable: str
@@ -30,24 +30,24 @@ class PortSetting:
         """
         Read the port from the environment.
 
-        :raises DemoError: if what stands there is no port.
+        :raises DemoError: if the value is not a port.
         """
         text = environ.get(self.variable, "").strip()
         if not text:
             return self.default
         if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 65535):
-            raise DemoError(f"{self.variable}={text!r} is no port: give a number from 1 to 65535.")
+            raise DemoError(f"{self.variable}={text!r} is not a port: set a number from 1 to 65535.")
         return int(text)
 
     def require_free(self, port: int) -> int:
         """
-        Check that nobody listens on the port.
+        Check that the port is free.
 
-        :raises DemoError: if somebody does. It names the port and the variable that changes it.
+        :raises DemoError: if it is not, with the port and the variable that changes it.
         """
         if not is_port_free(port):
             raise DemoError(
-                f"port {port} of {HOST} is taken, and {self.user} needs it. Stop what listens there, or"
+                f"port {port} of {HOST} is in use, and {self.user} needs it. Stop the server there, or"
                 f" choose another port: make demo {self.variable}={find_free_ports(1)[0]}"
             )
         return port
@@ -86,14 +86,14 @@ class DemoPorts:
 
 def choose_ports(environ: Mapping[str, str]) -> DemoPorts:
     """
-    Take the ports that the environment names, and free ones for the rest.
+    Read the configured ports, and find free ones for the rest.
 
-    :raises DemoError: if a port is taken, is no port, or both are the same.
+    :raises DemoError: if a port is in use, is invalid, or both are the same.
     """
     service, airflow = (setting.read(environ) for setting in (SERVICE_PORT, AIRFLOW_PORT))
     if service == airflow:
         raise DemoError(
-            f"{SERVICE_PORT.variable} and {AIRFLOW_PORT.variable} both say {service}: give each its own port."
+            f"{SERVICE_PORT.variable} and {AIRFLOW_PORT.variable} are both {service}: set different ports."
         )
     SERVICE_PORT.require_free(service)
     AIRFLOW_PORT.require_free(airflow)
@@ -102,17 +102,17 @@ def choose_ports(environ: Mapping[str, str]) -> DemoPorts:
 
 
 def find_free_port_set() -> DemoPorts:
-    """Take free ports for everything."""
+    """Find free ports for all servers."""
     return DemoPorts(*find_free_ports(4))
 
 
 def is_port_free(port: int) -> bool:
-    """Say whether a server could listen on this port of the loopback interface, and on all interfaces."""
+    """Return whether a server could listen on this port of the loopback interface, and on all interfaces."""
     return all(_can_bind(host, port) for host in (HOST, ""))
 
 
 def find_free_ports(count: int, besides: tuple[int, ...] = ()) -> list[int]:
-    """Ask the system for ports that nobody listens on: all different, and none of those given."""
+    """Find free ports: all different, and none of those given."""
     found: list[int] = []
     with contextlib.ExitStack() as held:
         while len(found) < count:

@@ -1,4 +1,4 @@
-"""End early, but in order, on Ctrl-C, SIGTERM and a closed terminal."""
+"""End in order on Ctrl-C, SIGTERM and a closed terminal."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 class Interrupted(BaseException):
     """
-    Somebody wants the demo to end. Not an ``Exception``, so that nothing on the way takes it for a failure.
+    The demo was interrupted. Not an ``Exception``, so that no handler treats it as a failure.
 
-    :param signal_number: The signal that said so.
+    :param signal_number: The signal.
     """
 
     def __init__(self, signal_number: int) -> None:
@@ -27,7 +27,7 @@ def interruptible() -> Iterator[None]:
     """
     Raise :class:`Interrupted` in this block at the first signal.
 
-    A handler is set even where the signal was ignored, as a shell does with SIGINT for what it starts in the
+    The handler is also set for an ignored signal: a shell ignores SIGINT for processes that it starts in the
     background.
     """
     before = {number: signal.signal(number, _interrupt) for number in SIGNALS}
@@ -39,12 +39,12 @@ def interruptible() -> Iterator[None]:
 
 
 def ignore_signals() -> None:
-    """Let nothing interrupt what follows: it cleans up, and takes a bounded time."""
+    """Ignore signals during the cleanup that follows, which takes a bounded time."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 def _interrupt(signal_number: int, _frame: FrameType | None) -> None:
-    # Only the first signal raises: a second one must not break off the cleaning up that the first began.
+    # Only the first signal raises: a second one must not interrupt the cleanup.
     ignore_signals()
     raise Interrupted(signal_number)

@@ -1,4 +1,4 @@
-"""Become the parent of orphans, so that ended ones do not linger as zombies where nobody collects them."""
+"""Become the parent of orphaned processes, so that they do not remain as zombies."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import sys
 from collections.abc import Iterable
 
 PR_SET_CHILD_SUBREAPER = 36
-"""From ``linux/prctl.h``; there is nothing like it on other systems, whose init collects orphans anyway."""
+"""From ``linux/prctl.h``; other systems have no equivalent, and their init reaps orphans."""
 
 
 def adopt_orphans() -> None:
-    """Have the system give this process the children of its descendants that end before them."""
+    """Ask the system to make this process the parent of its orphaned descendants."""
     if sys.platform == "linux":
-        # A container's first process often collects nothing. Without effect where the system refuses it.
+        # The first process of a container often reaps nothing. Has no effect if the system rejects it.
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def collect(pids: Iterable[int]) -> None:
-    """Collect those of the processes that have ended and are children of this one."""
+    """Reap those of the processes that have ended and are children of this one."""
     for pid in pids:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)

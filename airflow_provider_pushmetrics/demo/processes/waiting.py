@@ -1,4 +1,4 @@
-"""Wait for something that another process does, without waiting for ever or on the dead."""
+"""Wait for something that another process does, with a timeout and a check that the process is alive."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def _watch_nothing() -> None:
 @dataclass(frozen=True)
 class ConditionPoller:
     """
-    Waits for conditions.
+    Polls conditions.
 
-    :param watch: Called before every look: raises when waiting has become pointless, as when a process died.
-    :param interval_seconds: How long to sleep between two looks.
-    :param clock: Tells the seconds.
+    :param watch: Called before every poll: raises if waiting is pointless, for example when a process died.
+    :param interval_seconds: The interval between two polls.
+    :param clock: Returns the time in seconds.
     :param sleep: Sleeps for seconds.
     """
 
@@ -36,8 +36,8 @@ class ConditionPoller:
         """
         Call ``find`` until it returns something.
 
-        :param what: The thing waited for, as the error names it.
-        :raises DemoError: if it does not come in time.
+        :param what: What is waited for, for the error message.
+        :raises DemoError: on a timeout.
         """
         deadline = self.clock() + timeout_seconds
         while True:
@@ -48,6 +48,6 @@ class ConditionPoller:
             if self.clock() >= deadline:
                 raise DemoError(
                     f"{what} did not come within {timeout_seconds:g} s. If this machine is busy, try again"
-                    " when it is not."
+                    " later."
                 )
             self.sleep(self.interval_seconds)

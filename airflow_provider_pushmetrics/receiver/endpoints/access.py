@@ -70,7 +70,7 @@ class Authenticators:
     What checks requests, built from one reading of the credentials.
 
     :param access: The credentials.
-    :param previous: The gates before these, whose counts of deliveries go on.
+    :param previous: The gates before these, whose counts of deliveries continue.
     """
 
     def __init__(self, access: Access, previous: Authenticators | None = None) -> None:

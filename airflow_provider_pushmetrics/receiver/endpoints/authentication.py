@@ -147,7 +147,7 @@ def _list_authorizations(head: RequestHead) -> list[bytes]:
 
 
 def _is_offered(token: bytes, head: RequestHead) -> bool:
-    """Tell whether a token is among all that a request shows: one right credential is enough."""
+    """Return whether a token is among all that a request shows: one right credential is enough."""
     authorizations = _list_authorizations(head)
     offered = [
         *head.get_query_values("token"),

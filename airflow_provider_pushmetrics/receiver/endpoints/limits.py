@@ -28,7 +28,7 @@ class NetworkList:
         self._networks = tuple(ip_network(network) for network in source.networks)
 
     def allows(self, client: str) -> bool:
-        """Tell whether a delivery may come from an address."""
+        """Return whether a delivery may come from an address."""
         if not self._networks:
             return True
         address = _parse_address(client)

@@ -36,7 +36,7 @@ class RequestHead:
         return self.headers.get(name.encode("ascii"), b"")
 
     def has(self, name: str) -> bool:
-        """Tell whether a header stands there, however often."""
+        """Return whether a header stands there, however often."""
         return name.encode("ascii") in self.headers
 
     def get_query_values(self, name: str) -> tuple[bytes, ...]:

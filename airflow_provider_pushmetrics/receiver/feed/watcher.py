@@ -93,7 +93,7 @@ class InboxWatch:
             self._last_id = upto
 
     def _is_own(self, after: int, upto: int) -> bool:
-        """Tell whether this process committed, and so announced, all ids of a range."""
+        """Return whether this process committed, and so announced, all ids of a range."""
         while self._own and self._own[0][1] <= after:
             self._own.popleft()
         covered = after

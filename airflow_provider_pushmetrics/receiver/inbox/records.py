@@ -83,7 +83,7 @@ class Page:
     The next events for a reader.
 
     :param events: They, by id.
-    :param cursor: Where to go on: nothing that matches stands between the page and it.
+    :param cursor: Where to continue: nothing that matches stands between the page and it.
     """
 
     events: tuple[StoredEvent, ...]

@@ -28,7 +28,7 @@ class Role(Enum):
         return f"role{self.value}"
 
     def includes(self, needed: Role) -> bool:
-        """Tell whether it is enough where another is needed."""
+        """Return whether it is enough where another is needed."""
         return self.number <= needed.number
 
 

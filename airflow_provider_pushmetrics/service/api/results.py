@@ -382,7 +382,7 @@ def _build_etag(name: str, stat: os.stat_result, media_type: str, csv: CsvOption
 
 
 def is_known(if_none_match: str | None, etag: str) -> bool:
-    """Tell whether the client has it: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2."""
+    """Return whether the client has it: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2."""
     if if_none_match is None:
         return False
     known = [one.strip().removeprefix("W/") for one in if_none_match.split(",", 64)]

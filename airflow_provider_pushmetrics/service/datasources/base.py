@@ -67,7 +67,7 @@ class Stopper:
         """Why the query was stopped, once it was."""
 
     def register(self, interrupt: Callable[[], None] | None) -> None:
-        """Say how the query is interrupted; None when it has ended and must not be any more."""
+        """Return how the query is interrupted; None when it has ended and must not be any more."""
         with self._lock:
             self._interrupt = interrupt
 

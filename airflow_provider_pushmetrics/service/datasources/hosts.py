@@ -32,7 +32,7 @@ IsLocal: TypeAlias = Callable[[str], bool]
 
 
 def is_local_address(address: str) -> bool:
-    """Tell whether an address belongs to this machine: one can be listened on only then."""
+    """Return whether an address belongs to this machine: one can be listened on only then."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
         try:
@@ -51,7 +51,7 @@ class Place:
     name: str | None
 
     def is_same(self, other: Place) -> bool:
-        """Tell whether both are one database, under whatever names of its host."""
+        """Return whether both are one database, under whatever names of its host."""
         return (self.port, self.name) == (other.port, other.name) and bool(self.addresses & other.addresses)
 
 
@@ -154,7 +154,7 @@ class HostGuard:
 
 
 def _checks_certificate(url: URL) -> bool:
-    """Tell whether a driver speaks only to a server whose certificate is for the host's name."""
+    """Return whether a driver speaks only to a server whose certificate is for the host's name."""
     check = str(url.query.get("ssl_check_hostname", "true")).lower()
     return "ssl_ca" in url.query and check in ("true", "1")
 

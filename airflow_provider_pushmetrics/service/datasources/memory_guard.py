@@ -5,7 +5,7 @@ Each query has limits of its own, which its driver enforces. This guard is for w
 at the same time, and drivers that keep more than they say. Above three fifths of the limit it stops the
 newest query, so that the older ones can end. Above the limit it kills the child process that uses the most,
 whose query fails. Only a process that is above the limit by itself is ended, before the system ends others:
-the runs go on in the next one, and a run that costs three workers fails.
+the runs continue in the next one, and a run that costs three workers fails.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class RunningQueries:
                 self._stoppers.remove(stopper)
 
     def is_any(self) -> bool:
-        """Tell whether there is any."""
+        """Return whether there is any."""
         with self._lock:
             return bool(self._stoppers)
 

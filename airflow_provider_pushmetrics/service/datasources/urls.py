@@ -132,7 +132,7 @@ BACKENDS: Mapping[str, Backend] = {
 
 
 def is_installed(module: str) -> bool:
-    """Tell whether a module can be imported."""
+    """Return whether a module can be imported."""
     return find_spec(module) is not None
 
 

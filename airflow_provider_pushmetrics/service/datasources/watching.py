@@ -1,4 +1,4 @@
-"""Stop a query when its time is over, or when its run must not go on."""
+"""Stop a query when its time is over, or when its run must not continue."""
 
 from __future__ import annotations
 

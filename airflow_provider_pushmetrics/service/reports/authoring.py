@@ -261,7 +261,7 @@ def _check_sql(sql: str, source: DataSource) -> None:
 
 
 def list_warnings(report: Report) -> list[str]:
-    """Say what the blocks of a report refer to and the report does not have: runs fail for it."""
+    """Return what the blocks of a report refer to and the report does not have: runs fail for it."""
     blocks = [plan_block(block, None) for block in report.blocks]
     missing, varying = find_missing_references(blocks), find_varying_choices(blocks)
     return [

@@ -163,7 +163,7 @@ def _is_same(choice: Any, value: Any) -> bool:
 
 
 def _is_written_as(choice: Any, value: Any) -> bool:
-    """Tell whether a text is how a URL or a form writes a choice."""
+    """Return whether a text is how a URL or a form writes a choice."""
     return isinstance(value, str) and not isinstance(choice, str) and value == json.dumps(choice)
 
 

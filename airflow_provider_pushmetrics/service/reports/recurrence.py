@@ -5,7 +5,7 @@ All of it is arithmetic on what a clock in the schedule's time zone shows; nothi
 Where clocks are put forward, a time that they skip is read as if they had not been, so that 02:30 becomes
 03:30; where they are put back, a time that comes twice counts once, at first (RFC 5545, section 3.3.5). Cron
 keeps its own custom: what would be due in the hour that is skipped is due at its end, and what is due every
-hour or every few minutes goes on through both.
+hour or every few minutes continues through both.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def compute_next(schedule: Schedule, after: datetime, runs_so_far: int) -> datet
     """
     Compute when a schedule is due next.
 
-    What was due before is not caught up with: after a pause, or when nothing ran, the schedule goes on.
+    What was due before is not caught up with: after a pause, or when nothing ran, the schedule continues.
 
     :param after: The moment, with its zone, that the answer is later than.
     :param runs_so_far: How many runs it has made.
@@ -156,7 +156,7 @@ def _find_next_day(schedule: Schedule, after: datetime, zone: ZoneInfo) -> datet
 
 
 def _add_months(local: datetime, count: int) -> datetime:
-    """Go on by months from the first, so that the 31st is the 31st again after February."""
+    """Continue by months from the first, so that the 31st is the 31st again after February."""
     year, month = divmod(local.year * 12 + local.month - 1 + count, 12)
     day = min(local.day, calendar.monthrange(year, month + 1)[1])
     return local.replace(year=year, month=month + 1, day=day)

@@ -43,7 +43,7 @@ def describe_type(kind: pa.DataType) -> str:
 
 
 def is_json(kind: pa.DataType) -> bool:
-    """Tell whether texts of a type are JSON documents."""
+    """Return whether texts of a type are JSON documents."""
     return isinstance(kind, pa.JsonType)
 
 

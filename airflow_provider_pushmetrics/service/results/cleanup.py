@@ -22,7 +22,7 @@ class ResultCleanup:
     Cleans up, from a thread of its own; several processes may do so at the same time.
 
     :param results: Where results are kept.
-    :param retention_days: How long; None is for ever.
+    :param retention_days: How long; None is forever.
     """
 
     def __init__(self, results: ResultStore, retention_days: int | None, *, clock: Clock = get_now) -> None:

@@ -41,7 +41,7 @@ def list_repeating(group: pa.RecordBatch) -> list[str]:
     """
     List the columns of a group of rows of which Parquet should make dictionaries.
 
-    For others it would try, fill a page with values that do not repeat, and begin anew without a dictionary:
+    For others it would try, fill a page with values that do not repeat, and begin again without a dictionary:
     that takes twice the time, and the file is larger.
     """
     names = group.schema.names

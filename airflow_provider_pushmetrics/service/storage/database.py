@@ -128,7 +128,7 @@ UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Tell whether an error is one of them."""
+    """Return whether an error is one of them."""
     return isinstance(error, UNAVAILABLE)
 
 

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def log_failure(task: str) -> Iterator[None]:
-    """Log what goes wrong in the block, and go on, unless the database is away: all else needs it too."""
+    """Log an error of the block and continue, unless the database is unavailable."""
     try:
         yield
     except Exception as error:

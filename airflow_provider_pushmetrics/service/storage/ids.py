@@ -37,5 +37,5 @@ def parse_id(reference: str) -> int | None:
 
 
 def is_uid(reference: str) -> bool:
-    """Tell whether a path segment may be a uid."""
+    """Return whether a path segment may be a uid."""
     return reference.isascii() and reference.isalnum()

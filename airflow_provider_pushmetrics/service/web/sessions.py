@@ -37,7 +37,7 @@ class SignIn(BaseModel):
 
 @router.get("")
 def show_session(request: Request, parts: Parts) -> SessionState:
-    """Tell whether the browser is signed in; never 401, which browsers log as a fault of the page."""
+    """Return whether the browser is signed in; never 401, which browsers log as a fault of the page."""
     principal = parts.authenticator.find_session(request.cookies.get(COOKIE))
     return {"is_signed_in": principal is not None, "renew_seconds": _choose_pause(parts)}
 

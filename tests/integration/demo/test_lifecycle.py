@@ -152,7 +152,7 @@ def test_what_a_killed_demo_left_is_stopped_first(
 def test_two_demos_at_once_are_refused(folder: DemoFolder, display: Display, environ: dict[str, str]) -> None:
     with (
         open_system(folder, display, environ),
-        pytest.raises(DemoError, match=r"a demo is at work in .* already"),
+        pytest.raises(DemoError, match=r"a demo is already running in .*"),
         open_system(folder, display, environ),
     ):
         pass

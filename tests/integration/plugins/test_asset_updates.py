@@ -403,5 +403,5 @@ async def test_airflows_database_may_be_away_for_a_while(
             await asyncio.sleep(0.5)
         await wait_for_numbers(sessions, [1, 2])
         # It is logged after the event is stored.
-        await wait_for(lambda: "is updated again" in caplog.text or "can be looked up again" in caplog.text)
+        await wait_for(lambda: "is updated again" in caplog.text or "can be listed again" in caplog.text)
     assert "cannot be updated: OperationalError" in caplog.text

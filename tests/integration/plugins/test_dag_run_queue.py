@@ -2,7 +2,7 @@
 Events that are stored while Airflow's scheduler makes a run, in its own tables and by its own functions.
 
 Each test makes the window by hand: the scheduler has read the queue, another session stores an event, and the
-scheduler goes on. Where Airflow's own writer is left alone, the event starts nothing.
+scheduler continues. Where Airflow's own writer is left alone, the event starts nothing.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def test_an_event_names_the_run_of_a_dag_that_names_its_asset_by_a_reference(
     event = make_event()
     register(asset, event)
     (waiting,) = describe(tables, event, {"refers"})
-    assert waiting["reason"] == "queued: the scheduler has not made the run yet"
+    assert waiting["reason"] == "queued: the scheduler has not created the run yet"
     tables.schedule()
     (started,) = describe(tables, event, {"refers"})
     assert (started["dag_id"], started["state"], started["reason"]) == ("refers", "queued", None)
@@ -108,7 +108,7 @@ def test_nothing_is_said_of_dags_that_the_reader_may_not_see(
 def test_an_event_that_waits_for_the_scheduler_says_so(tables: AirflowTables, asset: UpdatedAsset) -> None:
     event = make_event()
     register(asset, event)
-    assert set(read_reasons(tables, event).values()) == {"queued: the scheduler has not made the run yet"}
+    assert set(read_reasons(tables, event).values()) == {"queued: the scheduler has not created the run yet"}
 
 
 def test_an_event_of_a_paused_dag_says_so(tables: AirflowTables, asset: UpdatedAsset) -> None:
@@ -123,7 +123,7 @@ def test_an_event_that_was_overlooked_says_so(tables: AirflowTables, asset: Upda
     event = make_event()
     register(asset, event)
     tables.drop_queue()
-    assert "overlooked by the scheduler" in read_reasons(tables, event)[DAG_ID]
+    assert "missed by the scheduler" in read_reasons(tables, event)[DAG_ID]
 
 
 def test_an_event_that_starts_nothing_any_more_says_what_to_do(
@@ -176,7 +176,7 @@ def test_an_event_that_a_watcher_has_passed_over_says_so(
 ) -> None:
     position = store_choosy_asset(tables, **wanted)
     (row,) = describe(tables, make_event(7), positions={position: 7})
-    assert row["reason"].startswith("asset sales takes only successful runs, and this run is not known to")
+    assert row["reason"].startswith("asset sales accepts only successful runs, and this run is not known to")
     assert row["is_final"]
 
 
@@ -208,7 +208,7 @@ def test_an_event_that_updates_one_asset_and_not_another_names_both(tables: Airf
     tables.schedule()
     started, missing = describe(tables, event)
     assert (started["dag_id"], started["reason"]) == (DAG_ID, None)
-    assert "asset sales takes only successful runs" in missing["reason"]
+    assert "asset sales accepts only successful runs" in missing["reason"]
 
 
 def test_an_asset_that_a_watcher_has_updated_is_not_said_to_be_passed_over(tables: AirflowTables) -> None:

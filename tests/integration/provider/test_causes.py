@@ -26,7 +26,7 @@ from tests.integration.provider.test_sensor import build as build_sensor
 pytestmark = pytest.mark.usefixtures("quick_worker")
 
 AWAY = "http://127.0.0.1:9"
-REFUSED = "no connection to '127.0.0.1' at port 9 came about: Connection refused"
+REFUSED = "could not connect to '127.0.0.1' at port 9: Connection refused"
 CONTEXT: Any = {"ti": FakeTaskInstance()}
 
 
@@ -36,7 +36,7 @@ async def test_a_deferred_run_says_why_it_could_not_be_seen_to_end(connect_whole
     event = await claim_event(trigger)  # type: ignore[arg-type]
     assert event.payload["status"] == "timeout"
     assert REFUSED in event.payload["message"]
-    with pytest.raises(PushMetricsRunTimeout, match=r"the last look failed.*Connection refused"):
+    with pytest.raises(PushMetricsRunTimeout, match=r"the last poll failed.*Connection refused"):
         build().execute_complete(CONTEXT, event.payload)
 
 
@@ -44,13 +44,13 @@ async def test_a_deferred_sensor_says_why_it_saw_nothing(connect_whole: Connect)
     connect_whole(receiver_url=f"{AWAY}/pushmetrics")
     trigger = PushMetricsSensorTrigger(event="report.run", deadline=time.time() + 0.2)
     event = await claim_event(trigger)
-    with pytest.raises(AirflowSensorTimeout, match=r"the last look failed.*Connection refused"):
+    with pytest.raises(AirflowSensorTimeout, match=r"the last poll failed.*Connection refused"):
         build_sensor().execute_complete(CONTEXT, event.payload)
 
 
 def test_a_sensor_that_pokes_says_why_it_saw_nothing(connect_whole: Connect) -> None:
     connect_whole(receiver_url=f"{AWAY}/pushmetrics")
-    with pytest.raises(AirflowSensorTimeout, match=r"the last look failed.*Connection refused"):
+    with pytest.raises(AirflowSensorTimeout, match=r"the last poll failed.*Connection refused"):
         build_sensor(run_id=1, poke_interval=0.01, timeout=0.1).execute(CONTEXT)
 
 
@@ -60,7 +60,7 @@ def test_a_run_that_is_waited_for_on_the_worker_says_why_it_could_not_be_seen_to
     pushmetrics.outcomes = ["running"]
     connect_whole(password=None)
     pushmetrics.inbox.outages = 1000
-    with pytest.raises(PushMetricsRunTimeout, match=r"the last look failed.*Maintenance"):
+    with pytest.raises(PushMetricsRunTimeout, match=r"the last poll failed.*Maintenance"):
         build(timeout=0.02).execute(CONTEXT)
 
 

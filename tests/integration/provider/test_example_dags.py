@@ -125,7 +125,7 @@ def test_a_dag_run_reads_every_event_that_started_it() -> None:
 
 @pytest.mark.parametrize("dag", sorted(path.stem for path in DAGS.glob("*.py")))
 def test_every_deferrable_task_of_an_example_has_a_retry(dag: str) -> None:
-    """Airflow may fail a task that is resumed soon: a retry goes on with its run."""
+    """Airflow may fail a task that is resumed soon: a retry continues with its run."""
     text = (DAGS / f"{dag}.py").read_text(encoding="utf-8")
     for call in re.findall(r"PushMetrics\w+(?:Operator|Sensor)\((.*?)\n    \)", text, flags=re.DOTALL):
         if "deferrable=True" in call:

@@ -66,7 +66,7 @@ def test_without_an_api_token_the_log_says_that_nobody_can_say_how_the_run_ended
     pushmetrics.start_run()
     with capture_logs() as logs:
         assert run_sensor(run_id=1, **mode)["id"] == 1
-    assert "nobody can say how it ended" in str(logs)
+    assert "its outcome is unknown" in str(logs)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -94,7 +94,7 @@ def test_an_event_that_lacks_its_run_fails_the_sensor(
     pushmetrics: FakePushMetrics, mode: dict[str, Any]
 ) -> None:
     pushmetrics.inbox.add({"event": "report.run", "report_id": 1})
-    with pytest.raises(PushMetricsRunError, match="nobody can say how the run of an event ended"):
+    with pytest.raises(PushMetricsRunError, match="the outcome of the run of an event is unknown"):
         run_sensor(after=0, **mode)
 
 
@@ -119,7 +119,7 @@ def test_a_query_that_has_rows_has_ended_well(pushmetrics: FakePushMetrics, mode
     pushmetrics.results[NDJSON] = Response(b"", media_type=NDJSON)
     with capture_logs() as logs:
         assert run_sensor(event="query.run", after=0, **mode)["id"] == 1
-    assert "nobody can say" not in str(logs)
+    assert "its outcome is unknown" not in str(logs)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -131,7 +131,7 @@ def test_the_run_that_the_task_started_is_found(
 
 @pytest.mark.parametrize("deferrable", MODES)
 def test_two_runs_at_once_that_nobody_can_tell_apart_fail_loudly(deferrable: bool) -> None:
-    with pytest.raises(PushMetricsAmbiguousRun, match="does not say which is ours"):
+    with pytest.raises(PushMetricsAmbiguousRun, match="does not say which one belongs to this task"):
         run_task(f"crowded {deferrable}", CrowdedOperator, parameters={"month": 5}, deferrable=deferrable)
 
 

@@ -297,9 +297,9 @@ def test_a_result_that_does_not_become_ready_in_time_is_unavailable(
 ) -> None:
     for file_format in ("json", "ndjson"):
         serve_result(pushmetrics, JSONResponse({"status": "running"}, 202), file_format)
-    with pytest.raises(PushMetricsUnavailableError, match=r"still going on after 0\.05 s"):
+    with pytest.raises(PushMetricsUnavailableError, match=r"had not ended after 0\.05 s"):
         hook.fetch_query_result(result_url, timeout_seconds=0.05)
-    with pytest.raises(PushMetricsUnavailableError, match=r"still going on after 0\.05 s"):
+    with pytest.raises(PushMetricsUnavailableError, match=r"had not ended after 0\.05 s"):
         hook.save_query_result(result_url, tmp_path / "result.ndjson", timeout_seconds=0.05)
     assert list(tmp_path.iterdir()) == []
 
@@ -486,7 +486,7 @@ def test_a_result_that_redirects_elsewhere_gets_no_token_there_and_the_error_say
 ) -> None:
     with serve_raw(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as elsewhere:
         pushmetrics.results["/moved"] = RedirectResponse(f"{elsewhere.url}/api/reports/1/run/1")
-        with pytest.raises(PushMetricsProtocolError, match="they would carry the token along"):
+        with pytest.raises(PushMetricsProtocolError, match="they would forward the token"):
             fetch(hook, f"{pushmetrics.url}/moved", tmp_path)
         assert elsewhere.requests == []
     assert list(tmp_path.iterdir()) == []
@@ -532,8 +532,8 @@ def test_a_whole_connection_works(connect_whole: Connect, pushmetrics: FakePushM
 def test_a_connection_without_an_api_token_says_what_cannot_be_done(connect_whole: Connect) -> None:
     works, text = try_connection(connect_whole, password=None)
     assert works
-    assert "works; there is no API token, so nobody can tell whether a run has failed" in text
-    assert "trigger tokens of reports '1': not tried, because using one starts a run" in text
+    assert "works; there is no API token, so the outcome of runs is unknown" in text
+    assert "trigger tokens of reports '1': not tested, because using one starts a run" in text
 
 
 def test_a_connection_without_a_receiver_says_so(connect_whole: Connect) -> None:
@@ -545,13 +545,13 @@ def test_a_connection_without_a_receiver_says_so(connect_whole: Connect) -> None
 def test_a_refused_api_token_is_told_from_a_refused_reader_token(connect_whole: Connect) -> None:
     works, text = try_connection(connect_whole, password="wrong-token")
     assert not works
-    assert "refuses the API token, which is the password" in text
+    assert "rejects the API token, which is the password" in text
     assert "Check the API token, which is the password of connection 'pushmetrics_default'" in text
     assert "/pushmetrics and its token work" in text
     works, text = try_connection(connect_whole, receiver_token="wrong-token")
     assert not works
     assert "and the API token work;" in text
-    assert "refuses the 'receiver_token'" in text
+    assert "rejects the 'receiver_token'" in text
     assert "Check the extra 'receiver_token' of connection 'pushmetrics_default'" in text
     assert "wrong-token" not in text
 
@@ -559,9 +559,9 @@ def test_a_refused_api_token_is_told_from_a_refused_reader_token(connect_whole: 
 @pytest.mark.parametrize(
     ("changes", "tokens", "works", "words"),
     [
-        ({}, {"1": "mistyped-token"}, False, "report '1' is not the one that PushMetrics shows"),
-        ({"is_trigger_active": False}, None, False, "report '1' is right, but the trigger is disabled"),
-        ({"shows_webhooks": False}, None, True, "report '1': not tried, and the API token sees no trigger"),
+        ({}, {"1": "mistyped-token"}, False, "report '1' differs from the one in PushMetrics"),
+        ({"is_trigger_active": False}, None, False, "report '1' is correct, but the trigger is disabled"),
+        ({"shows_webhooks": False}, None, True, "report '1': not tested, and the API token sees no trigger"),
         ({}, {"rEp1": TRIGGER_TOKEN}, True, "report 'rEp1' works"),
         ({}, {"rEp9": TRIGGER_TOKEN}, False, "report 'rEp9': GET"),
         ({}, {}, True, "there is no trigger token, so no report can be run"),
@@ -588,7 +588,7 @@ def test_a_connection_without_any_token_does_not_work(connect_whole: Connect) ->
     nothing: dict[str, Any] = {"password": None, "trigger_tokens": None, "receiver_url": None}
     works, text = try_connection(connect_whole, **nothing, receiver_token=None)
     assert not works
-    assert "there is no token at all" in text
+    assert "there is no token" in text
 
 
 def test_a_host_that_is_away_is_named_with_its_port(connect_whole: Connect) -> None:
@@ -596,7 +596,7 @@ def test_a_host_that_is_away_is_named_with_its_port(connect_whole: Connect) -> N
     for password in (API_TOKEN, None):
         works, text = try_connection(connect_whole, host=f"http://127.0.0.1:{port}", password=password)
         assert not works
-        assert f"no connection to '127.0.0.1' at port {port} came about: Connection refused" in text
+        assert f"could not connect to '127.0.0.1' at port {port}: Connection refused" in text
 
 
 def test_a_connection_that_cannot_be_read_says_which_field_is_wrong(connect_whole: Connect) -> None:

@@ -52,7 +52,7 @@ def test_airflow_parses_and_stores_a_dag_with_our_assets(tmp_path: Path) -> None
 
 def test_airflow_shows_what_is_wrong_with_a_uri(tmp_path: Path) -> None:
     (message,) = parse(tmp_path, "pushmetrics://pushmetrics.io/dashboards/1").import_errors.values()
-    assert "'pushmetrics://pushmetrics.io/dashboards/1' is no asset URI of PushMetrics" in message
+    assert "'pushmetrics://pushmetrics.io/dashboards/1' is not an asset URI of PushMetrics" in message
     assert "it must look like pushmetrics://pushmetrics.io/reports/1" in message
 
 

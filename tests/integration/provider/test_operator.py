@@ -217,8 +217,8 @@ def test_without_an_api_token_the_first_event_to_arrive_is_ours(
         "outputs_url": f"{pushmetrics.url}/api/reports/1/run/2",
         "queries": [],
     }
-    assert "counts as ours" in str(logs)
-    assert "nobody can say how it ended" in str(logs)
+    assert "counts as this task's run" in str(logs)
+    assert "its outcome is unknown" in str(logs)
 
 
 def test_a_report_known_by_its_uid_is_not_waited_for_by_any_reports_event(
@@ -226,7 +226,7 @@ def test_a_report_known_by_its_uid_is_not_waited_for_by_any_reports_event(
 ) -> None:
     pushmetrics.names_runs = False
     connect_whole(password=None, trigger_tokens={"aBc12": TRIGGER_TOKEN})
-    with pytest.raises(PushMetricsConfigurationError, match="cannot be told from those of other reports"):
+    with pytest.raises(PushMetricsConfigurationError, match="cannot be distinguished from those"):
         run_task(report_id="aBc12")
 
 
@@ -251,7 +251,7 @@ def run_hidden(pushmetrics: FakePushMetrics) -> Any:
 def test_a_run_that_is_never_listed_is_found_by_its_event(pushmetrics: FakePushMetrics) -> None:
     with capture_logs() as logs:
         assert run_hidden(pushmetrics)["run_id"] == 1
-    assert "the first report.run to arrive counts as ours" in str(logs)
+    assert "the first report.run to arrive counts as this task's run" in str(logs)
 
 
 def test_a_run_that_is_never_listed_and_never_told_cannot_be_waited_for(
@@ -266,7 +266,7 @@ def test_a_receiver_that_is_away_at_the_start_is_done_without(connect_whole: Con
     connect_whole(receiver_url="http://127.0.0.1:9/pushmetrics")
     with capture_logs() as logs:
         assert run_task()["status"] == "success"
-    assert "The run is started all the same" in str(logs)
+    assert "The run is started anyway" in str(logs)
 
 
 # An outcome that nobody can tell
@@ -318,7 +318,7 @@ def test_a_run_of_which_only_the_event_is_known_may_count_as_a_success_or_not(
     context: Any = {"ti": FakeTaskInstance()}
     operator = build(require_outcome=require_outcome)
     if require_outcome:
-        with pytest.raises(PushMetricsRunError, match="nobody can say how it ended: PushMetrics does not"):
+        with pytest.raises(PushMetricsRunError, match="its outcome is unknown: PushMetrics does not"):
             operator.execute_complete(context, event)
     else:
         with capture_logs() as logs:
@@ -475,7 +475,7 @@ def test_outputs_that_redirect_elsewhere_get_no_token_there_and_fail_the_task_wi
             await (moved if is_outputs else app)(scope, receive, send)
 
         server.app = redirect
-        with pytest.raises(PushMetricsProtocolError, match="they would carry the token along"):
+        with pytest.raises(PushMetricsProtocolError, match="they would forward the token"):
             run_task(deferrable=deferrable)
         assert elsewhere.requests == []
 

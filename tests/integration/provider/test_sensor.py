@@ -308,7 +308,7 @@ async def test_a_trigger_reads_numbers_that_airflow_has_rendered(pushmetrics: Fa
     trigger = PushMetricsSensorTrigger(event="report.run", report_id="1", run_id="2", after=None)
     assert (await claim_event(trigger)).payload["found"]["id"] == 2
     lost = PushMetricsSensorTrigger(event="report.run", report_id="1", run_id=None, after=None)
-    assert "their templates gave nothing" in (await anext(lost.run())).payload["message"]
+    assert "their templates rendered to nothing" in (await anext(lost.run())).payload["message"]
     wrong = PushMetricsSensorTrigger(event="report.run", run_id="seven")
     assert (await claim_event(wrong)).payload["error"] == "PushMetricsParameterError"
 

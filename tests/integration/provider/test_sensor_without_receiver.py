@@ -131,9 +131,9 @@ def test_a_query_is_waited_for_by_its_result(pushmetrics: FakePushMetrics, mode:
     ("kwargs", "words"),
     [
         ({"event": "query.run", "query_id": 3}, "the API has no list of them"),
-        ({"after": 7}, "are about a receiver's inbox"),
-        ({"consumer": "a_name"}, "are about a receiver's inbox"),
-        ({"workspace_id": 1}, "the API does not say to which workspace a run belongs"),
+        ({"after": 7}, "need a receiver"),
+        ({"consumer": "a_name"}, "need a receiver"),
+        ({"workspace_id": 1}, "the API does not return the workspace of a run"),
     ],
 )
 def test_what_only_a_receiver_can_tell_is_refused_with_the_way_out(

@@ -1,4 +1,4 @@
-"""Assets that only runs update which ended well: the events do not say it, so the API is asked."""
+"""Assets that only runs update which succeeded: the events do not say it, so the API is asked."""
 
 from __future__ import annotations
 

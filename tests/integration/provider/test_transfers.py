@@ -136,7 +136,7 @@ def test_a_result_that_lacks_rows_is_saved_and_told_of(
     pushmetrics.row_limit = 100
     (saved,) = save(**choose(pushmetrics, tmp_path, is_alone=is_alone))
     assert (saved["is_truncated"], saved["row_limit"]) == (True, 100)
-    assert "do not have all rows" in caplog.text
+    assert "are incomplete" in caplog.text
 
 
 @pytest.mark.parametrize("is_alone", [False, True])

@@ -184,7 +184,7 @@ def test_a_refused_connection_was_never_sent(run: Run) -> None:
     port = find_closed_port()
     error = fail(run, f"http://127.0.0.1:{port}")
     assert not error.was_sent
-    assert str(error) == f"no connection to '127.0.0.1' at port {port} came about: Connection refused"
+    assert str(error) == f"could not connect to '127.0.0.1' at port {port}: Connection refused"
 
 
 def test_a_failure_is_told_in_one_traceback_and_one_sentence(run: Run) -> None:

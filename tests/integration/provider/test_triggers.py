@@ -422,13 +422,13 @@ async def test_a_task_that_waits_for_events_without_a_receiver_fails_with_the_wa
     trigger.task_instance = FakeTaskInstance()  # type: ignore[assignment]
     assert trigger.shared_stream_key() is None
     async with open_events(trigger) as events:
-        with pytest.raises(PushMetricsConfigurationError, match="names no receiver"):
+        with pytest.raises(PushMetricsConfigurationError, match="has no receiver"):
             await take(events, 1)
 
 
 CAUSES = {
     "no connection": (None, "The conn_id `pushmetrics_default` isn't defined"),
-    "no receiver": ({"receiver_url": None, "receiver_token": None}, "names no receiver"),
+    "no receiver": ({"receiver_url": None, "receiver_token": None}, "has no receiver"),
     "wrong reader token": ({"receiver_token": "wrong-reader-token"}, "401"),
 }
 

@@ -81,7 +81,7 @@ def test_outputs_that_take_a_moment_are_waited_for_but_not_for_ever() -> None:
         return None
         yield
 
-    with pytest.raises(PushMetricsUnavailableError, match="still going on after 5 s"):
+    with pytest.raises(PushMetricsUnavailableError, match="had not ended after 5 s"):
         ScriptedDriver([], clock).run(wait_until_ready(look, timeout_seconds=5, clock=clock))
 
 
@@ -122,8 +122,8 @@ def test_results_that_were_cut_are_named_with_their_limits() -> None:
     outcome = build_outcome("success", queries=[cut, build_query(query_id=2, query_name="whole")])
     assert not outcome.is_clean
     assert describe_truncation(outcome.list_truncated()) == (
-        "the results of these queries do not have all rows: 'q' (limit: 100 rows). Raise the limit of the"
-        " block, or let the query give fewer rows."
+        "the results of these queries are incomplete: 'q' (limit: 100 rows). Raise the row limit of the"
+        " block, or let the query return fewer rows."
     )
 
 

@@ -59,7 +59,7 @@ def test_the_attempts_come_to_an_end() -> None:
 
 def test_no_answer_at_all_is_unavailable_too() -> None:
     driver = ScriptedDriver([NEVER_SENT], repeats_last=True)
-    with pytest.raises(PushMetricsUnavailableError, match="got no answer: connection refused") as caught:
+    with pytest.raises(PushMetricsUnavailableError, match="got no response: connection refused") as caught:
         driver.run(send(READ))
     assert caught.value.status_code is None
 
@@ -118,5 +118,5 @@ def test_each_further_attempt_is_logged_without_tokens(caplog: pytest.LogCapture
     with caplog.at_level(logging.DEBUG):
         run_call(send(READ), build_answer(503, {"message": "t0ken-value is busy"}), build_answer())
     assert len(caplog.records) == 1
-    assert "trying again in" in caplog.text
+    assert "retrying in" in caplog.text
     assert "t0ken-value" not in caplog.text

@@ -81,7 +81,7 @@ def test_whatever_way_a_run_ended_it_is_told_as_events_do(status: str) -> None:
     [
         ([(8, "success")], None),  # had ended before
         ([(9, "running"), (8, "success")], None),
-        ([(8, "success"), (7, "success")], 7),  # was going on
+        ([(8, "success"), (7, "success")], 7),  # was unfinished
         ([(10, "success"), (9, "failed"), (8, "success")], 9),  # the first that ended, as with events
     ],
 )
@@ -122,7 +122,7 @@ def test_a_run_that_is_asked_for_and_gone_is_an_error() -> None:
 
 
 def test_where_nobody_saw_which_runs_there_were_no_old_one_is_taken() -> None:
-    with pytest.raises(PushMetricsParameterError, match="nobody has seen which runs there were"):
+    with pytest.raises(PushMetricsParameterError, match="it is not known which runs existed"):
         run_call(RunPoll(OF_REPORT).poll(CREDENTIALS))
 
 

@@ -16,7 +16,7 @@ AWAY = PushMetricsUnavailableError("away", status_code=503)
 
 
 class Polls:
-    """A poll that gives what is listed, one after the other, and then the last for ever."""
+    """A poll that gives what is listed, one after the other, and then the last forever."""
 
     def __init__(self, *results: int | Exception | None) -> None:
         self.results = list(results)

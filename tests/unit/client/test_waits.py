@@ -215,7 +215,7 @@ def test_a_status_that_nobody_knows_counts_as_going_on_and_is_logged(
 ) -> None:
     driver.script = [build_run("meditating"), build_run("success")]
     assert wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN)
-    assert "counts as going on" in caplog.text
+    assert "counts as unfinished" in caplog.text
 
 
 def test_a_long_wait_says_now_and_then_that_it_goes_on(

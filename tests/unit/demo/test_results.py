@@ -42,5 +42,5 @@ def test_rows_are_read(tmp_path: Path, name: str, text: str) -> None:
 @pytest.mark.parametrize("text", ["<html>", '{"rows": []}'])
 def test_a_file_without_rows_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "r.json").write_text(text)
-    with pytest.raises(DemoError, match="holds no rows as JSON"):
+    with pytest.raises(DemoError, match="has no rows as JSON"):
         read_rows(tmp_path / "r.json")

@@ -45,7 +45,7 @@ def test_another_process_with_the_leaders_number_is_not_the_leader() -> None:
 def test_a_folder_is_held_by_one_demo_at_a_time(tmp_path: Path) -> None:
     with (
         hold_lock(tmp_path / "lock"),
-        pytest.raises(DemoError, match=r"a demo is at work in .* already"),
+        pytest.raises(DemoError, match=r"a demo is already running in .*"),
         hold_lock(tmp_path / "lock"),
     ):
         pass

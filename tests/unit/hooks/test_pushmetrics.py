@@ -197,7 +197,7 @@ def test_a_report_without_a_trigger_token_is_not_triggered(connect: Connect) -> 
 
 def test_the_receiver_must_be_named_to_be_asked(connect: Connect) -> None:
     connect()
-    with pytest.raises(PushMetricsConfigurationError, match="names no receiver"):
+    with pytest.raises(PushMetricsConfigurationError, match="has no receiver"):
         PushMetricsHook().fetch_cursor()
 
 
@@ -239,5 +239,5 @@ async def test_looking_the_connection_up_does_not_block_the_event_loop(
 
 
 def test_what_the_http_hook_would_send_without_a_token_is_refused_with_the_way_out() -> None:
-    with pytest.raises(PushMetricsParameterError, match=r"has no run\(\): use its methods"):
+    with pytest.raises(PushMetricsParameterError, match=r"does not support run\(\): use its methods"):
         PushMetricsHook().run("api/v1/user/current")

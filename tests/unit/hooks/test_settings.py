@@ -142,7 +142,7 @@ def test_without_a_receiver_the_error_names_the_extras() -> None:
 
 @pytest.mark.parametrize("extra", [{"receiver_url": "https://airflow.example"}, {"receiver_token": SECRET}])
 def test_half_a_receiver_is_refused(extra: dict[str, str]) -> None:
-    with pytest.raises(PushMetricsConfigurationError, match="a receiver needs both") as caught:
+    with pytest.raises(PushMetricsConfigurationError, match="both are required for a receiver") as caught:
         read(extra=extra)
     assert SECRET not in str(caught.value)
 

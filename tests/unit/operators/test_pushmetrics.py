@@ -100,8 +100,8 @@ def test_a_timeout_of_the_triggerer_is_a_timeout_of_the_run() -> None:
             {"status": "error", "message": "PushMetricsAuthError: refused", "run_id": 7},
             "PushMetricsAuthError: refused",
         ),
-        ({"status": "meditating", "run_id": 7}, "the trigger said 'meditating'"),
-        ({}, "the trigger said None"),
+        ({"status": "meditating", "run_id": 7}, "unknown status 'meditating'"),
+        ({}, "unknown status None"),
     ],
 )
 def test_whatever_else_the_triggerer_says_may_not_last(event: dict[str, Any], words: str) -> None:

@@ -27,20 +27,20 @@ def test_a_timeout_names_the_run_the_parameter_and_the_way_out() -> None:
     assert isinstance(error, PushMetricsRunTimeout)
     assert error.run_id == 7
     assert str(error) == (
-        "run 7 of report '1' did not end within 1:00:00 (parameter 'timeout'). It goes on in PushMetrics;"
-        " look there what it is doing."
+        "run 7 of report '1' did not end within 1:00:00 (parameter 'timeout'). It continues in PushMetrics;"
+        " check its status there."
     )
     assert str(build_timeout("1", None, 5)).startswith("the run of report '1' did not end within 5")
 
 
-def test_a_timeout_says_why_the_last_look_failed() -> None:
-    error = build_timeout("1", 7, 60, "no connection to 'h' at port 80 came about: Connection refused")
+def test_a_timeout_says_why_the_last_poll_failed() -> None:
+    error = build_timeout("1", 7, 60, "could not connect to 'h' at port 80: Connection refused")
     assert str(error) == (
-        "run 7 of report '1' did not end within 60 (parameter 'timeout'), as far as anybody can say: the last"
-        " look failed. no connection to 'h' at port 80 came about: Connection refused"
+        "run 7 of report '1' did not end within 60 (parameter 'timeout'), as far as known: the last"
+        " poll failed. could not connect to 'h' at port 80: Connection refused"
     )
 
 
 def test_run_of_which_nobody_knows_the_rows_fails_where_all_rows_are_required() -> None:
-    with pytest.raises(PushMetricsTruncatedRun, match="nobody can say whether the results of run 7"):
+    with pytest.raises(PushMetricsTruncatedRun, match="it is unknown whether the results of run 7"):
         OutcomeRules(on_truncated="fail").check(RunOutcome("4", 7), logging.getLogger(__name__))

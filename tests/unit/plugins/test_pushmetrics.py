@@ -116,7 +116,7 @@ async def test_a_receiver_that_is_not_configured_updates_nothing() -> None:
 
 
 class Stop(Exception):
-    """Ends what would go on for ever."""
+    """Ends what would continue forever."""
 
 
 async def test_a_receiver_that_cannot_be_built_yet_is_tried_again(

@@ -67,7 +67,7 @@ def test_no_names_of_queries_are_an_error_and_not_all_or_none_of_them() -> None:
 @pytest.mark.parametrize("text", ["", "None", " "])
 def test_a_url_whose_template_gave_nothing_is_an_error(text: str) -> None:
     operator = PushMetricsToObjectStorageOperator(task_id="a_task", path="x", query_result=text)
-    with pytest.raises(PushMetricsParameterError, match="its template gave nothing"):
+    with pytest.raises(PushMetricsParameterError, match="its template rendered to nothing"):
         operator.execute(CONTEXT)
 
 

@@ -198,7 +198,7 @@ def test_only_equal_watchers_share_a_stream_and_a_position(change: dict[str, Any
 
 
 def test_a_position_has_one_name_for_ever() -> None:
-    """Positions are stored by name: a change of the rule would begin every consumer anew."""
+    """Positions are stored by name: a change of the rule would begin every consumer again."""
     _, kwargs = PushMetricsEventTrigger(event="report.run", report_id=1).serialize()
     assert build_position_name(kwargs) == "airflow-report.run-232d55eae468"
 

@@ -24,6 +24,6 @@ def show_run_as_page(report: str, run_id: str, request: Request) -> None:
 
 
 def prefers_page(accept: str | None) -> bool:
-    """Tell whether HTML is asked for by its name, and rather than JSON."""
+    """Return whether HTML is asked for by its name, and rather than JSON."""
     accepted = parse_accept(accept)
     return accepted.get_named_weight(HTML) > accepted.get_weight(JSON)

@@ -133,7 +133,7 @@ def _plan_decimal(field: Field) -> Conversion:
 
 
 def _is_binary(field: Field) -> bool:
-    """Tell whether the driver gives bytes."""
+    """Return whether the driver gives bytes."""
     return field.type_code == FIELD_TYPE.BIT or (
         field.charsetnr == BINARY_CHARSET
         and field.type_code

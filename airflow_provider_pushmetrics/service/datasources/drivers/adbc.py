@@ -137,7 +137,7 @@ class AdbcSession:
             finally:
                 self._stopper.register(None)
                 if not is_complete:
-                    _cancel(statement)  # or the server would go on sending
+                    _cancel(statement)  # or the server would continue sending
 
     @contextmanager
     def translating(self) -> Iterator[None]:

@@ -255,7 +255,7 @@ def widen_floats(sql: BoundSql, fields: Sequence[Field]) -> BoundSql:
 
 
 def _has_order_only(sql: BoundSql, fields: Sequence[Field]) -> bool:
-    """Tell whether a query has an order, but no limit; in brackets, it may have both inside and outside."""
+    """Return whether a query has an order, but no limit; in brackets, it may have both inside and outside."""
     tree: Any = None
     with suppress(SqlglotError):
         tree = sqlglot.parse_one(sql.write(lambda number: "'0'"), read="mysql")
@@ -272,7 +272,7 @@ def _quote(name: str) -> str:
 
 
 def _begin(connection: LimitedConnection, limits: QueryLimits, time_zone: str) -> None:
-    """Begin the transaction. The timeout ends what would go on if this process were killed."""
+    """Begin the transaction. The timeout ends what would continue if this process were killed."""
     seconds = limits.timeout_seconds + TIMEOUT_MARGIN_SECONDS
     is_mariadb = "MariaDB" in connection.get_server_info()
     timeout = f"max_statement_time = {seconds}" if is_mariadb else f"max_execution_time = {seconds * 1000}"

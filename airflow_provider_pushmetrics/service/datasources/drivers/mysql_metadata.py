@@ -78,7 +78,7 @@ class DescribingConnection(BaseConnection):  # type: ignore[misc]
 
 
 def offers_formats(greeting: bytes) -> bool:
-    """Tell whether the server that sent this first packet offers the formats of columns."""
+    """Return whether the server that sent this first packet offers the formats of columns."""
     start = greeting.find(b"\0", 1) + 1 + 4 + 9  # version, thread, first part of the salt
     try:
         low, _, _, _, _, _, more = struct.unpack_from("<HBHHB6sI", greeting, start)

@@ -125,7 +125,7 @@ class PostgresSource:
         session.execute("SET TRANSACTION READ ONLY")
         for setting in self.dialect.transaction_settings:
             session.execute(setting)
-        # The timeout ends what would go on if this process were killed.
+        # The timeout ends what would continue if this process were killed.
         milliseconds = (limits.timeout_seconds + TIMEOUT_MARGIN_SECONDS) * 1000
         session.fetch(
             f"SELECT set_config('TimeZone', {_quote(time_zone)}, true),"

@@ -63,7 +63,7 @@ def write_texts(array: pa.Array) -> pa.StringArray:
 
 def has_any(texts: pa.StringArray, characters: bytes) -> bool:
     """
-    Tell whether any text of a column has one of some ASCII characters, null or not.
+    Return whether any text of a column has one of some ASCII characters, null or not.
 
     Every column of texts is asked, so this searches all texts at once, as they lie in memory: 40 times as
     fast as a regular expression for four characters, and five times for all that JSON escapes.

@@ -202,7 +202,7 @@ def _count_characters(text: str) -> int:
 
 
 def _is_exact_moment(value: Any) -> bool:
-    """Tell whether Excel, which counts days and has milliseconds, holds a moment as it is."""
+    """Return whether Excel, which counts days and has milliseconds, holds a moment as it is."""
     match value:
         case datetime():
             return value.tzinfo is None and value.date() >= FIRST_DATE and value.microsecond % 1000 == 0

@@ -44,7 +44,7 @@ class BlockExecutor:
     :param limits: What any query may take.
     :param has_slack: Whether there is a Slack workspace to post to.
     :param queries: Where running queries are listed, so that they can be stopped.
-    :param find_stop_reason: Says why a run must not go on; None if it may.
+    :param find_stop_reason: Says why a run must not continue; None if it may.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """
 Execute runs, block by block.
 
-Each block's result is recorded before the blocks that need it begin, so an interrupted run goes on where it
+Each block's result is recorded before the blocks that need it begin, so an interrupted run continues where it
 was.
 """
 
@@ -74,9 +74,9 @@ class RunExecutor:
         Execute a run to its end, from wherever it was; nothing happens to one that has ended.
 
         :return: Whether its end may have to be delivered to somebody.
-        :raises SQLAlchemyError: if our database cannot be asked: the run is unfinished, and can go on later.
+        :raises SQLAlchemyError: if the database is unavailable: the run can continue later.
         """
-        # If another worker executes it too, each goes on behind what either has recorded: one may die.
+        # If another worker executes it too, each continues behind what either has recorded: one may die.
         while (plan := self._recorder.begin(kind, run_id)) is not None:
             try:
                 for wave in plan.waves:
@@ -87,7 +87,7 @@ class RunExecutor:
                 return False  # it was cancelled, or its report deleted: that is recorded already
             except Exception as error:
                 if not is_unavailable(error):
-                    # A run must not stay 'running' for ever because of a fault of ours; the log has the rest.
+                    # A run must not stay 'running' forever because of a fault of ours; the log has the rest.
                     self._recorder.finish(plan, INTERNAL_ERROR)
                 raise
             return self._recorder.finish(plan, plan.error)

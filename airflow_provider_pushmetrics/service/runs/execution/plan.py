@@ -60,7 +60,7 @@ class RunPlan:
 
     :param flow_run_id: What its log is found by.
     :param waves: The blocks, those that may run at the same time together.
-    :param outcomes: What became of the blocks so far; grows as the run goes on.
+    :param outcomes: What became of the blocks so far; grows as the run continues.
     :param lost_workers: How many workers died while they executed it, since its last progress.
     :param time_zone: That of the report, in which its queries run.
     """
@@ -189,7 +189,7 @@ def resolve_parameter(plan: RunPlan, block: PlannedBlock) -> BlockOutcome:
 
 
 def summarize_failures(plan: RunPlan) -> str | None:
-    """Say which blocks failed, and why; None if none did."""
+    """Return which blocks failed, and why; None if none did."""
     failures = [
         f"block {block.name!r}: {outcome.error}"
         for block in plan.blocks

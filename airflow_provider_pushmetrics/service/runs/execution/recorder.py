@@ -69,7 +69,7 @@ class RunRecorder:
         self._clock = clock
 
     def begin(self, kind: type[AnyRun], run_id: int) -> RunPlan | None:
-        """Begin a run, or go on with it; None if it has ended."""
+        """Begin a run, or continue with it; None if it has ended."""
         with self._database.reading() as session:
             run = cast("AnyRun | None", session.get(kind, run_id))
             if run is None or run.status in FINISHED:
@@ -82,7 +82,7 @@ class RunRecorder:
             if not _change(session, plan, status=RUNNING, started_on=started_on):
                 return None
             if kind is Run:
-                write_log(session, plan, "the run begins" if run.status == PENDING else "the run goes on")
+                write_log(session, plan, "the run begins" if run.status == PENDING else "the run continues")
         return plan
 
     def record(self, plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome, *, started_on: Any) -> None:
@@ -146,7 +146,7 @@ class RunRecorder:
         return is_wanted
 
     def find_stop_reason(self, plan: RunPlan) -> str | None:
-        """Say why a run must not go on; None if it may, or if that cannot be known now."""
+        """Return why a run must not continue; None if it may, or if that cannot be known now."""
         try:
             with self._database.reading() as session:
                 status = _find_status(session, plan)
@@ -174,7 +174,7 @@ def _change(session: Session, plan: RunPlan, **values: Any) -> bool:
 
 
 def _lock_unfinished(session: Session, plan: RunPlan) -> bool:
-    """Tell whether a run has not ended, and keep others from ending it until the commit."""
+    """Return whether a run has not ended, and keep others from ending it until the commit."""
     return _find_status(session, plan, with_for_update=True) in UNFINISHED
 
 

@@ -182,7 +182,7 @@ async def test_feed_finds_events_of_another_process(inbox_url: str) -> None:
     wanted = EventFilter(event="x")
     waiting = asyncio.create_task(runtime.feed.fetch(wanted, after=0, limit=10, wait_seconds=LIMIT_SECONDS))
     await wait_for_a_waiter(runtime)
-    await asyncio.sleep(0.3)  # until the look at the newest id goes on by itself
+    await asyncio.sleep(0.3)  # until the look at the newest id continues by itself
     other.record([build("from elsewhere")])
     async with asyncio.timeout(5):
         page = await waiting

@@ -63,7 +63,7 @@ class Pm:
         return answer
 
     def apply(self) -> dict[str, Any]:
-        """Make the report of these tests anew."""
+        """Make the report of these tests again."""
         report: dict[str, Any] = self.read("report", "apply", "-", given=CONFIG)
         return report
 
@@ -162,17 +162,17 @@ def test_report_goes_out_as_yaml_and_comes_back(pm: Pm) -> None:
     text = pm.call("report", "yaml", uid)
     assert text.startswith("name: Through the client\n")
     file = pm.folder / "report.yaml"
-    file.write_text(text.replace("SELECT nope", "SELECT 1 AS n").replace("name: broken", "name: mended"))
+    file.write_text(text.replace("SELECT nope", "SELECT 1 AS n").replace("name: broken", "name: fixed"))
     arguments = ("report", "apply", str(file), "--uid", uid)
     tried = pm.read(*arguments, "--dry-run")
     assert tried["would_change"] is True
-    assert tried["summary"]["blocks_updated"] == ["mended"]
-    assert "mended" in pm.call(*arguments, "--dry-run")
+    assert tried["summary"]["blocks_updated"] == ["fixed"]
+    assert "fixed" in pm.call(*arguments, "--dry-run")
     pm.call(*arguments)
-    assert "name: mended" in pm.call("report", "yaml", uid)
+    assert "name: fixed" in pm.call("report", "yaml", uid)
     file.write_text("name: Through the client\nblocks: []\n")
     pm.call(*arguments, "--no-prune")
-    assert "name: mended" in pm.call("report", "yaml", uid)
+    assert "name: fixed" in pm.call("report", "yaml", uid)
     pm.call(*arguments)
     assert "blocks: []" in pm.call("report", "yaml", uid)
 

@@ -109,7 +109,7 @@ def read_cells(csv: str) -> list[list[tuple[str, bool]]]:
 
 
 def is_text_of(kind: Kind, told: Any, text: str) -> bool:
-    """Tell whether a text for people says a value."""
+    """Return whether a text for people says a value."""
     match told:
         case Digits():
             return same(told, load(text))

@@ -48,7 +48,7 @@ async def test_running_query_is_interrupted_in_time(api: Api, subscriber: Subscr
 
 
 def is_executed() -> bool:
-    """Tell whether the worker, which is in this process, executes the run of a block."""
+    """Return whether the worker, which is in this process, executes the run of a block."""
     return any(thread.name.startswith("query_run-") for thread in threading.enumerate())
 
 

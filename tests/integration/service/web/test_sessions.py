@@ -108,7 +108,7 @@ async def test_copy_of_a_cookie_ends_with_the_session_that_is_signed_out(
         assert not await is_signed_in(thief)
         assert (await thief.get("/api/v1/user/current")).status_code == 401
         assert (await thief.put(SESSION, headers=OWN)).status_code == 401
-        assert await is_signed_in(neighbour), "another session of the same token goes on"
+        assert await is_signed_in(neighbour), "another session of the same token continues"
         assert (await browser.delete(SESSION, headers=OWN)).status_code == 200, "twice does no harm"
 
 

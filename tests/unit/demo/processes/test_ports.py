@@ -25,13 +25,15 @@ def test_a_variable_sets_the_port() -> None:
 
 @pytest.mark.parametrize("text", ["0", "65536", "-1", "http", "80.5", "٨٠", "9" * 5000])
 def test_what_is_no_port_is_refused_with_the_variables_name(text: str) -> None:
-    with pytest.raises(DemoError, match=r"PUSHMETRICS_DEMO_AIRFLOW_PORT=.* is no port: give a number from 1"):
+    with pytest.raises(
+        DemoError, match=r"PUSHMETRICS_DEMO_AIRFLOW_PORT=.* is not a port: set a number from 1"
+    ):
         AIRFLOW_PORT.read({"PUSHMETRICS_DEMO_AIRFLOW_PORT": text})
 
 
 def test_the_same_port_for_both_is_refused() -> None:
     environ = {"PUSHMETRICS_DEMO_SERVICE_PORT": "9123", "PUSHMETRICS_DEMO_AIRFLOW_PORT": "9123"}
-    with pytest.raises(DemoError, match=r"both say 9123: give each its own port"):
+    with pytest.raises(DemoError, match=r"are both 9123: set different ports"):
         choose_ports(environ)
 
 
