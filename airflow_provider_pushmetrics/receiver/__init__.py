@@ -1,3 +1,3 @@
-"""The receiver: takes webhooks, keeps them in a durable inbox, and feeds them to whoever waits."""
+"""The receiver: accepts webhooks, stores them in a durable inbox, and serves them to readers."""
 
 from __future__ import annotations

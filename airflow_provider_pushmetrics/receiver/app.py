@@ -29,21 +29,21 @@ from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 log = logging.getLogger(__name__)
 
 RECEIVED_PATH = "pushmetrics.received_path"
-"""Where the scope keeps the path as it came."""
+"""The key of the original path in the scope."""
 
 
 class ReceiverApp(Starlette):
     """
     The receiver.
 
-    A delivery goes to the ingest without a framework in between: routing, middleware and request objects cost
-    more than all that is done with it.
+    A webhook bypasses the framework: routing, middleware and request objects cost
+    more than everything else.
     """
 
     ingest: Ingest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a delivery to the ingest, and all else to the routes."""
+        """Pass a webhook to the ingest, and every other request to the routes."""
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
@@ -60,13 +60,13 @@ def create_app(
     settings: ReceiverSettings, reload: Callable[[], Access] | None = None, *, ages: Ages = AGES
 ) -> ReceiverApp:
     """
-    Build the receiver. The inbox is opened at the first request, or when the server says that it starts.
+    Build the receiver. The inbox is opened at the first request, or when the server starts.
 
     :param settings: The receiver's settings.
-    :param reload: Reads again who may deliver and who may read; None if that does not change.
-    :param ages: How old what it has read may get.
+    :param reload: Reads the credentials again; None if they do not change.
+    :param ages: How old credentials may become.
     :return: The app; its ``state.runtime`` opens and closes the inbox.
-    :raises PushMetricsConfigurationError: if a signing secret cannot be read.
+    :raises PushMetricsConfigurationError: if a signing secret is invalid.
     """
     retention = Retention(settings.keep_days, settings.keep_events)
     runtime, counter = RuntimeOpener(settings.inbox, retention), DeliveryCounter()
@@ -90,7 +90,7 @@ def create_app(
         lifespan=live,
     )
     app.ingest = ingest
-    app.router.redirect_slashes = False  # a redirect would carry the token on
+    app.router.redirect_slashes = False  # a redirect would forward the token
     app.state.runtime = runtime
     app.state.outage = ThrottledLog(log)
     return app
@@ -119,12 +119,12 @@ async def _answer_live(request: Request) -> Response:
 
 
 async def _answer_refusal(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)  # what it is registered for
+    assert isinstance(error, Refusal)  # registered for this class
     return JSONResponse({"message": str(error)}, error.status_code, headers=dict(error.headers))
 
 
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # what it is registered for
+    assert isinstance(error, HTTPException)  # registered for this class
     if request.method not in ("GET", "HEAD", "OPTIONS"):
         request.app.ingest.record_unknown_path(request.scope, request.scope[RECEIVED_PATH], error.status_code)
     return JSONResponse({"message": f"{error.detail}."}, error.status_code, headers=error.headers)
@@ -137,4 +137,4 @@ async def _answer_database_error(request: Request, error: Exception) -> Response
 
 
 async def _answer_disconnected(request: Request, error: Exception) -> Response:
-    return Response(status_code=499)  # the sender hung up before its body was complete
+    return Response(status_code=499)  # the sender disconnected before its body was complete

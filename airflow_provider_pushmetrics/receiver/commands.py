@@ -1,4 +1,4 @@
-"""What ``pushmetrics receiver`` does beside serving: each works on the inbox itself, and needs no server."""
+"""The commands of ``pushmetrics receiver`` besides serving. Each uses the inbox directly."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TEST_EVENT = {
 
 @dataclass(frozen=True)
 class IdRange:
-    """Event ids, both ends included."""
+    """A range of event ids, both ends included."""
 
     first: int
     last: int
@@ -48,18 +48,18 @@ class IdRange:
 
 def parse_range(text: str) -> IdRange:
     """
-    Read ``17`` or ``17-30``.
+    Parse ``17`` or ``17-30``.
 
     :raises PushMetricsParameterError: for anything else.
     """
     first, _, last = text.partition("-")
     if not (first.isdecimal() and (last or first).isdecimal() and int(first) <= int(last or first)):
-        raise PushMetricsParameterError(f"{text!r} is no event and no range of events: write 17 or 17-30.")
+        raise PushMetricsParameterError(f"{text!r} is not an event id or a range of them: write 17 or 17-30.")
     return IdRange(int(first), int(last or first))
 
 
 def read_events(inbox: Inbox, wanted: EventFilter, *, after: int = 0) -> Iterator[StoredEvent]:
-    """Read the events after an id that are there now, page by page."""
+    """Read the current events after an id, page by page."""
     last_id = inbox.fetch_last_id()
     while after < last_id:
         page = inbox.fetch_page(wanted, after=after, limit=SHOWN_PAGE)
@@ -68,7 +68,7 @@ def read_events(inbox: Inbox, wanted: EventFilter, *, after: int = 0) -> Iterato
 
 
 def print_table(inbox: Inbox, wanted: EventFilter, *, after: int, console: Console) -> None:
-    """Show events as a table."""
+    """Print events as a table."""
     table = _build_table("id", "received", "source", "event", "report", "query", "run", "replay of", "bytes")
     for event in read_events(inbox, wanted, after=after):
         about = parse_webhook(event.source, None, event.body)
@@ -80,14 +80,14 @@ def print_table(inbox: Inbox, wanted: EventFilter, *, after: int, console: Conso
 
 
 def _build_table(*headers: str) -> Table:
-    """Build a table that folds what is too wide for the terminal, and cuts nothing off."""
+    """Build a table that wraps wide cells instead of truncating them."""
     return Table(
         *(Column(header, overflow="fold") for header in headers), box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
 
 
 def export(inbox: Inbox, wanted: EventFilter, *, after: int, write: Callable[[str], object]) -> None:
-    """Write events as they come from the feed, one JSON object a line."""
+    """Write events as in the feed, one JSON object a line."""
     for event in read_events(inbox, wanted, after=after):
         write(_write_line(event))
 
@@ -95,7 +95,7 @@ def export(inbox: Inbox, wanted: EventFilter, *, after: int, write: Callable[[st
 def follow(
     inbox: Inbox, wanted: EventFilter, *, write: Callable[[str], object], should_stop: Callable[[], bool]
 ) -> None:
-    """Write events that arrive from now on, one JSON object a line, until told to stop."""
+    """Write events that arrive from now on, one JSON object a line, until interrupted."""
     after = inbox.fetch_last_id()
     while not should_stop():
         page = inbox.fetch_page(wanted, after=after, limit=SHOWN_PAGE)
@@ -107,7 +107,7 @@ def follow(
 
 
 def _write_line(event: StoredEvent) -> str:
-    """Write an event on one line, whatever line breaks its sender put into the body."""
+    """Format an event on one line, whatever line breaks its sender put into the body."""
     return json.dumps(json.loads(render_event(event)))
 
 
@@ -135,7 +135,7 @@ def replay(inbox: Inbox, chosen: IdRange, wanted: EventFilter) -> list[int]:
 
 def clean_now(inbox: Inbox, retention: Retention) -> int:
     """
-    Delete what is not kept any longer.
+    Delete events beyond the limits.
 
     :raises PushMetricsConfigurationError: if no limit is given.
     """
@@ -147,22 +147,22 @@ def clean_now(inbox: Inbox, retention: Retention) -> int:
 
 
 def build_test_event(now: datetime) -> bytes:
-    """Build a ``report.run`` that says it is a test."""
+    """Build a ``report.run`` that is marked as a test."""
     return json.dumps({**TEST_EVENT, "timestamp": now.replace(microsecond=0).isoformat()}).encode("utf-8")
 
 
 def send(url: str, *, token: str | None, signing_secret: str | None, body: bytes, message_id: str) -> str:
     """
-    Deliver an event as PushMetrics would.
+    Send an event as PushMetrics would.
 
-    :return: Status and answer.
-    :raises PushMetricsParameterError: if the address is none.
+    :return: Status and response.
+    :raises PushMetricsParameterError: if the URL is invalid.
     :raises PushMetricsConfigurationError: if the receiver cannot be reached.
     """
     if not url.startswith(("http://", "https://")):
-        shown = url.partition("?")[0]  # without what may be a token
+        shown = url.partition("?")[0]  # the query may contain a token
         raise PushMetricsParameterError(
-            f"{shown!r} is no address to send to: it must begin with http:// or https://, such as"
+            f"{shown!r} is not a URL to send to: it must begin with http:// or https://, such as"
             f" http://{shown.rpartition('://')[2]}."
         )
     headers = {"Content-Type": "application/json"}
@@ -180,9 +180,9 @@ def send(url: str, *, token: str | None, signing_secret: str | None, body: bytes
             url, data=body, headers=headers, timeout=SEND_TIMEOUT_SECONDS, allow_redirects=False
         )
     except requests.RequestException as error:
-        # Its text holds the URL, and the URL may hold a token.
+        # Its message contains the URL, which may contain a token.
         raise PushMetricsConfigurationError(
-            f"the receiver cannot be reached ({type(error).__name__}): check the URL, and that it runs."
+            f"the receiver cannot be reached ({type(error).__name__}): check the URL, and that it is running."
         ) from None
     return f"{answer.status_code} {answer.text[:500]}"
 
@@ -202,7 +202,7 @@ def read_body(file: str | None, now: datetime) -> bytes:
 
 
 def list_rejections(inbox: Inbox, console: Console, *, limit: int) -> None:
-    """Show the newest refused deliveries."""
+    """Print the newest rejected webhooks."""
     table = _build_table("when", "source", "from", "status", "outcome", "reason")
     for row in inbox.fetch_rejections(limit=limit):
         when = row.rejected_at.strftime("%Y-%m-%d %H:%M:%S")

@@ -1,5 +1,5 @@
 """
-What the receiver answers when it does not do what was asked: one class per answer, each a ``Refusal``.
+The error responses of the receiver: one class for each status, all subclasses of ``Refusal``.
 
 They never leave the receiver: the app turns each into its status and ``{"message": …}``.
 """
@@ -14,9 +14,9 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsError
 
 class Refusal(PushMetricsError):
     """
-    A request that is answered with an error.
+    A request that is rejected.
 
-    :param message: One sentence for the one who asked; never more than they may know.
+    :param message: One sentence for the client, without secrets.
     """
 
     status_code: ClassVar[int] = 400
@@ -25,15 +25,15 @@ class Refusal(PushMetricsError):
 
 
 class BadRequest(Refusal):
-    """The request does not say what it must."""
+    """The request is invalid."""
 
 
 class Unauthorized(Refusal):
     """
-    Whoever asks has not shown that they may.
+    The credential is missing or wrong.
 
-    :param message: The same for every fault.
-    :param reason: Which fault it is, in a word: for metrics and the log of refused deliveries alone.
+    :param message: The same for every cause.
+    :param reason: The cause in one word, only for metrics and the log of rejected webhooks.
     """
 
     def __init__(self, message: str, reason: str = "credential") -> None:
@@ -46,7 +46,7 @@ class Unauthorized(Refusal):
 
 
 class NotFound(Refusal):
-    """There is no such thing."""
+    """Not found."""
 
     status_code = 404
 
@@ -60,7 +60,7 @@ class BodyTimeout(Refusal):
 
 
 class BodyTooLarge(Refusal):
-    """The body is larger than is taken."""
+    """The body is too large."""
 
     status_code = 413
     outcome = "too_large"
@@ -68,7 +68,7 @@ class BodyTooLarge(Refusal):
 
 
 class UnsupportedMediaType(Refusal):
-    """The body is not said to be JSON."""
+    """The content type is not JSON."""
 
     status_code = 415
     outcome = "unsupported"
@@ -76,21 +76,21 @@ class UnsupportedMediaType(Refusal):
 
 class TooManyRequests(Refusal):
     """
-    More than was agreed.
+    The rate limit is exceeded.
 
-    :param retry_after_seconds: When the next may come.
+    :param retry_after_seconds: When the next request may be sent.
     """
 
     status_code = 429
     outcome = "limited"
 
     def __init__(self, retry_after_seconds: int) -> None:
-        super().__init__("The source delivers more than it may. Send it again later.")
+        super().__init__("The rate limit of the source is exceeded. Send it again later.")
         self.headers = {"retry-after": str(retry_after_seconds)}
 
 
 class Unavailable(Refusal):
-    """It may work later; nothing was kept."""
+    """Temporary; nothing was stored."""
 
     status_code = 503
     outcome = "unavailable"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 
 MAX_KEEP_DAYS = 36_500
-"""A hundred years. The calendar of Python begins with the year 1, and what is older has no date."""
+"""A hundred years. Python's calendar begins with the year 1."""
 
 MAX_EVENTS = 2**62
-"""More than ids are ever handed out; SQLite cannot count much further."""
+"""More than all ids that are ever assigned; SQLite's integers end soon after."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Retention:
     """
     How long events are kept.
 
-    :param days: How old one may get; forever, if None.
-    :param events: How many are kept; all, if None.
+    :param days: The maximum age; None for no limit.
+    :param events: The maximum number; None for no limit.
     """
 
     days: float | None = None
@@ -37,5 +37,5 @@ class Retention:
             )
 
     def is_limited(self) -> bool:
-        """Return whether anything is ever deleted."""
+        """Return whether events are ever deleted."""
         return self.days is not None or self.events is not None

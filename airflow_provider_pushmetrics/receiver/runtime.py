@@ -1,5 +1,5 @@
 """
-What one process holds open, from its first use on: the inbox, its writer and its feed.
+The open resources of one process: the inbox, its writer and its feed, opened at their first use.
 
 An app that is mounted in another gets no lifespan events, may be built before a fork and be used by several
 event loops. So nothing is opened when the app is built, and nothing opened before a fork is used after it.
@@ -36,10 +36,10 @@ log = logging.getLogger(__name__)
 
 READER_THREADS = 4
 RETRY_OPEN_SECONDS = 2.0
-"""How long a database that could not be opened is left alone, however many requests come."""
+"""How long to wait after a database could not be opened, however many requests arrive."""
 
 CLOSE_PATIENCE_SECONDS = 5.0
-"""How long the end of the process waits for the database before it hangs up on it."""
+"""How long the end of the process waits for the database before it closes the connections."""
 
 UNAVAILABLE = "The inbox cannot be used now. Try again later."
 
@@ -49,15 +49,15 @@ T = TypeVar("T")
 KEEP_ALL = Retention()
 
 _left_behind: list[object] = []
-"""What a forked child got from its parent: kept, since closing copies of SQLite connections harms it."""
+"""What a forked child inherited: kept, because closing copies of SQLite connections damages it."""
 
 
 class ReceiverRuntime:
     """
-    The open inbox with all that works on it.
+    The open inbox, its writer and its feed.
 
     :param inbox_url: The inbox's SQLAlchemy URL.
-    :param rejections: Holds what was refused, until the inbox takes it.
+    :param rejections: Collects rejected webhooks until they are stored.
     :param retention: How long events are kept.
     """
 
@@ -81,7 +81,7 @@ class ReceiverRuntime:
         return await loop.run_in_executor(self._threads, partial(function, *args, **kwargs))
 
     def close(self, *, patience_seconds: float = CLOSE_PATIENCE_SECONDS) -> None:
-        """Finish what was accepted and close the inbox; hang up on a database that does not answer."""
+        """Finish accepted work and close the inbox; close the connections to an unresponsive database."""
         self.notifier.close()
         giving_up = threading.Timer(patience_seconds, self._give_up)
         giving_up.daemon = True
@@ -94,14 +94,14 @@ class ReceiverRuntime:
         self.inbox.close()
 
     def _give_up(self) -> None:
-        log.warning("The inbox does not answer; what waits for it is given up.")
+        log.warning("The inbox does not respond; everything that waits for it is cancelled.")
         self.writer.abandon()
         self.inbox.hang_up()
 
 
 class RuntimeOpener:
     """
-    Opens the runtime of this process when it is first needed.
+    Opens the runtime of this process at its first use.
 
     :param inbox_url: The inbox's SQLAlchemy URL.
     :param retention: How long events are kept.
@@ -121,7 +121,7 @@ class RuntimeOpener:
         """
         Get this process's runtime.
 
-        :raises Unavailable: if the inbox cannot be opened now; the next call after a while tries again.
+        :raises Unavailable: if the inbox cannot be opened now; a later call tries again.
         """
         if self._opened is not None:
             return self._opened
@@ -129,7 +129,7 @@ class RuntimeOpener:
 
     def open(self) -> ReceiverRuntime:
         """
-        Open this process's runtime, unless it is open; waits for the database.
+        Open this process's runtime, unless it is open; blocks.
 
         :raises Unavailable: if the inbox cannot be opened now.
         """
@@ -139,12 +139,12 @@ class RuntimeOpener:
             return opened
 
     def end_waits(self) -> None:
-        """Answer everyone who waits, because the server is about to stop."""
+        """Respond to all waiting readers, because the server is about to stop."""
         if self._opened is not None:
             self._opened.notifier.close()
 
     def close(self) -> None:
-        """Finish what was accepted and close; a later use opens again."""
+        """Finish accepted work and close; a later use opens again."""
         with self._lock:
             opened, self._opened = self._opened, None
         if opened is not None:

@@ -1,4 +1,4 @@
-"""Serving the receiver by itself."""
+"""Serving the receiver standalone."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ log = logging.getLogger(__name__)
 ACCESS_LOGGER = "airflow_provider_pushmetrics.receiver.access"
 
 GRACEFUL_TIMEOUT_SECONDS = 20
-"""How long what was asked may still take after SIGTERM; longer than a sender may take for its body."""
+"""How long running requests may take after SIGTERM; longer than a body may take."""
 
 TICKS_PER_SECOND = 10  # uvicorn's
 
 SWITCH_INTERVAL_SECONDS = 0.001
-"""The writer asks for the interpreter five times in a transaction; Python lets it wait 5 ms each time."""
+"""The writer needs the interpreter five times in a transaction; Python's default is 5 ms each time."""
 
 
 class ReceiverServer(uvicorn.Server):
     """
-    Uvicorn, which on SIGTERM answers those who wait for events at once, and then ends well.
+    Uvicorn, which on SIGTERM responds to waiting readers at once, and exits with status 0.
 
     :param config: Uvicorn's settings.
     :param runtime: The inbox's opener.
@@ -62,12 +62,12 @@ class ReceiverServer(uvicorn.Server):
         self._request_deadline_seconds = request_deadline_seconds
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer what was asked, then close."""
+        """Complete running requests, then close."""
         self._runtime.end_waits()
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
-        """Poll once a second for connections whose request does not arrive."""
+        """Check once a second for overdue connections."""
         if counter % TICKS_PER_SECOND == 0:
             now = asyncio.get_running_loop().time()
             sweep(self.server_state.connections, now, self._request_deadline_seconds)
@@ -76,7 +76,7 @@ class ReceiverServer(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """
-        Stop at a signal, and well.
+        Stop at a signal with exit status 0.
 
         Uvicorn would raise the signal again at the end, and a clean stop would look like a crash.
         """
@@ -103,12 +103,12 @@ def serve(
     Serve the receiver until a signal stops it.
 
     :param settings: The receiver's settings.
-    :param host: Where to listen.
-    :param port: Where to listen; 0 takes a free port.
-    :param has_access_log: Whether each request gets a line.
-    :param log_format: How lines are written.
-    :param trusted_proxies: Whose ``X-Forwarded-For`` is believed; nobody's, if empty.
-    :raises PushMetricsConfigurationError: if the port is taken or the inbox cannot be opened.
+    :param host: The host to listen on.
+    :param port: The port to listen on; 0 for a free one.
+    :param has_access_log: Whether each request is logged.
+    :param log_format: The format of log lines.
+    :param trusted_proxies: The addresses whose ``X-Forwarded-For`` is trusted; none if empty.
+    :raises PushMetricsConfigurationError: if the port is in use or the inbox cannot be opened.
     """
     set_up_logging(log_format)
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
@@ -120,13 +120,13 @@ def serve(
     except Unavailable:
         listener.close()
         raise PushMetricsConfigurationError(
-            "the inbox cannot be opened; the line above says why. Another is named with --inbox or"
+            "the inbox cannot be opened; the line above contains the cause. Choose another with --inbox or"
             f" {get_environment_name('inbox')}."
         ) from None
     names = ", ".join(repr(source.name) for source in settings.sources)
     log.info("Listening on http://%s:%s for deliveries of %s.", host, listener.getsockname()[1], names)
     config = build_config(app, has_access_log=has_access_log, trusted_proxies=trusted_proxies)
-    gc.freeze()  # what is loaded stays: looking through all of it for garbage would stop deliveries for 0.1 s
+    gc.freeze()  # loaded objects stay: a collection of all of them would stop webhooks for 0.1 s
     ReceiverServer(config, runtime).run(sockets=[listener])
 
 
@@ -136,7 +136,7 @@ def build_config(app: Starlette, *, has_access_log: bool, trusted_proxies: str =
         AccessLog(app, ACCESS_LOGGER) if has_access_log else app,
         http=DeadlineProtocol,
         log_config=None,
-        access_log=False,  # it would print tokens
+        access_log=False,  # it would log tokens
         lifespan="on",
         server_header=False,
         proxy_headers=bool(trusted_proxies),

@@ -1,4 +1,4 @@
-"""Hanging up on those who send their requests too slowly, or heads without end: uvicorn waits forever."""
+"""Disconnecting clients that send requests too slowly, or endless heads: uvicorn waits forever."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 REQUEST_DEADLINE_SECONDS = 13.0
-"""How long a request may take to arrive, from its first byte, or from the connection, to its last."""
+"""The maximum time of a request, from its first byte or from the connection to its last byte."""
 
 MAX_HEAD_BYTES = 64 * 1024
 TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -20,9 +20,9 @@ HEAD_TOO_LARGE = (
 
 class JoinedWrites:
     """
-    A transport that sends the head of an answer together with what follows.
+    A transport that sends the head of a response together with the body.
 
-    Uvicorn writes the two one after the other, and each would be a packet and a system call of its own.
+    Uvicorn writes them one after the other, and each would be a packet and a system call.
 
     :param transport: The transport.
     :param loop: Its event loop.
@@ -34,7 +34,7 @@ class JoinedWrites:
         self._held = b""
 
     def write(self, data: bytes) -> None:
-        """Send, or hold a head back until the next write, or until the loop has nothing else to do."""
+        """Send, or hold a head until the next write or until the loop is idle."""
         if self._held:
             data, self._held = self._held + data, b""
         elif data.startswith(b"HTTP/1.1 ") and data.endswith(b"\r\n\r\n"):
@@ -44,7 +44,7 @@ class JoinedWrites:
         self._transport.write(data)
 
     def close(self) -> None:
-        """Send what is held back, then close."""
+        """Send the held data, then close."""
         self._flush()
         self._transport.close()
 
@@ -59,9 +59,9 @@ class JoinedWrites:
 
 class DeadlineProtocol(HttpToolsProtocol):
     """
-    Uvicorn's HTTP, which remembers since when a request has been arriving.
+    Uvicorn's HTTP protocol, which records when a request began to arrive.
 
-    One sweep a second over all connections looks at it: a timer for each request would cost more.
+    One sweep a second checks all connections: a timer for each request would cost more.
     """
 
     _arriving_since: float | None = None
@@ -69,28 +69,28 @@ class DeadlineProtocol(HttpToolsProtocol):
     _is_in_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock: a connection that never asks anything is no better."""
+        """Start the timer: a connection that never sends a request is closed too."""
         self._arriving_since = self.loop.time()
         super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
 
     def on_message_begin(self) -> None:
-        """Note that a head begins."""
+        """Record that a head begins."""
         self._is_in_body = False
         self._head_bytes = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Note that it is over."""
+        """Record that it is complete."""
         self._is_in_body = True
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Stop the clock."""
+        """Stop the timer."""
         self._arriving_since = None
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Start the clock, and bound the head."""
+        """Start the timer, and limit the head's size."""
         if self._arriving_since is None:
             self._arriving_since = self.loop.time()
         super().data_received(data)
@@ -100,7 +100,7 @@ class DeadlineProtocol(HttpToolsProtocol):
                 self._hang_up(HEAD_TOO_LARGE)
 
     def hang_up_if_late(self, now: float, deadline_seconds: float) -> None:
-        """Hang up if the request should have been here long ago."""
+        """Disconnect if the request is overdue."""
         since = self._arriving_since
         if since is not None and now - since > deadline_seconds:
             self._hang_up(TOO_SLOW)
@@ -108,13 +108,13 @@ class DeadlineProtocol(HttpToolsProtocol):
     def _hang_up(self, answer: bytes) -> None:
         if self.transport.is_closing():
             return
-        if not self._is_in_body:  # else the app has answered, or is about to
+        if not self._is_in_body:  # otherwise the app responds
             self.transport.write(answer)
         self.transport.close()
 
 
 def sweep(connections: Iterable[Any], now: float, deadline_seconds: float = REQUEST_DEADLINE_SECONDS) -> None:
-    """Hang up on every connection that is late."""
+    """Disconnect every overdue connection."""
     for connection in list(connections):
         if isinstance(connection, DeadlineProtocol):
             connection.hang_up_if_late(now, deadline_seconds)

@@ -1,4 +1,4 @@
-"""Reading several sources from JSON: an option, an environment variable or a file."""
+"""Parsing sources from JSON: an option, an environment variable or a file."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ EXAMPLE = '[{"name": "sales", "token": "…", "signing_secrets": ["whsec_…"], 
 
 def parse_sources(text: str | list[Any]) -> tuple[SourceSettings, ...]:
     """
-    Read sources from a JSON list, from its text, or from the file whose name is given instead.
+    Parse sources from a JSON list, from its text, or from a file.
 
-    :raises PushMetricsConfigurationError: if it is none. The message never holds a secret.
+    :raises PushMetricsConfigurationError: if it is invalid. The message never contains a secret.
     """
     rows = _parse_rows(text) if isinstance(text, str) else text
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -32,9 +32,9 @@ def parse_sources(text: str | list[Any]) -> tuple[SourceSettings, ...]:
 
 def build_checked_source(row: Mapping[str, Any]) -> SourceSettings:
     """
-    Build one source, and check that its signing secrets can be read.
+    Build one source, and check that its signing secrets are valid.
 
-    :raises PushMetricsConfigurationError: if it is no source.
+    :raises PushMetricsConfigurationError: if it is invalid.
     """
     source = build_source(row)
     for secret in source.signing_secrets:
@@ -82,7 +82,7 @@ def _read_file(name: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise PushMetricsConfigurationError(
-            f"the sources' file {name[:200]!r} cannot be read: {reason}. Name a file, or write"
+            f"the sources' file {name[:200]!r} cannot be read: {reason}. Set the name of a file, or"
             " the JSON itself."
         ) from None
 

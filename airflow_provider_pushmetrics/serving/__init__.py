@@ -1,1 +1,1 @@
-"""What the receiver and the service have in common as HTTP servers."""
+"""Shared code of the receiver and the service as HTTP servers."""

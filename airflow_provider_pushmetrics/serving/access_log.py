@@ -15,7 +15,7 @@ MAX_PATH_LENGTH = 200
 
 class AccessLog:
     """
-    Logs the requests to an app, without their query strings, in which tokens may be.
+    Logs the requests to an app, without their query strings, which may contain tokens.
 
     :param app: The app.
     :param logger: The name of the logger.
@@ -26,11 +26,11 @@ class AccessLog:
         self._log = logging.getLogger(logger)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and log it when it is answered."""
+        """Pass a request on, and log it when the response is complete."""
         if scope["type"] != "http" or not self._log.isEnabledFor(logging.INFO):
             await self._app(scope, receive, send)
             return
-        started, status = time.perf_counter(), "-"  # it stays so if the client has hung up
+        started, status = time.perf_counter(), "-"  # unchanged if the client disconnects
 
         async def send_and_record(message: Message) -> None:
             nonlocal status
@@ -41,7 +41,7 @@ class AccessLog:
         try:
             await self._app(scope, receive, send_and_record)
         except Exception:
-            status = "500" if status == "-" else status  # what the server answers for the app
+            status = "500" if status == "-" else status  # the server's response to an exception of the app
             raise
         finally:
             milliseconds = (time.perf_counter() - started) * 1000
@@ -51,6 +51,6 @@ class AccessLog:
 
 
 def describe_path(path: str) -> str:
-    """Write a path as one word, shortened, and without what looks like a credential."""
+    """Format a path as one word, shortened, and without anything that looks like a credential."""
     # Quoted, so that a path cannot forge a line of the log.
     return quote(redact(path[:MAX_PATH_LENGTH]), safe=f"/{REDACTED}", errors="replace")[:MAX_PATH_LENGTH]

@@ -1,4 +1,4 @@
-"""Threads that do one thing again and again, for as long as their process runs."""
+"""Background threads that run a function periodically."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
 INTERVAL_SECONDS = 1.0
-"""How late something that is due may be."""
+"""The maximum delay of due work."""
 
 STOP_SECONDS = 5.0
-"""How long stopping waits for what a loop is doing."""
+"""How long to wait for the running call when stopping."""
 
 UNTIL_WOKEN = math.inf
-"""What a loop returns that has nothing to do until somebody wakes it."""
+"""Returned by a loop that waits until it is woken."""
 
 log = logging.getLogger(__name__)
 
@@ -29,17 +29,17 @@ class BackgroundLoop:
     """
     A thread that calls a function until it is stopped, whatever the function raises.
 
-    A failure is logged once a minute, without the values that an error of SQLAlchemy or of ours may show.
+    A failure is logged once a minute, without the values in an error of SQLAlchemy or ours.
 
     :param name: The name of the thread, and of its work in the log.
-    :param run_once: Does the work once, and returns the seconds until the next time; the interval, if None.
+    :param run_once: Does the work once, and returns the seconds until the next call; None for the interval.
     :param interval_seconds: The time between two calls.
-    :param starts_at_once: Whether the first call is not after an interval, but at the start.
-    :param pause_seconds: The shortest time between two calls, however often the loop is woken.
-    :param retry_seconds: The time after a failure; the interval, if None.
-    :param runs_at_end: Whether there is one more call when the loop is stopped.
-    :param stopping: Is set when the loop is stopped; a long call looks at it.
-    :param awake: Is set to end a wait.
+    :param starts_at_once: Whether the first call is at the start instead of after an interval.
+    :param pause_seconds: The minimum time between two calls, however often the loop is woken.
+    :param retry_seconds: The time after a failure; None for the interval.
+    :param runs_at_end: Whether there is a last call when the loop is stopped.
+    :param stopping: Set when the loop is stopped; a long call checks it.
+    :param awake: Set to end a wait.
     """
 
     def __init__(
@@ -76,17 +76,17 @@ class BackgroundLoop:
                 self._thread.start()
 
     def wake(self) -> None:
-        """Call the function now, or again after the call that is under way."""
+        """Call the function now, or again after the running call."""
         self._awake.set()
 
     def request_stop(self) -> None:
-        """Let the loop end after what it is doing, and do not wait for that."""
+        """Ask the loop to end after the running call, without waiting for it."""
         self.stopping.set()
         self._awake.set()
 
     def stop(self, timeout_seconds: float = STOP_SECONDS) -> bool:
         """
-        Stop, and wait for what the loop is doing.
+        Stop, and wait for the running call.
 
         :return: Whether the thread has ended.
         """
@@ -99,11 +99,11 @@ class BackgroundLoop:
         return not thread.is_alive()
 
     def run(self) -> None:
-        """Call the function until the loop is stopped; what the thread does."""
+        """Call the function until the loop is stopped; runs in the thread."""
         self._wait(self._first_seconds)
         while not self.stopping.is_set():
             seconds = self._run_safely()
-            if seconds is None:  # waking does not shorten the time after a failure
+            if seconds is None:  # waking does not shorten the delay after a failure
                 self.stopping.wait(self._retry_seconds)
                 continue
             if self._pause_seconds:
@@ -122,13 +122,13 @@ class BackgroundLoop:
         try:
             seconds = self._run_once()
         except SQLAlchemyError as error:
-            # The driver's message alone: SQLAlchemy's own shows the values.
+            # Only the driver's message: SQLAlchemy's own contains the values.
             reason = getattr(error, "orig", None) or type(error).__name__
-            self._log.warning("%s failed, trying again: %s", self._name, reason)
+            self._log.warning("%s failed, retrying: %s", self._name, reason)
             return None
-        except Exception as error:  # the thread's top: without it, nobody would do this work ever again
+        except Exception as error:  # without this handler the thread would end
             where = "".join(traceback.format_tb(error.__traceback__)).rstrip()
-            self._log.error("%s failed, trying again: %s\n%s", self._name, type(error).__name__, where)
+            self._log.error("%s failed, retrying: %s\n%s", self._name, type(error).__name__, where)
             return None
         return self._interval_seconds if seconds is None else seconds
 
@@ -137,7 +137,7 @@ def stop_loops(loops: Iterable[BackgroundLoop], timeout_seconds: float = STOP_SE
     """
     Stop all loops at once.
 
-    :param timeout_seconds: How long to wait for what they are doing, in all.
+    :param timeout_seconds: How long to wait for all of them.
     :return: Whether all have ended.
     """
     loops = list(loops)

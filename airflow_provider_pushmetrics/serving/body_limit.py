@@ -11,10 +11,10 @@ TOO_LARGE = "The body is too large"
 
 class BodyLimit:
     """
-    Refuses large bodies, with and without ``Content-Length``, before they are in memory.
+    Rejects large bodies, with and without ``Content-Length``, before they are in memory.
 
     :param app: The app.
-    :param max_body_bytes: The largest body that is accepted.
+    :param max_body_bytes: The largest accepted body.
     """
 
     def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
@@ -22,7 +22,7 @@ class BodyLimit:
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, its body counted as it comes."""
+        """Pass the request on, and count its body as it arrives."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -48,8 +48,8 @@ class BodyLimit:
         return False
 
     def _build_refusal(self) -> JSONResponse:
-        # The rest of the body is not read: the connection ends with this answer.
+        # The rest of the body is not read: the connection is closed after this response.
         return JSONResponse({"message": self._describe()}, 413, headers={"Connection": "close"})
 
     def _describe(self) -> str:
-        return f"{TOO_LARGE}: at most {self._max_body_bytes} bytes are taken"
+        return f"{TOO_LARGE}: at most {self._max_body_bytes} bytes are accepted"

@@ -10,14 +10,14 @@ class NoStore:
     """
     Adds ``Cache-Control: no-store`` to every response that has no ``Cache-Control``.
 
-    Several calls show tokens and secrets, and a new call cannot forget a default.
+    Some responses contain tokens and secrets. A default cannot be forgotten for a new route.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and complete the headers of its response."""
+        """Pass the request on, and add the header to its response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

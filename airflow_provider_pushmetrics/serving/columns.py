@@ -1,4 +1,4 @@
-"""Column types that mean the same on SQLite and PostgreSQL."""
+"""Column types with the same behaviour on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sqlalchemy.types import TypeDecorator
 
 class UtcDateTime(TypeDecorator[datetime]):
     """
-    A moment, stored and read in UTC. SQLite stores no zone.
+    A timestamp, stored and read in UTC. SQLite stores no time zone.
 
-    A moment without a zone raises a ``ValueError``: Python would take it for the local time of the server.
+    A timestamp without a zone raises a ``ValueError``: Python would treat it as the local time of the server.
     """
 
     impl = DateTime(timezone=True)
@@ -32,10 +32,12 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 def to_utc(moment: datetime) -> datetime:
     """
-    Convert a moment to UTC.
+    Convert a timestamp to UTC.
 
     :raises ValueError: if it has no zone.
     """
     if moment.tzinfo is None:
-        raise ValueError(f"the moment {moment.isoformat()} has no zone: give it one, such as datetime.UTC.")
+        raise ValueError(
+            f"the timestamp {moment.isoformat()} has no zone: give it one, such as datetime.UTC."
+        )
     return moment.astimezone(UTC)

@@ -1,5 +1,5 @@
 """
-Group commit: what is submitted while one transaction is committed shares the next one.
+Group commit: items submitted during a commit share the next transaction.
 
 A commit waits for the disk. Sixteen items in one transaction wait for it once.
 """
@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
 
 MAX_BATCH = 256
-"""How many items share a transaction at most."""
+"""The maximum number of items in a transaction."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -32,9 +32,9 @@ def start_daemon(name: str, run: Callable[[], None]) -> threading.Thread:
     """
     Start a thread that does not keep its process alive.
 
-    A process may end without closing a group. What is lost then was not acknowledged.
+    A process may end without closing a group. The lost items were not acknowledged.
 
-    :raises RuntimeError: if the system has no thread left.
+    :raises RuntimeError: if the system cannot start another thread.
     """
     thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()
@@ -50,12 +50,13 @@ class _Request(Generic[Item, Result]):
 
 class GroupCommit(Generic[Item, Result]):
     """
-    Commits items of any event loop in groups, in a thread of its own, which starts with the first item.
+    Commits items of any event loop in groups, in its own thread, which starts with the first item.
 
     :param name: The name of the thread.
-    :param commit: Commits items in one transaction, and gives the result of each in their order: an exception
-        is raised where that item was submitted. An exception that it raises is the result of all of them.
-    :param after: Called in the thread with the results of a transaction, after they were given.
+    :param commit: Commits items in one transaction, and returns the result of each in their order: an
+        exception is raised where that item was submitted. An exception that it raises is the result of all of
+        them.
+    :param after: Called in the thread with the results of a transaction, after they were delivered.
     """
 
     def __init__(
@@ -80,13 +81,13 @@ class GroupCommit(Generic[Item, Result]):
         """
         Submit an item, and return its result when it is committed.
 
-        An item whose task is cancelled before its transaction begins is left out of it.
+        An item whose task is cancelled before its transaction begins is not committed.
 
         :raises RuntimeError: if the group is closed, or its thread cannot be started.
         """
         loop = asyncio.get_running_loop()
         request = _Request[Item, Result](item, loop, loop.create_future())
-        with self._lock:  # nothing is put behind the end of the queue, where nobody would find it
+        with self._lock:  # nothing is added after the end marker of the queue
             if self._is_closed:
                 raise RuntimeError(f"{self._name} is closed and accepts nothing.")
             if self._thread is None:
@@ -99,7 +100,7 @@ class GroupCommit(Generic[Item, Result]):
         return self._queue.qsize()
 
     def close(self) -> None:
-        """Commit what was submitted, then stop."""
+        """Commit the submitted items, then stop."""
         with self._lock:
             self._is_closed = True
             self._queue.put(None)
@@ -117,7 +118,7 @@ class GroupCommit(Generic[Item, Result]):
         batch: list[_Request[Item, Result]] = []
         request = self._queue.get()
         while request is not None:
-            if not request.answer.done():  # else nobody waits for it any more
+            if not request.answer.done():  # otherwise its task was cancelled
                 batch.append(request)
                 if len(batch) == MAX_BATCH:
                     return batch, False
@@ -133,23 +134,23 @@ class GroupCommit(Generic[Item, Result]):
         if self._after is not None:
             try:
                 self._after(results)
-            except Exception as error:  # the thread's top: without it, nothing would be committed ever again
+            except Exception as error:  # without this handler the thread would end
                 self._log.error("%s failed after a commit: %s", self._name, describe_fault(error))
 
     def _get_results(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
         try:
             results = self._commit(items)
             if len(results) != len(items):
-                raise RuntimeError(f"{self._name} gave {len(results)} results for {len(items)} items.")
+                raise RuntimeError(f"{self._name} returned {len(results)} results for {len(items)} items.")
             return results
         except Exception as error:
             return [error] * len(items)
-        except BaseException as error:  # it would end the thread, and raised on an event loop, the server
+        except BaseException as error:  # raised here, it would end the thread and the server
             return [RuntimeError(f"{self._name} was interrupted: {type(error).__name__}.")] * len(items)
 
 
 def _answer(answered: Iterable[tuple[_Request[Item, Result], Result | Exception]]) -> None:
-    """Answer all requests of one loop by one call to it."""
+    """Resolve all requests of one loop by one call to it."""
     by_loop = defaultdict(list)
     for request, result in answered:
         by_loop[request.loop].append((request.answer, result))
@@ -157,12 +158,12 @@ def _answer(answered: Iterable[tuple[_Request[Item, Result], Result | Exception]
         try:
             loop.call_soon_threadsafe(_resolve, answers)
         except RuntimeError:
-            continue  # the loop is closed: whoever submitted is gone, and the commit stands
+            continue  # the loop is closed; the commit remains
 
 
 def _resolve(answers: Sequence[tuple[asyncio.Future[Result], Result | Exception]]) -> None:
     for answer, result in answers:
-        if answer.done():  # whoever submitted it has gone away
+        if answer.done():  # its task was cancelled
             continue
         if isinstance(result, Exception):
             answer.set_exception(result)

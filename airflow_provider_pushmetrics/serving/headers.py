@@ -1,4 +1,4 @@
-"""Reading the request headers ``Authorization`` and ``Accept``."""
+"""Parsing the request headers ``Authorization`` and ``Accept``."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 MAX_CREDENTIAL_BYTES = 4096
 MAX_MEDIA_RANGES = 64
-"""How many media ranges of an ``Accept`` header are read."""
+"""The maximum number of media ranges that are read from an ``Accept`` header."""
 
 
 def parse_bearer(authorization: bytes) -> bytes | None:
     """
     Read the token of an ``Authorization`` header.
 
-    The scheme is compared without regard to case (RFC 9110, section 11.1). The token is whatever follows it:
+    The scheme is case-insensitive (RFC 9110, section 11.1). The token is everything after it:
     it is compared with a known one, so its characters are not checked.
 
-    :return: The token; None if there is none, or if it is longer than any that is issued.
+    :return: The token; None if there is none, or if it is longer than any valid one.
     """
     if len(authorization) > MAX_CREDENTIAL_BYTES:
         return None
@@ -41,12 +41,12 @@ class Accept:
         return next((self.weights[name] for name in (media_type, family, "*/*") if name in self.weights), 0.0)
 
     def get_named_weight(self, media_type: str) -> float:
-        """Get the weight of a media type that is named itself, not by a range; 0 if it is not."""
+        """Get the weight of a media type that is listed itself, not by a range; 0 if it is not."""
         return self.weights.get(media_type, 0.0)
 
 
 def parse_accept(header: str | None) -> Accept:
-    """Read an ``Accept`` header. Of equal ranges the first counts; a weight outside 0 to 1 is 0."""
+    """Parse an ``Accept`` header. The first of equal ranges counts; a weight outside 0 to 1 is 0."""
     if not header or not header.strip():
         return Accept({})
     parts = header.split(",", MAX_MEDIA_RANGES)[:MAX_MEDIA_RANGES]

@@ -1,4 +1,4 @@
-"""Reading JSON by the standard: without ``NaN`` and ``Infinity``, of limited depth, and of Unicode text."""
+"""Strict JSON: without ``NaN`` and ``Infinity``, of limited depth, and only Unicode text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 MAX_DEPTH = 64
-"""How deep a body may be nested. Python's parser gives up near 1,000, and readers nest it deeper still."""
+"""The maximum depth of a body. Python's parser fails near 1,000, and readers nest it deeper."""
 
 
 def build_decoder(
@@ -16,10 +16,10 @@ def build_decoder(
     parse_float: Callable[[str], Any] | None = None,
 ) -> json.JSONDecoder:
     """
-    Build a decoder that refuses ``NaN``, ``Infinity`` and ``-Infinity`` with a ``ValueError``.
+    Build a decoder that rejects ``NaN``, ``Infinity`` and ``-Infinity`` with a ``ValueError``.
 
-    :param parse_int: Reads an integer; ``int``, if None.
-    :param parse_float: Reads any other number; ``float``, if None.
+    :param parse_int: Parses an integer; None for ``int``.
+    :param parse_float: Parses any other number; None for ``float``.
     """
     return json.JSONDecoder(parse_int=parse_int, parse_float=parse_float, parse_constant=_refuse_constant)
 

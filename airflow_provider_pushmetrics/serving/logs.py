@@ -1,4 +1,4 @@
-"""What a server writes to stderr: text or JSON, without credentials, and of one failure one line a minute."""
+"""Logging of a server to stderr: text or JSON, without credentials, one line a minute for each failure."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ LogFormat = Literal["text", "json"]
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 REPEAT_SECONDS = 60.0
-"""The shortest time between two lines about one failure."""
+"""The minimum time between two lines about one failure."""
 
 QUIET_LOGGERS = ("alembic", "httpx", "httpcore", "uvicorn.error")
-"""Libraries of which only warnings are written."""
+"""Libraries of which only warnings are logged."""
 
 
 class ThrottledLog:
     """
-    Writes one line a minute about one failure, however many threads meet it how often.
+    Writes one line a minute about a failure, however often it occurs in any thread.
 
-    Each line says how many were left out since the last one.
+    Each line contains how many were suppressed since the last one.
 
-    :param log: The logger that the lines go to.
+    :param log: The logger.
     :param clock: Gives seconds that never go back.
     """
 
@@ -52,7 +52,7 @@ class ThrottledLog:
         self._write(logging.ERROR, message, arguments)
 
     def end(self, message: str) -> None:
-        """Write that the failure is over, if the last line was about it."""
+        """Log that the failure is over, if the last line was about it."""
         if not self._is_reported:
             return
         with self._lock:
@@ -66,16 +66,16 @@ class ThrottledLog:
             if self._written_at is not None and now - self._written_at < REPEAT_SECONDS:
                 self._left_out += 1
                 return
-            more = f" ({self._left_out} times more since the last such line)" if self._left_out else ""
+            more = f" ({self._left_out} more since the last such line)" if self._left_out else ""
             self._written_at, self._left_out, self._is_reported = now, 0, True
         self._log.log(level, "%s%s", message % arguments if arguments else message, more)
 
 
 class ThrottlingFilter(logging.Filter):
     """
-    Passes one line a minute of all lines that are alike up to their first colon.
+    Passes one line a minute of all lines with the same text up to their first colon.
 
-    For libraries that write a line at each attempt: DBOS reports an outage at every poll.
+    For libraries that log each attempt: DBOS reports an outage at every poll.
 
     :param clock: Gives seconds that never go back.
     """
@@ -87,7 +87,7 @@ class ThrottlingFilter(logging.Filter):
         self._passes_at: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether a line is written."""
+        """Return whether to log a record."""
         beginning = record.getMessage().partition(":")[0]
         now = self._clock()
         with self._lock:
@@ -102,7 +102,7 @@ class JsonFormatter(logging.Formatter):
     """Writes a record as one JSON object: time, level, logger, message, and the traceback if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record."""
+        """Format a record."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
@@ -121,8 +121,8 @@ def set_up_logging(log_format: LogFormat = "text", *, throttled: Iterable[str] =
     Log to stderr, with every credential removed.
 
     :param log_format: One line of text for each record, or one JSON object.
-    :param throttled: Loggers of libraries that repeat a failure at each attempt, or bring a handler of their
-        own, which redacts nothing.
+    :param throttled: Loggers of libraries that repeat a failure at each attempt, or have their own handler,
+        which redacts nothing.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter(TEXT_FORMAT))
@@ -132,13 +132,13 @@ def set_up_logging(log_format: LogFormat = "text", *, throttled: Iterable[str] =
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in throttled:
         log = logging.getLogger(name)
-        log.addHandler(handler)  # a library that finds a handler adds none of its own
+        log.addHandler(handler)  # a library that finds a handler adds none
         log.addFilter(ThrottlingFilter())
         log.propagate = False
 
 
 def describe_fault(error: BaseException) -> str:
-    """Describe an unforeseen error by its type and place; its text may hold what a client sent."""
+    """Describe an unexpected error by its type and place; its message may contain data of a client."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{where}"

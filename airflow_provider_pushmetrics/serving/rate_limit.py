@@ -10,16 +10,16 @@ from collections.abc import Callable
 from starlette.exceptions import HTTPException
 
 MAX_CALLERS = 10_000
-"""How many callers have a bucket; the one that was not used for the longest time is dropped first."""
+"""The maximum number of buckets; the least recently used one is dropped first."""
 
 TOO_MANY = "Too many requests: try again later"
 
 
 class RateLimit:
     """
-    Allows each caller so many requests a minute, all at once or evenly: a token bucket.
+    Limits the requests of each caller a minute, all at once or evenly: a token bucket.
 
-    :param per_minute: How many; 0 for no limit.
+    :param per_minute: The limit; 0 for none.
     :param clock: Gives seconds that never go back.
     """
 
@@ -31,9 +31,9 @@ class RateLimit:
 
     def acquire(self, caller: str) -> float:
         """
-        Take one token of a caller.
+        Acquire one token of a caller.
 
-        :return: 0 if there was one; else the seconds until there is.
+        :return: 0 if there was one; otherwise the seconds until there is.
         """
         if self._per_minute <= 0:
             return 0.0
@@ -48,7 +48,7 @@ class RateLimit:
 
     def check(self, caller: str) -> None:
         """
-        Take one token of a caller.
+        Acquire one token of a caller.
 
         :raises HTTPException: 429 with ``Retry-After``, if there was none.
         """

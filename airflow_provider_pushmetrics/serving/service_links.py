@@ -1,5 +1,5 @@
 """
-The environment variables that Kubernetes sets for Services, told from the options of this package.
+Ignores environment variables that Kubernetes sets for Services and that look like options of this package.
 
 Kubernetes sets ``<NAME>_PORT=tcp://<address>:<port>``, ``<NAME>_SERVICE_HOST`` and ``<NAME>_SERVICE_PORT`` in
 every pod for every Service of the namespace. For a Service named ``pushmetrics``, ``pushmetrics-receiver`` or
@@ -17,7 +17,7 @@ from collections.abc import Mapping, MutableMapping
 WARNING = (
     "Warning: ignored {names}: Kubernetes sets such variables for a Service of that name. Set"
     " 'enableServiceLinks: false' in the pod, or give the Service another name. Options of the command line,"
-    " such as --port, always count."
+    " such as --port, are not affected."
 )
 _LINK = re.compile(r"(?:tcp|udp|sctp)://\[?([0-9A-Za-z.:-]+?)\]?:([0-9]+)\Z")
 _PORTS = ("PUSHMETRICS_RECEIVER_PORT", "PUSHMETRICS_SERVICE_PORT")
@@ -28,8 +28,8 @@ def find_service_links(environment: Mapping[str, str]) -> list[str]:
     """
     Find the variables that look like options and come from Kubernetes.
 
-    ``PUSHMETRICS_SERVICE_HOST`` and ``PUSHMETRICS_SERVICE_PORT`` do if ``PUSHMETRICS_PORT``, which is no
-    option, names the same host or port. One that a person has set to another value counts.
+    ``PUSHMETRICS_SERVICE_HOST`` and ``PUSHMETRICS_SERVICE_PORT`` do if ``PUSHMETRICS_PORT``, which is not an
+    option, contains the same host or port. Variables that a user set to another value are kept.
     """
     found = [name for name in _PORTS if _LINK.match(environment.get(name, ""))]
     link = _LINK.match(environment.get(_LINK_OF_BOTH, ""))
@@ -43,11 +43,11 @@ def ignore_service_links() -> None:
     """Remove them from this process's environment before options are read, with a warning."""
     warning = drop_service_links(os.environ)
     if warning:
-        print(warning, file=sys.stderr)  # noqa: T201 - logging is set up by what the options say
+        print(warning, file=sys.stderr)  # noqa: T201 - logging is set up after the options are read
 
 
 def drop_service_links(environment: MutableMapping[str, str]) -> str | None:
-    """Remove what comes from Kubernetes; return the warning that says so, None if there is nothing."""
+    """Remove the variables from Kubernetes; return the warning, None if there are none."""
     found = find_service_links(environment)
     for name in found:
         del environment[name]

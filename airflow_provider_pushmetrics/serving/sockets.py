@@ -8,18 +8,18 @@ import socket
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 
 BACKLOG = 2048
-"""How many connections wait while the server starts; the kernel cuts it down to its own limit."""
+"""How many connections wait while the server starts; the kernel reduces it to its own limit."""
 
 
 def open_listener(host: str, port: int, *, port_variable: str) -> socket.socket:
     """
     Listen on a port before anything else is loaded.
 
-    It listens at once, since two sockets can be bound to one port as long as neither of them listens.
+    It listens at once, because two sockets can be bound to one port as long as neither listens.
 
-    :param port: The port; 0 takes a free one.
+    :param port: The port; 0 for a free one.
     :param port_variable: The environment variable that sets the port, for the error message.
-    :raises PushMetricsConfigurationError: if the port is taken or cannot be used.
+    :raises PushMetricsConfigurationError: if the port is in use or cannot be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -30,7 +30,8 @@ def open_listener(host: str, port: int, *, port_variable: str) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         raise PushMetricsConfigurationError(
-            f"port {port} on {host!r} {_describe(error)}: stop what uses it, or choose another with --port or"
+            f"port {port} on {host!r} {_describe(error)}: stop what uses it, or choose another"
+            " with --port or"
             f" {port_variable}."
         ) from None
     return listener
@@ -38,5 +39,5 @@ def open_listener(host: str, port: int, *, port_variable: str) -> socket.socket:
 
 def _describe(error: OSError | OverflowError) -> str:
     if isinstance(error, OSError):
-        return "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        return "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
     return f"cannot be used ({error})"

@@ -1,4 +1,4 @@
-"""SQLite, made durable and ready for several processes."""
+"""SQLite, configured for durability and for several processes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ IMMEDIATE = "begin_immediate"
 The execution option of a transaction that writes: it takes the write lock when it begins.
 
 If it took the lock at its first write, after a read, another writer in between would make it fail at once,
-however long it is ready to wait.
+despite the busy timeout.
 """
 
 SYNCHRONOUS = "synchronous"
-"""The execution option that sets how durable the commit of a writing transaction is; FULL, if not given."""
+"""The execution option for the durability of a writing transaction's commit; FULL by default."""
 
 WAL_RETRY_SECONDS = 0.05
 
@@ -57,13 +57,13 @@ def prepare_connection(
 
     :raises sqlite3.Error: if the file cannot be used.
     """
-    # Python's driver would begin transactions by itself, and too late; _begin does it instead.
+    # Python's driver would begin transactions itself, and too late; _begin does it instead.
     connection.isolation_level = None
     _switch_to_wal(connection, monotonic() + busy_timeout_seconds, monotonic, sleep)
     # FULL: a commit is on the disk when it returns. In WAL mode, NORMAL would lose it with the power.
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
-    # SQLite notes how to undo a statement of many rows. In a file, that is a third of all that it writes.
+    # SQLite writes undo records for statements of many rows. In a file, that is a third of all writes.
     connection.execute("PRAGMA temp_store=MEMORY")
 
 
@@ -73,7 +73,7 @@ def _switch_to_wal(
     monotonic: Callable[[], float],
     sleep: Callable[[float], None],
 ) -> None:
-    """Switch to the write-ahead log. SQLite itself does not wait for another process that does so too."""
+    """Switch to the write-ahead log, with retries: SQLite does not wait for another process here."""
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")

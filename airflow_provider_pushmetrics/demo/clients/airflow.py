@@ -129,7 +129,9 @@ class AirflowApi(LocalServer):
                 raise DemoError(
                     f"task {task['task_id']!r} of Dag {run.dag_id!r} failed.", log=self._fetch_log(run, task)
                 )
-        raise DemoError(f"Dag {run.dag_id!r} ended as {run.state!r}, though none of its tasks failed.")
+        raise DemoError(
+            f"Dag {run.dag_id!r} ended with status {run.state!r}, though none of its tasks failed."
+        )
 
     def _try(self, method: str, path: str, **arguments: Any) -> requests.Response:
         """

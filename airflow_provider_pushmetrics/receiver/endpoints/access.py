@@ -1,8 +1,8 @@
 """
-Who may deliver and who may read, now: credentials can change while the receiver runs.
+The current credentials of senders and readers, which can change while the receiver runs.
 
-Airflow keeps connections in its database or in a secrets backend, which may answer slowly or not at all. So
-they are read in a thread of their own, and a request waits for that only if what is known has become too old.
+Airflow keeps connections in its database or in a secrets backend, which may be slow or unavailable. So
+they are read in a separate thread, and a request waits for that only if the known ones are too old.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ UNREADABLE = "The credentials cannot be read now. Try again later."
 @dataclass(frozen=True)
 class Access:
     """
-    Who may deliver and who may read.
+    The credentials.
 
-    :param sources: Who may deliver.
-    :param reader_token: What readers show as Bearer; nobody may read if it is empty.
+    :param sources: The sources, which may send webhooks.
+    :param reader_token: The Bearer token of readers; if empty, nobody may read.
     """
 
     sources: tuple[SourceSettings, ...]
@@ -47,12 +47,12 @@ class Access:
 @dataclass(frozen=True)
 class Ages:
     """
-    How old credentials may get, in seconds since they were read.
+    The age limits of credentials, in seconds since they were read.
 
-    :param refresh: From then on they are read again, beside the requests.
-    :param wait: From then on a request waits for that: a replaced credential is refused within a minute.
-    :param discard: From then on nobody is let in, if they cannot be read. Until then those last known count,
-        because an outage of the secrets backend must not lose webhooks.
+    :param refresh: After this they are read again in the background.
+    :param wait: After this a request waits for that: a replaced credential is rejected within a minute.
+    :param discard: After this every request is rejected if they cannot be read. Until then the last known
+        ones are used, because an outage of the secrets backend must not lose webhooks.
     :param patience: How long a request waits.
     """
 
@@ -67,10 +67,10 @@ AGES = Ages()
 
 class Authenticators:
     """
-    What checks requests, built from one reading of the credentials.
+    The authenticators of requests, built from one reading of the credentials.
 
     :param access: The credentials.
-    :param previous: The gates before these, whose counts of deliveries continue.
+    :param previous: The previous authenticators, whose rate limits continue.
     """
 
     def __init__(self, access: Access, previous: Authenticators | None = None) -> None:
@@ -82,7 +82,7 @@ class Authenticators:
         self.rates = {source.name: _build_rate(source, previous) for source in access.sources}
 
     def list_secrets(self) -> list[str]:
-        """List every secret, to keep them out of what people read."""
+        """List every secret, for redaction."""
         tokens = [source.token for source in self.access.sources if source.token]
         signing = [secret for source in self.access.sources for secret in source.signing_secrets]
         return [self.access.reader_token, *tokens, *signing]
@@ -90,11 +90,11 @@ class Authenticators:
 
 class CurrentAccess:
     """
-    Gives the gates for a request, with credentials that are at most a minute old.
+    Returns the authenticators for a request, with credentials that are at most a minute old.
 
     :param access: The credentials when the receiver is built.
-    :param reload: Reads them again; None if they never change. May block, and may raise anything.
-    :param clock: Gives seconds that never go back.
+    :param reload: Reads the credentials again; None if they never change. May block, and may raise any error.
+    :param clock: Returns monotonic seconds.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class CurrentAccess:
 
     async def get(self) -> Authenticators:
         """
-        Get the gates.
+        Get the authenticators.
 
         :raises Unavailable: if the credentials could not be read for too long.
         """

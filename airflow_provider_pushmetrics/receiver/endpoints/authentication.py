@@ -1,8 +1,8 @@
 """
-Telling senders and readers from strangers: on bytes, in constant time, before anything is parsed.
+Authentication of senders and readers: on bytes, in constant time, before anything is parsed.
 
-Every fault is one and the same refusal, for a source that exists and for one that does not. Why it was
-refused is for the log alone.
+The response is the same for every cause, and for existing and unknown sources. The cause is only
+in the log.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ READER_REFUSED = "The reader token is missing or wrong."
 
 class SourceVerifier:
     """
-    Proves that a delivery comes from one source.
+    Verifies that a webhook comes from one source.
 
-    A source with signing secrets that gets signature headers is judged by them alone; without them its token,
-    where it has one, is the proof.
+    If a source has signing secrets and the webhook has signature headers, only these count; otherwise the
+    source's token, if any, is compared.
 
     :param source: The source.
     :param clock: Gives the time in Unix seconds.
@@ -54,19 +54,19 @@ class SourceVerifier:
 
     def verify(self, head: RequestHead, body: bytes) -> str | None:
         """
-        Check a delivery.
+        Check a webhook.
 
-        :return: The ``webhook-id`` that was signed, or None where a token was the proof.
-        :raises InvalidSignatureError: if it is not proved to come from the source.
+        :return: The signed ``webhook-id``, or None if the token was compared.
+        :raises InvalidSignatureError: if it does not come from the source.
         """
         if self._keys and (self._token is None or head.has(SIGNATURE_HEADER)):
             return self._verify_signature(head, body)
         if self._token is None or not _is_offered(self._token, head):
-            raise InvalidSignatureError("no token that was shown matches")
+            raise InvalidSignatureError("no token in the request matches")
         return None
 
     def classify(self, head: RequestHead) -> str:
-        """Say in a word why a delivery was refused: ``missing``, ``clock`` or ``credential``."""
+        """Return the cause of a rejection: ``missing``, ``clock`` or ``credential``."""
         timestamp = _get_credential(head, TIMESTAMP_HEADER)
         if self._keys and head.has(SIGNATURE_HEADER) and timestamp.isdigit() and len(timestamp) <= 12:
             return "clock" if abs(self._clock() - int(timestamp)) > TOLERANCE_SECONDS else "credential"
@@ -86,30 +86,30 @@ class SourceVerifier:
 
 class SenderAuthenticator:
     """
-    Lets the deliveries of known sources in.
+    Authenticates the webhooks of all sources.
 
-    :param sources: Every source that there is.
-    :param clock: Gives the time in Unix seconds.
+    :param sources: Every source.
+    :param clock: Returns the time in Unix seconds.
     """
 
     def __init__(self, sources: Iterable[SourceSettings], *, clock: Callable[[], float] = time.time) -> None:
         self._verifiers = {source.name: SourceVerifier(source, clock=clock) for source in sources}
-        # A stranger must not learn which sources exist from the time that an answer takes.
+        # The response time must not disclose which sources exist.
         nobody = SourceSettings("nobody", token=secrets.token_urlsafe(), signing_secrets=(generate_secret(),))
         self._nobody = SourceVerifier(nobody, clock=clock)
 
     def authenticate(self, source: str, head: RequestHead, body: bytes) -> str | None:
         """
-        Check a delivery to a source.
+        Check a webhook to a source.
 
-        :return: The ``webhook-id`` that was signed, or None where a token was the proof.
-        :raises Unauthorized: for an unknown source and for every fault of a credential.
+        :return: The signed ``webhook-id``, or None if the token was compared.
+        :raises Unauthorized: for an unknown source and for every wrong credential.
         """
         verifier = self._verifiers.get(source)
         try:
             message_id = (verifier or self._nobody).verify(head, body)
         except InvalidSignatureError as error:
-            log.debug("Refused a delivery to %r: %s", source, error)
+            log.debug("Rejected a webhook to %r: %s", source, error)
             raise Unauthorized(SENDER_REFUSED, verifier.classify(head) if verifier else "source") from None
         if verifier is None:
             raise Unauthorized(SENDER_REFUSED, "source")
@@ -118,20 +118,20 @@ class SenderAuthenticator:
 
 class ReaderAuthenticator:
     """
-    Lets readers in.
+    Authenticates readers.
 
-    :param token: What they show as Bearer; nobody may read if it is empty.
+    :param token: Their Bearer token; if empty, nobody may read.
     """
 
     def __init__(self, token: str) -> None:
-        # An empty token must match nothing, and an empty credential would equal it.
+        # An empty token must match nothing, but an empty credential would equal it.
         self._token = (token or secrets.token_urlsafe()).encode("utf-8")
 
     def authenticate(self, head: RequestHead) -> None:
         """
-        Check who reads: one right credential among those shown is enough.
+        Check a reader: one correct credential in the request is enough.
 
-        :raises Unauthorized: for every fault of the credential.
+        :raises Unauthorized: for every wrong credential.
         """
         if not _is_among(self._token, [parse_bearer(value) or b"" for value in _list_authorizations(head)]):
             raise Unauthorized(READER_REFUSED)
@@ -147,7 +147,7 @@ def _list_authorizations(head: RequestHead) -> list[bytes]:
 
 
 def _is_offered(token: bytes, head: RequestHead) -> bool:
-    """Return whether a token is among all that a request shows: one right credential is enough."""
+    """Return whether a token is in the request; one correct credential is enough."""
     authorizations = _list_authorizations(head)
     offered = [
         *head.get_query_values("token"),
@@ -158,7 +158,7 @@ def _is_offered(token: bytes, head: RequestHead) -> bool:
 
 
 def _is_among(token: bytes, offered: Iterable[bytes]) -> bool:
-    """Compare with every one, so that the time does not tell which of them is right."""
+    """Compare with every one, so that the time does not disclose which one matches."""
     matches = False
     for candidate in offered:
         matches |= hmac.compare_digest(token, candidate)

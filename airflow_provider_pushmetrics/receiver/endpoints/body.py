@@ -1,4 +1,4 @@
-"""Reading a request's body, and never more of it than is allowed."""
+"""Reading a request's body up to a limit."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ BodyT = TypeVar("BodyT", bytes, bytearray)
 
 async def read_limited_body(receive: Receive, declared: bytes, *, max_bytes: int) -> bytes:
     """
-    Read a whole body that is not too large, whatever its sender declared.
+    Read a whole body up to a limit, whatever its sender declared.
 
     :param receive: The request's ``receive`` of ASGI.
-    :param declared: The header ``Content-Length``, empty where there is none.
-    :raises BodyTooLarge: as soon as it is known; what else arrives is not read.
+    :param declared: The header ``Content-Length``; empty if missing.
+    :raises BodyTooLarge: as soon as it is known; the rest is not read.
     """
     if declared and not (declared.isdigit() and len(declared) < 20 and int(declared) <= max_bytes):
         raise _build_too_large(max_bytes)
@@ -27,7 +27,7 @@ async def read_limited_body(receive: Receive, declared: bytes, *, max_bytes: int
 
 async def _read(receive: Receive, max_bytes: int) -> bytes:
     message = await _receive_part(receive)
-    if not message.get("more_body", False):  # nearly always: all of it came at once
+    if not message.get("more_body", False):  # nearly always: the whole body arrives at once
         whole: bytes = message.get("body", b"")
         return _check_size(whole, max_bytes)
     body = bytearray(message.get("body", b""))

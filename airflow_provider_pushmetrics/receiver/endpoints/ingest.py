@@ -1,4 +1,4 @@
-"""A webhook arrives."""
+"""The endpoint that accepts webhooks."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, Sou
 
 class Ingest:
     """
-    Takes deliveries in: an ASGI app of its own, because it is the way that every webhook goes.
+    Accepts webhooks: an ASGI app without a framework, because every webhook passes here.
 
     :param settings: The receiver's settings.
-    :param access: Who may deliver.
+    :param access: The current credentials.
     :param runtime: Opens the inbox.
-    :param counter: Counts what became of each delivery.
+    :param counter: Counts the outcomes.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Ingest:
             await send_refusal(send, refusal)
             return
         except ClientDisconnect:
-            return  # the sender hung up before its body was complete
+            return  # the sender disconnected before its body was complete
         outcome = "accepted" if recorded.is_new else "duplicate"
         self._counter.count(outcome)
         body = b'{"id": %d, "outcome": "%b"}' % (recorded.id, outcome.encode("ascii"))
@@ -66,17 +66,17 @@ class Ingest:
         source, head = scope["path_params"]["source"], read_head(scope)
         declared, max_bytes = head.get("content-length"), self._settings.max_body_bytes
         with Deadline(self._settings.body_timeout_seconds) as deadline:
-            body = await read_limited_body(receive, declared, max_bytes=max_bytes)  # bounded, before anything
+            body = await read_limited_body(receive, declared, max_bytes=max_bytes)  # limited, before anything
             deadline.complete_body()
             gates = await self._access.get()
             message_id = gates.senders.authenticate(source, head, body)  # bytes, constant time
             self._check_limits(gates, source, scope)
             delivery = _parse_webhook(gates.sources[source], head, message_id, body)
             runtime = await self._runtime.get()
-            return await runtime.writer.record(delivery)  # idempotent; committed before we answer
+            return await runtime.writer.record(delivery)  # idempotent; committed before the response
 
     def record_unknown_path(self, scope: Scope, path: str, status: int) -> None:
-        """Record a request that goes to no path of the receiver: its sender was given a wrong URL."""
+        """Record a request to an unknown path: its sender has a wrong URL."""
         self._counter.count("not_found")
         self._runtime.rejections.add(
             source="",
@@ -87,7 +87,7 @@ class Ingest:
         )
 
     def _check_limits(self, gates: Authenticators, source: str, scope: Scope) -> None:
-        """Ask what a proved source may; a stranger must not use its rate up, nor learn of its networks."""
+        """Check the limits of an authenticated source; others must not use its rate or learn its networks."""
         if not gates.networks[source].allows(find_client(scope)):
             raise Unauthorized(SENDER_REFUSED, "network")
         check_rate(gates.rates[source])
@@ -96,7 +96,7 @@ class Ingest:
         reason = refusal.reason if isinstance(refusal, Unauthorized) else None
         self._counter.count(refusal.outcome, reason)
         source = scope["path_params"]["source"]
-        if source not in self._access.gates.sources:  # a token may stand in its place
+        if source not in self._access.gates.sources:  # it may contain a token
             source = hide_tokens(source, self._access.gates.list_secrets())
         self._runtime.rejections.add(
             source=source,

@@ -1,4 +1,4 @@
-"""The limits of a source: from which networks it may deliver, and how often."""
+"""The limits of a source: its networks and its rate."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from airflow_provider_pushmetrics.receiver.settings import SourceSettings
 from airflow_provider_pushmetrics.serving.rate_limit import RateLimit
 
 EVERY_CLIENT = ""
-"""The rate of a source is one for all addresses that it delivers from."""
+"""The rate limit of a source is shared by all addresses that it sends from."""
 
 
 class NetworkList:
     """
-    The networks from which a source may deliver.
+    The networks from which a source may send.
 
-    :param source: The source; without networks, it may deliver from anywhere.
+    :param source: The source; without networks, it may send from anywhere.
     """
 
     def __init__(self, source: SourceSettings) -> None:
         self._networks = tuple(ip_network(network) for network in source.networks)
 
     def allows(self, client: str) -> bool:
-        """Return whether a delivery may come from an address."""
+        """Return whether a webhook may come from an address."""
         if not self._networks:
             return True
         address = _parse_address(client)
@@ -36,15 +36,15 @@ class NetworkList:
 
 
 def build_rate_limit(source: SourceSettings, *, clock: Callable[[], float] = time.monotonic) -> RateLimit:
-    """Build the limit of a source; without a rate, there is none."""
+    """Build the rate limit of a source; none without a rate."""
     return RateLimit(source.rate_per_minute or 0, clock=clock)
 
 
 def check_rate(limit: RateLimit) -> None:
     """
-    Count one delivery of a source.
+    Count one webhook of a source.
 
-    :raises TooManyRequests: if the source has used its rate up.
+    :raises TooManyRequests: if the source has exceeded its rate.
     """
     wait_seconds = limit.acquire(EVERY_CLIENT)
     if wait_seconds > 0:
@@ -52,7 +52,7 @@ def check_rate(limit: RateLimit) -> None:
 
 
 def find_client(scope: Scope) -> str:
-    """Find the address that a request comes from, or nothing."""
+    """Find the client address of a request; empty if unknown."""
     client = scope.get("client")
     return client[0] if client else ""
 

@@ -1,8 +1,8 @@
 """
-One webhook as it came, with what the inbox needs to know about it.
+Parsing a webhook after its sender was authenticated.
 
-Only what has been proved to come from its sender is parsed; still nothing in it is trusted: size, depth,
-numbers and text are bounded, so that whatever is kept can be read again by any JSON parser.
+Its content is still not trusted: size, depth,
+numbers and text are limited, so that any JSON parser can read what is stored.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from airflow_provider_pushmetrics.serving.json_bodies import (
 
 MAX_EVENT_NAME_LENGTH = 200
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
-"""What readers can take: Airflow carries events as MessagePack, whose integers have 64 bits."""
+"""The limits of readers: Airflow carries events as MessagePack, whose integers have 64 bits."""
 
 SET_LENIENT = "set lenient_content_type for this source in the receiver"
 
@@ -37,10 +37,10 @@ _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 def parse_webhook(source: str, message_id: str | None, body: bytes) -> IncomingWebhook:
     """
-    Build a delivery from a body that was proved to come from its source.
+    Parse the body of an authenticated webhook.
 
-    :param message_id: The ``webhook-id`` that the sender signed; without one, the body is the identity.
-    :raises BadRequest: if the body is no event.
+    :param message_id: The signed ``webhook-id``; without one, the body is the identity.
+    :raises BadRequest: if the body is not an event.
     """
     content = parse_body(body)
     ids = read_event_ids(content)
@@ -57,13 +57,13 @@ def parse_webhook(source: str, message_id: str | None, body: bytes) -> IncomingW
 
 def check_content_type(content_type: bytes, content_encoding: bytes, *, is_lenient: bool = False) -> None:
     """
-    Check that a body is JSON as it stands.
+    Check that a body is uncompressed JSON.
 
-    The documentation of the events names no content type, so a missing one is taken for JSON.
+    The documentation of the events defines no content type, so a missing one counts as JSON.
 
     :param content_type: The header; the values of several headers joined by commas.
-    :param is_lenient: Take ``text/plain`` too, and a list such as ``application/json, application/json``.
-    :raises UnsupportedMediaType: if it is said to be anything else.
+    :param is_lenient: Accept ``text/plain`` too, and a list such as ``application/json, application/json``.
+    :raises UnsupportedMediaType: for any other content type.
     """
     named = (content_type or b"application/json").lower()
     if not _is_json(named, is_lenient=is_lenient):
@@ -92,14 +92,14 @@ def strip_bom(body: bytes) -> bytes:
     """
     Remove the byte order mark that some senders put before their JSON.
 
-    JSON forbids it (RFC 8259, section 8.1), and the feed puts bodies into the middle of its answers.
+    JSON forbids it (RFC 8259, section 8.1), and the feed embeds bodies in its responses.
     """
     return body.removeprefix(codecs.BOM_UTF8)
 
 
 def parse_body(body: bytes) -> Mapping[str, Any]:
     """
-    Read the JSON object of a body and check that it names its event.
+    Parse the JSON object of a body and check that it contains the event's name.
 
     :raises BadRequest: for anything else.
     """
@@ -116,13 +116,13 @@ def parse_body(body: bytes) -> Mapping[str, Any]:
 
 def _parse_json(body: bytes) -> Any:
     try:
-        # The check of each integer costs a call of Python, so it is left out where no integer is long.
+        # The check of each integer costs a Python call, so it is skipped if no integer is long.
         decoder = _STRICT_DECODER if _LONG_NUMBER.search(body) else _DECODER
         content = decoder.decode(body.decode("utf-8"))
         if _SURROGATE_ESCAPE.search(body):
-            # Half of a surrogate pair is no text: databases and strict readers would choke on it later.
+            # Half of a surrogate pair is not text: databases and strict readers would reject it later.
             check_encodable(content)
-    except (ValueError, RecursionError):  # UnicodeError is a ValueError, and so is a number of 5,000 digits
+    except (ValueError, RecursionError):  # including UnicodeError, and numbers of 5,000 digits
         if body.startswith(codecs.BOM_UTF8):
             raise BadRequest(
                 f"The body begins with a byte order mark: send it without, or {SET_LENIENT}."

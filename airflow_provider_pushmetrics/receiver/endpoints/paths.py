@@ -1,4 +1,4 @@
-"""Finding the receiver's own path in the path of a request, whatever the sender or a proxy did to it."""
+"""Finding the receiver's own path in the path of a request, despite prefixes and repeated slashes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow_provider_pushmetrics.redaction import REDACTED, redact
 
 DELIVERY_HEAD = "webhooks"
 HEADS = frozenset({DELIVERY_HEAD, "events", "cursor", "consumers", "rejections", "metrics", "health"})
-"""What the receiver's own paths begin with."""
+"""The first segments of the receiver's own paths."""
 
 MAX_SHOWN_PATH_LENGTH = 200
 _PLAIN_DELIVERY = re.compile(r"/webhooks/[^/]+\Z")
@@ -20,15 +20,15 @@ def find_route_path(path: str, root_path: str = "") -> str:
     """
     Find the receiver's own path.
 
-    Repeated and trailing slashes are dropped, and so is what stands before the receiver's own path: a proxy
-    may pass on the prefix under which it serves the receiver, or cut off one that ``root_path`` names.
+    Repeated and trailing slashes are dropped, and so is everything before the receiver's own path: a proxy
+    may pass on the prefix under which it serves the receiver, or remove one that is in ``root_path``.
 
-    :param root_path: Where the receiver is mounted, as ASGI has it.
-    :return: The path; without anything of the receiver's in it, the whole path.
+    :param root_path: The mount point of the receiver, as in ASGI.
+    :return: The path; the whole path if none of the receiver's paths is in it.
     """
     if root_path and path.startswith(f"{root_path}/"):
         path = path[len(root_path) :]
-    if _PLAIN_DELIVERY.match(path):  # nearly always, and ten times as fast as what follows
+    if _PLAIN_DELIVERY.match(path):  # nearly always, and ten times as fast as the rest
         return path
     return _find_own_part(path)
 
@@ -42,16 +42,16 @@ def _find_own_part(path: str) -> str:
 
 
 def find_source(path: str) -> str | None:
-    """Find the source that a path of the receiver delivers to; None if it is no path of a delivery."""
+    """Find the source of a webhook's path; None for any other path."""
     segments = path.split("/")
     return segments[2] if len(segments) == 3 and segments[1] == DELIVERY_HEAD else None
 
 
 def describe_path(path: str, known_secrets: Iterable[str] = ()) -> str:
-    """Write a path for people: in ASCII, shortened, without known secrets and without what may be a token."""
+    """Format a path for people: in ASCII, shortened, without known secrets and possible tokens."""
     return hide_tokens(ascii(redact(path, *known_secrets))[1:-1])[:MAX_SHOWN_PATH_LENGTH]
 
 
 def hide_tokens(path: str, known_secrets: Iterable[str] = ()) -> str:
-    """Write a path or a part of one without known secrets and without what may be a token."""
+    """Remove known secrets and possible tokens from a path or a part of it."""
     return _LIKE_A_TOKEN.sub(REDACTED, redact(path, *known_secrets))

@@ -1,4 +1,4 @@
-"""Everything that is asked of the receiver by those who hold its reader token."""
+"""The endpoints for readers."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ Handler = Callable[[Request, ReceiverRuntime], Awaitable[Response]]
 
 class Reader:
     """
-    Answers readers, each after the check of its token.
+    Responds to readers, after the check of their token.
 
     :param settings: The receiver's settings.
-    :param access: Who may read.
+    :param access: The current credentials.
     :param runtime: Opens the inbox.
-    :param counter: Holds the counts of deliveries.
+    :param counter: The counts of webhooks.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Reader:
         self._counter = counter
 
     def guard(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        """Let a handler be reached with the reader token alone."""
+        """Require the reader token for a handler."""
 
         async def check_then_handle(request: Request) -> Response:
             (await self._access.get()).reader.authenticate(read_head(request.scope))
@@ -123,7 +123,7 @@ class Reader:
         return Response(render_event(event), media_type="application/json")
 
     async def list_rejections(self, request: Request, runtime: ReceiverRuntime) -> Response:
-        """Answer ``GET /rejections``: the newest refused deliveries."""
+        """Answer ``GET /rejections``: the newest rejected webhooks."""
         limit = parse_feed_query(request.query_params).limit
         refused = await runtime.run_blocking(runtime.inbox.fetch_rejections, limit=limit)
         rows = [{**vars(row), "rejected_at": row.rejected_at.isoformat()} for row in refused]
@@ -150,7 +150,7 @@ class Reader:
 
 
 async def replay_events(runtime: ReceiverRuntime, event_ids: Sequence[int]) -> list[int]:
-    """Append events again, in their order; give the new ids of those that are still there."""
+    """Append events again, in their order; return the new ids of those that still exist."""
     find = runtime.inbox.find_delivery
     found = await asyncio.gather(*(runtime.run_blocking(find, event_id) for event_id in event_ids))
     again = [
@@ -158,7 +158,7 @@ async def replay_events(runtime: ReceiverRuntime, event_ids: Sequence[int]) -> l
         for event_id, delivery in zip(event_ids, found, strict=True)
         if delivery is not None
     ]
-    # Their reading may end in any order; the writer takes them in the order in which it is asked.
+    # Reads may complete in any order; the writer keeps the order of the calls.
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             recorded = await asyncio.gather(*(runtime.writer.record(delivery) for delivery in again))
@@ -168,7 +168,7 @@ async def replay_events(runtime: ReceiverRuntime, event_ids: Sequence[int]) -> l
 
 
 async def _fetch_unless_gone(request: Request, runtime: ReceiverRuntime, query: FeedQuery) -> Page:
-    """Fetch a page, and stop waiting for one when the reader has hung up."""
+    """Fetch a page; stop when the reader disconnects."""
     fetch = asyncio.ensure_future(
         runtime.feed.fetch(
             query.wanted, after=query.after, limit=query.limit, wait_seconds=query.wait_seconds
@@ -191,13 +191,13 @@ async def _wait_for_disconnect(request: Request) -> None:
 
 
 def render_page(page: Page) -> bytes:
-    """Write a page as JSON. The bodies go in as they came: they were JSON when they were taken in."""
+    """Write a page as JSON. The bodies are copied unchanged: they were validated when they arrived."""
     events = b", ".join(render_event(event) for event in page.events)
     return b'{"events": [%b], "cursor": %d}' % (events, page.cursor)
 
 
 def render_event(event: StoredEvent) -> bytes:
-    """Write one event as JSON, its body as it came."""
+    """Write one event as JSON, with its body unchanged."""
     facts = {"id": event.id, "source": event.source, "received_at": event.received_at.isoformat()}
     if event.replay_of is not None:
         facts["replay_of"] = event.replay_of

@@ -1,4 +1,4 @@
-"""What stands before a request's body, read once and as bytes: every webhook comes this way."""
+"""The head of a request, read once and as bytes, because every webhook passes here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from starlette.types import Scope
 
 MAX_AUTHORIZATIONS = 8
-"""How many headers ``Authorization`` are looked at: each costs a comparison."""
+"""How many ``Authorization`` headers are checked: each costs a comparison."""
 
 LISTED = (b"content-type", b"content-encoding")
 """Headers whose values are joined by a comma, as a proxy may join them (RFC 9110, section 5.3)."""
@@ -23,8 +23,8 @@ class RequestHead:
     :param headers: Each header by its name in lower case. A header that occurs twice is empty, because the
         two may contradict each other; the values of ``LISTED`` are joined.
     :param query: The query string.
-    :param authorizations: Every header ``Authorization``. There may be several: Airflow appends one of its
-        own where ``[core] simple_auth_manager_all_admins`` is set, and so do some proxies.
+    :param authorizations: Every ``Authorization`` header. There may be several: Airflow appends its
+        own if ``[core] simple_auth_manager_all_admins`` is set, and so do some proxies.
     """
 
     headers: Mapping[bytes, bytes]
@@ -32,18 +32,18 @@ class RequestHead:
     authorizations: tuple[bytes, ...] = ()
 
     def get(self, name: str) -> bytes:
-        """Get a header that stands there once, or nothing."""
+        """Get a header that occurs once; empty otherwise."""
         return self.headers.get(name.encode("ascii"), b"")
 
     def has(self, name: str) -> bool:
-        """Return whether a header stands there, however often."""
+        """Return whether a header occurs."""
         return name.encode("ascii") in self.headers
 
     def get_query_values(self, name: str) -> tuple[bytes, ...]:
         """
-        Get both readings of a query parameter that stands there once; none if it does not.
+        Get both decodings of a query parameter that occurs once; none otherwise.
 
-        A ``+`` stands for a space in a form, and for itself in a URL that a person wrote.
+        A ``+`` is a space in a form, and a plus in a URL that a person wrote.
         """
         if not self.query:
             return ()
@@ -54,7 +54,7 @@ class RequestHead:
 
 
 def _find_once(query: bytes, name: str) -> tuple[bytes, ...]:
-    # Latin-1 keeps every byte as it came, quoted or not.
+    # Latin-1 preserves every byte, quoted or not.
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
     found = [value for key, value in pairs if key == name]
     return (found[0].encode("latin-1"),) if len(found) == 1 else ()

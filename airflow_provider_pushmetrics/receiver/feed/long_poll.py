@@ -18,14 +18,14 @@ RunBlocking = Callable[..., Awaitable[Any]]
 
 class Feed:
     """
-    Serves readers of one inbox.
+    Serves the readers of one inbox.
 
     Events of this process wake a waiting reader at their commit; those of other processes when the database
-    tells of them. Readers who ask the same at the same time share one query.
+    signals them. Concurrent readers with the same request share one query.
 
     :param inbox: The inbox.
-    :param notifier: Knows who waits.
-    :param watch: Listens to the database while anybody waits.
+    :param notifier: The waiting readers.
+    :param watch: Watches the database while there are waiting readers.
     :param run_blocking: Runs a function off the event loop.
     """
 
@@ -39,7 +39,7 @@ class Feed:
         self._under_way: dict[tuple[Any, ...], asyncio.Task[Page]] = {}
 
     async def fetch(self, wanted: EventFilter, *, after: int, limit: int, wait_seconds: float) -> Page:
-        """Fetch the events after a cursor; when there are none, wait for the first, so long and no longer."""
+        """Fetch the events after a cursor; if there are none, wait for the first one."""
         if wait_seconds <= 0:
             return await self._fetch_page(wanted, after, limit)
         deadline = time.monotonic() + wait_seconds
@@ -60,9 +60,9 @@ class Feed:
 
     async def _fetch_shared_page(self, wanted: EventFilter, after: int, limit: int) -> Page:
         """
-        Fetch a page together with everybody who asks the same.
+        Fetch a page together with all concurrent readers of the same request.
 
-        The generation keeps one who was just woken from a query that began before that.
+        The generation excludes a reader who was just woken from a query that began before.
         """
         generation = self._notifier.get_generation()
         key = (asyncio.get_running_loop(), generation, wanted, after, limit)
@@ -71,4 +71,4 @@ class Feed:
             task = asyncio.ensure_future(self._fetch_page(wanted, after, limit))
             self._under_way[key] = task
             task.add_done_callback(lambda _: self._under_way.pop(key))
-        return await asyncio.shield(task)  # one who hangs up does not end it for the others
+        return await asyncio.shield(task)  # a reader who disconnects does not end it for the others

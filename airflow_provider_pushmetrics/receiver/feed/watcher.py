@@ -1,4 +1,4 @@
-"""Waking this process's waiters for events that another process committed."""
+"""Waking this process's readers for events that another process committed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from airflow_provider_pushmetrics.serving.commit_signals import Changes
 
 RETRY_SECONDS = 1.0
 WATCHED_PAGE = 1000
-"""How many new events are looked at in one query."""
+"""How many new events are read in one query."""
 
 
 class InboxWatch:
     """
-    One thread that listens to the database while anybody waits, and sleeps while nobody does.
+    A thread that watches the database while there are waiting readers.
 
     :param inbox: The inbox.
-    :param notifier: Knows who waits.
-    :param retry_seconds: How long it rests when the inbox cannot be watched.
+    :param notifier: The waiting readers.
+    :param retry_seconds: The delay after a failure.
     """
 
     def __init__(self, inbox: Inbox, notifier: Notifier, *, retry_seconds: float = RETRY_SECONDS) -> None:
@@ -39,25 +39,25 @@ class InboxWatch:
         )
 
     def ask(self) -> None:
-        """Say that somebody waits."""
+        """Start watching, because a reader waits."""
         self._loop.wake()
         self._loop.start()
 
     def announce_own(self, new: Sequence[Recorded]) -> None:
-        """Announce what this process committed; its ids follow each other, and nobody need look for them."""
+        """Announce events of this process, whose ids are consecutive, so that the watch skips them."""
         self._notifier.announce([item.delivery for item in new])
         if self._last_id is not None:
             self._own.append((new[0].id, new[-1].id))
 
     def close(self, timeout_seconds: float = STOP_SECONDS) -> bool:
-        """Stop listening; tell whether the thread has ended."""
+        """Stop watching; return whether the thread has ended."""
         has_ended = self._loop.stop(timeout_seconds)
         if has_ended:
             self._stop_listening()
         return has_ended
 
     def _watch_once(self) -> float | None:
-        if not self._notifier.count_waiters():  # who waits from now on wakes the loop
+        if not self._notifier.count_waiters():  # the next reader wakes the loop
             self._last_id = None
             self._own.clear()
             return UNTIL_WOKEN
@@ -71,7 +71,7 @@ class InboxWatch:
     def _listen_once(self) -> None:
         if self._signals is None:
             self._signals = self._inbox.open_changes()
-            self._announce_others()  # what was committed while nobody listened
+            self._announce_others()  # committed before the watch began
         elif self._last_id is None or self._signals.wait(self._loop.stopping):
             self._announce_others()
 
@@ -83,7 +83,7 @@ class InboxWatch:
     def _announce_others(self) -> None:
         newest = self._inbox.fetch_last_id()
         if self._last_id is None:
-            # Nobody knows what came since the waiters looked themselves.
+            # The events since the readers read the inbox are unknown.
             self._notifier.wake_all()
             self._last_id = newest
         while self._last_id < newest:

@@ -1,4 +1,4 @@
-"""What an inbox needs now and then: old events deleted, refused deliveries kept."""
+"""Periodic maintenance of an inbox: old events are deleted, rejected webhooks stored."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ log = logging.getLogger(__name__)
 INBOX_CLEANUP_SECONDS = 5.0
 CLEAN_INTERVAL_SECONDS = 60.0
 CLEAN_BATCH = 1000
-"""How many events are deleted in one transaction: deliveries wait for no more than that."""
+"""How many events are deleted in one transaction, for which incoming webhooks wait."""
 
 
 def warn_of_gap(gap: Gap) -> None:
-    """Say that a consumer misses events."""
+    """Warn that a consumer misses events."""
     log.warning(
-        "%d events were deleted that consumer %r had not read: it stands at %d. Keep events longer, or look"
+        "%d events were deleted that consumer %r had not read: its position is %d. Keep events longer, or"
+        " check"
         " whether it still reads.",
         gap.missed,
         gap.consumer,
@@ -38,12 +39,12 @@ def clean(
     *,
     now: datetime,
     should_stop: Callable[[], bool],
-    tell: Callable[[Gap], object] = warn_of_gap,
+    on_gap: Callable[[Gap], object] = warn_of_gap,
 ) -> int:
     """
-    Delete what is older or more than is kept, the oldest first.
+    Delete events beyond the age or the number to keep, the oldest first.
 
-    :param tell: Called with what a consumer had not read of it, for every batch.
+    :param on_gap: Called with the unread events of a consumer, for every batch.
     :return: How many events were deleted.
     """
     before = None if retention.days is None else now - timedelta(days=retention.days)
@@ -52,7 +53,7 @@ def clean(
         gone = inbox.delete_oldest(before=before, keep=retention.events, limit=CLEAN_BATCH)
         deleted += gone.events
         for gap in gone.gaps:
-            tell(gap)
+            on_gap(gap)
         if gone.events < CLEAN_BATCH:
             break
     return deleted
@@ -60,12 +61,12 @@ def clean(
 
 class InboxCleanup:
     """
-    Stores refused deliveries and deletes old events, from a thread of its own.
+    Stores rejected webhooks and deletes old events, in a background thread.
 
     :param inbox: The inbox.
-    :param rejections: Holds what was refused.
+    :param rejections: Collects rejected webhooks.
     :param retention: How long events are kept.
-    :param interval_seconds: The time between two looks.
+    :param interval_seconds: The time between two runs.
     """
 
     def __init__(
@@ -90,11 +91,11 @@ class InboxCleanup:
         self._loop.start()
 
     def close(self, timeout_seconds: float = STOP_SECONDS) -> bool:
-        """Store what was refused until now, then stop; tell whether the thread has ended."""
+        """Store the collected rejections, then stop; return whether the thread has ended."""
         return self._loop.stop(timeout_seconds)
 
     def run_once(self) -> None:
-        """Store what was refused, and once a minute delete what is too old."""
+        """Store rejected webhooks, and once a minute delete old events."""
         refused = self._rejections.drain()
         if refused:
             self._inbox.store_rejections(refused)
@@ -105,13 +106,13 @@ class InboxCleanup:
                 self._retention,
                 now=datetime.now(UTC),
                 should_stop=self._loop.stopping.is_set,
-                tell=self._warn_once,
+                on_gap=self._warn_once,
             )
             if deleted:
-                log.info("Deleted %d events that are not kept any longer.", deleted)
+                log.info("Deleted %d events beyond the retention limits.", deleted)
 
     def _warn_once(self, gap: Gap) -> None:
-        """Warn of a consumer that stands still once, and not every minute."""
+        """Warn of a consumer that does not move once, and not every minute."""
         if self._told_positions.get(gap.consumer) != gap.position:
             self._told_positions[gap.consumer] = gap.position
             warn_of_gap(gap)

@@ -1,4 +1,4 @@
-"""Opening the inbox's database: SQLite made durable, or PostgreSQL, brought to this version's schema."""
+"""Opening the inbox's database, SQLite or PostgreSQL, and migrating it to this version's schema."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, create_sqlite
 INBOX_BUSY_SECONDS = 15
 INBOX_POOL_SIZE = 8
 INBOX_MIGRATION_LOCK = 7_241_130_583_906_114
-"""An arbitrary number: PostgreSQL's advisory lock under which one process at a time migrates."""
+"""An arbitrary number: the PostgreSQL advisory lock under which one process at a time migrates."""
 
-_migrating = threading.Lock()  # Alembic keeps the migration that runs in a module-wide variable
+_migrating = threading.Lock()  # Alembic keeps the running migration in a global variable
 
 
 def open_engine(inbox_url: str, timeouts: PostgresqlTimeouts = DEFAULT_TIMEOUTS) -> Engine:
     """
-    Open the inbox's database and bring it to this version's schema.
+    Open the inbox's database and migrate it to this version's schema.
 
-    :param inbox_url: Where it is.
-    :param timeouts: How long PostgreSQL is waited for.
-    :raises PushMetricsConfigurationError: if the URL cannot be one of an inbox.
+    :param inbox_url: Its URL.
+    :param timeouts: How long to wait for PostgreSQL.
+    :raises PushMetricsConfigurationError: if the URL is not valid for an inbox.
     :raises sqlalchemy.exc.SQLAlchemyError: if the database cannot be used now.
     """
     url = parse_inbox_url(inbox_url)
@@ -45,9 +45,9 @@ def open_engine(inbox_url: str, timeouts: PostgresqlTimeouts = DEFAULT_TIMEOUTS)
 
 def parse_inbox_url(inbox_url: str) -> URL:
     """
-    Read the URL of an inbox.
+    Parse the URL of an inbox.
 
-    :raises PushMetricsConfigurationError: if an inbox cannot be there. The message never holds the password.
+    :raises PushMetricsConfigurationError: if it is not valid. The message never contains the password.
     """
     way_out = "Use sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE."
     try:
@@ -56,19 +56,19 @@ def parse_inbox_url(inbox_url: str) -> URL:
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise PushMetricsConfigurationError(f"the inbox is not an SQLAlchemy URL. {way_out}") from None
     if backend not in ("sqlite", "postgresql"):
-        raise PushMetricsConfigurationError(f"the inbox cannot be kept in {backend!r}. {way_out}")
+        raise PushMetricsConfigurationError(f"the inbox cannot be in {backend!r}. {way_out}")
     if backend == "postgresql" and "+" not in url.drivername:
         return url.set(drivername="postgresql+psycopg")
     if backend == "sqlite" and url.database in (None, "", ":memory:"):
-        raise PushMetricsConfigurationError(f"an inbox in memory would lose what it acknowledged. {way_out}")
+        raise PushMetricsConfigurationError(f"an inbox in memory would lose acknowledged events. {way_out}")
     return url
 
 
 def find_missing_file(inbox_url: str) -> Path | None:
     """
-    Find the file of an inbox on SQLite that is not there yet.
+    Find the file of an inbox on SQLite that does not exist yet.
 
-    :raises PushMetricsConfigurationError: if the URL cannot be one of an inbox.
+    :raises PushMetricsConfigurationError: if the URL is not valid for an inbox.
     """
     url = parse_inbox_url(inbox_url)
     if url.get_backend_name() != "sqlite":
@@ -81,7 +81,7 @@ def _create_sqlite(url: URL) -> Engine:
     folder = Path(url.database or "").expanduser().absolute().parent
     if not folder.is_dir():
         raise PushMetricsConfigurationError(
-            f"the inbox's folder {str(folder)!r} is not there: make it, or name another file."
+            f"the inbox's folder {str(folder)!r} does not exist: create it, or choose another file."
         )
     return create_sqlite_engine(
         url, busy_timeout_seconds=INBOX_BUSY_SECONDS, pool_size=INBOX_POOL_SIZE, max_overflow=INBOX_POOL_SIZE
@@ -104,7 +104,7 @@ def _migrate(engine: Engine) -> None:
     writing = engine.execution_options(**{IMMEDIATE: True})
     with _migrating, writing.connect() as connection, connection.begin():
         if engine.dialect.name == "postgresql":
-            # A large inbox takes its time, and so does another process that migrates it just now.
+            # A large inbox takes longer, and so does waiting for another process that migrates it.
             connection.execute(text("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": INBOX_MIGRATION_LOCK})
         config.attributes["connection"] = connection

@@ -1,4 +1,4 @@
-"""What a named consumer can never read: events that were deleted before its position had passed them."""
+"""Events that were deleted before a named consumer had read them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select, update
 from airflow_provider_pushmetrics.receiver.inbox.tables import consumers
 
 IN_USE = timedelta(days=30)
-"""A consumer that stored no position for so long before an event came is not missed when that is deleted."""
+"""A consumer that stored no position in this time before an event does not count as missing it."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Gap:
     Events that a consumer missed.
 
     :param consumer: Its name.
-    :param position: How far it had come.
+    :param position: Its position.
     :param missed: How many events beyond it were deleted.
     """
 
@@ -33,10 +33,10 @@ class Gap:
 @dataclass(frozen=True)
 class Deleted:
     """
-    What a cleaning did.
+    The result of a cleanup.
 
-    :param events: How many were deleted.
-    :param gaps: Who had not read all of them.
+    :param events: How many events were deleted.
+    :param gaps: The consumers that had not read all of them.
     """
 
     events: int = 0
@@ -45,9 +45,9 @@ class Deleted:
 
 def store_gaps(connection: Connection, deleted: Sequence[int], *, since: datetime) -> tuple[Gap, ...]:
     """
-    Add what is about to be deleted, ids in order, to what its consumers have missed.
+    Add events that are about to be deleted, ids in order, to the missed events of consumers.
 
-    :param since: When the newest of it came, or later.
+    :param since: When the newest of them arrived, or later.
     """
     behind = select(consumers.c.name, consumers.c.position).where(
         consumers.c.position < deleted[-1], consumers.c.updated_at >= since - IN_USE

@@ -1,4 +1,4 @@
-"""Waiting for PostgreSQL, and ending connections to a server that neither answers nor hangs up."""
+"""Timeouts for PostgreSQL, and closing connections to a server that does not respond."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from sqlalchemy.engine import URL
 
 INBOX_CONNECT_SECONDS = 5
 UNACKNOWLEDGED_SECONDS = 10.0
-"""What was sent must be acknowledged by then, or the connection is given up."""
+"""A connection is closed if sent data is not acknowledged within this time."""
 
 KEEPALIVE_IDLE_SECONDS = 5
 KEEPALIVE_INTERVAL_SECONDS = 2
 KEEPALIVE_COUNT = 3
-"""A connection on which nothing was sent is given up after 5 + 3 · 2 s of silence."""
+"""An idle connection is closed after 5 + 3 · 2 s without a response."""
 
 LOCK_SECONDS = 15.0
-"""Less than a sender waits: a delivery is told that the inbox is locked, and not that nobody answered."""
+"""Less than a sender waits: it receives the error that the inbox is locked instead of no response."""
 
 IDLE_IN_TRANSACTION_SECONDS = 30.0
-"""After it the server takes its locks from a receiver that stopped in the middle of a transaction."""
+"""After this the server releases the locks of a receiver that stopped in the middle of a transaction."""
 
 STATEMENT_SECONDS = 30.0
-"""More than lock and delivery may take; the server ends what runs longer."""
+"""More than lock and webhook may take; the server ends longer statements."""
 
 
 @dataclass(frozen=True)
 class PostgresqlTimeouts:
     """
-    How long a connection to PostgreSQL waits. What the inbox's URL says of the same goes before.
+    How long a connection to PostgreSQL waits. Options in the inbox's URL override these.
 
-    :param lock_seconds: For a lock that another holds.
+    :param lock_seconds: For a lock of another transaction.
     :param idle_in_transaction_seconds: For the next statement of a transaction, before the server ends it.
     :param statement_seconds: For one statement.
     """
@@ -77,9 +77,9 @@ DEFAULT_TIMEOUTS = PostgresqlTimeouts()
 
 class OpenSockets:
     """
-    Knows the connections of an engine. On SQLite there is nobody to hang up on, and nothing happens.
+    The connections of an engine. On SQLite this does nothing.
 
-    :param engine: The engine. What it has connected by now is closed, so that no connection is unknown.
+    :param engine: The engine. Its existing connections are closed, so that all are known.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -91,11 +91,11 @@ class OpenSockets:
             event.listen(engine, "connect", self._add)
 
     def hang_up(self) -> None:
-        """End every connection that there is now, from any thread, whatever another one waits for on it."""
+        """Close every current connection, from any thread, whatever another one waits for on it."""
         with self._lock:
             connections = list(self._connections)
         for connection in connections:
-            with contextlib.suppress(OSError, self._driver_error):  # it may have been closed just now
+            with contextlib.suppress(OSError, self._driver_error):  # it may have just been closed
                 _shut_down(connection.fileno())
 
     def _add(self, connection: Any, _record: object) -> None:
@@ -104,6 +104,6 @@ class OpenSockets:
 
 
 def _shut_down(file_number: int) -> None:
-    # The driver's own close() would free the connection under the feet of who waits on it.
+    # The driver's own close() would free the connection while another thread waits on it.
     with socket.socket(fileno=os.dup(file_number)) as copy:
         copy.shutdown(socket.SHUT_RDWR)

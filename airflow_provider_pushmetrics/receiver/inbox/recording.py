@@ -1,5 +1,5 @@
 """
-Recording deliveries in one transaction: what is new gets the next ids, what is known keeps its own.
+Recording webhooks in one transaction: new ones get the next ids, duplicates the id of the first.
 
 Written with SQLAlchemy, for either database. On SQLite, ``sqlite_recording`` does the same faster.
 """
@@ -18,7 +18,7 @@ from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook,
 from airflow_provider_pushmetrics.receiver.inbox.tables import VALUE, events, state
 from airflow_provider_pushmetrics.serving.commit_signals import announce_change
 
-# Built once: SQLAlchemy takes as long to build a statement as the database to run it.
+# Built once: SQLAlchemy takes as long to build a statement as the database to execute it.
 LOCK_LAST_ID = select(state.c.last_event_id).with_for_update()
 STORE_LAST_ID = update(state).values(last_event_id=bindparam("newest"))
 FIND_KNOWN = select(events.c.delivery_key, events.c.id).where(
@@ -26,14 +26,14 @@ FIND_KNOWN = select(events.c.delivery_key, events.c.id).where(
 )
 
 VALUE_COLUMNS = {column.name: column.info[VALUE] for column in events.c if VALUE in column.info}
-"""Where the value of each column comes from, as an attribute of ``Recorded``; all but the moment."""
+"""The attribute of ``Recorded`` for each column; all but the timestamp."""
 
 DELIVERY_FIELDS = {
     name: value.removeprefix("delivery.")
     for name, value in VALUE_COLUMNS.items()
     if value in {f"delivery.{field.name}" for field in fields(IncomingWebhook)}
 }
-"""The columns that a delivery is read from, with the names of its fields."""
+"""The columns of an incoming webhook, with the names of its fields."""
 
 read_values = attrgetter(*VALUE_COLUMNS.values())
 """Reads the values of ``VALUE_COLUMNS`` from a ``Recorded``, in their order."""
@@ -42,7 +42,7 @@ CHANNEL = "pushmetrics_inbox"
 """PostgreSQL's name for the notifications of new events."""
 
 KnownIds = dict[tuple[str, str], int]
-"""The event id of every delivery that is known, by its source and key."""
+"""The event id of every known webhook, by its source and key."""
 
 
 def record(
@@ -70,7 +70,7 @@ def record(
 
 
 def group_keys(deliveries: Sequence[IncomingWebhook]) -> Iterable[tuple[str, list[str]]]:
-    """Group the deliveries' keys by their source."""
+    """Group the webhooks' keys by their source."""
     keys: dict[str, list[str]] = {}
     for delivery in deliveries:
         keys.setdefault(delivery.source, []).append(delivery.key)
@@ -78,7 +78,7 @@ def group_keys(deliveries: Sequence[IncomingWebhook]) -> Iterable[tuple[str, lis
 
 
 def assign_ids(deliveries: Sequence[IncomingWebhook], known: KnownIds, last_id: int) -> list[Recorded]:
-    """Give what is new the next ids; of two copies, the first is new. ``known`` learns the new ones."""
+    """Assign the next ids to new webhooks; of two copies, the first is new. Adds them to ``known``."""
     recorded = []
     for delivery in deliveries:
         identity = (delivery.source, delivery.key)

@@ -1,4 +1,4 @@
-"""The values that travel between the endpoints and the inbox."""
+"""The values that the endpoints and the inbox exchange."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class IncomingWebhook:
     One event to be stored.
 
     :param source: The name of the source that sent it.
-    :param key: Its identity among the deliveries of that source.
+    :param key: Its identity among the webhooks of that source.
     :param body: The body, byte for byte.
     :param event: The event's name.
     :param report_id: The id of its report.
     :param query_id: The id of its query.
-    :param run_id: The id of the run that its URL names.
-    :param replay_of: The id of the event that is stored again.
+    :param run_id: The id of the run in its URL.
+    :param replay_of: The id of the event that is replayed.
     """
 
     source: str
@@ -40,11 +40,11 @@ class IncomingWebhook:
 @dataclass(frozen=True)
 class Recorded:
     """
-    What became of a delivery.
+    The result of storing a webhook.
 
-    :param id: The event's id: the first one's, if the delivery is a duplicate.
-    :param is_new: Whether it was kept now.
-    :param delivery: The delivery.
+    :param id: The event's id; for a duplicate, that of the first one.
+    :param is_new: Whether it was stored now.
+    :param delivery: The webhook.
     """
 
     id: int
@@ -80,10 +80,10 @@ class EventSummary:
 @dataclass(frozen=True)
 class Page:
     """
-    The next events for a reader.
+    A page of events for a reader.
 
-    :param events: They, by id.
-    :param cursor: Where to continue: nothing that matches stands between the page and it.
+    :param events: The events, by id.
+    :param cursor: The cursor of the next page: there is no matching event between the page and it.
     """
 
     events: tuple[StoredEvent, ...]
@@ -95,7 +95,7 @@ class Consumer:
     """
     A named reader's position; ``updated_at`` is None before the first.
 
-    :param taken_by: Who took the event there.
+    :param taken_by: Who claimed the event there.
     :param missed: How many events were deleted before it had read them.
     """
 
@@ -107,5 +107,5 @@ class Consumer:
 
 
 def build_replay_key(event_id: int) -> str:
-    """Build the key of an event that is stored again. It is unique, so that it is never a duplicate."""
+    """Build the unique key of an event that is replayed, so that it is never a duplicate."""
     return f"replay:{event_id}:{uuid.uuid4().hex}"

@@ -1,4 +1,4 @@
-"""The newest refused deliveries: who, when and why, and nothing of what they held."""
+"""The newest rejected webhooks: their source, time and reason, but not their content."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_KEPT = 1000
 """How many the inbox keeps."""
 
 MAX_PENDING = 200
-"""How many wait to be kept: a flood of them is counted, but does not become a flood of writes."""
+"""How many wait to be stored; the rest is counted only, so that a flood does not become a flood of writes."""
 
 MAX_SHOWN_SOURCE_LENGTH = 100
 
@@ -22,14 +22,14 @@ MAX_SHOWN_SOURCE_LENGTH = 100
 @dataclass(frozen=True)
 class Rejection:
     """
-    One refused delivery.
+    One rejected webhook.
 
     :param rejected_at: When.
-    :param source: The source that it named, shortened and without what looks like a credential.
-    :param client: The address that it came from.
-    :param status: The status that it was answered with.
-    :param outcome: What it counts as in the metrics.
-    :param reason: Why, for whoever looks after the receiver; its sender is not told.
+    :param source: The source in its URL, shortened and without anything that looks like a credential.
+    :param client: The address of its sender.
+    :param status: The status of the response.
+    :param outcome: Its outcome in the metrics.
+    :param reason: The reason, for the operator of the receiver; not sent to the client.
     """
 
     rejected_at: datetime
@@ -42,9 +42,9 @@ class Rejection:
 
 class RejectionLog:
     """
-    Holds refused deliveries until the inbox takes them.
+    Collects rejected webhooks until they are stored.
 
-    :param clock: Gives the time.
+    :param clock: Returns the time.
     """
 
     def __init__(self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -53,13 +53,13 @@ class RejectionLog:
         self._lock = threading.Lock()
 
     def add(self, *, source: str, client: str, status: int, outcome: str, reason: str) -> None:
-        """Note one; the oldest gives way when there are too many."""
+        """Add one; the oldest is dropped if there are too many."""
         name = redact(ascii(source[:MAX_SHOWN_SOURCE_LENGTH])[1:-1])
         with self._lock:
             self._pending.append(Rejection(self._clock(), name, client, status, outcome, reason))
 
     def drain(self) -> list[Rejection]:
-        """Take all that wait."""
+        """Return and remove all collected rejections."""
         with self._lock:
             pending = list(self._pending)
             self._pending.clear()

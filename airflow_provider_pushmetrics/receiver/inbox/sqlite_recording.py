@@ -1,9 +1,8 @@
 """
-Recording deliveries on SQLite by the driver itself.
+Recording webhooks on SQLite with the driver itself.
 
-The same as ``recording.record``, which a test compares it to, for half of the processor time (33 for 64
-µs an event in groups of 30): the writer works beside the event loop under one interpreter lock, so what it
-saves is what the loop gains.
+The result is that of ``recording.record``, with which a test compares it, for half of the processor time (33
+instead of 64 µs an event in groups of 30). The writer shares the interpreter lock with the event loop.
 """
 
 from __future__ import annotations
@@ -43,8 +42,8 @@ def record_in_sqlite(
     """
     Keep what is new, in a transaction of its own, and return when it is committed.
 
-    :return: What became of each, in the order given.
-    :raises sqlalchemy.exc.DBAPIError: if nothing was kept.
+    :return: The result for each, in the given order.
+    :raises sqlalchemy.exc.DBAPIError: if nothing was stored.
     """
     with _begin(engine) as cursor:
         ((last_id,),) = cursor.execute(FETCH_LAST_ID).fetchall()
@@ -58,7 +57,7 @@ def record_in_sqlite(
 
 @contextmanager
 def _begin(engine: Engine) -> Iterator[sqlite3.Cursor]:
-    """Hold a transaction that has the write lock from its start; whatever fails is SQLAlchemy's error."""
+    """Open a transaction that has the write lock from its start; convert errors to SQLAlchemy's."""
     connection = engine.raw_connection()
     try:
         cursor: Any = connection.cursor()
@@ -84,10 +83,10 @@ def _insert(cursor: sqlite3.Cursor, new: Sequence[Recorded], received_at: dateti
     """
     Insert rows by few statements.
 
-    The driver gives up the interpreter lock around every row of an ``executemany`` and has to win it back
-    from the event loop each time: so many rows go into one ``VALUES``.
+    The driver releases the interpreter lock around every row of an ``executemany`` and must get it back from
+    the event loop each time: so many rows are in one ``VALUES``.
     """
-    written = to_utc(received_at).strftime("%Y-%m-%d %H:%M:%S.%f")  # as SQLAlchemy writes a moment
+    written = to_utc(received_at).strftime("%Y-%m-%d %H:%M:%S.%f")  # as SQLAlchemy writes a timestamp
     for chunk in _split_by_powers_of_two(new):
         values = tuple(chain.from_iterable((written, *read_values(item)) for item in chunk))
         cursor.execute(_build_insert(len(chunk)), values)

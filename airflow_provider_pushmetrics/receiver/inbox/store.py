@@ -1,7 +1,7 @@
 """
-The inbox: every event that was accepted, in the order of its ids, until it is cleaned away.
+The inbox: every accepted event, in the order of its ids, until it is deleted.
 
-Everything here waits for the database, so nothing here is called on an event loop.
+All functions block, so none of them is called on an event loop.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ from airflow_provider_pushmetrics.serving.commit_signals import Changes, open_ch
 from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE
 
 MAX_PAGE_BYTES = 8 * 1024 * 1024
-"""A page ends when its bodies come to this much; it always holds one event."""
+"""The maximum size of the bodies of a page; a page contains at least one event."""
 
 
 class Inbox:
     """
     The durable store, on SQLite or PostgreSQL.
 
-    :param url: Its SQLAlchemy URL. The database is opened and brought up to date.
-    :param clock: Gives the time.
-    :param timeouts: How long PostgreSQL is waited for.
+    :param url: Its SQLAlchemy URL. The database is opened and migrated.
+    :param clock: Returns the time.
+    :param timeouts: How long to wait for PostgreSQL.
     """
 
     def __init__(
@@ -77,17 +77,17 @@ class Inbox:
         self._engine.dispose()
 
     def hang_up(self) -> None:
-        """End all connections to PostgreSQL at once: whoever waits on one gets an error. SQLite has none."""
+        """Close all connections to PostgreSQL at once: waiting calls raise an error. SQLite has none."""
         self._sockets.hang_up()
 
     def record(self, deliveries: Sequence[IncomingWebhook]) -> list[Recorded]:
         """
-        Keep what is new, in one transaction, and return when it is committed.
+        Store new webhooks, in one transaction, and return when it is committed.
 
-        Ids follow the order of commits, across processes: the row that hands them out stays locked until the
-        commit. So a reader that has seen an id never finds a smaller one later.
+        Ids follow the order of commits, across processes: the row that assigns them stays locked until the
+        commit. So a reader that has seen an id never sees a smaller one later.
 
-        :return: What became of each, in the order given.
+        :return: The result for each, in the given order.
         """
         now = self._clock()
         if self._engine.dialect.name == "sqlite":
@@ -99,24 +99,24 @@ class Inbox:
         """
         Fetch the events after an id, at most ``limit`` of them.
 
-        A cursor beyond the newest id comes from another inbox: the page is empty then, and its cursor is the
+        A cursor beyond the newest id is from another inbox: the page is then empty, and its cursor is the
         newest id.
         """
         with self._engine.connect() as connection:
-            # Read before the events: whatever is committed in between is for the next page.
+            # Read before the events: later commits are for the next page.
             last_id = connection.execute(select(state.c.last_event_id)).scalar_one()
             ids = _fetch_page_ids(connection, wanted, after=after, last_id=last_id, limit=limit)
             found = _fetch_events(connection, ids.chosen)
         return Page(found, ids.chosen[-1] if ids.is_cut else last_id)
 
     def fetch_last_id(self) -> int:
-        """Fetch the newest id handed out; 0 before the first."""
+        """Fetch the newest assigned id; 0 before the first."""
         with self._engine.connect() as connection:
             last_id: int = connection.execute(select(state.c.last_event_id)).scalar_one()
             return last_id
 
     def fetch_subjects(self, *, after: int, limit: int) -> list[Subject]:
-        """Fetch what the events after an id are about."""
+        """Fetch the facts of the events after an id."""
         columns = (events.c[field.name] for field in fields(Subject))
         query = select(*columns).where(events.c.id > after).order_by(events.c.id).limit(limit)
         with self._engine.connect() as connection:
@@ -128,7 +128,7 @@ class Inbox:
             return connection.execute(select(func.count()).select_from(events)).scalar_one()
 
     def find_delivery(self, event_id: int) -> IncomingWebhook | None:
-        """Find the delivery that became an event."""
+        """Find the webhook of an event."""
         columns = (events.c[name].label(field) for name, field in DELIVERY_FIELDS.items())
         with self._engine.connect() as connection:
             row = connection.execute(select(*columns).where(events.c.id == event_id)).mappings().one_or_none()
@@ -148,13 +148,13 @@ class Inbox:
 
     def store_consumer(self, name: str, position: int, taken_by: str | None = None) -> Consumer | None:
         """
-        Store a named consumer's position, forwards or backwards, and who took the event there, at once.
+        Store a named consumer's position, forwards or backwards, and who claimed the event there.
 
         :return: The consumer, or None if the position is beyond the newest event and nothing was stored.
         """
         values = {"position": position, "updated_at": self._clock(), "taken_by": taken_by}
         with self._begin_write() as connection:
-            # The lock also keeps two first positions of one name apart.
+            # The lock also serializes two first positions of one name.
             last_id = connection.execute(select(state.c.last_event_id).with_for_update()).scalar_one()
             if position > last_id:
                 return None
@@ -182,12 +182,12 @@ class Inbox:
 
     def delete_oldest(self, *, before: datetime | None, keep: int | None, limit: int) -> Deleted:
         """
-        Delete events received before a moment and those beyond a number, the oldest first.
+        Delete events received before a time and those beyond a number, the oldest first.
 
-        Their deliveries are forgotten too: one of them that came again would be new. No consumer is waited
-        for, but what one in use had not read yet is counted as missed.
+        Their keys are deleted too: a copy that arrives again would be new. No consumer is waited
+        for, but unread events of an active one are counted as missed.
 
-        :return: How many were deleted, ``limit`` at most, and who had not read them.
+        :return: How many were deleted, at most ``limit``, and who had not read them.
         """
         conditions: list[ColumnElement[bool]] = []
         if before is not None:
@@ -199,7 +199,7 @@ class Inbox:
             return Deleted()
         chosen = select(events.c.id).where(or_(*conditions)).order_by(events.c.id).limit(limit)
         with self._begin_write() as connection:
-            # The lock is the writers', so that SQLite and PostgreSQL do it alike.
+            # The writers' lock, so that SQLite and PostgreSQL behave alike.
             connection.execute(select(state.c.last_event_id).with_for_update())
             ids = connection.execute(chosen).scalars().all()
             if not ids:
@@ -209,21 +209,21 @@ class Inbox:
             return Deleted(len(ids), gaps)
 
     def store_rejections(self, refused: Sequence[Rejection]) -> None:
-        """Keep refused deliveries, and of all of them the newest alone."""
+        """Store rejected webhooks, and keep only the newest of all."""
         with self._begin_write() as connection:
             connection.execute(insert(rejections), [vars(rejection) for rejection in refused])
             oldest = select(rejections.c.id).order_by(rejections.c.id.desc()).offset(MAX_KEPT).limit(1)
             connection.execute(delete(rejections).where(rejections.c.id <= oldest.scalar_subquery()))
 
     def fetch_rejections(self, *, limit: int) -> list[Rejection]:
-        """Fetch the newest refused deliveries, the newest first."""
+        """Fetch the newest rejected webhooks, the newest first."""
         columns = (rejections.c[field.name] for field in fields(Rejection))
         query = select(*columns).order_by(rejections.c.id.desc()).limit(limit)
         with self._engine.connect() as connection:
             return [Rejection(*row) for row in connection.execute(query)]
 
     def open_changes(self) -> Changes:
-        """Begin to listen for commits, of other processes too."""
+        """Start to listen for commits, including those of other processes."""
         return open_changes(self._engine, CHANNEL)
 
     def check(self) -> None:
@@ -246,7 +246,7 @@ class _PageIds:
 def _fetch_page_ids(
     connection: Connection, wanted: EventFilter, *, after: int, last_id: int, limit: int
 ) -> _PageIds:
-    """Choose the events of a page before their bodies are read, so that no page is too large for memory."""
+    """Choose the events of a page before reading their bodies, so that no page is too large for memory."""
     conditions: list[ColumnElement[bool]] = [events.c.id > after, events.c.id <= last_id]
     conditions += [events.c[name] == value for name, value in wanted.get_wanted().items()]
     query = select(events.c.id, events.c.body_bytes).where(*conditions).order_by(events.c.id).limit(limit)

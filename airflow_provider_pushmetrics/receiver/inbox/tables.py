@@ -1,4 +1,4 @@
-"""The inbox's tables. Their names carry a prefix, since they may share a database, Airflow's for one."""
+"""The inbox's tables. Their names have a prefix, because they may share a database, for example Airflow's."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PREFIX = "pushmetrics_inbox"
 VERSION_TABLE = f"{PREFIX}_version"
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
-"""SQLite makes only a column of type INTEGER its row id."""
+"""SQLite uses only a column of type INTEGER as its row id."""
 
 
 VALUE = "value"
 """
-In the ``info`` of a column of events: where its value comes from, as an attribute of ``Recorded``.
+In the ``info`` of a column of events: the attribute of ``Recorded`` with its value.
 
-A new column is written and read by that alone.
+A new column needs nothing else to be written and read.
 """
 
 metadata = MetaData()
@@ -65,7 +65,7 @@ state = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("last_event_id", BigInteger, nullable=False),
 )
-"""One row. Whoever holds its lock hands out ids, so ids are in commit order however many processes write."""
+"""One row. Its lock is needed to assign ids, so ids follow the order of commits in all processes."""
 
 rejections = Table(
     f"{PREFIX}_rejections",
@@ -78,7 +78,7 @@ rejections = Table(
     Column("outcome", Text, nullable=False),
     Column("reason", Text, nullable=False),
 )
-"""The newest refused deliveries."""
+"""The newest rejected webhooks."""
 
 consumers = Table(
     f"{PREFIX}_consumers",

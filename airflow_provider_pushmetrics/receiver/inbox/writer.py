@@ -1,4 +1,4 @@
-"""Writing deliveries to the inbox in groups, and giving up on a database that does not answer."""
+"""Writing webhooks to the inbox in groups, and giving up on a database that does not respond."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_WAITING = 4096
 
 STUCK_SECONDS = 45.0
 """
-A commit that takes so long waits for a database that is no longer there: its server would have ended the
+A commit that takes this long waits for an unreachable database: the server would have ended the
 statement after 30 s.
 """
 
@@ -31,11 +31,11 @@ Outcome = Recorded | Exception
 
 class InboxWriter:
     """
-    Records deliveries of any event loop, in groups.
+    Records webhooks of any event loop, in groups.
 
-    :param inbox: Where to.
-    :param announce: Called from the writer's thread with what was just committed, duplicates left out.
-    :param stuck_seconds: How long a commit may take before the next delivery closes the connections.
+    :param inbox: The inbox.
+    :param announce: Called from the writer's thread with the committed events, without duplicates.
+    :param stuck_seconds: How long a commit may take before the next webhook closes the connections.
     """
 
     def __init__(
@@ -58,24 +58,24 @@ class InboxWriter:
 
     async def record(self, delivery: IncomingWebhook) -> Recorded:
         """
-        Record a delivery and return when it is committed.
+        Record a webhook and return when it is committed.
 
-        :raises Unavailable: if it was not kept.
+        :raises Unavailable: if it was not stored.
         """
         self._free_if_stuck()
         if self._is_closed or self._group.count_waiting() >= MAX_WAITING:
             raise Unavailable("The receiver is too busy. Send it again later.")
         try:
             return await self._group.submit(delivery)
-        except RuntimeError:  # closed just now, or no thread can be started
+        except RuntimeError:  # closed, or no thread can be started
             raise Unavailable(UNAVAILABLE) from None
 
     def abandon(self) -> None:
-        """Refuse what is not written yet: the database does not answer, and the process has to end."""
+        """Reject what is not written yet: the database does not respond, and the process must end."""
         self._is_closed = self._is_abandoned = True
 
     def close(self) -> None:
-        """Write what was accepted, then stop."""
+        """Write accepted webhooks, then stop."""
         self._is_closed = True
         self._group.close()
 
@@ -90,7 +90,8 @@ class InboxWriter:
             return self._record(deliveries)
         except Exception as error:
             self._outage.error(
-                "The inbox could not be written, by a fault of the receiver: %s", describe_fault(error)
+                "The inbox could not be written because of an error in the receiver: %s",
+                describe_fault(error),
             )
             return _refuse(deliveries)
 
@@ -106,9 +107,9 @@ class InboxWriter:
             return recorded
         except SQLAlchemyError as error:
             if len(deliveries) > 1 and not _is_outage(error):
-                # One of them cannot be kept; the others must not suffer for it.
+                # One of them cannot be stored; the others are written without it.
                 return [outcome for delivery in deliveries for outcome in self._record([delivery])]
-            # The driver's message alone: SQLAlchemy's own shows the values, and so the body.
+            # Only the driver's message: SQLAlchemy's own contains the values, and so the body.
             reason = getattr(error, "orig", None) or type(error).__name__
             self._outage.error("The inbox could not be written: %s", reason)
             return _refuse(deliveries)

@@ -38,7 +38,9 @@ def test_a_run_that_failed_fails_the_sensor_with_its_block_and_message(
     connect_whole(**changes)
     pushmetrics.outcomes = [outcome]
     pushmetrics.start_run()
-    with pytest.raises(PushMetricsRunFailed, match=f"run 1 of report '1' ended as {outcome}") as caught:
+    with pytest.raises(
+        PushMetricsRunFailed, match=f"run 1 of report '1' ended with status {outcome}"
+    ) as caught:
         run_sensor(run_id=1, **mode)
     assert caught.value.run_id == 1
     assert ("at block 'by_carrier': division by zero" in str(caught.value)) == (outcome == "failed")
@@ -50,7 +52,7 @@ def test_a_run_that_failed_skips_the_task_or_succeeds_where_that_is_wanted(
 ) -> None:
     pushmetrics.outcomes = ["failed"]
     pushmetrics.start_run()
-    with pytest.raises(AirflowSkipException, match="ended as failed"):
+    with pytest.raises(AirflowSkipException, match="ended with status failed"):
         run_sensor(run_id=1, on_failed_run="skip", **mode)
     asked = len(pushmetrics.seen)
     assert run_sensor(run_id=1, on_failed_run="succeed", **mode)["id"] == 1

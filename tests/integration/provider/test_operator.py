@@ -129,7 +129,7 @@ def test_a_failed_run_names_the_block_and_its_message(
 @pytest.mark.parametrize("deferrable", MODES)
 def test_a_cancelled_run_fails_the_task(pushmetrics: FakePushMetrics, deferrable: bool) -> None:
     pushmetrics.outcomes = ["cancelled"]
-    with pytest.raises(PushMetricsRunFailed, match="ended as cancelled"):
+    with pytest.raises(PushMetricsRunFailed, match="ended with status cancelled"):
         run_task(deferrable=deferrable)
 
 
@@ -303,7 +303,7 @@ def test_a_server_whose_outputs_do_not_say_is_asked_for_the_run(
     pushmetrics.outputs_say_status = False
     assert run_task(deferrable=deferrable, require_outcome=True)["status"] == "success"
     pushmetrics.outcomes = ["failed"]
-    with pytest.raises(PushMetricsRunFailed, match="ended as failed"):
+    with pytest.raises(PushMetricsRunFailed, match="ended with status failed"):
         run_task(FakeTaskInstance(max_tries=5), deferrable=deferrable)
 
 

@@ -156,8 +156,8 @@ def test_consumer_that_misses_events_is_said_once_for_each_place(
     keeper._warn_once(Gap("airflow", 3, 1))
     warnings = [text for text in caplog.messages if "had not read" in text]
     assert [text.partition(":")[2].split(".")[0] for text in warnings] == [
-        " it stands at 1",
-        " it stands at 3",
+        " its position is 1",
+        " its position is 3",
     ]
 
 

@@ -219,7 +219,7 @@ def test_taken_port_is_said_with_the_way_out(running: Running) -> None:
     )
     assert result.returncode == 1
     assert (
-        f"port {port} on '127.0.0.1' is taken: stop what uses it, or choose another with --port"
+        f"port {port} on '127.0.0.1' is in use: stop what uses it, or choose another with --port"
         in result.stderr
     )
     assert "PUSHMETRICS_RECEIVER_PORT" in result.stderr

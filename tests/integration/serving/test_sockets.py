@@ -17,7 +17,7 @@ def test_second_server_on_a_port_is_refused_before_the_first_one_serves() -> Non
     with open_listener("127.0.0.1", 0, port_variable=VARIABLE) as first:
         port = first.getsockname()[1]
         message = (
-            f"port {port} on '127.0.0.1' is taken: stop what uses it, or choose another with --port or"
+            f"port {port} on '127.0.0.1' is in use: stop what uses it, or choose another with --port or"
             f" {VARIABLE}."
         )
         with pytest.raises(PushMetricsConfigurationError, match=re.escape(message)):

@@ -102,13 +102,13 @@ def test_a_failed_run_names_its_block_and_what_it_said() -> None:
     with pytest.raises(PushMetricsRunFailed) as caught:
         refuse_failure(outcome)
     assert str(caught.value) == (
-        f"run 7 of report '1' ended as failed at block 'by_carrier': division by zero. See {URL}"
+        f"run 7 of report '1' ended with status failed at block 'by_carrier': division by zero. See {URL}"
     )
     assert caught.value.run_id == 7
 
 
 def test_a_failed_run_without_blocks_is_a_failure_all_the_same() -> None:
-    with pytest.raises(PushMetricsRunFailed, match=r"run 7 of report '1' ended as cancelled\. See"):
+    with pytest.raises(PushMetricsRunFailed, match=r"run 7 of report '1' ended with status cancelled\. See"):
         refuse_failure(build_outcome("cancelled"))
 
 

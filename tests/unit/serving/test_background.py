@@ -91,7 +91,7 @@ def test_waking_does_not_shorten_the_time_after_a_failure(caplog: pytest.LogCapt
     assert work.calls == 3
     assert (work.stopping.waits, work.awake.waits) == ([1.0, 1.0], [7.0])
     (line,) = caplog.messages
-    assert line.startswith("worker failed, trying again: ValueError\n")
+    assert line.startswith("worker failed, retrying: ValueError\n")
     assert "in do" in line
     assert "secret" not in line.replace(__file__, "")
 
@@ -105,7 +105,7 @@ def test_failure_of_the_database_is_a_warning_in_the_driver_s_words(
         (
             "airflow_provider_pushmetrics.serving.background",
             logging.WARNING,
-            "worker failed, trying again: no connection",
+            "worker failed, retrying: no connection",
         )
     ]
 

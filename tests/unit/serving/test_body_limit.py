@@ -39,7 +39,7 @@ async def test_body_at_the_limit_is_taken(client: httpx.AsyncClient) -> None:
 async def test_body_over_the_limit_is_refused(client: httpx.AsyncClient) -> None:
     answer = await client.post("/", content=b"x" * (LIMIT + 1))
     assert answer.status_code == 413
-    assert answer.json() == {"message": "The body is too large: at most 100 bytes are taken"}
+    assert answer.json() == {"message": "The body is too large: at most 100 bytes are accepted"}
 
 
 async def test_body_without_length_over_the_limit_is_refused(client: httpx.AsyncClient) -> None:

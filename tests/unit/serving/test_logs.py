@@ -47,7 +47,7 @@ def test_failure_is_written_at_once_then_once_a_minute_and_when_it_ends(
     log.end("works again")
     assert caplog.messages == [
         "no connection since 0 s",
-        "no connection since 60 s (59 times more since the last such line)",
+        "no connection since 60 s (59 more since the last such line)",
         "works again",
     ]
 

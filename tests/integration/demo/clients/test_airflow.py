@@ -113,7 +113,7 @@ def test_a_failed_task_is_named_and_shows_the_end_of_its_log(server: FakeServer,
 
 def test_a_failed_run_without_a_failed_task_is_an_error_too(server: FakeServer, airflow: AirflowApi) -> None:
     server.will_answer("GET", f"{RUN.path}/taskInstances", {"task_instances": []})
-    with pytest.raises(DemoError, match="ended as 'failed', though none of its tasks failed"):
+    with pytest.raises(DemoError, match="ended with status 'failed', though none of its tasks failed"):
         airflow.require_success(RUN)
 
 

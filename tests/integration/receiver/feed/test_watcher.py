@@ -149,6 +149,6 @@ async def test_fault_does_not_end_the_watch(sqlite_url: str, caplog: pytest.LogC
         other.record([build("a", 1)])
         assert await waiter.wait(LIMIT_SECONDS)
     await asyncio.to_thread(watch.close)
-    assert "trying again: RuntimeError" in caplog.text
+    assert "retrying: RuntimeError" in caplog.text
     for each in (inbox, other):
         each.close()

@@ -103,7 +103,7 @@ async def test_fault_of_our_own_is_503_is_logged_and_does_not_end_the_writer(
         await writer.record(build("fault"))
     assert (await writer.record(build("a"))).id == 1
     said = next(message for message in caplog.messages if "could not be written" in message)
-    assert "a fault of the receiver: RuntimeError at " in said
+    assert "an error in the receiver: RuntimeError at " in said
     assert "nobody thought of it" not in said  # it may hold what was delivered
     await asyncio.to_thread(writer.close)
     inbox.close()

@@ -99,7 +99,7 @@ def test_taken_port_is_named_with_the_way_out(tmp_path: Path, taken_port: int) -
     )
     assert code == 1
     assert error == (
-        f"pushmetrics service: port {taken_port} on '127.0.0.1' is taken: stop what uses it, or choose"
+        f"pushmetrics service: port {taken_port} on '127.0.0.1' is in use: stop what uses it, or choose"
         " another with --port or PUSHMETRICS_SERVICE_PORT.\n"
     )
     assert not (tmp_path / "d").exists()

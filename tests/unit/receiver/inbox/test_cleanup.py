@@ -33,7 +33,7 @@ def test_fault_does_not_end_the_housekeeper(caplog: pytest.LogCaptureFixture) ->
     cleanup = InboxCleanup(inbox, rejections, Retention(), interval_seconds=0.001)
     assert rejections.was_used_again.wait(120)
     cleanup.close()
-    assert "trying again: RuntimeError" in caplog.text
+    assert "retrying: RuntimeError" in caplog.text
 
 
 def test_retention_without_limits_deletes_nothing() -> None:
