@@ -138,7 +138,7 @@ def test_a_killed_part_of_airflow_ends_the_demo_with_its_name(demo: RunningDemo)
     triggerer.kill()
     code, output = demo.wait_for_end()
     assert code == 1
-    assert f"The demo failed: airflow triggerer (process {triggerer.pid}) ended by itself" in output
+    assert f"The demo failed: airflow triggerer (process {triggerer.pid}) ended unexpectedly" in output
     assert demo.find_members() == []
 
 
@@ -149,7 +149,7 @@ def test_a_taken_port_is_an_error_that_names_the_port_and_the_variable(demo: Run
         demo.run()
         code, output = demo.wait_for_end()
     assert code == 1
-    assert f"port {demo.service_port} of 127.0.0.1 is taken" in output
+    assert f"port {demo.service_port} of 127.0.0.1 is in use" in output
     assert "PUSHMETRICS_DEMO_SERVICE_PORT=" in output
     assert demo.find_members() == []
 

@@ -194,4 +194,4 @@ def test_the_command_fails_with_the_reason(
         port = listener.getsockname()[1]
         monkeypatch.setenv("PUSHMETRICS_DEMO_SERVICE_PORT", str(port))
         assert main(["--folder", str(folder.root)]) == 1
-    assert f"The demo failed: port {port} of 127.0.0.1 is taken" in capsys.readouterr().out
+    assert f"The demo failed: port {port} of 127.0.0.1 is in use" in capsys.readouterr().out

@@ -137,7 +137,7 @@ def test_an_event_that_starts_nothing_any_more_says_what_to_do(
         later = datetime.now(UTC) + timedelta(seconds=1)
         session.execute(update(AssetEvent).values(timestamp=later))
     if overlooks_events():
-        assert "overlooked" in read_reasons(tables, event)[DAG_ID]  # it cannot be told apart at first
+        assert "missed" in read_reasons(tables, event)[DAG_ID]  # it cannot be told apart at first
     else:
         assert "Replay the event" in read_reasons(tables, event)[DAG_ID]
 

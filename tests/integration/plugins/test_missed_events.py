@@ -70,7 +70,7 @@ def test_an_overlooked_event_queues_its_dags_again(
     assert tables.count_queued() == 0  # it is looked twice
     check.check()
     assert tables.count_queued() == 2
-    assert f"overlooked 1 asset event(s) for Dag {DAG_ID}, which is queued again" in caplog.text
+    assert f"missed 1 asset event(s) for Dag {DAG_ID}, which is queued again" in caplog.text
 
 
 @pytest.mark.parametrize("reference", [{"name": "delays"}, {"uri": URI}], ids=["name", "uri"])

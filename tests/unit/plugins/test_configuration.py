@@ -162,7 +162,7 @@ def test_a_source_whose_connection_is_emptied_may_deliver_no_more_and_the_others
     configuration = configure(monkeypatch, receiver_connection="receives", source_connections="sales")
     set_connection(monkeypatch, "sales", "")
     assert configuration.read_access().sources == (SourceSettings("pushmetrics", "t"),)
-    assert "'sales' is no source" in caplog.text
+    assert "'sales' is not a valid source" in caplog.text
 
 
 def test_of_two_sources_of_one_name_the_first_counts_when_they_are_read_again(

@@ -77,8 +77,8 @@ def test_a_connection_that_is_no_source_is_reported_and_the_others_count(
     found = read_connections("absent, empty, broken, good", problems.append)
     assert [source.name for source in found] == ["good"]
     assert "'absent' of option source_connections does not exist" in problems[0]
-    assert "'empty' is no source: source 'empty' has no credential" in problems[1]
-    assert "'broken' is no source: a signing secret is not valid" in problems[2]
+    assert "'empty' is not a valid source: source 'empty' has no credential" in problems[1]
+    assert "'broken' is not a valid source: a signing secret is invalid" in problems[2]
     assert "secret-1" not in "".join(problems)
 
 
@@ -101,7 +101,7 @@ def test_a_connection_that_cannot_be_parsed_is_reported_and_the_others_count(
     problems: list[str] = []
     found = read_connections("malformed, good", problems.append)
     assert [source.name for source in found] == ["good"]
-    assert "'malformed' is no source: it cannot be parsed" in problems[0]
+    assert "'malformed' is not a valid source: it cannot be parsed" in problems[0]
     assert "secret-1" not in "".join(problems)
 
 
@@ -113,7 +113,7 @@ def test_a_connection_that_was_encrypted_with_another_key_is_reported_and_the_ot
     problems: list[str] = []
     found = read_connections("foreign, good", problems.append)
     assert [source.name for source in found] == ["good"]
-    assert "'foreign' is no source: it cannot be parsed or decrypted" in problems[0]
+    assert "'foreign' is not a valid source: it cannot be parsed or decrypted" in problems[0]
 
 
 def test_an_answer_that_is_no_json_in_an_outage_is_no_malformed_connection(

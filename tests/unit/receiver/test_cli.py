@@ -31,7 +31,7 @@ def test_help_does_not_show_a_token_from_the_environment() -> None:
         ([], "has no credential"),
         (["--token", "t"], "no reader token"),
         (["--reader-token", "r"], "has no credential"),
-        (["--signing-secret", "nonsense", "--reader-token", "r"], "signing secret is not valid"),
+        (["--signing-secret", "nonsense", "--reader-token", "r"], "signing secret is invalid"),
         (["--token", "t", "--reader-token", "r", "--inbox", "mysql://u:pw-x@h/d"], "cannot be"),
         (["--token", "t", "--reader-token", "r", "--inbox", "sqlite://"], "cannot be opened"),
     ],

@@ -90,7 +90,7 @@ async def test_error_of_one_is_its_own(group: GroupCommit[int, int], squares: Sq
     [
         (13, OSError, "disk full"),
         (14, RuntimeError, "squares was interrupted: SystemExit"),
-        (15, RuntimeError, "squares gave 0 results for 1 items"),
+        (15, RuntimeError, "squares returned 0 results for 1 items"),
     ],
 )
 async def test_commit_that_fails_is_nobody_s_success_and_the_next_one_is_tried(

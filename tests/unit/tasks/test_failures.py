@@ -18,7 +18,9 @@ def test_a_truncated_result_fails_the_task_without_a_retry() -> None:
 
 def test_a_result_of_which_the_server_does_not_say_it_is_refused() -> None:
     query = QueryOutcome(query_id=4, query_name="q", query_result="https://h/q")
-    with pytest.raises(PushMetricsTruncatedResultError, match="does not say whether the results of 'q' have"):
+    with pytest.raises(
+        PushMetricsTruncatedResultError, match="does not say whether the results of 'q' are complete"
+    ):
         refuse_truncation((query,))
 
 

@@ -126,7 +126,7 @@ def test_a_run_that_is_over_is_told_with_all_that_is_known() -> None:
     event = build_finished_event(FinishedRun("1", 7, "https://h/outputs", RunStatus.FAILED))
     assert event.payload == {
         "status": "success",
-        "message": "run 7 is over",
+        "message": "run 7 has ended",
         "run_id": 7,
         "report_id": "1",
         "outputs_url": "https://h/outputs",

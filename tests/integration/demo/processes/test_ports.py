@@ -29,7 +29,7 @@ def test_a_taken_port_is_not_free(taken: int) -> None:
 
 def test_a_taken_port_is_named_with_the_variable_that_changes_it(taken: int) -> None:
     with pytest.raises(
-        DemoError, match=rf"port {taken} of 127.0.0.1 is taken.*PUSHMETRICS_DEMO_SERVICE_PORT=\d+"
+        DemoError, match=rf"port {taken} of 127.0.0.1 is in use.*PUSHMETRICS_DEMO_SERVICE_PORT=\d+"
     ):
         SERVICE_PORT.require_free(taken)
 
