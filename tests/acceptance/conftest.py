@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
@@ -17,6 +18,9 @@ from airflow_provider_pushmetrics.demo.folder import DemoFolder, find_dags_folde
 from airflow_provider_pushmetrics.demo.main_job import MainJobOutcome, run_main_job, start_everything
 from airflow_provider_pushmetrics.demo.processes.ports import find_free_port_set
 from airflow_provider_pushmetrics.demo.system import DemoSystem
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,6 +40,14 @@ def make_short_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="pm-"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from tests.fakes.browser import open_browser  # an old Airflow's environment has no browser
+
+    with open_browser() as browser:
+        yield browser
 
 
 class TracedSystem(DemoSystem):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.fakes.browser import Visit, open_browser, visit_in
+from tests.fakes.browser import Visit, visit_in
 from tests.fakes.loopback import RawServer, serve_raw
 from tests.fakes.service_process import ServiceProcess, run_service
 
@@ -42,12 +42,6 @@ def start_service(tmp_path_factory: pytest.TempPathFactory, slack: RawServer) ->
         with run_service(data_dir, "--demo") as service:
             service.wait_until_ready()
             yield service
-
-
-@pytest.fixture(scope="module", name="browser")
-def start_browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(name="visit")

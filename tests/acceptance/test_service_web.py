@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.fakes.browser import Visit, open_browser, visit_in
+from tests.fakes.browser import Visit, visit_in
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
 from tests.fakes.service_subscriber import listen
 from tests.fakes.waiting import LIMIT_SECONDS
@@ -30,12 +30,6 @@ def start_service(data_dir: Path) -> Iterator[ServiceProcess]:
     with run_service(data_dir, "--demo") as service:
         service.wait_until_ready()
         yield service
-
-
-@pytest.fixture(scope="module", name="browser")
-def start_browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(name="visit")
