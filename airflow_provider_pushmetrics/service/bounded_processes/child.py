@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,6 +28,9 @@ START = (
     " import runpy; runpy.run_module(sys.argv[1], run_name='__main__', alter_sys=False)"
 )
 """Run a module with the import path of the parent; its arguments are the module, a socket, and that path."""
+
+STARTER = ThreadPoolExecutor(1, thread_name_prefix="child-starter")
+"""Starts all children: the system kills a child when the thread ends that started it, and this one stays."""
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -54,6 +58,7 @@ class ChildProcess:
     :param module: Its program, which calls ``server.serve``.
     :param max_frame_bytes: How large one piece of an answer may be.
     :raises OSError: if it cannot be started.
+    :raises RuntimeError: if this process ends, or has no more threads.
     """
 
     def __init__(self, module: str, max_frame_bytes: int) -> None:
@@ -61,8 +66,8 @@ class ChildProcess:
         self._connection, theirs = socket.socketpair()
         with theirs:
             try:
-                self._process = _spawn(module, theirs.fileno())
-            except OSError:
+                self._process = STARTER.submit(_spawn, module, theirs.fileno()).result()
+            except (OSError, RuntimeError):
                 self._connection.close()
                 raise
         self._kill_reason: str | None = None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
+import signal
+import sys
 from pathlib import Path
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+PR_SET_PDEATHSIG = 1
 STATM = Path("/proc/self/statm")
 DATA_FIELD = 5
 """Which number of ``statm`` is the memory that ``RLIMIT_DATA`` limits, in pages."""
@@ -33,6 +37,16 @@ def limit_memory(more_bytes: int) -> None:
 def limit_cpu(seconds: int) -> None:
     """Let this process use the processor for so long, and be killed then."""
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+
+
+def end_with_parent_thread() -> None:
+    """
+    Let the system kill this process, also one that is stopped, when the thread that started it ends.
+
+    Only Linux does: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def forbid_core_dumps() -> None:

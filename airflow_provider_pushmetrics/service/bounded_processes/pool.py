@@ -104,7 +104,7 @@ class ChildPool:
                 child.close()
         try:
             child = ChildProcess(self._module, self._max_frame_bytes)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
             raise ChildDiedError(f"no process can be started: {error}") from error
         with self._lock:
             self._busy.add(child)

@@ -22,6 +22,7 @@ from airflow_provider_pushmetrics.service.bounded_processes.frames import (
     write_frame,
 )
 from airflow_provider_pushmetrics.service.bounded_processes.limits import (
+    end_with_parent_thread,
     forbid_core_dumps,
     read_data_bytes,
 )
@@ -50,6 +51,7 @@ def serve(handle: Handle, *, is_reusable: bool = True) -> None:
     :param is_reusable: Whether it answers more than one call: no call may leave anything behind for the next.
     """
     forbid_core_dumps()
+    end_with_parent_thread()  # before the thread below looks whether the parent has ended already
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # sent to a whole group: this process ends when its parent has
     connection = socket.socket(fileno=int(sys.argv[2]))

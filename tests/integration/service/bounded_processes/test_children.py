@@ -187,6 +187,19 @@ def test_child_that_was_killed_is_not_given_to_the_next_call() -> None:
     pool.close()
 
 
+def test_child_outlives_the_thread_that_needed_it_first(pool: ChildPool) -> None:
+    pool.close_idle()
+    thread = threading.Thread(target=call, args=(pool, "echo", "first"))
+    thread.start()
+    thread.join(TIMEOUT_SECONDS)
+    with pool.lease() as child:
+        time.sleep(0.2)  # a signal would have come by now
+        assert child.is_alive()
+        assert list(child.call(encode("echo", "next"))) == [b"next"]
+
+
+only_linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not kill what is stopped")
+
 PARENT = """
 import sys
 from airflow_provider_pushmetrics.service.bounded_processes.child import ChildProcess
@@ -196,8 +209,8 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize("action", ["spin", "describe"])
-def test_child_ends_when_its_parent_is_killed_whether_it_works_or_waits(action: str) -> None:
+@pytest.mark.parametrize("action", ["spin", "describe", pytest.param("freeze", marks=only_linux)])
+def test_child_ends_when_its_parent_is_killed_whether_it_works_waits_or_is_stopped(action: str) -> None:
     code = PARENT.replace("%s", action).replace("1000", "1000000")
     parent = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -205,7 +218,7 @@ def test_child_ends_when_its_parent_is_killed_whether_it_works_or_waits(action: 
     with parent:
         assert parent.stdout is not None
         said = parent.stdout.readline()
-        pid = int(said) if action == "spin" else int(json.loads(said)["pid"])
+        pid = int(said) if action != "describe" else int(json.loads(said)["pid"])
         assert psutil.pid_exists(pid)
         parent.kill()
     wait_until_gone(pid)
