@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_pushmetrics.receiver.settings import MountedOptions
+from airflow_provider_pushmetrics.serving.options import DeclaredOption, list_options
+
 INTEGRATION = "PushMetrics"
 _PACKAGE = "airflow_provider_pushmetrics"
 
@@ -94,19 +97,6 @@ CONFIG_DESCRIPTION = (
 )
 
 
-def _describe_option(
-    description: str, *, default: str | None = None, sensitive: bool = False
-) -> dict[str, Any]:
-    return {
-        "description": description,
-        "version_added": "0.1.0",
-        "type": "string",
-        "example": None,
-        "default": default,
-        "sensitive": sensitive,
-    }
-
-
 IN_AIRFLOW_CFG = (
     " In ``airflow.cfg`` write ``%`` as ``%%``: a single one stops every Airflow process when it starts."
     " Better keep it in the connection of ``receiver_connection`` or in the environment, where ``%`` stands"
@@ -114,50 +104,19 @@ IN_AIRFLOW_CFG = (
 )
 """Airflow interpolates sensitive options when it is imported, and does not catch the error (3.4.0b2 too)."""
 
-CONFIG_OPTIONS: dict[str, Any] = {
-    "receiver_connection": _describe_option(
-        "The id of the connection that configures the receiver. Its password is the reader token; its extra"
-        " may hold every other option by its name, and ``networks``, ``rate_per_minute`` and"
-        " ``lenient_content_type`` of the source. It counts before the options here. Its credentials are read"
-        " again within a minute."
-    ),
-    "inbox": _describe_option(
-        "Where arriving events are kept: a SQLAlchemy URL of SQLite or PostgreSQL.",
-        default="sqlite:///{AIRFLOW_HOME}/pushmetrics-inbox.db",
-    ),
-    "source": _describe_option(
-        "The name of the source: its webhooks go to ``/pushmetrics/webhooks/<source>``.",
-        default="pushmetrics",
-    ),
-    "token": _describe_option(
-        "The token of a sender that does not sign: in the URL as ``?token=``, as Bearer or as Basic"
-        " password." + IN_AIRFLOW_CFG,
-        sensitive=True,
-    ),
-    "signing_secrets": _describe_option(
-        "The Standard Webhooks secrets (``whsec_…``) of a sender that signs, separated by commas; several"
-        " during a rotation." + IN_AIRFLOW_CFG,
-        sensitive=True,
-    ),
-    "reader_token": _describe_option(
-        "The Bearer token of those who read events: what the connection's extra ``receiver_token`` holds."
-        + IN_AIRFLOW_CFG,
-        sensitive=True,
-    ),
-    "sources": _describe_option(
-        "Further senders: a JSON list of objects with ``name``, ``token``, ``signing_secrets``, ``networks``,"
-        " ``rate_per_minute`` and ``lenient_content_type``, or the name of a file that holds one."
-        + IN_AIRFLOW_CFG,
-        sensitive=True,
-    ),
-    "source_connections": _describe_option(
-        "Further senders that are connections: their ids, separated by commas. The password is the token."
-        " They are read again within a minute."
-    ),
-    "lenient_content_type": _describe_option(
-        "``true`` to take JSON of the source also as ``text/plain``, as a list of types and with a UTF-8 BOM."
-    ),
-    "keep_days": _describe_option("Delete events that are older than so many days; by default none."),
-    "keep_events": _describe_option("Delete the oldest events beyond so many; by default none."),
-}
-"""The options of ``[pushmetrics]``, each declared here and nowhere else."""
+
+def _describe_option(option: DeclaredOption) -> dict[str, Any]:
+    # The URL of an inbox may hold a password, with a ``%`` that must not stop Airflow.
+    is_sensitive = option.is_secret and option.name != "inbox"
+    return {
+        "description": option.help + (IN_AIRFLOW_CFG if is_sensitive else ""),
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": None,
+        "default": option.default or None,
+        "sensitive": is_sensitive,
+    }
+
+
+CONFIG_OPTIONS = {option.name: _describe_option(option) for option in list_options(MountedOptions)}
+"""The options of ``[pushmetrics]``."""

@@ -1,4 +1,8 @@
-"""Check the Markdown pages: every relative link leads somewhere, and every block of Python compiles."""
+"""
+Check the Markdown pages: links lead somewhere, blocks of Python compile, tables of options are up to date.
+
+``--write`` writes the tables of options anew.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,25 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
+
+from airflow_provider_pushmetrics.receiver.settings import MountedOptions, StandaloneOptions
+from airflow_provider_pushmetrics.service.notifications.settings import SlackSettings, SmtpSettings
+from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.serving.options import DeclaredOption, list_options
 
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"(?<!\!)\[[^\]\[]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
+TABLE = re.compile(r"(?<=<!-- options -->\n)(?:\|.*\n)*")
 HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*$", re.M)
+
+COMMANDS: dict[str, list[type[Any]]] = {
+    "docs/receiver.md": [StandaloneOptions],
+    "docs/service.md": [ServiceSettings, SmtpSettings, SlackSettings],
+}
+"""The pages with a table of options, and what declares them."""
 
 
 def find_pages() -> list[Path]:
@@ -52,14 +69,52 @@ def find_broken_code(text: str) -> Iterator[str]:
             yield f"a block of Python does not compile: {error}"
 
 
+def build_table(page: str) -> str:
+    """Build the table of the options of a page."""
+    declared = [option for settings in COMMANDS[page] for option in list_options(settings)]
+    mounted = {option.name: option for option in list_options(MountedOptions)} if "receiver" in page else {}
+    header = ["option", "environment variable", *(["`airflow.cfg`"] if mounted else []), "default", "meaning"]
+    rows = [header, ["---"] * len(header)]
+    for option in declared:
+        in_airflow = f"`{option.name}`" if mounted.pop(option.name, None) else ""
+        set_by = [f"`{option.flag}`" if option.flag else "", f"`{option.variable}`", in_airflow]
+        rows.append([*set_by[: len(header) - 2], describe_default(option), option.help])
+    rows += [["", "", f"`{name}`", describe_default(option), option.help] for name, option in mounted.items()]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def describe_default(option: DeclaredOption) -> str:
+    """Describe a default; empty if there is none."""
+    if option.kind is bool:
+        return "yes" if option.default else "no"
+    default = option.describe_default()
+    return f"`{default}`" if default else ""
+
+
+def find_old_table(page: str, text: str) -> Iterator[str]:
+    """Find a table of options that is not what the code declares."""
+    if page in COMMANDS and TABLE.findall(text) != [build_table(page)]:
+        yield "the table of options is not up to date: scripts/check_docs.py --write writes it"
+
+
+def write_tables() -> None:
+    """Write all tables of options."""
+    for page in COMMANDS:
+        path = ROOT / page
+        path.write_text(TABLE.sub(lambda _, page=page: build_table(page), path.read_text("utf-8")), "utf-8")
+
+
 def main() -> int:
     """Print every fault, with its page."""
+    if "--write" in sys.argv:
+        write_tables()
     pages = find_pages()
     faults = []
     for page in pages:
         text = page.read_text("utf-8")
         found = [*find_broken_links(page, text), *find_broken_code(text)]
-        faults += [f"{page.relative_to(ROOT)}: {fault}" for fault in found]
+        name = page.relative_to(ROOT).as_posix()
+        faults += [f"{name}: {fault}" for fault in [*found, *find_old_table(name, text)]]
     sys.stdout.write("\n".join([*faults, f"{len(pages)} pages, {len(faults)} faults"]) + "\n")
     return 1 if faults else 0
 

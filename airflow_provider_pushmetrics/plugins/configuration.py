@@ -10,8 +10,8 @@ from __future__ import annotations
 import configparser
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import MalformedConnectionError, PushMetricsConfigurationError
 from airflow_provider_pushmetrics.plugins.source_connections import (
@@ -19,19 +19,23 @@ from airflow_provider_pushmetrics.plugins.source_connections import (
     read_connections,
 )
 from airflow_provider_pushmetrics.receiver.endpoints.access import Access
-from airflow_provider_pushmetrics.receiver.settings import DEFAULT_SOURCE, ReceiverSettings, SourceSettings
-from airflow_provider_pushmetrics.receiver.sources import build_checked_source, parse_sources
+from airflow_provider_pushmetrics.receiver.settings import (
+    MountedOptions,
+    ReceiverSettings,
+    SourceSettings,
+    build_settings,
+)
+from airflow_provider_pushmetrics.receiver.sources import build_first_source, parse_sources
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
+from airflow_provider_pushmetrics.serving.options import list_options, parse_options
 
 log = logging.getLogger(__name__)
 
 SECTION = "pushmetrics"
-FIRST_SOURCE = ("source", "token", "signing_secrets", "lenient_content_type")
-CONNECTION_ONLY = ("networks", "rate_per_minute")
-WHOLE_RECEIVER = ("inbox", "sources", "keep_days", "keep_events")
-OPTIONS = ("reader_token", "receiver_connection", "source_connections", *FIRST_SOURCE, *WHOLE_RECEIVER)
-
-Limit = TypeVar("Limit", int, float)
+OPTIONS = [option.name for option in list_options(MountedOptions)]
+NOT_IN_CONNECTION = ("reader_token", "receiver_connection", "source_connections")
+SOURCE_FIELDS = ("networks", "rate_per_minute")
+"""What only the connection says of the first source."""
 
 
 def read_options() -> dict[str, str]:
@@ -70,13 +74,12 @@ class ReceiverConfiguration:
 
         :raises PushMetricsConfigurationError: if they are incomplete or contradictory.
         """
-        merged = self._merge(is_required=True)
-        return ReceiverSettings(
-            inbox=str(merged.get("inbox") or "").strip() or build_default_inbox(),
-            sources=self._build_sources(merged, self._report),
-            reader_token=str(merged.get("reader_token") or "").strip(),
-            keep_days=_parse_limit(float, "keep_days", merged.get("keep_days")),
-            keep_events=_parse_limit(int, "keep_events", merged.get("keep_events")),
+        from airflow.configuration import AIRFLOW_HOME
+
+        options, extra = self._read(is_required=True)
+        inbox = options.inbox.replace("{AIRFLOW_HOME}", AIRFLOW_HOME)
+        return build_settings(
+            replace(options, inbox=inbox), self._build_sources(options, extra, self._report)
         )
 
     def read_access(self) -> Access:
@@ -88,16 +91,17 @@ class ReceiverConfiguration:
         :raises Exception: any error of the secrets backend.
         """
         problems: list[str] = []
-        merged = self._merge(is_required=False)
-        sources = {source.name: source for source in reversed(self._build_sources(merged, problems.append))}
+        options, extra = self._read(is_required=False)
+        found = self._build_sources(options, extra, problems.append)
+        sources = {source.name: source for source in reversed(found)}
         if problems:
             self._report(" ".join(problems))
         else:
             self._problems.end("All connections of the receiver are valid sources again.")
-        return Access(tuple(reversed(sources.values())), str(merged.get("reader_token") or "").strip())
+        return Access(tuple(reversed(sources.values())), options.reader_token or "")
 
-    def _merge(self, *, is_required: bool) -> dict[str, Any]:
-        """Override the options by the receiver's connection."""
+    def _read(self, *, is_required: bool) -> tuple[MountedOptions, Mapping[str, Any]]:
+        """Read the options, those of the receiver's connection before others, and that connection's extra."""
         connection_id = self.options["receiver_connection"].strip()
         try:
             connection = find_connection(connection_id) if connection_id else None
@@ -111,36 +115,25 @@ class ReceiverConfiguration:
                     f"the connection {connection_id!r} of option receiver_connection does not exist: create"
                     " it, with the reader token as its password."
                 )
-            return dict(self.options)
+            return _parse(self.options), {}
         extra = connection.extra_dejson
-        said = {
-            name: extra[name] for name in (*FIRST_SOURCE, *CONNECTION_ONLY, *WHOLE_RECEIVER) if name in extra
-        }
-        return {**self.options, **said, "reader_token": connection.password or self.options["reader_token"]}
+        said = {name: value for name, value in extra.items() if name not in NOT_IN_CONNECTION}
+        reader_token = connection.password or self.options["reader_token"]
+        return _parse({**self.options, **said, "reader_token": reader_token}), extra
 
     def _build_sources(
-        self, merged: Mapping[str, Any], report: Callable[[str], None]
+        self, options: MountedOptions, extra: Mapping[str, Any], report: Callable[[str], None]
     ) -> tuple[SourceSettings, ...]:
-        first = _build_first_source(merged)
-        others = parse_sources(merged.get("sources") or "")
-        return first + others + read_connections(self.options["source_connections"], report)
+        first = build_first_source(options, **{name: extra[name] for name in SOURCE_FIELDS if name in extra})
+        others = parse_sources(extra.get("sources") or "")
+        return first + others + read_connections(options.source_connections, report)
 
     def _report(self, problem: str) -> None:
         self._problems.error("The receiver ignores a source: %s", problem)
 
 
-def build_default_inbox() -> str:
-    """Build the URL of the inbox in Airflow's home."""
-    from airflow.configuration import AIRFLOW_HOME
-
-    return f"sqlite:///{AIRFLOW_HOME}/pushmetrics-inbox.db"
-
-
-def _build_first_source(merged: Mapping[str, Any]) -> tuple[SourceSettings, ...]:
-    if not merged.get("token") and not merged.get("signing_secrets"):
-        return ()
-    row = {name: merged[name] for name in (*FIRST_SOURCE[1:], *CONNECTION_ONLY) if merged.get(name)}
-    return (build_checked_source({**row, "name": merged.get("source") or DEFAULT_SOURCE}),)
+def _parse(values: Mapping[str, Any]) -> MountedOptions:
+    return parse_options(MountedOptions, values, lambda option: f"option {option.name} of [{SECTION}]")
 
 
 def _read_option(name: str) -> str:
@@ -152,14 +145,4 @@ def _read_option(name: str) -> str:
         raise PushMetricsConfigurationError(
             f"option {name} of [{SECTION}] has a % in airflow.cfg, where it must be written as %%. Or set"
             f" AIRFLOW__{SECTION.upper()}__{name.upper()}, where % is not special."
-        ) from None
-
-
-def _parse_limit(kind: Callable[[str], Limit], option: str, value: object) -> Limit | None:
-    text = "" if value is None else str(value)
-    try:
-        return kind(text) if text.strip() else None
-    except ValueError:
-        raise PushMetricsConfigurationError(
-            f"option {option} of [{SECTION}] is {text!r}: it must be a number; leave it out for no limit."
         ) from None

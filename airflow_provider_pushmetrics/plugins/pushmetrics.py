@@ -43,7 +43,7 @@ MISSING_EXTRA = (
 RETRY_BUILD_SECONDS = 60.0
 NOT_CONFIGURED = (
     "The PushMetrics receiver is not configured: in section [pushmetrics] of airflow.cfg set"
-    " receiver_connection, or reader_token and one of token, signing_secrets, sources and source_connections"
+    " receiver_connection, or reader_token and one of token, signing_secrets and source_connections"
     " (or AIRFLOW__PUSHMETRICS__RECEIVER_CONNECTION and so on)."
 )
 UNREADABLE = "The connections of the PushMetrics receiver cannot be read now. Try again later."

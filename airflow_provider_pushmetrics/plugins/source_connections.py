@@ -50,16 +50,18 @@ def _translating_malformed() -> Iterator[None]:
         ) from None
 
 
-def read_connections(connection_ids: str, report: Callable[[str], None]) -> tuple[SourceSettings, ...]:
+def read_connections(
+    connection_ids: Iterable[str], report: Callable[[str], None]
+) -> tuple[SourceSettings, ...]:
     """
-    Read the sources of connections whose ids are separated by commas.
+    Read the sources of connections.
 
     :param report: Called with a message for each connection that is missing or invalid; the others are
         returned.
     :raises Exception: any error of a secrets backend.
     """
     sources = []
-    for connection_id in _split(connection_ids):
+    for connection_id in connection_ids:
         try:
             connection = find_connection(connection_id)
             if connection is None:
@@ -88,7 +90,3 @@ def build_connection_source(
     return build_checked_source(
         {**row, "name": extra.get("source") or connection_id, "token": password or ""}
     )
-
-
-def _split(text: str) -> Iterable[str]:
-    return text.replace(",", " ").split()

@@ -21,7 +21,6 @@ from airflow_provider_pushmetrics.receiver.endpoints.paths import find_route_pat
 from airflow_provider_pushmetrics.receiver.endpoints.reader import Reader
 from airflow_provider_pushmetrics.receiver.errors import Refusal, Unavailable
 from airflow_provider_pushmetrics.receiver.metrics import DeliveryCounter
-from airflow_provider_pushmetrics.receiver.retention import Retention
 from airflow_provider_pushmetrics.receiver.runtime import UNAVAILABLE, RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
@@ -68,8 +67,7 @@ def create_app(
     :return: The app; its ``state.runtime`` opens and closes the inbox.
     :raises PushMetricsConfigurationError: if a signing secret is invalid.
     """
-    retention = Retention(settings.keep_days, settings.keep_events)
-    runtime, counter = RuntimeOpener(settings.inbox, retention), DeliveryCounter()
+    runtime, counter = RuntimeOpener(settings.inbox, settings.keep_days), DeliveryCounter()
     access = CurrentAccess(Access(settings.sources, settings.reader_token), reload, ages=ages)
 
     @asynccontextmanager

@@ -13,20 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsError
-from airflow_provider_pushmetrics.receiver.settings import (
-    DEFAULT_HOST,
-    DEFAULT_INBOX,
-    DEFAULT_PORT,
-    DEFAULT_SOURCE,
-    HELP,
-    build_settings,
-    get_environment_name,
-)
-from airflow_provider_pushmetrics.receiver.sources import parse_sources
+from airflow_provider_pushmetrics.receiver.settings import InboxOptions, StandaloneOptions, build_settings
+from airflow_provider_pushmetrics.receiver.sources import build_first_source, parse_sources
+from airflow_provider_pushmetrics.serving.options import describe_option, take_options
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from typer.models import OptionInfo
 
     from airflow_provider_pushmetrics.event_matching import EventFilter
     from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
@@ -38,83 +30,30 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
-
-def _describe(name: str, flag: str | None = None) -> OptionInfo:
-    flags = (flag,) if flag else ()
-    option: OptionInfo = typer.Option(*flags, envvar=get_environment_name(name), help=HELP[name])
-    return option
-
-
-InboxOption = Annotated[str, _describe("inbox")]
-KeepDays = Annotated[float | None, _describe("keep_days")]
-KeepEvents = Annotated[int | None, _describe("keep_events")]
+DEFAULT_INBOX = InboxOptions.inbox
+InboxOption = Annotated[str, describe_option(InboxOptions, "inbox")]
 TextFilter = Annotated[str | None, typer.Option(help="Only these.")]
 IdFilter = Annotated[int | None, typer.Option(min=0, help="Only these.")]
 After = Annotated[int, typer.Option(min=0, help="Begin after this event id.")]
 
 
 @app.callback(invoke_without_command=True)
-def receiver(
-    context: typer.Context,
-    host: Annotated[str, _describe("host")] = DEFAULT_HOST,
-    port: Annotated[
-        int, typer.Option(envvar=get_environment_name("port"), help=HELP["port"], min=0, max=65535)
-    ] = DEFAULT_PORT,
-    inbox: InboxOption = DEFAULT_INBOX,
-    source: Annotated[str, _describe("source")] = DEFAULT_SOURCE,
-    token: Annotated[str | None, _describe("token")] = None,
-    signing_secret: Annotated[list[str] | None, _describe("signing_secret")] = None,
-    lenient_content_type: Annotated[
-        bool,
-        typer.Option(
-            "--lenient-content-type",
-            envvar=get_environment_name("lenient_content_type"),
-            help=HELP["lenient_content_type"],
-        ),
-    ] = False,
-    sources: Annotated[str, _describe("sources")] = "",
-    reader_token: Annotated[str | None, _describe("reader_token")] = None,
-    keep_days: KeepDays = None,
-    keep_events: KeepEvents = None,
-    trusted_proxies: Annotated[str, _describe("trusted_proxies")] = "",
-    log_format: Annotated[str, _describe("log_format")] = "text",
-    access_log: Annotated[
-        bool, typer.Option(envvar=get_environment_name("access_log"), help=HELP["access_log"])
-    ] = True,
-) -> None:
+@take_options(StandaloneOptions)
+def receiver(options: StandaloneOptions) -> None:
     """Take PushMetrics webhooks, keep them, and feed them to whoever waits, until stopped."""
-    if context.invoked_subcommand is not None:
-        return
-    if log_format not in ("text", "json"):
-        raise typer.BadParameter(f"{log_format!r} is neither 'text' nor 'json'.", param_hint="--log-format")
     with _print_errors():
-        settings = build_settings(
-            inbox=inbox,
-            source=source,
-            token=token,
-            signing_secrets=signing_secret or (),
-            lenient_content_type=lenient_content_type,
-            reader_token=reader_token,
-            sources=parse_sources(sources),
-            keep_days=keep_days,
-            keep_events=keep_events,
-        )
+        sources = build_first_source(options) + parse_sources(options.sources)
+        settings = build_settings(options, sources)
         from airflow_provider_pushmetrics.receiver.server import serve
 
-        serve(
-            settings,
-            host=host,
-            port=port,
-            has_access_log=access_log,
-            log_format="json" if log_format == "json" else "text",
-            trusted_proxies=trusted_proxies,
-        )
+        serve(settings, options)
 
 
 @app.command()
-def migrate(inbox: InboxOption = DEFAULT_INBOX) -> None:
+@take_options(InboxOptions, without=("keep_days",))
+def migrate(options: InboxOptions) -> None:
     """Make the inbox, or bring it to this version's schema."""
-    with _open_inbox(inbox, may_make=True) as opened:
+    with _open_inbox(options.inbox, may_make=True) as opened:
         typer.echo(f"The inbox is up to date; its newest event is {opened.fetch_last_id()}.")
 
 
@@ -189,23 +128,21 @@ def replay(
 
 
 @app.command()
-def clean(
-    inbox: InboxOption = DEFAULT_INBOX, keep_days: KeepDays = None, keep_events: KeepEvents = None
-) -> None:
-    """Delete events that are too old or too many."""
+@take_options(InboxOptions)
+def clean(options: InboxOptions) -> None:
+    """Delete events that are too old."""
     from airflow_provider_pushmetrics.receiver import commands
-    from airflow_provider_pushmetrics.receiver.retention import Retention
 
-    with _open_inbox(inbox) as opened:
-        deleted = commands.clean_now(opened, Retention(keep_days, keep_events))
+    with _open_inbox(options.inbox) as opened:
+        deleted = commands.clean_now(opened, options.keep_days)
         typer.echo(f"Deleted {deleted} events; {opened.count_events()} are left.")
 
 
 @app.command()
 def send(
     url: Annotated[str, typer.Argument(help="Where to: http://127.0.0.1:8091/webhooks/pushmetrics")],
-    token: Annotated[str | None, _describe("token")] = None,
-    signing_secret: Annotated[str | None, _describe("signing_secret")] = None,
+    token: Annotated[str | None, describe_option(StandaloneOptions, "token")] = None,
+    signing_secret: Annotated[str | None, describe_option(StandaloneOptions, "signing_secrets")] = None,
     file: Annotated[str | None, typer.Option(help="The event to send; by default a report.run.")] = None,
 ) -> None:
     """Deliver a test event, signed if there is a secret."""
@@ -245,7 +182,7 @@ def _open_inbox(url: str, *, may_make: bool = False) -> Iterator[Inbox]:
         if missing:
             raise PushMetricsConfigurationError(
                 f"there is no inbox at {str(missing)!r}: name the receiver's with --inbox or"
-                f" {get_environment_name('inbox')}, or make one with 'pushmetrics receiver migrate'."
+                " PUSHMETRICS_RECEIVER_INBOX, or make one with 'pushmetrics receiver migrate'."
             )
         try:
             opened = Inbox(url)

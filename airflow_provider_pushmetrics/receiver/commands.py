@@ -21,7 +21,6 @@ from airflow_provider_pushmetrics.receiver.endpoints.reader import render_event
 from airflow_provider_pushmetrics.receiver.inbox.cleanup import clean
 from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent, build_replay_key
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
-from airflow_provider_pushmetrics.receiver.retention import Retention
 from airflow_provider_pushmetrics.signatures import decode_secret, sign
 
 SHOWN_PAGE = 500
@@ -133,17 +132,15 @@ def replay(inbox: Inbox, chosen: IdRange, wanted: EventFilter) -> list[int]:
     return new_ids
 
 
-def clean_now(inbox: Inbox, retention: Retention) -> int:
+def clean_now(inbox: Inbox, keep_days: float | None) -> int:
     """
     Delete events beyond the limits.
 
     :raises PushMetricsConfigurationError: if no limit is given.
     """
-    if not retention.is_limited():
-        raise PushMetricsConfigurationError(
-            "there is no limit to clean by: give --keep-days, --keep-events, or both."
-        )
-    return clean(inbox, retention, now=datetime.now(UTC), should_stop=lambda: False)
+    if keep_days is None:
+        raise PushMetricsConfigurationError("there is no limit to clean by: set --keep-days.")
+    return clean(inbox, keep_days, now=datetime.now(UTC), should_stop=lambda: False)
 
 
 def build_test_event(now: datetime) -> bytes:

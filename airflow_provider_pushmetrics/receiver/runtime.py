@@ -29,7 +29,6 @@ from airflow_provider_pushmetrics.receiver.inbox.cleanup import InboxCleanup
 from airflow_provider_pushmetrics.receiver.inbox.rejections import RejectionLog
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.inbox.writer import InboxWriter
-from airflow_provider_pushmetrics.receiver.retention import Retention
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
 log = logging.getLogger(__name__)
@@ -46,8 +45,6 @@ UNAVAILABLE = "The inbox cannot be used now. Try again later."
 P = ParamSpec("P")
 T = TypeVar("T")
 
-KEEP_ALL = Retention()
-
 _left_behind: list[object] = []
 """What a forked child inherited: kept, because closing copies of SQLite connections damages it."""
 
@@ -58,20 +55,17 @@ class ReceiverRuntime:
 
     :param inbox_url: The inbox's SQLAlchemy URL.
     :param rejections: Collects rejected webhooks until they are stored.
-    :param retention: How long events are kept.
+    :param keep_days: The age at which events are deleted; None keeps them.
     """
 
     def __init__(
-        self,
-        inbox_url: str,
-        rejections: RejectionLog | None = None,
-        retention: Retention = KEEP_ALL,
+        self, inbox_url: str, rejections: RejectionLog | None = None, keep_days: float | None = None
     ) -> None:
         self.inbox = Inbox(inbox_url)
         self.notifier = Notifier()
         self.watch = InboxWatch(self.inbox, self.notifier)
         self.writer = InboxWriter(self.inbox, self.watch.announce_own)
-        self._cleanup = InboxCleanup(self.inbox, rejections or RejectionLog(), retention)
+        self._cleanup = InboxCleanup(self.inbox, rejections or RejectionLog(), keep_days)
         self._threads = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="pushmetrics-inbox-reader")
         self.feed = Feed(self.inbox, self.notifier, self.watch, self.run_blocking)
 
@@ -104,12 +98,12 @@ class RuntimeOpener:
     Opens the runtime of this process at its first use.
 
     :param inbox_url: The inbox's SQLAlchemy URL.
-    :param retention: How long events are kept.
+    :param keep_days: The age at which events are deleted; None keeps them.
     """
 
-    def __init__(self, inbox_url: str, retention: Retention = KEEP_ALL) -> None:
+    def __init__(self, inbox_url: str, keep_days: float | None = None) -> None:
         self._inbox_url = inbox_url
-        self._retention = retention
+        self._keep_days = keep_days
         self.rejections = RejectionLog()
         self._lock = threading.Lock()
         self._opened: ReceiverRuntime | None = None
@@ -154,7 +148,7 @@ class RuntimeOpener:
         if time.monotonic() - self._failed_at < RETRY_OPEN_SECONDS:
             raise Unavailable(UNAVAILABLE)
         try:
-            return ReceiverRuntime(self._inbox_url, self.rejections, self._retention)
+            return ReceiverRuntime(self._inbox_url, self.rejections, self._keep_days)
         except (SQLAlchemyError, PushMetricsConfigurationError) as error:
             self._failed_at = time.monotonic()
             self._outage.error("The inbox cannot be opened: %s", getattr(error, "orig", None) or error)

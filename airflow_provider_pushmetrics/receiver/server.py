@@ -18,14 +18,14 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationErro
 from airflow_provider_pushmetrics.receiver.app import create_app
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
-from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, get_environment_name
+from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, StandaloneOptions
 from airflow_provider_pushmetrics.receiver.slow_clients import (
     REQUEST_DEADLINE_SECONDS,
     DeadlineProtocol,
     sweep,
 )
 from airflow_provider_pushmetrics.serving.access_log import AccessLog
-from airflow_provider_pushmetrics.serving.logs import LogFormat, set_up_logging
+from airflow_provider_pushmetrics.serving.logs import set_up_logging
 from airflow_provider_pushmetrics.serving.sockets import open_listener
 
 log = logging.getLogger(__name__)
@@ -90,30 +90,17 @@ class ReceiverServer(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def serve(
-    settings: ReceiverSettings,
-    *,
-    host: str,
-    port: int,
-    has_access_log: bool = True,
-    log_format: LogFormat = "text",
-    trusted_proxies: str = "",
-) -> None:
+def serve(settings: ReceiverSettings, options: StandaloneOptions) -> None:
     """
     Serve the receiver until a signal stops it.
 
-    :param settings: The receiver's settings.
-    :param host: The host to listen on.
-    :param port: The port to listen on; 0 for a free one.
-    :param has_access_log: Whether each request is logged.
-    :param log_format: The format of log lines.
-    :param trusted_proxies: The addresses whose ``X-Forwarded-For`` is trusted; none if empty.
+    :param options: The address to listen on, and the options of the server.
     :raises PushMetricsConfigurationError: if the port is in use or the inbox cannot be opened.
     """
-    set_up_logging(log_format)
+    set_up_logging(options.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     app = create_app(settings)
-    listener = open_listener(host, port, port_variable=get_environment_name("port"))
+    listener = open_listener(options.host, options.port, port_variable="PUSHMETRICS_RECEIVER_PORT")
     runtime: RuntimeOpener = app.state.runtime
     try:
         runtime.open()
@@ -121,11 +108,13 @@ def serve(
         listener.close()
         raise PushMetricsConfigurationError(
             "the inbox cannot be opened; the line above contains the cause. Choose another with --inbox or"
-            f" {get_environment_name('inbox')}."
+            " PUSHMETRICS_RECEIVER_INBOX."
         ) from None
     names = ", ".join(repr(source.name) for source in settings.sources)
-    log.info("Listening on http://%s:%s for deliveries of %s.", host, listener.getsockname()[1], names)
-    config = build_config(app, has_access_log=has_access_log, trusted_proxies=trusted_proxies)
+    log.info(
+        "Listening on http://%s:%s for deliveries of %s.", options.host, listener.getsockname()[1], names
+    )
+    config = build_config(app, has_access_log=options.access_log, trusted_proxies=options.trusted_proxies)
     gc.freeze()  # loaded objects stay: a collection of all of them would stop webhooks for 0.1 s
     ReceiverServer(config, runtime).run(sockets=[listener])
 

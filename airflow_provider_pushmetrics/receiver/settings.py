@@ -1,43 +1,90 @@
-"""What can be set on a receiver: said once, for the command line, the environment and ``airflow.cfg``."""
+"""The options of a receiver, each declared once, and the settings that follow from them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_network
+from typing import ClassVar, Literal
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.receiver.retention import Retention
+from airflow_provider_pushmetrics.serving.options import option
 
-ENVIRONMENT_PREFIX = "PUSHMETRICS_RECEIVER_"
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 8091
-DEFAULT_INBOX = "sqlite:///pushmetrics-inbox.db"
-DEFAULT_SOURCE = "pushmetrics"
 MAX_BODY_BYTES = 1024 * 1024
 MAX_SOURCE_NAME_LENGTH = 100
 
-HELP = {
-    "host": "The address to listen on.",
-    "port": "The port to listen on; 0 takes a free one.",
-    "inbox": "Where events are kept, as an SQLAlchemy URL: sqlite:///FILE or postgresql+psycopg://….",
-    "source": "The name of the sender: it delivers to /webhooks/NAME.",
-    "token": "The token that the sender shows: ?token=, Bearer, or the password of Basic authentication.",
-    "signing_secret": "A whsec_… secret of the sender's Standard Webhooks signatures; several to rotate.",
-    "reader_token": "The Bearer token of whoever reads the events.",
-    "lenient_content_type": "Take JSON of the sender also as text/plain and with a UTF-8 BOM.",
-    "sources": "Further senders: a JSON list, or the name of a file that holds one.",
-    "keep_days": "Delete events that are older; by default none.",
-    "keep_events": "Delete the oldest events beyond so many; by default none.",
-    "trusted_proxies": "Believe X-Forwarded-For of these addresses, separated by commas; by default of none.",
-    "log_format": "How lines are written: text or json.",
-    "access_log": "Write a line for each request, without its query string.",
-}
+INBOX = "Where events are kept: sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE."
 
 
-def get_environment_name(option: str) -> str:
-    """Get the name of the environment variable that sets an option of the standalone receiver."""
-    return ENVIRONMENT_PREFIX + option.upper()
+@dataclass(frozen=True, kw_only=True)
+class InboxOptions:
+    """The options of an inbox."""
+
+    PREFIX: ClassVar = "PUSHMETRICS_RECEIVER_"
+
+    inbox: str = option("sqlite:///pushmetrics-inbox.db", INBOX, secret=True)
+    # A hundred years at most: the calendar of Python begins with the year 1.
+    keep_days: float | None = option(None, "Delete events after so many days.", gt=0, le=36_500)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceiverOptions(InboxOptions):
+    """The options of a receiver, wherever it runs."""
+
+    source: str = option("pushmetrics", "The name of the sender: it delivers to /webhooks/NAME.")
+    token: str | None = option(
+        None,
+        "The token that the sender shows: ?token=, Bearer, or the password of Basic authentication.",
+        secret=True,
+    )
+    signing_secrets: tuple[str, ...] = option(
+        (),
+        "A whsec_… secret of the sender's Standard Webhooks signatures; several during a rotation.",
+        flag="signing-secret",
+        secret=True,
+    )
+    reader_token: str | None = option(
+        None,
+        "The Bearer token of those who read events: the connection's extra receiver_token.",
+        secret=True,
+    )
+    lenient_content_type: bool = option(
+        False, "Take JSON of the sender also as text/plain, as a list of types, and with a UTF-8 BOM."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandaloneOptions(ReceiverOptions):
+    """The options of ``pushmetrics receiver``."""
+
+    host: str = option("127.0.0.1", "The address to listen on.")
+    port: int = option(8091, "The port to listen on; 0 takes a free one.", ge=0, le=65535)
+    sources: str = option(
+        "", "Further senders: a JSON list, or the name of a file that holds one.", secret=True
+    )
+    trusted_proxies: str = option(
+        "", "Believe X-Forwarded-For of these addresses, separated by commas; by default of none."
+    )
+    log_format: Literal["text", "json"] = option("text", "How lines are written: text or json.")
+    access_log: bool = option(True, "Write a line for each request, without its query string.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MountedOptions(ReceiverOptions):
+    """The options of the receiver in Airflow's API server: section ``[pushmetrics]`` of ``airflow.cfg``."""
+
+    receiver_connection: str = option(
+        "",
+        "The id of the connection that configures the receiver. Its password is the reader token. Its extra"
+        " may hold the other options, networks, rate_per_minute and sources, and counts before options here."
+        " Its credentials are read again within a minute.",
+    )
+    source_connections: tuple[str, ...] = option(
+        (),
+        "The ids of connections that are further senders, separated by commas. The password is the token."
+        " They are read again within a minute.",
+    )
+    inbox: str = option("sqlite:///{AIRFLOW_HOME}/pushmetrics-inbox.db", INBOX, secret=True)
 
 
 @dataclass(frozen=True)
@@ -101,28 +148,21 @@ class ReceiverSettings:
     :param inbox: The SQLAlchemy URL of the inbox.
     :param sources: Who may deliver.
     :param reader_token: What readers show as Bearer.
-    :param max_body_bytes: The largest body that is taken.
     :param body_timeout_seconds: How long a sender may take to send its body.
     :param keep_days: How old an event may get; for ever, if None.
-    :param keep_events: How many events are kept; all, if None.
     """
 
     inbox: str = field(repr=False)  # a PostgreSQL URL holds a password
     sources: tuple[SourceSettings, ...]
     reader_token: str = field(repr=False)
-    max_body_bytes: int = MAX_BODY_BYTES
     body_timeout_seconds: float = 10.0
     keep_days: float | None = None
-    keep_events: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.inbox:
-            raise PushMetricsConfigurationError(
-                "the receiver has no inbox: set it to a URL such as sqlite:///pushmetrics-inbox.db."
-            )
         if not self.sources:
             raise PushMetricsConfigurationError(
-                "the receiver has no source, so nobody could deliver: name one."
+                "the receiver has no source, so nobody could deliver: set a token (--token or 'token') or a"
+                " signing secret (--signing-secret or 'signing_secrets')."
             )
         names = [source.name for source in self.sources]
         if len(set(names)) < len(names):
@@ -134,44 +174,18 @@ class ReceiverSettings:
                 "the receiver has no reader token, and anybody could read its events: set one"
                 " (--reader-token, or 'reader_token' where it is configured)."
             )
-        Retention(self.keep_days, self.keep_events)  # says so, if these are no limits
 
 
-def build_settings(
-    *,
-    inbox: str | None,
-    source: str | None,
-    token: str | None,
-    signing_secrets: Iterable[str],
-    reader_token: str | None,
-    sources: Iterable[SourceSettings] = (),
-    keep_days: float | None = None,
-    keep_events: int | None = None,
-    lenient_content_type: bool = False,
-) -> ReceiverSettings:
+def build_settings(options: ReceiverOptions, sources: Iterable[SourceSettings]) -> ReceiverSettings:
     """
-    Build the settings of a receiver from options that may be missing or blank.
+    Build the settings of a receiver from its options.
 
-    The options ``source``, ``token``, ``signing_secrets`` and ``lenient_content_type`` are one source; they
-    may be missing where there are others. One of ``signing_secrets`` may hold several, separated by commas or
-    spaces.
-
-    :raises PushMetricsConfigurationError: if nobody could be told from a stranger.
+    :param sources: All who may deliver; the options describe the first one.
+    :raises PushMetricsConfigurationError: if nobody could deliver, or anybody could read.
     """
-    others = tuple(sources)
-    secrets = tuple(" ".join(signing_secrets).replace(",", " ").split())
-    first: tuple[SourceSettings, ...] = ()
-    if not others or (token or "").strip() or secrets:
-        name = (source or "").strip() or DEFAULT_SOURCE
-        first = (
-            SourceSettings(
-                name, (token or "").strip() or None, secrets, lenient_content_type=lenient_content_type
-            ),
-        )
     return ReceiverSettings(
-        inbox=(inbox or "").strip() or DEFAULT_INBOX,
-        sources=first + others,
-        reader_token=(reader_token or "").strip(),
-        keep_days=keep_days,
-        keep_events=keep_events,
+        inbox=options.inbox,
+        sources=tuple(sources),
+        reader_token=options.reader_token or "",
+        keep_days=options.keep_days,
     )

@@ -1,19 +1,18 @@
-"""Parsing sources from JSON: an option, an environment variable or a file."""
+"""The sources of a receiver: the one of its options, and others from JSON."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.receiver.settings import SourceSettings
+from airflow_provider_pushmetrics.receiver.settings import ReceiverOptions, SourceSettings
 from airflow_provider_pushmetrics.signatures import decode_secret
 
-FIELDS = frozenset(
-    {"name", "token", "signing_secrets", "networks", "rate_per_minute", "lenient_content_type"}
-)
+FIELDS = frozenset(field.name for field in fields(SourceSettings))
 FLAGS = {"true": True, "1": True, "false": False, "0": False, "": False}
 EXAMPLE = '[{"name": "sales", "token": "…", "signing_secrets": ["whsec_…"], "networks": ["10.0.0.0/8"]}]'
 
@@ -28,6 +27,24 @@ def parse_sources(text: str | list[Any]) -> tuple[SourceSettings, ...]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise PushMetricsConfigurationError(f"the sources are not a JSON list such as {EXAMPLE}.")
     return tuple(build_source(row) for row in rows)
+
+
+def build_first_source(options: ReceiverOptions, **more: Any) -> tuple[SourceSettings, ...]:
+    """
+    Build the source that the options describe; none if they hold no credential.
+
+    :param more: The fields of the source that are no options.
+    :raises PushMetricsConfigurationError: if it is no source.
+    """
+    if not options.token and not options.signing_secrets:
+        return ()
+    row = {
+        "name": options.source,
+        "token": options.token,
+        "signing_secrets": list(options.signing_secrets),
+        "lenient_content_type": options.lenient_content_type,
+    }
+    return (build_checked_source({**row, **more}),)
 
 
 def build_checked_source(row: Mapping[str, Any]) -> SourceSettings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from airflow_provider_pushmetrics.service.cli import service
-from airflow_provider_pushmetrics.serving.service_links import ignore_service_links
+from airflow_provider_pushmetrics.serving.options import ignore_service_links
 
 if __name__ == "__main__":
     ignore_service_links()

@@ -102,6 +102,9 @@ ACCESS_LOGGER = "airflow_provider_pushmetrics.service.access"
 
 log = logging.getLogger(__name__)
 
+MAX_BODY_BYTES = 1024 * 1024
+"""A longer request body is refused."""
+
 UNFIT = "an answer does not fit its schema"
 
 outages = ThrottledLog(logging.getLogger(__name__))
@@ -167,7 +170,7 @@ def _make_app(settings: ServiceSettings, lifespan: Lifespan[FastAPI] | None) -> 
         app.include_router(router)
     for router in WEB_ROUTERS:
         app.include_router(router, include_in_schema=False)
-    app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, max_body_bytes=MAX_BODY_BYTES)
     app.add_middleware(NoStore)
     app.add_middleware(AccessLog, logger=ACCESS_LOGGER)
     return app

@@ -11,7 +11,7 @@ from airflow_provider_pushmetrics.service.datasources.registry import SourceRegi
 from airflow_provider_pushmetrics.service.demo_report import load_demo
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.call_batching import CallBatcher
-from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.service.settings import ServiceSettings, make_data_dir
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
@@ -19,6 +19,7 @@ from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 from airflow_provider_pushmetrics.service.worker.backend import ExecutionBackend
 from airflow_provider_pushmetrics.serving.rate_limit import RateLimit
 
+JWT_LIFETIME_SECONDS = 900
 EXECUTOR_FILE = "executor-id"
 BOOTSTRAP_LOCK = 7_305_814
 """Any number that no other program locks in this database."""
@@ -41,7 +42,6 @@ class ServiceParts:
     sources: SourceRegistry
     call_batcher: CallBatcher
     engine: ExecutionBackend
-    trigger_limit: RateLimit
     exchange_limit: RateLimit
 
     def start(self) -> None:
@@ -86,7 +86,7 @@ def assemble(
     :param executor_id: The name under which this process executes, if it does.
     :param guards_memory: Whether it ends when it uses too much memory, as a worker does.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_data_dir(settings.data_dir)
     database = Database(settings.store_url)
     cipher = Cipher(settings.secret_key or load_secret_key(settings.data_dir))
     results = ResultStore(settings.results_dir)
@@ -104,13 +104,12 @@ def assemble(
         settings=settings,
         database=database,
         cipher=cipher,
-        authenticator=Authenticator(database, cipher, settings.jwt_lifetime_seconds),
+        authenticator=Authenticator(database, cipher, JWT_LIFETIME_SECONDS),
         results=results,
         links=ResultLinks(settings.base_url),
         sources=sources,
         call_batcher=CallBatcher(database, results),
         engine=engine,
-        trigger_limit=RateLimit(settings.trigger_rate),
         exchange_limit=RateLimit(settings.exchange_rate),
     )
 

@@ -1,21 +1,24 @@
-"""What can be set, and what follows from it."""
+"""The options of the service, each declared once, and what follows from them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from typing import TYPE_CHECKING, ClassVar
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, MIB, QueryLimits
-from airflow_provider_pushmetrics.service.datasources.memory_guard import find_machine_memory
-from airflow_provider_pushmetrics.service.egress.rules import EgressRules
-from airflow_provider_pushmetrics.service.notifications.settings import SlackSettings, SmtpSettings
+from airflow_provider_pushmetrics.service.notifications.settings import (
+    SlackSettings,
+    SmtpSettings,
+    read_slack_settings,
+    read_smtp_settings,
+)
+from airflow_provider_pushmetrics.serving.options import option
 
-ENVIRONMENT_PREFIX = "PUSHMETRICS_SERVICE_"
+if TYPE_CHECKING:
+    from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 
 MACHINE_SHARE = 0.9
 """A worker leaves the system the rest."""
@@ -27,74 +30,87 @@ UNREACHABLE_HOSTS = ("0.0.0.0", "::", "")
 @dataclass(frozen=True)
 class ServiceSettings:
     """
-    The settings of one service process.
+    The settings of one service process; a worker has those that are not about answering.
 
-    :param data_dir: Where the databases, the results, the key and the demo's data are kept.
-    :param source_dirs: More folders whose files may be asked, besides ``sources`` in ``data_dir``.
-    :param host: The address to listen on.
-    :param port: The port to listen on.
-    :param database_url: A PostgreSQL database for everything but the results; SQLite in ``data_dir``
-        otherwise.
-    :param public_url: What the links in events begin with; where the service listens, unless set.
-    :param bootstrap_token: The first API token.
-    :param secret_key: Encrypts stored secrets and signs JWTs; a file in ``data_dir`` holds it, unless set.
-    :param demo: Whether the flights data and its report are loaded.
-    :param allow_private_endpoints: Whether events may be sent into private networks and to this machine.
-    :param trigger_returns_run_id: Whether a trigger's answer names the run; the real product's does not.
-    :param max_body_bytes: A longer request body is refused.
-    :param executes: Whether runs and deliveries are executed, in a process beside the server, and not left to
-        others.
-    :param run_concurrency: How many runs this process executes at a time.
-    :param delivery_concurrency: How many deliveries this process makes at a time.
-    :param endpoint_concurrency: How many of them may go to one endpoint, so that a slow one leaves room.
-    :param queue_poll_seconds: How often the queues are looked at: the wait before a run begins.
+    :param endpoint_concurrency: How many deliveries may go to one endpoint, so that a slow one leaves room.
     :param delivery_timeout_seconds: How long a subscriber may take to answer.
-    :param result_retention_days: After how many days results are deleted; None keeps them.
-    :param worker_lease_seconds: After how long without a sign of life a worker is taken for dead.
-    :param jwt_lifetime_seconds: How long an exchanged token is valid.
-    :param max_query_rows: More rows of a query are cut off.
-    :param query_timeout_seconds: A query that takes longer is stopped.
-    :param max_query_memory_bytes: A query that needs more memory in the worker fails.
-    :param max_value_bytes: A query that returns a larger single value fails.
-    :param worker_memory_bytes: A worker that uses more ends and is replaced; before that, it stops queries.
+    :param shutdown_seconds: How long running work may go on after a request to stop.
     :param smtp: The server that takes mail; without one, mail is kept.
     :param slack: The Slack workspace that takes messages.
-    :param trigger_rate: How often a minute one trigger can be called; 0 for no limit.
-    :param exchange_rate: How often a minute one address can exchange tokens; 0 for no limit.
-    :param shutdown_seconds: How long running work may go on after a request to stop.
     """
 
-    data_dir: Path
-    host: str = "127.0.0.1"
-    port: int = 8090
-    database_url: str | None = field(default=None, repr=False)
-    public_url: str | None = None
-    bootstrap_token: str | None = field(default=None, repr=False)
-    secret_key: str | None = field(default=None, repr=False)
-    demo: bool = False
-    allow_private_endpoints: bool = False
-    trigger_returns_run_id: bool = True
-    max_body_bytes: int = 1024 * 1024
-    executes: bool = True
-    run_concurrency: int = 4
-    delivery_concurrency: int = 64
+    PREFIX: ClassVar = "PUSHMETRICS_SERVICE_"
+
+    data_dir: Path = option(Path("pushmetrics-data"), "Databases, results and keys.", flag="data")
+    host: str = option("127.0.0.1", "The address to listen on.")
+    port: int = option(8090, "The port to listen on.", ge=1, le=65535)
+    database_url: str | None = option(
+        None,
+        "PostgreSQL, as postgresql+psycopg://user:password@host/database; by default SQLite.",
+        secret=True,
+    )
+    source_dirs: tuple[Path, ...] = option(
+        (),
+        "A folder whose SQLite, DuckDB, CSV and Parquet files may be queried, besides sources in the data"
+        " folder; repeated for more, and separated by : in the environment.",
+        flag="source-dir",
+        variable="SOURCE_DIRS",
+    )
+    public_url: str | None = option(None, "What links in events begin with; by default http://host:port.")
+    bootstrap_token: str | None = option(
+        None,
+        "The first API token. Another one replaces it. Without any token, one is made and written to the file"
+        " bootstrap-token in the data folder.",
+        flag="",
+        secret=True,
+    )
+    secret_key: str | None = option(
+        None,
+        "Encrypts stored tokens, secrets and database URLs; by default the file secret-key does.",
+        flag="",
+        secret=True,
+    )
+    demo: bool = option(False, "Load the flights and their report, once.")
+    executes: bool = option(
+        True,
+        "Execute runs and deliveries here too; otherwise `pushmetrics worker` does, on PostgreSQL.",
+        flag="worker",
+    )
+    allow_private_endpoints: bool = option(
+        False,
+        "Send events to, and query databases in, private networks and this machine too; --demo allows this"
+        " machine. Link-local, multicast, reserved and metadata addresses are always refused.",
+    )
+    run_concurrency: int = option(4, "How many runs a process executes at a time.", ge=1)
+    result_retention_days: int | None = option(None, "Delete results after so many days.", ge=1)
+    max_query_rows: int = option(DEFAULT_LIMITS.max_rows, "More rows of a query are cut off.", ge=1)
+    query_timeout_seconds: int = option(
+        DEFAULT_LIMITS.timeout_seconds, "A query that takes longer is stopped.", ge=1
+    )
+    max_query_memory_bytes: int = option(
+        DEFAULT_LIMITS.max_memory_bytes, "A query that needs more memory in the worker fails.", ge=16 * MIB
+    )
+    max_value_bytes: int = option(
+        DEFAULT_LIMITS.max_value_bytes, "A query that returns a larger single value fails.", ge=1024
+    )
+    worker_memory_bytes: int = option(
+        4 * 1024 * MIB,
+        "The memory of a worker, and at most nine tenths of that of the machine or container. At three fifths"
+        " of it, the newest queries are stopped; a worker that uses more than all is replaced.",
+        ge=256 * MIB,
+    )
+    trigger_returns_run_id: bool = option(True, "Name the run in a trigger's answer; PushMetrics does not.")
+    exchange_rate: int = option(
+        0, "How often a minute one address may exchange or try a token; 0 for no limit.", flag="", ge=0
+    )
+    worker_lease_seconds: float = option(
+        20.0, "After how long without a sign of life others take over a worker's runs.", ge=1
+    )
     endpoint_concurrency: int = 8
-    queue_poll_seconds: float = 0.05
     delivery_timeout_seconds: float = 15.0
-    result_retention_days: int | None = None
-    worker_lease_seconds: float = 20.0
-    jwt_lifetime_seconds: int = 900
-    max_query_rows: int = DEFAULT_LIMITS.max_rows
-    query_timeout_seconds: int = DEFAULT_LIMITS.timeout_seconds
-    max_query_memory_bytes: int = DEFAULT_LIMITS.max_memory_bytes
-    max_value_bytes: int = DEFAULT_LIMITS.max_value_bytes
-    worker_memory_bytes: int = 4 * 1024 * MIB
+    shutdown_seconds: int = 5
     smtp: SmtpSettings | None = None
     slack: SlackSettings | None = None
-    trigger_rate: int = 0
-    exchange_rate: int = 0
-    shutdown_seconds: int = 5
-    source_dirs: tuple[Path, ...] = ()
 
     @property
     def base_url(self) -> str:
@@ -107,6 +123,8 @@ class ServiceSettings:
     @property
     def egress_rules(self) -> EgressRules:
         """Where events may be sent; the demo's subscribers are on this machine."""
+        from airflow_provider_pushmetrics.service.egress.rules import EgressRules
+
         return EgressRules(allow_private=self.allow_private_endpoints, allow_loopback=self.demo)
 
     @property
@@ -122,6 +140,8 @@ class ServiceSettings:
     @property
     def usable_memory_bytes(self) -> int:
         """The memory of a worker: no more than this machine, or its container, has."""
+        from airflow_provider_pushmetrics.service.datasources.memory_guard import find_machine_memory
+
         return min(self.worker_memory_bytes, int(find_machine_memory() * MACHINE_SHARE))
 
     @property
@@ -135,19 +155,23 @@ class ServiceSettings:
         return self.database_url or f"sqlite:///{self.data_dir / 'workflows.db'}"
 
     @property
-    def dispatch_poll_seconds(self) -> float:
-        """How often accepted work of other processes is looked for; without others, only to be safe."""
-        return 15.0
-
-    @property
-    def run_poll_seconds(self) -> float:
-        """How often runs of other processes are looked for; without others, only to be safe."""
-        return 15.0
-
-    @property
     def results_dir(self) -> Path:
         """Where results are kept, as Parquet."""
         return self.data_dir / "results"
+
+
+def complete_settings(settings: ServiceSettings, environ: Mapping[str, str]) -> ServiceSettings:
+    """
+    Complete the settings by those of mail and Slack.
+
+    :raises PushMetricsConfigurationError: if they are incomplete or contradict each other.
+    """
+    return replace(
+        settings,
+        database_url=check_database_url(settings.database_url),
+        smtp=read_smtp_settings(environ),
+        slack=read_slack_settings(environ),
+    )
 
 
 def check_database_url(url: str | None) -> str | None:
@@ -156,6 +180,9 @@ def check_database_url(url: str | None) -> str | None:
 
     :raises PushMetricsConfigurationError: unless it is PostgreSQL. The message never holds the URL.
     """
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
     if not url:
         return None
     try:
@@ -170,20 +197,19 @@ def check_database_url(url: str | None) -> str | None:
     return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
-def read_rate(environ: Mapping[str, str], name: str, default: int) -> int:
+def make_data_dir(data_dir: Path) -> None:
     """
-    Read how often a minute something may be done; 0 for no limit.
+    Make the data folder, unless it is there.
 
-    :raises PushMetricsConfigurationError: if it is no number.
+    :raises PushMetricsConfigurationError: if it cannot be made.
     """
-    text = environ.get(ENVIRONMENT_PREFIX + name, "").strip()
-    if not text:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
         raise PushMetricsConfigurationError(
-            f"{ENVIRONMENT_PREFIX}{name} is {text!r}: it must be a number of calls a minute; 0 is no limit."
-        )
-    return int(text)
+            f"the data folder {str(data_dir)!r} cannot be used ({error.strerror}): choose another with --data"
+            " or PUSHMETRICS_SERVICE_DATA."
+        ) from None
 
 
 def require_postgres(settings: ServiceSettings, what: str) -> None:

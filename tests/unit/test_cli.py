@@ -79,8 +79,8 @@ import sys
 from airflow_provider_pushmetrics import __version__
 from airflow_provider_pushmetrics.cli import build_app
 build_app()
-heavy = {"airflow", "fastapi", "starlette", "sqlalchemy", "dbos", "duckdb", "pyarrow", "uvicorn"}
-print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
+heavy = "airflow fastapi starlette sqlalchemy dbos duckdb httpx pyarrow pydantic uvicorn".split()
+print(sorted(set(heavy) & {name.partition(".")[0] for name in sys.modules}))
 """
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60

@@ -22,7 +22,7 @@ from airflow_provider_pushmetrics.receiver.errors import Refusal, Unauthorized
 from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook, Recorded
 from airflow_provider_pushmetrics.receiver.metrics import DeliveryCounter
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
-from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, SourceSettings
+from airflow_provider_pushmetrics.receiver.settings import MAX_BODY_BYTES, ReceiverSettings, SourceSettings
 
 
 class Ingest:
@@ -64,9 +64,9 @@ class Ingest:
 
     async def _record(self, scope: Scope, receive: Receive) -> Recorded:
         source, head = scope["path_params"]["source"], read_head(scope)
-        declared, max_bytes = head.get("content-length"), self._settings.max_body_bytes
+        declared = head.get("content-length")
         with Deadline(self._settings.body_timeout_seconds) as deadline:
-            body = await read_limited_body(receive, declared, max_bytes=max_bytes)  # limited, before anything
+            body = await read_limited_body(receive, declared, max_bytes=MAX_BODY_BYTES)  # limited first
             deadline.complete_body()
             gates = await self._access.get()
             message_id = gates.senders.authenticate(source, head, body)  # bytes, constant time

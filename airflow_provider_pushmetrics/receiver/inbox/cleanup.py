@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from airflow_provider_pushmetrics.receiver.inbox.missed_events import Gap
 from airflow_provider_pushmetrics.receiver.inbox.rejections import RejectionLog
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
-from airflow_provider_pushmetrics.receiver.retention import Retention
 from airflow_provider_pushmetrics.serving.background import STOP_SECONDS, BackgroundLoop
 
 log = logging.getLogger(__name__)
@@ -35,22 +34,21 @@ def warn_of_gap(gap: Gap) -> None:
 
 def clean(
     inbox: Inbox,
-    retention: Retention,
+    keep_days: float,
     *,
     now: datetime,
     should_stop: Callable[[], bool],
     on_gap: Callable[[Gap], object] = warn_of_gap,
 ) -> int:
     """
-    Delete events beyond the age or the number to keep, the oldest first.
+    Delete events beyond the age to keep, the oldest first.
 
     :param on_gap: Called with the unread events of a consumer, for every batch.
     :return: How many events were deleted.
     """
-    before = None if retention.days is None else now - timedelta(days=retention.days)
     deleted = 0
-    while retention.is_limited() and not should_stop():
-        gone = inbox.delete_oldest(before=before, keep=retention.events, limit=CLEAN_BATCH)
+    while not should_stop():
+        gone = inbox.delete_oldest(before=now - timedelta(days=keep_days), limit=CLEAN_BATCH)
         deleted += gone.events
         for gap in gone.gaps:
             on_gap(gap)
@@ -65,7 +63,7 @@ class InboxCleanup:
 
     :param inbox: The inbox.
     :param rejections: Collects rejected webhooks.
-    :param retention: How long events are kept.
+    :param keep_days: The age at which events are deleted; None keeps them.
     :param interval_seconds: The time between two runs.
     """
 
@@ -73,13 +71,13 @@ class InboxCleanup:
         self,
         inbox: Inbox,
         rejections: RejectionLog,
-        retention: Retention,
+        keep_days: float | None,
         *,
         interval_seconds: float = INBOX_CLEANUP_SECONDS,
     ) -> None:
         self._inbox = inbox
         self._rejections = rejections
-        self._retention = retention
+        self._keep_days = keep_days
         self._told_positions: dict[str, int] = {}
         self._cleaned_at = -CLEAN_INTERVAL_SECONDS
         self._loop = BackgroundLoop(
@@ -99,11 +97,11 @@ class InboxCleanup:
         refused = self._rejections.drain()
         if refused:
             self._inbox.store_rejections(refused)
-        if time.monotonic() - self._cleaned_at >= CLEAN_INTERVAL_SECONDS and not self._loop.stopping.is_set():
+        if self._keep_days is not None and time.monotonic() - self._cleaned_at >= CLEAN_INTERVAL_SECONDS:
             self._cleaned_at = time.monotonic()
             deleted = clean(
                 self._inbox,
-                self._retention,
+                self._keep_days,
                 now=datetime.now(UTC),
                 should_stop=self._loop.stopping.is_set,
                 on_gap=self._warn_once,

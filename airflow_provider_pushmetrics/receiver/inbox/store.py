@@ -19,7 +19,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    or_,
     select,
     text,
     update,
@@ -180,31 +179,23 @@ class Inbox:
             rows = connection.execute(select(consumers).order_by(consumers.c.name))
             return [Consumer(*row) for row in rows]
 
-    def delete_oldest(self, *, before: datetime | None, keep: int | None, limit: int) -> Deleted:
+    def delete_oldest(self, *, before: datetime, limit: int) -> Deleted:
         """
-        Delete events received before a time and those beyond a number, the oldest first.
+        Delete events received before a time, the oldest first.
 
         Their keys are deleted too: a copy that arrives again would be new. No consumer is waited
         for, but unread events of an active one are counted as missed.
 
         :return: How many were deleted, at most ``limit``, and who had not read them.
         """
-        conditions: list[ColumnElement[bool]] = []
-        if before is not None:
-            conditions.append(events.c.received_at < before)
-        if keep is not None:
-            newest_to_go = select(events.c.id).order_by(events.c.id.desc()).offset(keep).limit(1)
-            conditions.append(events.c.id <= newest_to_go.scalar_subquery())
-        if not conditions:
-            return Deleted()
-        chosen = select(events.c.id).where(or_(*conditions)).order_by(events.c.id).limit(limit)
+        chosen = select(events.c.id).where(events.c.received_at < before).order_by(events.c.id).limit(limit)
         with self._begin_write() as connection:
             # The writers' lock, so that SQLite and PostgreSQL behave alike.
             connection.execute(select(state.c.last_event_id).with_for_update())
             ids = connection.execute(chosen).scalars().all()
             if not ids:
                 return Deleted()
-            gaps = store_gaps(connection, ids, since=before or self._clock())
+            gaps = store_gaps(connection, ids, since=before)
             connection.execute(delete(events).where(events.c.id.in_(ids)))
             return Deleted(len(ids), gaps)
 

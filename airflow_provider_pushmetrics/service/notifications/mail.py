@@ -24,7 +24,6 @@ from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.service.notifications.recipients import Recipient
 from airflow_provider_pushmetrics.service.notifications.settings import (
     DEFAULT_PORTS,
-    SMTP_PREFIX,
     Security,
     SmtpSettings,
 )
@@ -157,7 +156,9 @@ class Mailer:
         what = f"the mail to {mail.recipient.address!r} was not taken by {self._settings.host!r}: {said}"
         if code is None or code < 500:
             return NotificationDelayedError(f"{what}. It is tried again later.")
-        return NotificationRefusedError(f"{what}. Check the address and the SMTP settings ({SMTP_PREFIX}…).")
+        return NotificationRefusedError(
+            f"{what}. Check the address and the SMTP settings ({SmtpSettings.PREFIX}…)."
+        )
 
 
 @contextmanager

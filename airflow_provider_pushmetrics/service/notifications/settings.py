@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass
 from email.utils import parseaddr
 from enum import Enum
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsParameterError
 from airflow_provider_pushmetrics.redaction import redact
-from airflow_provider_pushmetrics.service.egress.rules import is_loopback
-from airflow_provider_pushmetrics.service.notifications.recipients import check_address
-
-SMTP_PREFIX = "PUSHMETRICS_SERVICE_SMTP_"
-SLACK_PREFIX = "PUSHMETRICS_SERVICE_SLACK_"
-SLACK_URL = "https://slack.com/api/"
+from airflow_provider_pushmetrics.serving.options import (
+    option,
+    parse_environment,
+    read_environment,
+)
 
 _HELO = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?\Z|\[[0-9A-Za-z.:]{2,60}\]\Z")
 
@@ -40,52 +40,51 @@ class SmtpSettings:
     """
     The server that takes our mail.
 
-    :param host: Its name or address.
-    :param sender: Who the mail is from: ``reports@example.com`` or ``Reports <reports@example.com>``.
-    :param port: Where it listens; 587, 465 or 25 by the security, unless given.
-    :param user: Who we are to it, if it asks.
-    :param password: The user's password.
-    :param security: How the connection is encrypted.
-    :param helo: The name that the service gives itself in HELO; that of this machine, unless given.
     :param timeout_seconds: How long one step of the conversation may take; all of it, twice as long.
     """
 
-    host: str
-    sender: str
-    port: int | None = None
-    user: str | None = None
-    password: str | None = field(default=None, repr=False)
-    security: Security = Security.STARTTLS
-    helo: str | None = None
+    PREFIX: ClassVar = "PUSHMETRICS_SERVICE_SMTP_"
+
+    host: str = option(MISSING, "The mail server; without one, mail is kept and not sent.", flag="")
+    sender: str = option(MISSING, "Such as reports@example.com or Reports <reports@example.com>.", flag="")
+    port: int | None = option(None, "By default 587, 465 or 25 by the security.", flag="", ge=1, le=65535)
+    user: str | None = option(None, "The user to log in, if the server asks for one.", flag="")
+    password: str | None = option(None, "The user's password.", flag="", secret=True)
+    security: Security = option(Security.STARTTLS, "The encryption: starttls, tls or none.", flag="")
+    helo: str | None = option(None, "The name in HELO; by default the machine's.", flag="")
     timeout_seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class SlackSettings:
+    """
+    The Slack workspace that takes our messages.
+
+    :param timeout_seconds: How long one call may take.
+    """
+
+    PREFIX: ClassVar = "PUSHMETRICS_SERVICE_SLACK_"
+
+    token: str = option(
+        MISSING,
+        "A bot's token with the scope chat:write; without one, Slack blocks fail.",
+        flag="",
+        secret=True,
+    )
+    base_url: str = option("https://slack.com/api/", "Where the API of Slack is.", flag="")
+    timeout_seconds: int = 15
 
 
 def read_smtp_settings(environ: Mapping[str, str]) -> SmtpSettings | None:
     """
-    Read ``PUSHMETRICS_SERVICE_SMTP_HOST`` and its siblings, as the documentation lists them.
+    Read ``PUSHMETRICS_SERVICE_SMTP_HOST`` and its siblings.
 
     :return: None when none is set: then mail is kept and not sent.
     :raises PushMetricsConfigurationError: if they are incomplete or contradict each other.
     """
-    names = ("HOST", "PORT", "USER", "PASSWORD", "SECURITY", "SENDER", "HELO")
-    given = {name: value for name in names if (value := environ.get(SMTP_PREFIX + name, "").strip())}
-    if not given:
+    if not any(text.strip() for text in read_environment(SmtpSettings, environ).values()):
         return None
-    for name in ("HOST", "SENDER"):
-        if name not in given:
-            raise PushMetricsConfigurationError(
-                f"{SMTP_PREFIX}{name} is not set, but {SMTP_PREFIX}{min(given)} is: mail needs a server"
-                f" and a sender. Set {SMTP_PREFIX}{name}, or none of them to keep mail without sending it."
-            )
-    settings = SmtpSettings(
-        host=given["HOST"],
-        sender=given["SENDER"],
-        port=_parse_port(given.get("PORT")),
-        user=given.get("USER"),
-        password=given.get("PASSWORD"),
-        security=_parse_security(given.get("SECURITY", Security.STARTTLS.value)),
-        helo=_parse_helo(given.get("HELO")),
-    )
+    settings = parse_environment(SmtpSettings, environ)
     check_smtp_settings(settings)
     return settings
 
@@ -96,43 +95,37 @@ def check_smtp_settings(settings: SmtpSettings) -> None:
 
     :raises PushMetricsConfigurationError: if not. The message never holds the password.
     """
+    # The command line imports this module for its help, and has no use for what these bring.
+    from airflow_provider_pushmetrics.service.egress.rules import is_loopback
+    from airflow_provider_pushmetrics.service.notifications.recipients import check_address
+
     if (settings.user is None) != (settings.password is None):
         raise PushMetricsConfigurationError(
-            f"{SMTP_PREFIX}USER and {SMTP_PREFIX}PASSWORD belong together: set both,"
+            f"{settings.PREFIX}USER and {settings.PREFIX}PASSWORD belong together: set both,"
             " or neither if the server asks for none."
         )
     if not f"{settings.user or ''}{settings.password or ''}".isascii():
         raise PushMetricsConfigurationError(
-            f"{SMTP_PREFIX}USER or {SMTP_PREFIX}PASSWORD has letters that are not ASCII, which SMTP logins"
-            " cannot carry: give the account another one."
+            f"{settings.PREFIX}USER or {settings.PREFIX}PASSWORD has letters that are not ASCII, which SMTP"
+            " logins cannot carry: give the account another one."
         )
     if settings.user and settings.security is Security.NONE and not is_loopback(settings.host):
         raise PushMetricsConfigurationError(
-            f"{SMTP_PREFIX}SECURITY is 'none', so the password would go to {settings.host!r} for"
+            f"{settings.PREFIX}SECURITY is 'none', so the password would go to {settings.host!r} for"
             " everybody to read: use 'starttls' or 'tls', or a server that asks for no password."
+        )
+    if settings.helo is not None and not _HELO.match(settings.helo):
+        raise PushMetricsConfigurationError(
+            f"{settings.PREFIX}HELO is {settings.helo!r}: it must be a host name such as 'push.example.com',"
+            " or an address in brackets such as '[192.0.2.1]'."
         )
     try:
         check_address(parseaddr(settings.sender)[1])
     except PushMetricsParameterError as error:
         raise PushMetricsConfigurationError(
-            f"{SMTP_PREFIX}SENDER is {settings.sender!r}, which is not a mail address: write it as"
+            f"{settings.PREFIX}SENDER is {settings.sender!r}, which is not a mail address: write it as"
             " 'reports@example.com' or 'Reports <reports@example.com>'."
         ) from error
-
-
-@dataclass(frozen=True)
-class SlackSettings:
-    """
-    The Slack workspace that takes our messages.
-
-    :param token: The bot's token, with the scope ``chat:write``.
-    :param base_url: Where the API is.
-    :param timeout_seconds: How long one call may take.
-    """
-
-    token: str = field(repr=False)
-    base_url: str = SLACK_URL
-    timeout_seconds: int = 15
 
 
 def read_slack_settings(environ: Mapping[str, str]) -> SlackSettings | None:
@@ -142,42 +135,15 @@ def read_slack_settings(environ: Mapping[str, str]) -> SlackSettings | None:
     :return: None when there is no token: then there is no Slack integration.
     :raises PushMetricsConfigurationError: if the token would travel in the clear.
     """
-    token = environ.get(SLACK_PREFIX + "TOKEN", "").strip()
-    base_url = environ.get(SLACK_PREFIX + "BASE_URL", "").strip() or SLACK_URL
-    parts = urlsplit(base_url)
-    if not token:
+    from airflow_provider_pushmetrics.service.egress.rules import is_loopback
+
+    if not environ.get(SlackSettings.PREFIX + "TOKEN", "").strip():
         return None
+    settings = parse_environment(SlackSettings, environ)
+    parts = urlsplit(settings.base_url)
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         raise PushMetricsConfigurationError(
-            f"{SLACK_PREFIX}BASE_URL is {redact(base_url)!r}, where the token could be read on its way:"
-            f" it must begin with 'https://', like {SLACK_URL!r}."
+            f"{settings.PREFIX}BASE_URL is {redact(settings.base_url)!r}, where the token could be read on"
+            " its way: it must begin with 'https://', like 'https://slack.com/api/'."
         )
-    return SlackSettings(token, base_url)
-
-
-def _parse_port(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
-        raise PushMetricsConfigurationError(
-            f"{SMTP_PREFIX}PORT is {text!r}: it must be a number from 1 to 65535."
-        )
-    return int(text)
-
-
-def _parse_helo(text: str | None) -> str | None:
-    if text is not None and not _HELO.match(text):
-        raise PushMetricsConfigurationError(
-            f"{SMTP_PREFIX}HELO is {text!r}: it must be a host name such as 'push.example.com', or an address"
-            " in brackets such as '[192.0.2.1]'."
-        )
-    return text
-
-
-def _parse_security(text: str) -> Security:
-    try:
-        return Security(text.lower())
-    except ValueError:
-        raise PushMetricsConfigurationError(
-            f"{SMTP_PREFIX}SECURITY is {text!r}: it must be 'starttls', 'tls' or 'none'."
-        ) from None
+    return settings

@@ -18,7 +18,7 @@ from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.retry_after import parse_retry_after
 from airflow_provider_pushmetrics.service.egress.deadline import limit_time
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
-from airflow_provider_pushmetrics.service.notifications.settings import SLACK_PREFIX, SlackSettings
+from airflow_provider_pushmetrics.service.notifications.settings import SlackSettings
 
 PASSING_ERRORS = frozenset(
     {
@@ -106,7 +106,7 @@ class SlackMessenger:
             wait = parse_retry_after(answer.headers.get("retry-after"))
             return NotificationDelayedError(f"{what}. It is tried again later.", retry_after_seconds=wait)
         return NotificationRefusedError(
-            f"{what}. Check the channel, whether the bot was invited to it, and {SLACK_PREFIX}TOKEN."
+            f"{what}. Check the channel, whether the bot was invited to it, and {SlackSettings.PREFIX}TOKEN."
         )
 
 

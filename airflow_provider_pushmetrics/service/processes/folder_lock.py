@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.service.settings import make_data_dir
 
 LOCK_FILE = "lock"
 WORKER_LOCK_FILE = "worker-lock"
@@ -21,9 +22,9 @@ def lock_folder(data_dir: Path) -> AbstractContextManager[BaseFileLock]:
     Make sure that one process uses the folder: two would take up each other's running work.
 
     :return: The lock, which is released at the end of the block.
-    :raises PushMetricsConfigurationError: if another one does.
+    :raises PushMetricsConfigurationError: if another one does, or if it cannot be made.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
+    make_data_dir(data_dir)
     try:
         return FileLock(data_dir / LOCK_FILE).acquire(blocking=False)
     except Timeout:

@@ -51,6 +51,15 @@ behind.
 LAUNCH_LOCK = 7_305_813
 """Any number that no other program locks in this database."""
 
+POLL_SECONDS = 15.0
+"""How often accepted work of other processes is looked for, beside the signals of commits."""
+
+QUEUE_POLL_SECONDS = 0.05
+"""How often DBOS looks at its queue."""
+
+DELIVERY_CONCURRENCY = 64
+"""How many deliveries a process makes at a time."""
+
 BROKEN = ["ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 """How a workflow can have ended without that its work had."""
 
@@ -90,7 +99,7 @@ class Engine:
             self._execute_run,
             executor.abandon,
             places=settings.run_concurrency,
-            poll_seconds=settings.run_poll_seconds,
+            poll_seconds=POLL_SECONDS,
         )
         self._workflow_engine: sqlalchemy.Engine | None = None
         self._queue: WorkflowQueue | None = None
@@ -109,9 +118,7 @@ class Engine:
         with self._database.lock(LAUNCH_LOCK):  # processes that start together must not migrate together
             self._launch(self._workflow_engine)
         self._queue = WorkflowQueue(self._workflow_engine)
-        self._dispatcher = Dispatcher(
-            self._database, self._queue, self._settings.dispatch_poll_seconds, self._reconciler.reconciler
-        )
+        self._dispatcher = Dispatcher(self._database, self._queue, POLL_SECONDS, self._reconciler.reconciler)
         self._workers.start()
         if self._workers.is_alone():
             self._forget_enqueued()
@@ -163,9 +170,9 @@ class Engine:
         # A partition is an endpoint: one that is slow holds its own few places, and the others' are free.
         DBOS.register_queue(
             DELIVERIES_QUEUE,
-            worker_concurrency=self._settings.delivery_concurrency,
+            worker_concurrency=DELIVERY_CONCURRENCY,
             partition_worker_concurrency=self._settings.endpoint_concurrency,
-            polling_interval_sec=self._settings.queue_poll_seconds,
+            polling_interval_sec=QUEUE_POLL_SECONDS,
             on_conflict="always_update",
         )
 

@@ -20,7 +20,6 @@ from airflow_provider_pushmetrics.receiver.inbox.cleanup import InboxCleanup, cl
 from airflow_provider_pushmetrics.receiver.inbox.missed_events import Gap
 from airflow_provider_pushmetrics.receiver.inbox.rejections import MAX_KEPT, RejectionLog
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
-from airflow_provider_pushmetrics.receiver.retention import Retention
 from tests.fakes.loopback import find_closed_port
 from tests.fakes.receiver_requests import SIGNING_SECRET
 from tests.fakes.receiver_server import SENDER_TOKEN, SOURCE, ReceiverServer, start_receiver
@@ -99,55 +98,49 @@ def test_replaying_what_is_not_there_is_an_error(inbox: Inbox, inbox_url: str) -
         assert f"no such event ({arguments[0]})" in result.output
 
 
-def test_clean_keeps_the_newest(inbox: Inbox, inbox_url: str) -> None:
+def fill_days_ago(inbox_url: str, count: int, days: float) -> None:
+    inbox = Inbox(inbox_url, clock=lambda: datetime.now(UTC) - timedelta(days=days))
+    fill(inbox, count)
+    inbox.close()
+
+
+def test_clean_deletes_what_is_older(inbox: Inbox, inbox_url: str) -> None:
+    fill_days_ago(inbox_url, 4, days=5)
     fill(inbox, 7)
-    assert run("clean", "--inbox", inbox_url, "--keep-events", "3").output == (
-        "Deleted 4 events; 3 are left.\n"
-    )
+    assert run("clean", "--inbox", inbox_url, "--keep-days", "4").output == "Deleted 4 events; 3 are left.\n"
     assert [event.id for event in inbox.fetch_page(EventFilter(), after=0, limit=10).events] == [5, 6, 7]
     assert inbox.fetch_last_id() == 7
     fill(inbox, 1)  # the deleted deliveries are forgotten
     assert inbox.fetch_last_id() == 8
 
 
-def test_clean_by_age_deletes_what_is_older(inbox_url: str) -> None:
-    now = datetime(2025, 6, 9, tzinfo=UTC)
-    moments = [now - timedelta(days=days) for days in (9, 5, 1)]
-    inbox = Inbox(inbox_url, clock=lambda: moments.pop(0))
-    for number in range(3):
-        inbox.record([parse_webhook("demo", None, b'{"event": "x", "n": %d}' % number)])
-    assert clean(inbox, Retention(days=4), now=now, should_stop=lambda: False) == 2
-    assert [event.id for event in inbox.fetch_page(EventFilter(), after=0, limit=10).events] == [3]
-    inbox.close()
-
-
 @pytest.mark.usefixtures("inbox")
 def test_clean_without_a_limit_says_what_to_give(inbox_url: str) -> None:
     result = run("clean", "--inbox", inbox_url)
     assert result.exit_code == 1
-    assert "--keep-days, --keep-events" in result.output
+    assert "--keep-days" in result.output
 
 
-def test_housekeeper_cleans_and_keeps_the_newest_rejections(inbox: Inbox) -> None:
-    fill(inbox, 2500)
+def test_housekeeper_cleans_and_keeps_the_newest_rejections(inbox: Inbox, inbox_url: str) -> None:
+    fill_days_ago(inbox_url, 1490, days=2)
+    fill(inbox, 1500)
     log = RejectionLog()
     log.add(source="demo", client="10.0.0.1", status=401, outcome="unauthorized", reason="clock")
-    keeper = InboxCleanup(inbox, RejectionLog(), Retention(events=10))
+    keeper = InboxCleanup(inbox, RejectionLog(), 10)
     keeper.close()
     for row in log.drain():
         inbox.store_rejections([row] * (MAX_KEPT + 20))
     assert len(inbox.fetch_rejections(limit=5000)) == MAX_KEPT
-    assert inbox.delete_oldest(before=None, keep=10, limit=1000).events == 1000
-    assert clean(inbox, Retention(events=10), now=datetime.now(UTC), should_stop=lambda: False) == 1490
+    assert clean(inbox, 1, now=datetime.now(UTC), should_stop=lambda: False) == 1490
     assert inbox.count_events() == 10
 
 
 def test_consumer_that_misses_events_is_said_once_for_each_place(
-    inbox: Inbox, caplog: pytest.LogCaptureFixture
+    inbox: Inbox, inbox_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fill(inbox, 10)
+    fill_days_ago(inbox_url, 2, days=2)
     inbox.store_consumer("airflow", 1)
-    keeper = InboxCleanup(inbox, RejectionLog(), Retention(events=8), interval_seconds=0.001)
+    keeper = InboxCleanup(inbox, RejectionLog(), 1, interval_seconds=0.001)
     while inbox.fetch_consumer("airflow").missed < 1:
         time.sleep(0.001)
     keeper.close()

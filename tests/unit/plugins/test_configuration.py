@@ -8,7 +8,6 @@ import pytest
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.get_provider_info import CONFIG_OPTIONS
 from airflow_provider_pushmetrics.plugins.configuration import (
-    OPTIONS,
     ReceiverConfiguration,
     is_configured,
     read_options,
@@ -35,10 +34,6 @@ def configure(monkeypatch: pytest.MonkeyPatch, **options: str) -> ReceiverConfig
     return ReceiverConfiguration(read_options())
 
 
-def test_every_option_of_the_metadata_is_read() -> None:
-    assert set(OPTIONS) == set(CONFIG_OPTIONS)
-
-
 @pytest.mark.parametrize("name", [name for name, option in CONFIG_OPTIONS.items() if option["sensitive"]])
 def test_each_sensitive_option_says_how_to_write_percent(name: str) -> None:
     assert "write ``%`` as ``%%``" in CONFIG_OPTIONS[name]["description"]
@@ -56,17 +51,12 @@ def test_options_come_from_airflows_configuration(monkeypatch: pytest.MonkeyPatc
         signing_secrets=f"{SECRET}, {SECRET}",
         source="demo",
         inbox="sqlite:////tmp/inbox.db",
-        sources='[{"name": "sales", "token": "s"}]',
         keep_days="30",
-        keep_events="1000",
         lenient_content_type="true",
     ).build_settings()
-    assert settings.sources == (
-        SourceSettings("demo", "t", (SECRET, SECRET), lenient_content_type=True),
-        SourceSettings("sales", "s"),
-    )
+    assert settings.sources == (SourceSettings("demo", "t", (SECRET, SECRET), lenient_content_type=True),)
     assert (settings.inbox, settings.reader_token) == ("sqlite:////tmp/inbox.db", "r")
-    assert (settings.keep_days, settings.keep_events) == (30.0, 1000)
+    assert settings.keep_days == 30.0
 
 
 def test_inbox_lies_in_airflows_home_unless_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,10 +65,31 @@ def test_inbox_lies_in_airflows_home_unless_named(monkeypatch: pytest.MonkeyPatc
     assert settings.sources == (SourceSettings("pushmetrics", "t"),)
 
 
-def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    configuration = configure(monkeypatch, token="t", reader_token="r", keep_events="many")
-    with pytest.raises(PushMetricsConfigurationError, match=r"keep_events of .* is 'many'"):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keep_days": "many"}, r"option keep_days of \[pushmetrics\] is 'many': it must be a valid number"),
+        ({"keep_days": "0"}, "keep_days of .* is '0': it must be greater than 0"),
+        (
+            {"lenient_content_type": "maybe"},
+            "lenient_content_type of .* is 'maybe'",
+        ),
+    ],
+)
+def test_wrong_option_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, str], message: str
+) -> None:
+    configuration = configure(monkeypatch, token="s3cret", reader_token="s3cret", **options)
+    with pytest.raises(PushMetricsConfigurationError, match=message) as refusal:
         configuration.build_settings()
+    assert "s3cret" not in str(refusal.value)
+
+
+def test_keep_days_of_a_connection_is_not_true(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a number, true is one day: nearly all events would be deleted."""
+    set_connection(monkeypatch, "receives", "r", token="t", keep_days=True)
+    with pytest.raises(PushMetricsConfigurationError, match=r"keep_days of .* is 'True'"):
+        configure(monkeypatch, receiver_connection="receives").build_settings()
 
 
 def test_a_connection_configures_the_whole_receiver(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +106,6 @@ def test_a_connection_configures_the_whole_receiver(monkeypatch: pytest.MonkeyPa
         lenient_content_type=True,
         sources=[{"name": "sales", "token": "s"}],
         keep_days=30,
-        keep_events="1000",
         unrelated=1,
     )
     configuration = configure(monkeypatch, receiver_connection="receives")
@@ -105,7 +115,7 @@ def test_a_connection_configures_the_whole_receiver(monkeypatch: pytest.MonkeyPa
         SourceSettings("sales", "s"),
     )
     assert (settings.inbox, settings.reader_token) == ("sqlite:////tmp/inbox.db", "reader%token")
-    assert (settings.keep_days, settings.keep_events) == (30.0, 1000)
+    assert settings.keep_days == 30.0
     assert configuration.has_connections
 
 

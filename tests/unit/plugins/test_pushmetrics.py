@@ -131,7 +131,7 @@ async def test_a_receiver_that_cannot_be_built_yet_is_tried_again(
             assert "has no source" in caplog.text
         if len(pauses) == 2:
             monkeypatch.setenv("AIRFLOW__PUSHMETRICS__TOKEN", "t")
-            monkeypatch.setenv("AIRFLOW__PUSHMETRICS__KEEP_EVENTS", "many")
+            monkeypatch.setenv("AIRFLOW__PUSHMETRICS__KEEP_DAYS", "many")
         if len(pauses) == 3:
             raise Stop
 
@@ -139,7 +139,7 @@ async def test_a_receiver_that_cannot_be_built_yet_is_tried_again(
         await update_assets(retry_seconds=7.0, sleep=sleep)
     assert pauses == [7.0] * 3
     assert caplog.text.count("has no source") == 1
-    assert "keep_events of [pushmetrics] is 'many'" in caplog.text
+    assert "keep_days of [pushmetrics] is 'many'" in caplog.text
 
 
 def test_plugin_has_the_name_that_the_docs_say() -> None:

@@ -35,11 +35,11 @@ def test_connections_are_read_where_airflow_keeps_them(monkeypatch: pytest.Monke
         connection = {"conn_type": "pushmetrics", "password": name, "extra": extra}
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(connection))
     problems: list[str] = []
-    assert read_connections(" one, two ", problems.append) == (
+    assert read_connections(["one", "two"], problems.append) == (
         SourceSettings("one", "ONE"),
         SourceSettings("two", "TWO", rate_per_minute=60),
     )
-    assert read_connections("", problems.append) == ()
+    assert read_connections([], problems.append) == ()
     assert problems == []
 
 
@@ -74,7 +74,7 @@ def test_a_connection_that_is_no_source_is_reported_and_the_others_count(
         monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
     monkeypatch.setenv("AIRFLOW_CONN_GOOD", json.dumps({"conn_type": "generic", "password": "t"}))
     problems: list[str] = []
-    found = read_connections("absent, empty, broken, good", problems.append)
+    found = read_connections(["absent", "empty", "broken", "good"], problems.append)
     assert [source.name for source in found] == ["good"]
     assert "'absent' of option source_connections does not exist" in problems[0]
     assert "'empty' is not a valid source: source 'empty' has no credential" in problems[1]
@@ -99,7 +99,7 @@ def test_a_connection_that_cannot_be_parsed_is_reported_and_the_others_count(
     monkeypatch.setenv("AIRFLOW_CONN_MALFORMED", text)
     monkeypatch.setenv("AIRFLOW_CONN_GOOD", json.dumps({"conn_type": "generic", "password": "t"}))
     problems: list[str] = []
-    found = read_connections("malformed, good", problems.append)
+    found = read_connections(["malformed", "good"], problems.append)
     assert [source.name for source in found] == ["good"]
     assert "'malformed' is not a valid source: it cannot be parsed" in problems[0]
     assert "secret-1" not in "".join(problems)
@@ -111,7 +111,7 @@ def test_a_connection_that_was_encrypted_with_another_key_is_reported_and_the_ot
     monkeypatch.setenv("AIRFLOW_CONN_GOOD", json.dumps({"conn_type": "generic", "password": "t"}))
     use_backend(monkeypatch, Backend(InvalidToken()))
     problems: list[str] = []
-    found = read_connections("foreign, good", problems.append)
+    found = read_connections(["foreign", "good"], problems.append)
     assert [source.name for source in found] == ["good"]
     assert "'foreign' is not a valid source: it cannot be parsed or decrypted" in problems[0]
 
@@ -121,7 +121,7 @@ def test_an_answer_that_is_no_json_in_an_outage_is_no_malformed_connection(
 ) -> None:
     use_backend(monkeypatch, Backend(JSONDecodeError("expected a value", "<html>", 0)))
     with pytest.raises(JSONDecodeError):
-        read_connections("absent", print)
+        read_connections(["absent"], print)
 
 
 def test_a_backend_that_cannot_be_asked_is_no_missing_connection(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.receiver.settings import SourceSettings, build_settings
-from airflow_provider_pushmetrics.receiver.sources import parse_sources
+from airflow_provider_pushmetrics.receiver.settings import SourceSettings, StandaloneOptions
+from airflow_provider_pushmetrics.receiver.sources import build_first_source, parse_sources
+from airflow_provider_pushmetrics.signatures import generate_secret
+
+SECRET = generate_secret()
 
 ROWS = [
     {
@@ -58,21 +60,9 @@ def test_sources_that_cannot_be_meant_are_refused_without_a_secret(text: str, me
     assert "secret-1" not in str(refusal.value)
 
 
-def build(**changes: Any) -> Any:
-    options = {"inbox": "", "source": "", "token": "", "signing_secrets": (), "reader_token": "r"}
-    return build_settings(**{**options, **changes})
-
-
-def test_other_sources_stand_beside_the_one_of_the_options_or_alone() -> None:
-    assert build(sources=SOURCES).sources == SOURCES
-    assert [source.name for source in build(token="t", sources=SOURCES).sources] == [
-        "pushmetrics",
-        "sales",
-        "finance",
-    ]
-
-
-@pytest.mark.parametrize("limits", [{"keep_days": -1.0}, {"keep_events": 0}, {"keep_days": 0.0}])
-def test_retention_of_nothing_is_refused(limits: dict[str, float]) -> None:
-    with pytest.raises(PushMetricsConfigurationError, match="must be more than 0"):
-        build(token="t", **limits)
+def test_options_with_a_credential_describe_a_source() -> None:
+    options = StandaloneOptions(token="t", signing_secrets=(SECRET,), source="demo")
+    assert build_first_source(options, rate_per_minute=6) == (
+        SourceSettings("demo", "t", (SECRET,), rate_per_minute=6),
+    )
+    assert build_first_source(StandaloneOptions()) == ()

@@ -158,13 +158,17 @@ def test_consumer_cannot_be_ahead_of_the_inbox(inbox: Inbox) -> None:
     assert inbox.fetch_consumer("airflow").position == 0
 
 
-def test_what_is_deleted_before_a_consumer_has_read_it_is_counted(inbox: Inbox) -> None:
-    inbox.record([build(str(number)) for number in range(10)])
+def test_what_is_deleted_before_a_consumer_has_read_it_is_counted(inbox_url: str) -> None:
+    now = datetime(2025, 6, 9, tzinfo=UTC)
+    inbox = Inbox(inbox_url, clock=lambda: now)
+    inbox.record([build(str(number)) for number in range(9)])
+    now += timedelta(days=1)
+    inbox.record([build("9")])
     for name, position in (("behind", 2), ("through", 7), ("ahead", 10)):
         inbox.store_consumer(name, position)
-    first = inbox.delete_oldest(before=None, keep=5, limit=4)
+    first = inbox.delete_oldest(before=now, limit=4)
     assert (first.events, first.gaps) == (4, (Gap("behind", 2, 2),))
-    second = inbox.delete_oldest(before=None, keep=1, limit=100)
+    second = inbox.delete_oldest(before=now, limit=100)
     assert (second.events, second.gaps) == (5, (Gap("behind", 2, 5), Gap("through", 7, 2)))
     assert {each.name: each.missed for each in inbox.fetch_consumers()} == {
         "ahead": 0,
@@ -175,7 +179,8 @@ def test_what_is_deleted_before_a_consumer_has_read_it_is_counted(inbox: Inbox) 
     assert stored == inbox.fetch_consumer("behind")
     assert stored is not None
     assert stored.missed == 7
-    assert inbox.delete_oldest(before=None, keep=1, limit=100).gaps == ()
+    assert inbox.delete_oldest(before=now, limit=100).gaps == ()
+    inbox.close()
 
 
 def test_consumer_that_nobody_uses_any_longer_misses_nothing(inbox_url: str) -> None:
@@ -187,11 +192,12 @@ def test_consumer_that_nobody_uses_any_longer_misses_nothing(inbox_url: str) -> 
     inbox.record([build("c"), build("d")])
     inbox.store_consumer("busy", 1)
     # What is old enough to go is measured from when it came: the consumer was in use then.
-    assert inbox.delete_oldest(before=now - timedelta(days=7), keep=None, limit=100).gaps == (
+    assert inbox.delete_oldest(before=now - timedelta(days=7), limit=100).gaps == (
         Gap("airflow", 1, 1),
         Gap("busy", 1, 1),
     )
-    assert inbox.delete_oldest(before=None, keep=1, limit=100).gaps == (Gap("busy", 1, 1),)
+    now += timedelta(seconds=1)
+    assert inbox.delete_oldest(before=now, limit=100).gaps == (Gap("busy", 1, 2),)
     inbox.close()
 
 

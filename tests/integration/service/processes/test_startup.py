@@ -159,27 +159,9 @@ def test_demo_without_its_data_names_the_extra(
     assert not list(tmp_path.rglob("*.duckdb"))
 
 
-def test_help_names_the_variables() -> None:
-    app = typer.Typer()
-    app.command()(service)
-    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200", "NO_COLOR": "1"}).output
-    for name in (
-        "HOST",
-        "PORT",
-        "DATA",
-        "DATABASE_URL",
-        "PUBLIC_URL",
-        "DEMO",
-        "BOOTSTRAP_TOKEN",
-        "SECRET_KEY",
-    ):
-        assert f"PUSHMETRICS_SERVICE_{name}" in shown
-
-
-def test_command_is_light_until_it_runs() -> None:
-    heavy = {"fastapi", "sqlalchemy", "dbos", "duckdb", "pyarrow", "uvicorn", "airflow", "pydantic"}
-    code = f"import sys, airflow_provider_pushmetrics.service.cli; print(sorted({heavy} & set(sys.modules)))"
-    shown = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert shown.stdout == "[]\n"
+def test_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for data in (tmp_path / "file", tmp_path / "file" / "below"):
+        code, error = run_command("--port", str(find_free_port()), PUSHMETRICS_SERVICE_DATA=str(data))
+        assert (code, str(data) in error) == (1, True), error
+        assert "cannot be used" in error

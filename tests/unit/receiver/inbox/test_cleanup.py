@@ -8,7 +8,6 @@ import pytest
 from airflow_provider_pushmetrics.receiver.inbox.cleanup import InboxCleanup
 from airflow_provider_pushmetrics.receiver.inbox.rejections import RejectionLog
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
-from airflow_provider_pushmetrics.receiver.retention import Retention
 
 
 class FaultyRejections(RejectionLog):
@@ -30,13 +29,7 @@ class FaultyRejections(RejectionLog):
 def test_fault_does_not_end_the_housekeeper(caplog: pytest.LogCaptureFixture) -> None:
     rejections = FaultyRejections()
     inbox = cast("Inbox", None)  # nothing was refused and nothing is deleted: it is not asked
-    cleanup = InboxCleanup(inbox, rejections, Retention(), interval_seconds=0.001)
+    cleanup = InboxCleanup(inbox, rejections, None, interval_seconds=0.001)
     assert rejections.was_used_again.wait(120)
     cleanup.close()
     assert "retrying: RuntimeError" in caplog.text
-
-
-def test_retention_without_limits_deletes_nothing() -> None:
-    assert not Retention().is_limited()
-    assert Retention(days=1).is_limited()
-    assert Retention(events=1).is_limited()

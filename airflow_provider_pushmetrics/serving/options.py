@@ -1,0 +1,292 @@
+"""
+Options, each declared once, as a field of a frozen dataclass.
+
+For example::
+
+    port: int = option(8090, "The port to listen on.", ge=1, le=65535)
+
+The option of the command with its help, the environment variable, the option in ``airflow.cfg``, the
+validation and the table in the documentation follow from the field.
+
+pydantic validates the values. Only the standard library is imported before that: Airflow reads the options of
+``airflow.cfg`` in every process, also where no extra is installed. So they cannot be declared by a class of
+pydantic-settings, and typer would need each of its options a second time.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable, Collection, Mapping, MutableMapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from enum import Enum
+from pathlib import Path
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+
+if TYPE_CHECKING:
+    import typer
+
+T = TypeVar("T")
+
+METAVARS = {str: "TEXT", int: "INTEGER", float: "NUMBER", Path: "PATH"}
+
+MAX_SHOWN_LENGTH = 200
+"""A longer value is cut off in a message."""
+
+WARNING = (
+    "Warning: ignored {names}: Kubernetes sets such variables for a Service of that name. Set"
+    " 'enableServiceLinks: false' in the pod, or give the Service another name. Options of the command line,"
+    " such as --port, are not affected."
+)
+_LINK = re.compile(r"(?:tcp|udp|sctp)://\[?([0-9A-Za-z.:-]+?)\]?:([0-9]+)\Z")
+_PORTS = ("PUSHMETRICS_RECEIVER_PORT", "PUSHMETRICS_SERVICE_PORT")
+_HOST, _PORT, _LINK_OF_BOTH = "PUSHMETRICS_SERVICE_HOST", "PUSHMETRICS_SERVICE_PORT", "PUSHMETRICS_PORT"
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    flag: str | None = None,
+    variable: str | None = None,
+    secret: bool = False,
+    **bounds: float,
+) -> Any:
+    """
+    Declare an option, as a field of a dataclass.
+
+    :param default: Its value when it is not set; ``MISSING`` if it must be set.
+    :param help: What it does.
+    :param flag: Its name on the command line, unless it is the field's. Empty if it has none.
+    :param variable: The end of its environment variable, unless it is the flag's name.
+    :param secret: Whether its value is left out of all messages.
+    :param bounds: ``gt``, ``ge`` and ``le`` as in pydantic.
+    """
+    metadata = {"help": help, "flag": flag, "variable": variable, "bounds": bounds}
+    return field(default=default, repr=not secret, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class DeclaredOption:
+    """
+    An option as it was declared.
+
+    :param kind: The type of its value when it is set.
+    :param bounds: What :func:`option` got.
+    :param default: Its value when it is not set.
+    :param is_secret: Whether its value must not be shown.
+    :param flag: Its name on the command line, such as ``--port``; empty if it has none.
+    :param variable: Its environment variable.
+    """
+
+    name: str
+    help: str
+    kind: Any
+    default: Any
+    is_secret: bool
+    flag: str
+    variable: str
+    bounds: Mapping[str, Any]
+
+    def prepare(self, value: Any) -> Any:
+        """Prepare a value for pydantic: texts of a list may stand in one text, with commas or spaces."""
+        if get_origin(self.kind) is not tuple:
+            return "" if value is None else str(value).strip()
+        if get_args(self.kind)[0] is not str:
+            return tuple(value)
+        texts = [value] if isinstance(value, str) else value or ()
+        return tuple(" ".join(map(str, texts)).replace(",", " ").split())
+
+    def describe_default(self) -> str:
+        """Write the default as one would set it; empty if there is none."""
+        if self.default in (MISSING, None, "", ()):
+            return ""
+        return str(self.default.value if isinstance(self.default, Enum) else self.default)
+
+
+def list_options(settings: type[Any]) -> list[DeclaredOption]:
+    """List the options of a dataclass, whose ``PREFIX`` begins their environment variables."""
+    hints = get_type_hints(settings)
+    return [_declare(settings, one, hints[one.name]) for one in fields(settings) if "help" in one.metadata]
+
+
+def parse_options(settings: type[T], given: Mapping[str, Any], name_of: Callable[[DeclaredOption], str]) -> T:
+    """
+    Build a dataclass from the values of its options. Blank values count as not given.
+
+    :param name_of: Names an option in an error, by where its value comes from.
+    :raises PushMetricsConfigurationError: if a value is of the wrong type or out of bounds.
+    """
+    from pydantic import Field, ValidationError, create_model
+
+    options = {option.name: option for option in list_options(settings)}
+    prepared = {name: options[name].prepare(value) for name, value in given.items() if name in options}
+    values = {name: value for name, value in prepared.items() if value}
+    wanted: dict[str, Any] = {
+        name: (one.kind, Field(... if one.default is MISSING else None, **one.bounds))
+        for name, one in options.items()
+    }
+    try:
+        found = create_model(settings.__name__, **wanted)(**values)
+        return settings(**{name: getattr(found, name) for name in values})
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+    option = options[str(fault["loc"][0])]
+    if option.name not in values:
+        other = name_of(options[next(iter(values))])
+        raise PushMetricsConfigurationError(
+            f"{name_of(option)} is not set, but {other} is: set both or none."
+        )
+    what = "not valid" if option.is_secret else repr(values[option.name])[:MAX_SHOWN_LENGTH]
+    rule = fault["msg"].replace("Input should", "it must", 1)
+    default = option.describe_default()
+    way_out = f"The default is {default!r}." if default else "It can be left out."
+    raise PushMetricsConfigurationError(f"{name_of(option)} is {what}: {rule}. {way_out}")
+
+
+def parse_environment(settings: type[T], environ: Mapping[str, str]) -> T:
+    """
+    Build a dataclass whose options only the environment sets.
+
+    :raises PushMetricsConfigurationError: if a value is missing, of the wrong type or out of bounds.
+    """
+    return parse_options(settings, read_environment(settings, environ), lambda option: option.variable)
+
+
+def read_environment(settings: type[Any], environ: Mapping[str, str]) -> dict[str, str]:
+    """Read the options that only the environment sets."""
+    options = (option for option in list_options(settings) if not option.flag)
+    return {option.name: environ[option.variable] for option in options if option.variable in environ}
+
+
+def take_options(
+    settings: type[T], *, without: Collection[str] = ()
+) -> Callable[[Callable[[T], None]], Callable[..., None]]:
+    """
+    Make a function that takes settings a command that takes their options.
+
+    The command fails with exit code 2 if a value is wrong. As the callback of a group it does nothing when a
+    command of the group runs.
+
+    :param without: The options that the command does not have.
+    """
+    import typer
+
+    def decorate(function: Callable[[T], None]) -> Callable[..., None]:
+        def command(context: typer.Context, **values: Any) -> None:
+            if context.invoked_subcommand is None:
+                function(_parse(settings, context, values))
+
+        every = [one for one in list_options(settings) if one.name not in without]
+        parameters = [
+            inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+            *(_build_parameter(one) for one in every if one.flag),
+        ]
+        hidden = [f"{one.variable}: {one.help}" for one in every if not one.flag]
+        command.__name__ = function.__name__
+        command.__doc__ = "\n\n".join([inspect.getdoc(function) or "", *hidden])
+        command.__annotations__ = {one.name: one.annotation for one in parameters}
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def describe_option(settings: type[Any], name: str) -> Any:
+    """Describe one option for a command that has others of its own."""
+    return _describe(next(option for option in list_options(settings) if option.name == name))
+
+
+def find_service_links(environment: Mapping[str, str]) -> list[str]:
+    """
+    Find the variables that look like options and come from Kubernetes.
+
+    It sets them for each Service, here one named ``pushmetrics``, ``pushmetrics-receiver`` or
+    ``pushmetrics-service``:
+    https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables.
+
+    ``PUSHMETRICS_SERVICE_HOST`` and ``PUSHMETRICS_SERVICE_PORT`` do if ``PUSHMETRICS_PORT``, which is not an
+    option, contains the same host or port. Variables that a user set to another value are kept.
+    """
+    found = [name for name in _PORTS if _LINK.match(environment.get(name, ""))]
+    link = _LINK.match(environment.get(_LINK_OF_BOTH, ""))
+    if link:
+        linked = {_HOST: link[1], _PORT: link[2]}
+        found += [name for name, value in linked.items() if environment.get(name) == value]
+    return sorted(found)
+
+
+def ignore_service_links() -> None:
+    """Remove them from this process's environment before options are read, with a warning."""
+    warning = drop_service_links(os.environ)
+    if warning:
+        print(warning, file=sys.stderr)  # noqa: T201 - logging is set up after the options are read
+
+
+def drop_service_links(environment: MutableMapping[str, str]) -> str | None:
+    """Remove the variables from Kubernetes; return the warning, None if there are none."""
+    found = find_service_links(environment)
+    for name in found:
+        del environment[name]
+    return WARNING.format(names=" and ".join(found)) if found else None
+
+
+def _declare(settings: type[Any], one: Field[Any], hint: Any) -> DeclaredOption:
+    flag, variable = one.metadata["flag"], one.metadata["variable"]
+    flag = one.name.replace("_", "-") if flag is None else flag
+    return DeclaredOption(
+        name=one.name,
+        help=one.metadata["help"],
+        kind=get_args(hint)[0] if NoneType in get_args(hint) else hint,
+        default=one.default,
+        is_secret=not one.repr,
+        flag=flag and f"--{flag}",
+        variable=settings.PREFIX + (variable or (flag or one.name).replace("-", "_").upper()),
+        bounds=one.metadata["bounds"],
+    )
+
+
+def _parse(settings: type[T], context: typer.Context, values: dict[str, Any]) -> T:
+    import typer
+
+    sources = {name: context.get_parameter_source(name) for name in values}
+    origins = {name: source.name for name, source in sources.items() if source is not None}
+    given = {name: value for name, value in values.items() if origins.get(name) != "DEFAULT"}
+
+    def name_origin(option: DeclaredOption) -> str:
+        return option.flag if origins.get(option.name) == "COMMANDLINE" else option.variable
+
+    try:
+        return parse_options(settings, read_environment(settings, os.environ) | given, name_origin)
+    except PushMetricsConfigurationError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _build_parameter(option: DeclaredOption) -> inspect.Parameter:
+    """Build the parameter from which typer makes the option. Numbers stay texts, which pydantic reads."""
+    annotation: Any = str | None
+    default: Any = option.describe_default() or None
+    if option.kind is bool:
+        annotation, default = bool, option.default
+    elif get_origin(option.kind) is tuple:
+        annotation, default = list[get_args(option.kind)[0]] | None, None  # type: ignore[misc]
+    return inspect.Parameter(
+        option.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[annotation, _describe(option)],
+    )
+
+
+def _describe(option: DeclaredOption) -> Any:
+    import typer
+
+    flags = f"{option.flag}/--no-{option.flag[2:]}" if option.kind is bool else option.flag
+    kinds = get_args(option.kind) or (option.kind,)  # of a tuple, or the choices of a Literal
+    metavar = METAVARS.get(kinds[0], "|".join(map(str, kinds))) if option.kind is not bool else None
+    return typer.Option(flags, envvar=option.variable, help=option.help, metavar=metavar)
