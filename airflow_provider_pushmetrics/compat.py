@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AssetWatcher",
     "BaseEventTrigger",
+    "RetryDecision",
+    "RetryPolicy",
     "SharedStreamProducer",
     "amask_secret",
     "get_listener_manager",
@@ -100,6 +102,12 @@ def has_listeners() -> bool:
     """Return whether a plugin or a provider listens to the states of tasks."""
     return bool(get_listener_manager().has_listeners)
 
+
+try:
+    from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
+except ImportError:  # before Airflow 3.3
+    RetryDecision = None  # type: ignore[misc, assignment]
+    RetryPolicy = object  # type: ignore[misc, assignment]
 
 try:
     from airflow.sdk import AssetWatcher
