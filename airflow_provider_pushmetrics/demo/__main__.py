@@ -10,7 +10,7 @@ from pathlib import Path
 
 from airflow_provider_pushmetrics.demo.credentials import AIRFLOW_USER
 from airflow_provider_pushmetrics.demo.display import Display
-from airflow_provider_pushmetrics.demo.folder import REPOSITORY, DemoFolder
+from airflow_provider_pushmetrics.demo.folder import DemoFolder
 from airflow_provider_pushmetrics.demo.lifecycle import keep_running, open_system, stop_demo
 from airflow_provider_pushmetrics.demo.main_job import run_main_job, show_outcome, start_everything
 from airflow_provider_pushmetrics.demo.processes.ports import AIRFLOW_PORT, SERVICE_PORT
@@ -25,16 +25,13 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_pushmetrics.demo",
         description="Run the main job in a real Airflow: trigger a report, wait for it, fetch its result, and"
-        " start a second Dag by the report's webhook.",
+        " start a second Dag by the report's webhook. Everything is kept in the folder .demo.",
         epilog=f"Environment: {SERVICE_PORT.variable} (default {SERVICE_PORT.default}),"
         f" {AIRFLOW_PORT.variable} (default {AIRFLOW_PORT.default}).",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--keep", action="store_true", help="leave everything running at the end")
     what.add_argument("--stop", action="store_true", help="stop what runs")
-    parser.add_argument(
-        "--folder", type=Path, default=REPOSITORY / ".demo", help="where everything is kept (default: .demo)"
-    )
     return parser.parse_args(arguments)
 
 
@@ -74,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :return: The exit code: 0 when all went well, 1 after a failed step, 128 plus its number after a signal.
     """
     options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
-    folder, display = DemoFolder(options.folder.resolve()), Display()
+    folder, display = DemoFolder(Path(".demo").resolve()), Display()
     try:
         with interruptible():
             if options.stop:

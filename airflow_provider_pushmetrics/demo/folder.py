@@ -88,7 +88,7 @@ class DemoFolder:
         if self.root.exists() and not lead.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
             raise DemoError(
                 f"{str(self.root)!r} is not a folder of the demo, and the demo clears its folder when it"
-                " starts. Move it away, or name another folder with --folder."
+                " starts. Move it away."
             )
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         lead.touch()

@@ -45,15 +45,13 @@ class RunningDemo:
         environ = {**os.environ, "HOME": home, "TMPDIR": temporary}
         environ["PUSHMETRICS_DEMO_SERVICE_PORT"] = str(self.service_port)
         environ["PUSHMETRICS_DEMO_AIRFLOW_PORT"] = str(find_free_ports(1, (self.service_port,))[0])
-        command = [
-            sys.executable,
-            "-m",
-            "airflow_provider_pushmetrics.demo",
-            "--folder",
-            str(self.folder.root),
-        ]
         self.process = subprocess.Popen(
-            [*command, *arguments], env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [sys.executable, "-m", "airflow_provider_pushmetrics.demo", *arguments],
+            cwd=self.folder.root.parent,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     @property
@@ -107,7 +105,7 @@ class RunningDemo:
 
 @pytest.fixture(name="demo")
 def make_demo(short_folder: Path) -> Iterator[RunningDemo]:
-    demo = RunningDemo(DemoFolder(short_folder / "demo"), find_free_ports(1)[0])
+    demo = RunningDemo(DemoFolder(short_folder / ".demo"), find_free_ports(1)[0])
     yield demo
     demo.clean_up()
 

@@ -179,9 +179,10 @@ def test_stopping_asks_a_demo_at_work_to_end_first(folder: DemoFolder, display: 
 
 
 def test_the_command_says_when_there_is_nothing_to_stop(
-    folder: DemoFolder, capsys: pytest.CaptureFixture[str]
+    folder: DemoFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main(["--stop", "--folder", str(folder.root)]) == 0
+    monkeypatch.chdir(folder.root.parent)
+    assert main(["--stop"]) == 0
     assert capsys.readouterr().out == "No demo is running.\n"
 
 
@@ -193,5 +194,6 @@ def test_the_command_fails_with_the_reason(
         listener.listen()
         port = listener.getsockname()[1]
         monkeypatch.setenv("PUSHMETRICS_DEMO_SERVICE_PORT", str(port))
-        assert main(["--folder", str(folder.root)]) == 1
+        monkeypatch.chdir(folder.root.parent)
+        assert main([]) == 1
     assert f"The demo failed: port {port} of 127.0.0.1 is in use" in capsys.readouterr().out
