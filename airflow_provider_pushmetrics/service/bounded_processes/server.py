@@ -30,6 +30,9 @@ from airflow_provider_pushmetrics.service.bounded_processes.limits import (
 MAX_REQUEST_BYTES = 1024 * 1024 * 1024
 """The parent is trusted: this only tells a broken message from a large one."""
 
+MAX_REASON_LENGTH = 10_000
+"""Of what is said of a call that cannot be answered."""
+
 MAX_GROWTH_BYTES = 512 * 1024 * 1024
 """Allocators keep address space: a child that has so much more than at its start ends after its answer."""
 
@@ -73,7 +76,7 @@ def _answer(connection: socket.socket, request: Frame, handle: Handle, max_data_
     try:
         handle(request.data, lambda data: write_frame(connection, DATA, data))
     except CallError as error:
-        kind, text = FAILURE, str(error).encode(errors="replace")
+        kind, text = FAILURE, str(error)[:MAX_REASON_LENGTH].encode(errors="replace")
     is_last = max_data_bytes == 0 or read_data_bytes() > max_data_bytes
     write_frame(connection, kind, text, is_last=is_last)
     return is_last

@@ -12,11 +12,12 @@ DuckDB gives most types exactly. For the others, its relation is projected to on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from airflow_provider_pushmetrics.service.datasources.base import SourceError
 from airflow_provider_pushmetrics.service.datasources.columns.base import (
     MAX_INTERVAL_HOURS,
     Conversion,
@@ -30,6 +31,8 @@ from airflow_provider_pushmetrics.service.datasources.columns.delivery import Co
 
 if TYPE_CHECKING:
     from duckdb.sqltypes import DuckDBPyType
+
+MAX_TYPE_LEVELS = 64
 
 EXACT = frozenset(
     {
@@ -154,6 +157,20 @@ def _plan_conversion(type_: DuckDBPyType, field: pa.Field, max_bytes: int) -> Co
         return LimitedText(name, field.type, max_bytes)
     replaced = replace_time_zones(field.type)
     return Unchanged(name, field.type) if replaced == field.type else InUtc(name, field.type)
+
+
+def check_levels(types: Iterable[DuckDBPyType]) -> None:
+    """
+    Refuse types that are nested too deep for what walks through them.
+
+    :raises SourceError: if one is.
+    """
+    level = list(types)
+    for _ in range(MAX_TYPE_LEVELS):
+        level = [child for type_ in level if _is_nested(type_) for _, child in _list_children(type_)]
+        if not level:
+            return
+    raise SourceError(f"a column is nested deeper than {MAX_TYPE_LEVELS} levels: select parts of it.")
 
 
 def _is_nested(type_: DuckDBPyType) -> bool:

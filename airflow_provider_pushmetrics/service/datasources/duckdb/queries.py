@@ -19,6 +19,7 @@ from airflow_provider_pushmetrics.service.datasources.base import (
 )
 from airflow_provider_pushmetrics.service.datasources.columns.delivery import deliver
 from airflow_provider_pushmetrics.service.datasources.columns.duckdb import (
+    check_levels,
     list_columns,
     write_projection,
 )
@@ -46,6 +47,7 @@ def run_query(connection: duckdb.DuckDBPyConnection, call: DuckDbCall) -> Iterat
         relation = _start_query(connection, call)
         refuse_same_names(relation.columns)
         types = relation.types
+        check_levels(types)
         projection = ", ".join(map(write_projection, count(1), relation.columns, types))
         reader = relation.project(projection).to_arrow_reader(DUCKDB_BATCH_ROWS)
     columns = list_columns(types, reader.schema, call.limits.max_value_bytes)

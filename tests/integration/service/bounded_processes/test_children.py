@@ -22,6 +22,7 @@ from airflow_provider_pushmetrics.service.bounded_processes.child import (
     ChildProcess,
 )
 from airflow_provider_pushmetrics.service.bounded_processes.pool import MAX_IDLE, ChildPool
+from airflow_provider_pushmetrics.service.bounded_processes.server import MAX_REASON_LENGTH
 from tests.fakes.bounded_child import MIB, MODULE
 from tests.fakes.waiting import wait_until
 
@@ -78,6 +79,12 @@ def test_refused_call_says_why_and_leaves_its_child_for_the_next(pool: ChildPool
     with pytest.raises(CallFailedError, match=r"^not this one\.$"):
         call(pool, "refuse", "not this one.")
     assert json.loads(call(pool, "describe")[0])["pid"] == json.loads(before)["pid"]
+
+
+def test_reason_of_a_refused_call_is_bounded(pool: ChildPool) -> None:
+    with pytest.raises(CallFailedError) as refused:
+        call(pool, "refuse", "ä" * 500_000)
+    assert str(refused.value) == "ä" * MAX_REASON_LENGTH
 
 
 def test_memory_beyond_the_limit_fails_the_call_and_not_the_child(pool: ChildPool) -> None:

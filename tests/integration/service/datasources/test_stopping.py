@@ -175,3 +175,13 @@ def test_query_of_duckdb_that_needs_more_memory_writes_it_to_disk(duckdb_source:
     limits = QueryLimits(max_memory_bytes=64 * MIB)
     sql = "SELECT count(*) AS n FROM (SELECT range % 3000000 FROM range(6000000) GROUP BY ALL)"
     assert fetch_rows(duckdb_source, sql, limits=limits) == [{"n": 3_000_000}]
+
+
+def nest(levels: int) -> str:
+    return f"from_json('null', repeat('{{\"a\":', {levels}) || '\"INTEGER\"' || repeat('}}', {levels}))"
+
+
+def test_type_that_is_nested_too_deep_is_refused_with_a_sentence(duckdb_source: Source) -> None:
+    assert fetch_rows(duckdb_source, f"SELECT {nest(60)} AS v") == [{"v": None}]
+    with pytest.raises(SourceError, match="nested deeper than 64 levels"):
+        fetch_rows(duckdb_source, f"SELECT 1 AS n, {nest(500)} AS v")
