@@ -51,7 +51,7 @@ behind.
 LAUNCH_LOCK = 7_305_813
 """Any number that no other program locks in this database."""
 
-POLL_SECONDS = 15.0
+BACKUP_POLL_SECONDS = 15.0
 """How often accepted work of other processes is looked for, beside the signals of commits."""
 
 QUEUE_POLL_SECONDS = 0.05
@@ -99,7 +99,7 @@ class Engine:
             self._execute_run,
             executor.abandon,
             places=settings.run_concurrency,
-            poll_seconds=POLL_SECONDS,
+            poll_seconds=BACKUP_POLL_SECONDS,
         )
         self._workflow_engine: sqlalchemy.Engine | None = None
         self._queue: WorkflowQueue | None = None
@@ -118,7 +118,9 @@ class Engine:
         with self._database.lock(LAUNCH_LOCK):  # processes that start together must not migrate together
             self._launch(self._workflow_engine)
         self._queue = WorkflowQueue(self._workflow_engine)
-        self._dispatcher = Dispatcher(self._database, self._queue, POLL_SECONDS, self._reconciler.reconciler)
+        self._dispatcher = Dispatcher(
+            self._database, self._queue, BACKUP_POLL_SECONDS, self._reconciler.reconciler
+        )
         self._workers.start()
         if self._workers.is_alone():
             self._forget_enqueued()
