@@ -117,6 +117,7 @@ def parts(
         public_url=BASE_URL,
         bootstrap_token=API_TOKEN,
         demo=True,
+        shutdown_seconds=120,  # what a test started and did not wait for may take long on a busy machine
     )
     parts = assemble(settings)
     parts.start()

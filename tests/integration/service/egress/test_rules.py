@@ -26,7 +26,11 @@ def strict(
     tmp_path_factory: pytest.TempPathFactory, shared_database_url: str | None
 ) -> Iterator[ServiceParts]:
     data_dir = tmp_path_factory.mktemp("strict")
-    parts = assemble(ServiceSettings(data_dir, database_url=shared_database_url, bootstrap_token=API_TOKEN))
+    parts = assemble(
+        ServiceSettings(
+            data_dir, database_url=shared_database_url, bootstrap_token=API_TOKEN, shutdown_seconds=120
+        )
+    )
     parts.start()
     yield parts
     assert parts.stop()

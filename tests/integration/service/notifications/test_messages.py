@@ -72,6 +72,7 @@ async def sent(tmp_path: Path, database_url: str | None) -> AsyncIterator[Sent]:
                 bootstrap_token=API_TOKEN,
                 smtp=SmtpSettings("127.0.0.1", "reports@example.com", mail.port, security=Security.NONE),
                 slack=SlackSettings("xoxb-1234567890-s3cret", f"{slack.url}/api/", timeout_seconds=5),
+                shutdown_seconds=120,
             )
             parts = assemble(settings)
             await asyncio.to_thread(parts.start)
