@@ -26,7 +26,7 @@ from airflow_provider_pushmetrics.receiver.feed.long_poll import Feed
 from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
 from airflow_provider_pushmetrics.receiver.feed.watcher import InboxWatch
 from airflow_provider_pushmetrics.receiver.inbox.cleanup import InboxCleanup
-from airflow_provider_pushmetrics.receiver.inbox.rejections import RejectionLog
+from airflow_provider_pushmetrics.receiver.inbox.rejections import Rejection, RejectionLog
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.inbox.writer import InboxWriter
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
@@ -73,6 +73,11 @@ class ReceiverRuntime:
         """Run a function of the inbox off the event loop."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(function, *args, **kwargs))
+
+    def fetch_rejections(self, *, limit: int) -> list[Rejection]:
+        """Fetch the newest rejected webhooks, including all that this process has rejected."""
+        self._cleanup.store_rejections()
+        return self.inbox.fetch_rejections(limit=limit)
 
     def close(self, *, patience_seconds: float = CLOSE_PATIENCE_SECONDS) -> None:
         """Finish accepted work and close the inbox; close the connections to an unresponsive database."""

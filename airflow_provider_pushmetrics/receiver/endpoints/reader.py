@@ -125,7 +125,7 @@ class Reader:
     async def list_rejections(self, request: Request, runtime: ReceiverRuntime) -> Response:
         """Answer ``GET /rejections``: the newest rejected webhooks."""
         limit = parse_feed_query(request.query_params).limit
-        refused = await runtime.run_blocking(runtime.inbox.fetch_rejections, limit=limit)
+        refused = await runtime.run_blocking(runtime.fetch_rejections, limit=limit)
         rows = [{**vars(row), "rejected_at": row.rejected_at.isoformat()} for row in refused]
         return JSONResponse({"rejections": rows})
 

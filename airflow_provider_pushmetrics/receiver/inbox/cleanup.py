@@ -94,9 +94,7 @@ class InboxCleanup:
 
     def run_once(self) -> None:
         """Store rejected webhooks, and once a minute delete old events."""
-        refused = self._rejections.drain()
-        if refused:
-            self._inbox.store_rejections(refused)
+        self.store_rejections()
         if self._keep_days is not None and time.monotonic() - self._cleaned_at >= CLEAN_INTERVAL_SECONDS:
             self._cleaned_at = time.monotonic()
             deleted = clean(
@@ -108,6 +106,12 @@ class InboxCleanup:
             )
             if deleted:
                 log.info("Deleted %d events beyond the retention limits.", deleted)
+
+    def store_rejections(self) -> None:
+        """Store the collected rejections."""
+        rejected = self._rejections.drain()
+        if rejected:
+            self._inbox.store_rejections(rejected)
 
     def _warn_once(self, gap: Gap) -> None:
         """Warn of a consumer that does not move once, and not every minute."""

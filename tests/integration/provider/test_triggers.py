@@ -31,12 +31,11 @@ from tests.fakes.airflow_storage import frame_failure
 from tests.fakes.inbox import FakeInbox
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
-from tests.fakes.waiting import until
+from tests.fakes.waiting import LIMIT_SECONDS, until
 from tests.integration.provider.conftest import Connect
 
 pytestmark = pytest.mark.usefixtures("whole_connection")
 
-LIMIT_SECONDS = 10.0
 SPACING_SECONDS = 0.3
 TIMING = StreamTiming(SPACING_SECONDS)
 AT_ONCE = StreamTiming(0.0, retry_seconds=0.02)

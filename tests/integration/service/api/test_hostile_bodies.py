@@ -76,7 +76,7 @@ HEADERS: tuple[dict[str, bytes], ...] = (
 )
 
 
-SHARES = (3, pytest.param(1, marks=pytest.mark.slow))
+SHARES = (7, pytest.param(1, marks=pytest.mark.slow))
 """One of so many bodies is sent to each route, the next one another; and all of them."""
 
 

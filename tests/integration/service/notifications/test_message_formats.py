@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import func, select
 
 from airflow_provider_pushmetrics.service.app import build_app
@@ -56,6 +57,7 @@ class Connected:
     """A service that is connected to a mail server and to Slack, both on loopback."""
 
     parts: ServiceParts
+    app: FastAPI
     mail: MailServer
     slack: RawServer
 
@@ -79,7 +81,7 @@ def connected(
         )
         parts = assemble(settings)
         parts.start()
-        yield Connected(parts, mail, slack)
+        yield Connected(parts, build_app(parts), mail, slack)
         assert parts.stop()
 
 
@@ -152,7 +154,7 @@ NUMBERS = itertools.count()
 @pytest.fixture
 async def reports(connected: Connected) -> AsyncIterator[Reports]:
     headers = {"Authorization": f"Bearer {API_TOKEN}"}
-    transport = httpx.ASGITransport(build_app(connected.parts))
+    transport = httpx.ASGITransport(connected.app)
     async with httpx.AsyncClient(transport=transport, base_url=BASE_URL, headers=headers) as client:
         await wait_for_an_empty_outbox(connected)  # the test before may have left messages on their way
         yield Reports(Api(client, connected.parts), connected)
