@@ -14,7 +14,7 @@ from airflow_provider_pushmetrics.demo.processes.ports import HOST, DemoPorts
 SOURCE = "demo"
 """The name under which the receiver knows the service."""
 
-_UNWANTED_PREFIXES = ("AIRFLOW_", "PUSHMETRICS_", "PYTHON", "XDG_", "DBOS_", "COV_", "COVERAGE_")
+_UNWANTED_PREFIXES = ("AIRFLOW_", "PUSHMETRICS_", "PYTHON", "XDG_", "COV_", "COVERAGE_")
 _UNWANTED = {"FORCE_COLOR", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
 
 

@@ -127,7 +127,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # In threads: all of it takes its time, and DBOS refuses to start on an event loop.
+        # In threads: all of it takes its time.
         parts = await asyncio.to_thread(assemble, settings)
         await asyncio.to_thread(parts.start)
         app.state.parts = parts

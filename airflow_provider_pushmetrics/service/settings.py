@@ -150,11 +150,6 @@ class ServiceSettings:
         return self.database_url or f"sqlite:///{self.data_dir / 'service.db'}"
 
     @property
-    def workflow_url(self) -> str:
-        """The database where DBOS keeps its queues and workflows."""
-        return self.database_url or f"sqlite:///{self.data_dir / 'workflows.db'}"
-
-    @property
     def results_dir(self) -> Path:
         """Where results are kept, as Parquet."""
         return self.data_dir / "results"

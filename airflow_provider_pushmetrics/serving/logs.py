@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -71,33 +71,6 @@ class ThrottledLog:
         self._log.log(level, "%s%s", message % arguments if arguments else message, more)
 
 
-class ThrottlingFilter(logging.Filter):
-    """
-    Passes one line a minute of all lines with the same text up to their first colon.
-
-    For libraries that log each attempt: DBOS reports an outage at every poll.
-
-    :param clock: Gives seconds that never go back.
-    """
-
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._passes_at: dict[str, float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether to log a record."""
-        beginning = record.getMessage().partition(":")[0]
-        now = self._clock()
-        with self._lock:
-            if now < self._passes_at.get(beginning, now):
-                return False
-            self._passes_at = {known: moment for known, moment in self._passes_at.items() if moment > now}
-            self._passes_at[beginning] = now + REPEAT_SECONDS
-        return True
-
-
 class JsonFormatter(logging.Formatter):
     """Writes a record as one JSON object: time, level, logger, message, and the traceback if there is one."""
 
@@ -116,13 +89,11 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
-def set_up_logging(log_format: LogFormat = "text", *, throttled: Iterable[str] = ()) -> None:
+def set_up_logging(log_format: LogFormat = "text") -> None:
     """
     Log to stderr, with every credential removed.
 
     :param log_format: One line of text for each record, or one JSON object.
-    :param throttled: Loggers of libraries that repeat a failure at each attempt, or have their own handler,
-        which redacts nothing.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter(TEXT_FORMAT))
@@ -130,11 +101,6 @@ def set_up_logging(log_format: LogFormat = "text", *, throttled: Iterable[str] =
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
-    for name in throttled:
-        log = logging.getLogger(name)
-        log.addHandler(handler)  # a library that finds a handler adds none
-        log.addFilter(ThrottlingFilter())
-        log.propagate = False
 
 
 def describe_fault(error: BaseException) -> str:

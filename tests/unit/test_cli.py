@@ -79,7 +79,7 @@ import sys
 from airflow_provider_pushmetrics import __version__
 from airflow_provider_pushmetrics.cli import build_app
 build_app()
-heavy = "airflow fastapi starlette sqlalchemy dbos duckdb httpx pyarrow pydantic uvicorn".split()
+heavy = "airflow fastapi starlette sqlalchemy duckdb httpx pyarrow pydantic uvicorn".split()
 print(sorted(set(heavy) & {name.partition(".")[0] for name in sys.modules}))
 """
     result = subprocess.run(

@@ -204,7 +204,7 @@ def _check_endpoint(url: str, parts: ServiceParts) -> None:
 
 def _switch(session: Session, subscription: Subscription, active: bool) -> None:
     if active:
-        enable(session, subscription, get_now())
+        enable(subscription, get_now())
     else:
         disable(subscription, get_now(), "by a user")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import MetaData, String
+from sqlalchemy import Index, MetaData, String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from airflow_provider_pushmetrics.service.storage.clock import get_now
@@ -29,6 +29,22 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: UtcDateTime}
 
     id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Claimable:
+    """A row of work. ``executor_id`` is the worker that has claimed it, as long as it works on it."""
+
+    executor_id: Mapped[str | None] = mapped_column(String(64))
+
+
+def index_work(table: str, *columns: str, unfinished: str) -> tuple[Index, Index]:
+    """Index the unfinished rows that no worker has claimed, and those that one has."""
+    waiting = text(f"executor_id IS NULL AND {unfinished}")
+    claimed = text(f"executor_id IS NOT NULL AND {unfinished}")
+    return (
+        Index(f"ix_{table}_waiting", *columns, sqlite_where=waiting, postgresql_where=waiting),
+        Index(f"ix_{table}_claimed", "executor_id", sqlite_where=claimed, postgresql_where=claimed),
+    )
 
 
 class Identified:

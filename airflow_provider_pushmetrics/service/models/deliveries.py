@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from airflow_provider_pushmetrics.service.models.base import Base, Identified
+from airflow_provider_pushmetrics.service.models.base import Base, Claimable, Identified, index_work
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 
 
@@ -55,13 +55,13 @@ class OutboxEvent(Identified, Base):
     body: Mapped[str] = mapped_column(Text)
 
 
-class Delivery(Identified, Base):
+class Delivery(Claimable, Identified, Base):
     """An event on its way to one subscription."""
 
     __tablename__ = "delivery"
     __table_args__ = (
         UniqueConstraint("event_id", "subscription_id"),
-        Index(None, "status", "next_attempt_on"),
+        *index_work("delivery", "subscription_id", "next_attempt_on", unfinished="finished_on IS NULL"),
         Index(None, "subscription_id", "created_on"),
         {"sqlite_autoincrement": True},
     )
@@ -70,11 +70,8 @@ class Delivery(Identified, Base):
     subscription_id: Mapped[int] = mapped_column(ForeignKey("webhook_subscription.id", ondelete="CASCADE"))
     status: Mapped[str] = mapped_column(String(16), default="pending")
     attempt_count: Mapped[int] = mapped_column(default=0)
-    enqueued_attempt: Mapped[int] = mapped_column(default=0)
     schedule_start: Mapped[int] = mapped_column(default=0, server_default="0")
     """How many attempts had been made when it was last sent again: the schedule counts from there."""
-    generation: Mapped[int] = mapped_column(default=0, server_default="0")
-    """Part of its workflows' ids: grows when attempts that were enqueued shall be enqueued once more."""
     next_attempt_on: Mapped[datetime] = mapped_column(default=get_now)
     finished_on: Mapped[datetime | None]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from airflow_provider_pushmetrics.service.models.base import Base, Identified
+from airflow_provider_pushmetrics.service.models.base import Base, Claimable, Identified, index_work
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 
 
-class OutgoingMessage(Identified, Base):
+class OutgoingMessage(Claimable, Identified, Base):
     """
     A message to one mail address or to one Slack channel. What is not sent is kept here.
 
@@ -21,7 +21,10 @@ class OutgoingMessage(Identified, Base):
     """
 
     __tablename__ = "message"
-    __table_args__ = (Index(None, "status", "next_attempt_on"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        *index_work("message", "kind", "next_attempt_on", unfinished="status = 'pending'"),
+        {"sqlite_autoincrement": True},
+    )
 
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"), index=True)
     block_result_id: Mapped[int | None] = mapped_column(

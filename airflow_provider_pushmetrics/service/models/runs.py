@@ -5,35 +5,30 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from airflow_provider_pushmetrics.service.models.base import Base, Identified
+from airflow_provider_pushmetrics.service.models.base import Base, Claimable, Identified, index_work
 from airflow_provider_pushmetrics.service.models.messages import OutgoingMessage
 from airflow_provider_pushmetrics.service.models.reports import Block, Report
 from airflow_provider_pushmetrics.service.storage.ids import generate_flow_run_id
 
-
-def _index_waiting(name: str) -> Index:
-    """Index the runs that no worker has claimed, by what their places are shared among."""
-    is_waiting = text("executor_id IS NULL AND finished_on IS NULL")
-    columns = ("workspace_id", "report_id", "created_on", "lost_workers")
-    return Index(name, *columns, sqlite_where=is_waiting, postgresql_where=is_waiting)
+PLACE_COLUMNS = ("workspace_id", "report_id", "created_on", "lost_workers")
+"""What the places of a worker are shared by."""
 
 
-class Run(Identified, Base):
+class Run(Claimable, Identified, Base):
     """
     One execution of a whole report.
 
-    ``executor_id`` is the worker that has claimed it, and ``lost_workers`` counts those that died while they
-    executed it, since its last progress.
+    ``lost_workers`` counts the workers that died while they executed it, since its last progress.
     """
 
     __tablename__ = "run"
     __table_args__ = (
         UniqueConstraint("report_id", "idempotency_key"),
         Index(None, "status"),
-        _index_waiting("ix_run_waiting"),
+        *index_work("run", *PLACE_COLUMNS, unfinished="finished_on IS NULL"),
         {"sqlite_autoincrement": True},
     )
 
@@ -44,7 +39,6 @@ class Run(Identified, Base):
     given_parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
     parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
-    executor_id: Mapped[str | None] = mapped_column(String(64), index=True)
     lost_workers: Mapped[int] = mapped_column(default=0)
     flow_run_id: Mapped[str | None] = mapped_column(String(36), default=generate_flow_run_id, index=True)
     parent_id: Mapped[int | None]
@@ -62,13 +56,13 @@ class Run(Identified, Base):
     )
 
 
-class QueryRun(Identified, Base):
+class QueryRun(Claimable, Identified, Base):
     """One execution of a block by itself, mostly a query; ``content`` is what ran instead of its own."""
 
     __tablename__ = "query_run"
     __table_args__ = (
         Index(None, "status"),
-        _index_waiting("ix_query_run_waiting"),
+        *index_work("query_run", *PLACE_COLUMNS, unfinished="finished_on IS NULL"),
         {"sqlite_autoincrement": True},
     )
 
@@ -82,7 +76,6 @@ class QueryRun(Identified, Base):
     schedule_id: Mapped[int | None]
     given_parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
     parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
-    executor_id: Mapped[str | None] = mapped_column(String(64), index=True)
     lost_workers: Mapped[int] = mapped_column(default=0)
     started_on: Mapped[datetime | None]
     finished_on: Mapped[datetime | None]

@@ -14,11 +14,11 @@ import uvicorn
 
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.processes.folder_lock import lock_folder
-from airflow_provider_pushmetrics.service.processes.logs import set_up_service_logging
 from airflow_provider_pushmetrics.service.processes.supervisor import Assignment, Supervisor
 from airflow_provider_pushmetrics.service.runtime import assemble, choose_executor_id
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
 from airflow_provider_pushmetrics.service.worker.backend import ExecutionBackend, RemoteBackend
+from airflow_provider_pushmetrics.serving.logs import set_up_logging
 from airflow_provider_pushmetrics.serving.sockets import open_listener
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def serve(settings: ServiceSettings) -> None:
     if not settings.executes:
         require_postgres(settings, "a service without a worker")
     with open_listener(settings.host, settings.port, port_variable="PUSHMETRICS_SERVICE_PORT") as listener:
-        set_up_service_logging()
+        set_up_logging()
         # On PostgreSQL any number of services share the folder; on SQLite there is one, with one worker.
         with nullcontext() if settings.database_url else lock_folder(settings.data_dir):
             _serve(settings, listener)

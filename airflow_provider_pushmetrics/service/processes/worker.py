@@ -17,8 +17,8 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from airflow_provider_pushmetrics.service.processes.folder_lock import WORKER_LOCK_FILE, wait_for_folder
-from airflow_provider_pushmetrics.service.processes.logs import set_up_service_logging
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
+from airflow_provider_pushmetrics.serving.logs import set_up_logging
 
 if TYPE_CHECKING:
     from airflow_provider_pushmetrics.service.processes.supervisor import Assignment
@@ -39,7 +39,7 @@ def work(settings: ServiceSettings) -> None:
     require_postgres(settings, "a worker by itself")
     from airflow_provider_pushmetrics.service.runtime import assemble
 
-    set_up_service_logging()
+    set_up_logging()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -66,7 +66,7 @@ def main() -> int:
         assignment: Assignment = pickle.load(sys.stdin.buffer)
     except EOFError:
         return 0  # the service has ended already
-    set_up_service_logging()
+    set_up_logging()
     try:
         _work_for_service(assignment, report)
     except Exception:

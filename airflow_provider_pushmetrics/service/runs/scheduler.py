@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from airflow_provider_pushmetrics.service.runs.schedules import fire_due
+from airflow_provider_pushmetrics.service.runs.schedules import find_next, fire_due
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.failures import log_failure
 from airflow_provider_pushmetrics.serving.background import STOP_SECONDS, BackgroundLoop
+
+RETRY_SECONDS = 1.0
+"""The wait for a schedule that is due and that could not be started."""
+
+LONGEST_WAIT_SECONDS = 15.0
+"""How late a schedule may be noticed of whose change no notification arrived."""
 
 
 class Scheduler:
@@ -42,7 +48,12 @@ class Scheduler:
         """Stop, and tell whether the thread has ended."""
         return self._loop.stop(timeout_seconds)
 
-    def run_once(self) -> None:
-        """Start what is due now."""
+    def run_once(self) -> float:
+        """Start what is due now, and give the seconds until there is more, as far as that is known."""
         with log_failure("start what is due"):
             self._fire(self._database, self._clock)
+        moment = find_next(self._database)
+        if moment is None:
+            return LONGEST_WAIT_SECONDS
+        seconds = (moment - self._clock()).total_seconds()
+        return min(seconds, LONGEST_WAIT_SECONDS) if seconds > 0 else RETRY_SECONDS

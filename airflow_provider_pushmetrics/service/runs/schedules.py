@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.models import QueryRun, ReportSchedule, Run
@@ -84,6 +84,14 @@ def fire_due(database: Database, clock: Clock = get_now) -> int:
     with database.reading() as session:
         ids = session.scalars(due.order_by(ReportSchedule.next_run_on)).all()
     return sum(_try_to_fire(database, schedule_id, now) for schedule_id in ids)
+
+
+def find_next(database: Database) -> datetime | None:
+    """Find the moment at which the next schedule is due; None if there is none."""
+    with database.reading() as session:
+        return session.scalar(
+            select(func.min(ReportSchedule.next_run_on)).where(ReportSchedule.active.is_(True))
+        )
 
 
 def _try_to_fire(database: Database, schedule_id: int, now: datetime) -> bool:

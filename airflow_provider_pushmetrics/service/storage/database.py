@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from alembic import command
 from alembic.config import Config
@@ -24,7 +23,6 @@ MIGRATIONS = Path(__file__).parents[1] / "migrations"
 BUSY_TIMEOUT_SECONDS = 30
 POOL_SIZE = 10
 MAX_OVERFLOW = 20
-LOCK_POLL_SECONDS = 0.1
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -70,38 +68,15 @@ class Database:
             yield session
 
     @contextmanager
-    def try_lock(self, number: int) -> Iterator[bool]:
-        """
-        Keep other processes out of the block, if none is in it.
-
-        :return: Whether it is ours. On SQLite it is: there is one process of each kind.
-        """
-        if self._is_sqlite:
-            yield True
-            return
-        # Of the session, not of a transaction: an open one would keep DBOS from building an index.
-        with self._connect_automatically() as connection:
-            is_ours = bool(connection.scalar(select(func.pg_try_advisory_lock(number))))
-            try:
-                yield is_ours
-            finally:
-                if is_ours:
-                    connection.execute(select(func.pg_advisory_unlock(number)))
-
-    @contextmanager
     def lock(self, number: int) -> Iterator[None]:
-        """Keep other processes out of the block, after waiting for one that is in it."""
-        # Asked again and again: a statement that waits keeps a snapshot, and the one who has the lock may
-        # build an index of DBOS, which waits for all snapshots. PostgreSQL sees no deadlock in that.
-        while True:
-            with self.try_lock(number) as is_ours:
-                if is_ours:
-                    yield
-                    return
-            time.sleep(LOCK_POLL_SECONDS)
-
-    def _connect_automatically(self) -> Connection:
-        return self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        """Keep other processes out of the block. On SQLite there is one process that prepares a database."""
+        if self._is_sqlite:
+            yield
+            return
+        # Of the transaction and not of the session: a pooler in transaction mode would leak it.
+        with self.engine.begin() as connection:
+            connection.execute(select(func.pg_advisory_xact_lock(number)))
+            yield
 
     def migrate(self, revision: str = "head") -> None:
         """Bring the schema to this version, or to an older one."""
@@ -121,6 +96,15 @@ class Database:
         self.engine.dispose()
         if isinstance(self._write_lock, WriteLock):
             self._write_lock.close()
+
+
+Persist: TypeAlias = Callable[[Callable[[], bool]], bool]
+"""Commits what a function records and gives what it gives, again while the database is away if need be."""
+
+
+def persist_once(record: Callable[[], bool]) -> bool:
+    """Record once."""
+    return record()
 
 
 UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import httpx
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
 from airflow_provider_pushmetrics.redaction import redact
@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.service.egress.deadline import limit_time
 from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt, Subscription
 from airflow_provider_pushmetrics.service.models.statuses import DELIVERED, FAILED, PENDING
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
-from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.database import Database, Persist, persist_once
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.retry_schedule import (
     CERTAIN_ATTEMPTS,
@@ -116,58 +116,63 @@ class WebhookSender:
             transport=transport, timeout=timeout_seconds, follow_redirects=False, trust_env=False
         )
 
-    def attempt(self, delivery_id: int, number: int) -> bool:
+    def attempt(self, delivery_id: int, *, persist: Persist = persist_once) -> bool:
         """
-        Make an attempt and record it; nothing happens if it has been made, or is no longer wanted.
+        Make the next attempt and record it, with the end of the claim.
 
-        :param number: Which attempt, counted from 1.
-        :return: Whether it failed, so that there may be another.
+        :param persist: Commits the record, again if need be, so that the event is not sent again for it.
+        :return: Whether it was recorded; not if the delivery is no longer wanted.
         """
-        message = self._load(delivery_id, number)
+        message = self._load(delivery_id)
         if message is None:
             return False
         started_on = self._clock()
         answer = self._post(message, message.build_headers(int(started_on.timestamp())))
-        attempt = DeliveryAttempt(
-            number=message.attempt,
-            started_on=started_on,
-            duration_ms=round(answer.duration_seconds * 1000),
-            status_code=answer.status_code,
-            error=answer.error,
-            answer=answer.text,
-        )
-        with self._database.writing() as session:
-            delivery = _lock(session, delivery_id, answer)
-            # Its subscription may have been deleted meanwhile, or another worker has taken this attempt over.
-            if delivery is not None and delivery.attempt_count == number - 1:
-                attempt.delivery_id = delivery_id
-                session.add(attempt)
-                delivery.attempt_count = number
-                self._conclude(session, delivery, answer)
+        is_recorded = persist(lambda: self._record(delivery_id, message.attempt, started_on, answer))
         if not answer.is_delivered:
             # Not its URL, which may hold a token; the delivery's own page has the rest.
             said = answer.error or f"it answered {answer.status_code}"
-            log.warning("delivery %s, attempt %s: %s", delivery_id, number, said)
-        return not answer.is_delivered
+            log.warning("delivery %s, attempt %s: %s", delivery_id, message.attempt, said)
+        return is_recorded
 
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
 
-    def _load(self, delivery_id: int, number: int) -> Message | None:
+    def _load(self, delivery_id: int) -> Message | None:
         with self._database.reading() as session:
-            delivery = session.get(Delivery, delivery_id)
-            if delivery is None or delivery.status != PENDING or delivery.attempt_count != number - 1:
-                return None
-            if not delivery.subscription.active:
+            whole = (joinedload(Delivery.event), joinedload(Delivery.subscription))
+            delivery = session.get(Delivery, delivery_id, options=whole)
+            if delivery is None or delivery.status != PENDING or not delivery.subscription.active:
                 return None
             return Message(
                 url=delivery.subscription.url,
                 message_id=delivery.event.uid,
                 body=delivery.event.body.encode(),
                 keys=list_keys(delivery.subscription, self._cipher, self._clock()),
-                attempt=number,
+                attempt=delivery.attempt_count + 1,
             )
+
+    def _record(self, delivery_id: int, number: int, started_on: datetime, answer: Answer) -> bool:
+        with self._database.writing() as session:
+            delivery = _lock(session, delivery_id, answer)
+            # Its subscription may have been deleted meanwhile, or another worker has taken this attempt over.
+            if delivery is None or delivery.attempt_count != number - 1:
+                return False
+            session.add(
+                DeliveryAttempt(
+                    delivery_id=delivery_id,
+                    number=number,
+                    started_on=started_on,
+                    duration_ms=round(answer.duration_seconds * 1000),
+                    status_code=answer.status_code,
+                    error=answer.error,
+                    answer=answer.text,
+                )
+            )
+            delivery.attempt_count, delivery.executor_id = number, None
+            self._conclude(session, delivery, answer)
+            return True
 
     def _post(self, message: Message, headers: dict[str, str]) -> Answer:
         began = self._monotonic()

@@ -155,20 +155,17 @@ def put_test_in_outbox(session: Session, subscription: Subscription, now: dateti
     return delivery
 
 
-def put_in_outbox(session: Session, workspace_id: int, body: Mapping[str, Any]) -> bool:
-    """
-    Write an event and its deliveries; they are sent when the transaction has been committed.
-
-    :return: Whether there are any.
-    """
+def put_in_outbox(session: Session, workspace_id: int, body: Mapping[str, Any]) -> None:
+    """Write an event and its deliveries; they are sent when the transaction has been committed."""
     event = _write_event(session, workspace_id, body)
     active = select(Subscription.id, Subscription.events).where(
         Subscription.workspace_id == workspace_id, Subscription.active.is_(True)
     )
-    wanting = [row.id for row in session.execute(active) if body["event"] in row.events]
-    for subscription_id in wanting:
-        session.add(Delivery(event_id=event.id, subscription_id=subscription_id, status=PENDING))
-    return bool(wanting)
+    session.add_all(
+        Delivery(event_id=event.id, subscription_id=row.id, status=PENDING)
+        for row in session.execute(active)
+        if body["event"] in row.events
+    )
 
 
 def _write_event(session: Session, workspace_id: int, body: Mapping[str, Any]) -> OutboxEvent:

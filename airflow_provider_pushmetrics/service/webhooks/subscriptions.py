@@ -50,19 +50,11 @@ def list_keys(subscription: Subscription, cipher: Cipher, now: datetime) -> tupl
     return tuple(decode_secret(cipher.decrypt(one)) for one in encrypted)
 
 
-def enable(session: Session, subscription: Subscription, now: datetime) -> None:
+def enable(subscription: Subscription, now: datetime) -> None:
     """Send to a subscription again, as if it had never failed, beginning with what waits."""
     subscription.active = True
     subscription.disabled_on = subscription.disabled_reason = subscription.failing_since = None
     subscription.updated_on = now
-    session.flush()  # locks the subscription before its deliveries, as all others do
-    # Attempts that were enqueued before it was disabled have come to nothing.
-    session.execute(
-        update(Delivery)
-        .where(Delivery.subscription_id == subscription.id, Delivery.status == PENDING)
-        .values(generation=Delivery.generation + 1, enqueued_attempt=Delivery.attempt_count)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def disable(subscription: Subscription, now: datetime, reason: str) -> None:
@@ -95,9 +87,7 @@ def resend(delivery: Delivery, now: datetime) -> None:
     """Deliver an event once more, with all attempts before it, under the same ``webhook-id``."""
     delivery.status, delivery.finished_on = PENDING, None
     delivery.schedule_start = delivery.attempt_count
-    delivery.generation += 1
-    delivery.enqueued_attempt = delivery.attempt_count
-    delivery.next_attempt_on = now
+    delivery.executor_id, delivery.next_attempt_on = None, now
 
 
 def count_failed(session: Session, subscription: Subscription, wanted: TimeRange) -> int:
@@ -116,8 +106,7 @@ def resend_failed(session: Session, subscription: Subscription, wanted: TimeRang
             status=PENDING,
             finished_on=None,
             schedule_start=Delivery.attempt_count,
-            generation=Delivery.generation + 1,
-            enqueued_attempt=Delivery.attempt_count,
+            executor_id=None,
             next_attempt_on=now,
         )
         .execution_options(synchronize_session=False)

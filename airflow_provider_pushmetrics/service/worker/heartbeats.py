@@ -2,7 +2,7 @@
 The processes that execute, and what becomes of the work of one that died.
 
 Each has a row that it touches again and again. When a row is old, its process is taken for dead; whoever
-claims the row first puts the dead one's workflows back into their queues. Only who has watched for a whole
+claims the row first releases what the dead one had claimed. Only who has watched for a whole
 lease may do that: when the database was away, all rows are old, and all processes live. A process that was
 only slow does no harm: what is done twice is recorded once.
 """
@@ -16,9 +16,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.models import Worker
-from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
+from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
 from airflow_provider_pushmetrics.serving.background import BackgroundLoop
 
@@ -28,7 +29,7 @@ SIGNED_OFF = datetime(1970, 1, 1, tzinfo=UTC)
 log = logging.getLogger(__name__)
 
 Recover = Callable[[str], int]
-"""Puts the unfinished workflows of an executor back into their queues, and says how many they were."""
+"""Releases what a worker has claimed, and gives the number of rows."""
 
 
 class WorkerRegistry:
@@ -49,7 +50,7 @@ class WorkerRegistry:
         recover: Recover,
         recover_lost: Callable[[], object] = lambda: None,
         *,
-        clock: Clock = get_now,
+        clock: Callable[[Session], datetime] = read_database_clock,
     ) -> None:
         self._database = database
         self._executor_id = executor_id
@@ -85,18 +86,10 @@ class WorkerRegistry:
                 raise
             log.warning("cannot sign off, others will find out: %s", error)
 
-    def is_alone(self) -> bool:
-        """Tell whether no other process shows that it lives."""
-        others = select(Worker.id).where(
-            Worker.executor_id != self._executor_id, Worker.beat_on > self._clock() - self._lease
-        )
-        with self._database.reading() as session:
-            return session.scalar(others.limit(1)) is None
-
     def beat(self) -> None:
         """Show that this process lives."""
-        now = self._clock()
         with self._database.writing() as session:
+            now = self._clock(session)
             row = session.scalar(select(Worker).where(Worker.executor_id == self._executor_id))
             if row is None:
                 session.add(
@@ -116,23 +109,23 @@ class WorkerRegistry:
         self._last_beat = now
 
     def take_over(self) -> int:
-        """Take over what the dead left; give the number of workflows."""
+        """Release what the dead had claimed; give the number of rows."""
         count = 0
         for executor_id in self._claim_dead():
             found = self._recover(executor_id)
             with self._database.writing() as session:
                 session.execute(delete(Worker).where(Worker.executor_id == executor_id))
-            log.warning("worker %s is dead: took over %d workflows of it", executor_id, found)
+            log.warning("worker %s is dead: released %d claims of it", executor_id, found)
             count += found
         return count
 
     def _claim_dead(self) -> list[str]:
-        now = self._clock()
-        dead = select(Worker.executor_id, Worker.beat_on).where(
-            Worker.executor_id != self._executor_id, Worker.beat_on <= self._find_oldest_sign(now)
-        )
         claimed = []
         with self._database.writing() as session:
+            now = self._clock(session)
+            dead = select(Worker.executor_id, Worker.beat_on).where(
+                Worker.executor_id != self._executor_id, Worker.beat_on <= self._find_oldest_sign(now)
+            )
             for executor_id, beat_on in session.execute(dead).all():
                 # Whoever changes the moment has the row, for a lease: if he dies too, another has it.
                 changed = session.execute(

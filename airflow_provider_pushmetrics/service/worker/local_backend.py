@@ -69,16 +69,14 @@ class LocalBackend:
             has_slack=settings.slack is not None,
             queries=queries,
         )
-        self._engine = Engine(settings, executor_id, database, executor, self._sender)
+        outbox = OutboxSender(database, _open_transports(settings, results, database))
+        self._engine = Engine(settings, executor_id, database, executor, self._sender, outbox)
         self._scheduler = Scheduler(database)
-        self._outbox = OutboxSender(database, _open_transports(settings, results, database))
         self._watch = CommitWatch(
             database.engine,
             CHANNEL,
             {
-                "run": self._engine.wake,
-                "delivery": self._engine.wake,
-                "message": self._outbox.wake,
+                **self._engine.wakes,
                 "schedule": self._scheduler.wake,
             },
         )
@@ -91,7 +89,6 @@ class LocalBackend:
             self._memory_guard.start()
         self._engine.start()
         self._scheduler.start()
-        self._outbox.start()
         self._watch.start()
         self._result_cleanup.start()
 
@@ -104,7 +101,7 @@ class LocalBackend:
         """
         if self._memory_guard is not None:
             self._memory_guard.stop()
-        has_ended = all([self._watch.stop(), self._scheduler.stop(), self._outbox.stop()])
+        has_ended = all([self._watch.stop(), self._scheduler.stop()])
         self._result_cleanup.stop()
         if not self._engine.stop() or not has_ended:
             return False  # what still runs must not find its client closed, and record that as its failure

@@ -25,7 +25,7 @@ class WorkInterruptedError(BaseException):
     """
     Work stops in the middle, since its process does.
 
-    It is no ``Exception``: those are recorded as the end of a workflow, and this one shall go on.
+    It is no ``Exception``: those are recorded as the end of a run, and this one shall go on.
     """
 
 
@@ -59,7 +59,7 @@ class RetryLoop:
                 if is_away:
                     self._log.warning("the database is away, and work waits for it: %s", error)
                 else:
-                    log.exception("a workflow failed; trying again in %s s", pause_seconds)
+                    log.exception("work failed; trying again in %s s", pause_seconds)
                 if self._wait(pause_seconds):
                     raise WorkInterruptedError from error
 

@@ -22,7 +22,7 @@ MANY = 100
 
 @pytest.mark.slow
 def test_a_worker_needs_no_more_memory_for_a_large_result(tmp_path: Path) -> None:
-    pytest.importorskip("dbos", reason="the benchmark's parts need the service's libraries")
+    pytest.importorskip("duckdb", reason="the benchmark's parts need the service's libraries")
     from benchmarks.provider_results import WARM_UP, run_side
     from benchmarks.servers import TOKEN, serve_results
 
@@ -36,7 +36,7 @@ def test_a_worker_needs_no_more_memory_for_a_large_result(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_a_worker_needs_no_more_memory_for_many_rows_of_the_service(tmp_path: Path) -> None:
-    pytest.importorskip("dbos", reason="the service's libraries")
+    pytest.importorskip("duckdb", reason="the service's libraries")
     from benchmarks.provider_results import run_side
     from benchmarks.provider_rows import make_rows, run_report
     from benchmarks.service import prepare

@@ -26,13 +26,9 @@ def test_links_begin_with_what_can_be_called(host: str, public_url: str | None, 
 
 
 def test_sqlite_is_the_default_and_postgresql_takes_everything() -> None:
-    embedded = ServiceSettings(Path("/d"))
-    assert (embedded.store_url, embedded.workflow_url) == (
-        "sqlite:////d/service.db",
-        "sqlite:////d/workflows.db",
-    )
+    assert ServiceSettings(Path("/d")).store_url == "sqlite:////d/service.db"
     shared = ServiceSettings(Path("/d"), database_url="postgresql+psycopg://h/d")
-    assert shared.store_url == shared.workflow_url == "postgresql+psycopg://h/d"
+    assert shared.store_url == "postgresql+psycopg://h/d"
 
 
 @pytest.mark.parametrize("url", ["postgresql://u:p@h/d", "postgresql+psycopg://u:p@h/d"])

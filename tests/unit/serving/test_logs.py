@@ -9,28 +9,15 @@ import pytest
 
 from airflow_provider_pushmetrics.redaction import RedactingFilter
 from airflow_provider_pushmetrics.serving.logs import (
-    REPEAT_SECONDS,
     JsonFormatter,
     ThrottledLog,
-    ThrottlingFilter,
     describe_fault,
 )
 from tests.fakes.clock import Clock
 
 
 def build_record(message: str) -> logging.LogRecord:
-    return logging.LogRecord("dbos", logging.WARNING, __file__, 1, message, (), None)
-
-
-def test_lines_that_begin_alike_are_written_once_a_minute() -> None:
-    clock = Clock()
-    throttling = ThrottlingFilter(clock=clock)
-    assert throttling.filter(build_record("Database connection failed: at port 5432"))
-    assert not throttling.filter(build_record("Database connection failed: at port 5433"))
-    assert throttling.filter(build_record("Notification listener error: closed"))
-    clock.now += REPEAT_SECONDS
-    assert throttling.filter(build_record("Database connection failed: again"))
-    assert not throttling.filter(build_record("Database connection failed: and again"))
+    return logging.LogRecord("library", logging.WARNING, __file__, 1, message, (), None)
 
 
 def test_failure_is_written_at_once_then_once_a_minute_and_when_it_ends(

@@ -11,26 +11,21 @@ branch_labels = None
 depends_on = None
 
 
-RELEASED = "NEW.executor_id IS NULL AND NEW.finished_on IS NULL"
+UNFINISHED = {
+    "run": "finished_on IS NULL",
+    "query_run": "finished_on IS NULL",
+    "delivery": "finished_on IS NULL",
+    "message": "status = 'pending'",
+}
+"""Of the tables that workers claim rows of."""
+
 NOTIFICATIONS = (
-    ("run", "run", "INSERT", "STATEMENT", ""),
-    ("run", "query_run", "INSERT", "STATEMENT", ""),
-    ("run", "run", "UPDATE OF executor_id", "ROW", RELEASED),
-    (
-        "run",
-        "query_run",
-        "UPDATE OF executor_id",
-        "ROW",
-        "NEW.executor_id IS NULL AND NEW.finished_on IS NULL",
-    ),
-    ("delivery", "delivery", "INSERT", "STATEMENT", ""),
-    ("delivery", "delivery", "UPDATE OF next_attempt_on", "ROW", "NEW.status = 'pending'"),
-    ("delivery", "webhook_subscription", "UPDATE OF active", "STATEMENT", ""),
-    ("message", "message", "INSERT", "STATEMENT", ""),
-    ("message", "message", "UPDATE OF next_attempt_on", "ROW", "NEW.status = 'pending'"),
-    ("schedule", "schedule", "INSERT OR UPDATE OF next_run_on, active", "STATEMENT", ""),
+    ("run", "run", "executor_id"),
+    ("run", "query_run", "executor_id"),
+    ("delivery", "delivery", "executor_id, next_attempt_on"),
+    ("message", "message", "executor_id, next_attempt_on"),
 )
-"""What a worker is told, by which statement on which table, for each what, and under which condition."""
+"""What a worker is told of new rows of a table, and of others when these columns change."""
 
 
 def upgrade() -> None:
@@ -46,11 +41,29 @@ def create_notifications() -> None:
         "CREATE FUNCTION pushmetrics_notify() RETURNS trigger LANGUAGE plpgsql AS"
         " $$ BEGIN PERFORM pg_notify('pushmetrics_work', TG_ARGV[0]); RETURN NULL; END $$"
     )
-    for number, (name, table, statement, each, condition) in enumerate(NOTIFICATIONS):
-        when = f"WHEN ({condition})" if condition else ""
-        op.execute(
-            f"CREATE TRIGGER notify_{number} AFTER {statement} ON {table}"
-            f" FOR EACH {each} {when} EXECUTE FUNCTION pushmetrics_notify('{name}')"
+    for name, table, columns in NOTIFICATIONS:
+        notify("new", table, "INSERT", "STATEMENT", name)
+        waiting = f"ROW WHEN (NEW.executor_id IS NULL AND NEW.{UNFINISHED[table]})"
+        notify("waiting", table, f"UPDATE OF {columns}", waiting, name)
+    notify("active", "webhook_subscription", "UPDATE OF active", "STATEMENT", "delivery")
+    notify("changed", "schedule", "INSERT OR UPDATE OF next_run_on, active", "STATEMENT", "schedule")
+
+
+def notify(trigger: str, table: str, statement: str, each: str, name: str) -> None:
+    """Notify the workers of some work, by its name, after a statement on a table."""
+    op.execute(
+        f"CREATE TRIGGER notify_{trigger} AFTER {statement} ON {table}"
+        f" FOR EACH {each} EXECUTE FUNCTION pushmetrics_notify('{name}')"
+    )
+
+
+def create_work_indexes(table: str, *columns: str) -> None:
+    """Index the unfinished rows of a table that no worker has claimed, and those that one has."""
+    waiting = sa.text(f"executor_id IS NULL AND {UNFINISHED[table]}")
+    claimed = sa.text(f"executor_id IS NOT NULL AND {UNFINISHED[table]}")
+    for name, indexed, rows in (("waiting", list(columns), waiting), ("claimed", ["executor_id"], claimed)):
+        op.create_index(
+            f"ix_{table}_{name}", table, indexed, unique=False, sqlite_where=rows, postgresql_where=rows
         )
 
 
@@ -238,9 +251,8 @@ def create_tables() -> None:
         sa.Column("subscription_id", sa.Integer(), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("attempt_count", sa.Integer(), nullable=False),
-        sa.Column("enqueued_attempt", sa.Integer(), nullable=False),
         sa.Column("schedule_start", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("generation", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("executor_id", sa.String(length=64), nullable=True),
         sa.Column("next_attempt_on", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_on", sa.DateTime(timezone=True), nullable=True),
         sa.Column("uid", sa.String(length=32), nullable=False),
@@ -260,12 +272,7 @@ def create_tables() -> None:
         sa.UniqueConstraint("uid", name=op.f("uq_delivery_uid")),
         sqlite_autoincrement=True,
     )
-    op.create_index(
-        op.f("ix_delivery_status_delivery_next_attempt_on"),
-        "delivery",
-        ["status", "next_attempt_on"],
-        unique=False,
-    )
+    create_work_indexes("delivery", "subscription_id", "next_attempt_on")
     op.create_index(
         op.f("ix_delivery_subscription_id_delivery_created_on"),
         "delivery",
@@ -325,15 +332,7 @@ def create_tables() -> None:
     op.create_index(op.f("ix_run_flow_run_id"), "run", ["flow_run_id"], unique=False)
     op.create_index(op.f("ix_run_report_id"), "run", ["report_id"], unique=False)
     op.create_index(op.f("ix_run_status"), "run", ["status"], unique=False)
-    op.create_index(op.f("ix_run_executor_id"), "run", ["executor_id"], unique=False)
-    op.create_index(
-        "ix_run_waiting",
-        "run",
-        ["workspace_id", "report_id", "created_on", "lost_workers"],
-        unique=False,
-        sqlite_where=sa.text("executor_id IS NULL AND finished_on IS NULL"),
-        postgresql_where=sa.text("executor_id IS NULL AND finished_on IS NULL"),
-    )
+    create_work_indexes("run", "workspace_id", "report_id", "created_on", "lost_workers")
     op.create_table(
         "webhook",
         sa.Column("report_id", sa.Integer(), nullable=False),
@@ -445,15 +444,7 @@ def create_tables() -> None:
     op.create_index(op.f("ix_query_run_block_id"), "query_run", ["block_id"], unique=False)
     op.create_index(op.f("ix_query_run_query_id"), "query_run", ["query_id"], unique=False)
     op.create_index(op.f("ix_query_run_status"), "query_run", ["status"], unique=False)
-    op.create_index(op.f("ix_query_run_executor_id"), "query_run", ["executor_id"], unique=False)
-    op.create_index(
-        "ix_query_run_waiting",
-        "query_run",
-        ["workspace_id", "report_id", "created_on", "lost_workers"],
-        unique=False,
-        sqlite_where=sa.text("executor_id IS NULL AND finished_on IS NULL"),
-        postgresql_where=sa.text("executor_id IS NULL AND finished_on IS NULL"),
-    )
+    create_work_indexes("query_run", "workspace_id", "report_id", "created_on", "lost_workers")
     op.create_table(
         "schedule",
         sa.Column("workspace_id", sa.Integer(), nullable=False),
@@ -534,6 +525,7 @@ def create_tables() -> None:
         sa.Column("files", sa.JSON(), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("attempt_count", sa.Integer(), nullable=False),
+        sa.Column("executor_id", sa.String(length=64), nullable=True),
         sa.Column("next_attempt_on", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_on", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
@@ -552,10 +544,5 @@ def create_tables() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_message_block_result_id"), "message", ["block_result_id"], unique=False)
-    op.create_index(
-        op.f("ix_message_status_message_next_attempt_on"),
-        "message",
-        ["status", "next_attempt_on"],
-        unique=False,
-    )
+    create_work_indexes("message", "kind", "next_attempt_on")
     op.create_index(op.f("ix_message_workspace_id"), "message", ["workspace_id"], unique=False)

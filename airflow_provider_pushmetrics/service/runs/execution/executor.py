@@ -69,11 +69,10 @@ class RunExecutor:
             find_stop_reason=self._recorder.find_stop_reason,
         )
 
-    def execute(self, kind: type[AnyRun], run_id: int) -> bool:
+    def execute(self, kind: type[AnyRun], run_id: int) -> None:
         """
         Execute a run to its end, from wherever it was; nothing happens to one that has ended.
 
-        :return: Whether its end may have to be delivered to somebody.
         :raises SQLAlchemyError: if the database is unavailable: the run can continue later.
         """
         # If another worker executes it too, each continues behind what either has recorded: one may die.
@@ -84,14 +83,14 @@ class RunExecutor:
             except OvertakenError:
                 continue
             except RunEndedError:
-                return False  # it was cancelled, or its report deleted: that is recorded already
+                return  # it was cancelled, or its report deleted: that is recorded already
             except Exception as error:
                 if not is_unavailable(error):
                     # A run must not stay 'running' forever because of a fault of ours; the log has the rest.
                     self._recorder.finish(plan, INTERNAL_ERROR)
                 raise
-            return self._recorder.finish(plan, plan.error)
-        return True  # it had ended already, maybe here, a moment ago, by a fault of ours
+            self._recorder.finish(plan, plan.error)
+            return
 
     def abandon(self, kind: type[AnyRun], run_id: int) -> None:
         """End a run that cannot be executed, for a fault of ours."""

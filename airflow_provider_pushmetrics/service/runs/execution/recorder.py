@@ -117,33 +117,27 @@ class RunRecorder:
                 session.flush()  # messages refer to the result by its id
                 _add_messages(session, plan, outcome.draft, result)
 
-    def finish(self, plan: RunPlan, error: str | None) -> bool:
-        """
-        Set the end of a run and put its event in the outbox, both or neither.
-
-        :return: Whether somebody wants the event.
-        """
+    def finish(self, plan: RunPlan, error: str | None) -> None:
+        """Set the end of a run and put its event in the outbox, both or neither."""
         error = error or summarize_failures(plan)
         end = {"status": FAILED if error else SUCCESS, "error": error, "finished_on": self._clock()}
         # Others wait for who writes: what the event tells of is read before, and no part of a transaction.
         with self._database.reading() as session:
             run = _read_whole(session, plan)
         if run is None:
-            return False
+            return
         for name, value in end.items():
             setattr(run, name, value)
-        is_wanted = False
         with self._database.writing() as session:
             if not _change(session, plan, **end):
-                return False
+                return
             if isinstance(run, Run):
                 write_log(session, plan, f"the run ends: {run.status}")
-                is_wanted = put_in_outbox(session, plan.workspace_id, build_report_run(run, self._links))
+                put_in_outbox(session, plan.workspace_id, build_report_run(run, self._links))
             elif run.query_id is not None:
-                is_wanted = put_in_outbox(session, plan.workspace_id, build_query_run(run, self._links))
+                put_in_outbox(session, plan.workspace_id, build_query_run(run, self._links))
             notify_recipients(session, run, self._links)
         log.info("%s %s of report %s: %s", plan.kind.__tablename__, run.id, run.report_id, run.status)
-        return is_wanted
 
     def find_stop_reason(self, plan: RunPlan) -> str | None:
         """Return why a run must not continue; None if it may, or if that cannot be known now."""

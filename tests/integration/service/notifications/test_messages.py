@@ -25,6 +25,7 @@ from airflow_provider_pushmetrics.service.notifications.settings import Security
 from airflow_provider_pushmetrics.service.runtime import assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.clock import get_now
+from tests.fakes.claims import send_due
 from tests.fakes.loopback import RawServer, serve_raw
 from tests.fakes.mail_server import MailServer, serve_mail
 from tests.fakes.service_process import API_TOKEN
@@ -213,7 +214,6 @@ async def test_run_by_the_api_tells_nobody_of_the_triggers_recipients(sent: Sent
     assert (await sent.api.client.get("/api/v1/message/")).json()["count"] == 0
 
 
-# Those with a service of their own come first: DBOS is one for a process, and the module's is started here.
 @pytest.mark.parametrize(
     "changes", [{"recipients": ["nobody"]}, {"details": {"email_on": "never"}}, {"recipients": "a@b.de, c"}]
 )
@@ -281,7 +281,7 @@ async def test_mail_whose_file_was_cleaned_up_says_so(api: Api) -> None:
             message = session.get_one(OutgoingMessage, row["id"])
             message.status, message.next_attempt_on = "pending", later
         sender = OutboxSender(api.parts.database, {MAIL: transport}, clock=lambda: later)
-        await asyncio.to_thread(sender.run_once)
+        await asyncio.to_thread(send_due, api.parts.database, sender, lambda: later)
         assert server.taken == []
     shown = (await api.client.get(f"/api/v1/message/{row['id']}")).json()["result"]
     assert (shown["status"], "'rows.csv' is no longer kept" in shown["error"]) == ("failed", True)

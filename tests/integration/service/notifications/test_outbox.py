@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,7 +29,6 @@ from airflow_provider_pushmetrics.service.notifications.outbox import (
     send_again,
 )
 from airflow_provider_pushmetrics.service.notifications.outbox_sender import (
-    LEASE_SECONDS,
     MESSAGE_DELAYS_SECONDS,
     MessageTransport,
     OutboxSender,
@@ -39,6 +37,8 @@ from airflow_provider_pushmetrics.service.notifications.settings import Security
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText, build_text
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.worker.claims import release_all
+from tests.fakes.claims import do_all, open_outbox, send_due
 from tests.fakes.loopback import find_closed_port
 from tests.fakes.mail_server import serve_mail
 from tests.fakes.notices import BROKEN, SUCCEEDED
@@ -113,7 +113,7 @@ async def test_mail_is_sent_once_to_each_address_whatever_its_case(
     async with serve_mail() as server:
         sender = OutboxSender(database, {MAIL: open_mail(database, server.port, tmp_path)}, clock=clock)
         for _ in range(2):
-            await asyncio.to_thread(sender.run_once)
+            await asyncio.to_thread(send_due, database, sender, clock)
     assert [recipients for _, recipients in server.envelopes] == [["ann@example.com"], ["bob@example.com"]]
     assert str(server.taken[0]["To"]) == "Ann <ann@example.com>"
     first = read(database, ids[0])
@@ -144,7 +144,7 @@ def test_message_without_a_server_is_kept_and_can_be_sent_later(database: Databa
     with database.writing() as session:
         add_slack(session, 1, SlackDraft(("#a", "#a"), "t"), clock=clock)
     (mail_id,) = add(database, "ann@example.com")
-    OutboxSender(database, {}, clock=clock).run_once()
+    send_due(database, OutboxSender(database, {}, clock=clock), clock)
     with database.reading() as session:
         kept = session.scalars(select(OutgoingMessage)).all()
     assert {(one.kind, one.recipient, one.status, one.attempt_count) for one in kept} == {
@@ -153,12 +153,12 @@ def test_message_without_a_server_is_kept_and_can_be_sent_later(database: Databa
     }
     transport = FakeTransport()
     sender = OutboxSender(database, {MAIL: transport, SLACK: transport}, clock=clock)
-    sender.run_once()
+    send_due(database, sender, clock)
     assert transport.sent == [], "what is outdated is not sent by itself"
     with database.writing() as session:
         for one in session.scalars(select(OutgoingMessage)):
             send_again(one, clock=clock)
-    sender.run_once()
+    send_due(database, sender, clock)
     assert transport.sent == ["ann@example.com", "#a"]
     with pytest.raises(PushMetricsConflictError, match="is 'sent': only one that was kept"):
         send_again(read(database, mail_id))
@@ -169,14 +169,14 @@ def test_server_that_is_down_is_tried_by_the_table(database: Database, clock: Cl
     sender = OutboxSender(database, {MAIL: open_mail(database, find_closed_port(), tmp_path)}, clock=clock)
     delays: list[float] = []
     while True:
-        sender.run_once()
+        send_due(database, sender, clock)
         message = read(database, mail_id)
         if message.status != "pending":
             break
         assert message.attempt_count == len(delays) + 1
         delays.append((message.next_attempt_on - clock.now).total_seconds())
         clock.now = message.next_attempt_on - timedelta(seconds=1)
-        sender.run_once()
+        send_due(database, sender, clock)
         assert read(database, mail_id).attempt_count == len(delays), "not before its time"
         clock.now = message.next_attempt_on
     assert delays == list(MESSAGE_DELAYS_SECONDS[1:])
@@ -187,7 +187,7 @@ def test_server_that_is_down_is_tried_by_the_table(database: Database, clock: Cl
 def test_server_that_asks_for_more_time_gets_it(database: Database, clock: Clock) -> None:
     (mail_id,) = add(database, "ann@example.com")
     error = NotificationDelayedError("slow down", retry_after_seconds=900)
-    OutboxSender(database, {MAIL: FakeTransport(error)}, clock=clock).run_once()
+    send_due(database, OutboxSender(database, {MAIL: FakeTransport(error)}, clock=clock), clock)
     assert read(database, mail_id).next_attempt_on == BEGAN + timedelta(seconds=900)
 
 
@@ -198,7 +198,7 @@ async def test_address_that_does_not_exist_is_tried_once(
     async with serve_mail() as server:
         server.recipient_answer = "550 no such user"
         sender = OutboxSender(database, {MAIL: open_mail(database, server.port, tmp_path)}, clock=clock)
-        await asyncio.to_thread(sender.run_once)
+        await asyncio.to_thread(send_due, database, sender, clock)
     failed = read(database, mail_id)
     assert (failed.status, failed.attempt_count) == ("failed", 1)
     assert "550 no such user" in str(failed.error)
@@ -210,57 +210,58 @@ def test_message_that_fails_by_anything_unforeseen_is_refused_once_and_delays_no
 ) -> None:
     ids = add(database, "a@example.com", "b@example.com")
     transport = FakeTransport(error, fails_for="a@")
-    OutboxSender(database, {MAIL: transport}, clock=clock).run_once()
+    send_due(database, OutboxSender(database, {MAIL: transport}, clock=clock), clock)
     torn = read(database, ids[0])
     assert (torn.status, torn.attempt_count) == ("failed", 1)
     assert type(error).__name__ in str(torn.error) or str(torn.error) == "?"
     assert transport.sent == ["b@example.com"]
 
 
-def test_message_of_a_process_that_was_killed_is_sent_by_another_after_its_lease(
-    database: Database, clock: Clock
-) -> None:
+def test_message_of_a_worker_that_died_is_sent_by_another(database: Database, clock: Clock) -> None:
     (mail_id,) = add(database, "ann@example.com")
     dying, living = FakeTransport(KeyboardInterrupt()), FakeTransport()  # type: ignore[arg-type]
+    queue = open_outbox(
+        database, OutboxSender(database, {MAIL: dying}, clock=clock), name="dead", clock=clock
+    )
     with pytest.raises(KeyboardInterrupt):
-        OutboxSender(database, {MAIL: dying}, clock=clock).run_once()
-    other = OutboxSender(database, {MAIL: living}, clock=clock)
-    other.run_once()
+        do_all(queue)
+    sender = OutboxSender(database, {MAIL: living}, clock=clock)
+    send_due(database, sender, clock)
     assert living.sent == []
-    clock.now += timedelta(seconds=LEASE_SECONDS)
-    other.run_once()
+    assert release_all(database, "dead", counts_loss=True) == 1
+    send_due(database, sender, clock)
     assert (living.sent, read(database, mail_id).status) == (["ann@example.com"], "sent")
 
 
-def test_two_senders_send_a_message_once(database: Database, clock: Clock) -> None:
+def test_two_workers_send_a_message_once(database: Database, clock: Clock) -> None:
     add(database, *(f"user{number}@example.com" for number in range(20)))
     transport = FakeTransport()
-    threads = [
-        threading.Thread(target=OutboxSender(database, {MAIL: transport}, clock=clock).run_once)
-        for _ in range(2)
-    ]
+    sender = OutboxSender(database, {MAIL: transport}, clock=clock)
+    queues = [open_outbox(database, sender, name=f"worker-{number}", clock=clock) for number in range(2)]
+    threads = [threading.Thread(target=do_all, args=(queue,)) for queue in queues]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    send_due(database, sender, clock)  # both may have ended on a row that the other was claiming
     assert len(transport.sent) == len(set(transport.sent)) == 20
 
 
 def test_slow_mail_server_delays_neither_slack_nor_the_end(database: Database) -> None:
     slow, quick = SlowTransport(), FakeTransport()
-    sender = OutboxSender(database, {MAIL: slow, SLACK: quick})
+    queue = open_outbox(database, OutboxSender(database, {MAIL: slow, SLACK: quick}))
     with database.writing() as session:
         add_mail(session, 1, ["a@example.com"], WORDS)
-    sender.start()
+    queue.start()
     assert slow.has_begun.wait(LIMIT_SECONDS)
     with database.writing() as session:
         add_slack(session, 1, SlackDraft(("#c",), "t"))
+    queue.wake()
     wait_until(lambda: quick.sent == ["#c"])
-    began = time.monotonic()
-    assert not sender.stop(0.2)
-    assert time.monotonic() - began < 60
+    assert queue.stop_claiming()
+    assert not queue.wait_until_idle(0.2)
     slow.is_released.set()
-    assert sender.stop()
+    assert queue.wait_until_idle(120)
     assert slow.sent == ["a@example.com"]
 
 

@@ -56,7 +56,7 @@ def run_command(*arguments: str, **environment: str) -> tuple[int, str]:
 @contextmanager
 def keep_logging() -> Iterator[None]:
     """Undo what the command sets up: its handlers write to where the runner has listened meanwhile."""
-    loggers = [logging.getLogger(), logging.getLogger("dbos")]
+    loggers = [logging.getLogger()]
     before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
     try:
         yield

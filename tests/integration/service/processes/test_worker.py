@@ -85,7 +85,7 @@ def test_run_that_was_claimed_and_never_begun_is_released(data_dir: Path) -> Non
                 (QUICK, executor_id),
             )
         wait_until(lambda: read_status(service, 1) == "success")
-    assert "which was claimed and not begun" in data_dir.with_suffix(".log").read_text()
+    assert "claimed, and not active" in data_dir.with_suffix(".log").read_text()
 
 
 @pytest.mark.slow

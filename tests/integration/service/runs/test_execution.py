@@ -217,4 +217,3 @@ def test_run_that_a_fault_of_ours_ended_is_still_to_be_delivered(workplace: Work
     with pytest.raises(OSError, match="No space"):
         executor.execute(Run, run_id)
     assert workplace.read(run_id)[0] == "failed"
-    assert executor.execute(Run, run_id), "nobody else tells the dispatcher of the event"

@@ -17,6 +17,7 @@ from airflow_provider_pushmetrics.service.storage.database import Database
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     database = Database(f"sqlite:///{tmp_path}/service.db")
+    database.migrate()
     yield database
     database.close()
 

@@ -10,7 +10,8 @@ from itertools import pairwise
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
+from sqlalchemy.exc import OperationalError
 
 from airflow_provider_pushmetrics.service.models import Delivery, OutgoingMessage, Subscription
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
@@ -105,11 +106,11 @@ class Post:
 
     def attempt(self, delivery_id: int) -> Delivery:
         """Make the next attempt."""
-        self.sender.attempt(delivery_id, self.read(delivery_id).attempt_count + 1)
+        self.sender.attempt(delivery_id)
         return self.read(delivery_id)
 
     def work_until(self, end: datetime) -> None:
-        """Make all attempts when they are due, as the dispatcher does."""
+        """Make all attempts when they are due, as a worker does."""
         while (due := self._find_next(end)) is not None:
             delivery_id, self.now = due
             self.attempt(delivery_id)
@@ -158,7 +159,7 @@ def test_endpoint_that_is_down_gets_ten_attempts_then_is_disabled_and_recovers_w
     post.requests.clear()
     with post.database.writing() as session:
         subscription = session.scalars(select(Subscription)).one()
-        enable(session, subscription, post.now)
+        enable(subscription, post.now)
         assert count_failed(session, subscription, TimeRange()) == 6
         assert count_failed(session, subscription, TimeRange(since=NOW + timedelta(hours=1))) == 5
         assert count_failed(session, subscription, TimeRange(until=NOW + timedelta(hours=1))) == 1
@@ -177,7 +178,7 @@ def test_resent_delivery_has_all_ten_attempts_before_it_again(post: Post) -> Non
         resend_failed(session, session.scalars(select(Subscription)).one(), TimeRange(), post.now)
     post.work_until(NOW + timedelta(hours=93))
     delivery = post.read(delivery_id)
-    assert (delivery.status, delivery.generation) == ("pending", 1)
+    assert delivery.status == "pending"
     assert [attempt.number for attempt in delivery.attempts] == list(range(1, 15))
 
 
@@ -211,12 +212,39 @@ def test_gone_disables_the_endpoint_at_once(post: Post) -> None:
     assert len(post.requests) == 1
 
 
-def test_attempt_that_was_made_is_not_made_again(post: Post) -> None:
+def test_attempt_that_another_worker_made_meanwhile_is_recorded_once(post: Post) -> None:
     delivery_id = post.emit()
-    post.sender.attempt(delivery_id, 1)
-    post.sender.attempt(delivery_id, 1)
-    assert len(post.requests) == 1
-    assert post.read(delivery_id).attempt_count == 1
+
+    def overtake() -> httpx.Response:
+        post.answer = lambda: respond(204)
+        assert post.sender.attempt(delivery_id)
+        return respond(500)
+
+    post.answer = overtake
+    assert not post.sender.attempt(delivery_id)
+    delivery = post.read(delivery_id)
+    assert (delivery.status, delivery.attempt_count) == ("delivered", 1)
+    assert len({request.headers["webhook-id"] for _, request in post.requests}) == 1
+
+
+def test_record_that_the_database_refuses_is_made_again_without_another_request(post: Post) -> None:
+    delivery_id = post.emit()
+    post.answer = lambda: respond(204)
+    tries = []
+
+    def refuse(connection: object) -> None:
+        tries.append(1)
+        raise OperationalError("COMMIT", None, Exception("away"))
+
+    def persist(record: Callable[[], bool]) -> bool:
+        event.listen(post.database.engine, "commit", refuse)
+        with pytest.raises(OperationalError):
+            record()
+        event.remove(post.database.engine, "commit", refuse)
+        return record()
+
+    assert post.sender.attempt(delivery_id, persist=persist)
+    assert (len(tries), len(post.requests), post.read(delivery_id).status) == (1, 1, "delivered")
 
 
 @pytest.mark.parametrize("status", [100, 199, 300, 301, 307, 304, 400, 404, 500])
@@ -248,7 +276,7 @@ def test_disabled_subscription_waits_until_it_is_enabled(post: Post) -> None:
     assert post.requests == []
     post.answer = lambda: respond(200)
     with post.database.writing() as session:
-        enable(session, session.scalars(select(Subscription)).one(), NOW)
+        enable(session.scalars(select(Subscription)).one(), NOW)
     assert post.attempt(delivery_id).status == "delivered"
 
 
@@ -301,8 +329,8 @@ def test_delivery_of_a_deleted_subscription_is_dropped(post: Post) -> None:
         return respond(500)
 
     post.answer = delete_it
-    post.sender.attempt(delivery_id, 1)
-    post.sender.attempt(delivery_id, 1)
+    assert not post.sender.attempt(delivery_id)
+    assert not post.sender.attempt(delivery_id)
     assert len(post.requests) == 1
 
 

@@ -87,7 +87,7 @@ def deliver(
         put_in_outbox(session, 1, {"event": "report.run", "report_id": 1})
     network = GuardedNetwork(rules, resolve=resolve)
     sender = WebhookSender(database, CIPHER, seconds, transport=GuardedTransport(rules, network=network))
-    sender.attempt(1, 1)
+    sender.attempt(1)
     sender.close()
     with database.reading() as session:
         return session.get_one(Delivery, 1).attempts[0]

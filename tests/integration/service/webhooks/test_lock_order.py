@@ -37,7 +37,7 @@ def delete_one(post: Post, subscription_id: int) -> None:
 
 def enable_again(post: Post, subscription_id: int) -> None:
     with post.database.writing() as session:
-        enable(session, session.get_one(Subscription, subscription_id), NOW)
+        enable(session.get_one(Subscription, subscription_id), NOW)
 
 
 def give_up(post: Post, subscription_id: int) -> None:
@@ -78,7 +78,7 @@ def test_attempt_is_recorded_while_its_subscription_changes(
 
         started: list[Any] = []
         event.listen(database.engine, "before_cursor_execute", begin_the_other)
-        assert post.sender.attempt(delivery_id, 1)
+        assert post.sender.attempt(delivery_id)
         (future,) = started
         future.result(120)
     with database.reading() as session:

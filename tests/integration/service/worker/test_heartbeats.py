@@ -43,7 +43,7 @@ class Shift:
             self.recovered.append(executor_id)
             return 1
 
-        worker = WorkerRegistry(self.database, name, LEASE, recover, clock=lambda: self.time.now)
+        worker = WorkerRegistry(self.database, name, LEASE, recover, clock=lambda _: self.time.now)
         worker.beat()
         return worker
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -161,6 +162,52 @@ def test_outage_of_the_database_loses_no_run_and_repeats_no_event(
     assert len({one.headers["webhook-id"] for one in subscriber.received}) == len(accepted)
     with database.reading() as session:
         assert len(session.scalars(select(OutboxEvent)).all()) == len(accepted)
+
+
+def test_frozen_worker_stops_no_run_and_no_delivery_of_others(
+    tmp_path: Path, shared: Database, postgres_url: str, subscriber: Subscriber
+) -> None:
+    data_dir, database = tmp_path / "data", shared
+    cipher = Cipher(load_secret_key(data_dir))
+    slow = make_report(database, cipher, data_dir, slow=sql(VERY_SLOW)).id
+    quick = make_report(database, cipher, data_dir, note=text("hello")).id
+    options = ("--database-url", postgres_url, "--allow-private-endpoints", "--worker-lease-seconds", "4")
+
+    def trigger(report_id: int) -> int:
+        answer = service.client.post(f"/api/v1/report/{report_id}/webhook?token={TRIGGER_TOKEN}")
+        run_id: int = answer.json()["run_id"]
+        return run_id
+
+    with (
+        run_service(data_dir, *options, "--no-worker") as service,
+        run_worker(data_dir, *options) as frozen,
+    ):
+        service.wait_until_ready()
+        body = {"name": "s", "url": subscriber.url, "events": ["report.run"]}
+        service.client.post("/api/v1/webhook_subscription/", json=body).raise_for_status()
+        run_ids = [trigger(slow)]
+        wait_until(lambda: read_status(database, run_ids[0]) == "running")
+        with run_worker(data_dir, *options) as working:
+            wait_until(lambda: list_workers(database) == [frozen.pid, working.pid])
+            frozen.send_signal(signal.SIGSTOP)
+            try:
+                run_ids += [trigger(quick) for _ in range(5)]
+                for run_id in run_ids[1:]:
+                    subscriber.wait_for_run("report.run", run_id)
+                wait_until(lambda: list_workers(database) == [working.pid])
+                subscriber.wait_for_run("report.run", run_ids[0])
+            finally:
+                frozen.send_signal(signal.SIGCONT)
+            wait_until(lambda: len(list_workers(database)) == 2)
+            time.sleep(1)  # nothing comes twice
+    assert count_ended(database, run_ids) == len(run_ids)
+    assert len(subscriber.received) == len({one.headers["webhook-id"] for one in subscriber.received})
+    assert len(subscriber.received) == len(run_ids)
+
+
+def read_status(database: Database, run_id: int) -> str:
+    with database.reading() as session:
+        return session.get_one(Run, run_id).status
 
 
 def count_ended(database: Database, run_ids: list[int]) -> int:

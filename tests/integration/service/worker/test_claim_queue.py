@@ -12,8 +12,11 @@ from sqlalchemy.exc import OperationalError
 from airflow_provider_pushmetrics.service.models import AnyRun, Block, QueryRun, Report, Run, Workspace
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.worker.claim_queue import ClaimQueue
+from airflow_provider_pushmetrics.service.worker.claims import release_all
 from airflow_provider_pushmetrics.service.worker.retrying import WorkInterruptedError
-from airflow_provider_pushmetrics.service.worker.run_queue import RunQueue
+from airflow_provider_pushmetrics.service.worker.run_places import ActiveRun
+from airflow_provider_pushmetrics.service.worker.run_selection import RunSelection
 from tests.fakes.waiting import wait_until
 
 
@@ -27,19 +30,20 @@ class Bench:
     ending: threading.Event = field(default_factory=threading.Event)
     fault: BaseException | None = None
 
-    def execute(self, kind: type[AnyRun], run_id: int) -> None:
-        self.begun.append((kind, run_id))
+    def execute(self, run: ActiveRun) -> bool:
+        self.begun.append((run.kind, run.id))
         self.ending.wait(120)
         if self.fault is not None:
             raise self.fault
         with self.database.noting() as session:
-            session.execute(update(kind).where(kind.id == run_id).values(finished_on=get_now()))
+            session.execute(update(run.kind).where(run.kind.id == run.id).values(finished_on=get_now()))
+        return True
 
-    def abandon(self, kind: type[AnyRun], run_id: int) -> None:
-        self.abandoned.append(run_id)
+    def abandon(self, run: ActiveRun) -> None:
+        self.abandoned.append(run.id)
 
-    def open(self, name: str = "me", *, places: int = 4) -> RunQueue:
-        return RunQueue(self.database, name, self.execute, self.abandon, places=places, poll_seconds=0.05)
+    def open(self, name: str = "me", *, places: int = 4) -> ClaimQueue[ActiveRun]:
+        return ClaimQueue("run", self.database, name, RunSelection(places), self.execute, self.abandon)
 
     def put(self, report_id: int, count: int = 1, **values: object) -> list[int]:
         with self.database.writing() as session:
@@ -83,9 +87,18 @@ def bench(database: Database) -> Bench:
     return Bench(database)
 
 
+def claim(queue: ClaimQueue[ActiveRun]) -> list[ActiveRun]:
+    return queue.claim()[0]
+
+
+def stop(queue: ClaimQueue[ActiveRun], timeout_seconds: float) -> bool:
+    queue.stop_claiming()
+    return queue.wait_until_idle(timeout_seconds)
+
+
 def test_oldest_runs_of_a_report_are_claimed_for_half_of_the_places(bench: Bench) -> None:
     ids = bench.put(bench.make_report(), 5)
-    claimed = bench.open().claim()
+    claimed = claim(bench.open())
     assert sorted(run.id for run in claimed) == ids[:2]
     assert [bench.read(run_id).executor_id for run_id in ids] == ["me", "me", None, None, None]
 
@@ -95,8 +108,8 @@ def test_other_workspace_finds_a_place_beside_many_reports(bench: Bench) -> None
         bench.put(bench.make_report(), 5)
     other = bench.put(bench.make_report(bench.make_workspace()))
     queue = bench.open()
-    assert set(other) < {run.id for run in queue.claim()}
-    assert queue.claim() == []
+    assert set(other) < {run.id for run in claim(queue)}
+    assert claim(queue) == []
 
 
 def test_two_workers_never_claim_the_same_run(bench: Bench) -> None:
@@ -105,7 +118,7 @@ def test_two_workers_never_claim_the_same_run(bench: Bench) -> None:
     queues = [bench.open(f"worker-{number}", places=8) for number in range(4)]
     claimed: list[int] = []
     threads = [
-        threading.Thread(target=lambda queue=queue: claimed.extend(run.id for run in queue.claim()))
+        threading.Thread(target=lambda queue=queue: claimed.extend(run.id for run in claim(queue)))
         for queue in queues
     ]
     for thread in threads:
@@ -121,7 +134,7 @@ def test_two_workers_never_claim_the_same_run(bench: Bench) -> None:
 
 def test_runs_that_have_ended_are_not_claimed(bench: Bench) -> None:
     bench.put(bench.make_report(), status="cancelled", finished_on=get_now())
-    assert bench.open().claim() == []
+    assert claim(bench.open()) == []
 
 
 def test_place_that_is_free_again_is_filled_at_once(bench: Bench) -> None:
@@ -131,7 +144,7 @@ def test_place_that_is_free_again_is_filled_at_once(bench: Bench) -> None:
     wait_until(lambda: len(bench.begun) == 2)
     bench.ending.set()
     wait_until(lambda: sorted(run_id for _, run_id in bench.begun) == ids)
-    assert queue.stop(10)
+    assert stop(queue, 10)
     assert not queue.is_active()
 
 
@@ -149,7 +162,7 @@ def test_run_of_a_block_is_claimed_too(bench: Bench) -> None:
     queue.start()
     wait_until(lambda: bench.begun == [(QueryRun, run.id)])
     bench.ending.set()
-    assert queue.stop(10)
+    assert stop(queue, 10)
 
 
 def test_run_that_does_not_end_in_time_is_given_back_without_a_loss(bench: Bench) -> None:
@@ -157,20 +170,21 @@ def test_run_that_does_not_end_in_time_is_given_back_without_a_loss(bench: Bench
     queue = bench.open()
     queue.start()
     wait_until(lambda: len(bench.begun) == 1)
-    assert not queue.stop(0.05)
+    assert not stop(queue, 0.05)
+    release_all(bench.database, "me")
     assert (bench.read(run_id).executor_id, bench.read(run_id).lost_workers) == (None, 0)
     bench.ending.set()
 
 
-def test_interrupted_run_is_given_back_and_not_ended(bench: Bench) -> None:
+def test_interrupted_run_is_not_ended(bench: Bench) -> None:
     (run_id,) = bench.put(bench.make_report())
     bench.fault = WorkInterruptedError()
     bench.ending.set()
     queue = bench.open()
     queue.start()
     wait_until(lambda: len(bench.begun) == 1 and not queue.is_active())
-    assert not queue.stop(10)
-    assert bench.read(run_id).executor_id is None
+    assert not stop(queue, 10)
+    assert bench.read(run_id).executor_id == "me", "its worker releases it when it ends"
     assert bench.abandoned == []
 
 
@@ -181,7 +195,7 @@ def test_run_whose_execution_fails_is_ended(bench: Bench) -> None:
     queue = bench.open()
     queue.start()
     wait_until(lambda: bench.abandoned == ids)
-    assert queue.stop(10)
+    assert stop(queue, 10)
 
 
 def test_loss_of_a_worker_counts_for_the_runs_that_had_begun(bench: Bench) -> None:
@@ -190,7 +204,7 @@ def test_loss_of_a_worker_counts_for_the_runs_that_had_begun(bench: Bench) -> No
     (claimed,) = bench.put(report_id, executor_id="dead")
     (of_another,) = bench.put(report_id, status="running", executor_id="alive")
     (ended,) = bench.put(report_id, status="success", executor_id="dead", finished_on=get_now())
-    assert bench.open().release_lost("dead") == 2
+    assert release_all(bench.database, "dead", counts_loss=True) == 2
     found = [
         (bench.read(run_id).executor_id, bench.read(run_id).lost_workers)
         for run_id in (begun, claimed, of_another, ended)
@@ -198,20 +212,10 @@ def test_loss_of_a_worker_counts_for_the_runs_that_had_begun(bench: Bench) -> No
     assert found == [(None, 2), (None, 0), ("alive", 0), ("dead", 0)]
 
 
-def test_worker_counts_what_a_dead_one_of_its_name_left(bench: Bench) -> None:
-    (run_id,) = bench.put(bench.make_report(), status="running", executor_id="me")
-    bench.ending.set()
-    queue = bench.open()
-    queue.start()
-    wait_until(lambda: bench.begun == [(Run, run_id)])
-    assert queue.stop(10)
-    assert bench.read(run_id).lost_workers == 1
-
-
 def test_runs_that_cost_a_worker_are_claimed_one_at_a_time(bench: Bench) -> None:
     suspects = [bench.put(bench.make_report(), lost_workers=1)[0] for _ in range(3)]
     (other,) = bench.put(bench.make_report())
-    claimed = {run.id for run in bench.open(places=8).claim()}
+    claimed = {run.id for run in claim(bench.open(places=8))}
     assert other in claimed
     assert len(claimed & set(suspects)) == 1
 
@@ -225,10 +229,10 @@ def test_claim_that_cannot_be_committed_holds_no_place(bench: Bench) -> None:
 
     event.listen(bench.database.engine, "commit", refuse)
     with pytest.raises(OperationalError):
-        queue.claim()
+        claim(queue)
     event.remove(bench.database.engine, "commit", refuse)
     assert not queue.is_active()
-    assert sorted(run.id for run in queue.claim()) == ids
+    assert sorted(run.id for run in claim(queue)) == ids
 
 
 def test_claimed_run_that_is_not_active_is_released(bench: Bench) -> None:
@@ -236,7 +240,7 @@ def test_claimed_run_that_is_not_active_is_released(bench: Bench) -> None:
     (forgotten,) = bench.put(report_id, executor_id="me")
     queue = bench.open()
     (active,) = bench.put(bench.make_report())
-    assert [run.id for run in queue.claim()] == [active]
+    assert [run.id for run in claim(queue)] == [active]
     queue.release_forgotten()
     assert bench.read(forgotten).executor_id is None
     assert bench.read(active).executor_id == "me"

@@ -1,0 +1,132 @@
+"""
+Claims: a worker writes its name into rows of work, and nobody else takes them.
+
+The claims of a worker last as long as its lease, which its heartbeats renew (:mod:`heartbeats`). What a dead
+worker had claimed is released here, by another one or by its successor of the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+from sqlalchemy import ColumnElement, SQLColumnExpression, and_, case, literal_column, select, update
+from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.service.models import Delivery, OutgoingMessage, QueryRun, Run
+from airflow_provider_pushmetrics.service.models.statuses import RUNNING
+from airflow_provider_pushmetrics.service.storage.database import Database
+
+Claimable: TypeAlias = Run | QueryRun | Delivery | OutgoingMessage
+
+KINDS: tuple[type[Claimable], ...] = (Run, QueryRun, Delivery, OutgoingMessage)
+
+
+class Claim(Protocol):
+    """A row that a worker has claimed, and what its places are shared by."""
+
+    @property
+    def kind(self) -> type[Claimable]:
+        """The table."""
+
+    @property
+    def id(self) -> int:
+        """The row."""
+
+
+ClaimT = TypeVar("ClaimT", bound=Claim)
+
+
+@dataclass(frozen=True)
+class Share(Generic[ClaimT]):
+    """
+    Rows that a worker wants.
+
+    :param conditions: What they must fulfil beside :func:`is_waiting`.
+    :param order: The first ones first.
+    :param count: How many at most.
+    :param build: Makes the claim of a row.
+    """
+
+    kind: type[Claimable]
+    conditions: Sequence[ColumnElement[bool]]
+    order: Sequence[SQLColumnExpression[Any]]
+    count: int
+    build: Callable[[int], ClaimT]
+
+
+class Selection(Protocol[ClaimT]):
+    """Decides what a worker claims next."""
+
+    @property
+    def kinds(self) -> Sequence[type[Claimable]]:
+        """The tables."""
+
+    def choose(
+        self, session: Session, active: Collection[ClaimT]
+    ) -> tuple[Sequence[Share[ClaimT]], float | None]:
+        """
+        Choose rows for the free places.
+
+        :param active: What the worker does now.
+        :return: The rows, and the seconds until others are due, as far as that is known.
+        """
+
+
+def is_waiting(kind: type[Claimable]) -> ColumnElement[bool]:
+    """Make the condition of the partial indexes ``ix_…_waiting``: unfinished, and not claimed."""
+    return and_(kind.executor_id.is_(None), _is_unfinished(kind))
+
+
+def claim_rows(session: Session, share: Share[ClaimT], executor_id: str) -> list[ClaimT]:
+    """Claim rows in the caller's transaction; those that another worker is claiming are left to it."""
+    kind = share.kind
+    rows = select(kind.id).where(is_waiting(kind), *share.conditions).order_by(*share.order)
+    ids = session.scalars(rows.limit(share.count).with_for_update(skip_locked=True)).all()
+    if ids:
+        claimed = update(kind).where(kind.id.in_(ids)).values(executor_id=executor_id)
+        session.execute(claimed.execution_options(synchronize_session=False))
+    return [share.build(row_id) for row_id in ids]
+
+
+def release_all(database: Database, executor_id: str, *, counts_loss: bool = False) -> int:
+    """
+    Release all that a worker has claimed, and give the number of rows.
+
+    :param counts_loss: Whether it died: then each run that it was executing counts the loss.
+    """
+    count = 0
+    with database.writing() as session:
+        for kind in KINDS:
+            values: dict[str, object] = {"executor_id": None}
+            if counts_loss and issubclass(kind, Run | QueryRun):
+                values["lost_workers"] = kind.lost_workers + case((kind.status == RUNNING, 1), else_=0)
+            released = update(kind).where(_is_claimed_by(kind, executor_id)).values(values)
+            changed = session.execute(released.execution_options(synchronize_session=False))
+            count += changed.rowcount  # type: ignore[attr-defined]
+    return count
+
+
+def release_rows(database: Database, kind: type[Claimable], ids: Collection[int], executor_id: str) -> None:
+    """Release rows, unless another worker has them now."""
+    mine = update(kind).where(kind.id.in_(ids), _is_claimed_by(kind, executor_id)).values(executor_id=None)
+    with database.noting() as session:
+        session.execute(mine.execution_options(synchronize_session=False))
+
+
+def list_claimed(database: Database, kind: type[Claimable], executor_id: str) -> list[int]:
+    """List the unfinished rows that a worker has claimed."""
+    with database.reading() as session:
+        return list(session.scalars(select(kind.id).where(_is_claimed_by(kind, executor_id))))
+
+
+def _is_claimed_by(kind: type[Claimable], executor_id: str) -> ColumnElement[bool]:
+    return and_(kind.executor_id == executor_id, _is_unfinished(kind))
+
+
+def _is_unfinished(kind: type[Claimable]) -> ColumnElement[bool]:
+    # A message that is kept has not ended, and is no work. A literal, as the indexes have it.
+    if kind is OutgoingMessage:
+        return OutgoingMessage.status == literal_column("'pending'")
+    return kind.finished_on.is_(None)

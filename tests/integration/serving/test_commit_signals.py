@@ -1,0 +1,115 @@
+"""Notifications of commits, on both databases and behind a pooler, which passes none on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from airflow_provider_pushmetrics.serving.commit_signals import (
+    ANYTHING,
+    CommitWatch,
+    PollingChanges,
+    PostgresqlChanges,
+    SqliteChanges,
+    open_changes,
+)
+from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, create_sqlite_engine
+from tests.fakes.pgbouncer import find_pgbouncer, run_pgbouncer
+
+CHANNEL = "pushmetrics_test"
+
+
+@pytest.mark.postgres
+def test_notification_gives_the_name_of_what_was_committed(postgres_url: str) -> None:
+    engine = create_engine(postgres_url)
+    changes = open_changes(engine, CHANNEL)
+    assert isinstance(changes, PostgresqlChanges)
+    with engine.begin() as connection:
+        connection.execute(text(f"NOTIFY {CHANNEL}, 'run'"))
+        assert list(changes.wait(threading.Event())) == [], "not before the commit"
+    assert list(changes.wait(threading.Event())) == ["run"]
+    changes.close()
+    engine.dispose()
+
+
+@pytest.mark.postgres
+def test_pooler_in_transaction_mode_is_noticed_and_work_is_looked_for(
+    postgres_server_url: str, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = make_url(postgres_server_url)
+    if find_pgbouncer() is None or "host" not in server.query:
+        pytest.skip("needs pgbouncer (Debian: pgbouncer), and a server that listens on a socket")
+    with run_pgbouncer(server, tmp_path_factory.mktemp("pgbouncer")) as url:
+        engine = create_engine(url)
+        changes = open_changes(engine, CHANNEL)
+        assert isinstance(changes, PollingChanges)
+        assert list(changes.wait(threading.Event())) == [ANYTHING]
+        changes.close()
+        engine.dispose()
+    assert "carries no notifications" in caplog.text
+
+
+def test_sqlite_tells_of_the_commits_of_other_connections_and_of_nothing_else(tmp_path: Path) -> None:
+    engine = create_sqlite_engine(
+        f"sqlite:///{tmp_path}/a.db", busy_timeout_seconds=30, pool_size=2, max_overflow=0
+    )
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE t (n INTEGER)"))
+    changes = SqliteChanges(engine)
+    assert list(changes.wait(threading.Event())) == []
+    with engine.connect().execution_options(**{IMMEDIATE: True}) as connection, connection.begin():
+        connection.execute(text("INSERT INTO t VALUES (1)"))
+    assert list(changes.wait(threading.Event())) == [ANYTHING]
+    assert list(changes.wait(threading.Event())) == []
+    changes.close()
+    engine.dispose()
+
+
+def test_asking_sqlite_costs_less_than_a_hundredth_of_a_core(tmp_path: Path) -> None:
+    engine = create_sqlite_engine(
+        f"sqlite:///{tmp_path}/a.db", busy_timeout_seconds=30, pool_size=1, max_overflow=0
+    )
+    changes = SqliteChanges(engine)
+    spent: list[float] = []
+
+    def watch() -> None:
+        began = time.thread_time()
+        for _ in range(20):
+            changes.wait(threading.Event())
+        spent.append(time.thread_time() - began)
+
+    thread = threading.Thread(target=watch)
+    began = time.monotonic()
+    thread.start()
+    thread.join()
+    assert spent[0] / (time.monotonic() - began) < 0.01
+    changes.close()
+    engine.dispose()
+
+
+@pytest.mark.postgres
+def test_watch_calls_all_when_it_begins_and_those_that_are_named_afterwards(postgres_url: str) -> None:
+    engine = create_engine(postgres_url)
+    called: list[str] = []
+    watch = CommitWatch(
+        engine, CHANNEL, {name: lambda name=name: called.append(name) for name in ("run", "delivery")}
+    )
+    watch.start()
+    wait_for(called, ["run", "delivery"])
+    with engine.begin() as connection:
+        connection.execute(text(f"NOTIFY {CHANNEL}, 'delivery'"))
+    wait_for(called, ["run", "delivery", "delivery"])
+    assert watch.stop()
+    engine.dispose()
+
+
+def wait_for(called: list[str], expected: list[str]) -> None:
+    deadline = time.monotonic() + 120
+    while called != expected:
+        assert time.monotonic() < deadline, called
+        time.sleep(0.01)
