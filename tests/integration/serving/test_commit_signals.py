@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -96,9 +97,8 @@ def test_asking_sqlite_costs_less_than_a_hundredth_of_a_core(tmp_path: Path) -> 
 def test_watch_calls_all_when_it_begins_and_those_that_are_named_afterwards(postgres_url: str) -> None:
     engine = create_engine(postgres_url)
     called: list[str] = []
-    watch = CommitWatch(
-        engine, CHANNEL, {name: lambda name=name: called.append(name) for name in ("run", "delivery")}
-    )
+    wakes = {name: partial(called.append, name) for name in ("run", "delivery")}
+    watch = CommitWatch(engine, CHANNEL, wakes)
     watch.start()
     wait_for(called, ["run", "delivery"])
     with engine.begin() as connection:
