@@ -21,6 +21,7 @@ from airflow_provider_pushmetrics.serving.commit_signals import (
 )
 from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, create_sqlite_engine
 from tests.fakes.pgbouncer import find_pgbouncer, run_pgbouncer
+from tests.fakes.waiting import wait_until
 
 CHANNEL = "pushmetrics_test"
 
@@ -100,16 +101,9 @@ def test_watch_calls_all_when_it_begins_and_those_that_are_named_afterwards(post
     wakes = {name: partial(called.append, name) for name in ("run", "delivery")}
     watch = CommitWatch(engine, CHANNEL, wakes)
     watch.start()
-    wait_for(called, ["run", "delivery"])
+    wait_until(lambda: called == ["run", "delivery"])
     with engine.begin() as connection:
         connection.execute(text(f"NOTIFY {CHANNEL}, 'delivery'"))
-    wait_for(called, ["run", "delivery", "delivery"])
+    wait_until(lambda: called == ["run", "delivery", "delivery"])
     assert watch.stop()
     engine.dispose()
-
-
-def wait_for(called: list[str], expected: list[str]) -> None:
-    deadline = time.monotonic() + 120
-    while called != expected:
-        assert time.monotonic() < deadline, called
-        time.sleep(0.01)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
-import pytest
 from sqlalchemy import select, update
 
-from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import Delivery, Subscription
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
@@ -18,16 +14,6 @@ from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
 from airflow_provider_pushmetrics.service.worker.claim_queue import ClaimQueue
 from airflow_provider_pushmetrics.service.worker.claims import release_all
 from airflow_provider_pushmetrics.service.worker.due_selection import DueRow, select_deliveries
-from tests.fakes.service_process import API_TOKEN
-
-
-@pytest.fixture
-def database(url: str, tmp_path: Path) -> Iterator[Database]:
-    database = Database(url)
-    database.migrate()
-    bootstrap(database, tmp_path, API_TOKEN)
-    yield database
-    database.close()
 
 
 def put_deliveries(database: Database, event: str, count: int) -> int:
