@@ -7,7 +7,6 @@ from collections.abc import Callable
 from airflow_provider_pushmetrics.service.runs.schedules import find_next, fire_due
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.failures import log_failure
 from airflow_provider_pushmetrics.serving.background import STOP_SECONDS, BackgroundLoop
 
 RETRY_SECONDS = 1.0
@@ -34,7 +33,7 @@ class Scheduler:
         self._database = database
         self._clock = clock
         self._fire = fire
-        self._loop = BackgroundLoop("scheduler", self.run_once)
+        self._loop = BackgroundLoop("scheduler", self.run_once, retry_seconds=RETRY_SECONDS)
 
     def start(self) -> None:
         """Start the thread."""
@@ -50,8 +49,7 @@ class Scheduler:
 
     def run_once(self) -> float:
         """Start what is due now, and give the seconds until there is more, as far as that is known."""
-        with log_failure("start what is due"):
-            self._fire(self._database, self._clock)
+        self._fire(self._database, self._clock)
         moment = find_next(self._database)
         if moment is None:
             return LONGEST_WAIT_SECONDS
