@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.service.worker.retrying import WorkInterrupted
 from airflow_provider_pushmetrics.serving.background import BackgroundLoop
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
-POLL_SECONDS = 15.0
+BACKUP_POLL_SECONDS = 15.0
 """How late work may begin of which no notification arrived."""
 
 GATHER_SECONDS = 0.01
@@ -173,7 +173,7 @@ class ClaimQueue(Generic[ClaimT]):
                 name = f"{self._name}-{claim.id}"
                 threading.Thread(target=self.perform, args=(claim,), name=name, daemon=True).start()
             if not claims or self._loop.stopping.is_set():
-                return POLL_SECONDS if wait_seconds is None else min(wait_seconds, POLL_SECONDS)
+                return BACKUP_POLL_SECONDS if wait_seconds is None else min(wait_seconds, BACKUP_POLL_SECONDS)
 
     def _remove(self, *claims: ClaimT) -> None:
         with self._is_idle:
