@@ -72,7 +72,7 @@ from airflow_provider_pushmetrics.serving.cache_control import NoStore
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
 WEB_ROUTERS = (redirects.router, sessions.router, block_results.router, pages.router)
-"""In this order: the pages take every address that the others leave."""
+"""In this order: the pages match every URL that the others do not."""
 
 ROUTERS = (
     health.router,
@@ -116,14 +116,14 @@ class ServiceApp(FastAPI):
     """Describes itself in an OpenAPI document."""
 
     def openapi(self) -> dict[str, Any]:
-        """Give the OpenAPI document, built on first use."""
+        """Return the OpenAPI document, built on first use."""
         if self.openapi_schema is None:
             self.openapi_schema = complete(super().openapi())
         return self.openapi_schema
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:
-    """Make the application, whose parts start and stop with its lifespan."""
+    """Build the application; its lifespan starts and stops its parts."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -140,7 +140,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
 
 def build_app(parts: ServiceParts) -> FastAPI:
-    """Make the application around parts that somebody else starts and stops."""
+    """Build the application around parts that the caller starts and stops."""
     app = _make_app(parts.settings, None)
     app.state.parts = parts
     return app
@@ -158,7 +158,7 @@ def _make_app(settings: ServiceSettings, lifespan: Lifespan[FastAPI] | None) -> 
         openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         generate_unique_id_function=name_operation,
         lifespan=lifespan,
-        # Those pages would load scripts of others, with the session's cookie at hand.
+        # Those pages would load external scripts, which could use the session's cookie.
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -196,9 +196,9 @@ async def _answer_invalid(request: Request, error: RequestValidationError) -> JS
 
 async def _answer_unfit(request: Request, error: ResponseValidationError) -> Response:
     """
-    Send an answer that does not fit its schema, and log the misfit; tests fail for that log line.
+    Send a response that does not match its schema, and log the mismatch; tests fail on that log line.
 
-    What the request asked for is done. An error would make the client ask for it again.
+    The operation is already done. An error would make the client repeat it.
     """
     route: APIRoute = request.scope["route"]
     meant: Response = request.state.response
@@ -219,12 +219,12 @@ async def _answer_content(request: Request, error: PushMetricsError) -> JSONResp
 
 
 async def _answer_unstorable(request: Request, error: DataError) -> JSONResponse:
-    """Answer for the database, whose words would show the statement."""
+    """Respond to a value that the database rejects, without its message, which contains the statement."""
     return JSONResponse({"message": "Arguments are not correct"}, 400)
 
 
 async def _answer_taken(request: Request, error: IntegrityError) -> JSONResponse:
-    """Answer when two requests at the same time wanted the same thing, or something is in use."""
+    """Respond to a conflict of concurrent requests, or to a reference that prevents a deletion."""
     return JSONResponse({"message": "It conflicts with what is stored"}, 409)
 
 
@@ -241,14 +241,14 @@ async def _answer_conflict(request: Request, error: PushMetricsConflictError) ->
 
 
 async def _answer_unavailable(request: Request, error: Exception) -> JSONResponse:
-    """Return when to come again; the log has the driver's words, without the statement and its values."""
+    """Respond with 503 and ``Retry-After``; log the driver's message without the statement."""
     outages.warning("the database does not answer: %s", getattr(error, "orig", None) or type(error).__name__)
     headers = {"Retry-After": str(health.UNREADY_RETRY_SECONDS)}
     return JSONResponse({"message": health.DATABASE_AWAY}, 503, headers=headers)
 
 
 async def _answer_fault(request: Request, error: Exception) -> JSONResponse:
-    """Say little; the server's log has the traceback."""
+    """Respond with 500 and no details; the server's log has the traceback."""
     return JSONResponse({"message": "Internal error"}, 500)
 
 

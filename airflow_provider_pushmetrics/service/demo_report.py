@@ -1,4 +1,4 @@
-"""The demo: the flights that left New York City in 2013, and a report on their delays."""
+"""The demo's data: the flights from New York City in 2013, and a report on their delays."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ LOAD_AIRLINES = "CREATE TABLE airlines AS SELECT carrier, name FROM read_csv($1,
 
 def load_demo(database: Database, cipher: Cipher, sources_dir: Path) -> None:
     """
-    Load the flights and make the report, each unless it is there.
+    Load the flights and create the report, each unless it exists.
 
     :raises PushMetricsConfigurationError: if the flights are not installed.
     """
@@ -104,7 +104,7 @@ def find_flights_data() -> Path:
     """
     Find the folder of the flights' files.
 
-    The package is looked up but not imported: it needs ``pkg_resources``, which setuptools no longer has.
+    The package is located but not imported: it needs ``pkg_resources``, which setuptools no longer has.
 
     :raises PushMetricsConfigurationError: if it is not installed.
     """
@@ -118,7 +118,7 @@ def find_flights_data() -> Path:
 
 
 def load_flights(source: Path, path: Path) -> None:
-    """Make a DuckDB file of the flights and the airlines, whole or not at all."""
+    """Build a DuckDB file of the flights and the airlines, atomically."""
     import duckdb
 
     partial = path.with_name(path.name + ".partial")

@@ -1,4 +1,4 @@
-"""The parts of a running service, and how they are put together."""
+"""The parts of a running service, and their assembly."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from airflow_provider_pushmetrics.serving.rate_limit import RateLimit
 JWT_LIFETIME_SECONDS = 900
 EXECUTOR_FILE = "executor-id"
 BOOTSTRAP_LOCK = 7_305_814
-"""Any number that no other program locks in this database."""
+"""An arbitrary number: the PostgreSQL advisory lock of the bootstrap."""
 
 
 @dataclass(frozen=True)
 class ServiceParts:
     """
-    All that a request may need.
+    The parts that requests use.
 
-    :param engine: Executes what requests commit: here, in a process of its own, or elsewhere.
+    :param engine: Executes committed work: here, in a separate process, or elsewhere.
     """
 
     settings: ServiceSettings
@@ -45,12 +45,12 @@ class ServiceParts:
     exchange_limit: RateLimit
 
     def start(self) -> None:
-        """Migrate, load what there must be, and begin to work."""
+        """Migrate, bootstrap, and start the engine."""
         self.prepare()
         self.engine.start()
 
     def prepare(self) -> None:
-        """Migrate, and load what there must be."""
+        """Migrate, and bootstrap."""
         self.database.migrate()
         with self.database.lock(BOOTSTRAP_LOCK):
             bootstrap(self.database, self.settings.data_dir, self.settings.bootstrap_token)
@@ -59,14 +59,14 @@ class ServiceParts:
 
     def stop(self) -> bool:
         """
-        Stop working and let go of everything.
+        Stop the engine and close everything.
 
-        :return: Whether all work had ended. If not, the process must end now; the work continues at the next
+        :return: Whether all work has ended. If not, the process must end now; the work continues at the next
             start.
         """
         self.call_batcher.close()
         if not self.engine.stop():
-            return False  # what still runs must not find its databases closed, and record that as its failure
+            return False  # running work must not find its databases closed and fail
         self.sources.close()
         self.database.close()
         return True
@@ -80,10 +80,10 @@ def assemble(
     guards_memory: bool = False,
 ) -> ServiceParts:
     """
-    Put the parts of a service together; nothing works before they are started.
+    Assemble the parts of a service, without starting them.
 
-    :param engine: What executes; unless it is given, this process does.
-    :param executor_id: The name under which this process executes, if it does.
+    :param engine: The engine; by default this process executes.
+    :param executor_id: The name of this process as an executor, if it is one.
     :param guards_memory: Whether it ends when it uses too much memory, as a worker does.
     """
     make_data_dir(settings.data_dir)
@@ -93,7 +93,7 @@ def assemble(
     places = SourcePlaces(settings.data_dir, settings.source_dirs)
     sources = SourceRegistry(database, cipher, places, settings.egress_rules, settings.query_limits)
     if engine is None:
-        # Loaded where it is needed: a process that only serves has no use for it.
+        # Imported here: a process that only serves does not need it.
         from airflow_provider_pushmetrics.service.worker.local_backend import LocalBackend
 
         executor_id = executor_id or choose_executor_id(settings)
@@ -116,10 +116,10 @@ def assemble(
 
 def choose_executor_id(settings: ServiceSettings) -> str:
     """
-    Choose the name under which a process executes.
+    Choose the name of a process as an executor.
 
-    On SQLite it is the folder's, so that the next start takes up what the last one left; on PostgreSQL each
-    process has its own, and the others look after those that died.
+    On SQLite it is the folder's, so that the next start continues the work of the last one; on PostgreSQL
+    each process has its own, and the others take over the work of dead ones.
     """
     if settings.database_url:
         return generate_uid()

@@ -122,7 +122,7 @@ class PostgresqlChanges:
             raise OperationalError("LISTEN", None, error) from error
 
     def probe(self, engine: Engine) -> bool:
-        """Tell whether a notification that another connection sends arrives here."""
+        """Return whether a notification that another connection sends arrives here."""
         token = uuid.uuid4().hex
         with engine.begin() as other:
             other.execute(

@@ -1,4 +1,4 @@
-"""API tokens and the JWTs that they are exchanged for: making, checking and looking up."""
+"""API tokens and the JWTs that they are exchanged for: generating, verifying and finding them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOKEN_PREFIX = "pmpat_"
 TOKEN_BYTES = 32
 JWT_ALGORITHM = "HS256"
 SESSION_SECONDS = 12 * 3600
-"""How long a browser's session can be renewed before its user signs in again."""
+"""How long a browser's session can be renewed before its user must sign in again."""
 
 LOGIN_PRECISION = timedelta(minutes=1)
 
@@ -36,12 +36,12 @@ SESSION_END = "session_until"
 SESSION_ID = "sid"
 
 URL_SAFE = re.compile(r"[A-Za-z0-9._~\-]{16,256}\Z")
-"""What a token that somebody else made must look like: it may have to ride in a URL."""
+"""The format of a token that a user chose: it must be URL-safe."""
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Who is asking: a token's user, in the workspace that the token is bound to, and their role there."""
+    """The caller: a token's user, in the workspace that the token is bound to, and their role there."""
 
     token_id: int
     user_id: int
@@ -50,30 +50,30 @@ class Principal:
 
 
 def generate_api_token() -> str:
-    """Make a personal API token, URL-safe, of 256 random bits."""
+    """Generate a personal API token, URL-safe, of 256 random bits."""
     return TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
 
 
 def generate_trigger_token() -> str:
-    """Make a trigger token, URL-safe, of 256 random bits."""
+    """Generate a trigger token, URL-safe, of 256 random bits."""
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
 def hash_token(token: str) -> str:
-    """Compute what is kept of a token. It is random, so a fast hash is enough."""
+    """Compute the stored hash of a token. The token is random, so a fast hash is enough."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def is_same_hash(first: str, second: str) -> bool:
-    """Compare two hashes in a time that does not tell where they differ."""
+    """Compare two hashes in constant time."""
     return hmac.compare_digest(first.encode("ascii"), second.encode("ascii"))
 
 
 class Authenticator:
     """
-    Says whom a token stands for.
+    Finds the user of a token or session.
 
-    :param database: Where the tokens are.
+    :param database: The database with the tokens.
     :param cipher: Signs the JWTs.
     :param lifetime_seconds: How long a JWT is valid.
     """
@@ -87,7 +87,7 @@ class Authenticator:
         self.lifetime_seconds = lifetime_seconds
 
     def find_principal(self, token: str | None) -> Principal | None:
-        """Find whom a Bearer token stands for, be it an API token or a JWT; None if nobody."""
+        """Find the user of a Bearer token, an API token or a JWT; None if it is invalid."""
         if token is None:
             return None
         claims = self._read_jwt(token)
@@ -95,18 +95,18 @@ class Authenticator:
             if claims is None:
                 return self._accept(session, _find_token(session, token))
             if SESSION_END in claims:
-                return None  # it belongs into a cookie, where other rules protect it
+                return None  # valid only in the session cookie
             return self._accept(session, session.get(ApiToken, int(claims["token_id"])))
 
     def find_token_owner(self, token: str | None) -> Principal | None:
-        """Find whom an API token stands for; a JWT is not one, so it cannot prolong itself."""
+        """Find the user of an API token; a JWT is rejected, so it cannot be prolonged."""
         if token is None:
             return None
         with self._database.reading() as session:
             return self._accept(session, _find_token(session, token))
 
     def record_login(self, principal: Principal) -> None:
-        """Note that a user came; not more often than once a minute, for a writing is dearer than a look."""
+        """Record the time of a login, at most once a minute: writing is more expensive than reading."""
         now = self._clock()
         with self._database.reading() as session:
             last = session.scalar(select(User.last_login).where(User.id == principal.user_id))
@@ -115,17 +115,17 @@ class Authenticator:
                 session.execute(update(User).where(User.id == principal.user_id).values(last_login=now))
 
     def issue_jwt(self, principal: Principal) -> str:
-        """Make a JWT for a principal."""
+        """Issue a JWT for a principal."""
         return self._sign(principal, self._read_clock() + self.lifetime_seconds)
 
     def open_session(self, principal: Principal) -> str:
-        """Make the JWT of a browser's session; it can be renewed, for some hours."""
+        """Issue the JWT of a browser's session; it can be renewed for some hours."""
         now = self._read_clock()
         claims = {SESSION_END: now + SESSION_SECONDS, SESSION_ID: secrets.token_urlsafe(16)}
         return self._sign(principal, now + self.lifetime_seconds, claims)
 
     def find_session(self, token: str | None) -> Principal | None:
-        """Find whose session a JWT is; None if it is nobody's, or no session's, or if that was ended."""
+        """Find the user of a session's JWT; None if it is invalid, not a session's, or ended."""
         claims = self._read_jwt(token or "")
         if claims is None or SESSION_END not in claims:
             return None
@@ -135,7 +135,7 @@ class Authenticator:
             return self._accept(session, session.get(ApiToken, int(claims["token_id"])))
 
     def end_session(self, token: str | None) -> None:
-        """End a session for all who have its JWT, or had one of it before."""
+        """End a session, including all JWTs that were issued for it."""
         claims = self._read_jwt(token or "")
         if claims is None or SESSION_END not in claims:
             return
@@ -146,7 +146,7 @@ class Authenticator:
                 session.add(EndedSession(sid=claims[SESSION_ID], until=until))
 
     def renew_session(self, token: str | None) -> str | None:
-        """Make the next JWT of a session; None if it has ended. None outlasts the session."""
+        """Issue the next JWT of a session, which does not outlast it; None if it has ended."""
         principal, claims = self.find_session(token), self._read_jwt(token or "")
         if principal is None or claims is None:
             return None
@@ -179,7 +179,7 @@ class Authenticator:
             )
         except (jwt.InvalidTokenError, ValueError, RecursionError):
             return None
-        # The time is compared here, not by the library, so that it is this object's clock that counts.
+        # The time is compared here and not in the library, so that this object's clock is used.
         if claims["exp"] <= self._clock().timestamp():
             return None
         return claims

@@ -1,4 +1,4 @@
-"""What a new service begins with: a workspace, a user and a first API token."""
+"""The first workspace, user and API token of a new service."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ log = logging.getLogger(__name__)
 
 def bootstrap(database: Database, data_dir: Path, token: str | None) -> None:
     """
-    Make sure that there is a workspace, a user and a token to begin with.
+    Ensure that a first workspace, user and token exist.
 
-    A token that is given replaces the one that was given before. When none is given and none exists, one is
-    made and written to a file that only the owner of the data folder can read.
+    A given token replaces the one given before. If none is given and none exists, one is
+    generated and written to a file that only the owner of the data folder can read.
 
-    :raises PushMetricsConfigurationError: if the token is not one that may ride in a URL.
+    :raises PushMetricsConfigurationError: if the token is not URL-safe.
     """
     if token is not None and not URL_SAFE.match(token):
         raise PushMetricsConfigurationError(
-            "PUSHMETRICS_SERVICE_BOOTSTRAP_TOKEN is not a usable token: it must be 16 to 256 letters, digits"
-            " and '-', '_', '.', '~'. Make one with:"
+            "PUSHMETRICS_SERVICE_BOOTSTRAP_TOKEN is not a valid token: it must be 16 to 256 letters, digits"
+            " and '-', '_', '.', '~'. Generate one with:"
             " python -c 'import secrets; print(secrets.token_urlsafe(32))'"
         )
     with database.writing() as session:
@@ -52,11 +52,11 @@ def bootstrap(database: Database, data_dir: Path, token: str | None) -> None:
             path = data_dir / TOKEN_FILE
             write_private_file(path, token)
             _ensure_bootstrap_token(session, _ensure_member(session), token)
-            log.warning("made the first API token; it is in %s", path)
+            log.warning("generated the first API token; it is in %s", path)
 
 
 def _ensure_member(session: Session) -> Membership:
-    """Find the first user in the first workspace; whoever sets the first token may do everything there."""
+    """Find or create the first user in the first workspace, as Admin."""
     workspace = session.scalar(select(Workspace).order_by(Workspace.id).limit(1))
     if workspace is None:
         workspace = Workspace(name=WORKSPACE_NAME)

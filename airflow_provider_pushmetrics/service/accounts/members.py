@@ -1,4 +1,4 @@
-"""Who belongs to a workspace: taking people in, giving them roles, and seeing them off."""
+"""The members of a workspace: adding and removing them, and changing their roles."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def add_member(
     session: Session, workspace_id: int, email: str, first_name: str, last_name: str, role: Role
 ) -> tuple[Membership, str]:
     """
-    Make sure that a person belongs to a workspace; the role of one who already does stays.
+    Ensure that a user is a member of a workspace; an existing member keeps the role.
 
-    :return: The membership, and what was done for it.
-    :raises PushMetricsParameterError: if the address is none.
+    :return: The membership, and the action: created, added or none.
+    :raises PushMetricsParameterError: if the address is invalid.
     """
     email = check_address(email.strip()).lower()
     user = session.scalar(select(User).where(User.email == email))
@@ -56,7 +56,7 @@ def add_member(
 
 
 def find_membership(session: Session, user_id: int, workspace_id: int) -> Membership | None:
-    """Find whether a user belongs to a workspace."""
+    """Find a user's membership of a workspace."""
     return session.scalar(
         select(Membership).where(Membership.user_id == user_id, Membership.workspace_id == workspace_id)
     )
@@ -64,9 +64,9 @@ def find_membership(session: Session, user_id: int, workspace_id: int) -> Member
 
 def give_role(session: Session, membership: Membership, role: Role) -> None:
     """
-    Give a member another role.
+    Change a member's role.
 
-    :raises PushMetricsConflictError: if nobody would be left who may give roles.
+    :raises PushMetricsConflictError: if the workspace would have no Admin.
     """
     if role is not Role.ADMIN:
         _require_other_admin(session, membership)
@@ -75,11 +75,11 @@ def give_role(session: Session, membership: Membership, role: Role) -> None:
 
 def remove_member(session: Session, membership: Membership) -> None:
     """
-    End a membership, and with it the tokens that the user has for the workspace.
+    Delete a membership and revoke the user's tokens for the workspace.
 
-    A user who belongs to no workspace any more is known by no name.
+    The name and address of a user without any membership are deleted.
 
-    :raises PushMetricsConflictError: if nobody would be left who may give roles.
+    :raises PushMetricsConflictError: if the workspace would have no Admin.
     """
     _require_other_admin(session, membership)
     user = membership.user
@@ -96,7 +96,7 @@ def remove_member(session: Session, membership: Membership) -> None:
 
 
 def put_welcome(session: Session, membership: Membership, sender: User, url: str) -> None:
-    """Put down a mail that tells somebody of their new workspace; it holds no secret."""
+    """Add a mail to the outbox that tells a user of their new workspace; it contains no secret."""
     known_name = membership.user.first_name if membership.is_first else ""
     name = known_name or membership.user.email
     workspace = session.get_one(Workspace, membership.workspace_id).name
@@ -106,7 +106,7 @@ def put_welcome(session: Session, membership: Membership, sender: User, url: str
 
 
 def _require_other_admin(session: Session, membership: Membership) -> None:
-    # Two admins who remove each other at the same time come here one after the other.
+    # Serializes two admins who remove each other at the same time.
     session.get_one(Workspace, membership.workspace_id, with_for_update=True)
     if membership.role != Role.ADMIN.value:
         return
@@ -115,5 +115,5 @@ def _require_other_admin(session: Session, membership: Membership) -> None:
     )
     if (session.scalar(admins) or 0) < 2:
         raise PushMetricsConflictError(
-            f"user {membership.user.email!r} is the workspace's only Admin: make somebody else one first."
+            f"user {membership.user.email!r} is the workspace's only Admin: make another member Admin first."
         )

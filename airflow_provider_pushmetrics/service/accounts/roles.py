@@ -1,4 +1,4 @@
-"""What the members of a workspace may do in it."""
+"""The roles of a workspace's members."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from enum import Enum
 
 
 class Role(Enum):
-    """A role, under the name that PushMetrics gives it; whoever has one may do what the ones after it may."""
+    """A role, by its name in PushMetrics; each role includes the ones after it."""
 
     ADMIN = "Admin"
-    """Decides who belongs to the workspace, and which databases it asks."""
+    """Manages the workspace's members and databases."""
 
     USER = "User"
-    """Makes and runs reports."""
+    """Creates and runs reports."""
 
     GUEST = "Guest"
     """Only reads."""
 
     @property
     def number(self) -> int:
-        """The id under which the API knows it."""
+        """The id in the API."""
         return list(Role).index(self) + 1
 
     @property
     def uid(self) -> str:
-        """The short id under which the API knows it."""
+        """The short id in the API."""
         return f"role{self.value}"
 
     def includes(self, needed: Role) -> bool:
-        """Return whether it is enough where another is needed."""
+        """Return whether it includes another role."""
         return self.number <= needed.number
 
 

@@ -1,4 +1,4 @@
-"""The cookie of a signed-in browser, and what keeps other sites from using it."""
+"""The cookie of a signed-in browser, and its protection against other sites."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_pushmetrics.service.settings import ServiceSettings
 COOKIE = "pushmetrics_session"
 
 HEADER = "X-PushMetrics-App"
-"""A page of another site cannot send it: browsers would ask for a permission that is never given."""
+"""A page of another site cannot send it: the CORS request for it is never granted."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 FOREIGN = f"The request does not come from the web interface: it must have the header {HEADER}"
@@ -21,7 +21,7 @@ def read_session(request: Request) -> str | None:
     """
     Read a browser's session from its cookie.
 
-    :raises HTTPException: 403 for a change that another site may have asked for.
+    :raises HTTPException: 403 for a change without the header.
     """
     session = request.cookies.get(COOKIE)
     if session is not None and request.method not in SAFE_METHODS:
@@ -31,17 +31,17 @@ def read_session(request: Request) -> str | None:
 
 def check_own_page(request: Request) -> None:
     """
-    Accept what a page of our own asks for.
+    Require the header of the web interface.
 
-    :raises HTTPException: 403 for anything else.
+    :raises HTTPException: 403 without it.
     """
-    # SameSite=Strict alone would let a page on another port of this host in.
+    # SameSite=Strict alone would accept a page on another port of this host.
     if HEADER not in request.headers or request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         raise HTTPException(403, FOREIGN)
 
 
 def set_session(request: Request, response: Response, session: str, settings: ServiceSettings) -> None:
-    """Give a browser its session, out of reach of scripts and other sites."""
+    """Set the session cookie, inaccessible to scripts and other sites."""
     response.set_cookie(
         COOKIE,
         session,
@@ -53,7 +53,7 @@ def set_session(request: Request, response: Response, session: str, settings: Se
 
 
 def clear_session(response: Response, settings: ServiceSettings) -> None:
-    """Take a browser's session away."""
+    """Delete the session cookie."""
     response.delete_cookie(COOKIE, path=_find_path(settings), httponly=True, samesite="strict")
 
 

@@ -1,4 +1,4 @@
-"""Workspaces: making one, and deleting one with everything in it."""
+"""Creating a workspace, and deleting one with its contents."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ CONTENTS = (
     ApiToken,
     Membership,
 )
-"""What is deleted with a workspace, in this order; blocks, runs and deliveries go with what they are of."""
+"""What is deleted with a workspace, in this order; blocks, runs and deliveries are deleted by cascades."""
 
 
 def create_workspace(session: Session, name: str, user_id: int) -> Workspace:
-    """Make a workspace; whoever makes it is its first Admin."""
+    """Create a workspace; its creator is its first Admin."""
     workspace = Workspace(name=name)
     session.add(workspace)
     session.flush()
@@ -42,7 +42,7 @@ def create_workspace(session: Session, name: str, user_id: int) -> Workspace:
 
 
 def delete_workspace(session: Session, workspace: Workspace) -> None:
-    """Delete a workspace with everything in it. Nobody is told: its subscriptions go with it."""
+    """Delete a workspace with its contents. No event is sent: its subscriptions are deleted too."""
     for kind in CONTENTS:
         session.execute(delete(kind).where(kind.workspace_id == workspace.id))
     session.delete(workspace)

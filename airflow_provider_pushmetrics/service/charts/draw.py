@@ -1,4 +1,4 @@
-"""The program of the processes that draw charts, one each: a call is Vega-Lite, its answer SVG or PNG."""
+"""The program of the drawing processes, one chart each: a call contains Vega-Lite, its answer SVG or PNG."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ PNG_SCALE = 2
 
 def refuse_references(svg: str) -> None:
     """
-    Refuse SVG that leads elsewhere: what makes PNG of it would read files and ask servers.
+    Refuse SVG with references: the PNG converter would read files and open connections.
 
-    :raises ValueError: if it has images, links or styles from elsewhere.
+    :raises ValueError: if it has external images, links or styles.
     """
     for element in ElementTree.fromstring(svg).iter():
         if element.tag.rpartition("}")[2] in ("image", "use", "style", "foreignObject"):
@@ -43,8 +43,8 @@ class DrawingCall:
     A chart to draw.
 
     :param spec: Vega-Lite, as JSON.
-    :param is_dark: Whether it stands on a dark page.
-    :param is_png: Whether it becomes a PNG; otherwise it is SVG.
+    :param is_dark: Whether it is for a dark page.
+    :param is_png: Whether to convert it to PNG; otherwise it is SVG.
     """
 
     spec: str
@@ -95,4 +95,4 @@ def draw(call: DrawingCall) -> bytes:
 
 
 if __name__ == "__main__":
-    serve(answer, is_reusable=False)  # a specification is a program, which may change what draws the next one
+    serve(answer, is_reusable=False)  # a specification is a program, which may affect the next one

@@ -1,8 +1,8 @@
 """
-Draw charts: from a Vega-Lite specification to SVG for pages and to PNG for mails.
+Drawing charts: from a Vega-Lite specification to SVG for pages and to PNG for mails.
 
-A specification is a program: one line of it can ask for more than the machine has. So each is drawn by a
-process of its own, with bounds, and that process loads nothing from anywhere.
+A specification is a program: one line of it can exhaust the machine. So each is drawn in a
+separate process with limits, which loads no external data.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DRAW_TIMEOUT_SECONDS = 30
 MAX_CHART_ERROR_LENGTH = 300
 
 POOL = ThreadPoolExecutor(2, thread_name_prefix="charts")
-"""So many charts are drawn for requests at a time; its threads are not those that answer other requests."""
+"""The maximum number of charts drawn for requests at a time; the threads serve nothing else."""
 
 CHILDREN = ChildPool(DRAW_PROGRAM, max_children=MAX_DRAWINGS, max_frame_bytes=MAX_DRAWN_BYTES)
 """The processes that draw, each one chart."""
@@ -60,7 +60,7 @@ def draw(
         except CallFailedError as error:
             raise DrawingError(f"the chart cannot be drawn: {_describe(str(error))}") from error
         except ChildDiedError as error:
-            too_much = "the chart cannot be drawn: it needs more than a chart may take."
+            too_much = "the chart cannot be drawn: it exceeds the memory limit of a chart."
             raise DrawingError(too_long if error.ending == too_long else too_much) from error
         finally:
             timer.cancel()
@@ -68,7 +68,7 @@ def draw(
 
 async def draw_in_turn(spec: str, *, is_dark: bool = False) -> bytes:
     """
-    Draw a chart when it is its turn, while others wait without a thread.
+    Draw a chart, with a limit of concurrent drawings; waiting needs no thread.
 
     :raises DrawingError: if it cannot be drawn.
     """

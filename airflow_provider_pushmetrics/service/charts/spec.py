@@ -1,4 +1,4 @@
-"""The specification of a chart: what its block holds, with the rows of its query in it."""
+"""The specification of a chart: its block's content, with the rows of its query."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ VEGA_LITE = "https://vega.github.io/schema/vega-lite/v5.json"
 
 def build_chart(spec: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], names: Mapping[str, Any]) -> str:
     """
-    Build a chart: its Vega-Lite specification with its texts rendered and the rows of its query in it.
+    Build a chart: its Vega-Lite specification with rendered texts and the rows of its query.
 
-    :raises BlockTemplateError: if a template fails, or there are more rows than a chart can show.
+    :raises BlockTemplateError: if a template fails, or there are too many rows for a chart.
     """
     if len(rows) > MAX_CHART_ROWS:
         raise BlockTemplateError(
-            f"{len(rows)} rows are too many for a chart, which takes {MAX_CHART_ROWS}: aggregate them."
+            f"{len(rows)} rows are too many for a chart, which accepts {MAX_CHART_ROWS}: aggregate them."
         )
     rendered = _render_texts(dict(spec), names)
     return write_json({"$schema": VEGA_LITE, **rendered, "data": {"values": rows}})

@@ -1,4 +1,4 @@
-"""What every database that SQL blocks query has in common."""
+"""The common interface of all databases that SQL blocks query."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.datasources.messages import hide_paths
 
 if TYPE_CHECKING:
-    # Child processes load this module too: what they do not need costs them time and memory.
+    # Child processes import this module too, so imports cost them time and memory.
     import pyarrow as pa
 
     from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 UTC = "UTC"
 
-NOT_ONE_SELECT = "the SQL is not one statement that gives rows: write one SELECT."
+NOT_ONE_SELECT = "the SQL is not one statement that returns rows: write one SELECT."
 
 
 class SourceError(PushMetricsError):
-    """A database refused a query, in its own words, without absolute paths of this machine."""
+    """The database's error message, without absolute paths of this machine."""
 
     def __init__(self, message: str) -> None:
         super().__init__(hide_paths(message))
@@ -39,7 +39,7 @@ class RowBatches:
     The rows of a query.
 
     :param schema: The columns.
-    :param batches: The rows, batch by batch; a :class:`SourceError` may come between any two.
+    :param batches: The rows, in batches; a :class:`SourceError` may be raised between any two.
     """
 
     schema: pa.Schema
@@ -48,7 +48,7 @@ class RowBatches:
 
 def refuse_same_names(names: Sequence[str]) -> None:
     """
-    Make sure that each column has a name of its own.
+    Check that column names are unique.
 
     :raises SourceError: if not.
     """
@@ -64,15 +64,15 @@ class Stopper:
         self._lock = threading.Lock()
         self._interrupt: Callable[[], None] | None = None
         self.reason: str | None = None
-        """Why the query was stopped, once it was."""
+        """The reason, after the query was stopped."""
 
     def register(self, interrupt: Callable[[], None] | None) -> None:
-        """Return how the query is interrupted; None when it has ended and must not be any more."""
+        """Register how the query is interrupted; None after it has ended."""
         with self._lock:
             self._interrupt = interrupt
 
     def stop(self, reason: str) -> None:
-        """Interrupt the query; again and again, since it may just have been about to begin."""
+        """Interrupt the query; callers repeat this, because the query may not have begun."""
         with self._lock:
             self.reason = self.reason or reason
             if self._interrupt is not None:
@@ -81,12 +81,12 @@ class Stopper:
 
 def check_between(batches: Iterator[pa.RecordBatch], stopper: Stopper) -> Iterator[pa.RecordBatch]:
     """
-    Give batches until the query is stopped: what the driver has read ahead may last for long.
+    Pass batches on until the query is stopped; the driver may have read many ahead.
 
     No batch is kept while the next one is read: one can have many megabytes.
 
-    :raises SourceError: with the reason, also if the query seems complete: a database may end one that was
-        interrupted as if it were.
+    :raises SourceError: with the reason, also if the query seems complete: a database may end an
+        interrupted query without an error.
     """
     for batch in batches:
         if stopper.reason is not None:
@@ -98,21 +98,21 @@ def check_between(batches: Iterator[pa.RecordBatch], stopper: Stopper) -> Iterat
 
 
 class Source(Protocol):
-    """A database that can be asked."""
+    """A database that can be queried."""
 
     @property
     def dialect(self) -> Dialect:
-        """The SQL that it reads."""
+        """Its SQL dialect."""
 
     def query(
         self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits, time_zone: str
     ) -> AbstractContextManager[RowBatches]:
         """
-        Run a query and give its rows, batch by batch; used as a context.
+        Run a query and return its rows in batches; used as a context.
 
         :param stopper: Stops it from another thread.
-        :param limits: How much memory the query may take, and how large one value may be. The caller cuts
-            the rows and stops the query when its time is over.
+        :param limits: The limits for memory and for the size of a value. The caller enforces the limits for
+            rows and time.
         :param time_zone: The time zone of the session, as an IANA name.
 
         :raises SourceError: with the database's message.
@@ -120,7 +120,7 @@ class Source(Protocol):
 
     def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:
         """
-        Look at what the database holds; used as a context.
+        Open the catalog; used as a context.
 
         :param stopper: Stops what takes too long.
         :raises SourceError: with the database's message.

@@ -1,9 +1,9 @@
 """
-The guard between the service and the hosts that database URLs name.
+Checks of the hosts in database URLs.
 
-A host is resolved each time that its database is opened, refused unless the rules of deliveries allow all its
-addresses, and connected to at such an address. A name that has another address a moment later (DNS rebinding)
-gains nothing, for the driver does not resolve it again.
+A host is resolved each time its database is opened, rejected unless the egress rules allow all its
+addresses, and connected to at such an address. A later change of the name (DNS rebinding)
+has no effect, because the driver does not resolve it again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ IsLocal: TypeAlias = Callable[[str], bool]
 
 
 def is_local_address(address: str) -> bool:
-    """Return whether an address belongs to this machine: one can be listened on only then."""
+    """Return whether an address belongs to this machine: only then can a socket be bound to it."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
         try:
@@ -44,14 +44,14 @@ def is_local_address(address: str) -> bool:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a database is: the addresses of its server, its port and its name."""
+    """The location of a database: the addresses of its server, its port and its name."""
 
     addresses: frozenset[str]
     port: int
     name: str | None
 
     def is_same(self, other: Place) -> bool:
-        """Return whether both are one database, under whatever names of its host."""
+        """Return whether both are the same database, whatever the names of the host."""
         return (self.port, self.name) == (other.port, other.name) and bool(self.addresses & other.addresses)
 
 
@@ -59,9 +59,9 @@ class HostGuard:
     """
     Decides which database servers may be connected to.
 
-    :param rules: Those of deliveries.
-    :param own: The service's own database, which is refused.
-    :param resolve: Gives the addresses of a name.
+    :param rules: The egress rules.
+    :param own: The service's own database, which is rejected.
+    :param resolve: Returns the addresses of a name.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class HostGuard:
 
     def pin(self, url: URL) -> URL:
         """
-        Accept the server of a database, and write its address into the URL.
+        Check the server of a database, and replace its name in the URL by its address.
 
         :raises SourceError: if it must not be connected to, or its name cannot be resolved.
         """
@@ -95,7 +95,7 @@ class HostGuard:
                 {"hostaddr": ",".join(addresses)}
             )
         if _checks_certificate(url):
-            return url  # the certificate must be for the name, so no other server is spoken to
+            return url  # the certificate is verified for the name, so no other server is accepted
         return url.set(host=min(addresses, key=lambda address: ":" in address))
 
     def _find_addresses(self, url: URL) -> list[str]:
@@ -109,7 +109,7 @@ class HostGuard:
         for address in addresses:
             found = find_range(address)
             if not self._rules.allows(found.zone):
-                raise _refuse(f"the host {host!r}", f"leads to {found.purpose}", found.zone)
+                raise _refuse(f"the host {host!r}", f"resolves to {found.purpose}", found.zone)
         return addresses
 
     def _look_up(self, host: str, port: int) -> list[str]:
@@ -117,7 +117,7 @@ class HostGuard:
             literal = parse_host(host.lower())
         except PushMetricsEndpointError:
             raise SourceError(
-                f"the host {host!r} is neither a name nor an address: write a name such as 'db.example.com',"
+                f"the host {host!r} is not a valid name or address: write a name such as 'db.example.com',"
                 " or four decimal numbers."
             ) from None
         if literal is not None:
@@ -133,7 +133,7 @@ class HostGuard:
         try:
             own = self._resolve_own()
         except OSError:
-            return  # the service itself cannot find its database now
+            return  # the service itself cannot resolve its database now
         if self._describe(url, addresses).is_same(self._describe(self._own, own)):
             raise SourceError("this database is the service's own: it cannot be queried.")
 
@@ -149,19 +149,19 @@ class HostGuard:
     def _describe(self, url: URL, addresses: Iterable[str]) -> Place:
         default = DEFAULT_PORTS[url.get_backend_name()]
         known = {THIS_MACHINE if self._is_local(address) else address for address in addresses}
-        # PostgreSQL takes the name of the user where none is given.
+        # PostgreSQL's default database is the name of the user.
         return Place(frozenset(known or {THIS_MACHINE}), url.port or default, url.database or url.username)
 
 
 def _checks_certificate(url: URL) -> bool:
-    """Return whether a driver speaks only to a server whose certificate is for the host's name."""
+    """Return whether a driver only accepts a certificate for the host's name."""
     check = str(url.query.get("ssl_check_hostname", "true")).lower()
     return "ssl_ca" in url.query and check in ("true", "1")
 
 
 def _refuse(what: str, fault: str, zone: Zone) -> SourceError:
     if zone is Zone.SPECIAL:
-        return SourceError(f"{what} {fault}: no database can be there.")
+        return SourceError(f"{what} {fault}, which is never allowed.")
     return SourceError(
         f"{what} {fault}: use a database with a public address, or start the service with {PRIVATE_OPTION}."
     )

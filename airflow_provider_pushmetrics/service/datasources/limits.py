@@ -15,9 +15,9 @@ MIB = 1024 * 1024
 @dataclass(frozen=True)
 class QueryLimits:
     """
-    What a query may take.
+    The limits of a query.
 
-    :param max_rows: More rows are cut off, and the result says so.
+    :param max_rows: More rows are dropped, and the result is marked as truncated.
     :param timeout_seconds: A query that takes longer is stopped, and fails.
     :param max_memory_bytes: The memory for the rows and intermediate results of a query in the worker.
     :param max_value_bytes: The size of a single value. A query that returns a larger one fails.
@@ -29,7 +29,7 @@ class QueryLimits:
     max_value_bytes: int = 16 * MIB
 
     def narrow(self, content: Mapping[str, Any]) -> QueryLimits:
-        """Take the limits of a block, where they are tighter than these."""
+        """Reduce the limits to those of a block."""
         return replace(
             self,
             max_rows=min(self.max_rows, content.get("limit") or self.max_rows),
@@ -53,7 +53,7 @@ class RowCutter:
         """Whether there were more."""
 
     def cut(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Pass the batches on, the last one cut."""
+        """Pass the batches on, the last one truncated."""
         for batch in batches:
             if batch.num_rows > self._left:
                 self.is_truncated = True

@@ -1,10 +1,10 @@
 """
-Keep the memory of a worker under its limit.
+Keeps the memory of a worker under its limit.
 
-Each query has limits of its own, which its driver enforces. This guard is for what they leave: many queries
-at the same time, and drivers that keep more than they say. Above three fifths of the limit it stops the
+Each query has its own limits, which its driver enforces. This guard is for the rest: many concurrent queries,
+and drivers that use more than they report. Above three fifths of the limit it stops the
 newest query, so that the older ones can end. Above the limit it kills the child process that uses the most,
-whose query fails. Only a process that is above the limit by itself is ended, before the system ends others:
+whose query fails. Only a process that exceeds the limit by itself is ended, before the system ends others:
 the runs continue in the next one, and a run that costs three workers fails.
 """
 
@@ -25,19 +25,19 @@ from airflow_provider_pushmetrics.service.datasources.base import Stopper
 from airflow_provider_pushmetrics.serving.background import BackgroundLoop
 
 CHECK_SECONDS = 0.05
-"""How often the memory is looked at."""
+"""How often the memory is checked."""
 
 PAUSE_SECONDS = 1.0
-"""The time in which a stopped query gives back its memory, before another is stopped."""
+"""The time for a stopped query to release its memory, before another is stopped."""
 
 IDLE_SECONDS = 30.0
-"""A worker that has no query for so long, and still too much memory, is replaced."""
+"""A worker without queries for this long that still uses too much memory is replaced."""
 
 STOP_SHARE = 0.6
-"""A single call can allocate a gigabyte before it is stopped: the rest of the limit is for that."""
+"""A single call can allocate a gigabyte before it is stopped: the rest of the limit is reserved for that."""
 
 REASON = "the worker's memory is used up: let the query return less, or run fewer at the same time."
-"""What is said of a query that is stopped."""
+"""The error of a stopped query."""
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 
 def read_memory() -> int:
-    """Read how much memory this process has in use, in bytes; 0 where the system does not say."""
+    """Read how many bytes of memory this process uses; 0 if the system does not report it."""
     try:
         return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * PAGE_BYTES
     except OSError:
@@ -54,7 +54,7 @@ def read_memory() -> int:
 
 
 def find_machine_memory() -> int:
-    """Find how much memory this machine, or its container, has, in bytes."""
+    """Find how many bytes of memory this machine, or its container, has."""
     total = os.sysconf("SC_PHYS_PAGES") * PAGE_BYTES
     with suppress(OSError, ValueError):
         total = min(total, int(CGROUP_LIMIT.read_text("ascii")))
@@ -62,7 +62,7 @@ def find_machine_memory() -> int:
 
 
 def release_unused() -> None:
-    """Give memory back to the system that is free, and kept for later."""
+    """Return free memory to the system that allocators keep."""
     import pyarrow as pa
 
     pa.default_memory_pool().release_unused()
@@ -71,12 +71,12 @@ def release_unused() -> None:
 
 
 def end_process() -> None:
-    """End this process at once; what it executes is taken over as after any crash."""
+    """End this process at once; its work is taken over as after any crash."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 class RunningQueries:
-    """The queries that run in this process, the newest last."""
+    """The running queries of this process, the newest last."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -84,7 +84,7 @@ class RunningQueries:
 
     @contextmanager
     def hold(self, stopper: Stopper) -> Iterator[None]:
-        """List a query while the block lasts."""
+        """Register a query while the block lasts."""
         with self._lock:
             self._stoppers.append(stopper)
         try:
@@ -99,7 +99,7 @@ class RunningQueries:
             return bool(self._stoppers)
 
     def stop_newest(self, reason: str) -> bool:
-        """Stop the newest that is not stopped yet, and tell whether there was one."""
+        """Stop the newest query that is not stopped yet; return whether there was one."""
         with self._lock:
             stopper = next((one for one in reversed(self._stoppers) if one.reason is None), None)
         if stopper is None:
@@ -110,11 +110,11 @@ class RunningQueries:
 
 class MemoryGuard:
     """
-    Watches the memory of this process and its children from a thread of its own.
+    Watches the memory of this process and its children in a background thread.
 
     :param limit_bytes: The limit for all of them together.
-    :param queries: What can be stopped.
-    :param children: The processes in which queries run.
+    :param queries: The queries that can be stopped.
+    :param children: The child processes of queries.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class MemoryGuard:
         self._loop = BackgroundLoop("memory-guard", self.check, interval_seconds=CHECK_SECONDS)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start to watch."""
         self._loop.start()
 
     def stop(self) -> None:
@@ -149,7 +149,7 @@ class MemoryGuard:
         self._loop.stop()
 
     def check(self) -> None:
-        """Look at the memory once, and do what must be done."""
+        """Check the memory once, and stop queries or processes if necessary."""
         own, now = self._read(), self._monotonic()
         used = own + self._children.read_memory()
         if own > self._limit_bytes:

@@ -1,4 +1,4 @@
-"""How databases are kept from writing, each in its own way."""
+"""Read-only access to databases, enforced for each kind in its own way."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 READ_ONLY_TRANSACTION = "SET TRANSACTION READ ONLY"
-"""For one transaction, so that a pooler hands nobody a connection that only reads."""
+"""For one transaction, so that a pooler's connection does not stay read-only."""
 
 READ_ONLY_BACKENDS = frozenset({"postgresql", "mysql", "mariadb", "oracle"})
-"""Databases that know it. Others must know their user as a reader."""
+"""Databases that support it. For others, the user must have only a reader's permissions."""
 
 SQLITE_READS = frozenset(
     {
@@ -37,19 +37,19 @@ SQLITE_PRAGMAS = frozenset(
         "table_xinfo",
     }
 )
-"""Those that show what a database holds, and the one by which SQLAlchemy begins."""
+"""Pragmas that describe a database, and the one that SQLAlchemy executes first."""
 
 REFUSED_FUNCTIONS = frozenset({"load_extension", "fts3_tokenizer"})
 
 
 def make_read_only(engine: Engine) -> None:
-    """Keep all transactions of an engine from writing, where the database can be told to."""
+    """Make all transactions of an engine read-only, if the database supports it."""
     name = engine.dialect.name
     if name == "sqlite":
 
         @event.listens_for(engine, "connect")
         def restrict(connection: Any, _: Any) -> None:
-            # A file opened to read only still lets VACUUM INTO and ATTACH write others.
+            # A file opened read-only still lets VACUUM INTO and ATTACH write others.
             connection.set_authorizer(authorize_reading)
 
     elif name in READ_ONLY_BACKENDS:
@@ -62,7 +62,7 @@ def make_read_only(engine: Engine) -> None:
 def authorize_query(
     action: int, first: str | None, second: str | None, database: str | None, trigger: str | None
 ) -> int:
-    """Answer SQLite like :func:`authorize_reading`; but no result shows in which folder the file is."""
+    """Authorize a SQLite statement like :func:`authorize_reading`, but hide the file's folder."""
     if action == sqlite3.SQLITE_PRAGMA and first == "database_list":
         return sqlite3.SQLITE_DENY
     return authorize_reading(action, first, second, database, trigger)
@@ -71,7 +71,7 @@ def authorize_query(
 def authorize_reading(
     action: int, first: str | None, second: str | None, database: str | None, trigger: str | None
 ) -> int:
-    """Answer SQLite whether a statement may do something: read, and nothing else."""
+    """Authorize a SQLite statement only to read."""
     is_allowed = action in SQLITE_READS
     if action == sqlite3.SQLITE_PRAGMA:
         is_allowed = first in SQLITE_PRAGMAS

@@ -33,7 +33,7 @@ from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 POSTGRESQL = "postgresql"
 MYSQL = frozenset({"mysql", "mariadb"})
 CLOUDS = frozenset({"snowflake", "bigquery"})
-"""What stands in the place of their host is the name of an account: their drivers connect to the vendor."""
+"""Their drivers connect to the vendor: the host of their URL is the name of an account."""
 
 ADBC_KINDS = CLOUDS | {"flightsql"}
 
@@ -41,9 +41,9 @@ ADBC_KINDS = CLOUDS | {"flightsql"}
 @dataclass(frozen=True)
 class OpenSource:
     """
-    A source that is kept, and what it was made of.
+    An open source, and the row it was opened for.
 
-    :param url: Where it is, with the addresses of its host.
+    :param url: Its URL, with the addresses of its host.
     """
 
     source: Source
@@ -52,13 +52,13 @@ class OpenSource:
 
 class SourceRegistry:
     """
-    Opens databases by their id, and keeps them until their row changes.
+    Opens databases by their id, and keeps them open until their row changes.
 
-    :param database: Where it says what and where they are.
-    :param cipher: Decrypts where they are.
-    :param places: In which folders files may be asked.
-    :param rules: Which servers may be connected to.
-    :param limits: The largest that any query has.
+    :param database: The service's database.
+    :param cipher: Decrypts the URLs.
+    :param places: The folders of files that may be queried.
+    :param rules: The egress rules.
+    :param limits: The maximum limits of a query.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class SourceRegistry:
 
     def open(self, source_id: Any) -> Source:
         """
-        Open a database, or find it open. Those whose rows have changed or are gone are closed.
+        Open a database, or return the open one. Databases whose rows were changed or deleted are closed.
 
         :raises SourceError: if there is none with this id, or it must not be connected to.
         """
@@ -99,7 +99,7 @@ class SourceRegistry:
     @contextmanager
     def open_unsaved(self, kind: str, location: str) -> Iterator[Source]:
         """
-        Open a database that has no row, for the block.
+        Open a database without a row, for the block.
 
         :raises SourceError: if it must not be connected to.
         """
@@ -111,9 +111,9 @@ class SourceRegistry:
 
     def locate(self, kind: str, location: str) -> URL:
         """
-        Find where a database is: the path of its file, or the address of its server.
+        Find the location of a database: the path of its file, or the address of its server.
 
-        :raises SourceError: if its file is where none may be asked, its server must not be connected to, or
+        :raises SourceError: if its file is in a forbidden place, its server must not be connected to, or
             it is the service's own.
         """
         url = build_source_url(kind, location)
@@ -125,13 +125,13 @@ class SourceRegistry:
         return self._guard.pin(url.update_query_dict(files))
 
     def list_open(self) -> set[int]:
-        """List the ids of those that are kept open."""
+        """List the ids of the open databases."""
         with self._lock:
             return set(self._open)
 
     @property
     def children(self) -> ChildPool:
-        """The processes in which queries of DuckDB run."""
+        """The child processes of DuckDB queries."""
         return self._duckdb_pool
 
     def delete_unused_files(self) -> None:
@@ -145,7 +145,7 @@ class SourceRegistry:
         self._duckdb_pool.close()
 
     def _read_rows(self, source_id: Any) -> dict[int, tuple[str, str]]:
-        """Read the kind and the location of a source, and of all that are open."""
+        """Read the kind and the location of a source, and of all open ones."""
         ids = self.list_open()
         if isinstance(source_id, int):
             ids.add(source_id)

@@ -13,24 +13,24 @@ INTRODUCTION = re.compile(r"(?:\s|--[^\n]*\n|/\*(?![!M]).*?\*/)*\(*\s*([a-z]+)",
 """Blanks, comments that MariaDB does not execute, and brackets before the first word."""
 
 SEMICOLON = "SEMICOLON"
-"""What sqlglot calls it; the module of the enumeration is not the same in all its versions."""
+"""Its name in sqlglot; the module of the enumeration differs between versions."""
 
 
 def find_first_word(sql: BoundSql) -> str:
-    """Find the word by which a statement begins, in capitals; an empty text if there is none."""
+    """Find the first word of a statement, in capitals; empty if there is none."""
     found = INTRODUCTION.match(sql.parts[0])
     return found.group(1).upper() if found else ""
 
 
 def strip_end(sql: BoundSql, dialect: str) -> BoundSql:
     """
-    Take the semicolon away by which a statement ends, with what follows it.
+    Remove a trailing semicolon, with everything after it.
 
-    What cannot be read stays as it is: the database says what is wrong with it.
+    SQL that cannot be parsed is unchanged: the database reports the error.
 
-    :param dialect: Its name for sqlglot.
+    :param dialect: The dialect's name in sqlglot.
     """
-    last = sql.parts[-1]  # values stand between tokens, so that this part begins with one
+    last = sql.parts[-1]  # values are between tokens, so this part begins with one
     if ";" not in last:
         return sql
     try:

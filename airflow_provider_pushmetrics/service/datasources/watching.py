@@ -1,4 +1,4 @@
-"""Stop a query when its time is over, or when its run must not continue."""
+"""Stopping a query at its timeout, or when its run must not continue."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from contextlib import contextmanager
 from airflow_provider_pushmetrics.service.datasources.base import Stopper
 
 WATCH_SECONDS = 0.5
-"""How often a running query is checked: a cancelled one is stopped at most this much later."""
+"""How often a running query is checked: the maximum delay of a cancellation."""
 
 
 @contextmanager
 def watch(timeout_seconds: float, find_reason: Callable[[], str | None]) -> Iterator[Stopper]:
     """
-    Watch what runs in the block, and stop it when its time is over.
+    Watch the query in the block, and stop it at its timeout.
 
-    :param find_reason: Says why it must stop now, whatever the time; None if it need not.
+    :param find_reason: Returns why it must stop earlier; None if it need not.
     """
     stopper, is_over = Stopper(), threading.Event()
     deadline = time.monotonic() + timeout_seconds

@@ -1,9 +1,9 @@
 """
 The tables.
 
-A *report* has *blocks*; a SQL block is also a *query*. A *run* executes a whole report, a *query run* one
-query alone; the two are counted apart. What each block gave is a *block result*. An *event* is written in the
-same transaction as the change that it tells of, with one *delivery* for each subscription that wants it.
+A *report* has *blocks*; a SQL block is also a *query*. A *run* executes a whole report, a *query run* a
+single query; they have separate ids. The outcome of each block is a *block result*. An *event* is written in
+the transaction of its change, with one *delivery* for each matching subscription.
 """
 
 from __future__ import annotations

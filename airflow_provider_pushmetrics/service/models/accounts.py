@@ -1,4 +1,4 @@
-"""Who may ask: workspaces, users and their tokens."""
+"""Workspaces, users and their tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_pushmetrics.service.models.base import Base, Identified
 
 
 class Workspace(Identified, Base):
-    """What separates one team's data from another's."""
+    """The isolated data of one team."""
 
     __tablename__ = "workspace"
 
@@ -20,7 +20,7 @@ class Workspace(Identified, Base):
 
 
 class User(Identified, Base):
-    """A person, or the robot that a token stands for; what they may do, each workspace says for itself."""
+    """A person, or the service account of a token; roles are per workspace."""
 
     __tablename__ = "app_user"
 
@@ -31,7 +31,7 @@ class User(Identified, Base):
 
 
 class Membership(Base):
-    """That a user belongs to a workspace, and the role that they have there."""
+    """A user's membership of a workspace, and the role there."""
 
     __tablename__ = "membership"
     __table_args__ = (UniqueConstraint("user_id", "workspace_id"), {"sqlite_autoincrement": True})
@@ -44,7 +44,7 @@ class Membership(Base):
     workspace: Mapped[Workspace] = relationship()
 
     is_first: ClassVar[MappedSQLExpression[bool]]
-    """Whether the user belonged to no other workspace before: it is this one that answers for them."""
+    """Whether it is the user's oldest membership; this workspace manages the user."""
 
 
 _Older = aliased(Membership)
@@ -55,7 +55,7 @@ Membership.is_first = column_property(
 
 
 class ApiToken(Identified, Base):
-    """A personal API token; only its SHA-256 is kept."""
+    """A personal API token; only its SHA-256 is stored."""
 
     __tablename__ = "api_token"
 
@@ -70,10 +70,10 @@ class ApiToken(Identified, Base):
 
 class EndedSession(Base):
     """
-    A browser's session that was signed out, kept while a copy of its cookie could still be used.
+    A signed-out browser session, stored as long as a copy of its cookie would be valid.
 
-    :param sid: The session's id, which all its JWTs have.
-    :param until: When the last of them ends.
+    :param sid: The session's id, which is in all its JWTs.
+    :param until: When the last JWT expires.
     """
 
     __tablename__ = "ended_session"

@@ -1,4 +1,4 @@
-"""What every table has."""
+"""The base of all tables."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ CONSTRAINT_NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_name)s",
     "pk": "pk_%(table_name)s",
 }
-"""Later migrations can only change constraints that have a name."""
+"""Only named constraints can be changed by later migrations."""
 
 
 class Base(DeclarativeBase):
-    """What every table has: ids that are never given twice, also on SQLite."""
+    """The base of all tables: ids are never reused, also on SQLite."""
 
     metadata = MetaData(naming_convention=CONSTRAINT_NAMES)
     __table_args__: Any = {"sqlite_autoincrement": True}
@@ -48,7 +48,7 @@ def index_work(table: str, *columns: str, unfinished: str) -> tuple[Index, Index
 
 
 class Identified:
-    """A row that URLs name by a short uid."""
+    """A row with a short uid for URLs."""
 
     uid: Mapped[str] = mapped_column(String(32), unique=True, default=generate_uid)
     created_on: Mapped[datetime] = mapped_column(default=get_now)

@@ -1,4 +1,4 @@
-"""Events, who wants them, and how they are delivered."""
+"""Events, their subscriptions and deliveries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_pushmetrics.service.storage.clock import get_now
 
 
 class Subscription(Identified, Base):
-    """A URL that wants to be told of events."""
+    """A URL that events are sent to."""
 
     __tablename__ = "webhook_subscription"
 
@@ -34,7 +34,7 @@ class Subscription(Identified, Base):
 
 
 class RetiredSecret(Base):
-    """A signing secret that was replaced, and still signs until its receivers have had time to change."""
+    """A replaced signing secret, which still signs for a while so that receivers can change."""
 
     __tablename__ = "retired_secret"
 
@@ -46,7 +46,7 @@ class RetiredSecret(Base):
 
 
 class OutboxEvent(Identified, Base):
-    """An event, word for word as it is sent; its uid is the ``webhook-id``."""
+    """An event as it is sent; its uid is the ``webhook-id``."""
 
     __tablename__ = "outbox_event"
 
@@ -83,7 +83,7 @@ class Delivery(Claimable, Identified, Base):
 
 
 class DeliveryAttempt(Base):
-    """One request to a subscriber, and what came back."""
+    """One request to a subscriber, and its response."""
 
     __tablename__ = "delivery_attempt"
     __table_args__ = (UniqueConstraint("delivery_id", "number"), {"sqlite_autoincrement": True})

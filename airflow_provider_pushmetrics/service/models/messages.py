@@ -1,4 +1,4 @@
-"""The outbox: messages to people, by mail and by Slack."""
+"""The outbox of messages by mail and Slack."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from airflow_provider_pushmetrics.service.storage.clock import get_now
 
 class OutgoingMessage(Claimable, Identified, Base):
     """
-    A message to one mail address or to one Slack channel. What is not sent is kept here.
+    A message to one mail address or one Slack channel, also if it was never sent.
 
-    Its uid is its name among mail servers. ``formatted`` is the text in the markup of its kind: HTML for
+    Its uid is used as the mail's Message-ID. ``formatted`` is the text in the markup of its kind: HTML for
     mail, Markdown for Slack.
     """
 

@@ -1,4 +1,4 @@
-"""Reports: their blocks, queries, triggers and schedules, and the databases that they ask."""
+"""Reports with their blocks, queries, triggers and schedules, and the data sources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_pushmetrics.service.storage.clock import get_now
 
 
 class DataSource(Identified, Base):
-    """A database that SQL blocks ask. Where it is may hold a password, so it is kept encrypted."""
+    """A database that SQL blocks query. Its URL may contain a password, so it is encrypted."""
 
     __tablename__ = "data_source"
     __table_args__ = (UniqueConstraint("workspace_id", "name"), {"sqlite_autoincrement": True})
@@ -62,7 +62,7 @@ class Block(Identified, Base):
 
 
 class Query(Identified, Base):
-    """A SQL block as a thing of its own: it has its own id, runs and events."""
+    """A SQL block as a separate resource with its own id, runs and events."""
 
     __tablename__ = "query"
 
@@ -73,7 +73,7 @@ class Query(Identified, Base):
 
 
 class Webhook(Identified, Base):
-    """A webhook trigger: whoever calls its URL, token included, starts a run."""
+    """A webhook trigger: a call of its URL, which contains the token, starts a run."""
 
     __tablename__ = "webhook"
 
@@ -90,7 +90,7 @@ class Webhook(Identified, Base):
 
 
 class ReportSchedule(Identified, Base):
-    """When a report, or one of its queries, runs by itself; ``next_run_on`` is empty when it has ended."""
+    """The schedule of a report or of one of its queries; ``next_run_on`` is empty after its end."""
 
     __tablename__ = "schedule"
 

@@ -1,4 +1,4 @@
-"""Runs: of reports and of single blocks, what each block gave, and the log."""
+"""Runs of reports and of single blocks, block results, and the log."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ AnyRun: TypeAlias = Run | QueryRun
 
 
 class BlockResult(Base):
-    """What one block gave in one run; the rows of a query are in a Parquet file beside the database."""
+    """The outcome of one block in one run; the rows of a query are in a Parquet file beside the database."""
 
     __tablename__ = "block_result"
     __table_args__ = (

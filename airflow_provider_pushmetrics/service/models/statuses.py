@@ -1,4 +1,4 @@
-"""The words for where a run, a block and a delivery stand."""
+"""The statuses of runs, blocks and deliveries."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ FAILED = "failed"
 CANCELLED = "cancelled"
 
 NOT_RUN = "not_run"
-"""Of a block: something that it needs did not succeed."""
+"""Of a block: a block that it depends on did not succeed."""
 
 DELIVERED = "delivered"
-"""Of a delivery: the subscriber answered with 2xx."""
+"""Of a delivery: the subscriber responded with 2xx."""
 
 FINISHED = frozenset({SUCCESS, FAILED, CANCELLED})
 UNFINISHED = (PENDING, RUNNING)
 
 CANCELLED_ERROR = "the run was cancelled"
-"""What a cancelled run, and each of its blocks, says."""
+"""The error of a cancelled run and of its blocks."""

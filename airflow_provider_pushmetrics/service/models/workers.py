@@ -1,4 +1,4 @@
-"""The processes that execute."""
+"""Worker processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_pushmetrics.service.storage.clock import get_now
 
 
 class Worker(Base):
-    """A process that executes runs and deliveries, and when it last showed that it lives."""
+    """A process that executes runs and deliveries, and its last heartbeat."""
 
     __tablename__ = "worker"
 

@@ -1,8 +1,8 @@
 """
-Change reports and their blocks, and tell of each change once.
+Changes of reports and their blocks, with one event for each change.
 
-A change of a report as a whole is one ``report.…`` event, whatever happens to its queries by it. A change of
-one query alone is one ``query.…`` event. Both are written in the transaction of the change.
+A change of a whole report is one ``report.…`` event, however many of its queries change. A change of
+a single query is one ``query.…`` event. Both are written in the transaction of the change.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ MAX_BLOCKS = 500
 @dataclass(frozen=True)
 class BlockDraft:
     """
-    A block as somebody wrote it.
+    A block in a request or document.
 
-    :param uid: Which block it is to replace, where a document says so.
+    :param uid: The block to replace, if a document contains it.
     """
 
     type: str
@@ -71,9 +71,9 @@ class BlockDraft:
 @dataclass(frozen=True)
 class ReportDraft:
     """
-    A report as somebody wrote it.
+    A report in a request or document.
 
-    :param time_zone: In which its queries and schedules run, as an IANA name.
+    :param time_zone: The time zone of its queries and schedules, as an IANA name.
     """
 
     name: str
@@ -86,7 +86,7 @@ class ReportDraft:
 
 @dataclass(frozen=True)
 class BlockChanges:
-    """What a document did to the blocks of a report, by name."""
+    """The changes that a document made to the blocks of a report, by name."""
 
     created: tuple[str, ...] = ()
     updated: tuple[str, ...] = ()
@@ -95,10 +95,10 @@ class BlockChanges:
 
 def create_report(session: Session, workspace_id: int, draft: ReportDraft) -> Report:
     """
-    Make a report.
+    Create a report.
 
-    :raises ContentError: if a block is not what its type needs.
-    :raises PlanError: if blocks need each other in a circle.
+    :raises ContentError: if a block is invalid.
+    :raises PlanError: if blocks have circular references.
     """
     check_time_zone(draft.time_zone)
     report = Report(
@@ -119,7 +119,7 @@ def create_report(session: Session, workspace_id: int, draft: ReportDraft) -> Re
 
 
 def change_report(session: Session, report: Report, changes: Mapping[str, Any]) -> None:
-    """Change fields of a report; it is told of if that changed anything."""
+    """Change fields of a report; an actual change adds an event."""
     if "time_zone" in changes:
         check_time_zone(changes["time_zone"])
     if apply_fields(report, changes):
@@ -128,10 +128,10 @@ def change_report(session: Session, report: Report, changes: Mapping[str, Any]) 
 
 def rewrite_report(session: Session, report: Report, draft: ReportDraft, *, prune: bool) -> BlockChanges:
     """
-    Make a report what a document says.
+    Replace a report by a document.
 
-    :param prune: Whether blocks that the document does not name are removed.
-    :return: What happened to the blocks.
+    :param prune: Whether blocks that are not in the document are deleted.
+    :return: The changes of the blocks.
     """
     check_time_zone(draft.time_zone)
     fields = {"name": draft.name, "description": draft.description, "folder": draft.folder}
@@ -154,8 +154,8 @@ def create_block(session: Session, report: Report, draft: BlockDraft) -> Block:
     """
     Add a block to a report.
 
-    :raises ContentError: if it is not what its type needs.
-    :raises PlanError: if blocks need each other in a circle with it.
+    :raises ContentError: if it is invalid.
+    :raises PlanError: if blocks have circular references with it.
     """
     block = _add_block(session, report, draft)
     check_order(session, report)
@@ -164,7 +164,7 @@ def create_block(session: Session, report: Report, draft: BlockDraft) -> Block:
 
 
 def change_block(session: Session, block: Block, changes: Mapping[str, Any]) -> None:
-    """Change fields of a block; it is told of if that changed anything."""
+    """Change fields of a block; an actual change adds an event."""
     changes = dict(changes)
     if changes.get("content") is not None:
         changes["content"] = check_block_content(session, block.report, block.type, changes["content"])
@@ -182,7 +182,7 @@ def delete_block(session: Session, block: Block) -> None:
 
 
 def move_block(session: Session, block: Block, position: int) -> None:
-    """Give a block another place on the page; its report is told of if that changed anything."""
+    """Move a block on the page; an actual change adds an event of its report."""
     order = [other for other in block.report.blocks if other is not block]
     order.insert(position, block)
     if order != list(block.report.blocks):
@@ -192,7 +192,7 @@ def move_block(session: Session, block: Block, position: int) -> None:
 
 
 def ensure_scratch(session: Session, workspace_id: int) -> Report:
-    """Find, or make, the notebook that holds the blocks that were made without a report."""
+    """Find or create the notebook for blocks that were created without a report."""
     found = select(Report).where(Report.workspace_id == workspace_id, Report.name == SCRATCH_NAME)
     report = session.scalars(found.order_by(Report.id)).first()
     if report is None:
@@ -202,9 +202,9 @@ def ensure_scratch(session: Session, workspace_id: int) -> Report:
 
 def check_time_zone(name: str) -> None:
     """
-    Make sure that there is a time zone.
+    Check the name of a time zone.
 
-    :raises ContentError: if not.
+    :raises ContentError: if it is unknown.
     """
     try:
         find_zone(name)
@@ -214,9 +214,9 @@ def check_time_zone(name: str) -> None:
 
 def check_order(session: Session, report: Report) -> None:
     """
-    Make sure that the blocks of a report can be brought into an order.
+    Check that the blocks of a report have an order.
 
-    :raises PlanError: if they need each other in a circle; the message names them.
+    :raises PlanError: for circular references; the message contains the blocks.
     """
     session.flush()
     plan_waves([plan_block(block, None) for block in report.blocks])
@@ -226,9 +226,9 @@ def check_block_content(
     session: Session, report: Report, kind: str, content: Mapping[str, Any]
 ) -> dict[str, Any]:
     """
-    Accept the content of a block of a report; a database may be named by its id, its uid or its name.
+    Validate the content of a block; a database may be given by its id, its uid or its name.
 
-    :raises ContentError: if its type needs something else, or it names a database of nobody's here.
+    :raises ContentError: if it is invalid, or the database is not in the workspace.
     """
     if kind != SQL:
         return check_content(kind, content)
@@ -253,7 +253,7 @@ def check_block_content(
 
 
 def _check_sql(sql: str, source: DataSource) -> None:
-    """Refuse SQL that its database could never be sent."""
+    """Refuse SQL that could never be executed on its database."""
     try:
         check_sql(sql, find_dialect(source.kind))
     except BlockTemplateError as error:
@@ -261,7 +261,7 @@ def _check_sql(sql: str, source: DataSource) -> None:
 
 
 def list_warnings(report: Report) -> list[str]:
-    """Return what the blocks of a report refer to and the report does not have: runs fail for it."""
+    """List references of blocks to missing names: runs fail for them."""
     blocks = [plan_block(block, None) for block in report.blocks]
     missing, varying = find_missing_references(blocks), find_varying_choices(blocks)
     return [
@@ -285,7 +285,7 @@ def _describe(missing: MissingReferences) -> Iterator[str]:
 
 
 def apply_fields(row: Any, changes: Mapping[str, Any]) -> bool:
-    """Set fields of a row, and tell whether one of them was something else before."""
+    """Set fields of a row; return whether one of them changed."""
     is_changed = False
     for name, value in changes.items():
         if getattr(row, name) != value:
@@ -295,7 +295,7 @@ def apply_fields(row: Any, changes: Mapping[str, Any]) -> bool:
 
 
 def add_report_event(session: Session, event: str, report: Report) -> None:
-    """Put an event of a report in the outbox."""
+    """Add an event of a report to the outbox."""
     now = get_now()
     report.updated_on = now
     session.flush()
@@ -303,13 +303,13 @@ def add_report_event(session: Session, event: str, report: Report) -> None:
 
 
 def add_query_event(session: Session, event: str, query: Query) -> None:
-    """Put an event of a query in the outbox."""
+    """Add an event of a query to the outbox."""
     body = build_query_change(event, query, get_now())
     put_in_outbox(session, query.block.report.workspace_id, body)
 
 
 def _add_block_event(session: Session, block: Block, event: str) -> None:
-    """Tell of a query as of itself, and of any other block as of a change of its report."""
+    """Add an event of a block's query, or of its report for any other block."""
     if block.query is not None:
         add_query_event(session, event, block.query)
     else:
@@ -319,9 +319,9 @@ def _add_block_event(session: Session, block: Block, event: str) -> None:
 def _add_block(session: Session, report: Report, draft: BlockDraft) -> Block:
     kind = check_block_type(draft.type)
     if len(report.blocks) >= MAX_BLOCKS:
-        raise ContentError(f"the report has {MAX_BLOCKS} blocks, and it cannot have more")
+        raise ContentError(f"the report has {MAX_BLOCKS} blocks, which is the maximum")
     if any(block.name == draft.name for block in report.blocks):
-        raise ContentError(f"the report already has a block called {draft.name!r}: give it another name")
+        raise ContentError(f"the report already has a block called {draft.name!r}: choose another name")
     try:
         content = check_block_content(session, report, kind, draft.content)
     except ContentError as error:
@@ -366,7 +366,7 @@ def _rewrite_blocks(
 
 
 def _find_block(report: Report, draft: BlockDraft, kept: set[int]) -> Block | None:
-    """Find the block that a document means: by its uid, or else by its name."""
+    """Find the block of a document by its uid, otherwise by its name."""
     kind = check_block_type(draft.type)
     for key in ("uid", "name"):
         for block in report.blocks:
@@ -378,7 +378,7 @@ def _find_block(report: Report, draft: BlockDraft, kept: set[int]) -> Block | No
 
 def _rewrite_block(session: Session, report: Report, block: Block, draft: BlockDraft) -> bool:
     if any(other.name == draft.name and other is not block for other in report.blocks):
-        raise ContentError(f"the report already has a block called {draft.name!r}: give it another name")
+        raise ContentError(f"the report already has a block called {draft.name!r}: choose another name")
     try:
         content = check_block_content(session, report, block.type, draft.content)
     except ContentError as error:
@@ -391,7 +391,7 @@ def _rewrite_block(session: Session, report: Report, block: Block, draft: BlockD
 
 
 def _reorder(session: Session, report: Report, order: list[Block]) -> None:
-    """Bring the blocks into the order of a document; those that it does not name come last."""
+    """Reorder the blocks as in a document; blocks that are not in it come last."""
     rest = [block for block in report.blocks if block not in order]
     for position, block in enumerate([*order, *rest]):
         block.position = position

@@ -1,4 +1,4 @@
-"""In which order the blocks of a report run: what Jinja references say, not the order on the page."""
+"""The execution order of a report's blocks, from Jinja references, not from the order on the page."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ TEMPLATE_KEYS: Mapping[str, tuple[str, ...]] = {
     EMAIL: ("subject", "value", "to_", "attachments"),
     SLACK: ("value_markdown", "channels"),
 }
-"""Where a block of each type has its templates."""
+"""The keys with templates in the content of each block type."""
 
 
 class PlanError(PushMetricsError):
-    """The blocks of a report cannot be brought into an order."""
+    """The blocks of a report have circular references."""
 
 
 @dataclass(frozen=True)
 class PlannedBlock:
     """
-    A block as the execution needs it.
+    A block as it is executed.
 
-    :param needs: The blocks that must have succeeded before, by name.
+    :param needs: The names of the blocks that must succeed before.
     """
 
     id: int
@@ -57,12 +57,12 @@ class PlannedBlock:
 
     @property
     def template(self) -> str:
-        """The Jinja template of a block that has one; empty where the type has none."""
+        """The Jinja template of a block; empty if its type has none."""
         return next(iter(self.templates), "")
 
     @property
     def templates(self) -> list[str]:
-        """All Jinja templates of the block: every text under the keys that may have them."""
+        """All Jinja templates of the block: every text under the keys that may contain them."""
         return collect_templates(self.type, self.content)
 
 
@@ -78,9 +78,9 @@ def collect_templates(kind: str, content: Mapping[str, Any]) -> list[str]:
 
 def plan_waves(blocks: Sequence[PlannedBlock]) -> list[list[PlannedBlock]]:
     """
-    Group blocks into waves, those of one wave needing only those of earlier ones.
+    Group blocks into waves; each block depends only on earlier waves.
 
-    :raises PlanError: if blocks need each other in a circle; the message names them.
+    :raises PlanError: for circular references; the message contains the blocks.
     """
     by_name = {block.name: block for block in blocks}
     references = {block.name: _find_block_references(block, by_name) for block in blocks}
@@ -89,9 +89,7 @@ def plan_waves(blocks: Sequence[PlannedBlock]) -> list[list[PlannedBlock]]:
         sorter.prepare()
     except CycleError as error:
         circle = " -> ".join(error.args[1])
-        raise PlanError(
-            f"blocks need each other in a circle: {circle}. Take one of the references out."
-        ) from None
+        raise PlanError(f"blocks have circular references: {circle}. Remove one of the references.") from None
     waves = []
     while sorter.is_active():
         names = sorted(sorter.get_ready(), key=lambda name: by_name[name].position)
@@ -102,10 +100,10 @@ def plan_waves(blocks: Sequence[PlannedBlock]) -> list[list[PlannedBlock]]:
 
 def plan_block(block: Block, query_id: int | None, content: Mapping[str, Any] | None = None) -> PlannedBlock:
     """
-    Take from a stored block what planning needs.
+    Read the data for planning from a stored block.
 
-    :param query_id: The query that it is, if it is one.
-    :param content: What it is to run instead of its own content.
+    :param query_id: Its query, if it is one.
+    :param content: Replaces the block's own content.
     """
     return PlannedBlock(
         id=block.id,
@@ -119,7 +117,7 @@ def plan_block(block: Block, query_id: int | None, content: Mapping[str, Any] | 
 
 
 def select_with_needs(waves: Sequence[Sequence[PlannedBlock]], name: str) -> list[list[PlannedBlock]]:
-    """Keep one block and what it needs, directly or not."""
+    """Keep one block and its dependencies, direct and indirect."""
     kept = {name}
     for wave in reversed(waves):
         for block in wave:
@@ -132,10 +130,10 @@ def select_with_needs(waves: Sequence[Sequence[PlannedBlock]], name: str) -> lis
 @dataclass(frozen=True)
 class MissingReferences:
     """
-    What a block refers to and its report does not have.
+    References of a block to names that its report does not have.
 
-    :param names: Names that a trigger may still give.
-    :param queries: Names that can only be queries, which a trigger cannot give.
+    :param names: Names that a trigger may still set.
+    :param queries: Names that can only be queries, which a trigger cannot set.
     """
 
     names: frozenset[str] = frozenset()
@@ -143,7 +141,7 @@ class MissingReferences:
 
 
 def find_missing_references(blocks: Sequence[PlannedBlock]) -> dict[str, MissingReferences]:
-    """Find what blocks refer to and their report does not have, by the name of the block."""
+    """Find references to names that the report does not have, by the name of the block."""
     known = {block.name for block in blocks} | {"params", "webhook"}
     sql = {block.name for block in blocks if block.type == SQL}
     missing = {}
@@ -168,21 +166,21 @@ def find_varying_choices(blocks: Sequence[PlannedBlock]) -> dict[str, list[str]]
 
 
 def _collect_names(block: PlannedBlock) -> tuple[set[str], set[str]]:
-    """Collect the names that a block's templates cannot do without, and those of them that are queries."""
+    """Collect the required names in a block's templates, and which of them are queries."""
     named: set[str] = set()
     queries: set[str] = set()
     for template in block.templates:
         try:
             found = find_references(template)
         except BlockTemplateError:
-            continue  # saved before this was checked; the block itself will fail
+            continue  # saved before this check existed; the block itself will fail
         named |= (found.outputs | found.texts) - found.optional
         queries |= found.queries - found.optional
     return named, queries
 
 
 def _name_queries(block: PlannedBlock) -> set[str]:
-    """Name the queries that a block uses outside of its templates."""
+    """List the queries that a block uses outside its templates."""
     if block.type == CHART:
         return {str(block.content.get("query"))}
     if block.type == EMAIL:
@@ -218,9 +216,9 @@ def _with_needs(
     block: PlannedBlock, references: Mapping[str, References], by_name: Mapping[str, PlannedBlock]
 ) -> PlannedBlock:
     """
-    Say what must have succeeded before: blocks whose output is used, parameters and charts.
+    Find the blocks that must succeed before: blocks whose output is used, parameters and charts.
 
-    A query whose text alone is used need not run, but what that text refers to must have.
+    A query of which only the text is used need not run, but the references in that text must.
     """
     needs: set[str] = set()
     pending, seen = [block.name], {block.name}

@@ -1,4 +1,4 @@
-"""What blocks hold: the contents of each type, checked when they are saved."""
+"""The contents of each block type, validated when a block is saved."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from airflow_provider_pushmetrics.service.templates.rendering import (
 from airflow_provider_pushmetrics.serving.json_bodies import MAX_DEPTH, is_deeper_than
 
 ALIASES: Mapping[str, str] = {"query": SQL, "sql_query": SQL, "markdown": TEXT}
-"""Other words for types of blocks."""
+"""Aliases of block types."""
 
 KEYS: Mapping[str, frozenset[str]] = {
     PARAMETER: frozenset({"type", "default", "required", "multiple", "choices"}),
@@ -43,7 +43,7 @@ KEYS: Mapping[str, frozenset[str]] = {
     EMAIL: frozenset({"to_", "subject", "value", "format", "attachments"}),
     SLACK: frozenset({"channels", "value_markdown"}),
 }
-"""What the content of each type may hold. A misspelt key must not be accepted and then do nothing."""
+"""The keys of each type's content. A misspelt key must be rejected, not ignored."""
 
 ATTACHMENT_KEYS = frozenset({"query", "format", "filename", "skip_if_empty"})
 
@@ -52,13 +52,13 @@ KEPT_KEYS: Mapping[str, frozenset[str]] = {
     SLACK: frozenset({"integration_id", "editor_mode"}),
 }
 """
-What PushMetrics' own client always sends and nothing depends on here.
+Keys that PushMetrics' own client always sends and that have no effect here.
 
 There is one mail server and one Slack workspace, and a message is always Markdown.
 """
 
 MARKDOWN_EDITOR = "wysiwyg_mode"
-"""The value of ``editor_mode`` with which ``value_markdown`` is the message."""
+"""The value of ``editor_mode`` for which ``value_markdown`` is the message."""
 
 MERGE_KEYS = frozenset({"merge_pdf_config", "merge_csv_config"})
 UNSUPPORTED_KEYS: Mapping[str, frozenset[str]] = {
@@ -66,7 +66,7 @@ UNSUPPORTED_KEYS: Mapping[str, frozenset[str]] = {
     EMAIL: MERGE_KEYS | {"cc", "bcc", "chart_block_uids", "smtp_from", "smtp_from_fullname"},
     SLACK: MERGE_KEYS | {"attachments", "thread_ts", "attachments_to_thread", "include_reload_button"},
 }
-"""What PushMetrics has and this service has not: accepted, and dropped, only where it is empty."""
+"""Keys of PushMetrics that are not supported: accepted, and dropped, only if they are empty."""
 
 MAX_ROWS_LIMIT = 100_000_000
 MAX_TIMEOUT_SECONDS = 86_400
@@ -75,14 +75,14 @@ MAIL_FORMATS = (PLAIN_TEXT, MARKDOWN, HTML)
 
 
 class ContentError(PushMetricsParameterError):
-    """A block, or what it holds, is not what its type needs."""
+    """A block or its content is invalid."""
 
 
 def check_block_type(name: str) -> str:
     """
-    Accept a type of blocks, under any of its names.
+    Normalize a block type.
 
-    :raises ContentError: if there is none.
+    :raises ContentError: if it is unknown.
     """
     kind = ALIASES.get(name, name)
     if kind not in CHECKS:
@@ -92,7 +92,7 @@ def check_block_type(name: str) -> str:
 
 def parse_content(value: Any) -> dict[str, Any]:
     """
-    Read the content of a block, given as an object or as the JSON text of one.
+    Parse the content of a block, given as an object or as JSON text.
 
     :raises ContentError: if it is neither.
     """
@@ -109,23 +109,25 @@ def parse_content(value: Any) -> dict[str, Any]:
 
 def check_json(value: Any) -> None:
     """
-    Accept what JSON, and every database, can hold.
+    Check that JSON, and every database, can store a value.
 
-    :raises ContentError: for NaN, infinity, half a surrogate pair, or what is nested too deep.
+    :raises ContentError: for NaN, infinity, half a surrogate pair, or deep nesting.
     """
     if is_deeper_than(value):
         raise ContentError(f"it is nested more than {MAX_DEPTH} deep")
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, TypeError):
-        raise ContentError("it holds something that JSON cannot: NaN, infinity or half a character") from None
+        raise ContentError(
+            "it contains a value that JSON does not support: NaN, infinity or half a character"
+        ) from None
 
 
 def check_content(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Accept the content of a block.
+    Validate the content of a block.
 
-    :raises ContentError: if a key is missing, unknown, or holds what it must not.
+    :raises ContentError: if a key is missing, unknown, or has an invalid value.
     """
     check_json(dict(content))
     content = _check_keys(kind, content)
@@ -139,7 +141,7 @@ def check_content(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_keys(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Refuse unknown keys, and drop empty ones that have no meaning here."""
+    """Refuse unknown keys, and drop empty unsupported ones."""
     unsupported = UNSUPPORTED_KEYS.get(kind, frozenset())
     kept = {key: value for key, value in content.items() if key not in unsupported or value}
     for key in kept:
@@ -157,7 +159,7 @@ def refuse_unknown_keys(
     given: Iterable[object], known: Collection[str], owner: str, *, ignored: Collection[str] = ()
 ) -> None:
     """
-    Refuse keys that nothing would read.
+    Refuse unknown keys.
 
     :param owner: The beginning of the sentence that lists the known keys.
     :param ignored: Keys that are accepted and not listed.
@@ -183,7 +185,7 @@ def _check_parameter(content: Mapping[str, Any]) -> dict[str, Any]:
     try:
         Parameter.read("default", {**content, **checked}).check()
     except PushMetricsParameterError as error:
-        raise ContentError(f"the default or a choice does not fit: {error}") from None
+        raise ContentError(f"the default or a choice is invalid: {error}") from None
     return checked
 
 
@@ -198,7 +200,7 @@ def _check_sql(content: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(source, str) and source.isascii() and source.isdigit() and len(source) < 19:
         source = int(source)
     if not isinstance(source, int) or isinstance(source, bool):
-        raise ContentError("database_id is missing, or names no database: see GET /api/v1/database/")
+        raise ContentError("database_id is missing, or is not a database: see GET /api/v1/database/")
     sql = _read_text_field(content, "sql")
     checked = {"sql": sql, "database_id": source}
     for name, limit in (("limit", MAX_ROWS_LIMIT), ("timeout_seconds", MAX_TIMEOUT_SECONDS)):

@@ -1,4 +1,4 @@
-"""The choices of Parameter blocks: those that are written down, and those that a query found."""
+"""The choices of Parameter blocks: literal ones, and those from a query."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.results.values import write_text
 
 MAX_QUERY_CHOICES = 100_000
-"""Of a query with more different values, no value is accepted."""
+"""If a query has more different values, no value is accepted."""
 
 
 class UnknownChoicesError(PushMetricsError):
-    """The choices that a query gives are not known."""
+    """The choices of a query are unknown."""
 
 
 @dataclass(frozen=True)
 class Choices:
     """
-    Values that a parameter may have.
+    The values that a parameter may have.
 
     :param is_complete: Whether there are no others.
     """
@@ -57,7 +57,7 @@ def set_query_choices(
     given: Collection[str],
 ) -> list[Parameter]:
     """
-    Set the choices of the parameters that have a value and take their choices from a query.
+    Set the choices of the parameters that have a value and get their choices from a query.
 
     :param given: The names of the parameters that have a value.
     """
@@ -76,7 +76,8 @@ def _set_choices(
         found = _read_query_choices(session, results, report_id, query, MAX_QUERY_CHOICES)
         if not found.is_complete:
             raise UnknownChoicesError(
-                f"the query {query!r} gave more than {MAX_QUERY_CHOICES:,} values, or was cut at its limit"
+                f"the query {query!r} has more than {MAX_QUERY_CHOICES:,} values, or was truncated at its"
+                " limit"
             )
     except UnknownChoicesError as error:
         return parameter.with_choices((), str(error))
@@ -114,7 +115,7 @@ def _read_query_choices(
 
 
 def _read_first_column(results: ResultStore, file: str, limit: int) -> list[Any] | None:
-    """Read up to one value more than the limit; None if the file was cleaned up."""
+    """Read at most one value more than the limit; None if the file was deleted."""
     found: dict[Any, None] = {}
     try:
         with results.open(file) as result:

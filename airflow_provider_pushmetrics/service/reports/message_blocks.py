@@ -1,4 +1,4 @@
-"""What text, email and Slack blocks make of their templates."""
+"""Rendering of text, email and Slack blocks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PLAIN_TEXT = "text"
 MAX_FILE_NAME_LENGTH = 100
 MAX_FALLBACK_LENGTH = 3000
 UNSAFE_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u2028\u2029\ud800-\udfff]+')
-"""What some system does not take in the name of a file, and what ends a line."""
+"""Characters that are invalid in file names on some system, and line ends."""
 
 Parsed = TypeVar("Parsed")
 
@@ -43,10 +43,10 @@ Parsed = TypeVar("Parsed")
 @dataclass(frozen=True)
 class WantedFile:
     """
-    A query's result that a block wants to go with its mail.
+    A query's result to attach to a mail.
 
-    :param name: What the file is called.
-    :param skip_if_empty: Whether it stays away when the query gave no rows.
+    :param name: The name of the file.
+    :param skip_if_empty: Whether to leave it out if the query returned no rows.
     """
 
     query: str
@@ -57,7 +57,7 @@ class WantedFile:
 
 def build_text(block: PlannedBlock, names: Mapping[str, Any]) -> tuple[str, str | None]:
     """
-    Render a text block: as it is written, and its Markdown as HTML for a page.
+    Render a text block: as text, and its Markdown as HTML for a page.
 
     :return: The text, and the HTML; None for a template in which values could become markup.
     :raises BlockTemplateError: if its template fails.
@@ -74,8 +74,8 @@ def build_mail(
     """
     Build the mail of an email block.
 
-    :param list_notes: Lists what is to be said at the end; asked when the body is rendered.
-    :raises BlockTemplateError: if a template fails, or makes something that is not an address.
+    :param list_notes: Lists the notes for the end of the mail; called when the body is rendered.
+    :raises BlockTemplateError: if a template fails, or renders an invalid address.
     """
     content = block.content
     subject = build_subject(_render_plain(content.get("subject"), names))
@@ -90,8 +90,8 @@ def build_slack(
     """
     Build the message of a Slack block.
 
-    :param list_notes: Lists what is to be said at the end; asked when the message is rendered.
-    :raises BlockTemplateError: if a template fails, or makes something that is not a channel.
+    :param list_notes: Lists the notes for the end of the message; called when it is rendered.
+    :raises BlockTemplateError: if a template fails, or renders an invalid channel.
     """
     channels = _render_recipients(block.content.get("channels"), names, check_channel)
     markup = render_markup(str(block.content.get("value_markdown", "")), names, write_text)
@@ -103,7 +103,7 @@ def build_slack(
 
 def list_wanted_files(block: PlannedBlock, names: Mapping[str, Any]) -> list[WantedFile]:
     """
-    List the files of an email block. Two of one name get different ones.
+    List the attachments of an email block. Duplicate names are made unique.
 
     :raises BlockTemplateError: if the template of a name fails.
     """
@@ -140,7 +140,7 @@ def _render_plain(value: Any, names: Mapping[str, Any]) -> str:
 
 
 def _render_recipients(value: Any, names: Mapping[str, Any], parse: Callable[[str], Parsed]) -> list[Parsed]:
-    """Render each entry to one recipient; entries are split before values are put in, never after."""
+    """Render each entry to one recipient; entries are split before values are inserted, never after."""
     texts = [value] if isinstance(value, str) else list(value or [])
     entries = [entry for text in texts for entry in split_recipients(str(text))]
     rendered = [text for entry in entries for text in render_entries(entry, names, write_text)]

@@ -1,4 +1,4 @@
-"""The types of Parameter blocks: what a run may be given, and which Python value its templates see."""
+"""The types of Parameter blocks: conversion of given values to the Python values of templates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_SHOWN = 100
 
 
 class ParameterValueError(PushMetricsParameterError):
-    """A parameter's value is not what its block says."""
+    """A parameter's value is invalid."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Parameter:
     A Parameter block.
 
     :param kind: ``any`` or one of ``CONVERSIONS``.
-    :param is_multiple: Whether its value is a list of that.
-    :param choices: The values that it may have; None if it may have any.
-    :param choices_query: The query that gives the choices; they are set before a value is checked.
-    :param choices_fault: Why the choices are not known, so that only those that are set are accepted.
+    :param is_multiple: Whether its value is a list of that type.
+    :param choices: The allowed values; None for any.
+    :param choices_query: The query that provides the choices; they are set before a value is checked.
+    :param choices_fault: Why the choices are unknown, so that only those that are set are accepted.
     """
 
     name: str
@@ -63,28 +63,28 @@ class Parameter:
         )
 
     def with_choices(self, values: Iterable[Any], fault: str | None = None) -> Parameter:
-        """Set the choices that its query gave; the default is always one of them."""
+        """Set the choices from its query; the default is always one of them."""
         defaults = self.default if isinstance(self.default, list) else [self.default]
         allowed = (*values, *(one for one in defaults if one is not None))
         return replace(self, choices=allowed, choices_fault=fault)
 
     def convert(self, value: Any) -> Any:
         """
-        Turn a value into what templates see; in a URL everything is text.
+        Convert a value for templates; in a URL everything is text.
 
-        :raises ParameterValueError: if it is missing, of another type, or none of the choices.
+        :raises ParameterValueError: if it is missing, of another type, or not one of the choices.
         """
         value = self._split(value)
         if value is None or value == []:
             if self.is_required:
-                raise ParameterValueError(f"parameter {self.name!r} is required: give it a value.")
+                raise ParameterValueError(f"parameter {self.name!r} is required: set a value.")
             return value
         if self.is_multiple:
             return [self._convert_one(one) for one in value]
         return self._convert_one(value)
 
     def _split(self, value: Any) -> Any:
-        """Read an empty text as a null, and make a list of what is to be one."""
+        """Convert an empty text to null, and a text to a list if ``is_multiple``."""
         if (
             isinstance(value, str)
             and not value.strip()
@@ -108,7 +108,7 @@ class Parameter:
 
     def _describe_choices(self) -> str:
         if self.choices_fault is not None:
-            return f"it must be one of its choices, which are not known, because {self.choices_fault}."
+            return f"it must be one of its choices, which are unknown, because {self.choices_fault}."
         choices = self.choices or ()
         shown = ", ".join(map(repr, choices[:10])) + (", …" if len(choices) > 10 else "")
         source = "" if self.choices_query is None else f" (from the query {self.choices_query!r})"
@@ -123,7 +123,7 @@ class Parameter:
             ) from None
 
     def _list_choices(self) -> Iterator[Any]:
-        """List the choices in the parameter's type; those of a query that have another type are left out."""
+        """List the choices in the parameter's type; choices of a query with another type are left out."""
         for choice in self.choices or ():
             try:
                 yield choice if self.kind == ANY or choice is None else self._convert_kind(choice)
@@ -133,9 +133,9 @@ class Parameter:
 
     def check(self) -> None:
         """
-        Make sure that the block itself is right.
+        Check the block itself.
 
-        :raises ParameterValueError: if a choice or the default is not of its type.
+        :raises ParameterValueError: if a choice or the default has the wrong type.
         """
         list(self._list_choices())
         if self.default is not None:
@@ -144,31 +144,31 @@ class Parameter:
 
 def apply_parameters(parameters: Iterable[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Fill in the defaults, and make sure that each value is what its block says, before there is a run.
+    Add the defaults, and check all values, before there is a run.
 
-    :raises ParameterValueError: for the first that is not.
+    :raises ParameterValueError: for the first invalid value.
     """
     parameters = list(parameters)
     applied = {**{one.name: one.default for one in parameters}, **given}
     for parameter in parameters:
         converted = parameter.convert(applied[parameter.name])
         if parameter.choices_query is not None and parameter.kind == ANY:
-            applied[parameter.name] = converted  # the choice itself, where a URL gave its text
+            applied[parameter.name] = converted  # the choice itself, if a URL contained its text
     return applied
 
 
 def _is_same(choice: Any, value: Any) -> bool:
-    """Compare so that true and 1 differ, as in JSON."""
+    """Compare as in JSON, where true and 1 differ."""
     return bool(choice == value) and isinstance(choice, bool) == isinstance(value, bool)
 
 
 def _is_written_as(choice: Any, value: Any) -> bool:
-    """Return whether a text is how a URL or a form writes a choice."""
+    """Return whether a text is the form of a choice in a URL."""
     return isinstance(value, str) and not isinstance(choice, str) and value == json.dumps(choice)
 
 
 def _read_list(text: str) -> list[Any]:
-    """Read a list from a text: as JSON, or its parts between commas."""
+    """Parse a list: JSON, or comma-separated values."""
     if text.lstrip().startswith("["):
         try:
             read = json.loads(text)

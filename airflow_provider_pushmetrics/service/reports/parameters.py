@@ -1,4 +1,4 @@
-"""The parameters that a run is given, from a URL and from a body."""
+"""The parameters of a run, from a URL and from a body."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOKEN = "token"
 
 def parse_json_parameters(body: bytes) -> dict[str, Any]:
     """
-    Read the parameters in a request's body; an empty body has none.
+    Parse the parameters in a request's body; an empty body has none.
 
     :raises PushMetricsParameterError: if it is not a JSON object.
     """
@@ -41,9 +41,9 @@ def parse_json_parameters(body: bytes) -> dict[str, Any]:
 
 def merge_parameters(query: Iterable[tuple[str, str]], body: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Put the parameters of a URL and of a body together.
+    Merge the parameters of a URL and of a body.
 
-    The body wins over the URL, and the first of repeated names in the URL over the others. ``token`` is the
+    The body takes precedence, and the first of repeated names in the URL. ``token`` is the
     credential and never a parameter.
     """
     merged: dict[str, Any] = {}
@@ -55,12 +55,12 @@ def merge_parameters(query: Iterable[tuple[str, str]], body: Mapping[str, Any]) 
 
 
 def write_fingerprint(parameters: Mapping[str, Any]) -> str:
-    """Write parameters as a text to compare them by, in which 1, 1.0 and true differ."""
+    """Write parameters as a text for comparison, in which 1, 1.0 and true differ."""
     return json.dumps(parameters, sort_keys=True, separators=(",", ":"))
 
 
 def _parse_float(text: str) -> float:
-    """Read a number, unless that would change it: then it must be given as a text."""
+    """Parse a number that a float holds exactly; others must be sent as text."""
     value = float(text)
     if not math.isfinite(value) or Decimal(repr(value)) != Decimal(text):
         raise ValueError("a number is too large, or has too many digits")

@@ -1,10 +1,10 @@
 """
-When a schedule's runs are due.
+The times of a schedule.
 
-All of it is arithmetic on what a clock in the schedule's time zone shows; nothing here asks for the time.
-Where clocks are put forward, a time that they skip is read as if they had not been, so that 02:30 becomes
-03:30; where they are put back, a time that comes twice counts once, at first (RFC 5545, section 3.3.5). Cron
-keeps its own custom: what would be due in the hour that is skipped is due at its end, and what is due every
+All of it is arithmetic on local times in the schedule's time zone; nothing here reads the clock.
+A local time that does not exist when clocks are put forward is shifted, so that 02:30 becomes 03:30; a local
+time that occurs twice when clocks are put back counts once, at first (RFC 5545, section 3.3.5). Cron
+follows its own rule: a time in the skipped hour is due at its end, and what is due every
 hour or every few minutes continues through both.
 """
 
@@ -25,14 +25,14 @@ from cronsim import CronSim, CronSimError
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
 LAST_YEAR = 9000
-"""Nothing is due later: Python's calendar ends soon after."""
+"""The last year: Python's calendar ends soon after."""
 
 MAX_CRON_LENGTH = 255
 CRON_FIELDS = 5
 
 
 class Recurrence(Enum):
-    """How often a schedule is due."""
+    """The recurrence of a schedule."""
 
     HOURLY = "hourly"
     DAILY = "daily"
@@ -50,7 +50,7 @@ DAYS = {Recurrence.DAILY: 1, Recurrence.WEEKLY: 7}
 @dataclass(frozen=True)
 class Schedule:
     """
-    When something is due: from its first start on, until its end, if it has one.
+    The times of a schedule: from its first start to its end, if any.
 
     :param first_start: The first time, with its zone. It fixes the time of day, and of longer recurrences the
         day; a month that lacks the day has its run on its last. A cron expression is due from then on.
@@ -71,15 +71,15 @@ class Schedule:
 
 def check_schedule(schedule: Schedule, now: datetime | None = None) -> None:
     """
-    Check that a schedule makes sense; given the time, that it begins in the future, as a new one must.
+    Check a schedule; with the current time, also that it begins in the future, as a new one must.
 
-    :raises PushMetricsParameterError: if not.
+    :raises PushMetricsParameterError: if it is invalid.
     """
     first = schedule.first_start
     zone = find_zone(schedule.time_zone)
     if first.tzinfo is None or first.year >= LAST_YEAR:
         raise PushMetricsParameterError(
-            f"the first start {first.isoformat()!r} is not usable: write it with its offset from UTC, and"
+            f"the first start {first.isoformat()!r} is invalid: write it with its offset from UTC, and"
             f" before the year {LAST_YEAR}, such as '2030-01-31T06:00:00+01:00'."
         )
     if now is not None and first <= now:
@@ -89,7 +89,7 @@ def check_schedule(schedule: Schedule, now: datetime | None = None) -> None:
     if schedule.max_runs is not None and (schedule.max_runs < 1 or schedule.ends_on is not None):
         raise PushMetricsParameterError(
             f"a schedule cannot end after {schedule.max_runs} runs"
-            f"{' and on a date' if schedule.ends_on else ''}: give a number from 1, or a date, or neither."
+            f"{' and on a date' if schedule.ends_on else ''}: set a number from 1, or a date, or neither."
         )
     if schedule.ends_on is not None and schedule.ends_on < first.astimezone(zone).date():
         raise PushMetricsParameterError(
@@ -101,13 +101,13 @@ def check_schedule(schedule: Schedule, now: datetime | None = None) -> None:
 
 def compute_next(schedule: Schedule, after: datetime, runs_so_far: int) -> datetime | None:
     """
-    Compute when a schedule is due next.
+    Compute the next time of a schedule.
 
-    What was due before is not caught up with: after a pause, or when nothing ran, the schedule continues.
+    Times that were missed during a pause or an outage are skipped.
 
-    :param after: The moment, with its zone, that the answer is later than.
-    :param runs_so_far: How many runs it has made.
-    :return: The moment in UTC; None when it has ended.
+    :param after: The result is later than this time with a zone.
+    :param runs_so_far: How many runs it has had.
+    :return: The time in UTC; None if it has ended.
     """
     if schedule.max_runs is not None and runs_so_far >= schedule.max_runs:
         return None
@@ -134,7 +134,7 @@ def _find_next(schedule: Schedule, after: datetime, zone: ZoneInfo) -> datetime 
 
 
 def _find_next_day(schedule: Schedule, after: datetime, zone: ZoneInfo) -> datetime | None:
-    """Search all starts by halves: they are in order, so that a schedule of a century takes no longer."""
+    """Search all starts by bisection: they are sorted, so that a schedule of a century takes no longer."""
     local = schedule.first_start.astimezone(zone).replace(tzinfo=None)
     last = datetime(LAST_YEAR, 12, 31)
     if schedule.recurrence in DAYS:
@@ -156,14 +156,14 @@ def _find_next_day(schedule: Schedule, after: datetime, zone: ZoneInfo) -> datet
 
 
 def _add_months(local: datetime, count: int) -> datetime:
-    """Continue by months from the first, so that the 31st is the 31st again after February."""
+    """Add months to the first start, so that the 31st is the 31st again after February."""
     year, month = divmod(local.year * 12 + local.month - 1 + count, 12)
     day = min(local.day, calendar.monthrange(year, month + 1)[1])
     return local.replace(year=year, month=month + 1, day=day)
 
 
 def _read_clock(local: datetime, zone: ZoneInfo) -> datetime:
-    """Give the moment at which a clock of the zone shows a time, as the module's docstring says."""
+    """Convert a local time of the zone to UTC, as the module's docstring describes."""
     return local.replace(tzinfo=zone, fold=0).astimezone(UTC)
 
 
@@ -188,19 +188,20 @@ def _check_cron(schedule: Schedule) -> None:
     fault = _find_fault(schedule.cron)
     if fault:
         raise PushMetricsParameterError(
-            f"{schedule.cron[:MAX_CRON_LENGTH]!r} is no cron expression: {fault}. Write five fields (minute,"
+            f"{schedule.cron[:MAX_CRON_LENGTH]!r} is not a cron expression: {fault}. Write five fields"
+            " (minute,"
             " hour, day of the month, month, day of the week), such as '30 6 * * MON-FRI'."
         )
 
 
 def _find_fault(expression: str) -> str | None:
-    """Find what is wrong with an expression: its form, or that no time ever fits it."""
+    """Find the error in an expression: its form, or that it never matches."""
     if len(expression) > MAX_CRON_LENGTH or not expression.isascii():
         return "it is too long, or not ASCII"
     if len(expression.split()) != CRON_FIELDS:
         return f"it has {len(expression.split())} fields"  # a sixth would be seconds
     try:
-        return None if next(CronSim(expression, datetime(2000, 1, 1)), None) else "no time fits it"
+        return None if next(CronSim(expression, datetime(2000, 1, 1)), None) else "it never matches"
     except (CronSimError, RecursionError) as error:
         return str(error).lower()
 
@@ -209,11 +210,11 @@ def find_zone(name: str) -> ZoneInfo:
     """
     Find a time zone.
 
-    :raises PushMetricsParameterError: if there is none of this name.
+    :raises PushMetricsParameterError: if the name is unknown.
     """
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise PushMetricsParameterError(
-            f"{name!r} is no time zone: use a name of the IANA database, such as 'Europe/Berlin' or 'UTC'."
+            f"{name!r} is not a time zone: use a name of the IANA database, such as 'Europe/Berlin' or 'UTC'."
         ) from None

@@ -1,4 +1,4 @@
-"""Reports as YAML documents: writing them, reading them, and showing what a new one would change."""
+"""Reports as YAML documents: writing, parsing, and comparing them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from airflow_provider_pushmetrics.service.reports.block_types import (
 MAX_DOCUMENT_LENGTH = 256 * 1024
 MAX_YAML_DEPTH = 64
 MAX_VALUES = 20_000
-"""How many texts, numbers, lists and mappings a document may have: forty for each of the most blocks."""
+"""The maximum number of values in a document: forty for each of the maximum number of blocks."""
 MAX_NUMBER_LENGTH = 400
 MAX_REPORT_NAME_LENGTH = 255
 DESTINATIONS = (EMAIL, SLACK)
@@ -34,7 +34,7 @@ BLOCK_KEYS = ("name", "type", "uid", "verbose_name", "content")
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Reads plain documents, with dates as text; in C where PyYAML has it, which is 20 times as fast."""
+    """Loads plain documents, with dates as text; in C if available, which is 20 times as fast."""
 
     yaml_implicit_resolvers = {
         letter: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
@@ -54,7 +54,7 @@ for _tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float"):
 
 
 def _construct_mapping(loader: Any, node: yaml.MappingNode) -> Any:
-    """Read a mapping. Of two equal keys YAML itself takes the last, without a word."""
+    """Read a mapping. Of two equal keys YAML itself takes the last, silently."""
     seen = set()
     for key_node, _ in node.value:
         if isinstance(key_node, yaml.ScalarNode):
@@ -72,7 +72,7 @@ _Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as they are read best."""
+    """Writes multi-line texts as literal blocks."""
 
 
 def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -86,7 +86,7 @@ def write_config(report: Report, databases: Mapping[int, str]) -> str:
     """
     Write a report as YAML.
 
-    :param databases: The names of databases by their id: documents name them, so that they can travel.
+    :param databases: The names of databases by their id: names are portable between services.
     """
     document: dict[str, Any] = {
         "name": report.name,
@@ -102,9 +102,9 @@ def write_config(report: Report, databases: Mapping[int, str]) -> str:
 
 def parse_config(text: str) -> ReportDraft:
     """
-    Read a report from YAML.
+    Parse a report from YAML.
 
-    :raises ContentError: if it is no YAML, or not that of a report.
+    :raises ContentError: if it is not YAML, or not a report.
     """
     document = _load(text)
     if not isinstance(document, dict):
@@ -142,11 +142,11 @@ def _load(text: str) -> Any:
 
 
 def _check_extent(text: str) -> None:
-    """Refuse what would take long to build, while nothing of it is built yet."""
+    """Refuse large documents before they are built."""
     depth = values = 0
     for event in yaml.parse(text, _Loader):
         if isinstance(event, yaml.AliasEvent):
-            # Aliases of aliases grow without bound.
+            # Nested aliases grow exponentially.
             name = str(event.anchor)[:64]
             raise ContentError(f"the YAML has an alias (*{name}): write the value out")
         values += isinstance(event, yaml.NodeEvent)
@@ -158,13 +158,13 @@ def _check_extent(text: str) -> None:
 
 
 def write_diff(before: str, after: str) -> str:
-    """Write what changes between two documents, as a unified diff."""
+    """Write the difference between two documents, as a unified diff."""
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "stored", "given", lineterm="")
     return "\n".join(lines)
 
 
 def list_databases_by_id(rows: Sequence[Any]) -> dict[int, str]:
-    """Map databases to their names, where the name means one only."""
+    """Map databases to their names, if the name is unique."""
     names = [row.name for row in rows]
     return {row.id: row.name for row in rows if names.count(row.name) == 1}
 
@@ -181,7 +181,7 @@ def _build_block(block: Block, databases: Mapping[int, str]) -> dict[str, Any]:
 
 def _parse_block(number: int, value: Any) -> BlockDraft:
     if not isinstance(value, dict):
-        raise ContentError(f"block {number} is no mapping")
+        raise ContentError(f"block {number} is not a mapping")
     try:
         refuse_unknown_keys(value, BLOCK_KEYS, "a block has")
     except ContentError as error:

@@ -1,8 +1,8 @@
 """
-Which Arrow type a column of a result has, and which one its Parquet file.
+The Arrow type of a result's column, and its type in the Parquet file.
 
-A source may give any Arrow type. A result has one of a few, so that readers find the same type whatever the
-driver chose: microseconds for seconds, texts for dictionaries, UTC for any other zone.
+A source may return any Arrow type. A result has one of a few, so that the types do not depend on the
+driver: microseconds for seconds, texts for dictionaries, UTC for any other zone.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsError
 MAX_DECIMAL256_DIGITS = 76
 MAX_DIGITS_128 = 38
 TAG = "tag"
-"""The field of a stored union that says which member is set."""
+"""The field of a stored union with the number of the set member."""
 
 
 class UnsupportedTypeError(PushMetricsError):
-    """There is no type that holds the column."""
+    """No supported type can hold the column."""
 
 
 def choose_schema(schema: pa.Schema) -> pa.Schema:

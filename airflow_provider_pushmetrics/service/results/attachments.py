@@ -1,8 +1,8 @@
 """
-Results of queries as files of mails.
+Query results as attachments of mails.
 
-A mail keeps where a result is, and the file is written when it is sent: results are never changed. How large
-it will be is found out before, when the block runs, so that one too large fails where somebody sees it.
+A mail refers to a result, and the attachment is written when the mail is sent: results never change. The
+size is checked before, when the block runs, so that the block fails if it is too large.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from airflow_provider_pushmetrics.service.results.encoders.xlsx import open_xlsx
 from airflow_provider_pushmetrics.service.results.store import ResultError, ResultStore
 
 MAX_TOTAL_BYTES = 10 * 1024 * 1024
-"""Of all files of a mail. Base64 makes a third more of it, and common mail servers stop at 20 to 25 MB."""
+"""For all attachments of a mail. Base64 adds a third, and common mail servers allow 20 to 25 MB."""
 
 MEDIA_TYPES: Mapping[str, str] = {"csv": CSV, "xlsx": XLSX, "json": JSON, "parquet": PARQUET}
-"""The formats that files can have, which are their extensions too."""
+"""The formats of attachments, which are their extensions too."""
 
 ATTACHMENT_READ_BYTES = 64 * 1024
 
@@ -37,12 +37,12 @@ ATTACHMENT_READ_BYTES = 64 * 1024
 @dataclass(frozen=True)
 class Attachment:
     """
-    A result that goes with a mail.
+    A result to attach to a mail.
 
-    :param name: What the file is called.
+    :param name: The name of the attachment.
     :param format: One of ``MEDIA_TYPES``.
-    :param file: Where the result is kept.
-    :param header: What the file says before its rows, if it is JSON.
+    :param file: The file of the result.
+    :param header: The header of the result, for JSON.
     """
 
     name: str
@@ -51,22 +51,23 @@ class Attachment:
     header: ResultHeader
 
     def to_dict(self) -> dict[str, Any]:
-        """Write it as it is kept with the mail."""
+        """Convert it to JSON, for the outbox."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> Attachment:
-        """Read it back."""
+        """Convert it from JSON."""
         return cls(kept["name"], kept["format"], kept["file"], ResultHeader(**kept["header"]))
 
 
 def write_attachment(results: ResultStore, attachment: Attachment) -> Iterator[Chunk]:
     """
-    Write the file, piece by piece.
+    Write the attachment, piece by piece.
 
-    CSV has a byte order mark, and what a spreadsheet would take for a formula is guarded: people open it.
+    CSV has a byte order mark, and texts that look like formulas are guarded, because people open it in
+    spreadsheets.
 
-    :raises ResultError: if the result is no longer kept, or does not fit into a workbook.
+    :raises ResultError: if the result was deleted, or does not fit into a workbook.
     """
     path = results.find_path(attachment.file)
     if path is None:
@@ -87,9 +88,9 @@ def write_attachment(results: ResultStore, attachment: Attachment) -> Iterator[C
 
 def check_size(results: ResultStore, attachments: Sequence[Attachment]) -> None:
     """
-    Make sure that the files of a mail are not too large together.
+    Check the total size of a mail's attachments.
 
-    :raises ResultError: if they are, or if a result is no longer kept.
+    :raises ResultError: if it is too large, or if a result was deleted.
     """
     total = 0
     for attachment in attachments:

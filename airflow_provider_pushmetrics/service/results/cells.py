@@ -1,4 +1,4 @@
-"""Columns of any type as texts for people: the cells of CSV, workbooks, and tables on pages and in mails."""
+"""Columns of any type as readable text: the cells of CSV, workbooks, and tables on pages and in mails."""
 
 from __future__ import annotations
 

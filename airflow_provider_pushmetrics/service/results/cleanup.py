@@ -1,4 +1,4 @@
-"""Deleting results that are too old, and what is left of broken ones."""
+"""Deleting old results, and partial ones of dead processes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from airflow_provider_pushmetrics.serving.background import BackgroundLoop
 RESULT_CLEANUP_SECONDS = 3600.0
 
 PARTIAL_RETENTION = timedelta(days=1)
-"""A result that has not grown for so long is not being written any more: its process has died."""
+"""A partial result that has not grown for this long belongs to a dead process."""
 
 log = logging.getLogger(__name__)
 
 
 class ResultCleanup:
     """
-    Cleans up, from a thread of its own; several processes may do so at the same time.
+    Deletes old results in a background thread; several processes may do so concurrently.
 
-    :param results: Where results are kept.
-    :param retention_days: How long; None is forever.
+    :param results: The result store.
+    :param retention_days: The maximum age; None for no limit.
     """
 
     def __init__(self, results: ResultStore, retention_days: int | None, *, clock: Clock = get_now) -> None:
@@ -38,15 +38,15 @@ class ResultCleanup:
         self._loop.start()
 
     def stop(self) -> bool:
-        """Stop, and tell whether the thread has ended."""
+        """Stop, and return whether the thread has ended."""
         return self._loop.stop()
 
     def run_once(self) -> None:
-        """Delete what is too old."""
+        """Delete old results."""
         self.clean()
 
     def clean(self) -> int:
-        """Delete what is too old; give the number of results."""
+        """Delete old results; return their number."""
         self._results.clean_partial(self._clock() - PARTIAL_RETENTION)
         if self._retention_days is None:
             return 0

@@ -1,4 +1,4 @@
-"""Columns of Arrow as Python values, none of which loses anything."""
+"""Lossless conversion of Arrow columns to Python values."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def read_values(array: pa.Array) -> list[Any]:
     """
     Read a column as Python values.
 
-    Decimals are exact, JSON is read with all its digits, and what Python's types cannot hold is its ISO 8601
-    text: dates outside years 1 to 9999, infinity, nanoseconds, 24:00:00, intervals.
+    Decimals are exact, JSON is parsed with all its digits, and values that Python's types cannot hold are ISO
+    8601 text: dates outside years 1 to 9999, infinity, nanoseconds, 24:00:00, intervals.
     """
     kind = array.type
     if is_json(kind):
         return _read_each(array.storage.to_pylist(), parse_json)
     if pa.types.is_float32(kind):
-        # As the shortest digits that read back to it: 0.1, not 0.10000000149011612.
+        # With the shortest digits that read back to it: 0.1, not 0.10000000149011612.
         return _read_each(array.cast(pa.string()).to_pylist(), float)
     if kind == pa.month_day_nano_interval():
         return list(write_texts(array).to_pylist())

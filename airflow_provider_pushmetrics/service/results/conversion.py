@@ -1,4 +1,4 @@
-"""Arrow columns from one type to another without losing a value, also inside nested types."""
+"""Lossless conversion of Arrow columns, including nested types."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ def convert(array: pa.Array, target: pa.DataType) -> pa.Array:
 
 
 def infinity_of(kind: pa.DataType) -> int:
-    """Give the integer that stands for infinity in a date or a timestamp."""
+    """Return the integer for infinity in a date or a timestamp."""
     return INFINITIES[kind.bit_width]
 
 
 def slice_lists(array: pa.Array) -> tuple[pa.Array, int, int]:
-    """Give the offsets of lists or maps from 0 on, and the range of their values that they cover."""
+    """Return the offsets of lists or maps, beginning at 0, and the values that they cover."""
     offsets = array.offsets
     first, last = offsets[0].as_py(), offsets[-1].as_py()
     return pc.subtract(offsets, pa.scalar(first, offsets.type)), first, last - first
 
 
 def number_members(array: pa.UnionArray) -> pa.Array:
-    """Give the number of the member of a union that is set in each row."""
+    """Return the number of the set member of a union in each row."""
     if len(array) == 0:  # an empty union may have no buffers, on which pyarrow 26 crashes
         return pa.array([], pa.int8())
     numbers = {code: number for number, code in enumerate(array.type.type_codes)}
@@ -136,7 +136,7 @@ def _unfold_union(array: pa.UnionArray, target: pa.DataType) -> pa.Array:
 
 
 def _take_set(member: pa.Array, places: pa.Array, set_members: pa.Array, number: int) -> pa.Array:
-    """Take the values of a member for all rows; null where another one is set."""
+    """Spread the values of a member over all rows; null where another one is set."""
     is_set = pc.equal(set_members, pa.scalar(number, pa.int8()))
     return member.take(pc.if_else(is_set, places, pa.scalar(None, pa.int64())))
 

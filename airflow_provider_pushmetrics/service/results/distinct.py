@@ -1,8 +1,8 @@
 """
-Columns that repeat few values.
+Columns with few distinct values.
 
 Dates, states and prices repeat in most results. The text of such a value is written once, and Arrow copies it
-to the rows that have it, which takes a third of the time of writing it for each.
+to its rows, which takes a third of the time of writing it for each.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 PROBE_ROWS = 1024
 MAX_SHARE_OF_PROBE = 0.5
 MAX_SHARE = 0.25
-"""Where more than this share of the values is distinct, finding them takes as long as it saves."""
+"""If more than this share of the values is distinct, finding them takes longer than it saves."""
 
 MAX_MEAN_BYTES = 128
-"""Values are copied to be compared: large ones would take the memory once more."""
+"""Values are copied for the comparison: large ones would need the memory once more."""
 
 
 def find_distinct(column: pa.Array) -> pa.DictionaryArray | None:
@@ -39,9 +39,9 @@ def find_distinct(column: pa.Array) -> pa.DictionaryArray | None:
 
 def list_repeating(group: pa.RecordBatch) -> list[str]:
     """
-    List the columns of a group of rows of which Parquet should make dictionaries.
+    List the columns of a row group for which Parquet should build dictionaries.
 
-    For others it would try, fill a page with values that do not repeat, and begin again without a dictionary:
+    For others it would try, fill a page with values that do not repeat, and start again without a dictionary:
     that takes twice the time, and the file is larger.
     """
     names = group.schema.names

@@ -1,4 +1,4 @@
-"""Results at rest: one Parquet file for each query of a run."""
+"""The result store: one Parquet file for each query of a run."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 
 GROUP_ROWS = 65_536
 GROUP_BYTES = 16 * 1024 * 1024
-"""A group of rows is written and read as a whole: this bounds the memory of wide rows."""
+"""A row group is written and read as a whole: this limits the memory of wide rows."""
 
 READ_ROWS = 32_768
 RESULT_READ_BYTES = 3 * 1024 * 1024
-"""A batch is encoded as a whole, and four are in memory at once: these bound it."""
+"""A batch is encoded as a whole, and four are in memory at once: these limit the memory."""
 
 PARTIAL = ".partial"
 EXPORTS = "exports"
 MAX_TEMPLATE_ROWS = 100_000
 MAX_TEMPLATE_BYTES = 16 * 1024 * 1024
-"""How many rows a template may hold in memory as ``query_1.data``, and of how many bytes in Arrow."""
+"""The maximum number of rows of ``query_1.data`` in a template, and their maximum size in Arrow."""
 
 SCHEMA_KEY = b"pushmetrics.schema"
 ARROW_SCHEMA_KEY = b"ARROW:schema"
@@ -53,22 +53,22 @@ ROW_LIMIT_KEY = b"pushmetrics.row_limit"
 
 
 class ResultError(PushMetricsError):
-    """A result cannot be kept, or not be read as it was asked for."""
+    """A result cannot be stored or read."""
 
 
 @dataclass(frozen=True)
 class Truncation:
     """
-    Whether a result has all rows of its query.
+    Whether a result is complete.
 
-    :param row_limit: How many it was allowed to give; None for any number.
+    :param row_limit: The row limit; None for no limit.
     """
 
     is_truncated: bool = False
     row_limit: int | None = None
 
     def to_metadata(self) -> dict[bytes, bytes]:
-        """Write it as the metadata of an Arrow schema or a Parquet file."""
+        """Convert it to the metadata of an Arrow schema or a Parquet file."""
         metadata = {TRUNCATED_KEY: b"true" if self.is_truncated else b"false"}
         if self.row_limit is not None:
             metadata[ROW_LIMIT_KEY] = str(self.row_limit).encode("ascii")
@@ -76,7 +76,7 @@ class Truncation:
 
     @classmethod
     def from_metadata(cls, metadata: dict[bytes, bytes]) -> Truncation:
-        """Read it back."""
+        """Convert it from metadata."""
         limit = metadata.get(ROW_LIMIT_KEY)
         return cls(metadata.get(TRUNCATED_KEY) == b"true", None if limit is None else int(limit))
 
@@ -86,7 +86,7 @@ class StoredResult:
     An open result, to be closed.
 
     :param path: Its Parquet file.
-    :raises FileNotFoundError: if it was cleaned up.
+    :raises FileNotFoundError: if it was deleted.
     """
 
     def __init__(self, path: Path) -> None:
@@ -111,11 +111,11 @@ class StoredResult:
         self._file.close()
 
     def read_batches(self) -> Iterator[pa.RecordBatch]:
-        """Read all rows, some at a time; wide rows fewer at a time."""
+        """Read all rows in batches; wide rows in smaller ones."""
         yield from self._read(range(self._file.metadata.num_row_groups), READ_ROWS)
 
     def read_slice(self, offset: int, limit: int) -> Iterator[pa.RecordBatch]:
-        """Read some rows, and of the groups before them nothing."""
+        """Read a slice of the rows, without reading earlier row groups."""
         metadata, group = self._file.metadata, 0
         while group < metadata.num_row_groups and offset >= metadata.row_group(group).num_rows:
             offset -= metadata.row_group(group).num_rows
@@ -146,9 +146,9 @@ class StoredResult:
 
 class ResultStore:
     """
-    Keeps results in a folder.
+    Stores results in a folder.
 
-    :param folder: Where; made when it does not exist.
+    :param folder: The folder; created if it does not exist.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -159,16 +159,16 @@ class ResultStore:
         self, name: str, rows: RowBatches, get_truncation: Callable[[], Truncation] = Truncation
     ) -> int:
         """
-        Write a result, whole or not at all.
+        Write a result atomically.
 
         :param name: The file, relative to the folder.
-        :param get_truncation: Asked when all rows were read.
-        :return: How many rows it has.
-        :raises ResultError: if a value cannot be served in every format, naming its column and rows.
+        :param get_truncation: Called after all rows were read.
+        :return: The number of rows.
+        :raises ResultError: if a format could not represent a value, with its column and rows.
         """
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A name of its own: another worker that was taken for dead may be writing the same result.
+        # A unique name: another worker, assumed dead, may be writing the same result.
         partial = path.with_name(f"{path.name}.{generate_uid()}{PARTIAL}")
         try:
             with open(partial, "wb") as file:
@@ -181,7 +181,7 @@ class ResultStore:
         return row_count
 
     def find_path(self, name: str) -> Path | None:
-        """Find the file of a result; None if it was cleaned up."""
+        """Find the file of a result; None if it was deleted."""
         path = self._folder / name
         return path if path.is_file() else None
 
@@ -190,7 +190,7 @@ class ResultStore:
         """
         Open a result.
 
-        :raises FileNotFoundError: if it was cleaned up.
+        :raises FileNotFoundError: if it was deleted.
         """
         with self.open_file(name) as result:
             yield result
@@ -199,20 +199,20 @@ class ResultStore:
         """
         Open a result, for the caller to close.
 
-        :raises FileNotFoundError: if it was cleaned up.
+        :raises FileNotFoundError: if it was deleted.
         """
         return StoredResult(self._folder / name)
 
     @contextmanager
     def make_export_folder(self) -> Iterator[Path]:
-        """Make a folder for files that are written on the way to a reader, and delete it afterwards."""
+        """Create a folder for temporary exports, and delete it afterwards."""
         exports = self._folder / EXPORTS
         exports.mkdir(exist_ok=True)
         with TemporaryDirectory(dir=exports) as name:
             yield Path(name)
 
     def delete(self, names: Iterable[str]) -> None:
-        """Delete results that nothing names any more; who reads one just now reads it to its end."""
+        """Delete results without references; a current reader can still read them to the end."""
         for name in names:
             path = self.find_path(name)
             if path is not None:
@@ -222,14 +222,14 @@ class ResultStore:
 
     def clean(self, before: datetime) -> int:
         """
-        Delete the results that were written before a moment; who reads one just now reads it to its end.
+        Delete results written before a time; a current reader can still read them to the end.
 
         :return: How many there were.
         """
         return self._delete_older("*/*.parquet", before) + self.clean_partial(before)
 
     def clean_partial(self, before: datetime) -> int:
-        """Delete what processes that died were writing, if it has not grown since a moment; count it."""
+        """Delete partial results of dead processes that have not grown since a time; return their number."""
         count = self._delete_older(f"*/*{PARTIAL}", before)
         return count + self._delete_older(f"{EXPORTS}/*/*", before)
 
@@ -319,7 +319,7 @@ def _write_parquet(file: IO[bytes], rows: RowBatches, get_truncation: Callable[[
 
 
 def _list_fixed_columns(schema: pa.Schema) -> list[str]:
-    """List the columns whose values all have the same small size: statistics of others copy large values."""
+    """List the columns of fixed-size values: statistics of others copy large values."""
     return [
         field.name for field in schema if pa.types.is_primitive(field.type) or pa.types.is_decimal(field.type)
     ]
@@ -356,7 +356,7 @@ def _make_storable(
 
 
 def _group(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Join small batches and split large ones, so that each makes a group of rows of the file."""
+    """Join small batches and split large ones, so that each becomes a row group of the file."""
     waiting: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in batches:

@@ -1,9 +1,9 @@
 """
-What a value of a result is as JSON and as text.
+The JSON form and the text form of a result's values.
 
-This is the only place that says so for single Python values: in templates, mails, tables and charts. The
-encoders of whole columns (``json_rows``, ``csv_rows``) are faster forms of the same rules, and are tested
-against these.
+This module has the rules for single Python values: in templates, mails, tables and charts. The
+encoders of whole columns (``json_rows``, ``csv_rows``) are faster implementations of the same rules, and are
+tested against these.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from airflow_provider_pushmetrics.iso8601 import write_duration
 from airflow_provider_pushmetrics.serving.json_bodies import build_decoder
 
 SURROGATES = re.compile("[\ud800-\udfff]")
-"""Half characters, which JSON can name and UTF-8 cannot write."""
+"""Lone surrogates, which JSON can escape and UTF-8 cannot encode."""
 
 MAX_INTEGER_DIGITS = 4000
-"""Python converts no more digits between texts and integers at once; a Decimal has no such limit."""
+"""Python's limit for conversions between texts and integers; a Decimal has no such limit."""
 
 MAX_ZEROS = 1000
-"""A JSON document may say ``1e999999999``; what would need more zeros than these keeps its exponent."""
+"""A JSON document may contain ``1e999999999``; a number that needs more zeros keeps its exponent."""
 
 POSITIONAL_EXPONENTS = range(-6, 16)
 """Floats of these powers of ten are written without an exponent."""
@@ -37,7 +37,7 @@ POSITIONAL_EXPONENTS = range(-6, 16)
 
 def write_json(value: Any) -> str:
     """
-    Write a value as JSON, without spaces. There is nothing that it fails for.
+    Write a value as JSON, without spaces. Never fails.
 
     :return: Numbers with all their digits; NaN and infinity are ``null``; bytes are base64.
     """
@@ -65,7 +65,7 @@ def write_json(value: Any) -> str:
 
 def write_text(value: Any) -> str:
     """
-    Write a value as text for people: in CSV, in tables of mails, on pages and by templates.
+    Write a value as readable text: in CSV, in tables of mails, on pages and in templates.
 
     :return: The empty text for None; ``NaN`` and ``Infinity``; ISO 8601 for dates, times and durations;
         base64 for bytes; JSON for lists and mappings.
@@ -98,13 +98,13 @@ def write_text(value: Any) -> str:
 
 
 def write_string(text: str) -> str:
-    """Write a JSON string; only what JSON or UTF-8 does not take as it is gets escaped."""
+    """Write a JSON string; only characters that JSON or UTF-8 does not allow are escaped."""
     written = json.dumps(text, ensure_ascii=False)
     return SURROGATES.sub(lambda match: f"\\u{ord(match[0]):04x}", written)
 
 
 def write_key(key: Any) -> str:
-    """Write a key of a map as the name that it has in a JSON object."""
+    """Write a key of a map as a name in a JSON object."""
     return "null" if key is None else write_text(key)
 
 
@@ -118,7 +118,7 @@ def write_float(value: float) -> str:
 
 
 def lay_out_float(digits: str) -> str:
-    """Write a finite float, given in any notation, without needless zeros."""
+    """Write a finite float, given in any notation, without superfluous zeros."""
     sign, numerals, exponent = Decimal(digits).as_tuple()
     assert isinstance(exponent, int)
     text = "".join(map(str, numerals)).rstrip("0")
@@ -139,7 +139,7 @@ def lay_out_float(digits: str) -> str:
 
 def parse_json(text: str) -> Any:
     """
-    Read JSON without losing a digit.
+    Parse JSON without losing digits.
 
     :return: Whole numbers as int, others as Decimal; a number too large for either stays text.
     :raises ValueError: if it is not JSON, or nested too deeply.

@@ -1,1 +1,1 @@
-"""Runs of reports: submitted by triggers, schedules and people."""
+"""Runs of reports: submitted by triggers, schedules and users."""

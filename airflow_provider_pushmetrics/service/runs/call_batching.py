@@ -1,8 +1,8 @@
 """
-Where triggers call: all that call at the same time are answered together.
+Batching of concurrent trigger calls.
 
-Measured by ``python -m benchmarks.service``: one call at a time needs four statements, a commit and two
-threads; together they need six statements and a commit.
+Measured by ``python -m benchmarks.service``: a single call needs four statements, a commit and two
+threads; a batch needs six statements and a commit.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from airflow_provider_pushmetrics.serving.group_commit import GroupCommit
 
 class CallBatcher:
     """
-    Finds triggers and accepts runs for calls that wait on an event loop, without a thread for each.
+    Finds triggers and accepts runs for calls on an event loop, without a thread for each.
 
-    :param database: Where both are.
-    :param results: Where the results are from which parameters take their choices.
+    :param database: The database.
+    :param results: The results with the choices of parameters.
     """
 
     def __init__(self, database: Database, results: ResultStore) -> None:
@@ -35,20 +35,20 @@ class CallBatcher:
         )
 
     async def find_trigger(self, call: TriggerCall) -> CalledTrigger | None:
-        """Find the trigger that a token calls, enabled or not; None if it calls none."""
+        """Find the trigger of a token, enabled or not; None if there is none."""
         return await self._finder.submit(call)
 
     async def accept_run(self, request: RunRequest) -> AcceptedRun:
         """
-        Record that a report is to run.
+        Record a run of a report.
 
-        When this returns, the run will happen, whatever happens to this process.
+        After this returns, the run is executed even if this process dies.
 
-        :raises PushMetricsConflictError: if its key was used for other parameters, or its report is gone.
+        :raises PushMetricsConflictError: if its key was used for other parameters, or its report was deleted.
         """
         return await self._acceptor.submit(request)
 
     def close(self) -> None:
-        """Answer who waits, and end."""
+        """Complete the waiting calls, and stop."""
         self._finder.close()
         self._acceptor.close()

@@ -1,4 +1,4 @@
-"""The log of a run: what happened when, for people to read."""
+"""The log of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_LOG_MESSAGE_LENGTH = 4000
 
 
 class Logged(Protocol):
-    """A run, or what is known of one."""
+    """A run or a plan of one."""
 
     @property
     def id(self) -> int:
@@ -21,13 +21,13 @@ class Logged(Protocol):
 
     @property
     def flow_run_id(self) -> str | None:
-        """What the log is found by."""
+        """The id that log lines refer to."""
 
 
 def write_log(
     session: Session, run: Logged, message: str, *, level: str = "INFO", block_uid: str | None = None
 ) -> None:
-    """Write a line, in the transaction of what it tells of, with every credential taken out."""
+    """Write a log line, in the transaction of its change, with every credential removed."""
     session.add(
         RunLogEntry(
             run_id=run.id,

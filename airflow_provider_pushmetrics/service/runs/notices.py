@@ -1,4 +1,4 @@
-"""Who is told how a run ended, and with what: put down in the transaction that ends it."""
+"""Notifications of a run's end, added to the outbox in the transaction that ends it."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ MAX_RECIPIENTS = 100
 
 @dataclass(frozen=True)
 class Recipients:
-    """Who is told: mail addresses and channels of Slack."""
+    """The recipients of a notification: mail addresses and Slack channels."""
 
     addresses: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
 
 
 def notify_recipients(session: Session, run: Run | QueryRun, links: ResultLinks) -> None:
-    """Put down the notices of a run that has ended, for whoever its trigger or its schedule names."""
+    """Add the notifications of a finished run to the outbox."""
     recipients = find_recipients(session, run)
     if recipients == Recipients():
         return
@@ -51,7 +51,7 @@ def notify_recipients(session: Session, run: Run | QueryRun, links: ResultLinks)
 
 
 def find_recipients(session: Session, run: Run | QueryRun) -> Recipients:
-    """Find who wants to be told of how this run ended."""
+    """Find the recipients for the run's final status."""
     if run.schedule_id is not None:
         schedule = session.get(ReportSchedule, run.schedule_id)
         if schedule is None:
@@ -70,7 +70,7 @@ def find_recipients(session: Session, run: Run | QueryRun) -> Recipients:
 
 
 def build_notice(run: Run | QueryRun, links: ResultLinks) -> RunNotice:
-    """Build what there is to say of a run that has ended."""
+    """Build the notification of a finished run."""
     if isinstance(run, Run):
         name, url = run.report.name, links.link_outputs(run.report_id, run.id)
     else:
@@ -93,7 +93,7 @@ def build_notice(run: Run | QueryRun, links: ResultLinks) -> RunNotice:
 
 
 def parse_list(text: str | None) -> list[str]:
-    """Read recipients as triggers keep them: a JSON list, or a text as people write it."""
+    """Parse recipients as triggers store them: a JSON list, or a text with separators."""
     if not text:
         return []
     try:
@@ -108,9 +108,9 @@ def parse_list(text: str | None) -> list[str]:
 
 def parse_details(text: str | None) -> dict[str, NotifyOn]:
     """
-    Read when a trigger's recipients are told: ``email_on`` and ``slack_on``, or ``on`` for both kinds.
+    Parse when a trigger's recipients are notified: ``email_on`` and ``slack_on``, or ``on`` for both.
 
-    :raises PushMetricsParameterError: if one is not ``success``, ``failure`` or ``both``.
+    :raises PushMetricsParameterError: if a value is not ``success``, ``failure`` or ``both``.
     """
     try:
         value: Any = json.loads(text or "{}")
@@ -132,9 +132,9 @@ def parse_details(text: str | None) -> dict[str, NotifyOn]:
 
 def check_addresses(addresses: Iterable[str]) -> list[str]:
     """
-    Accept mail addresses as people write them, each once.
+    Check mail addresses and remove duplicates.
 
-    :raises PushMetricsParameterError: if one is none, or there are too many.
+    :raises PushMetricsParameterError: if one is invalid, or there are too many.
     """
     parsed = [parse_recipient(entry) for one in addresses for entry in split_recipients(one)]
     return _check_count(list(map(str, unique_recipients(parsed))))
@@ -142,9 +142,9 @@ def check_addresses(addresses: Iterable[str]) -> list[str]:
 
 def check_channels(channels: Iterable[str]) -> list[str]:
     """
-    Accept Slack channels, each once.
+    Check Slack channels and remove duplicates.
 
-    :raises PushMetricsParameterError: if one is none, or there are too many.
+    :raises PushMetricsParameterError: if one is invalid, or there are too many.
     """
     return _check_count([check_channel(channel) for channel in dict.fromkeys(channels)])
 

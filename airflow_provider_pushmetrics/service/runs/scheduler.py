@@ -1,4 +1,4 @@
-"""The thread that starts the runs that are due."""
+"""The thread that starts scheduled runs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Scheduler:
         self._loop.wake()
 
     def stop(self, timeout_seconds: float = STOP_SECONDS) -> bool:
-        """Stop, and tell whether the thread has ended."""
+        """Stop, and return whether the thread has ended."""
         return self._loop.stop(timeout_seconds)
 
     def run_once(self) -> float:

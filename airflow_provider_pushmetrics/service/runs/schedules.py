@@ -1,4 +1,4 @@
-"""Schedules: what is due, and starting it exactly once, however many processes look."""
+"""Schedules: starting each due run exactly once, with any number of processes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from airflow_provider_pushmetrics.service.storage.database import Database, is_u
 ORIGIN = "schedule"
 
 FAULT_PAUSE = timedelta(minutes=1)
-"""How long a schedule waits that could not be started."""
+"""The delay of a schedule that could not be started."""
 
 log = logging.getLogger(__name__)
 
 
 def read_rule(row: ReportSchedule) -> Schedule:
-    """Read when a schedule is due."""
+    """Read the rule of a schedule."""
     return Schedule(
         first_start=row.first_start,
         time_zone=row.time_zone,
@@ -35,13 +35,13 @@ def read_rule(row: ReportSchedule) -> Schedule:
 
 
 def plan_next(row: ReportSchedule, now: datetime) -> None:
-    """Set when a schedule is due next; what was due in a pause is not caught up with."""
+    """Set the next time of a schedule; times during a pause are skipped."""
     row.next_run_on = compute_next(read_rule(row), now, row.run_count) if row.active else None
 
 
 def start_run(session: Session, row: ReportSchedule) -> Run | QueryRun:
-    """Record that a schedule's report, or its query, is to run."""
-    # Without a value for one that is required, the run fails and says so: a schedule has nobody to ask.
+    """Record a run of a schedule's report or query."""
+    # If a required parameter has no value, the run fails with that error.
     parameters = {one.name: one.default for one in read_parameters(row.report)}
     run: Run | QueryRun
     if row.query is None:
@@ -71,11 +71,11 @@ def start_run(session: Session, row: ReportSchedule) -> Run | QueryRun:
 
 def fire_due(database: Database, clock: Clock = get_now) -> int:
     """
-    Start what is due.
+    Start due runs.
 
-    Each is looked at again under its row's lock, so that of several processes one starts it. What came due
-    while nothing ran is started once. One that cannot be started keeps no other waiting: it is tried again in
-    a minute.
+    Each schedule is read again under its row's lock, so that one of several processes starts it. Times that
+    passed while no process ran lead to one run. A schedule that cannot be started does not delay others: it
+    is retried after a minute.
 
     :return: How many runs were started.
     """
@@ -100,7 +100,7 @@ def _try_to_fire(database: Database, schedule_id: int, now: datetime) -> bool:
     except Exception as error:
         if is_unavailable(error):
             raise
-        log.exception("schedule %s cannot be started; trying again in %s", schedule_id, FAULT_PAUSE)
+        log.exception("schedule %s cannot be started; retrying in %s", schedule_id, FAULT_PAUSE)
         mine = update(ReportSchedule).where(ReportSchedule.id == schedule_id)
         with database.writing() as session:
             session.execute(mine.values(next_run_on=now + FAULT_PAUSE))
@@ -111,7 +111,7 @@ def _fire(database: Database, schedule_id: int, now: datetime) -> bool:
     with database.writing() as session:
         row = session.get(ReportSchedule, schedule_id, with_for_update=True)
         if row is None or not row.active or row.next_run_on is None or row.next_run_on > now:
-            return False  # another process was first, or somebody paused it
+            return False  # another process was first, or it was paused
         start_run(session, row)
         row.run_count += 1
         plan_next(row, now)

@@ -1,4 +1,4 @@
-"""Accept runs: of a report by its trigger or the API, and of a query by itself."""
+"""Submitting runs: of a report by its trigger or the API, and of a single query."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 @dataclass(frozen=True)
 class AcceptedRun:
     """
-    A run that will happen, or has happened.
+    A run that was accepted.
 
     :param is_replay: Whether an earlier call with the same key started it.
     """
@@ -63,13 +63,13 @@ def check_idempotency_key(key: str | None) -> str | None:
 @dataclass(frozen=True)
 class RunRequest:
     """
-    What somebody wants to run.
+    A request for a run.
 
     :param given: The parameters of this run.
-    :param origin: What asks for it: ``webhook`` or ``api``.
-    :param idempotency_key: The same key gives the same run.
-    :param webhook_id: The trigger that was called, whose recipients are told of the end.
-    :param options: How it runs: ``send_to_me`` and ``email`` for a preview.
+    :param origin: The kind of request: ``webhook`` or ``api``.
+    :param idempotency_key: The same key returns the same run.
+    :param webhook_id: The trigger that was called, whose recipients are notified of the end.
+    :param options: Run options: ``send_to_me`` and ``email`` for a preview.
     """
 
     report_id: int
@@ -81,16 +81,16 @@ class RunRequest:
 
     @property
     def key(self) -> tuple[int, str] | None:
-        """What it has in common with a repeat."""
+        """The key that repeated requests share."""
         return None if self.idempotency_key is None else (self.report_id, self.idempotency_key)
 
 
 @dataclass(frozen=True)
 class RunTemplate:
     """
-    What all runs of a report have in common.
+    The data that all runs of a report share.
 
-    :param parameters: What its Parameter blocks say.
+    :param parameters: The definitions of its Parameter blocks.
     """
 
     workspace_id: int
@@ -116,15 +116,15 @@ def accept_run(
 def accept_runs(
     database: Database, results: ResultStore, requests: Sequence[RunRequest]
 ) -> list[AcceptedRun | Exception]:
-    """Record that reports are to run, in one transaction; give for each its run, or why there is none."""
+    """Record runs of reports in one transaction; return for each its run or its error."""
     try:
-        # Others wait for who writes: what can be read before is.
+        # Everything that can be read before is read before the write transaction.
         with database.reading() as session:
             templates = _read_templates(session, results, requests)
         with database.writing() as session:
             return _accept(session, requests, templates)
     except (IntegrityError, DataError) as error:
-        if len(requests) > 1:  # it is the fault of one of them
+        if len(requests) > 1:  # one of them caused the error
             return [answer for request in requests for answer in accept_runs(database, results, [request])]
         return [_find_cause(database, requests[0]) or error]
 
@@ -210,7 +210,7 @@ def _build_run(request: RunRequest, template: RunTemplate) -> Run:
 
 
 def _find_cause(database: Database, request: RunRequest) -> AcceptedRun | Exception | None:
-    """Find what came between our look and our insert: a run with the same key, or the report's end."""
+    """Find the cause of a failed insert: a run with the same key, or a deleted report."""
     with database.reading() as session:
         run = _find_by_key(session, [request]).get(request.key)
         if run is not None:
@@ -224,9 +224,9 @@ def _build_deleted() -> PushMetricsConflictError:
 
 def accept_re_run(session: Session, results: ResultStore, run: Run) -> Run:
     """
-    Record that a report is to run once more, with what was given to an earlier run.
+    Record another run of a report with the parameters of an earlier run.
 
-    :raises ParameterValueError: if its parameters no longer take that.
+    :raises ParameterValueError: if the parameters no longer accept them.
     """
     parameters = read_parameters(run.report)
     parameters = set_query_choices(session, results, run.report_id, parameters, run.given_parameters)
@@ -248,9 +248,9 @@ def accept_re_run(session: Session, results: ResultStore, run: Run) -> Run:
 
 def cancel_run(session: Session, run: Run, links: ResultLinks) -> None:
     """
-    End a run that has not ended; a query in the middle is interrupted, and what has not begun is not run.
+    End an unfinished run: a running query is stopped, and the remaining blocks are not run.
 
-    :raises PushMetricsConflictError: if it has ended otherwise.
+    :raises PushMetricsConflictError: if it has ended with another status.
     """
     if _cancel(session, run, run.report.blocks):
         write_log(session, run, "the run was cancelled", level="WARNING")
@@ -259,9 +259,9 @@ def cancel_run(session: Session, run: Run, links: ResultLinks) -> None:
 
 def cancel_query_run(session: Session, run: QueryRun, links: ResultLinks) -> None:
     """
-    End the run of a block by itself, in the same way.
+    End the run of a single block.
 
-    :raises PushMetricsConflictError: if it has ended otherwise.
+    :raises PushMetricsConflictError: if it has ended with another status.
     """
     if _cancel(session, run, [run.block]) and run.query_id is not None:
         put_in_outbox(session, run.workspace_id, build_query_run(run, links))
@@ -271,8 +271,8 @@ def _cancel(session: Session, run: AnyRun, blocks: Iterable[Block]) -> bool:
     """
     End a run.
 
-    :param blocks: Those that are recorded as not run, unless they have run.
-    :return: Whether it was not cancelled already.
+    :param blocks: The blocks that are recorded as not run, unless they have run.
+    :return: Whether it was not already cancelled.
     """
     session.refresh(run, with_for_update=True)
     if run.status == CANCELLED:
@@ -311,11 +311,11 @@ def accept_query_run(
     content: Mapping[str, Any] | None = None,
 ) -> QueryRun:
     """
-    Record that a block, which mostly is a query, is to run by itself.
+    Record a run of a single block, usually a query.
 
-    Its own values are not needed to run a query that gives choices.
+    A query that provides choices does not need its own values.
 
-    :param content: What it runs instead of its own content, this time only.
+    :param content: Replaces the block's content in this run.
     """
     with database.writing() as session:
         block = session.get_one(Block, block_id)

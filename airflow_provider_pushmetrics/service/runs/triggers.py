@@ -1,4 +1,4 @@
-"""Webhook triggers: their tokens, and who may pull them."""
+"""Webhook triggers: their tokens and URLs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TriggerCall:
     """
     A call of a trigger's URL.
 
-    :param report: The report that it names, by its id or its uid.
+    :param report: The id or the uid of the report in the URL.
     """
 
     report: str
@@ -37,7 +37,7 @@ class TriggerCall:
 
 @dataclass(frozen=True)
 class CalledTrigger:
-    """The trigger that a call calls."""
+    """The trigger of a call."""
 
     id: int
     report_id: int
@@ -46,10 +46,10 @@ class CalledTrigger:
 
 def find_called_triggers(database: Database, calls: Sequence[TriggerCall]) -> list[CalledTrigger | None]:
     """
-    Find the trigger that each call calls, enabled or not; None where there is none.
+    Find the trigger of each call, enabled or not; None if there is none.
 
-    An unknown report and a wrong token take the same way and give the same answer. What the database refuses
-    to look for is unknown, and spoils no other call's answer.
+    An unknown report and a wrong token are indistinguishable. Values that the database would reject count
+    as unknown, and do not affect other calls.
     """
     try:
         return _find_called_triggers(database, calls)
@@ -61,7 +61,7 @@ def find_called_triggers(database: Database, calls: Sequence[TriggerCall]) -> li
 
 def _find_called_triggers(database: Database, calls: Sequence[TriggerCall]) -> list[CalledTrigger | None]:
     ids = {call.report: parse_id(call.report) for call in calls}
-    # What cannot be a uid must not reach PostgreSQL: for a zero byte it would refuse the question of all.
+    # Invalid uids must not reach PostgreSQL: a zero byte would fail the query of all calls.
     uids = {reference for reference, number in ids.items() if number is None and is_uid(reference)}
     # Nor must a number that its columns cannot hold.
     numbers = {number for number in ids.values() if number is not None and number <= MAX_INTEGER_ID}
@@ -87,9 +87,9 @@ def _choose(call: TriggerCall, candidates: Sequence[tuple[str, CalledTrigger]]) 
 
 def set_token(webhook: Webhook, token: str | None, cipher: Cipher) -> None:
     """
-    Give a trigger a token, a new one unless somebody chose it; the old one is dead at the commit.
+    Set a trigger's token, a random one by default; the old one is invalid after the commit.
 
-    :raises PushMetricsParameterError: if the chosen one cannot ride in a URL.
+    :raises PushMetricsParameterError: if the given one is not URL-safe.
     """
     if token is not None and not URL_SAFE.match(token):
         raise PushMetricsParameterError(
@@ -102,5 +102,5 @@ def set_token(webhook: Webhook, token: str | None, cipher: Cipher) -> None:
 
 
 def build_trigger_url(base_url: str, report_id: int, token: str) -> str:
-    """Build the URL that starts a run, its token included."""
+    """Build the URL that starts a run, including its token."""
     return f"{base_url}/api/v1/report/{report_id}/webhook?token={token}"

@@ -1,4 +1,4 @@
-"""Moments, always in UTC."""
+"""Timestamps, always in UTC."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Clock: TypeAlias = Callable[[], datetime]
 
 
 def get_now() -> datetime:
-    """Tell the time, with its zone."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
@@ -34,10 +34,10 @@ def format_moment(moment: datetime | None) -> str | None: ...
 
 
 def format_moment(moment: datetime | None) -> str | None:
-    """Write a moment as ISO 8601 with ``+00:00``."""
+    """Format a timestamp as ISO 8601 with ``+00:00``."""
     return None if moment is None else moment.astimezone(UTC).isoformat()
 
 
 def format_event_moment(moment: datetime) -> str:
-    """Write a moment as events have it: whole seconds and ``+00:00``."""
+    """Format a timestamp as in events: whole seconds and ``+00:00``."""
     return moment.astimezone(UTC).replace(microsecond=0).isoformat()

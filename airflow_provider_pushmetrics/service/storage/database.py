@@ -1,4 +1,4 @@
-"""The service's database: opening, migrating, and the two kinds of transaction."""
+"""The service's database: engine, migrations and transactions."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 class Database:
     """
-    Gives out transactions.
+    Opens transactions.
 
-    :param url: SQLite, or PostgreSQL by psycopg.
+    :param url: The URL of SQLite, or of PostgreSQL with psycopg.
     """
 
     def __init__(self, url: str) -> None:
@@ -60,9 +60,9 @@ class Database:
     @contextmanager
     def noting(self) -> Iterator[Session]:
         """
-        Open a transaction for progress that would be made again: it survives the process at once.
+        Open a transaction for progress that can be repeated; after the commit it survives a crash.
 
-        On SQLite, it survives a power cut with the next transaction of the other kind.
+        On SQLite, it survives a power failure only after the next transaction of the other kind.
         """
         with self._write_lock, self._noters() as session, session.begin():
             yield session
@@ -79,7 +79,7 @@ class Database:
             yield
 
     def migrate(self, revision: str = "head") -> None:
-        """Bring the schema to this version, or to an older one."""
+        """Migrate the schema to this version, or to an older one."""
         with self.engine.connect() as connection, _without_foreign_keys(connection):
             config = Config()
             config.set_main_option("script_location", str(MIGRATIONS))
@@ -87,7 +87,7 @@ class Database:
             command.upgrade(config, revision)
 
     def check(self) -> None:
-        """Ask the database something, to see that it answers."""
+        """Execute a query to check that the database responds."""
         with self.engine.connect() as connection:
             connection.exec_driver_sql("SELECT 1")
 
@@ -108,7 +108,7 @@ def persist_once(record: Callable[[], bool]) -> bool:
 
 
 UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)
-"""The errors that say that the database cannot be asked now, and nothing of what was asked."""
+"""The errors of an unavailable database, whatever the statement."""
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -139,7 +139,7 @@ def _without_foreign_keys(connection: Connection) -> Iterator[None]:
 
 
 def create_database_engine(url: str) -> Engine:
-    """Open a pool of connections to SQLite or PostgreSQL, which replaces what a text cannot hold."""
+    """Create a pool of connections, which replaces characters that the databases cannot store."""
     engine = _create_engine(url)
     event.listen(engine, "before_cursor_execute", _replace_in_parameters, retval=True)
     return engine
@@ -147,10 +147,10 @@ def create_database_engine(url: str) -> Engine:
 
 def replace_unstorable(value: Any) -> Any:
     """
-    Replace NUL characters and half surrogate pairs, which PostgreSQL refuses, in each text of a value.
+    Replace NUL characters and half surrogate pairs, which PostgreSQL rejects, in each text of a value.
 
-    They come from wherever texts come from: databases, templates, error messages, mail servers. So there is
-    one place for all of them, and both databases hold the same.
+    Texts come from databases, templates, error messages and mail servers. All are cleaned here, so that
+    both databases store the same.
     """
     if isinstance(value, str):
         return UNSTORABLE.sub("\ufffd", value)

@@ -1,4 +1,4 @@
-"""Encryption of what must be shown or used again: trigger tokens, signing secrets, database addresses."""
+"""Encryption of secrets that are shown or used again: trigger tokens, signing secrets, database URLs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Cipher:
         if len(secret_key) < MIN_KEY_LENGTH:
             raise PushMetricsConfigurationError(
                 f"the service's secret key is too short: it must have at least {MIN_KEY_LENGTH} characters."
-                " Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+                " Generate one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
             )
         self._fernet = Fernet(base64.urlsafe_b64encode(_derive(secret_key, b"stored secrets")))
         self.jwt_key = _derive(secret_key, b"jwt")
@@ -39,7 +39,7 @@ class Cipher:
 
     def decrypt(self, encrypted: str) -> str:
         """
-        Read a secret from the database.
+        Decrypt a secret from the database.
 
         :raises PushMetricsConfigurationError: if it was encrypted with another key.
         """
@@ -54,7 +54,7 @@ class Cipher:
 
 
 def load_secret_key(data_dir: Path) -> str:
-    """Read the key of this data folder, made at the first time and readable by its owner only."""
+    """Read the key of a data folder; it is generated at the first start, and only its owner can read it."""
     path = data_dir / KEY_FILE
     if not path.exists():
         write_private_file(path, secrets.token_urlsafe(MIN_KEY_LENGTH))
@@ -62,7 +62,7 @@ def load_secret_key(data_dir: Path) -> str:
 
 
 def write_private_file(path: Path, text: str) -> None:
-    """Write a file, whole or not at all, that only its owner can read."""
+    """Write a file atomically that only its owner can read."""
     partial = path.with_name(path.name + ".partial")
     partial.unlink(missing_ok=True)
     with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:

@@ -1,4 +1,4 @@
-"""Short ids for URLs, as PushMetrics gives them: letters and digits, no hyphen."""
+"""Short ids for URLs, in the format of PushMetrics: letters and digits, no hyphen."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ MAX_ID_DIGITS = 18
 
 
 def generate_uid() -> str:
-    """Make a new uid; it begins with a letter, so that it is never taken for an integer id."""
+    """Generate a uid; it begins with a letter, so that it differs from an integer id."""
     return secrets.choice(LETTERS) + "".join(
         secrets.choice(LETTERS_AND_DIGITS) for _ in range(UID_LENGTH - 1)
     )
 
 
 def generate_flow_run_id() -> str:
-    """Make the UUID of one attempt at a run."""
+    """Generate the UUID of one attempt at a run."""
     return str(uuid.uuid4())
 
 
 def parse_id(reference: str) -> int | None:
-    """Read an integer id from a path segment; None if it is none, and so may be a uid."""
+    """Parse an integer id in a path segment; None if it is not one, and so may be a uid."""
     if reference.isascii() and reference.isdigit() and len(reference) <= MAX_ID_DIGITS:
         return int(reference)
     return None

@@ -1,4 +1,4 @@
-"""One writer at a time on SQLite, whose own way to wait is to sleep, while others pass by."""
+"""A fair write lock for SQLite, whose own busy handler sleeps while others overtake."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from types import TracebackType
 
 class WriteLock:
     """
-    Lets one thread of one process in, and the others wait in the kernel's queue.
+    Admits one thread of one process; the others wait in the kernel's queue.
 
-    Of several processes each has its turn after another's: who waits for the turn holds the place behind it,
-    so that a process with much to write cannot take the turn again before a process with little wakes up.
-    What a process held that died is free.
+    Processes alternate: one that waits holds the place behind the current writer, so that a process with many
+    writes cannot take the lock again before another one wakes up. The locks of a dead process are released.
 
-    :param path: What the files beside the database begin with.
+    :param path: The prefix of the lock files beside the database.
     """
 
     def __init__(self, path: Path) -> None:
         self._thread = threading.Lock()
-        # Held until close(), or until the process ends.
+        # Open until close(), or until the process ends.
         self._next = open(f"{path}.next", "a", encoding="ascii")  # noqa: SIM115
         self._write_lock = open(f"{path}.turn", "a", encoding="ascii")  # noqa: SIM115
 

@@ -1,1 +1,1 @@
-"""The web interface: pages of this package that use the service's API, and the sessions of their users."""
+"""The web interface: pages that use the service's API, and the sessions of their users."""

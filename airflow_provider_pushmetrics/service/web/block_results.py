@@ -1,4 +1,4 @@
-"""What a page shows of one block's result: some of its rows, or its chart drawn."""
+"""One block's result for a page: some of its rows, or its chart drawn."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Extension: TypeAlias = Annotated[
 Kind: TypeAlias = Literal["run", "block_run"]
 
 IMAGE_HEADERS = {
-    # Opened by itself, an image is a document of our origin: it must not run or load anything.
+    # Opened directly, an image is a document of our origin: it must not run or load anything.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "private, max-age=3600",  # a result never changes
@@ -55,7 +55,7 @@ IMAGE_HEADERS = {
 
 @answer
 class ResultRows(TypedDict):
-    """Some rows of a query's result; each cell is a text, since numbers of JavaScript would lose digits."""
+    """Some rows of a query's result; each cell is text, because JavaScript's numbers would lose digits."""
 
     columns: list[ResultColumn]
     row_count: int
@@ -75,7 +75,7 @@ def get_rows(
     offset: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_ROWS)] = 100,
 ) -> ResultRows:
-    """Give some rows of a query's result, each as a list of values that a page can show."""
+    """Return some rows of a query's result, each as a list of texts."""
     with parts.database.reading() as session:
         result = _find_result(session, caller, kind, run_id, block_uid)
         name = result.result_file
@@ -107,7 +107,7 @@ def download(
     caller: Caller,
     csv: CsvQuery,
 ) -> Response:
-    """Give a query's whole result as a file."""
+    """Return a query's whole result as a file."""
     with parts.database.reading() as session:
         result = _find_result(session, caller, kind, run_id, block_uid)
         if result.status != SUCCESS or result.result_file is None or result.query_id is None:
@@ -123,7 +123,7 @@ def download(
 async def get_chart(
     kind: Kind, run_id: str, block_uid: str, parts: Parts, caller: Caller, is_dark: bool = False
 ) -> Response:
-    """Give the chart of a block as an image."""
+    """Return the chart of a block as an image."""
     spec = await run_in_threadpool(_read_chart, parts, caller, kind, run_id, block_uid)
     try:
         image = await draw_in_turn(spec, is_dark=is_dark)
@@ -141,7 +141,7 @@ def _read_chart(parts: ServiceParts, caller: Principal, kind: Kind, run_id: str,
 
 
 def read_rows(result: StoredResult, offset: int, limit: int) -> Iterator[list[str | None]]:
-    """Read some rows of a result, each cell as its text: numbers of JavaScript would lose digits."""
+    """Read some rows of a result, each cell as text: JavaScript's numbers would lose digits."""
     for batch in result.read_slice(offset, limit):
         columns = [[_cut(cell) for cell in write_cells(column).to_pylist()] for column in batch.columns]
         yield from (list(row) for row in zip(*columns, strict=True))

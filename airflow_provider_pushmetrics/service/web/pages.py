@@ -1,4 +1,4 @@
-"""The files of the web interface, and the one HTML page that all its addresses give."""
+"""The files of the web interface, and the HTML page of all its URLs."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from airflow_provider_pushmetrics.service.api.results import is_known
 router = APIRouter(prefix="/app")
 
 HEADERS = {
-    # Scripts come from files only, so that text which became HTML by mistake still could not run.
+    # Scripts come from files only, so that text in HTML could not run even after an escaping error.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self';"
     " img-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    # No name of a file changes with its content: browsers ask each time, and mostly get 304.
+    # File names do not change with their content: browsers revalidate each time, and usually get 304.
     "Cache-Control": "no-cache",
 }
 
-# Not what this machine's tables say: a browser runs modules of the right type only.
+# Independent of this machine's MIME tables: browsers run modules only with the right type.
 MEDIA_TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 
 
@@ -41,7 +41,7 @@ class Asset:
 
 @router.get("/assets/{name}")
 def get_asset(name: str, request: Request) -> Response:
-    """Give a script, the style or the icon."""
+    """Serve a script, the style sheet or the icon."""
     asset = _load_assets().get(name)
     if asset is None:
         raise HTTPException(404, NOT_FOUND)
@@ -53,8 +53,8 @@ def get_asset(name: str, request: Request) -> Response:
 
 @router.get("/{path:path}")
 def get_page(path: str) -> Response:
-    """Give the page; its scripts find out what to show by the address."""
-    # Relative, since a proxy may have put a path before ours.
+    """Serve the page; its scripts choose the content by the URL."""
+    # Relative, because a proxy may add a prefix to our path.
     way_up = "../" * path.count("/")
     return Response(_load_shell().replace("{way_up}", way_up), media_type="text/html", headers=HEADERS)
 

@@ -1,4 +1,4 @@
-"""From the URLs of the API that people open to the pages that show the same."""
+"""Redirects from URLs of the API to the corresponding pages."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ router = APIRouter()
 @router.get("/")
 @router.get("/app")
 def open_app(request: Request) -> RedirectResponse:
-    """Lead to the web interface."""
+    """Redirect to the web interface."""
     return RedirectResponse("app/", 307)

@@ -1,4 +1,4 @@
-"""Signing in with an API token, staying signed in while one works, and signing out."""
+"""Signing in with an API token, renewing the session, and signing out."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ class SessionState(TypedDict):
 
     is_signed_in: bool
     renew_seconds: NotRequired[float]
-    """The time after which the page asks for the next JWT."""
+    """Seconds after which the page should request the next JWT."""
 
 
 class SignIn(BaseModel):
-    """An API token, which is checked and not kept."""
+    """An API token, which is verified and not stored."""
 
     token: SecretStr
 
 
 @router.get("")
 def show_session(request: Request, parts: Parts) -> SessionState:
-    """Return whether the browser is signed in; never 401, which browsers log as a fault of the page."""
+    """Return whether the browser is signed in; never 401, which browsers log as an error of the page."""
     principal = parts.authenticator.find_session(request.cookies.get(COOKIE))
     return {"is_signed_in": principal is not None, "renew_seconds": _choose_pause(parts)}
 
 
 @router.post("")
 def sign_in(wanted: SignIn, request: Request, response: Response, parts: Parts) -> SessionState:
-    """Give a browser a session for an API token."""
+    """Open a session of a browser for an API token."""
     check_own_page(request)
     parts.exchange_limit.check(request.client.host if request.client else "")
     principal = parts.authenticator.find_token_owner(wanted.token.get_secret_value())
@@ -57,7 +57,7 @@ def sign_in(wanted: SignIn, request: Request, response: Response, parts: Parts) 
 
 @router.put("")
 def renew(request: Request, response: Response, parts: Parts) -> SessionState:
-    """Prolong a session while somebody works with the page."""
+    """Renew a session while the page is in use."""
     check_own_page(request)
     session = parts.authenticator.renew_session(request.cookies.get(COOKIE))
     if session is None:
@@ -68,7 +68,7 @@ def renew(request: Request, response: Response, parts: Parts) -> SessionState:
 
 @router.delete("")
 def sign_out(request: Request, response: Response, parts: Parts) -> SessionState:
-    """End the session of a browser, and of whoever has a copy of its cookie."""
+    """End the session, including copies of its cookie."""
     check_own_page(request)
     parts.authenticator.end_session(request.cookies.get(COOKIE))
     clear_session(response, parts.settings)
@@ -76,5 +76,5 @@ def sign_out(request: Request, response: Response, parts: Parts) -> SessionState
 
 
 def _choose_pause(parts: Parts) -> float:
-    """Choose after how long the page asks for the next JWT: early enough to miss one try."""
+    """Choose when the page requests the next JWT: early enough for one failed attempt."""
     return parts.authenticator.lifetime_seconds / 3

@@ -1,4 +1,4 @@
-"""Queries through ADBC drivers, which give Arrow."""
+"""Queries through ADBC drivers, which return Arrow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.service.datasources.base import SourceError, Stopper, check_between
 
 FAILURES = (adbc_driver_manager.Error, pa.ArrowException, OSError, OverflowError)
-"""How errors of a driver arrive: its own, or those of Arrow between two batches."""
+"""The errors of a driver: its own, or those of Arrow between two batches."""
 
 STATUS_PREFIX = re.compile(r"^[A-Z_]+: (\[FlightSQL\] )?")
 NOISE = re.compile(
@@ -30,10 +30,10 @@ class AdbcSession:
     """
     A connection in a transaction that is rolled back, used as a context.
 
-    :param database: Where it is.
-    :param stopper: Stops what runs on it from another thread.
-    :param secrets: What no message may hold.
-    :param has_transactions: Whether the database has any.
+    :param database: The database.
+    :param stopper: Stops its query from another thread.
+    :param secrets: The secrets that no message may contain.
+    :param has_transactions: Whether the database supports transactions.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class AdbcSession:
             if self._has_transactions:
                 self._connection.rollback()
         except FAILURES:
-            pass  # the connection is broken, or in the middle of a result: closing it is all that is left
+            pass  # the connection is broken, or in the middle of a result: it can only be closed
         finally:
             self._connection.close()
 
     def execute(self, sql: str) -> None:
         """
-        Run a statement that gives no rows.
+        Run a statement without rows.
 
         :raises SourceError: with the database's message.
         """
@@ -98,9 +98,9 @@ class AdbcSession:
     @contextmanager
     def stream(self, sql: str, **options: str) -> Iterator[Iterator[pa.RecordBatch]]:
         """
-        Run a query and give its rows as they come.
+        Run a query and return its rows as a stream.
 
-        :param options: Of the driver, for this statement; ``__`` stands for a dot.
+        :param options: Options of the driver for this statement; ``__`` stands for a dot.
         :raises SourceError: with the database's message, also between two batches.
         """
         with self.stream_described(sql, **options) as (_, batches):
@@ -111,10 +111,10 @@ class AdbcSession:
         self, sql: str, values: Sequence[Any] = (), **options: str
     ) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
         """
-        Run a query and give its columns, and its rows as they come.
+        Run a query and return its columns, and its rows as a stream.
 
-        :param values: What the driver binds.
-        :param options: Of the driver, for this statement; ``__`` stands for a dot.
+        :param values: The values that the driver binds.
+        :param options: Options of the driver for this statement; ``__`` stands for a dot.
         :raises SourceError: with the database's message, also between two batches.
         """
         with self._open_statement(sql) as statement:
@@ -137,7 +137,7 @@ class AdbcSession:
             finally:
                 self._stopper.register(None)
                 if not is_complete:
-                    _cancel(statement)  # or the server would continue sending
+                    _cancel(statement)  # otherwise the server would continue to send
 
     @contextmanager
     def translating(self) -> Iterator[None]:
@@ -160,7 +160,7 @@ class AdbcSession:
 
 
 def clean_message(message: str, secrets: tuple[str, ...]) -> str:
-    """Leave what the database says of an error: neither the driver's words nor the text of the query."""
+    """Reduce an error to the database's message, without the driver's text and the query."""
     said = SERVER_MESSAGE.search(message)
     text = said.group(1) if said else STATUS_PREFIX.sub("", message)
     return redact(NOISE.sub("", text).strip(), *secrets)
@@ -174,5 +174,5 @@ def _bind(statement: adbc_driver_manager.AdbcStatement, values: Sequence[Any]) -
 
 
 def _cancel(statement: adbc_driver_manager.AdbcStatement) -> None:
-    with suppress(*FAILURES):  # nothing may run any more
+    with suppress(*FAILURES):  # the statement may have ended
         statement.cancel()

@@ -1,8 +1,8 @@
 """
-Databases that are asked through an ADBC driver of their own, which comes with an extra of the package.
+Databases queried through their own ADBC driver, which comes with an extra of the package.
 
-Their drivers give Arrow, and describe every column: what they give is kept. They cannot be told to read only:
-the user of the URL must be a reader.
+Their drivers return Arrow and describe every column; the types are kept. They have no read-only mode:
+the user of the URL must have only a reader's permissions.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ FLIGHT_SQL = "flightsql"
 
 class AdbcSource:
     """
-    A database with an ADBC driver of its own.
+    A database with its own ADBC driver.
 
-    :param url: Where it is; see :func:`build_options`.
-    :param temp_dir: Where rows wait whose types depend on the whole result.
+    :param url: Its URL; see :func:`build_options`.
+    :param temp_dir: The folder for rows whose types depend on the whole result.
     """
 
     def __init__(self, url: URL, temp_dir: Path) -> None:
@@ -62,7 +62,7 @@ class AdbcSource:
     def query(
         self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits, time_zone: str
     ) -> Iterator[RowBatches]:
-        """Run a query; any number of them run at the same time, each on a connection of its own."""
+        """Run a query; queries may run concurrently, each on its own connection."""
         text = sql.write(lambda number: "?")
         with (
             AdbcSession(self._open(), stopper, self._secrets, has_transactions=False) as session,
@@ -80,11 +80,11 @@ class AdbcSource:
 
     def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:
         """
-        Refuse to look around.
+        Not supported.
 
         :raises SourceError: always.
         """
-        raise SourceError(f"what databases of the kind {self._url.drivername!r} hold cannot be listed.")
+        raise SourceError(f"the tables of a database of the kind {self._url.drivername!r} cannot be listed.")
 
     def close(self) -> None:
         """Close the database."""
@@ -108,7 +108,7 @@ def import_driver(kind: str) -> Any:
     """
     Import the driver of a kind of database.
 
-    :raises SourceError: naming the extra, if it is not installed.
+    :raises SourceError: with the extra, if it is not installed.
     """
     try:
         return importlib.import_module(BACKENDS[kind].module)
@@ -121,11 +121,11 @@ def import_driver(kind: str) -> Any:
 
 def build_options(url: URL) -> dict[str, Any]:
     """
-    Build what the driver connects with.
+    Build the connect options of the driver.
 
     ``snowflake://user:password@account/database/schema?warehouse=w`` is the driver's own form;
     ``bigquery://project/dataset`` uses the machine's credentials;
-    ``flightsql://user:password@host:port?tls=true&dialect=postgresql`` names the dialect of the server's SQL.
+    ``flightsql://user:password@host:port?tls=true&dialect=postgresql`` sets the dialect of the server's SQL.
     """
     if url.drivername == "snowflake":
         return {"uri": url.render_as_string(hide_password=False).removeprefix("snowflake://")}

@@ -1,8 +1,8 @@
 """
-MariaDB and MySQL, asked through PyMySQL.
+MariaDB and MySQL, queried through PyMySQL.
 
-Each query has a connection of its own, in a transaction that only reads. The server sends values as text,
-which is exact for all types but ``float``: it prints six digits of that. A query with such a column runs
+Each query has its own connection, in a read-only transaction. The server sends values as text,
+which is exact for all types but ``float``, for which it prints six digits. A query with such a column runs
 again, as one that reads it as ``double``.
 """
 
@@ -49,25 +49,25 @@ CONNECT_SECONDS = 10
 TIMEOUT_MARGIN_SECONDS = 30
 
 READING_WORDS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN"})
-"""By what a statement begins that gives rows. A transaction that only reads still lets SET, KILL, … pass."""
+"""The first words of statements that return rows. A read-only transaction still allows SET, KILL, …."""
 
 REFUSED_WORDS = re.compile(r"\b(outfile|dumpfile|load_file)\b|/\*M?!", re.IGNORECASE)
-"""What uses the server's files, even in a transaction that only reads; and comments that it runs."""
+"""Use of the server's files, which a read-only transaction allows, and executable comments."""
 
 NO_TIME_ZONE = 1298
 CUT_VALUE_WARNINGS = frozenset({1260, 1301})
-"""What group_concat() has cut, and what is larger than max_allowed_packet and becomes NULL."""
+"""Truncation by group_concat(), and values larger than max_allowed_packet, which become NULL."""
 
 ALL_ROWS = 2**64 - 1
 FAILURES = (pymysql.Error, OSError, pa.ArrowException, ValueError)
 
 
 class ValueTooLargeError(pymysql.OperationalError):
-    """The server sends a row that is larger than a value may be."""
+    """The server sends a row that exceeds the size limit."""
 
 
 class LimitedConnection(DescribingConnection):
-    """A connection that reads no row of more than so many bytes into memory."""
+    """A connection that limits the size of a row in memory."""
 
     max_packet_bytes: int = 0
     _packet_bytes = 0
@@ -77,7 +77,7 @@ class LimitedConnection(DescribingConnection):
         return super()._read_packet(*args, **kwargs)
 
     def _read_bytes(self, num_bytes: int) -> Any:
-        # A packet comes in pieces of up to 16 MiB, which the driver puts together.
+        # A packet comes in pieces of up to 16 MiB, which the driver joins.
         self._packet_bytes += num_bytes
         if self._packet_bytes > self.max_packet_bytes:
             self._force_close()
@@ -87,16 +87,16 @@ class LimitedConnection(DescribingConnection):
 
 class MySqlSource:
     """
-    A database of MariaDB or MySQL.
+    A MariaDB or MySQL database.
 
-    :param url: Where it is.
-    :param temp_dir: Where rows wait whose types depend on the whole result.
+    :param url: Its URL.
+    :param temp_dir: The folder for rows whose types depend on the whole result.
     """
 
     dialect: Dialect = MYSQL
 
     def __init__(self, url: URL, temp_dir: Path) -> None:
-        # Values are quoted before they are encoded, which is safe in this encoding, and holds every text.
+        # Values are quoted before they are encoded, which is safe in this encoding, and supports every text.
         self._url = url.set(drivername="mysql+pymysql").update_query_dict({"charset": "utf8mb4"})
         self._secrets = () if url.password is None else (str(url.password),)
         self._temp_dir = temp_dir
@@ -106,7 +106,7 @@ class MySqlSource:
     def query(
         self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits, time_zone: str
     ) -> Iterator[RowBatches]:
-        """Run a query; any number of them run at the same time, each on a connection of its own."""
+        """Run a query; queries may run concurrently, each on its own connection."""
         refuse_writing(sql)
         with self._translating(stopper, limits):
             with self._run(sql, stopper, limits, time_zone) as cursor:
@@ -122,7 +122,7 @@ class MySqlSource:
                 yield rows
 
     def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:
-        """Look around in the database."""
+        """Open the catalog."""
         return self._browser.open_catalog(stopper)
 
     def close(self) -> None:
@@ -131,7 +131,7 @@ class MySqlSource:
 
     @contextmanager
     def _run(self, sql: BoundSql, stopper: Stopper, limits: QueryLimits, time_zone: str) -> Iterator[Any]:
-        """Run a query on a connection of its own, and give the cursor that reads its rows."""
+        """Run a query on its own connection, and return the cursor for its rows."""
         with self._connect(limits) as connection:
             thread = connection.thread_id()
             stopper.register(lambda: self._kill(thread))
@@ -149,9 +149,9 @@ class MySqlSource:
         self, cursor: Any, stopper: Stopper, limits: QueryLimits, described: Sequence[Field] = ()
     ) -> Iterator[RowBatches]:
         """
-        Give the rows of a cursor.
+        Return the rows of a cursor.
 
-        :param described: What the columns were before they were widened.
+        :param described: The columns before they were widened.
         """
         fields = list_fields(cursor)
         with deliver(
@@ -163,7 +163,7 @@ class MySqlSource:
             yield rows
 
     def _stop(self, connection: LimitedConnection, cursor: Any) -> None:
-        """End a query whose rows were not all read: closing its cursor would read all of them."""
+        """End a query with unread rows: closing its cursor would read all of them."""
         result = cursor._result
         if result is not None and result.unbuffered_active:
             if connection.open:
@@ -175,7 +175,7 @@ class MySqlSource:
     def _connect(self, limits: QueryLimits) -> Iterator[LimitedConnection]:
         _, arguments = self._url.get_dialect()().create_connect_args(self._url)
         arguments = {"connect_timeout": CONNECT_SECONDS, **arguments}
-        # Without decoders, values come as the server wrote them.
+        # Without decoders, values are the server's text.
         connection = LimitedConnection(**{**arguments, "conv": dict(encoders), "defer_connect": True})
         connection.max_packet_bytes = limits.max_value_bytes * 2  # a row has more than one value
         connection.connect()
@@ -214,9 +214,9 @@ class MySqlSource:
 
 def refuse_writing(sql: BoundSql) -> None:
     """
-    Refuse what a transaction that only reads would let pass.
+    Refuse statements that a read-only transaction allows.
 
-    :raises SourceError: if it is no statement that reads, or uses files of the server.
+    :raises SourceError: if the statement does not read, or uses files of the server.
     """
     if find_first_word(sql) not in READING_WORDS:
         raise SourceError(NOT_ONE_SELECT)
@@ -224,21 +224,22 @@ def refuse_writing(sql: BoundSql) -> None:
         found = REFUSED_WORDS.search(part)
         if found is not None:
             raise SourceError(
-                f"{found.group()!r} is refused: queries use neither files of the server nor comments it runs."
+                f"{found.group()!r} is rejected: queries may not use files of the server or executable"
+                " comments."
             )
 
 
 def list_fields(cursor: Any) -> Sequence[Field]:
-    """List what the server says of the columns; the cursor's description leaves out their sign."""
+    """List the server's description of the columns; the cursor's lacks their sign."""
     fields: Sequence[Field] = getattr(cursor._result, "fields", ())
     return fields
 
 
 def widen_floats(sql: BoundSql, fields: Sequence[Field]) -> BoundSql:
     """
-    Write the query that reads columns of the type ``float`` as ``double``, of which all digits are printed.
+    Rewrite the query to read columns of the type ``float`` as ``double``, which is printed with all digits.
 
-    :raises SourceError: if it cannot be told whether the query has an order, which must not be lost.
+    :raises SourceError: if it is unclear whether the query has an order, which must be kept.
     """
     sql = strip_end(sql, "mysql")
     names = [_quote(field.name) for field in fields]
@@ -246,7 +247,7 @@ def widen_floats(sql: BoundSql, fields: Sequence[Field]) -> BoundSql:
         f"({name} + 0e0) AS {name}" if field.type_code == FIELD_TYPE.FLOAT else name
         for name, field in zip(names, fields, strict=True)
     ]
-    # Without a limit, MariaDB forgets the order of a query inside of another.
+    # Without a limit, MariaDB ignores the order of a subquery.
     limit = f" LIMIT {ALL_ROWS}" if _has_order_only(sql, fields) else ""
     first = f"SELECT {', '.join(columns)} FROM (\n{sql.parts[0]}"
     parts = [first, *sql.parts[1:]]
@@ -272,7 +273,7 @@ def _quote(name: str) -> str:
 
 
 def _begin(connection: LimitedConnection, limits: QueryLimits, time_zone: str) -> None:
-    """Begin the transaction. The timeout ends what would continue if this process were killed."""
+    """Begin the transaction. The timeout ends a query that would continue after this process is killed."""
     seconds = limits.timeout_seconds + TIMEOUT_MARGIN_SECONDS
     is_mariadb = "MariaDB" in connection.get_server_info()
     timeout = f"max_statement_time = {seconds}" if is_mariadb else f"max_execution_time = {seconds * 1000}"
@@ -307,7 +308,7 @@ def _read_batches(cursor: Any, fields: Sequence[Field]) -> Iterator[pa.RecordBat
 
 
 def _refuse_cut_values(cursor: Any) -> None:
-    """Refuse a result in which the server has cut a value, or made NULL of one, which it only warns of."""
+    """Refuse a result in which the server truncated a value or replaced it by NULL, with only a warning."""
     for _, code, message in (cursor._result.warning_count and cursor.connection.show_warnings()) or ():
         if int(code) in CUT_VALUE_WARNINGS:
-            raise SourceError(f"the server cut a value: {message}.")
+            raise SourceError(f"the server truncated a value: {message}.")

@@ -1,8 +1,8 @@
 """
-What MariaDB says of a column beyond its type.
+MariaDB's extended metadata of columns.
 
-To a client that does not ask for more, a ``json`` of MariaDB is a ``longtext``. One that asks when it logs in
-is told the format of each column. PyMySQL does not ask, and has no setting for it:
+By default, a ``json`` column of MariaDB is described as ``longtext``. A client that requests extended
+metadata at login gets the format of each column. PyMySQL does not request it, and has no setting for it:
 https://mariadb.com/kb/en/connection/ and https://mariadb.com/kb/en/result-set-packets/.
 """
 
@@ -19,36 +19,36 @@ CLIENT_MYSQL = CLIENT.LONG_PASSWORD
 """The flag of a server that is MySQL; without it, the last four reserved bytes are flags of MariaDB."""
 
 EXTENDED_METADATA = 1 << 3
-"""The flag of MariaDB that stands for more about columns."""
+"""MariaDB's flag for extended metadata."""
 
 HEAD = struct.Struct("<IIB19sI")
-"""What a client's first packets begin with: flags, packet size, character set, reserved, MariaDB's flags."""
+"""The beginning of a client's first packets: flags, packet size, character set, reserved, MariaDB's flags."""
 
 FORMAT = 1
-"""The kind of an entry that names the format of a column."""
+"""The kind of the entry with the format of a column."""
 
 BaseConnection: Any = pymysql.Connection
 BaseField: Any = FieldDescriptorPacket
-"""The driver's, of which the stubs leave out what is used here."""
+"""The driver's class; its type stubs lack the attributes used here."""
 
 
 class DescribedField(BaseField):  # type: ignore[misc]
     """
-    What MariaDB says of a column.
+    MariaDB's description of a column.
 
-    ``format`` is ``json`` for JSON, and otherwise mostly empty.
+    ``format`` is ``json`` for JSON, and usually empty otherwise.
     """
 
     format = ""
 
     def read_struct(self, layout: str) -> Any:
-        """Read what follows the names; that of MariaDB comes before what is the same for MySQL."""
+        """Parse the part after the names; MariaDB's part comes before that of MySQL."""
         self.format = parse_format(self.read_length_coded_string() or b"")
         return super().read_struct(layout)
 
 
 class DescribingConnection(BaseConnection):  # type: ignore[misc]
-    """A connection that asks a server for the formats of columns, if it offers them, as MariaDB does."""
+    """A connection that requests the formats of columns from a server that supports it, as MariaDB does."""
 
     _greeting: bytes | None = None
     _is_described = False
@@ -69,16 +69,16 @@ class DescribingConnection(BaseConnection):  # type: ignore[misc]
             self.client_flag &= ~CLIENT_MYSQL
 
     def write_packet(self, payload: bytes) -> None:
-        """Send a packet; those by which the client logs in, before and after TLS, ask for the formats."""
+        """Send a packet; the login packets, before and after TLS, request the formats."""
         if self._is_logging_in:
             flags, size, charset, reserved, _ = HEAD.unpack_from(payload)
             payload = HEAD.pack(flags, size, charset, reserved, EXTENDED_METADATA) + payload[HEAD.size :]
-            self._is_logging_in = len(payload) == HEAD.size  # alone, it is the request for TLS
+            self._is_logging_in = len(payload) == HEAD.size  # without a user, it is the request for TLS
         super().write_packet(payload)
 
 
 def offers_formats(greeting: bytes) -> bool:
-    """Return whether the server that sent this first packet offers the formats of columns."""
+    """Return whether the server of this greeting supports the formats of columns."""
     start = greeting.find(b"\0", 1) + 1 + 4 + 9  # version, thread, first part of the salt
     try:
         low, _, _, _, _, _, more = struct.unpack_from("<HBHHB6sI", greeting, start)
@@ -88,7 +88,7 @@ def offers_formats(greeting: bytes) -> bool:
 
 
 def parse_format(described: bytes) -> str:
-    """Find the format among what is said of a column: entries of a kind, a length and a text."""
+    """Find the format in the metadata of a column: entries of a kind, a length and a text."""
     at = 0
     while at + 2 <= len(described):
         kind, length = described[at], described[at + 1]

@@ -1,12 +1,12 @@
 """
-PostgreSQL, asked through ADBC.
+PostgreSQL, queried through ADBC.
 
-Each query is one transaction that only reads and leaves nothing behind, so that it may pass a pooler such as
+Each query is one read-only transaction without side effects, so that it works behind a pooler such as
 PgBouncer in transaction mode: settings are local to it, and statements are prepared without a name.
 
-Rows come by ``COPY (…) TO STDOUT``, the only way that streams and lets PostgreSQL work in parallel. It takes
-no parameters, whatever the driver: values are written as constants, quoted by psycopg's rules, each in
-brackets so that it cannot join its neighbours.
+Rows are read by ``COPY (…) TO STDOUT``, the only way that streams and lets PostgreSQL work in parallel. It
+accepts no parameters with any driver: values are written as constants, quoted by psycopg's rules, each in
+brackets so that it cannot merge with adjacent text.
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ BATCH_BYTES = 4 * 1024 * 1024
 TIMEOUT_MARGIN_SECONDS = 30
 
 NOT_FOR_COPY = frozenset({"SHOW", "EXPLAIN"})
-"""Statements that give rows, and that COPY does not take: their few lines come at once."""
+"""Statements that return rows but that COPY does not accept: their few rows are fetched at once."""
 
 
 class PostgresSource:
     """
-    A database of PostgreSQL.
+    A PostgreSQL database.
 
-    :param url: Where it is.
-    :param temp_dir: Where rows wait whose types depend on the whole result.
+    :param url: Its URL.
+    :param temp_dir: The folder for rows whose types depend on the whole result.
     """
 
     dialect: Dialect = POSTGRESQL
@@ -77,7 +77,7 @@ class PostgresSource:
     def query(
         self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits, time_zone: str
     ) -> Iterator[RowBatches]:
-        """Run a query; any number of them run at the same time, each on a connection of its own."""
+        """Run a query; queries may run concurrently, each on its own connection."""
         sql = strip_end(sql, "postgres")
         text = write_constants(sql)
         with AdbcSession(self._open(), stopper, self._secrets) as session:
@@ -100,7 +100,7 @@ class PostgresSource:
                 yield rows
 
     def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:
-        """Look around in the database."""
+        """Open the catalog."""
         return self._browser.open_catalog(stopper)
 
     def close(self) -> None:
@@ -112,7 +112,7 @@ class PostgresSource:
                 self._database = None
 
     def _open(self) -> adbc_driver_manager.AdbcDatabase:
-        """Open the database: this reads the names of all types, and leaves no connection."""
+        """Open the database: this reads the names of all types, and closes the connection."""
         with self._lock:
             if self._database is None:
                 try:
@@ -125,7 +125,7 @@ class PostgresSource:
         session.execute("SET TRANSACTION READ ONLY")
         for setting in self.dialect.transaction_settings:
             session.execute(setting)
-        # The timeout ends what would continue if this process were killed.
+        # The timeout ends a query that would continue after this process is killed.
         milliseconds = (limits.timeout_seconds + TIMEOUT_MARGIN_SECONDS) * 1000
         session.fetch(
             f"SELECT set_config('TimeZone', {_quote(time_zone)}, true),"
@@ -135,9 +135,9 @@ class PostgresSource:
 
 def build_uri(url: URL) -> str:
     """
-    Write the URL for libpq, which must not wait for a server that does not answer.
+    Write the URL for libpq, with a connect timeout.
 
-    ADBC sends and reads UTF-8, and leaves the encoding that libpq has: without one, that of the database.
+    ADBC uses UTF-8, but keeps libpq's encoding, which is by default that of the database.
     """
     url = url.update_query_dict({"client_encoding": "UTF8"})
     if "connect_timeout" not in url.query:
@@ -149,7 +149,7 @@ def write_constants(sql: BoundSql) -> str:
     """
     Write SQL with its values as constants.
 
-    :raises SourceError: for a value that PostgreSQL has no constant for.
+    :raises SourceError: for a value without a PostgreSQL constant.
     """
     written = [_write_constant(value) for value in sql.values]
     return sql.write(lambda number: written[number - 1])
@@ -159,8 +159,8 @@ def _write_constant(value: Any) -> str:
     try:
         constant = _quote(value)
     except psycopg.Error as error:
-        raise SourceError(f"{value!r} is no value that PostgreSQL knows: {error}") from error
-    # A number with a sign is no position in ORDER BY and GROUP BY, as it is none where it is bound.
+        raise SourceError(f"{value!r} is not a value that PostgreSQL supports: {error}") from error
+    # A number with a sign is not a position in ORDER BY and GROUP BY, like a bound value.
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return f" (+ {constant}) " if is_number else f" ({constant}) "
 

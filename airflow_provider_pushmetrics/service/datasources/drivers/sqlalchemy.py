@@ -1,4 +1,4 @@
-"""Databases that are asked, or looked at, through SQLAlchemy."""
+"""Databases queried or inspected through SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ from airflow_provider_pushmetrics.service.templates.dialects import get_dialect
 BUFFERED_ROWS = 1000
 
 CONNECT_ARGUMENTS: dict[str, dict[str, Any]] = {
-    # Statements with a name outlive their transaction, which poolers such as PgBouncer do not allow.
+    # Named statements outlive their transaction, which poolers such as PgBouncer do not support.
     "psycopg": {"prepare_threshold": None},
 }
-"""How drivers connect, by their names."""
+"""Connect arguments by driver."""
 
 
 class SqlAlchemyBrowser:
     """
-    Looks at what a database holds. Nothing is ever committed in it.
+    Inspects a database. Nothing is ever committed in it.
 
-    :param url: Where it is.
+    :param url: Its URL.
     """
 
     def __init__(self, url: URL) -> None:
@@ -63,7 +63,7 @@ class SqlAlchemyBrowser:
     @contextmanager
     def open_catalog(self, stopper: Stopper) -> Iterator[Catalog]:
         """
-        Open a connection to look around by.
+        Open a connection for the catalog.
 
         :raises SourceError: with the database's message.
         """
@@ -73,7 +73,7 @@ class SqlAlchemyBrowser:
     @contextmanager
     def connect(self, stopper: Stopper) -> Iterator[Connection]:
         """
-        Open a connection; nothing that is done on it stays.
+        Open a connection that is rolled back.
 
         :raises SourceError: with the database's message.
         """
@@ -102,13 +102,13 @@ class SqlAlchemyBrowser:
 
 class SqlAlchemySource:
     """
-    A database with an SQLAlchemy dialect whose driver gives Python's values: SQL Server, Oracle, and others.
+    A database whose SQLAlchemy driver returns Python's values: SQL Server, Oracle, and others.
 
-    A column gets the narrowest type that holds all its values: drivers describe their columns in ways of
-    their own, if at all.
+    A column gets the narrowest type that holds all its values, because drivers describe their columns in
+    different ways, if at all.
 
-    :param url: Where it is.
-    :param temp_dir: Where rows wait until the types of their columns are known.
+    :param url: Its URL.
+    :param temp_dir: The folder for rows until the types of their columns are known.
     """
 
     def __init__(self, url: URL, temp_dir: Path) -> None:
@@ -120,7 +120,7 @@ class SqlAlchemySource:
     def query(
         self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits, time_zone: str
     ) -> Iterator[RowBatches]:
-        """Run a query; any number of them run at the same time."""
+        """Run a query; queries may run concurrently."""
         with self._browser.connect(stopper) as connection:
             _prepare_session(connection, time_zone)
             for setting in self.dialect.transaction_settings:
@@ -135,7 +135,7 @@ class SqlAlchemySource:
                 yield rows
 
     def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:
-        """Look around in the database."""
+        """Open the catalog."""
         return self._browser.open_catalog(stopper)
 
     def close(self) -> None:
@@ -145,14 +145,14 @@ class SqlAlchemySource:
 
 def _prepare_session(connection: Connection, time_zone: str) -> None:
     if connection.dialect.name != "oracle":
-        return  # SQL Server has no time zone of a session
+        return  # SQL Server has no session time zone
     connection.exec_driver_sql(f"ALTER SESSION SET TIME_ZONE = '{time_zone.replace(chr(39), '')}'")
     driver: Any = connection.connection.driver_connection
     driver.outputtypehandler = _read_exactly
 
 
 def _read_exactly(cursor: Any, metadata: Any) -> Any:
-    """Let the driver of Oracle give exact numbers, and texts and bytes instead of what reads them."""
+    """Let the driver of Oracle return exact numbers, and texts and bytes instead of LOB locators."""
     import oracledb
 
     kinds = {
@@ -166,7 +166,7 @@ def _read_exactly(cursor: Any, metadata: Any) -> Any:
 
 
 def _execute(connection: Connection, sql: BoundSql) -> CursorResult[Any]:
-    """Run the SQL; its own colons are escaped, so that values are bound by our names alone."""
+    """Run the SQL; its own colons are escaped, so that values are bound only by our names."""
     escaped = BoundSql(tuple(part.replace(":", "\\:") for part in sql.parts), sql.values)
     statement = text(escaped.write(lambda number: f":value_{number} "))
     values = {f"value_{number}": value for number, value in enumerate(sql.values, start=1)}

@@ -1,4 +1,4 @@
-"""What databases hold that are asked through SQLAlchemy."""
+"""The catalogs of databases queried through SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ FUNCTIONS: Mapping[str, str] = {
     "postgresql": "SELECT DISTINCT proname FROM pg_catalog.pg_proc WHERE prokind <> 'p' ORDER BY 1",
     "sqlite": "SELECT DISTINCT name FROM pragma_function_list WHERE name GLOB '[a-z]*' ORDER BY 1",
 }
-"""How the databases are asked that can say it."""
+"""The queries that list functions, by dialect."""
 
 
 class SqlCatalog:
     """
-    Looks into a database by SQLAlchemy's inspector.
+    A catalog based on SQLAlchemy's inspector.
 
-    :param connection: To the database; whoever opened it turns its errors into ``SourceError``.
+    :param connection: A connection; its owner converts errors to ``SourceError``.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -45,11 +45,11 @@ class SqlCatalog:
 
     @property
     def dialect(self) -> Dialect:
-        """The database's own."""
+        """The database's dialect."""
         return self._connection.dialect
 
     def list_schemas(self) -> list[str]:
-        """List the schemas that are not the database's own."""
+        """List the schemas, without system schemas."""
         names = self._inspector.get_schema_names()
         return [name for name in names if name not in OWN_SCHEMAS and not name.startswith(OWN_PREFIX)]
 
@@ -77,7 +77,7 @@ class SqlCatalog:
         )
 
     def list_functions(self) -> list[str] | None:
-        """List the functions, where this is known how to ask for."""
+        """List the functions, if the dialect is supported."""
         query = FUNCTIONS.get(self.dialect.name)
         return None if query is None else list(self._connection.scalars(text(query)))
 

@@ -1,8 +1,8 @@
 """
-SQLite files, asked through the driver of Python.
+SQLite files, queried through Python's driver.
 
-The driver gives each value with a type of its own, as SQLite keeps it: a column gets the narrowest type that
-holds all its values. (The ADBC driver takes the type of the first 1,024 rows, and widens integers and
+SQLite stores each value with its own type: a column gets the narrowest type that
+holds all its values. (The ADBC driver uses the type of the first 1,024 rows, and converts integers and
 decimals to floating point.)
 """
 
@@ -40,12 +40,12 @@ BUSY_SECONDS = 10.0
 
 class SqliteSource:
     """
-    A file of SQLite. It is open only while a query runs, so that a file that replaces it is seen.
+    A SQLite file. It is open only while a query runs, so that a replaced file is read.
 
-    SQLite has no time zone of a session: its functions for dates count in UTC.
+    SQLite has no session time zone: its date functions use UTC.
 
     :param path: The file.
-    :param temp_dir: Where rows wait until the types of their columns are known.
+    :param temp_dir: The folder for rows until the types of their columns are known.
     """
 
     dialect: Dialect = SQLITE
@@ -58,7 +58,7 @@ class SqliteSource:
     def query(
         self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits, time_zone: str
     ) -> Iterator[RowBatches]:
-        """Run a query; any number of them run at the same time."""
+        """Run a query; queries may run concurrently."""
         with closing(_connect(self._path, limits.max_value_bytes)) as connection:
             stopper.register(connection.interrupt)
             try:
@@ -80,7 +80,7 @@ class SqliteSource:
                 stopper.register(None)
 
     def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:
-        """Look around in the file."""
+        """Open the catalog."""
         return SqlAlchemyBrowser(build_read_only_url(self._path)).open_catalog(stopper)
 
     def close(self) -> None:
@@ -89,9 +89,9 @@ class SqliteSource:
 
 def build_read_only_url(path: Path) -> URL:
     """
-    Build the URL of a SQLite file that only reads, for the driver that can forbid the rest.
+    Build the read-only URL of a SQLite file.
 
-    :raises SourceError: if it is no file.
+    :raises SourceError: if it is not a file.
     """
     if not path.is_file():
         raise SourceError(f"the SQLite file {path.name!r} does not exist.")
@@ -124,7 +124,7 @@ def _connect(path: Path, max_value_bytes: int) -> sqlite3.Connection:
         )
     except sqlite3.Error as error:
         raise SourceError(f"the SQLite file {path.name!r} cannot be opened: {error}") from error
-    # A file opened to read only still lets VACUUM INTO and ATTACH write others.
+    # A file opened read-only still lets VACUUM INTO and ATTACH write others.
     connection.set_authorizer(authorize_query)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max_value_bytes)
     return connection

@@ -1,4 +1,4 @@
-"""Rows as CSV by RFC 4180, whole columns at a time: null is nothing, and the empty text is ``""``."""
+"""Rows as CSV (RFC 4180), by whole columns: null is nothing, and the empty text is ``""``."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ TO_QUOTE = '[",\\r\\n]'
 END = "\r\n"
 
 FORMULA = "^[=+\\-@\\t\\r]"
-"""What a spreadsheet takes for a formula: https://owasp.org/www-community/attacks/CSV_Injection."""
+"""Texts that a spreadsheet treats as a formula: https://owasp.org/www-community/attacks/CSV_Injection."""
 
 PLAIN_NUMBER = "^[+\\-]?[0-9]+(\\.[0-9]+)?$"
-"""A text that is a number is harmless, and would be spoiled by a guard."""
+"""A text that is a number is harmless, and a guard would change it."""
 
 GUARD = "'"
 
 
 def encode_header(names: list[str], *, guard: bool = False) -> bytes | memoryview:
-    """Write the line of the columns' names."""
+    """Write the header line."""
     return (
         b""
         if not names
@@ -39,7 +39,7 @@ def encode_rows(batch: pa.RecordBatch, *, guard: bool = False) -> bytes | memory
     """
     Write each row as a line.
 
-    :param guard: Put ``'`` before what a spreadsheet would take for a formula, except in columns of numbers.
+    :param guard: Put ``'`` before texts that look like a formula, except in columns of numbers.
     """
     if batch.num_rows > 1 and batch.nbytes > MAX_BATCH_BYTES:
         middle = batch.num_rows // 2
@@ -48,7 +48,7 @@ def encode_rows(batch: pa.RecordBatch, *, guard: bool = False) -> bytes | memory
     if batch.num_rows == 0 or batch.num_columns == 0:
         return b""
     *columns, last = batch.columns
-    # The end goes to the last cells, so that only these are copied once more, and not whole lines.
+    # The line end is added to the last cells, so that only these are copied once more.
     cells = [_encode_cells(column, guard) for column in columns]
     return view_bytes(_join(*cells, _encode_cells(last, guard, END), ","))
 
@@ -88,7 +88,7 @@ def _guard(texts: pa.StringArray) -> pa.StringArray:
 
 
 def _quote(texts: pa.StringArray) -> pa.StringArray:
-    """Put quotes around what needs them, and around the empty text."""
+    """Quote texts that need it, and the empty text."""
     is_empty = pc.equal(pc.binary_length(texts), 0)
     if has_any(texts, QUOTED):
         doubled = pc.binary_join_element_wise('"', pc.replace_substring(texts, '"', '""'), '"', "")

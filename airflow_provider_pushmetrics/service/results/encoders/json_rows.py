@@ -26,11 +26,11 @@ from airflow_provider_pushmetrics.service.results.encoders.texts import (
 from airflow_provider_pushmetrics.service.results.values import write_string
 
 MAX_BATCH_BYTES = 128 * 1024 * 1024
-"""A column of texts holds 2 GiB; of a batch that comes near it, the halves are encoded."""
+"""A column of texts is limited to 2 GiB; larger batches are encoded in halves."""
 
 ESCAPED = b'"\\' + bytes(range(0x20))
 TO_ESCAPE = '["\\\\\\x00-\\x1f]'
-"""What JSON does not take in a text as it is: https://www.rfc-editor.org/rfc/rfc8259#section-7."""
+"""Characters that JSON does not allow in a text: https://www.rfc-editor.org/rfc/rfc8259#section-7."""
 
 LINE_ENDS = "[\\n\\r]"
 
@@ -42,8 +42,8 @@ def encode_rows(batch: pa.RecordBatch, *, before: str = "", after: str = "") -> 
     """
     Write each row as a JSON object.
 
-    :param before: Stands before each.
-    :param after: Stands behind each.
+    :param before: Written before each.
+    :param after: Written after each.
     """
     if batch.num_rows > 1 and batch.nbytes > MAX_BATCH_BYTES:
         middle = batch.num_rows // 2
@@ -63,7 +63,7 @@ def encode_column(column: pa.Array) -> pa.StringArray:
 
 
 def _encode(column: pa.Array) -> tuple[pa.StringArray, str]:
-    """Write each value, null as null; give what must stand around each other one too."""
+    """Encode each value, null as null; also return what must be written around each other value."""
     kind = column.type
     if pa.types.is_null(kind):
         return column.cast(pa.string()), ""
@@ -89,7 +89,7 @@ def _encode_texts(column: pa.Array) -> tuple[pa.StringArray, str]:
 
 
 def _join_lines(texts: pa.StringArray) -> pa.StringArray:
-    """Write JSON documents on one line each: in valid JSON, line ends stand only between its tokens."""
+    """Write JSON documents on one line each: in valid JSON, line ends are only between tokens."""
     return pc.replace_substring_regex(texts, LINE_ENDS, " ") if has_any(texts, b"\n\r") else texts
 
 
@@ -145,7 +145,7 @@ def _join_members(
 
 
 def _write_member(opening: str, column: pa.Array, closing: str) -> list[Piece]:
-    """Write the pieces of a member of each object; those of few distinct values are joined only once."""
+    """Write a member of each object; members with few distinct values are joined only once."""
     distinct = find_distinct(column)
     if distinct is not None:
         texts = _join_pieces(_write_pieces(opening, distinct.dictionary, closing))
@@ -161,7 +161,7 @@ def _write_pieces(opening: str, column: pa.Array, closing: str) -> list[Piece]:
 
 
 def _join_pieces(pieces: list[Piece]) -> pa.StringArray:
-    """Join columns of texts, and texts that are the same in each row, to one column; null is ``null``."""
+    """Join columns and constant texts to one column; null is ``null``."""
     merged: list[Piece] = []
     for piece in pieces:
         if isinstance(piece, str) and merged and isinstance(merged[-1], str):

@@ -1,7 +1,7 @@
 """
 Columns of flat Arrow types as columns of texts, at the speed of Arrow.
 
-What Arrow writes as ``values`` does is left to it; the other values of the batch are written one by one.
+Values that Arrow formats like ``values`` are left to it; the others are written one by one.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ NANOS = {"us": 1_000, "ns": 1}
 UTC_OFFSET = "+00:00"
 
 MAX_PLAIN_SCALE = 6
-"""Arrow writes decimals of more places with an exponent when they are small."""
+"""Arrow writes small decimals with more places with an exponent."""
 
 ARROW_POSITIONAL = 1e10
-"""From here on Arrow writes floats with an exponent, and below 1e16 we do not."""
+"""Arrow writes floats from here on with an exponent, but we do so only from 1e16 on."""
 OURS_POSITIONAL = 1e16
 
 
@@ -63,9 +63,9 @@ def write_texts(array: pa.Array) -> pa.StringArray:
 
 def has_any(texts: pa.StringArray, characters: bytes) -> bool:
     """
-    Return whether any text of a column has one of some ASCII characters, null or not.
+    Return whether any text of a column contains one of some ASCII characters, null or not.
 
-    Every column of texts is asked, so this searches all texts at once, as they lie in memory: 40 times as
+    Called for every column of texts, so it searches the column's memory as a whole: 40 times as
     fast as a regular expression for four characters, and five times for all that JSON escapes.
     """
     joined = bytes(view_bytes(texts))
@@ -73,7 +73,7 @@ def has_any(texts: pa.StringArray, characters: bytes) -> bool:
 
 
 def view_bytes(texts: pa.StringArray) -> memoryview:
-    """View all texts, one behind the other, as they lie in memory."""
+    """View the memory of all texts, one after the other."""
     _, offsets, values = texts.buffers()
     if values is None or len(texts) == 0:
         return memoryview(b"")
@@ -84,7 +84,7 @@ def view_bytes(texts: pa.StringArray) -> memoryview:
 
 
 def rewrite(texts: pa.StringArray, mask: pa.BooleanArray, write: Callable[[Any], str]) -> pa.StringArray:
-    """Replace the texts that a mask marks by what is written for each."""
+    """Replace the texts that a mask marks."""
     mask = pc.fill_null(mask, False)
     marked = texts.filter(mask).to_pylist()
     return pc.replace_with_mask(texts, mask, pa.array([write(one) for one in marked], pa.string()))
@@ -100,7 +100,7 @@ def _write_mixed(
     write_plain: Callable[[pa.Array], pa.StringArray],
     write_odd: Callable[[pa.Array], list[str]],
 ) -> pa.StringArray:
-    """Write a column of which Arrow can write all values but the odd ones."""
+    """Write a column of which Arrow can write most values."""
     is_odd = pc.fill_null(is_odd, False)
     if not pc.any(is_odd).as_py():
         return write_plain(array)
@@ -192,7 +192,7 @@ def _write_seconds(array: pa.Array, whole: pa.DataType) -> pa.StringArray:
 
 
 def _is_outside(numbers: pa.Array, low: int, high: int) -> pa.BooleanArray:
-    """Tell which numbers are outside of bounds; those for infinity always are."""
+    """Return which numbers are out of range; those for infinity always are."""
     infinity = INFINITIES[numbers.type.bit_width]
     lowest, highest = max(low, 1 - infinity), min(high, infinity - 1)
     is_low = pc.less(numbers, pa.scalar(lowest, numbers.type))

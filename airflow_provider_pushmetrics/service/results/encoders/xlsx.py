@@ -1,9 +1,9 @@
 """
 Results as workbooks of Excel.
 
-A workbook is written to a file first, row by row: what cannot be written is known before an answer begins.
-What a cell cannot hold exactly is text: integers and decimals of more than 15 digits, moments with a time
-zone or microseconds, dates before March 1900. Text is always text, never a formula or a link.
+A workbook is written to a file first, row by row, so that errors are known before the response begins.
+Values that a cell cannot hold exactly are text: integers and decimals of more than 15 digits, timestamps with
+a time zone or microseconds, dates before March 1900. Text is never a formula or a link.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ MAX_CELL_CHARACTERS = 32_767
 MAX_EXACT_DIGITS = 15
 
 FIRST_DATE = date(1900, 3, 1)
-"""Excel has a 29 February 1900, and other programs do not: dates before it are not the same in both."""
+"""Excel has a 29 February 1900, but other programs do not, so earlier dates are ambiguous."""
 
 CREATED = datetime(2000, 1, 1)
-"""The same bytes each time: a file may be read in parts."""
+"""A constant, so that a file has the same bytes each time: it may be read in parts."""
 
 SHEET, NOTE_SHEET = "Result", "Note"
 
@@ -55,7 +55,7 @@ def write_xlsx(result: StoredResult, path: Path) -> None:
         for batch in result.read_batches():
             writer.write(batch)
         if result.truncation.is_truncated:
-            note = f"Cut off after {result.truncation.row_limit} rows: the query gave more."
+            note = f"Truncated after {result.truncation.row_limit} rows: the query returned more."
             writer.add_note(workbook, note)
             workbook.set_properties({"created": CREATED, "comments": note})
         else:
@@ -66,7 +66,7 @@ def write_xlsx(result: StoredResult, path: Path) -> None:
 
 def open_xlsx(results: ResultStore, result: StoredResult) -> BinaryIO:
     """
-    Write a workbook that has no name in the file system; it is gone when it is closed.
+    Write an anonymous temporary workbook, which is deleted when it is closed.
 
     :raises ResultError: if a sheet of Excel cannot hold the result.
     """
@@ -79,12 +79,12 @@ def open_xlsx(results: ResultStore, result: StoredResult) -> BinaryIO:
 def _refuse_too_large(result: StoredResult) -> None:
     if result.row_count >= MAX_SHEET_ROWS:
         raise ResultError(
-            f"{result.row_count:,} rows are too many for xlsx, which takes {MAX_SHEET_ROWS - 1:,} and a"
-            " header: take CSV or Parquet, or give the query a limit."
+            f"{result.row_count:,} rows are too many for xlsx, which allows {MAX_SHEET_ROWS - 1:,} and a"
+            " header: use CSV or Parquet, or give the query a limit."
         )
     if len(result.schema) > MAX_COLUMNS:
         raise ResultError(
-            f"{len(result.schema):,} columns are too many for xlsx, which takes {MAX_COLUMNS:,}: take CSV or"
+            f"{len(result.schema):,} columns are too many for xlsx, which allows {MAX_COLUMNS:,}: use CSV or"
             " Parquet."
         )
 
@@ -112,7 +112,7 @@ class _SheetWriter:
                     write(self._row, column, value)
 
     def add_note(self, workbook: Any, note: str) -> None:
-        """Say on a sheet of its own what people must know about the rows."""
+        """Add a sheet with a note about the rows."""
         workbook.add_worksheet(NOTE_SHEET).write_string(0, 0, note)
 
     def _choose_writer(self, workbook: Any, kind: pa.DataType) -> WriteCell:
@@ -130,7 +130,7 @@ class _SheetWriter:
         if len(text) > MAX_CELL_CHARACTERS // 2 and _count_characters(text) > MAX_CELL_CHARACTERS:
             raise ResultError(
                 f"column {self._names[column]!r} has a text of {_count_characters(text):,} characters in row"
-                f" {row:,}, and a cell of xlsx holds {MAX_CELL_CHARACTERS:,}: take CSV or Parquet."
+                f" {row:,}, and a cell of xlsx holds {MAX_CELL_CHARACTERS:,}: use CSV or Parquet."
             )
         self._sheet.write_string(row, column, text, style)
 
@@ -154,7 +154,7 @@ class _SheetWriter:
 
 
 class _ExactFloat(float):
-    """A float that writes all its digits, of which XlsxWriter asks for 16."""
+    """A float that writes all its digits; XlsxWriter requests 16."""
 
     def __format__(self, spec: str) -> str:
         return repr(float(self)) if spec.endswith("G") else super().__format__(spec)
@@ -164,7 +164,7 @@ def _load_worksheet_class() -> Any:
     from xlsxwriter.worksheet import Worksheet
 
     class LiteralWorksheet(Worksheet):  # type: ignore[misc]
-        """A sheet whose texts are never markup: XlsxWriter takes ``<r>…</r>`` for its own."""
+        """A sheet whose texts are never markup: XlsxWriter would interpret ``<r>…</r>``."""
 
         def _xml_rich_inline_string(self, string: str, attributes: Sequence[tuple[str, Any]] = ()) -> None:
             self._xml_inline_string(string, True, attributes)
@@ -173,7 +173,7 @@ def _load_worksheet_class() -> Any:
 
 
 def _read_cells(column: pa.Array) -> list[Any]:
-    """Read what a column's writer takes: numbers, moments, and texts of all else."""
+    """Convert a column for its writer: numbers, timestamps, and texts for everything else."""
     kind = column.type
     is_read = pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
     is_read = is_read or pa.types.is_decimal(kind) or pa.types.is_temporal(kind)
@@ -197,12 +197,12 @@ def _count_digits(value: int | Decimal) -> int:
 
 
 def _count_characters(text: str) -> int:
-    """Count as Excel does, in UTF-16."""
+    """Count UTF-16 units, as Excel does."""
     return len(text.encode("utf-16-le")) // 2
 
 
 def _is_exact_moment(value: Any) -> bool:
-    """Return whether Excel, which counts days and has milliseconds, holds a moment as it is."""
+    """Return whether Excel, which counts days and has milliseconds, holds a timestamp exactly."""
     match value:
         case datetime():
             return value.tzinfo is None and value.date() >= FIRST_DATE and value.microsecond % 1000 == 0

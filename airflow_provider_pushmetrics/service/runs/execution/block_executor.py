@@ -1,4 +1,4 @@
-"""Execute one block of a run: give a parameter its value, ask a database, write a text or a message."""
+"""Executes one block of a run."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class BlockExecutor:
     """
     Executes blocks.
 
-    :param sources: The databases that SQL blocks ask.
-    :param results: Where rows are kept.
-    :param limits: What any query may take.
-    :param has_slack: Whether there is a Slack workspace to post to.
-    :param queries: Where running queries are listed, so that they can be stopped.
-    :param find_stop_reason: Says why a run must not continue; None if it may.
+    :param sources: The databases of SQL blocks.
+    :param results: The result store.
+    :param limits: The limits of every query.
+    :param has_slack: Whether Slack is configured.
+    :param queries: The registry of running queries, which can be stopped.
+    :param find_stop_reason: Returns why a run must not continue; None if it may.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class BlockExecutor:
         self._find_stop_reason = find_stop_reason
 
     def execute(self, plan: RunPlan, block: PlannedBlock) -> BlockOutcome:
-        """Execute a block whose needs are met; what goes wrong is its outcome."""
+        """Execute a block whose dependencies have succeeded; an error becomes its outcome."""
         try:
             if block.type == PARAMETER:
                 return resolve_parameter(plan, block)
@@ -108,9 +108,9 @@ class BlockExecutor:
 
     def _collect_names(self, plan: RunPlan) -> dict[str, Any]:
         """
-        Collect what templates see.
+        Collect the names for templates.
 
-        A block wins over a parameter of the same name, which stays visible as ``params.name``.
+        A block takes precedence over a parameter of the same name, which is available as ``params.name``.
         """
         parameters = dict(plan.parameters)
         queries: dict[str, Any] = {}
@@ -137,7 +137,7 @@ class BlockExecutor:
 
 
 def _mark_cut(plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome) -> BlockOutcome:
-    """Say of what was made of a result that was cut off that it was, and at which limit."""
+    """Mark the output of a truncated result as truncated, with its limit."""
     made_of = [plan.outcomes[name] for name in sorted(block.needs) if name in plan.outcomes]
     cut = next((one for one in made_of if one.is_truncated), None)
     return outcome if cut is None else replace(outcome, is_truncated=True, limits=cut.limits)

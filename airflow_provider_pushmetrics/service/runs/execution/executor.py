@@ -1,8 +1,8 @@
 """
-Execute runs, block by block.
+Executes runs, block by block.
 
-Each block's result is recorded before the blocks that need it begin, so an interrupted run continues where it
-was.
+Each block's result is recorded before the blocks that depend on it begin, so an interrupted run continues
+there.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class RunExecutor:
     """
     Executes runs of reports and of single queries.
 
-    :param database: Where runs are kept.
-    :param sources: The databases that SQL blocks ask.
-    :param results: Where rows are kept.
-    :param links: Writes the links of events.
-    :param limits: What any query may take.
-    :param has_slack: Whether there is a Slack workspace to post to.
-    :param queries: Where running queries are listed, so that they can be stopped.
+    :param database: The database.
+    :param sources: The databases of SQL blocks.
+    :param results: The result store.
+    :param links: Builds the links in events.
+    :param limits: The limits of every query.
+    :param has_slack: Whether Slack is configured.
+    :param queries: The registry of running queries, which can be stopped.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class RunExecutor:
 
     def execute(self, kind: type[AnyRun], run_id: int) -> None:
         """
-        Execute a run to its end, from wherever it was; nothing happens to one that has ended.
+        Execute a run to its end, from its last recorded block; do nothing if it has ended.
 
         :raises SQLAlchemyError: if the database is unavailable: the run can continue later.
         """
-        # If another worker executes it too, each continues behind what either has recorded: one may die.
+        # If another worker executes it too, each continues after the blocks recorded by either; one may die.
         while (plan := self._recorder.begin(kind, run_id)) is not None:
             try:
                 for wave in plan.waves:
@@ -86,14 +86,14 @@ class RunExecutor:
                 return  # it was cancelled, or its report deleted: that is recorded already
             except Exception as error:
                 if not is_unavailable(error):
-                    # A run must not stay 'running' forever because of a fault of ours; the log has the rest.
+                    # A run must not stay 'running' forever because of a bug; the log has the traceback.
                     self._recorder.finish(plan, INTERNAL_ERROR)
                 raise
             self._recorder.finish(plan, plan.error)
             return
 
     def abandon(self, kind: type[AnyRun], run_id: int) -> None:
-        """End a run that cannot be executed, for a fault of ours."""
+        """End a run that cannot be executed because of a bug."""
         plan = self._recorder.begin(kind, run_id)
         if plan is not None:
             self._recorder.finish(plan, INTERNAL_ERROR)

@@ -1,4 +1,4 @@
-"""Execute the blocks that make texts and messages."""
+"""Executes text, email and Slack blocks."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class MessageExecutor:
     """
     Executes text, email and Slack blocks.
 
-    :param results: Where the rows are that messages show.
-    :param has_slack: Whether there is a Slack workspace to post to.
+    :param results: The result store.
+    :param has_slack: Whether Slack is configured.
     """
 
     def __init__(self, results: ResultStore, *, has_slack: bool) -> None:
@@ -45,8 +45,8 @@ class MessageExecutor:
         """
         Execute a block.
 
-        :param names: What every template of the run sees.
-        :raises PushMetricsError: if it cannot be made.
+        :param names: The names for templates.
+        :raises PushMetricsError: if it fails.
         """
         values = MessageValues(plan, block, self._results)
         names = values.extend(names)
@@ -80,7 +80,7 @@ class MessageExecutor:
     def _attach(
         self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any], values: MessageValues
     ) -> Sequence[Attachment]:
-        """Find the results that go with a mail, and see that they are not too large for one."""
+        """Find the attachments of a mail, and check their total size."""
         queries = {query.name: query for query in plan.blocks if query.type == SQL}
         found: list[Attachment] = []
         for wanted in list_wanted_files(block, names):
@@ -108,7 +108,7 @@ def _build_header(plan: RunPlan, query: PlannedBlock, query_id: int, outcome: Bl
 
 
 def _address(plan: RunPlan, draft: MailDraft) -> BlockOutcome:
-    """Send a mail to whom it is for; a preview's to whoever asked for it, or to nobody."""
+    """Send a mail to its recipients; a preview to the caller's address, or to nobody."""
     if plan.options.get("send_to_me"):
         address = plan.options.get("email")
         if not address:

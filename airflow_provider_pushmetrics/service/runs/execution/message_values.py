@@ -1,4 +1,4 @@
-"""What the templates of a message see of queries and charts, and what they used of them."""
+"""The values of queries and charts in the templates of a message, and which of them were used."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.service.templates.markup import Fragment
 from airflow_provider_pushmetrics.service.templates.rendering import BlockTemplateError, QueryOutput
 
 MAX_PICTURE_BYTES = 5 * 1024 * 1024
-"""Of all pictures of a mail."""
+"""For all pictures of a mail."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class QueryResult(QueryOutput):
     """
     A query in the templates of a message: its SQL, its rows, and its rows as a table.
 
-    :param make_table: Makes the table.
+    :param make_table: Builds the table.
     """
 
     make_table: Callable[[], ResultTable]
@@ -42,7 +42,7 @@ class ChartPicture:
     """
     A chart in the templates of a message: ``{{ chart_1 }}`` or ``{{ chart_1.picture }}``.
 
-    :param embed_picture: Draws it and gives what shows it.
+    :param embed_picture: Draws it and returns the fragment that shows it.
     """
 
     def __init__(self, embed_picture: Callable[[], Fragment]) -> None:
@@ -62,15 +62,15 @@ class ChartPicture:
         return self._fragment
 
     def __str__(self) -> str:
-        """Refuse: a picture has no text."""
+        """Raise an error: a picture has no text."""
         raise BlockTemplateError("a chart is a picture: it needs a mail in the format html or markdown.")
 
 
 class MessageValues:
     """
-    Makes the names that the templates of one block see, and keeps what they use.
+    Provides the names in the templates of one block, and records which are used.
 
-    :param block: The block that makes the message.
+    :param block: The block of the message.
     """
 
     def __init__(self, plan: RunPlan, block: PlannedBlock, results: ResultStore) -> None:
@@ -98,11 +98,11 @@ class MessageValues:
         return extended
 
     def list_notes(self) -> list[str]:
-        """List what the message must say at its end: which rows that it was made of were cut off."""
+        """List the notes at the end of the message: which of its results were truncated."""
         return list(self._notes.values())
 
     def add_truncation_note(self, name: str, extent: Extent) -> None:
-        """Note that something was made of a result that was cut off, if it was."""
+        """Add a note if a result that the message uses was truncated."""
         cut = extent.describe_cut(extent.row_count)
         if cut is not None:
             self._notes.setdefault(name, f"{name}: {cut}.")

@@ -1,4 +1,4 @@
-"""What a run is to do, read from the database once, and what became of its blocks so far."""
+"""The plan of a run, read from the database once, and the outcomes of its blocks."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from airflow_provider_pushmetrics.service.reports.parameter_types import Paramet
 MAX_RECORDED_ERROR_LENGTH = 4000
 
 MAX_LOST_WORKERS = 3
-"""A run that has cost so many workers without progress is not executed again."""
+"""A run that has lost this many workers without progress is not executed again."""
 
 
 @dataclass(frozen=True)
 class BlockOutcome:
     """
-    What became of one block.
+    The outcome of one block.
 
     :param value: A parameter's value, for the templates of other blocks.
-    :param limits: What a query was allowed to take.
-    :param is_truncated: Whether it had more rows than that.
-    :param output_html: The output as sanitised HTML, where the block makes Markdown.
+    :param limits: The limits of a query.
+    :param is_truncated: Whether its result was truncated at the row limit.
+    :param output_html: The output as sanitised HTML, of a block with Markdown.
     :param draft: The messages that are added to the outbox with the result.
     """
 
@@ -56,13 +56,13 @@ class BlockOutcome:
 @dataclass(frozen=True)
 class RunPlan:
     """
-    All that is needed to execute a run, read from the database once.
+    Everything that is needed to execute a run, read from the database once.
 
-    :param flow_run_id: What its log is found by.
-    :param waves: The blocks, those that may run at the same time together.
-    :param outcomes: What became of the blocks so far; grows as the run continues.
+    :param flow_run_id: The id of its log.
+    :param waves: The blocks, grouped into waves that run concurrently.
+    :param outcomes: The outcomes of the blocks so far; grows during the run.
     :param lost_workers: How many workers died while they executed it, since its last progress.
-    :param time_zone: That of the report, in which its queries run.
+    :param time_zone: The report's time zone, for its queries.
     """
 
     kind: type[AnyRun]
@@ -84,17 +84,17 @@ class RunPlan:
         return sorted((block for wave in self.waves for block in wave), key=lambda block: block.position)
 
     def name_result_file(self, block: PlannedBlock) -> str:
-        """Name the file for the rows of a block; it does not change when the run is taken up again."""
+        """Name the file for the rows of a block; the same after an interruption."""
         folder = "run" if self.kind is Run else "query-run"
         return f"{folder}-{self.id}/{block.uid}.parquet"
 
 
 def read_plan(session: Session, run: AnyRun) -> RunPlan | None:
-    """Read a run: what it is to do, and what it has done before it was interrupted; None if it is gone."""
+    """Read a run: its plan, and the outcomes recorded before an interruption; None if it was deleted."""
     blocks = _read_blocks(session, run)
     names = {block.id: block.name for block in blocks}
     if isinstance(run, QueryRun) and run.block_id not in names:
-        return None  # its block was deleted just now, and the run with it
+        return None  # its block was just deleted, and the run with it
     error = None
     try:
         waves = plan_waves(blocks)
@@ -149,7 +149,7 @@ def _read_results(session: Session, run: AnyRun) -> Iterable[BlockResult]:
 def _restore_outcomes(
     plan: RunPlan, recorded: Iterable[BlockResult], names: Mapping[int, str]
 ) -> dict[str, BlockOutcome]:
-    """Take up what an interrupted run had recorded. A parameter's value is not recorded but made again."""
+    """Restore the outcomes of an interrupted run. A parameter's value is not recorded but computed again."""
     by_name = {block.name: block for block in plan.blocks}
     outcomes = {}
     for result in recorded:
@@ -180,16 +180,16 @@ def _restore_limits(result: BlockResult) -> QueryLimits | None:
 
 def resolve_parameter(plan: RunPlan, block: PlannedBlock) -> BlockOutcome:
     """
-    Give a Parameter block its value.
+    Resolve the value of a Parameter block.
 
-    :raises PushMetricsError: if it has none, or none of its type.
+    :raises PushMetricsError: if it has none, or one of the wrong type.
     """
     parameter = Parameter.read(block.name, block.content)
     return BlockOutcome(SUCCESS, value=parameter.convert(plan.parameters.get(block.name)))
 
 
 def summarize_failures(plan: RunPlan) -> str | None:
-    """Return which blocks failed, and why; None if none did."""
+    """Describe which blocks failed, and why; None if none did."""
     failures = [
         f"block {block.name!r}: {outcome.error}"
         for block in plan.blocks

@@ -1,4 +1,4 @@
-"""The progress of runs in the database: their beginning, the result of each block, and their end."""
+"""Records the progress of runs: their start, the result of each block, and their end."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ log = logging.getLogger(__name__)
 
 
 class RunEndedError(PushMetricsError):
-    """A run ended while it was executed: somebody cancelled it, or deleted its report."""
+    """The run ended during its execution: it was cancelled, or its report was deleted."""
 
 
 class OvertakenError(PushMetricsError):
-    """What is to be recorded was recorded already, by another worker that executes the same run."""
+    """Another worker that executes the same run has already recorded the block."""
 
 
 class RunRecorder:
     """
-    Records what becomes of runs; what is recorded is not done again.
+    Records the progress of runs; a recorded block is not executed again.
 
-    :param database: Where runs are kept.
-    :param links: Writes the links of events.
+    :param database: The database.
+    :param links: Builds the links in events.
     """
 
     def __init__(self, database: Database, links: ResultLinks, clock: Clock) -> None:
@@ -69,7 +69,7 @@ class RunRecorder:
         self._clock = clock
 
     def begin(self, kind: type[AnyRun], run_id: int) -> RunPlan | None:
-        """Begin a run, or continue with it; None if it has ended."""
+        """Begin a run, or continue it; None if it has ended."""
         with self._database.reading() as session:
             run = cast("AnyRun | None", session.get(kind, run_id))
             if run is None or run.status in FINISHED:
@@ -87,7 +87,7 @@ class RunRecorder:
 
     def record(self, plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome, *, started_on: Any) -> None:
         """
-        Record what a block gave, and put down what it sends.
+        Record the outcome of a block, and add its messages to the outbox.
 
         :raises RunEndedError: if the run has ended.
         :raises OvertakenError: if another worker has recorded the block.
@@ -121,7 +121,7 @@ class RunRecorder:
         """Set the end of a run and put its event in the outbox, both or neither."""
         error = error or summarize_failures(plan)
         end = {"status": FAILED if error else SUCCESS, "error": error, "finished_on": self._clock()}
-        # Others wait for who writes: what the event tells of is read before, and no part of a transaction.
+        # The data of the event is read before the write transaction, for which others wait.
         with self._database.reading() as session:
             run = _read_whole(session, plan)
         if run is None:
@@ -140,14 +140,14 @@ class RunRecorder:
         log.info("%s %s of report %s: %s", plan.kind.__tablename__, run.id, run.report_id, run.status)
 
     def find_stop_reason(self, plan: RunPlan) -> str | None:
-        """Return why a run must not continue; None if it may, or if that cannot be known now."""
+        """Return why a run must not continue; None if it may, or if the database is unavailable."""
         try:
             with self._database.reading() as session:
                 status = _find_status(session, plan)
         except Exception as error:
             if not is_unavailable(error):
                 raise
-            log.warning("cannot see whether run %s was cancelled: %s", plan.id, error)
+            log.warning("cannot check whether run %s was cancelled: %s", plan.id, error)
             return None
         return None if status in UNFINISHED else CANCELLED_ERROR
 
@@ -161,14 +161,14 @@ class RunRecorder:
 
 
 def _change(session: Session, plan: RunPlan, **values: Any) -> bool:
-    """Change a run, if it has not ended, and keep others from ending it until the commit."""
+    """Change a run if it has not ended, and lock it until the commit."""
     unfinished = update(plan.kind).where(plan.kind.id == plan.id, plan.kind.status.in_(UNFINISHED))
     changed = session.execute(unfinished.values(**values).execution_options(synchronize_session=False))
     return bool(changed.rowcount)  # type: ignore[attr-defined]
 
 
 def _lock_unfinished(session: Session, plan: RunPlan) -> bool:
-    """Return whether a run has not ended, and keep others from ending it until the commit."""
+    """Return whether a run has not ended, and lock it until the commit."""
     return _find_status(session, plan, with_for_update=True) in UNFINISHED
 
 
@@ -178,7 +178,7 @@ def _find_status(session: Session, plan: RunPlan, *, with_for_update: bool = Fal
 
 
 def _read_whole(session: Session, plan: RunPlan) -> AnyRun | None:
-    """Read a run with all that its event and its notices tell of, at once; None if its report was deleted."""
+    """Read a run with the data of its event and notifications; None if its report was deleted."""
     kind = plan.kind
     whole = [joinedload(kind.report).joinedload(Report.workspace), selectinload(kind.results)]
     if kind is QueryRun:

@@ -150,7 +150,7 @@ def test_time_zone_that_the_server_does_not_know_is_refused(mariadb: MySqlSource
 
 
 def test_value_that_the_server_cuts_fails_the_query(mariadb: MySqlSource, connection: Any) -> None:
-    with pytest.raises(SourceError, match="the server cut a value"):
+    with pytest.raises(SourceError, match="the server truncated a value"):
         fetch_rows(mariadb, "SELECT group_concat(repeat('x', 100000)) AS v FROM seq_1_to_100")
 
 

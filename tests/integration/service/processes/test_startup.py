@@ -87,7 +87,7 @@ def test_first_token_that_may_not_ride_in_a_url_is_refused_unseen(
     database: Database, tmp_path: Path, token: str
 ) -> None:
     with pytest.raises(
-        PushMetricsConfigurationError, match="BOOTSTRAP_TOKEN is not a usable token"
+        PushMetricsConfigurationError, match="BOOTSTRAP_TOKEN is not a valid token"
     ) as caught:
         bootstrap(database, tmp_path, token)
     assert token not in str(caught.value)

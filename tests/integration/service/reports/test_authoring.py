@@ -126,7 +126,7 @@ async def test_refused_change_is_neither_stored_nor_told(api: Api) -> None:
         f"/api/v1/block/{uid}", json=block("a", "SELECT {{ b.data | length }} AS n")
     )
     assert answer.status_code == 422
-    assert answer.json()["message"].startswith("blocks need each other in a circle: ")
+    assert answer.json()["message"].startswith("blocks have circular references: ")
     assert {"a", "b"} <= set(answer.json()["message"].replace(".", " ").split())
     stored = (await api.client.get(f"/api/v1/block/{uid}")).json()["result"]
     assert json.loads(stored["content_json"])["sql"] == "SELECT 1 AS n"

@@ -136,7 +136,7 @@ async def test_circle_fails_the_run_and_names_the_blocks(api: Api) -> None:
     made = api.make_report(a=sql("SELECT {{ b.data }}"), b=sql("SELECT {{ a.data }}"))
     outputs = await api.run(made.id)
     assert outputs["status"] == "failed"
-    assert "in a circle: " in outputs["error"]
+    assert "circular references: " in outputs["error"]
     assert [block["status"] for block in outputs["blocks"]] == ["not_run", "not_run"]
 
 

@@ -349,7 +349,7 @@ async def test_time_zone_of_a_report_is_checked_kept_and_that_of_its_schedules(
         await api.client.put(f"{path}/config", content="name: R\ntime_zone: Mars\nblocks: []\n"),
     ):
         assert answer.status_code == 422
-        assert "is no time zone" in answer.json()["message"]
+        assert "is not a time zone" in answer.json()["message"]
     document = (await api.client.get(f"{path}/config")).text
     assert "time_zone: Europe/Berlin" in document
     changed = await api.client.put(

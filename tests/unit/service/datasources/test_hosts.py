@@ -65,7 +65,7 @@ def make_guard(
 )
 def test_metadata_services_are_refused_whatever_is_allowed(scheme: str, host: str) -> None:
     guard = make_guard(private=True, loopback=True)
-    with pytest.raises(SourceError, match="no database can be there"):
+    with pytest.raises(SourceError, match="which is never allowed"):
         guard.pin(make_url(f"{scheme}://me:pw@{host}/shop"))
 
 
@@ -97,7 +97,7 @@ def test_this_machine_follows_the_setting_of_deliveries(url: str) -> None:
 @pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "0177.0.0.1", "a b", "x,127.0.0.1", "h\\i"])
 def test_unusual_spellings_of_a_host_are_refused(host: str) -> None:
     url = make_url("mysql+pymysql://me@db/shop").set(host=host)
-    with pytest.raises(SourceError, match="neither a name nor an address"):
+    with pytest.raises(SourceError, match="is not a valid name or address"):
         make_guard(private=True).pin(url)
 
 

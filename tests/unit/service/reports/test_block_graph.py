@@ -50,7 +50,7 @@ def test_parameters_come_before_the_blocks_that_use_them() -> None:
 
 
 def test_circle_is_refused_and_named() -> None:
-    with pytest.raises(PlanError, match=r"in a circle: .*a.*b|in a circle: .*b.*a"):
+    with pytest.raises(PlanError, match=r"references: .*a.*b|references: .*b.*a"):
         plan_waves(build_blocks(a="{{ b.data }}", b="{{ a.data }}"))
 
 

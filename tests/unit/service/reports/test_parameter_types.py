@@ -111,7 +111,7 @@ def test_any_value_is_converted_or_refused(kind: str, value: Any, is_multiple: b
 
 @pytest.mark.parametrize("value", [None, []])
 def test_required_parameter_must_be_given(value: Any) -> None:
-    with pytest.raises(ParameterValueError, match="parameter 'p' is required: give it a value"):
+    with pytest.raises(ParameterValueError, match="parameter 'p' is required: set a value"):
         Parameter("p", "integer", is_multiple=True, is_required=True).convert(value)
     with pytest.raises(ParameterValueError, match="parameter 'p' is required"):
         Parameter("p", "date", is_required=True).convert("")

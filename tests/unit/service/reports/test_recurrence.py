@@ -212,7 +212,7 @@ def test_cron_expression_is_accepted(expression: str) -> None:
         ("60 0 * * *", "bad minute"),
         ("0 24 * * *", "bad hour"),
         ("0 0 30 2 *", "bad day-of-month"),
-        ("0 0 */31 2 MON#5", "no time fits it"),
+        ("0 0 */31 2 MON#5", "it never matches"),
         ("0 0 * * FUNDAY", "bad day-of-week"),
         ("0 0 * 13 *", "bad month"),
         ("H H * * *", "bad minute"),
@@ -224,7 +224,7 @@ def test_cron_expression_is_accepted(expression: str) -> None:
 )
 def test_what_is_no_cron_expression_is_refused(expression: str, message: str) -> None:
     with pytest.raises(
-        PushMetricsParameterError, match=rf"is no cron expression: .*{message}.*Write five fields"
+        PushMetricsParameterError, match=rf"is not a cron expression: .*{message}.*Write five fields"
     ):
         check_schedule(cron(expression))
 
@@ -285,18 +285,18 @@ def test_schedule_that_makes_sense_is_accepted(schedule: Schedule) -> None:
     [
         (
             replace(GOOD, first_start=datetime(2026, 2, 1)),
-            r"'2026-02-01T00:00:00' is not usable: .* offset from UTC",
+            r"'2026-02-01T00:00:00' is invalid: .* offset from UTC",
         ),
         (replace(GOOD, first_start=datetime(9001, 1, 1, tzinfo=UTC)), r"before the year 9000"),
         (
             replace(GOOD, first_start=NOW),
             r"'2026-01-01T00:00:00\+00:00' is not in the future: choose a later",
         ),
-        (replace(GOOD, time_zone="Mars/Olympus"), r"'Mars/Olympus' is no time zone: use a name"),
-        (replace(GOOD, time_zone="../../etc/passwd"), r"is no time zone"),
-        (replace(GOOD, time_zone=""), r"'' is no time zone"),
-        (replace(GOOD, time_zone="Europe"), r"'Europe' is no time zone"),
-        (replace(GOOD, max_runs=0), r"after 0 runs: give a number from 1"),
+        (replace(GOOD, time_zone="Mars/Olympus"), r"'Mars/Olympus' is not a time zone: use a name"),
+        (replace(GOOD, time_zone="../../etc/passwd"), r"is not a time zone"),
+        (replace(GOOD, time_zone=""), r"'' is not a time zone"),
+        (replace(GOOD, time_zone="Europe"), r"'Europe' is not a time zone"),
+        (replace(GOOD, max_runs=0), r"after 0 runs: set a number from 1"),
         (replace(GOOD, max_runs=2, ends_on=date(2026, 3, 1)), r"after 2 runs and on a date: give"),
         (replace(GOOD, ends_on=date(2026, 1, 31)), r"end on '2026-01-31', before its first start"),
         (
