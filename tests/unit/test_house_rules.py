@@ -345,14 +345,56 @@ RETIRED = frozenset(
 """Names of classes that the field has a standard term for."""
 
 
+RETIRED_VERBS = frozenset(
+    {
+        "admit",
+        "attend",
+        "bear",
+        "bury",
+        "dismiss",
+        "forget",
+        "greet",
+        "introduce",
+        "look",
+        "note",
+        "noting",
+        "say",
+        "tell",
+        "telling",
+    }
+)
+"""First words of function names. The field has standard verbs: notify, poll, record, add, delete."""
+
+RETIRED_PHRASES = (
+    "as far as anybody",
+    "at the most",
+    "ended well",
+    "for ever",
+    "goes on",
+    "nobody can say",
+    "what became of",
+    "where nobody",
+    "who is told",
+)
+"""Phrases for which the documentation has short standard words."""
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_retired_name_came_back(path: Path) -> None:
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    functions = [node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     names = {
         node.id if isinstance(node, ast.Name) else node.name
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Name | ast.ClassDef | ast.FunctionDef)
+        for node in nodes
+        if isinstance(node, ast.Name | ast.ClassDef)
     }
-    assert names & RETIRED == set()
+    assert (names | set(functions)) & RETIRED == set()
+    assert [name for name in functions if name.strip("_").partition("_")[0] in RETIRED_VERBS] == []
+
+
+@pytest.mark.parametrize("phrase", RETIRED_PHRASES)
+def test_the_documentation_has_no_retired_phrase(phrase: str) -> None:
+    assert re.search(rf"\b{phrase}\b", read_docs().lower()) is None
 
 
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
