@@ -101,7 +101,7 @@ def test_a_report_is_made_run_read_and_downloaded(service: ServiceProcess, visit
 
     # a circle is refused where it is written
     page.get_by_role("button", name="Edit numbers").click()
-    for name in ("What is in it", "main", "airlines"):
+    for name in ("Contents", "main", "airlines"):
         page.get_by_text(name, exact=True).click()
     expect(page.locator(".catalog").first).to_contain_text("carrier VARCHAR")
     page.get_by_label("SQL", exact=True).fill("SELECT '{{ summary }}'")
@@ -171,7 +171,7 @@ def test_a_failing_block_says_what_the_database_said_and_a_running_one_can_be_ca
         "name: Slow\nblocks:\n- name: endless\n  type: sql\n  content:\n    database: flights\n"
         "    sql: SELECT sum(hash(a.range + b.range)) FROM range(1200000000) a, range(20000) b\n",
     )
-    visit.press("What would change?")
+    visit.press("Show changes")
     expect(page.locator("pre.diff")).to_contain_text("endless")
     visit.press("Apply")
     visit.wait_for_notice("The YAML is applied")
@@ -208,7 +208,7 @@ def test_a_refreshed_trigger_has_another_url_and_the_old_one_is_dead(
     ) == (401, 200)
     visit.fill("Mail to", "team@example.com")
     page.get_by_label("Mail on").select_option(label="failure")
-    visit.press("Save who is told")
+    visit.press("Save recipients")
     visit.wait_for_notice("Saved")
     visit.press("Disable")
     expect(page.get_by_text("disabled", exact=True)).to_be_visible()
@@ -264,7 +264,7 @@ def test_a_subscription_shows_its_secret_once_and_what_was_delivered(visit: Visi
         visit.press("Enable")
         subscriber.statuses[:] = [200]
         visit.press("Resend failed")
-        visit.press("Count them")
+        visit.press("Count")
         visit.press("Resend 1 event")
         visit.wait_for_notice("1 event on the way")
         visit.follow("Deliveries")
@@ -281,7 +281,7 @@ def test_tokens_users_and_kept_mails_are_shown(service: ServiceProcess, visit: V
     visit.sign_in()
     visit.press("New token")
     visit.fill("Name", "airflow")
-    visit.press("Make the token")
+    visit.press("Create the token")
     token = page.get_by_role("textbox", name="Secret").input_value()
     visit.press("I have kept it")
     headers = {"Authorization": f"Bearer {token}"}
@@ -315,7 +315,7 @@ def test_tokens_users_and_kept_mails_are_shown(service: ServiceProcess, visit: V
     row.get_by_role("button", name="Tokens").click()
     visit.press("New token")
     visit.fill("Name", "laptop")
-    visit.press("Make the token")
+    visit.press("Create the token")
     token = page.get_by_role("textbox", name="Secret").input_value()
     visit.press("I have kept it")
     page.get_by_role("button", name="Sign out").click()

@@ -51,7 +51,7 @@ let oldest = null;
 let chosen = null;
 
 const SECONDS_BEFORE_ASKING_AGAIN = [1, 2, 4, 8, 16];
-const UNKNOWN = "Airflow could not say which Dag runs it started.";
+const UNKNOWN = "Airflow could not list the Dag runs that it started.";
 
 /**
  * @template Answer

@@ -108,7 +108,10 @@ async function send(method, path, { body, text, query, signal }) {
     });
   } catch (error) {
     if (isAbort(error)) throw error;
-    throw new ApiError(0, "The service does not answer. Is it running, and is there a network?");
+    throw new ApiError(
+      0,
+      "The service does not respond. Check that it is running and that the network works.",
+    );
   }
 }
 

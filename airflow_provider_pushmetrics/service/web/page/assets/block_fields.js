@@ -14,7 +14,7 @@ import { areaField, checkField, choiceField, inRow, listField, nameOptions, text
 import { link } from "./router.js";
 
 const PARAMETER_TYPES = nameOptions(["any", "text", "integer", "number", "boolean", "date", "timestamp"]);
-const TEMPLATE_HINT = "Values come in as {{ name }}: a parameter, or another block by its name.";
+const TEMPLATE_HINT = "Values are inserted as {{ name }}: a parameter, or another block by its name.";
 const FIRST_CHART = {
   width: 640,
   height: 280,
@@ -33,14 +33,14 @@ export const EDITORS = {
       choiceField("type", "Type", PARAMETER_TYPES, { value: content.type ?? "any" }),
       textField("default", "Default", {
         value: writeDefault(content.default),
-        hint: "Empty for none. Of the type “any”, JSON is taken as such.",
+        hint: "Empty for none. The type “any” accepts JSON.",
       }),
-      checkField("required", "Required: each run must give it", { checked: content.required ?? false }),
+      checkField("required", "Required: each run must set it", { checked: content.required ?? false }),
       checkField("multiple", "A list of values", { checked: content.multiple ?? false }),
       areaField("choices", "Choices", {
         value: writeChoices(content.choices),
         rows: 3,
-        hint: "One value a line; empty for any value. “query: name” takes the first column of a query's last result.",
+        hint: "One value per line; empty for any value. “query: name” uses the first column of a query's last result.",
       }),
     ],
     read: (values) => ({
@@ -101,7 +101,7 @@ export const EDITORS = {
         rows: 10,
         isCode: true,
         required: true,
-        hint: "Without data: the rows of the query are put in.",
+        hint: "Without data: the rows of the query are inserted.",
       }),
     ],
     read: (values) => ({ query: values.query ?? "", spec: readJson(values.spec) }),
@@ -111,7 +111,7 @@ export const EDITORS = {
       listField("to_", "To", {
         value: [content.to_ ?? []].flat(),
         required: true,
-        hint: "Addresses, such as ann@example.com or Ann <ann@example.com>, one a line. A parameter makes one address, a list one of each item.",
+        hint: "Addresses, such as ann@example.com or Ann <ann@example.com>, one per line. A parameter is one address, a list one for each item.",
       }),
       choiceField(
         "format",
@@ -137,7 +137,7 @@ export const EDITORS = {
       listField("channels", "Channels", {
         value: [content.channels ?? []].flat(),
         required: true,
-        hint: "Such as #sales, one a line.",
+        hint: "Such as #sales, one per line.",
       }),
       areaField("value_markdown", "Message", {
         value: content.value_markdown ?? "",
@@ -171,7 +171,7 @@ function noDatabase() {
     node: el(
       "p",
       { class: "fault" },
-      "There is no database to ask. ",
+      "There is no database to query. ",
       link("databases", "Add one first"),
       ".",
     ),

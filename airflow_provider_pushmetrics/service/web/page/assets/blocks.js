@@ -40,7 +40,7 @@ export async function showBlocks(report, signal) {
         )
       : empty(
           "This report has no blocks yet",
-          "Begin with a SQL block that asks a database; text, charts and mails can use its rows. A parameter makes a value that each run can choose.",
+          "Begin with a SQL block that queries a database; text, charts and mails can use its rows. A parameter is a value that each run can set.",
         ),
     place,
     el(
@@ -118,7 +118,7 @@ function makeBlockActions(block, index, context, { edit, trial }) {
   return [
     block.type !== "parameter" &&
       button("Run alone", () => makeTrial(trial, block, context), {
-        title: "Run this block alone, and what it needs",
+        title: "Run only this block and its dependencies",
       }),
     button("Edit", edit, { "aria-label": `Edit ${block.name}` }),
     index > 0 && button("↑", move(index - 1), { "aria-label": `Move ${block.name} up` }),

@@ -11,7 +11,7 @@ import { describeError } from "./errors.js";
  * @param {Ui.Input} choice
  */
 export function makeCatalog(choice) {
-  const view = makeBranch("What is in it", () => listSchemas(`api/v1/database/${part(choice.value)}`));
+  const view = makeBranch("Contents", () => listSchemas(`api/v1/database/${part(choice.value)}`));
   choice.addEventListener("change", () => view.forget());
   return view.node;
 }

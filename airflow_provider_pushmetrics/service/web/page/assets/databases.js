@@ -30,7 +30,7 @@ export async function showDatabases(_, signal) {
     whenEmpty: () =>
       empty(
         "There are no databases yet",
-        "SQL blocks ask databases: add the first one by its URL.",
+        "SQL blocks query databases: add the first one by its URL.",
         makeNewButton(),
       ),
   });
@@ -53,7 +53,7 @@ async function editDatabase(row = null) {
       class: "code",
       autocomplete: "off",
       spellcheck: "false",
-      hint: row ? `Empty: it stays as it is. ${HINT}` : HINT,
+      hint: row ? `Empty: unchanged. ${HINT}` : HINT,
     }),
   ];
   /** @type {{ result: Api.Database, isTested: boolean } | null} */

@@ -39,7 +39,7 @@ export async function showDeliveries(_, signal) {
       ["To", (row) => names.get(row.webhook_subscription_id) ?? "–"],
       ["State", (row) => state(row.status)],
       ["Attempts", (row) => row.attempt_count, "number"],
-      ["Made", (row) => moment(row.created_on), "tight"],
+      ["Created", (row) => moment(row.created_on), "tight"],
       ["Next attempt", (row) => moment(row.next_attempt_on), "tight"],
       ["", (row) => button("Resend", () => resend(row, () => list.show())), "actions-cell"],
     ],
@@ -111,7 +111,7 @@ function makeDelivery(row, whenResent) {
   const facts = [
     ["State", state(row.status)],
     ["Event", el("code", {}, row.event)],
-    ["Made", moment(row.created_on)],
+    ["Created", moment(row.created_on)],
     ["Ended", moment(row.finished_on)],
     ["Next attempt", moment(row.next_attempt_on)],
     ["webhook-id", el("code", {}, row.webhook_id)],
@@ -152,7 +152,7 @@ function makeDelivery(row, whenResent) {
         ? makeTable(columns, row.attempts, "Attempts")
         : el("p", { class: "hint" }, "None yet."),
     ),
-    card("What is sent", el("pre", { class: "code" }, JSON.stringify(row.body, null, 2))),
+    card("Payload", el("pre", { class: "code" }, JSON.stringify(row.body, null, 2))),
   ];
 }
 

@@ -41,7 +41,7 @@ export async function showMessages(_, signal) {
     whenEmpty: () =>
       empty(
         "There are no messages",
-        "Email and Slack blocks, triggers and schedules write them. Without a server they are kept here.",
+        "Email and Slack blocks, triggers and schedules send them. Without a mail server they are kept here.",
       ),
   });
   await list.show(0);

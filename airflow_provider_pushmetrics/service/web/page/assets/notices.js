@@ -132,8 +132,8 @@ export async function copyText(text, label, input = null) {
     input?.focus();
     tell(
       input
-        ? "Press Ctrl+C to copy what is marked"
-        : "This browser does not copy here: show it and copy it by hand",
+        ? "Press Ctrl+C to copy the selection"
+        : "This browser cannot copy here: show the token and copy it manually",
     );
   }
 }

@@ -53,10 +53,10 @@ export async function showReports(_, signal) {
     ],
     whenEmpty: () =>
       search.value || kind.value
-        ? empty("No report is like that", "Search for a part of its name, or choose all types.")
+        ? empty("No matching report", "Search for a part of the name, or choose all types.")
         : empty(
             "There are no reports yet",
-            "A report asks a database and shows, sends or posts what it found. Make the first one.",
+            "A report queries a database and shows, mails or posts the results. Create the first one.",
             makeNewButton(),
           ),
   });

@@ -97,7 +97,7 @@ function findPage(path, signal) {
     const parameters = matchPath(pattern, path);
     if (parameters) return show(parameters, signal);
   }
-  return [el("h1", {}, "There is no such page"), el("p", {}, link("reports", "Go to the reports"))];
+  return [el("h1", {}, "Page not found"), el("p", {}, link("reports", "Go to the reports"))];
 }
 
 /**
@@ -106,8 +106,8 @@ function findPage(path, signal) {
  */
 function buildFault(error) {
   const isMissing = error instanceof ApiError && error.status === 404;
-  const title = isMissing ? "It is not there" : "It cannot be shown";
-  const text = isMissing ? "It was deleted, or the address is wrong." : describeError(error);
+  const title = isMissing ? "Not found" : "It cannot be displayed";
+  const text = isMissing ? "It was deleted, or the URL is wrong." : describeError(error);
   return [
     el("h1", {}, title),
     el("p", { class: "fault", role: "alert" }, text),

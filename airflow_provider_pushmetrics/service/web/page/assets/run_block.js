@@ -32,7 +32,7 @@ export function makeRunBlock(run, result, onSend) {
       el(
         "p",
         { class: "warning" },
-        `Cut off after ${result.max_rows} ${result.max_rows === 1 ? "row" : "rows"}, which is the query’s limit.`,
+        `Truncated after ${result.max_rows} ${result.max_rows === 1 ? "row" : "rows"}, which is the query’s limit.`,
       ),
     result.status === "success" && makeOutput(result, base, onSend),
   );

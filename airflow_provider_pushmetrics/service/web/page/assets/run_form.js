@@ -101,7 +101,7 @@ async function getChoices(uid) {
 }
 
 function makePreviewFields() {
-  const box = checkField("_send_to_me", "Preview: send mails to me only, and messages nowhere");
+  const box = checkField("_send_to_me", "Preview: send mails only to me, and no other messages");
   const address = textField("_email", "My address", { type: "email" });
   return [box, address];
 }

@@ -69,7 +69,7 @@ function showForm(done) {
     el(
       "p",
       { class: "hint" },
-      "Make tokens under “API tokens”, or take the first one: the service was started with it, or wrote it to the file bootstrap-token in its data folder.",
+      "Create tokens under “API tokens”, or use the first one: the service was started with it, or wrote it to the file bootstrap-token in its data folder.",
     ),
   );
   const dialog = el("dialog", { class: "sign-in", "aria-labelledby": "sign-in-title" });
@@ -128,7 +128,7 @@ async function request(method, body) {
     body: body ? JSON.stringify(body) : undefined,
   });
   if (answer.ok) return answer.json();
-  if (answer.status === 401) throw new Error("This token is not valid: it is wrong, expired or revoked.");
+  if (answer.status === 401) throw new Error("This token is invalid, expired or revoked.");
   const { message } = await answer.json().catch(() => ({}));
   throw new Error(message ?? `The service answers ${answer.status}`);
 }

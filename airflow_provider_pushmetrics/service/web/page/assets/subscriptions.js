@@ -14,7 +14,7 @@ const EVENTS = ["report", "query"].flatMap((what) =>
   ["created", "updated", "deleted", "run"].map((event) => `${what}.${event}`),
 );
 const KEEP_IT =
-  "The receiver checks with it that events come from here. It is shown only now: keep it where the receiver finds it.";
+  "The receiver verifies events with it. It is shown only once: store it in the receiver's settings.";
 
 /** @type {Ui.Show} */
 export async function showSubscriptions(_, signal) {
@@ -40,7 +40,7 @@ export async function showSubscriptions(_, signal) {
     ],
     whenEmpty: () =>
       empty(
-        "Nobody is told of events yet",
+        "There are no subscriptions yet",
         "A subscription sends an event to a URL whenever a report or a query has run or changed. Each is signed.",
         makeNewButton(),
       ),
@@ -114,7 +114,7 @@ function makeActions(row) {
 async function sendTest(path) {
   /** @type {Api.One<Api.Delivery>} */
   const { result } = await post(`${path}/test`);
-  tell("A test event is on its way");
+  tell("A test event is being sent");
   await go(`deliveries/${part(result.uid)}`);
 }
 
@@ -137,7 +137,7 @@ async function editSubscription(row, path) {
 /** @param {string} path */
 async function rotate(path) {
   const text =
-    "A new secret signs from now on; for 24 hours the old one signs beside it, so that the receiver has time to change.";
+    "A new secret signs from now on. The old one signs too for 24 hours, so that the receiver can be changed.";
   if (!(await confirmFirst("Rotate the secret?", text, "Rotate", "primary"))) return;
   /** @type {{ signing_secret: string }} */
   const answer = await post(`${path}/rotate_secret`);
@@ -151,14 +151,14 @@ async function rotate(path) {
  */
 async function resendFailed(path) {
   const fields = [
-    textField("since", "From", { type: "datetime-local", hint: "Empty: from the first one." }),
+    textField("since", "From", { type: "datetime-local", hint: "Empty: from the beginning." }),
     textField("until", "To", { type: "datetime-local", hint: "Empty: until now." }),
   ];
   /** @type {Api.Query | null} */
   const range = await showDialog("Resend failed events", (close) =>
     makeForm({
       fields,
-      submit: "Count them",
+      submit: "Count",
       cancel: () => close(null),
       send: ({ since, until }) => close({ since: writeMoment(since), until: writeMoment(until) }),
     }),
@@ -166,7 +166,7 @@ async function resendFailed(path) {
   if (!range) return;
   /** @type {{ count: number }} */
   const { count: failed } = await get(`${path}/resend`, { query: range });
-  if (!failed) return tell("No event failed in this time");
+  if (!failed) return tell("No event failed in this period");
   if (
     !(await confirmFirst(
       "Send them again?",

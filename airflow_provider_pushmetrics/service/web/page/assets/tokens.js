@@ -11,8 +11,7 @@ import { reload } from "./router.js";
 import { makeTable } from "./tables.js";
 
 const OWN = "api/v1/access_token/";
-const KEEP_IT =
-  "Whoever has it can do here what its owner can. It is shown only now: keep it like a password.";
+const KEEP_IT = "It has all permissions of its owner. It is shown only once: keep it like a password.";
 
 /** @type {Ui.Show} */
 export async function showTokens(_, signal) {
@@ -29,16 +28,12 @@ export async function showTokens(_, signal) {
         button("New token", () => createToken(OWN), { kind: "primary" }),
       ),
     ),
-    el(
-      "p",
-      { class: "hint" },
-      "Airflow’s connection, scripts and people sign in with them. These are yours.",
-    ),
+    el("p", { class: "hint" }, "Your tokens, for Airflow’s connection, scripts and for signing in."),
     result.length
       ? makeTokenTable(result, OWN)
       : empty(
           "You have no tokens",
-          "Make one for each program that calls this service, so that each can be revoked alone.",
+          "Create one for each program that calls this service, so that each can be revoked separately.",
         ),
   ];
 }
@@ -55,7 +50,7 @@ export function makeTokenTable(rows, path, whenRevoked = () => {}) {
   const columns = [
     ["Name", (row) => row.name],
     ["Begins with", (row) => el("code", {}, `${row.token_prefix}…`)],
-    ["Made", (row) => moment(row.created_on), "tight"],
+    ["Created", (row) => moment(row.created_on), "tight"],
     ["Expires", (row) => (row.expires_on ? moment(row.expires_on) : "never"), "tight"],
     [
       "",
@@ -88,7 +83,7 @@ export async function createToken(path) {
         }),
         textField("expires_on", "Last day", { type: "date", hint: "Empty: it does not expire." }),
       ],
-      submit: "Make the token",
+      submit: "Create the token",
       cancel: () => close(null),
       send: async ({ name, expires_on }) =>
         close(await post(path, { name, ...(expires_on ? { expires_on } : {}) })),
@@ -105,7 +100,7 @@ export async function createToken(path) {
  * @param {() => void} whenRevoked
  */
 async function revoke(row, path, whenRevoked) {
-  const text = `Programs that use “${row.name}” are refused from then on, and who signed in with it is signed out.`;
+  const text = `Programs that use “${row.name}” are rejected from then on, and sessions that were opened with it end.`;
   if (!(await confirmFirst("Revoke the token?", text, "Revoke"))) return;
   await remove(`${path}${part(row.id)}`);
   tell("The token is revoked");

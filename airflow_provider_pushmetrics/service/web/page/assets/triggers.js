@@ -37,7 +37,7 @@ function makeFirst(report) {
     el(
       "p",
       {},
-      "Whoever calls its URL, by GET or POST, starts a run: Airflow, a pipeline, another tool. Parameters come in the query string or as JSON.",
+      "A GET or POST to its URL starts a run: from Airflow, a pipeline, or another tool. Parameters are in the query string or in JSON.",
     ),
     button(
       "Generate a trigger",
@@ -109,7 +109,7 @@ function makeSwitch(trigger, path) {
 
 /** @param {string} path */
 async function refresh(path) {
-  const text = "It gets a new URL. The old one stops working at once, for everybody who has it.";
+  const text = "It gets a new URL. The old one stops working at once.";
   if (!(await confirmFirst("Refresh the token?", text, "Refresh"))) return;
   await put(path, { refresh_token: true });
   await reload();
@@ -136,19 +136,19 @@ function makeNotifications(trigger, path) {
       ...inRow(
         listField("recipients", "Mail to", {
           value: trigger.recipients_json,
-          hint: "Addresses, one a line.",
+          hint: "Addresses, one per line.",
         }),
         choiceField("email_on", "Mail on", WHEN, { value: details.email_on ?? "both" }),
       ),
       ...inRow(
         listField("slack_recipients", "Slack to", {
           value: trigger.slack_recipients_json,
-          hint: "Channels, one a line. It needs a Slack token.",
+          hint: "Channels, one per line. Needs a Slack token.",
         }),
         choiceField("slack_on", "Slack on", WHEN, { value: details.slack_on ?? "both" }),
       ),
     ],
-    submit: "Save who is told",
+    submit: "Save recipients",
     async send({ recipients, slack_recipients, email_on, slack_on }) {
       await put(path, { recipients, slack_recipients, details: { ...details, email_on, slack_on } });
       tell("Saved");

@@ -11,8 +11,7 @@ import { reload } from "./router.js";
 import { makeList } from "./tables.js";
 import { createToken, makeTokenTable } from "./tokens.js";
 
-const ROLES =
-  "An Admin decides about people and databases, a User makes and runs reports, a Guest only reads.";
+const ROLES = "An Admin manages users and databases, a User creates and runs reports, a Guest only reads.";
 
 /** @type {Ui.Show} */
 export async function showUsers(_, signal) {
@@ -39,7 +38,7 @@ export async function showUsers(_, signal) {
       ["Last here", (user) => moment(user.last_login), "tight"],
       isAdmin && ["", (user) => makeActions(user, roles), "actions-cell"],
     ],
-    whenEmpty: () => empty("There is nobody", "Add the people who make and read reports."),
+    whenEmpty: () => empty("There are no users", "Add the users who create and read reports."),
   });
   await list.show(0);
   return [
@@ -85,8 +84,8 @@ async function addUser(roles) {
   await reload();
   tell(
     answer.action === "no_op"
-      ? "They belong to the workspace already"
-      : "They belong to the workspace: now make a token for them",
+      ? "The user already belongs to the workspace"
+      : "The user was added: now create a token for the user",
   );
 }
 
@@ -127,7 +126,7 @@ async function showTokensOf(user, path) {
   const makesOne = await showDialog(`Tokens of ${user.email}`, (close) => [
     result.length
       ? makeTokenTable(result, path, () => close(false))
-      : empty("They have no tokens", "They sign in with one that you make and give to them."),
+      : empty("This user has no tokens", "Create one and give it to the user, who signs in with it."),
     el(
       "div",
       { class: "actions end" },
@@ -164,5 +163,5 @@ async function removeUser(user, path) {
   if (!(await confirmFirst("Remove from the workspace?", text, "Remove"))) return;
   await remove(`${path}/remove_from_workspace/`);
   await reload();
-  tell("They do not belong to the workspace any more");
+  tell("The user was removed from the workspace");
 }

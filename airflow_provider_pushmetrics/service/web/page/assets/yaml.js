@@ -20,7 +20,7 @@ export async function showYaml(report, signal) {
     isCode: true,
     required: true,
   });
-  const prune = checkField("prune", "Delete the blocks that it does not name", { checked: true });
+  const prune = checkField("prune", "Delete blocks that are not in it", { checked: true });
   const difference = el("div", { "aria-live": "polite" });
   /**
    * @param {Ui.Values} values
@@ -33,7 +33,7 @@ export async function showYaml(report, signal) {
     fields: [document, prune, { node: difference }],
     submit: "Apply",
     more: [
-      button("What would change?", async () => {
+      button("Show changes", async () => {
         const { result } = await apply({ document: document.read(), prune: prune.read() }, true);
         fill(difference, showDifference(result));
       }),
@@ -50,7 +50,7 @@ export async function showYaml(report, signal) {
     el(
       "p",
       { class: "hint" },
-      "It names databases and no secrets, so that it can be kept with your code and applied elsewhere. ",
+      "It contains names of databases and no secrets, so that it can be stored with your code and applied elsewhere. ",
       el("a", { href: locate(path).href, download: name }, "Download"),
     ),
     form,
