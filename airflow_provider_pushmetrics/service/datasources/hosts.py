@@ -105,14 +105,14 @@ class HostGuard:
                 raise _refuse("the socket", "is on this machine", Zone.LOOPBACK)
             return []
         host = str(url.host)
-        addresses = self._look_up(host, url.port or DEFAULT_PORTS.get(url.get_backend_name(), 0))
+        addresses = self._lookup(host, url.port or DEFAULT_PORTS.get(url.get_backend_name(), 0))
         for address in addresses:
             found = find_range(address)
             if not self._rules.allows(found.zone):
                 raise _refuse(f"the host {host!r}", f"resolves to {found.purpose}", found.zone)
         return addresses
 
-    def _look_up(self, host: str, port: int) -> list[str]:
+    def _lookup(self, host: str, port: int) -> list[str]:
         try:
             literal = parse_host(host.lower())
         except PushMetricsEndpointError:

@@ -114,7 +114,7 @@ class Supervisor:
         pause_seconds = self._first_pause_seconds
         while not self._stopping.is_set():
             began = time.monotonic()
-            code = self._attend()
+            code = self._run_worker()
             if self._stopping.is_set():
                 return
             if time.monotonic() - began > HEALTHY_SECONDS:
@@ -123,9 +123,9 @@ class Supervisor:
             self._stopping.wait(pause_seconds)
             pause_seconds = min(2 * pause_seconds, LONGEST_RESTART_SECONDS)
 
-    def _attend(self) -> int | None:
+    def _run_worker(self) -> int | None:
         """See a worker through, from its assignment to its end."""
-        process = self._introduce()
+        process = self._start_worker()
         if process is None:
             return None
         assert process.stdout is not None
@@ -133,16 +133,16 @@ class Supervisor:
             self._is_alive = bool(process.stdout.read(1))
             process.stdout.read()  # there is no more, until it ends
         self._is_alive = False
-        return self._bury(process)
+        return self._reap(process)
 
-    def _bury(self, process: subprocess.Popen[bytes]) -> int:
+    def _reap(self, process: subprocess.Popen[bytes]) -> int:
         with self._lock:
             self._process = None
             if process.stdin is not None:
                 process.stdin.close()
         return process.wait()
 
-    def _introduce(self) -> subprocess.Popen[bytes] | None:
+    def _start_worker(self) -> subprocess.Popen[bytes] | None:
         """Tell the worker what it needs to know; None if there is none, and no need for one."""
         with self._lock:
             if self._stopping.is_set():

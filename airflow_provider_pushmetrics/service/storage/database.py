@@ -41,7 +41,7 @@ class Database:
         self._readers = sessionmaker(self.engine, expire_on_commit=False)
         self._writers = sessionmaker(writing, expire_on_commit=False)
         noting = self.engine.execution_options(**{IMMEDIATE: True, SYNCHRONOUS: "NORMAL"})
-        self._noters = sessionmaker(noting, expire_on_commit=False)
+        self._recorders = sessionmaker(noting, expire_on_commit=False)
         self._is_sqlite = self.engine.dialect.name == "sqlite"
         self._write_lock = _open_write_lock(self.engine) if self._is_sqlite else nullcontext()
 
@@ -58,13 +58,13 @@ class Database:
             yield session
 
     @contextmanager
-    def noting(self) -> Iterator[Session]:
+    def recording(self) -> Iterator[Session]:
         """
         Open a transaction for progress that can be repeated; after the commit it survives a crash.
 
         On SQLite, it survives a power failure only after the next transaction of the other kind.
         """
-        with self._write_lock, self._noters() as session, session.begin():
+        with self._write_lock, self._recorders() as session, session.begin():
             yield session
 
     @contextmanager

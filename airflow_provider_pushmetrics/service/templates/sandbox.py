@@ -113,7 +113,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         """Count a turn of a loop or a call, and the text that it writes."""
         return self.budget.step() and self.budget.write(characters)
 
-    def admit(self, value: Any) -> Any:
+    def check(self, value: Any) -> Any:
         """Pass a value on that is not too large."""
         self.budget.weigh(value)
         return value
@@ -123,7 +123,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         self.budget.step()
         for value in values:
             self.budget.weigh(value)
-        return str(self.admit("".join(map(str, values))))
+        return str(self.check("".join(map(str, values))))
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Call what a template calls; a name of an argument may be ``self``."""
@@ -141,7 +141,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
             raise BlockTemplateError(f"templates cannot call {name!r} of numbers.")
         elif name == "strftime" and any(LONG_NUMBER.search(str(one)) for one in options):
             raise BlockTemplateError("the template's format has a width of more than 3 digits.")
-        return __self.admit(super().call(__context, __obj, *args, **kwargs))
+        return __self.check(super().call(__context, __obj, *args, **kwargs))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Calculate, if the result is of a size that can be."""
@@ -157,7 +157,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
                     self.budget.accept(self.budget.weigh(sequence) * times)
         elif operator == "%" and isinstance(left, str | bytes):
             check_percent_format(left, weight)
-        return self.admit(super().call_binop(context, operator, *_match_numbers(left, right)))
+        return self.check(super().call_binop(context, operator, *_match_numbers(left, right)))
 
     def prepare(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
         """Weigh arguments, and make lists of those that are made while they are read."""
@@ -183,7 +183,7 @@ def _bound_filter(name: str, function: Any) -> Callable[..., Any]:
         if name not in QUICK_FILTERS:
             budget.step(sum(map(budget.weigh, args)) // WEIGHT_PER_STEP)
         _check_filter(name, args, kwargs, budget)
-        return environment.admit(function(*((passed,) if takes_one else ()), *args, **kwargs))
+        return environment.check(function(*((passed,) if takes_one else ()), *args, **kwargs))
 
     return call_bounded if takes_one else pass_environment(call_bounded)
 

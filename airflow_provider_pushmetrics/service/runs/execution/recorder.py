@@ -77,7 +77,7 @@ class RunRecorder:
             plan = read_plan(session, run)
         if plan is None:
             return None
-        with self._database.noting() as session:
+        with self._database.recording() as session:
             started_on = func.coalesce(kind.started_on, self._clock())  # another worker may have begun it
             if not _change(session, plan, status=RUNNING, started_on=started_on):
                 return None
@@ -102,7 +102,7 @@ class RunRecorder:
             ) from error
 
     def _record(self, plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome, started_on: Any) -> None:
-        with self._database.noting() as session:
+        with self._database.recording() as session:
             if not _lock_unfinished(session, plan):
                 raise RunEndedError(f"run {plan.id} has ended.")
             if plan.kind is Run:

@@ -86,9 +86,7 @@ def test_first_token_is_made_for_its_owner_and_only_its_place_is_shown(
 def test_first_token_that_may_not_ride_in_a_url_is_refused_unseen(
     database: Database, tmp_path: Path, token: str
 ) -> None:
-    with pytest.raises(
-        PushMetricsConfigurationError, match="BOOTSTRAP_TOKEN is not a valid token"
-    ) as caught:
+    with pytest.raises(PushMetricsConfigurationError, match="BOOTSTRAP_TOKEN is not a valid token") as caught:
         bootstrap(database, tmp_path, token)
     assert token not in str(caught.value)
 
