@@ -297,7 +297,7 @@ def test_schedule_that_makes_sense_is_accepted(schedule: Schedule) -> None:
         (replace(GOOD, time_zone=""), r"'' is not a time zone"),
         (replace(GOOD, time_zone="Europe"), r"'Europe' is not a time zone"),
         (replace(GOOD, max_runs=0), r"after 0 runs: set a number from 1"),
-        (replace(GOOD, max_runs=2, ends_on=date(2026, 3, 1)), r"after 2 runs and on a date: give"),
+        (replace(GOOD, max_runs=2, ends_on=date(2026, 3, 1)), r"after 2 runs and on a date: set"),
         (replace(GOOD, ends_on=date(2026, 1, 31)), r"end on '2026-01-31', before its first start"),
         (
             replace(GOOD, cron="0 6 * * *"),
