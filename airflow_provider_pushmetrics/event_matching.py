@@ -78,7 +78,6 @@ class FilterIndex(Generic[MemberT]):
         self._groups: defaultdict[tuple[str, ...], dict[tuple[object, ...], set[MemberT]]] = defaultdict(dict)
 
     def add(self, wanted: EventFilter, member: MemberT) -> None:
-        """Add a member."""
         facts = wanted.get_wanted()
         self._groups[tuple(facts)].setdefault(tuple(facts.values()), set()).add(member)
 

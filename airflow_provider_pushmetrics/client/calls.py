@@ -169,7 +169,6 @@ def fetch_newest_runs(
 
 
 def fetch_run(credentials: Credentials, run_id: int, policy: RetryPolicy = DEFAULT_POLICY) -> Call[Run]:
-    """Fetch one run."""
     request = build_get(f"{credentials.base_url}/api/v1/noteflow_run/{int(run_id)}")
     answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
     return parse_answer(Run, answer.get("result", answer), request)

@@ -160,7 +160,6 @@ def fetch_snapshot(credentials: Credentials, wanted: EventFilter) -> Call[RunSna
 
 
 def _build_report_event(credentials: Credentials, run: Run, report_id: int | None) -> Call[FeedEvent]:
-    """Build the report.run event of a run."""
     number = run.report_id if run.report_id is not None else report_id
     reference = number if number is not None else (run.report_uid or "")
     url = calls.build_outputs_url(credentials.base_url, reference, run.id)

@@ -91,7 +91,6 @@ class SqliteChanges:
         return () if self._version == before else (ANYTHING,)
 
     def close(self) -> None:
-        """Close the connection."""
         self._connection.close()
 
     def _read(self) -> int:
@@ -139,7 +138,6 @@ class PostgresqlChanges:
         return self._receive(LISTEN_SECONDS)
 
     def close(self) -> None:
-        """Close the connection."""
         self._connection.close()
 
     def _receive(self, seconds: float) -> set[str]:

@@ -88,7 +88,6 @@ class WaitHub:
         self._task.add_done_callback(self._on_end)
 
     def count_waits(self) -> int:
-        """Count the waits."""
         return len(self._index)
 
     async def wait(self, wait: PendingWait) -> Any | None:

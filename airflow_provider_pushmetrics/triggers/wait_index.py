@@ -84,14 +84,12 @@ class WaitIndex:
         return iter(tuple(self._all))
 
     def add(self, wait: PendingWait) -> None:
-        """Add a wait."""
         self._all.add(wait)
         self._by_wanted.add(wait.wanted, wait)
         if wait.run_id is not None:
             self._by_run[wait.run_id].add(wait)
 
     def remove(self, wait: PendingWait) -> None:
-        """Remove a wait."""
         self._all.discard(wait)
         self._by_wanted.remove(wait.wanted, wait)
         if wait.run_id is not None:

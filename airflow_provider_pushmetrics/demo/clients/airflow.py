@@ -107,7 +107,6 @@ class AirflowApi(LocalServer):
         return [_parse_run(row) for row in answer["dag_runs"]] if answer else []
 
     def fetch_task_instances(self, run: DagRun) -> list[Mapping[str, Any]]:
-        """Fetch the task instances of a run."""
         rows: list[Mapping[str, Any]] = self.fetch(f"{run.path}/taskInstances")["task_instances"]
         return rows
 

@@ -57,7 +57,6 @@ class LocalServer:
         return self._read(self._try("POST", path, json=body))
 
     def close(self) -> None:
-        """Close the connections."""
         self._session.close()
 
     def _try(self, method: str, path: str, **arguments: Any) -> requests.Response:

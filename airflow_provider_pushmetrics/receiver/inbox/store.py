@@ -127,14 +127,12 @@ class Inbox:
             return connection.execute(select(func.count()).select_from(events)).scalar_one()
 
     def find_delivery(self, event_id: int) -> IncomingWebhook | None:
-        """Find the webhook of an event."""
         columns = (events.c[name].label(field) for name, field in DELIVERY_FIELDS.items())
         with self._engine.connect() as connection:
             row = connection.execute(select(*columns).where(events.c.id == event_id)).mappings().one_or_none()
         return None if row is None else IncomingWebhook(**{**row, "body": bytes(row["body"])})
 
     def find_event(self, event_id: int) -> StoredEvent | None:
-        """Find an event."""
         with self._engine.connect() as connection:
             found = _fetch_events(connection, [event_id])
         return found[0] if found else None

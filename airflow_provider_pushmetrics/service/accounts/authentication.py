@@ -115,7 +115,6 @@ class Authenticator:
                 session.execute(update(User).where(User.id == principal.user_id).values(last_login=now))
 
     def issue_jwt(self, principal: Principal) -> str:
-        """Issue a JWT for a principal."""
         return self._sign(principal, self._read_clock() + self.lifetime_seconds)
 
     def open_session(self, principal: Principal) -> str:

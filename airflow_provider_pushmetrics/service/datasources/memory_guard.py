@@ -94,7 +94,6 @@ class RunningQueries:
                 self._stoppers.remove(stopper)
 
     def is_any(self) -> bool:
-        """Return whether there is any."""
         with self._lock:
             return bool(self._stoppers)
 
@@ -145,7 +144,6 @@ class MemoryGuard:
         self._loop.start()
 
     def stop(self) -> None:
-        """Stop."""
         self._loop.stop()
 
     def check(self) -> None:

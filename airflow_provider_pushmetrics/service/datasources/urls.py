@@ -54,7 +54,6 @@ class Backend:
     socket: str | None = None
 
     def list_options(self) -> dict[str, re.Pattern[str]]:
-        """List all options."""
         socket = {} if self.socket is None else {self.socket: SOCKET}
         return {**(self.options or {}), **dict.fromkeys(self.files, PATH), **socket}
 

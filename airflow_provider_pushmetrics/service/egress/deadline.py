@@ -62,7 +62,6 @@ class DeadlineStream(httpcore.NetworkStream):
         self._stream.write(buffer, compute_remaining(timeout, self._monotonic, httpcore.WriteTimeout))
 
     def close(self) -> None:
-        """Close the connection."""
         self._stream.close()
 
     def start_tls(

@@ -78,7 +78,6 @@ class SlackMessenger:
             raise self._classify(answer, str(answered.get("error", "")), message.recipient)
 
     def close(self) -> None:
-        """Close all connections."""
         self._client.close()
 
     def _post(self, body: str) -> tuple[httpx.Response, bytes]:

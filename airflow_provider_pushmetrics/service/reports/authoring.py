@@ -175,7 +175,6 @@ def change_block(session: Session, block: Block, changes: Mapping[str, Any]) -> 
 
 
 def delete_block(session: Session, block: Block) -> None:
-    """Delete a block."""
     _add_block_event(session, block, QUERY_DELETED)
     session.flush()
     block.report.blocks.remove(block)

@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 
 
 def read_rule(row: ReportSchedule) -> Schedule:
-    """Read the rule of a schedule."""
     return Schedule(
         first_start=row.first_start,
         time_zone=row.time_zone,

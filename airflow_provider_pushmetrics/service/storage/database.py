@@ -92,7 +92,6 @@ class Database:
             connection.exec_driver_sql("SELECT 1")
 
     def close(self) -> None:
-        """Close all connections."""
         self.engine.dispose()
         if isinstance(self._write_lock, WriteLock):
             self._write_lock.close()

@@ -122,7 +122,6 @@ class MySqlSource:
                 yield rows
 
     def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:
-        """Open the catalog."""
         return self._browser.open_catalog(stopper)
 
     def close(self) -> None:

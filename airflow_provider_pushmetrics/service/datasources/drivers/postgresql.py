@@ -100,7 +100,6 @@ class PostgresSource:
                 yield rows
 
     def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:
-        """Open the catalog."""
         return self._browser.open_catalog(stopper)
 
     def close(self) -> None:

@@ -96,7 +96,6 @@ class SqlAlchemyBrowser:
             raise SourceError(stopper.reason or redact(said.strip(), *self._secrets)) from error
 
     def close(self) -> None:
-        """Close all connections."""
         self.engine.dispose()
 
 
@@ -135,11 +134,9 @@ class SqlAlchemySource:
                 yield rows
 
     def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:
-        """Open the catalog."""
         return self._browser.open_catalog(stopper)
 
     def close(self) -> None:
-        """Close all connections."""
         self._browser.close()
 
 

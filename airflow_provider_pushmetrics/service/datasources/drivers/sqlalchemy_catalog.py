@@ -62,7 +62,6 @@ class SqlCatalog:
         return sorted(tables + views, key=lambda one: one.name)
 
     def describe(self, name: TableName) -> TableDescription:
-        """Describe a table."""
         where = name.name, name.schema
         columns = [
             Column(column["name"], str(column["type"]), column.get("comment"))

@@ -80,7 +80,6 @@ class SqliteSource:
                 stopper.register(None)
 
     def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:
-        """Open the catalog."""
         return SqlAlchemyBrowser(build_read_only_url(self._path)).open_catalog(stopper)
 
     def close(self) -> None:
