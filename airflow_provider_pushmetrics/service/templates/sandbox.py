@@ -268,21 +268,21 @@ class _Counter(NodeTransformer):
 
     def visit_List(self, node: nodes.List) -> nodes.Expr:
         self.generic_visit(node)
-        return _call(node, "admit", node)
+        return _call(node, "check", node)
 
     def visit_Dict(self, node: nodes.Dict) -> nodes.Expr:
         self.generic_visit(node)
-        return _call(node, "admit", node)
+        return _call(node, "check", node)
 
     def visit_Tuple(self, node: nodes.Tuple) -> nodes.Expr:
         self.generic_visit(node)
-        return node if node.ctx == "store" else _call(node, "admit", node)
+        return node if node.ctx == "store" else _call(node, "check", node)
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Compare:
         self.generic_visit(node)
-        node.expr = _call(node, "admit", node.expr)
+        node.expr = _call(node, "check", node.expr)
         for operand in node.ops:
-            operand.expr = _call(node, "admit", operand.expr)
+            operand.expr = _call(node, "check", operand.expr)
         return node
 
     def _count_body(self, node: Any) -> Any:
