@@ -153,7 +153,7 @@ async def test_circle_is_refused_when_a_report_is_made_and_names_the_blocks(api:
         ({"type": "plotly", "name": "x", "content": {}}, "not supported"),
         ({"type": "text", "name": "x", "content_json": "[1]"}, "not a JSON object"),
         ({"type": "text", "name": "x", "content_json": "{"}, "not valid JSON"),
-        ({"type": "text", "name": "x", "content_json": '{"text": "\\ud800"}'}, "cannot"),
+        ({"type": "text", "name": "x", "content_json": '{"text": "\\ud800"}'}, "does not support"),
         ({"type": "text", "name": "", "content": {"text": ""}}, "name"),
         ({"type": "text", "name": "a\x00b", "content": {"text": ""}}, "NUL"),
         ({"type": "parameter", "name": "x", "content": {"type": "colour"}}, "type"),
