@@ -126,7 +126,7 @@ class ClaimQueue(Generic[ClaimT]):
             shares, wait_seconds = self._selection.choose(session, active)
         if not shares:
             return [], wait_seconds
-        with self._registering() as claims, self._database.noting() as session:
+        with self._registering() as claims, self._database.recording() as session:
             for share in shares:
                 claims += claim_rows(session, share, self._executor_id)
             with self._is_idle:

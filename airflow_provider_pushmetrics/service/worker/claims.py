@@ -111,7 +111,7 @@ def release_all(database: Database, executor_id: str, *, counts_loss: bool = Fal
 def release_rows(database: Database, kind: type[Claimable], ids: Collection[int], executor_id: str) -> None:
     """Release rows, unless another worker has them now."""
     mine = update(kind).where(kind.id.in_(ids), _is_claimed_by(kind, executor_id)).values(executor_id=None)
-    with database.noting() as session:
+    with database.recording() as session:
         session.execute(mine.execution_options(synchronize_session=False))
 
 

@@ -35,7 +35,7 @@ class Bench:
         self.ending.wait(120)
         if self.fault is not None:
             raise self.fault
-        with self.database.noting() as session:
+        with self.database.recording() as session:
             session.execute(update(run.kind).where(run.kind.id == run.id).values(finished_on=get_now()))
         return True
 
