@@ -41,5 +41,5 @@ def test_scheduler_outlives_a_failure(database: Database, caplog: pytest.LogCapt
         scheduler.start()
         assert has_fired.wait(120)
     assert scheduler.stop()
-    assert "scheduler failed, trying again: ValueError" in caplog.text
+    assert "scheduler failed, retrying: ValueError" in caplog.text
     assert len(calls) >= 2
