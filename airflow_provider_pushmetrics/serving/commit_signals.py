@@ -44,15 +44,16 @@ class Changes(Protocol):
         """Close the connection."""
 
 
-def open_changes(engine: Engine, channel: str) -> Changes:
+def open_changes(engine: Engine, channel: str, table: str | None = None) -> Changes:
     """
     Begin to listen.
 
     :param channel: PostgreSQL's name for the notifications; SQLite has none.
+    :param table: A table of SQLite that counts what was committed: its columns are ``name`` and ``version``.
     :raises sqlalchemy.exc.SQLAlchemyError: if the database cannot be used now.
     """
     if engine.dialect.name == "sqlite":
-        return SqliteChanges(engine)
+        return SqliteChanges(engine, table)
     changes = PostgresqlChanges(engine, channel)
     try:
         is_heard = changes.probe(engine)
@@ -77,30 +78,50 @@ def announce_change(connection: Connection, channel: str) -> None:
 
 
 class SqliteChanges:
-    """Asks SQLite whether anybody else has committed since: ``PRAGMA data_version`` reads one shared page."""
+    """
+    Asks SQLite whether anybody else has committed since: ``PRAGMA data_version`` reads one shared page.
 
-    def __init__(self, engine: Engine) -> None:
+    :param table: The table that counts what was committed. Without one, nobody knows what it was.
+    """
+
+    def __init__(self, engine: Engine, table: str | None = None) -> None:
         self._connection = engine.raw_connection()
         self._connection.detach()
-        self._version = self._read()
+        self._table = table
+        self._version = self._read_version()
+        self._counts = self._read_counts()
 
     def wait(self, stop: threading.Event) -> Collection[str]:
-        """Wait for the interval; tell whether the file has changed."""
+        """Wait for the interval, and give the names of what was committed."""
         stop.wait(CHECK_INTERVAL_SECONDS)
-        before, self._version = self._version, self._read()
-        return () if self._version == before else (ANYTHING,)
+        version = self._read_version()
+        if version == self._version:
+            return ()
+        before, counts = self._counts, self._read_counts()
+        # A later version than the counts that were read is seen the next time.
+        self._version, self._counts = version, counts
+        return [name for name, count in counts.items() if count != before.get(name)]
 
     def close(self) -> None:
+        """Close the connection."""
         self._connection.close()
 
-    def _read(self) -> int:
+    def _read_version(self) -> int:
+        ((version,),) = self._fetch("PRAGMA data_version")
+        return int(version)
+
+    def _read_counts(self) -> dict[str, int]:
+        if self._table is None:
+            return {ANYTHING: self._read_version()}
+        return dict(self._fetch(f"SELECT name, version FROM {self._table}"))
+
+    def _fetch(self, sql: str) -> list[Any]:
         cursor = self._connection.cursor()
         try:
-            cursor.execute("PRAGMA data_version")
-            row: Any = cursor.fetchone()
-            return int(row[0])
+            cursor.execute(sql)
+            return list(cursor.fetchall())
         except Exception as error:
-            raise OperationalError("PRAGMA data_version", None, error) from error
+            raise OperationalError(sql, None, error) from error
         finally:
             cursor.close()
 
@@ -165,11 +186,20 @@ class CommitWatch:
 
     :param channel: PostgreSQL's name for the notifications.
     :param wakes: What to call, by the name of what was committed.
+    :param table: SQLite's counts; see :func:`open_changes`.
     """
 
-    def __init__(self, engine: Engine, channel: str, wakes: Mapping[str, Callable[[], object]]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        channel: str,
+        wakes: Mapping[str, Callable[[], object]],
+        *,
+        table: str | None = None,
+    ) -> None:
         self._engine = engine
         self._channel = channel
+        self._table = table
         self._wakes = wakes
         self._changes: Changes | None = None
         self._loop = BackgroundLoop(
@@ -193,7 +223,7 @@ class CommitWatch:
     def _watch_once(self) -> None:
         try:
             if self._changes is None:
-                self._changes = open_changes(self._engine, self._channel)
+                self._changes = open_changes(self._engine, self._channel, self._table)
                 changed: Collection[str] = (ANYTHING,)  # committed while nobody listened
             else:
                 changed = self._changes.wait(self._loop.stopping)

@@ -33,7 +33,7 @@ from airflow_provider_pushmetrics.service.models.reports import (
     Webhook,
 )
 from airflow_provider_pushmetrics.service.models.runs import AnyRun, BlockResult, QueryRun, Run, RunLogEntry
-from airflow_provider_pushmetrics.service.models.workers import Worker
+from airflow_provider_pushmetrics.service.models.workers import Worker, WorkSignal
 
 __all__ = [
     "AnyRun",
@@ -58,6 +58,7 @@ __all__ = [
     "Subscription",
     "User",
     "Webhook",
+    "WorkSignal",
     "Worker",
     "Workspace",
 ]

@@ -21,3 +21,16 @@ class Worker(Base):
     pid: Mapped[int]
     started_on: Mapped[datetime] = mapped_column(default=get_now)
     beat_on: Mapped[datetime] = mapped_column(default=get_now, index=True)
+
+
+class WorkSignal(Base):
+    """
+    How often there was new work of a kind. Triggers of the tables count, on SQLite only.
+
+    PostgreSQL sends notifications instead.
+    """
+
+    __tablename__ = "work_signal"
+
+    name: Mapped[str] = mapped_column(String(16), unique=True)
+    version: Mapped[int]

@@ -9,6 +9,7 @@ from airflow_provider_pushmetrics.service.datasources.memory_guard import Memory
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.egress.rules import is_loopback
 from airflow_provider_pushmetrics.service.egress.transport import GuardedTransport
+from airflow_provider_pushmetrics.service.models import WorkSignal
 from airflow_provider_pushmetrics.service.notifications.mail import Mailer
 from airflow_provider_pushmetrics.service.notifications.mail_transport import MailTransport
 from airflow_provider_pushmetrics.service.notifications.outbox import MAIL, SLACK
@@ -79,6 +80,7 @@ class LocalBackend:
                 **self._engine.wakes,
                 "schedule": self._scheduler.wake,
             },
+            table=WorkSignal.__tablename__,
         )
         self._result_cleanup = ResultCleanup(results, settings.result_retention_days)
 

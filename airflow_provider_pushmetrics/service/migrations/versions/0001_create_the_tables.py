@@ -28,33 +28,47 @@ NOTIFICATIONS = (
 """What a worker is told of new rows of a table, and of others when these columns change."""
 
 
+SIGNALS = ("run", "delivery", "message", "schedule")
+"""The kinds of work."""
+
+
 def upgrade() -> None:
     """Go to this revision."""
     create_tables()
     if op.get_bind().dialect.name == "postgresql":
-        create_notifications()
+        op.execute(
+            "CREATE FUNCTION pushmetrics_notify() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN PERFORM pg_notify('pushmetrics_work', TG_ARGV[0]); RETURN NULL; END $$"
+        )
+    else:
+        op.bulk_insert(
+            sa.table("work_signal", sa.column("name"), sa.column("version")),
+            [{"name": name, "version": 0} for name in SIGNALS],
+        )
+    create_signals()
 
 
-def create_notifications() -> None:
-    """Let PostgreSQL notify the workers of whatever is committed for them, whoever commits it."""
-    op.execute(
-        "CREATE FUNCTION pushmetrics_notify() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN PERFORM pg_notify('pushmetrics_work', TG_ARGV[0]); RETURN NULL; END $$"
-    )
+def create_signals() -> None:
+    """Let the database tell the workers of whatever is committed for them, whoever commits it."""
     for name, table, columns in NOTIFICATIONS:
-        notify("new", table, "INSERT", "STATEMENT", name)
-        waiting = f"ROW WHEN (NEW.executor_id IS NULL AND NEW.{UNFINISHED[table]})"
-        notify("waiting", table, f"UPDATE OF {columns}", waiting, name)
-    notify("active", "webhook_subscription", "UPDATE OF active", "STATEMENT", "delivery")
-    notify("changed", "schedule", "INSERT OR UPDATE OF next_run_on, active", "STATEMENT", "schedule")
+        signal("new", table, "INSERT", name)
+        waiting = f"NEW.executor_id IS NULL AND NEW.{UNFINISHED[table]}"
+        signal("waiting", table, f"UPDATE OF {columns}", name, waiting)
+    signal("active", "webhook_subscription", "UPDATE OF active", "delivery")
+    signal("added", "schedule", "INSERT", "schedule")
+    signal("changed", "schedule", "UPDATE OF next_run_on, active", "schedule")
 
 
-def notify(trigger: str, table: str, statement: str, each: str, name: str) -> None:
-    """Notify the workers of some work, by its name, after a statement on a table."""
-    op.execute(
-        f"CREATE TRIGGER notify_{trigger} AFTER {statement} ON {table}"
-        f" FOR EACH {each} EXECUTE FUNCTION pushmetrics_notify('{name}')"
-    )
+def signal(trigger: str, table: str, statement: str, name: str, condition: str | None = None) -> None:
+    """Tell the workers of some work, by its name, after a statement on a table."""
+    head = f"CREATE TRIGGER signal_{trigger}_{table} AFTER {statement} ON {table}"
+    each = f"FOR EACH ROW WHEN ({condition})" if condition else "FOR EACH ROW"
+    if op.get_bind().dialect.name == "postgresql":
+        each = each if condition else "FOR EACH STATEMENT"
+        op.execute(f"{head} {each} EXECUTE FUNCTION pushmetrics_notify('{name}')")
+    else:
+        count = f"UPDATE work_signal SET version = version + 1 WHERE name = '{name}'"
+        op.execute(f"{head} {each} BEGIN {count}; END")
 
 
 def create_work_indexes(table: str, *columns: str) -> None:
@@ -93,6 +107,15 @@ def create_tables() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_ended_session_until"), "ended_session", ["until"], unique=False)
+    op.create_table(
+        "work_signal",
+        sa.Column("name", sa.String(length=16), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_work_signal")),
+        sa.UniqueConstraint("name", name=op.f("uq_work_signal_name")),
+        sqlite_autoincrement=True,
+    )
     op.create_table(
         "worker",
         sa.Column("executor_id", sa.String(length=64), nullable=False),
