@@ -101,7 +101,7 @@ class RunStarter:
         """
         if self.hook.honours_idempotency_keys():
             self.log.info("PushMetrics supports idempotency keys: calling again with the same one is safe")
-            return self._identify(self._call(target))
+            return self._identify(self._call_again(target))
         # Without the newest run before the call, every run of the report would count as new.
         can_list_runs = self.correlation.can_list_runs and target.after_run_id is not None
         try:
@@ -114,10 +114,21 @@ class RunStarter:
             return self._identify(found)
         if self.calls_again:
             self.log.warning("No run of it is known: calling again (on_unknown='call_again')")
-            return self._identify(self._call(target))
+            return self._identify(self._call_again(target))
         if not can_list_runs and target.after_cursor is not None and self.state.is_durable:
             return self.correlation.identify(target)
         raise self._give_up(self.correlation.describe_search())
+
+    def _call_again(self, target: RunTarget) -> RunTarget:
+        """
+        Call the webhook a second time, where that is safe or wanted.
+
+        :raises PushMetricsUnavailableError: if there is no response again: the next try may call too.
+        """
+        try:
+            return self._call(target)
+        except PushMetricsDeliveryUnknownError as error:
+            raise PushMetricsUnavailableError(str(error)) from None
 
     def _give_up(self, reason: str) -> PushMetricsError:
         self.state.delete_run()

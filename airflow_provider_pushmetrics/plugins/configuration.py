@@ -116,15 +116,19 @@ class ReceiverConfiguration:
                     " it, with the reader token as its password."
                 )
             return _parse(self.options), {}
+        where = f"of the connection {connection_id!r}"
         extra = connection.extra_dejson
         said = {name: value for name, value in extra.items() if name not in NOT_IN_CONNECTION}
         reader_token = connection.password or self.options["reader_token"]
-        return _parse({**self.options, **said, "reader_token": reader_token}), extra
+        values = {**self.options, **said, "reader_token": reader_token}
+        return _parse(values, dict.fromkeys(said, where)), extra
 
     def _build_sources(
         self, options: MountedOptions, extra: Mapping[str, Any], report: Callable[[str], None]
     ) -> tuple[SourceSettings, ...]:
-        first = build_first_source(options, **{name: extra[name] for name in SOURCE_FIELDS if name in extra})
+        first = build_first_source(
+            options, **{name: extra[name] for name in SOURCE_FIELDS if extra.get(name)}
+        )
         others = parse_sources(extra.get("sources") or "")
         return first + others + read_connections(options.source_connections, report)
 
@@ -132,8 +136,13 @@ class ReceiverConfiguration:
         self._problems.error("The receiver ignores a source: %s", problem)
 
 
-def _parse(values: Mapping[str, Any]) -> MountedOptions:
-    return parse_options(MountedOptions, values, lambda option: f"option {option.name} of [{SECTION}]")
+def _parse(values: Mapping[str, Any], places: Mapping[str, str] | None = None) -> MountedOptions:
+    in_file = f"of [{SECTION}]"
+    return parse_options(
+        MountedOptions,
+        values,
+        lambda option: f"option {option.name} {(places or {}).get(option.name, in_file)}",
+    )
 
 
 def _read_option(name: str) -> str:

@@ -1,16 +1,25 @@
 """
 What the receiver counts, in Prometheus' text format.
 
-No metric is in the global registry of ``prometheus_client``: the receiver may be mounted beside another app.
+The receiver may be mounted beside another app. So no metric is in the global registry of
+``prometheus_client``, and none is its ``Counter``: that writes files if ``PROMETHEUS_MULTIPROC_DIR`` is set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -36,43 +45,71 @@ class DeliveryCounter(Collector):
     """Counts deliveries by outcome, and refused credentials by reason; from any thread."""
 
     def __init__(self) -> None:
-        self._outcomes = _build_counter("deliveries_total", "Deliveries by outcome.", "outcome", OUTCOMES)
-        self._reasons = _build_counter(
-            "refused_credentials_total", "Refused credentials by reason.", "reason", REASONS
-        )
+        self._lock = threading.Lock()
+        # All of them are 0 before their first time.
+        self._outcomes = dict.fromkeys(OUTCOMES, 0)
+        self._reasons = dict.fromkeys(REASONS, 0)
 
     def count(self, outcome: str, reason: str | None = None) -> None:
         """Count one delivery; ``reason`` says why a credential was refused."""
-        self._outcomes.labels(outcome).inc()
-        if reason:
-            self._reasons.labels(reason).inc()
+        with self._lock:
+            self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
+            if reason:
+                self._reasons[reason] = self._reasons.get(reason, 0) + 1
 
     def collect(self) -> Iterator[Metric]:
         """Give the counts of every outcome and every reason, also of those that did not occur."""
-        yield from self._outcomes.collect()
-        yield from self._reasons.collect()
+        with self._lock:
+            outcomes, reasons = dict(self._outcomes), dict(self._reasons)
+        yield _build_counts("deliveries", "Deliveries by outcome.", "outcome", outcomes)
+        yield _build_counts("refused_credentials", "Refused credentials by reason.", "reason", reasons)
+
+
+class Distribution:
+    """
+    Counts values by size. It has no lock.
+
+    :param bounds: The upper bounds, in ascending order.
+    """
+
+    def __init__(self, name: str, text: str, bounds: Sequence[float]) -> None:
+        self._name = name
+        self._text = text
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def build(self) -> Metric:
+        """Build the histogram."""
+        bounds = [*map(str, self._bounds), "+Inf"]
+        buckets = list(zip(bounds, accumulate(self._counts), strict=True))
+        return HistogramMetricFamily(PREFIX + self._name, self._text, buckets=buckets, sum_value=self._sum)
 
 
 class CommitFigures(Collector):
     """How long commits took, and how many deliveries shared one."""
 
     def __init__(self) -> None:
-        self._seconds = Histogram(
-            f"{PREFIX}commit_seconds", "Duration of a commit.", buckets=SECONDS, registry=None
-        )
-        self._sizes = Histogram(
-            f"{PREFIX}commit_deliveries", "Deliveries in a commit.", buckets=SIZES, registry=None
-        )
+        self._lock = threading.Lock()
+        self._seconds = Distribution("commit_seconds", "Duration of a commit.", SECONDS)
+        self._sizes = Distribution("commit_deliveries", "Deliveries in a commit.", SIZES)
 
     def observe(self, *, deliveries: int, seconds: float) -> None:
         """Count one commit."""
-        self._sizes.observe(deliveries)
-        self._seconds.observe(seconds)
+        with self._lock:
+            self._sizes.observe(deliveries)
+            self._seconds.observe(seconds)
 
     def collect(self) -> Iterator[Metric]:
         """Give both histograms."""
-        yield from self._seconds.collect()
-        yield from self._sizes.collect()
+        with self._lock:
+            built = (self._seconds.build(), self._sizes.build())
+        yield from built
 
 
 @dataclass(frozen=True, eq=False)  # a registry keeps its collectors by identity
@@ -111,11 +148,11 @@ class InboxFigures(Collector):
             yield family
 
 
-def _build_counter(name: str, text: str, label: str, values: Iterable[str]) -> Counter:
-    counter = Counter(PREFIX + name, f"{text} Since this process started.", (label,), registry=None)
-    for value in values:
-        counter.labels(value)  # so that it is 0 before its first time
-    return counter
+def _build_counts(name: str, text: str, label: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(PREFIX + name, f"{text} Since this process started.", labels=(label,))
+    for value, count in counts.items():
+        family.add_metric([value], count)
+    return family
 
 
 def render_metrics(*collectors: Collector) -> bytes:

@@ -31,7 +31,7 @@ class InboxOptions:
 class ReceiverOptions(InboxOptions):
     """The options of a receiver, wherever it runs."""
 
-    source: str = option("pushmetrics", "The name of the sender: it delivers to /webhooks/NAME.")
+    source: str = option("pushmetrics", "The name of the sender in its URL: …/webhooks/NAME.")
     token: str | None = option(
         None,
         "The token that the sender shows: ?token=, Bearer, or the password of Basic authentication.",

@@ -94,11 +94,17 @@ class DeclaredOption:
     bounds: Mapping[str, Any]
 
     def prepare(self, value: Any) -> Any:
-        """Prepare a value for pydantic: texts of a list may stand in one text, with commas or spaces."""
+        """
+        Prepare a value for pydantic: texts of a list may stand in one text, with commas or spaces.
+
+        What is neither a text nor a list is left as it is, and pydantic refuses it.
+        """
         if get_origin(self.kind) is not tuple:
             return "" if value is None else str(value).strip()
+        if value is not None and not isinstance(value, str | list | tuple):
+            return value
         if get_args(self.kind)[0] is not str:
-            return tuple(value)
+            return tuple(value or ())
         texts = [value] if isinstance(value, str) else value or ()
         return tuple(" ".join(map(str, texts)).replace(",", " ").split())
 

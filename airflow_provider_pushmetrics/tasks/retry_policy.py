@@ -54,7 +54,8 @@ class PushMetricsRetryPolicy(RetryPolicy):  # type: ignore[misc, unused-ignore]
 
     A policy ends retries early. It never makes more of them than ``retries`` of the task says.
 
-    :param on_failed_run: ``retry`` to run a failed report again, ``fail`` to fail at once.
+    :param on_failed_run: ``retry``: the operator runs a failed report again. ``fail``: fail at once. A
+        retried sensor finds the same failed run.
     :param longest_delay: A longer ``Retry-After`` is cut to this.
     :raises PushMetricsAirflowVersionError: before Airflow 3.3.
     :raises PushMetricsParameterError: if ``on_failed_run`` is something else.

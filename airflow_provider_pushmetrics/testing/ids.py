@@ -20,10 +20,13 @@ def change_ids(database: Database, report_id: int, new_report_id: int, query_ids
     ids = {"old": report_id, "new": new_report_id}
     with database.writing() as session:
         session.execute(text("PRAGMA defer_foreign_keys = ON"))  # until the end of the transaction
-        session.execute(text("UPDATE report SET id = :new WHERE id = :old"), ids)
-        for table in ("block", "query"):
-            session.execute(text(f"UPDATE {table} SET report_id = :new WHERE report_id = :old"), ids)
+        if new_report_id != report_id:
+            session.execute(text("UPDATE report SET id = :new WHERE id = :old"), ids)
+            for table in ("block", "query"):
+                session.execute(text(f"UPDATE {table} SET report_id = :new WHERE report_id = :old"), ids)
         for old, new in query_ids.items():
+            if old == new:
+                continue
             if session.execute(text("SELECT 1 FROM query WHERE id = :new"), {"new": new}).first():
                 raise PushMetricsTestingError(
                     f"the query id {new} is in use by another report of this test session: choose another."

@@ -99,6 +99,10 @@ class PushMetricsKit:
         :param query_ids: The ids that the Dag names, by the names of the queries.
         :raises PushMetricsTestingError: if the service refuses it. The message is the service's.
         """
+        if unknown := sorted((query_ids or {}).keys() - (queries or {}).keys()):
+            raise PushMetricsTestingError(f"query_ids names {unknown!r}, which are not in queries.")
+        if report_id is not None:
+            self._delete_report(report_id)
         blocks = [
             {"type": "parameter", "name": parameter, "content": dict(content)}
             for parameter, content in (parameters or {}).items()
@@ -110,8 +114,6 @@ class PushMetricsKit:
         created = self.request("POST", "/api/v1/report/", {"name": name, "blocks": blocks})["result"]
         ids = {block["name"]: block["query_id"] for block in created["blocks"] if block["type"] == "sql"}
         wanted = {ids[query]: query_id for query, query_id in (query_ids or {}).items()}
-        if report_id is not None:
-            self._delete_report(report_id)
         if report_id is not None or wanted:
             change_ids(self.service.database, created["id"], report_id or created["id"], wanted)
         report_id = report_id or created["id"]

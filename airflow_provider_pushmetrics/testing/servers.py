@@ -87,11 +87,17 @@ def run_service(folder: Path) -> Iterator[RunningService]:
             folder, public_url=url, bootstrap_token=token, allow_private_endpoints=True
         )
         parts = assemble(settings)
-        parts.start()
-        sources = folder / "sources"
-        sources.mkdir(exist_ok=True)
-        config = uvicorn.Config(build_app(parts), lifespan="off", log_config=None, access_log=False)
         try:
+            parts.start()
+            sources = folder / "sources"
+            sources.mkdir(exist_ok=True)
+            config = uvicorn.Config(
+                build_app(parts),
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=settings.shutdown_seconds,
+            )
             with _serve(_ThreadedServer(config), listener):
                 yield RunningService(url, token, sources, parts.database)
         finally:
@@ -129,8 +135,9 @@ def _get_url(listener: socket.socket) -> str:
 
 @contextmanager
 def _serve(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
-    # Airflow's logging switches it on again, and it would write trigger tokens.
-    logging.getLogger("uvicorn.access").disabled = True
+    access_log = logging.getLogger("uvicorn.access")
+    was_disabled = access_log.disabled
+    access_log.disabled = True  # Airflow's logging switches it on again, and it would write trigger tokens
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="PushMetrics server")
     thread.start()
     try:
@@ -143,3 +150,4 @@ def _serve(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
     finally:
         server.should_exit = True
         thread.join()
+        access_log.disabled = was_disabled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -78,6 +79,7 @@ class InboxCleanup:
         self._inbox = inbox
         self._rejections = rejections
         self._keep_days = keep_days
+        self._storing = threading.Lock()
         self._told_positions: dict[str, int] = {}
         self._cleaned_at = -CLEAN_INTERVAL_SECONDS
         self._loop = BackgroundLoop(
@@ -108,10 +110,15 @@ class InboxCleanup:
                 log.info("Deleted %d events beyond the retention limits.", deleted)
 
     def store_rejections(self) -> None:
-        """Store the collected rejections."""
-        rejected = self._rejections.drain()
-        if rejected:
-            self._inbox.store_rejections(rejected)
+        """Store the collected rejections; those that cannot be stored now stay collected."""
+        with self._storing:
+            rejected = self._rejections.drain()
+            try:
+                if rejected:
+                    self._inbox.store_rejections(rejected)
+            except BaseException:
+                self._rejections.restore(rejected)
+                raise
 
     def _warn_once(self, gap: Gap) -> None:
         """Warn of a consumer that does not move once, and not every minute."""

@@ -64,3 +64,10 @@ class RejectionLog:
             pending = list(self._pending)
             self._pending.clear()
         return pending
+
+    def restore(self, drained: list[Rejection]) -> None:
+        """Collect again what was drained; the oldest are dropped if there are too many."""
+        with self._lock:
+            newer = list(self._pending)
+            self._pending.clear()
+            self._pending.extend([*drained, *newer])

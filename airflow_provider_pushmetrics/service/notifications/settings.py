@@ -31,6 +31,11 @@ class Security(Enum):
     NONE = "none"
     """It is not; for servers on this machine or in a network that is trusted."""
 
+    @classmethod
+    def _missing_(cls, value: object) -> Security | None:
+        """Accept upper case."""
+        return next((one for one in cls if one.value == str(value).lower()), None)
+
 
 DEFAULT_PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
 

@@ -31,6 +31,19 @@ def test_event_gets_an_id_of_the_inbox(pushmetrics: PushMetricsKit) -> None:
     assert pushmetrics.send_event("report.run", report_id=1) == first + 1
 
 
+def test_report_gets_the_id_that_would_be_the_next_one(pushmetrics: PushMetricsKit) -> None:
+    first = pushmetrics.add_report(queries={"q": "SELECT 1"})
+    wanted, query_id = first.id + 1, first.query_ids["q"] + 1
+    report = pushmetrics.add_report(queries={"q": "SELECT 1"}, report_id=wanted, query_ids={"q": query_id})
+    assert (report.id, report.query_ids["q"]) == (wanted, query_id)
+    assert pushmetrics.run_report(report)["status"] == "success"
+
+
+def test_query_id_of_no_query_is_refused(pushmetrics: PushMetricsKit) -> None:
+    with pytest.raises(PushMetricsTestingError, match=r"query_ids names \['z'\]"):
+        pushmetrics.add_report(queries={"q": "SELECT 1"}, query_ids={"z": 3})
+
+
 def test_report_gets_the_ids_that_a_dag_names(pushmetrics: PushMetricsKit) -> None:
     for number in (1, 2):
         report = pushmetrics.add_report(
