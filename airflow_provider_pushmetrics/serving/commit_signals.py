@@ -26,6 +26,8 @@ LISTEN_SECONDS = 0.5
 PROBE_SECONDS = 2.0
 """How long a notification of our own may take before the connection counts as one that carries none."""
 
+PROBE_AGAIN_SECONDS = 300.0
+
 POLL_SECONDS = 1.0
 """How often work is looked for where no notification arrives."""
 
@@ -171,10 +173,17 @@ class PostgresqlChanges:
 class PollingChanges:
     """Supposes at regular intervals that something was committed."""
 
+    def __init__(self) -> None:
+        self._opened_at = time.monotonic()
+
     def wait(self, stop: threading.Event) -> Collection[str]:
         """Wait for the interval."""
         stop.wait(POLL_SECONDS)
         return (ANYTHING,)
+
+    def is_old(self) -> bool:
+        """Return whether it is time to try notifications again: the probe may only have been slow."""
+        return time.monotonic() - self._opened_at > PROBE_AGAIN_SECONDS
 
     def close(self) -> None:
         """Nothing is open."""
@@ -222,6 +231,8 @@ class CommitWatch:
 
     def _watch_once(self) -> None:
         try:
+            if isinstance(self._changes, PollingChanges) and self._changes.is_old():
+                self._close()
             if self._changes is None:
                 self._changes = open_changes(self._engine, self._channel, self._table)
                 changed: Collection[str] = (ANYTHING,)  # committed while nobody listened

@@ -37,6 +37,7 @@ def create_sqlite_engine(
         connect_args={"timeout": busy_timeout_seconds, "check_same_thread": False},
         pool_size=pool_size,
         max_overflow=max_overflow,
+        hide_parameters=True,  # they would be in errors, and so in logs
     )
     event.listen(
         engine, "connect", lambda connection, _: prepare_connection(connection, busy_timeout_seconds)

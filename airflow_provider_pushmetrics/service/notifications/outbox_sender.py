@@ -12,11 +12,17 @@ from airflow_provider_pushmetrics.exceptions import (
     NotificationError,
     NotificationRefusedError,
 )
+from airflow_provider_pushmetrics.service.bounded_processes.child import ChildDiedError
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.models.statuses import FAILED, PENDING
 from airflow_provider_pushmetrics.service.notifications.outbox import KEPT, SENT
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
-from airflow_provider_pushmetrics.service.storage.database import Database, Persist, persist_once
+from airflow_provider_pushmetrics.service.storage.database import (
+    Database,
+    Persist,
+    is_unavailable,
+    persist_once,
+)
 
 MESSAGE_DELAYS_SECONDS = (0, 60, 300, 1800, 7200, 21600, 43200, 86400)
 """The wait before each attempt, counted from the one before: 45 hours in all. Later it would be outdated."""
@@ -103,7 +109,11 @@ def _try_to_send(transport: MessageTransport, message: OutgoingMessage) -> Notif
         transport.send(message)
     except NotificationError as error:
         return error
+    except ChildDiedError as error:
+        return NotificationDelayedError(f"a picture of the message could not be drawn: {error}")
     except Exception as error:
+        if is_unavailable(error):
+            raise  # the database is away: the attempt was not made
         # It would be the same the next time, and for ever: nobody knows that it can pass.
         log.exception("message %s cannot be sent", message.id)
         return NotificationRefusedError(

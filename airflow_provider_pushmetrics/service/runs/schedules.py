@@ -108,7 +108,8 @@ def _try_to_fire(database: Database, schedule_id: int, now: datetime) -> bool:
 
 def _fire(database: Database, schedule_id: int, now: datetime) -> bool:
     with database.writing() as session:
-        row = session.get(ReportSchedule, schedule_id, with_for_update=True)
+        # A worker that is frozen in its transaction holds up its own schedule, and no other.
+        row = session.get(ReportSchedule, schedule_id, with_for_update={"skip_locked": True})
         if row is None or not row.active or row.next_run_on is None or row.next_run_on > now:
             return False  # another process was first, or it was paused
         start_run(session, row)

@@ -106,6 +106,15 @@ def persist_once(record: Callable[[], bool]) -> bool:
     return record()
 
 
+CONNECT_ARGUMENTS = {
+    "prepare_threshold": None,  # a pooler in transaction mode gives each transaction another connection
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""Of PostgreSQL: a server that has gone without a word is noticed within a minute (seconds; the last, ms)."""
+
 UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)
 """The errors of an unavailable database, whatever the statement."""
 
@@ -168,7 +177,14 @@ def _replace_in_parameters(
 
 def _create_engine(url: str) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, pool_size=POOL_SIZE, max_overflow=MAX_OVERFLOW)
+        return create_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=POOL_SIZE,
+            max_overflow=MAX_OVERFLOW,
+            hide_parameters=True,  # they would be in errors, and so in logs
+            connect_args=CONNECT_ARGUMENTS,
+        )
     return create_sqlite_engine(
         url, busy_timeout_seconds=BUSY_TIMEOUT_SECONDS, pool_size=POOL_SIZE, max_overflow=MAX_OVERFLOW
     )

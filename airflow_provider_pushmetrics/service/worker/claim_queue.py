@@ -41,6 +41,7 @@ class ClaimQueue(Generic[ClaimT]):
     :param execute: Does the work of a row. It returns whether the row tells of it: if not, the claim is
         released. It raises :class:`WorkInterruptedError` when this process stops first.
     :param abandon: Ends a row whose work raised an error of ours; by default it is done again.
+    :param may_claim: Whether this worker shows that it lives. If not, nothing is claimed in its name.
     """
 
     def __init__(
@@ -51,6 +52,8 @@ class ClaimQueue(Generic[ClaimT]):
         selection: Selection[ClaimT],
         execute: Callable[[ClaimT], bool],
         abandon: Callable[[ClaimT], object] = lambda _: None,
+        *,
+        may_claim: Callable[[], bool] = lambda: True,
     ) -> None:
         self._name = name
         self._database = database
@@ -58,6 +61,7 @@ class ClaimQueue(Generic[ClaimT]):
         self._selection = selection
         self._execute = execute
         self._abandon = abandon
+        self._may_claim = may_claim
         self._active: set[ClaimT] = set()
         self._is_idle = threading.Condition()
         self._was_interrupted = False
@@ -120,6 +124,8 @@ class ClaimQueue(Generic[ClaimT]):
 
         :return: The claims, and the seconds until others are due, as far as that is known.
         """
+        if not self._may_claim():
+            return [], RETRY_SECONDS
         with self._is_idle:
             active = list(self._active)
         with self._database.reading() as session:
@@ -128,7 +134,8 @@ class ClaimQueue(Generic[ClaimT]):
             return [], wait_seconds
         with self._registering() as claims, self._database.recording() as session:
             for share in shares:
-                claims += claim_rows(session, share, self._executor_id)
+                ids = [claim.id for claim in active if claim.kind is share.kind]
+                claims += claim_rows(session, share, self._executor_id, ids)
             with self._is_idle:
                 self._active.update(claims)
         return claims, wait_seconds
@@ -142,8 +149,9 @@ class ClaimQueue(Generic[ClaimT]):
             self._was_interrupted = True
         except Exception as error:
             self._fail(claim, error)
-        self._remove(claim)
-        self.wake()
+        finally:
+            self._remove(claim)
+            self.wake()
 
     def _fail(self, claim: ClaimT, error: Exception) -> None:
         name = f"{claim.kind.__tablename__} {claim.id}"
@@ -170,10 +178,17 @@ class ClaimQueue(Generic[ClaimT]):
         while True:
             claims, wait_seconds = self.claim()
             for claim in claims:
-                name = f"{self._name}-{claim.id}"
-                threading.Thread(target=self.perform, args=(claim,), name=name, daemon=True).start()
+                self._start(claim)
             if not claims or self._loop.stopping.is_set():
                 return BACKUP_POLL_SECONDS if wait_seconds is None else min(wait_seconds, BACKUP_POLL_SECONDS)
+
+    def _start(self, claim: ClaimT) -> None:
+        name = f"{self._name}-{claim.id}"
+        try:
+            threading.Thread(target=self.perform, args=(claim,), name=name, daemon=True).start()
+        except RuntimeError as error:  # there can be no more threads
+            self._remove(claim)  # released as forgotten
+            self._outages.warning("%s cannot be started: %s", name, error)
 
     def _remove(self, *claims: ClaimT) -> None:
         with self._is_idle:

@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from sqlalchemy import ColumnElement, SQLColumnExpression, and_, case, literal_column, select, update
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.service.models import Delivery, OutgoingMessage, QueryRun, Run
+from airflow_provider_pushmetrics.service.models import Delivery, OutgoingMessage, QueryRun, Run, Worker
 from airflow_provider_pushmetrics.service.models.statuses import RUNNING
 from airflow_provider_pushmetrics.service.storage.database import Database
 
@@ -79,10 +79,18 @@ def is_waiting(kind: type[Claimable]) -> ColumnElement[bool]:
     return and_(kind.executor_id.is_(None), _is_unfinished(kind))
 
 
-def claim_rows(session: Session, share: Share[ClaimT], executor_id: str) -> list[ClaimT]:
-    """Claim rows in the caller's transaction; those that another worker is claiming are left to it."""
+def claim_rows(
+    session: Session, share: Share[ClaimT], executor_id: str, active: Collection[int] = ()
+) -> list[ClaimT]:
+    """
+    Claim rows in the caller's transaction; those that another worker is claiming are left to it.
+
+    :param active: Rows that this worker still does. Others may have released them while it was frozen.
+    """
     kind = share.kind
     rows = select(kind.id).where(is_waiting(kind), *share.conditions).order_by(*share.order)
+    if active:
+        rows = rows.where(kind.id.not_in(active))
     ids = session.scalars(rows.limit(share.count).with_for_update(skip_locked=True)).all()
     if ids:
         claimed = update(kind).where(kind.id.in_(ids)).values(executor_id=executor_id)
@@ -96,16 +104,54 @@ def release_all(database: Database, executor_id: str, *, counts_loss: bool = Fal
 
     :param counts_loss: Whether it died: then each run that it was executing counts the loss.
     """
-    count = 0
+    return sum(_release(database, kind, executor_id, counts_loss=counts_loss) for kind in KINDS)
+
+
+def _release(database: Database, kind: type[Claimable], executor_id: str, *, counts_loss: bool) -> int:
+    values: dict[str, object] = {"executor_id": None}
+    if counts_loss and issubclass(kind, Run | QueryRun):
+        values["lost_workers"] = kind.lost_workers + case((kind.status == RUNNING, 1), else_=0)
     with database.writing() as session:
-        for kind in KINDS:
-            values: dict[str, object] = {"executor_id": None}
-            if counts_loss and issubclass(kind, Run | QueryRun):
-                values["lost_workers"] = kind.lost_workers + case((kind.status == RUNNING, 1), else_=0)
-            released = update(kind).where(_is_claimed_by(kind, executor_id)).values(values)
-            changed = session.execute(released.execution_options(synchronize_session=False))
-            count += changed.rowcount  # type: ignore[attr-defined]
+        return _release_unlocked(session, kind, kind.executor_id == executor_id, values)
+
+
+def _release_unlocked(
+    session: Session, kind: type[Claimable], whose: ColumnElement[bool], values: dict[str, object]
+) -> int:
+    """Release the claimed rows that nobody has locked: a frozen worker may hold some in a transaction."""
+    claimed = select(kind.id).where(kind.executor_id.is_not(None), whose, _is_unfinished(kind))
+    ids = session.scalars(claimed.with_for_update(skip_locked=True)).all()
+    if ids:
+        released = update(kind).where(kind.id.in_(ids)).values(values)
+        session.execute(released.execution_options(synchronize_session=False))
+    return len(ids)
+
+
+def release_orphans(database: Database) -> int:
+    """
+    Release the rows that are claimed in the name of no worker, and give their number.
+
+    A worker that was frozen may have claimed them after its own row was deleted, and died before its next
+    heartbeat.
+    """
+    count = 0
+    for kind in KINDS:
+        is_orphan = kind.executor_id.not_in(select(Worker.executor_id))
+        found = select(kind.id).where(kind.executor_id.is_not(None), is_orphan, _is_unfinished(kind))
+        with database.reading() as session:
+            if session.scalar(found.limit(1)) is None:
+                continue
+        with database.writing() as session:
+            count += _release_unlocked(session, kind, is_orphan, {"executor_id": None})
     return count
+
+
+def has_claims(session: Session, executor_id: str) -> bool:
+    """Return whether a worker still has claims."""
+    return any(
+        session.scalar(select(kind.id).where(_is_claimed_by(kind, executor_id)).limit(1)) is not None
+        for kind in KINDS
+    )
 
 
 def release_rows(database: Database, kind: type[Claimable], ids: Collection[int], executor_id: str) -> None:

@@ -12,15 +12,19 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from sqlalchemy import update
 
 from airflow_provider_pushmetrics.service.notifications.outbox import KINDS
 from airflow_provider_pushmetrics.service.notifications.outbox_sender import OutboxSender
 from airflow_provider_pushmetrics.service.runs.execution.executor import RunExecutor
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
 from airflow_provider_pushmetrics.service.webhooks.delivery import WebhookSender
 from airflow_provider_pushmetrics.service.worker.claim_queue import ClaimQueue
-from airflow_provider_pushmetrics.service.worker.claims import release_all
+from airflow_provider_pushmetrics.service.worker.claims import release_all, release_orphans
 from airflow_provider_pushmetrics.service.worker.due_selection import (
     DueRow,
     select_deliveries,
@@ -30,6 +34,8 @@ from airflow_provider_pushmetrics.service.worker.heartbeats import WorkerRegistr
 from airflow_provider_pushmetrics.service.worker.retrying import RetryLoop
 from airflow_provider_pushmetrics.service.worker.run_places import ActiveRun
 from airflow_provider_pushmetrics.service.worker.run_selection import RunSelection
+
+POSTPONE_SECONDS = 60
 
 DELIVERY_CONCURRENCY = 64
 """How many deliveries a worker makes at a time."""
@@ -69,10 +75,25 @@ class Engine:
             RunSelection(settings.run_concurrency),
             self._execute_run,
             lambda run: executor.abandon(run.kind, run.id),
+            may_claim=self._may_claim,
         )
-        self._deliveries = ClaimQueue("delivery", database, executor_id, deliveries, self._deliver)
+        self._deliveries = ClaimQueue(
+            "delivery",
+            database,
+            executor_id,
+            deliveries,
+            self._deliver,
+            self._postpone,
+            may_claim=self._may_claim,
+        )
         self._messages = ClaimQueue(
-            "message", database, executor_id, select_messages(len(KINDS)), self._send_message
+            "message",
+            database,
+            executor_id,
+            select_messages(len(KINDS)),
+            self._send_message,
+            self._postpone,
+            may_claim=self._may_claim,
         )
         self._workers = WorkerRegistry(
             database,
@@ -116,6 +137,7 @@ class Engine:
         except Exception as error:
             if not is_unavailable(error):
                 raise
+            has_ended = False
             log.warning("cannot release the claims of this worker, others will find out: %s", error)
         self._workers.stop(is_finished=has_ended)
         return has_ended
@@ -130,6 +152,17 @@ class Engine:
     def _send_message(self, message: DueRow) -> bool:
         return self._outbox.attempt(message.id, persist=self._retry_loop.do)
 
+    def _may_claim(self) -> bool:
+        return self._workers.is_current()
+
+    def _postpone(self, row: DueRow) -> None:
+        """Try again later what failed by an error of ours, so that it does not fail without a pause."""
+        with self._database.writing() as session:
+            later = read_database_clock(session) + timedelta(seconds=POSTPONE_SECONDS)
+            values = {"executor_id": None, "next_attempt_on": later}
+            session.execute(update(row.kind).where(row.kind.id == row.id).values(values))
+
     def _release_forgotten(self) -> None:
+        release_orphans(self._database)
         for queue in (self._runs, self._deliveries, self._messages):
             queue.release_forgotten()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -21,6 +22,7 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.service.models import Worker
 from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
+from airflow_provider_pushmetrics.service.worker.claims import has_claims
 from airflow_provider_pushmetrics.serving.background import BackgroundLoop
 
 SIGNED_OFF = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,6 +61,7 @@ class WorkerRegistry:
         self._recover_lost = recover_lost
         self._clock = clock
         self._last_beat: datetime | None = None
+        self._beat_at = -float("inf")
         self._watching_since: datetime | None = None
         self._loop = BackgroundLoop("heartbeat", self._run_once, interval_seconds=lease_seconds / 4)
 
@@ -107,6 +110,11 @@ class WorkerRegistry:
         if self._last_beat is None or now - self._last_beat > self._lease / 2:
             self._watching_since = now
         self._last_beat = now
+        self._beat_at = time.monotonic()
+
+    def is_current(self) -> bool:
+        """Return whether the last heartbeat is younger than the lease, so that nobody takes over."""
+        return time.monotonic() - self._beat_at < self._lease.total_seconds()
 
     def take_over(self) -> int:
         """Release what the dead had claimed; give the number of rows."""
@@ -114,7 +122,8 @@ class WorkerRegistry:
         for executor_id in self._claim_dead():
             found = self._recover(executor_id)
             with self._database.writing() as session:
-                session.execute(delete(Worker).where(Worker.executor_id == executor_id))
+                if not has_claims(session, executor_id):  # else it is dead again after a lease
+                    session.execute(delete(Worker).where(Worker.executor_id == executor_id))
             log.warning("worker %s is dead: released %d claims of it", executor_id, found)
             count += found
         return count
@@ -128,6 +137,9 @@ class WorkerRegistry:
             )
             for executor_id, beat_on in session.execute(dead).all():
                 # Whoever changes the moment has the row, for a lease: if he dies too, another has it.
+                row = select(Worker.id).where(Worker.executor_id == executor_id)
+                if session.scalar(row.with_for_update(skip_locked=True)) is None:
+                    continue  # another takes it over, or it is frozen in a heartbeat
                 changed = session.execute(
                     update(Worker)
                     .where(Worker.executor_id == executor_id, Worker.beat_on == beat_on)

@@ -9,11 +9,19 @@ import pytest
 from sqlalchemy import event, select, update
 from sqlalchemy.exc import OperationalError
 
-from airflow_provider_pushmetrics.service.models import AnyRun, Block, QueryRun, Report, Run, Workspace
+from airflow_provider_pushmetrics.service.models import (
+    AnyRun,
+    Block,
+    QueryRun,
+    Report,
+    Run,
+    Worker,
+    Workspace,
+)
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.worker.claim_queue import ClaimQueue
-from airflow_provider_pushmetrics.service.worker.claims import release_all
+from airflow_provider_pushmetrics.service.worker.claims import has_claims, release_all, release_orphans
 from airflow_provider_pushmetrics.service.worker.retrying import WorkInterruptedError
 from airflow_provider_pushmetrics.service.worker.run_places import ActiveRun
 from airflow_provider_pushmetrics.service.worker.run_selection import RunSelection
@@ -244,3 +252,46 @@ def test_claimed_run_that_is_not_active_is_released(bench: Bench) -> None:
     queue.release_forgotten()
     assert bench.read(forgotten).executor_id is None
     assert bench.read(active).executor_id == "me"
+
+
+def test_claim_of_a_worker_that_has_no_row_is_released(bench: Bench) -> None:
+    with bench.database.writing() as session:
+        session.add(Worker(executor_id="alive", host="h", pid=1))
+    (orphan,) = bench.put(bench.make_report(), executor_id="frozen")
+    (claimed,) = bench.put(bench.make_report(), executor_id="alive")
+    (ended,) = bench.put(bench.make_report(), executor_id="frozen", finished_on=get_now())
+    assert release_orphans(bench.database) == 1
+    found = [bench.read(run_id).executor_id for run_id in (orphan, claimed, ended)]
+    assert found == [None, "alive", "frozen"]
+
+
+def test_row_that_a_frozen_worker_has_locked_does_not_hold_up_the_others(bench: Bench) -> None:
+    if bench.database.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite locks no rows")
+    locked, free = bench.put(bench.make_report(), 2, executor_id="frozen")
+    with bench.database.engine.begin() as frozen:
+        frozen.execute(update(Run).where(Run.id == locked).values(status="running"))
+        assert release_all(bench.database, "frozen") == 1
+        with bench.database.reading() as session:
+            assert has_claims(session, "frozen")
+    assert (bench.read(locked).executor_id, bench.read(free).executor_id) == ("frozen", None)
+    assert release_all(bench.database, "frozen") == 1
+
+
+def test_run_that_is_still_active_here_is_not_claimed_again(bench: Bench) -> None:
+    (run_id,) = bench.put(bench.make_report())
+    queue = bench.open()
+    assert [run.id for run in claim(queue)] == [run_id]
+    release_all(bench.database, "me")  # as another worker does while this one is frozen
+    assert claim(queue) == []
+
+
+def test_worker_without_a_current_heartbeat_claims_nothing(bench: Bench) -> None:
+    bench.put(bench.make_report())
+    is_current = False
+    queue = ClaimQueue(
+        "run", bench.database, "me", RunSelection(4), bench.execute, may_claim=lambda: is_current
+    )
+    assert claim(queue) == []
+    is_current = True
+    assert len(claim(queue)) == 1
