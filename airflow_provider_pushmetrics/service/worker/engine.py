@@ -24,7 +24,12 @@ from airflow_provider_pushmetrics.service.storage.clock import read_database_clo
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
 from airflow_provider_pushmetrics.service.webhooks.delivery import WebhookSender
 from airflow_provider_pushmetrics.service.worker.claim_queue import ClaimQueue
-from airflow_provider_pushmetrics.service.worker.claims import release_all, release_orphans
+from airflow_provider_pushmetrics.service.worker.claims import (
+    ClaimT,
+    Selection,
+    release_all,
+    release_orphans,
+)
 from airflow_provider_pushmetrics.service.worker.due_selection import (
     DueRow,
     select_deliveries,
@@ -68,39 +73,32 @@ class Engine:
         self._stopping = threading.Event()
         self._retry_loop = RetryLoop(self._stopping.wait)
         deliveries = select_deliveries(DELIVERY_CONCURRENCY, settings.endpoint_concurrency)
-        self._runs = ClaimQueue(
+        self._runs = self._build_queue(
             "run",
-            database,
-            executor_id,
             RunSelection(settings.run_concurrency),
             self._execute_run,
             lambda run: executor.abandon(run.kind, run.id),
-            may_claim=self._may_claim,
         )
-        self._deliveries = ClaimQueue(
-            "delivery",
-            database,
-            executor_id,
-            deliveries,
-            self._deliver,
-            self._postpone,
-            may_claim=self._may_claim,
-        )
-        self._messages = ClaimQueue(
-            "message",
-            database,
-            executor_id,
-            select_messages(len(KINDS)),
-            self._send_message,
-            self._postpone,
-            may_claim=self._may_claim,
-        )
+        self._deliveries = self._build_queue("delivery", deliveries, self._deliver, self._postpone)
+        messages = select_messages(len(KINDS))
+        self._messages = self._build_queue("message", messages, self._send_message, self._postpone)
         self._workers = WorkerRegistry(
             database,
             executor_id,
             settings.worker_lease_seconds,
             lambda dead: release_all(database, dead, counts_loss=True),
             self._release_forgotten,
+        )
+
+    def _build_queue(
+        self,
+        name: str,
+        selection: Selection[ClaimT],
+        execute: Callable[[ClaimT], bool],
+        abandon: Callable[[ClaimT], object],
+    ) -> ClaimQueue[ClaimT]:
+        return ClaimQueue(
+            name, self._database, self._executor_id, selection, execute, abandon, may_claim=self._may_claim
         )
 
     @property
