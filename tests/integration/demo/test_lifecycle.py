@@ -20,6 +20,7 @@ from airflow_provider_pushmetrics.demo.processes.signals import interruptible
 from airflow_provider_pushmetrics.demo.state import DemoState, find_state, write_state
 from airflow_provider_pushmetrics.demo.system import DemoSystem
 from airflow_provider_pushmetrics.exceptions import DemoError
+from tests.fakes.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +59,8 @@ def start_sleeper(system: DemoSystem) -> None:
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
     log = system.folder.service_log
     system.family.start("a sleeper", command, env={}, log=log, cwd=system.folder.root)
+    # Another demo knows it by its environment alone, which /proc shows when the program has been loaded.
+    wait_until(ProcessFamily(system.family.marker).find_members)
 
 
 def test_everything_is_stopped_when_the_demo_ends(

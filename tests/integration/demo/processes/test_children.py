@@ -120,8 +120,9 @@ def test_a_process_of_another_family_is_left_alone(
 
 def test_leftovers_are_found_by_the_marker_alone(family: ProcessFamily, start: Start) -> None:
     start(SLEEP)
-    wait_until(lambda: len(family.find_members()) == 1)
-    ProcessFamily(family.marker).stop()
+    another = ProcessFamily(family.marker)
+    wait_until(another.find_members)
+    another.stop()
     assert family.find_members() == []
 
 
