@@ -92,6 +92,24 @@ def test_keep_days_of_a_connection_is_not_true(monkeypatch: pytest.MonkeyPatch) 
         configure(monkeypatch, receiver_connection="receives").build_settings()
 
 
+@pytest.mark.parametrize("secrets", [5, {"a": 1}])
+def test_wrong_type_in_a_connection_is_refused_by_the_name_of_the_connection(
+    monkeypatch: pytest.MonkeyPatch, secrets: object
+) -> None:
+    set_connection(monkeypatch, "receives", "r", token="t", signing_secrets=secrets)
+    with pytest.raises(
+        PushMetricsConfigurationError, match="signing_secrets of the connection 'receives' is"
+    ):
+        configure(monkeypatch, receiver_connection="receives").build_settings()
+
+
+@pytest.mark.parametrize("rate", ["", 0, None])
+def test_blank_rate_of_a_connection_is_no_limit(monkeypatch: pytest.MonkeyPatch, rate: object) -> None:
+    set_connection(monkeypatch, "receives", "r", token="t", rate_per_minute=rate)
+    (source,) = configure(monkeypatch, receiver_connection="receives").build_settings().sources
+    assert source.rate_per_minute is None
+
+
 def test_a_connection_configures_the_whole_receiver(monkeypatch: pytest.MonkeyPatch) -> None:
     set_connection(
         monkeypatch,

@@ -33,3 +33,12 @@ def test_source_that_a_stranger_named_is_shown_short_in_one_line_and_without_tok
     assert "\n" not in first.source
     assert len(first.source) < 110
     assert "sss" not in second.source
+
+
+def test_rejections_that_could_not_be_stored_are_collected_again_before_newer_ones() -> None:
+    log = RejectionLog()
+    add(log, "first")
+    drained = log.drain()
+    add(log, "second")
+    log.restore(drained)
+    assert [rejection.source for rejection in log.drain()] == ["first", "second"]

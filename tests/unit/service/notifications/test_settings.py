@@ -33,7 +33,7 @@ def test_smtp_settings_are_read() -> None:
     sender = "Reports <reports@example.com>"
     assert read_smtp(HOST="mail.example", SENDER=sender) == SmtpSettings("mail.example", sender)
     assert read_smtp(
-        HOST="mail.example", SENDER=sender, PORT="2525", USER="u", PASSWORD="p", SECURITY="tls"
+        HOST="mail.example", SENDER=sender, PORT="2525", USER="u", PASSWORD="p", SECURITY="TLS"
     ) == SmtpSettings("mail.example", sender, 2525, "u", "p", Security.TLS)
 
 
