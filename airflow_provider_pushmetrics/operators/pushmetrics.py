@@ -43,6 +43,7 @@ from airflow_provider_pushmetrics.operators.run_request import RunRequest, read_
 from airflow_provider_pushmetrics.operators.run_starter import RunStarter
 from airflow_provider_pushmetrics.tasks.arguments import TRUNCATIONS, check_choices, check_seconds
 from airflow_provider_pushmetrics.tasks.ends import find_own_code, find_reason_for_worker, refuse_outlets
+from airflow_provider_pushmetrics.tasks.failures import retry_only_if_useful
 from airflow_provider_pushmetrics.tasks.state import TaskState
 from airflow_provider_pushmetrics.triggers.events import read_finished_event, rebuild_failure
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
@@ -180,6 +181,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             require_airflow("3.3", "end_from_trigger=True", "Leave it out: a worker ends the task.")
             refuse_outlets(self)
 
+    @retry_only_if_useful
     def execute(self, context: Context) -> RunResult:
         """Check, find or start the run, publish its link, wait or defer, and return the result."""
         self._state = TaskState.open(context, is_reused=self.on_clear == "reuse")
@@ -209,6 +211,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         else:
             self.log.info("Run %d was%s cancelled", run_id, "" if was_cancelled else " not")
 
+    @retry_only_if_useful
     def execute_complete(self, context: Context, event: dict[str, Any]) -> RunResult:
         """
         Continue after the triggerer has waited.

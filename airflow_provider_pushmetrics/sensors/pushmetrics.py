@@ -41,6 +41,7 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
 from airflow_provider_pushmetrics.sensors.start_position import StartPosition
 from airflow_provider_pushmetrics.tasks.arguments import check_choices
 from airflow_provider_pushmetrics.tasks.ends import find_reason_for_worker, refuse_outlets
+from airflow_provider_pushmetrics.tasks.failures import retry_only_if_useful
 from airflow_provider_pushmetrics.tasks.state import TaskState
 from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_number
 from airflow_provider_pushmetrics.triggers.event_stream import dump_event
@@ -188,6 +189,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
             )
         return self._start
 
+    @retry_only_if_useful
     def execute(self, context: Context) -> Any:
         """Poll once; then wait here, or defer."""
         self._refuse_empty_templates()
@@ -224,6 +226,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
             self._count_failure(error)  # the next poll finds the event again
             return PokeReturnValue(is_done=False)
 
+    @retry_only_if_useful
     def execute_complete(self, context: Context, event: dict[str, Any]) -> FoundEvent:
         """
         Continue after the triggerer has waited.

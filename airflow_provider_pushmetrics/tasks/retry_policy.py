@@ -7,38 +7,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_pushmetrics.compat import RetryDecision, RetryPolicy, require_airflow
 from airflow_provider_pushmetrics.exceptions import (
-    PushMetricsAirflowVersionError,
-    PushMetricsAuthError,
-    PushMetricsConfigurationError,
-    PushMetricsConflictError,
-    PushMetricsDeliveryUnknownError,
-    PushMetricsNoResultsError,
-    PushMetricsNotFoundError,
     PushMetricsParameterError,
     PushMetricsRunFailed,
-    PushMetricsTruncatedResultError,
     PushMetricsUnavailableError,
-    PushMetricsUntrustedUrlError,
 )
+from airflow_provider_pushmetrics.tasks.failures import is_permanent
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-PERMANENT = (
-    PushMetricsAirflowVersionError,
-    PushMetricsAuthError,
-    PushMetricsConfigurationError,
-    PushMetricsConflictError,
-    PushMetricsDeliveryUnknownError,
-    PushMetricsNoResultsError,
-    PushMetricsNotFoundError,
-    PushMetricsParameterError,
-    PushMetricsTruncatedResultError,
-    PushMetricsUntrustedUrlError,
-)
-"""Each try would end with the same error."""
-
-INSTEAD = "On older versions, leave retry_policy out: retries=2 retries all failures that a retry may mend."
+INSTEAD = "On older versions, leave retry_policy out: permanent errors are not retried there either."
 LONGEST_DELAY = timedelta(hours=1)
 
 
@@ -47,8 +25,8 @@ class PushMetricsRetryPolicy(RetryPolicy):  # type: ignore[misc, unused-ignore]
     Retry what may work later, and fail at once where each try would fail: ``retry_policy=`` of any task.
 
     - 429 and 503: retry after what the server asks for with ``Retry-After``.
-    - A refused token, something that is not found, wrong parameters, a trigger call that may have arrived, a
-      result without all rows: fail.
+    - A rejected token, something that is not found, any other 4xx, wrong parameters, a trigger call that may
+      have arrived, a result without all rows: fail.
     - A failed report: as ``on_failed_run`` says.
     - Everything else: as ``retries`` and ``retry_delay`` of the task say.
 
@@ -86,7 +64,7 @@ class PushMetricsRetryPolicy(RetryPolicy):  # type: ignore[misc, unused-ignore]
         if isinstance(exception, PushMetricsUnavailableError) and exception.retry_after_seconds is not None:
             delay = min(timedelta(seconds=exception.retry_after_seconds), self.longest_delay)
             return RetryDecision.retry(delay, f"the server asks to wait {exception.retry_after_seconds:g} s")
-        if isinstance(exception, PERMANENT):
+        if is_permanent(exception):
             return RetryDecision.fail(f"{type(exception).__name__}: a retry would fail too")
         if isinstance(exception, PushMetricsRunFailed) and self.on_failed_run == "fail":
             return RetryDecision.fail("the report failed, and on_failed_run is 'fail'")

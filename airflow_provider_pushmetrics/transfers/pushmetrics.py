@@ -25,7 +25,7 @@ from airflow_provider_pushmetrics.lineage import SavedFile, build_files_lineage
 from airflow_provider_pushmetrics.metrics import count_transfer, time_transfer
 from airflow_provider_pushmetrics.storable import make_storable
 from airflow_provider_pushmetrics.tasks.arguments import TRUNCATIONS, check_choice
-from airflow_provider_pushmetrics.tasks.failures import refuse_truncation
+from airflow_provider_pushmetrics.tasks.failures import refuse_truncation, retry_only_if_useful
 from airflow_provider_pushmetrics.transfers.digest import BackgroundDigest
 from airflow_provider_pushmetrics.transfers.report_runs import read_run
 
@@ -121,6 +121,7 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         """The hook, created after the connection's id has been rendered."""
         return PushMetricsHook(self.pushmetrics_conn_id)
 
+    @retry_only_if_useful
     def execute(self, context: Context) -> list[SavedResult]:
         """Save each result, one after the other."""
         if (self.report_run is None) == (self.query_result is None):

@@ -13,6 +13,9 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsError, rebuild_er
 from airflow_provider_pushmetrics.storable import describe_error, make_storable
 from airflow_provider_pushmetrics.triggers.event_stream import dump_event
 
+ERROR_FACTS = ("status_code", "retry_after_seconds")
+"""What decides about a retry, besides the class of an error."""
+
 
 def build_finished_event(finished: FinishedRun) -> TriggerEvent:
     """Build the event of a finished run; the task fetches the outcome."""
@@ -50,15 +53,20 @@ def build_timeout_event(*, run_id: int | None, cause: str | None = None) -> Trig
 
 def build_failure_event(error: Exception, *, run_id: int | None) -> TriggerEvent:
     """Build the event of a wait that failed, with everything that is needed to raise the same error."""
+    facts = {name: getattr(error, name, None) for name in ERROR_FACTS}
     return _build_event(
-        status="error", message=describe_error(error), error=type(error).__name__, run_id=run_id
+        status="error", message=describe_error(error), error=type(error).__name__, run_id=run_id, **facts
     )
 
 
 def rebuild_failure(event: Mapping[str, Any]) -> PushMetricsError:
     """Build the error of an event that is neither a success nor a timeout."""
     message = event.get("message") or f"the trigger sent the unknown status {event.get('status')!r}"
-    return rebuild_error(event.get("error"), str(message))
+    error = rebuild_error(event.get("error"), str(message))
+    for name in ERROR_FACTS:
+        if hasattr(error, name):
+            setattr(error, name, event.get(name))
+    return error
 
 
 def _build_event(**payload: Any) -> TriggerEvent:

@@ -12,7 +12,8 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsRunFailed,
     PushMetricsUnavailableError,
 )
-from airflow_provider_pushmetrics.tasks.retry_policy import PERMANENT, PushMetricsRetryPolicy
+from airflow_provider_pushmetrics.tasks.failures import PERMANENT
+from airflow_provider_pushmetrics.tasks.retry_policy import PushMetricsRetryPolicy
 
 needs_policies = pytest.mark.skipif(not has_airflow("3.3"), reason="needs Airflow 3.3 or later")
 

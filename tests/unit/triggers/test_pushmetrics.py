@@ -151,6 +151,8 @@ def test_a_timeout_and_a_failure_name_the_run_and_say_what_happened() -> None:
         "message": "refused",
         "error": "PushMetricsAuthError",
         "run_id": None,
+        "status_code": None,
+        "retry_after_seconds": None,
     }
 
 
