@@ -1,4 +1,4 @@
-"""Send one request with retries: the only place that retries."""
+"""Send one request with retries, and decide what is safe to repeat."""
 
 from __future__ import annotations
 

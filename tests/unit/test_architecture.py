@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_pushmetrics.events import EVENT_NAMES
+from airflow_provider_pushmetrics.service.webhooks import outbox
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "airflow_provider_pushmetrics"
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
@@ -29,6 +32,12 @@ def test_every_folder_of_the_package_is_on_the_map() -> None:
     assert {name for name in folders if not re.search(rf"\b{name}\b", PAGE)} == set()
 
 
-def test_every_folder_of_the_service_is_on_the_map() -> None:
-    folders = {path.parent.name for path in (PACKAGE / "service").glob("*/__init__.py")}
+@pytest.mark.parametrize("part", ["service", "receiver"])
+def test_every_folder_of_a_server_is_on_the_map(part: str) -> None:
+    folders = {path.parent.name for path in (PACKAGE / part).glob("*/__init__.py")}
     assert {name for name in folders if not re.search(rf"\b{name}\b", PAGE)} == set()
+
+
+def test_the_service_sends_the_events_that_the_contract_names() -> None:
+    sent = {value for name, value in vars(outbox).items() if name.startswith(("REPORT_", "QUERY_"))}
+    assert sent == set(EVENT_NAMES)

@@ -2,7 +2,7 @@
 Where events may be sent: the rules, and what they say of a URL, a host and its addresses.
 
 A subscription's URL is chosen by a user, and the service stands where the user does not: beside databases and
-metadata services. All of this decides; :mod:`.egress` resolves and connects.
+metadata services. All of this decides; :mod:`.transport` resolves and connects.
 """
 
 from __future__ import annotations
