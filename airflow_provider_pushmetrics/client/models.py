@@ -111,7 +111,7 @@ class Report(_Answer):
     blocks: tuple[ReportBlock, ...] | None = None
 
 
-class Webhook(_Answer):
+class WebhookTrigger(_Answer):
     """A webhook trigger, as the API shows it to its owner."""
 
     id: int

@@ -14,7 +14,7 @@ from airflow_provider_pushmetrics.client.calls import (
     send_authorized,
 )
 from airflow_provider_pushmetrics.client.credentials import Credentials
-from airflow_provider_pushmetrics.client.models import Report, Webhook
+from airflow_provider_pushmetrics.client.models import Report, WebhookTrigger
 from airflow_provider_pushmetrics.client.protocol import Call, Response
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT, RetryPolicy
 from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY, send
@@ -73,13 +73,13 @@ SHOWN_WEBHOOKS = 100
 """How many triggers are fetched to test a connection."""
 
 
-def fetch_webhooks(credentials: Credentials) -> Call[Mapping[int, tuple[Webhook, ...]]]:
+def fetch_webhooks(credentials: Credentials) -> Call[Mapping[int, tuple[WebhookTrigger, ...]]]:
     """Fetch the webhook triggers that the API token can read, by report; the list has no tokens."""
     query = urlencode({"q": f"(page:0,page_size:{SHOWN_WEBHOOKS})"})
     request = build_get(f"{credentials.base_url}/api/v1/webhook/?{query}")
     answer = (yield from send_authorized(credentials, request, ONE_ATTEMPT)).parse_object(request)
-    found: defaultdict[int, tuple[Webhook, ...]] = defaultdict(tuple)
-    for row in parse_rows(Webhook, answer, request)[:SHOWN_WEBHOOKS]:
+    found: defaultdict[int, tuple[WebhookTrigger, ...]] = defaultdict(tuple)
+    for row in parse_rows(WebhookTrigger, answer, request)[:SHOWN_WEBHOOKS]:
         shown = yield from _fetch_webhook(credentials, row.id)
         if shown.report_id is not None:
             found[shown.report_id] += (shown,)
@@ -91,7 +91,7 @@ def send_anonymously(url: str) -> Call[Response]:
     return (yield from send(build_get(url), ONE_ATTEMPT))
 
 
-def _fetch_webhook(credentials: Credentials, webhook_id: int) -> Call[Webhook]:
+def _fetch_webhook(credentials: Credentials, webhook_id: int) -> Call[WebhookTrigger]:
     request = build_get(f"{credentials.base_url}/api/v1/webhook/{int(webhook_id)}")
     answer = (yield from send_authorized(credentials, request, ONE_ATTEMPT)).parse_object(request)
-    return parse_answer(Webhook, answer.get("result", answer), request)
+    return parse_answer(WebhookTrigger, answer.get("result", answer), request)

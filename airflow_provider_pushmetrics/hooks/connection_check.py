@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_pushmetrics.client.models import Webhook
+    from airflow_provider_pushmetrics.client.models import WebhookTrigger
     from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 
 
@@ -102,7 +102,7 @@ def _check_trigger_tokens(hook: PushMetricsHook) -> Iterator[Finding]:
 
 
 def _compare(
-    hook: PushMetricsHook, report_id: str, token: str, shown: Mapping[int, tuple[Webhook, ...]]
+    hook: PushMetricsHook, report_id: str, token: str, shown: Mapping[int, tuple[WebhookTrigger, ...]]
 ) -> Finding:
     name = f"trigger token of report {report_id!r}"
     try:
@@ -112,7 +112,7 @@ def _compare(
     return check_trigger_token(name, token, shown.get(number, ()))
 
 
-def check_trigger_token(name: str, token: str, shown: tuple[Webhook, ...]) -> Finding:
+def check_trigger_token(name: str, token: str, shown: tuple[WebhookTrigger, ...]) -> Finding:
     """Compare a trigger token with what the API shows of its report's triggers."""
     seen = [webhook for webhook in shown if webhook.token]
     if not seen:

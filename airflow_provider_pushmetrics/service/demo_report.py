@@ -13,7 +13,14 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.datasources.urls import DUCKDB
-from airflow_provider_pushmetrics.service.models import Block, DataSource, Query, Report, Webhook, Workspace
+from airflow_provider_pushmetrics.service.models import (
+    Block,
+    DataSource,
+    Query,
+    Report,
+    ReportTrigger,
+    Workspace,
+)
 from airflow_provider_pushmetrics.service.reports.block_graph import PARAMETER, SQL, TEXT
 from airflow_provider_pushmetrics.service.runs.triggers import set_token
 from airflow_provider_pushmetrics.service.storage.database import Database
@@ -157,7 +164,7 @@ def _make_report(session: Session, cipher: Cipher) -> None:
         if kind == SQL:
             session.add(Query(report_id=report.id, block_id=block.id))
             session.flush()
-    webhook = Webhook(report_id=report.id, active=True)
+    webhook = ReportTrigger(report_id=report.id, active=True)
     set_token(webhook, None, cipher)
     session.add(webhook)
 

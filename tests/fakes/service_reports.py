@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.service.models import (
     DataSource,
     Query,
     Report,
-    Webhook,
+    ReportTrigger,
     Workspace,
 )
 from airflow_provider_pushmetrics.service.runs.triggers import set_token
@@ -89,7 +89,7 @@ def make_report(
             made.blocks[name] = block.uid
             if block.query is not None:
                 made.queries[name] = block.query.id
-        webhook = Webhook(report_id=report.id)
+        webhook = ReportTrigger(report_id=report.id)
         set_token(webhook, TRIGGER_TOKEN, cipher)
         session.add(webhook)
     return made

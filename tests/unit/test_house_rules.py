@@ -298,6 +298,27 @@ def test_no_folder_has_more_than_14_modules() -> None:
     assert {folder for folder in crowded if not folder.startswith(LIKE_SIBLINGS)} == set(), crowded
 
 
+SHARED_CLASS_NAMES = {
+    "Report": "the service's table, and the client's view of the same report",
+    "Run": "the service's table, and the client's view of the same run",
+    "RunOutputs": "the service's schema of an answer, and the client's model of it",
+    "TriggeredRun": "the service's schema of an answer, and the client's model of it",
+}
+"""Names of two public classes, and why: both are the same thing, one on each side of the API."""
+
+
+def test_one_class_name_is_one_class() -> None:
+    places: dict[str, list[str]] = {}
+    for path in SOURCES:
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+    shared = {name: paths for name, paths in places.items() if len(paths) > 1}
+    assert {name: paths for name, paths in shared.items() if name not in SHARED_CLASS_NAMES} == {}
+    assert set(SHARED_CLASS_NAMES) == set(shared)
+    assert all(len(paths) == 2 for paths in shared.values())
+
+
 def list_numeric_constants() -> Iterator[tuple[str, str, object]]:
     """List the public constants of all modules whose values are numbers: name, module, value."""
     for path in PACKAGE.rglob("*.py"):

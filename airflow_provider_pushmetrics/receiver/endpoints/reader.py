@@ -23,7 +23,12 @@ from airflow_provider_pushmetrics.receiver.endpoints.query import (
 )
 from airflow_provider_pushmetrics.receiver.endpoints.request_head import read_head
 from airflow_provider_pushmetrics.receiver.errors import BadRequest, NotFound, Unavailable
-from airflow_provider_pushmetrics.receiver.inbox.records import Consumer, Page, StoredEvent, build_replay_key
+from airflow_provider_pushmetrics.receiver.inbox.records import (
+    Consumer,
+    EventPage,
+    StoredEvent,
+    build_replay_key,
+)
 from airflow_provider_pushmetrics.receiver.metrics import (
     CONTENT_TYPE,
     DeliveryCounter,
@@ -167,7 +172,7 @@ async def replay_events(runtime: ReceiverRuntime, event_ids: Sequence[int]) -> l
     return [item.id for item in recorded]
 
 
-async def _fetch_unless_gone(request: Request, runtime: ReceiverRuntime, query: FeedQuery) -> Page:
+async def _fetch_unless_gone(request: Request, runtime: ReceiverRuntime, query: FeedQuery) -> EventPage:
     """Fetch a page; stop when the reader disconnects."""
     fetch = asyncio.ensure_future(
         runtime.feed.fetch(
@@ -179,7 +184,7 @@ async def _fetch_unless_gone(request: Request, runtime: ReceiverRuntime, query: 
     gone = asyncio.ensure_future(_wait_for_disconnect(request))
     try:
         await asyncio.wait((fetch, gone), return_when=asyncio.FIRST_COMPLETED)
-        return fetch.result() if fetch.done() else Page((), query.after)
+        return fetch.result() if fetch.done() else EventPage((), query.after)
     finally:
         for task in (fetch, gone):
             task.cancel()
@@ -190,7 +195,7 @@ async def _wait_for_disconnect(request: Request) -> None:
         continue
 
 
-def render_page(page: Page) -> bytes:
+def render_page(page: EventPage) -> bytes:
     """Write a page as JSON. The bodies are copied unchanged: they were validated when they arrived."""
     events = b", ".join(render_event(event) for event in page.events)
     return b'{"events": [%b], "cursor": %d}' % (events, page.cursor)

@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
 from airflow_provider_pushmetrics.receiver.feed.watcher import InboxWatch
-from airflow_provider_pushmetrics.receiver.inbox.records import Page
+from airflow_provider_pushmetrics.receiver.inbox.records import EventPage
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 
 RunBlocking = Callable[..., Awaitable[Any]]
@@ -36,9 +36,9 @@ class Feed:
         self._notifier = notifier
         self._watch = watch
         self._run_blocking = run_blocking
-        self._under_way: dict[tuple[Any, ...], asyncio.Task[Page]] = {}
+        self._under_way: dict[tuple[Any, ...], asyncio.Task[EventPage]] = {}
 
-    async def fetch(self, wanted: EventFilter, *, after: int, limit: int, wait_seconds: float) -> Page:
+    async def fetch(self, wanted: EventFilter, *, after: int, limit: int, wait_seconds: float) -> EventPage:
         """Fetch the events after a cursor; if there are none, wait for the first one."""
         if wait_seconds <= 0:
             return await self._fetch_page(wanted, after, limit)
@@ -54,11 +54,11 @@ class Feed:
                     return page
                 after = page.cursor
 
-    async def _fetch_page(self, wanted: EventFilter, after: int, limit: int) -> Page:
-        page: Page = await self._run_blocking(self._inbox.fetch_page, wanted, after=after, limit=limit)
+    async def _fetch_page(self, wanted: EventFilter, after: int, limit: int) -> EventPage:
+        page: EventPage = await self._run_blocking(self._inbox.fetch_page, wanted, after=after, limit=limit)
         return page
 
-    async def _fetch_shared_page(self, wanted: EventFilter, after: int, limit: int) -> Page:
+    async def _fetch_shared_page(self, wanted: EventFilter, after: int, limit: int) -> EventPage:
         """
         Fetch a page together with all concurrent readers of the same request.
 

@@ -78,7 +78,7 @@ class EventSummary:
 
 
 @dataclass(frozen=True)
-class Page:
+class EventPage:
     """
     A page of events for a reader.
 

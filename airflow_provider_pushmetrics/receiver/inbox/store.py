@@ -35,9 +35,9 @@ from airflow_provider_pushmetrics.receiver.inbox.postgresql import (
 from airflow_provider_pushmetrics.receiver.inbox.recording import CHANNEL, DELIVERY_FIELDS, record
 from airflow_provider_pushmetrics.receiver.inbox.records import (
     Consumer,
+    EventPage,
     EventSummary,
     IncomingWebhook,
-    Page,
     Recorded,
     StoredEvent,
 )
@@ -94,7 +94,7 @@ class Inbox:
         with self._begin_write() as connection:
             return record(connection, deliveries, now)
 
-    def fetch_page(self, wanted: EventFilter, *, after: int, limit: int) -> Page:
+    def fetch_page(self, wanted: EventFilter, *, after: int, limit: int) -> EventPage:
         """
         Fetch the events after an id, at most ``limit`` of them.
 
@@ -106,7 +106,7 @@ class Inbox:
             last_id = connection.execute(select(state.c.last_event_id)).scalar_one()
             ids = _fetch_page_ids(connection, wanted, after=after, last_id=last_id, limit=limit)
             found = _fetch_events(connection, ids.chosen)
-        return Page(found, ids.chosen[-1] if ids.is_cut else last_id)
+        return EventPage(found, ids.chosen[-1] if ids.is_cut else last_id)
 
     def fetch_last_id(self) -> int:
         """Fetch the newest assigned id; 0 before the first."""

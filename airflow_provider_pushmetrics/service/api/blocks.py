@@ -39,7 +39,13 @@ from airflow_provider_pushmetrics.service.api.schemas.blocks import (
     SavedBlock,
     StartedBlockRun,
 )
-from airflow_provider_pushmetrics.service.models import Block, BlockResult, DataSource, QueryRun, Report
+from airflow_provider_pushmetrics.service.models import (
+    Block,
+    BlockResult,
+    DataSource,
+    Report,
+    StandaloneQueryRun,
+)
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from airflow_provider_pushmetrics.service.reports import authoring
 from airflow_provider_pushmetrics.service.reports.authoring import check_block_content, list_warnings
@@ -196,7 +202,7 @@ def cancel_block_run(reference: Reference, run_id: RunId, parts: Parts, caller: 
     with parts.database.writing() as session:
         block = find_by_reference(session, Block, reference, caller)
         number = parse_id(run_id)
-        run = None if number is None or number > MAX_INTEGER_ID else session.get(QueryRun, number)
+        run = None if number is None or number > MAX_INTEGER_ID else session.get(StandaloneQueryRun, number)
         if run is None or run.block_id != block.id:
             raise HTTPException(404, NOT_FOUND)
         cancel_query_run(session, run, parts.links)
@@ -237,11 +243,14 @@ def _lock_block(session: Session, reference: str, caller: Caller) -> Block:
 
 def _find_recent(session: Session, block: Block, links: ResultLinks) -> list[BlockResultRow]:
     """Find the newest results; a run of the block alone that has not ended comes first."""
-    unfinished = select(QueryRun).where(
-        QueryRun.block_id == block.id,
-        or_(QueryRun.status == PENDING, ~QueryRun.results.any(BlockResult.block_id == block.id)),
+    unfinished = select(StandaloneQueryRun).where(
+        StandaloneQueryRun.block_id == block.id,
+        or_(
+            StandaloneQueryRun.status == PENDING,
+            ~StandaloneQueryRun.results.any(BlockResult.block_id == block.id),
+        ),
     )
-    waiting = session.scalars(unfinished.order_by(QueryRun.id.desc()).limit(RECENT_RESULTS))
+    waiting = session.scalars(unfinished.order_by(StandaloneQueryRun.id.desc()).limit(RECENT_RESULTS))
     newest = select(BlockResult).where(BlockResult.block_id == block.id).order_by(BlockResult.id.desc())
     rows = [_build_waiting_row(run) for run in waiting]
     rows += [
@@ -250,7 +259,7 @@ def _find_recent(session: Session, block: Block, links: ResultLinks) -> list[Blo
     return rows[:RECENT_RESULTS]
 
 
-def _build_waiting_row(run: QueryRun) -> BlockResultRow:
+def _build_waiting_row(run: StandaloneQueryRun) -> BlockResultRow:
     return {
         "id": None,
         "run_id": run.id,

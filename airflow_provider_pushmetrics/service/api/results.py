@@ -24,11 +24,11 @@ from airflow_provider_pushmetrics.service.api.schemas.messages import SentMessag
 from airflow_provider_pushmetrics.service.api.schemas.results import (
     BlockOutput,
     QueryOutput,
-    QueryResult,
+    QueryResultDetails,
     RunOutputs,
     UnfinishedRun,
 )
-from airflow_provider_pushmetrics.service.models import AnyRun, BlockResult, QueryRun, Report, Run
+from airflow_provider_pushmetrics.service.models import AnyRun, BlockResult, Report, Run, StandaloneQueryRun
 from airflow_provider_pushmetrics.service.models.statuses import FINISHED, SUCCESS
 from airflow_provider_pushmetrics.service.results.encoders.formats import (
     ARROW,
@@ -80,7 +80,7 @@ UNFINISHED: Responses = {
 }
 RESULT: Responses = {
     200: {
-        "model": QueryResult,
+        "model": QueryResultDetails,
         "description": "The result. In formats other than JSON it has the rows only",
         "content": {name: {"schema": {"type": "string"}} for name in FORMATS if name != JSON},
     },
@@ -111,7 +111,7 @@ def read_csv_options(
 
 CsvQuery: TypeAlias = Annotated[CsvOptions, Depends(read_csv_options)]
 
-AnyKind = TypeVar("AnyKind", Run, QueryRun)
+AnyKind = TypeVar("AnyKind", Run, StandaloneQueryRun)
 
 
 @router.get(
@@ -168,7 +168,7 @@ def get_query_result(
 ) -> Response:
     """Give the result of a query that ran by itself, in the format that the header ``Accept`` names."""
     with parts.database.reading() as session:
-        run = _find_run(session, QueryRun, report, run_id, caller)
+        run = _find_run(session, StandaloneQueryRun, report, run_id, caller)
         if run.query_id != parse_id(query):
             raise HTTPException(404, NOT_FOUND)
         return _answer_result(parts, request, run, run.query_id, csv)

@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.service.reports.parameters import (
     merge_parameters,
     parse_json_parameters,
 )
-from airflow_provider_pushmetrics.service.runs.submission import RunRequest, check_idempotency_key
+from airflow_provider_pushmetrics.service.runs.submission import RunSubmission, check_idempotency_key
 from airflow_provider_pushmetrics.service.runs.triggers import CalledTrigger, TriggerCall
 
 router = APIRouter(prefix="/api/v1/report", tags=["trigger"])
@@ -58,7 +58,7 @@ async def trigger_report(
     query = request.query_params.multi_items()
     token = next((value for name, value in query if name == TOKEN), "")
     trigger = _authorize(await parts.call_batcher.find_trigger(TriggerCall(reference, token)))
-    wanted = RunRequest(
+    wanted = RunSubmission(
         trigger.report_id,
         merge_parameters(query, parse_json_parameters(body)),
         origin="webhook",

@@ -22,7 +22,7 @@ from airflow_provider_pushmetrics.service.api.schemas.triggers import (
     TriggerRow,
     TriggerSettings,
 )
-from airflow_provider_pushmetrics.service.models import Report, Webhook
+from airflow_provider_pushmetrics.service.models import Report, ReportTrigger
 from airflow_provider_pushmetrics.service.reports.block_types import check_json
 from airflow_provider_pushmetrics.service.runs.notices import (
     check_addresses,
@@ -37,16 +37,16 @@ from airflow_provider_pushmetrics.service.storage.clock import format_moment, ge
 router = APIRouter(prefix="/api/v1/webhook", tags=["webhook trigger"])
 
 LISTING = Listing(
-    order=Webhook.id,
-    columns={"id": Webhook.id},
+    order=ReportTrigger.id,
+    columns={"id": ReportTrigger.id},
     conditions={
-        ("id", "eq"): match_integer(Webhook.id, "id"),
-        ("report_id", "eq"): match_integer(Webhook.report_id, "report_id"),
+        ("id", "eq"): match_integer(ReportTrigger.id, "id"),
+        ("report_id", "eq"): match_integer(ReportTrigger.report_id, "report_id"),
     },
 )
 
 
-def build_trigger_row(webhook: Webhook) -> TriggerRow:
+def build_trigger_row(webhook: ReportTrigger) -> TriggerRow:
     """Build what lists show of a trigger."""
     return {
         "id": webhook.id,
@@ -62,14 +62,14 @@ def build_trigger_row(webhook: Webhook) -> TriggerRow:
     }
 
 
-def build_trigger_details(webhook: Webhook, parts: ServiceParts) -> TriggerDetails:
+def build_trigger_details(webhook: ReportTrigger, parts: ServiceParts) -> TriggerDetails:
     """Build a trigger with its token and its URL."""
     token = parts.cipher.decrypt(webhook.token_encrypted)
     url = build_trigger_url(parts.settings.base_url, webhook.report_id, token)
     return {**build_trigger_row(webhook), "token": token, "url": url}
 
 
-def _build_for(webhook: Webhook, viewer: Viewer) -> TriggerRow:
+def _build_for(webhook: ReportTrigger, viewer: Viewer) -> TriggerRow:
     may_run = viewer.caller.role.includes(Role.USER)
     return build_trigger_details(webhook, viewer.parts) if may_run else build_trigger_row(webhook)
 
@@ -77,7 +77,7 @@ def _build_for(webhook: Webhook, viewer: Viewer) -> TriggerRow:
 Resource(
     name="trigger",
     plural="triggers",
-    rows=rows_of(Webhook),
+    rows=rows_of(ReportTrigger),
     listing=LISTING,
     build_row=lambda webhook, _: build_trigger_row(webhook),
     list_schema=TriggerList,
@@ -91,7 +91,7 @@ def create_trigger(wanted: NewTrigger, parts: Parts, caller: Editor) -> TriggerR
     """Create a trigger of a report."""
     with parts.database.writing() as session:
         report = find_by_reference(session, Report, str(wanted.report_id), caller)
-        webhook = Webhook(report_id=report.id)
+        webhook = ReportTrigger(report_id=report.id)
         set_token(webhook, wanted.token, parts.cipher)
         _apply(webhook, wanted)
         session.add(webhook)
@@ -105,7 +105,7 @@ def update_trigger(
 ) -> TriggerResponse:
     """Enable or disable a trigger, or change its token or its notifications."""
     with parts.database.writing() as session:
-        webhook = find_by_reference(session, Webhook, reference, caller)
+        webhook = find_by_reference(session, ReportTrigger, reference, caller)
         if wanted.token is not None or wanted.refresh_token:
             set_token(webhook, wanted.token, parts.cipher)
         _apply(webhook, wanted)
@@ -116,11 +116,11 @@ def update_trigger(
 def delete_trigger(reference: Reference, parts: Parts, caller: Editor) -> Confirmation:
     """Delete a trigger."""
     with parts.database.writing() as session:
-        session.delete(find_by_reference(session, Webhook, reference, caller))
+        session.delete(find_by_reference(session, ReportTrigger, reference, caller))
     return OK
 
 
-def _apply(webhook: Webhook, wanted: TriggerSettings) -> None:
+def _apply(webhook: ReportTrigger, wanted: TriggerSettings) -> None:
     for name in wanted.model_fields_set & {"details", "recipients", "slack_recipients"}:
         value = getattr(wanted, name)
         check_json(value)

@@ -23,7 +23,7 @@ class TableName:
 
 
 @dataclass(frozen=True)
-class Column:
+class CatalogColumn:
     """A column of a table, with its type in the database's words."""
 
     name: str
@@ -54,7 +54,7 @@ class Index:
 class TableDescription:
     """What a table looks like."""
 
-    columns: Sequence[Column]
+    columns: Sequence[CatalogColumn]
     primary_key: Sequence[str] = ()
     foreign_keys: Sequence[ForeignKey] = ()
     indexes: Sequence[Index] = ()

@@ -30,9 +30,15 @@ from airflow_provider_pushmetrics.service.models.reports import (
     Query,
     Report,
     ReportSchedule,
-    Webhook,
+    ReportTrigger,
 )
-from airflow_provider_pushmetrics.service.models.runs import AnyRun, BlockResult, QueryRun, Run, RunLogEntry
+from airflow_provider_pushmetrics.service.models.runs import (
+    AnyRun,
+    BlockResult,
+    Run,
+    RunLogEntry,
+    StandaloneQueryRun,
+)
 from airflow_provider_pushmetrics.service.models.workers import Worker, WorkSignal
 
 __all__ = [
@@ -49,15 +55,15 @@ __all__ = [
     "OutboxEvent",
     "OutgoingMessage",
     "Query",
-    "QueryRun",
     "Report",
     "ReportSchedule",
+    "ReportTrigger",
     "RetiredSecret",
     "Run",
     "RunLogEntry",
+    "StandaloneQueryRun",
     "Subscription",
     "User",
-    "Webhook",
     "WorkSignal",
     "Worker",
     "Workspace",

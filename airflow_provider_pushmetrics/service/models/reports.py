@@ -72,7 +72,7 @@ class Query(Identified, Base):
     block: Mapped[Block] = relationship(back_populates="query")
 
 
-class Webhook(Identified, Base):
+class ReportTrigger(Identified, Base):
     """A webhook trigger: a call of its URL, which contains the token, starts a run."""
 
     __tablename__ = "webhook"

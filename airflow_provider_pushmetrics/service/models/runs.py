@@ -56,7 +56,7 @@ class Run(Claimable, Identified, Base):
     )
 
 
-class QueryRun(Claimable, Identified, Base):
+class StandaloneQueryRun(Claimable, Identified, Base):
     """One execution of a block by itself, mostly a query; ``content`` is what ran instead of its own."""
 
     __tablename__ = "query_run"
@@ -88,7 +88,7 @@ class QueryRun(Claimable, Identified, Base):
     )
 
 
-AnyRun: TypeAlias = Run | QueryRun
+AnyRun: TypeAlias = Run | StandaloneQueryRun
 
 
 class BlockResult(Base):

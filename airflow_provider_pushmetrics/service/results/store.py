@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.datasources.base import RowBatches
-from airflow_provider_pushmetrics.service.models import BlockResult, QueryRun, Run
+from airflow_provider_pushmetrics.service.models import BlockResult, Run, StandaloneQueryRun
 from airflow_provider_pushmetrics.service.results.arrow_types import (
     UnsupportedTypeError,
     choose_schema,
@@ -57,7 +57,7 @@ class ResultError(PushMetricsError):
 
 
 @dataclass(frozen=True)
-class Truncation:
+class Completeness:
     """
     Whether a result is complete.
 
@@ -75,7 +75,7 @@ class Truncation:
         return metadata
 
     @classmethod
-    def from_metadata(cls, metadata: dict[bytes, bytes]) -> Truncation:
+    def from_metadata(cls, metadata: dict[bytes, bytes]) -> Completeness:
         """Convert it from metadata."""
         limit = metadata.get(ROW_LIMIT_KEY)
         return cls(metadata.get(TRUNCATED_KEY) == b"true", None if limit is None else int(limit))
@@ -96,7 +96,7 @@ class StoredResult:
         kept = metadata.get(SCHEMA_KEY)
         self.schema: pa.Schema = stored if kept is None else _read_schema(kept)
         self.row_count: int = self._file.metadata.num_rows
-        self.truncation = Truncation.from_metadata(metadata)
+        self.truncation = Completeness.from_metadata(metadata)
 
     def __enter__(self) -> StoredResult:
         return self
@@ -156,7 +156,7 @@ class ResultStore:
         folder.mkdir(parents=True, exist_ok=True)
 
     def write(
-        self, name: str, rows: RowBatches, get_truncation: Callable[[], Truncation] = Truncation
+        self, name: str, rows: RowBatches, get_truncation: Callable[[], Completeness] = Completeness
     ) -> int:
         """
         Write a result atomically.
@@ -280,13 +280,13 @@ def list_result_files(session: Session, **owner: int) -> list[str]:
         BlockResult.result_file.is_not(None),
         or_(
             BlockResult.run_id.in_(select(Run.id).filter_by(**owner)),
-            BlockResult.query_run_id.in_(select(QueryRun.id).filter_by(**owner)),
+            BlockResult.query_run_id.in_(select(StandaloneQueryRun.id).filter_by(**owner)),
         ),
     )
     return [str(name) for name in session.scalars(files)]
 
 
-def _write_parquet(file: IO[bytes], rows: RowBatches, get_truncation: Callable[[], Truncation]) -> int:
+def _write_parquet(file: IO[bytes], rows: RowBatches, get_truncation: Callable[[], Completeness]) -> int:
     row_count = 0
     try:
         schema = choose_schema(rows.schema)

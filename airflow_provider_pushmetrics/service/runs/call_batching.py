@@ -8,7 +8,7 @@ threads; a batch needs six statements and a commit.
 from __future__ import annotations
 
 from airflow_provider_pushmetrics.service.results.store import ResultStore
-from airflow_provider_pushmetrics.service.runs.submission import AcceptedRun, RunRequest, accept_runs
+from airflow_provider_pushmetrics.service.runs.submission import AcceptedRun, RunSubmission, accept_runs
 from airflow_provider_pushmetrics.service.runs.triggers import (
     CalledTrigger,
     TriggerCall,
@@ -30,7 +30,7 @@ class CallBatcher:
         self._finder = GroupCommit[TriggerCall, CalledTrigger | None](
             "find-triggers", lambda calls: find_called_triggers(database, calls)
         )
-        self._acceptor = GroupCommit[RunRequest, AcceptedRun](
+        self._acceptor = GroupCommit[RunSubmission, AcceptedRun](
             "accept-runs", lambda requests: accept_runs(database, results, requests)
         )
 
@@ -38,7 +38,7 @@ class CallBatcher:
         """Find the trigger of a token, enabled or not; None if there is none."""
         return await self._finder.submit(call)
 
-    async def accept_run(self, request: RunRequest) -> AcceptedRun:
+    async def accept_run(self, request: RunSubmission) -> AcceptedRun:
         """
         Record a run of a report.
 

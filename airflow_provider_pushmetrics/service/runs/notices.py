@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
-from airflow_provider_pushmetrics.service.models import QueryRun, ReportSchedule, Run, Webhook
+from airflow_provider_pushmetrics.service.models import ReportSchedule, ReportTrigger, Run, StandaloneQueryRun
 from airflow_provider_pushmetrics.service.models.statuses import FAILED, SUCCESS
 from airflow_provider_pushmetrics.service.notifications.outbox import SlackDraft, add_mail, add_slack
 from airflow_provider_pushmetrics.service.notifications.recipients import (
@@ -40,7 +40,7 @@ class Recipients:
     channels: tuple[str, ...] = ()
 
 
-def notify_recipients(session: Session, run: Run | QueryRun, links: ResultLinks) -> None:
+def notify_recipients(session: Session, run: Run | StandaloneQueryRun, links: ResultLinks) -> None:
     """Add the notifications of a finished run to the outbox."""
     recipients = find_recipients(session, run)
     if recipients == Recipients():
@@ -50,7 +50,7 @@ def notify_recipients(session: Session, run: Run | QueryRun, links: ResultLinks)
     add_slack(session, run.workspace_id, SlackDraft(recipients.channels, build_slack_text(notice)))
 
 
-def find_recipients(session: Session, run: Run | QueryRun) -> Recipients:
+def find_recipients(session: Session, run: Run | StandaloneQueryRun) -> Recipients:
     """Find the recipients for the run's final status."""
     if run.schedule_id is not None:
         schedule = session.get(ReportSchedule, run.schedule_id)
@@ -58,7 +58,7 @@ def find_recipients(session: Session, run: Run | QueryRun) -> Recipients:
             return Recipients()
         wanted = {SUCCESS: schedule.success_recipients, FAILED: schedule.failure_recipients}
         return Recipients(tuple(wanted.get(run.status, ())))
-    webhook = session.get(Webhook, run.webhook_id) if isinstance(run, Run) and run.webhook_id else None
+    webhook = session.get(ReportTrigger, run.webhook_id) if isinstance(run, Run) and run.webhook_id else None
     if webhook is None:
         return Recipients()
     settings = parse_details(webhook.details)
@@ -69,7 +69,7 @@ def find_recipients(session: Session, run: Run | QueryRun) -> Recipients:
     )
 
 
-def build_notice(run: Run | QueryRun, links: ResultLinks) -> RunNotice:
+def build_notice(run: Run | StandaloneQueryRun, links: ResultLinks) -> RunNotice:
     """Build the notification of a finished run."""
     if isinstance(run, Run):
         name, url = run.report.name, links.link_outputs(run.report_id, run.id)

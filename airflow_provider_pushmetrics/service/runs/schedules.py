@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.service.models import QueryRun, ReportSchedule, Run
+from airflow_provider_pushmetrics.service.models import ReportSchedule, Run, StandaloneQueryRun
 from airflow_provider_pushmetrics.service.reports.recurrence import Recurrence, Schedule, compute_next
 from airflow_provider_pushmetrics.service.runs.submission import read_parameters
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
@@ -38,11 +38,11 @@ def plan_next(row: ReportSchedule, now: datetime) -> None:
     row.next_run_on = compute_next(read_rule(row), now, row.run_count) if row.active else None
 
 
-def start_run(session: Session, row: ReportSchedule) -> Run | QueryRun:
+def start_run(session: Session, row: ReportSchedule) -> Run | StandaloneQueryRun:
     """Record a run of a schedule's report or query."""
     # If a required parameter has no value, the run fails with that error.
     parameters = {one.name: one.default for one in read_parameters(row.report)}
-    run: Run | QueryRun
+    run: Run | StandaloneQueryRun
     if row.query is None:
         run = Run(
             workspace_id=row.workspace_id,
@@ -53,7 +53,7 @@ def start_run(session: Session, row: ReportSchedule) -> Run | QueryRun:
             schedule_id=row.id,
         )
     else:
-        run = QueryRun(
+        run = StandaloneQueryRun(
             workspace_id=row.workspace_id,
             report_id=row.report_id,
             block_id=row.query.block_id,

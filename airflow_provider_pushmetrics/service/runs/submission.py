@@ -12,7 +12,14 @@ from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError, PushMetricsParameterError
-from airflow_provider_pushmetrics.service.models import AnyRun, Block, BlockResult, QueryRun, Report, Run
+from airflow_provider_pushmetrics.service.models import (
+    AnyRun,
+    Block,
+    BlockResult,
+    Report,
+    Run,
+    StandaloneQueryRun,
+)
 from airflow_provider_pushmetrics.service.models.statuses import CANCELLED, CANCELLED_ERROR, FINISHED, NOT_RUN
 from airflow_provider_pushmetrics.service.reports.block_graph import PARAMETER
 from airflow_provider_pushmetrics.service.reports.choices import set_query_choices
@@ -61,7 +68,7 @@ def check_idempotency_key(key: str | None) -> str | None:
 
 
 @dataclass(frozen=True)
-class RunRequest:
+class RunSubmission:
     """
     A request for a run.
 
@@ -104,17 +111,17 @@ def accept_run(
     Record that a report is to run. When this returns, the run will happen, whatever happens to this process.
 
     :param results: Where the results are from which parameters take their choices.
-    :param details: The rest of a :class:`RunRequest`.
+    :param details: The rest of a :class:`RunSubmission`.
     :raises PushMetricsConflictError: if its key was used for other parameters, or its report is gone.
     """
-    answer = accept_runs(database, results, [RunRequest(report_id, given, **details)])[0]
+    answer = accept_runs(database, results, [RunSubmission(report_id, given, **details)])[0]
     if isinstance(answer, Exception):
         raise answer
     return answer
 
 
 def accept_runs(
-    database: Database, results: ResultStore, requests: Sequence[RunRequest]
+    database: Database, results: ResultStore, requests: Sequence[RunSubmission]
 ) -> list[AcceptedRun | Exception]:
     """Record runs of reports in one transaction; return for each its run or its error."""
     try:
@@ -130,7 +137,7 @@ def accept_runs(
 
 
 def _accept(
-    session: Session, requests: Sequence[RunRequest], templates: Mapping[int, RunTemplate]
+    session: Session, requests: Sequence[RunSubmission], templates: Mapping[int, RunTemplate]
 ) -> list[AcceptedRun | Exception]:
     by_key = _find_by_key(session, requests)
     answers: list[tuple[Run, bool] | Exception] = []
@@ -157,7 +164,7 @@ def _accept(
 
 
 def _read_templates(
-    session: Session, results: ResultStore, requests: Sequence[RunRequest]
+    session: Session, results: ResultStore, requests: Sequence[RunSubmission]
 ) -> dict[int, RunTemplate]:
     given: dict[int, set[str]] = {}
     for request in requests:
@@ -180,7 +187,7 @@ def _read_templates(
     }
 
 
-def _find_by_key(session: Session, requests: Sequence[RunRequest]) -> dict[tuple[int, str] | None, Run]:
+def _find_by_key(session: Session, requests: Sequence[RunSubmission]) -> dict[tuple[int, str] | None, Run]:
     keys = {request.key for request in requests if request.key is not None}
     if not keys:
         return {}
@@ -188,7 +195,7 @@ def _find_by_key(session: Session, requests: Sequence[RunRequest]) -> dict[tuple
     return {(run.report_id, str(run.idempotency_key)): run for run in found}
 
 
-def _check_repeat(request: RunRequest, run: Run) -> PushMetricsConflictError | None:
+def _check_repeat(request: RunSubmission, run: Run) -> PushMetricsConflictError | None:
     if write_fingerprint(run.given_parameters) == write_fingerprint(request.given):
         return None
     return PushMetricsConflictError(
@@ -196,7 +203,7 @@ def _check_repeat(request: RunRequest, run: Run) -> PushMetricsConflictError | N
     )
 
 
-def _build_run(request: RunRequest, template: RunTemplate) -> Run:
+def _build_run(request: RunSubmission, template: RunTemplate) -> Run:
     return Run(
         workspace_id=template.workspace_id,
         report_id=request.report_id,
@@ -209,7 +216,7 @@ def _build_run(request: RunRequest, template: RunTemplate) -> Run:
     )
 
 
-def _find_cause(database: Database, request: RunRequest) -> AcceptedRun | Exception | None:
+def _find_cause(database: Database, request: RunSubmission) -> AcceptedRun | Exception | None:
     """Find the cause of a failed insert: a run with the same key, or a deleted report."""
     with database.reading() as session:
         run = _find_by_key(session, [request]).get(request.key)
@@ -257,7 +264,7 @@ def cancel_run(session: Session, run: Run, links: ResultLinks) -> None:
         put_in_outbox(session, run.workspace_id, build_report_run(run, links))
 
 
-def cancel_query_run(session: Session, run: QueryRun, links: ResultLinks) -> None:
+def cancel_query_run(session: Session, run: StandaloneQueryRun, links: ResultLinks) -> None:
     """
     End the run of a single block.
 
@@ -309,7 +316,7 @@ def accept_query_run(
     given: Mapping[str, Any],
     *,
     content: Mapping[str, Any] | None = None,
-) -> QueryRun:
+) -> StandaloneQueryRun:
     """
     Record a run of a single block, usually a query.
 
@@ -323,7 +330,7 @@ def accept_query_run(
         parameters = read_parameters(report)
         checked = {one.name for one in parameters if one.choices_query != block.name} & set(given)
         parameters = set_query_choices(session, results, report.id, parameters, checked)
-        run = QueryRun(
+        run = StandaloneQueryRun(
             workspace_id=report.workspace_id,
             report_id=report.id,
             block_id=block.id,

@@ -16,7 +16,7 @@ from airflow_provider_pushmetrics.service.accounts.authentication import (
     hash_token,
     is_same_hash,
 )
-from airflow_provider_pushmetrics.service.models import Report, Webhook
+from airflow_provider_pushmetrics.service.models import Report, ReportTrigger
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
@@ -66,7 +66,9 @@ def _find_called_triggers(database: Database, calls: Sequence[TriggerCall]) -> l
     # Nor must a number that its columns cannot hold.
     numbers = {number for number in ids.values() if number is not None and number <= MAX_INTEGER_ID}
     named = or_(Report.id.in_(numbers), Report.uid.in_(uids))
-    wanted = select(Webhook.id, Webhook.report_id, Webhook.active, Webhook.token_hash, Report.uid)
+    wanted = select(
+        ReportTrigger.id, ReportTrigger.report_id, ReportTrigger.active, ReportTrigger.token_hash, Report.uid
+    )
     by_report = defaultdict[int | str, list[tuple[str, CalledTrigger]]](list)
     with database.reading() as session:
         for row in session.execute(wanted.join(Report).where(named)):
@@ -85,7 +87,7 @@ def _choose(call: TriggerCall, candidates: Sequence[tuple[str, CalledTrigger]]) 
     return chosen
 
 
-def set_token(webhook: Webhook, token: str | None, cipher: Cipher) -> None:
+def set_token(webhook: ReportTrigger, token: str | None, cipher: Cipher) -> None:
     """
     Set a trigger's token, a random one by default; the old one is invalid after the commit.
 

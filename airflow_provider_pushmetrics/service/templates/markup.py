@@ -18,7 +18,7 @@ from jinja2 import Undefined
 
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError, Budget
 from airflow_provider_pushmetrics.service.templates.rendering import (
-    QueryOutput,
+    TemplateQuery,
     find_splicing,
     load_template,
     parse_template,
@@ -148,7 +148,7 @@ def get_text(value: Value) -> str:
 
 def write_plain(value: Any, write: WriteValue) -> str:
     """Write a value as text that HTML, mail and databases can hold."""
-    text = value.source if isinstance(value, QueryOutput) else value
+    text = value.source if isinstance(value, TemplateQuery) else value
     # Jinja's Markup, which ``| safe`` makes, is a kind of str: here it is text like any other.
     text = str.__str__(text) if isinstance(text, str) else write(text)
     return UNWRITABLE.sub("\ufffd", text)

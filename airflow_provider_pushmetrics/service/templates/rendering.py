@@ -34,8 +34,8 @@ from airflow_provider_pushmetrics.service.templates.values import Identifier, In
 
 __all__ = [
     "BlockTemplateError",
-    "QueryOutput",
     "References",
+    "TemplateQuery",
     "check_sql_template",
     "find_references",
     "render_sql",
@@ -97,7 +97,7 @@ class References:
 
 
 @dataclass(frozen=True)
-class QueryOutput:
+class TemplateQuery:
     """
     What a query is in the templates of other blocks.
 
@@ -173,7 +173,7 @@ def render_text(source: str, names: Mapping[str, Any], write_value: Callable[[An
         budget.weigh(value)
         if isinstance(value, Identifier | InClause):
             raise BlockTemplateError("identifier and inclause write SQL, and this is no SQL: take them out.")
-        text = value.source if isinstance(value, QueryOutput) else value
+        text = value.source if isinstance(value, TemplateQuery) else value
         text = text if isinstance(text, str) else write_value(text)
         budget.write(len(text))
         return text
@@ -214,11 +214,11 @@ class _Binder:
         self._budget.weigh(value)
         if isinstance(value, Undefined):
             return str(value)  # raises, and says which name is undefined
-        if isinstance(value, QueryOutput):
+        if isinstance(value, TemplateQuery):
             return self._compose(value)
         return self._bind(value)
 
-    def _compose(self, query: QueryOutput) -> str:
+    def _compose(self, query: TemplateQuery) -> str:
         if self._depth >= MAX_NESTING:
             raise BlockTemplateError(f"queries are composed more than {MAX_NESTING} deep: compose fewer.")
         self._depth += 1

@@ -24,7 +24,7 @@ from airflow_provider_pushmetrics.service.api.results import (
 )
 from airflow_provider_pushmetrics.service.api.schemas.results import ResultColumn
 from airflow_provider_pushmetrics.service.charts.drawing import DrawingError, draw_in_turn
-from airflow_provider_pushmetrics.service.models import BlockResult, QueryRun, Run
+from airflow_provider_pushmetrics.service.models import BlockResult, Run, StandaloneQueryRun
 from airflow_provider_pushmetrics.service.models.statuses import SUCCESS
 from airflow_provider_pushmetrics.service.reports.block_graph import CHART
 from airflow_provider_pushmetrics.service.results.arrow_types import describe_type
@@ -160,7 +160,7 @@ def _find_result(session: Session, caller: Principal, kind: Kind, run_id: str, b
         wanted = wanted.where(BlockResult.run_id == run.id)
     else:
         number = parse_id(run_id)
-        block_run = None if number is None else session.get(QueryRun, number)
+        block_run = None if number is None else session.get(StandaloneQueryRun, number)
         if block_run is None or block_run.workspace_id != caller.workspace_id:
             raise HTTPException(404, NOT_FOUND)
         wanted = wanted.where(BlockResult.query_run_id == block_run.id)

@@ -41,7 +41,7 @@ GONE = 410
 
 
 @dataclass(frozen=True)
-class Message:
+class SignedEvent:
     """
     A delivery as the network needs it.
 
@@ -139,13 +139,13 @@ class WebhookSender:
         """Close all connections."""
         self._client.close()
 
-    def _load(self, delivery_id: int) -> Message | None:
+    def _load(self, delivery_id: int) -> SignedEvent | None:
         with self._database.reading() as session:
             whole = (joinedload(Delivery.event), joinedload(Delivery.subscription))
             delivery = session.get(Delivery, delivery_id, options=whole)
             if delivery is None or delivery.status != PENDING or not delivery.subscription.active:
                 return None
-            return Message(
+            return SignedEvent(
                 url=delivery.subscription.url,
                 message_id=delivery.event.uid,
                 body=delivery.event.body.encode(),
@@ -174,7 +174,7 @@ class WebhookSender:
             self._conclude(session, delivery, answer)
             return True
 
-    def _post(self, message: Message, headers: dict[str, str]) -> Answer:
+    def _post(self, message: SignedEvent, headers: dict[str, str]) -> Answer:
         began = self._monotonic()
         try:
             with (

@@ -14,9 +14,9 @@ from airflow_provider_pushmetrics.service.models import (
     Delivery,
     OutboxEvent,
     Query,
-    QueryRun,
     Report,
     Run,
+    StandaloneQueryRun,
     Subscription,
     Workspace,
 )
@@ -116,7 +116,7 @@ def build_report_run(run: Run, links: ResultLinks) -> dict[str, Any]:
     }
 
 
-def build_query_run(run: QueryRun, links: ResultLinks) -> dict[str, Any]:
+def build_query_run(run: StandaloneQueryRun, links: ResultLinks) -> dict[str, Any]:
     """Build ``query.run``, its fields in the documented order."""
     report = run.report
     assert run.finished_on is not None

@@ -14,13 +14,19 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from sqlalchemy import ColumnElement, SQLColumnExpression, and_, case, literal_column, select, update
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.service.models import Delivery, OutgoingMessage, QueryRun, Run, Worker
+from airflow_provider_pushmetrics.service.models import (
+    Delivery,
+    OutgoingMessage,
+    Run,
+    StandaloneQueryRun,
+    Worker,
+)
 from airflow_provider_pushmetrics.service.models.statuses import RUNNING
 from airflow_provider_pushmetrics.service.storage.database import Database
 
-Claimable: TypeAlias = Run | QueryRun | Delivery | OutgoingMessage
+Claimable: TypeAlias = Run | StandaloneQueryRun | Delivery | OutgoingMessage
 
-KINDS: tuple[type[Claimable], ...] = (Run, QueryRun, Delivery, OutgoingMessage)
+KINDS: tuple[type[Claimable], ...] = (Run, StandaloneQueryRun, Delivery, OutgoingMessage)
 
 
 class Claim(Protocol):
@@ -109,7 +115,7 @@ def release_all(database: Database, executor_id: str, *, counts_loss: bool = Fal
 
 def _release(database: Database, kind: type[Claimable], executor_id: str, *, counts_loss: bool) -> int:
     values: dict[str, object] = {"executor_id": None}
-    if counts_loss and issubclass(kind, Run | QueryRun):
+    if counts_loss and issubclass(kind, Run | StandaloneQueryRun):
         values["lost_workers"] = kind.lost_workers + case((kind.status == RUNNING, 1), else_=0)
     with database.writing() as session:
         return _release_unlocked(session, kind, kind.executor_id == executor_id, values)

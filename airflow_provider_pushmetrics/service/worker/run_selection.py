@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.service.models import AnyRun, QueryRun, Run, Workspace
+from airflow_provider_pushmetrics.service.models import AnyRun, Run, StandaloneQueryRun, Workspace
 from airflow_provider_pushmetrics.service.worker.claims import Share, is_waiting
 from airflow_provider_pushmetrics.service.worker.run_places import (
     ActiveRun,
@@ -24,7 +24,7 @@ class RunSelection:
     :param places: How many runs this worker executes at the same time.
     """
 
-    kinds: Sequence[type[AnyRun]] = (Run, QueryRun)
+    kinds: Sequence[type[AnyRun]] = (Run, StandaloneQueryRun)
 
     def __init__(self, places: int) -> None:
         self._places = places

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import Response
 
-from airflow_provider_pushmetrics.service.api.conventions.shapes import Identified
+from airflow_provider_pushmetrics.service.api.conventions.shapes import RowWithId
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from tests.fakes.service_process import UNFIT
@@ -18,7 +18,7 @@ async def test_answer_that_does_not_fit_its_schema_is_sent_and_logged(
     parts: ServiceParts, body: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = build_app(parts)
-    app.add_api_route("/unfit", lambda: body, methods=["POST"], response_model=Identified, status_code=201)
+    app.add_api_route("/unfit", lambda: body, methods=["POST"], response_model=RowWithId, status_code=201)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client:
         answer = await client.post("/unfit")
     assert (answer.status_code, answer.json()) == (201, body)
@@ -37,7 +37,7 @@ async def test_answer_that_does_not_fit_its_schema_keeps_what_the_route_set(
         return {"id": "x"}
 
     app = build_app(parts)
-    app.add_api_route("/unfit", answer_unfit, methods=["POST"], response_model=Identified, status_code=201)
+    app.add_api_route("/unfit", answer_unfit, methods=["POST"], response_model=RowWithId, status_code=201)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client:
         answer = await client.post("/unfit")
     assert (answer.status_code, answer.json()) == (202, {"id": "x"})

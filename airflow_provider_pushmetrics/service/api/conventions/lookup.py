@@ -17,10 +17,10 @@ from airflow_provider_pushmetrics.service.models import (
     OutgoingMessage,
     Report,
     ReportSchedule,
+    ReportTrigger,
     Run,
     RunLogEntry,
     Subscription,
-    Webhook,
 )
 from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID, parse_id
 
@@ -32,7 +32,7 @@ Named = TypeVar(
     Subscription,
     Delivery,
     OutgoingMessage,
-    Webhook,
+    ReportTrigger,
     Block,
     DataSource,
     ApiToken,
@@ -58,7 +58,7 @@ def find_by_reference(
 
 def select_in_workspace(kind: type[Named], caller: Principal) -> Select[Named]:
     """Select the rows of the caller's workspace."""
-    if issubclass(kind, Webhook | Block):
+    if issubclass(kind, ReportTrigger | Block):
         return select(kind).join(Report).where(Report.workspace_id == caller.workspace_id)
     if issubclass(kind, RunLogEntry):
         return select(kind).join(Run).where(Run.workspace_id == caller.workspace_id)

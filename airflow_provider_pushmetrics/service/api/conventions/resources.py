@@ -20,9 +20,9 @@ from airflow_provider_pushmetrics.service.api.conventions.lookup import (
     select_in_workspace,
 )
 from airflow_provider_pushmetrics.service.api.conventions.shapes import (
-    Identified,
     One,
     Page,
+    RowWithId,
     build_one,
     build_page,
 )
@@ -87,9 +87,9 @@ class Resource(Generic[Item]):
     plural: str
     rows: Rows[Item]
     listing: Listing
-    build_row: Callable[[Item, Viewer], Identified]
+    build_row: Callable[[Item, Viewer], RowWithId]
     list_schema: Any
-    build_details: Callable[[Item, Viewer], Identified] | None = None
+    build_details: Callable[[Item, Viewer], RowWithId] | None = None
     schema: Any = None
 
     def add_routes(self, router: APIRouter) -> None:
@@ -106,7 +106,7 @@ class Resource(Generic[Item]):
 
         def list_rows(
             parts: Parts, caller: Caller, q: Q = None, conditions: Any = Depends(narrow)
-        ) -> Page[Identified]:
+        ) -> Page[RowWithId]:
             with parts.database.reading() as session:
                 rows = self.rows.select(caller).where(*conditions)
                 count, page = self.listing.fetch(session, rows, parse_list_query(q))
@@ -127,7 +127,7 @@ class Resource(Generic[Item]):
         """Add the get route."""
         build = self.build_details or self.build_row
 
-        def get_row(reference: Reference, parts: Parts, caller: Caller) -> One[Identified]:
+        def get_row(reference: Reference, parts: Parts, caller: Caller) -> One[RowWithId]:
             with parts.database.reading() as session:
                 item = self.rows.find(session, reference, caller)
                 return build_one(build(item, Viewer(caller, parts)))

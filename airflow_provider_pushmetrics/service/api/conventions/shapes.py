@@ -35,13 +35,13 @@ answer = with_config(
 
 
 @answer
-class Identified(TypedDict):
+class RowWithId(TypedDict):
     """A row with its id."""
 
     id: int
 
 
-Row = TypeVar("Row", bound=Identified)
+Row = TypeVar("Row", bound=RowWithId)
 Result = TypeVar("Result")
 
 

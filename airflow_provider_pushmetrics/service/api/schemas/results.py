@@ -108,7 +108,7 @@ class ResultColumn(TypedDict):
 
 
 @answer
-class QueryResult(TypedDict):
+class QueryResultDetails(TypedDict):
     """The result of one query; ``data`` is empty if it did not succeed."""
 
     query_id: Id

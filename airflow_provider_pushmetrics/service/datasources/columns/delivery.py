@@ -16,7 +16,7 @@ from airflow_provider_pushmetrics.service.datasources.columns.base import Conver
 
 
 @dataclass(frozen=True)
-class Column:
+class ConvertedColumn:
     """
     A column of a result.
 
@@ -30,7 +30,7 @@ class Column:
 
 @contextmanager
 def deliver(
-    columns: Sequence[Column], batches: Iterator[pa.RecordBatch], *, max_rows: int, temp_dir: Path
+    columns: Sequence[ConvertedColumn], batches: Iterator[pa.RecordBatch], *, max_rows: int, temp_dir: Path
 ) -> Iterator[RowBatches]:
     """
     Convert the batches of a driver.
@@ -55,7 +55,7 @@ def deliver(
 class _Spool:
     """Batches in a file. Each has a schema of its own: types differ as long as not all values were seen."""
 
-    def __init__(self, columns: Sequence[Column], file: BinaryIO) -> None:
+    def __init__(self, columns: Sequence[ConvertedColumn], file: BinaryIO) -> None:
         self._columns = columns
         self._file = file
         self._offsets: list[int] = []
@@ -83,7 +83,7 @@ class _Spool:
             writer.write_batch(batch)
 
 
-def _pick(columns: Sequence[Column], batch: pa.RecordBatch) -> list[pa.Array]:
+def _pick(columns: Sequence[ConvertedColumn], batch: pa.RecordBatch) -> list[pa.Array]:
     return [column.pick(batch) for column in columns]
 
 

@@ -27,7 +27,7 @@ from airflow_provider_pushmetrics.service.datasources.columns.base import (
     quote,
 )
 from airflow_provider_pushmetrics.service.datasources.columns.decimals import AnyDecimal
-from airflow_provider_pushmetrics.service.datasources.columns.delivery import Column, pick_at
+from airflow_provider_pushmetrics.service.datasources.columns.delivery import ConvertedColumn, pick_at
 
 if TYPE_CHECKING:
     from duckdb.sqltypes import DuckDBPyType
@@ -101,7 +101,9 @@ def write_exact_type(type_: DuckDBPyType) -> str:
     return str(type_) if type_.id in EXACT or type_.id == "tuple" else "VARCHAR"
 
 
-def list_columns(types: Sequence[DuckDBPyType], schema: pa.Schema, max_value_bytes: int) -> list[Column]:
+def list_columns(
+    types: Sequence[DuckDBPyType], schema: pa.Schema, max_value_bytes: int
+) -> list[ConvertedColumn]:
     """
     List the conversions of a projected relation.
 
@@ -109,7 +111,7 @@ def list_columns(types: Sequence[DuckDBPyType], schema: pa.Schema, max_value_byt
     :param schema: The columns after it.
     """
     return [
-        Column(_plan_conversion(type_, field, max_value_bytes), pick_at(index))
+        ConvertedColumn(_plan_conversion(type_, field, max_value_bytes), pick_at(index))
         for index, (type_, field) in enumerate(zip(types, schema, strict=True))
     ]
 

@@ -25,7 +25,7 @@ from airflow_provider_pushmetrics.service.datasources.columns.decimals import (
     DeclaredDecimal,
     build_decimal_type,
 )
-from airflow_provider_pushmetrics.service.datasources.columns.delivery import Column, pick_at
+from airflow_provider_pushmetrics.service.datasources.columns.delivery import ConvertedColumn, pick_at
 
 BINARY_CHARSET = 63
 JSON_FORMAT = "json"
@@ -86,10 +86,11 @@ def plan_conversion(field: Field, max_value_bytes: int) -> Conversion:
     return LimitedText(name, pa.binary() if _is_binary(field) else pa.string(), max_value_bytes)
 
 
-def list_columns(fields: Sequence[Field], max_value_bytes: int) -> list[Column]:
+def list_columns(fields: Sequence[Field], max_value_bytes: int) -> list[ConvertedColumn]:
     """List the conversions of all columns."""
     return [
-        Column(plan_conversion(field, max_value_bytes), pick_at(index)) for index, field in enumerate(fields)
+        ConvertedColumn(plan_conversion(field, max_value_bytes), pick_at(index))
+        for index, field in enumerate(fields)
     ]
 
 

@@ -34,7 +34,7 @@ from airflow_provider_pushmetrics.service.datasources.columns.decimals import (
     DeclaredDecimal,
     build_decimal_type,
 )
-from airflow_provider_pushmetrics.service.datasources.columns.delivery import Column, pick_at
+from airflow_provider_pushmetrics.service.datasources.columns.delivery import ConvertedColumn, pick_at
 from airflow_provider_pushmetrics.service.datasources.columns.moments import PostgresMoment
 
 TYPE_NAME, TYPE_MODIFIER = b"POSTGRESQL:type", b"POSTGRESQL:typmod"
@@ -134,14 +134,14 @@ def wrap(sql: str, columns: Sequence[PostgresColumn]) -> str:
     return f"SELECT {', '.join(written)} FROM (SELECT * FROM (\n{sql}\n) AS q OFFSET 0) AS q"
 
 
-def list_columns(columns: Sequence[PostgresColumn]) -> list[Column]:
+def list_columns(columns: Sequence[PostgresColumn]) -> list[ConvertedColumn]:
     """List the conversions, with what they take from the batches of the wrapped query."""
     listed, dimensions = [], len(columns)
     for index, column in enumerate(columns):
         if column.dimensions is None:
-            listed.append(Column(column.conversion, pick_at(index)))
+            listed.append(ConvertedColumn(column.conversion, pick_at(index)))
         else:
-            listed.append(Column(column.conversion, _pick_array(index, dimensions)))
+            listed.append(ConvertedColumn(column.conversion, _pick_array(index, dimensions)))
             dimensions += 1
     return listed
 

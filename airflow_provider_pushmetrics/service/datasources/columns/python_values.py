@@ -22,7 +22,7 @@ from airflow_provider_pushmetrics.service.datasources.columns.decimals import (
     AnyDecimal,
     replace_special,
 )
-from airflow_provider_pushmetrics.service.datasources.columns.delivery import Column, pick_at
+from airflow_provider_pushmetrics.service.datasources.columns.delivery import ConvertedColumn, pick_at
 
 BATCH_ROWS = 10_000
 BATCH_BYTES = 4 * 1024 * 1024
@@ -147,9 +147,9 @@ class AnyValue(Conversion):
         return text if text.type == wanted else text.cast(wanted)
 
 
-def list_columns(names: Sequence[str]) -> list[Column]:
+def list_columns(names: Sequence[str]) -> list[ConvertedColumn]:
     """List the columns of :func:`read_batches`."""
-    return [Column(AnyValue(name), pick_at(index)) for index, name in enumerate(names)]
+    return [ConvertedColumn(AnyValue(name), pick_at(index)) for index, name in enumerate(names)]
 
 
 def read_batches(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[pa.RecordBatch]:

@@ -31,7 +31,11 @@ from airflow_provider_pushmetrics.service.datasources.columns.base import (
     LimitedText,
     Unchanged,
 )
-from airflow_provider_pushmetrics.service.datasources.columns.delivery import Column, deliver, pick_at
+from airflow_provider_pushmetrics.service.datasources.columns.delivery import (
+    ConvertedColumn,
+    deliver,
+    pick_at,
+)
 from airflow_provider_pushmetrics.service.datasources.drivers.adbc import FAILURES, AdbcSession, clean_message
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.datasources.urls import BACKENDS
@@ -72,7 +76,7 @@ class AdbcSource:
                 raise SourceError(NOT_ONE_SELECT)
             refuse_same_names(schema.names)
             columns = [
-                Column(_plan_conversion(field, limits.max_value_bytes), pick_at(index))
+                ConvertedColumn(_plan_conversion(field, limits.max_value_bytes), pick_at(index))
                 for index, field in enumerate(schema)
             ]
             with deliver(columns, batches, max_rows=limits.max_rows, temp_dir=self._temp_dir) as rows:

@@ -33,7 +33,11 @@ from airflow_provider_pushmetrics.service.datasources.base import (
 )
 from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
 from airflow_provider_pushmetrics.service.datasources.columns.base import Unchanged
-from airflow_provider_pushmetrics.service.datasources.columns.delivery import Column, deliver, pick_at
+from airflow_provider_pushmetrics.service.datasources.columns.delivery import (
+    ConvertedColumn,
+    deliver,
+    pick_at,
+)
 from airflow_provider_pushmetrics.service.datasources.columns.postgresql import (
     find_unknown_types,
     list_columns,
@@ -87,7 +91,9 @@ class PostgresSource:
                 raise SourceError(NOT_ONE_SELECT)
             refuse_same_names(schema.names)
             if find_first_word(sql) in NOT_FOR_COPY:
-                columns = [Column(Unchanged(f.name, f.type), pick_at(i)) for i, f in enumerate(schema)]
+                columns = [
+                    ConvertedColumn(Unchanged(f.name, f.type), pick_at(i)) for i, f in enumerate(schema)
+                ]
                 options = {"adbc__postgresql__use_copy": "false"}
             else:
                 planned = plan_columns(schema, limits.max_value_bytes, _find_arrays(session, schema))

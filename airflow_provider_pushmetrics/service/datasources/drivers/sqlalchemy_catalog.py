@@ -10,7 +10,7 @@ from sqlalchemy.engine import Dialect
 from airflow_provider_pushmetrics.service.datasources.catalog import (
     TABLE,
     VIEW,
-    Column,
+    CatalogColumn,
     ForeignKey,
     Index,
     TableDescription,
@@ -64,7 +64,7 @@ class SqlCatalog:
     def describe(self, name: TableName) -> TableDescription:
         where = name.name, name.schema
         columns = [
-            Column(column["name"], str(column["type"]), column.get("comment"))
+            CatalogColumn(column["name"], str(column["type"]), column.get("comment"))
             for column in self._inspector.get_columns(*where)
         ]
         return TableDescription(

@@ -10,7 +10,7 @@ from airflow_provider_pushmetrics.service.datasources.base import UTC, Source, S
 from airflow_provider_pushmetrics.service.datasources.catalog import (
     TABLE,
     VIEW,
-    Column,
+    CatalogColumn,
     TableDescription,
     TableName,
 )
@@ -78,7 +78,7 @@ class DuckDbCatalog:
             COLUMNS, name.schema, " AND table_name = ", name.name, " ORDER BY column_index"
         )
         key = self._select(PRIMARY_KEY, name.schema, " AND table_name = ", name.name, "")
-        return TableDescription([Column(*column) for column in columns], [column for (column,) in key])
+        return TableDescription([CatalogColumn(*column) for column in columns], [column for (column,) in key])
 
     def list_functions(self) -> list[str]:
         """List the functions but the operators."""

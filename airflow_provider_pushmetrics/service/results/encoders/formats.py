@@ -18,7 +18,7 @@ import pyarrow as pa
 from airflow_provider_pushmetrics.service.results.arrow_types import describe_type
 from airflow_provider_pushmetrics.service.results.encoders import csv_rows
 from airflow_provider_pushmetrics.service.results.encoders.json_rows import dump, encode_rows
-from airflow_provider_pushmetrics.service.results.store import StoredResult, Truncation
+from airflow_provider_pushmetrics.service.results.store import Completeness, StoredResult
 from airflow_provider_pushmetrics.serving.headers import parse_accept
 
 JSON = "application/json"
@@ -89,9 +89,9 @@ class ResultHeader:
     is_truncated: bool = False
 
     @property
-    def truncation(self) -> Truncation:
+    def truncation(self) -> Completeness:
         """Whether rows were cut off."""
-        return Truncation(self.is_truncated, self.max_rows)
+        return Completeness(self.is_truncated, self.max_rows)
 
 
 def choose_format(accept: str | None) -> str | None:

@@ -15,20 +15,20 @@ from airflow_provider_pushmetrics.service.datasources.registry import SourceRegi
 from airflow_provider_pushmetrics.service.datasources.watching import watch
 from airflow_provider_pushmetrics.service.models.statuses import FAILED, SUCCESS
 from airflow_provider_pushmetrics.service.reports.block_graph import CHART, PARAMETER, SQL, PlannedBlock
-from airflow_provider_pushmetrics.service.results.store import ResultError, ResultStore, Truncation
+from airflow_provider_pushmetrics.service.results.store import Completeness, ResultError, ResultStore
 from airflow_provider_pushmetrics.service.runs.execution.message_executor import (
     MESSAGE_TYPES,
     MessageExecutor,
 )
 from airflow_provider_pushmetrics.service.runs.execution.plan import (
     MAX_RECORDED_ERROR_LENGTH,
-    BlockOutcome,
+    ExecutedBlock,
     RunPlan,
     resolve_parameter,
 )
 from airflow_provider_pushmetrics.service.templates.rendering import (
     BlockTemplateError,
-    QueryOutput,
+    TemplateQuery,
     render_sql,
 )
 
@@ -64,7 +64,7 @@ class BlockExecutor:
         self._queries = queries or RunningQueries()
         self._find_stop_reason = find_stop_reason
 
-    def execute(self, plan: RunPlan, block: PlannedBlock) -> BlockOutcome:
+    def execute(self, plan: RunPlan, block: PlannedBlock) -> ExecutedBlock:
         """Execute a block whose dependencies have succeeded; an error becomes its outcome."""
         try:
             if block.type == PARAMETER:
@@ -79,12 +79,12 @@ class BlockExecutor:
                 if not isinstance(rows, list):
                     raise BlockTemplateError(f"there is no query {block.content['query']!r} to draw.")
                 chart = build_chart(block.content["spec"], rows, names)
-                return _mark_cut(plan, block, BlockOutcome(SUCCESS, output=chart))
+                return _mark_cut(plan, block, ExecutedBlock(SUCCESS, output=chart))
             raise BlockTemplateError(f"blocks of the type {block.type!r} cannot be executed.")
         except PushMetricsError as error:
-            return BlockOutcome(FAILED, error=str(error)[:MAX_RECORDED_ERROR_LENGTH])
+            return ExecutedBlock(FAILED, error=str(error)[:MAX_RECORDED_ERROR_LENGTH])
 
-    def _query(self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any]) -> BlockOutcome:
+    def _query(self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any]) -> ExecutedBlock:
         source = self._sources.open(block.content.get("database_id"))
         sql = render_sql(block.template, names, source.dialect)
         file = plan.name_result_file(block)
@@ -98,11 +98,11 @@ class BlockExecutor:
                 with source.query(sql, stopper, limits=limits, time_zone=plan.time_zone) as rows:
                     cut = RowBatches(rows.schema, cutter.cut(rows.batches))
                     row_count = self._results.write(
-                        file, cut, lambda: Truncation(cutter.is_truncated, limits.max_rows)
+                        file, cut, lambda: Completeness(cutter.is_truncated, limits.max_rows)
                     )
             except (SourceError, ResultError) as error:
-                return BlockOutcome(FAILED, error=str(error)[:MAX_RECORDED_ERROR_LENGTH], limits=limits)
-        return BlockOutcome(
+                return ExecutedBlock(FAILED, error=str(error)[:MAX_RECORDED_ERROR_LENGTH], limits=limits)
+        return ExecutedBlock(
             SUCCESS, row_count=row_count, result_file=file, limits=limits, is_truncated=cutter.is_truncated
         )
 
@@ -127,16 +127,16 @@ class BlockExecutor:
             "webhook": {"parameters": dict(plan.given_parameters)},
         }
 
-    def _build_output(self, block: PlannedBlock, outcome: BlockOutcome | None) -> QueryOutput:
+    def _build_output(self, block: PlannedBlock, outcome: ExecutedBlock | None) -> TemplateQuery:
         def load_rows() -> list[dict[str, Any]]:
             if outcome is None or outcome.result_file is None:
                 raise LookupError(f"{block.name!r} has no rows")
             return self._results.read_rows(outcome.result_file)
 
-        return QueryOutput(block.template, load_rows)
+        return TemplateQuery(block.template, load_rows)
 
 
-def _mark_cut(plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome) -> BlockOutcome:
+def _mark_cut(plan: RunPlan, block: PlannedBlock, outcome: ExecutedBlock) -> ExecutedBlock:
     """Mark the output of a truncated result as truncated, with its limit."""
     made_of = [plan.outcomes[name] for name in sorted(block.needs) if name in plan.outcomes]
     cut = next((one for one in made_of if one.is_truncated), None)

@@ -18,7 +18,7 @@ from airflow_provider_pushmetrics.service.models.statuses import NOT_RUN, SUCCES
 from airflow_provider_pushmetrics.service.reports.block_graph import PlannedBlock
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.execution.block_executor import BlockExecutor
-from airflow_provider_pushmetrics.service.runs.execution.plan import BlockOutcome, RunPlan
+from airflow_provider_pushmetrics.service.runs.execution.plan import ExecutedBlock, RunPlan
 from airflow_provider_pushmetrics.service.runs.execution.recorder import (
     OvertakenError,
     RunEndedError,
@@ -107,13 +107,13 @@ class RunExecutor:
                 outcomes = list(pool.map(lambda block: self._execute_block(plan, block), due))
         plan.outcomes.update(zip((block.name for block in due), outcomes, strict=True))
 
-    def _execute_block(self, plan: RunPlan, block: PlannedBlock) -> BlockOutcome:
+    def _execute_block(self, plan: RunPlan, block: PlannedBlock) -> ExecutedBlock:
         started_on = self._clock()
         missing = sorted(name for name in block.needs if plan.outcomes[name].status != SUCCESS)
         if plan.error is not None:
-            outcome = BlockOutcome(NOT_RUN)
+            outcome = ExecutedBlock(NOT_RUN)
         elif missing:
-            outcome = BlockOutcome(NOT_RUN, error=f"not run, because {', '.join(missing)} did not succeed")
+            outcome = ExecutedBlock(NOT_RUN, error=f"not run, because {', '.join(missing)} did not succeed")
         else:
             outcome = self._blocks.execute(plan, block)
         self._recorder.record(

@@ -21,7 +21,7 @@ from airflow_provider_pushmetrics.service.results.attachments import Attachment,
 from airflow_provider_pushmetrics.service.results.encoders.formats import ResultHeader
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.execution.message_values import MessageValues
-from airflow_provider_pushmetrics.service.runs.execution.plan import BlockOutcome, RunPlan
+from airflow_provider_pushmetrics.service.runs.execution.plan import ExecutedBlock, RunPlan
 from airflow_provider_pushmetrics.service.templates.rendering import BlockTemplateError
 
 MESSAGE_TYPES = frozenset({TEXT, EMAIL, SLACK})
@@ -41,7 +41,7 @@ class MessageExecutor:
         self._results = results
         self._has_slack = has_slack
 
-    def execute(self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any]) -> BlockOutcome:
+    def execute(self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any]) -> ExecutedBlock:
         """
         Execute a block.
 
@@ -52,14 +52,14 @@ class MessageExecutor:
         names = values.extend(names)
         if block.type == TEXT:
             text, html = build_text(block, names)
-            return BlockOutcome(SUCCESS, output=text, output_html=html)
+            return ExecutedBlock(SUCCESS, output=text, output_html=html)
         if block.type == EMAIL:
             return self._write_mail(plan, block, names, values)
         return self._write_slack(plan, block, names, values)
 
     def _write_mail(
         self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any], values: MessageValues
-    ) -> BlockOutcome:
+    ) -> ExecutedBlock:
         files = self._attach(plan, block, names, values)
         draft = build_mail(block, names, values.list_notes)
         draft = replace(draft, files=(*(file.to_dict() for file in files), *values.pictures))
@@ -67,15 +67,15 @@ class MessageExecutor:
 
     def _write_slack(
         self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any], values: MessageValues
-    ) -> BlockOutcome:
+    ) -> ExecutedBlock:
         if not self._has_slack:
             raise BlockTemplateError(
                 "Slack is not connected: set PUSHMETRICS_SERVICE_SLACK_TOKEN for the service."
             )
         draft = build_slack(block, names, values.list_notes)
         if plan.options.get("send_to_me"):
-            return BlockOutcome(SUCCESS, output=PREVIEW)
-        return BlockOutcome(SUCCESS, output=f"to {', '.join(draft.channels)}", draft=draft)
+            return ExecutedBlock(SUCCESS, output=PREVIEW)
+        return ExecutedBlock(SUCCESS, output=f"to {', '.join(draft.channels)}", draft=draft)
 
     def _attach(
         self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any], values: MessageValues
@@ -95,7 +95,7 @@ class MessageExecutor:
         return found
 
 
-def _build_header(plan: RunPlan, query: PlannedBlock, query_id: int, outcome: BlockOutcome) -> ResultHeader:
+def _build_header(plan: RunPlan, query: PlannedBlock, query_id: int, outcome: ExecutedBlock) -> ResultHeader:
     return ResultHeader(
         query_id,
         query.name,
@@ -107,12 +107,12 @@ def _build_header(plan: RunPlan, query: PlannedBlock, query_id: int, outcome: Bl
     )
 
 
-def _address(plan: RunPlan, draft: MailDraft) -> BlockOutcome:
+def _address(plan: RunPlan, draft: MailDraft) -> ExecutedBlock:
     """Send a mail to its recipients; a preview to the caller's address, or to nobody."""
     if plan.options.get("send_to_me"):
         address = plan.options.get("email")
         if not address:
-            return BlockOutcome(SUCCESS, output=PREVIEW)
+            return ExecutedBlock(SUCCESS, output=PREVIEW)
         draft = replace(draft, recipients=(parse_recipient(address),))
     shown = ", ".join(map(str, draft.recipients))
-    return BlockOutcome(SUCCESS, output=f"to {shown}", draft=draft)
+    return ExecutedBlock(SUCCESS, output=f"to {shown}", draft=draft)

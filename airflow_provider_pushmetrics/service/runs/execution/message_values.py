@@ -14,16 +14,16 @@ from airflow_provider_pushmetrics.service.models import Run
 from airflow_provider_pushmetrics.service.notifications.tables import Extent, ResultTable, read_cells
 from airflow_provider_pushmetrics.service.reports.block_graph import CHART, EMAIL, SQL, PlannedBlock
 from airflow_provider_pushmetrics.service.results.store import ResultStore
-from airflow_provider_pushmetrics.service.runs.execution.plan import BlockOutcome, RunPlan
+from airflow_provider_pushmetrics.service.runs.execution.plan import ExecutedBlock, RunPlan
 from airflow_provider_pushmetrics.service.templates.markup import Fragment
-from airflow_provider_pushmetrics.service.templates.rendering import BlockTemplateError, QueryOutput
+from airflow_provider_pushmetrics.service.templates.rendering import BlockTemplateError, TemplateQuery
 
 MAX_PICTURE_BYTES = 5 * 1024 * 1024
 """For all pictures of a mail."""
 
 
 @dataclass(frozen=True)
-class QueryResult(QueryOutput):
+class MessageQuery(TemplateQuery):
     """
     A query in the templates of a message: its SQL, its rows, and its rows as a table.
 
@@ -88,7 +88,7 @@ class MessageValues:
         for block in self._plan.blocks:
             outcome = self._plan.outcomes.get(block.name)
             if block.type == SQL:
-                extended[block.name] = QueryResult(
+                extended[block.name] = MessageQuery(
                     block.template,
                     partial(self._load_rows, block.name, outcome),
                     partial(self._make_table, block.name, outcome),
@@ -107,16 +107,16 @@ class MessageValues:
         if cut is not None:
             self._notes.setdefault(name, f"{name}: {cut}.")
 
-    def _load_rows(self, name: str, outcome: BlockOutcome | None) -> list[dict[str, Any]]:
+    def _load_rows(self, name: str, outcome: ExecutedBlock | None) -> list[dict[str, Any]]:
         file, extent = _require_rows(name, outcome)
         self.add_truncation_note(name, extent)
         return self._results.read_rows(file)
 
-    def _make_table(self, name: str, outcome: BlockOutcome | None) -> ResultTable:
+    def _make_table(self, name: str, outcome: ExecutedBlock | None) -> ResultTable:
         file, extent = _require_rows(name, outcome)
         return ResultTable(partial(read_cells, self._results, file), extent)
 
-    def _embed_picture(self, chart: PlannedBlock, outcome: BlockOutcome | None) -> Fragment:
+    def _embed_picture(self, chart: PlannedBlock, outcome: ExecutedBlock | None) -> Fragment:
         if self._block.type != EMAIL:
             raise BlockTemplateError(f"the chart {chart.name!r} can only stand in a mail.")
         if outcome is None or outcome.output is None:
@@ -157,7 +157,7 @@ class MessageValues:
         )
 
 
-def _require_rows(name: str, outcome: BlockOutcome | None) -> tuple[str, Extent]:
+def _require_rows(name: str, outcome: ExecutedBlock | None) -> tuple[str, Extent]:
     if outcome is None or outcome.result_file is None:
         raise LookupError(f"{name!r} has no rows")
     return outcome.result_file, Extent(outcome.row_count or 0, outcome.is_truncated)

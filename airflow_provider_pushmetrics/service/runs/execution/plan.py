@@ -10,7 +10,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
-from airflow_provider_pushmetrics.service.models import AnyRun, Block, BlockResult, Query, QueryRun, Run
+from airflow_provider_pushmetrics.service.models import (
+    AnyRun,
+    Block,
+    BlockResult,
+    Query,
+    Run,
+    StandaloneQueryRun,
+)
 from airflow_provider_pushmetrics.service.models.statuses import FAILED, PENDING, SUCCESS
 from airflow_provider_pushmetrics.service.notifications.outbox import MailDraft, SlackDraft
 from airflow_provider_pushmetrics.service.reports.block_graph import (
@@ -30,7 +37,7 @@ MAX_LOST_WORKERS = 3
 
 
 @dataclass(frozen=True)
-class BlockOutcome:
+class ExecutedBlock:
     """
     The outcome of one block.
 
@@ -71,7 +78,7 @@ class RunPlan:
     waves: Sequence[Sequence[PlannedBlock]]
     parameters: Mapping[str, Any]
     given_parameters: Mapping[str, Any]
-    outcomes: dict[str, BlockOutcome] = field(default_factory=dict)
+    outcomes: dict[str, ExecutedBlock] = field(default_factory=dict)
     error: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     flow_run_id: str | None = None
@@ -93,14 +100,14 @@ def read_plan(session: Session, run: AnyRun) -> RunPlan | None:
     """Read a run: its plan, and the outcomes recorded before an interruption; None if it was deleted."""
     blocks = _read_blocks(session, run)
     names = {block.id: block.name for block in blocks}
-    if isinstance(run, QueryRun) and run.block_id not in names:
+    if isinstance(run, StandaloneQueryRun) and run.block_id not in names:
         return None  # its block was just deleted, and the run with it
     error = None
     try:
         waves = plan_waves(blocks)
     except PlanError as fault:
         waves, error = [blocks], str(fault)
-    if isinstance(run, QueryRun):
+    if isinstance(run, StandaloneQueryRun):
         waves = select_with_needs(waves, names[run.block_id])
     plan = RunPlan(
         kind=type(run),
@@ -134,7 +141,7 @@ def _describe_losses(plan: RunPlan) -> str:
 
 def _read_blocks(session: Session, run: AnyRun) -> list[PlannedBlock]:
     stored = select(Block, Query.id).outerjoin(Query).where(Block.report_id == run.report_id)
-    own = {run.block_id: run.content} if isinstance(run, QueryRun) else {}
+    own = {run.block_id: run.content} if isinstance(run, StandaloneQueryRun) else {}
     return [
         plan_block(block, query_id, own.get(block.id))
         for block, query_id in session.execute(stored.order_by(Block.position))
@@ -148,7 +155,7 @@ def _read_results(session: Session, run: AnyRun) -> Iterable[BlockResult]:
 
 def _restore_outcomes(
     plan: RunPlan, recorded: Iterable[BlockResult], names: Mapping[int, str]
-) -> dict[str, BlockOutcome]:
+) -> dict[str, ExecutedBlock]:
     """Restore the outcomes of an interrupted run. A parameter's value is not recorded but computed again."""
     by_name = {block.name: block for block in plan.blocks}
     outcomes = {}
@@ -159,7 +166,7 @@ def _restore_outcomes(
         value = None
         if block.type == PARAMETER and result.status == SUCCESS:
             value = resolve_parameter(plan, block).value
-        outcomes[block.name] = BlockOutcome(
+        outcomes[block.name] = ExecutedBlock(
             status=result.status,
             error=result.error,
             output=result.output,
@@ -178,14 +185,14 @@ def _restore_limits(result: BlockResult) -> QueryLimits | None:
     return QueryLimits(result.max_rows, result.timeout_seconds)
 
 
-def resolve_parameter(plan: RunPlan, block: PlannedBlock) -> BlockOutcome:
+def resolve_parameter(plan: RunPlan, block: PlannedBlock) -> ExecutedBlock:
     """
     Resolve the value of a Parameter block.
 
     :raises PushMetricsError: if it has none, or one of the wrong type.
     """
     parameter = Parameter.read(block.name, block.content)
-    return BlockOutcome(SUCCESS, value=parameter.convert(plan.parameters.get(block.name)))
+    return ExecutedBlock(SUCCESS, value=parameter.convert(plan.parameters.get(block.name)))
 
 
 def summarize_failures(plan: RunPlan) -> str | None:

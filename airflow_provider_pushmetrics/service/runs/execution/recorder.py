@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
-from airflow_provider_pushmetrics.service.models import AnyRun, BlockResult, QueryRun, Report, Run
+from airflow_provider_pushmetrics.service.models import AnyRun, BlockResult, Report, Run, StandaloneQueryRun
 from airflow_provider_pushmetrics.service.models.statuses import (
     CANCELLED_ERROR,
     FAILED,
@@ -28,7 +28,7 @@ from airflow_provider_pushmetrics.service.notifications.outbox import (
 )
 from airflow_provider_pushmetrics.service.reports.block_graph import PlannedBlock, hash_content
 from airflow_provider_pushmetrics.service.runs.execution.plan import (
-    BlockOutcome,
+    ExecutedBlock,
     RunPlan,
     read_plan,
     summarize_failures,
@@ -85,7 +85,7 @@ class RunRecorder:
                 write_log(session, plan, "the run begins" if run.status == PENDING else "the run continues")
         return plan
 
-    def record(self, plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome, *, started_on: Any) -> None:
+    def record(self, plan: RunPlan, block: PlannedBlock, outcome: ExecutedBlock, *, started_on: Any) -> None:
         """
         Record the outcome of a block, and add its messages to the outbox.
 
@@ -101,7 +101,7 @@ class RunRecorder:
                 f"block {block.name!r} of run {plan.id} was recorded by another worker."
             ) from error
 
-    def _record(self, plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome, started_on: Any) -> None:
+    def _record(self, plan: RunPlan, block: PlannedBlock, outcome: ExecutedBlock, started_on: Any) -> None:
         with self._database.recording() as session:
             if not _lock_unfinished(session, plan):
                 raise RunEndedError(f"run {plan.id} has ended.")
@@ -181,15 +181,15 @@ def _read_whole(session: Session, plan: RunPlan) -> AnyRun | None:
     """Read a run with the data of its event and notifications; None if its report was deleted."""
     kind = plan.kind
     whole = [joinedload(kind.report).joinedload(Report.workspace), selectinload(kind.results)]
-    if kind is QueryRun:
-        whole.append(joinedload(QueryRun.block))
+    if kind is StandaloneQueryRun:
+        whole.append(joinedload(StandaloneQueryRun.block))
     return cast("AnyRun | None", session.get(kind, plan.id, options=whole))
 
 
-def _build_result(plan: RunPlan, block: PlannedBlock, outcome: BlockOutcome) -> BlockResult:
+def _build_result(plan: RunPlan, block: PlannedBlock, outcome: ExecutedBlock) -> BlockResult:
     return BlockResult(
         run_id=plan.id if plan.kind is Run else None,
-        query_run_id=plan.id if plan.kind is QueryRun else None,
+        query_run_id=plan.id if plan.kind is StandaloneQueryRun else None,
         block_id=block.id,
         block_uid=block.uid,
         query_id=block.query_id,
@@ -218,7 +218,7 @@ def _add_messages(
         add_mail(session, plan.workspace_id, draft.recipients, draft.words, draft.files, block_result=result)
 
 
-def _describe(block: PlannedBlock, outcome: BlockOutcome) -> str:
+def _describe(block: PlannedBlock, outcome: ExecutedBlock) -> str:
     details = outcome.error or (None if outcome.row_count is None else f"{outcome.row_count} rows")
     if outcome.is_truncated:
         details = f"{details}, cut off at the limit"

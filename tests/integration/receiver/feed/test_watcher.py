@@ -13,7 +13,7 @@ from airflow_provider_pushmetrics.event_matching import EventFilter, Subject
 from airflow_provider_pushmetrics.receiver.feed.long_poll import Feed
 from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
 from airflow_provider_pushmetrics.receiver.feed.watcher import InboxWatch
-from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook, Page
+from airflow_provider_pushmetrics.receiver.inbox.records import EventPage, IncomingWebhook
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 from tests.fakes.waiting import LIMIT_SECONDS, until
@@ -34,7 +34,7 @@ async def wait_for_waiters(runtime: ReceiverRuntime, count: int) -> None:
     await until(lambda: runtime.notifier.count_waiters() == count, f"{count} waiters")
 
 
-def start_wait(runtime: ReceiverRuntime, wanted: EventFilter) -> asyncio.Task[Page]:
+def start_wait(runtime: ReceiverRuntime, wanted: EventFilter) -> asyncio.Task[EventPage]:
     return asyncio.create_task(runtime.feed.fetch(wanted, after=0, limit=10, wait_seconds=LIMIT_SECONDS))
 
 
@@ -80,7 +80,7 @@ class CountedPages(Inbox):
 
     queries = 0
 
-    def fetch_page(self, *args: Any, **kwargs: Any) -> Page:
+    def fetch_page(self, *args: Any, **kwargs: Any) -> EventPage:
         self.queries += 1
         return super().fetch_page(*args, **kwargs)
 

@@ -22,9 +22,9 @@ from airflow_provider_pushmetrics.service.datasources.locations import SourcePla
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 from airflow_provider_pushmetrics.service.models import BlockResult, Report, Run
-from airflow_provider_pushmetrics.service.results.store import ResultStore, Truncation
+from airflow_provider_pushmetrics.service.results.store import Completeness, ResultStore
 from airflow_provider_pushmetrics.service.runs.execution.executor import RunExecutor
-from airflow_provider_pushmetrics.service.runs.submission import AcceptedRun, RunRequest, accept_runs
+from airflow_provider_pushmetrics.service.runs.submission import AcceptedRun, RunSubmission, accept_runs
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
@@ -119,7 +119,7 @@ def test_report_that_is_deleted_while_a_run_is_accepted_is_a_conflict(workplace:
     kept, refused = accept_runs(
         database,
         ResultStore(workplace.folder),
-        [RunRequest(made.id, {}, "api"), RunRequest(gone.id, {}, "api")],
+        [RunSubmission(made.id, {}, "api"), RunSubmission(gone.id, {}, "api")],
     )
     database.close()
     assert isinstance(kept, AcceptedRun)
@@ -206,7 +206,7 @@ def test_run_that_a_fault_of_ours_ended_is_still_to_be_delivered(workplace: Work
         """Has no room left."""
 
         def write(
-            self, name: str, rows: RowBatches, get_truncation: Callable[[], Truncation] = Truncation
+            self, name: str, rows: RowBatches, get_truncation: Callable[[], Completeness] = Completeness
         ) -> int:
             raise OSError("No space left on device")
 

@@ -11,7 +11,12 @@ import pytest
 from sqlalchemy import select
 
 from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
-from airflow_provider_pushmetrics.service.models import OutgoingMessage, QueryRun, ReportSchedule, Run
+from airflow_provider_pushmetrics.service.models import (
+    OutgoingMessage,
+    ReportSchedule,
+    Run,
+    StandaloneQueryRun,
+)
 from airflow_provider_pushmetrics.service.runs.schedules import fire_due
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
@@ -37,13 +42,15 @@ async def schedule(api: Api, report_id: int, **fields: Any) -> dict[str, Any]:
     return row
 
 
-async def wait_for_run(api: Api, kind: type[Run] | type[QueryRun], schedule_id: int) -> Run | QueryRun:
+async def wait_for_run(
+    api: Api, kind: type[Run] | type[StandaloneQueryRun], schedule_id: int
+) -> Run | StandaloneQueryRun:
     """Wait until a schedule's run has ended."""
     wanted = select(kind).where(kind.schedule_id == schedule_id, kind.finished_on.is_not(None))
 
-    def find() -> Run | QueryRun | None:
+    def find() -> Run | StandaloneQueryRun | None:
         with api.parts.database.reading() as session:
-            return cast("Run | QueryRun | None", session.scalars(wanted).first())
+            return cast("Run | StandaloneQueryRun | None", session.scalars(wanted).first())
 
     return await until(find, "a run of the schedule")
 
@@ -62,7 +69,7 @@ async def test_report_runs_when_it_is_due_and_the_schedule_goes_on(api: Api) -> 
 async def test_query_has_a_schedule_of_its_own_that_ends_after_its_runs(api: Api) -> None:
     made = api.make_report(q=sql("SELECT 1 AS n"), other=sql("SELECT nope"))
     row = await schedule(api, made.id, query_id=made.queries["q"], first_start=get_now() + SOON, max_runs=1)
-    run = await wait_for_run(api, QueryRun, row["id"])
+    run = await wait_for_run(api, StandaloneQueryRun, row["id"])
     assert (run.status, run.origin) == ("success", "schedule")
     assert (await api.client.get(f"/api/v1/schedule/{row['id']}")).json()["result"]["next_run_on"] is None
 

@@ -12,9 +12,9 @@ from sqlalchemy.exc import OperationalError
 from airflow_provider_pushmetrics.service.models import (
     AnyRun,
     Block,
-    QueryRun,
     Report,
     Run,
+    StandaloneQueryRun,
     Worker,
     Workspace,
 )
@@ -162,13 +162,13 @@ def test_run_of_a_block_is_claimed_too(bench: Bench) -> None:
         block = Block(report_id=report_id, position=0, type="text", name="t", content={"text": ""})
         session.add(block)
         session.flush()
-        run = QueryRun(
+        run = StandaloneQueryRun(
             workspace_id=1, report_id=report_id, block_id=block.id, given_parameters={}, parameters={}
         )
         session.add(run)
     queue = bench.open()
     queue.start()
-    wait_until(lambda: bench.begun == [(QueryRun, run.id)])
+    wait_until(lambda: bench.begun == [(StandaloneQueryRun, run.id)])
     bench.ending.set()
     assert stop(queue, 10)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from prometheus_client.parser import text_string_to_metric_families
 
 from airflow_provider_pushmetrics.receiver.endpoints.reader import render_page
-from airflow_provider_pushmetrics.receiver.inbox.records import Page, StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox.records import EventPage, StoredEvent
 from airflow_provider_pushmetrics.receiver.metrics import (
     CommitFigures,
     DeliveryCounter,
@@ -18,12 +18,12 @@ MOMENT = datetime(2025, 6, 9, 17, 11, 23, tzinfo=UTC)
 
 
 def test_empty_page() -> None:
-    assert json.loads(render_page(Page((), 17))) == {"events": [], "cursor": 17}
+    assert json.loads(render_page(EventPage((), 17))) == {"events": [], "cursor": 17}
 
 
 def test_body_is_given_as_it_was_sent() -> None:
     body = b'{ "event":"x",\n "n": 1.10, "event": "y" }'
-    page = render_page(Page((StoredEvent(17, 'de"mo', MOMENT, None, body),), 17))
+    page = render_page(EventPage((StoredEvent(17, 'de"mo', MOMENT, None, body),), 17))
     assert body in page
     assert json.loads(page) == {
         "events": [
@@ -39,7 +39,7 @@ def test_body_is_given_as_it_was_sent() -> None:
 
 
 def test_replayed_event_says_which_it_repeats() -> None:
-    page = json.loads(render_page(Page((StoredEvent(18, "demo", MOMENT, 17, b"{}"),), 18)))
+    page = json.loads(render_page(EventPage((StoredEvent(18, "demo", MOMENT, 17, b"{}"),), 18)))
     assert page["events"][0]["replay_of"] == 17
 
 

@@ -32,20 +32,20 @@ from airflow_provider_pushmetrics.service.results.encoders.formats import (
     write_ndjson,
 )
 from airflow_provider_pushmetrics.service.results.store import (
+    Completeness,
     ResultError,
     ResultStore,
     StoredResult,
-    Truncation,
 )
 
 HEADER = ResultHeader(query_id=2, query_name="q", run_id=1, status="success")
 
 
-WHOLE = Truncation()
+WHOLE = Completeness()
 
 
 @contextmanager
-def open_table(table: pa.Table, truncation: Truncation = WHOLE) -> Iterator[StoredResult]:
+def open_table(table: pa.Table, truncation: Completeness = WHOLE) -> Iterator[StoredResult]:
     """Store a table, and open it."""
     with tempfile.TemporaryDirectory() as folder:
         results = ResultStore(Path(folder))
@@ -159,7 +159,7 @@ def test_guard_stands_before_formulas_and_not_before_numbers() -> None:
 
 
 def test_arrow_says_whether_rows_were_cut_off() -> None:
-    for truncation, told in ((Truncation(True, 2), b"true"), (Truncation(False, 2), b"false")):
+    for truncation, told in ((Completeness(True, 2), b"true"), (Completeness(False, 2), b"false")):
         with open_table(pa.table({"a": [1, 2]}), truncation) as result:
             schema = pa.ipc.open_stream(b"".join(write_arrow(result))).schema
         assert schema.metadata == {b"pushmetrics.truncated": told, b"pushmetrics.row_limit": b"2"}

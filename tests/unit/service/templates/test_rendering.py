@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from airflow_provider_pushmetrics.service.templates.dialects import DUCKDB
 from airflow_provider_pushmetrics.service.templates.rendering import (
     BlockTemplateError,
-    QueryOutput,
+    TemplateQuery,
     check_sql_template,
     find_references,
     render_sql,
@@ -129,7 +129,7 @@ def test_identifier_refuses_what_is_no_name(name: Any) -> None:
 
 
 def test_query_is_composed_of_another_with_its_values_bound() -> None:
-    inner = QueryOutput("SELECT * FROM f WHERE o = {{ origin }}", list)
+    inner = TemplateQuery("SELECT * FROM f WHERE o = {{ origin }}", list)
     assert write("SELECT count(*) FROM ({{ q }}) WHERE m = {{ m }}", q=inner, origin=HOSTILE, m=2) == (
         "SELECT count(*) FROM (SELECT * FROM f WHERE o = $1) WHERE m = $2",
         (HOSTILE, 2),
@@ -138,11 +138,11 @@ def test_query_is_composed_of_another_with_its_values_bound() -> None:
 
 def test_endless_composition_is_refused() -> None:
     with pytest.raises(BlockTemplateError, match="more than 16 deep"):
-        write("{{ q }}", q=QueryOutput("{{ q }}", list))
+        write("{{ q }}", q=TemplateQuery("{{ q }}", list))
 
 
 def test_rows_of_a_query_are_data() -> None:
-    rows = QueryOutput("SELECT 1", lambda: [{"n": 7}])
+    rows = TemplateQuery("SELECT 1", lambda: [{"n": 7}])
     assert write("SELECT {{ q.data[0].n }} + {{ q.data | length }}", q=rows)[1] == (7, 1)
 
 
@@ -167,7 +167,7 @@ def test_sandbox_holds(expression: str) -> None:
 
 
 def test_text_shows_values_and_query_texts() -> None:
-    query = QueryOutput("SELECT 1", list)
+    query = TemplateQuery("SELECT 1", list)
     assert render_text("{{ origin }}: {{ q }}", {"origin": "JFK", "q": query}) == "JFK: SELECT 1"
 
 
@@ -221,7 +221,7 @@ def test_construct_that_makes_text_of_values_is_refused_in_sql(sql: str) -> None
     with pytest.raises(BlockTemplateError, match="SQL cannot have"):
         render_sql(sql, {"v": HOSTILE}, DUCKDB)
     with pytest.raises(BlockTemplateError, match="SQL cannot have"):
-        render_sql("{{ q }}", {"v": HOSTILE, "q": QueryOutput(sql, list)}, DUCKDB)
+        render_sql("{{ q }}", {"v": HOSTILE, "q": TemplateQuery(sql, list)}, DUCKDB)
 
 
 @pytest.mark.parametrize("sql", ["SELECT {{ v }}", "{% for a in b %}{{ a }}{% endfor %}", ""])
@@ -251,7 +251,7 @@ MARK = "ß"
 @given(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20))
 def test_no_value_gets_into_the_text_whatever_a_template_does_with_it(sql: str, value: str) -> None:
     hostile = f"{MARK}{value}'; DROP TABLE flights; --{MARK}"
-    inner = QueryOutput("(SELECT {{ v }})", list)
+    inner = TemplateQuery("(SELECT {{ v }})", list)
     text, values = write(sql, v=hostile, q=inner)
     assert MARK not in text
     assert MARK.upper() not in text

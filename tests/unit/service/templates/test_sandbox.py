@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError, Budget
 from airflow_provider_pushmetrics.service.templates.dialects import DUCKDB
-from airflow_provider_pushmetrics.service.templates.rendering import QueryOutput, render_sql, render_text
+from airflow_provider_pushmetrics.service.templates.rendering import TemplateQuery, render_sql, render_text
 
 ENOUGH_SECONDS = 20.0
 """Of the processor. Most take none to speak of; unbounded, each would take hours. Coverage slows it all."""
@@ -102,10 +102,10 @@ def test_hostile_sql_ends_soon_too(template: str) -> None:
 
 def test_queries_that_double_each_other_end() -> None:
     names = {
-        f"q{n}": QueryOutput(f"{{{{ q{n + 1} }}}}{{{{ q{n + 1} }}}}" + " " * 900, list) for n in range(15)
+        f"q{n}": TemplateQuery(f"{{{{ q{n + 1} }}}}{{{{ q{n + 1} }}}}" + " " * 900, list) for n in range(15)
     }
     with pytest.raises(BlockTemplateError, match=r"steps|longer"):
-        render_sql("{{ q0 }}", {**names, "q15": QueryOutput("1", list)}, DUCKDB)
+        render_sql("{{ q0 }}", {**names, "q15": TemplateQuery("1", list)}, DUCKDB)
 
 
 ROWS = [{"n": n, "name": f"name {n}"} for n in range(3)]
@@ -172,7 +172,7 @@ def test_ordinary_template_is_rendered_as_ever(template: str, text: str) -> None
 def test_as_many_rows_as_a_template_may_have_are_rendered() -> None:
     rows: list[dict[str, Any]] = [{"n": n, "name": "x" * 20} for n in range(100_000)]
     text = render_text(
-        "{% for r in q.data %}{{ r.n }},{{ r.name }};{% endfor %}", {"q": QueryOutput("", lambda: rows)}
+        "{% for r in q.data %}{{ r.n }},{{ r.name }};{% endfor %}", {"q": TemplateQuery("", lambda: rows)}
     )
     assert text.count(";") == 100_000
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_pushmetrics.service.models import QueryRun, Run
+from airflow_provider_pushmetrics.service.models import Run, StandaloneQueryRun
 from airflow_provider_pushmetrics.service.worker.run_places import (
     ActiveRun,
     PlaceLimits,
@@ -57,7 +57,7 @@ def test_oldest_run_comes_first_among_equals() -> None:
 
 
 def test_runs_of_a_report_and_of_its_blocks_share_its_places() -> None:
-    of_block = RunGroup(QueryRun, 1, 1, False, 5, START)
+    of_block = RunGroup(StandaloneQueryRun, 1, 1, False, 5, START)
     assert choose_groups([wait(1, 1, 5), of_block], [], PlaceLimits(4, False)).total() == 2
 
 
