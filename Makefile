@@ -9,6 +9,7 @@ KEEP ?=
 ONLY ?=
 COVERAGE ?=
 WORKERS ?= 3
+SIZE ?=
 
 .PHONY: help demo stop test test-slow test-unit check matrix bench soak lock clean
 
@@ -20,15 +21,15 @@ $(STAMP): setup.cfg pyproject.toml $(CONSTRAINTS) scripts/make_venv
 	@touch $@
 
 demo: $(STAMP)  ## Run the main job in a real Airflow; KEEP=1 leaves it running
-	@$(VENV)/bin/python -B -m airflow_provider_pushmetrics.demo $(if $(KEEP),--keep)
+	@$(VENV)/bin/python -B -m demo $(if $(KEEP),--keep)
 
 stop: $(STAMP)  ## Stop what `make demo KEEP=1` left running
-	@$(VENV)/bin/python -B -m airflow_provider_pushmetrics.demo --stop
+	@$(VENV)/bin/python -B -m demo --stop
 
 PYTEST := $(VENV)/bin/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
 test: $(STAMP)  ## Run the tests, all but the slow ones; COVERAGE=1 measures coverage, WORKERS=0 uses one process
-	@$(PYTEST) -m "not slow" $(if $(COVERAGE),--cov --cov-fail-under=0)
+	@$(PYTEST) -m "not slow and not soak" $(if $(COVERAGE),--cov --cov-fail-under=0)
 
 test-slow: $(STAMP)  ## Run the slow tests; COVERAGE=1 adds to the coverage of `make test`, and demands enough of it
 	@$(PYTEST) -m slow $(if $(COVERAGE),--cov --cov-append)
@@ -45,14 +46,18 @@ matrix: $(STAMP)  ## Run the provider's tests on every supported Airflow; ONLY=2
 bench: $(STAMP)  ## Measure speed and memory, both sides in one run
 	@$(VENV)/bin/python -m benchmarks
 
-soak: test-slow  ## Run the slow tests and the long proofs: of the receiver, and that every event starts its Dag
-	@$(VENV)/bin/python -m benchmarks.soak_receiver
-	@$(VENV)/bin/python -m benchmarks.soak_events
+FUZZED := tests/unit/receiver/endpoints/test_authentication.py::test_any_request_is_admitted_or_refused \
+	tests/unit/receiver/endpoints/test_parsing.py::test_any_bytes_are_parsed_or_refused \
+	tests/unit/receiver/endpoints/test_parsing.py::test_whatever_is_taken_can_be_stored_and_read_again
+
+soak: test-slow  ## Run the slow tests and those of hours; SIZE=quick makes minutes of the hours
+	@$(VENV)/bin/python -m pytest -m soak --timeout=7200 tests/soak tests/integration/receiver
+	@$(VENV)/bin/python -m pytest --timeout=7200 $(if $(SIZE),,--hypothesis-profile=soak) $(FUZZED)
 
 lock: $(STAMP)  ## Make the constraints files anew
 	@for file in constraints/airflow-*.txt; do scripts/lock $(VENV) "$$file" || exit 1; done
 
 clean:  ## Stop what runs; remove .venv, .demo and what tools left
-	@if [ -x $(VENV)/bin/python ] && [ -d .demo ]; then $(VENV)/bin/python -m airflow_provider_pushmetrics.demo --stop; fi
+	@if [ -x $(VENV)/bin/python ] && [ -d .demo ]; then $(VENV)/bin/python -m demo --stop; fi
 	rm -rf $(VENV) .demo .matrix node_modules build dist *.egg-info .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -31,8 +31,7 @@ All errors of this package: in Dags, and by the hook, the client, the notifier a
     ├── NoDagForAssetError                no Dag is scheduled by an asset
     ├── InvalidEventError                 a webhook body that is not an event
     ├── InvalidSignatureError             the signature of a webhook is invalid
-    ├── PushMetricsTestingError           the reference service of a test refused a request
-    └── DemoError                         a step of the demo failed
+    └── PushMetricsTestingError           the reference service of a test refused a request
 
 Each is built from its message alone, because Airflow carries only ``str(error)`` between processes. Other
 facts are in optional attributes.
@@ -211,16 +210,3 @@ class InvalidSignatureError(PushMetricsError):
 
 class PushMetricsTestingError(PushMetricsError):
     """The reference service of a test refused a request, an id is in use, or a run did not end in time."""
-
-
-class DemoError(PushMetricsError):
-    """
-    A step of the demo failed.
-
-    :param message: What failed, why, and the way out.
-    :param log: The end of the log with the details, without tokens.
-    """
-
-    def __init__(self, message: str, *, log: str = "") -> None:
-        super().__init__(message)
-        self.log = log

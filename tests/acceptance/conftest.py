@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,12 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from airflow_provider_pushmetrics.demo.clients.airflow import DagRun
-from airflow_provider_pushmetrics.demo.display import Display
-from airflow_provider_pushmetrics.demo.folder import DemoFolder, find_dags_folder
-from airflow_provider_pushmetrics.demo.main_job import MainJobOutcome, run_main_job, start_everything
-from airflow_provider_pushmetrics.demo.processes.ports import find_free_port_set
-from airflow_provider_pushmetrics.demo.system import DemoSystem
+from demo.clients import DagRun
+from demo.display import Display
+from demo.main_job import MainJobOutcome, run_main_job, start_everything
+from demo.settings import Ports, find_free_ports
+from demo.state import DemoFolder
+from demo.system import DAGS, DemoSystem
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -65,12 +64,11 @@ class TracedSystem(DemoSystem):
 def start_system(display: Display) -> Iterator[DemoSystem]:
     """One service and one real Airflow, for all tests that only look at it or run Dags in it."""
     folder = DemoFolder(Path(tempfile.mkdtemp(prefix="pm-")) / "demo")
-    folder.claim()
     folder.clear()
     dags = folder.root.parent / "dags"
-    for source in (find_dags_folder(), Path(__file__).with_name("more_dags")):
+    for source in (DAGS, Path(__file__).with_name("more_dags")):
         shutil.copytree(source, dags, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    system = TracedSystem(folder, find_free_port_set(), dags, os.environ)
+    system = TracedSystem(folder, Ports(*find_free_ports(4)), dags)
     try:
         start_everything(system, display)
         yield system
@@ -93,4 +91,4 @@ def find_api_server_run(system: DemoSystem, outcome: MainJobOutcome) -> DagRun:
         finished = [run for run in system.airflow.find_runs("starts_by_api_server") if run.is_finished]
         return finished[-1] if finished else None
 
-    return system.waiter.wait_for("the Dag that the API server starts", find_run, timeout_seconds=120)
+    return system.wait_for("the Dag that the API server starts", find_run, timeout_seconds=120)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,11 +12,10 @@ from typing import Any
 import psutil
 import pytest
 
-from airflow_provider_pushmetrics.demo.clients.airflow import DagRun
-from airflow_provider_pushmetrics.demo.folder import DemoFolder
-from airflow_provider_pushmetrics.demo.processes.ports import find_free_port_set
-from airflow_provider_pushmetrics.demo.processes.waiting import ConditionPoller
-from airflow_provider_pushmetrics.demo.system import DemoSystem
+from demo.clients import DagRun
+from demo.settings import Ports, find_free_ports
+from demo.state import DemoFolder
+from demo.system import DemoSystem, wait_for
 from tests.fakes.airflow_versions import needs_airflow
 
 pytestmark = needs_airflow("3.3")  # before, only PushMetrics' memory of keys prevents a second run
@@ -26,8 +24,6 @@ DAG_ID = "mortal_tasks"
 WORKERLESS = "tasks_without_a_worker"
 DAGS = Path(__file__).with_name("dags")
 LIMIT_SECONDS = 240.0
-PATIENT = ConditionPoller()
-"""Does not mind that a part of Airflow is killed."""
 
 MONTHS = {
     "after_call_on_the_worker": 1,
@@ -75,9 +71,8 @@ class Survivors:
 @pytest.fixture(name="mortal_system", scope="module")
 def start_system() -> Iterator[DemoSystem]:
     folder = DemoFolder(Path(tempfile.mkdtemp(prefix="pm-")) / "demo")
-    folder.claim()
     folder.clear()
-    system = ImpatientSystem(folder, find_free_port_set(), DAGS, os.environ)
+    system = ImpatientSystem(folder, Ports(*find_free_ports(4)), DAGS)
     try:
         system.start_service()
         system.open_report()
@@ -104,13 +99,7 @@ def kill_triggerer(system: DemoSystem) -> int:
     found = [process for process in system.family.find_members() if is_triggerer(process)]
     for process in found:
         process.kill()
-    system.family.start(
-        "another triggerer",
-        [str(system._programs / "airflow"), "triggerer", "--skip-serve-logs"],
-        env=system.build_airflow_environment(),
-        log=system.folder.airflow_log,
-        cwd=system.folder.root,
-    )
+    system.start_airflow_command("triggerer", "--skip-serve-logs")
     return len(found)
 
 
@@ -133,19 +122,19 @@ def wait_for_end(system: DemoSystem, run: DagRun) -> DagRun:
         found = system.airflow.find_run(run)
         return found if found and found.is_finished else None
 
-    return PATIENT.wait_for("the end of the Dag run", find_finished, timeout_seconds=LIMIT_SECONDS)
+    return wait_for("the end of the Dag run", find_finished, timeout_seconds=LIMIT_SECONDS)
 
 
 @pytest.fixture(name="survivors", scope="module")
 def kill_everything(mortal_system: DemoSystem) -> Survivors:
     """Run the Dag once: tasks kill themselves, and the triggerer is killed while one waits in it."""
     system = mortal_system
-    PATIENT.wait_for("the Dag", lambda: system.airflow.find_dag(DAG_ID), timeout_seconds=LIMIT_SECONDS)
+    wait_for("the Dag", lambda: system.airflow.find_dag(DAG_ID), timeout_seconds=LIMIT_SECONDS)
     run = system.airflow.trigger_dag(DAG_ID, {})
-    PATIENT.wait_for("a deferred task", lambda: find_deferred(system, run), timeout_seconds=LIMIT_SECONDS)
+    wait_for("a deferred task", lambda: find_deferred(system, run), timeout_seconds=LIMIT_SECONDS)
     killed = kill_triggerer(system)
     wait_for_end(system, run)
-    tasks = PATIENT.wait_for("the tasks", lambda: find_tasks(system, run), timeout_seconds=LIMIT_SECONDS)
+    tasks = wait_for("the tasks", lambda: find_tasks(system, run), timeout_seconds=LIMIT_SECONDS)
     runs = count_runs(system)
     wanted = {"dry_run": False, "dag_run_id": run.run_id, "task_ids": list(CLEARED), "only_failed": False}
     system.airflow.post(f"/api/v2/dags/{DAG_ID}/clearTaskInstances", wanted)
@@ -180,10 +169,10 @@ def test_clearing_a_task_runs_the_report_again_unless_it_is_to_reuse_its_run(sur
 def run_without_workers(mortal_system: DemoSystem, survivors: Survivors) -> dict[str, Any]:
     """Run the Dag whose sensors begin in the triggerer; give its task instances."""
     system = mortal_system
-    PATIENT.wait_for("the Dag", lambda: system.airflow.find_dag(WORKERLESS), timeout_seconds=LIMIT_SECONDS)
+    wait_for("the Dag", lambda: system.airflow.find_dag(WORKERLESS), timeout_seconds=LIMIT_SECONDS)
     run = system.airflow.trigger_dag(WORKERLESS, {})
     wait_for_end(system, run)
-    tasks = PATIENT.wait_for("the tasks", lambda: find_tasks(system, run), timeout_seconds=LIMIT_SECONDS)
+    tasks = wait_for("the tasks", lambda: find_tasks(system, run), timeout_seconds=LIMIT_SECONDS)
     entry = f"{run.path}/taskInstances/arrives/xcomEntries/return_value?deserialize=true"
     return {**tasks, "returned": system.airflow.find(entry)}
 

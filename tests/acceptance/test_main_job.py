@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_pushmetrics.demo.clients.airflow import DagRun
-from airflow_provider_pushmetrics.demo.display import Display
-from airflow_provider_pushmetrics.demo.main_job import MainJobOutcome, run_main_job
-from airflow_provider_pushmetrics.demo.results import find_files, find_result, read_rows
-from airflow_provider_pushmetrics.demo.system import SENSOR_DAG, TRIGGER_DAG, WEBHOOK_DAG, DemoSystem
+from demo.clients import DagRun
+from demo.display import Display
+from demo.main_job import MainJobOutcome, find_files, find_result, read_rows, run_main_job
+from demo.system import SENSOR_DAG, TRIGGER_DAG, WEBHOOK_DAG, DemoSystem
 from tests.acceptance.flights import compute_by_carrier
 
 
@@ -41,6 +40,12 @@ def run_airflow(system: DemoSystem, *arguments: str, **environ: str) -> str:
     ).stdout
 
 
+def fetch_starting_events(system: DemoSystem, run: DagRun) -> list[dict[str, Any]]:
+    """Fetch the asset events that started a run."""
+    events: list[dict[str, Any]] = system.airflow.fetch(f"{run.path}/upstreamAssetEvents")["asset_events"]
+    return events
+
+
 def test_the_report_gives_the_rows_of_an_independent_computation(outcome: MainJobOutcome) -> None:
     assert outcome.trigger_run.state == "success"
     assert_same_rows(outcome.rows, compute_by_carrier("JFK", 2))
@@ -50,7 +55,7 @@ def test_the_second_dag_is_started_by_the_webhook_and_by_no_schedule(
     system: DemoSystem, outcome: MainJobOutcome
 ) -> None:
     assert (outcome.webhook_run.state, outcome.webhook_run.run_type) == ("success", "asset_triggered")
-    events = system.airflow.fetch_starting_events(outcome.webhook_run)
+    events = fetch_starting_events(system, outcome.webhook_run)
     assert [event["extra"]["payload"]["body"]["event"] for event in events] == ["report.run"]
     assert {run.run_type for run in system.airflow.find_runs(WEBHOOK_DAG)} == {"asset_triggered"}
 
@@ -58,8 +63,8 @@ def test_the_second_dag_is_started_by_the_webhook_and_by_no_schedule(
 def test_the_api_server_starts_a_dag_by_the_same_event(
     system: DemoSystem, outcome: MainJobOutcome, api_server_run: DagRun
 ) -> None:
-    (by_triggerer,) = system.airflow.fetch_starting_events(outcome.webhook_run)
-    (by_api_server,) = system.airflow.fetch_starting_events(api_server_run)
+    (by_triggerer,) = fetch_starting_events(system, outcome.webhook_run)
+    (by_api_server,) = fetch_starting_events(system, api_server_run)
     assert (api_server_run.state, api_server_run.run_type) == ("success", "asset_triggered")
     assert by_api_server["extra"]["payload"] == by_triggerer["extra"]["payload"]
     assert by_api_server["extra"]["from_receiver"] is True

@@ -12,11 +12,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
 
-from airflow_provider_pushmetrics.demo.clients.airflow import DagRun
-from airflow_provider_pushmetrics.demo.credentials import AIRFLOW_USER
-from airflow_provider_pushmetrics.demo.environment import SOURCE
-from airflow_provider_pushmetrics.demo.main_job import MainJobOutcome
-from airflow_provider_pushmetrics.demo.system import DemoSystem
+from demo.clients import DagRun
+from demo.main_job import MainJobOutcome
+from demo.settings import AIRFLOW_USER, SOURCE
+from demo.system import DemoSystem
 
 CLOSED = [
     ("GET", "/pushmetrics/events"),
@@ -140,7 +139,7 @@ def test_page_shows_a_dag_run_that_is_queued(
     page = browser.new_page()
     page.set_default_timeout(PATIENCE_MILLISECONDS)
     sign_in(page, system)
-    (cause,) = system.airflow.fetch_starting_events(api_server_run)
+    (cause,) = system.airflow.fetch(f"{api_server_run.path}/upstreamAssetEvents")["asset_events"]
     effects = page.locator("#effects")
     with queue_again(page, system, api_server_run):
         page.goto(f"{system.ports.airflow_url}/pushmetrics-events/#{cause['extra']['payload']['id']}")

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_provider_pushmetrics.demo.main_job import MainJobOutcome
-from airflow_provider_pushmetrics.demo.system import DemoSystem
+from demo.main_job import MainJobOutcome
+from demo.system import DemoSystem
 
 
 def list_forms(secret: str) -> set[str]:
@@ -22,7 +22,12 @@ def list_forms(secret: str) -> set[str]:
 
 def find_secrets(text: str, system: DemoSystem) -> list[str]:
     """Find the secrets in a text: how each begins, which is enough to know it."""
-    return [secret[:9] + "…" for secret in system.secrets for form in list_forms(secret) if form in text]
+    return [
+        secret[:9] + "…"
+        for secret in system.credentials.list_secrets()
+        for form in list_forms(secret)
+        if form in text
+    ]
 
 
 def read_database(path: Path) -> Iterator[tuple[str, str]]:
@@ -69,7 +74,7 @@ def test_lineage_names_the_report_and_holds_no_secret(system: DemoSystem) -> Non
 def test_no_task_shows_a_secret_in_the_api(system: DemoSystem, outcome: MainJobOutcome) -> None:
     shown = ""
     for run in (outcome.trigger_run, outcome.webhook_run):
-        for task in system.airflow.fetch_task_instances(run):
+        for task in system.airflow.fetch(f"{run.path}/taskInstances")["task_instances"]:
             shown += str(task)
             path = f"{run.path}/taskInstances/{task['task_id']}/xcomEntries"
             for entry in system.airflow.fetch(path)["xcom_entries"]:
@@ -86,6 +91,6 @@ def test_results_hold_no_secret(system: DemoSystem) -> None:
 
 
 def test_a_secret_is_found_in_each_of_its_forms(system: DemoSystem) -> None:
-    secret = system.access.signing_secret
+    secret = system.credentials.signing_secret
     assert find_secrets(f"secret={quote(secret, safe='')}", system) == ["whsec_" + secret[6:9] + "…"] * 1
     assert find_secrets(base64.b64encode(secret.encode()).decode(), system)

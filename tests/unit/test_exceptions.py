@@ -23,9 +23,8 @@ from airflow_provider_pushmetrics.exceptions import (
 PACKAGE = Path(exceptions.__file__).parent
 ELSEWHERE = {
     "client.protocol.NetworkError": "transports raise it, and each call turns it into a PushMetricsError",
-    "demo.processes.signals.Interrupted": "no Exception, so that nothing takes the signal for a failure",
 }
-"""The exceptions of the provider, the client and the demo that are defined outside of ``exceptions``."""
+"""The exceptions of the provider and the client that are defined outside of ``exceptions``."""
 
 ALL = [
     member

@@ -10,16 +10,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from airflow_provider_pushmetrics.demo.__main__ import main, show_access
-from airflow_provider_pushmetrics.demo.display import Display
-from airflow_provider_pushmetrics.demo.folder import DemoFolder
-from airflow_provider_pushmetrics.demo.lifecycle import keep_running, open_system, stop_demo
-from airflow_provider_pushmetrics.demo.processes.children import ProcessFamily
-from airflow_provider_pushmetrics.demo.processes.ports import find_free_ports
-from airflow_provider_pushmetrics.demo.processes.signals import interruptible
-from airflow_provider_pushmetrics.demo.state import DemoState, find_state, write_state
-from airflow_provider_pushmetrics.demo.system import DemoSystem
-from airflow_provider_pushmetrics.exceptions import DemoError
+from demo.__main__ import main, open_system, show_access, stop_demo
+from demo.display import Display
+from demo.errors import DemoError, interruptible
+from demo.family import ProcessFamily, get_process_id
+from demo.settings import find_free_ports
+from demo.state import DemoFolder, DemoState
+from demo.system import DemoSystem, wait_for
 from tests.fakes.waiting import wait_until
 
 
@@ -51,13 +48,13 @@ def choose_environ() -> dict[str, str]:
 def make_folder(tmp_path: Path) -> Iterator[DemoFolder]:
     folder = DemoFolder(tmp_path / ".demo")
     yield folder
-    if state := find_state(folder.state_file):
-        ProcessFamily(state.marker).stop(grace_seconds=0)
+    if state := folder.find_state():
+        ProcessFamily(state.marker, state.processes).stop(grace_seconds=0)
 
 
 def start_sleeper(system: DemoSystem) -> None:
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
-    log = system.folder.service_log
+    log = system.folder.logs / "service.log"
     system.family.start("a sleeper", command, env={}, log=log, cwd=system.folder.root)
     # Another demo knows it by its environment alone, which /proc shows when the program has been loaded.
     wait_until(ProcessFamily(system.family.marker).find_members)
@@ -66,19 +63,19 @@ def start_sleeper(system: DemoSystem) -> None:
 def test_everything_is_stopped_when_the_demo_ends(
     folder: DemoFolder, display: Display, environ: dict[str, str]
 ) -> None:
-    with open_system(folder, display, environ) as (system, _):
+    with open_system(folder, display, environ) as system:
         start_sleeper(system)
-        assert find_state(folder.state_file) is not None
+        assert folder.find_state() is not None
         assert len(system.family.find_members()) == 1
     assert system.family.find_members() == []
-    assert find_state(folder.state_file) is None
+    assert folder.find_state() is None
 
 
 def test_everything_is_stopped_when_a_step_fails_and_no_token_is_told(
     folder: DemoFolder, display: Display, environ: dict[str, str]
 ) -> None:
     def fail() -> None:
-        with open_system(folder, display, environ) as (system, _):
+        with open_system(folder, display, environ) as system:
             failed.append(system)
             start_sleeper(system)
             token = system.credentials.reader_token
@@ -94,9 +91,9 @@ def test_everything_is_stopped_when_a_step_fails_and_no_token_is_told(
 def test_a_demo_that_is_kept_goes_on_until_it_is_stopped(
     folder: DemoFolder, display: Display, environ: dict[str, str], out: io.StringIO
 ) -> None:
-    with open_system(folder, display, environ) as (system, stay):
+    with open_system(folder, display, environ) as system:
         start_sleeper(system)
-        keep_running(system, stay)
+        system.keep()
         show_access(system, display)
     assert len(system.family.find_members()) == 1
     assert system.credentials.airflow_password in out.getvalue()
@@ -104,22 +101,22 @@ def test_a_demo_that_is_kept_goes_on_until_it_is_stopped(
     said = "".join(out.getvalue().split())
     assert f"theapi_tokenthat{folder.state_file}holds" in said
     assert system.credentials.api_token not in said
-    state = find_state(folder.state_file)
+    state = folder.find_state()
     assert state is not None
-    assert state.api_token == system.credentials.api_token
-    assert state.api_token not in repr(state)
+    assert state.access["api_token"] == system.credentials.api_token
+    assert system.credentials.api_token not in repr(state)
     stop_demo(folder, display)
+    assert folder.find_state() is None
     assert system.family.find_members() == []
-    assert find_state(folder.state_file) is None
     system.stop()
 
 
 def test_a_second_demo_says_that_one_is_kept_and_leaves_it_alone(
     folder: DemoFolder, display: Display, environ: dict[str, str]
 ) -> None:
-    with open_system(folder, display, environ) as (system, stay):
+    with open_system(folder, display, environ) as system:
         start_sleeper(system)
-        keep_running(system, stay)
+        system.keep()
     with (
         pytest.raises(DemoError, match=r"a demo is running already: Airflow at http.*`make stop`"),
         open_system(folder, display, environ),
@@ -132,8 +129,8 @@ def test_a_second_demo_says_that_one_is_kept_and_leaves_it_alone(
 def test_a_kept_demo_whose_processes_are_gone_is_in_nobodys_way(
     folder: DemoFolder, display: Display, environ: dict[str, str]
 ) -> None:
-    with open_system(folder, display, environ) as (system, stay):
-        keep_running(system, stay)
+    with open_system(folder, display, environ) as system:
+        system.keep()
     with open_system(folder, display, environ):
         pass
 
@@ -141,11 +138,12 @@ def test_a_kept_demo_whose_processes_are_gone_is_in_nobodys_way(
 def test_what_a_killed_demo_left_is_stopped_first(
     folder: DemoFolder, display: Display, environ: dict[str, str], out: io.StringIO
 ) -> None:
-    with open_system(folder, display, environ) as (system, stay):
+    with open_system(folder, display, environ) as system:
         start_sleeper(system)
-        stay.kept = (
-            True  # as if it were killed here: nothing is stopped, and the note is not one of a kept demo
-        )
+        state = folder.find_state()
+        system.keep()
+    assert state is not None
+    folder.write_state(state)  # as if it were killed here: nothing is stopped, and it is not a kept demo
     with open_system(folder, display, environ):
         assert system.family.find_members() == []
     system.stop()
@@ -161,32 +159,26 @@ def test_two_demos_at_once_are_refused(folder: DemoFolder, display: Display, env
         pass
 
 
-def test_the_access_is_not_there_before_the_report_is_open(
-    folder: DemoFolder, display: Display, environ: dict[str, str]
-) -> None:
-    with open_system(folder, display, environ) as (system, _), pytest.raises(DemoError, match="open_report"):
-        _ = system.access
-
-
 def test_stopping_asks_a_demo_at_work_to_end_first(folder: DemoFolder, display: Display) -> None:
-    folder.claim()
+    with folder.hold():
+        folder.clear()
     code = "import time; time.sleep(60)"
     family = ProcessFamily()
     family.start("it", [sys.executable, "-c", code], env={}, log=folder.root / "log", cwd=folder.root)
     leader = family.find_members()[0]
-    state = DemoState(marker="other", pid=leader.pid, pid_started_at=leader.create_time())
-    write_state(folder.state_file, state)
+    folder.write_state(DemoState(marker="other", leader=get_process_id(leader)))
     stop_demo(folder, display)
     assert family.find_members() == []
     family.stop()
 
 
-def test_the_command_says_when_there_is_nothing_to_stop(
-    folder: DemoFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(folder.root.parent)
-    assert main(["--stop"]) == 0
-    assert capsys.readouterr().out == "No demo is running.\n"
+def test_a_thing_that_does_not_come_is_named_with_the_limit() -> None:
+    polls: list[str] = []
+    with pytest.raises(DemoError, match=r"a healthy Airflow did not come within 0 s"):
+        wait_for("a healthy Airflow", lambda: polls.append("x"), timeout_seconds=0)
+    assert polls == ["x"]
+    answers = iter([None, None, "thing"])
+    assert wait_for("it", lambda: next(answers), timeout_seconds=60, poll_seconds=0) == "thing"
 
 
 def test_the_command_fails_with_the_reason(

@@ -1,58 +1,60 @@
 from __future__ import annotations
 
-import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from airflow_provider_pushmetrics.demo.state import DemoState, find_state, hold_lock, write_state
-from airflow_provider_pushmetrics.exceptions import DemoError
+from demo.errors import DemoError
+from demo.state import DemoFolder, DemoState
+
+STATE = DemoState("marker", (1, 2.5), ((3, 4.5), (5, 6.5)), kept=True, access={"api_token": "pmpat_x"})
 
 
-def test_what_was_noted_is_found(tmp_path: Path) -> None:
-    state = DemoState.of_this_process("marker", kept=True, airflow_url="http://127.0.0.1:8080")
-    write_state(tmp_path / "state.json", state)
-    assert find_state(tmp_path / "state.json") == state
+@pytest.fixture(name="folder")
+def make_folder(tmp_path: Path) -> DemoFolder:
+    folder = DemoFolder(tmp_path / "new" / ".demo")
+    with folder.hold():
+        folder.clear()
+    return folder
 
 
-def test_only_its_owner_may_read_the_state(tmp_path: Path) -> None:
-    write_state(tmp_path / "state.json", DemoState.of_this_process("marker"))
-    assert (tmp_path / "state.json").stat().st_mode & 0o777 == 0o600
+def test_the_state_is_found_by_its_owner_only(folder: DemoFolder) -> None:
+    folder.write_state(STATE)
+    assert folder.find_state() == STATE
+    assert folder.state_file.stat().st_mode & 0o777 == 0o600
+    assert "pmpat_x" not in repr(STATE)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"marker": "m", "colour": "red"}'])
-def test_a_state_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
-    (tmp_path / "state.json").write_text(text)
-    assert find_state(tmp_path / "state.json") is None
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"marker": "m", "colour": "red", "leader": [1, 2], "processes": []}']
+)
+def test_a_state_that_cannot_be_read_is_none(folder: DemoFolder, text: str) -> None:
+    assert folder.find_state() is None
+    folder.state_file.write_text(text)
+    assert folder.find_state() is None
 
 
-def test_no_state_is_none(tmp_path: Path) -> None:
-    assert find_state(tmp_path / "state.json") is None
+def test_a_folder_is_held_by_one_demo_at_a_time(folder: DemoFolder) -> None:
+    for _ in range(2):
+        with (
+            folder.hold(),
+            pytest.raises(DemoError, match=r"a demo is already running in .*"),
+            DemoFolder(folder.root).hold(),
+        ):
+            pass
 
 
-def test_the_leader_is_found_while_it_runs() -> None:
-    leader = DemoState.of_this_process("marker").find_leader()
-    assert leader is not None
-    assert leader.pid == os.getpid()
+def test_a_folder_is_its_owners_and_is_cleared_of_what_an_earlier_demo_left(folder: DemoFolder) -> None:
+    assert folder.root.stat().st_mode & 0o777 == 0o700
+    (folder.results / "old.json").write_text("[]")
+    folder.clear()
+    assert list(folder.results.iterdir()) == []
 
 
-def test_another_process_with_the_leaders_number_is_not_the_leader() -> None:
-    state = DemoState.of_this_process("marker")
-    assert replace(state, pid_started_at=state.pid_started_at - 3600).find_leader() is None
-
-
-def test_a_folder_is_held_by_one_demo_at_a_time(tmp_path: Path) -> None:
-    with (
-        hold_lock(tmp_path / "lock"),
-        pytest.raises(DemoError, match=r"a demo is already running in .*"),
-        hold_lock(tmp_path / "lock"),
-    ):
+@pytest.mark.parametrize("name", ["thesis.txt", ".demo"])
+def test_what_is_not_the_demos_is_refused_and_left_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    root = tmp_path / name if name == ".demo" else tmp_path
+    with pytest.raises(DemoError, match="is not a folder of the demo"), DemoFolder(root).hold():
         pass
-
-
-def test_a_folder_is_free_when_the_demo_has_ended(tmp_path: Path) -> None:
-    with hold_lock(tmp_path / "lock"):
-        pass
-    with hold_lock(tmp_path / "lock"):
-        pass
+    assert (tmp_path / name).read_text() == "mine"

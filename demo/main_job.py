@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_pushmetrics.demo.clients.airflow import DagRun
-from airflow_provider_pushmetrics.demo.display import Display
-from airflow_provider_pushmetrics.demo.results import find_files, find_result, read_rows
-from airflow_provider_pushmetrics.demo.system import TRIGGER_DAG, WEBHOOK_DAG, DemoSystem
+from demo.clients import DagRun
+from demo.display import Display
+from demo.errors import DemoError
+from demo.system import TRIGGER_DAG, WEBHOOK_DAG, DemoSystem
 
 PARAMETERS: Mapping[str, Any] = {"origin": "JFK", "month": 2}
 QUERY = "by_carrier"
@@ -62,15 +63,38 @@ def run_main_job(
     with display.step(f"Wait for Dag {WEBHOOK_DAG}, which the report's webhook starts") as step:
         webhook_run = system.wait_for_webhook_run(webhook_runs)
         step.note = f"{webhook_run.state}, {webhook_run.run_type}"
-    return MainJobOutcome(trigger_run, webhook_run, result, read_rows(result))
-
-
-def show_outcome(
-    outcome: MainJobOutcome, display: Display, parameters: Mapping[str, Any] = PARAMETERS
-) -> None:
-    """Print the rows and the path of the file."""
-    described = ", ".join(f"{name}={value}" for name, value in parameters.items())
-    display.print_line()
+    outcome = MainJobOutcome(trigger_run, webhook_run, result, read_rows(result))
     display.show_rows(f"Departure delays, {QUERY}, for {described}: {len(outcome.rows)} rows", outcome.rows)
-    display.print_line(f"The result is in {outcome.result}")
-    display.print_line()
+    display.print_line(f"The result is in {result}\n")
+    return outcome
+
+
+def find_files(folder: Path) -> set[Path]:
+    """Find every file below a folder."""
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
+def find_result(files: set[Path], query_name: str) -> Path:
+    """
+    Find the file with the result of a query.
+
+    :raises DemoError: if there is none among these.
+    """
+    for path in sorted(files):
+        if path.stem == query_name:
+            return path
+    names = ", ".join(sorted(path.name for path in files)) or "none"
+    raise DemoError(f"the Dag saved no result of query {query_name!r}; the files that it saved: {names}.")
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """
+    Read the rows of a result saved as JSON.
+
+    :raises DemoError: if the file holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return list(content["data"] if isinstance(content, dict) else content)
+    except (ValueError, KeyError) as error:
+        raise DemoError(f"{str(path)!r} has no rows as JSON: {error}.") from error

@@ -1,4 +1,4 @@
-"""End in order on Ctrl-C, SIGTERM and a closed terminal."""
+"""How the demo ends early: by a failed step, or by Ctrl-C, SIGTERM or a closed terminal."""
 
 from __future__ import annotations
 
@@ -10,12 +10,21 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Interrupted(BaseException):
+class DemoError(Exception):
     """
-    The demo was interrupted. Not an ``Exception``, so that no handler treats it as a failure.
+    A step of the demo failed.
 
-    :param signal_number: The signal.
+    :param message: What failed, why, and the way out.
+    :param log: The end of the log with the details, without tokens.
     """
+
+    def __init__(self, message: str, *, log: str = "") -> None:
+        super().__init__(message)
+        self.log = log
+
+
+class Interrupted(BaseException):
+    """A signal ended the demo. Not an ``Exception``, so that no handler treats it as a failure."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal.Signals(signal_number).name)
@@ -45,6 +54,5 @@ def ignore_signals() -> None:
 
 
 def _interrupt(signal_number: int, _frame: FrameType | None) -> None:
-    # Only the first signal raises: a second one must not interrupt the cleanup.
-    ignore_signals()
+    ignore_signals()  # a second signal must not interrupt the cleanup
     raise Interrupted(signal_number)

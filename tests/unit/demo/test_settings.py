@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from demo.errors import DemoError
+from demo.settings import (
+    DemoCredentials,
+    Ports,
+    build_airflow_environment,
+    build_base_environment,
+    choose_ports,
+)
+from demo.state import DemoFolder
+
+FOLDER = DemoFolder(Path("/somewhere/.demo"))
+PORTS = Ports(service=9001, airflow=9002, worker_logs=9003, triggerer_logs=9004)
+CREDENTIALS = replace(DemoCredentials(), trigger_token="trigger", signing_secret="whsec_c2VjcmV0")
+SERVICE_VARIABLE, AIRFLOW_VARIABLE = "PUSHMETRICS_DEMO_SERVICE_PORT", "PUSHMETRICS_DEMO_AIRFLOW_PORT"
+
+
+def build_base(**environ: str) -> dict[str, str]:
+    return build_base_environment(environ, FOLDER, Path("/venv/bin"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AIRFLOW__CORE__EXECUTOR",
+        "AIRFLOW_CONN_PUSHMETRICS_DEFAULT",
+        "PUSHMETRICS_SERVICE_PORT",
+        "PYTHONPATH",
+        "XDG_CACHE_HOME",
+        "MAKEFLAGS",
+    ],
+)
+def test_a_persons_own_settings_stay_out(name: str) -> None:
+    assert name not in build_base(**{name: "x"})
+
+
+def test_other_variables_are_kept_and_programs_and_folders_are_the_demos() -> None:
+    base = build_base(LANG="C.UTF-8", PATH="/usr/bin", HOME="/someone", TMPDIR="/tmp")
+    assert (base["LANG"], base["PATH"]) == ("C.UTF-8", "/venv/bin:/usr/bin")
+    assert {base["HOME"], base["TMPDIR"], base["AIRFLOW_HOME"]} == {
+        "/somewhere/.demo/home",
+        "/somewhere/.demo/tmp",
+        "/somewhere/.demo/airflow",
+    }
+
+
+def test_the_connection_and_the_receiver_have_what_they_need() -> None:
+    airflow = build_airflow_environment({}, FOLDER, PORTS, Path("/dags"), CREDENTIALS)
+    assert json.loads(airflow["AIRFLOW_CONN_PUSHMETRICS_DEFAULT"]) == {
+        "conn_type": "pushmetrics",
+        "host": "http://127.0.0.1:9001",
+        "password": CREDENTIALS.api_token,
+        "extra": {
+            "trigger_tokens": {"1": "trigger"},
+            "receiver_url": "http://127.0.0.1:9002/pushmetrics",
+            "receiver_token": CREDENTIALS.reader_token,
+        },
+    }
+    assert {name: value for name, value in airflow.items() if name.startswith("AIRFLOW__PUSHMETRICS__")} == {
+        "AIRFLOW__PUSHMETRICS__SOURCE": "demo",
+        "AIRFLOW__PUSHMETRICS__SIGNING_SECRETS": "whsec_c2VjcmV0",
+        "AIRFLOW__PUSHMETRICS__READER_TOKEN": CREDENTIALS.reader_token,
+    }
+    assert airflow["AIRFLOW__API__PORT"] == "9002"
+    assert airflow["AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT"] == "9003"
+    assert airflow["AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT"] == "9004"
+
+
+def test_the_credentials_are_new_for_each_demo_and_do_not_show() -> None:
+    other = DemoCredentials()
+    secrets = [*CREDENTIALS.list_secrets(), *other.list_secrets()]
+    assert len(set(secrets)) == 6 + 4
+    assert [secret for secret in secrets if secret in repr(CREDENTIALS) + repr(other)] == []
+    assert other.api_token.startswith("pmpat_")
+
+
+@pytest.mark.parametrize("text", ["0", "65536", "-1", "http", "80.5", "٨٠", "9" * 5000])
+def test_what_is_no_port_is_refused_with_the_variables_name(text: str) -> None:
+    with pytest.raises(DemoError, match=rf"{AIRFLOW_VARIABLE}=.* is not a port: set a number from 1"):
+        choose_ports({AIRFLOW_VARIABLE: text})
+
+
+def test_the_same_port_for_both_is_refused() -> None:
+    with pytest.raises(DemoError, match=r"are both 8080: set different ports"):
+        choose_ports({SERVICE_VARIABLE: "8080", AIRFLOW_VARIABLE: " "})
