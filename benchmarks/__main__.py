@@ -1,8 +1,7 @@
 """
 ``make bench``: every part beside what limits it or what it is compared to, both sides in one run.
 
-Besides, ``python -m benchmarks.receiver --airflow`` compares two receivers in one Airflow API server, and
-``make soak`` runs the long proofs.
+Besides, ``python -m benchmarks.receiver --airflow`` compares two receivers in one Airflow API server.
 """
 
 from __future__ import annotations

@@ -19,6 +19,9 @@ from tests.fakes.postgres import make_database, run_postgres
 # How long an example takes depends on what else runs on the machine.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
+settings.register_profile(
+    "soak", max_examples=100_000, deadline=None, suppress_health_check=list(HealthCheck)
+)
 
 # Airflow makes its home folder when it is imported, and reads the settings of whoever runs the tests.
 for _name in [

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 from sqlalchemy.engine import make_url
 
 SERVER_VARIABLE = "PUSHMETRICS_TEST_POSTGRES_URL"
@@ -54,3 +55,15 @@ def make_database(server_url: str, *, copy_of: str | None = None) -> Iterator[st
 def write_url(url: str, drivername: str) -> str:
     """Write a database's URL for another driver."""
     return make_url(url).set(drivername=drivername).render_as_string(hide_password=False)
+
+
+def find_server_process(url: str) -> psutil.Process:
+    """Find the first process of the server with a database, which has to run on this machine."""
+    import psycopg
+
+    with psycopg.connect(write_url(url, "postgresql")) as connection:
+        row = connection.execute("SELECT pg_backend_pid()").fetchone()
+        assert row is not None
+        parent = psutil.Process(row[0]).parent()
+        assert parent is not None
+        return parent

@@ -53,9 +53,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def read_numbers(inbox_url: str) -> list[int]:
     inbox = Inbox(inbox_url)
-    page = inbox.fetch_page(EventFilter(), after=0, limit=100_000)
+    bodies, after = list[bytes](), 0
+    while (page := inbox.fetch_page(EventFilter(), after=after, limit=1000)).events:
+        bodies += [event.body for event in page.events]
+        after = page.cursor
     inbox.close()
-    return [int(event.body.split(b":")[-1].strip(b" }")) for event in page.events]
+    return [int(body.split(b":")[-1].strip(b" }")) for body in bodies]
 
 
 def deliver_until_dead(server: ReceiverServer, numbers: list[int], acknowledged: set[int]) -> None:
@@ -69,12 +72,14 @@ def deliver_until_dead(server: ReceiverServer, numbers: list[int], acknowledged:
                 acknowledged.add(number)
 
 
-def test_kill_loses_nothing_that_was_acknowledged(inbox_url: str) -> None:
+@pytest.mark.parametrize("lives", [2, pytest.param(200, marks=pytest.mark.soak)])
+def test_kill_loses_nothing_that_was_acknowledged(inbox_url: str, lives: int) -> None:
+    """Half of what is sent in a life was sent in the one before, too."""
     chance = random.Random(SEED)
     acknowledged: set[int] = set()
-    for life in range(2):
+    for life in range(lives):
         with start_receiver(inbox_url, "--no-access-log") as server:
-            lanes = [list(range(lane, 4000, 4)) for lane in range(4)]
+            lanes = [list(range(2000 * life + lane, 2000 * life + 4000, 4)) for lane in range(4)]
             for lane in lanes:
                 chance.shuffle(lane)
             with ThreadPoolExecutor(4) as pool:

@@ -8,9 +8,10 @@ import resource
 import socket
 import sqlite3
 import statistics
+import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -27,6 +28,7 @@ from tests.fakes.receiver_thread import serve_in_thread
 from tests.fakes.waiting import LIMIT_SECONDS
 
 DEMO = SourceSettings("demo", token=SENDER_TOKEN)
+Limit = Callable[[int, Path], AbstractContextManager[None]]
 HEAD = f"POST {DELIVERY_URL} HTTP/1.1\r\nHost: x\r\n".encode()
 
 
@@ -85,9 +87,10 @@ def send_header(connection: socket.socket, number: int) -> bool:
     return True
 
 
-def test_slow_senders_do_not_slow_honest_ones(port: int) -> None:
+@pytest.mark.parametrize("count", [100, pytest.param(500, marks=pytest.mark.soak)])
+def test_slow_senders_do_not_slow_honest_ones(port: int, count: int) -> None:
     with ExitStack() as stack:
-        slow = [stack.enter_context(connect(port)) for _ in range(100)]
+        slow = [stack.enter_context(connect(port)) for _ in range(count)]
         took = []
         with httpx.Client(timeout=LIMIT_SECONDS) as client:
             for number in range(40):
@@ -163,26 +166,53 @@ def test_database_that_stops_costs_nothing_that_was_acknowledged(postgres_url: s
     assert 1 <= len(said) <= 3
 
 
-def test_full_disk_is_503_and_harms_nothing(tmp_path: Path) -> None:
-    """A limit on the size of files stands for the disk, whose file system a test cannot always make."""
+@contextmanager
+def limit_files(process_id: int, _folder: Path) -> Iterator[None]:
+    """Limit the size of files, which stands for a full disk: a test cannot always make a file system."""
+    before = resource.prlimit(process_id, resource.RLIMIT_FSIZE)
+    resource.prlimit(process_id, resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    yield
+    resource.prlimit(process_id, resource.RLIMIT_FSIZE, before)
+
+
+@contextmanager
+def limit_disk(_process_id: int, folder: Path) -> Iterator[None]:
+    yield
+    subprocess.run(["mount", "-o", "remount,size=8m", folder], check=True)
+
+
+@pytest.fixture(params=[limit_files, pytest.param(limit_disk, marks=pytest.mark.soak)])
+def limit(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Limit]:
+    """Give what fills the disk of a folder while a block lasts; a small disk, where one can be mounted."""
+    if request.param is limit_files:
+        yield limit_files
+        return
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted: {mounted.stderr!r}")
+    yield limit_disk
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_full_disk_is_503_and_harms_nothing(tmp_path: Path, limit: Limit) -> None:
     inbox = tmp_path / "inbox.db"
     with (
         start_receiver(f"sqlite:///{inbox}", "--no-access-log") as server,
         httpx.Client(timeout=LIMIT_SECONDS) as client,
     ):
-        before = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1_000_000, before[1]))
-        acknowledged, refused = [], 0
-        for number in range(400):
-            body = {"event": "x", "number": number, "padding": "x" * 10_000}
-            status = client.post(server.delivery_url, json=body).status_code
-            assert status in (202, 503)
-            acknowledged += [number] if status == 202 else []
-            refused += status == 503
-            if refused > 20:
-                break
-        assert refused
-        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, before)
+        with limit(server.process.pid, tmp_path):
+            acknowledged, refused = [], 0
+            for number in range(400):
+                body = {"event": "x", "number": number, "padding": "x" * 10_000}
+                status = client.post(server.delivery_url, json=body).status_code
+                assert status in (202, 503)
+                acknowledged += [number] if status == 202 else []
+                refused += status == 503
+                if refused > 20:
+                    break
+            assert refused
         assert client.post(server.delivery_url, json={"event": "x", "number": -1}).status_code == 202
         with server.open_reader() as reader:
             rows, after = [], 0

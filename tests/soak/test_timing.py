@@ -1,4 +1,4 @@
-"""7: a credential that is wrong in its first byte is refused as fast as one that is wrong in its last."""
+"""A credential that is wrong in its first byte is refused as fast as one that is wrong in its last."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from airflow_provider_pushmetrics.receiver.endpoints.authentication import Sende
 from airflow_provider_pushmetrics.receiver.endpoints.request_head import RequestHead
 from airflow_provider_pushmetrics.receiver.errors import Unauthorized
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
-from benchmarks.receiver_proof import Found, MakeUrl, Size, say_progress
 from tests.fakes.receiver_requests import SIGNING_SECRET, build_signed_headers
 from tests.fakes.receiver_server import SENDER_TOKEN
+from tests.soak.conftest import Show, Size
 
 MAX_T = 4.5
 """From where on tests of constant time call a difference real: https://eprint.iacr.org/2016/1123.pdf."""
@@ -52,8 +52,10 @@ class Forgery:
         return RequestHead({**headers, self.name.encode(): bytes(credential)})
 
 
-def prove_timing(size: Size, _make_url: MakeUrl) -> Found:
-    """Compare how long refusals take, and two kinds that are the same: what the machine does to t."""
+def test_the_time_of_a_rejection_does_not_disclose_where_a_credential_is_wrong(
+    size: Size, show: Show
+) -> None:
+    """Also compares two kinds that are the same: what the machine does to t."""
     signed = build_signed_headers("msg_1", BODY)
     bearer, signature = f"Bearer {SENDER_TOKEN}", signed["webhook-signature"]
     token = Forgery({"authorization": bearer}, "authorization", len("Bearer "), len(bearer) - 1)
@@ -61,35 +63,30 @@ def prove_timing(size: Size, _make_url: MakeUrl) -> Found:
     by_token = SenderAuthenticator([SourceSettings("demo", token=SENDER_TOKEN)])
     by_signature = SenderAuthenticator([SourceSettings("demo", signing_secrets=(SIGNING_SECRET,))])
     found = {
-        "token": _compare(size.timings, by_token, token, token.last),
-        "signature": _compare(size.timings, by_signature, digest, digest.last),
-        "the same": _compare(size.timings, by_token, token, token.first),
+        "token": compare(size.timings, by_token, token, token.last),
+        "signature": compare(size.timings, by_signature, digest, digest.last),
+        "the same": compare(size.timings, by_token, token, token.first),
     }
-    figures = ", ".join(f"{name} t = {t:.2f}" for name, t in found.items())
-    holds = max(abs(found["token"]), abs(found["signature"])) <= MAX_T
-    return Found(f"|t| ≤ {MAX_T}", f"{size.timings:,} of each: {figures}", holds)
+    show(f"{size.timings:,} of each: " + ", ".join(f"{name} t = {t:.2f}" for name, t in found.items()))
+    assert max(abs(found["token"]), abs(found["signature"])) <= MAX_T
 
 
-def _compare(count: int, gate: SenderAuthenticator, forgery: Forgery, other: int) -> float:
+def compare(count: int, gate: SenderAuthenticator, forgery: Forgery, other: int) -> float:
     """Compare the first byte with another, in blocks: by the t of their differences."""
     chance, differences = random.Random(7), list[float]()
-    for block in range(2 * count // BLOCK):
-        if block % 100 == 0:
-            say_progress(f"{block * BLOCK:,} of {2 * count:,} refusals timed")
+    for _ in range(2 * count // BLOCK):
         took: tuple[list[int], list[int]] = ([], [])
         for _ in range(BLOCK):
             kind = chance.getrandbits(1)
-            took[kind].append(_time_refusal(gate, forgery.build_head((forgery.first, other)[kind])))
-        first, second = (statistics.fmean(_leave_out_slowest(side)) for side in took)
+            took[kind].append(time_refusal(gate, forgery.build_head((forgery.first, other)[kind])))
+        first, second = (
+            statistics.fmean(sorted(side)[: int(len(side) * (1 - SLOWEST_SHARE))]) for side in took
+        )
         differences.append(first - second)
-    return statistics.fmean(differences) / (statistics.stdev(differences) / len(differences) ** 0.5)
+    return statistics.fmean(differences) / float(statistics.stdev(differences) / len(differences) ** 0.5)
 
 
-def _leave_out_slowest(took: list[int]) -> list[int]:
-    return sorted(took)[: int(len(took) * (1 - SLOWEST_SHARE))]
-
-
-def _time_refusal(gate: SenderAuthenticator, head: RequestHead) -> int:
+def time_refusal(gate: SenderAuthenticator, head: RequestHead) -> int:
     began = time.perf_counter_ns()
     try:
         gate.authenticate("demo", head, BODY)

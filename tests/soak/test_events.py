@@ -1,29 +1,21 @@
 """
-Whether every event in the inbox starts its Dag, once, under a scheduler that stops and continues.
+Every event in the inbox starts its Dag, once, under a scheduler that stops and continues.
 
-``python -m benchmarks.soak_events`` takes about 25 minutes: a real Airflow on each database, 200 webhooks in
-ten minutes, and a scheduler that is stopped (SIGSTOP) and continued at random. The webhooks come in bursts
-with a rest between, because the next event would hide that the one before was overlooked. The last three come
-5 seconds apart while the scheduler is stopped. One asset is updated by the triggerer and one by the API
-server, so both ways get the same events.
+A real Airflow on each database, 200 webhooks in ten minutes, and a scheduler that is stopped (SIGSTOP) and
+continued at random. The webhooks come in bursts with a rest between, because the next event would hide that
+the one before was overlooked. The last three come 5 seconds apart while the scheduler is stopped. One asset
+is updated by the triggerer and one by the API server, so both ways get the same events.
 
 A part of Airflow that ends is started again, as a service manager does: on SQLite the triggerer ends with
 "database is locked" where the scheduler is stopped while it writes. How often is printed.
-
-``--seconds`` and ``--events`` make it smaller, ``--database`` runs one. It prints what was found. It exits 1
-if an event has no run or several, or a run no event.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
-import shutil
 import signal
-import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -35,9 +27,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.fakes.airflow_processes import AirflowProcesses
-from tests.fakes.postgres import make_database, run_postgres
+from tests.soak.conftest import Show, Size
 
 TOKEN = "soak-sender-token-0123456789"
 READER_TOKEN = "soak-reader-token-0123456789"
@@ -58,27 +51,13 @@ LONGEST_STOP_SECONDS = 15.0
 LONGEST_WAY_SECONDS = 8.0
 """How long the scheduler is stopped, and may continue between, at most."""
 
+SEED = 1
 BURST = 10
 """How many events come together, in the first third of their share of the time."""
 
 LAST_EVENTS = 3
 REST_SECONDS = 120.0
 """How long all runs may take to be there after the last event."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """
-    How much is done.
-
-    :param events: How many webhooks are sent.
-    :param seconds: In which time.
-    :param seed: What decides when.
-    """
-
-    events: int
-    seconds: float
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -108,60 +87,13 @@ class Found:
         return self.stored == events and self.without == self.doubled == self.empty == 0
 
 
-def main() -> int:
-    """Run what the command line says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--events", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--database", choices=("sqlite", "postgres"), action="append")
-    options = parser.parse_args()
-    size = Size(options.events, options.seconds, options.seed)
-    return 0 if all([soak(kind, size) for kind in options.database or ("sqlite", "postgres")]) else 1
-
-
-def soak(kind: str, size: Size) -> bool:
-    """Run one Airflow, and tell whether every event has started its Dags once."""
-    with open_airflow(kind) as airflow:
-        airflow.start()
-        airflow.wait_until(lambda: all(airflow.is_known(f"by_{way}") for way in WAYS), "the Dags to be known")
-        warm_up(airflow)
-        with keep_alive(airflow) as restarted:
-            stopped = disturb(airflow, size)
-            send_while_stopped(airflow, size.events)
-            found = settle(airflow, size.events + 1)
-        again = (airflow.home / "api-server.log").read_text("utf-8", "replace").count("is queued again")
-    for row in found:
-        sys.stdout.write(
-            f"{kind}, updated by {row.way}: {row.stored - 1} events in {size.seconds:.0f} s, scheduler"
-            f" stopped {stopped} times; {row.runs} runs; without a run {row.without}, doubled {row.doubled},"
-            f" runs without an event {row.empty}; longest wait {row.longest_wait:.1f} s; Dags queued again"
-            f" {again}; restarted: {', '.join(restarted) or 'nothing'}\n"
-        )
-    sys.stdout.flush()
-    return all(row.holds(size.events + 1) for row in found)
-
-
-@contextmanager
-def open_airflow(kind: str) -> Iterator[AirflowProcesses]:
-    """Give an Airflow that is not started; its folder is kept if ``SOAK_KEEP`` is set."""
-    home = Path(tempfile.mkdtemp(prefix="pm-soak-"))
-    (home / "dags").mkdir()
-    (home / "dags" / "soak.py").write_text(DAGS)
-    if kind == "sqlite":
-        yield from _run(home, None)
-    else:
-        with run_postgres() as server_url, make_database(server_url) as url:
-            yield from _run(home, url)
-    if not os.environ.get("SOAK_KEEP"):
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def _run(home: Path, database_url: str | None) -> Iterator[AirflowProcesses]:
+@pytest.fixture(name="airflow", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def start_airflow(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AirflowProcesses]:
+    database_url = None if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "soak.py").write_text(DAGS)
     settings = {"AIRFLOW__PUSHMETRICS__TOKEN": TOKEN, "AIRFLOW__PUSHMETRICS__READER_TOKEN": READER_TOKEN}
-    airflow = AirflowProcesses(home, home / "dags", settings, database_url=database_url)
+    airflow = AirflowProcesses(tmp_path, tmp_path / "dags", settings, database_url=database_url)
     connection = {
         "conn_type": "pushmetrics",
         "host": "http://127.0.0.1:9",
@@ -172,9 +104,29 @@ def _run(home: Path, database_url: str | None) -> Iterator[AirflowProcesses]:
     }
     airflow.environment["AIRFLOW_CONN_PUSHMETRICS_DEFAULT"] = json.dumps(connection)
     try:
+        airflow.start()
+        airflow.wait_until(lambda: all(airflow.is_known(f"by_{way}") for way in WAYS), "the Dags to be known")
+        send(airflow, 0)
+        airflow.wait_until(lambda: all(airflow.count_runs(f"by_{way}") for way in WAYS), "the first runs")
         yield airflow
     finally:
         airflow.stop()
+
+
+def test_every_event_starts_its_dag_once(airflow: AirflowProcesses, size: Size, show: Show) -> None:
+    with keep_alive(airflow) as restarted:
+        stopped = disturb(airflow, size)
+        send_while_stopped(airflow, size.events)
+        found = settle(airflow, size.events + 1)
+    again = (airflow.home / "api-server.log").read_text("utf-8", "replace").count("is queued again")
+    for row in found:
+        show(
+            f"updated by {row.way}: {row.stored - 1} events in {size.event_seconds:.0f} s, scheduler stopped"
+            f" {stopped} times; {row.runs} runs; without a run {row.without}, doubled {row.doubled}, runs"
+            f" without an event {row.empty}; longest wait {row.longest_wait:.1f} s; Dags queued again"
+            f" {again}; restarted: {', '.join(restarted) or 'nothing'}"
+        )
+    assert [row for row in found if not row.holds(size.events + 1)] == []
 
 
 @contextmanager
@@ -211,29 +163,19 @@ def send(airflow: AirflowProcesses, number: int) -> None:
     httpx.post(url, json=body, timeout=60).raise_for_status()
 
 
-def warm_up(airflow: AirflowProcesses) -> None:
-    """Send a first event, and wait until both Dags have run."""
-    send(airflow, 0)
-    airflow.wait_until(lambda: all(airflow.count_runs(f"by_{way}") for way in WAYS), "the first runs")
-
-
 def disturb(airflow: AirflowProcesses, size: Size) -> int:
     """Send the webhooks at random moments, and stop and continue the scheduler; count how often."""
-    chance = random.Random(size.seed)
+    chance = random.Random(SEED)
     moments = choose_moments(size, chance)
     is_over = threading.Event()
     stops: list[float] = []
-    thread = threading.Thread(
-        target=_stop_and_continue, args=(airflow, random.Random(size.seed), is_over, stops)
-    )
+    thread = threading.Thread(target=_stop_and_continue, args=(airflow, random.Random(SEED), is_over, stops))
     thread.start()
     began = time.monotonic()
     try:
         for number, moment in enumerate(moments, start=1):
             time.sleep(max(0.0, began + moment - time.monotonic()))
             send(airflow, number)
-            if number % BURST == 0:
-                sys.stderr.write(f"  {number} of {size.events} sent\n")
     finally:
         is_over.set()
         thread.join()
@@ -243,7 +185,7 @@ def disturb(airflow: AirflowProcesses, size: Size) -> int:
 def choose_moments(size: Size, chance: random.Random) -> list[float]:
     """Choose when to send all events but the last, in bursts."""
     count = size.events - LAST_EVENTS
-    period = size.seconds / -(-count // BURST)
+    period = size.event_seconds / -(-count // BURST)
     return sorted(number // BURST * period + chance.uniform(0, period / 3) for number in range(count))
 
 
@@ -309,7 +251,3 @@ def read_moment(value: Any) -> float:
     """Read a time as a database gives it, as Unix seconds."""
     moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

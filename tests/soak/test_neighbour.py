@@ -1,10 +1,9 @@
-"""10: what deliveries cost whoever uses the API of the same Airflow meanwhile."""
+"""What deliveries cost those who use the API of the same Airflow meanwhile."""
 
 from __future__ import annotations
 
 import secrets
 import statistics
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -14,9 +13,9 @@ from pathlib import Path
 import httpx
 
 from benchmarks.receiver_airflow import serve_in_airflow
-from benchmarks.receiver_proof import Found, MakeUrl, Size, say_progress
 from benchmarks.servers import TOKEN
 from tests.fakes.receiver_server import start_receiver
+from tests.soak.conftest import Show, Size
 
 MOUNTED_PER_SECOND = 20
 STANDALONE_PER_SECOND = 200
@@ -24,13 +23,14 @@ ROUND_SECONDS = 10.0
 ALLOWED = 1.10
 
 
-def prove_neighbour(size: Size, make_url: MakeUrl) -> Found:
+def test_deliveries_hardly_slow_down_the_api_of_the_same_airflow(
+    sqlite_url: str, tmp_path: Path, size: Size, show: Show
+) -> None:
     """Compare the API alone, beside a receiver of its own, and beside deliveries to the mounted one."""
     environ = {"PUSHMETRICS_RECEIVER_TOKEN": TOKEN}
     with (
-        tempfile.TemporaryDirectory(prefix="pushmetrics-soak-") as folder,
-        serve_in_airflow(Path(folder)) as base,
-        start_receiver(make_url(), "--no-access-log", "--source", "bench", environment=environ) as server,
+        serve_in_airflow(tmp_path) as base,
+        start_receiver(sqlite_url, "--no-access-log", "--source", "bench", environment=environ) as server,
         httpx.Client(base_url=base, timeout=60) as client,
     ):
         places = {
@@ -39,23 +39,21 @@ def prove_neighbour(size: Size, make_url: MakeUrl) -> Found:
             "mounted": (f"{base}/pushmetrics/webhooks/bench", MOUNTED_PER_SECOND),
         }
         took: dict[str, list[float]] = {name: [] for name in places}
-        _ask(client, 2.0)  # the first requests of a process are no measure
-        for number in range(size.neighbour_rounds):
+        ask(client, 2.0)  # the first requests of a process are no measure
+        for _ in range(size.rounds):
             for name, (url, per_second) in places.items():
-                say_progress(f"round {number + 1} of {size.neighbour_rounds}: {name}")
-                with _deliver_steadily(url, per_second):
-                    took[name] += _ask(client, ROUND_SECONDS)
+                with deliver_steadily(url, per_second):
+                    took[name] += ask(client, ROUND_SECONDS)
     p95 = {name: statistics.quantiles(times, n=20)[18] * 1000 for name, times in took.items()}
-    figures = (
+    show(
         f"p95 of /api/v2/monitor/health: alone {p95['alone']:.1f} ms, beside {STANDALONE_PER_SECOND}/s to a"
         f" standalone receiver {p95['standalone']:.1f} ms, beside {MOUNTED_PER_SECOND}/s to the mounted one"
         f" {p95['mounted']:.1f} ms"
     )
-    holds = max(p95["standalone"], p95["mounted"]) <= ALLOWED * p95["alone"]
-    return Found("p95 at most 10 % worse", figures, holds)
+    assert max(p95["standalone"], p95["mounted"]) <= ALLOWED * p95["alone"]
 
 
-def _ask(client: httpx.Client, seconds: float) -> list[float]:
+def ask(client: httpx.Client, seconds: float) -> list[float]:
     took, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         began = time.perf_counter()
@@ -66,7 +64,7 @@ def _ask(client: httpx.Client, seconds: float) -> list[float]:
 
 
 @contextmanager
-def _deliver_steadily(url: str, per_second: int) -> Iterator[None]:
+def deliver_steadily(url: str, per_second: int) -> Iterator[None]:
     stop = threading.Event()
 
     def deliver() -> None:

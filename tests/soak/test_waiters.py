@@ -6,34 +6,18 @@ import asyncio
 import resource
 import statistics
 import time
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import psutil
 
 from benchmarks.receiver_load import Requests
 from benchmarks.servers import TOKEN
+from tests.fakes.receiver_server import start_receiver
+from tests.soak.conftest import Show, Size
 
 READER_TOKEN = TOKEN[::-1]
 CONNECT_AT_ONCE = 200
 SPARE_FILES = 2000
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """
-    What waiting cost.
-
-    :param readers: How many waited.
-    :param cores: What share of a core the receiver used while nothing happened.
-    :param wake_p99_milliseconds: From the sender's answer, which follows the commit, to the reader's.
-    :param megabytes: The receiver's memory.
-    """
-
-    readers: int
-    cores: float
-    wake_p99_milliseconds: float
-    megabytes: float
 
 
 class Poll(asyncio.Protocol):
@@ -66,30 +50,29 @@ def raise_file_limit(count: int) -> int:
     return min(count, allowed - SPARE_FILES)
 
 
-async def measure_waiting(
-    webhooks_url: str, process_id: int, *, readers: int, idle_seconds: float
-) -> Waiting:
+async def test_thousands_of_long_polls_cost_little_and_are_woken_at_once(
+    inbox_url: str, size: Size, show: Show
+) -> None:
     """Let readers wait, each for its own run; measure the quiet, then wake a hundred one by one."""
-    address = urlsplit(webhooks_url)
-    host, port = address.hostname or "", address.port or 80
-    polls = []
-    for start in range(0, readers, CONNECT_AT_ONCE):
-        opened = await asyncio.gather(
-            *(
-                _open_poll(host, port, number)
-                for number in range(start, min(readers, start + CONNECT_AT_ONCE))
-            )
-        )
-        polls += opened
-    process = psutil.Process(process_id)
-    before = await _wait_until_quiet(process)
-    await asyncio.sleep(idle_seconds)
-    cores = (sum(process.cpu_times()[:2]) - before) / idle_seconds
-    took = [
-        await _wake(polls[number], host, port, number) for number in range(0, readers, max(1, readers // 100))
-    ]
-    megabytes = process.memory_info().rss / 2**20
-    return Waiting(readers, cores, statistics.quantiles(took, n=100)[98] * 1000, megabytes)
+    readers = raise_file_limit(size.waiters)
+    environ = {"PUSHMETRICS_RECEIVER_TOKEN": TOKEN, "PUSHMETRICS_RECEIVER_READER_TOKEN": READER_TOKEN}
+    with start_receiver(inbox_url, "--no-access-log", "--source", "bench", environment=environ) as server:
+        address, process = urlsplit(server.url), psutil.Process(server.process.pid)
+        host, port = address.hostname or "", address.port or 80
+        polls: list[Poll] = []
+        for start in range(0, readers, CONNECT_AT_ONCE):
+            numbers = range(start, min(readers, start + CONNECT_AT_ONCE))
+            polls += await asyncio.gather(*(_open_poll(host, port, number) for number in numbers))
+        before = await _wait_until_quiet(process)
+        await asyncio.sleep(size.idle_seconds)
+        cores = (sum(process.cpu_times()[:2]) - before) / size.idle_seconds
+        woken = range(0, readers, max(1, readers // 100))
+        took = [await _wake(polls[number], host, port, number) for number in woken]
+        megabytes = process.memory_info().rss / 2**20
+    wake_p99 = statistics.quantiles(took, n=100)[98] * 1000
+    show(f"{readers:,} wait: {cores:.3f} cores, wake p99 {wake_p99:.0f} ms, {megabytes:.0f} MiB")
+    assert cores <= 0.03
+    assert wake_p99 <= 250
 
 
 async def _wait_until_quiet(process: psutil.Process) -> float:
