@@ -125,8 +125,7 @@ def measure_runs(bench: Bench) -> Target:
 def measure_deliveries(bench: Bench, service: ServiceProcess) -> Target:
     """Put many events in the outbox, and see when the endpoint has the last."""
     with _count_requests() as (url, count):
-        body = {"name": "b", "url": url, "events": ["report.updated"]}
-        service.client.post("/api/v1/webhook_subscription/", json=body).raise_for_status()
+        service.subscribe(url, "report.updated")
         with bench.database.writing() as session:
             for number in range(DELIVERIES):
                 put_in_outbox(session, 1, {"event": "report.updated", "report_id": number})

@@ -24,7 +24,11 @@ from airflow_provider_pushmetrics.plugins.event_starts import (
     read_starts,
     select_starts,
 )
-from airflow_provider_pushmetrics.plugins.outcome_watchers import find_outcome_watchers, list_skipped_events
+from airflow_provider_pushmetrics.plugins.outcome_watchers import (
+    WatchedEvent,
+    find_outcome_watchers,
+    list_skipped_events,
+)
 
 MAX_ASSET_EVENTS = 2000
 """How many asset events, from the oldest event of a page on, are searched for its events."""
@@ -40,12 +44,8 @@ NOT_STARTED = "the Dag was paused when it arrived, or the run was deleted. Repla
 Identity: TypeAlias = tuple[int, str, str]
 
 
-class InboxEvent(Protocol):
-    """What identifies an event of the inbox."""
-
-    @property
-    def id(self) -> int:
-        """Its id, which another inbox may use too."""
+class InboxEvent(WatchedEvent, Protocol):
+    """What identifies an event of the inbox: another inbox may use its id too."""
 
     @property
     def source(self) -> str:
@@ -54,18 +54,6 @@ class InboxEvent(Protocol):
     @property
     def received_at(self) -> datetime:
         """When it arrived."""
-
-    @property
-    def event(self) -> str:
-        """Its name."""
-
-    @property
-    def report_id(self) -> int | None:
-        """Its report."""
-
-    @property
-    def query_id(self) -> int | None:
-        """Its query."""
 
 
 @dataclass(frozen=True)

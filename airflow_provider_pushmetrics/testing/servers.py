@@ -105,11 +105,15 @@ def run_service(folder: Path) -> Iterator[RunningService]:
 
 
 @contextmanager
-def run_receiver(settings: ReceiverSettings) -> Iterator[str]:
-    """Run a receiver until the end of the block, and give its base URL."""
+def run_receiver(settings: ReceiverSettings, **deadlines: float) -> Iterator[str]:
+    """
+    Run a receiver until the end of the block, and give its base URL.
+
+    :param deadlines: Deadlines of :class:`ReceiverServer`, by name.
+    """
     app = create_app(settings)
     with open_listener(HOST, 0, port_variable="port") as listener:
-        server = _ThreadedReceiver(build_config(app, has_access_log=False), app.state.runtime)
+        server = _ThreadedReceiver(build_config(app, has_access_log=False), app.state.runtime, **deadlines)
         with _serve(server, listener):
             yield _get_url(listener)
 

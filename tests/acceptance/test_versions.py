@@ -65,22 +65,6 @@ class System:
         return {int(path.name) for path in (self.results / "webhook_receiver_continuous").glob("*")}
 
 
-def subscribe(service: ServiceProcess, receiver: ReceiverServer) -> None:
-    subscription = {
-        "name": "receiver",
-        "url": receiver.delivery_url,
-        "events": ["report.run"],
-        "active": True,
-    }
-    service.client.post("/api/v1/webhook_subscription/", json=subscription).raise_for_status()
-
-
-def find_trigger_token(service: ServiceProcess) -> str:
-    (row,) = service.client.get("/api/v1/webhook/").json()["result"]
-    token: str = service.client.get(f"/api/v1/webhook/{row['id']}").json()["result"]["token"]
-    return token
-
-
 @pytest.fixture(name="folder", scope="module")
 def make_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="pm-"))
@@ -95,8 +79,8 @@ def start_system(folder: Path) -> Iterator[System]:
         run_service(folder / "service", "--demo") as service,
     ):
         service.wait_until_ready()
-        subscribe(service, receiver)
-        token = find_trigger_token(service)
+        service.subscribe(receiver.delivery_url)
+        token = service.find_trigger_token()
         connection = {
             "conn_type": "pushmetrics",
             "host": str(service.client.base_url),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpcore
 
@@ -39,19 +40,16 @@ class Detour(httpcore.SyncBackend):
         self.timeouts: list[float | None] = []
         self.dead = dead
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
+    def connect_tcp(self, host: str, port: int, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        timeout = kwargs.get("timeout", args[0] if args else None)
         self.connected.append(host)
         self.timeouts.append(timeout)
         if host in self.dead:
             raise httpcore.ConnectError(f"nobody at {host}")
-        return super().connect_tcp("127.0.0.1", port, timeout, local_address, socket_options)
+        return self._open(port, *args, **kwargs)
+
+    def _open(self, port: int, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        return super().connect_tcp("127.0.0.1", port, *args, **kwargs)
 
 
 class ScriptedNetwork(Detour):
@@ -65,16 +63,5 @@ class ScriptedNetwork(Detour):
         super().__init__(dead)
         self.answer = answer
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        self.connected.append(host)
-        self.timeouts.append(timeout)
-        if host in self.dead:
-            raise httpcore.ConnectError(f"nobody at {host}")
+    def _open(self, port: int, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
         return httpcore.MockStream([self.answer])

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import httpx
 
@@ -76,6 +76,19 @@ class ServiceProcess:
             except httpx.TransportError:
                 time.sleep(0.05)
         raise AssertionError("the service is not ready in time")
+
+    def subscribe(self, url: str, *events: str) -> dict[str, Any]:
+        """Subscribe a URL to events, all runs of reports unless others are named; give the subscription."""
+        body = {"name": "s", "url": url, "events": list(events or ("report.run",)), "active": True}
+        answer = self.client.post("/api/v1/webhook_subscription/", json=body).raise_for_status()
+        created: dict[str, Any] = answer.json()
+        return created
+
+    def find_trigger_token(self) -> str:
+        """Find the token of its only trigger."""
+        (row,) = self.client.get("/api/v1/webhook/").json()["result"]
+        token: str = self.client.get(f"/api/v1/webhook/{row['id']}").json()["result"]["token"]
+        return token
 
     def list_pids(self) -> list[int]:
         """List its processes, and those that it left behind; the worker is the second."""

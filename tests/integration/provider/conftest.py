@@ -11,6 +11,9 @@ import pytest
 from tests.fakes.inbox import READER_TOKEN
 from tests.fakes.loopback import LoopbackServer, serve_http
 from tests.fakes.pushmetrics import FakePushMetrics
+from tests.fakes.receiver_server import READER_TOKEN as REAL_READER_TOKEN
+from tests.fakes.receiver_server import ReceiverServer, start_receiver
+from tests.fakes.service_process import API_TOKEN, ServiceProcess
 
 Connect = Callable[..., None]
 
@@ -74,3 +77,37 @@ def quick_worker(monkeypatch: pytest.MonkeyPatch, connect_whole: Connect) -> Non
     monkeypatch.setenv("AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME", "0")
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "LocalExecutor")
     connect_whole()
+
+
+@pytest.fixture(scope="module")
+def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReceiverServer]:
+    """Give a real receiver."""
+    inbox = tmp_path_factory.mktemp("receiver") / "inbox.db"
+    with start_receiver(f"sqlite:///{inbox}") as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def connect_servers(
+    connect: Connect, receiver: ReceiverServer, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[ServiceProcess], Connect]:
+    """Set the default connection to a real service and the real receiver; give what changes parts of it."""
+    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "-1")
+    monkeypatch.setenv("AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME", "0")
+
+    def connect_to(service: ServiceProcess) -> Connect:
+        parts: dict[str, Any] = {
+            "host": str(service.client.base_url),
+            "password": API_TOKEN,
+            "trigger_tokens": {"1": service.find_trigger_token()},
+            "receiver_url": receiver.url,
+            "receiver_token": REAL_READER_TOKEN,
+        }
+
+        def set_connection(**changes: Any) -> None:
+            connect(**parts | changes)
+
+        set_connection()
+        return set_connection
+
+    return connect_to

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -17,8 +17,8 @@ from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
-from tests.fakes.receiver_server import READER_TOKEN, ReceiverServer, start_receiver
-from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
+from tests.fakes.receiver_server import ReceiverServer
+from tests.fakes.service_process import ServiceProcess, run_service
 from tests.fakes.supervisor import FakeTaskInstance
 from tests.integration.provider.conftest import Connect
 
@@ -27,20 +27,11 @@ NO_RECEIVER: dict[str, Any] = {"receiver_url": None, "receiver_token": None}
 
 
 @pytest.fixture(scope="module")
-def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReceiverServer]:
-    inbox = tmp_path_factory.mktemp("receiver") / "inbox.db"
-    with start_receiver(f"sqlite:///{inbox}") as receiver:
-        yield receiver
-
-
-@pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, receiver: ReceiverServer) -> Iterator[ServiceProcess]:
     folder = tmp_path_factory.mktemp("service")
     with run_service(folder, "--demo", "--no-trigger-returns-run-id") as service:
         service.wait_until_ready()
-        wanted = {"name": "receiver", "url": receiver.delivery_url, "events": ["report.run", "query.run"]}
-        answer = service.client.post("/api/v1/webhook_subscription/", json={**wanted, "active": True})
-        answer.raise_for_status()
+        service.subscribe(receiver.delivery_url, "report.run", "query.run")
         yield service
 
 
@@ -56,27 +47,9 @@ def earlier_runs_are_told_of(service: ServiceProcess, receiver: ReceiverServer) 
 
 
 @pytest.fixture(autouse=True)
-def reconnect(
-    connect: Connect, service: ServiceProcess, receiver: ReceiverServer, monkeypatch: pytest.MonkeyPatch
-) -> Connect:
+def reconnect(connect_servers: Callable[..., Connect], service: ServiceProcess) -> Connect:
     """Connect to all there is; a test may leave parts out."""
-    (row,) = service.client.get("/api/v1/webhook/").json()["result"]
-    token = service.client.get(f"/api/v1/webhook/{row['id']}").json()["result"]["token"]
-    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "-1")
-    monkeypatch.setenv("AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME", "0")
-    parts: dict[str, Any] = {
-        "host": str(service.client.base_url),
-        "password": API_TOKEN,
-        "trigger_tokens": {"1": token},
-        "receiver_url": receiver.url,
-        "receiver_token": READER_TOKEN,
-    }
-
-    def set_connection(**changes: Any) -> None:
-        connect(**parts | changes)
-
-    set_connection()
-    return set_connection
+    return connect_servers(service)
 
 
 class BystanderHook(PushMetricsHook):

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.providers.common.messaging.triggers.msg_queue import MessageQueueTrigger
 from airflow.serialization.serialized_objects import DagSerialization
 
-from tests.fakes.receiver_server import READER_TOKEN, ReceiverServer, start_receiver
+from tests.fakes.receiver_server import READER_TOKEN, ReceiverServer
 from tests.integration.provider.conftest import Connect
 
 DAG = """
@@ -27,12 +25,6 @@ delays = Asset("delays", "URI", watchers=[AssetWatcher(name="inbox", trigger=tri
 with DAG("react", schedule=[delays]):
     task(lambda: None, task_id="a_task", outlets=[Asset("pushmetrics://PushMetrics.io/queries/2")])()
 """
-
-
-@pytest.fixture(scope="module")
-def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReceiverServer]:
-    with start_receiver(f"sqlite:///{tmp_path_factory.mktemp('receiver') / 'inbox.db'}") as receiver:
-        yield receiver
 
 
 def parse(folder: Path, uri: str) -> DagBag:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -21,48 +21,23 @@ from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger, PushMetricsRunTrigger
-from tests.fakes.receiver_server import READER_TOKEN, ReceiverServer, start_receiver
-from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
+from tests.fakes.receiver_server import ReceiverServer
+from tests.fakes.service_process import ServiceProcess, run_service
 from tests.fakes.supervisor import FakeTaskInstance
 from tests.integration.provider.conftest import Connect
-
-
-@pytest.fixture(scope="module")
-def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReceiverServer]:
-    inbox = tmp_path_factory.mktemp("receiver") / "inbox.db"
-    with start_receiver(f"sqlite:///{inbox}") as receiver:
-        yield receiver
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, receiver: ReceiverServer) -> Iterator[ServiceProcess]:
     with run_service(tmp_path_factory.mktemp("service"), "--demo") as service:
         service.wait_until_ready()
-        subscription = {
-            "name": "receiver",
-            "url": receiver.delivery_url,
-            "events": ["report.run"],
-            "active": True,
-        }
-        service.client.post("/api/v1/webhook_subscription/", json=subscription).raise_for_status()
+        service.subscribe(receiver.delivery_url)
         yield service
 
 
 @pytest.fixture(autouse=True)
-def connected(
-    connect: Connect, service: ServiceProcess, receiver: ReceiverServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (row,) = service.client.get("/api/v1/webhook/").json()["result"]
-    token = service.client.get(f"/api/v1/webhook/{row['id']}").json()["result"]["token"]
-    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "-1")
-    monkeypatch.setenv("AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME", "0")
-    connect(
-        host=str(service.client.base_url),
-        password=API_TOKEN,
-        trigger_tokens={"1": token},
-        receiver_url=receiver.url,
-        receiver_token=READER_TOKEN,
-    )
+def connected(connect_servers: Callable[..., Connect], service: ServiceProcess) -> None:
+    connect_servers(service)
 
 
 def run_operator(ti: FakeTaskInstance, **kwargs: Any) -> Any:

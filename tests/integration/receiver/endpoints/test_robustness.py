@@ -22,9 +22,9 @@ from starlette.applications import Starlette
 
 from airflow_provider_pushmetrics.receiver.app import create_app
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, SourceSettings
+from airflow_provider_pushmetrics.testing.servers import run_receiver
 from tests.fakes.receiver_requests import DELIVERY_URL, REPORT_RUN, SIGNING_SECRET, build_signed_headers
 from tests.fakes.receiver_server import READER_TOKEN, SENDER_TOKEN, start_receiver
-from tests.fakes.receiver_thread import serve_in_thread
 from tests.fakes.waiting import LIMIT_SECONDS
 
 DEMO = SourceSettings("demo", token=SENDER_TOKEN)
@@ -36,8 +36,8 @@ HEAD = f"POST {DELIVERY_URL} HTTP/1.1\r\nHost: x\r\n".encode()
 def port(sqlite_url: str) -> Iterator[int]:
     """Give the port of a receiver with deadlines that a test can wait for."""
     settings = ReceiverSettings(sqlite_url, (DEMO,), READER_TOKEN, body_timeout_seconds=1.0)
-    with serve_in_thread(settings, request_deadline_seconds=3) as port:
-        yield port
+    with run_receiver(settings, request_deadline_seconds=3) as url:
+        yield int(url.rpartition(":")[2])
 
 
 def connect(port: int) -> socket.socket:

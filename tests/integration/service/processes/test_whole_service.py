@@ -61,10 +61,7 @@ def test_killed_in_the_middle_of_a_run_it_goes_on_at_the_next_start(
     trigger = f"/api/v1/report/{made.id}/webhook?token={TRIGGER_TOKEN}"
     with run_service(data_dir, "--allow-private-endpoints") as service:
         service.wait_until_ready()
-        service.client.post(
-            "/api/v1/webhook_subscription/",
-            json={"name": "s", "url": subscriber.url, "events": ["report.run"]},
-        ).raise_for_status()
+        service.subscribe(subscriber.url)
         run_id = service.client.post(trigger).json()["run_id"]
         wait_until(lambda: "quick" in read_results(database, run_id))
         accepted_last = service.client.post(trigger).json()["run_id"]
@@ -164,8 +161,7 @@ def test_killed_between_the_answer_and_its_record_it_sends_the_event_again_under
     subscriber.before_answer = lambda: held.execute("BEGIN IMMEDIATE")
     with run_service(data_dir, "--allow-private-endpoints") as service:
         service.wait_until_ready()
-        body = {"name": "s", "url": subscriber.url, "events": ["report.run"]}
-        created = service.client.post("/api/v1/webhook_subscription/", json=body).json()
+        created = service.subscribe(subscriber.url)
         service.client.post(f"/api/v1/webhook_subscription/{created['id']}/test").raise_for_status()
         first = subscriber.wait_for(lambda one: True)
         time.sleep(0.5)  # the answer is there, and nobody but us can write

@@ -94,8 +94,7 @@ def test_run_that_has_killed_three_workers_fails_and_the_others_succeed(
 ) -> None:
     with run_service(data_dir, "--allow-private-endpoints") as service:
         service.wait_until_ready()
-        body = {"name": "s", "url": subscriber.url, "events": ["report.run"]}
-        service.client.post("/api/v1/webhook_subscription/", json=body).raise_for_status()
+        service.subscribe(subscriber.url)
         run_id, others = trigger(service, LONG), []
         for _ in range(MAX_LOST_WORKERS):
             wait_until(lambda: read_status(service, run_id) == "running")

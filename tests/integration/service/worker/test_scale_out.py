@@ -74,8 +74,7 @@ def test_killed_worker_s_run_is_taken_over_by_another(
     ):
         service.wait_until_ready()
         wait_until(lambda: list_workers(database) == [first.pid])
-        body = {"name": "s", "url": subscriber.url, "events": ["report.run"]}
-        service.client.post("/api/v1/webhook_subscription/", json=body).raise_for_status()
+        service.subscribe(subscriber.url)
         answer = service.client.post(f"/api/v1/report/{made.id}/webhook?token={TRIGGER_TOKEN}")
         run_id = answer.json()["run_id"]
         wait_until(lambda: "quick" in list_recorded(database, run_id))
@@ -138,8 +137,7 @@ def test_outage_of_the_database_loses_no_run_and_repeats_no_event(
             stack.enter_context(run_worker(data_dir, *options))
         service.wait_until_ready()
         wait_until(lambda: len(list_workers(database)) == 2)
-        body = {"name": "s", "url": subscriber.url, "events": ["report.run"]}
-        service.client.post("/api/v1/webhook_subscription/", json=body).raise_for_status()
+        service.subscribe(subscriber.url)
 
         def pull(times: int) -> None:
             for _ in range(times):
@@ -183,8 +181,7 @@ def test_frozen_worker_stops_no_run_and_no_delivery_of_others(
         run_worker(data_dir, *options) as frozen,
     ):
         service.wait_until_ready()
-        body = {"name": "s", "url": subscriber.url, "events": ["report.run"]}
-        service.client.post("/api/v1/webhook_subscription/", json=body).raise_for_status()
+        service.subscribe(subscriber.url)
         run_ids = [trigger(slow)]
         wait_until(lambda: read_status(database, run_ids[0]) == "running")
         with run_worker(data_dir, *options) as working:
