@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -81,491 +83,330 @@ def create_work_indexes(table: str, *columns: str) -> None:
         )
 
 
+MOMENT = sa.DateTime(timezone=True)
+
+
+def column(
+    name: str, kind: Any, *, nullable: bool = False, server_default: str | None = None
+) -> sa.Column[Any]:
+    return sa.Column(name, kind, nullable=nullable, server_default=server_default)
+
+
+def reference(
+    table: str, name: str, other: str, *, ondelete: str | None = None, nullable: bool = False
+) -> sa.Column[Any]:
+    """Build the column of a table with the id of a row of another one."""
+    key = sa.ForeignKey(f"{other}.id", name=op.f(f"fk_{table}_{name}"), ondelete=ondelete)
+    return sa.Column(name, sa.Integer, key, nullable=nullable)
+
+
+def unique(table: str, *columns: str) -> sa.UniqueConstraint:
+    return sa.UniqueConstraint(*columns, name=op.f(f"uq_{table}_{'_'.join(columns)}"))
+
+
+def index(table: str, *columns: str, name: str | None = None) -> None:
+    op.create_index(op.f(name or f"ix_{table}_{'_'.join(columns)}"), table, list(columns), unique=False)
+
+
+def create(table: str, *parts: sa.Column[Any] | sa.UniqueConstraint, is_entity: bool = True) -> None:
+    """
+    Create a table with an id.
+
+    :param is_entity: Whether its rows have a uid and the moment of their creation too.
+    """
+    entity = (column("uid", sa.String(32)), column("created_on", MOMENT), unique(table, "uid"))
+    op.create_table(
+        table,
+        *parts,
+        *(entity if is_entity else ()),
+        column("id", sa.Integer),
+        sa.PrimaryKeyConstraint("id", name=op.f(f"pk_{table}")),
+        sqlite_autoincrement=True,
+    )
+
+
 def create_tables() -> None:
     """Create the tables with their indexes."""
-    op.create_table(
+    create(
         "app_user",
-        sa.Column("email", sa.String(length=320), nullable=False),
-        sa.Column("first_name", sa.String(length=255), nullable=False),
-        sa.Column("last_name", sa.String(length=255), nullable=False),
-        sa.Column("last_login", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_app_user")),
-        sa.UniqueConstraint("email", name=op.f("uq_app_user_email")),
-        sa.UniqueConstraint("uid", name=op.f("uq_app_user_uid")),
-        sqlite_autoincrement=True,
+        column("email", sa.String(320)),
+        column("first_name", sa.String(255)),
+        column("last_name", sa.String(255)),
+        column("last_login", MOMENT, nullable=True),
+        unique("app_user", "email"),
     )
-    op.create_table(
+    create(
         "ended_session",
-        sa.Column("sid", sa.String(length=32), nullable=False),
-        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_ended_session")),
-        sa.UniqueConstraint("sid", name=op.f("uq_ended_session_sid")),
-        sqlite_autoincrement=True,
+        column("sid", sa.String(32)),
+        column("until", MOMENT),
+        unique("ended_session", "sid"),
+        is_entity=False,
     )
-    op.create_index(op.f("ix_ended_session_until"), "ended_session", ["until"], unique=False)
-    op.create_table(
+    index("ended_session", "until")
+    create(
         "work_signal",
-        sa.Column("name", sa.String(length=16), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_work_signal")),
-        sa.UniqueConstraint("name", name=op.f("uq_work_signal_name")),
-        sqlite_autoincrement=True,
+        column("name", sa.String(16)),
+        column("version", sa.Integer),
+        unique("work_signal", "name"),
+        is_entity=False,
     )
-    op.create_table(
+    create(
         "worker",
-        sa.Column("executor_id", sa.String(length=64), nullable=False),
-        sa.Column("host", sa.String(length=255), nullable=False),
-        sa.Column("pid", sa.Integer(), nullable=False),
-        sa.Column("started_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("beat_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_worker")),
-        sa.UniqueConstraint("executor_id", name=op.f("uq_worker_executor_id")),
-        sqlite_autoincrement=True,
+        column("executor_id", sa.String(64)),
+        column("host", sa.String(255)),
+        column("pid", sa.Integer),
+        column("started_on", MOMENT),
+        column("beat_on", MOMENT),
+        unique("worker", "executor_id"),
+        is_entity=False,
     )
-    op.create_index(op.f("ix_worker_beat_on"), "worker", ["beat_on"], unique=False)
-    op.create_table(
-        "workspace",
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_workspace")),
-        sa.UniqueConstraint("uid", name=op.f("uq_workspace_uid")),
-        sqlite_autoincrement=True,
-    )
-    op.create_table(
+    index("worker", "beat_on")
+    create("workspace", column("name", sa.String(255)))
+    create(
         "api_token",
-        sa.Column("user_id", sa.Integer(), nullable=False),
-        sa.Column("workspace_id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("token_hash", sa.String(length=64), nullable=False),
-        sa.Column("token_prefix", sa.String(length=16), nullable=True),
-        sa.Column("expires_on", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("revoked_on", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["user_id"], ["app_user.id"], name=op.f("fk_api_token_user_id")),
-        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_api_token_workspace_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_token")),
-        sa.UniqueConstraint("token_hash", name=op.f("uq_api_token_token_hash")),
-        sa.UniqueConstraint("uid", name=op.f("uq_api_token_uid")),
-        sqlite_autoincrement=True,
+        reference("api_token", "user_id", "app_user"),
+        reference("api_token", "workspace_id", "workspace"),
+        column("name", sa.String(255)),
+        column("token_hash", sa.String(64)),
+        column("token_prefix", sa.String(16), nullable=True),
+        column("expires_on", MOMENT, nullable=True),
+        column("revoked_on", MOMENT, nullable=True),
+        unique("api_token", "token_hash"),
     )
-    op.create_table(
+    create(
         "data_source",
-        sa.Column("workspace_id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("kind", sa.String(length=32), nullable=False),
-        sa.Column("location_encrypted", sa.Text(), nullable=False),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_data_source_workspace_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_data_source")),
-        sa.UniqueConstraint("uid", name=op.f("uq_data_source_uid")),
-        sa.UniqueConstraint("workspace_id", "name", name=op.f("uq_data_source_workspace_id_name")),
-        sqlite_autoincrement=True,
+        reference("data_source", "workspace_id", "workspace"),
+        column("name", sa.String(255)),
+        column("kind", sa.String(32)),
+        column("location_encrypted", sa.Text),
+        unique("data_source", "workspace_id", "name"),
     )
-    op.create_table(
+    create(
         "membership",
-        sa.Column("user_id", sa.Integer(), nullable=False),
-        sa.Column("workspace_id", sa.Integer(), nullable=False),
-        sa.Column("role", sa.String(length=32), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["app_user.id"], name=op.f("fk_membership_user_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["workspace_id"], ["workspace.id"], name=op.f("fk_membership_workspace_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_membership")),
-        sa.UniqueConstraint("user_id", "workspace_id", name=op.f("uq_membership_user_id_workspace_id")),
-        sqlite_autoincrement=True,
+        reference("membership", "user_id", "app_user", ondelete="CASCADE"),
+        reference("membership", "workspace_id", "workspace", ondelete="CASCADE"),
+        column("role", sa.String(32)),
+        unique("membership", "user_id", "workspace_id"),
+        is_entity=False,
     )
-    op.create_index(op.f("ix_membership_workspace_id"), "membership", ["workspace_id"], unique=False)
-    op.create_table(
+    index("membership", "workspace_id")
+    create(
         "outbox_event",
-        sa.Column("workspace_id", sa.Integer(), nullable=False),
-        sa.Column("event", sa.String(length=64), nullable=False),
-        sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["workspace_id"], ["workspace.id"], name=op.f("fk_outbox_event_workspace_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox_event")),
-        sa.UniqueConstraint("uid", name=op.f("uq_outbox_event_uid")),
-        sqlite_autoincrement=True,
+        reference("outbox_event", "workspace_id", "workspace"),
+        column("event", sa.String(64)),
+        column("body", sa.Text),
     )
-    op.create_table(
+    create(
         "report",
-        sa.Column("workspace_id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("description", sa.Text(), nullable=False),
-        sa.Column("type", sa.String(length=32), nullable=False),
-        sa.Column("folder", sa.String(length=255), nullable=True),
-        sa.Column("time_zone", sa.String(length=64), nullable=False),
-        sa.Column("updated_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_report_workspace_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_report")),
-        sa.UniqueConstraint("uid", name=op.f("uq_report_uid")),
-        sqlite_autoincrement=True,
+        reference("report", "workspace_id", "workspace"),
+        column("name", sa.String(255)),
+        column("description", sa.Text),
+        column("type", sa.String(32)),
+        column("folder", sa.String(255), nullable=True),
+        column("time_zone", sa.String(64)),
+        column("updated_on", MOMENT),
     )
-    op.create_index(op.f("ix_report_workspace_id"), "report", ["workspace_id"], unique=False)
-    op.create_table(
+    index("report", "workspace_id")
+    create(
         "webhook_subscription",
-        sa.Column("workspace_id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("url", sa.Text(), nullable=False),
-        sa.Column("events", sa.JSON(), nullable=False),
-        sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("secret_encrypted", sa.Text(), nullable=False),
-        sa.Column("updated_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("owner_id", sa.Integer(), nullable=True),
-        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("disabled_on", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("disabled_reason", sa.Text(), nullable=True),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["workspace_id"], ["workspace.id"], name=op.f("fk_webhook_subscription_workspace_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_subscription")),
-        sa.UniqueConstraint("uid", name=op.f("uq_webhook_subscription_uid")),
-        sqlite_autoincrement=True,
+        reference("webhook_subscription", "workspace_id", "workspace"),
+        column("name", sa.String(255)),
+        column("url", sa.Text),
+        column("events", sa.JSON),
+        column("active", sa.Boolean),
+        column("secret_encrypted", sa.Text),
+        column("updated_on", MOMENT),
+        column("owner_id", sa.Integer, nullable=True),
+        column("failing_since", MOMENT, nullable=True),
+        column("disabled_on", MOMENT, nullable=True),
+        column("disabled_reason", sa.Text, nullable=True),
     )
-    op.create_index(
-        op.f("ix_webhook_subscription_workspace_id"), "webhook_subscription", ["workspace_id"], unique=False
-    )
-    op.create_table(
+    index("webhook_subscription", "workspace_id")
+    create(
         "block",
-        sa.Column("report_id", sa.Integer(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("type", sa.String(length=32), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("verbose_name", sa.String(length=255), nullable=True),
-        sa.Column("content", sa.JSON(), nullable=False),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["report_id"], ["report.id"], name=op.f("fk_block_report_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_block")),
-        sa.UniqueConstraint("report_id", "name", name=op.f("uq_block_report_id_name")),
-        sa.UniqueConstraint("uid", name=op.f("uq_block_uid")),
-        sqlite_autoincrement=True,
+        reference("block", "report_id", "report", ondelete="CASCADE"),
+        column("position", sa.Integer),
+        column("type", sa.String(32)),
+        column("name", sa.String(255)),
+        column("verbose_name", sa.String(255), nullable=True),
+        column("content", sa.JSON),
+        unique("block", "report_id", "name"),
     )
-    op.create_table(
+    create(
         "delivery",
-        sa.Column("event_id", sa.Integer(), nullable=False),
-        sa.Column("subscription_id", sa.Integer(), nullable=False),
-        sa.Column("status", sa.String(length=16), nullable=False),
-        sa.Column("attempt_count", sa.Integer(), nullable=False),
-        sa.Column("schedule_start", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("executor_id", sa.String(length=64), nullable=True),
-        sa.Column("next_attempt_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("finished_on", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["event_id"], ["outbox_event.id"], name=op.f("fk_delivery_event_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["subscription_id"],
-            ["webhook_subscription.id"],
-            name=op.f("fk_delivery_subscription_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
-        sa.UniqueConstraint("event_id", "subscription_id", name=op.f("uq_delivery_event_id_subscription_id")),
-        sa.UniqueConstraint("uid", name=op.f("uq_delivery_uid")),
-        sqlite_autoincrement=True,
+        reference("delivery", "event_id", "outbox_event", ondelete="CASCADE"),
+        reference("delivery", "subscription_id", "webhook_subscription", ondelete="CASCADE"),
+        column("status", sa.String(16)),
+        column("attempt_count", sa.Integer),
+        column("schedule_start", sa.Integer, server_default="0"),
+        column("executor_id", sa.String(64), nullable=True),
+        column("next_attempt_on", MOMENT),
+        column("finished_on", MOMENT, nullable=True),
+        unique("delivery", "event_id", "subscription_id"),
     )
+    index("delivery", "subscription_id", "created_on", name="ix_delivery_subscription_id_delivery_created_on")
     create_work_indexes("delivery", "subscription_id", "next_attempt_on")
-    op.create_index(
-        op.f("ix_delivery_subscription_id_delivery_created_on"),
-        "delivery",
-        ["subscription_id", "created_on"],
-        unique=False,
-    )
-    op.create_table(
+    create(
         "retired_secret",
-        sa.Column("subscription_id", sa.Integer(), nullable=False),
-        sa.Column("secret_encrypted", sa.Text(), nullable=False),
-        sa.Column("expires_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["subscription_id"],
-            ["webhook_subscription.id"],
-            name=op.f("fk_retired_secret_subscription_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_retired_secret")),
-        sqlite_autoincrement=True,
+        reference("retired_secret", "subscription_id", "webhook_subscription", ondelete="CASCADE"),
+        column("secret_encrypted", sa.Text),
+        column("expires_on", MOMENT),
+        is_entity=False,
     )
-    op.create_index(
-        op.f("ix_retired_secret_subscription_id"), "retired_secret", ["subscription_id"], unique=False
-    )
-    op.create_table(
+    index("retired_secret", "subscription_id")
+    create(
         "run",
-        sa.Column("workspace_id", sa.Integer(), nullable=False),
-        sa.Column("report_id", sa.Integer(), nullable=False),
-        sa.Column("status", sa.String(length=16), nullable=False),
-        sa.Column("origin", sa.String(length=16), nullable=False),
-        sa.Column("given_parameters", sa.JSON(), nullable=False),
-        sa.Column("parameters", sa.JSON(), nullable=False),
-        sa.Column("idempotency_key", sa.String(length=255), nullable=True),
-        sa.Column("executor_id", sa.String(length=64), nullable=True),
-        sa.Column("lost_workers", sa.Integer(), nullable=False),
-        sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("parent_id", sa.Integer(), nullable=True),
-        sa.Column("re_run_count", sa.Integer(), nullable=False),
-        sa.Column("webhook_id", sa.Integer(), nullable=True),
-        sa.Column("schedule_id", sa.Integer(), nullable=True),
-        sa.Column("options", sa.JSON(), nullable=True),
-        sa.Column("started_on", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("finished_on", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["report_id"], ["report.id"], name=op.f("fk_run_report_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_run_workspace_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
-        sa.UniqueConstraint("report_id", "idempotency_key", name=op.f("uq_run_report_id_idempotency_key")),
-        sa.UniqueConstraint("uid", name=op.f("uq_run_uid")),
-        sqlite_autoincrement=True,
+        reference("run", "workspace_id", "workspace"),
+        reference("run", "report_id", "report", ondelete="CASCADE"),
+        column("status", sa.String(16)),
+        column("origin", sa.String(16)),
+        column("given_parameters", sa.JSON),
+        column("parameters", sa.JSON),
+        column("idempotency_key", sa.String(255), nullable=True),
+        column("executor_id", sa.String(64), nullable=True),
+        column("lost_workers", sa.Integer),
+        column("flow_run_id", sa.String(36), nullable=True),
+        column("parent_id", sa.Integer, nullable=True),
+        column("re_run_count", sa.Integer),
+        column("webhook_id", sa.Integer, nullable=True),
+        column("schedule_id", sa.Integer, nullable=True),
+        column("options", sa.JSON, nullable=True),
+        column("started_on", MOMENT, nullable=True),
+        column("finished_on", MOMENT, nullable=True),
+        column("error", sa.Text, nullable=True),
+        unique("run", "report_id", "idempotency_key"),
     )
-    op.create_index(op.f("ix_run_flow_run_id"), "run", ["flow_run_id"], unique=False)
-    op.create_index(op.f("ix_run_report_id"), "run", ["report_id"], unique=False)
-    op.create_index(op.f("ix_run_status"), "run", ["status"], unique=False)
+    index("run", "flow_run_id")
+    index("run", "report_id")
+    index("run", "status")
     create_work_indexes("run", "workspace_id", "report_id", "created_on", "lost_workers")
-    op.create_table(
+    create(
         "webhook",
-        sa.Column("report_id", sa.Integer(), nullable=False),
-        sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("token_hash", sa.String(length=64), nullable=False),
-        sa.Column("token_encrypted", sa.Text(), nullable=False),
-        sa.Column("details", sa.Text(), nullable=True),
-        sa.Column("recipients", sa.Text(), nullable=True),
-        sa.Column("slack_recipients", sa.Text(), nullable=True),
-        sa.Column("updated_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["report_id"], ["report.id"], name=op.f("fk_webhook_report_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook")),
-        sa.UniqueConstraint("uid", name=op.f("uq_webhook_uid")),
-        sqlite_autoincrement=True,
+        reference("webhook", "report_id", "report", ondelete="CASCADE"),
+        column("active", sa.Boolean),
+        column("token_hash", sa.String(64)),
+        column("token_encrypted", sa.Text),
+        column("details", sa.Text, nullable=True),
+        column("recipients", sa.Text, nullable=True),
+        column("slack_recipients", sa.Text, nullable=True),
+        column("updated_on", MOMENT),
     )
-    op.create_index(op.f("ix_webhook_report_id"), "webhook", ["report_id"], unique=False)
-    op.create_table(
+    index("webhook", "report_id")
+    create(
         "delivery_attempt",
-        sa.Column("delivery_id", sa.Integer(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("started_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("duration_ms", sa.Integer(), nullable=False),
-        sa.Column("status_code", sa.Integer(), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("answer", sa.Text(), nullable=True),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["delivery_id"], ["delivery.id"], name=op.f("fk_delivery_attempt_delivery_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_attempt")),
-        sa.UniqueConstraint("delivery_id", "number", name=op.f("uq_delivery_attempt_delivery_id_number")),
-        sqlite_autoincrement=True,
+        reference("delivery_attempt", "delivery_id", "delivery", ondelete="CASCADE"),
+        column("number", sa.Integer),
+        column("started_on", MOMENT),
+        column("duration_ms", sa.Integer),
+        column("status_code", sa.Integer, nullable=True),
+        column("error", sa.Text, nullable=True),
+        column("answer", sa.Text, nullable=True),
+        unique("delivery_attempt", "delivery_id", "number"),
+        is_entity=False,
     )
-    op.create_table(
+    create(
         "query",
-        sa.Column("report_id", sa.Integer(), nullable=False),
-        sa.Column("block_id", sa.Integer(), nullable=False),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["block_id"], ["block.id"], name=op.f("fk_query_block_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["report_id"], ["report.id"], name=op.f("fk_query_report_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_query")),
-        sa.UniqueConstraint("block_id", name=op.f("uq_query_block_id")),
-        sa.UniqueConstraint("uid", name=op.f("uq_query_uid")),
-        sqlite_autoincrement=True,
+        reference("query", "report_id", "report", ondelete="CASCADE"),
+        reference("query", "block_id", "block", ondelete="CASCADE"),
+        unique("query", "block_id"),
     )
-    op.create_index(op.f("ix_query_report_id"), "query", ["report_id"], unique=False)
-    op.create_table(
+    index("query", "report_id")
+    create(
         "run_log",
-        sa.Column("run_id", sa.Integer(), nullable=False),
-        sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("task_run_id", sa.String(length=36), nullable=True),
-        sa.Column("level", sa.String(length=16), nullable=False),
-        sa.Column("message", sa.Text(), nullable=False),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_run_log_run_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_run_log")),
-        sa.UniqueConstraint("uid", name=op.f("uq_run_log_uid")),
-        sqlite_autoincrement=True,
+        reference("run_log", "run_id", "run", ondelete="CASCADE"),
+        column("flow_run_id", sa.String(36), nullable=True),
+        column("task_run_id", sa.String(36), nullable=True),
+        column("level", sa.String(16)),
+        column("message", sa.Text),
     )
-    op.create_index(op.f("ix_run_log_flow_run_id"), "run_log", ["flow_run_id"], unique=False)
-    op.create_index(op.f("ix_run_log_run_id"), "run_log", ["run_id"], unique=False)
-    op.create_table(
+    index("run_log", "flow_run_id")
+    index("run_log", "run_id")
+    create(
         "query_run",
-        sa.Column("workspace_id", sa.Integer(), nullable=False),
-        sa.Column("report_id", sa.Integer(), nullable=False),
-        sa.Column("block_id", sa.Integer(), nullable=False),
-        sa.Column("query_id", sa.Integer(), nullable=True),
-        sa.Column("status", sa.String(length=16), nullable=False),
-        sa.Column("origin", sa.String(length=16), nullable=False),
-        sa.Column("content", sa.JSON(), nullable=True),
-        sa.Column("schedule_id", sa.Integer(), nullable=True),
-        sa.Column("given_parameters", sa.JSON(), nullable=False),
-        sa.Column("parameters", sa.JSON(), nullable=False),
-        sa.Column("executor_id", sa.String(length=64), nullable=True),
-        sa.Column("lost_workers", sa.Integer(), nullable=False),
-        sa.Column("started_on", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("finished_on", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["block_id"], ["block.id"], name=op.f("fk_query_run_block_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["query_id"], ["query.id"], name=op.f("fk_query_run_query_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["report_id"], ["report.id"], name=op.f("fk_query_run_report_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_query_run_workspace_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_query_run")),
-        sa.UniqueConstraint("uid", name=op.f("uq_query_run_uid")),
-        sqlite_autoincrement=True,
+        reference("query_run", "workspace_id", "workspace"),
+        reference("query_run", "report_id", "report", ondelete="CASCADE"),
+        reference("query_run", "block_id", "block", ondelete="CASCADE"),
+        reference("query_run", "query_id", "query", ondelete="CASCADE", nullable=True),
+        column("status", sa.String(16)),
+        column("origin", sa.String(16)),
+        column("content", sa.JSON, nullable=True),
+        column("schedule_id", sa.Integer, nullable=True),
+        column("given_parameters", sa.JSON),
+        column("parameters", sa.JSON),
+        column("executor_id", sa.String(64), nullable=True),
+        column("lost_workers", sa.Integer),
+        column("started_on", MOMENT, nullable=True),
+        column("finished_on", MOMENT, nullable=True),
+        column("error", sa.Text, nullable=True),
     )
-    op.create_index(op.f("ix_query_run_block_id"), "query_run", ["block_id"], unique=False)
-    op.create_index(op.f("ix_query_run_query_id"), "query_run", ["query_id"], unique=False)
-    op.create_index(op.f("ix_query_run_status"), "query_run", ["status"], unique=False)
+    index("query_run", "block_id")
+    index("query_run", "query_id")
+    index("query_run", "status")
     create_work_indexes("query_run", "workspace_id", "report_id", "created_on", "lost_workers")
-    op.create_table(
+    create(
         "schedule",
-        sa.Column("workspace_id", sa.Integer(), nullable=False),
-        sa.Column("report_id", sa.Integer(), nullable=False),
-        sa.Column("query_id", sa.Integer(), nullable=True),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("first_start", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("time_zone", sa.String(length=64), nullable=False),
-        sa.Column("recurrence", sa.String(length=16), nullable=False),
-        sa.Column("cron", sa.String(length=255), nullable=True),
-        sa.Column("ends_on", sa.Date(), nullable=True),
-        sa.Column("max_runs", sa.Integer(), nullable=True),
-        sa.Column("run_count", sa.Integer(), nullable=False),
-        sa.Column("next_run_on", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("success_recipients", sa.JSON(), nullable=False),
-        sa.Column("failure_recipients", sa.JSON(), nullable=False),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["query_id"], ["query.id"], name=op.f("fk_schedule_query_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["report_id"], ["report.id"], name=op.f("fk_schedule_report_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_schedule_workspace_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_schedule")),
-        sa.UniqueConstraint("uid", name=op.f("uq_schedule_uid")),
-        sqlite_autoincrement=True,
+        reference("schedule", "workspace_id", "workspace"),
+        reference("schedule", "report_id", "report", ondelete="CASCADE"),
+        reference("schedule", "query_id", "query", ondelete="CASCADE", nullable=True),
+        column("name", sa.String(255)),
+        column("active", sa.Boolean),
+        column("first_start", MOMENT),
+        column("time_zone", sa.String(64)),
+        column("recurrence", sa.String(16)),
+        column("cron", sa.String(255), nullable=True),
+        column("ends_on", sa.Date, nullable=True),
+        column("max_runs", sa.Integer, nullable=True),
+        column("run_count", sa.Integer),
+        column("next_run_on", MOMENT, nullable=True),
+        column("success_recipients", sa.JSON),
+        column("failure_recipients", sa.JSON),
     )
-    op.create_index(op.f("ix_schedule_next_run_on"), "schedule", ["next_run_on"], unique=False)
-    op.create_index(op.f("ix_schedule_report_id"), "schedule", ["report_id"], unique=False)
-    op.create_table(
+    index("schedule", "next_run_on")
+    index("schedule", "report_id")
+    create(
         "block_result",
-        sa.Column("run_id", sa.Integer(), nullable=True),
-        sa.Column("query_run_id", sa.Integer(), nullable=True),
-        sa.Column("block_id", sa.Integer(), nullable=False),
-        sa.Column("block_uid", sa.String(length=32), nullable=False),
-        sa.Column("query_id", sa.Integer(), nullable=True),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("type", sa.String(length=32), nullable=False),
-        sa.Column("status", sa.String(length=16), nullable=False),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("output", sa.Text(), nullable=True),
-        sa.Column("output_html", sa.Text(), nullable=True),
-        sa.Column("content_hash", sa.String(length=64), nullable=True),
-        sa.Column("row_count", sa.Integer(), nullable=True),
-        sa.Column("result_file", sa.String(length=255), nullable=True),
-        sa.Column("max_rows", sa.Integer(), nullable=True),
-        sa.Column("timeout_seconds", sa.Integer(), nullable=True),
-        sa.Column("is_truncated", sa.Boolean(), nullable=False),
-        sa.Column("started_on", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("finished_on", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["query_run_id"], ["query_run.id"], name=op.f("fk_block_result_query_run_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["run_id"], ["run.id"], name=op.f("fk_block_result_run_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_block_result")),
-        sa.UniqueConstraint("query_run_id", "block_id", name=op.f("uq_block_result_query_run_id_block_id")),
-        sa.UniqueConstraint("run_id", "block_id", name=op.f("uq_block_result_run_id_block_id")),
-        sqlite_autoincrement=True,
+        reference("block_result", "run_id", "run", ondelete="CASCADE", nullable=True),
+        reference("block_result", "query_run_id", "query_run", ondelete="CASCADE", nullable=True),
+        column("block_id", sa.Integer),
+        column("block_uid", sa.String(32)),
+        column("query_id", sa.Integer, nullable=True),
+        column("position", sa.Integer),
+        column("name", sa.String(255)),
+        column("type", sa.String(32)),
+        column("status", sa.String(16)),
+        column("error", sa.Text, nullable=True),
+        column("output", sa.Text, nullable=True),
+        column("output_html", sa.Text, nullable=True),
+        column("content_hash", sa.String(64), nullable=True),
+        column("row_count", sa.Integer, nullable=True),
+        column("result_file", sa.String(255), nullable=True),
+        column("max_rows", sa.Integer, nullable=True),
+        column("timeout_seconds", sa.Integer, nullable=True),
+        column("is_truncated", sa.Boolean),
+        column("started_on", MOMENT, nullable=True),
+        column("finished_on", MOMENT, nullable=True),
+        unique("block_result", "query_run_id", "block_id"),
+        unique("block_result", "run_id", "block_id"),
+        is_entity=False,
     )
-    op.create_table(
+    create(
         "message",
-        sa.Column("workspace_id", sa.Integer(), nullable=False),
-        sa.Column("block_result_id", sa.Integer(), nullable=True),
-        sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("recipient", sa.String(length=255), nullable=False),
-        sa.Column("recipient_name", sa.String(length=255), nullable=True),
-        sa.Column("subject", sa.String(length=255), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("formatted", sa.Text(), nullable=True),
-        sa.Column("files", sa.JSON(), nullable=False),
-        sa.Column("status", sa.String(length=16), nullable=False),
-        sa.Column("attempt_count", sa.Integer(), nullable=False),
-        sa.Column("executor_id", sa.String(length=64), nullable=True),
-        sa.Column("next_attempt_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("finished_on", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("created_on", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["block_result_id"],
-            ["block_result.id"],
-            name=op.f("fk_message_block_result_id"),
-            ondelete="SET NULL",
-        ),
-        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_message_workspace_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_message")),
-        sa.UniqueConstraint("uid", name=op.f("uq_message_uid")),
-        sqlite_autoincrement=True,
+        reference("message", "workspace_id", "workspace"),
+        reference("message", "block_result_id", "block_result", ondelete="SET NULL", nullable=True),
+        column("kind", sa.String(16)),
+        column("recipient", sa.String(255)),
+        column("recipient_name", sa.String(255), nullable=True),
+        column("subject", sa.String(255)),
+        column("text", sa.Text),
+        column("formatted", sa.Text, nullable=True),
+        column("files", sa.JSON),
+        column("status", sa.String(16)),
+        column("attempt_count", sa.Integer),
+        column("executor_id", sa.String(64), nullable=True),
+        column("next_attempt_on", MOMENT),
+        column("finished_on", MOMENT, nullable=True),
+        column("error", sa.Text, nullable=True),
     )
-    op.create_index(op.f("ix_message_block_result_id"), "message", ["block_result_id"], unique=False)
+    index("message", "block_result_id")
+    index("message", "workspace_id")
     create_work_indexes("message", "kind", "next_attempt_on")
-    op.create_index(op.f("ix_message_workspace_id"), "message", ["workspace_id"], unique=False)
