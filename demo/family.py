@@ -185,7 +185,7 @@ class ProcessFamily:
             return False  # it belongs to another user, or has just ended
 
     def _reap(self) -> None:
-        """Collect the ended processes that are children of this one, by adoption too, which may come later."""
+        """Collect the ended processes that are children of this one, or were adopted by it since."""
         for _, _, child in self._children:
             child.poll()
         for process in self._ended:
