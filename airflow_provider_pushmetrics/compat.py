@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
 __all__ = [
+    "AirflowRuntimeError",
     "AssetWatcher",
     "BaseEventTrigger",
     "RetryDecision",
@@ -31,6 +32,7 @@ __all__ = [
     "get_listener_manager",
     "has_airflow",
     "has_listeners",
+    "list_asset_stores",
     "mask_secret",
     "require_airflow",
     "run_in_thread",
@@ -91,6 +93,22 @@ async def store_xcoms(ti: Any, xcoms: Mapping[str, Any]) -> dict[str, Any]:
         await run_in_thread(partial(XCom.set, key=key, value=value, **whose))
     return {}
 
+
+def list_asset_stores(stores: Any) -> list[Any]:
+    """
+    List the stores of the assets of a watcher, each with ``get`` and ``set`` (Airflow 3.3 and later).
+
+    Airflow has no other access without the names of the assets, which a trigger does not know.
+    """
+    return [*stores._by_name.values(), *stores._by_uri.values()]
+
+
+try:
+    from airflow.sdk.exceptions import AirflowRuntimeError
+except ImportError:  # before Airflow 3.0
+    from airflow.exceptions import (  # type: ignore[assignment, attr-defined, no-redef, unused-ignore]
+        AirflowException as AirflowRuntimeError,
+    )
 
 try:
     from airflow.sdk.listener import get_listener_manager

@@ -186,6 +186,9 @@ def build_airflow_environment(
         "AIRFLOW__PUSHMETRICS__SIGNING_SECRETS": credentials.signing_secret,
         "AIRFLOW__PUSHMETRICS__READER_TOKEN": credentials.reader_token,
         "AIRFLOW_CONN_PUSHMETRICS_DEFAULT": json.dumps(connection),
+        "AIRFLOW_CONN_PUSHMETRICS_API_ONLY": json.dumps(
+            {name: value for name, value in connection.items() if name != "extra"}
+        ),
         "PUSHMETRICS_EXAMPLE_OUTPUT": str(folder.results),
         # Quick, where the defaults are made for large installations.
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",

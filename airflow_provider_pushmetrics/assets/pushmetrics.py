@@ -12,7 +12,10 @@ from airflow_provider_pushmetrics.compat import AssetWatcher, has_airflow, requi
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.triggers.event_filters import read_number
-from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
+from airflow_provider_pushmetrics.triggers.pushmetrics import (
+    DEFAULT_LIST_INTERVAL_SECONDS,
+    PushMetricsEventTrigger,
+)
 
 INSTEAD_OF_WATCHERS = "Use PushMetricsRunSensor with 'consumer' in a Dag that is scheduled '@continuous'."
 INSTEAD_OF_RUN_PER_EVENT = (
@@ -37,6 +40,7 @@ def build_run_asset(
     one_run_per_event: bool = False,
     queue: str | None = None,
     only_successful: bool = False,
+    poll_interval: float = DEFAULT_LIST_INTERVAL_SECONDS,
 ) -> Asset:
     """
     Build an asset that is updated by each run, for ``schedule=[…]``; needs Airflow 3.
@@ -49,8 +53,8 @@ def build_run_asset(
     :param report_id: The report; None for any.
     :param query_id: The query; None for any.
     :param consumer: A name for this Airflow, if several read from one receiver.
-    :param pushmetrics_conn_id: The connection. A watcher needs a receiver in it. ``api_server`` uses it
-        only to fetch the outcome of runs.
+    :param pushmetrics_conn_id: The connection. A watcher reads its receiver, or polls the API without one.
+        ``api_server`` uses it only to fetch the outcome of runs.
     :param host: The host of PushMetrics, with a port if necessary, for the asset's URI and for lineage.
     :param updated_by: ``triggerer``: by a watcher, from any receiver. ``api_server``: by the receiver in
         Airflow's API server, about a second sooner; needs Airflow 3.1, and the events in its own inbox.
@@ -62,6 +66,8 @@ def build_run_asset(
     :param only_successful: Update the asset only by runs that are known to have succeeded. **Without it, a
         failed run updates the asset too**: the event does not contain the outcome. Needs an API token
         in the connection, in the triggerer or in the API server.
+    :param poll_interval: Seconds between polls of the API's list of runs, at least 5. A watcher polls it if
+        its connection has an API token and no receiver.
     :raises PushMetricsAirflowVersionError: on an Airflow that does not support the arguments.
     :raises PushMetricsParameterError: if arguments contradict each other.
     """
@@ -75,6 +81,7 @@ def build_run_asset(
         pushmetrics_conn_id=pushmetrics_conn_id,
         queue=queue,
         only_successful=only_successful,
+        poll_interval_seconds=poll_interval,
     )
     report, query = (None if number is None else str(number) for number in (report_id, query_id))
     uri = str(parse_uri(str(ReportUri(host, report, query, name))))

@@ -162,7 +162,14 @@ def fetch_newest_runs(
     credentials: Credentials, limit: int, policy: RetryPolicy = DEFAULT_POLICY
 ) -> Call[tuple[Run, ...]]:
     """Fetch the newest runs of all reports; the server may return fewer than requested."""
-    query = urlencode({"q": f"(page:0,page_size:{limit})"})
+    return (yield from fetch_run_page(credentials, 0, limit, policy))
+
+
+def fetch_run_page(
+    credentials: Credentials, page: int, page_size: int, policy: RetryPolicy = DEFAULT_POLICY
+) -> Call[tuple[Run, ...]]:
+    """Fetch one page of the runs of all reports, newest first."""
+    query = urlencode({"q": f"(page:{page},page_size:{page_size})"})
     request = build_get(f"{credentials.base_url}/api/v1/noteflow_run/?{query}")
     answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
     return parse_rows(Run, answer, request)

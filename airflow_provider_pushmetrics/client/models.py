@@ -73,6 +73,7 @@ class Run(_Answer):
 
     :param id: Its number, as in the URLs of its results.
     :param report_id: Its report's number, if the server returns it.
+    :param end_time: When it ended, in ISO 8601, if the server returns it.
     """
 
     id: Id
@@ -81,11 +82,17 @@ class Run(_Answer):
     status: RunStatus = RunStatus.UNKNOWN
     report_uid: str | None = None
     report_id: int | None = None
+    end_time: str | None = None
 
     @field_validator("status", mode="before")
     @classmethod
     def _read_status(cls, value: object) -> RunStatus:
         return RunStatus.parse(value)
+
+    @field_validator("end_time", mode="before")
+    @classmethod
+    def _read_end_time(cls, value: object) -> str | None:
+        return value if isinstance(value, str) else None
 
 
 class ReportBlock(_Answer):

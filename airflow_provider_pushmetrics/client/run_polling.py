@@ -125,7 +125,7 @@ class RunPoll:
     def _fetch_event(self, credentials: Credentials, run: Run) -> Call[FeedEvent | None]:
         """Build the event of a run; None if the run no longer exists and was not requested by its id."""
         try:
-            return (yield from _build_report_event(credentials, run, self.wanted.report_id))
+            return (yield from build_report_event(credentials, run, self.wanted.report_id))
         except PushMetricsNotFoundError:
             if self.wanted.run_id is not None:
                 raise
@@ -159,11 +159,63 @@ def fetch_snapshot(credentials: Credentials, wanted: EventFilter) -> Call[RunSna
     return RunSnapshot(max((run.id for run in listed), default=0), unfinished)
 
 
-def _build_report_event(credentials: Credentials, run: Run, report_id: int | None) -> Call[FeedEvent]:
+FIRST_PAGE_RUNS = 1000
+"""How many runs are listed to find those that are unfinished when a watcher begins."""
+
+
+@dataclass(frozen=True)
+class RunListing:
+    """
+    The newest runs.
+
+    :param runs: Newest first.
+    :param after: The run after which runs were requested; None for one page.
+    :param is_complete: Whether it contains every run after that one.
+    """
+
+    runs: tuple[Run, ...]
+    after: int | None = None
+    is_complete: bool = True
+
+
+def fetch_runs_after(credentials: Credentials, after: int | None) -> Call[RunListing]:
+    """
+    Fetch all runs that are newer than a run, page by page.
+
+    A run that is created meanwhile moves the others to the next page, so they come twice, and not never.
+
+    :param after: The run's number; None for one large page.
+    """
+    found: dict[int, Run] = {}
+    page, page_size = 0, FIRST_PAGE_RUNS if after is None else calls.NEW_RUNS_LIMIT
+    while True:
+        rows = yield from calls.fetch_run_page(credentials, page, page_size, ONE_ATTEMPT)
+        known = len(found)
+        found |= {run.id: run for run in rows}
+        is_end = not rows or after is None or min(run.id for run in rows) <= after
+        if is_end or len(found) == known:  # a server that ignores the page repeats the first one
+            runs = tuple(sorted(found.values(), key=lambda run: run.id, reverse=True))
+            return RunListing(runs, after, is_end)
+        if page == 0:
+            page_size = len(rows)  # the actual page size of a server that returns fewer than requested
+        page += 1
+
+
+def build_report_event(
+    credentials: Credentials, run: Run, report_id: int | None = None, *, needs_outputs: bool = False
+) -> Call[FeedEvent | None]:
+    """
+    Build the event of a run that has ended.
+
+    :param report_id: The report's number, if the run does not contain it.
+    :param needs_outputs: Whether to return None as long as the outputs of the run are not available.
+    """
     number = run.report_id if run.report_id is not None else report_id
     reference = number if number is not None else (run.report_uid or "")
     url = calls.build_outputs_url(credentials.base_url, reference, run.id)
     outputs = yield from calls.fetch_outputs(credentials, url)
+    if outputs is None and needs_outputs:
+        return None
     queries = outputs.queries if outputs else ()
     body = {
         "event": "report.run",
@@ -175,6 +227,8 @@ def _build_report_event(credentials: Credentials, run: Run, report_id: int | Non
             for query in queries
         ],
     }
+    if run.end_time is not None:
+        body["timestamp"] = run.end_time
     return _build_event(run.id, body)
 
 

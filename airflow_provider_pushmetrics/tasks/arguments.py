@@ -12,11 +12,12 @@ TRUNCATIONS = ("warn", "fail")
 """The allowed values of ``on_truncated``."""
 
 
-def check_seconds(name: str, value: object, *, allows_zero: bool = False) -> None:
+def check_seconds(name: str, value: object, *, allows_zero: bool = False, minimum: float = 0.0) -> None:
     """
     Check a duration.
 
     :param allows_zero: Whether it may be 0.
+    :param minimum: The smallest allowed number of seconds.
     :raises PushMetricsParameterError: if it is not a positive, finite number of seconds or such a timedelta.
     """
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
@@ -25,6 +26,8 @@ def check_seconds(name: str, value: object, *, allows_zero: bool = False) -> Non
         return
     if not is_number or not 0 < seconds < math.inf:  # type: ignore[operator]
         raise PushMetricsParameterError(f"{name} is {value!r}: it must be a positive number of seconds.")
+    if seconds < minimum:  # type: ignore[operator]
+        raise PushMetricsParameterError(f"{name} is {value!r}: it must be at least {minimum:g} seconds.")
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The stream of an asset watcher: a named consumer's events from the receiver's inbox."""
+"""The stream of an asset watcher: events from the receiver's inbox, or from the API's list of runs."""
 
 from __future__ import annotations
 
@@ -12,25 +12,30 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_pushmetrics.client import feed, waits
 from airflow_provider_pushmetrics.client.models import FeedEvent, FoundEvent
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
-from airflow_provider_pushmetrics.compat import SharedStreamProducer, has_airflow
+from airflow_provider_pushmetrics.compat import AirflowRuntimeError, SharedStreamProducer, has_airflow
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 from airflow_provider_pushmetrics.storable import describe_error, make_storable, storable_errors
 from airflow_provider_pushmetrics.triggers.event_outcomes import has_succeeded, require_api_token
+from airflow_provider_pushmetrics.triggers.run_position import RunPosition, find_store
+from airflow_provider_pushmetrics.triggers.run_stream import OVERLAP_SECONDS, RunStream
 
 if TYPE_CHECKING:
     from airflow.triggers.shared_stream import AdvanceItem
 
 log = logging.getLogger(__name__)
+
+Position: TypeAlias = int | RunPosition
+"""A cursor of the inbox, or a position in the list of runs."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +46,24 @@ class StreamTiming:
     :param spacing_seconds: The delay of the last of several events after the previous one. The
         scheduler polls about once a second.
     :param retry_seconds: The delay after a failure before the connection is read and the inbox is read again.
+    :param min_poll_seconds: The shortest interval between polls of the list of runs.
+    :param overlap_seconds: How long a run may take to appear in that list after a newer one.
     """
 
     spacing_seconds: float = 0.0 if has_airflow("3.4") else 2.0
     retry_seconds: float = 5.0
+    min_poll_seconds: float = 5.0
+    overlap_seconds: float = OVERLAP_SECONDS
 
 
 DEFAULT_TIMING = StreamTiming()
 
 
-class InboxProducer(SharedStreamProducer):
+class EventProducer(SharedStreamProducer):
     """
     Read a named consumer's events from the receiver's inbox, and move its position.
+
+    Without a receiver in the connection, the API's list of runs is polled instead (``RunStream``).
 
     Before Airflow 3.4, the last of several events that arrive close together is delayed a moment; the others
     are passed on at once. The scheduler misses an event that is stored while it creates a Dag run for the
@@ -74,6 +85,8 @@ class InboxProducer(SharedStreamProducer):
         self._timing = timing
         self._conn_id: str = kwargs["pushmetrics_conn_id"]
         self._consumer = build_position_name(kwargs)
+        store = find_store(self._consumer, is_watcher=not raises_errors)
+        self._runs = RunStream(kwargs, store, overlap_seconds=timing.overlap_seconds)
         self._wanted = EventFilter(kwargs["event"], kwargs.get("report_id"), kwargs.get("query_id"))
         self._only_successful = bool(kwargs.get("only_successful"))
         self._client: PushMetricsAsyncClient | None = None
@@ -85,9 +98,9 @@ class InboxProducer(SharedStreamProducer):
         self._last_chosen = 0
         self._passed_over = 0
 
-    async def open_stream(self) -> AsyncIterator[tuple[Any, Any]]:
+    async def open_stream(self) -> AsyncIterator[tuple[FoundEvent, Position]]:
         """
-        Yield each matching event after the stored position, with its id.
+        Yield each matching event after the stored position, with the position after it.
 
         Airflow sends the message of an error to its supervisor unchanged, so each message must be storable.
         """
@@ -96,19 +109,22 @@ class InboxProducer(SharedStreamProducer):
                 try:
                     async for item in self._read():
                         yield item
-                except (AirflowNotFoundException, PushMetricsError) as error:
+                except (AirflowNotFoundException, AirflowRuntimeError, PushMetricsError) as error:
                     if self._raises_errors:
                         raise
                     self._trouble.warning(
-                        "The events of consumer %s cannot be read; next try in %g s: %s",
+                        "The events of consumer %s cannot be read, and are tried again: %s",
                         self._consumer,
-                        self._timing.retry_seconds,
                         describe_error(error),
                     )
                 await asyncio.sleep(self._timing.retry_seconds)
 
-    async def _read(self) -> AsyncIterator[tuple[FoundEvent, int]]:
+    async def _read(self) -> AsyncIterator[tuple[FoundEvent, Position]]:
         client = await self._connect()
+        if client.settings.receiver is None:
+            async for event, run_position in self._runs.read(client):
+                await self._space()
+                yield dump_event(event), run_position
         receiver = client.settings.get_receiver()
         if self._read_until is None:
             position: int | None = await client.call(feed.fetch_position(receiver, self._consumer))
@@ -121,14 +137,16 @@ class InboxProducer(SharedStreamProducer):
             events = await self._choose(client, page.events)
             await self._skip(page.events, events)
             for event in events:
-                if event is events[-1]:
-                    await asyncio.sleep(
-                        self._handed_over_at + self._timing.spacing_seconds - time.monotonic()
-                    )
-                self._handed_over_at = time.monotonic()
+                await self._space(is_delayed=event is events[-1])
                 self._read_until = event.id
                 yield dump_event(event), event.id
             self._read_until = page.cursor
+
+    async def _space(self, *, is_delayed: bool = True) -> None:
+        """Keep a distance to the previous event."""
+        if is_delayed:
+            await asyncio.sleep(self._handed_over_at + self._timing.spacing_seconds - time.monotonic())
+        self._handed_over_at = time.monotonic()
 
     async def _connect(self) -> PushMetricsAsyncClient:
         """Read the connection, and open a client that replaces the previous one."""
@@ -178,8 +196,11 @@ class InboxProducer(SharedStreamProducer):
                 " there."
             )
 
-    async def store_position(self, position: int) -> None:
+    async def store_position(self, position: Position) -> None:
         """Store the consumer's position in the receiver, and move it over the skipped events that follow."""
+        if isinstance(position, RunPosition):
+            await self._runs.store_position(position)
+            return
         if position == self._last_chosen:
             position = max(position, self._passed_over)
         assert self._client is not None

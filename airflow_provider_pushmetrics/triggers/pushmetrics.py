@@ -31,7 +31,7 @@ from airflow_provider_pushmetrics.triggers.cancellation import finish
 from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_number
 from airflow_provider_pushmetrics.triggers.event_stream import (
     DEFAULT_TIMING,
-    InboxProducer,
+    EventProducer,
     build_position_name,
     dump_event,
 )
@@ -40,8 +40,10 @@ from airflow_provider_pushmetrics.triggers.events import (
     build_found_event,
     build_timeout_event,
 )
+from airflow_provider_pushmetrics.triggers.run_position import offer_asset_store
 from airflow_provider_pushmetrics.triggers.waiting import wait_for_event, wait_for_run
 
+DEFAULT_LIST_INTERVAL_SECONDS = 30.0
 _PATH = "airflow_provider_pushmetrics.triggers.pushmetrics"
 
 
@@ -259,9 +261,12 @@ class PushMetricsEventTrigger(SerializableTrigger, BaseEventTrigger):
     """
     Fire an event for each matching webhook event: the trigger of an ``AssetWatcher``.
 
-    The receiver keeps the position, by consumer and by filter. A new consumer begins with
-    the oldest event in the inbox. On Airflow 3.3 the position moves only after Airflow has stored the
-    event, so none is lost when the triggerer dies; on older versions, after Airflow has received it.
+    The receiver keeps the position, by consumer and by filter. A new consumer begins with the oldest event in
+    the inbox. On Airflow 3.3 the position moves only after Airflow has stored the event, so none is lost when
+    the triggerer dies; on older versions, after Airflow has received it.
+
+    Without a receiver in the connection, the API's list of runs is polled, and Airflow keeps the position. A
+    new watcher begins with the runs that have not ended.
 
     :param event: The event's name, such as ``report.run``.
     :param report_id: The report; None for any.
@@ -271,6 +276,7 @@ class PushMetricsEventTrigger(SerializableTrigger, BaseEventTrigger):
     :param pushmetrics_conn_id: The connection.
     :param queue: The trigger queue of the watcher; needs Airflow 3.4.
     :param only_successful: Fire only for runs that succeeded; needs an API token.
+    :param poll_interval_seconds: Seconds between polls of the API's list of runs, without a receiver.
     """
 
     timing = DEFAULT_TIMING
@@ -286,8 +292,10 @@ class PushMetricsEventTrigger(SerializableTrigger, BaseEventTrigger):
         pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
         queue: str | None = None,
         only_successful: bool = False,
+        poll_interval_seconds: float = DEFAULT_LIST_INTERVAL_SECONDS,
     ) -> None:
         super().__init__()
+        check_seconds("poll_interval_seconds", poll_interval_seconds, minimum=self.timing.min_poll_seconds)
         if queue is not None:
             require_airflow("3.4", "PushMetricsEventTrigger(queue=…)", "Leave 'queue' out.")
         self.queue = queue
@@ -297,12 +305,13 @@ class PushMetricsEventTrigger(SerializableTrigger, BaseEventTrigger):
         self.pushmetrics_conn_id = pushmetrics_conn_id
         self.consumer = consumer
         self.only_successful = only_successful
+        self.poll_interval_seconds = poll_interval_seconds
         taken = len(build_position_name(self.serialize()[1])) - len(str(consumer))
         check_consumer_name(consumer, max_length=MAX_CONSUMER_NAME_LENGTH - taken)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield events forever; used by Airflow before 3.3."""
-        producer = InboxProducer(
+        producer = EventProducer(
             self.serialize()[1], raises_errors=self.task_instance is not None, timing=self.timing
         )
         try:
@@ -316,12 +325,14 @@ class PushMetricsEventTrigger(SerializableTrigger, BaseEventTrigger):
         """Name the stream by its connection and its position; None for a task, which fails separately."""
         if self.task_instance is not None:
             return None
-        return (_PATH, self.pushmetrics_conn_id, build_position_name(self.serialize()[1]))
+        name = build_position_name(self.serialize()[1])
+        offer_asset_store(name, getattr(self, "asset_state_store", None))
+        return (_PATH, self.pushmetrics_conn_id, name)
 
     @classmethod
-    def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> InboxProducer:
+    def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> EventProducer:
         """Build the stream's source; Airflow then acknowledges stored events (ack mode)."""
-        return InboxProducer(kwargs, timing=cls.timing)
+        return EventProducer(kwargs, timing=cls.timing)
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
         """Fire an event for each one of the stream, which contains only matching events."""

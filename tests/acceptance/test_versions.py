@@ -30,6 +30,7 @@ MORE_DAGS = Path(__file__).with_name("version_dags")
 WAYS = ("on_a_worker", "resumed", "in_the_triggerer")
 BY_ASSET = "example_pushmetrics_webhook_receiver"
 CONTINUOUS = "example_pushmetrics_webhook_receiver_continuous"
+WITHOUT_RECEIVER = "example_pushmetrics_without_receiver"
 BY_HAND = (
     "example_pushmetrics_trigger_report",
     "example_pushmetrics_sensor",
@@ -59,6 +60,10 @@ class System:
         with self.receiver.open_reader() as reader:
             answer = reader.get(path).json()
         return int(answer.get("cursor", answer.get("position")))
+
+    def list_polled(self) -> set[int]:
+        """List the runs whose results the Dag without a receiver has saved."""
+        return {int(path.name) for path in (self.results / "without_receiver").glob("*")}
 
     def list_handled(self) -> set[int]:
         """List the events whose results the continuous Dag has saved."""
@@ -91,8 +96,10 @@ def start_system(folder: Path) -> Iterator[System]:
                 "receiver_token": READER_TOKEN,
             },
         }
+        api_only = {name: value for name, value in connection.items() if name != "extra"}
         environment = {
             "AIRFLOW_CONN_PUSHMETRICS_DEFAULT": json.dumps(connection),
+            "AIRFLOW_CONN_PUSHMETRICS_API_ONLY": json.dumps(api_only),
             "PUSHMETRICS_EXAMPLE_OUTPUT": str(folder / "results"),
         }
         (folder / "airflow").mkdir()
@@ -191,11 +198,45 @@ def test_the_example_that_an_asset_starts_hears_of_runs(system: System) -> None:
     assert list((system.results / "webhook_receiver").glob("*/by_carrier.json"))
 
 
+@needs_airflow("3.0")
+def test_the_example_without_a_receiver_finds_each_run_once_also_after_a_kill_of_the_triggerer(
+    system: System,
+) -> None:
+    airflow = system.airflow
+    airflow.run("dags", "unpause", WITHOUT_RECEIVER)
+    airflow.wait_until(lambda: count_kept_positions(airflow) == 1, "the watcher to begin")
+    before = system.count_runs()
+    system.run_report()
+    airflow.wait_until(lambda: system.list_polled() == {before + 1}, "the first run's results")
+
+    time.sleep(12)  # the position is kept when the next poll is over
+    airflow.kill_part("triggerer")
+    system.run_report()
+    system.run_report()
+    time.sleep(1)  # they end while no triggerer runs
+    airflow.start_part("triggerer")
+    airflow.wait_until(lambda: system.list_polled() == {before + 1, before + 2, before + 3}, "3 results")
+    by_api = airflow.ask(
+        "SELECT e.extra FROM asset_event e JOIN asset a ON a.id = e.asset_id WHERE a.name = ?",
+        "delays_ran_by_api",
+    )
+    found = sorted(json.loads(extra)["payload"]["id"] for (extra,) in by_api)
+    assert found == [before + 1, before + 2, before + 3]
+
+
+def count_kept_positions(airflow: AirflowProcesses) -> int:
+    table, key = ("asset_state_store", "key") if AIRFLOW_VERSION >= (3, 3) else ("variable", "key")
+    query = f"SELECT count(*) FROM {table} WHERE {key} LIKE 'pushmetrics_runs_%'"
+    return int(airflow.ask(query)[0][0])
+
+
 @pytest.mark.skipif(AIRFLOW_VERSION >= (3, 0), reason="of Airflow 2")
 def test_an_airflow_without_asset_watchers_says_which_one_has_them(system: System) -> None:
-    ((message,),) = system.airflow.ask("SELECT stacktrace FROM import_error")
-    assert "PushMetricsAirflowVersionError: build_run_asset needs Airflow 3.0 or later" in message
-    assert "'@continuous'" in message
+    found = system.airflow.ask("SELECT stacktrace FROM import_error")
+    assert len(found) == 2
+    for (message,) in found:
+        assert "PushMetricsAirflowVersionError: build_run_asset needs Airflow 3.0 or later" in message
+        assert "'@continuous'" in message
 
 
 def test_the_continuous_example_handles_each_event_once_also_after_a_kill_of_the_triggerer(

@@ -76,6 +76,9 @@ class FakePushMetrics:
     :param hides_runs: Whether the list of runs stays empty.
     :param outputs_say_status: Whether the outputs of a run say how it ended.
     :param can_cancel: Whether runs can be cancelled, which the real product does not document.
+    :param max_run_page_size: How many runs it gives on a page at most.
+    :param list_answers: What it answers to the next requests for the list of runs.
+    :param pending_outputs: The runs whose outputs are not available yet.
     :param reports: How many reports there are.
     :param max_page_size: How many of them it gives on a page at most.
     :param shows_webhooks: Whether the API shows the trigger to who has an API token.
@@ -107,6 +110,9 @@ class FakePushMetrics:
     hides_runs: bool = False
     outputs_say_status: bool = True
     can_cancel: bool = True
+    max_run_page_size: int = 5000
+    list_answers: list[Response] = field(default_factory=list)
+    pending_outputs: set[int] = field(default_factory=set)
     reports: int = 1
     max_page_size: int = 100
     shows_webhooks: bool = True
@@ -240,12 +246,18 @@ class FakePushMetrics:
         seen = await self._see(request)
         if self.page_status is not None:
             return Response("<html>Back soon</html>", self.page_status, media_type="text/html")
+        if self.list_answers:
+            return self.list_answers.pop(0)
+        found = re.search(r"page:(\d+),page_size:(\d+)", seen.query["q"])
+        assert found is not None
+        page, size = int(found[1]), min(int(found[2]), self.max_run_page_size)
         rows = [
             {"id": run.id, "status": run.status, "report_id": int(run.report_id)}
-            for run in reversed(self.runs)
+            for run in sorted(self.runs, key=lambda run: -run.id)
             if run.report_id == seen.query.get("report_uid", run.report_id) and not self.hides_runs
         ]
-        return self._refuse(seen) or JSONResponse({"count": len(rows), "result": rows})
+        shown = {"count": len(rows), "result": rows[page * size :][:size]}
+        return self._refuse(seen) or JSONResponse(shown)
 
     async def _show_run(self, request: Request) -> Response:
         seen, run = await self._see(request), self._find_run(request)
@@ -339,6 +351,8 @@ class FakePushMetrics:
         if self.api_outages > 0:
             self.api_outages -= 1
             return JSONResponse({"message": "Maintenance"}, 503, {"Retry-After": "0"})
+        if run.id in self.pending_outputs:
+            return JSONResponse({"message": "The run is going on"}, 202)
         outputs = self._build_outputs(run)
         return JSONResponse(outputs if self.outputs_say_status else {**outputs, "status": None})
 

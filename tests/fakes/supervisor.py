@@ -23,6 +23,9 @@ class FakeSupervisor:
     :param store: What the task keeps between its tries.
     :param dies: When the process dies: ``before`` or ``after`` the task keeps something.
     :param spares: How often the task keeps something before that.
+    :param variables: Airflow's variables.
+    :param asset_store: What the stores of assets contain, by the asset's name and the key.
+    :param refuses_asset_store: Whether they accept nothing.
     """
 
     xcoms: dict[str, Any] = field(default_factory=dict)
@@ -30,6 +33,9 @@ class FakeSupervisor:
     store: dict[str, Any] = field(default_factory=dict)
     dies: str | None = None
     spares: int = 0
+    variables: dict[str, str] = field(default_factory=dict)
+    asset_store: dict[tuple[str, str], Any] = field(default_factory=dict)
+    refuses_asset_store: bool = False
 
     def send(self, message: Any) -> Any:
         """Answer one message."""
@@ -44,6 +50,22 @@ class FakeSupervisor:
             if message.key not in self.store:
                 return comms.ErrorResponse(error=ErrorType.TASK_STORE_NOT_FOUND)
             return comms.TaskStateStoreResult(value=self.store[message.key])
+        if kind == "GetVariable":
+            if message.key not in self.variables:
+                return comms.ErrorResponse(error=ErrorType.VARIABLE_NOT_FOUND)
+            return comms.VariableResult(key=message.key, value=self.variables[message.key])
+        if kind == "PutVariable":
+            self.variables[message.key] = message.value
+        if kind == "GetAssetStateStoreByName":
+            if (message.name, message.key) not in self.asset_store:
+                return comms.ErrorResponse(error=ErrorType.ASSET_STORE_NOT_FOUND)
+            return comms.AssetStateStoreResult(value=self.asset_store[message.name, message.key])
+        if kind == "SetAssetStateStoreByName":
+            if self.refuses_asset_store:
+                from airflow.sdk.exceptions import AirflowRuntimeError
+
+                raise AirflowRuntimeError(comms.ErrorResponse(error=ErrorType.API_SERVER_ERROR))
+            self.asset_store[message.name, message.key] = message.value
         if kind == "SetXCom":
             if message.key == self.refuses:
                 raise RuntimeError("422: the value cannot be stored")

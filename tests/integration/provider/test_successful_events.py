@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 
-from airflow_provider_pushmetrics.triggers.event_stream import InboxProducer
+from airflow_provider_pushmetrics.triggers.event_stream import EventProducer
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.waiting import until
@@ -107,12 +107,12 @@ async def test_an_event_waits_while_the_api_token_is_missing_or_wrong_and_the_lo
         assert await waiting == [1]
 
 
-async def read_all(pushmetrics: FakePushMetrics, *outcomes: str) -> tuple[InboxProducer, list[int]]:
+async def read_all(pushmetrics: FakePushMetrics, *outcomes: str) -> tuple[EventProducer, list[int]]:
     """Read until nothing is left, and confirm nothing."""
     pushmetrics.outcomes = list(outcomes)
     for _ in outcomes:
         pushmetrics.start_run()
-    producer = InboxProducer(build().serialize()[1], timing=AT_ONCE)
+    producer = EventProducer(build().serialize()[1], timing=AT_ONCE)
     ids: list[int] = []
     stream = producer.open_stream()
     reading = asyncio.ensure_future(collect(stream, ids))

@@ -18,7 +18,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsError,
 )
 from airflow_provider_pushmetrics.triggers.event_stream import (
-    InboxProducer,
+    EventProducer,
     StreamTiming,
     build_position_name,
 )
@@ -413,21 +413,24 @@ async def test_a_position_that_cannot_be_stored_is_an_error_and_not_forgotten(
             await take(events, 1)
 
 
-async def test_a_task_that_waits_for_events_without_a_receiver_fails_with_the_way_out(
+async def test_a_task_that_waits_for_events_without_a_receiver_and_a_token_fails_with_the_way_out(
     connect_whole: Connect,
 ) -> None:
-    connect_whole(receiver_url=None, receiver_token=None)
+    connect_whole(receiver_url=None, receiver_token=None, password=None)
     trigger = PushMetricsEventTrigger()
     trigger.task_instance = FakeTaskInstance()  # type: ignore[assignment]
     assert trigger.shared_stream_key() is None
     async with open_events(trigger) as events:
-        with pytest.raises(PushMetricsConfigurationError, match="has no receiver"):
+        with pytest.raises(PushMetricsConfigurationError, match="has no receiver and no API token"):
             await take(events, 1)
 
 
 CAUSES = {
     "no connection": (None, "The conn_id `pushmetrics_default` isn't defined"),
-    "no receiver": ({"receiver_url": None, "receiver_token": None}, "has no receiver"),
+    "no receiver": (
+        {"receiver_url": None, "receiver_token": None, "password": None},
+        "has no receiver and no API token",
+    ),
     "wrong reader token": ({"receiver_token": "wrong-reader-token"}, "401"),
 }
 
@@ -461,7 +464,7 @@ async def test_a_watcher_waits_for_what_can_be_mended_and_says_so_once_without_a
 async def test_a_watcher_that_tries_again_hands_over_no_event_twice(
     connect_whole: Connect, pushmetrics: FakePushMetrics
 ) -> None:
-    producer = InboxProducer(PushMetricsEventTrigger(only_successful=True).serialize()[1], timing=AT_ONCE)
+    producer = EventProducer(PushMetricsEventTrigger(only_successful=True).serialize()[1], timing=AT_ONCE)
     pushmetrics.start_run()
     stream = producer.open_stream()
     assert (await anext(stream))[1] == 1  # Airflow has not stored it yet

@@ -34,6 +34,7 @@ def test_an_asset_is_watched_for_the_runs_of_a_report() -> None:
         "pushmetrics_conn_id": "other",
         "queue": None,
         "only_successful": False,
+        "poll_interval_seconds": 30.0,
     }
 
 

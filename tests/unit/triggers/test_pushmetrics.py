@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.compat import has_airflow
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsParameterError
 from airflow_provider_pushmetrics.triggers import pushmetrics as triggers
 from airflow_provider_pushmetrics.triggers.event_stream import (
-    InboxProducer,
+    EventProducer,
     build_position_name,
     dump_event,
 )
@@ -70,6 +70,7 @@ ARGUMENTS: dict[type[BaseTrigger], dict[str, Any]] = {
         "pushmetrics_conn_id": "other",
         "queue": "near" if has_airflow("3.4") else None,
         "only_successful": True,
+        "poll_interval_seconds": 10.0,
     },
 }
 LEAST: dict[type[BaseTrigger], dict[str, Any]] = {
@@ -213,7 +214,7 @@ def test_the_name_of_a_position_is_one_that_the_receiver_takes(event: str) -> No
 
 def test_the_stream_asks_airflow_to_say_what_is_stored() -> None:
     _, kwargs = PushMetricsEventTrigger().serialize()
-    assert isinstance(PushMetricsEventTrigger.create_shared_stream_producer(kwargs), InboxProducer)
+    assert isinstance(PushMetricsEventTrigger.create_shared_stream_producer(kwargs), EventProducer)
 
 
 @pytest.mark.parametrize("consumer", ["", "two words", "x" * 177, "x" * 201, None])

@@ -1,0 +1,190 @@
+"""The position of a watcher that polls the list of runs, and where Airflow keeps it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+from weakref import WeakSet
+
+from airflow.providers.common.compat.sdk import Variable
+
+from airflow_provider_pushmetrics.client.models import Run
+from airflow_provider_pushmetrics.compat import has_airflow, list_asset_stores, run_in_thread
+
+log = logging.getLogger(__name__)
+
+STORE_KEY = "pushmetrics_runs_"
+"""The beginning of the key, in the store of an asset or in Airflow's variables."""
+
+BEGIN_RUNS = 100
+"""How many of the newest runs a new position lists by their numbers."""
+
+MAX_OPEN_RUNS = 1000
+"""How many unfinished old runs a position contains."""
+
+
+@dataclass(frozen=True)
+class RunPosition:
+    """
+    Which runs a watcher has handled. Runs end in any order, so one number is not enough.
+
+    :param floor: Of the runs up to this one, only the open ones remain.
+    :param handled: The handled runs after ``floor``.
+    :param open_runs: The runs up to ``floor`` that were unfinished.
+    """
+
+    floor: int = 0
+    handled: frozenset[int] = frozenset()
+    open_runs: frozenset[int] = frozenset()
+
+    @classmethod
+    def begin(cls, runs: Sequence[Run]) -> RunPosition:
+        """
+        Begin after the existing runs; the unfinished ones count when they end.
+
+        The floor is below the newest of them, because a run that is being created may appear after newer
+        ones.
+
+        :param runs: The newest runs, newest first.
+        """
+        floor = runs[BEGIN_RUNS - 1].id if len(runs) >= BEGIN_RUNS else 0
+        ended = frozenset(run.id for run in runs if run.status.is_finished and run.id > floor)
+        unfinished = (run.id for run in runs if not run.status.is_finished and run.id <= floor)
+        return cls(floor, ended, _limit(frozenset(unfinished)))
+
+    def remains(self, run_id: int) -> bool:
+        """Return whether a run is not handled."""
+        return run_id in self.open_runs or (run_id > self.floor and run_id not in self.handled)
+
+    def handle(self, run_id: int) -> RunPosition:
+        """Return the position after a run."""
+        handled = self.handled | {run_id} if run_id > self.floor else self.handled
+        return replace(self, handled=handled, open_runs=self.open_runs - {run_id})
+
+    def raise_floor(self, floor: int, unfinished: Iterable[int]) -> RunPosition:
+        """
+        Return the same position with a higher floor.
+
+        :param unfinished: The runs that remain; every other one is handled.
+        """
+        if floor <= self.floor:
+            return self
+        newly_open = {run_id for run_id in unfinished if run_id <= floor}
+        return RunPosition(
+            floor,
+            frozenset(run_id for run_id in self.handled if run_id > floor),
+            _limit(self.open_runs | newly_open),
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """Convert to JSON."""
+        return {"floor": self.floor, "handled": sorted(self.handled), "open": sorted(self.open_runs)}
+
+    @classmethod
+    def parse(cls, value: Any) -> RunPosition:
+        """Read ``dump``."""
+        return cls(int(value["floor"]), frozenset(value["handled"]), frozenset(value["open"]))
+
+
+class PositionStore(Protocol):
+    """Keeps a position while no triggerer runs."""
+
+    async def load(self) -> RunPosition | None:
+        """Load the position; None if there is none."""
+
+    async def save(self, position: RunPosition) -> None:
+        """Replace the position."""
+
+
+class MemoryStore:
+    """Keeps nothing: a task starts again at the newest run."""
+
+    async def load(self) -> RunPosition | None:
+        """Load nothing."""
+        return None
+
+    async def save(self, position: RunPosition) -> None:
+        """Save nothing."""
+
+
+class VariableStore:
+    """
+    Keeps the position in a variable of Airflow, for versions without a store of assets.
+
+    :param name: The name of the position.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._key = f"{STORE_KEY}{name}"
+
+    async def load(self) -> RunPosition | None:
+        """Load the position."""
+        text = await run_in_thread(Variable.get, self._key, None)
+        return None if text is None else RunPosition.parse(json.loads(text))
+
+    async def save(self, position: RunPosition) -> None:
+        """Replace the position."""
+        text = json.dumps(position.dump())
+        await run_in_thread(Variable.set, self._key, text, "Which PushMetrics runs a watcher has handled")
+
+
+class AssetStore:
+    """
+    Keeps the position in the store of each asset that the watcher updates (Airflow 3.3 and later).
+
+    :param name: The name of the position: an asset may have several watchers.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._key = f"{STORE_KEY}{name}"
+
+    async def load(self) -> RunPosition | None:
+        """Load the position that is furthest; an asset that was added later has none."""
+        values = [await run_in_thread(store.get, self._key) for store in self._list_stores()]
+        positions = [RunPosition.parse(value) for value in values if value is not None]
+        return max(positions, key=lambda position: position.floor, default=None)
+
+    async def save(self, position: RunPosition) -> None:
+        """Replace the position."""
+        for store in self._list_stores():
+            await run_in_thread(store.set, self._key, position.dump())
+
+    def _list_stores(self) -> list[Any]:
+        return [store for stores in _asset_stores[self._name] for store in list_asset_stores(stores)]
+
+
+# Airflow gives the store to each trigger, and builds the source that its triggers share without it.
+_asset_stores: defaultdict[str, WeakSet[Any]] = defaultdict(WeakSet)
+
+
+def offer_asset_store(name: str, stores: Any) -> None:
+    """
+    Offer a trigger's access to the store of its assets to the source of its events.
+
+    :param stores: The trigger's ``asset_state_store``; None outside a watcher.
+    """
+    if stores is not None:
+        _asset_stores[name].add(stores)
+
+
+def find_store(name: str, *, is_watcher: bool) -> PositionStore:
+    """Find where the position of a trigger is kept."""
+    if not is_watcher:
+        return MemoryStore()
+    return AssetStore(name) if has_airflow("3.3") else VariableStore(name)
+
+
+def _limit(runs: frozenset[int]) -> frozenset[int]:
+    """Leave out the oldest of too many unfinished runs."""
+    if len(runs) > MAX_OPEN_RUNS:
+        log.warning(
+            "There are %d unfinished runs; the oldest %d are not watched any longer and will update no asset",
+            len(runs),
+            len(runs) - MAX_OPEN_RUNS,
+        )
+    return frozenset(sorted(runs)[-MAX_OPEN_RUNS:])

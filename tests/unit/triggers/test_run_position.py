@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_pushmetrics.client.models import Run, RunStatus
+from airflow_provider_pushmetrics.triggers.run_position import BEGIN_RUNS, MAX_OPEN_RUNS, RunPosition
+
+
+def build_runs(*runs: tuple[int, str]) -> list[Run]:
+    return [Run(id=number, status=RunStatus(status)) for number, status in runs]
+
+
+def test_a_new_position_waits_for_the_unfinished_runs_and_for_newer_ones() -> None:
+    position = RunPosition.begin(build_runs((9, "success"), (8, "running"), (7, "failed")))
+    assert [number for number in range(7, 12) if position.remains(number)] == [8, 10, 11]
+
+
+def test_a_new_position_waits_for_a_run_that_appears_after_a_newer_one() -> None:
+    position = RunPosition.begin(build_runs((9, "success"), (7, "success")))
+    assert position.remains(8)
+
+
+def test_a_new_position_lists_few_runs_by_their_numbers() -> None:
+    runs = build_runs(*((number, "running" if number == 3 else "success") for number in range(500, 0, -1)))
+    position = RunPosition.begin(runs)
+    assert len(position.handled) == BEGIN_RUNS - 1
+    assert position.floor == 401
+    assert position.open_runs == {3}
+
+
+def test_without_runs_every_run_is_new() -> None:
+    assert RunPosition.begin([]).remains(1)
+
+
+def test_the_oldest_of_very_many_unfinished_runs_are_dropped_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        position = RunPosition().raise_floor(5000, range(1, MAX_OPEN_RUNS + 3))
+    assert len(position.open_runs) == MAX_OPEN_RUNS
+    assert not position.remains(2)
+    assert "the oldest 2 are not watched" in caplog.text
+
+
+numbers = st.integers(1, 30)
+
+
+@given(handled=st.sets(numbers), floors=st.lists(numbers), unfinished=st.sets(numbers))
+def test_raising_the_floor_forgets_no_unfinished_run_and_brings_back_no_handled_one(
+    handled: set[int], floors: list[int], unfinished: set[int]
+) -> None:
+    position = RunPosition()
+    for number in handled:
+        position = position.handle(number)
+    for floor in floors:
+        position = position.raise_floor(floor, unfinished - handled)
+    assert not any(position.remains(number) for number in handled)
+    assert all(position.remains(number) for number in unfinished - handled)
+    assert RunPosition.parse(position.dump()) == position
