@@ -34,6 +34,7 @@ __all__ = [
     "has_listeners",
     "list_asset_stores",
     "mask_secret",
+    "redact_secrets",
     "require_airflow",
     "run_in_thread",
     "store_xcoms",
@@ -102,6 +103,21 @@ def list_asset_stores(stores: Any) -> list[Any]:
     """
     return [*stores._by_name.values(), *stores._by_uri.values()]
 
+
+def redact_secrets(value: Any) -> Any:
+    """Replace what Airflow masks in logs: known secrets, and the values of names such as password."""
+    return _redact(value, max_depth=50)
+
+
+try:
+    from airflow.sdk._shared.secrets_masker import redact as _redact
+except ImportError:  # before Airflow 3.1
+    try:
+        from airflow.sdk.execution_time.secrets_masker import redact as _redact  # type: ignore[no-redef, unused-ignore]
+    except ImportError:  # before Airflow 3.0
+        from airflow.utils.log.secrets_masker import (  # type: ignore[import-not-found, no-redef, unused-ignore]
+            redact as _redact,
+        )
 
 try:
     from airflow.sdk.exceptions import AirflowRuntimeError

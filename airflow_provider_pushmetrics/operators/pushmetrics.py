@@ -26,6 +26,7 @@ from airflow_provider_pushmetrics.compat import has_airflow, require_airflow
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsError,
     PushMetricsLastLookError,
+    PushMetricsParameterError,
     PushMetricsRunFailed,
 )
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
@@ -42,6 +43,7 @@ from airflow_provider_pushmetrics.operators.run_outcome import OutcomeRules, bui
 from airflow_provider_pushmetrics.operators.run_request import RunRequest, read_request
 from airflow_provider_pushmetrics.operators.run_starter import RunStarter
 from airflow_provider_pushmetrics.tasks.arguments import TRUNCATIONS, check_choices, check_seconds
+from airflow_provider_pushmetrics.tasks.asset_facts import ResultOutlets, describe_outcome
 from airflow_provider_pushmetrics.tasks.ends import find_own_code, find_reason_for_worker, refuse_outlets
 from airflow_provider_pushmetrics.tasks.failures import retry_only_if_useful
 from airflow_provider_pushmetrics.tasks.state import TaskState
@@ -104,6 +106,8 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         token exists.
     :param cancel_on_kill: Cancel the run when the task is killed, or when a user marks or clears it, if
         PushMetrics supports it. Before Airflow 3.3, the run of a deferred task continues.
+    :param partition_by: The parameter whose value is the partition key of the asset events of ``outlets``,
+        such as ``month``; needs Airflow 3.3.
     :param deferrable: Wait in the triggerer, without holding a worker slot.
     :param defer_after: How many seconds a deferrable task waits on the worker first; 0 to defer at once.
     :param end_from_trigger: End a deferred task in the triggerer if its run succeeded: None if nothing is
@@ -139,6 +143,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         on_truncated: Literal["warn", "fail"] = "warn",
         strict_parameters: bool = False,
         cancel_on_kill: bool = True,
+        partition_by: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         defer_after: float = DEFER_AFTER_SECONDS,
         end_from_trigger: bool | None = None,
@@ -158,6 +163,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         self.on_truncated = on_truncated
         self.strict_parameters = strict_parameters
         self.cancel_on_kill = cancel_on_kill
+        self.partition_by = partition_by
         self.deferrable = deferrable
         self.defer_after = defer_after
         self.end_from_trigger = end_from_trigger
@@ -180,6 +186,11 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         if self.end_from_trigger:
             require_airflow("3.3", "end_from_trigger=True", "Leave it out: a worker ends the task.")
             refuse_outlets(self)
+        if self._result_outlets and not self.wait_for_completion:
+            raise PushMetricsParameterError(
+                "a PushMetrics asset in 'outlets' needs wait_for_completion=True: its event would come before"
+                " the result exists."
+            )
 
     @retry_only_if_useful
     def execute(self, context: Context) -> RunResult:
@@ -192,6 +203,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         )
         if self.wait_for_completion:
             self._outcome_rules.refuse_unknowable(self.hook.settings)
+            self._check_outlets(request)
         target = self._build_starter(request).find_or_start()
         if target.run_id is not None:
             PushMetricsRunLink.persist(context, self.hook.build_outputs_url(target.report_id, target.run_id))
@@ -229,6 +241,17 @@ class PushMetricsTriggerReportOperator(BaseOperator):
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Describe the report and its results for OpenLineage, if its provider is installed."""
         return build_run_lineage(self.hook.settings.base_url, self.report_id, self._result)
+
+    @property
+    def _result_outlets(self) -> ResultOutlets:
+        return ResultOutlets(self, self.partition_by)
+
+    def _check_outlets(self, request: RunRequest) -> None:
+        """Refuse outlets for which this run cannot create asset events, before it is started."""
+        outlets = self._result_outlets
+        outlets.refuse_unknowable(self.hook.settings)
+        outlets.refuse_other_report(request.report_id)
+        outlets.refuse_missing_partition(request.parameters)
 
     @property
     def _outcome_rules(self) -> OutcomeRules:
@@ -341,6 +364,9 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             self._state.delete_run()
             raise
         self._outcome_rules.check(outcome, self.log)
+        if outlets := self._result_outlets:
+            request = read_request(self.report_id, self.parameters, self._parameter_templates)
+            outlets.emit(context, describe_outcome(outcome, request.report_id, request.parameters))
         return self._return(outcome)
 
     def _return(self, outcome: RunOutcome) -> RunResult:

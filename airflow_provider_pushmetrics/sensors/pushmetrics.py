@@ -40,6 +40,7 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
 )
 from airflow_provider_pushmetrics.sensors.start_position import StartPosition
 from airflow_provider_pushmetrics.tasks.arguments import check_choices
+from airflow_provider_pushmetrics.tasks.asset_facts import ResultOutlets, fetch_event_facts
 from airflow_provider_pushmetrics.tasks.ends import find_reason_for_worker, refuse_outlets
 from airflow_provider_pushmetrics.tasks.failures import retry_only_if_useful
 from airflow_provider_pushmetrics.tasks.state import TaskState
@@ -94,6 +95,8 @@ class PushMetricsRunSensor(BaseSensorOperator):
     :param on_failed_run: What to do if the run failed or was cancelled: ``fail``, ``skip``, or ``succeed``,
         which does not fetch the outcome.
     :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`. (templated)
+    :param partition_by: The parameter of the run whose value is the partition key of the asset events of
+        ``outlets``, such as ``month``; needs Airflow 3.3.
     :param deferrable: Wait in the triggerer, without holding a worker slot.
     :param start_from_trigger: Begin in the triggerer at once, without a worker before; needs ``run_id`` or
         ``after``, and Airflow 3.3.
@@ -129,6 +132,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         consumer: str | None = None,
         on_failed_run: Literal["fail", "succeed", "skip"] = "fail",
         pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
+        partition_by: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         start_from_trigger: bool = False,
         end_from_trigger: bool = False,
@@ -145,6 +149,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         self.consumer = consumer
         self.on_failed_run = on_failed_run
         self.pushmetrics_conn_id = pushmetrics_conn_id
+        self.partition_by = partition_by
         self.deferrable = deferrable
         self.end_from_trigger = end_from_trigger
         self.start_from_trigger = start_from_trigger
@@ -161,6 +166,11 @@ class PushMetricsRunSensor(BaseSensorOperator):
         check_choices(self, CHOICES)
         if self.end_from_trigger:
             refuse_outlets(self)
+        if self._result_outlets and self.on_failed_run == "succeed":
+            raise PushMetricsParameterError(
+                "a PushMetrics asset in 'outlets' cannot be combined with on_failed_run='succeed': a failed"
+                " run has no result."
+            )
         if self.consumer and (self.start_from_trigger or self.end_from_trigger):
             raise PushMetricsParameterError(
                 "the position of a 'consumer' is read and moved by a worker, so it cannot be combined with"
@@ -193,6 +203,10 @@ class PushMetricsRunSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Poll once; then wait here, or defer."""
         self._refuse_empty_templates()
+        if outlets := self._result_outlets:
+            outlets.refuse_unknowable(self.hook.settings)
+            if self.report_id is not None:
+                outlets.refuse_other_report(self.report_id)
         persist_links(context, self)
         accepts = self._build_choice().load()  # a missing filter is an error before the wait
         if not self.deferrable:
@@ -363,7 +377,13 @@ class PushMetricsRunSensor(BaseSensorOperator):
         persist_event_links(context, found, self.hook)
         self._open_start(context).claim(found["id"])
         self._check_outcome(found["body"])
+        if outlets := self._result_outlets:
+            outlets.emit(context, self.hook.call(fetch_event_facts(self.hook.credentials, found["body"])))
         return found
+
+    @property
+    def _result_outlets(self) -> ResultOutlets:
+        return ResultOutlets(self, self.partition_by)
 
     def _check_outcome(self, body: dict[str, Any]) -> None:
         """

@@ -25,9 +25,11 @@ from airflow_provider_pushmetrics.lineage import SavedFile, build_files_lineage
 from airflow_provider_pushmetrics.metrics import count_transfer, time_transfer
 from airflow_provider_pushmetrics.storable import make_storable
 from airflow_provider_pushmetrics.tasks.arguments import TRUNCATIONS, check_choice
+from airflow_provider_pushmetrics.tasks.asset_facts import ResultOutlets
 from airflow_provider_pushmetrics.tasks.failures import refuse_truncation, retry_only_if_useful
 from airflow_provider_pushmetrics.transfers.digest import BackgroundDigest
 from airflow_provider_pushmetrics.transfers.report_runs import read_run
+from airflow_provider_pushmetrics.transfers.updates import ResultUpdates
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -68,6 +70,8 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
     :param on_truncated: What to do if a result is incomplete because of a row limit: ``warn`` and
         save it, or ``fail`` without a retry, before it is saved, also if the server does not say whether
         rows are missing.
+    :param partition_by: The parameter of the run whose value is the partition key of the asset events of
+        ``outlets``, such as ``month``; needs Airflow 3.3.
     :param storage_conn_id: The connection of the storage; None for the one in ``path``, if any.
         (templated)
     :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`. (templated)
@@ -96,6 +100,7 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         file_format: str | None = None,
         on_no_results: Literal["fail", "skip", "succeed"] = "fail",
         on_truncated: Literal["warn", "fail"] = "warn",
+        partition_by: str | None = None,
         storage_conn_id: str | None = None,
         pushmetrics_conn_id: str = PushMetricsHook.default_conn_name,
         **kwargs: Any,
@@ -112,9 +117,11 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         self.file_format = file_format
         self.on_no_results = on_no_results
         self.on_truncated = on_truncated
+        self.partition_by = partition_by
         self.storage_conn_id = storage_conn_id
         self.pushmetrics_conn_id = pushmetrics_conn_id
         self._saved: list[SavedFile] = []
+        self._updates  # noqa: B018  # refuses what cannot be combined
 
     @cached_property
     def hook(self) -> PushMetricsHook:
@@ -128,14 +135,28 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
             raise PushMetricsParameterError("exactly one of report_run and query_result must be set.")
         self._saved = []
         if self.query_result is not None:
-            path = ObjectStoragePath(self.path, conn_id=self.storage_conn_id)
-            return [self._save(SavedQuery(self._check_url()), path, self.file_format)]
-        queries = self._list_queries()
+            queries = [QueryOutcome(query_id=0, query_result=self._check_url())]
+        else:
+            queries = self._list_queries()
         if not queries:
             return self._handle_no_results()
+        updates = self._updates
+        updates.prepare(self.hook, [query.query_result for query in queries])
+        saved = self._save_all(queries)
+        updates.emit(context, [query.query_result for query in queries], saved)
+        return saved
+
+    def _save_all(self, queries: list[QueryOutcome]) -> list[SavedResult]:
+        if self.query_result is not None:
+            path = ObjectStoragePath(self.path, conn_id=self.storage_conn_id)
+            return [self._save(SavedQuery(queries[0].query_result), path, self.file_format)]
         if self.on_truncated == "fail":
             refuse_truncation(tuple(query for query in queries if query.is_truncated))
         return [self._save_query(query, name) for query, name in name_files(queries)]
+
+    @property
+    def _updates(self) -> ResultUpdates:
+        return ResultUpdates(ResultOutlets(self, self.partition_by))
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Describe the results and the files for OpenLineage, if its provider is installed."""
@@ -168,6 +189,8 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
             raise PushMetricsNoResultsError(
                 f"{message} If that is expected, set on_no_results='skip' or on_no_results='succeed'."
             )
+        if self._updates:
+            raise PushMetricsNoResultsError(f"{message} The task has a PushMetrics asset in 'outlets'.")
         log.warning("%s", message)
         return []
 

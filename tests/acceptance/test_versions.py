@@ -35,7 +35,12 @@ BY_HAND = (
     "example_pushmetrics_trigger_report",
     "example_pushmetrics_sensor",
     "example_pushmetrics_to_object_storage",
+    "example_pushmetrics_result_assets",
+    "example_pushmetrics_mapped",
+    "example_pushmetrics_many_runs",
+    "example_pushmetrics_check_results",
 )
+CONSUMER = "example_pushmetrics_result_assets_consumer"
 
 
 @dataclass
@@ -160,6 +165,21 @@ def test_the_examples_that_are_started_by_hand_end_well(system: System) -> None:
         airflow.wait_until(partial(airflow.count_runs, dag_id), f"{dag_id} to end")
     assert len(list((system.results / "trigger_report").glob("*/*.json"))) == 3
     assert len(list((system.results / "to_object_storage").glob("*/*.parquet"))) == 3
+    names = airflow.ask(
+        "SELECT rendered_map_index FROM task_instance WHERE dag_id = 'example_pushmetrics_mapped'"
+    )
+    assert {name for (name,) in names} == {"JFK", "LGA", "EWR"}
+
+
+def test_the_facts_of_a_result_reach_the_dag_that_its_asset_starts(system: System) -> None:
+    system.airflow.wait_until(partial(system.airflow.count_runs, CONSUMER), f"{CONSUMER} to end")
+    (path,) = (system.results / "result_assets").glob("*.json")
+    facts = json.loads(path.read_text())
+    assert (str(facts["report_id"]), facts["status"], facts["is_truncated"]) == ("1", "success", False)
+    assert facts["parameters"] == {"month": 2}
+    assert facts["result_url"] == f"{system.service.client.base_url}/api/reports/1/run/{facts['run_id']}"
+    assert len(facts["queries"]) == 3
+    assert all(query["row_count"] for query in facts["queries"])
 
 
 def test_a_sensor_hands_on_the_same_event_in_whatever_way_it_ends(system: System) -> None:

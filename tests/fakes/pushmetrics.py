@@ -79,6 +79,7 @@ class FakePushMetrics:
     :param max_run_page_size: How many runs it gives on a page at most.
     :param list_answers: What it answers to the next requests for the list of runs.
     :param pending_outputs: The runs whose outputs are not available yet.
+    :param shows_parameters: Whether a run shows its parameters.
     :param reports: How many reports there are.
     :param max_page_size: How many of them it gives on a page at most.
     :param shows_webhooks: Whether the API shows the trigger to who has an API token.
@@ -113,6 +114,7 @@ class FakePushMetrics:
     max_run_page_size: int = 5000
     list_answers: list[Response] = field(default_factory=list)
     pending_outputs: set[int] = field(default_factory=set)
+    shows_parameters: bool = True
     reports: int = 1
     max_page_size: int = 100
     shows_webhooks: bool = True
@@ -265,7 +267,10 @@ class FakePushMetrics:
             return refusal
         if run is None:
             return JSONResponse({"message": "Not found"}, 404)
-        return JSONResponse({"result": {"id": run.id, "status": run.look(), "report_id": int(run.report_id)}})
+        shown = {"id": run.id, "status": run.look(), "report_id": int(run.report_id)}
+        if self.shows_parameters:
+            shown["parameters"] = run.parameters
+        return JSONResponse({"result": shown})
 
     async def _show_blocks(self, request: Request) -> Response:
         seen = await self._see(request)

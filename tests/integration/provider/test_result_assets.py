@@ -1,0 +1,262 @@
+"""The facts in the asset events of ``outlets``, of all tasks that return the results of a run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import Asset
+from starlette.responses import Response
+
+from airflow_provider_pushmetrics.assets.uris import create_asset
+from airflow_provider_pushmetrics.compat import has_airflow, mask_secret
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsAirflowVersionError,
+    PushMetricsConfigurationError,
+    PushMetricsNoResultsError,
+    PushMetricsParameterError,
+    PushMetricsRunFailed,
+)
+from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
+from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
+from airflow_provider_pushmetrics.transfers.pushmetrics import PushMetricsToObjectStorageOperator
+from tests.fakes.airflow_versions import needs_airflow
+from tests.fakes.pushmetrics import FakePushMetrics
+from tests.fakes.supervisor import FakeTaskInstance
+from tests.integration.provider.conftest import Connect
+
+try:
+    from airflow.sdk.execution_time.context import OutletEventAccessors
+except ImportError:  # before Airflow 3.0
+    from airflow.utils.context import OutletEventAccessors  # type: ignore[no-redef, unused-ignore]
+
+pytestmark = pytest.mark.usefixtures("quick_worker")
+
+BODY = b"PAR1 a file"
+PARAMETERS = {"month": "2026-01", "origin": "JFK"}
+Execute = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def served(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.results["application/vnd.apache.parquet"] = Response(BODY)
+
+
+def run(task: Any, outlet: Any) -> Any:
+    """Run a task, and return the accessor of its outlet's event."""
+    events = OutletEventAccessors()
+    task.execute({"ti": FakeTaskInstance(), "outlet_events": events})
+    return events[outlet]
+
+
+def build_operator(pushmetrics: FakePushMetrics, path: Path, **kwargs: Any) -> Any:
+    defaults: dict[str, Any] = {"task_id": "t", "report_id": 1, "parameters": PARAMETERS}
+    return PushMetricsTriggerReportOperator(**defaults | kwargs)
+
+
+def build_sensor(pushmetrics: FakePushMetrics, path: Path, **kwargs: Any) -> Any:
+    run = pushmetrics.start_run("1", PARAMETERS)
+    return PushMetricsRunSensor(task_id="t", run_id=run.id, **{"report_id": 1, **kwargs})
+
+
+def build_transfer(pushmetrics: FakePushMetrics, path: Path, **kwargs: Any) -> Any:
+    event = pushmetrics.build_event(pushmetrics.start_run("1", PARAMETERS))
+    return PushMetricsToObjectStorageOperator(task_id="t", report_run=event, path=str(path), **kwargs)
+
+
+def build_single_transfer(pushmetrics: FakePushMetrics, path: Path, **kwargs: Any) -> Any:
+    url = pushmetrics.build_result_url(pushmetrics.start_run("1", PARAMETERS))
+    file = str(path / "one.parquet")
+    return PushMetricsToObjectStorageOperator(task_id="t", query_result=url, path=file, **kwargs)
+
+
+TASKS = [build_operator, build_sensor, build_transfer, build_single_transfer]
+of_all_tasks = pytest.mark.parametrize("build", TASKS)
+
+
+@of_all_tasks
+def test_the_event_of_a_query_has_its_facts(pushmetrics: FakePushMetrics, tmp_path: Path, build: Any) -> None:
+    asset = create_asset(report_id=1, query_id=1)
+    extra = run(build(pushmetrics, tmp_path, outlets=[asset]), asset).extra
+    assert (extra["run_id"], str(extra["report_id"]), extra["query_id"]) == (1, "1", 1)
+    assert (extra["status"], extra["parameters"]) == ("success", PARAMETERS)
+    assert extra["result_url"] == pushmetrics.build_result_url(pushmetrics.runs[0])
+    if build is not build_single_transfer:
+        assert (extra["query_name"], extra["row_count"]) == ("by_carrier", 12)
+    assert extra["is_truncated"] is False
+    if "sha256" in extra:
+        assert build in (build_transfer, build_single_transfer)
+        assert extra["sha256"] == hashlib.sha256(BODY).hexdigest()
+        assert extra["bytes"] == len(BODY) == len(Path(extra["path"]).read_bytes())
+
+
+@of_all_tasks
+def test_the_event_of_a_report_lists_its_queries(
+    pushmetrics: FakePushMetrics, tmp_path: Path, build: Any
+) -> None:
+    asset = create_asset(report_id=1)
+    extra = run(build(pushmetrics, tmp_path, outlets=[asset]), asset).extra
+    assert (extra["run_id"], extra["status"], extra["is_truncated"]) == (1, "success", False)
+    assert [query["query_id"] for query in extra["queries"]] == [1]
+
+
+@of_all_tasks
+def test_an_asset_of_a_query_that_the_run_does_not_have_fails_the_task(
+    pushmetrics: FakePushMetrics, tmp_path: Path, build: Any
+) -> None:
+    there, missing = create_asset(report_id=1, query_id=1), create_asset(report_id=1, query_id=9)
+    events = OutletEventAccessors()
+    task = build(pushmetrics, tmp_path, outlets=[there, missing])
+    with pytest.raises(PushMetricsParameterError, match=r"query 9, and run 1 has results of the queries 1\."):
+        task.execute({"ti": FakeTaskInstance(), "outlet_events": events})
+    assert len(events) == 0
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+@of_all_tasks
+def test_an_asset_of_another_report_fails_the_task_before_anything_is_done(
+    pushmetrics: FakePushMetrics, tmp_path: Path, build: Any
+) -> None:
+    task = build(pushmetrics, tmp_path, outlets=[create_asset(report_id=2)])
+    with pytest.raises(PushMetricsParameterError, match="asset of report 2"):
+        task.execute({"ti": FakeTaskInstance(), "outlet_events": OutletEventAccessors()})
+    assert not pushmetrics.triggered
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+@of_all_tasks
+def test_without_an_api_token_no_asset_event_is_created(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, tmp_path: Path, build: Any
+) -> None:
+    connect_whole(password=None)
+    task = build(pushmetrics, tmp_path, outlets=[create_asset(report_id=1)])
+    with pytest.raises(PushMetricsConfigurationError, match="API"):
+        task.execute({"ti": FakeTaskInstance(), "outlet_events": OutletEventAccessors()})
+    assert not pushmetrics.triggered
+
+
+@pytest.mark.parametrize("build", [build_operator, build_sensor])
+def test_a_failed_run_creates_no_asset_event(
+    pushmetrics: FakePushMetrics, tmp_path: Path, build: Any
+) -> None:
+    pushmetrics.outcomes = ["failed"]
+    task = build(pushmetrics, tmp_path, outlets=[create_asset(report_id=1)])
+    with pytest.raises(PushMetricsRunFailed):
+        task.execute({"ti": FakeTaskInstance(), "outlet_events": OutletEventAccessors()})
+
+
+@pytest.mark.parametrize("build", [build_operator, build_sensor])
+def test_a_run_of_unknown_outcome_creates_no_asset_event(
+    pushmetrics: FakePushMetrics, tmp_path: Path, build: Any
+) -> None:
+    pushmetrics.outputs_say_status = False
+    pushmetrics.hides_runs = True
+    pushmetrics.looks = 99
+    pushmetrics.delivers = True
+    task = build(pushmetrics, tmp_path, outlets=[create_asset(report_id=1)])
+    with pytest.raises(PushMetricsConfigurationError, match="not known to have succeeded"):
+        task.execute({"ti": FakeTaskInstance(), "outlet_events": OutletEventAccessors()})
+
+
+@pytest.mark.parametrize("on_no_results", ["fail", "succeed"])
+def test_no_results_create_no_asset_event(
+    pushmetrics: FakePushMetrics, tmp_path: Path, on_no_results: str
+) -> None:
+    pushmetrics.has_queries = False
+    task = build_transfer(
+        pushmetrics, tmp_path, outlets=[create_asset(report_id=1)], on_no_results=on_no_results
+    )
+    with pytest.raises(PushMetricsNoResultsError):
+        run(task, task.outlets[0])
+
+
+def test_other_outlets_are_left_alone(pushmetrics: FakePushMetrics, tmp_path: Path) -> None:
+    asset = Asset("s3://bucket/file")
+    assert run(build_operator(pushmetrics, tmp_path, outlets=[asset]), asset).extra == {}
+
+
+def test_a_report_that_is_named_by_its_uid_has_an_asset_by_its_number(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, tmp_path: Path
+) -> None:
+    connect_whole(trigger_tokens={"1": pushmetrics.trigger_token})
+    asset = create_asset(report_id="rEp1")
+    with pytest.raises(PushMetricsParameterError, match="report rEp1"):
+        run(build_operator(pushmetrics, tmp_path, outlets=[asset]), asset)
+
+
+def test_secrets_are_masked_and_tokens_are_removed(pushmetrics: FakePushMetrics, tmp_path: Path) -> None:
+    mask_secret("a-masked-secret")
+    parameters = {
+        "password": "hunter2hunter2",
+        "note": "a-masked-secret",
+        "deep": [[[[[[{"token": "tttttt"}]]]]]],
+    }
+    asset = create_asset(report_id=1)
+    extra = run(build_operator(pushmetrics, tmp_path, parameters=parameters, outlets=[asset]), asset).extra
+    for secret in ("hunter2hunter2", "a-masked-secret", "tttttt", pushmetrics.trigger_token):
+        assert secret not in str(extra)
+
+
+def test_an_asset_needs_a_result_that_is_waited_for(pushmetrics: FakePushMetrics, tmp_path: Path) -> None:
+    with pytest.raises(PushMetricsParameterError, match="wait_for_completion=True"):
+        build_operator(pushmetrics, tmp_path, wait_for_completion=False, outlets=[create_asset(report_id=1)])
+    with pytest.raises(PushMetricsParameterError, match="on_failed_run='succeed'"):
+        build_sensor(pushmetrics, tmp_path, on_failed_run="succeed", outlets=[create_asset(report_id=1)])
+
+
+# Partitions
+
+
+@needs_airflow("3.3")
+@of_all_tasks
+def test_a_parameter_gives_the_event_its_partition(
+    pushmetrics: FakePushMetrics, tmp_path: Path, build: Any
+) -> None:
+    asset = create_asset(report_id=1)
+    event = run(build(pushmetrics, tmp_path, outlets=[asset], partition_by="month"), asset)
+    assert event.partition_keys == {"2026-01"}
+
+
+@needs_airflow("3.3")
+@of_all_tasks
+@pytest.mark.parametrize("value", [None, " ", True, ["a"], {"a": 1}])
+def test_a_parameter_without_a_value_fails_the_task(
+    pushmetrics: FakePushMetrics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: Any, value: Any
+) -> None:
+    monkeypatch.setitem(PARAMETERS, "month", value)
+    asset = create_asset(report_id=1)
+    task = build(pushmetrics, tmp_path, outlets=[asset], partition_by="month")
+    with pytest.raises(PushMetricsParameterError, match="partition_by is 'month'"):
+        run(task, asset)
+    assert not pushmetrics.triggered
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+@needs_airflow("3.3")
+def test_a_server_that_does_not_show_parameters_gives_no_partition(
+    pushmetrics: FakePushMetrics, tmp_path: Path
+) -> None:
+    pushmetrics.shows_parameters = False
+    asset = create_asset(report_id=1)
+    assert run(build_sensor(pushmetrics, tmp_path, outlets=[asset]), asset).extra["parameters"] is None
+    with pytest.raises(PushMetricsParameterError, match="its parameters are unknown"):
+        run(build_sensor(pushmetrics, tmp_path, outlets=[asset], partition_by="month"), asset)
+
+
+@needs_airflow("3.3")
+@of_all_tasks
+def test_a_partition_needs_an_asset(pushmetrics: FakePushMetrics, tmp_path: Path, build: Any) -> None:
+    with pytest.raises(PushMetricsParameterError, match="no PushMetrics asset in 'outlets'"):
+        build(pushmetrics, tmp_path, partition_by="month")
+
+
+@pytest.mark.skipif(has_airflow("3.3"), reason="of what Airflow 3.3 has")
+@of_all_tasks
+def test_an_airflow_without_partitions_says_which_one_has_them(
+    pushmetrics: FakePushMetrics, tmp_path: Path, build: Any
+) -> None:
+    with pytest.raises(PushMetricsAirflowVersionError, match=r"partition_by needs Airflow 3\.3"):
+        build(pushmetrics, tmp_path, outlets=[create_asset(report_id=1)], partition_by="month")
