@@ -1,8 +1,7 @@
 """
-What the receiver counts, in Prometheus' text format.
+What the receiver counts.
 
-The receiver may be mounted beside another app. So no metric is in the global registry of
-``prometheus_client``, and none is its ``Counter``: that writes files if ``PROMETHEUS_MULTIPROC_DIR`` is set.
+No metric is a ``Counter`` of ``prometheus_client``: that writes files if ``PROMETHEUS_MULTIPROC_DIR`` is set.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -22,7 +20,6 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "pushmetrics_receiver_"
 OUTCOMES = (
     "accepted",
@@ -153,11 +150,3 @@ def _build_counts(name: str, text: str, label: str, counts: Mapping[str, int]) -
     for value, count in counts.items():
         family.add_metric([value], count)
     return family
-
-
-def render_metrics(*collectors: Collector) -> bytes:
-    """Write the figures in Prometheus' text format."""
-    registry = CollectorRegistry()
-    for collector in collectors:
-        registry.register(collector)
-    return generate_latest(registry)

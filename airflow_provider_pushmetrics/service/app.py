@@ -31,6 +31,7 @@ from airflow_provider_pushmetrics.service.api import (
     deliveries,
     health,
     messages,
+    metrics,
     report_configs,
     reports,
     results,
@@ -68,7 +69,7 @@ from airflow_provider_pushmetrics.service.storage.database import UNAVAILABLE
 from airflow_provider_pushmetrics.service.web import block_results, pages, redirects, sessions
 from airflow_provider_pushmetrics.serving.access_log import AccessLog
 from airflow_provider_pushmetrics.serving.body_limit import BodyLimit
-from airflow_provider_pushmetrics.serving.cache_control import NoStore
+from airflow_provider_pushmetrics.serving.headers import NoStore
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
 WEB_ROUTERS = (redirects.router, sessions.router, block_results.router, pages.router)
@@ -76,6 +77,7 @@ WEB_ROUTERS = (redirects.router, sessions.router, block_results.router, pages.ro
 
 ROUTERS = (
     health.router,
+    metrics.router,
     trigger_calls.router,
     results.router,
     token_exchange.router,

@@ -24,6 +24,8 @@ from airflow.utils.sqlalchemy import prohibit_commit
 from sqlalchemy import create_engine, delete, event, select, true, update
 from sqlalchemy.orm import scoped_session, sessionmaker
 
+from tests.fakes.waiting import LIMIT_SECONDS
+
 if TYPE_CHECKING:
     import pytest
 
@@ -38,7 +40,9 @@ class AirflowTables:
     """
 
     def __init__(self, url: str) -> None:
-        self.engine = create_engine(url, pool_size=20)
+        # A thread may wait long for its turn to write, if the machine does much else.
+        arguments = {"timeout": LIMIT_SECONDS} if url.startswith("sqlite") else {}
+        self.engine = create_engine(url, pool_size=20, connect_args=arguments)
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _prepare_sqlite)
         self.sessions = sessionmaker(self.engine, expire_on_commit=False)

@@ -30,13 +30,12 @@ from airflow_provider_pushmetrics.receiver.inbox.records import (
     build_replay_key,
 )
 from airflow_provider_pushmetrics.receiver.metrics import (
-    CONTENT_TYPE,
     DeliveryCounter,
     InboxFigures,
-    render_metrics,
 )
 from airflow_provider_pushmetrics.receiver.runtime import UNAVAILABLE, ReceiverRuntime, RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
+from airflow_provider_pushmetrics.serving.metrics import CONTENT_TYPE, render_metrics
 
 MAX_POSITION_BODY_BYTES = 8192
 

@@ -12,6 +12,8 @@ from typing_extensions import TypedDict
 from airflow_provider_pushmetrics.service.api.conventions.access import Parts
 from airflow_provider_pushmetrics.service.api.conventions.document import NO_CREDENTIAL
 from airflow_provider_pushmetrics.service.api.conventions.shapes import answer
+from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
+from airflow_provider_pushmetrics.service.worker.backlog import count_workers
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -27,6 +29,13 @@ class Health(TypedDict):
     status: Annotated[str, Field(examples=["ok"])]
 
 
+@answer
+class Readiness(Health):
+    """Confirms that the service accepts work, and tells how many workers would execute it now."""
+
+    workers: Annotated[int, Field(ge=0, examples=[1])]
+
+
 @router.get("/live", openapi_extra=NO_CREDENTIAL)
 async def get_liveness() -> Health:
     """Answer as long as the process runs."""
@@ -34,15 +43,21 @@ async def get_liveness() -> Health:
 
 
 @router.get("/ready", openapi_extra=NO_CREDENTIAL)
-def get_readiness(parts: Parts) -> Health:
-    """Answer 200 if the database and the worker are available, and 503 otherwise."""
+def get_readiness(parts: Parts) -> Readiness:
+    """
+    Answer 200 if the database and the worker of this service are available, and 503 otherwise.
+
+    Workers in other processes do not count: what is accepted waits for them. Alarm on ``workers`` being 0.
+    """
     try:
-        parts.database.check()
+        with parts.database.reading() as session:
+            now = read_database_clock(session)
+            workers = count_workers(session, now, parts.settings.worker_lease_seconds)
     except SQLAlchemyError:
         raise _build_away(DATABASE_AWAY) from None
     if not parts.engine.is_alive():
         raise _build_away(WORKER_AWAY)
-    return {"status": "ok"}
+    return {"status": "ok", "workers": workers}
 
 
 def _build_away(message: str) -> HTTPException:

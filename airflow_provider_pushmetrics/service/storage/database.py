@@ -86,11 +86,6 @@ class Database:
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
 
-    def check(self) -> None:
-        """Execute a query to check that the database responds."""
-        with self.engine.connect() as connection:
-            connection.exec_driver_sql("SELECT 1")
-
     def close(self) -> None:
         self.engine.dispose()
         if isinstance(self._write_lock, WriteLock):

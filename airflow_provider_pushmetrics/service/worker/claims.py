@@ -85,6 +85,11 @@ def is_waiting(kind: type[Claimable]) -> ColumnElement[bool]:
     return and_(kind.executor_id.is_(None), _is_unfinished(kind))
 
 
+def is_claimed(kind: type[Claimable]) -> ColumnElement[bool]:
+    """Make the condition of the partial indexes ``ix_…_claimed``: unfinished, and claimed by some worker."""
+    return and_(kind.executor_id.is_not(None), _is_unfinished(kind))
+
+
 def claim_rows(
     session: Session, share: Share[ClaimT], executor_id: str, active: Collection[int] = ()
 ) -> list[ClaimT]:
@@ -125,7 +130,7 @@ def _release_unlocked(
     session: Session, kind: type[Claimable], whose: ColumnElement[bool], values: dict[str, object]
 ) -> int:
     """Release the claimed rows that nobody has locked: a frozen worker may hold some in a transaction."""
-    claimed = select(kind.id).where(kind.executor_id.is_not(None), whose, _is_unfinished(kind))
+    claimed = select(kind.id).where(is_claimed(kind), whose)
     ids = session.scalars(claimed.with_for_update(skip_locked=True)).all()
     if ids:
         released = update(kind).where(kind.id.in_(ids)).values(values)
@@ -143,7 +148,7 @@ def release_orphans(database: Database) -> int:
     count = 0
     for kind in KINDS:
         is_orphan = kind.executor_id.not_in(select(Worker.executor_id))
-        found = select(kind.id).where(kind.executor_id.is_not(None), is_orphan, _is_unfinished(kind))
+        found = select(kind.id).where(is_claimed(kind), is_orphan)
         with database.reading() as session:
             if session.scalar(found.limit(1)) is None:
                 continue

@@ -6,7 +6,7 @@ import httpx
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_pushmetrics.serving.cache_control import NoStore
+from airflow_provider_pushmetrics.serving.headers import NoStore
 
 
 async def answer(scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,8 +11,8 @@ from airflow_provider_pushmetrics.receiver.metrics import (
     CommitFigures,
     DeliveryCounter,
     InboxFigures,
-    render_metrics,
 )
+from airflow_provider_pushmetrics.serving.metrics import render_metrics
 
 MOMENT = datetime(2025, 6, 9, 17, 11, 23, tzinfo=UTC)
 

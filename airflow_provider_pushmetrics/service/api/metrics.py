@@ -1,0 +1,28 @@
+"""What operators monitor, in Prometheus' text format."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from airflow_provider_pushmetrics.service.api.conventions.access import Admin, Parts
+from airflow_provider_pushmetrics.service.worker.backlog import read_backlog
+from airflow_provider_pushmetrics.serving.metrics import CONTENT_TYPE, render_metrics
+
+router = APIRouter(tags=["health"])
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The figures."}
+    },
+)
+def get_metrics(parts: Parts, caller: Admin) -> Response:
+    """
+    Return the waiting work, its lag and the live workers, of all workspaces.
+
+    Any process of a service gives the same figures. They contain no names.
+    """
+    backlog = read_backlog(parts.database, parts.settings.worker_lease_seconds)
+    return Response(render_metrics(backlog), media_type=CONTENT_TYPE)

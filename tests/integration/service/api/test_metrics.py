@@ -1,0 +1,72 @@
+"""What operators monitor: through HTTP, on both databases."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import select, update
+
+from airflow_provider_pushmetrics.service.models import Delivery, Worker
+from airflow_provider_pushmetrics.service.storage.clock import get_now
+from tests.fakes.waiting import until
+from tests.integration.service.conftest import Api
+
+PREFIX = "pushmetrics_service_"
+
+
+async def scrape(api: Api) -> dict[tuple[str, ...], float]:
+    answer = await api.client.get("/metrics")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    return {
+        (sample.name.removeprefix(PREFIX), *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def has_attempt(api: Api) -> bool:
+    with api.parts.database.reading() as session:
+        delivery = session.scalar(select(Delivery))
+        return delivery is not None and delivery.attempt_count > 0 and delivery.executor_id is None
+
+
+async def test_an_idle_service_has_a_worker_and_no_waiting_work(api: Api) -> None:
+    figures = await scrape(api)
+    assert figures["workers",] == 1
+    for kind in ("run", "query_run", "delivery", "message"):
+        assert figures["work_waiting", kind] == figures["work_claimed", kind] == 0
+        assert figures["work_lag_seconds", kind] == 0
+    assert 0 < figures["database_seconds",] < 60
+
+
+async def test_the_lag_is_that_of_the_oldest_work_that_is_due(api: Api) -> None:
+    subscription = await api.subscribe("http://127.0.0.1:9/nobody", "report.run")
+    report = api.make_report(rows=("sql", {"sql": "SELECT 1 AS n"}))
+    await api.run(report.id)
+    await until(lambda: has_attempt(api))
+    # Its deliveries wait, whenever they are due.
+    await api.client.post(f"/api/v1/webhook_subscription/{subscription['id']}/disable")
+    for seconds in (-100, 1000):
+        with api.parts.database.writing() as session:
+            session.execute(update(Delivery).values(next_attempt_on=get_now() - timedelta(seconds=seconds)))
+        figures = await scrape(api)
+        assert figures["work_waiting", "delivery"] == 1
+        assert 0 <= figures["work_lag_seconds", "delivery"] - max(0, seconds) < 120
+
+
+async def test_a_worker_without_a_heartbeat_within_the_lease_does_not_count(api: Api) -> None:
+    with api.parts.database.writing() as session:
+        session.add(Worker(executor_id="old", host="h", pid=1, beat_on=get_now() - timedelta(hours=1)))
+    assert (await scrape(api))["workers",] == 1
+    assert (await api.client.get("/health/ready")).json()["workers"] == 1
+
+
+@pytest.mark.parametrize("headers", [{"Authorization": ""}, {"Authorization": "Bearer wrong"}])
+async def test_figures_need_the_token_of_an_admin(app: FastAPI, api: Api, headers: dict[str, str]) -> None:
+    answer: httpx.Response = await api.client.get("/metrics", headers=headers)
+    assert answer.status_code == 401
