@@ -55,7 +55,7 @@ async def run_all(key: str, requests: list[dict[str, Any]]) -> list[dict[str, An
 
 
 @task
-def run_reports(requests: list[dict[str, Any]], run_id: str = "", dag: Any = None) -> list[dict[str, Any]]:
+def run_reports(requests: list[dict[str, Any]], run_id: Any = None, dag: Any = None) -> list[dict[str, Any]]:
     """Run all; the keys are the same in each try, so a retry starts no run again."""
     return asyncio.run(run_all(f"{dag.dag_id}-{run_id}", requests))
 
