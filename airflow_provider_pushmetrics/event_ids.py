@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 MAX_ID = 2**63 - 1
 """The maximum of the inbox's columns."""
@@ -20,6 +21,7 @@ MAX_RESULT_URL_LENGTH = 8192
 _ID_TEXT = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
 _IN_REPORT_URL = re.compile(r"/api/reports/[^/]+/(?:queries/[^/]+/reportRun|run)/(\d{1,18})/?\Z", re.ASCII)
 _IN_QUERY_URL = re.compile(r"/api/reports/[^/]+/queries/[^/]+/run/(\d{1,18})/?\Z", re.ASCII)
+_OUTPUTS_URL = re.compile(r"/api/reports/([^/]+)/run/(\d{1,18})/?\Z", re.ASCII)
 _RESULT_URL = re.compile(r"/api/reports/([^/]+)/queries/([^/]+)/(?:reportRun|run)/(\d{1,18})/?\Z", re.ASCII)
 
 
@@ -74,6 +76,12 @@ def find_result_ids(url: str) -> ResultIds | None:
     """Find the ids in the URL of a query's result, of a report run or of a query run."""
     found = _search_path(_RESULT_URL, url)
     return ResultIds(*found.groups()) if found else None
+
+
+def find_outputs_ids(url: str) -> tuple[str, int] | None:
+    """Find the report, as written there, and the run in the URL of a report run's outputs."""
+    found = _search_path(_OUTPUTS_URL, url)
+    return (unquote(found[1]), int(found[2])) if found else None
 
 
 def _find_run_id(body: Mapping[str, Any]) -> int | None:

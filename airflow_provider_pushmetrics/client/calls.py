@@ -221,7 +221,9 @@ def cancel_run(credentials: Credentials, run_id: int, policy: RetryPolicy = DEFA
     return True
 
 
-def fetch_outputs(credentials: Credentials, url: str) -> Call[RunOutputs | None]:
+def fetch_outputs(
+    credentials: Credentials, url: str, policy: RetryPolicy = DEFAULT_POLICY
+) -> Call[RunOutputs | None]:
     """
     Fetch the outputs of a report run; None until the run ends.
 
@@ -230,7 +232,7 @@ def fetch_outputs(credentials: Credentials, url: str) -> Call[RunOutputs | None]
     :raises PushMetricsUntrustedUrlError: if the API token must not be sent to the URL's origin.
     """
     request = build_get(url)
-    response = yield from send_authorized(credentials, request)
+    response = yield from send_authorized(credentials, request, policy)
     if response.status_code == 202:
         return None
     outputs = parse_answer(RunOutputs, response.parse_object(request), request)

@@ -25,6 +25,8 @@ class Request:
     :param timeout_seconds: How long to wait for the next bytes of the response.
     :param held_seconds: How long the server was asked to hold the response; added to any timeout.
     :param is_streamed: Whether the body of a 200 is read by the caller of the transport, not by the call.
+    :param head_bytes: How many bytes of the body of a 200 are read at least, before the connection is closed;
+        None for all of it.
     :param credential: Where the token that it carries is configured, for error messages.
     """
 
@@ -36,6 +38,7 @@ class Request:
     timeout_seconds: float = 60.0
     held_seconds: float = 0.0
     is_streamed: bool = False
+    head_bytes: int | None = None
     credential: str = "the tokens of the Airflow connection"
 
     def describe(self) -> str:

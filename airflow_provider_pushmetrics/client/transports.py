@@ -100,7 +100,8 @@ class SyncTransport:
         with self.stream(request) as (response, chunks):
             if request.is_streamed and response.status_code == 200:
                 return response  # the caller of a streamed call only checks whether it exists
-            return replace(response, body=self._join(chunks))
+            head_bytes = request.head_bytes if response.status_code == 200 else None
+            return replace(response, body=self._join(chunks, head_bytes))
 
     @contextmanager
     def stream(self, request: Request) -> Iterator[tuple[Response, Iterator[bytes]]]:
@@ -132,10 +133,12 @@ class SyncTransport:
             )
             yield response, chunks
 
-    def _join(self, chunks: Iterator[bytes]) -> bytes:
+    def _join(self, chunks: Iterator[bytes], head_bytes: int | None = None) -> bytes:
         body = bytearray()
         for chunk in chunks:
             body += chunk
+            if head_bytes is not None and len(body) >= head_bytes:
+                break
             _refuse_oversize(len(body), self.max_body_bytes)
         return bytes(body)
 
@@ -203,10 +206,14 @@ class AsyncTransport:
             if request.is_streamed and answer.status == 200:
                 answer.close()  # the rest is not read
                 return Response(answer.status, headers, b"")
+            head_bytes = request.head_bytes if answer.status == 200 else None
             body = bytearray()
             async with asyncio.timeout(seconds * TIMEOUTS_FOR_AN_ANSWER):
                 async for chunk in answer.content.iter_chunked(DOWNLOAD_CHUNK_BYTES):
                     body += chunk
+                    if head_bytes is not None and len(body) >= head_bytes:
+                        answer.close()
+                        break
                     _refuse_oversize(len(body), self.max_body_bytes)
             return Response(answer.status, headers, bytes(body))
 

@@ -23,7 +23,7 @@ from airflow_provider_pushmetrics.client.models import (
 from airflow_provider_pushmetrics.client.protocol import Call, T
 from airflow_provider_pushmetrics.client.retry_policy import RetryPolicy
 from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY
-from airflow_provider_pushmetrics.client.transports import AsyncTransport
+from airflow_provider_pushmetrics.client.transports import MAX_RESPONSE_BYTES, AsyncTransport
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.hooks.masking import aread_settings
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
@@ -121,10 +121,13 @@ class PushMetricsAsyncClient:
 
 
 @asynccontextmanager
-async def open_async_transport(settings: PushMetricsSettings) -> AsyncIterator[AsyncTransport]:
+async def open_async_transport(
+    settings: PushMetricsSettings, *, max_body_bytes: int = MAX_RESPONSE_BYTES
+) -> AsyncIterator[AsyncTransport]:
     """
     Open an ``aiohttp`` session with the connection's proxies and TLS settings.
 
+    :param max_body_bytes: The maximum size of a body in memory.
     :raises PushMetricsConfigurationError: if a configured certificate cannot be used.
     """
     transport = settings.transport
@@ -136,4 +139,5 @@ async def open_async_transport(settings: PushMetricsSettings) -> AsyncIterator[A
             transport.proxies,
             trust_env=transport.trust_env,
             timeout_seconds=transport.timeout_seconds,
+            max_body_bytes=max_body_bytes,
         )

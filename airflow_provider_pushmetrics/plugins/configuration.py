@@ -14,10 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import MalformedConnectionError, PushMetricsConfigurationError
-from airflow_provider_pushmetrics.plugins.source_connections import (
-    find_connection,
-    read_connections,
-)
+from airflow_provider_pushmetrics.plugins.connections import find_connection
+from airflow_provider_pushmetrics.plugins.source_connections import read_connections
 from airflow_provider_pushmetrics.receiver.endpoints.access import Access
 from airflow_provider_pushmetrics.receiver.settings import (
     MountedOptions,

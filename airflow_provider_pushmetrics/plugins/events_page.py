@@ -11,22 +11,23 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_asset, requires_access_view
 from airflow.utils.session import create_session
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import HTTPException
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.plugins.event_facts import EventSubject, RunFacts, read_subject
 from airflow_provider_pushmetrics.plugins.event_runs import InboxEvent, describe_outcomes
+from airflow_provider_pushmetrics.plugins.pages import SECURITY_HEADERS, SHARED_FILES, add_files
 from airflow_provider_pushmetrics.receiver.endpoints.query import (
     parse_before,
     parse_event_id,
@@ -39,8 +40,10 @@ from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 
 log = logging.getLogger(__name__)
 
-FOLDER = Path(__file__).parent / "page"
 EVENTS_PAGE_SIZE = 50
+MAX_READ_BODY_BYTES = 16 * 1024
+"""The report's name and the run of larger events are not shown in the list."""
+
 PAGE_HEADER = "x-pushmetrics-page"
 """A header that only the page's own script sets: another site could send the user's cookie, but not this."""
 
@@ -48,15 +51,8 @@ FILES = {
     "": ("events.html", "text/html"),
     "events.js": ("events.js", "text/javascript"),
     "events.css": ("events.css", "text/css"),
+    **SHARED_FILES,
 }
-SECURITY_HEADERS = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-ancestors 'self'"
-    ),
-    "x-content-type-options": "nosniff",
-    "cache-control": "no-store",
-}
-
 GetRuntime = Callable[[], Awaitable[ReceiverRuntime]]
 
 
@@ -74,9 +70,9 @@ def build_page(get_runtime: GetRuntime) -> FastAPI:
         dependencies=[Depends(requires_access_view(AccessView.PLUGINS))],
         exception_handlers={Refusal: _answer_refusal, PushMetricsError: _answer_unconfigured},
     )
-    for path, (name, media_type) in FILES.items():
-        app.add_api_route(f"/{path}", _serve_file(name, media_type), methods=["GET"])
+    add_files(app, FILES)
     app.add_api_route("/events", page.list_events, methods=["GET"])
+    app.add_api_route("/runs", page.list_runs, methods=["GET"])
     app.add_api_route("/events/{event_id}", page.get_event, methods=["GET"])
     app.add_api_route(
         "/events/{event_id}/replay",
@@ -96,6 +92,7 @@ class EventsPage:
 
     def __init__(self, get_runtime: GetRuntime) -> None:
         self._get_runtime = get_runtime
+        self._facts = RunFacts()
 
     async def list_events(self, request: Request, user: GetUserDep) -> Response:
         """Return the newest events, or those older than one, and the Dag runs that they started."""
@@ -109,9 +106,26 @@ class EventsPage:
             runtime.run_blocking(runtime.inbox.fetch_consumers),
         )
         outcomes = await asyncio.to_thread(fetch_outcomes, found, consumers, user)
-        events = [{**_write_summary(row), "dag_runs": outcomes.get(row.id)} for row in found]
+        subjects = await self._read_subjects(runtime, [row.id for row in found])
+        events = [
+            {
+                **_write_summary(row),
+                "report_name": subjects.get(row.id, EventSubject()).report_name,
+                "dag_runs": outcomes.get(row.id),
+            }
+            for row in found
+        ]
         content = {"events": events, "total": total}
         return JSONResponse(content, headers=SECURITY_HEADERS)
+
+    async def list_runs(self, event_id: Annotated[list[int], Query(max_length=EVENTS_PAGE_SIZE)]) -> Response:
+        """Return the link and the status of the runs of some events, as far as PushMetrics says them."""
+        subjects = await self._read_subjects(await self._get_runtime(), event_id)
+        return JSONResponse({"runs": await self._facts.fetch(subjects)}, headers=SECURITY_HEADERS)
+
+    async def _read_subjects(self, runtime: ReceiverRuntime, ids: Sequence[int]) -> dict[int, EventSubject]:
+        bodies = await runtime.run_blocking(runtime.inbox.fetch_bodies, ids, max_bytes=MAX_READ_BODY_BYTES)
+        return {number: read_subject(body) for number, body in bodies.items()}
 
     async def get_event(self, request: Request, user: GetUserDep) -> Response:
         """Return one event, its payload, the consumers that have read it, and its Dag runs."""
@@ -146,15 +160,6 @@ class EventsPage:
         if not ids:
             raise NotFound(f"There is no event {event_id} in the inbox.")
         return JSONResponse({"id": ids[0], "replay_of": event_id}, 201)
-
-
-def _serve_file(name: str, media_type: str) -> Callable[[], Response]:
-    content = (FOLDER / name).read_bytes()
-
-    def serve() -> Response:
-        return Response(content, media_type=media_type, headers=SECURITY_HEADERS)
-
-    return serve
 
 
 def _write_summary(row: EventSummary) -> dict[str, Any]:

@@ -36,6 +36,10 @@ MAX_LOGGED = 20
 
 URL_PREFIX = "/pushmetrics"
 PAGE_PREFIX = "/pushmetrics-events"
+TAB_PREFIX = "/pushmetrics-task"
+TAB_QUERY = "dag_id={DAG_ID}&run_id={RUN_ID}&task_id={TASK_ID}&map_index={MAP_INDEX}"
+"""Airflow replaces these; it leaves ``{MAP_INDEX}`` if the task is not mapped, and 3.1 encodes nothing."""
+
 MISSING_EXTRA = (
     "The PushMetrics receiver is not installed in this Airflow:"
     " install airflow-provider-pushmetrics[receiver], which brings SQLAlchemy 2 and Alembic."
@@ -144,6 +148,20 @@ def build_events_page() -> AsgiApp:
     return build_page(get_runtime)
 
 
+def build_tab() -> AsgiApp:
+    """
+    Build the tab of a task instance.
+
+    :raises PushMetricsError: if Airflow's check of permissions cannot be imported.
+    """
+    try:
+        from airflow_provider_pushmetrics.plugins.task_tab.app import build_task_tab
+    except ImportError as error:  # Airflow's tables and checks are not a public interface
+        log.warning("The tab of PushMetrics cannot be imported: %s", error)
+        raise PushMetricsConfigurationError("This Airflow cannot show the tab of PushMetrics.") from None
+    return build_task_tab()
+
+
 RECEIVER = LazyReceiver(build_receiver)
 """The receiver of this process; the page uses its open inbox."""
 
@@ -249,11 +267,13 @@ def build_fastapi_apps(version: str) -> list[dict[str, Any]]:
     """Build the apps that Airflow mounts; none in Airflow 2, where the receiver runs separately."""
     if _read_version(version) < (3, 0):
         return []
-    page = LazyReceiver(build_events_page)
-    return [
+    apps = [
         {"app": RECEIVER, "url_prefix": URL_PREFIX, "name": "PushMetrics receiver"},
-        {"app": page, "url_prefix": PAGE_PREFIX, "name": "PushMetrics events"},
+        {"app": LazyReceiver(build_events_page), "url_prefix": PAGE_PREFIX, "name": "PushMetrics events"},
     ]
+    if _read_version(version) >= (3, 1):
+        apps.append({"app": LazyReceiver(build_tab), "url_prefix": TAB_PREFIX, "name": "PushMetrics task"})
+    return apps
 
 
 def build_middlewares(version: str) -> list[dict[str, Any]]:
@@ -276,7 +296,13 @@ def build_external_views(version: str) -> list[dict[str, Any]]:
             "destination": "nav",
             "category": "browse",
             "url_route": "pushmetrics-events",
-        }
+        },
+        {
+            "name": "PushMetrics",
+            "href": f"{TAB_PREFIX.removeprefix('/')}/?{TAB_QUERY}",
+            "destination": "task_instance",
+            "url_route": "pushmetrics",
+        },
     ]
 
 

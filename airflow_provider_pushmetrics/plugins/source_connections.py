@@ -2,52 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from cryptography.fernet import InvalidToken
-
-from airflow_provider_pushmetrics.exceptions import MalformedConnectionError, PushMetricsConfigurationError
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.plugins.connections import find_connection
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
 from airflow_provider_pushmetrics.receiver.sources import build_checked_source
 
 EXTRAS = ("signing_secrets", "networks", "rate_per_minute", "lenient_content_type")
-
-
-def find_connection(connection_id: str) -> Any | None:
-    """
-    Find a connection; None if no backend has it.
-
-    ``Connection.get_connection_from_secrets`` does not distinguish a missing connection from a
-    failing backend (Airflow 3.3.2 swallows its error). Here they must be distinguished: the first
-    rejects a sender, the second must not.
-
-    :raises MalformedConnectionError: if a backend has it, and it cannot be parsed or decrypted.
-    :raises Exception: any error of a backend.
-    """
-    from airflow.configuration import ensure_secrets_loaded
-
-    for backend in ensure_secrets_loaded():
-        with _translating_malformed():
-            found = backend.get_connection(connection_id)
-            if found is not None:
-                _ = found.password, found.extra_dejson  # decrypted and parsed on access
-                return found
-    return None
-
-
-@contextmanager
-def _translating_malformed() -> Iterator[None]:
-    """Distinguish a malformed connection from an outage. Its text may be secret, so it is left out."""
-    try:
-        yield
-    except OSError:  # also the ValueError of requests for a response that is not JSON
-        raise
-    except (ValueError, InvalidToken) as error:
-        raise MalformedConnectionError(
-            f"it cannot be parsed or decrypted ({type(error).__name__}): save it again."
-        ) from None
 
 
 def read_connections(

@@ -35,6 +35,11 @@ CLOSED = [
     ("GET", "/pushmetrics-events/events"),
     ("GET", "/pushmetrics-events/events/1"),
     ("POST", "/pushmetrics-events/events/1/replay"),
+    ("GET", "/pushmetrics-events/runs?event_id=1"),
+    ("GET", "/pushmetrics-task/"),
+    ("GET", "/pushmetrics-task/run?dag_id=a&run_id=b&task_id=c"),
+    ("GET", "/pushmetrics-task/rows?dag_id=a&run_id=b&task_id=c"),
+    ("GET", "/pushmetrics-task/chart?dag_id=a&run_id=b&task_id=c&block_uid=d"),
 ]
 STARTED = "Started example_pushmetrics_webhook_receiver"
 PATIENCE_MILLISECONDS = 60_000
@@ -43,6 +48,8 @@ ABSENT = [
     "/pushmetrics/openapi.json",
     "/pushmetrics-events/docs",
     "/pushmetrics-events/openapi.json",
+    "/pushmetrics-task/docs",
+    "/pushmetrics-task/openapi.json",
 ]
 
 

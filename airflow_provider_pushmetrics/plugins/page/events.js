@@ -1,5 +1,7 @@
 // Addresses are relative, so that the page works under any prefix. What came from outside is only ever set as text.
 
+import { ask, el, find, followTheme, makeLink, makeTime, showProblem } from "./page.js";
+
 /** @typedef {{ run_id: string, dag_id: string, state: string | null }} Started */
 /** @typedef {{ run_id: null, dag_id: string | null, reason: string | null, is_final: boolean }} Absent */
 /** @typedef {Started | Absent} Outcome */
@@ -12,11 +14,14 @@
  * @property {string} source
  * @property {string} event
  * @property {number | null} report_id
+ * @property {string | null} report_name
  * @property {number | null} query_id
  * @property {number | null} run_id
  * @property {number | null} replay_of
  * @property {Outcome[] | null} dag_runs null if Airflow could not say
  */
+
+/** @typedef {{ url: string, status: string | null }} ShownRun What PushMetrics says of an event's run. */
 
 /**
  * @typedef {object} EventDetail
@@ -28,19 +33,6 @@
  * @property {Outcome[] | null} dag_runs null if Airflow could not say
  */
 
-/**
- * Find an element that is always there.
- *
- * @template {HTMLElement} Kind
- * @param {string} id
- * @param {new () => Kind} kind
- */
-function find(id, kind) {
-  const element = document.getElementById(id);
-  if (element instanceof kind) return element;
-  throw new Error(`The page has no ${kind.name} ${id}`);
-}
-
 const form = find("filters", HTMLFormElement);
 const rows = find("rows", HTMLTableSectionElement);
 const replay = find("replay", HTMLButtonElement);
@@ -49,32 +41,21 @@ const older = find("older", HTMLButtonElement);
 let oldest = null;
 /** @type {number | null} */
 let chosen = null;
+/** @type {Map<number, ShownRun>} */
+const known = new Map();
+
+const RUN_COLUMN = 6;
 
 const SECONDS_BEFORE_ASKING_AGAIN = [1, 2, 4, 8, 16];
 const UNKNOWN = "Airflow could not list the Dag runs that it started.";
 
-/**
- * @template Answer
- * @param {string} path
- * @param {RequestInit} options
- * @returns {Promise<Answer>}
- */
-async function ask(path, options = {}) {
-  const answer = await fetch(path, { ...options, headers: { "X-PushMetrics-Page": "1" } });
-  const content = await answer.json().catch(() => ({}));
-  if (answer.ok) return content;
-  throw new Error(content.message || content.detail || `The server answered ${answer.status}.`);
-}
-
 /** @param {() => unknown} work */
 async function attempt(work) {
-  const problem = find("problem", HTMLElement);
-  problem.hidden = true;
+  showProblem(null);
   try {
     await work();
   } catch (error) {
-    problem.textContent = error instanceof Error ? error.message : String(error);
-    problem.hidden = false;
+    showProblem(error);
   }
 }
 
@@ -82,24 +63,78 @@ async function attempt(work) {
 function showRow(event) {
   const row = rows.insertRow();
   row.dataset.id = String(event.id);
-  const open = document.createElement("button");
-  open.type = "button";
-  open.textContent = String(event.id);
+  row.tabIndex = 0;
+  const open = el(
+    "button",
+    { type: "button", tabindex: "-1", "aria-label": `Open event ${event.id}` },
+    String(event.id),
+  );
   row.insertCell().append(open);
-  const received = new Date(event.received_at).toLocaleString();
+  row.insertCell().append(makeTime(event.received_at));
   for (const value of [
-    received,
     event.source,
     event.event,
-    event.report_id,
+    describeReport(event),
     event.query_id,
     event.run_id,
+    "",
     event.replay_of,
   ]) {
     row.insertCell().textContent = String(value ?? "");
   }
+  row.cells[RUN_COLUMN].dataset.run = String(event.id);
   row.insertCell().append(...summarize(event.dag_runs));
-  row.addEventListener("click", () => attempt(() => showDetail(event.id)));
+  row.addEventListener("click", (click) => {
+    if (click.target instanceof HTMLAnchorElement) return;
+    attempt(() => showDetail(event.id));
+  });
+  row.addEventListener("keydown", (press) => {
+    if (press.target !== row || (press.key !== "Enter" && press.key !== " ")) return;
+    press.preventDefault(); // a space would scroll the page
+    attempt(() => showDetail(event.id));
+  });
+}
+
+/** @param {EventRow} event */
+function describeReport({ report_id: report, report_name: name }) {
+  return name && report !== null ? `${name} (${report})` : (name ?? report);
+}
+
+/**
+ * Show what PushMetrics says of the runs of events; nothing where it does not.
+ *
+ * @param {number[]} ids
+ */
+async function showRuns(ids) {
+  if (!ids.length) return;
+  const wanted = new URLSearchParams(ids.map((id) => ["event_id", String(id)]));
+  /** @type {{ runs: Record<string, ShownRun> }} */
+  const { runs } = await ask(`runs?${wanted}`);
+  for (const [id, run] of Object.entries(runs)) {
+    known.set(Number(id), run);
+    const cell = rows.querySelector(`td[data-run="${Number(id)}"]`);
+    const row = cell?.parentElement;
+    if (!(row instanceof HTMLTableRowElement)) continue;
+    const text = row.cells[RUN_COLUMN].textContent || "open";
+    row.cells[RUN_COLUMN].replaceChildren(
+      makeLink(run.url, text, { title: "The run in PushMetrics", opensTab: true }),
+    );
+    if (run.status)
+      row.cells[RUN_COLUMN + 1].replaceChildren(el("span", { class: `state ${run.status}` }, run.status));
+  }
+  if (chosen !== null) showRun(chosen);
+}
+
+/** @param {number} id */
+function showRun(id) {
+  const place = find("detail-run", HTMLElement);
+  const run = known.get(id);
+  place.hidden = !run;
+  if (!run) return;
+  place.replaceChildren(
+    makeLink(run.url, "The run in PushMetrics", { opensTab: true }),
+    ...(run.status ? [": ", el("span", { class: `state ${run.status}` }, run.status)] : []),
+  );
 }
 
 /**
@@ -118,6 +153,7 @@ async function list(before = null) {
   oldest = events.length ? events[events.length - 1].id : oldest;
   find("empty", HTMLElement).hidden = rows.children.length > 0;
   older.hidden = events.length < 50;
+  showRuns(events.map(({ id }) => id)).catch(() => {}); // the events are shown without it
   find("summary", HTMLElement).textContent = `${total} in the inbox`;
 }
 
@@ -137,19 +173,8 @@ function showList(effects) {
  * @param {string} text
  */
 function linkDagRun(dag, run, text = `${dag} ${run}`) {
-  const link = document.createElement("a");
-  link.href = `../dags/${encodeURIComponent(dag)}/runs/${encodeURIComponent(run)}`;
-  link.textContent = text;
-  link.title = run;
-  link.addEventListener("click", (click) => {
-    if (window.parent === window) return;
-    // Airflow's frame may not leave its page by itself; the page around it may.
-    click.preventDefault();
-    const outside = window.parent.document.createElement("a");
-    outside.href = link.href;
-    outside.click();
-  });
-  return link;
+  const href = `../dags/${encodeURIComponent(dag)}/runs/${encodeURIComponent(run)}`;
+  return makeLink(href, text, { title: run });
 }
 
 /**
@@ -230,10 +255,15 @@ async function showDetail(id) {
   /** @type {EventDetail} */
   const event = await ask(`events/${id}`);
   chosen = id;
-  for (const row of rows.rows) row.setAttribute("aria-selected", String(row.dataset.id === String(id)));
+  for (const row of rows.rows) row.ariaCurrent = String(row.dataset.id === String(id));
   find("detail-title", HTMLElement).textContent = `Event ${id}: ${event.body.event}`;
-  find("detail-about", HTMLElement).textContent =
-    `From ${event.source}, ${new Date(event.received_at).toLocaleString()}.`;
+  find("detail-about", HTMLElement).replaceChildren(
+    `From ${event.source}, `,
+    makeTime(event.received_at),
+    ".",
+  );
+  showRun(id);
+  if (!known.has(id)) showRuns([id]).catch(() => {});
   showEffects(event);
   find("payload", HTMLElement).textContent = JSON.stringify(event.body, null, 2);
   find("detail", HTMLElement).hidden = false;
@@ -258,6 +288,7 @@ replay.addEventListener("click", () =>
     }
   }),
 );
+followTheme();
 attempt(async () => {
   await list();
   const linked = location.hash.slice(1); // the link of a task that found this event

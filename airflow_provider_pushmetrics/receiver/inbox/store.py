@@ -171,6 +171,13 @@ class Inbox:
         with self._engine.connect() as connection:
             return [EventSummary(*row) for row in connection.execute(query)]
 
+    def fetch_bodies(self, ids: Sequence[int], *, max_bytes: int) -> dict[int, bytes]:
+        """Fetch the bodies of some events; those of larger ones are left out."""
+        query = select(events.c.id, events.c.body)
+        query = query.where(events.c.id.in_(ids), events.c.body_bytes <= max_bytes)
+        with self._engine.connect() as connection:
+            return {row.id: bytes(row.body) for row in connection.execute(query)}
+
     def fetch_consumers(self) -> list[Consumer]:
         """Fetch every named consumer that stored a position."""
         with self._engine.connect() as connection:

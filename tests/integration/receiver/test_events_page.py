@@ -61,7 +61,7 @@ async def visitor(page: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 async def test_no_route_of_the_page_is_open(page: FastAPI) -> None:
     routes = [route for route in page.routes if isinstance(route, Route)]
-    assert len(routes) == len(page.routes) == len(FILES) + 3
+    assert len(routes) == len(page.routes) == len(FILES) + 4
     async with open_client(page) as client:
         for route in routes:
             for method in route.methods or ():

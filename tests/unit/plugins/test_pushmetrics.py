@@ -62,8 +62,10 @@ def test_airflow_3_is_told_to_mount_the_receiver() -> None:
 
 def test_menu_gets_the_page_where_airflow_has_such_a_menu() -> None:
     assert build_external_views("2.11.0") == build_external_views("3.0.6") == []
-    (view,) = build_external_views("3.1.0")
-    assert (view["name"], view["href"]) == ("PushMetrics events", "pushmetrics-events/")
+    page, tab = build_external_views("3.1.0")
+    assert (page["name"], page["href"]) == ("PushMetrics events", "pushmetrics-events/")
+    assert (tab["name"], tab["destination"]) == ("PushMetrics", "task_instance")
+    assert tab["href"].startswith("pushmetrics-task/?dag_id={DAG_ID}&")
     assert PushMetricsPlugin.external_views == build_external_views("3.3.2")
 
 

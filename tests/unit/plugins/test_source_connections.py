@@ -9,9 +9,9 @@ from cryptography.fernet import InvalidToken
 from requests.exceptions import JSONDecodeError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.plugins.connections import find_connection
 from airflow_provider_pushmetrics.plugins.source_connections import (
     build_connection_source,
-    find_connection,
     read_connections,
 )
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings

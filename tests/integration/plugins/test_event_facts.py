@@ -1,0 +1,155 @@
+"""The report's name, the link and the status that the page of events shows of a run."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
+from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
+from tests.fakes.airflow_tables import AirflowTables
+from tests.fakes.loopback import find_closed_port, serve_http
+from tests.fakes.pushmetrics import FakePushMetrics
+
+with warnings.catch_warnings():
+    # Airflow's app brings Starlette's test client, which says that httpx will be httpx2 one day.
+    warnings.simplefilter("ignore")
+    from airflow.api_fastapi.app import create_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+    from airflow.api_fastapi.core_api.security import get_user
+
+    from airflow_provider_pushmetrics.plugins.event_facts import EventSubject, read_subject
+    from airflow_provider_pushmetrics.plugins.events_page import build_page
+
+Connect = Callable[..., None]
+
+
+@pytest.fixture(name="pushmetrics")
+def fake_pushmetrics() -> Iterator[FakePushMetrics]:
+    with serve_http() as server:
+        fake = FakePushMetrics(server.url, delivers=False)
+        server.app = fake.build_app()
+        yield fake
+
+
+@pytest.fixture(name="connect")
+def make_connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
+    def connect(host: str, password: str | None = FakePushMetrics("").api_token) -> None:
+        connection = {"conn_type": "pushmetrics", "host": host, "password": password}
+        monkeypatch.setenv("AIRFLOW_CONN_PUSHMETRICS_DEFAULT", json.dumps(connection))
+
+    return connect
+
+
+@pytest.fixture(name="opener")
+def open_inbox(tmp_path: Path) -> Iterator[RuntimeOpener]:
+    opener = RuntimeOpener(f"sqlite:///{tmp_path}/inbox.db")
+    yield opener
+    opener.close()
+
+
+@pytest.fixture(name="visitor")
+async def visit(opener: RuntimeOpener, tables: AirflowTables) -> AsyncIterator[httpx.AsyncClient]:
+    create_auth_manager()
+    page = build_page(opener.get)
+    page.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username="someone", role="ADMIN")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(page), base_url="http://airflow") as client:
+        yield client
+
+
+def deliver(opener: RuntimeOpener, url: str, **fields: Any) -> int:
+    body = {"event": "report.run", "report_id": 1, "report_name": "Delays", "report_notebook_outputs": url}
+    (recorded,) = opener.open().inbox.record(
+        [parse_webhook("demo", None, json.dumps(body | fields).encode())]
+    )
+    return recorded.id
+
+
+async def test_runs_have_a_status_and_a_link(
+    opener: RuntimeOpener, visitor: httpx.AsyncClient, pushmetrics: FakePushMetrics, connect: Connect
+) -> None:
+    connect(pushmetrics.url)
+    pushmetrics.outcomes = ["success", "failed", "success", "success", "failed"]
+    urls = [f"{pushmetrics.url}/api/reports/1/run/{pushmetrics.start_run().id}" for _ in range(5)]
+    numbers = [deliver(opener, url) for url in urls]
+    assert [row["report_name"] for row in (await visitor.get("/events")).json()["events"]] == ["Delays"] * 5
+    for asked in (numbers, numbers[:2]):  # by the list of runs, and singly
+        answer = await visitor.get("/runs", params={"event_id": asked})
+        shown = answer.json()["runs"]
+        assert [shown[str(number)]["url"] for number in asked] == urls[: len(asked)]
+        statuses = [shown[str(number)]["status"] for number in asked]
+        assert statuses == [run.status for run in pushmetrics.runs[: len(asked)]]
+        assert pushmetrics.api_token not in answer.text
+
+
+async def test_lists_of_runs_are_asked_for_once_in_some_seconds(
+    opener: RuntimeOpener, visitor: httpx.AsyncClient, pushmetrics: FakePushMetrics, connect: Connect
+) -> None:
+    connect(pushmetrics.url)
+    numbers = [
+        deliver(opener, f"{pushmetrics.url}/api/reports/1/run/{pushmetrics.start_run().id}") for _ in range(4)
+    ]
+    for _ in range(3):
+        await visitor.get("/runs", params={"event_id": numbers})
+    assert len(pushmetrics.seen) == 1
+
+
+async def test_run_of_another_server_has_neither_link_nor_status(
+    opener: RuntimeOpener, visitor: httpx.AsyncClient, pushmetrics: FakePushMetrics, connect: Connect
+) -> None:
+    """A sender that has only a token may write any URL."""
+    connect(pushmetrics.url)
+    pushmetrics.start_run()
+    numbers = [
+        deliver(opener, url)
+        for url in ("https://elsewhere.example.com/api/reports/1/run/1", "javascript:alert(1)", "")
+    ]
+    assert (await visitor.get("/runs", params={"event_id": numbers})).json() == {"runs": {}}
+    assert pushmetrics.seen == []
+
+
+async def test_query_run_has_a_link_and_no_status_of_a_report_run(
+    opener: RuntimeOpener, visitor: httpx.AsyncClient, pushmetrics: FakePushMetrics, connect: Connect
+) -> None:
+    connect(pushmetrics.url)
+    run = pushmetrics.start_run()
+    url = f"{pushmetrics.url}/api/reports/1/queries/3/run/{run.id}"
+    number = deliver(opener, "", event="query.run", query_id=3, query_result=url)
+    shown = (await visitor.get("/runs", params={"event_id": number})).json()["runs"]
+    assert shown == {str(number): {"url": url, "status": None}}
+
+
+@pytest.mark.parametrize("password", [None, "wrong"])
+async def test_without_a_valid_token_there_is_only_the_link(
+    opener: RuntimeOpener,
+    visitor: httpx.AsyncClient,
+    pushmetrics: FakePushMetrics,
+    connect: Connect,
+    password: str | None,
+) -> None:
+    connect(pushmetrics.url, password)
+    url = f"{pushmetrics.url}/api/reports/1/run/{pushmetrics.start_run().id}"
+    number = deliver(opener, url)
+    shown = (await visitor.get("/runs", params={"event_id": number})).json()["runs"]
+    assert shown == {str(number): {"url": url, "status": None}}
+
+
+async def test_events_are_shown_while_pushmetrics_is_away(
+    opener: RuntimeOpener, visitor: httpx.AsyncClient, connect: Connect
+) -> None:
+    host = f"http://127.0.0.1:{find_closed_port()}"
+    connect(host)
+    number = deliver(opener, f"{host}/api/reports/1/run/1")
+    assert (await visitor.get("/runs", params={"event_id": number})).status_code == 200
+    assert len((await visitor.get("/events")).json()["events"]) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"[" * 100_000, b'{"report_name": 3}'])
+def test_body_of_any_shape_says_nothing(body: bytes) -> None:
+    assert read_subject(body) == EventSubject()

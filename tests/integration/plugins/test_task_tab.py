@@ -1,0 +1,365 @@
+"""The tab of a task instance: Airflow's own tables and checks, and a PushMetrics over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+import httpx
+import pytest
+from airflow import DAG
+from airflow.models.dagrun import DagRun
+from airflow.models.renderedtifields import RenderedTaskInstanceFields
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
+from airflow.providers.common.compat.sdk import BaseOperator
+from sqlalchemy import select
+from starlette.responses import JSONResponse, Response
+
+from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
+from airflow_provider_pushmetrics.links.pushmetrics import PushMetricsRunLink
+from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
+from airflow_provider_pushmetrics.plugins.asset_updates import fetch_assets, register
+from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent
+from tests.fakes.airflow_tables import AirflowTables
+from tests.fakes.loopback import LoopbackServer, find_closed_port, serve_http
+from tests.fakes.pushmetrics import FakePushMetrics
+
+with warnings.catch_warnings():
+    # Airflow's app brings Starlette's test client, which says that httpx will be httpx2 one day.
+    warnings.simplefilter("ignore")
+    from airflow.api_fastapi.app import create_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+    from airflow.api_fastapi.core_api.security import get_user
+
+    from airflow_provider_pushmetrics.plugins.task_tab.app import TASK_FILES, build_task_tab
+
+DAG_ID = "runs_a_report"
+NDJSON = "application/x-ndjson"
+RENDERED = MappingProxyType({"report_id": "1", "pushmetrics_conn_id": "pushmetrics_default"})
+Visit = Callable[..., Any]
+
+
+class StrictAuthManager(SimpleAuthManager):
+    """Refuses the entities of a Dag that are named in a user's name, such as ``no-xcom``."""
+
+    def is_authorized_dag(
+        self, *, method: Any, user: Any, access_entity: Any = None, details: Any = None
+    ) -> bool:
+        entity = access_entity.value.lower() if access_entity else ""
+        return bool(user.username != f"no-{entity}" and details.id == DAG_ID)
+
+
+@pytest.fixture(scope="module", name="server")
+def serve() -> Iterator[LoopbackServer]:
+    with serve_http() as server:
+        yield server
+
+
+@pytest.fixture(name="pushmetrics")
+def fake_pushmetrics(server: LoopbackServer, monkeypatch: pytest.MonkeyPatch) -> FakePushMetrics:
+    fake = FakePushMetrics(server.url, delivers=False)
+    server.app = fake.build_app()
+    fake.results[NDJSON] = Response(b'{"carrier":"UA","share":1.10}\n' * 12, media_type=NDJSON)
+    connect(monkeypatch, fake)
+    return fake
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, fake: FakePushMetrics, **fields: Any) -> None:
+    connection = {"conn_type": "pushmetrics", "host": fake.url, "password": fake.api_token, **fields}
+    monkeypatch.setenv("AIRFLOW_CONN_PUSHMETRICS_DEFAULT", json.dumps(connection))
+
+
+@pytest.fixture(name="run_id")
+def make_dag_run(tables: AirflowTables) -> str:
+    """A Dag run of a task that runs a report, and of another one."""
+    asset = build_run_asset("delays", report_id=1, updated_by="api_server")
+    with DAG(DAG_ID, schedule=[asset], catchup=False) as dag:
+        PushMetricsTriggerReportOperator(task_id="run_report", report_id="{{ params.report }}")
+        BaseOperator(task_id="other")
+    tables.process_dags(dag)
+    (stored,) = fetch_assets()
+    register(stored, StoredEvent(1, "demo", datetime.now(UTC), None, b'{"event": "report.run"}'))
+    tables.schedule()
+    with tables.sessions() as session:
+        return session.scalars(select(DagRun.run_id)).one()
+
+
+def keep(
+    tables: AirflowTables,
+    url: str,
+    fields: Mapping[str, Any] = MappingProxyType(
+        {"report_id": "1", "pushmetrics_conn_id": "pushmetrics_default"}
+    ),
+) -> None:
+    """Keep what a task that has run keeps."""
+    with tables.sessions.begin() as session:
+        ti = session.scalars(select(TaskInstance).filter_by(task_id="run_report")).one()
+        ti.state = "running"
+        where = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id, "map_index": -1}
+        run = session.scalars(select(DagRun)).one()
+        key = PushMetricsRunLink.build_key()
+        session.add(XComModel(**where, dag_run_id=run.id, key=key, value=url))
+        if fields:
+            rendered = RenderedTaskInstanceFields(ti, render_templates=False, rendered_fields=dict(fields))
+            session.add(rendered)
+
+
+@pytest.fixture(name="visit")
+async def make_visit(run_id: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Visit]:
+    manager = f"{StrictAuthManager.__module__}.{StrictAuthManager.__name__}"
+    monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", manager)
+    create_auth_manager()
+    page = build_task_tab(timeout_seconds=3.0)
+
+    async def visit(
+        path: str, user: str | None = "ada", *, task_id: str = "run_report", **query: Any
+    ) -> httpx.Response:
+        page.dependency_overrides.clear()
+        if user is not None:
+            found = SimpleAuthManagerUser(username=user, role="ADMIN")
+            page.dependency_overrides[get_user] = lambda: found
+        task = {"dag_id": DAG_ID, "run_id": run_id, "task_id": task_id}
+        transport = httpx.ASGITransport(page)
+        async with httpx.AsyncClient(transport=transport, base_url="http://airflow") as client:
+            return await client.get(path, params={**task, **query})
+
+    yield visit
+    monkeypatch.undo()
+    create_auth_manager()
+
+
+async def test_tab_shows_the_run_of_the_task(
+    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
+) -> None:
+    run = pushmetrics.start_run()
+    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}")
+    answer = await visit("/run")
+    shown = answer.json()
+    assert (shown["state"], shown["is_final"]) == ("running", False)
+    assert (shown["run"]["id"], shown["run"]["status"]) == (str(run.id), "success")
+    (block,) = shown["run"]["blocks"]
+    assert (block["name"], block["status"], block["query_id"]) == ("by_carrier", "success", 1)
+    assert [line["message"] for line in shown["run"]["log"]] == ["Block by_carrier began"]
+    assert pushmetrics.api_token not in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_unfinished_run_is_shown_without_outputs(
+    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
+) -> None:
+    run = pushmetrics.start_run()
+    run.looks = 1
+    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}")
+    shown = (await visit("/run")).json()["run"]
+    assert (shown["status"], shown["is_finished"]) == ("running", False)
+    assert [block["status"] for block in shown["blocks"]] == ["not_run"]
+
+
+async def test_rows_are_shown_as_the_api_writes_them(
+    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
+) -> None:
+    run = pushmetrics.start_run()
+    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}")
+    rows = (await visit("/rows", query_id=1)).json()
+    assert rows["rows"] == [["UA", "1.10"]] * 12
+    assert rows["columns"] == [{"name": "carrier", "is_number": False}, {"name": "share", "is_number": True}]
+    assert (rows["has_more"], rows["is_truncated"]) == (False, False)
+
+
+async def test_rows_of_a_query_run_are_found_by_its_own_link(
+    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
+) -> None:
+    keep(tables, f"{pushmetrics.url}/api/reports/1/queries/7/run/3")
+    assert (await visit("/run")).json()["run"]["query_id"] == "7"
+    assert len((await visit("/rows")).json()["rows"]) == 12
+    assert pushmetrics.seen[-1].path == "/api/reports/1/queries/7/run/3"
+
+
+async def test_chart_is_an_image_that_can_run_nothing(
+    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
+) -> None:
+    run = pushmetrics.start_run()
+    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}")
+    absent = await visit("/chart", block_uid="bL3")
+    assert absent.status_code == 502
+    path = f"/app/results/run/{run.id}/bL3/chart.svg"
+    pushmetrics.results[path] = Response(b"<svg/>", media_type="image/svg+xml")
+    image = await visit("/chart", block_uid="bL3")
+    assert (image.status_code, image.content) == (200, b"<svg/>")
+    assert "sandbox" in image.headers["content-security-policy"]
+    pushmetrics.results[path] = Response(b"<html>", media_type="text/html")
+    assert (await visit("/chart", block_uid="bL3")).status_code == 502
+
+
+async def test_task_without_a_run_says_so(
+    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
+) -> None:
+    assert "has no run of PushMetrics yet" in (await visit("/run")).json()["message"]
+    other = (await visit("/run", task_id="other")).json()
+    assert "does not run or wait for a PushMetrics report" in other["message"]
+    assert (await visit("/run", task_id="absent")).status_code == 404
+    assert (await visit("/rows", query_id=1)).status_code == 404
+    assert pushmetrics.seen == []
+
+
+async def test_connection_is_known_before_the_fields_are_rendered(
+    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
+) -> None:
+    run = pushmetrics.start_run()
+    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}", {})
+    assert (await visit("/run")).json()["run"]["id"] == str(run.id)
+
+
+@pytest.mark.parametrize(
+    ("link", "message"),
+    [
+        ("{url}/api/reports/1/run/99", "Run 99 of report '1' no longer exists in PushMetrics"),
+        ("{url}/api/reports/2/run/1", "leads to report '2', but the task names report '1'"),
+        ("https://elsewhere.example.com/api/reports/1/run/1", "the API token is not sent there"),
+    ],
+)
+async def test_run_that_is_not_the_task_s_is_not_shown(
+    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit, link: str, message: str
+) -> None:
+    pushmetrics.start_run()
+    keep(tables, link.format(url=pushmetrics.url))
+    for path in ("/run", "/rows"):
+        answer = await visit(path, query_id=1)
+        assert answer.status_code == 502
+        assert message.lower() in answer.json()["message"].lower()
+
+
+async def test_run_of_another_report_is_not_shown(
+    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
+) -> None:
+    """Another PushMetrics at the same address counts its runs from 1 again."""
+    run = pushmetrics.start_run("2")
+    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}")
+    for path in ("/run", "/rows", "/chart"):
+        answer = await visit(path, query_id=1, block_uid="bL3")
+        assert "is of another report than '1'" in answer.json()["message"]
+
+
+async def test_missing_token_and_outage_are_sentences(
+    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = pushmetrics.start_run()
+    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}")
+    connect(monkeypatch, pushmetrics, password="")
+    assert "has no API token" in (await visit("/run")).json()["message"]
+    connect(monkeypatch, pushmetrics, password="wrong-token-of-a-test")
+    answer = await visit("/run")
+    assert answer.status_code == 502
+    assert "401" in answer.json()["message"]
+    assert "wrong-token-of-a-test" not in answer.text
+    monkeypatch.delenv("AIRFLOW_CONN_PUSHMETRICS_DEFAULT")
+    assert (
+        "connection 'pushmetrics_default' does not exist" in (await visit("/run")).json()["message"].lower()
+    )
+
+
+async def test_service_that_is_away_is_a_sentence(
+    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"http://127.0.0.1:{find_closed_port()}"
+    keep(tables, f"{url}/api/reports/1/run/1")
+    connect(monkeypatch, pushmetrics, host=url)
+    answer = await visit("/run")
+    assert answer.status_code == 502
+    assert "could not connect" in answer.json()["message"].lower()
+
+
+async def test_slow_service_ends_in_time_and_blocks_nobody(
+    tables: AirflowTables,
+    pushmetrics: FakePushMetrics,
+    server: LoopbackServer,
+    visit: Visit,
+) -> None:
+    run = pushmetrics.start_run()
+    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}")
+
+    async def hang(*_: Any) -> None:
+        await asyncio.sleep(60)
+
+    server.app = hang
+    gaps: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.05)
+            gaps.append(time.monotonic() - began)
+
+    watcher = asyncio.create_task(watch())
+    answer = await visit("/run")
+    watcher.cancel()
+    assert (answer.status_code, "within 3 s" in answer.json()["message"]) == (502, True)
+    assert len(gaps) >= 10  # the loop went on while the tab waited
+
+
+async def test_hostile_texts_are_answered_as_texts(
+    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
+) -> None:
+    run = pushmetrics.start_run()
+    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}")
+    row = (
+        json.dumps({"<b>\udfff": "\ud800\0<script>", "deep": {"n": 0.10}}).encode().replace(b"0.1}", b"0.10}")
+    )
+    pushmetrics.results[NDJSON] = Response(row, media_type=NDJSON)
+    answer = await visit("/rows", query_id=1)
+    assert answer.json()["rows"] == [["��<script>", '{"n": 0.10}']]
+
+
+async def test_every_route_needs_a_login(visit: Visit) -> None:
+    for path in [*(f"/{name}" for name in TASK_FILES), "/run", "/rows", "/chart"]:
+        assert (await visit(path, None, query_id=1, block_uid="x")).status_code == 401, path
+
+
+@pytest.mark.parametrize("user", ["no-task_instance", "no-xcom", "no-task_logs"])
+async def test_tab_needs_the_rights_to_read_what_it_shows(
+    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit, user: str
+) -> None:
+    run = pushmetrics.start_run()
+    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}")
+    for path in ("/run", "/rows", "/chart"):
+        answer = await visit(path, user, query_id=1, block_uid="x")
+        assert answer.status_code == 403, path
+    assert pushmetrics.seen == []
+
+
+async def test_dag_that_is_checked_is_the_dag_that_is_shown(
+    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
+) -> None:
+    """A second dag_id, or Airflow's "~" for all Dags, does not lead around the check."""
+    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{pushmetrics.start_run().id}")
+    for ids in (["other"], [DAG_ID, "other"], ["~"], [DAG_ID, "~"]):
+        assert (await visit("/run", dag_id=ids)).status_code == 403, ids
+    assert (await visit("/run", dag_id=["other", DAG_ID])).json()["run"]["id"] == "1"
+
+
+async def test_page_and_what_it_needs_are_served_under_a_strict_policy(visit: Visit) -> None:
+    for path, (_, media_type) in TASK_FILES.items():
+        answer = await visit(f"/{path}")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith(media_type)
+        assert "default-src 'none'; script-src 'self'" in answer.headers["content-security-policy"]
+    assert '="/' not in (await visit("/")).text  # works under any prefix
+
+
+async def test_server_without_ndjson_gives_json(
+    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
+) -> None:
+    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{pushmetrics.start_run().id}")
+    del pushmetrics.results[NDJSON]
+    body = {"columns": [], "row_count": 30, "data": [{"n": 2**53 + 1}] * 30}
+    pushmetrics.results["application/json"] = JSONResponse(body)
+    shown = (await visit("/rows", query_id=1)).json()
+    assert (shown["rows"], shown["has_more"]) == ([["9007199254740993"]] * 20, True)
