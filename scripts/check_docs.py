@@ -1,7 +1,8 @@
 """
-Check the Markdown pages: links lead somewhere, blocks of Python compile, tables of options are up to date.
+Check the Markdown pages: links lead somewhere, blocks of Python compile, tables and code are up to date.
 
-``--write`` writes the tables of options anew.
+``--write`` writes the tables of options and the code anew. ``<!-- code: FILE MARKER -->`` before a block of
+Python names the lines of a file between ``[START MARKER]`` and ``[END MARKER]``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"(?<!\!)\[[^\]\[]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 TABLE = re.compile(r"(?<=<!-- options -->\n)(?:\|.*\n)*")
+MARKED = re.compile(r"(<!-- code: (\S+) (\w+) -->\n```python\n)(.*?)(?=```)", re.S)
 HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*$", re.M)
 
 COMMANDS: dict[str, list[type[Any]]] = {
@@ -97,8 +100,31 @@ def find_old_table(page: str, text: str) -> Iterator[str]:
         yield "the table of options is not up to date: scripts/check_docs.py --write writes it"
 
 
-def write_tables() -> None:
-    """Write all tables of options."""
+def read_marked(name: str, marker: str) -> str:
+    """Read the lines of a file between two markers; empty if it has no such markers."""
+    path = ROOT / name
+    text = path.read_text("utf-8") if path.is_file() else ""
+    found = re.search(rf"# \[START {marker}\]\n(.*?)[ ]*# \[END {marker}\]", text, re.S)
+    return textwrap.dedent(found[1]) if found else ""
+
+
+def find_old_code(text: str) -> Iterator[str]:
+    """Find code of a file that is not as the file has it."""
+    for _, name, marker, shown in MARKED.findall(text):
+        code = read_marked(name, marker)
+        if not code:
+            yield f"{name} has no code between the markers {marker!r}"
+        elif shown != code:
+            yield f"the code of {name} is not up to date: scripts/check_docs.py --write writes it"
+
+
+def write_generated() -> None:
+    """Write all tables of options, and the code of files."""
+    for page in find_pages():
+        text = page.read_text("utf-8")
+        written = MARKED.sub(lambda found: found[1] + read_marked(found[2], found[3]), text)
+        if written != text:
+            page.write_text(written, "utf-8")
     for page in COMMANDS:
         path = ROOT / page
         path.write_text(TABLE.sub(lambda _, page=page: build_table(page), path.read_text("utf-8")), "utf-8")
@@ -107,12 +133,12 @@ def write_tables() -> None:
 def main() -> int:
     """Print every fault, with its page."""
     if "--write" in sys.argv:
-        write_tables()
+        write_generated()
     pages = find_pages()
     faults = []
     for page in pages:
         text = page.read_text("utf-8")
-        found = [*find_broken_links(page, text), *find_broken_code(text)]
+        found = [*find_broken_links(page, text), *find_broken_code(text), *find_old_code(text)]
         name = page.relative_to(ROOT).as_posix()
         faults += [f"{name}: {fault}" for fault in [*found, *find_old_table(name, text)]]
     sys.stdout.write("\n".join([*faults, f"{len(pages)} pages, {len(faults)} faults"]) + "\n")

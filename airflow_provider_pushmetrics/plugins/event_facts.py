@@ -68,7 +68,7 @@ def read_subject(body: bytes) -> EventSubject:
 
 
 @dataclass
-class RunFacts:
+class EventRunFacts:
     """
     Asks the PushMetrics of this Airflow's connections about the runs of events.
 

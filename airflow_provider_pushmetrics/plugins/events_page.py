@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
-from airflow_provider_pushmetrics.plugins.event_facts import EventSubject, RunFacts, read_subject
+from airflow_provider_pushmetrics.plugins.event_facts import EventRunFacts, EventSubject, read_subject
 from airflow_provider_pushmetrics.plugins.event_runs import InboxEvent, describe_outcomes
 from airflow_provider_pushmetrics.plugins.pages import SECURITY_HEADERS, SHARED_FILES, add_files
 from airflow_provider_pushmetrics.receiver.endpoints.query import (
@@ -92,7 +92,7 @@ class EventsPage:
 
     def __init__(self, get_runtime: GetRuntime) -> None:
         self._get_runtime = get_runtime
-        self._facts = RunFacts()
+        self._facts = EventRunFacts()
 
     async def list_events(self, request: Request, user: GetUserDep) -> Response:
         """Return the newest events, or those older than one, and the Dag runs that they started."""

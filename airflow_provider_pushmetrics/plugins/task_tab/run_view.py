@@ -54,7 +54,8 @@ class RunReference:
 
 
 def parse_reference(url: str) -> RunReference | None:
-    """Parse a link to a run; None if it is none."""
+    """Parse a link to a run, without its query; None if it is none."""
+    url = url.partition("#")[0].partition("?")[0]
     outputs = find_outputs_ids(url)
     if outputs is not None:
         return RunReference(url, *outputs)
