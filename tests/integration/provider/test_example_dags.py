@@ -9,9 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from starlette.responses import JSONResponse
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsUntrustedUrlError
+from airflow_provider_pushmetrics.exceptions import PushMetricsError, PushMetricsUntrustedUrlError
 from tests.fakes.airflow_versions import needs_airflow
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.integration.provider.conftest import Connect
@@ -130,3 +131,38 @@ def test_every_deferrable_task_of_an_example_has_a_retry(dag: str) -> None:
     for call in re.findall(r"PushMetrics\w+(?:Operator|Sensor)\((.*?)\n    \)", text, flags=re.DOTALL):
         if "deferrable=True" in call:
             assert "retries" in call or '"retries"' in text
+
+
+def test_many_runs_in_one_task_hide_no_failure(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.outcomes = ["success", "failed", "success"]
+    run_reports = load_task("example_pushmetrics_many_runs", "run_reports")
+    dag = SimpleNamespace(dag_id="a_dag")
+    runs = run_reports([{"month": month} for month in range(3)], run_id="manual", dag=dag)
+    assert sorted(run["status"] for run in runs) == ["failed", "success", "success"]
+    assert [run["parameters"]["month"] for run in runs] == [0, 1, 2]
+    again = run_reports([{"month": month} for month in range(3)], run_id="manual", dag=dag)
+    assert [run["run_id"] for run in again] == [run["run_id"] for run in runs]
+    refuse_failures = load_task("example_pushmetrics_many_runs", "refuse_failures")
+    with pytest.raises(PushMetricsError, match="1 of 3 runs did not succeed"):
+        refuse_failures(runs)
+    assert refuse_failures([run for run in runs if run["status"] == "success"]) == 2
+
+
+def test_an_error_ends_one_of_many_runs_only(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.swallows_calls = 1
+    run_reports = load_task("example_pushmetrics_many_runs", "run_reports")
+    runs = run_reports([{"month": 1}, {"month": 2}], run_id="manual", dag=SimpleNamespace(dag_id="a_dag"))
+    failed, succeeded = sorted(runs, key=lambda run: str(run["status"]))
+    assert (failed["status"], succeeded["status"]) == (None, "success")
+    assert "could start a second run" in failed["error"]
+
+
+@pytest.mark.parametrize("count", [0, None])
+def test_a_result_without_rows_fails_the_check(count: int | None) -> None:
+    check_rows = load_task("example_pushmetrics_check_results", "check_rows")
+    full, empty = ({"query_name": name, "row_count": rows} for name, rows in (("a", 3), ("b", count)))
+    assert check_rows({"run_id": 1, "queries": [full]}) == {"a": 3}
+    with pytest.raises(AirflowFailException, match="no rows in"):
+        check_rows({"run_id": 1, "queries": [full, empty]})
+    with pytest.raises(AirflowFailException, match="any query"):
+        check_rows({"run_id": 1, "queries": []})
