@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.responses import JSONResponse
@@ -56,10 +56,9 @@ from airflow_provider_pushmetrics.service.api.conventions.document import (
     TAGS,
     TITLE,
     complete,
-    name_operation,
 )
-from airflow_provider_pushmetrics.service.api.conventions.errors import describe_errors
 from airflow_provider_pushmetrics.service.api.conventions.methods import list_methods
+from airflow_provider_pushmetrics.service.api.conventions.routers import add_routes
 from airflow_provider_pushmetrics.service.reports.block_graph import PlanError
 from airflow_provider_pushmetrics.service.reports.block_types import ContentError
 from airflow_provider_pushmetrics.service.reports.parameter_types import ParameterValueError
@@ -71,9 +70,6 @@ from airflow_provider_pushmetrics.serving.access_log import AccessLog
 from airflow_provider_pushmetrics.serving.body_limit import BodyLimit
 from airflow_provider_pushmetrics.serving.headers import NoStore
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
-
-WEB_ROUTERS = (redirects.router, sessions.router, block_results.router, pages.router)
-"""In this order: the pages match every URL that the others do not."""
 
 ROUTERS = (
     health.router,
@@ -98,7 +94,12 @@ ROUTERS = (
     subscriptions.router,
     deliveries.router,
     messages.router,
+    redirects.router,
+    sessions.router,
+    block_results.router,
+    pages.router,
 )
+"""The pages are last: they match every URL that the others do not."""
 
 ACCESS_LOGGER = "airflow_provider_pushmetrics.service.access"
 
@@ -158,20 +159,14 @@ def _make_app(settings: ServiceSettings, lifespan: Lifespan[FastAPI] | None) -> 
         license_info=LICENCE,
         servers=[{"url": settings.base_url, "description": "This service"}],
         openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
-        generate_unique_id_function=name_operation,
         lifespan=lifespan,
         # Those pages would load external scripts, which could use the session's cookie.
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         exception_handlers=HANDLERS,
-        dependencies=[Depends(_keep_response)],
-        responses=describe_errors(),
     )
-    for router in ROUTERS:
-        app.include_router(router)
-    for router in WEB_ROUTERS:
-        app.include_router(router, include_in_schema=False)
+    add_routes(app, *ROUTERS)
     app.add_middleware(BodyLimit, max_body_bytes=MAX_BODY_BYTES)
     app.add_middleware(NoStore)
     app.add_middleware(AccessLog, logger=ACCESS_LOGGER)
@@ -209,11 +204,6 @@ async def _answer_unfit(request: Request, error: ResponseValidationError) -> Res
     answer = JSONResponse(jsonable_encoder(error.body), meant.status_code or route.status_code or 200)
     answer.raw_headers.extend(meant.raw_headers)
     return answer
-
-
-async def _keep_response(request: Request, response: Response) -> None:
-    """Keep what a route sets on its response where :func:`_answer_unfit` finds it."""
-    request.state.response = response
 
 
 async def _answer_content(request: Request, error: PushMetricsError) -> JSONResponse:

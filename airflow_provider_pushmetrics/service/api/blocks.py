@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, TypeAlias
 
-from fastapi import APIRouter, HTTPException, Path
+from fastapi import HTTPException, Path
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, object_session
 
@@ -19,6 +19,7 @@ from airflow_provider_pushmetrics.service.api.conventions.listing import (
 )
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import OK, Confirmation, build_one, wrap
 from airflow_provider_pushmetrics.service.api.reports import build_block_summary, build_draft
 from airflow_provider_pushmetrics.service.api.results import list_messages
@@ -62,7 +63,7 @@ from airflow_provider_pushmetrics.service.storage.clock import format_moment
 from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID, parse_id
 from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 
-router = APIRouter(prefix="/api/v1/block", tags=["block"])
+router = make_router("/api/v1/block", "block")
 
 RECENT_RESULTS = 10
 LAST_RESULT = "last_result"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Annotated, TypeAlias, TypeVar
 
-from fastapi import APIRouter, HTTPException, Path, Query
+from fastapi import HTTPException, Path, Query
 
 from airflow_provider_pushmetrics.service.accounts.authentication import Principal
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
 from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import wrap
 from airflow_provider_pushmetrics.service.api.schemas.catalogs import (
     FoundTable,
@@ -38,7 +39,7 @@ from airflow_provider_pushmetrics.service.datasources.watching import watch
 from airflow_provider_pushmetrics.service.models import DataSource
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 
-router = APIRouter(prefix="/api/v1/database/{reference}", tags=["database"])
+router = make_router("/api/v1/database/{reference}", "database")
 
 SchemaName: TypeAlias = Annotated[str, Path(description="The name of the schema", examples=["main"])]
 TableReference: TypeAlias = Annotated[str, Path(description="The name of the table", examples=["orders"])]

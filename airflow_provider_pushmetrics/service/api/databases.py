@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import HTTPException, Query
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -15,6 +15,7 @@ from airflow_provider_pushmetrics.service.api.conventions.fields import Referenc
 from airflow_provider_pushmetrics.service.api.conventions.listing import Listing, match_integer, match_text
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import OK, Confirmation, build_one, wrap
 from airflow_provider_pushmetrics.service.api.schemas.databases import (
     ChangedDatabase,
@@ -39,7 +40,7 @@ from airflow_provider_pushmetrics.service.models import DataSource
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.clock import format_moment
 
-router = APIRouter(prefix="/api/v1/database", tags=["database"])
+router = make_router("/api/v1/database", "database")
 
 ANSWERS = "The database answers"
 

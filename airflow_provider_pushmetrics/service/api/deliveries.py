@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from fastapi import APIRouter, HTTPException
+from fastapi import HTTPException
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Editor, Parts
 from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
@@ -16,6 +16,7 @@ from airflow_provider_pushmetrics.service.api.conventions.listing import (
 )
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import build_one
 from airflow_provider_pushmetrics.service.api.schemas.deliveries import (
     Attempt,
@@ -30,7 +31,7 @@ from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import resend
 
-router = APIRouter(prefix="/api/v1/webhook_delivery", tags=["webhook delivery"])
+router = make_router("/api/v1/webhook_delivery", "webhook delivery")
 
 DISABLED = "The subscription is disabled: enable it first"
 

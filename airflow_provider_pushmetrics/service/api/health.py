@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException
+from fastapi import HTTPException
 from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import TypedDict
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Parts
 from airflow_provider_pushmetrics.service.api.conventions.document import NO_CREDENTIAL
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import answer
 from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
 from airflow_provider_pushmetrics.service.worker.backlog import count_workers
 
-router = APIRouter(prefix="/health", tags=["health"])
+router = make_router("/health", "health")
 
 DATABASE_AWAY = "The database does not answer"
 WORKER_AWAY = "The worker is being started: what is accepted meanwhile runs then"

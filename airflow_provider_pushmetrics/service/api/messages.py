@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from airflow_provider_pushmetrics.service.api.conventions.access import Editor, Parts
 from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.listing import Listing, match_integer, match_text
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import build_one
 from airflow_provider_pushmetrics.service.api.schemas.messages import MessageList, MessageResponse, MessageRow
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.outbox import send_again
 from airflow_provider_pushmetrics.service.storage.clock import format_moment
 
-router = APIRouter(prefix="/api/v1/message", tags=["message"])
+router = make_router("/api/v1/message", "message")
 
 LISTING = Listing(
     order=OutgoingMessage.id,

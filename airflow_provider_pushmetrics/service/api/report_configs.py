@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import wrap
 from airflow_provider_pushmetrics.service.api.reports import build_saved_report
 from airflow_provider_pushmetrics.service.api.schemas.report_configs import (
@@ -37,7 +38,7 @@ from airflow_provider_pushmetrics.service.reports.yaml_documents import (
     write_diff,
 )
 
-router = APIRouter(prefix="/api/v1/report", tags=["report as YAML"])
+router = make_router("/api/v1/report", "report as YAML")
 
 YAML = "text/plain; charset=utf-8"
 DOCUMENT = {

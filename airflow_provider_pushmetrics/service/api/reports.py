@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
@@ -15,6 +14,7 @@ from airflow_provider_pushmetrics.service.api.conventions.listing import (
 )
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import OK, Confirmation, build_one, wrap
 from airflow_provider_pushmetrics.service.api.schemas.blocks import BlockSummary, NewBlock
 from airflow_provider_pushmetrics.service.api.schemas.reports import (
@@ -39,7 +39,7 @@ from airflow_provider_pushmetrics.service.results.store import list_result_files
 from airflow_provider_pushmetrics.service.runs.submission import accept_run, check_idempotency_key
 from airflow_provider_pushmetrics.service.storage.clock import format_moment
 
-router = APIRouter(prefix="/api/v1/report", tags=["report"])
+router = make_router("/api/v1/report", "report")
 
 LISTING = Listing(
     order=Report.id,

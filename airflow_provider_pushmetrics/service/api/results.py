@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Annotated, TypeAlias, TypeVar
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
+from fastapi import Depends, HTTPException, Path, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from sqlalchemy.orm import Session
 
@@ -20,6 +20,7 @@ from airflow_provider_pushmetrics.service.api.conventions.access import Caller, 
 from airflow_provider_pushmetrics.service.api.conventions.errors import Responses
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.pages import show_run_as_page
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.schemas.messages import SentMessage
 from airflow_provider_pushmetrics.service.api.schemas.results import (
     BlockOutput,
@@ -56,7 +57,7 @@ from airflow_provider_pushmetrics.service.storage.clock import format_moment
 from airflow_provider_pushmetrics.service.storage.ids import parse_id
 from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 
-router = APIRouter(prefix="/api/reports", tags=["result"])
+router = make_router("/api/reports", "result")
 
 PENDING_RETRY_SECONDS = 1
 NO_LONGER_KEPT = "The result is no longer kept"

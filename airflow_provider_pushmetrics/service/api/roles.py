@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, HTTPException, Path
+from fastapi import HTTPException, Path
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.accounts.authentication import Principal
@@ -12,6 +12,7 @@ from airflow_provider_pushmetrics.service.accounts.members import give_role
 from airflow_provider_pushmetrics.service.accounts.roles import Role, find_role
 from airflow_provider_pushmetrics.service.api.conventions.access import Admin, Caller, Parts
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import build_page, wrap
 from airflow_provider_pushmetrics.service.api.schemas.users import (
     RoleAssignment,
@@ -23,7 +24,7 @@ from airflow_provider_pushmetrics.service.api.schemas.users import (
 from airflow_provider_pushmetrics.service.api.users import find_member
 from airflow_provider_pushmetrics.service.models import Membership
 
-router = APIRouter(prefix="/api/v1/role", tags=["role"])
+router = make_router("/api/v1/role", "role")
 
 RoleReference: TypeAlias = Annotated[
     str, Path(description="The id or the uid of the role", examples=[str(Role.USER.number)])

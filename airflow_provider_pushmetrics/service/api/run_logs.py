@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from airflow_provider_pushmetrics.service.api.conventions.listing import Listing, match_integer, match_text
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.schemas.runs import RunLogList, RunLogRow
 from airflow_provider_pushmetrics.service.models import RunLogEntry
 from airflow_provider_pushmetrics.service.storage.clock import format_moment
 
-router = APIRouter(prefix="/api/v1/noteflow_run_log", tags=["run"])
+router = make_router("/api/v1/noteflow_run_log", "run")
 
 LISTING = Listing(
     order=RunLogEntry.id,

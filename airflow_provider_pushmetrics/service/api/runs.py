@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from sqlalchemy import ColumnElement
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
@@ -23,6 +23,7 @@ from airflow_provider_pushmetrics.service.api.conventions.listing import (
 )
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import build_one
 from airflow_provider_pushmetrics.service.api.schemas.runs import (
     RepeatedRun,
@@ -38,7 +39,7 @@ from airflow_provider_pushmetrics.service.runs.submission import accept_re_run
 from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now
 from airflow_provider_pushmetrics.service.storage.ids import parse_id
 
-router = APIRouter(prefix="/api/v1/noteflow_run", tags=["run"])
+router = make_router("/api/v1/noteflow_run", "run")
 
 MAX_DAYS = 36_500
 

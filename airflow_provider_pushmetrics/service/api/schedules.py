@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
@@ -14,6 +13,7 @@ from airflow_provider_pushmetrics.service.api.conventions.fields import Referenc
 from airflow_provider_pushmetrics.service.api.conventions.listing import Listing, match_integer
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import (
     OK,
     Confirmation,
@@ -39,7 +39,7 @@ from airflow_provider_pushmetrics.service.runs.schedules import plan_next, read_
 from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now
 from airflow_provider_pushmetrics.service.webhooks.outbox import QUERY_UPDATED, REPORT_UPDATED
 
-router = APIRouter(prefix="/api/v1/schedule", tags=["schedule"])
+router = make_router("/api/v1/schedule", "schedule")
 
 LISTING = Listing(
     order=ReportSchedule.id,

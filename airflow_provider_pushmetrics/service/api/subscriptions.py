@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import HTTPException, Query
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
@@ -13,6 +13,7 @@ from airflow_provider_pushmetrics.service.api.conventions.fields import Referenc
 from airflow_provider_pushmetrics.service.api.conventions.listing import Listing, match_integer, parse_moment
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import OK, Confirmation, build_one
 from airflow_provider_pushmetrics.service.api.deliveries import DISABLED, build_delivery_row
 from airflow_provider_pushmetrics.service.api.schemas.deliveries import DeliveryResponse
@@ -41,7 +42,7 @@ from airflow_provider_pushmetrics.service.webhooks.subscriptions import (
 )
 from airflow_provider_pushmetrics.signatures import generate_secret
 
-router = APIRouter(prefix="/api/v1/webhook_subscription", tags=["webhook subscription"])
+router = make_router("/api/v1/webhook_subscription", "webhook subscription")
 
 MOMENT = {"format": "date-time"}
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import HTTPException, Request
 
 from airflow_provider_pushmetrics.service.api.conventions.access import NOT_AUTHORIZED, Parts, read_bearer
 from airflow_provider_pushmetrics.service.api.conventions.document import TOKEN_CREDENTIAL
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.schemas.tokens import ExchangedToken
 
-router = APIRouter(prefix="/api/v1/security", tags=["security"])
+router = make_router("/api/v1/security", "security")
 
 
 @router.post("/exchange", openapi_extra=TOKEN_CREDENTIAL)

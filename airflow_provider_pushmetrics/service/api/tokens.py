@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fastapi import APIRouter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -12,6 +11,7 @@ from airflow_provider_pushmetrics.service.accounts.authentication import generat
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import OK, Confirmation
 from airflow_provider_pushmetrics.service.api.schemas.tokens import (
     CreatedToken,
@@ -23,7 +23,7 @@ from airflow_provider_pushmetrics.service.api.schemas.tokens import (
 from airflow_provider_pushmetrics.service.models import ApiToken
 from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now
 
-router = APIRouter(prefix="/api/v1/access_token", tags=["access token"])
+router = make_router("/api/v1/access_token", "access token")
 
 PREFIX_LENGTH = 12
 """How much of a token is shown later, for people to tell theirs apart: six of its 43 random characters."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import HTTPException, Request, Response
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.api.conventions.access import Parts
 from airflow_provider_pushmetrics.service.api.conventions.document import TRIGGER_CREDENTIAL
 from airflow_provider_pushmetrics.service.api.conventions.fields import IdempotencyKey, Reference
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.schemas.triggers import TriggeredRun
 from airflow_provider_pushmetrics.service.reports.parameter_types import ParameterValueError
 from airflow_provider_pushmetrics.service.reports.parameters import (
@@ -18,7 +19,7 @@ from airflow_provider_pushmetrics.service.reports.parameters import (
 from airflow_provider_pushmetrics.service.runs.submission import RunSubmission, check_idempotency_key
 from airflow_provider_pushmetrics.service.runs.triggers import CalledTrigger, TriggerCall
 
-router = APIRouter(prefix="/api/v1/report", tags=["trigger"])
+router = make_router("/api/v1/report", "trigger")
 
 REFUSED = "The report is unknown or the token is not valid"
 """One sentence for a wrong token, a missing one and an unknown report: an answer must not help to guess."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 
-from fastapi import APIRouter
-
 from airflow_provider_pushmetrics.service.accounts.roles import Role
 from airflow_provider_pushmetrics.service.api.conventions.access import Editor, Parts
 from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.listing import Listing, match_integer
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, Viewer, rows_of
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import OK, Confirmation, build_one
 from airflow_provider_pushmetrics.service.api.schemas.triggers import (
     NewTrigger,
@@ -34,7 +33,7 @@ from airflow_provider_pushmetrics.service.runs.triggers import build_trigger_url
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now
 
-router = APIRouter(prefix="/api/v1/webhook", tags=["webhook trigger"])
+router = make_router("/api/v1/webhook", "webhook trigger")
 
 LISTING = Listing(
     order=ReportTrigger.id,

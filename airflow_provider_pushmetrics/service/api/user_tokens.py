@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, HTTPException, Path
+from fastapi import HTTPException, Path
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Admin, Parts
 from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import OK, Confirmation
 from airflow_provider_pushmetrics.service.api.schemas.tokens import CreatedToken, NewToken, TokenList
 from airflow_provider_pushmetrics.service.api.tokens import list_tokens_of, make_token
@@ -16,7 +17,7 @@ from airflow_provider_pushmetrics.service.api.users import find_member
 from airflow_provider_pushmetrics.service.models import ApiToken
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 
-router = APIRouter(prefix="/api/v1/user/{reference}/access_token", tags=["user"])
+router = make_router("/api/v1/user/{reference}/access_token", "user")
 
 TokenReference: TypeAlias = Annotated[str, Path(description="The id of the token", examples=["kQ3vX8mWz1aB"])]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, HTTPException, Path
+from fastapi import HTTPException, Path
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, contains_eager, undefer
 
@@ -22,6 +22,7 @@ from airflow_provider_pushmetrics.service.api.conventions.fields import Referenc
 from airflow_provider_pushmetrics.service.api.conventions.listing import Listing, match_integer, match_text
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, Rows
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import OK, Confirmation, wrap
 from airflow_provider_pushmetrics.service.api.schemas.users import (
     AddedUser,
@@ -37,7 +38,7 @@ from airflow_provider_pushmetrics.service.reports.block_types import ContentErro
 from airflow_provider_pushmetrics.service.storage.clock import format_moment
 from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID, parse_id
 
-router = APIRouter(prefix="/api/v1/user", tags=["user"])
+router = make_router("/api/v1/user", "user")
 
 WorkspaceReference: TypeAlias = Annotated[
     str, Path(description="The id or the uid of the workspace", examples=["1"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, HTTPException, Path
+from fastapi import HTTPException, Path
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.accounts import workspaces
@@ -12,6 +12,7 @@ from airflow_provider_pushmetrics.service.accounts.authentication import Princip
 from airflow_provider_pushmetrics.service.api.conventions.access import Admin, Caller, Parts
 from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import (
     OK,
     Confirmation,
@@ -29,7 +30,7 @@ from airflow_provider_pushmetrics.service.api.tokens import add_token
 from airflow_provider_pushmetrics.service.models import Workspace
 from airflow_provider_pushmetrics.service.results.store import list_result_files
 
-router = APIRouter(prefix="/api/v1/workspace", tags=["workspace"])
+router = make_router("/api/v1/workspace", "workspace")
 
 WorkspaceId: TypeAlias = Annotated[int, Path(description="The id of the workspace", examples=[1])]
 

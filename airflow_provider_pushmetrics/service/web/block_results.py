@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import quote
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,6 +15,7 @@ from typing_extensions import TypedDict
 from airflow_provider_pushmetrics.service.accounts.authentication import Principal
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import answer
 from airflow_provider_pushmetrics.service.api.results import (
     NO_LONGER_KEPT,
@@ -34,7 +35,7 @@ from airflow_provider_pushmetrics.service.results.store import StoredResult
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.ids import parse_id
 
-router = APIRouter(prefix="/app/results")
+router = make_router("/app/results")
 
 MAX_PAGE_ROWS = 500
 MAX_PAGE_CELL_LENGTH = 2_000

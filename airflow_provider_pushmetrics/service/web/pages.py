@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import HTTPException, Request, Response
 
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.results import is_known
 
-router = APIRouter(prefix="/app")
+router = make_router("/app")
 
 HEADERS = {
     # Scripts come from files only, so that text in HTML could not run even after an escaping error.

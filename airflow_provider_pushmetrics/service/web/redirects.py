@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import RedirectResponse
 
-router = APIRouter()
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
+
+router = make_router()
 
 
 @router.get("/")

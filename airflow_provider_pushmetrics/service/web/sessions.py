@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NotRequired
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import HTTPException, Request, Response
 from pydantic import BaseModel, SecretStr
 from typing_extensions import TypedDict
 
@@ -15,9 +15,10 @@ from airflow_provider_pushmetrics.service.accounts.session_cookie import (
     set_session,
 )
 from airflow_provider_pushmetrics.service.api.conventions.access import NOT_AUTHORIZED, Parts
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import answer
 
-router = APIRouter(prefix="/app/session")
+router = make_router("/app/session")
 
 
 @answer

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi.routing import APIRoute
-
 from airflow_provider_pushmetrics.service.api.conventions.access import SCHEME
 from airflow_provider_pushmetrics.service.reports.parameters import TOKEN
 
@@ -70,11 +68,6 @@ SCHEMES: Document = {
         "description": "The token of the trigger. It allows to start runs of one report, and nothing else.",
     }
 }
-
-
-def name_operation(route: APIRoute) -> str:
-    """Give an operation its id: the name of its function."""
-    return route.name
 
 
 def complete(document: Document) -> Document:

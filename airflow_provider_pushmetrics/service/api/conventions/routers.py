@@ -1,0 +1,44 @@
+"""The routers of the service, with what all of its routes have in common."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.routing import APIRoute
+
+from airflow_provider_pushmetrics.service.api.conventions.errors import describe_errors
+
+
+async def _keep_response(request: Request, response: Response) -> None:
+    """Keep what a route sets on its response, for a handler of errors."""
+    request.state.response = response
+
+
+def name_operation(route: APIRoute) -> str:
+    """Give an operation its id: the name of its function."""
+    return route.name
+
+
+def make_router(prefix: str = "", tag: str | None = None) -> APIRouter:
+    """
+    Make a router.
+
+    :param tag: The tag of its routes in the OpenAPI document; None leaves them out of it.
+    """
+    return APIRouter(
+        prefix=prefix,
+        tags=[tag] if tag else None,
+        include_in_schema=tag is not None,
+        dependencies=[Depends(_keep_response)],
+        responses=describe_errors(),
+        generate_unique_id_function=name_operation,
+    )
+
+
+def add_routes(app: FastAPI, *routers: APIRouter) -> None:
+    """
+    Add the routes of routers to an application.
+
+    ``include_router`` would build each of them again, schemas included, which takes a second.
+    """
+    for router in routers:
+        app.router.routes.extend(router.routes)
