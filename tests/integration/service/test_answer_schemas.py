@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import httpx
 import pytest
-from fastapi import Response
+from fastapi import FastAPI, Response
 
+from airflow_provider_pushmetrics.service.api.conventions.routers import add_routes, make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import RowWithId
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
@@ -13,12 +17,19 @@ from tests.fakes.service_process import UNFIT
 from tests.integration.service.conftest import BASE_URL
 
 
+def build_with_route(parts: ServiceParts, answer: Callable[..., Any]) -> FastAPI:
+    """Build a service that has one more route."""
+    app, router = build_app(parts), make_router()
+    router.add_api_route("/unfit", answer, methods=["POST"], response_model=RowWithId, status_code=201)
+    add_routes(app, router)
+    return app
+
+
 @pytest.mark.parametrize("body", [{"id": "1"}, {"id": 1, "more": None}, {}])
 async def test_answer_that_does_not_fit_its_schema_is_sent_and_logged(
     parts: ServiceParts, body: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = build_app(parts)
-    app.add_api_route("/unfit", lambda: body, methods=["POST"], response_model=RowWithId, status_code=201)
+    app = build_with_route(parts, lambda: body)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client:
         answer = await client.post("/unfit")
     assert (answer.status_code, answer.json()) == (201, body)
@@ -36,8 +47,7 @@ async def test_answer_that_does_not_fit_its_schema_keeps_what_the_route_set(
         response.set_cookie("theme", "dark")
         return {"id": "x"}
 
-    app = build_app(parts)
-    app.add_api_route("/unfit", answer_unfit, methods=["POST"], response_model=RowWithId, status_code=201)
+    app = build_with_route(parts, answer_unfit)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client:
         answer = await client.post("/unfit")
     assert (answer.status_code, answer.json()) == (202, {"id": "x"})
