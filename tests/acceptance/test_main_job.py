@@ -120,5 +120,5 @@ def test_airflow_can_test_the_connection(system: DemoSystem) -> None:
 
 
 def test_the_receiver_refuses_who_shows_nothing(system: DemoSystem) -> None:
-    answer = requests.get(f"{system.ports.airflow_url}/pushmetrics/events", timeout=10)
+    answer = requests.get(f"{system.ports.airflow_url}/pushmetrics/events", timeout=120)
     assert answer.status_code == 401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
+from playwright.sync_api import Browser, FrameLocator, Locator, Page, Route, expect
 
 from demo.clients import DagRun
 from demo.main_job import MainJobOutcome
@@ -42,7 +43,7 @@ CLOSED = [
     ("GET", "/pushmetrics-task/chart?dag_id=a&run_id=b&task_id=c&block_uid=d"),
 ]
 STARTED = "Started example_pushmetrics_webhook_receiver"
-PATIENCE_MILLISECONDS = 60_000
+PATIENCE_MILLISECONDS = 120_000
 ABSENT = [
     "/pushmetrics/docs",
     "/pushmetrics/openapi.json",
@@ -55,7 +56,7 @@ ABSENT = [
 
 @pytest.mark.usefixtures("outcome")
 def test_nothing_but_ingest_and_liveness_is_open(system: DemoSystem) -> None:
-    with httpx.Client(base_url=system.ports.airflow_url, timeout=30) as client:
+    with httpx.Client(base_url=system.ports.airflow_url, timeout=120) as client:
         assert client.get("/pushmetrics/health/live").status_code == 200
         for method, path in CLOSED:
             assert client.request(method, path, json={"event": "x"}).status_code == 401, (method, path)
@@ -77,11 +78,15 @@ def open_from_menu(page: Page) -> FrameLocator:
     return page.frame_locator("iframe")
 
 
-def open_row(frame: FrameLocator, row: Locator, event_id: int) -> None:
-    """Open an event; again, as a person would, if Airflow's SQLite database was locked."""
-    for _ in range(6):
-        row.click()
-        shown = frame.locator("#detail-title", has_text=f"Event {event_id}:")
+TRIES = 6
+
+
+def press(frame: FrameLocator, button: Locator, *event_ids: int) -> None:
+    """Press until one of these events is shown: again, as a person would, if the database was locked."""
+    for _ in range(TRIES):
+        button.click()
+        title = re.compile(f"Event ({'|'.join(map(str, event_ids))}):")
+        shown = frame.locator("#detail-title", has_text=title)
         shown.or_(frame.locator("#problem:visible")).first.wait_for()
         if shown.count():
             return
@@ -103,7 +108,8 @@ def test_page_shows_the_event_that_started_the_dag_and_replays_it(
     frame.get_by_role("button", name="Filter").click()
     in_column = re.compile(rf"{outcome.webhook_run.dag_id}|starts_by_api_server")
     expect(rows.last.locator("td").last).to_contain_text(in_column)
-    rows.last.click()
+    linked_id = int(rows.last.inner_text().split()[0])
+    press(frame, rows.last, linked_id)
     expect(frame.locator("#payload")).to_contain_text('"report_notebook_outputs"')
     expect(frame.locator("#detail-about")).to_contain_text(SOURCE)
     expect(frame.locator("#effects")).to_contain_text(STARTED, timeout=PATIENCE_MILLISECONDS)
@@ -111,20 +117,46 @@ def test_page_shows_the_event_that_started_the_dag_and_replays_it(
     picture = Path(os.environ.get("PUSHMETRICS_SCREENSHOTS", tmp_path)) / "pushmetrics-events.png"
     page.screenshot(path=picture)
     assert picture.stat().st_size > 20_000
-    linked_id = int(rows.last.inner_text().split()[0])
     started = frame.locator("#effects a", has_text=outcome.webhook_run.dag_id).first
     run_id = started.inner_text().split(" ", 1)[1]
-    frame.get_by_role("button", name="Replay").click()
-    expect(frame.locator("#detail-title")).to_contain_text(f"Event {first_id + 1}")
+    replay = frame.get_by_role("button", name="Replay")
+    press(frame, replay, *range(first_id + 1, first_id + 1 + TRIES))
     assert rows.count() >= min(before, 1)
     expect(frame.locator("#problem")).to_be_hidden()
-    open_row(frame, rows.last, linked_id)
+    press(frame, rows.last, linked_id)
     started.click()  # leaves the frame, and shows the Dag run in Airflow
     expect(page).to_have_url(re.compile("/dags/example_pushmetrics_webhook_receiver/runs/"))
     expect(page.get_by_text(run_id).first).to_be_visible()
     page.goto(f"{system.ports.airflow_url}/pushmetrics-events/#{linked_id}")  # as the link of a task does
     expect(page.locator("#detail-title")).to_contain_text(f"Event {linked_id}")
     expect(page.locator("#effects")).to_contain_text(STARTED, timeout=PATIENCE_MILLISECONDS)
+    page.close()
+
+
+def test_page_looks_again_after_a_failure(
+    system: DemoSystem, api_server_run: DagRun, browser: Browser
+) -> None:
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MILLISECONDS)
+    sign_in(page, system)
+    numbers = itertools.count()
+
+    def answer(route: Route) -> None:
+        number = next(numbers)
+        if number == 0:
+            found = route.fetch()
+            route.fulfill(response=found, json=found.json() | {"dag_runs": None})
+        elif number == 1:
+            route.fulfill(status=500, json={"detail": "database is locked"})
+        else:
+            route.continue_()
+
+    page.route(re.compile(r"/pushmetrics-events/events/\d+$"), answer)
+    (cause,) = system.airflow.fetch_starting_events(api_server_run)
+    page.goto(f"{system.ports.airflow_url}/pushmetrics-events/#{cause['extra']['payload']['id']}")
+    expect(page.locator("#effects")).to_contain_text(STARTED, timeout=PATIENCE_MILLISECONDS)
+    expect(page.locator("#problem")).to_be_hidden()
+    assert next(numbers) > 2
     page.close()
 
 

@@ -21,6 +21,7 @@ from playwright.sync_api import (
 )
 
 from tests.fakes.service_process import API_TOKEN, ServiceProcess
+from tests.fakes.waiting import LIMIT_SECONDS
 
 
 @contextmanager
@@ -30,6 +31,7 @@ def open_browser() -> Iterator[Browser]:
     if not chromium and os.environ.get("CI") != "true":
         pytest.skip("no chromium is installed: apt-get install chromium, or set CI=true to insist on it")
     assert chromium, "CI must have a browser: apt-get install chromium"
+    expect.set_options(timeout=LIMIT_SECONDS * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser
@@ -96,8 +98,7 @@ class Visit:
 def visit_in(context: BrowserContext, service: ServiceProcess) -> Visit:
     """Put a page of the browser in front of the service."""
     page = context.new_page()
-    page.set_default_timeout(20_000)
-    expect.set_options(timeout=120_000)
+    page.set_default_timeout(LIMIT_SECONDS * 1000)
     visit = Visit(page, str(service.client.base_url).rstrip("/"))
     page.on("console", visit.note)
     page.on("pageerror", lambda error: visit.complaints.append(str(error)))

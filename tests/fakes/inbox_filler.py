@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 def fill_inbox(inbox_url: str, *bodies: bytes) -> None:
     """Record bodies as they are, from a process that can run the receiver."""
     command = [SERVER_PYTHON, "-m", "tests.fakes.inbox_filler", inbox_url]
-    subprocess.run(command, cwd=ROOT, input=b"\n".join(bodies), check=True, timeout=60)
+    subprocess.run(command, cwd=ROOT, input=b"\n".join(bodies), check=True, timeout=240)
 
 
 def record(inbox_url: str, bodies: list[bytes]) -> None:

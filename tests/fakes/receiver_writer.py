@@ -43,7 +43,7 @@ def start_writers(inbox_url: str, *, writers: int, count: int) -> list[subproces
 def end_writers(processes: Sequence[subprocess.Popen[str]]) -> list[int]:
     """Wait for all of them and give their exit codes."""
     for process in processes:
-        process.communicate(timeout=60)
+        process.communicate(timeout=240)
     return [process.returncode for process in processes]
 
 

@@ -223,12 +223,13 @@ function describeOutcome(outcome) {
 }
 
 /**
- * Show what an event has done, and look again while that may change.
+ * Show what an event has done, and look again while that may change, also after a failure.
  *
- * @param {EventDetail} event
+ * @param {EventDetail} known
  * @param {number} round
  */
-function showEffects({ id, read_by: readers, dag_runs: outcomes }, round = 0) {
+function showEffects(known, round = 0) {
+  const { id, read_by: readers, dag_runs: outcomes } = known;
   /** @type {(string | Node)[][]} */
   const effects = readers.map(({ name, taken_by: taker }) => [
     `Read by ${name}${taker ? `, for ${taker}` : ""}.`,
@@ -242,9 +243,12 @@ function showEffects({ id, read_by: readers, dag_runs: outcomes }, round = 0) {
     () =>
       attempt(async () => {
         if (chosen !== id) return;
-        /** @type {EventDetail} */
-        const event = await ask(`events/${id}`);
-        if (chosen === id) showEffects(event, round + 1);
+        let event = known;
+        try {
+          event = await ask(`events/${id}`);
+        } finally {
+          if (chosen === id) showEffects(event, round + 1);
+        }
       }),
     seconds * 1000,
   );

@@ -15,7 +15,7 @@ DOCKER = Path(__file__).resolve().parents[3] / "docker"
 
 def run(program: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(DOCKER / program), *arguments]
-    return subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, timeout=240)
 
 
 def set_up(server: FakeServer) -> subprocess.CompletedProcess[str]:

@@ -28,6 +28,7 @@ from airflow_provider_pushmetrics.triggers.pushmetrics import (
 )
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
+from tests.fakes.waiting import LIMIT_SECONDS
 from tests.integration.provider.conftest import Connect
 from tests.integration.provider.test_operator import run_task
 from tests.integration.provider.test_sensor import run_sensor
@@ -162,7 +163,7 @@ async def test_no_trigger_blocks_the_event_loop_of_all(
 ) -> None:
     connect_whole(**changes, verify=True)
     pushmetrics.start_run()
-    assert await asyncio.wait_for(take(trigger), 30)
+    assert await asyncio.wait_for(take(trigger), LIMIT_SECONDS)
     if isinstance(trigger, PushMetricsRunTrigger):
         await trigger.on_kill()
     assert watched_loop.seen == []

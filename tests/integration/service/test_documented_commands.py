@@ -35,7 +35,7 @@ def run_in_shell(command: str) -> Any:
         ["sh", "-c", command.replace("curl ", "curl --silent --show-error --noproxy '*' ", 1)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)

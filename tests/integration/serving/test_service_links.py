@@ -25,7 +25,7 @@ def test_the_command_line_begins_in_such_a_pod(arguments: list[str], environment
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert "enableServiceLinks: false" in done.stderr
     assert "Invalid value for '--port'" not in done.stderr

@@ -69,7 +69,7 @@ def test_run_of_a_report_reaches_the_receiver(pushmetrics: PushMetricsKit) -> No
         f"{pushmetrics.receiver.url}/events",
         params={"after": str(before), "event": "report.run", "report_id": str(report.id), "wait": "30"},
         headers=headers,
-        timeout=60,
+        timeout=240,
     )
     (event,) = answer.json()["events"]
     assert event["body"]["report_id"] == report.id

@@ -11,7 +11,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from airflow_provider_pushmetrics.service.app import create_app
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
+from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from tests.fakes.generated_client import PACKAGE, Walk, generate_client, list_operations
 from tests.fakes.service_process import API_TOKEN
@@ -109,11 +111,11 @@ async def add_user(api: Api, email: str) -> int:
     return made
 
 
-@pytest.fixture(scope="module")
-def client_folder(app: FastAPI, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Generate the client."""
+@pytest.fixture(scope="session")
+def client_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Generate the client, which does not depend on the service's database."""
     folder = tmp_path_factory.mktemp("client")
-    generate_client(app.openapi(), folder)
+    generate_client(create_app(ServiceSettings(folder, public_url=BASE_URL)).openapi(), folder)
     return folder
 
 

@@ -23,7 +23,7 @@ Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 
 def build_settings(port: int, security: Security = Security.NONE) -> SmtpSettings:
     sender = "Reports <reports@example.com>"
-    return SmtpSettings("127.0.0.1", sender, port, security=security, timeout_seconds=5)
+    return SmtpSettings("127.0.0.1", sender, port, security=security, timeout_seconds=60)
 
 
 def with_login(settings: SmtpSettings, password: str = "pa55word") -> SmtpSettings:

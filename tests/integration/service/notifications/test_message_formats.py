@@ -76,7 +76,7 @@ def connected(
             public_url=BASE_URL,
             bootstrap_token=API_TOKEN,
             smtp=SmtpSettings("127.0.0.1", "reports@example.com", mail.port, security=Security.NONE),
-            slack=SlackSettings("xoxb-1234567890-s3cret", f"{slack.url}/api/", timeout_seconds=5),
+            slack=SlackSettings("xoxb-1234567890-s3cret", f"{slack.url}/api/", timeout_seconds=60),
             shutdown_seconds=120,
         )
         parts = assemble(settings)

@@ -89,7 +89,7 @@ def clock() -> Clock:
 
 def open_mail(database: Database, port: int, folder: Path) -> MailTransport:
     settings = SmtpSettings(
-        "127.0.0.1", "reports@example.com", port, security=Security.NONE, timeout_seconds=5
+        "127.0.0.1", "reports@example.com", port, security=Security.NONE, timeout_seconds=60
     )
     return MailTransport(Mailer(settings), ResultStore(folder), database)
 

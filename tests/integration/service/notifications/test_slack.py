@@ -31,7 +31,7 @@ OK = build_answer("200 OK", {"ok": True, "ts": "1700000000.000100", "channel": "
 
 def open_messenger(url: str) -> SlackMessenger:
     transport = GuardedTransport(EgressRules(allow_loopback=True))
-    return SlackMessenger(SlackSettings(TOKEN, f"{url}/api/", timeout_seconds=5), transport=transport)
+    return SlackMessenger(SlackSettings(TOKEN, f"{url}/api/", timeout_seconds=60), transport=transport)
 
 
 def make_message(channel: str, text: str, markdown: str | None = None) -> OutgoingMessage:

@@ -50,7 +50,7 @@ def test_processes_that_start_together_migrate_once(postgres_url: str) -> None:
         " Database(sys.argv[1]).migrate()"
     )
     started = [subprocess.Popen([sys.executable, "-c", code, postgres_url]) for _ in range(3)]
-    assert [process.wait(timeout=60) for process in started] == [0, 0, 0]
+    assert [process.wait(timeout=240) for process in started] == [0, 0, 0]
 
 
 def fail_after_writing(database: Database) -> None:

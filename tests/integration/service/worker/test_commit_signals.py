@@ -61,7 +61,9 @@ def test_run_and_event_that_another_process_committed_begin_at_once(
 def subscribe(service_url: str, url: str) -> None:
     body = {"name": "s", "url": url, "events": ["report.updated"]}
     headers = {"Authorization": f"Bearer {API_TOKEN}"}
-    answer = httpx.post(f"{service_url}/api/v1/webhook_subscription/", json=body, headers=headers, timeout=60)
+    answer = httpx.post(
+        f"{service_url}/api/v1/webhook_subscription/", json=body, headers=headers, timeout=240
+    )
     answer.raise_for_status()
 
 

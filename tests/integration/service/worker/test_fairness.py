@@ -79,7 +79,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, shared_database_url: str | 
             httpx.Client(
                 base_url=service.client.base_url,
                 headers={"Authorization": f"Bearer {token}"},
-                timeout=60,
+                timeout=240,
                 trust_env=False,
             )
         )

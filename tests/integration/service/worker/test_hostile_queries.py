@@ -103,7 +103,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
         token = service.client.post("/api/v1/workspace/", json={"name": "other"}).json()["token"]
         headers = {"Authorization": f"Bearer {token}"}
         with httpx.Client(
-            base_url=service.client.base_url, headers=headers, timeout=60, trust_env=False
+            base_url=service.client.base_url, headers=headers, timeout=240, trust_env=False
         ) as other:
             hostile = Hostile(service, other, reports)
             assert hostile.wait_for_end("quick", hostile.trigger("quick"))["status"] == "success"

@@ -218,7 +218,7 @@ def test_processes_that_share_need_postgresql(tmp_path: Path, arguments: tuple[s
         [sys.executable, "-c", COMMAND, *arguments, "--data", str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert done.returncode == 1
     assert "needs PostgreSQL" in done.stderr
