@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
 
 LIMIT_SECONDS = 120.0
-PAUSE_SECONDS = 0.01
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.01, 0.1
+
+
+def _list_pauses() -> Iterator[float]:
+    """List the seconds between looks: more and more, since looks too keep a busy machine busy."""
+    pause = PAUSE_SECONDS
+    while True:
+        yield pause
+        pause = min(pause * 1.2, LONGEST_PAUSE_SECONDS)
 
 
 def wait_until(look: Callable[[], T | None], what: object = "it", limit_seconds: float = LIMIT_SECONDS) -> T:
@@ -19,17 +27,17 @@ def wait_until(look: Callable[[], T | None], what: object = "it", limit_seconds:
 
     :param what: What is waited for, for the message of the failure.
     """
-    deadline = time.monotonic() + limit_seconds
+    deadline, pauses = time.monotonic() + limit_seconds, _list_pauses()
     while not (found := look()):
         assert time.monotonic() < deadline, f"not in {limit_seconds} seconds: {what}"
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(next(pauses))
     return found
 
 
 async def until(look: Callable[[], T | None], what: object = "it", limit_seconds: float = LIMIT_SECONDS) -> T:
     """Look, as ``wait_until``, while the event loop goes on."""
-    deadline = time.monotonic() + limit_seconds
+    deadline, pauses = time.monotonic() + limit_seconds, _list_pauses()
     while not (found := look()):
         assert time.monotonic() < deadline, f"not in {limit_seconds} seconds: {what}"
-        await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.sleep(next(pauses))
     return found

@@ -174,11 +174,12 @@ class Api:
 
     async def wait_for(self, url: str, timeout_seconds: float = 120.0) -> httpx.Response:
         """Read a result as soon as it is there."""
-        deadline = time.monotonic() + timeout_seconds
+        deadline, pause = time.monotonic() + timeout_seconds, 0.02
         while (answer := await self.client.get(url)).status_code == 202:
             assert answer.headers["retry-after"] == "1"
             assert time.monotonic() < deadline
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, 0.25)  # a look costs more than most runs
         return answer
 
     async def run(self, report_id: int, body: Any = None, **query: str) -> dict[str, Any]:
