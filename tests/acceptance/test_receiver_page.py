@@ -152,7 +152,7 @@ def test_page_looks_again_after_a_failure(
             route.continue_()
 
     page.route(re.compile(r"/pushmetrics-events/events/\d+$"), answer)
-    (cause,) = system.airflow.fetch_starting_events(api_server_run)
+    (cause,) = system.airflow.fetch(f"{api_server_run.path}/upstreamAssetEvents")["asset_events"]
     page.goto(f"{system.ports.airflow_url}/pushmetrics-events/#{cause['extra']['payload']['id']}")
     expect(page.locator("#effects")).to_contain_text(STARTED, timeout=PATIENCE_MILLISECONDS)
     expect(page.locator("#problem")).to_be_hidden()
