@@ -61,40 +61,38 @@ def find_kept_run(session: Session, key: TaskKey) -> KeptRun | None:
     :raises PushMetricsConfigurationError: if the task instance cannot be identified.
     """
     where = {"dag_id": key.dag_id, "run_id": key.run_id, "task_id": key.task_id, "map_index": key.map_index}
-    columns = select(TaskInstance.state, TaskInstance.try_number).filter_by(**where)
-    rows = session.execute(columns.limit(2)).all()
-    if not rows:
+    found = session.scalars(select(TaskInstance).filter_by(**where).limit(2)).all()
+    if not found:
         return None
-    if len(rows) > 1:
+    if len(found) > 1:
         raise PushMetricsConfigurationError(
             f"task {key.task_id!r} is repeated in a Task Loop, and Airflow does not tell this tab which"
             " iteration is shown. See the log of the task for the link to its run."
         )
-    ((state, try_number),) = rows
-    fields = _find_fields(session, key, where)
+    (ti,) = found
+    # Its own functions: Airflow 3.4 has other tables for XComs and rendered fields.
+    rendered = RenderedTaskInstanceFields.get_templated_fields(ti, session=session)
+    fields = _read_task(session, key) if rendered is None else rendered
     return KeptRun(
-        state=None if state is None else str(state),
-        try_number=try_number,
+        state=None if ti.state is None else str(ti.state),
+        try_number=ti.try_number,
         conn_id=_read_rendered(fields.get(CONNECTION_FIELD)),
         report_id=_read_rendered(fields.get("report_id")),
-        run_url=_find_link(session, where),
+        run_url=_find_link(session, key),
     )
 
 
-def _find_link(session: Session, where: Mapping[str, Any]) -> str | None:
-    key = PushMetricsRunLink.build_key()
-    row = session.scalars(select(XComModel).filter_by(**where, key=key).limit(1)).first()
+def _find_link(session: Session, key: TaskKey) -> str | None:
+    query = XComModel.get_many(
+        key=PushMetricsRunLink.build_key(),
+        run_id=key.run_id,
+        dag_ids=key.dag_id,
+        task_ids=key.task_id,
+        map_indexes=key.map_index,
+    )
+    row = session.scalars(query.limit(1)).first()
     value = None if row is None else XComModel.deserialize_value(row)
     return value if isinstance(value, str) and value else None
-
-
-def _find_fields(session: Session, key: TaskKey, where: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Find the rendered fields of a task instance, or those of the task before they are rendered."""
-    rendered = session.scalars(select(RenderedTaskInstanceFields).filter_by(**where).limit(1)).first()
-    if rendered is not None:
-        fields: Mapping[str, Any] = rendered.rendered_fields or {}
-        return fields
-    return _read_task(session, key)
 
 
 def _read_task(session: Session, key: TaskKey) -> Mapping[str, Any]:

@@ -103,10 +103,9 @@ def keep(
     with tables.sessions.begin() as session:
         ti = session.scalars(select(TaskInstance).filter_by(task_id="run_report")).one()
         ti.state = "running"
-        where = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id, "map_index": -1}
-        run = session.scalars(select(DagRun)).one()
-        key = PushMetricsRunLink.build_key()
-        session.add(XComModel(**where, dag_run_id=run.id, key=key, value=url))
+        where: dict[str, Any] = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id}
+        session.flush()
+        XComModel.set(**where, key=PushMetricsRunLink.build_key(), value=url, session=session)
         if fields:
             rendered = RenderedTaskInstanceFields(ti, render_templates=False, rendered_fields=dict(fields))
             session.add(rendered)
