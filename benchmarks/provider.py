@@ -1,8 +1,8 @@
 """
 The provider: waits, results, events, Dags and imports, each beside what limits it or what it is compared to.
 
-``python -m benchmarks.provider [waits] [results] [rows] [imports] [dags] [reports]`` measures those; without
-a name, all.
+``python -m benchmarks.provider [waits] [results] [rows] [imports] [dags] [reports] [deferred]`` measures
+those; without a name, all.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.provider_dags import measure_dags
+from benchmarks.provider_deferred import measure_deferred
 from benchmarks.provider_imports import measure_imports
 from benchmarks.provider_reports import measure_reports
 from benchmarks.provider_results import measure_results
@@ -29,6 +30,7 @@ PARTS = {
     "imports": measure_imports,
     "dags": measure_dags,
     "reports": measure_reports,
+    "deferred": measure_deferred,
 }
 
 

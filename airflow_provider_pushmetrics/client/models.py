@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -218,11 +218,13 @@ class FeedEvent(_Answer):
 
     :param id: Its position: a reader who has seen one id never sees a smaller one later.
     :param body: The webhook's body, as sent.
+    :param traceparent: The trace that its sender sent with it.
     """
 
     id: Id
     source: str | None = None
     received_at: str | None = None
+    traceparent: str | None = None
     body: dict[str, Any]
 
 
@@ -263,12 +265,17 @@ class RunResult(TypedDict):
 
 
 class FoundEvent(TypedDict):
-    """The return value of a sensor and the event of a watcher: an event of the inbox."""
+    """
+    The return value of a sensor and the event of a watcher: an event of the inbox.
+
+    ``traceparent`` is there only if it was sent.
+    """
 
     id: int
     source: str | None
     received_at: str | None
     body: dict[str, Any]
+    traceparent: NotRequired[str]
 
 
 class SavedResult(TypedDict):

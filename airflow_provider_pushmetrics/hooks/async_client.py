@@ -28,6 +28,7 @@ from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.hooks.masking import aread_settings
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
 from airflow_provider_pushmetrics.hooks.trust import build_context
+from airflow_provider_pushmetrics.tracing import TaskOrigin
 
 
 class PushMetricsAsyncClient:
@@ -61,6 +62,7 @@ class PushMetricsAsyncClient:
         parameters: Mapping[str, Any] | None = None,
         *,
         idempotency_key: str | None = None,
+        origin: TaskOrigin | None = None,
     ) -> TriggeredRun:
         """Start a run of a report by its webhook trigger."""
         token = self.settings.get_trigger_token(str(report_id))
@@ -71,6 +73,7 @@ class PushMetricsAsyncClient:
             parameters,
             idempotency_key=idempotency_key,
             conn_id=self.settings.conn_id,
+            origin=origin,
         )
         return await self.call(call)
 

@@ -34,6 +34,7 @@ from airflow_provider_pushmetrics.hooks.masking import read_settings
 from airflow_provider_pushmetrics.hooks.result_reader import ResultReader
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
 from airflow_provider_pushmetrics.hooks.trust import check_client_certificate, resolve_verify
+from airflow_provider_pushmetrics.tracing import TaskOrigin
 
 
 class PushMetricsHook(ResultReader, HttpHook):
@@ -117,6 +118,7 @@ class PushMetricsHook(ResultReader, HttpHook):
         parameters: Mapping[str, Any] | None = None,
         *,
         idempotency_key: str | None = None,
+        origin: TaskOrigin | None = None,
     ) -> TriggeredRun:
         """
         Start a run of a report by its webhook trigger.
@@ -124,6 +126,8 @@ class PushMetricsHook(ResultReader, HttpHook):
         :param report_id: The report.
         :param parameters: Values for its parameters, by name.
         :param idempotency_key: The same key starts the same run only once, if the server supports such keys.
+        :param origin: The task that starts the run, which PushMetrics may show. The trace of the current span
+            of OpenTelemetry is sent too, if there is one.
         :raises PushMetricsDeliveryUnknownError: if there is no response, so the run may have been started.
         """
         token = self.settings.get_trigger_token(str(report_id))
@@ -134,6 +138,7 @@ class PushMetricsHook(ResultReader, HttpHook):
             parameters,
             idempotency_key=idempotency_key,
             conn_id=self.settings.conn_id,
+            origin=origin,
         )
         return self.call(call)
 

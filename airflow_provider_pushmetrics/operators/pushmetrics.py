@@ -46,7 +46,8 @@ from airflow_provider_pushmetrics.tasks.arguments import TRUNCATIONS, check_choi
 from airflow_provider_pushmetrics.tasks.asset_facts import ResultOutlets, describe_outcome
 from airflow_provider_pushmetrics.tasks.ends import find_own_code, find_reason_for_worker, refuse_outlets
 from airflow_provider_pushmetrics.tasks.failures import retry_only_if_useful
-from airflow_provider_pushmetrics.tasks.state import TaskState
+from airflow_provider_pushmetrics.tasks.state import TaskState, build_origin
+from airflow_provider_pushmetrics.tracing import TaskOrigin, link_asset_events
 from airflow_provider_pushmetrics.triggers.events import read_finished_event, rebuild_failure
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from airflow_provider_pushmetrics.triggers.resumption import compute_not_before
@@ -204,7 +205,8 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         if self.wait_for_completion:
             self._outcome_rules.refuse_unknowable(self.hook.settings)
             self._check_outlets(request)
-        target = self._build_starter(request).find_or_start()
+        link_asset_events(context)
+        target = self._build_starter(request, build_origin(context)).find_or_start()
         if target.run_id is not None:
             PushMetricsRunLink.persist(context, self.hook.build_outputs_url(target.report_id, target.run_id))
         if not self.wait_for_completion:
@@ -257,7 +259,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
     def _outcome_rules(self) -> OutcomeRules:
         return OutcomeRules(require_outcome=self.require_outcome, on_truncated=self.on_truncated)
 
-    def _build_starter(self, request: RunRequest) -> RunStarter:
+    def _build_starter(self, request: RunRequest, origin: TaskOrigin) -> RunStarter:
         correlation = RunCorrelation(
             self.hook,
             self.log,
@@ -273,6 +275,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             correlation,
             calls_again=self.on_unknown == "call_again",
             is_strict=self.strict_parameters,
+            origin=origin,
         )
 
     def _wait_or_defer(self, target: RunTarget) -> FinishedRun:

@@ -21,6 +21,7 @@ from airflow_provider_pushmetrics.operators.run_correlation import RunCorrelatio
 from airflow_provider_pushmetrics.operators.run_outcome import build_unconfirmed
 from airflow_provider_pushmetrics.operators.run_request import RunRequest, check_parameter_names
 from airflow_provider_pushmetrics.tasks.state import StartedRun, TaskState, hash_key
+from airflow_provider_pushmetrics.tracing import TaskOrigin
 
 MAX_EARLIER_RUNS = 50
 """How many failed runs of earlier tries are skipped; Airflow Dags have far fewer retries."""
@@ -38,6 +39,7 @@ class RunStarter:
     :param correlation: Finds the run if PushMetrics does not return its id.
     :param calls_again: Whether a call without a response is repeated if no run of it is found.
     :param is_strict: Whether unknown parameters raise an error.
+    :param origin: The task, for people who look at the run in PushMetrics.
     """
 
     hook: PushMetricsHook
@@ -47,6 +49,7 @@ class RunStarter:
     correlation: RunCorrelation
     calls_again: bool = False
     is_strict: bool = False
+    origin: TaskOrigin | None = None
 
     def find_or_start(self) -> RunTarget:
         """Continue with the run of an earlier try; start one if there is none, or if it failed."""
@@ -157,7 +160,9 @@ class RunStarter:
     def _trigger(self, key: str) -> TriggeredRun:
         report_id = self.request.report_id
         try:
-            return self.hook.trigger_report(report_id, self.request.parameters, idempotency_key=key)
+            return self.hook.trigger_report(
+                report_id, self.request.parameters, idempotency_key=key, origin=self.origin
+            )
         except PushMetricsDeliveryUnknownError:
             raise
         except PushMetricsProtocolError as error:

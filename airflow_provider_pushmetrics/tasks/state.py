@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_pushmetrics.client.run_polling import RunSnapshot
 from airflow_provider_pushmetrics.client.waits import RunTarget
 from airflow_provider_pushmetrics.tasks.iteration import list_iteration_parts
+from airflow_provider_pushmetrics.tracing import TaskOrigin
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -152,6 +153,12 @@ class TaskState:
     def _save(self, key: str, value: dict[str, Any]) -> None:
         if self.store is not None:
             self.store.set(key, value)
+
+
+def build_origin(context: Context) -> TaskOrigin:
+    """Build what PushMetrics is told of the running task."""
+    ti: Any = context["ti"]
+    return TaskOrigin(ti.dag_id, ti.task_id, ti.run_id, ti.try_number, ti.map_index)
 
 
 def hash_key(*parts: str) -> str:

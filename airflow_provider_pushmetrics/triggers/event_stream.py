@@ -25,6 +25,7 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMet
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 from airflow_provider_pushmetrics.storable import describe_error, make_storable, storable_errors
+from airflow_provider_pushmetrics.tracing import TRACEPARENT, parse_traceparent
 from airflow_provider_pushmetrics.triggers.event_outcomes import has_succeeded, require_api_token
 from airflow_provider_pushmetrics.triggers.run_position import RunPosition, find_store
 from airflow_provider_pushmetrics.triggers.run_stream import OVERLAP_SECONDS, RunStream
@@ -230,7 +231,8 @@ def build_position_name(kwargs: Mapping[str, Any]) -> str:
 
 def dump_event(event: FeedEvent) -> FoundEvent:
     """Convert an event of the inbox to a value that Airflow can store, whatever its sender wrote."""
-    dumped: FoundEvent = make_storable(
-        {"id": event.id, "source": event.source, "received_at": event.received_at, "body": event.body}
-    )
+    facts = {"id": event.id, "source": event.source, "received_at": event.received_at, "body": event.body}
+    if trace := parse_traceparent(event.traceparent):
+        facts[TRACEPARENT] = trace
+    dumped: FoundEvent = make_storable(facts)
     return dumped

@@ -26,6 +26,7 @@ from airflow_provider_pushmetrics.metrics import count_finished_run, time_wait
 from airflow_provider_pushmetrics.storable import describe_error
 from airflow_provider_pushmetrics.tasks.arguments import check_seconds
 from airflow_provider_pushmetrics.tasks.ends import RETURN_KEY
+from airflow_provider_pushmetrics.tracing import TRACEPARENT, link_traces
 from airflow_provider_pushmetrics.triggers.bases import SerializableTrigger, WaitTrigger
 from airflow_provider_pushmetrics.triggers.cancellation import finish
 from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_number
@@ -208,7 +209,9 @@ class PushMetricsSensorTrigger(WaitTrigger):
     async def find(self) -> FeedEvent | None:
         """Wait for the event; None if the deadline passed."""
         with time_wait(self.event):
-            return await self._wait_for_event()
+            found = await self._wait_for_event()
+        link_traces([found.traceparent if found else None])
+        return found
 
     def build_event(self, found: FeedEvent | None) -> TriggerEvent:
         """Build the event of the webhook event, or of the deadline."""
@@ -337,4 +340,5 @@ class PushMetricsEventTrigger(SerializableTrigger, BaseEventTrigger):
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
         """Fire an event for each one of the stream, which contains only matching events."""
         async for raw_event in shared_stream:
+            link_traces([raw_event.get(TRACEPARENT)])
             yield TriggerEvent(raw_event)

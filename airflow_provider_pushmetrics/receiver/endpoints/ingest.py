@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
@@ -23,6 +25,7 @@ from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook,
 from airflow_provider_pushmetrics.receiver.metrics import DeliveryCounter
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import MAX_BODY_BYTES, ReceiverSettings, SourceSettings
+from airflow_provider_pushmetrics.tracing import TRACEPARENT, parse_traceparent
 
 
 class Ingest:
@@ -112,4 +115,6 @@ def _parse_webhook(
 ) -> IncomingWebhook:
     is_lenient = source.lenient_content_type
     check_content_type(head.get("content-type"), head.get("content-encoding"), is_lenient=is_lenient)
-    return parse_webhook(source.name, message_id, strip_bom(body) if is_lenient else body)
+    webhook = parse_webhook(source.name, message_id, strip_bom(body) if is_lenient else body)
+    trace = parse_traceparent((head.get(TRACEPARENT) or b"").decode("latin-1"))
+    return replace(webhook, traceparent=trace) if trace else webhook

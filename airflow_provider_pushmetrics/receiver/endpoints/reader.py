@@ -36,6 +36,7 @@ from airflow_provider_pushmetrics.receiver.metrics import (
 from airflow_provider_pushmetrics.receiver.runtime import UNAVAILABLE, ReceiverRuntime, RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
 from airflow_provider_pushmetrics.serving.metrics import CONTENT_TYPE, render_metrics
+from airflow_provider_pushmetrics.tracing import TRACEPARENT
 
 MAX_POSITION_BODY_BYTES = 8192
 
@@ -205,6 +206,8 @@ def render_event(event: StoredEvent) -> bytes:
     facts = {"id": event.id, "source": event.source, "received_at": event.received_at.isoformat()}
     if event.replay_of is not None:
         facts["replay_of"] = event.replay_of
+    if event.traceparent is not None:
+        facts[TRACEPARENT] = event.traceparent
     return b'%b, "body": %b}' % (json.dumps(facts).encode("ascii")[:-1], event.body)
 
 

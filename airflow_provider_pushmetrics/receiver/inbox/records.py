@@ -20,6 +20,7 @@ class IncomingWebhook:
     :param query_id: The id of its query.
     :param run_id: The id of the run in its URL.
     :param replay_of: The id of the event that is replayed.
+    :param traceparent: The trace that was sent with it.
     """
 
     source: str
@@ -30,6 +31,7 @@ class IncomingWebhook:
     query_id: int | None = None
     run_id: int | None = None
     replay_of: int | None = None
+    traceparent: str | None = None
 
     @property
     def body_bytes(self) -> int:
@@ -61,6 +63,7 @@ class StoredEvent:
     received_at: datetime
     replay_of: int | None
     body: bytes
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)

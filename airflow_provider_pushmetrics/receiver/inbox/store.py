@@ -257,8 +257,10 @@ def _fetch_page_ids(
 def _fetch_events(connection: Connection, ids: Sequence[int]) -> tuple[StoredEvent, ...]:
     if not ids:
         return ()
-    columns = (events.c.id, events.c.source, events.c.received_at, events.c.replay_of, events.c.body)
+    names = ("id", "source", "received_at", "replay_of", "body", "traceparent")
+    columns = [events.c[name] for name in names]
     rows = connection.execute(select(*columns).where(events.c.id.in_(ids)).order_by(events.c.id))
     return tuple(
-        StoredEvent(row.id, row.source, row.received_at, row.replay_of, bytes(row.body)) for row in rows
+        StoredEvent(row.id, row.source, row.received_at, row.replay_of, bytes(row.body), row.traceparent)
+        for row in rows
     )

@@ -44,6 +44,7 @@ events = Table(
     Column("query_id", BigInteger, info={VALUE: "delivery.query_id"}),
     Column("run_id", BigInteger, info={VALUE: "delivery.run_id"}),
     Column("replay_of", BigInteger, info={VALUE: "delivery.replay_of"}),
+    Column("traceparent", Text, info={VALUE: "delivery.traceparent"}),
     Column("body_bytes", Integer, nullable=False, info={VALUE: "delivery.body_bytes"}),
     Column("body", LargeBinary, nullable=False, info={VALUE: "delivery.body"}),
     UniqueConstraint("source", "delivery_key", name=f"uq_{PREFIX}_delivery"),

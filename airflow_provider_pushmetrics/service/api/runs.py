@@ -101,6 +101,7 @@ def build_run_row(run: Run) -> RunRow:
         "report_uid": run.report.uid,
         "report_id": run.report_id,
         "origin": run.origin,
+        "started_by": run.started_by,
         "parameters": run.parameters,
         "error": run.error,
     }

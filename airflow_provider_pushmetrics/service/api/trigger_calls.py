@@ -18,6 +18,7 @@ from airflow_provider_pushmetrics.service.reports.parameters import (
 )
 from airflow_provider_pushmetrics.service.runs.submission import RunSubmission, check_idempotency_key
 from airflow_provider_pushmetrics.service.runs.triggers import CalledTrigger, TriggerCall
+from airflow_provider_pushmetrics.tracing import STARTED_BY, TRACEPARENT, TaskOrigin, parse_traceparent
 
 router = make_router("/api/v1/report", "trigger")
 
@@ -59,12 +60,15 @@ async def trigger_report(
     query = request.query_params.multi_items()
     token = next((value for name, value in query if name == TOKEN), "")
     trigger = _authorize(await parts.call_batcher.find_trigger(TriggerCall(reference, token)))
+    origin = TaskOrigin.parse(request.headers.get(STARTED_BY))
     wanted = RunSubmission(
         trigger.report_id,
         merge_parameters(query, parse_json_parameters(body)),
         origin="webhook",
         idempotency_key=check_idempotency_key(idempotency_key),
         webhook_id=trigger.id,
+        traceparent=parse_traceparent(request.headers.get(TRACEPARENT)),
+        started_by=origin.describe() if origin else None,
     )
     try:
         run = await parts.call_batcher.accept_run(wanted)

@@ -53,6 +53,7 @@ class OutboxEvent(Identified, Base):
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
     event: Mapped[str] = mapped_column(String(64))
     body: Mapped[str] = mapped_column(Text)
+    traceparent: Mapped[str | None] = mapped_column(String(55))
 
 
 class Delivery(Claimable, Identified, Base):

@@ -44,6 +44,8 @@ class Run(Claimable, Identified, Base):
     parent_id: Mapped[int | None]
     re_run_count: Mapped[int] = mapped_column(default=0)
     webhook_id: Mapped[int | None]
+    traceparent: Mapped[str | None] = mapped_column(String(55))
+    started_by: Mapped[str | None] = mapped_column(Text)
     schedule_id: Mapped[int | None]
     options: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     started_on: Mapped[datetime | None]

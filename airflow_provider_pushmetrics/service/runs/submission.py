@@ -77,6 +77,8 @@ class RunSubmission:
     :param idempotency_key: The same key returns the same run.
     :param webhook_id: The trigger that was called, whose recipients are notified of the end.
     :param options: Run options: ``send_to_me`` and ``email`` for a preview.
+    :param traceparent: The trace of the caller, which the events of the run continue.
+    :param started_by: The task that called, for people.
     """
 
     report_id: int
@@ -85,6 +87,8 @@ class RunSubmission:
     idempotency_key: str | None = None
     webhook_id: int | None = None
     options: Mapping[str, Any] | None = None
+    traceparent: str | None = None
+    started_by: str | None = None
 
     @property
     def key(self) -> tuple[int, str] | None:
@@ -212,6 +216,8 @@ def _build_run(request: RunSubmission, template: RunTemplate) -> Run:
         parameters=apply_parameters(template.parameters, request.given),
         idempotency_key=request.idempotency_key,
         webhook_id=request.webhook_id,
+        traceparent=request.traceparent,
+        started_by=request.started_by,
         options=None if request.options is None else dict(request.options),
     )
 
@@ -261,7 +267,7 @@ def cancel_run(session: Session, run: Run, links: ResultLinks) -> None:
     """
     if _cancel(session, run, run.report.blocks):
         write_log(session, run, "the run was cancelled", level="WARNING")
-        put_in_outbox(session, run.workspace_id, build_report_run(run, links))
+        put_in_outbox(session, run.workspace_id, build_report_run(run, links), run.traceparent)
 
 
 def cancel_query_run(session: Session, run: StandaloneQueryRun, links: ResultLinks) -> None:

@@ -96,6 +96,7 @@ declare namespace Api {
     name: string;
     status: RunStatus;
     origin: string;
+    started_by: string | null;
     error: string | null;
     parameters: Record<string, unknown>;
     report_id: number;

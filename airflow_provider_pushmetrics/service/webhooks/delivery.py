@@ -31,6 +31,7 @@ from airflow_provider_pushmetrics.service.webhooks.retry_schedule import (
 )
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import give_up, list_keys
 from airflow_provider_pushmetrics.signatures import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
+from airflow_provider_pushmetrics.tracing import TRACEPARENT
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class SignedEvent:
     A delivery as the network needs it.
 
     :param keys: All that are valid now; each signs.
+    :param traceparent: The trace of what the event tells of.
     """
 
     url: str
@@ -53,10 +55,12 @@ class SignedEvent:
     body: bytes
     keys: tuple[bytes, ...]
     attempt: int
+    traceparent: str | None = None
 
     def build_headers(self, timestamp: int) -> dict[str, str]:
         """Build the headers of an attempt that is made at this moment."""
         signatures = [sign(key, self.message_id, timestamp, self.body) for key in self.keys]
+        trace = {} if self.traceparent is None else {TRACEPARENT: self.traceparent}
         return {
             "Content-Type": "application/json",
             "Accept-Encoding": "identity",  # a small compressed answer could be a large one
@@ -64,6 +68,7 @@ class SignedEvent:
             ID_HEADER: self.message_id,
             TIMESTAMP_HEADER: str(timestamp),
             SIGNATURE_HEADER: " ".join(signatures),
+            **trace,
         }
 
 
@@ -151,6 +156,7 @@ class WebhookSender:
                 body=delivery.event.body.encode(),
                 keys=list_keys(delivery.subscription, self._cipher, self._clock()),
                 attempt=delivery.attempt_count + 1,
+                traceparent=delivery.event.traceparent,
             )
 
     def _record(self, delivery_id: int, number: int, started_on: datetime, answer: Answer) -> bool:

@@ -155,9 +155,15 @@ def put_test_in_outbox(session: Session, subscription: Subscription, now: dateti
     return delivery
 
 
-def put_in_outbox(session: Session, workspace_id: int, body: Mapping[str, Any]) -> None:
-    """Write an event and its deliveries; they are sent when the transaction has been committed."""
-    event = _write_event(session, workspace_id, body)
+def put_in_outbox(
+    session: Session, workspace_id: int, body: Mapping[str, Any], traceparent: str | None = None
+) -> None:
+    """
+    Write an event and its deliveries; they are sent when the transaction has been committed.
+
+    :param traceparent: The trace that the deliveries continue.
+    """
+    event = _write_event(session, workspace_id, body, traceparent)
     active = select(Subscription.id, Subscription.events).where(
         Subscription.workspace_id == workspace_id, Subscription.active.is_(True)
     )
@@ -168,12 +174,15 @@ def put_in_outbox(session: Session, workspace_id: int, body: Mapping[str, Any]) 
     )
 
 
-def _write_event(session: Session, workspace_id: int, body: Mapping[str, Any]) -> OutboxEvent:
+def _write_event(
+    session: Session, workspace_id: int, body: Mapping[str, Any], traceparent: str | None = None
+) -> OutboxEvent:
     event = OutboxEvent(
         uid=f"msg_{generate_uid()}{generate_uid()}"[:32],
         workspace_id=workspace_id,
         event=body["event"],
         body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+        traceparent=traceparent,
     )
     session.add(event)
     session.flush()

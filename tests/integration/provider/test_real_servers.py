@@ -121,3 +121,24 @@ def test_a_wrong_trigger_token_is_refused(connect: Connect, service: ServiceProc
     with pytest.raises(PushMetricsAuthError) as caught:
         run_operator(FakeTaskInstance(), wait_for_completion=False)
     assert "a-wrong-token-0123456789" not in str(caught.value)
+
+
+def test_one_trace_goes_from_the_task_over_the_report_to_its_event(service: ServiceProcess) -> None:
+    sdk = pytest.importorskip("opentelemetry.sdk.trace")
+    ti = FakeTaskInstance(dag_id="a_dag", run_id="a <run>", task_id="a_task", try_number=2)
+    with sdk.TracerProvider().get_tracer("a_test").start_as_current_span("a_task") as span:
+        run_id = run_operator(ti)["run_id"]
+    row = service.client.get(f"/api/v1/noteflow_run/{run_id}").json()["result"]
+    assert row["started_by"] == "Airflow a_dag.a_task (run a <run>, try 2)"
+    sensor = PushMetricsRunSensor(task_id="a_sensor", run_id=run_id, timeout=60, poke_interval=0.05)
+    found = sensor.execute({"ti": FakeTaskInstance(task_id="a_sensor")})  # type: ignore[typeddict-item]
+    sent = f"00-{span.get_span_context().trace_id:032x}-{span.get_span_context().span_id:016x}-"
+    assert found["traceparent"].startswith(sent)
+    assert "traceparent" not in found["body"]
+
+
+def test_without_a_trace_an_event_has_none(service: ServiceProcess) -> None:
+    run_id = run_operator(FakeTaskInstance(run_id="untraced"))["run_id"]
+    sensor = PushMetricsRunSensor(task_id="a_sensor", run_id=run_id, timeout=60, poke_interval=0.05)
+    found = sensor.execute({"ti": FakeTaskInstance(task_id="a_sensor")})  # type: ignore[typeddict-item]
+    assert "traceparent" not in found

@@ -71,6 +71,7 @@ def _create_events() -> None:
         sa.Column("query_id", sa.BigInteger),
         sa.Column("run_id", sa.BigInteger),
         sa.Column("replay_of", sa.BigInteger),
+        sa.Column("traceparent", sa.Text),
         sa.Column("body_bytes", sa.Integer, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.UniqueConstraint("source", "delivery_key", name="uq_pushmetrics_inbox_delivery"),

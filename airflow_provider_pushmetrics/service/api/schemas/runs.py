@@ -41,6 +41,8 @@ class RunRow(TypedDict):
     report_id: Id
     origin: Annotated[str, Field(examples=["webhook"])]
     """The kind of request that started the run."""
+    started_by: Annotated[str | None, Field(examples=["Airflow sales.run_report (run manual__1, try 1)"])]
+    """The task of Airflow that started the run."""
     parameters: Annotated[dict[str, Any], Field(examples=[{"region": "EMEA"}])]
     """The values of all parameters of the report in this run."""
     error: Reason

@@ -195,6 +195,7 @@ def create_tables() -> None:
         reference("outbox_event", "workspace_id", "workspace"),
         column("event", sa.String(64)),
         column("body", sa.Text),
+        column("traceparent", sa.String(55), nullable=True),
     )
     create(
         "report",
@@ -269,6 +270,8 @@ def create_tables() -> None:
         column("parent_id", sa.Integer, nullable=True),
         column("re_run_count", sa.Integer),
         column("webhook_id", sa.Integer, nullable=True),
+        column("traceparent", sa.String(55), nullable=True),
+        column("started_by", sa.Text, nullable=True),
         column("schedule_id", sa.Integer, nullable=True),
         column("options", sa.JSON, nullable=True),
         column("started_on", MOMENT, nullable=True),

@@ -133,7 +133,7 @@ class RunRecorder:
                 return
             if isinstance(run, Run):
                 write_log(session, plan, f"the run ends: {run.status}")
-                put_in_outbox(session, plan.workspace_id, build_report_run(run, self._links))
+                put_in_outbox(session, plan.workspace_id, build_report_run(run, self._links), run.traceparent)
             elif run.query_id is not None:
                 put_in_outbox(session, plan.workspace_id, build_query_run(run, self._links))
             notify_recipients(session, run, self._links)

@@ -123,7 +123,7 @@ function makeFacts(run) {
     ["Began", moment(run.start_time)],
     ["Ended", moment(run.end_time)],
     ["Took", span(run.start_time, run.end_time)],
-    ["Started by", run.origin],
+    ["Started by", run.started_by ?? run.origin],
     ["Parameters", el("span", { class: "code" }, writeParameters(run.parameters))],
   ];
   return [

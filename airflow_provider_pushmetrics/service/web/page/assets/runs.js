@@ -44,7 +44,7 @@ export function makeRunList({ report = null, getFilters = () => [], signal }) {
       ["Run", (run) => link(getRunPath(run), `Run ${run.id}`)],
       !report && ["Report", (run) => link(`reports/${part(run.report_uid)}`, run.name)],
       ["State", (run) => state(run.status)],
-      ["Started by", (run) => run.origin],
+      ["Started by", (run) => run.started_by ?? run.origin],
       ["Parameters", (run) => el("span", { class: "clip code" }, writeParameters(run.parameters))],
       ["Began", (run) => moment(run.start_time ?? run.created_on), "tight"],
       ["Took", (run) => span(run.start_time, run.end_time), "tight"],
