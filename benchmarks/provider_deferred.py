@@ -20,7 +20,6 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.service import Target
-from tests.acceptance.test_versions import find_trigger_token, subscribe
 from tests.fakes.airflow_processes import AirflowProcesses
 from tests.fakes.receiver_server import READER_TOKEN, start_receiver
 from tests.fakes.service_process import API_TOKEN, run_service
@@ -95,9 +94,9 @@ def serve_pushmetrics() -> Iterator[tuple[Path, dict[str, object]]]:
         run_service(Path(name) / "service", "--demo") as service,
     ):
         service.wait_until_ready()
-        subscribe(service, receiver)
+        service.subscribe(receiver.delivery_url, "report.run")
         extra = {
-            "trigger_tokens": {"1": find_trigger_token(service)},
+            "trigger_tokens": {"1": service.find_trigger_token()},
             "receiver_url": receiver.url,
             "receiver_token": READER_TOKEN,
         }

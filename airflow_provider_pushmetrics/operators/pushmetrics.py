@@ -30,7 +30,6 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsRunFailed,
 )
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
-from airflow_provider_pushmetrics.lineage import build_run_lineage
 from airflow_provider_pushmetrics.links.pushmetrics import (
     PushMetricsReportLink,
     PushMetricsRunLink,
@@ -46,6 +45,7 @@ from airflow_provider_pushmetrics.tasks.arguments import TRUNCATIONS, check_choi
 from airflow_provider_pushmetrics.tasks.asset_facts import ResultOutlets, describe_outcome
 from airflow_provider_pushmetrics.tasks.ends import find_own_code, find_reason_for_worker, refuse_outlets
 from airflow_provider_pushmetrics.tasks.failures import retry_only_if_useful
+from airflow_provider_pushmetrics.tasks.lineage import build_run_lineage
 from airflow_provider_pushmetrics.tasks.state import TaskState, build_origin
 from airflow_provider_pushmetrics.tracing import TaskOrigin, link_asset_events
 from airflow_provider_pushmetrics.triggers.events import read_finished_event, rebuild_failure

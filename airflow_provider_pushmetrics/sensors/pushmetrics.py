@@ -30,7 +30,6 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
-from airflow_provider_pushmetrics.lineage import build_event_lineage
 from airflow_provider_pushmetrics.links.pushmetrics import (
     PushMetricsEventLink,
     PushMetricsReportLink,
@@ -43,6 +42,7 @@ from airflow_provider_pushmetrics.tasks.arguments import check_choices
 from airflow_provider_pushmetrics.tasks.asset_facts import ResultOutlets, fetch_event_facts
 from airflow_provider_pushmetrics.tasks.ends import find_reason_for_worker, refuse_outlets
 from airflow_provider_pushmetrics.tasks.failures import retry_only_if_useful
+from airflow_provider_pushmetrics.tasks.lineage import build_event_lineage
 from airflow_provider_pushmetrics.tasks.state import TaskState
 from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_number
 from airflow_provider_pushmetrics.triggers.event_stream import dump_event

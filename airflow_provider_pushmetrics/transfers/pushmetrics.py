@@ -21,12 +21,12 @@ from airflow_provider_pushmetrics.exceptions import (
 )
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.hooks.results import FORMATS, Truncation
-from airflow_provider_pushmetrics.lineage import SavedFile, build_files_lineage
 from airflow_provider_pushmetrics.metrics import count_transfer, time_transfer
 from airflow_provider_pushmetrics.storable import make_storable
 from airflow_provider_pushmetrics.tasks.arguments import TRUNCATIONS, check_choice
 from airflow_provider_pushmetrics.tasks.asset_facts import ResultOutlets
 from airflow_provider_pushmetrics.tasks.failures import refuse_truncation, retry_only_if_useful
+from airflow_provider_pushmetrics.tasks.lineage import SavedFile, build_files_lineage
 from airflow_provider_pushmetrics.transfers.digest import BackgroundDigest
 from airflow_provider_pushmetrics.transfers.report_runs import read_run
 from airflow_provider_pushmetrics.transfers.updates import ResultUpdates

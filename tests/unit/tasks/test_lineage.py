@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_pushmetrics.lineage import (
+from airflow_provider_pushmetrics.tasks.lineage import (
     SavedFile,
     build_event_lineage,
     build_files_lineage,
