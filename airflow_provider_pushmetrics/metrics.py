@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_pushmetrics.client.models import RunStatus
+
+Tags = Mapping[str, str]
+"""Tags of a metric, besides its own."""
 
 RUNS_TRIGGERED = "pushmetrics.runs_triggered"
 RUNS_FINISHED = "pushmetrics.runs_finished"
@@ -18,14 +22,25 @@ TRANSFER = "pushmetrics.transfer"
 EVENTS_WITHOUT_RUN = "pushmetrics.events_without_run"
 
 
-def count_triggered_run() -> None:
+def find_team(ti: Any) -> dict[str, str]:
+    """Find the team of a task, where several teams share an Airflow (3.2): a tag of its metrics."""
+    team = getattr(ti, "stats_tags", {}).get("team_name")
+    return {} if team is None else {"team_name": team}
+
+
+def count_triggered_run(tags: Tags) -> None:
     """Count a run that PushMetrics accepted."""
-    Stats.incr(RUNS_TRIGGERED)
+    Stats.incr(RUNS_TRIGGERED, tags=dict(tags))
 
 
-def count_finished_run(status: RunStatus | None) -> None:
+def count_finished_run(status: RunStatus | None, tags: Tags) -> None:
     """Count a run that a task saw end, by its status, if PushMetrics returns it."""
-    Stats.incr(RUNS_FINISHED, tags={"status": (status or RunStatus.UNKNOWN).value})
+    Stats.incr(RUNS_FINISHED, tags={"status": (status or RunStatus.UNKNOWN).value, **tags})
+
+
+def count_resumption(decision: str, tags: Tags) -> None:
+    """Count what a task did with the run of an earlier try, as Airflow's ``ResumableJobMixin`` does."""
+    Stats.incr(f"resumable_job.{decision}", tags=dict(tags))
 
 
 @contextmanager

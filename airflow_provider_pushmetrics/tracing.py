@@ -82,6 +82,19 @@ def link_asset_events(context: Mapping[str, Any]) -> int:
     return link_traces(payload.get(TRACEPARENT) for payload in payloads if isinstance(payload, Mapping))
 
 
+def record_resumption(*, operator: str, key: str, decision: str, run_id: int | None) -> None:
+    """Record what a task did with the run of an earlier try, as Airflow's ``ResumableJobMixin`` does."""
+    try:
+        from opentelemetry import trace
+    except ImportError:
+        return
+    facts = {"operator": operator, "resumable.external_id_key": key, "resumable.decision": decision}
+    if run_id is not None:
+        facts["resumable.external_id"] = str(run_id)
+    tracer = trace.get_tracer(__name__)
+    tracer.start_span("resumable_job.resume_decision", attributes=facts).end()
+
+
 @dataclass(frozen=True)
 class TaskOrigin:
     """The task instance of Airflow that starts a run."""

@@ -22,7 +22,7 @@ from airflow_provider_pushmetrics.client.outcomes import (
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_POLL_INTERVAL_SECONDS, WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
-from airflow_provider_pushmetrics.compat import has_airflow, require_airflow
+from airflow_provider_pushmetrics.compat import require_airflow
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsError,
     PushMetricsLastLookError,
@@ -36,18 +36,18 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
     build_report_url,
     persist_links,
 )
-from airflow_provider_pushmetrics.metrics import count_finished_run, time_wait
+from airflow_provider_pushmetrics.metrics import count_finished_run, find_team, time_wait
 from airflow_provider_pushmetrics.operators.run_correlation import RunCorrelation
 from airflow_provider_pushmetrics.operators.run_outcome import OutcomeRules, build_timeout, compute_deadline
 from airflow_provider_pushmetrics.operators.run_request import RunRequest, read_request
 from airflow_provider_pushmetrics.operators.run_starter import RunStarter
 from airflow_provider_pushmetrics.tasks.arguments import TRUNCATIONS, check_choices, check_seconds
 from airflow_provider_pushmetrics.tasks.asset_facts import ResultOutlets, describe_outcome
-from airflow_provider_pushmetrics.tasks.ends import find_own_code, find_reason_for_worker, refuse_outlets
+from airflow_provider_pushmetrics.tasks.ends import is_ended_by_triggerer, refuse_outlets
 from airflow_provider_pushmetrics.tasks.failures import retry_only_if_useful
 from airflow_provider_pushmetrics.tasks.lineage import build_run_lineage
 from airflow_provider_pushmetrics.tasks.state import TaskState, build_origin
-from airflow_provider_pushmetrics.tracing import TaskOrigin, link_asset_events
+from airflow_provider_pushmetrics.tracing import link_asset_events
 from airflow_provider_pushmetrics.triggers.events import read_finished_event, rebuild_failure
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from airflow_provider_pushmetrics.triggers.resumption import compute_not_before
@@ -206,7 +206,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             self._outcome_rules.refuse_unknowable(self.hook.settings)
             self._check_outlets(request)
         link_asset_events(context)
-        target = self._build_starter(request, build_origin(context)).find_or_start()
+        target = self._build_starter(request, context).find_or_start()
         if target.run_id is not None:
             PushMetricsRunLink.persist(context, self.hook.build_outputs_url(target.report_id, target.run_id))
         if not self.wait_for_completion:
@@ -240,6 +240,11 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             raise build_timeout(str(self.report_id), event.get("run_id"), self.timeout, event.get("cause"))
         raise rebuild_failure(event)
 
+    def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
+        """Describe the report for OpenLineage, when the task starts."""
+        hook = PushMetricsHook(self.pushmetrics_conn_id)  # the own one may not be rendered yet
+        return build_run_lineage(hook.settings.base_url, self.report_id)
+
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Describe the report and its results for OpenLineage, if its provider is installed."""
         return build_run_lineage(self.hook.settings.base_url, self.report_id, self._result)
@@ -259,7 +264,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
     def _outcome_rules(self) -> OutcomeRules:
         return OutcomeRules(require_outcome=self.require_outcome, on_truncated=self.on_truncated)
 
-    def _build_starter(self, request: RunRequest, origin: TaskOrigin) -> RunStarter:
+    def _build_starter(self, request: RunRequest, context: Context) -> RunStarter:
         correlation = RunCorrelation(
             self.hook,
             self.log,
@@ -275,7 +280,9 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             correlation,
             calls_again=self.on_unknown == "call_again",
             is_strict=self.strict_parameters,
-            origin=origin,
+            origin=build_origin(context),
+            operator=type(self).__name__,
+            team=find_team(context["ti"]),
         )
 
     def _wait_or_defer(self, target: RunTarget) -> FinishedRun:
@@ -332,23 +339,17 @@ class PushMetricsTriggerReportOperator(BaseOperator):
                 not_before=compute_not_before(self.executor),
                 poll_interval_seconds=self.poll_interval,
                 cancel_on_kill=self.cancel_on_kill,
-                end_from_trigger=self._ends_from_trigger(),
+                end_from_trigger=is_ended_by_triggerer(
+                    self,
+                    PushMetricsTriggerReportOperator,
+                    choice=self.end_from_trigger,
+                    is_in_loop=self._state.is_in_loop,
+                ),
                 on_truncated=self.on_truncated,
             ),
             method_name="execute_complete",
             timeout=margin,
         )
-
-    def _ends_from_trigger(self) -> bool:
-        """Return whether the triggerer may end the task, and log why not."""
-        if self.end_from_trigger is False or not has_airflow("3.3"):
-            return False
-        reason = find_reason_for_worker(self, is_in_loop=self._state.is_in_loop)
-        if reason is None and self.end_from_trigger is None:
-            reason = find_own_code(self, PushMetricsTriggerReportOperator)
-        if reason is not None:
-            self.log.info("A worker ends this task, not the triggerer: %s", reason)
-        return reason is None
 
     def _conclude(self, finished: FinishedRun, context: Context) -> RunResult:
         """
@@ -360,7 +361,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         if url is not None and self.hook.settings.api_token:
             PushMetricsRunLink.persist(context, url)
         outcome = self.hook.call(fetch_outcome(finished, self.hook.credentials))
-        count_finished_run(outcome.status)
+        count_finished_run(outcome.status, find_team(context["ti"]))
         try:
             refuse_failure(outcome)
         except PushMetricsRunFailed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_pushmetrics.client.models import RunStatus, TriggeredRun
@@ -16,12 +16,16 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
-from airflow_provider_pushmetrics.metrics import count_triggered_run
+from airflow_provider_pushmetrics.metrics import Tags, count_resumption, count_triggered_run
 from airflow_provider_pushmetrics.operators.run_correlation import RunCorrelation
 from airflow_provider_pushmetrics.operators.run_outcome import build_unconfirmed
 from airflow_provider_pushmetrics.operators.run_request import RunRequest, check_parameter_names
-from airflow_provider_pushmetrics.tasks.state import StartedRun, TaskState, hash_key
-from airflow_provider_pushmetrics.tracing import TaskOrigin
+from airflow_provider_pushmetrics.tasks.state import RUN_KEY, StartedRun, TaskState, hash_key
+from airflow_provider_pushmetrics.tracing import TaskOrigin, record_resumption
+
+FRESH, RECONNECT = "fresh_submit", "reconnect_success"
+SUCCEEDED, TERMINAL = "already_succeeded", "terminal_resubmit"
+"""The decisions about a run of an earlier try, as Airflow's ``ResumableJobMixin`` counts them."""
 
 MAX_EARLIER_RUNS = 50
 """How many failed runs of earlier tries are skipped; Airflow Dags have far fewer retries."""
@@ -39,6 +43,8 @@ class RunStarter:
     :param correlation: Finds the run if PushMetrics does not return its id.
     :param calls_again: Whether a call without a response is repeated if no run of it is found.
     :param is_strict: Whether unknown parameters raise an error.
+    :param operator: The name of the operator's class, for metrics.
+    :param team: The tag of the task's team, for metrics.
     :param origin: The task, for people who look at the run in PushMetrics.
     """
 
@@ -50,17 +56,35 @@ class RunStarter:
     calls_again: bool = False
     is_strict: bool = False
     origin: TaskOrigin | None = None
+    operator: str = ""
+    team: Tags = field(default_factory=dict)
 
     def find_or_start(self) -> RunTarget:
         """Continue with the run of an earlier try; start one if there is none, or if it failed."""
         kept = self.state.load_run(self.request.report_id)
         if kept is not None:
+            count_resumption("reconnect_attempt", self._tags)
             target = self._resume(kept)
-            if target.run_id is None or not has_failed(self.hook, target.run_id):
+            decision = find_decision(self.hook, target.run_id)
+            self._record_decision(decision, target.run_id)
+            if decision != TERMINAL:
                 return target
+        elif self.state.is_durable:
+            self._record_decision(FRESH)
         target = self._start()
-        count_triggered_run()
+        count_triggered_run(self.team)
         return target
+
+    @property
+    def _tags(self) -> Tags:
+        return {"operator": self.operator, **self.team}
+
+    def _record_decision(self, decision: str, run_id: int | None = None) -> None:
+        """Count a decision, and record it in the trace, by the names of Airflow's ``ResumableJobMixin``."""
+        count_resumption(decision, self._tags)
+        record_resumption(
+            operator=self.operator, key=RUN_KEY, decision=decision.removesuffix("_success"), run_id=run_id
+        )
 
     def _start(self) -> RunTarget:
         """Start the run and return what identifies it; all checks come before the call."""
@@ -183,18 +207,24 @@ class RunStarter:
             raise
 
     def _is_failed_earlier_run(self, started: TriggeredRun) -> bool:
-        return started.was_replayed and started.run_id is not None and has_failed(self.hook, started.run_id)
+        return started.was_replayed and find_decision(self.hook, started.run_id) == TERMINAL
 
 
-def has_failed(hook: PushMetricsHook, run_id: int) -> bool:
-    """Return whether a run has ended without success, or no longer exists; False without an API token."""
-    if not hook.settings.api_token:
-        return False
+def find_decision(hook: PushMetricsHook, run_id: int | None) -> str:
+    """
+    Find what to do with a run of an earlier try: another one follows only if it has failed or was deleted.
+
+    :return: The name of the decision in Airflow's ``ResumableJobMixin``.
+    """
+    if run_id is None or not hook.settings.api_token:
+        return RECONNECT
     try:
         status = hook.fetch_run(run_id).status
     except PushMetricsNotFoundError:
-        return True
-    return status.is_finished and status is not RunStatus.SUCCESS
+        return TERMINAL
+    if not status.is_finished:
+        return RECONNECT
+    return SUCCEEDED if status is RunStatus.SUCCESS else TERMINAL
 
 
 def mark_replay(started: TriggeredRun, newest_before: int | None) -> TriggeredRun:

@@ -40,7 +40,7 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
 from airflow_provider_pushmetrics.sensors.start_position import StartPosition
 from airflow_provider_pushmetrics.tasks.arguments import check_choices
 from airflow_provider_pushmetrics.tasks.asset_facts import ResultOutlets, fetch_event_facts
-from airflow_provider_pushmetrics.tasks.ends import find_reason_for_worker, refuse_outlets
+from airflow_provider_pushmetrics.tasks.ends import is_ended_by_triggerer, refuse_outlets
 from airflow_provider_pushmetrics.tasks.failures import retry_only_if_useful
 from airflow_provider_pushmetrics.tasks.lineage import build_event_lineage
 from airflow_provider_pushmetrics.tasks.state import TaskState
@@ -100,9 +100,11 @@ class PushMetricsRunSensor(BaseSensorOperator):
     :param deferrable: Wait in the triggerer, without holding a worker slot.
     :param start_from_trigger: Begin in the triggerer at once, without a worker before; needs ``run_id`` or
         ``after``, and Airflow 3.3.
-    :param end_from_trigger: End in the triggerer when the event arrives, without a worker after. A worker
-        still handles timeouts, failures, failed runs and runs with an unknown outcome, so that retries count.
-        Not allowed with ``outlets``: Airflow would create no asset events.
+    :param end_from_trigger: End a deferred sensor in the triggerer when the event arrives, without a worker
+        after: None if nothing is lost by it (needs Airflow 3.3; not with ``start_from_trigger``), False
+        never, True on every version, also if the success callback then runs elsewhere. A worker handles
+        timeouts, failures, failed runs and runs with an unknown outcome, so that retries count. True is not
+        allowed with ``outlets``: Airflow would create no asset events.
     :return: The event: ``id``, ``source``, ``received_at`` and ``body``, as PushMetrics sent it.
     """
 
@@ -135,7 +137,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         partition_by: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         start_from_trigger: bool = False,
-        end_from_trigger: bool = False,
+        end_from_trigger: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -257,6 +259,12 @@ class PushMetricsRunSensor(BaseSensorOperator):
             raise AirflowSensorTimeout(f"{said}{self._describe_cause(event.get('cause'))}.")
         raise rebuild_failure(event)
 
+    def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
+        """Describe the report or the query for OpenLineage, as far as the sensor's arguments name it."""
+        hook = PushMetricsHook(self.pushmetrics_conn_id)  # the own one may not be rendered yet
+        known = {name: read_number(name, getattr(self, name)) for name in ("report_id", "query_id")}
+        return build_event_lineage(hook.settings.base_url, known)
+
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Describe the run for OpenLineage, if its provider is installed."""
         return build_event_lineage(self.hook.settings.base_url, self._body)
@@ -285,11 +293,6 @@ class PushMetricsRunSensor(BaseSensorOperator):
 
     def _build_trigger_arguments(self, after: int, state: TaskState) -> dict[str, Any]:
         wanted = self._build_filter()
-        reason = None
-        if self.end_from_trigger:
-            reason = find_reason_for_worker(self, is_in_loop=state.is_in_loop)
-        if reason is not None:
-            self.log.info("A worker ends this task, not the triggerer: %s", reason)
         return {
             "event": self.event,
             "report_id": wanted.report_id,
@@ -299,7 +302,9 @@ class PushMetricsRunSensor(BaseSensorOperator):
             "event_filter": self.event_filter,
             "after": after,
             "pushmetrics_conn_id": self.pushmetrics_conn_id,
-            "end_from_trigger": self.end_from_trigger and reason is None,
+            "end_from_trigger": is_ended_by_triggerer(
+                self, PushMetricsRunSensor, choice=self.end_from_trigger, is_in_loop=state.is_in_loop
+            ),
             "on_failed_run": self.on_failed_run,
         }
 
@@ -320,7 +325,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
                 "event": self.event,
                 "pushmetrics_conn_id": self.pushmetrics_conn_id,
                 "timeout_seconds": self.timeout,
-                "end_from_trigger": self.end_from_trigger,
+                "end_from_trigger": bool(self.end_from_trigger),
                 "on_failed_run": self.on_failed_run,
             },
             next_method="execute_complete",

@@ -8,7 +8,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import BaseOperator
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent
 
-from airflow_provider_pushmetrics.compat import has_listeners, store_xcoms
+from airflow_provider_pushmetrics.compat import has_airflow, has_listeners, store_xcoms
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.storable import make_storable
 
@@ -29,6 +29,26 @@ def refuse_outlets(task: BaseOperator) -> None:
         )
 
 
+def is_ended_by_triggerer(
+    task: BaseOperator, base: type[BaseOperator], *, choice: bool | None, is_in_loop: bool
+) -> bool:
+    """
+    Return whether the triggerer may end a task that defers now, and log why not.
+
+    :param base: The class of the provider.
+    :param choice: The parameter ``end_from_trigger``; None to end it there on Airflow 3.3 if nothing is lost.
+    :param is_in_loop: Whether the task instance is an iteration of a Task Loop.
+    """
+    if choice is False or (choice is None and not has_airflow("3.3")):
+        return False
+    reason = find_reason_for_worker(task, is_in_loop=is_in_loop)
+    if reason is None and choice is None:
+        reason = find_own_code(task, base)
+    if reason is not None:
+        task.log.info("A worker ends this task, not the triggerer: %s", reason)
+    return reason is None
+
+
 def find_reason_for_worker(task: BaseOperator, *, is_in_loop: bool) -> str | None:
     """
     Find what would be lost if a task ended in the triggerer instead of on a worker; None if nothing.
@@ -40,6 +60,7 @@ def find_reason_for_worker(task: BaseOperator, *, is_in_loop: bool) -> str | Non
     """
     reasons = {
         "its outlets get asset events from a worker only": bool(task.outlets),
+        "it has a consumer, which claims the event on a worker": bool(getattr(task, "consumer", None)),
         "it is in a Task Loop, whose XComs a trigger cannot write": is_in_loop,
         "a listener, such as OpenLineage's, is notified of ends on a worker only": has_listeners(),
         "it does not push its result": not task.do_xcom_push,

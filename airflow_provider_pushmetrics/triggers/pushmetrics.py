@@ -114,7 +114,7 @@ class PushMetricsRunTrigger(WaitTrigger):
             outcome = await client.call(fetch_outcome(found, client.credentials))
         if not outcome.is_clean or (self.on_truncated == "fail" and not outcome.has_all_rows):
             return None
-        count_finished_run(outcome.status)
+        count_finished_run(outcome.status, {})
         self.log.info("Run %s of report %s succeeded", outcome.run_id, outcome.report_id)
         return {PushMetricsRunLink.build_key(): outcome.outputs_url, RETURN_KEY: build_result(outcome)}
 

@@ -17,7 +17,7 @@ FOLDER = Path(os.environ.get("PUSHMETRICS_EXAMPLE_OUTPUT", "/nonexistent")) / "w
 WAYS: dict[str, dict[str, Any]] = {
     "on_a_worker": {"poke_interval": 1},
     # First, since Airflow 2 on SQLite runs one task at a time.
-    "resumed": {"deferrable": True, "priority_weight": 10},
+    "resumed": {"deferrable": True, "end_from_trigger": False, "priority_weight": 10},
     "in_the_triggerer": {"deferrable": True, "end_from_trigger": True, "priority_weight": 10},
 }
 

@@ -65,6 +65,28 @@ def find_namespace(pushmetrics: FakePushMetrics) -> str:
     return pushmetrics.url.replace("http://", "pushmetrics://")
 
 
+@pytest.mark.parametrize(
+    ("operator", "names"),
+    [
+        (lambda: PushMetricsTriggerReportOperator(task_id="a_task", report_id=1), ["reports/1"]),
+        (lambda: PushMetricsRunSensor(task_id="a_task", report_id=1), ["reports/1"]),
+        (
+            lambda: PushMetricsRunSensor(task_id="a_task", event="query.run", report_id=1, query_id=2),
+            ["reports/1/queries/2"],
+        ),
+        (lambda: PushMetricsRunSensor(task_id="a_task"), []),
+    ],
+    ids=["operator", "sensor", "query-sensor", "sensor-of-any"],
+)
+def test_a_task_that_starts_names_what_it_will_read(
+    pushmetrics: FakePushMetrics, operator: Any, names: list[str]
+) -> None:
+    lineage = run_task(operator(), TaskInstanceState.RUNNING)
+    assert [name for _, name in list_names(lineage.inputs)] == names
+    assert lineage.outputs == []
+    refuse_tokens(lineage, pushmetrics)
+
+
 def test_a_report_goes_in_and_the_results_of_its_queries_come_out(pushmetrics: FakePushMetrics) -> None:
     lineage = run_task(PushMetricsTriggerReportOperator(task_id="a_task", report_id=1, poll_interval=0.05))
     namespace = find_namespace(pushmetrics)

@@ -216,6 +216,42 @@ def test_a_task_that_would_lose_something_ends_on_a_worker_and_the_log_says_why(
     assert reason in str(logs)
 
 
+def defer_sensor(**kwargs: Any) -> Any:
+    """Defer a sensor; give whether the triggerer may end it."""
+    sensor = PushMetricsRunSensor(task_id="a_sensor", report_id=1, deferrable=True, **kwargs)
+    with pytest.raises(TaskDeferred) as deferral:
+        sensor.execute({"ti": FakeTaskInstance()})  # type: ignore[typeddict-item]
+    return deferral.value.trigger.serialize()[1]["end_from_trigger"]
+
+
+@needs_airflow("3.3")
+@pytest.mark.parametrize(
+    ("kwargs", "is_ended"),
+    [
+        ({}, True),
+        ({"end_from_trigger": False}, False),
+        ({"outlets": [Asset("an_asset")]}, False),
+        ({"on_success_callback": print}, False),
+        ({"on_success_callback": print, "end_from_trigger": True}, True),
+        ({"do_xcom_push": False, "end_from_trigger": True}, False),
+        ({"consumer": "a_consumer"}, False),
+    ],
+    ids=str,
+)
+def test_a_sensor_ends_in_the_triggerer_where_nothing_is_lost_by_it(
+    pushmetrics: FakePushMetrics, kwargs: dict[str, Any], is_ended: bool
+) -> None:
+    assert defer_sensor(**kwargs) is is_ended
+
+
+@pytest.mark.skipif(AIRFLOW_VERSION >= (3, 3), reason="of older versions")
+def test_before_airflow_3_3_a_sensor_ends_in_the_triggerer_only_if_that_is_asked_for(
+    pushmetrics: FakePushMetrics,
+) -> None:
+    assert defer_sensor() is False
+    assert defer_sensor(end_from_trigger=True) is True
+
+
 @needs_airflow("3.3")
 def test_a_subclass_with_an_end_of_its_own_ends_on_a_worker(pushmetrics: FakePushMetrics) -> None:
     pushmetrics.outcomes = ["running"]
