@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
@@ -53,10 +52,8 @@ async def test_lock_of_a_peer_that_stopped_is_given_up_and_taken_from_it(postgre
     writer = InboxWriter(inbox, lambda new: None)
     with stopped.connect() as peer:
         peer.execute(select(state).with_for_update())
-        began = time.monotonic()
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable):  # it gives up before the peer loses its lock, else it would wait
             await writer.record(build("a"))
-        assert time.monotonic() - began < 3.9  # it gave up before the peer lost its lock
         recorded, _ = await record_in_the_end(writer, "a")
         assert recorded.is_new
         peer.invalidate()
