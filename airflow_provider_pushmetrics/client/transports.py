@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import ssl
 import time
@@ -21,7 +22,11 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from airflow_provider_pushmetrics.client.credentials import parse_origin
 from airflow_provider_pushmetrics.client.protocol import Call, NetworkError, Pause, Request, Response, T
-from airflow_provider_pushmetrics.redaction import redact
+from airflow_provider_pushmetrics.redaction import RedactingFilter, redact
+
+for _name in ("urllib3.connectionpool", "urllib3.util.retry"):
+    # At level DEBUG they log the paths of requests, and the URL of a trigger contains its token.
+    logging.getLogger(_name).addFilter(RedactingFilter())
 
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 """The maximum size of a body in memory; larger results are streamed to a file."""

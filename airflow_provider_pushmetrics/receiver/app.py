@@ -67,7 +67,8 @@ def create_app(
     :return: The app; its ``state.runtime`` opens and closes the inbox.
     :raises PushMetricsConfigurationError: if a signing secret is invalid.
     """
-    runtime, counter = RuntimeOpener(settings.inbox, settings.keep_days), DeliveryCounter()
+    runtime = RuntimeOpener(settings.inbox, settings.keep_days, settings.listen_url)
+    counter = DeliveryCounter()
     access = CurrentAccess(Access(settings.sources, settings.reader_token), reload, ages=ages)
 
     @asynccontextmanager

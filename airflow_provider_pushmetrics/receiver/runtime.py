@@ -56,12 +56,17 @@ class ReceiverRuntime:
     :param inbox_url: The inbox's SQLAlchemy URL.
     :param rejections: Collects rejected webhooks until they are stored.
     :param keep_days: The age at which events are deleted; None keeps them.
+    :param listen_url: The URL of the inbox without a pooler, if there is a pooler.
     """
 
     def __init__(
-        self, inbox_url: str, rejections: RejectionLog | None = None, keep_days: float | None = None
+        self,
+        inbox_url: str,
+        rejections: RejectionLog | None = None,
+        keep_days: float | None = None,
+        listen_url: str | None = None,
     ) -> None:
-        self.inbox = Inbox(inbox_url)
+        self.inbox = Inbox(inbox_url, listen_url=listen_url)
         self.notifier = Notifier()
         self.watch = InboxWatch(self.inbox, self.notifier)
         self.writer = InboxWriter(self.inbox, self.watch.announce_own)
@@ -104,11 +109,13 @@ class RuntimeOpener:
 
     :param inbox_url: The inbox's SQLAlchemy URL.
     :param keep_days: The age at which events are deleted; None keeps them.
+    :param listen_url: The URL of the inbox without a pooler, if there is a pooler.
     """
 
-    def __init__(self, inbox_url: str, keep_days: float | None = None) -> None:
+    def __init__(self, inbox_url: str, keep_days: float | None = None, listen_url: str | None = None) -> None:
         self._inbox_url = inbox_url
         self._keep_days = keep_days
+        self._listen_url = listen_url
         self.rejections = RejectionLog()
         self._lock = threading.Lock()
         self._opened: ReceiverRuntime | None = None
@@ -153,7 +160,7 @@ class RuntimeOpener:
         if time.monotonic() - self._failed_at < RETRY_OPEN_SECONDS:
             raise Unavailable(UNAVAILABLE)
         try:
-            return ReceiverRuntime(self._inbox_url, self.rejections, self._keep_days)
+            return ReceiverRuntime(self._inbox_url, self.rejections, self._keep_days, self._listen_url)
         except (SQLAlchemyError, PushMetricsConfigurationError) as error:
             self._failed_at = time.monotonic()
             self._outage.error("The inbox cannot be opened: %s", getattr(error, "orig", None) or error)

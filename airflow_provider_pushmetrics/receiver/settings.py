@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import ClassVar, Literal
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.serving.options import option
+from airflow_provider_pushmetrics.serving.options import listen_url_option, option
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_SOURCE_NAME_LENGTH = 100
@@ -31,6 +31,7 @@ class InboxOptions:
 class ReceiverOptions(InboxOptions):
     """The options of a receiver, wherever it runs."""
 
+    listen_database_url: str | None = listen_url_option()
     source: str = option("pushmetrics", "The name of the sender in its URL: …/webhooks/NAME.")
     token: str | None = option(
         None,
@@ -150,6 +151,7 @@ class ReceiverSettings:
     :param reader_token: What readers show as Bearer.
     :param body_timeout_seconds: How long a sender may take to send its body.
     :param keep_days: How old an event may get; for ever, if None.
+    :param listen_url: The URL of the inbox without a pooler, if there is a pooler.
     """
 
     inbox: str = field(repr=False)  # a PostgreSQL URL holds a password
@@ -157,6 +159,7 @@ class ReceiverSettings:
     reader_token: str = field(repr=False)
     body_timeout_seconds: float = 10.0
     keep_days: float | None = None
+    listen_url: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not self.sources:
@@ -188,4 +191,5 @@ def build_settings(options: ReceiverOptions, sources: Iterable[SourceSettings]) 
         sources=tuple(sources),
         reader_token=options.reader_token or "",
         keep_days=options.keep_days,
+        listen_url=options.listen_database_url or None,
     )

@@ -13,7 +13,8 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError, NoResultFound
+from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 from starlette.exceptions import HTTPException
 from starlette.types import Lifespan
 
@@ -57,6 +58,7 @@ from airflow_provider_pushmetrics.service.api.conventions.document import (
     TITLE,
     complete,
 )
+from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND
 from airflow_provider_pushmetrics.service.api.conventions.methods import list_methods
 from airflow_provider_pushmetrics.service.api.conventions.routers import add_routes
 from airflow_provider_pushmetrics.service.reports.block_graph import PlanError
@@ -107,6 +109,9 @@ log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
 """A longer request body is refused."""
+
+DEADLOCK = "40P01"
+"""PostgreSQL's code for a transaction that was ended because it and another one waited for each other."""
 
 UNFIT = "an answer does not fit its schema"
 
@@ -220,6 +225,11 @@ async def _answer_taken(request: Request, error: IntegrityError) -> JSONResponse
     return JSONResponse({"message": "It conflicts with what is stored"}, 409)
 
 
+async def _answer_deleted(request: Request, error: Exception) -> JSONResponse:
+    """Respond to the deletion of a row, such as the workspace, that the request had found before."""
+    return JSONResponse({"message": NOT_FOUND}, 404)
+
+
 async def _answer_parameter(request: Request, error: PushMetricsParameterError) -> JSONResponse:
     return JSONResponse({"message": str(error)}, 400)
 
@@ -234,6 +244,8 @@ async def _answer_conflict(request: Request, error: PushMetricsConflictError) ->
 
 async def _answer_unavailable(request: Request, error: Exception) -> JSONResponse:
     """Respond with 503 and ``Retry-After``; log the driver's message without the statement."""
+    if getattr(getattr(error, "orig", None), "sqlstate", None) == DEADLOCK:
+        return JSONResponse({"message": "It conflicts with another request: send it again"}, 409)
     outages.warning("the database does not answer: %s", getattr(error, "orig", None) or type(error).__name__)
     headers = {"Retry-After": str(health.UNREADY_RETRY_SECONDS)}
     return JSONResponse({"message": health.DATABASE_AWAY}, 503, headers=headers)
@@ -256,6 +268,9 @@ HANDLERS: dict[int | type[Exception], Handler] = {
     PushMetricsConflictError: _answer_conflict,
     DataError: _answer_unstorable,
     IntegrityError: _answer_taken,
+    NoResultFound: _answer_deleted,
+    ObjectDeletedError: _answer_deleted,
+    StaleDataError: _answer_deleted,
     **dict.fromkeys(UNAVAILABLE, _answer_unavailable),
     Exception: _answer_fault,
 }

@@ -87,7 +87,7 @@ def assemble(
     :param guards_memory: Whether it ends when it uses too much memory, as a worker does.
     """
     make_data_dir(settings.data_dir)
-    database = Database(settings.store_url)
+    database = Database(settings.store_url, listen_url=settings.listen_database_url)
     cipher = Cipher(settings.secret_key or load_secret_key(settings.data_dir))
     results = ResultStore(settings.results_dir)
     places = SourcePlaces(settings.data_dir, settings.source_dirs)

@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.service.notifications.settings import (
     read_slack_settings,
     read_smtp_settings,
 )
-from airflow_provider_pushmetrics.serving.options import option
+from airflow_provider_pushmetrics.serving.options import listen_url_option, option
 
 if TYPE_CHECKING:
     from airflow_provider_pushmetrics.service.egress.rules import EgressRules
@@ -49,6 +49,7 @@ class ServiceSettings:
         "PostgreSQL, as postgresql+psycopg://user:password@host/database; by default SQLite.",
         secret=True,
     )
+    listen_database_url: str | None = listen_url_option()
     source_dirs: tuple[Path, ...] = option(
         (),
         "A folder whose SQLite, DuckDB, CSV and Parquet files may be queried, besides sources in the data"
@@ -164,6 +165,7 @@ def complete_settings(settings: ServiceSettings, environ: Mapping[str, str]) -> 
     return replace(
         settings,
         database_url=check_database_url(settings.database_url),
+        listen_database_url=check_database_url(settings.listen_database_url),
         smtp=read_smtp_settings(environ),
         slack=read_slack_settings(environ),
     )

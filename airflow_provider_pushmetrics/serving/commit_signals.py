@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
 from airflow_provider_pushmetrics.serving.background import BackgroundLoop
+from airflow_provider_pushmetrics.serving.postgresql import is_pooled
 
 ANYTHING = "*"
 """Stands for every name: nobody knows what was committed."""
@@ -46,31 +47,47 @@ class Changes(Protocol):
         """Close the connection."""
 
 
-def open_changes(engine: Engine, channel: str, table: str | None = None) -> Changes:
+def open_changes(
+    engine: Engine, channel: str, table: str | None = None, *, listen_engine: Engine | None = None
+) -> Changes:
     """
     Begin to listen.
 
     :param channel: PostgreSQL's name for the notifications; SQLite has none.
     :param table: A table of SQLite that counts what was committed: its columns are ``name`` and ``version``.
+    :param listen_engine: Connects to the same database without a pooler; None if ``engine`` does.
     :raises sqlalchemy.exc.SQLAlchemyError: if the database cannot be used now.
     """
     if engine.dialect.name == "sqlite":
         return SqliteChanges(engine, table)
-    changes = PostgresqlChanges(engine, channel)
     try:
-        is_heard = changes.probe(engine)
-    except BaseException:
-        changes.close()
-        raise
-    if is_heard:
+        changes = _listen(engine, channel, listen_engine or engine)
+    except OperationalError as error:
+        if listen_engine is None:
+            raise
+        log.warning("cannot connect to listen_database_url: %s", error.orig)
+        changes = None
+    if changes is not None:
         return changes
-    changes.close()
     log.warning(
-        "the connection to PostgreSQL carries no notifications, as through a pooler in transaction mode:"
-        " work is looked for every %s s",
+        "the connection to PostgreSQL carries no notifications: the database is polled every %s s. Behind a"
+        " pooler such as PgBouncer, set the option listen_database_url to a URL without the pooler.",
         POLL_SECONDS,
     )
     return PollingChanges()
+
+
+def _listen(engine: Engine, channel: str, listen_engine: Engine) -> PostgresqlChanges | None:
+    """Listen; None if notifications do not arrive."""
+    changes = PostgresqlChanges(listen_engine, channel)
+    try:
+        if changes.listen() and changes.probe(engine):
+            return changes
+    except BaseException:
+        changes.close()
+        raise
+    changes.close()
+    return None
 
 
 def announce_change(connection: Connection, channel: str) -> None:
@@ -133,15 +150,24 @@ class PostgresqlChanges:
 
     def __init__(self, engine: Engine, channel: str) -> None:
         self._channel = channel
-        self._connection = engine.raw_connection()
-        self._driver = cast("Any", self._connection.driver_connection)
-        self._connection.detach()  # it listens for good, and is no use to anybody else
+        self._connection = engine.connect()
+        self._driver = cast("Any", self._connection.connection.driver_connection)
+        self._connection.detach()  # other code must not get a connection that listens
+
+    def listen(self) -> bool:
+        """
+        Begin to listen, and return whether this connection can.
+
+        A pooler would keep the ``LISTEN`` in a session that it gives to other clients.
+        """
         try:
             self._driver.autocommit = True
-            self._driver.execute(f"LISTEN {channel}")
+            if is_pooled(self._driver):
+                return False
+            self._driver.execute(f"LISTEN {self._channel}")
         except Exception as error:
-            self._connection.close()
             raise OperationalError("LISTEN", None, error) from error
+        return True
 
     def probe(self, engine: Engine) -> bool:
         """Return whether a notification that another connection sends arrives here."""
@@ -196,6 +222,7 @@ class CommitWatch:
     :param channel: PostgreSQL's name for the notifications.
     :param wakes: What to call, by the name of what was committed.
     :param table: SQLite's counts; see :func:`open_changes`.
+    :param listen_engine: Connects without a pooler; see :func:`open_changes`.
     """
 
     def __init__(
@@ -205,8 +232,10 @@ class CommitWatch:
         wakes: Mapping[str, Callable[[], object]],
         *,
         table: str | None = None,
+        listen_engine: Engine | None = None,
     ) -> None:
         self._engine = engine
+        self._listen_engine = listen_engine
         self._channel = channel
         self._table = table
         self._wakes = wakes
@@ -234,7 +263,9 @@ class CommitWatch:
             if isinstance(self._changes, PollingChanges) and self._changes.is_old():
                 self._close()
             if self._changes is None:
-                self._changes = open_changes(self._engine, self._channel, self._table)
+                self._changes = open_changes(
+                    self._engine, self._channel, self._table, listen_engine=self._listen_engine
+                )
                 changed: Collection[str] = (ANYTHING,)  # committed while nobody listened
             else:
                 changed = self._changes.wait(self._loop.stopping)

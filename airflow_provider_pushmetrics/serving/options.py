@@ -71,6 +71,16 @@ def option(
     return field(default=default, repr=not secret, metadata=metadata)
 
 
+def listen_url_option() -> Any:
+    """Declare ``--listen-database-url``, which is the same for the service and the receiver."""
+    return option(
+        None,
+        "Where to listen for notifications if PostgreSQL is behind a pooler such as PgBouncer: the URL of the"
+        " same database without the pooler. Without it, a database behind a pooler is polled every second.",
+        secret=True,
+    )
+
+
 @dataclass(frozen=True)
 class DeclaredOption:
     """

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -137,12 +137,17 @@ def _get_url(listener: socket.socket) -> str:
     return f"http://{HOST}:{listener.getsockname()[1]}"
 
 
+def _run(server: uvicorn.Server, listener: socket.socket) -> None:
+    with suppress(SystemExit):  # how uvicorn ends when the app cannot start; it has logged the reason
+        server.run(sockets=[listener])
+
+
 @contextmanager
 def _serve(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
     access_log = logging.getLogger("uvicorn.access")
     was_disabled = access_log.disabled
     access_log.disabled = True  # Airflow's logging switches it on again, and it would write trigger tokens
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="PushMetrics server")
+    thread = threading.Thread(target=_run, args=(server, listener), name="PushMetrics server")
     thread.start()
     try:
         deadline = time.monotonic() + SERVER_START_TIMEOUT_SECONDS

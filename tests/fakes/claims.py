@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
-
 from airflow_provider_pushmetrics.service.notifications.outbox import KINDS
 from airflow_provider_pushmetrics.service.notifications.outbox_sender import OutboxSender
-from airflow_provider_pushmetrics.service.storage.clock import get_now
+from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.worker.claim_queue import ClaimQueue
 from airflow_provider_pushmetrics.service.worker.claims import ClaimT
@@ -26,13 +23,13 @@ def open_outbox(
     sender: OutboxSender,
     *,
     name: str = "me",
-    clock: Callable[[], datetime] = get_now,
+    clock: DatabaseClock = read_database_clock,
 ) -> ClaimQueue[DueRow]:
     """Open the queue of mails and Slack posts of a worker."""
-    selection = select_messages(len(KINDS), lambda _: clock())
+    selection = select_messages(len(KINDS), clock)
     return ClaimQueue("message", database, name, selection, lambda row: sender.attempt(row.id))
 
 
-def send_due(database: Database, sender: OutboxSender, clock: Callable[[], datetime] = get_now) -> None:
+def send_due(database: Database, sender: OutboxSender, clock: DatabaseClock = read_database_clock) -> None:
     """Send the mails and Slack posts that are due."""
     do_all(open_outbox(database, sender, clock=clock))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import threading
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -16,6 +17,11 @@ from email.policy import default
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+DRIP_SECONDS = 60.0
+
+TLS_RECORD = b"\x16\x03\x03\x3f\xff"
+"""The header of a long record of a TLS handshake."""
 
 
 @dataclass
@@ -117,6 +123,37 @@ async def serve_silence() -> AsyncIterator[int]:
     """Accept connections and say nothing."""
     async with _listen(asyncio.Protocol, None) as port:
         yield port
+
+
+@contextmanager
+def serve_dripping(*, greets: bool) -> Iterator[int]:
+    """
+    Take one connection, send it one byte every tenth of a second, and never end a line.
+
+    :param greets: Send a whole greeting and one whole answer first.
+    """
+    stopping = threading.Event()
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            if greets:
+                connection.sendall(b"220 mail.test\r\n")
+                connection.recv(1024)
+                connection.sendall(b"250-mail.test\r\n250 STARTTLS\r\n")
+            for number in range(round(DRIP_SECONDS * 10)):
+                connection.sendall(TLS_RECORD[number : number + 1] or b"2")
+                if stopping.wait(0.1):
+                    break
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            stopping.set()
+            thread.join(120)
 
 
 @asynccontextmanager

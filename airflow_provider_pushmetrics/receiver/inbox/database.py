@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.receiver.inbox.postgresql import DEFAULT_TIMEOUTS, PostgresqlTimeouts
+from airflow_provider_pushmetrics.serving.postgresql import limit_sessions
 from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, create_sqlite_engine
 
 INBOX_BUSY_SECONDS = 15
@@ -32,15 +33,24 @@ def open_engine(inbox_url: str, timeouts: PostgresqlTimeouts = DEFAULT_TIMEOUTS)
     :raises PushMetricsConfigurationError: if the URL is not valid for an inbox.
     :raises sqlalchemy.exc.SQLAlchemyError: if the database cannot be used now.
     """
-    url = parse_inbox_url(inbox_url)
-    is_sqlite = url.get_backend_name() == "sqlite"
-    engine = _create_sqlite(url) if is_sqlite else _create_postgresql(url, timeouts)
+    engine = create_inbox_engine(inbox_url, timeouts)
     try:
         _migrate(engine)
     except BaseException:
         engine.dispose()
         raise
     return engine
+
+
+def create_inbox_engine(inbox_url: str, timeouts: PostgresqlTimeouts = DEFAULT_TIMEOUTS) -> Engine:
+    """
+    Create the pool of connections to an inbox, without connecting.
+
+    :raises PushMetricsConfigurationError: if the URL is not valid for an inbox.
+    """
+    url = parse_inbox_url(inbox_url)
+    is_sqlite = url.get_backend_name() == "sqlite"
+    return _create_sqlite(url) if is_sqlite else _create_postgresql(url, timeouts)
 
 
 def parse_inbox_url(inbox_url: str) -> URL:
@@ -89,13 +99,15 @@ def _create_sqlite(url: URL) -> Engine:
 
 
 def _create_postgresql(url: URL, timeouts: PostgresqlTimeouts) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=INBOX_POOL_SIZE,
         max_overflow=INBOX_POOL_SIZE,
         pool_pre_ping=True,
         connect_args=timeouts.build_connect_args(url),
     )
+    limit_sessions(engine, timeouts.list_session_timeouts(url))
+    return engine
 
 
 def _migrate(engine: Engine) -> None:

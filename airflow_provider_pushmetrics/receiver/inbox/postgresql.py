@@ -13,6 +13,8 @@ from typing import Any
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import URL
 
+from airflow_provider_pushmetrics.serving.postgresql import IDLE_IN_TRANSACTION_SECONDS, LOCK_SECONDS
+
 INBOX_CONNECT_SECONDS = 5
 UNACKNOWLEDGED_SECONDS = 10.0
 """A connection is closed if sent data is not acknowledged within this time."""
@@ -21,12 +23,6 @@ KEEPALIVE_IDLE_SECONDS = 5
 KEEPALIVE_INTERVAL_SECONDS = 2
 KEEPALIVE_COUNT = 3
 """An idle connection is closed after 5 + 3 · 2 s without a response."""
-
-LOCK_SECONDS = 15.0
-"""Less than a sender waits: it receives the error that the inbox is locked instead of no response."""
-
-IDLE_IN_TRANSACTION_SECONDS = 30.0
-"""After this the server releases the locks of a receiver that stopped in the middle of a transaction."""
 
 STATEMENT_SECONDS = 30.0
 """More than lock and webhook may take; the server ends longer statements."""
@@ -50,26 +46,23 @@ class PostgresqlTimeouts:
         """Build the driver's arguments for an inbox."""
         arguments = {
             "connect_timeout": INBOX_CONNECT_SECONDS,
-            "tcp_user_timeout": _count_milliseconds(UNACKNOWLEDGED_SECONDS),
+            "tcp_user_timeout": round(UNACKNOWLEDGED_SECONDS * 1000),
             "keepalives_idle": KEEPALIVE_IDLE_SECONDS,
             "keepalives_interval": KEEPALIVE_INTERVAL_SECONDS,
             "keepalives_count": KEEPALIVE_COUNT,
+            "prepare_threshold": None,  # a pooler gives each transaction another session
         }
-        kept = {name: value for name, value in arguments.items() if name not in url.query}
-        # The server takes the last of several.
-        return {**kept, "options": f"{self._build_options()} {url.query.get('options', '')}".rstrip()}
+        return {name: value for name, value in arguments.items() if name not in url.query}
 
-    def _build_options(self) -> str:
+    def list_session_timeouts(self, url: URL) -> dict[str, float]:
+        """List the timeouts of a session in seconds, without those that the URL's ``options`` set."""
         settings = {
             "lock_timeout": self.lock_seconds,
             "idle_in_transaction_session_timeout": self.idle_in_transaction_seconds,
             "statement_timeout": self.statement_seconds,
         }
-        return " ".join(f"-c {name}={_count_milliseconds(value)}" for name, value in settings.items())
-
-
-def _count_milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)
+        own = str(url.query.get("options", ""))
+        return {name: seconds for name, seconds in settings.items() if name not in own}
 
 
 DEFAULT_TIMEOUTS = PostgresqlTimeouts()

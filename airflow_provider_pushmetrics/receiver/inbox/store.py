@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from airflow_provider_pushmetrics.event_matching import EventFilter, Subject
-from airflow_provider_pushmetrics.receiver.inbox.database import open_engine
+from airflow_provider_pushmetrics.receiver.inbox.database import create_inbox_engine, open_engine
 from airflow_provider_pushmetrics.receiver.inbox.missed_events import Deleted, store_gaps
 from airflow_provider_pushmetrics.receiver.inbox.postgresql import (
     DEFAULT_TIMEOUTS,
@@ -58,6 +58,7 @@ class Inbox:
     :param url: Its SQLAlchemy URL. The database is opened and migrated.
     :param clock: Returns the time.
     :param timeouts: How long to wait for PostgreSQL.
+    :param listen_url: The URL of the same database without a pooler, if there is a pooler.
     """
 
     def __init__(
@@ -66,14 +67,18 @@ class Inbox:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         timeouts: PostgresqlTimeouts = DEFAULT_TIMEOUTS,
+        listen_url: str | None = None,
     ) -> None:
         self._engine: Engine = open_engine(url, timeouts)
         self._sockets = OpenSockets(self._engine)
+        self._listen_engine = create_inbox_engine(listen_url, timeouts) if listen_url else None
         self._clock = clock
 
     def close(self) -> None:
         """Close the database's connections."""
         self._engine.dispose()
+        if self._listen_engine is not None:
+            self._listen_engine.dispose()
 
     def hang_up(self) -> None:
         """Close all connections to PostgreSQL at once: waiting calls raise an error. SQLite has none."""
@@ -220,7 +225,7 @@ class Inbox:
 
     def open_changes(self) -> Changes:
         """Start to listen for commits, including those of other processes."""
-        return open_changes(self._engine, CHANNEL)
+        return open_changes(self._engine, CHANNEL, listen_engine=self._listen_engine)
 
     def check(self) -> None:
         """Raise an SQLAlchemyError if the database cannot be used now."""

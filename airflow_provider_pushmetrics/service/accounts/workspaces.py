@@ -17,6 +17,7 @@ from airflow_provider_pushmetrics.service.models import (
     Subscription,
     Workspace,
 )
+from airflow_provider_pushmetrics.service.storage.database import lock_row
 
 CONTENTS = (
     ReportSchedule,
@@ -42,7 +43,12 @@ def create_workspace(session: Session, name: str, user_id: int) -> Workspace:
 
 
 def delete_workspace(session: Session, workspace: Workspace) -> None:
-    """Delete a workspace with its contents. No event is sent: its subscriptions are deleted too."""
+    """
+    Delete a workspace with its contents. No event is sent: its subscriptions are deleted too.
+
+    Its row is locked first: transactions that add to it end before the deletion, or fail after it.
+    """
+    lock_row(session, workspace)
     for kind in CONTENTS:
         session.execute(delete(kind).where(kind.workspace_id == workspace.id))
     session.delete(workspace)

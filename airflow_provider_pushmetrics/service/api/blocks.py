@@ -60,6 +60,7 @@ from airflow_provider_pushmetrics.service.reports.block_types import (
 from airflow_provider_pushmetrics.service.reports.choices import list_choices
 from airflow_provider_pushmetrics.service.runs.submission import accept_query_run, cancel_query_run
 from airflow_provider_pushmetrics.service.storage.clock import format_moment
+from airflow_provider_pushmetrics.service.storage.database import lock_row
 from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID, parse_id
 from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 
@@ -132,7 +133,7 @@ def create_block(wanted: PlacedBlock, parts: Parts, caller: Editor) -> CreatedBl
             report = authoring.ensure_scratch(session, caller.workspace_id)
         else:
             report = find_by_reference(session, Report, str(wanted.report_id), caller)
-        session.refresh(report, with_for_update=True)
+        lock_row(session, report)
         saved = build_saved_block(authoring.create_block(session, report, draft))
     return build_one(saved)
 
@@ -238,7 +239,7 @@ def get_block_result(
 
 def _lock_block(session: Session, reference: str, caller: Caller) -> Block:
     block = find_by_reference(session, Block, reference, caller)
-    session.refresh(block.report, with_for_update=True)
+    lock_row(session, block.report)
     return block
 
 

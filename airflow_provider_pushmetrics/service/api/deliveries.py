@@ -28,7 +28,7 @@ from airflow_provider_pushmetrics.service.api.schemas.deliveries import (
 )
 from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
-from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now
+from airflow_provider_pushmetrics.service.storage.clock import format_moment, read_database_clock
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import resend
 
 router = make_router("/api/v1/webhook_delivery", "webhook delivery")
@@ -109,7 +109,7 @@ def resend_delivery(reference: Reference, parts: Parts, caller: Editor) -> Deliv
             raise HTTPException(409, DISABLED)
         if delivery.status == PENDING and delivery.executor_id is not None:
             raise HTTPException(409, "The event is being sent just now")
-        resend(delivery, get_now())
+        resend(delivery, read_database_clock(session))
         session.flush()
         answer = build_one(build_delivery_row(delivery))
     return answer

@@ -12,7 +12,7 @@ from airflow_provider_pushmetrics.service.api.conventions.shapes import build_on
 from airflow_provider_pushmetrics.service.api.schemas.messages import MessageList, MessageResponse, MessageRow
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.outbox import send_again
-from airflow_provider_pushmetrics.service.storage.clock import format_moment
+from airflow_provider_pushmetrics.service.storage.clock import format_moment, read_database_clock
 
 router = make_router("/api/v1/message", "message")
 
@@ -64,5 +64,5 @@ def send_message(reference: Reference, parts: Parts, caller: Editor) -> MessageR
     """Send a message whose status is `kept` or `failed`."""
     with parts.database.writing() as session:
         message = find_by_reference(session, OutgoingMessage, reference, caller)
-        send_again(message)
+        send_again(message, read_database_clock(session))
         return build_one(build_message_row(message))

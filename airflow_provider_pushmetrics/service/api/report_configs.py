@@ -37,6 +37,7 @@ from airflow_provider_pushmetrics.service.reports.yaml_documents import (
     write_config,
     write_diff,
 )
+from airflow_provider_pushmetrics.service.storage.database import lock_row
 
 router = make_router("/api/v1/report", "report as YAML")
 
@@ -108,7 +109,7 @@ def replace_report_by_yaml(
     """Replace a report and its blocks by a YAML document."""
     with parts.database.writing() as session:
         report = find_by_reference(session, Report, reference, caller)
-        session.refresh(report, with_for_update=True)
+        lock_row(session, report)
         before = _write(session, report)
         trial = session.begin_nested()
         answer: SavedReport | DryRun

@@ -38,6 +38,7 @@ from airflow_provider_pushmetrics.service.reports.block_types import check_json,
 from airflow_provider_pushmetrics.service.results.store import list_result_files
 from airflow_provider_pushmetrics.service.runs.submission import accept_run, check_idempotency_key
 from airflow_provider_pushmetrics.service.storage.clock import format_moment
+from airflow_provider_pushmetrics.service.storage.database import lock_row
 
 router = make_router("/api/v1/report", "report")
 
@@ -184,5 +185,5 @@ def build_draft(block: NewBlock) -> BlockDraft:
 
 def _lock_report(session: Session, reference: str, caller: Caller) -> Report:
     report = find_by_reference(session, Report, reference, caller)
-    session.refresh(report, with_for_update=True)
+    lock_row(session, report)
     return report

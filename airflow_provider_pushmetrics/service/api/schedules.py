@@ -36,7 +36,8 @@ from airflow_provider_pushmetrics.service.reports.block_types import ContentErro
 from airflow_provider_pushmetrics.service.reports.recurrence import Recurrence, check_schedule
 from airflow_provider_pushmetrics.service.runs.notices import check_addresses
 from airflow_provider_pushmetrics.service.runs.schedules import plan_next, read_rule, start_run
-from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now
+from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now, read_database_clock
+from airflow_provider_pushmetrics.service.storage.database import lock_row
 from airflow_provider_pushmetrics.service.webhooks.outbox import QUERY_UPDATED, REPORT_UPDATED
 
 router = make_router("/api/v1/schedule", "schedule")
@@ -162,7 +163,7 @@ def _set_active(reference: str, parts: Parts, caller: Caller, *, is_active: bool
 
 def _lock(session: Session, reference: str, caller: Caller) -> ReportSchedule:
     schedule = find_by_reference(session, ReportSchedule, reference, caller)
-    session.refresh(schedule, with_for_update=True)
+    lock_row(session, schedule)
     return schedule
 
 
@@ -199,7 +200,7 @@ def _set_zone(moment: datetime, zone: str) -> datetime:
 
 
 def _finish(session: Session, schedule: ReportSchedule) -> One[ScheduleRow]:
-    plan_next(schedule, get_now())
+    plan_next(schedule, read_database_clock(session))
     _add_change_event(session, schedule)
     session.flush()
     return build_one(build_schedule_row(schedule))

@@ -30,7 +30,7 @@ from airflow_provider_pushmetrics.service.api.schemas.subscriptions import (
 from airflow_provider_pushmetrics.service.egress.rules import check_subscription_url
 from airflow_provider_pushmetrics.service.models import Subscription
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
-from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now
+from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now, read_database_clock
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import (
     TimeRange,
     count_failed,
@@ -143,7 +143,7 @@ def rotate_signing_secret(reference: Reference, parts: Parts, caller: Editor) ->
     """Replace the secret. No other answer shows the new one. The old one signs events too for a day."""
     with parts.database.writing() as session:
         subscription = find_by_reference(session, Subscription, reference, caller)
-        secret, expires_on = rotate_secret(subscription, parts.cipher, get_now())
+        secret, expires_on = rotate_secret(subscription, parts.cipher, read_database_clock(session))
         session.flush()
         row = build_subscription_row(subscription)
     return {
@@ -161,7 +161,7 @@ def send_test_event(reference: Reference, parts: Parts, caller: Editor) -> Deliv
         subscription = find_by_reference(session, Subscription, reference, caller)
         if not subscription.active:
             raise HTTPException(409, DISABLED)
-        answer = build_one(build_delivery_row(send_test(session, subscription, get_now())))
+        answer = build_one(build_delivery_row(send_test(session, subscription, read_database_clock(session))))
     return answer
 
 
@@ -184,7 +184,8 @@ def resend_failed_deliveries(
         subscription = find_by_reference(session, Subscription, reference, caller)
         if not subscription.active:
             raise HTTPException(409, DISABLED)
-        count = resend_failed(session, subscription, _parse_range(since, until), get_now())
+        wanted = _parse_range(since, until)
+        count = resend_failed(session, subscription, wanted, read_database_clock(session))
     return {"count": count}
 
 
@@ -205,9 +206,9 @@ def _check_endpoint(url: str, parts: ServiceParts) -> None:
 
 def _switch(session: Session, subscription: Subscription, active: bool) -> None:
     if active:
-        enable(subscription, get_now())
+        enable(subscription, read_database_clock(session))
     else:
-        disable(subscription, get_now(), "by a user")
+        disable(subscription, read_database_clock(session), "by a user")
 
 
 def _parse_range(since: str | None, until: str | None) -> TimeRange:

@@ -6,6 +6,7 @@ from alembic import context
 from sqlalchemy import text
 
 from airflow_provider_pushmetrics.service.models import Base
+from airflow_provider_pushmetrics.service.storage.database import WITHOUT_TIMEOUTS
 
 MIGRATION_LOCK = 7_305_811
 """Any number that no other program locks in this database."""
@@ -22,6 +23,7 @@ def run_migrations() -> None:
     )
     with context.begin_transaction():
         if connection.dialect.name == "postgresql":
+            connection.execute(text(WITHOUT_TIMEOUTS))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
         context.run_migrations()
 

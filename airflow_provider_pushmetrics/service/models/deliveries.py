@@ -73,7 +73,7 @@ class Delivery(Claimable, Identified, Base):
     attempt_count: Mapped[int] = mapped_column(default=0)
     schedule_start: Mapped[int] = mapped_column(default=0, server_default="0")
     """How many attempts had been made when it was last sent again: the schedule counts from there."""
-    next_attempt_on: Mapped[datetime] = mapped_column(default=get_now)
+    next_attempt_on: Mapped[datetime]
     finished_on: Mapped[datetime | None]
 
     event: Mapped[OutboxEvent] = relationship()

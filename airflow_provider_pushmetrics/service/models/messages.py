@@ -9,7 +9,6 @@ from sqlalchemy import JSON, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from airflow_provider_pushmetrics.service.models.base import Base, Claimable, Identified, index_work
-from airflow_provider_pushmetrics.service.storage.clock import get_now
 
 
 class OutgoingMessage(Claimable, Identified, Base):
@@ -39,6 +38,6 @@ class OutgoingMessage(Claimable, Identified, Base):
     files: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     status: Mapped[str] = mapped_column(String(16), default="pending")
     attempt_count: Mapped[int] = mapped_column(default=0)
-    next_attempt_on: Mapped[datetime] = mapped_column(default=get_now)
+    next_attempt_on: Mapped[datetime]
     finished_on: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(Text)

@@ -14,6 +14,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
+from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import (
     NotificationDelayedError,
@@ -118,7 +119,7 @@ class Mailer:
         """
         message = compose(mail, self._settings.sender)
         try:
-            with self._connect() as server, _limit_time(server, self._settings.timeout_seconds * 2):
+            with self._connect() as server:
                 self._prepare(server)
                 server.send_message(message)
         except (smtplib.SMTPException, OSError) as error:
@@ -127,15 +128,11 @@ class Mailer:
     @contextmanager
     def _connect(self) -> Iterator[smtplib.SMTP]:
         settings = self._settings
-        host, port = settings.host, settings.port or DEFAULT_PORTS[settings.security]
-        server = (
-            smtplib.SMTP_SSL(
-                host, port, settings.helo, timeout=settings.timeout_seconds, context=self._tls_context
-            )
-            if settings.security is Security.TLS
-            else smtplib.SMTP(host, port, settings.helo, timeout=settings.timeout_seconds)
-        )
+        port = settings.port or DEFAULT_PORTS[settings.security]
+        context = self._tls_context if settings.security is Security.TLS else None
+        server = TimedSmtp(settings.helo, settings.timeout_seconds, context)
         try:
+            server.connect(settings.host, port)
             yield server
             with suppress(smtplib.SMTPException, OSError):  # the mail was taken, whatever comes after it
                 server.quit()
@@ -161,22 +158,52 @@ class Mailer:
         )
 
 
-@contextmanager
-def _limit_time(server: smtplib.SMTP, seconds: float) -> Iterator[None]:
-    """Cut the connection when all of a conversation takes too long: a timeout is for one step of it."""
-    timer = threading.Timer(seconds, _cut, (server,))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+class TimedSmtp(smtplib.SMTP):
+    """
+    A connection that is closed when the whole conversation takes too long, from the first byte on.
+
+    The timeouts of ``smtplib`` are for one read: a server could send one byte after the other.
+
+    :param timeout_seconds: For connecting and for each read; the conversation may take twice as long.
+    :param tls_context: Encrypts the connection from its first byte.
+    """
+
+    def __init__(self, helo: str | None, timeout_seconds: float, tls_context: ssl.SSLContext | None) -> None:
+        super().__init__(local_hostname=helo, timeout=timeout_seconds)
+        self._conversation_seconds = timeout_seconds * 2
+        self._tls_context = tls_context
+        self._opened: tuple[socket.socket, threading.Timer] | None = None
+
+    def connect(
+        self, host: str = "localhost", port: int = 0, source_address: Any = None
+    ) -> tuple[int, bytes]:
+        """Connect, and read the greeting."""
+        self._host = host  # starttls() checks the certificate against it
+        return super().connect(host, port, source_address)
+
+    def close(self) -> None:
+        """Close the connection."""
+        super().close()
+        if self._opened is not None:
+            copy, timer = self._opened
+            timer.cancel()
+            copy.close()
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        opened: socket.socket = super()._get_socket(host, port, timeout)  # type: ignore[misc]
+        copy = opened.dup()  # a TLS handshake takes the socket away from this object
+        timer = threading.Timer(self._conversation_seconds, _shut_down, (copy,))
+        timer.daemon = True
+        timer.start()
+        self._opened = copy, timer
+        if self._tls_context is None:
+            return opened
+        return self._tls_context.wrap_socket(opened, server_hostname=host)
 
 
-def _cut(server: smtplib.SMTP) -> None:
-    if server.sock is not None:
-        with suppress(OSError):
-            server.sock.shutdown(socket.SHUT_RDWR)
+def _shut_down(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _read_error(error: Exception) -> tuple[int | None, str]:

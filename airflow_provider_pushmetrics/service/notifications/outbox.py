@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -22,7 +23,7 @@ from airflow_provider_pushmetrics.service.notifications.recipients import (
     unique_recipients,
 )
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
-from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
+from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
 
 MAIL = "mail"
 SLACK = "slack"
@@ -70,13 +71,14 @@ def add_mail(
     files: Sequence[dict[str, Any]] = (),
     *,
     block_result: BlockResult | None = None,
-    clock: Clock = get_now,
+    clock: DatabaseClock = read_database_clock,
 ) -> list[OutgoingMessage]:
     """
     Add a mail for each recipient, in the caller's transaction. An address in two spellings gets one.
 
     :raises PushMetricsParameterError: if a recipient is not a mail address.
     """
+    now = clock(session)
     parsed = [parse_recipient(one) if isinstance(one, str) else one for one in recipients]
     messages = [
         OutgoingMessage(
@@ -89,8 +91,8 @@ def add_mail(
             text=words.text,
             formatted=words.html,
             files=list(files),
-            created_on=clock(),
-            next_attempt_on=clock(),
+            created_on=now,
+            next_attempt_on=now,
         )
         for recipient in unique_recipients(parsed)
     ]
@@ -104,9 +106,10 @@ def add_slack(
     draft: SlackDraft,
     *,
     block_result: BlockResult | None = None,
-    clock: Clock = get_now,
+    clock: DatabaseClock = read_database_clock,
 ) -> None:
     """Add a message for each channel, once each, in the caller's transaction."""
+    now = clock(session)
     session.add_all(
         OutgoingMessage(
             workspace_id=workspace_id,
@@ -115,14 +118,14 @@ def add_slack(
             recipient=channel,
             text=draft.text,
             formatted=draft.markdown,
-            created_on=clock(),
-            next_attempt_on=clock(),
+            created_on=now,
+            next_attempt_on=now,
         )
         for channel in dict.fromkeys(draft.channels)
     )
 
 
-def send_again(message: OutgoingMessage, *, clock: Clock = get_now) -> None:
+def send_again(message: OutgoingMessage, now: datetime) -> None:
     """
     Schedule a message that was kept or that failed.
 
@@ -136,4 +139,4 @@ def send_again(message: OutgoingMessage, *, clock: Clock = get_now) -> None:
             " again."
         )
     message.status, message.attempt_count, message.finished_on, message.error = PENDING, 0, None, None
-    message.next_attempt_on = clock()
+    message.next_attempt_on = now

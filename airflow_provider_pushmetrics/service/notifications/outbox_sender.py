@@ -16,7 +16,7 @@ from airflow_provider_pushmetrics.service.bounded_processes.child import ChildDi
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.models.statuses import FAILED, PENDING
 from airflow_provider_pushmetrics.service.notifications.outbox import KEPT, SENT
-from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
+from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import (
     Database,
     Persist,
@@ -53,7 +53,11 @@ class OutboxSender:
     """
 
     def __init__(
-        self, database: Database, transports: Mapping[str, MessageTransport], *, clock: Clock = get_now
+        self,
+        database: Database,
+        transports: Mapping[str, MessageTransport],
+        *,
+        clock: DatabaseClock = read_database_clock,
     ) -> None:
         self._database = database
         self._transports = transports
@@ -86,11 +90,11 @@ class OutboxSender:
                 return True
             row.attempt_count += 1
             row.error = None if error is None else str(error)
-            delay = find_delay(error, row.attempt_count)
+            delay, now = find_delay(error, row.attempt_count), self._clock(session)
             if delay is None:
-                row.status, row.finished_on = (SENT if error is None else FAILED), self._clock()
+                row.status, row.finished_on = (SENT if error is None else FAILED), now
             else:
-                row.next_attempt_on = self._clock() + timedelta(seconds=delay)
+                row.next_attempt_on = now + timedelta(seconds=delay)
             return True
 
 

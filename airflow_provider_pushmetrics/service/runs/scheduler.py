@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from airflow_provider_pushmetrics.service.runs.schedules import find_next, fire_due
-from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
+from airflow_provider_pushmetrics.service.runs.schedules import find_wait, fire_due
+from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.serving.background import STOP_SECONDS, BackgroundLoop
 
@@ -27,8 +27,8 @@ class Scheduler:
         self,
         database: Database,
         *,
-        clock: Clock = get_now,
-        fire: Callable[[Database, Clock], int] = fire_due,
+        clock: DatabaseClock = read_database_clock,
+        fire: Callable[[Database, DatabaseClock], int] = fire_due,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -50,8 +50,7 @@ class Scheduler:
     def run_once(self) -> float:
         """Start what is due now, and give the seconds until there is more, as far as that is known."""
         self._fire(self._database, self._clock)
-        moment = find_next(self._database)
-        if moment is None:
+        seconds = find_wait(self._database, self._clock)
+        if seconds is None:
             return LONGEST_WAIT_SECONDS
-        seconds = (moment - self._clock()).total_seconds()
         return min(seconds, LONGEST_WAIT_SECONDS) if seconds > 0 else RETRY_SECONDS

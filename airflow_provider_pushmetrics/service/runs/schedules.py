@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.service.models import ReportSchedule, Run, StandaloneQueryRun
 from airflow_provider_pushmetrics.service.reports.recurrence import Recurrence, Schedule, compute_next
 from airflow_provider_pushmetrics.service.runs.submission import read_parameters
-from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
+from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
 
 ORIGIN = "schedule"
@@ -68,7 +68,7 @@ def start_run(session: Session, row: ReportSchedule) -> Run | StandaloneQueryRun
     return run
 
 
-def fire_due(database: Database, clock: Clock = get_now) -> int:
+def fire_due(database: Database, clock: DatabaseClock = read_database_clock) -> int:
     """
     Start due runs.
 
@@ -78,19 +78,21 @@ def fire_due(database: Database, clock: Clock = get_now) -> int:
 
     :return: How many runs were started.
     """
-    now = clock()
-    due = select(ReportSchedule.id).where(ReportSchedule.active.is_(True), ReportSchedule.next_run_on <= now)
     with database.reading() as session:
+        now = clock(session)
+        due = select(ReportSchedule.id).where(
+            ReportSchedule.active.is_(True), ReportSchedule.next_run_on <= now
+        )
         ids = session.scalars(due.order_by(ReportSchedule.next_run_on)).all()
     return sum(_try_to_fire(database, schedule_id, now) for schedule_id in ids)
 
 
-def find_next(database: Database) -> datetime | None:
-    """Find the moment at which the next schedule is due; None if there is none."""
+def find_wait(database: Database, clock: DatabaseClock = read_database_clock) -> float | None:
+    """Find the seconds until the next schedule is due; None if there is none."""
+    first = select(func.min(ReportSchedule.next_run_on)).where(ReportSchedule.active.is_(True))
     with database.reading() as session:
-        return session.scalar(
-            select(func.min(ReportSchedule.next_run_on)).where(ReportSchedule.active.is_(True))
-        )
+        moment = session.scalar(first)
+        return None if moment is None else (moment - clock(session)).total_seconds()
 
 
 def _try_to_fire(database: Database, schedule_id: int, now: datetime) -> bool:

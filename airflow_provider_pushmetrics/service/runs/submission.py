@@ -32,7 +32,7 @@ from airflow_provider_pushmetrics.service.reports.parameters import write_finger
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.log import write_log
 from airflow_provider_pushmetrics.service.storage.clock import get_now
-from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.database import Database, lock_row
 from airflow_provider_pushmetrics.service.webhooks.outbox import (
     ResultLinks,
     build_query_run,
@@ -287,7 +287,7 @@ def _cancel(session: Session, run: AnyRun, blocks: Iterable[Block]) -> bool:
     :param blocks: The blocks that are recorded as not run, unless they have run.
     :return: Whether it was not already cancelled.
     """
-    session.refresh(run, with_for_update=True)
+    lock_row(session, run)
     if run.status == CANCELLED:
         return False
     if run.status in FINISHED:

@@ -11,6 +11,9 @@ from sqlalchemy.orm import Session
 
 Clock: TypeAlias = Callable[[], datetime]
 
+DatabaseClock: TypeAlias = Callable[[Session], datetime]
+"""Reads the time of the database: for a time that one process writes and another one compares."""
+
 
 def get_now() -> datetime:
     """Return the current time in UTC."""
@@ -18,7 +21,7 @@ def get_now() -> datetime:
 
 
 def read_database_clock(session: Session) -> datetime:
-    """Read the time by which workers judge each other; SQLite's is the machine's."""
+    """Read the time of the database; SQLite's is the machine's."""
     if session.get_bind().dialect.name != "postgresql":
         return get_now()
     now: datetime = session.scalars(select(func.clock_timestamp())).one()

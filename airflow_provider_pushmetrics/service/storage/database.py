@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, func, select
+from sqlalchemy import Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, InvalidRequestError, NoResultFound, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
 from airflow_provider_pushmetrics.service.storage.sqlite_turns import WriteLock
+from airflow_provider_pushmetrics.serving.postgresql import SESSION_TIMEOUTS, limit_sessions
 from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, SYNCHRONOUS, create_sqlite_engine
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
@@ -32,11 +33,20 @@ class Database:
     Opens transactions.
 
     :param url: The URL of SQLite, or of PostgreSQL with psycopg.
+    :param listen_url: The URL of the same database without a pooler, if there is a pooler.
+    :param session_timeouts: The timeouts of sessions on PostgreSQL, in seconds.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        listen_url: str | None = None,
+        session_timeouts: Mapping[str, float] = SESSION_TIMEOUTS,
+    ) -> None:
         self.url = url
-        self.engine = create_database_engine(url)
+        self.engine = create_database_engine(url, session_timeouts)
+        self.listen_engine = create_database_engine(listen_url) if listen_url else None
         writing = self.engine.execution_options(**{IMMEDIATE: True})
         self._readers = sessionmaker(self.engine, expire_on_commit=False)
         self._writers = sessionmaker(writing, expire_on_commit=False)
@@ -75,6 +85,7 @@ class Database:
             return
         # Of the transaction and not of the session: a pooler in transaction mode would leak it.
         with self.engine.begin() as connection:
+            connection.execute(text(WITHOUT_TIMEOUTS))
             connection.execute(select(func.pg_advisory_xact_lock(number)))
             yield
 
@@ -88,6 +99,8 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+        if self.listen_engine is not None:
+            self.listen_engine.dispose()
         if isinstance(self._write_lock, WriteLock):
             self._write_lock.close()
 
@@ -101,6 +114,18 @@ def persist_once(record: Callable[[], bool]) -> bool:
     return record()
 
 
+def lock_row(session: Session, row: object) -> None:
+    """
+    Lock a row, and read it again.
+
+    :raises NoResultFound: if it was deleted since it was found.
+    """
+    try:
+        session.refresh(row, with_for_update=True)
+    except InvalidRequestError:
+        raise NoResultFound("the row was deleted by another transaction") from None
+
+
 CONNECT_ARGUMENTS = {
     "prepare_threshold": None,  # a pooler in transaction mode gives each transaction another connection
     "keepalives_idle": 30,
@@ -109,6 +134,9 @@ CONNECT_ARGUMENTS = {
     "tcp_user_timeout": 60_000,
 }
 """Of PostgreSQL: a server that has gone without a word is noticed within a minute (seconds; the last, ms)."""
+
+WITHOUT_TIMEOUTS = "SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+"""For a transaction in which other processes are waited for, or which waits for other work."""
 
 UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)
 """The errors of an unavailable database, whatever the statement."""
@@ -141,9 +169,11 @@ def _without_foreign_keys(connection: Connection) -> Iterator[None]:
         driver.execute("PRAGMA foreign_keys=ON")
 
 
-def create_database_engine(url: str) -> Engine:
+def create_database_engine(url: str, session_timeouts: Mapping[str, float] = SESSION_TIMEOUTS) -> Engine:
     """Create a pool of connections, which replaces characters that the databases cannot store."""
     engine = _create_engine(url)
+    if engine.dialect.name == "postgresql":
+        limit_sessions(engine, session_timeouts)
     event.listen(engine, "before_cursor_execute", _replace_in_parameters, retval=True)
     return engine
 

@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.retry_after import parse_retry_after
 from airflow_provider_pushmetrics.service.egress.deadline import limit_time
 from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt, Subscription
 from airflow_provider_pushmetrics.service.models.statuses import DELIVERED, FAILED, PENDING
-from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
+from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database, Persist, persist_once
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.retry_schedule import (
@@ -47,6 +47,7 @@ class SignedEvent:
     A delivery as the network needs it.
 
     :param keys: All that are valid now; each signs.
+    :param started_on: When the attempt begins.
     :param traceparent: The trace of what the event tells of.
     """
 
@@ -55,10 +56,12 @@ class SignedEvent:
     body: bytes
     keys: tuple[bytes, ...]
     attempt: int
+    started_on: datetime
     traceparent: str | None = None
 
-    def build_headers(self, timestamp: int) -> dict[str, str]:
-        """Build the headers of an attempt that is made at this moment."""
+    def build_headers(self) -> dict[str, str]:
+        """Build the headers of the attempt."""
+        timestamp = int(self.started_on.timestamp())
         signatures = [sign(key, self.message_id, timestamp, self.body) for key in self.keys]
         trace = {} if self.traceparent is None else {TRACEPARENT: self.traceparent}
         return {
@@ -106,7 +109,7 @@ class WebhookSender:
         timeout_seconds: float,
         *,
         transport: httpx.BaseTransport,
-        clock: Clock = get_now,
+        clock: DatabaseClock = read_database_clock,
         monotonic: Callable[[], float] = time.monotonic,
         spread: Spread = random.uniform,
     ) -> None:
@@ -131,9 +134,8 @@ class WebhookSender:
         message = self._load(delivery_id)
         if message is None:
             return False
-        started_on = self._clock()
-        answer = self._post(message, message.build_headers(int(started_on.timestamp())))
-        is_recorded = persist(lambda: self._record(delivery_id, message.attempt, started_on, answer))
+        answer = self._post(message)
+        is_recorded = persist(lambda: self._record(delivery_id, message, answer))
         if not answer.is_delivered:
             # Not its URL, which may hold a token; the delivery's own page has the rest.
             said = answer.error or f"it answered {answer.status_code}"
@@ -150,37 +152,40 @@ class WebhookSender:
             delivery = session.get(Delivery, delivery_id, options=whole)
             if delivery is None or delivery.status != PENDING or not delivery.subscription.active:
                 return None
+            now = self._clock(session)
             return SignedEvent(
                 url=delivery.subscription.url,
                 message_id=delivery.event.uid,
                 body=delivery.event.body.encode(),
-                keys=list_keys(delivery.subscription, self._cipher, self._clock()),
+                keys=list_keys(delivery.subscription, self._cipher, now),
                 attempt=delivery.attempt_count + 1,
+                started_on=now,
                 traceparent=delivery.event.traceparent,
             )
 
-    def _record(self, delivery_id: int, number: int, started_on: datetime, answer: Answer) -> bool:
+    def _record(self, delivery_id: int, message: SignedEvent, answer: Answer) -> bool:
         with self._database.writing() as session:
             delivery = _lock(session, delivery_id, answer)
             # Its subscription may have been deleted meanwhile, or another worker has taken this attempt over.
-            if delivery is None or delivery.attempt_count != number - 1:
+            if delivery is None or delivery.attempt_count != message.attempt - 1:
                 return False
             session.add(
                 DeliveryAttempt(
                     delivery_id=delivery_id,
-                    number=number,
-                    started_on=started_on,
+                    number=message.attempt,
+                    started_on=message.started_on,
                     duration_ms=round(answer.duration_seconds * 1000),
                     status_code=answer.status_code,
                     error=answer.error,
                     answer=answer.text,
                 )
             )
-            delivery.attempt_count, delivery.executor_id = number, None
+            delivery.attempt_count, delivery.executor_id = message.attempt, None
             self._conclude(session, delivery, answer)
             return True
 
-    def _post(self, message: SignedEvent, headers: dict[str, str]) -> Answer:
+    def _post(self, message: SignedEvent) -> Answer:
+        headers = message.build_headers()
         began = self._monotonic()
         try:
             with (
@@ -202,7 +207,7 @@ class WebhookSender:
 
     def _conclude(self, session: Session, delivery: Delivery, answer: Answer) -> None:
         """Decide what follows from an answer, for the delivery and for its endpoint."""
-        now = self._clock()
+        now = self._clock(session)
         subscription = delivery.subscription
         if answer.is_delivered:
             delivery.status, delivery.finished_on = DELIVERED, now
@@ -210,15 +215,14 @@ class WebhookSender:
             if subscription.failing_since is not None:
                 subscription.failing_since = None
             return
-        self._schedule(delivery, answer)
+        self._schedule(delivery, answer, now)
         reason = _find_reason_to_give_up(delivery, answer, now)
         if subscription.failing_since is None:
             subscription.failing_since = now
         if reason is not None:
             give_up(session, subscription, now, reason)
 
-    def _schedule(self, delivery: Delivery, answer: Answer) -> None:
-        now = self._clock()
+    def _schedule(self, delivery: Delivery, answer: Answer, now: datetime) -> None:
         delay = compute_delay(
             delivery.attempt_count - delivery.schedule_start,
             parse_retry_after(answer.retry_after, now),

@@ -37,7 +37,7 @@ def write_disabled_notice(
     words = NoticeText(subject, text, f"<pre>{escape(text)}</pre>")
     recipient = _find_recipient(session, subscription)
     try:
-        add_mail(session, subscription.workspace_id, [recipient], words, clock=lambda: moment)
+        add_mail(session, subscription.workspace_id, [recipient], words, clock=lambda _: moment)
     except PushMetricsParameterError:
         # Where the owner has no usable address, such as the one of the first start, the log has to do.
         log.warning("no mail can say that subscription %s was disabled: %s", subscription.id, reason)

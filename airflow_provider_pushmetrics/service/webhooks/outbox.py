@@ -21,7 +21,7 @@ from airflow_provider_pushmetrics.service.models import (
     Workspace,
 )
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
-from airflow_provider_pushmetrics.service.storage.clock import format_event_moment
+from airflow_provider_pushmetrics.service.storage.clock import format_event_moment, read_database_clock
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 
 REPORT_CREATED = "report.created"
@@ -149,7 +149,9 @@ def put_test_in_outbox(session: Session, subscription: Subscription, now: dateti
     """Write a test event for one subscription, whatever events it wants."""
     workspace = session.get_one(Workspace, subscription.workspace_id)
     event = _write_event(session, workspace.id, build_test(subscription, workspace.name, now))
-    delivery = Delivery(event_id=event.id, subscription_id=subscription.id, status=PENDING)
+    delivery = Delivery(
+        event_id=event.id, subscription_id=subscription.id, status=PENDING, next_attempt_on=now
+    )
     session.add(delivery)
     session.flush()
     return delivery
@@ -167,11 +169,13 @@ def put_in_outbox(
     active = select(Subscription.id, Subscription.events).where(
         Subscription.workspace_id == workspace_id, Subscription.active.is_(True)
     )
-    session.add_all(
-        Delivery(event_id=event.id, subscription_id=row.id, status=PENDING)
-        for row in session.execute(active)
-        if body["event"] in row.events
-    )
+    wanting = [row.id for row in session.execute(active) if body["event"] in row.events]
+    if wanting:
+        now = read_database_clock(session)
+        session.add_all(
+            Delivery(event_id=event.id, subscription_id=one, status=PENDING, next_attempt_on=now)
+            for one in wanting
+        )
 
 
 def _write_event(

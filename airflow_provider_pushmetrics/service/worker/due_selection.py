@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -12,7 +12,7 @@ from sqlalchemy import Select, SQLColumnExpression, func, select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.models import Delivery, OutgoingMessage, Subscription
-from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
+from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
 from airflow_provider_pushmetrics.service.worker.claims import Share, is_waiting
 
 Group: TypeAlias = int | str
@@ -49,7 +49,7 @@ class DueSelection:
         *,
         places: int,
         group_places: int,
-        clock: Callable[[Session], datetime] = read_database_clock,
+        clock: DatabaseClock = read_database_clock,
     ) -> None:
         self.kinds = (kind,)
         self._kind = kind
@@ -88,7 +88,7 @@ class DueSelection:
 
 
 def select_deliveries(
-    places: int, endpoint_places: int, clock: Callable[[Session], datetime] = read_database_clock
+    places: int, endpoint_places: int, clock: DatabaseClock = read_database_clock
 ) -> DueSelection:
     """Choose deliveries to active subscriptions: an endpoint that is slow holds its own few places."""
     first = (
@@ -107,7 +107,7 @@ def select_deliveries(
     )
 
 
-def select_messages(kinds: int, clock: Callable[[Session], datetime] = read_database_clock) -> DueSelection:
+def select_messages(kinds: int, clock: DatabaseClock = read_database_clock) -> DueSelection:
     """Choose one message of each kind, in their order: a slow mail server does not delay Slack."""
     groups = (
         select(OutgoingMessage.kind, func.min(OutgoingMessage.next_attempt_on))

@@ -17,10 +17,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.models import Worker
-from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
+from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
 from airflow_provider_pushmetrics.service.worker.claims import has_claims
 from airflow_provider_pushmetrics.serving.background import BackgroundLoop
@@ -52,7 +51,7 @@ class WorkerRegistry:
         recover: Recover,
         recover_lost: Callable[[], object] = lambda: None,
         *,
-        clock: Callable[[Session], datetime] = read_database_clock,
+        clock: DatabaseClock = read_database_clock,
     ) -> None:
         self._database = database
         self._executor_id = executor_id

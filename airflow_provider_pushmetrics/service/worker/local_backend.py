@@ -81,6 +81,7 @@ class LocalBackend:
                 "schedule": self._scheduler.wake,
             },
             table=WorkSignal.__tablename__,
+            listen_engine=database.listen_engine,
         )
         self._result_cleanup = ResultCleanup(results, settings.result_retention_days)
 

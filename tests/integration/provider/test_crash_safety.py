@@ -251,6 +251,33 @@ def test_a_call_is_repeated_where_the_server_says_that_this_is_safe_or_the_user_
     assert len(set(pushmetrics.keys)) == 1
 
 
+@pytest.mark.parametrize("honours_keys", [True, False])
+def test_second_call_without_an_answer_leaves_the_run_to_the_next_try(
+    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, honours_keys: bool
+) -> None:
+    pushmetrics.honours_keys = pushmetrics.describes_keys = honours_keys
+    pushmetrics.drops_answers, pushmetrics.hides_runs = 2, not honours_keys
+    with pytest.raises(PushMetricsUnavailableError) as caught:
+        run_task(on_unknown="call_again")
+    assert not isinstance(caught.value, AirflowFailException)  # Airflow retries after that
+    result = run_task(FakeTaskInstance(try_number=2), on_unknown="call_again")
+    assert result["run_id"] == (1 if honours_keys else 3)
+    assert len(set(pushmetrics.keys)) == 1
+
+
+def test_second_call_that_is_refused_fails_with_the_reason(
+    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, connect_whole: Connect
+) -> None:
+    pushmetrics.honours_keys = pushmetrics.describes_keys = True
+    pushmetrics.drops_answers = 2
+    with pytest.raises(PushMetricsUnavailableError):
+        run_task()
+    connect_whole(trigger_tokens={"1": "another-token-0123456789"})
+    with pytest.raises(PushMetricsAuthError):
+        run_task(FakeTaskInstance(try_number=2))
+    assert len(pushmetrics.runs) == 1
+
+
 def test_an_older_run_is_not_taken_for_that_of_a_call_before_which_no_run_could_be_listed(
     supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
 ) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import gzip
 import ipaddress
+import logging
 import socket
 import ssl
 import time
@@ -92,6 +93,17 @@ def test_a_request_arrives_as_it_was_meant(run: Run, pushmetrics: FakePushMetric
     assert seen.headers["idempotency-key"] == "key-1"
     assert seen.headers["content-type"] == "application/json"
     assert seen.json == {"name": "Zürich ☂", "n": None}
+
+
+def test_no_driver_logs_the_token_in_a_url(
+    run: Run, pushmetrics: FakePushMetrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    """urllib3 logs the path of each request, with its query."""
+    caplog.set_level(logging.DEBUG)
+    run(ask(Request("POST", f"{pushmetrics.url}/api/v1/report/1/webhook?token={TOKEN}")))
+    assert TOKEN not in caplog.text
+    if run is run_on_requests:
+        assert "/api/v1/report/1/webhook?token=***" in caplog.text
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

@@ -1,4 +1,4 @@
-"""Notifications of commits, on both databases and behind a pooler, which passes none on."""
+"""Notifications of commits, on both databases."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
-from sqlalchemy.engine import make_url
 
 from airflow_provider_pushmetrics.serving.commit_signals import (
     ANYTHING,
     CommitWatch,
-    PollingChanges,
     PostgresqlChanges,
     SqliteChanges,
     open_changes,
 )
 from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, create_sqlite_engine
-from tests.fakes.pgbouncer import find_pgbouncer, run_pgbouncer
 from tests.fakes.waiting import wait_until
 
 CHANNEL = "pushmetrics_test"
@@ -37,23 +34,6 @@ def test_notification_gives_the_name_of_what_was_committed(postgres_url: str) ->
     assert list(changes.wait(threading.Event())) == ["run"]
     changes.close()
     engine.dispose()
-
-
-@pytest.mark.postgres
-def test_pooler_in_transaction_mode_is_noticed_and_work_is_looked_for(
-    postgres_server_url: str, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
-) -> None:
-    server = make_url(postgres_server_url)
-    if find_pgbouncer() is None or "host" not in server.query:
-        pytest.skip("needs pgbouncer (Debian: pgbouncer), and a server that listens on a socket")
-    with run_pgbouncer(server, tmp_path_factory.mktemp("pgbouncer")) as url:
-        engine = create_engine(url)
-        changes = open_changes(engine, CHANNEL)
-        assert isinstance(changes, PollingChanges)
-        assert list(changes.wait(threading.Event())) == [ANYTHING]
-        changes.close()
-        engine.dispose()
-    assert "carries no notifications" in caplog.text
 
 
 def test_sqlite_tells_of_the_commits_of_other_connections_and_of_nothing_else(tmp_path: Path) -> None:

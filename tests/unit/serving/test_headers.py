@@ -1,12 +1,20 @@
-"""``Authorization`` and ``Accept``, as clients write them."""
+"""``Authorization`` and ``Accept`` as clients write them, and the default of ``Cache-Control``."""
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from airflow_provider_pushmetrics.serving.headers import MAX_CREDENTIAL_BYTES, parse_accept, parse_bearer
+from airflow_provider_pushmetrics.serving.headers import (
+    MAX_CREDENTIAL_BYTES,
+    NoStore,
+    parse_accept,
+    parse_bearer,
+)
 
 
 @pytest.mark.parametrize(
@@ -59,3 +67,22 @@ def test_client_that_does_not_say_names_nothing(header: str | None) -> None:
 @given(st.text(alphabet="ab/*;,=q.019 ", max_size=80))
 def test_every_weight_is_between_0_and_1(header: str) -> None:
     assert all(0 <= weight <= 1 for weight in parse_accept(header).weights.values())
+
+
+async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    headers = {"Cache-Control": "max-age=60"} if scope["path"] == "/page" else None
+    await Response(headers=headers)(scope, receive, send)
+
+
+async def fetch_cache_control(path: str) -> str:
+    transport = httpx.ASGITransport(NoStore(answer))
+    async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+        return (await client.get(path)).headers["Cache-Control"]
+
+
+async def test_response_is_not_stored_by_default() -> None:
+    assert await fetch_cache_control("/token") == "no-store"
+
+
+async def test_response_that_says_otherwise_keeps_its_words() -> None:
+    assert await fetch_cache_control("/page") == "max-age=60"

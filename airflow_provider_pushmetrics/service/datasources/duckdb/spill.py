@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-PREFIX = "duckdb-"
+
+def build_prefix(host: str) -> str:
+    """Build the prefix of the folders of a host: a lock on a network share may not be seen by other hosts."""
+    return f"duckdb-{re.sub(r'[^A-Za-z0-9.-]', '-', host)}_"
+
+
+PREFIX = build_prefix(socket.gethostname())
 
 
 @contextmanager
@@ -25,12 +33,11 @@ def make_spill_folder(parent: Path) -> Iterator[Path]:
 
 
 def delete_unused_folders(parent: Path) -> None:
-    """Delete the folders of processes that were killed; those of other workers that live are kept."""
+    """Delete the folders of this host's processes that were killed. The system has released their locks."""
     if not parent.exists():
         return
     with _lock(parent, fcntl.LOCK_EX):
         for folder in parent.glob(f"{PREFIX}*"):
-            # The system gives the lock back when its process ends, however that is.
             with suppress(OSError), _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 shutil.rmtree(folder, ignore_errors=True)
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from airflow_provider_pushmetrics.service.datasources.duckdb.spill import (
+    PREFIX,
+    build_prefix,
     delete_unused_folders,
     make_spill_folder,
 )
@@ -42,8 +47,17 @@ def test_folder_of_a_living_process_is_kept_and_that_of_a_killed_one_deleted(tmp
     delete_unused_folders(tmp_path / "none")
 
 
+@pytest.mark.parametrize("host", ["another-host", f"{socket.gethostname()}-2", "a/b"])
+def test_folder_of_another_host_is_kept(tmp_path: Path, host: str) -> None:
+    """Its lock may not be seen here, on a share of two machines."""
+    foreign = tmp_path / f"{build_prefix(host)}left"
+    foreign.mkdir()
+    delete_unused_folders(tmp_path)
+    assert foreign.exists()
+
+
 def test_worker_deletes_at_its_start_what_a_killed_one_has_left(tmp_path: Path) -> None:
-    left = tmp_path / "temp" / "duckdb-left"
+    left = tmp_path / "temp" / f"{PREFIX}left"
     left.mkdir(parents=True)
     (left / "duckdb_temp_storage-0.tmp").write_bytes(b"x")
     parts = assemble(ServiceSettings(tmp_path, bootstrap_token=API_TOKEN))

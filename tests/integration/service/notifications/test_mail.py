@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from airflow_provider_pushmetrics.service.notifications.mail import Mailer
 from airflow_provider_pushmetrics.service.notifications.settings import Security, SmtpSettings
 from tests.fakes.certificates import make_tls
 from tests.fakes.loopback import find_closed_port
-from tests.fakes.mail_server import serve_mail, serve_silence
+from tests.fakes.mail_server import DRIP_SECONDS, serve_dripping, serve_mail, serve_silence
 from tests.fakes.notices import BROKEN, make_mail
 
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
@@ -125,3 +126,17 @@ async def test_server_that_says_nothing_is_not_waited_for_long() -> None:
         settings = replace(build_settings(port), timeout_seconds=0.2)
         with pytest.raises(NotificationDelayedError, match="tried again later"):
             await asyncio.to_thread(Mailer(settings).send, make_mail())
+
+
+@pytest.mark.parametrize("security", list(Security))
+@pytest.mark.parametrize("greets", [False, True])
+def test_server_that_sends_byte_by_byte_is_not_waited_for_long(
+    contexts: Contexts, security: Security, greets: bool
+) -> None:
+    """Each read ends in time; the whole conversation never does."""
+    with serve_dripping(greets=greets) as port:
+        settings = replace(build_settings(port, security), timeout_seconds=0.5)
+        began = time.monotonic()
+        with pytest.raises(NotificationDelayedError, match="tried again later"):
+            Mailer(settings, tls_context=contexts[1]).send(make_mail())
+    assert time.monotonic() - began < DRIP_SECONDS / 2

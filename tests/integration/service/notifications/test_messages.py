@@ -280,8 +280,8 @@ async def test_mail_whose_file_was_cleaned_up_says_so(api: Api) -> None:
         with api.parts.database.writing() as session:
             message = session.get_one(OutgoingMessage, row["id"])
             message.status, message.next_attempt_on = "pending", later
-        sender = OutboxSender(api.parts.database, {MAIL: transport}, clock=lambda: later)
-        await asyncio.to_thread(send_due, api.parts.database, sender, lambda: later)
+        sender = OutboxSender(api.parts.database, {MAIL: transport}, clock=lambda _: later)
+        await asyncio.to_thread(send_due, api.parts.database, sender, lambda _: later)
         assert server.taken == []
     shown = (await api.client.get(f"/api/v1/message/{row['id']}")).json()["result"]
     assert (shown["status"], "'rows.csv' is no longer kept" in shown["error"]) == ("failed", True)

@@ -52,7 +52,7 @@ WORDS = NoticeText("s", "t", "h")
 class Clock:
     now: datetime = BEGAN
 
-    def __call__(self) -> datetime:
+    def __call__(self, _: object = None) -> datetime:
         return self.now
 
 
@@ -96,7 +96,7 @@ def open_mail(database: Database, port: int, folder: Path) -> MailTransport:
 
 def add(database: Database, *recipients: str) -> list[int]:
     with database.writing() as session:
-        messages = add_mail(session, 1, recipients, build_text(SUCCEEDED), clock=lambda: BEGAN)
+        messages = add_mail(session, 1, recipients, build_text(SUCCEEDED), clock=lambda _: BEGAN)
         session.flush()
         return [message.id for message in messages]
 
@@ -157,11 +157,11 @@ def test_message_without_a_server_is_kept_and_can_be_sent_later(database: Databa
     assert transport.sent == [], "what is outdated is not sent by itself"
     with database.writing() as session:
         for one in session.scalars(select(OutgoingMessage)):
-            send_again(one, clock=clock)
+            send_again(one, clock.now)
     send_due(database, sender, clock)
     assert transport.sent == ["ann@example.com", "#a"]
     with pytest.raises(PushMetricsConflictError, match="is 'sent': only one that was kept"):
-        send_again(read(database, mail_id))
+        send_again(read(database, mail_id), BEGAN)
 
 
 def test_server_that_is_down_is_tried_by_the_table(database: Database, clock: Clock, tmp_path: Path) -> None:
@@ -182,6 +182,32 @@ def test_server_that_is_down_is_tried_by_the_table(database: Database, clock: Cl
     assert delays == list(MESSAGE_DELAYS_SECONDS[1:])
     assert (message.status, message.attempt_count) == ("failed", 8)
     assert "was not taken by '127.0.0.1'" in str(message.error)
+
+
+async def test_mails_of_an_outage_are_sent_once_each_when_the_server_is_back(
+    database: Database, clock: Clock, tmp_path: Path
+) -> None:
+    ids = add(database, "ann@example.com", "bob@example.com")
+    away = OutboxSender(database, {MAIL: open_mail(database, find_closed_port(), tmp_path)}, clock=clock)
+    await asyncio.to_thread(send_due, database, away, clock)
+    assert [(read(database, one).status, read(database, one).attempt_count) for one in ids] == [
+        ("pending", 1),
+        ("pending", 1),
+    ]
+    async with serve_mail() as server:
+        back = OutboxSender(database, {MAIL: open_mail(database, server.port, tmp_path)}, clock=clock)
+        await asyncio.to_thread(send_due, database, back, clock)
+        assert server.taken == [], "not before the next attempt is due"
+        clock.now += timedelta(seconds=MESSAGE_DELAYS_SECONDS[1])
+        for _ in range(2):
+            await asyncio.to_thread(send_due, database, back, clock)
+    assert sorted(recipients for _, recipients in server.envelopes) == [
+        ["ann@example.com"],
+        ["bob@example.com"],
+    ]
+    for one in ids:
+        sent = read(database, one)
+        assert (sent.status, sent.attempt_count, sent.error) == ("sent", 2, None)
 
 
 def test_server_that_asks_for_more_time_gets_it(database: Database, clock: Clock) -> None:

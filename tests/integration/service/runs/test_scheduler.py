@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_pushmetrics.service.runs.scheduler import Scheduler
-from airflow_provider_pushmetrics.service.storage.clock import Clock
+from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock
 from airflow_provider_pushmetrics.service.storage.database import Database
 
 
@@ -33,7 +33,7 @@ def test_scheduler_outlives_a_failure(database: Database, caplog: pytest.LogCapt
         has_fired.set()
         return 1
 
-    def read_clock(_database: Database, _clock: Clock) -> int:
+    def read_clock(_database: Database, _clock: DatabaseClock) -> int:
         return fire()
 
     scheduler = Scheduler(database, fire=read_clock)

@@ -159,7 +159,7 @@ def test_what_is_due_is_started_once_by_several_workers_and_not_caught_up_with(
     def work() -> None:
         own = Database(url)
         barrier.wait()
-        started.append(fire_due(own, lambda: now))
+        started.append(fire_due(own, lambda _: now))
         own.close()
 
     threads = [threading.Thread(target=work) for _ in range(4)]
@@ -173,7 +173,7 @@ def test_what_is_due_is_started_once_by_several_workers_and_not_caught_up_with(
         rows = session.scalars(select(ReportSchedule)).all()
     assert {row.next_run_on for row in rows} == {START + timedelta(days=4)}
     assert {row.run_count for row in rows} == {1}
-    assert fire_due(database, lambda: now) == 0
+    assert fire_due(database, lambda _: now) == 0
     database.close()
 
 
@@ -187,10 +187,10 @@ def test_schedule_that_cannot_be_started_keeps_no_other_waiting(
     broken, well = put_schedule(database, made, START), put_schedule(database, made, START)
     with database.writing() as session:
         session.get_one(ReportSchedule, broken).time_zone = "Mars/Olympus"
-    assert fire_due(database, lambda: START) == 1
+    assert fire_due(database, lambda _: START) == 1
     assert f"schedule {broken} cannot be started" in caplog.text
     with database.reading() as session:
         assert [run.schedule_id for run in session.scalars(select(Run))] == [well]
         assert session.get_one(ReportSchedule, broken).next_run_on == START + timedelta(minutes=1)
-    assert fire_due(database, lambda: START + timedelta(seconds=59)) == 0
+    assert fire_due(database, lambda _: START + timedelta(seconds=59)) == 0
     database.close()

@@ -62,7 +62,7 @@ class Post:
             CIPHER,
             15,
             transport=httpx.MockTransport(self._handle),
-            clock=lambda: self.now,
+            clock=lambda _: self.now,
             spread=random.Random(11).uniform,
         )
 

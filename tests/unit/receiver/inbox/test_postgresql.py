@@ -15,13 +15,16 @@ def test_silent_connections_are_noticed_and_locks_given_up() -> None:
         "keepalives_idle": 5,
         "keepalives_interval": 2,
         "keepalives_count": 3,
-        "options": "-c lock_timeout=15000 -c idle_in_transaction_session_timeout=30000"
-        " -c statement_timeout=30000",
+        "prepare_threshold": None,
+    }
+    assert PostgresqlTimeouts().list_session_timeouts(URL) == {
+        "lock_timeout": 15,
+        "idle_in_transaction_session_timeout": 30,
+        "statement_timeout": 30,
     }
 
 
 def test_what_the_url_says_goes_before() -> None:
     url = URL.update_query_dict({"connect_timeout": "60", "options": "-c lock_timeout=1 -c search_path=x"})
-    arguments = PostgresqlTimeouts().build_connect_args(url)
-    assert "connect_timeout" not in arguments
-    assert str(arguments["options"]).endswith("-c statement_timeout=30000 -c lock_timeout=1 -c search_path=x")
+    assert "connect_timeout" not in PostgresqlTimeouts().build_connect_args(url)
+    assert "lock_timeout" not in PostgresqlTimeouts().list_session_timeouts(url)
