@@ -30,18 +30,18 @@ START = (
 """Run a module with the import path of the parent; its arguments are the module, a socket, and that path."""
 
 STARTER = ThreadPoolExecutor(1, thread_name_prefix="child-starter")
-"""Starts all children: the system kills a child when the thread ends that started it, and this one stays."""
+"""Starts all children: the system kills a child at the end of the thread that started it."""
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class CallFailedError(PushMetricsError):
-    """A child refused a call, in its words."""
+    """A child rejected a call; the message is the child's."""
 
 
 class ChildDiedError(PushMetricsError):
     """
-    A child ended before it had answered.
+    A child ended before its answer was complete.
 
     :param ending: How it ended, such as ``signal SIGSEGV``.
     """
@@ -56,7 +56,7 @@ class ChildProcess:
     A process that answers calls, one at a time.
 
     :param module: Its program, which calls ``server.serve``.
-    :param max_frame_bytes: How large one piece of an answer may be.
+    :param max_frame_bytes: The maximum size of one piece of an answer.
     :raises OSError: if it cannot be started.
     :raises RuntimeError: if this process ends, or has no more threads.
     """
@@ -73,20 +73,20 @@ class ChildProcess:
         self._kill_reason: str | None = None
         self._is_killed = False
         self.is_free = True
-        """Whether it can take a call: it waits for one, and has not said that it ends."""
+        """Whether it can take a call: it waits for one, and has not announced its end."""
 
     @property
     def pid(self) -> int:
-        """Its number in the system."""
+        """Its process id."""
         return self._process.pid
 
     def call(self, request: bytes) -> Iterator[memoryview]:
         """
-        Send a request, and give the pieces of the answer as they come.
+        Send a request, and return the pieces of the answer as they arrive.
 
         The answer is complete if, and only if, the iterator ends without an error.
 
-        :raises CallFailedError: if the child refuses.
+        :raises CallFailedError: if the child rejects the call.
         :raises ChildDiedError: if the child ends before its answer does.
         """
         self.is_free = False
@@ -102,11 +102,11 @@ class ChildProcess:
             raise CallFailedError(bytes(frame.data).decode())
 
     def is_alive(self) -> bool:
-        """Tell whether it runs and has not been killed: a signal takes time to end it."""
+        """Return whether it runs and was not killed: a signal takes time to end it."""
         return not self._is_killed and self._process.poll() is None
 
     def read_memory(self) -> int:
-        """Read how much memory it has in use, in bytes; 0 if it has ended, or the system does not say."""
+        """Read its memory use in bytes; 0 if it has ended, or the system does not report it."""
         try:
             return int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1]) * PAGE_BYTES
         except (OSError, IndexError):
@@ -114,9 +114,9 @@ class ChildProcess:
 
     def kill(self, reason: str | None = None) -> None:
         """
-        End it at once, whatever it does; from any thread, and more than once.
+        Kill it. Any thread may call this, more than once.
 
-        :param reason: What is said to whoever waits for its answer.
+        :param reason: The error of the active call.
         """
         self._kill_reason = self._kill_reason or reason
         self._is_killed = True
@@ -136,7 +136,7 @@ class ChildProcess:
 
     def _build_death(self, error: Exception) -> ChildDiedError:
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(1)  # its sockets are closed a moment before it can be waited for
+            self._process.wait(1)  # its sockets are closed shortly before its exit code is available
         code = self._process.poll()
         ending = self._kill_reason or (str(error) if code is None else _describe(code))
         return ChildDiedError(f"the process {self.pid} ended before its answer: {ending}", ending)
@@ -146,7 +146,7 @@ def _spawn(module: str, connection: int) -> subprocess.Popen[bytes]:
     paths = [os.path.abspath(path) for path in sys.path]
     return subprocess.Popen(
         [sys.executable, "-I", "-c", START, module, str(connection), *paths],
-        env={},  # it has no business with credentials or proxies
+        env={},  # without credentials and proxies
         pass_fds=[connection],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -17,7 +17,7 @@ HEADER = struct.Struct("<c?Q")
 
 
 class BrokenFrameError(PushMetricsError):
-    """The other side has ended, or sends more than it may."""
+    """The other side has ended, or sent too much."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Frame:
 
     :param kind: A request, or a part of the answer: data, its end, or its failure.
     :param data: Its bytes.
-    :param is_last: Whether its sender ends behind it.
+    :param is_last: Whether its sender ends after it.
     """
 
     kind: bytes

@@ -1,4 +1,4 @@
-"""The limits of a child process, which it sets for itself before it does what others wrote."""
+"""The limits of a child process, which it sets for itself before it executes the work of others."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 PR_SET_PDEATHSIG = 1
 STATM = Path("/proc/self/statm")
 DATA_FIELD = 5
-"""Which number of ``statm`` is the memory that ``RLIMIT_DATA`` limits, in pages."""
+"""The field of ``statm`` with the memory that ``RLIMIT_DATA`` limits, in pages."""
 
 
 def read_data_bytes() -> int:
-    """Read how much memory this process has that ``RLIMIT_DATA`` limits; 0 where the system does not say."""
+    """Read the memory of this process that ``RLIMIT_DATA`` limits; 0 if the system does not report it."""
     try:
         return int(STATM.read_text("ascii").split()[DATA_FIELD]) * PAGE_BYTES
     except OSError:
@@ -26,7 +26,7 @@ def read_data_bytes() -> int:
 
 def limit_memory(more_bytes: int) -> None:
     """
-    Let this process allocate so much more memory than it has. Whatever asks for more gets an error.
+    Limit the memory that this process may allocate in addition. A larger allocation fails.
 
     macOS does not enforce it.
     """
@@ -35,13 +35,13 @@ def limit_memory(more_bytes: int) -> None:
 
 
 def limit_cpu(seconds: int) -> None:
-    """Let this process use the processor for so long, and be killed then."""
+    """Limit the processor time of this process. The system kills it after that."""
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
 
 
 def end_with_parent_thread() -> None:
     """
-    Let the system kill this process, also one that is stopped, when the thread that started it ends.
+    Make the system kill this process at the end of the thread that started it.
 
     Only Linux does: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html.
     """
@@ -50,5 +50,5 @@ def end_with_parent_thread() -> None:
 
 
 def forbid_core_dumps() -> None:
-    """Write no memory to disk after a crash: it holds what others asked."""
+    """Disable core dumps: the memory contains data of users."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

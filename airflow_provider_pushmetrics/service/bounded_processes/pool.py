@@ -1,4 +1,4 @@
-"""Child processes that are kept for the next call."""
+"""A pool of child processes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from airflow_provider_pushmetrics.service.bounded_processes.child import ChildDiedError, ChildProcess
 
 MAX_IDLE = 2
-"""How many children are kept when they have nothing to do."""
+"""The maximum number of idle children."""
 
 WAIT_SECONDS = 0.1
-"""How often a call that waits for a child looks whether it is stopped."""
+"""How often a call that waits for a child checks whether it is stopped."""
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +22,12 @@ class ChildPool:
     """
     Starts children when they are needed, keeps some, and replaces those that were killed.
 
-    Each child has one call at a time, so that the memory limit is the call's, and that its death is nobody
-    else's.
+    Each child has one call at a time, so that its memory limit is that of the call, and its death affects no
+    other call.
 
     :param module: The program of the children.
-    :param max_children: How many there are at most. Calls beyond that wait.
-    :param max_frame_bytes: How large one piece of an answer may be.
+    :param max_children: The maximum number. More calls wait.
+    :param max_frame_bytes: The maximum size of one piece of an answer.
     """
 
     def __init__(self, module: str, *, max_children: int, max_frame_bytes: int) -> None:
@@ -42,9 +42,9 @@ class ChildPool:
     @contextmanager
     def lease(self, is_stopped: Callable[[], bool] = lambda: False) -> Iterator[ChildProcess]:
         """
-        Have a child for one call. One that has not answered to the end is killed behind the block.
+        Provide a child for one call. It is killed at the end of the block if its answer is incomplete.
 
-        :param is_stopped: Tells whether to wait no longer for a child.
+        :param is_stopped: Returns whether to stop waiting for a child.
         :raises ChildDiedError: if it was stopped while it waited, or no child can be started.
         """
         while not self._places.acquire(timeout=WAIT_SECONDS):
@@ -60,15 +60,15 @@ class ChildPool:
             self._places.release()
 
     def read_memory(self) -> int:
-        """Read how much memory all children have in use, in bytes."""
+        """Read the memory use of all children in bytes."""
         with self._lock:
             return sum(child.read_memory() for child in (*self._idle, *self._busy))
 
     def kill_largest(self, reason: str) -> bool:
         """
-        Kill the child that uses the most memory, and tell whether there was one.
+        Kill the child that uses the most memory, and return whether there was one.
 
-        :param reason: What is said to whoever waits for its answer.
+        :param reason: The error of its call.
         """
         with self._lock:
             children = [*self._idle, *self._busy]
@@ -80,14 +80,14 @@ class ChildPool:
         return True
 
     def close_idle(self) -> None:
-        """End the children that have nothing to do."""
+        """End the idle children."""
         with self._lock:
             idle, self._idle = self._idle, []
         for child in idle:
             child.close()
 
     def close(self) -> None:
-        """End all children, also those that are at work, and keep none from now on."""
+        """End all children, also active ones, and keep none in the future."""
         with self._lock:
             self._is_closed = True
             for child in self._busy:

@@ -28,35 +28,35 @@ from airflow_provider_pushmetrics.service.bounded_processes.limits import (
 )
 
 MAX_REQUEST_BYTES = 1024 * 1024 * 1024
-"""The parent is trusted: this only tells a broken message from a large one."""
+"""The parent is trusted: this only detects a broken message."""
 
 MAX_REASON_LENGTH = 10_000
-"""Of what is said of a call that cannot be answered."""
+"""The maximum length of an error."""
 
 MAX_GROWTH_BYTES = 512 * 1024 * 1024
-"""Allocators keep address space: a child that has so much more than at its start ends after its answer."""
+"""A child that has grown by more than this ends after its answer: allocators keep address space."""
 
 HANG_UP = select.POLLHUP | getattr(select, "POLLRDHUP", 0)
 
 Send: TypeAlias = Callable[["bytes | memoryview"], None]
 Handle: TypeAlias = Callable[[memoryview, Send], None]
-"""Answers a request by sending any number of pieces of data; raises :class:`CallError` if it cannot."""
+"""Answers a request by sending pieces of data; raises :class:`CallError` if it cannot."""
 
 
 class CallError(PushMetricsError):
-    """A call cannot be answered; its message is for whoever wrote what was called."""
+    """A call cannot be answered; the message is for the author of the request."""
 
 
 def serve(handle: Handle, *, is_reusable: bool = True) -> None:
     """
     Answer the calls of the parent until it ends, and end this process.
 
-    :param is_reusable: Whether it answers more than one call: no call may leave anything behind for the next.
+    :param is_reusable: Whether it answers more than one call: no call may affect the next one.
     """
     forbid_core_dumps()
-    end_with_parent_thread()  # before the thread below looks whether the parent has ended already
+    end_with_parent_thread()  # before the thread below checks whether the parent has ended
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # sent to a whole group: this process ends when its parent has
+        signal.signal(number, signal.SIG_IGN)  # sent to the whole group: this process ends with its parent
     connection = socket.socket(fileno=int(sys.argv[2]))
     threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
     max_data_bytes = read_data_bytes() + MAX_GROWTH_BYTES
@@ -67,11 +67,11 @@ def serve(handle: Handle, *, is_reusable: bool = True) -> None:
             is_last = _answer(connection, request, handle, max_data_bytes if is_reusable else 0)
         except (BrokenFrameError, OSError):
             break
-    os._exit(0)  # what the libraries do at their end is of no use, and some of them print
+    os._exit(0)  # exit handlers of libraries are not needed, and some of them print
 
 
 def _answer(connection: socket.socket, request: Frame, handle: Handle, max_data_bytes: int) -> bool:
-    """Answer a call, and tell whether it was the last one."""
+    """Answer a call, and return whether it was the last one."""
     kind, text = END, b""
     try:
         handle(request.data, lambda data: write_frame(connection, DATA, data))
@@ -83,7 +83,7 @@ def _answer(connection: socket.socket, request: Frame, handle: Handle, max_data_
 
 
 def _end_with_parent(connection: socket.socket) -> None:
-    """End this process, whatever it is doing, when the other end of its connection is closed."""
+    """End this process when the other end of its connection is closed."""
     poll = select.poll()
     poll.register(connection, HANG_UP)
     poll.poll()

@@ -1,4 +1,4 @@
-"""In which folders the files may be that SQL blocks ask."""
+"""The folders of files that SQL blocks may query."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RULE = (
 @dataclass(frozen=True)
 class SourcePlaces:
     """
-    The folders of files that may be asked. The rest of the data folder, with its keys, never is.
+    The folders of files that may be queried. The rest of the data folder contains keys and is excluded.
 
     :param data_dir: The service's data folder.
     :param source_dirs: More folders, besides the one for sources in the data folder.
@@ -30,20 +30,20 @@ class SourcePlaces:
 
     @property
     def home(self) -> Path:
-        """What relative locations are relative to."""
+        """The folder of relative locations."""
         return self.data_dir / SOURCES_FOLDER
 
     @property
     def temp_dir(self) -> Path:
-        """Where queries write what does not fit in memory."""
+        """The folder for data of queries that does not fit in memory."""
         return self.data_dir / TEMP_FOLDER
 
     def resolve(self, location: str) -> Path:
         """
-        Find the file or folder that a location names, whether it exists or not.
+        Find the file or folder of a location, which need not exist.
 
-        :return: Its path without links, so that nobody can turn one of them round later.
-        :raises SourceError: if it is not where files may be asked, or is the service's own.
+        :return: Its path without links, which could be changed later.
+        :raises SourceError: if it is outside of the folders, or contains data of the service.
         """
         try:
             path = (self.home / location).resolve()

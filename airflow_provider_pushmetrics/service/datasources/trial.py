@@ -1,4 +1,4 @@
-"""Try whether a database answers."""
+"""Test whether a database answers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ TRIALS = {
 
 def try_source(source: Source) -> None:
     """
-    Ask a database for one row.
+    Query one row.
 
-    :raises SourceError: in its words, if it does not answer in time, or refuses us.
+    :raises SourceError: with the database's message, if it does not answer in time, or rejects the
+    connection.
     """
     sql = TRIALS.get(source.dialect.name, TRIAL_SQL)
     with (

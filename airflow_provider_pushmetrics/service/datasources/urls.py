@@ -1,4 +1,4 @@
-"""Database URLs: which are accepted, and how they are stored and shown."""
+"""Database URLs: checking, storing and showing them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MASKED_PASSWORD = "***"
 VALUE = re.compile(r"[\w.,:+/-]{1,200}\Z")
 UTF8 = re.compile(r"utf-?8\Z", re.IGNORECASE)
 UTF8MB4 = re.compile(r"utf8mb4\Z", re.IGNORECASE)
-"""In other encodings, what is quoted here can read as something else at the server: 0x5C is ¥ in some."""
+"""In other encodings, quoted text can mean something else at the server: 0x5C is ¥ in some."""
 
 SECONDS = re.compile(r"[1-9][0-9]?\Z")
 FLAG = re.compile(r"(true|false|1|0)\Z", re.IGNORECASE)
@@ -34,14 +34,14 @@ SOCKET = re.compile(r"/[^\x00,]{0,100}\Z")
 @dataclass(frozen=True)
 class Backend:
     """
-    A kind of database, and what its URLs may say.
+    A kind of database, and the rules of its URLs.
 
-    :param drivername: The driver by which it is opened.
-    :param aliases: Other beginnings of a URL that mean the same.
-    :param module: What must be installed, and ``extra``, what installs it.
-    :param options: The options that may stand behind ``?``, and what their values look like. All others are
+    :param drivername: Its driver.
+    :param aliases: Other schemes of its URLs.
+    :param module: The required module, and ``extra``, which installs it.
+    :param options: The allowed options after ``?``, and the patterns of their values. All others are
         refused: drivers have options that read files, run programs, or connect to another host.
-    :param files: Those of them that name a file, which must be where sources may be.
+    :param files: The options that name a file, which must be in a folder of sources.
     :param socket: The option that names a socket of this machine.
     """
 
@@ -137,9 +137,9 @@ def is_installed(module: str) -> bool:
 
 def parse_source_url(text: str, *, is_installed: Callable[[str], bool] = is_installed) -> tuple[str, str]:
     """
-    Read where a database is.
+    Parse a database URL.
 
-    :return: Its kind, which is the name of its dialect, and its location as it is to be stored, encrypted.
+    :return: Its kind, which is the name of its dialect, and its location, which is stored encrypted.
     :raises ValueError: if the URL cannot be used. The message never holds the URL or its password.
     """
     try:
@@ -163,12 +163,12 @@ def parse_source_url(text: str, *, is_installed: Callable[[str], bool] = is_inst
 
 
 def build_source_url(kind: str, location: str) -> URL:
-    """Write where a database is as a URL, from what is stored of it."""
+    """Build the URL of a database from its stored location."""
     return URL.create(DUCKDB, database=location) if kind == DUCKDB else make_url(location)
 
 
 def describe_source(url: URL) -> str:
-    """Write where a database is for people: without its password, and without its options."""
+    """Build the URL of a database for display, without its password and its options."""
     return url.set(query={}).render_as_string(hide_password=True)
 
 
@@ -188,7 +188,7 @@ def find_file_options(url: URL) -> dict[str, str]:
 
 def restore_password(text: str, stored: URL) -> str:
     """
-    Put the stored password where a changed URL still shows it masked.
+    Replace the masked password of a changed URL by the stored one.
 
     :raises ValueError: if the URL names another user or server than the stored one: who changes where a
         password is sent must know it.

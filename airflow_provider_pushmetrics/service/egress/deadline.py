@@ -1,8 +1,8 @@
 """
 A time limit on a whole exchange over HTTP.
 
-The timeouts of httpx count from byte to byte: who answers one byte every few seconds would be listened to for
-hours, by a thread that others wait for. ``asyncio.timeout`` would serve, but who sends here has threads.
+The timeouts of httpx are for one read: a server that sends one byte every few seconds would keep a thread
+busy for hours. ``asyncio.timeout`` is no alternative, since the senders are threads.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 @contextmanager
 def limit_time(seconds: float, *, monotonic: Callable[[], float] = time.monotonic) -> Iterator[None]:
-    """Give all that this thread looks up, sends and receives in the block so many seconds together."""
+    """Limit the total time of all lookups, writes and reads of this thread in the block."""
     token = _deadline.set(monotonic() + seconds)
     try:
         yield
@@ -33,9 +33,9 @@ def compute_remaining(
     timeout: float | None, monotonic: Callable[[], float], error: type[Exception]
 ) -> float | None:
     """
-    Compute what is left of a timeout under :func:`limit_time`.
+    Compute the remaining time of a timeout under :func:`limit_time`.
 
-    :raises Exception: ``error``, if nothing is left.
+    :raises Exception: ``error``, if no time is left.
     """
     deadline = _deadline.get()
     if deadline is None:
@@ -47,18 +47,18 @@ def compute_remaining(
 
 
 class DeadlineStream(httpcore.NetworkStream):
-    """A connection that keeps to :func:`limit_time`."""
+    """A connection with the time limit of :func:`limit_time`."""
 
     def __init__(self, stream: httpcore.NetworkStream, monotonic: Callable[[], float]) -> None:
         self._stream = stream
         self._monotonic = monotonic
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read, in the time that is left."""
+        """Read, in the remaining time."""
         return self._stream.read(max_bytes, compute_remaining(timeout, self._monotonic, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write, in the time that is left."""
+        """Write, in the remaining time."""
         self._stream.write(buffer, compute_remaining(timeout, self._monotonic, httpcore.WriteTimeout))
 
     def close(self) -> None:
@@ -67,10 +67,10 @@ class DeadlineStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        """Encrypt the connection, in the time that is left."""
+        """Encrypt the connection, in the remaining time."""
         timeout = compute_remaining(timeout, self._monotonic, httpcore.ConnectTimeout)
         return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, timeout), self._monotonic)
 
     def get_extra_info(self, info: str) -> Any:
-        """Get what the connection knows of itself."""
+        """Get information about the connection."""
         return self._stream.get_extra_info(info)

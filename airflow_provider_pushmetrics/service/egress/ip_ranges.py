@@ -1,4 +1,4 @@
-"""Where an IP address leads: to the public internet, into a private network, or to nowhere for a webhook."""
+"""The kind of an IP address: public, private, this machine, or never a webhook endpoint."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 
 class Zone(Enum):
-    """Who may be reached at an address."""
+    """The kind of an address."""
 
     PUBLIC = "public"
     LOOPBACK = "loopback"
     """This machine itself."""
     PRIVATE = "private"
-    """The networks of an organisation: behind its firewall, but hosts that it put there."""
+    """The private networks of an organisation."""
     SPECIAL = "special"
-    """Nobody who waits for webhooks: metadata services, neighbours on the link, groups, unassigned ranges."""
+    """Never a webhook endpoint: metadata services, link-local, multicast and unassigned ranges."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """A range of addresses, and what it is for."""
+    """A range of addresses, and its purpose."""
 
     network: Network
     zone: Zone
@@ -36,12 +36,12 @@ def _make(zone: Zone, purpose: str, *networks: str) -> tuple[Range, ...]:
     return tuple(Range(ip_network(network), zone, purpose) for network in networks)
 
 
-# Written out, because what `ipaddress` calls global differs between versions of Python, counts multicast and
-# 6to4 in, and knows nothing of clouds. https://www.iana.org/assignments/iana-ipv4-special-registry and
+# Written out, because `is_global` of `ipaddress` differs between versions of Python, includes multicast and
+# 6to4, and does not know clouds. https://www.iana.org/assignments/iana-ipv4-special-registry and
 # https://www.iana.org/assignments/iana-ipv6-special-registry. The first range that matches decides.
 RANGES: tuple[Range, ...] = (
-    # A cloud's metadata service gives its credentials to whoever can make the machine ask for them. Those of
-    # AWS, Google and Azure at 169.254.169.254 are link-local; these hide among other ranges.
+    # A cloud's metadata service returns credentials to any client on the machine. Those of
+    # AWS, Google and Azure at 169.254.169.254 are link-local; these are in other ranges.
     *_make(
         Zone.SPECIAL,
         "a cloud's metadata service",
@@ -78,14 +78,14 @@ RANGES: tuple[Range, ...] = (
 )
 
 NAT64 = IPv6Network("64:ff9b::/96")
-"""An IPv6-only network reaches public hosts of IPv4 this way, so what the address carries is judged."""
+"""An IPv6-only network reaches hosts of IPv4 by these addresses, so the embedded address is checked."""
 
 
 def find_range(address: str | Address) -> Range:
     """
-    Find what an address is for; an IPv4 address that is mapped or translated into IPv6 counts as itself.
+    Find the range of an address. An IPv4 address that is mapped or translated into IPv6 is checked as IPv4.
 
-    :raises ValueError: if it is no address.
+    :raises ValueError: if it is not an address.
     """
     carried = _unwrap(ip_address(address))
     return next(one for one in RANGES if carried.version == one.network.version and carried in one.network)

@@ -1,8 +1,8 @@
 """
-Where events may be sent: the rules, and what they say of a URL, a host and its addresses.
+The rules for where events may be sent: URLs, hosts and addresses.
 
-A subscription's URL is chosen by a user, and the service stands where the user does not: beside databases and
-metadata services. All of this decides; :mod:`.transport` resolves and connects.
+A user chooses the URL of a subscription, and the service can reach databases and metadata services that the
+user cannot. This module only decides; :mod:`.transport` resolves and connects.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FORBIDDEN_PORTS = frozenset((
 ))
 # fmt: on
 """
-Ports of other protocols, which may take a line of our request for a command.
+Ports of other protocols, whose servers could execute a line of a request as a command.
 
 https://fetch.spec.whatwg.org/#port-blocking
 """
@@ -41,17 +41,17 @@ https://fetch.spec.whatwg.org/#port-blocking
 @dataclass(frozen=True)
 class EgressRules:
     """
-    Where events may be sent: to public addresses always, to special ones, such as metadata services, never.
+    Public addresses are always allowed; special ones, such as metadata services, never.
 
-    :param allow_private: Also into private networks and to this machine.
-    :param allow_loopback: Also to this machine.
+    :param allow_private: Allow private networks and this machine.
+    :param allow_loopback: Allow this machine.
     """
 
     allow_private: bool = False
     allow_loopback: bool = False
 
     def allows(self, zone: Zone) -> bool:
-        """Tell whether a kind of address may be connected to."""
+        """Return whether a kind of address is allowed."""
         match zone:
             case Zone.PUBLIC:
                 return True
@@ -63,19 +63,19 @@ class EgressRules:
                 return False
 
     def allows_port(self, port: int) -> bool:
-        """Tell whether a port may be connected to: any, where the services at home may be sent to."""
+        """Return whether a port is allowed. With private networks, all ports are."""
         is_home_open = self.allow_private or self.allow_loopback
         return 0 < port < 65536 and (is_home_open or port not in FORBIDDEN_PORTS)
 
 
 def check_subscription_url(url: str, rules: EgressRules) -> None:
     """
-    Check what can be told of a URL without asking anybody: its form, and its host where that is an address.
+    Check a URL without resolving its host: its form, and its host if that is an address.
 
-    :raises PushMetricsEndpointError: if nothing will ever be sent there.
+    :raises PushMetricsEndpointError: if it is not allowed.
     """
     try:
-        # What sends it reads it in the same way, so that there is no second opinion to exploit.
+        # The sender parses it in the same way, so no difference can be exploited.
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, ValueError):
         parsed = None
@@ -88,7 +88,7 @@ def check_subscription_url(url: str, rules: EgressRules) -> None:
 
 def check_endpoint(url: httpx.URL, rules: EgressRules) -> None:
     """
-    Check a URL's scheme, user, port and host, without asking anybody.
+    Check a URL's scheme, user, port and host, without resolving the host.
 
     :raises PushMetricsEndpointError: if one of them is not allowed. The message shows the host, but
         neither the path nor the query, where tokens are.
@@ -109,12 +109,12 @@ def check_endpoint(url: httpx.URL, rules: EgressRules) -> None:
 
 def parse_host(host: str) -> Address | None:
     """
-    Read a host that is an address; a name gives None.
+    Parse a host that is an address; None for a name.
 
-    Other spellings of an IPv4 address (``2130706433``, ``0x7f.1``, ``0177.0.0.1``) are refused, whatever
-    address they spell: programs disagree on them, and no honest URL has one.
+    Other spellings of an IPv4 address (``2130706433``, ``0x7f.1``, ``0177.0.0.1``) are refused:
+    programs parse them differently.
 
-    :raises PushMetricsEndpointError: if it is neither an address nor a name.
+    :raises PushMetricsEndpointError: if it is neither an address nor a valid name.
     """
     try:
         return ip_address(host.removesuffix("."))
@@ -128,7 +128,7 @@ def parse_host(host: str) -> Address | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine by definition: https://www.rfc-editor.org/rfc/rfc6761#section-6.3."""
+    """Return whether a host is this machine by definition: https://www.rfc-editor.org/rfc/rfc6761#section-6.3."""
     try:
         return find_range(host).zone is Zone.LOOPBACK
     except ValueError:
@@ -137,10 +137,10 @@ def is_loopback(host: str) -> bool:
 
 def check_addresses(host: str, addresses: Iterable[str | Address], rules: EgressRules) -> None:
     """
-    Check all addresses of a host: one that is not allowed is enough, for we cannot know which is meant.
+    Check all addresses of a host. If one is not allowed, the host is refused.
 
-    :raises PushMetricsEndpointError: naming the host and the kind of the address, but not the
-        address: what names mean inside a network is not told to those outside.
+    :raises PushMetricsEndpointError: with the host and the kind of the address. The address is left out,
+        since internal addresses must not be shown to users.
     """
     for address in addresses:
         found = find_range(address)

@@ -1,9 +1,8 @@
 """
-The guard between the service and whoever a webhook's URL may name.
+An HTTP transport that connects to allowed addresses only.
 
-A host is resolved once, refused unless the rules of :mod:`.rules` allow all its addresses, and connected
-to at exactly such an address. A name that answers differently the next time it is asked (DNS rebinding) gains
-nothing, for it is not asked again.
+A host is resolved once, and refused unless :mod:`.rules` allow all its addresses. The connection is made to
+one of these addresses. The name is not resolved again, so DNS rebinding has no effect.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ Resolver: TypeAlias = Callable[[str, int], list[str]]
 
 def resolve_host(host: str, port: int) -> list[str]:
     """
-    Ask the system for the addresses of a host, as it would for a connection.
+    Resolve a host by the system, as for a connection.
 
     :raises OSError: if there are none.
     """
@@ -45,11 +44,11 @@ def resolve_host(host: str, port: int) -> list[str]:
 
 class BoundedResolver:
     """
-    Asks for addresses and waits no longer than a limit, for the system itself may wait for minutes.
+    Resolves hosts with a time limit: the system itself may wait for minutes.
 
-    :param resolve: Asks.
+    :param resolve: Resolves a host.
     :param timeout_seconds: The limit.
-    :param max_waiting: How many look-ups may hang at a time; more are refused, for each has a thread.
+    :param max_waiting: The maximum number of concurrent lookups, since each has a thread. More are refused.
     """
 
     def __init__(
@@ -61,13 +60,13 @@ class BoundedResolver:
 
     def __call__(self, host: str, port: int) -> list[str]:
         """
-        Ask for the addresses of a host.
+        Resolve a host.
 
-        :raises OSError: if there are none, or none in time.
+        :raises OSError: if it has no address, or the lookup takes too long.
         """
         limit = compute_remaining(self._timeout_seconds, time.monotonic, TimeoutError)
         if not self._places.acquire(timeout=limit):
-            raise TimeoutError("too many other names are being looked up")
+            raise TimeoutError("too many other names are being resolved")
         found: Future[list[str]] = Future()
         threading.Thread(target=self._ask, args=(found, host, port), name="resolver", daemon=True).start()
         try:
@@ -79,17 +78,17 @@ class BoundedResolver:
         try:
             found.set_result(self._resolve(host, port))
         except Exception as error:
-            found.set_exception(error)  # it is raised again where somebody waits
+            found.set_exception(error)  # raised again in the waiting thread
         finally:
             self._places.release()
 
 
 class GuardedNetwork(httpcore.NetworkBackend):
     """
-    Opens connections to allowed addresses, and to nothing else; they keep to :func:`.limit_time`.
+    Opens connections to allowed addresses only, with the time limit of :func:`.limit_time`.
 
-    :param rules: What is allowed.
-    :param resolve: Gives the addresses of a name; asked once for each connection, the system unless given.
+    :param rules: The allowed addresses.
+    :param resolve: Resolves a name, once for each connection; by default the system.
     :param network: Connects to an address.
     """
 
@@ -115,7 +114,7 @@ class GuardedNetwork(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         """
-        Connect to the first address that answers; all of them together have the time of one.
+        Connect to the first address that answers. The timeout is for all addresses together.
 
         :raises PushMetricsEndpointError: if an address is not allowed.
         """
@@ -139,7 +138,7 @@ class GuardedNetwork(httpcore.NetworkBackend):
         timeout: float | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """Refuse: a socket of this machine is no subscriber."""
+        """Refuse a Unix socket."""
         raise PushMetricsEndpointError("an endpoint is a URL, not a socket of this machine.")
 
     def _find_addresses(self, host: str, port: int) -> list[str]:
@@ -157,14 +156,13 @@ class GuardedNetwork(httpcore.NetworkBackend):
 
 class GuardedTransport(httpx.BaseTransport):
     """
-    Carries requests of an :class:`httpx.Client` to allowed endpoints; use it as ``transport=``.
+    The transport of an :class:`httpx.Client` for allowed endpoints.
 
-    Connections are kept by host name, not by address, so that one whose certificate was checked for one name
-    never serves another on the same machine. It follows no redirect; a client that does comes through here
-    with each of them.
+    Connections are pooled by host name, not by address: a certificate is checked for one name. The transport
+    follows no redirect; a client that does sends each of them through the transport.
 
-    :param rules: What is allowed.
-    :param network: Opens the connections; a guarded one by the same rules, unless given.
+    :param rules: The allowed addresses.
+    :param network: Opens the connections; by default with the same rules.
     :param ssl_context: Checks certificates.
     """
 
@@ -188,10 +186,10 @@ class GuardedTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """
-        Send a request and give the beginning of its answer.
+        Send a request and return the beginning of its response.
 
-        :raises PushMetricsEndpointError: if it must not be sent there.
-        :raises httpx.TransportError: if it cannot be sent, or is not answered.
+        :raises PushMetricsEndpointError: if the endpoint is not allowed.
+        :raises httpx.TransportError: if it cannot be sent, or there is no response.
         """
         check_endpoint(request.url, self._rules)
         url = request.url
@@ -205,7 +203,7 @@ class GuardedTransport(httpx.BaseTransport):
                     ),
                     headers=request.headers.raw,
                     content=request.stream,
-                    # The name that a certificate is checked for is the URL's: no extension replaces it.
+                    # The certificate is checked for the host of the URL; no extension can replace it.
                     extensions={"timeout": request.extensions.get("timeout", {})},
                 )
             )
@@ -221,7 +219,7 @@ class GuardedTransport(httpx.BaseTransport):
 
 
 class _AnswerStream(httpx.SyncByteStream):
-    """The body of an answer, whose errors are those of httpx too."""
+    """The body of a response, with the errors of httpx."""
 
     def __init__(self, response: httpcore.Response) -> None:
         self._response = response
@@ -236,7 +234,7 @@ class _AnswerStream(httpx.SyncByteStream):
 
 @contextmanager
 def _as_httpx_errors() -> Iterator[None]:
-    """Raise what httpx promises: its errors bear the names of those of httpcore, which it wraps."""
+    """Raise the errors of httpcore as those of httpx, which have the same names."""
     try:
         yield
     except tuple(_HTTPX_ERRORS) as error:

@@ -1,4 +1,4 @@
-"""Mail: composing it, and handing it to an SMTP server."""
+"""Composing mail, and sending it to an SMTP server."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class MailFile:
     """
     A file that is sent with a mail.
 
-    :param content_id: What the HTML refers to, if it is a picture in it.
+    :param content_id: The id by which the HTML refers to it, if it is a picture.
     """
 
     name: str
@@ -48,9 +48,9 @@ class MailFile:
 @dataclass(frozen=True)
 class Mail:
     """
-    A mail to one person.
+    A mail to one recipient.
 
-    :param uid: Tells it from all others; the same on every try, so that a mail server can know a repeat.
+    :param uid: Its id, the same for every attempt, so that a mail server can detect a duplicate.
     :param words: Subject and body.
     :param written_on: Its date.
     """
@@ -63,7 +63,7 @@ class Mail:
 
 
 def compose(mail: Mail, sender: str) -> EmailMessage:
-    """Write a mail as it travels: plain text, the same as HTML if there is any, and its files."""
+    """Build the message: plain text, HTML if there is any, and the files."""
     name, address = parseaddr(sender)
     message = EmailMessage(policy=SMTP)
     message["From"] = Address(display_name=name, addr_spec=address)
@@ -72,7 +72,7 @@ def compose(mail: Mail, sender: str) -> EmailMessage:
     message["Date"] = format_datetime(mail.written_on)
     message["Message-ID"] = f"<{mail.uid}@{address.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"  # no out-of-office replies: RFC 3834
-    # Quoted-printable goes through servers that know neither 8BITMIME nor lines of any length.
+    # Quoted-printable works with servers that support neither 8BITMIME nor long lines.
     message.set_content(mail.words.text, cte="quoted-printable")
     if mail.words.html is not None:
         message.add_alternative(mail.words.html, subtype="html", cte="quoted-printable")
@@ -103,7 +103,7 @@ class Mailer:
     Sends mail.
 
     :param settings: The server.
-    :param tls_context: Checks the server's certificate; by the authorities of the system, unless given.
+    :param tls_context: Checks the server's certificate; by default with the authorities of the system.
     """
 
     def __init__(self, settings: SmtpSettings, *, tls_context: ssl.SSLContext | None = None) -> None:
@@ -112,10 +112,10 @@ class Mailer:
 
     def send(self, mail: Mail) -> None:
         """
-        Hand a mail to the server, in one conversation; it blocks.
+        Send a mail; it blocks.
 
-        :raises NotificationDelayedError: if it may work later.
-        :raises NotificationRefusedError: if the server does not take it, now or later.
+        :raises NotificationDelayedError: if a later attempt may succeed.
+        :raises NotificationRefusedError: if the server rejects it.
         """
         message = compose(mail, self._settings.sender)
         try:
@@ -134,13 +134,13 @@ class Mailer:
         try:
             server.connect(settings.host, port)
             yield server
-            with suppress(smtplib.SMTPException, OSError):  # the mail was taken, whatever comes after it
+            with suppress(smtplib.SMTPException, OSError):  # the mail was accepted already
                 server.quit()
         finally:
             server.close()
 
     def _prepare(self, server: smtplib.SMTP) -> None:
-        """Encrypt the connection and log in, as the settings want it."""
+        """Encrypt the connection and log in, if the settings say so."""
         if self._settings.security is Security.STARTTLS:
             server.starttls(context=self._tls_context)
         if self._settings.user is not None and self._settings.password is not None:
@@ -148,7 +148,7 @@ class Mailer:
 
     def _classify(self, error: Exception, mail: Mail) -> NotificationError:
         code, said = _read_error(error)
-        # A server may repeat what it was told, so what it says is redacted.
+        # A server may repeat the password in its answer.
         said = redact(said, self._settings.password)
         what = f"the mail to {mail.recipient.address!r} was not taken by {self._settings.host!r}: {said}"
         if code is None or code < 500:
@@ -207,7 +207,7 @@ def _shut_down(connection: socket.socket) -> None:
 
 
 def _read_error(error: Exception) -> tuple[int | None, str]:
-    """Read the server's code and words; no code means that it may work later."""
+    """Read the code and the text of the server; without a code, a later attempt may succeed."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code, said = next(iter(error.recipients.values()))  # there is only one
         return code, f"{code} {_decode(said)}"
@@ -215,7 +215,7 @@ def _read_error(error: Exception) -> tuple[int | None, str]:
         return error.smtp_code, f"{error.smtp_code} {_decode(error.smtp_error)}"
     text = str(error) or type(error).__name__
     if isinstance(error, smtplib.SMTPNotSupportedError) or type(error) is smtplib.SMTPException:
-        return 500, text  # the server lacks what the settings ask for, such as STARTTLS
+        return 500, text  # the server does not support a setting, such as STARTTLS
     return None, text
 
 

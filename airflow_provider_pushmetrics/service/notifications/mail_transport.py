@@ -23,10 +23,10 @@ PNG = "image/png"
 
 class MailTransport:
     """
-    Sends mails of the outbox. Their files and pictures are made when they are sent: nothing is stored twice.
+    Sends mails of the outbox. Their files and pictures are created when they are sent, not stored.
 
-    :param results: Where the results are that are attached.
-    :param database: Where the charts are that are drawn.
+    :param results: The results that are attached.
+    :param database: The database of the charts.
     """
 
     def __init__(self, mailer: Mailer, results: ResultStore, database: Database) -> None:
@@ -38,8 +38,8 @@ class MailTransport:
         """
         Make one attempt.
 
-        :raises NotificationDelayedError: if it may work later.
-        :raises NotificationRefusedError: if the server does not take it, or a file is no longer kept.
+        :raises NotificationDelayedError: if a later attempt may succeed.
+        :raises NotificationRefusedError: if the server rejects it, or a file was deleted.
         """
         words = NoticeText(message.subject, message.text, message.formatted)
         recipient = Recipient(message.recipient, message.recipient_name or "")
@@ -75,5 +75,5 @@ class MailTransport:
 
 @lru_cache(maxsize=4)
 def _draw(spec: str) -> bytes:
-    """Draw a chart once for all recipients of a mail, which are sent one after the other."""
+    """Draw a chart once for all recipients of a mail."""
     return draw(spec, is_png=True)

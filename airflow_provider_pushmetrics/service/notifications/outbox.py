@@ -1,8 +1,8 @@
 """
-The outbox: messages are added in the transaction of what they tell of, then sent, and kept in any case.
+The outbox: messages are added in the transaction of what they report, then sent, and always kept.
 
-A message whose server is not configured is kept and not sent: it can be read, and sent on request. It is not
-sent by itself on the day that a server is configured, when most of it would be outdated.
+A message whose server is not configured is kept and not sent. It can be read, and sent on request. It is not
+sent automatically when a server is configured later, since it may be outdated.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ SENT = "sent"
 @dataclass(frozen=True)
 class MailDraft:
     """
-    A mail that a block makes.
+    The mail of a block.
 
-    :param files: The results and pictures that are sent with it, as they are stored.
+    :param files: The attached results and pictures, as references.
     """
 
     recipients: tuple[Recipient, ...]
@@ -52,9 +52,9 @@ class MailDraft:
 @dataclass(frozen=True)
 class SlackDraft:
     """
-    A message to Slack that a block makes.
+    The Slack message of a block.
 
-    :param text: What Slack shows where it cannot show Markdown, in Slack's own markup.
+    :param text: The fallback where Slack cannot show Markdown, in Slack's own markup.
     :param markdown: The message.
     """
 
@@ -74,7 +74,7 @@ def add_mail(
     clock: DatabaseClock = read_database_clock,
 ) -> list[OutgoingMessage]:
     """
-    Add a mail for each recipient, in the caller's transaction. An address in two spellings gets one.
+    Add a mail for each recipient, in the caller's transaction. Duplicate addresses get one.
 
     :raises PushMetricsParameterError: if a recipient is not a mail address.
     """
@@ -108,7 +108,7 @@ def add_slack(
     block_result: BlockResult | None = None,
     clock: DatabaseClock = read_database_clock,
 ) -> None:
-    """Add a message for each channel, once each, in the caller's transaction."""
+    """Add a message for each channel, in the caller's transaction. Duplicate channels get one."""
     now = clock(session)
     session.add_all(
         OutgoingMessage(
@@ -129,9 +129,9 @@ def send_again(message: OutgoingMessage, now: datetime) -> None:
     """
     Schedule a message that was kept or that failed.
 
-    It keeps its uid, so that a mail server can know a repeat.
+    It keeps its uid, so that a mail server can detect a duplicate.
 
-    :raises PushMetricsConflictError: if it was sent, or is about to be.
+    :raises PushMetricsConflictError: if it was sent, or is pending.
     """
     if message.status not in (KEPT, FAILED):
         raise PushMetricsConflictError(

@@ -1,4 +1,4 @@
-"""Sends the messages of the outbox: one attempt for each claim, and a record of what became of it."""
+"""Sends the messages of the outbox: one attempt for each claim, and a record of its result."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from airflow_provider_pushmetrics.service.storage.database import (
 )
 
 MESSAGE_DELAYS_SECONDS = (0, 60, 300, 1800, 7200, 21600, 43200, 86400)
-"""The wait before each attempt, counted from the one before: 45 hours in all. Later it would be outdated."""
+"""The delay of each attempt after the one before: 45 hours in total. Later, a message would be outdated."""
 
 MAX_RETRY_AFTER_SECONDS = 86_400.0
-"""The longest time that a server may ask to wait; it is also the longest wait of the table."""
+"""The maximum delay that a server can request; it is also the longest delay of the table."""
 
 log = logging.getLogger(__name__)
 
 
 class MessageTransport(Protocol):
-    """Hands messages of one kind to their server. It blocks."""
+    """Sends messages of one kind to their server. It blocks."""
 
     def send(self, message: OutgoingMessage) -> None:
         """
         Make one attempt.
 
-        :raises NotificationDelayedError: if it may work later.
-        :raises NotificationRefusedError: if the server does not take it, now or later.
+        :raises NotificationDelayedError: if a later attempt may succeed.
+        :raises NotificationRefusedError: if the server rejects it.
         """
 
 
@@ -49,7 +49,7 @@ class OutboxSender:
     """
     Sends messages at least once.
 
-    :param transports: Who sends each kind; messages of a kind without one are kept.
+    :param transports: The transport of each kind. Messages of a kind without one are kept.
     """
 
     def __init__(
@@ -67,8 +67,9 @@ class OutboxSender:
         """
         Make an attempt and record it, with the end of the claim.
 
-        :param persist: Commits the record, again if need be, so that the message is not sent again for it.
-        :return: Whether it was recorded; not if the message is no longer pending.
+        :param persist: Commits the record, with retries, so that a database error does not send the message
+        again.
+        :return: Whether it was recorded; False if the message is no longer pending.
         """
         with self._database.reading() as session:
             message = session.get(OutgoingMessage, message_id)
@@ -81,7 +82,7 @@ class OutboxSender:
     def _record(self, message: OutgoingMessage, error: NotificationError | None) -> bool:
         with self._database.writing() as session:
             row = session.get(OutgoingMessage, message.id, with_for_update=True)
-            # Another worker may have taken this attempt over.
+            # Another worker may have recorded this attempt.
             if row is None or (row.status, row.attempt_count) != (PENDING, message.attempt_count):
                 return False
             row.executor_id = None
@@ -118,7 +119,7 @@ def _try_to_send(transport: MessageTransport, message: OutgoingMessage) -> Notif
     except Exception as error:
         if is_unavailable(error):
             raise  # the database is away: the attempt was not made
-        # It would be the same the next time, and for ever: nobody knows that it can pass.
+        # An unexpected error: there is no reason why a later attempt would succeed.
         log.exception("message %s cannot be sent", message.id)
         return NotificationRefusedError(
             f"the message to {message.recipient!r} was not sent: {type(error).__name__}; the log has more."

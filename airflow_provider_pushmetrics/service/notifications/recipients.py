@@ -1,8 +1,8 @@
 """
-Recipients: mail addresses and Slack channels, as people write them.
+Recipients: mail addresses and Slack channels.
 
-What a block's author writes is split into entries before any value is put in, never after. One entry becomes
-one recipient, so a value can never add one.
+The text of a block's author is split into entries before values are inserted, never after. One entry is one
+recipient, so a value can never add another.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LOCAL_DOMAINS = frozenset({"local", "localhost", "test"})
 
 _SEPARATORS = re.compile(r"[,;\r\n]")
 _TOGETHER = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|\"[^\"\r\n]*\"|<[^<>\r\n]*>", re.S)
-"""What is never split: a template's expression, a name in quotes, an address in angle brackets."""
+"""Never split: the expression of a template, a quoted name, an address in angle brackets."""
 
 _NAMED_ADDRESS = re.compile(r"([^<>]*)<([^<>]+)>\Z")
 _CHANNEL = re.compile(r"[#@]?[^\s<>&,;#@\x00-\x1f\x7f]{1,80}\Z")
@@ -31,9 +31,9 @@ _CHANNEL = re.compile(r"[#@]?[^\s<>&,;#@\x00-\x1f\x7f]{1,80}\Z")
 @dataclass(frozen=True)
 class Recipient:
     """
-    Who gets a mail.
+    The recipient of a mail.
 
-    :param address: ASCII, with the domain in punycode where it has other letters.
+    :param address: In ASCII; other letters of the domain are in punycode.
     :param name: The display name; empty if there is none.
     """
 
@@ -41,7 +41,7 @@ class Recipient:
     name: str = ""
 
     def __str__(self) -> str:
-        """Write it as people do, and as :func:`parse_recipient` reads it."""
+        """Write it in the form that :func:`parse_recipient` reads."""
         name = f'"{self.name}"' if _SEPARATORS.search(self.name) else self.name
         return f"{name} <{self.address}>" if name else self.address
 
@@ -65,7 +65,7 @@ def parse_recipient(text: str) -> Recipient:
     """
     Parse one mail address, ``name@example.com`` or ``Name <name@example.com>``.
 
-    :raises PushMetricsParameterError: if it is none, or more than one.
+    :raises PushMetricsParameterError: if it is not one address.
     """
     named = _NAMED_ADDRESS.match(text.strip())
     if named is None:
@@ -78,14 +78,14 @@ def parse_recipient(text: str) -> Recipient:
 
 def check_address(text: str) -> str:
     """
-    Accept one mail address without a name, and give it in ASCII.
+    Check one mail address without a name, and return it in ASCII.
 
     A domain may have any letters and is sent in punycode. Before the ``@`` only ASCII is accepted, since
     other letters need SMTPUTF8, which few mail servers have.
 
     :raises PushMetricsParameterError: if it is none, or more than one.
     """
-    # The library refuses these names; whether they are known is for the mail server to say.
+    # The library rejects these domains; here the mail server decides.
     suffix = ".example" if text.rpartition("@")[2].rpartition(".")[2].lower() in LOCAL_DOMAINS else ""
     try:
         found = validate_email(
@@ -99,7 +99,7 @@ def check_address(text: str) -> str:
 
 
 def unique_recipients(recipients: Iterable[Recipient]) -> list[Recipient]:
-    """Keep the first of those whose addresses differ in case only."""
+    """Remove addresses that differ from an earlier one only in case."""
     unique: dict[str, Recipient] = {}
     for recipient in recipients:
         unique.setdefault(recipient.address.casefold(), recipient)
@@ -108,7 +108,7 @@ def unique_recipients(recipients: Iterable[Recipient]) -> list[Recipient]:
 
 def check_channel(text: str) -> str:
     """
-    Accept one Slack channel: its name, with or without ``#``, or its id.
+    Check one Slack channel: its name, with or without ``#``, or its id.
 
     :raises PushMetricsParameterError: if it is none, or more than one.
     """
@@ -122,9 +122,9 @@ def check_channel(text: str) -> str:
 
 def check_entries(entries: list[str], check: Callable[[str], object]) -> list[str]:
     """
-    Split what a block's author wrote into entries, and check those that are no templates.
+    Split the recipients of a block into entries, and check those that are not templates.
 
-    :raises PushMetricsParameterError: if one is no recipient.
+    :raises PushMetricsParameterError: if one is invalid.
     """
     split = [one for entry in entries for one in split_recipients(entry)]
     for entry in split:

@@ -1,4 +1,4 @@
-"""What has to be set to send mail and messages to Slack."""
+"""The settings of the mail server and of Slack."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Security(Enum):
     """How the connection to an SMTP server is encrypted."""
 
     STARTTLS = "starttls"
-    """It begins in the clear and must become TLS before anything is said."""
+    """The connection begins unencrypted, and must change to TLS before anything else."""
     TLS = "tls"
-    """It is TLS from the first byte."""
+    """TLS from the first byte."""
     NONE = "none"
-    """It is not; for servers on this machine or in a network that is trusted."""
+    """No encryption, for servers on this machine or in a trusted network."""
 
     @classmethod
     def _missing_(cls, value: object) -> Security | None:
@@ -43,9 +43,9 @@ DEFAULT_PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
 @dataclass(frozen=True)
 class SmtpSettings:
     """
-    The server that takes our mail.
+    The mail server.
 
-    :param timeout_seconds: How long one step of the conversation may take; all of it, twice as long.
+    :param timeout_seconds: The time limit of one step of a conversation. That of the whole is twice as long.
     """
 
     PREFIX: ClassVar = "PUSHMETRICS_SERVICE_SMTP_"
@@ -63,9 +63,9 @@ class SmtpSettings:
 @dataclass(frozen=True)
 class SlackSettings:
     """
-    The Slack workspace that takes our messages.
+    The Slack workspace.
 
-    :param timeout_seconds: How long one call may take.
+    :param timeout_seconds: The time limit of one request.
     """
 
     PREFIX: ClassVar = "PUSHMETRICS_SERVICE_SLACK_"
@@ -96,11 +96,11 @@ def read_smtp_settings(environ: Mapping[str, str]) -> SmtpSettings | None:
 
 def check_smtp_settings(settings: SmtpSettings) -> None:
     """
-    Check that mail can be sent like this.
+    Check that mail can be sent with these settings.
 
     :raises PushMetricsConfigurationError: if not. The message never holds the password.
     """
-    # The command line imports this module for its help, and has no use for what these bring.
+    # Imported here: the command line imports this module only for its help.
     from airflow_provider_pushmetrics.service.egress.rules import is_loopback
     from airflow_provider_pushmetrics.service.notifications.recipients import check_address
 

@@ -32,7 +32,7 @@ PASSING_ERRORS = frozenset(
         "team_added_to_org",
     }
 )
-"""Errors that Slack says will pass; all others need somebody: https://api.slack.com/methods/chat.postMessage#errors."""
+"""Temporary errors of Slack; all others need a change: https://api.slack.com/methods/chat.postMessage#errors."""
 
 MAX_SLACK_ANSWER_BYTES = 64 * 1024
 
@@ -41,10 +41,10 @@ _ERROR_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 
 class SlackMessenger:
     """
-    Posts messages. A redirect is not followed: the request would take the token to wherever it leads.
+    Posts messages. Redirects are not followed: they would send the token elsewhere.
 
-    :param settings: Where, and as whom.
-    :param transport: Carries the requests; it decides where they may go.
+    :param settings: The URL and the token.
+    :param transport: Sends the requests; it allows only some addresses.
     """
 
     def __init__(self, settings: SlackSettings, *, transport: httpx.BaseTransport) -> None:
@@ -58,8 +58,8 @@ class SlackMessenger:
         """
         Post a message of the outbox; it blocks.
 
-        :raises NotificationDelayedError: if it may work later.
-        :raises NotificationRefusedError: if Slack does not take it, now or later.
+        :raises NotificationDelayedError: if a later attempt may succeed.
+        :raises NotificationRefusedError: if Slack rejects it.
         """
         body: dict[str, Any] = {"channel": message.recipient, "text": message.text, "unfurl_links": False}
         if message.formatted is not None:

@@ -1,4 +1,4 @@
-"""Results as tables in messages: their first rows, with a note where there are more."""
+"""Results as tables in messages: the first rows, with a note if there are more."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ MAX_TABLE_CELL_LENGTH = 1000
 @dataclass(frozen=True)
 class Extent:
     """
-    How much of a query's rows a result has.
+    The number of rows of a result.
 
-    :param is_truncated: Whether the query had more, which were cut off at its limit.
+    :param is_truncated: Whether rows beyond the limit were dropped.
     """
 
     row_count: int
     is_truncated: bool = False
 
     def describe_cut(self, shown: int) -> str | None:
-        """Say that there are more rows than are shown; None if there are not."""
+        """Describe that there are more rows than are shown; None if there are not."""
         if self.is_truncated:
             more = "more rows" if shown == self.row_count else f"more than {self.row_count:,} rows"
             return f"first {shown:,} of {more}"
@@ -43,7 +43,7 @@ class Cells:
     """
     The texts of a table.
 
-    :param is_number: Which columns hold numbers, and are aligned at their right.
+    :param is_number: Which columns contain numbers, and are aligned to the right.
     """
 
     names: list[str]
@@ -56,7 +56,7 @@ class ResultTable:
     """
     ``{{ query_1.table }}``: the rows of a query as a table.
 
-    :param read: Reads so many of its first rows.
+    :param read: Reads the first rows, up to a number.
     """
 
     read: Callable[[int], Cells]
@@ -64,7 +64,7 @@ class ResultTable:
     row_limit: int = DEFAULT_ROWS
 
     def head(self, count: int) -> ResultTable:
-        """Show so many rows at most: ``{{ query_1.table.head(20) }}``."""
+        """Limit the number of rows: ``{{ query_1.table.head(20) }}``."""
         if not isinstance(count, int) or isinstance(count, bool) or not 0 < count <= MAX_TABLE_ROWS:
             raise BlockTemplateError(f"a table shows from 1 to {MAX_TABLE_ROWS} rows, not {count!r}.")
         return replace(self, row_limit=count)

@@ -1,4 +1,4 @@
-"""What notifications say, built from what is known of a run."""
+"""The texts of notifications of runs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MAX_NOTICE_ERROR_LENGTH = 500
 
 
 class NotifyOn(Enum):
-    """When somebody wants to be told."""
+    """When recipients are notified."""
 
     SUCCESS = "success"
     FAILURE = "failure"
     BOTH = "both"
 
     def includes(self, status: str) -> bool:
-        """Tell whether a run that ended like this is told of. One that was cancelled is known to somebody."""
+        """Return whether recipients are notified of a final status. Cancelled runs are not notified."""
         return (status == SUCCESS and self is not NotifyOn.FAILURE) or (
             status == FAILED and self is not NotifyOn.SUCCESS
         )
@@ -35,7 +35,7 @@ class NotifyOn(Enum):
 
 @dataclass(frozen=True)
 class FailedBlock:
-    """A block that failed, and what the database said."""
+    """A block that failed, and its error."""
 
     name: str
     error: str
@@ -44,16 +44,16 @@ class FailedBlock:
 @dataclass(frozen=True)
 class RunNotice:
     """
-    What there is to say of a run that ended.
+    The data of a notification of a finished run.
 
-    :param report_name: The report, or ``report / query`` where one query ran by itself.
+    :param report_name: The report, or ``report / query`` for a standalone query run.
     :param run_id: The run.
-    :param status: How it ended.
-    :param origin: What started it, such as ``schedule`` or ``webhook``.
+    :param status: Its final status.
+    :param origin: The kind of its start, such as ``schedule`` or ``webhook``.
     :param finished_on: When it ended.
     :param started_on: When it began, if it did.
-    :param outputs_url: Where its outputs are read.
-    :param error: Why it failed, where no block says so.
+    :param outputs_url: The URL of its outputs.
+    :param error: Why it failed, if no block failed.
     :param failures: The blocks that failed, in the report's order.
     """
 
@@ -71,7 +71,7 @@ class RunNotice:
 @dataclass(frozen=True)
 class NoticeText:
     """
-    The words of a mail.
+    The text of a mail.
 
     :param html: The same as HTML; None for a mail of plain text only.
     """
@@ -82,21 +82,21 @@ class NoticeText:
 
 
 def build_text(notice: RunNotice) -> NoticeText:
-    """Say how a run ended, as the subject of a mail and its body in two forms."""
+    """Build the subject and the body of a mail about a finished run."""
     headline, facts, failures = _build_headline(notice), _list_facts(notice), _list_failures(notice)
     return NoticeText(build_subject(headline), *_write_bodies(headline, facts, failures))
 
 
 def build_subject(text: str) -> str:
-    """Make a subject of a text: one line without control characters, cut at ``MAX_SUBJECT_LENGTH``."""
+    """Build a subject: one line without control characters, of at most ``MAX_SUBJECT_LENGTH``."""
     return _cut(_put_on_one_line(text), MAX_SUBJECT_LENGTH)
 
 
 def build_slack_text(notice: RunNotice) -> str:
     """
-    Say how a run ended in Slack's markup.
+    Build a message about a finished run, in Slack's markup.
 
-    Names are escaped, so that a report called ``<!channel>`` calls nobody.
+    Names are escaped, so that a report called ``<!channel>`` notifies nobody.
     """
     mark = ":white_check_mark:" if notice.status == SUCCESS else ":x:"
     lines = [f"{mark} *{escape_slack(_build_headline(notice))}*"]
@@ -141,7 +141,7 @@ def _list_facts(notice: RunNotice) -> list[tuple[str, str]]:
 
 
 def _list_failures(notice: RunNotice) -> list[tuple[str, str]]:
-    """List the first blocks that failed, redacted: a database may repeat what it was asked with."""
+    """List the first failed blocks, redacted: a database may repeat credentials in its error."""
     shown = [
         (_put_on_one_line(block.name), _cut(redact(_put_on_one_line(block.error)), MAX_NOTICE_ERROR_LENGTH))
         for block in notice.failures[:MAX_FAILURES]
@@ -151,7 +151,7 @@ def _list_failures(notice: RunNotice) -> list[tuple[str, str]]:
 
 
 def _put_on_one_line(text: str) -> str:
-    """Leave out line breaks and control characters: a header and a list item are one line."""
+    """Remove line breaks and control characters."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 

@@ -1,4 +1,4 @@
-"""Locks of a data folder on SQLite: one service, and one worker. They end with the process that has them."""
+"""Locks of a data folder on SQLite, for one service and one worker. They end with their process."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 
 def lock_folder(data_dir: Path) -> AbstractContextManager[BaseFileLock]:
     """
-    Make sure that one process uses the folder: two would take up each other's running work.
+    Make sure that only one process uses the folder: two would continue each other's active work.
 
     :return: The lock, which is released at the end of the block.
-    :raises PushMetricsConfigurationError: if another one does, or if it cannot be made.
+    :raises PushMetricsConfigurationError: if another process uses it, or the lock file cannot be created.
     """
     make_data_dir(data_dir)
     try:
@@ -39,5 +39,5 @@ def wait_for_folder(data_dir: Path, name: str) -> AbstractContextManager[BaseFil
     lock = FileLock(data_dir / name)
     with suppress(Timeout):
         return lock.acquire(blocking=False)
-    log.info("waiting for the worker of a service that has ended")
+    log.info("waiting for the worker of a service that was stopped")
     return lock.acquire()

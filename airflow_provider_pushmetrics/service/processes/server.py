@@ -1,4 +1,4 @@
-"""Serve: a process with uvicorn, from the first log line to the last, and its worker beside it."""
+"""The server process: uvicorn, and a worker process beside it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def serve(settings: ServiceSettings) -> None:
     """
     Serve until SIGTERM or SIGINT.
 
-    :raises PushMetricsConfigurationError: if the service cannot start as it is set up.
+    :raises PushMetricsConfigurationError: if the service cannot start with these settings.
     """
     if not settings.executes:
         require_postgres(settings, "a service without a worker")
@@ -48,24 +48,24 @@ def _serve(settings: ServiceSettings, listener: socket.socket) -> None:
             build_app(parts),
             lifespan="off",
             log_config=None,
-            access_log=False,  # it would write trigger tokens; the application has a log of its own
+            access_log=False,  # it would contain trigger tokens; the application has its own access log
             server_header=False,
             timeout_graceful_shutdown=settings.shutdown_seconds,
         )
     )
     for number in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn stops at these, then raises them again for whoever was there before: nobody, so that we can
-        # tidy up.
+        # uvicorn stops at these signals, then raises them again for earlier handlers: none, so that we can
+        # close everything.
         signal.signal(number, _ignore)
     _choose_allocator()
-    gc.freeze()  # what is loaded stays: looking through all of it for garbage would stop calls for 0.1 s
+    gc.freeze()  # a garbage collection of all loaded objects would stop requests for 0.1 s
     log.info("serving on %s", settings.base_url)
     server.run(sockets=[listener])
     parts.stop()
 
 
 def _choose_allocator() -> None:
-    """Let Arrow give memory back: mimalloc, its default, keeps 100 MiB where a large result needs 40 MiB."""
+    """Make Arrow release memory: its default, mimalloc, keeps 100 MiB for a result that needs 40 MiB."""
     has_jemalloc = "jemalloc" in pa.supported_memory_backends()
     pa.set_memory_pool(pa.jemalloc_memory_pool() if has_jemalloc else pa.system_memory_pool())
 

@@ -1,8 +1,9 @@
 """
-The worker of a service: a process beside it, since threads that execute would take the server's turns.
+Starts, replaces and stops the worker process of a service.
 
-Its stdin is a pipe whose other end is held here. First comes what it needs to know; the pipe's end says that
-this process has ended, however it did. What there is to do, the worker learns from the database.
+The worker is a process of its own, since threads that execute runs would slow down the server. Its stdin is a
+pipe from this process. The pipe carries the assignment first, and its end tells the worker that this process
+has ended. The worker finds its work in the database.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ COMMAND = (sys.executable, "-m", "airflow_provider_pushmetrics.service.processes
 FIRST_RESTART_SECONDS = 0.5
 LONGEST_RESTART_SECONDS = 30.0
 HEALTHY_SECONDS = 60.0
-"""A worker that lived so long had no trouble to start: the next one starts at once again."""
+"""After a worker has run for this long, the pause before its replacement is reset."""
 
 STOP_MARGIN_SECONDS = 5.0
-"""What a worker may take to stop beside its work."""
+"""How long a worker may take to stop, in addition to its work."""
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +38,9 @@ Spawn = Callable[[Sequence[str]], "subprocess.Popen[bytes]"]
 @dataclass(frozen=True)
 class Assignment:
     """
-    What a worker needs to know.
+    The settings of a worker.
 
-    :param executor_id: Its name, which its successor takes over with its work.
+    :param executor_id: Its name. Its successor gets the same name, and so its work.
     """
 
     settings: ServiceSettings
@@ -47,7 +48,7 @@ class Assignment:
 
 
 def spawn(command: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start a worker; it says on its stdout when it works."""
+    """Start a worker. It writes to its stdout when it is ready."""
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
 
 
@@ -55,10 +56,10 @@ class Supervisor:
     """
     Keeps a worker running.
 
-    :param assignment: What the worker is told; it never shows in a list of processes.
+    :param assignment: The settings of the worker. They do not appear in the list of processes.
     :param spawn: Starts a process.
-    :param first_pause_seconds: The wait before a worker that died is replaced; it doubles while they die
-        young.
+    :param first_pause_seconds: The pause before a worker that died is replaced. It doubles while workers die
+        soon after their start.
     """
 
     def __init__(
@@ -80,18 +81,18 @@ class Supervisor:
         self._thread = threading.Thread(target=self._work, name="supervisor", daemon=True)
 
     def prepare(self) -> None:
-        """Start the process, which loads its code, and waits to be told the rest."""
+        """Start the process. It loads its code, and waits for its assignment."""
         self._process = self._spawn(self._command)
 
     def start(self) -> None:
-        """Let the worker begin, and replace it when it dies."""
+        """Send the worker its assignment, and replace the worker when it dies."""
         self._thread.start()
 
     def stop(self) -> bool:
         """
-        Let the worker stop, and wait for it; one that does not stop in time is killed, and loses nothing.
+        Stop the worker, and kill it if it does not stop in time. Its work continues at the next start.
 
-        :return: That nothing in this process goes on.
+        :return: True: no work is active in this process.
         """
         with self._lock:
             self._stopping.set()
@@ -107,7 +108,7 @@ class Supervisor:
         return True
 
     def is_alive(self) -> bool:
-        """Tell whether the worker lives and works."""
+        """Return whether the worker is running and ready."""
         return self._is_alive
 
     def _work(self) -> None:
@@ -124,14 +125,14 @@ class Supervisor:
             pause_seconds = min(2 * pause_seconds, LONGEST_RESTART_SECONDS)
 
     def _run_worker(self) -> int | None:
-        """See a worker through, from its assignment to its end."""
+        """Send a worker its assignment, and wait for its end."""
         process = self._start_worker()
         if process is None:
             return None
         assert process.stdout is not None
         with process.stdout:
             self._is_alive = bool(process.stdout.read(1))
-            process.stdout.read()  # there is no more, until it ends
+            process.stdout.read()  # nothing more comes until it ends
         self._is_alive = False
         return self._reap(process)
 
@@ -143,7 +144,7 @@ class Supervisor:
         return process.wait()
 
     def _start_worker(self) -> subprocess.Popen[bytes] | None:
-        """Tell the worker what it needs to know; None if there is none, and no need for one."""
+        """Send the worker its assignment; None if the service is stopping."""
         with self._lock:
             if self._stopping.is_set():
                 return None
@@ -153,7 +154,7 @@ class Supervisor:
                 log.exception("cannot start a worker")
                 return None
             assert process.stdin is not None
-            with suppress(OSError):  # it died before it heard anything, and is buried like all others
+            with suppress(OSError):  # it died before it read the assignment, and is replaced like all others
                 process.stdin.write(pickle.dumps(self._assignment))
             return process
 
@@ -162,6 +163,6 @@ class Supervisor:
         try:
             process.wait(limit)
         except subprocess.TimeoutExpired:
-            log.warning("the worker did not stop in %s s, and is killed", limit)
+            log.warning("the worker did not stop within %s s and is killed", limit)
             process.kill()
             process.wait()

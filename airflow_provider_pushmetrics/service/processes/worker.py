@@ -1,7 +1,7 @@
 """
-The processes that execute: a service's worker beside it, and workers by themselves.
+Worker processes: the worker of a service, and standalone workers.
 
-:mod:`supervisor` starts the former, and says what its pipe is for.
+:mod:`supervisor` starts the former, and describes its pipe.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from airflow_provider_pushmetrics.service.runtime import ServiceParts
 
 NICENESS = 5
-"""Runs may wait while somebody waits for an answer: on a busy machine the server has the processor first."""
+"""On a busy machine the server has priority over runs, because clients wait for its responses."""
 
 log = logging.getLogger(__name__)
 
 
 def work(settings: ServiceSettings) -> None:
     """
-    Execute runs and deliveries until SIGTERM or SIGINT, and serve nobody.
+    Execute runs and deliveries until SIGTERM or SIGINT.
 
-    :raises PushMetricsConfigurationError: if the worker cannot start as it is set up.
+    :raises PushMetricsConfigurationError: if the worker cannot start with these settings.
     """
     require_postgres(settings, "a worker by itself")
     from airflow_provider_pushmetrics.service.runtime import assemble
@@ -52,14 +52,14 @@ def work(settings: ServiceSettings) -> None:
 
 
 def main() -> int:
-    """Work for a service until the pipe ends, and give the exit code."""
+    """Work for a service until the pipe ends, and return the exit code."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        # A terminal, or whoever stops a whole group, sends them to both. This one ends when the service has.
+        # A terminal sends them to the whole process group. The worker ends after the service.
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICENESS)
     report = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints, prints to the log
-    # Loaded while the service prepares the database, before it says what to do.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print goes to the log
+    # Loaded while the service prepares the database, before the assignment comes.
     from airflow_provider_pushmetrics.service.worker import local_backend  # noqa: F401
 
     try:
@@ -79,23 +79,23 @@ def _work_for_service(assignment: Assignment, report: int) -> None:
     from airflow_provider_pushmetrics.service.runtime import assemble
 
     settings = assignment.settings
-    # The worker of a service that was killed may still be at its last work.
+    # The worker of a service that was killed may not have ended yet.
     with nullcontext() if settings.database_url else wait_for_folder(settings.data_dir, WORKER_LOCK_FILE):
         parts = assemble(settings, executor_id=assignment.executor_id, guards_memory=True)
         parts.engine.start()
         gc.freeze()  # as the server does
-        with suppress(OSError):  # the service has ended already: the pipe says so next
+        with suppress(OSError):  # the service has ended: the pipe is at its end
             os.write(report, b".")
-        os.read(sys.stdin.fileno(), 1)  # nothing comes: it ends when the service does
+        os.read(sys.stdin.fileno(), 1)  # returns when the service ends
         _stop(parts)
 
 
 def _stop(parts: ServiceParts) -> None:
     if parts.stop():
         return
-    log.info("stopped; what is not finished goes on at the next start")
+    log.info("stopped; unfinished work continues at the next start")
     logging.shutdown()
-    os._exit(0)  # a thread in the middle of a query would keep the process alive until the query ends
+    os._exit(0)  # a thread would keep the process alive until its query ends
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Deliver events: one signed request for each attempt, and a record of what came back."""
+"""Delivery of events: one signed request for each attempt, and a record of its result."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ log = logging.getLogger(__name__)
 MAX_ENDPOINT_ANSWER_BYTES = 16 * 1024
 USER_AGENT = "PushMetrics-Webhooks/1"
 GONE = 410
-"""How an endpoint says that it wants no more: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.11."""
+"""The status by which an endpoint ends a subscription: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.11."""
 
 
 @dataclass(frozen=True)
 class SignedEvent:
     """
-    A delivery as the network needs it.
+    The data of an attempt.
 
-    :param keys: All that are valid now; each signs.
+    :param keys: All valid signing keys; each makes a signature.
     :param started_on: When the attempt begins.
     :param traceparent: The trace of what the event tells of.
     """
@@ -77,7 +77,7 @@ class SignedEvent:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back of one attempt; no status code means that nothing did."""
+    """The result of one attempt; without a status code there was no response."""
 
     status_code: int | None = None
     text: str | None = None
@@ -87,18 +87,18 @@ class Answer:
 
     @property
     def is_delivered(self) -> bool:
-        """Whether the subscriber took it: 2xx, and nothing else."""
+        """Whether the endpoint accepted the event: only with a status 2xx."""
         return self.status_code is not None and 200 <= self.status_code < 300
 
 
 class WebhookSender:
     """
-    Makes attempts to deliver.
+    Makes attempts of deliveries.
 
-    :param database: Where deliveries are kept.
+    :param database: The database of the deliveries.
     :param cipher: Decrypts the signing secrets.
-    :param timeout_seconds: How long an exchange may take, from connecting to the last byte.
-    :param transport: Carries the requests; it decides where to.
+    :param timeout_seconds: The total time limit of an attempt.
+    :param transport: Sends the requests; it allows only some addresses.
     :param spread: Chooses the jitter.
     """
 
@@ -119,7 +119,7 @@ class WebhookSender:
         self._clock = clock
         self._monotonic = monotonic
         self._spread = spread
-        # No environment: a proxy or a .netrc of the machine is not the subscriber's business.
+        # A proxy or a .netrc file of the machine must not be used for subscribers.
         self._client = httpx.Client(
             transport=transport, timeout=timeout_seconds, follow_redirects=False, trust_env=False
         )
@@ -128,8 +128,9 @@ class WebhookSender:
         """
         Make the next attempt and record it, with the end of the claim.
 
-        :param persist: Commits the record, again if need be, so that the event is not sent again for it.
-        :return: Whether it was recorded; not if the delivery is no longer wanted.
+        :param persist: Commits the record, with retries, so that a database error does not send the event
+        again.
+        :return: Whether it was recorded; False if the delivery is no longer pending.
         """
         message = self._load(delivery_id)
         if message is None:
@@ -137,7 +138,7 @@ class WebhookSender:
         answer = self._post(message)
         is_recorded = persist(lambda: self._record(delivery_id, message, answer))
         if not answer.is_delivered:
-            # Not its URL, which may hold a token; the delivery's own page has the rest.
+            # Without the URL, which may contain a token. The page of the delivery shows the rest.
             said = answer.error or f"it answered {answer.status_code}"
             log.warning("delivery %s, attempt %s: %s", delivery_id, message.attempt, said)
         return is_recorded
@@ -166,7 +167,7 @@ class WebhookSender:
     def _record(self, delivery_id: int, message: SignedEvent, answer: Answer) -> bool:
         with self._database.writing() as session:
             delivery = _lock(session, delivery_id, answer)
-            # Its subscription may have been deleted meanwhile, or another worker has taken this attempt over.
+            # The subscription may have been deleted, or another worker may have recorded this attempt.
             if delivery is None or delivery.attempt_count != message.attempt - 1:
                 return False
             session.add(
@@ -206,12 +207,12 @@ class WebhookSender:
             )
 
     def _conclude(self, session: Session, delivery: Delivery, answer: Answer) -> None:
-        """Decide what follows from an answer, for the delivery and for its endpoint."""
+        """Update the delivery and its subscription after an attempt."""
         now = self._clock(session)
         subscription = delivery.subscription
         if answer.is_delivered:
             delivery.status, delivery.finished_on = DELIVERED, now
-            # Not written when nothing changes: the row would be a bottleneck of its endpoint's deliveries.
+            # Written only if it changes: concurrent deliveries to an endpoint would wait for its row.
             if subscription.failing_since is not None:
                 subscription.failing_since = None
             return
@@ -235,7 +236,7 @@ class WebhookSender:
 
 
 def _read_answer(response: httpx.Response) -> str:
-    """Read the beginning of the answer, whose status counts even if the rest of it does not come."""
+    """Read the beginning of the response. Its status counts even if the body is incomplete."""
     body = b""
     try:
         for chunk in response.iter_raw():
@@ -261,9 +262,9 @@ def _lock(session: Session, delivery_id: int, answer: Answer) -> Delivery | None
 
 def _find_reason_to_give_up(delivery: Delivery, answer: Answer, now: datetime) -> str | None:
     if answer.status_code == GONE:
-        return "its endpoint answered 410 Gone, which means that it wants no more events."
+        return "its endpoint answered 410 Gone, which means that it accepts no more events."
     attempts = delivery.attempt_count - delivery.schedule_start
-    # Its last failure may be days ago, when an event ran out of attempts and nothing was sent since.
+    # The first failure may be days ago, if nothing was sent since an event ran out of attempts.
     if attempts >= CERTAIN_ATTEMPTS and is_given_up(delivery.subscription.failing_since, now):
-        return f"its endpoint has taken nothing for {DISABLE_AFTER.days} days."
+        return f"its endpoint has accepted nothing for {DISABLE_AFTER.days} days."
     return None

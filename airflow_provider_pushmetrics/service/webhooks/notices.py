@@ -39,12 +39,12 @@ def write_disabled_notice(
     try:
         add_mail(session, subscription.workspace_id, [recipient], words, clock=lambda _: moment)
     except PushMetricsParameterError:
-        # Where the owner has no usable address, such as the one of the first start, the log has to do.
-        log.warning("no mail can say that subscription %s was disabled: %s", subscription.id, reason)
+        # The owner may have no valid address, such as the user of the first start.
+        log.warning("cannot notify the owner that subscription %s was disabled: %s", subscription.id, reason)
 
 
 def _find_recipient(session: Session, subscription: Subscription) -> str:
-    """Find the owner; for one that was made before owners were kept, it is the workspace's first user."""
+    """Find the owner; without one, the first user of the workspace."""
     here = Membership.workspace_id == subscription.workspace_id
     users = select(User.email).join(Membership, Membership.user_id == User.id).where(here).order_by(User.id)
     owner = users.where(User.id == subscription.owner_id)

@@ -1,4 +1,4 @@
-"""Build the bodies of events and put them in the outbox, in the transaction of what they tell of."""
+"""The bodies of events, and the outbox, to which they are added in the transaction of what happened."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ TEST = "webhook.test"
 
 class ResultLinks:
     """
-    Where results are read.
+    Links to results.
 
-    :param base_url: What the links begin with.
+    :param base_url: The beginning of the links.
     """
 
     def __init__(self, base_url: str) -> None:
@@ -54,7 +54,7 @@ class ResultLinks:
         return f"{self._base}/{report_id}/queries/{query_id}/reportRun/{run_id}"
 
     def link_query(self, report_id: int, query_id: int, query_run_id: int) -> str:
-        """Link to the result of a query that ran by itself."""
+        """Link to the result of a standalone query run."""
         return f"{self._base}/{report_id}/queries/{query_id}/run/{query_run_id}"
 
 
@@ -93,7 +93,7 @@ def build_query_change(event: str, query: Query, moment: datetime) -> dict[str, 
 
 
 def build_report_run(run: Run, links: ResultLinks) -> dict[str, Any]:
-    """Build ``report.run``, its fields in the documented order and its queries in the report's."""
+    """Build ``report.run``, with documented fields, and queries in the order of the report."""
     report = run.report
     assert run.finished_on is not None
     return {
@@ -117,7 +117,7 @@ def build_report_run(run: Run, links: ResultLinks) -> dict[str, Any]:
 
 
 def build_query_run(run: StandaloneQueryRun, links: ResultLinks) -> dict[str, Any]:
-    """Build ``query.run``, its fields in the documented order."""
+    """Build ``query.run``, with its fields in the documented order."""
     report = run.report
     assert run.finished_on is not None
     assert run.query_id is not None
@@ -135,7 +135,7 @@ def build_query_run(run: StandaloneQueryRun, links: ResultLinks) -> dict[str, An
 
 
 def build_test(subscription: Subscription, workspace_name: str, moment: datetime) -> dict[str, Any]:
-    """Build an event that tells of nothing; its name is none of the eight, so nobody acts on it."""
+    """Build a test event. Its name is none of the documented ones, so receivers do not act on it."""
     return {
         "event": TEST,
         "webhook_subscription_id": subscription.id,
@@ -146,7 +146,7 @@ def build_test(subscription: Subscription, workspace_name: str, moment: datetime
 
 
 def put_test_in_outbox(session: Session, subscription: Subscription, now: datetime) -> Delivery:
-    """Write a test event for one subscription, whatever events it wants."""
+    """Add a test event for one subscription, whatever its events are."""
     workspace = session.get_one(Workspace, subscription.workspace_id)
     event = _write_event(session, workspace.id, build_test(subscription, workspace.name, now))
     delivery = Delivery(
@@ -161,7 +161,7 @@ def put_in_outbox(
     session: Session, workspace_id: int, body: Mapping[str, Any], traceparent: str | None = None
 ) -> None:
     """
-    Write an event and its deliveries; they are sent when the transaction has been committed.
+    Add an event and its deliveries. They are sent after the commit.
 
     :param traceparent: The trace that the deliveries continue.
     """

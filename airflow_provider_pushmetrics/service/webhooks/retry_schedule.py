@@ -1,4 +1,4 @@
-"""When a delivery is tried again, and when an endpoint is given up: a table and arithmetic."""
+"""When a delivery is retried, and when an endpoint has failed for too long."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from datetime import datetime, timedelta
 
 DELIVERY_DELAYS_SECONDS = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 """
-The wait before each attempt, counted from the one before: the ten of the Standard Webhooks specification.
+The delay of each attempt after the one before, as in the Standard Webhooks specification.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
 
 JITTER = 0.2
-"""By how much a wait differs from the table, at most: what failed together shall not come back together."""
+"""The maximum random deviation of a delay: deliveries that failed together are retried apart."""
 
 MAX_DELIVERY_DELAY_SECONDS = 86_400.0
-"""What an endpoint may ask to wait at most; it is also the table's longest wait."""
+"""The maximum delay that an endpoint can request; it is also the longest delay of the table."""
 
 DISABLE_AFTER = timedelta(days=5)
-"""An endpoint that took nothing for this long is disabled."""
+"""An endpoint that has accepted nothing for this long is disabled."""
 
 CERTAIN_ATTEMPTS = 4
-"""So many failures of one event, in half an hour at least, are more than a moment's trouble."""
+"""The minimum number of failures of one event, over half an hour, before a subscription is disabled."""
 
 Spread = Callable[[float, float], float]
 """Chooses between two numbers, as ``random.uniform`` does."""
@@ -33,11 +33,11 @@ def compute_delay(
     attempts_made: int, retry_after_seconds: float | None = None, *, spread: Spread = random.uniform
 ) -> float | None:
     """
-    Compute the wait before the next attempt.
+    Compute the delay of the next attempt.
 
-    An endpoint that asks for more time gets it; one that asks for less does not: the table is for everybody.
+    An endpoint can request a longer delay, but not a shorter one.
 
-    :param attempts_made: How many have been made since the delivery began, or was sent again.
+    :param attempts_made: The number of attempts since the delivery was created or resent.
     :return: Seconds; None after the last attempt.
     """
     if attempts_made >= len(DELIVERY_DELAYS_SECONDS):
@@ -47,5 +47,5 @@ def compute_delay(
 
 
 def is_given_up(failing_since: datetime | None, now: datetime) -> bool:
-    """Tell whether an endpoint has failed for too long."""
+    """Return whether an endpoint has failed for too long."""
     return failing_since is not None and now - failing_since >= DISABLE_AFTER

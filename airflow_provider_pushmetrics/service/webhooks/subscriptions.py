@@ -1,4 +1,4 @@
-"""What happens to subscriptions: secrets change, endpoints are given up, and what failed is sent again."""
+"""Changes of subscriptions: rotating secrets, disabling and enabling, and resending failed events."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from airflow_provider_pushmetrics.service.webhooks.outbox import put_test_in_out
 from airflow_provider_pushmetrics.signatures import MAX_SIGNATURES, decode_secret, generate_secret
 
 ROTATION = timedelta(hours=24)
-"""How long a replaced secret signs beside the new one."""
+"""How long a replaced secret signs in addition to the new one."""
 
 
 @dataclass(frozen=True)
 class TimeRange:
-    """Events from a moment on, and before another; None is no limit."""
+    """Events from a time on, and before another; None for no limit."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -29,9 +29,9 @@ class TimeRange:
 
 def rotate_secret(subscription: Subscription, cipher: Cipher, now: datetime) -> tuple[str, datetime]:
     """
-    Give a subscription a new secret; those it had sign beside it until they expire.
+    Replace the secret of a subscription. Older secrets sign too until they expire.
 
-    :return: The new secret, and when the one that it replaces expires.
+    :return: The new secret, and when the replaced one expires.
     """
     expires_on = now + ROTATION
     kept = [secret for secret in subscription.retired_secrets if secret.expires_on > now]
@@ -44,28 +44,28 @@ def rotate_secret(subscription: Subscription, cipher: Cipher, now: datetime) -> 
 
 
 def list_keys(subscription: Subscription, cipher: Cipher, now: datetime) -> tuple[bytes, ...]:
-    """List the keys that sign now, the newest first; no more than verifiers look at."""
+    """List the valid signing keys, the newest first, as many as verifiers check at most."""
     retired = [one.secret_encrypted for one in subscription.retired_secrets if one.expires_on > now]
     encrypted = [subscription.secret_encrypted, *retired][:MAX_SIGNATURES]
     return tuple(decode_secret(cipher.decrypt(one)) for one in encrypted)
 
 
 def enable(subscription: Subscription, now: datetime) -> None:
-    """Send to a subscription again, as if it had never failed, beginning with what waits."""
+    """Enable a subscription, and forget its failures. Its waiting events are sent first."""
     subscription.active = True
     subscription.disabled_on = subscription.disabled_reason = subscription.failing_since = None
     subscription.updated_on = now
 
 
 def disable(subscription: Subscription, now: datetime, reason: str) -> None:
-    """Send nothing to a subscription for now. What is on its way waits until it is enabled."""
+    """Disable a subscription. Its pending deliveries wait until it is enabled."""
     subscription.active = False
     subscription.disabled_on, subscription.disabled_reason = now, reason
     subscription.updated_on = now
 
 
 def give_up(session: Session, subscription: Subscription, now: datetime, reason: str) -> None:
-    """Disable a subscription by ourselves: tell its owner, once, and end what is on its way to it."""
+    """Disable a subscription whose endpoint fails: notify its owner once, and end its pending deliveries."""
     if not subscription.active:
         return
     disable(subscription, now, reason)
@@ -79,25 +79,25 @@ def give_up(session: Session, subscription: Subscription, now: datetime, reason:
 
 
 def send_test(session: Session, subscription: Subscription, now: datetime) -> Delivery:
-    """Put an event in the outbox that tells of nothing, for this subscription alone."""
+    """Add a test event for this subscription."""
     return put_test_in_outbox(session, subscription, now)
 
 
 def resend(delivery: Delivery, now: datetime) -> None:
-    """Deliver an event once more, with all attempts before it, under the same ``webhook-id``."""
+    """Deliver an event again under the same ``webhook-id``, with all its attempts."""
     delivery.status, delivery.finished_on = PENDING, None
     delivery.schedule_start = delivery.attempt_count
     delivery.executor_id, delivery.next_attempt_on = None, now
 
 
 def count_failed(session: Session, subscription: Subscription, wanted: TimeRange) -> int:
-    """Count what :func:`resend_failed` would send again."""
+    """Count the deliveries that :func:`resend_failed` would resend."""
     failed = _select_failed(subscription, wanted).with_only_columns(func.count())
     return session.scalar(failed) or 0
 
 
 def resend_failed(session: Session, subscription: Subscription, wanted: TimeRange, now: datetime) -> int:
-    """Deliver all failed events of a range once more, each under its own ``webhook-id``; count them."""
+    """Deliver all failed events of a range again, each under the same ``webhook-id``, and count them."""
     ids = _select_failed(subscription, wanted).with_only_columns(Delivery.id)
     changed = session.execute(
         update(Delivery)

@@ -1,4 +1,4 @@
-"""What executes runs and deliveries, as the rest of a service sees it: here, in a child, or elsewhere."""
+"""The interface to what executes runs and deliveries: this process, a child, or other processes."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ from typing import Protocol
 
 
 class ExecutionBackend(Protocol):
-    """Executes what was committed."""
+    """Executes committed work."""
 
     def start(self) -> None:
-        """Begin, with what was left behind first."""
+        """Start, beginning with unfinished work."""
 
     def stop(self) -> bool:
         """
         Stop.
 
-        :return: Whether everything in this process had ended.
+        :return: Whether all work in this process has ended.
         """
 
     def is_alive(self) -> bool:
-        """Tell whether what is committed now happens now."""
+        """Return whether committed work is executed now."""
 
 
 class RemoteBackend:
-    """Leaves it to other processes, which look for themselves what was committed."""
+    """Executes nothing: other processes find the committed work."""
 
     def start(self) -> None:
-        """Nothing begins."""
+        """Do nothing."""
 
     def stop(self) -> bool:
-        """Nothing ends."""
+        """Do nothing."""
         return True
 
     def is_alive(self) -> bool:
-        """Leave it to their own health to tell."""
+        """Return True: the other processes report their own health."""
         return True

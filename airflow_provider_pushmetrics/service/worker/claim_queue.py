@@ -1,4 +1,4 @@
-"""A queue of claimed rows: a worker claims rows for its free places, and does each in a thread."""
+"""A queue of claimed rows: a worker claims rows for its free places, and executes each in a thread."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from airflow_provider_pushmetrics.serving.background import BackgroundLoop
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
 BACKUP_POLL_SECONDS = 15.0
-"""How late work may begin of which no notification arrived."""
+"""The maximum delay of work whose notification did not arrive."""
 
 GATHER_SECONDS = 0.01
-"""The pause between two claims: the places that become free meanwhile share the next one."""
+"""The pause between two claims. The places that become free in it share one claim."""
 
 RETRY_SECONDS = 1.0
 
@@ -33,15 +33,15 @@ log = logging.getLogger(__name__)
 
 class ClaimQueue(Generic[ClaimT]):
     """
-    Claims rows for this worker, and does what they say.
+    Claims rows for this worker, and executes their work.
 
     :param name: The name of its threads.
     :param executor_id: The name of this worker.
     :param selection: Decides what is claimed.
-    :param execute: Does the work of a row. It returns whether the row tells of it: if not, the claim is
-        released. It raises :class:`WorkInterruptedError` when this process stops first.
-    :param abandon: Ends a row whose work raised an error of ours; by default it is done again.
-    :param may_claim: Whether this worker shows that it lives. If not, nothing is claimed in its name.
+    :param execute: Does the work of a row, and returns whether it recorded the end of the claim. If not, the
+        claim is released. It raises :class:`WorkInterruptedError` if this process stops first.
+    :param abandon: Ends a row whose work raised an unexpected error. By default the work is repeated.
+    :param may_claim: Returns whether the heartbeats of this worker are current. If not, it claims nothing.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class ClaimQueue(Generic[ClaimT]):
         )
 
     def start(self) -> None:
-        """Begin to claim."""
+        """Start to claim."""
         self._loop.start()
 
     def wake(self) -> None:
@@ -84,20 +84,20 @@ class ClaimQueue(Generic[ClaimT]):
 
     def stop_claiming(self) -> bool:
         """
-        Claim no more; what is active goes on.
+        Stop claiming. Active work continues.
 
         :return: Whether the thread that claims has ended.
         """
         return self._loop.stop()
 
     def wait_until_idle(self, timeout_seconds: float) -> bool:
-        """Wait for what is active, and tell whether all of it has ended."""
+        """Wait for active work, and return whether all of it has ended."""
         with self._is_idle:
             has_ended = self._is_idle.wait_for(lambda: not self._active, timeout_seconds)
         return has_ended and not self._was_interrupted
 
     def is_active(self) -> bool:
-        """Tell whether anything is done here."""
+        """Return whether any work is active."""
         with self._is_idle:
             return bool(self._active)
 
@@ -105,7 +105,7 @@ class ClaimQueue(Generic[ClaimT]):
         """
         Release the rows that are claimed for this worker, and not active in it.
 
-        The database went away while it answered the claim, or the work failed.
+        The connection was lost during the commit of the claim, or the work failed.
         """
         for kind in self._selection.kinds:
             claimed = list_claimed(self._database, kind, self._executor_id)
@@ -120,9 +120,9 @@ class ClaimQueue(Generic[ClaimT]):
 
     def claim(self) -> tuple[list[ClaimT], float | None]:
         """
-        Claim rows for the free places, in this worker's name.
+        Claim rows for the free places.
 
-        :return: The claims, and the seconds until others are due, as far as that is known.
+        :return: The claims, and the seconds until more work is due, if known.
         """
         if not self._may_claim():
             return [], RETRY_SECONDS
@@ -162,7 +162,7 @@ class ClaimQueue(Generic[ClaimT]):
         try:
             self._abandon(claim)
         except Exception:
-            log.exception("cannot end %s; it is done again", name)
+            log.exception("cannot end %s; it is executed again", name)
 
     @contextmanager
     def _registering(self) -> Iterator[list[ClaimT]]:

@@ -1,8 +1,8 @@
 """
-Claims: a worker writes its name into rows of work, and nobody else takes them.
+Claims: a worker writes its name into rows of work, and no other worker executes them.
 
-The claims of a worker last as long as its lease, which its heartbeats renew (:mod:`heartbeats`). What a dead
-worker had claimed is released here, by another one or by its successor of the same name.
+A claim is valid for the lease of its worker, which heartbeats renew (:mod:`heartbeats`). The claims of a dead
+worker are released by another worker, or by its successor of the same name.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KINDS: tuple[type[Claimable], ...] = (Run, StandaloneQueryRun, Delivery, Outgoin
 
 
 class Claim(Protocol):
-    """A row that a worker has claimed, and what its places are shared by."""
+    """A row that a worker has claimed. Subclasses have the attributes by which places are shared."""
 
     @property
     def kind(self) -> type[Claimable]:
@@ -49,10 +49,10 @@ class Share(Generic[ClaimT]):
     """
     Rows that a worker wants.
 
-    :param conditions: What they must fulfil beside :func:`is_waiting`.
-    :param order: The first ones first.
-    :param count: How many at most.
-    :param build: Makes the claim of a row.
+    :param conditions: The conditions besides :func:`is_waiting`.
+    :param order: The order in which they are claimed.
+    :param count: The maximum number.
+    :param build: Builds the claim of a row.
     """
 
     kind: type[Claimable]
@@ -75,13 +75,13 @@ class Selection(Protocol[ClaimT]):
         """
         Choose rows for the free places.
 
-        :param active: What the worker does now.
-        :return: The rows, and the seconds until others are due, as far as that is known.
+        :param active: The active claims of the worker.
+        :return: The rows, and the seconds until others are due, if known.
         """
 
 
 def is_waiting(kind: type[Claimable]) -> ColumnElement[bool]:
-    """Make the condition of the partial indexes ``ix_…_waiting``: unfinished, and not claimed."""
+    """Build the condition of the partial indexes ``ix_…_waiting``: unfinished, and not claimed."""
     return and_(kind.executor_id.is_(None), _is_unfinished(kind))
 
 
@@ -94,9 +94,9 @@ def claim_rows(
     session: Session, share: Share[ClaimT], executor_id: str, active: Collection[int] = ()
 ) -> list[ClaimT]:
     """
-    Claim rows in the caller's transaction; those that another worker is claiming are left to it.
+    Claim rows in the caller's transaction, except those that another worker is claiming.
 
-    :param active: Rows that this worker still does. Others may have released them while it was frozen.
+    :param active: The active rows of this worker. Others may have released them while it was frozen.
     """
     kind = share.kind
     rows = select(kind.id).where(is_waiting(kind), *share.conditions).order_by(*share.order)
@@ -111,9 +111,9 @@ def claim_rows(
 
 def release_all(database: Database, executor_id: str, *, counts_loss: bool = False) -> int:
     """
-    Release all that a worker has claimed, and give the number of rows.
+    Release all claims of a worker, and return the number of rows.
 
-    :param counts_loss: Whether it died: then each run that it was executing counts the loss.
+    :param counts_loss: Whether the worker died. Then each run that it executed counts one lost worker.
     """
     return sum(_release(database, kind, executor_id, counts_loss=counts_loss) for kind in KINDS)
 
@@ -140,10 +140,10 @@ def _release_unlocked(
 
 def release_orphans(database: Database) -> int:
     """
-    Release the rows that are claimed in the name of no worker, and give their number.
+    Release rows whose worker has no row, and return their number.
 
-    A worker that was frozen may have claimed them after its own row was deleted, and died before its next
-    heartbeat.
+    A worker that was frozen may have claimed them after its own row was deleted, and have died before its
+    next heartbeat.
     """
     count = 0
     for kind in KINDS:

@@ -1,4 +1,4 @@
-"""Which deliveries and messages are due, and how a worker's places are shared among their receivers."""
+"""Which deliveries and messages are due, and how the places of a worker are shared among receivers."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class DueRow:
 
 class DueSelection:
     """
-    Chooses among the rows whose time has come.
+    Chooses among the rows that are due.
 
-    :param groups: Selects each group, and when its first row is due; None if it has none.
-    :param group_column: What a row is grouped by.
-    :param places: How many a worker has.
-    :param group_places: How many of them one group may have, so that a slow one leaves room for others.
+    :param groups: Selects each group, and when its first row is due; None if it has no row.
+    :param group_column: The column by which rows are grouped.
+    :param places: The number of places of a worker.
+    :param group_places: The maximum for one group, so that a slow group leaves places for others.
     :param clock: Reads the time of the database.
     """
 
@@ -62,7 +62,7 @@ class DueSelection:
     def choose(
         self, session: Session, active: Collection[DueRow]
     ) -> tuple[Sequence[Share[DueRow]], float | None]:
-        """Choose rows for the free places, and tell when the next one is due."""
+        """Choose rows for the free places, and find when the next one is due."""
         if len(active) >= self._places:
             return [], None
         firsts = {group: moment for group, moment in session.execute(self._groups) if moment is not None}
@@ -90,7 +90,7 @@ class DueSelection:
 def select_deliveries(
     places: int, endpoint_places: int, clock: DatabaseClock = read_database_clock
 ) -> DueSelection:
-    """Choose deliveries to active subscriptions: an endpoint that is slow holds its own few places."""
+    """Choose deliveries to active subscriptions. A slow endpoint has only its own places."""
     first = (
         select(func.min(Delivery.next_attempt_on))
         .where(Delivery.subscription_id == Subscription.id, is_waiting(Delivery))
@@ -123,10 +123,10 @@ def share_places(
     due: Sequence[Group], taken: Counter[Group], places: int, group_places: int
 ) -> Counter[Group]:
     """
-    Share the free places: the next one goes to the group that has the fewest, then to the first in order.
+    Share the free places. Each goes to the group with the fewest places, and the first of these.
 
     :param due: The groups with work, the most urgent first.
-    :param taken: How many places each has now.
+    :param taken: The number of places that each group has now.
     """
     chosen: Counter[Group] = Counter()
     for _ in range(places - taken.total()):

@@ -1,9 +1,9 @@
 """
 Durable work: runs, deliveries, mails and Slack posts, each claimed from its own table.
 
-Work is accepted when its row is committed. A worker claims rows (:mod:`claims`), does them, and records what
-became of them with the end of the claim. What a dead worker had claimed is released by another one, or by its
-successor of the same name, and goes on where it was.
+Work is accepted when its row is committed. A worker claims rows (:mod:`claims`), executes them, and records
+the result and the end of the claim in one transaction. The claims of a dead worker are released by another
+worker, or by its successor of the same name. The work then continues after its last recorded step.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ from airflow_provider_pushmetrics.service.worker.run_selection import RunSelecti
 POSTPONE_SECONDS = 60
 
 DELIVERY_CONCURRENCY = 64
-"""How many deliveries a worker makes at a time."""
+"""The maximum number of concurrent deliveries of a worker."""
 
 log = logging.getLogger(__name__)
 
 
 class Engine:
     """
-    Does the durable work of this process.
+    Executes the durable work of this process.
 
-    :param executor_id: Names this process. Others release what it leaves behind.
+    :param executor_id: The name of this process. Others release the claims that it leaves.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Engine:
 
     @property
     def wakes(self) -> Mapping[str, Callable[[], object]]:
-        """What to call when the database tells of new work, by its name in the notification."""
+        """What to call on a notification of new work, by its name in the notification."""
         return {
             "run": self._runs.wake,
             "delivery": self._deliveries.wake,
@@ -111,7 +111,7 @@ class Engine:
         }
 
     def start(self) -> None:
-        """Begin to work, with what was left behind first."""
+        """Start, beginning with unfinished work."""
         self._workers.start()
         release_all(self._database, self._executor_id, counts_loss=True)
         self._workers.take_over()
@@ -120,9 +120,9 @@ class Engine:
 
     def stop(self) -> bool:
         """
-        Stop. What has not ended within the time allowed goes on elsewhere, or at the next start.
+        Stop. Work that does not end in time continues in another worker, or at the next start.
 
-        :return: Whether everything had ended.
+        :return: Whether all work has ended.
         """
         self._stopping.set()
         queues = (self._runs, self._deliveries, self._messages)
@@ -136,7 +136,9 @@ class Engine:
             if not is_unavailable(error):
                 raise
             has_ended = False
-            log.warning("cannot release the claims of this worker, others will find out: %s", error)
+            log.warning(
+                "cannot release the claims of this worker; others release them after its lease: %s", error
+            )
         self._workers.stop(is_finished=has_ended)
         return has_ended
 
@@ -154,7 +156,7 @@ class Engine:
         return self._workers.is_current()
 
     def _postpone(self, row: DueRow) -> None:
-        """Try again later what failed by an error of ours, so that it does not fail without a pause."""
+        """Retry after a pause what failed by an unexpected error."""
         with self._database.writing() as session:
             later = read_database_clock(session) + timedelta(seconds=POSTPONE_SECONDS)
             values = {"executor_id": None, "next_attempt_on": later}

@@ -1,10 +1,10 @@
 """
-The processes that execute, and what becomes of the work of one that died.
+The heartbeats of workers, and the release of the claims of dead workers.
 
-Each has a row that it touches again and again. When a row is old, its process is taken for dead; whoever
-claims the row first releases what the dead one had claimed. Only who has watched for a whole
-lease may do that: when the database was away, all rows are old, and all processes live. A process that was
-only slow does no harm: what is done twice is recorded once.
+Each worker updates its row regularly. A worker whose row is older than the lease counts as dead. The worker
+that claims this row first releases the claims of the dead one. A worker does this only after it has been
+watching for a whole lease, since after an outage of the database all rows are old although all workers are
+alive. A worker that was only slow does no harm: work that is done twice is recorded once.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from airflow_provider_pushmetrics.service.worker.claims import has_claims
 from airflow_provider_pushmetrics.serving.background import BackgroundLoop
 
 SIGNED_OFF = datetime(1970, 1, 1, tzinfo=UTC)
-"""The moment in the row of a process that has stopped and left work behind: anybody may have it at once."""
+"""The time in the row of a worker that has stopped with unfinished work: others release it at once."""
 
 log = logging.getLogger(__name__)
 
 Recover = Callable[[str], int]
-"""Releases what a worker has claimed, and gives the number of rows."""
+"""Releases the claims of a worker, and returns the number of rows."""
 
 
 class WorkerRegistry:
     """
-    Shows that this process lives, and looks after those that do not.
+    Sends the heartbeats of this worker, and releases the claims of dead workers.
 
-    :param executor_id: This process.
-    :param lease_seconds: How old the sign of life of a dead process is at least.
-    :param recover: Takes over what a dead one left.
-    :param recover_lost: Looks for what this process itself has lost sight of.
+    :param executor_id: The name of this worker.
+    :param lease_seconds: A worker whose last heartbeat is older counts as dead.
+    :param recover: Releases the claims of a dead worker.
+    :param recover_lost: Releases claims of this worker that are not active.
     """
 
     def __init__(
@@ -65,15 +65,15 @@ class WorkerRegistry:
         self._loop = BackgroundLoop("heartbeat", self._run_once, interval_seconds=lease_seconds / 4)
 
     def start(self) -> None:
-        """Sign on, and begin to beat."""
+        """Send the first heartbeat, and start the thread that sends the others."""
         self.beat()
         self._loop.start()
 
     def stop(self, *, is_finished: bool) -> None:
         """
-        Sign off.
+        Stop, and record that this worker has stopped.
 
-        :param is_finished: Whether nothing is left behind. If something is, others take it over at once.
+        :param is_finished: Whether all work has ended. If not, others continue it at once.
         """
         self._loop.stop()
         mine = Worker.executor_id == self._executor_id
@@ -86,10 +86,12 @@ class WorkerRegistry:
         except Exception as error:
             if not is_unavailable(error):
                 raise
-            log.warning("cannot sign off, others will find out: %s", error)
+            log.warning(
+                "cannot record that this worker has stopped; others notice after its lease: %s", error
+            )
 
     def beat(self) -> None:
-        """Show that this process lives."""
+        """Send a heartbeat."""
         with self._database.writing() as session:
             now = self._clock(session)
             row = session.scalar(select(Worker).where(Worker.executor_id == self._executor_id))
@@ -105,23 +107,23 @@ class WorkerRegistry:
                 )
             else:
                 row.beat_on = now
-        # Late, or the first one: what the others' rows say of the time before may not be true.
+        # The first heartbeat, or a late one: the heartbeats of others may have failed too.
         if self._last_beat is None or now - self._last_beat > self._lease / 2:
             self._watching_since = now
         self._last_beat = now
         self._beat_at = time.monotonic()
 
     def is_current(self) -> bool:
-        """Return whether the last heartbeat is younger than the lease, so that nobody takes over."""
+        """Return whether the last heartbeat is younger than the lease."""
         return time.monotonic() - self._beat_at < self._lease.total_seconds()
 
     def take_over(self) -> int:
-        """Release what the dead had claimed; give the number of rows."""
+        """Release the claims of dead workers, and return the number of rows."""
         count = 0
         for executor_id in self._claim_dead():
             found = self._recover(executor_id)
             with self._database.writing() as session:
-                if not has_claims(session, executor_id):  # else it is dead again after a lease
+                if not has_claims(session, executor_id):  # if it has, it counts as dead again after a lease
                     session.execute(delete(Worker).where(Worker.executor_id == executor_id))
             log.warning("worker %s is dead: released %d claims of it", executor_id, found)
             count += found
@@ -135,10 +137,10 @@ class WorkerRegistry:
                 Worker.executor_id != self._executor_id, Worker.beat_on <= self._find_oldest_sign(now)
             )
             for executor_id, beat_on in session.execute(dead).all():
-                # Whoever changes the moment has the row, for a lease: if he dies too, another has it.
+                # The worker that changes the time has the row for a lease; then another one may take it.
                 row = select(Worker.id).where(Worker.executor_id == executor_id)
                 if session.scalar(row.with_for_update(skip_locked=True)) is None:
-                    continue  # another takes it over, or it is frozen in a heartbeat
+                    continue  # another worker has it, or it is frozen in a heartbeat
                 changed = session.execute(
                     update(Worker)
                     .where(Worker.executor_id == executor_id, Worker.beat_on == beat_on)
@@ -149,7 +151,7 @@ class WorkerRegistry:
         return claimed
 
     def _find_oldest_sign(self, now: datetime) -> datetime:
-        """Find the moment such that who last showed that he lived before it has stopped, or is dead."""
+        """Find the time such that a worker whose last heartbeat is older is dead, or has stopped."""
         since = self._watching_since
         has_watched = since is not None and now - since >= self._lease
         return now - self._lease if has_watched else SIGNED_OFF

@@ -1,4 +1,4 @@
-"""All that a process which executes has beside the parts that a server has too."""
+"""The parts of a process that executes work, in addition to those of a server."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from airflow_provider_pushmetrics.service.worker.engine import Engine
 from airflow_provider_pushmetrics.serving.commit_signals import CommitWatch
 
 CHANNEL = "pushmetrics_work"
-"""PostgreSQL's name for the notifications of new work; the triggers of the tables send them."""
+"""The channel of notifications of new work. Triggers of the tables send them."""
 
 
 class LocalBackend:
     """
-    Executes runs and deliveries in this process, and does what is due by the clock.
+    Executes runs, deliveries and messages in this process, and starts scheduled runs.
 
-    :param executor_id: The name under which it executes, and under which what it leaves behind is found.
+    :param executor_id: The name of this worker in its claims.
     :param guards_memory: Whether this process ends when it uses too much memory: it must be a worker.
     """
 
@@ -86,7 +86,7 @@ class LocalBackend:
         self._result_cleanup = ResultCleanup(results, settings.result_retention_days)
 
     def start(self) -> None:
-        """Begin, with what was left behind first."""
+        """Start, beginning with unfinished work."""
         self._sources.delete_unused_files()
         if self._memory_guard is not None:
             self._memory_guard.start()
@@ -99,7 +99,7 @@ class LocalBackend:
         """
         Stop.
 
-        :return: Whether all work had ended. If not, the process must end now; the work goes on at the next
+        :return: Whether all work has ended. If not, the process must end now. The work continues at the next
             start.
         """
         if self._memory_guard is not None:
@@ -107,12 +107,12 @@ class LocalBackend:
         has_ended = all([self._watch.stop(), self._scheduler.stop()])
         self._result_cleanup.stop()
         if not self._engine.stop() or not has_ended:
-            return False  # what still runs must not find its client closed, and record that as its failure
+            return False  # active work would fail if its client were closed
         self._sender.close()
         return True
 
     def is_alive(self) -> bool:
-        """Tell that it works, as long as this process does."""
+        """Return True: a process that has ended does not answer."""
         return True
 
 
@@ -123,7 +123,7 @@ def _open_transports(
     if settings.smtp is not None:
         transports[MAIL] = MailTransport(Mailer(settings.smtp), results, database)
     if settings.slack is not None:
-        # Its URL is the operator's: on this machine it may be, as the settings allow it.
+        # The operator chose its URL, so it may be on this machine.
         is_here = is_loopback(urlsplit(settings.slack.base_url).hostname or "")
         rules = settings.egress_rules
         rules = replace(rules, allow_loopback=rules.allow_loopback or is_here)

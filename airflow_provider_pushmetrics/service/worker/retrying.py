@@ -1,4 +1,4 @@
-"""Trying again: while the database is away without end, after any other fault a few times."""
+"""Retries: without end while the database is unavailable, a few times after other errors."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
 FIRST_RETRY_SECONDS = 0.2
 LONGEST_RETRY_SECONDS = 15.0
-"""How late work may go on when the database is back."""
+"""The maximum delay of work after the database is available again."""
 
 FAULT_PAUSES_SECONDS = (0.2, 1.0, 5.0, 15.0)
-"""The waits after other faults: what can go wrong in a run or a delivery is recorded, so these are ours."""
+"""The pauses after other errors. Expected failures are recorded, so these are bugs."""
 
 Outcome = TypeVar("Outcome")
 
@@ -23,17 +23,17 @@ log = logging.getLogger(__name__)
 
 class WorkInterruptedError(BaseException):
     """
-    Work stops in the middle, since its process does.
+    Work was interrupted because this process stops.
 
-    It is no ``Exception``: those are recorded as the end of a run, and this one shall go on.
+    It is no ``Exception``: those end a run as failed, and this run continues later.
     """
 
 
 class RetryLoop:
     """
-    Does work that goes on where it was.
+    Repeats work that continues where it was interrupted.
 
-    :param wait: Waits for so many seconds, or less if this process is to stop, and tells whether it is.
+    :param wait: Waits for so many seconds, and returns whether this process is stopping.
     """
 
     def __init__(self, wait: Callable[[float], bool]) -> None:
@@ -42,9 +42,9 @@ class RetryLoop:
 
     def do(self, work: Callable[[], Outcome]) -> Outcome:
         """
-        Do it, again and again if need be, and give what it gives.
+        Do the work, with retries, and return its result.
 
-        :raises WorkInterruptedError: if this process is to stop before it is done.
+        :raises WorkInterruptedError: if this process stops first.
         """
         away_pauses = _double(FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS)
         fault_pauses = iter(FAULT_PAUSES_SECONDS)
@@ -57,7 +57,7 @@ class RetryLoop:
                 if pause_seconds is None:
                     raise
                 if is_away:
-                    self._log.warning("the database is away, and work waits for it: %s", error)
+                    self._log.warning("the database is unavailable, and work waits for it: %s", error)
                 else:
                     log.exception("work failed; trying again in %s s", pause_seconds)
                 if self._wait(pause_seconds):

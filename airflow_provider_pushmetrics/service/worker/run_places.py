@@ -13,11 +13,11 @@ from airflow_provider_pushmetrics.service.models import AnyRun
 @dataclass(frozen=True)
 class RunGroup:
     """
-    The waiting runs of one report, or those of them that are suspects.
+    The waiting runs of one report: all suspects, or all others.
 
     :param is_suspect: Whether a worker died while it executed them.
-    :param count: How many there are.
-    :param oldest: When the first of them was created.
+    :param count: The number of runs.
+    :param oldest: When the oldest was created.
     """
 
     kind: type[AnyRun]
@@ -42,10 +42,10 @@ class ActiveRun:
 @dataclass(frozen=True)
 class PlaceLimits:
     """
-    How many runs a worker executes at the same time.
+    The maximum number of concurrent runs of a worker.
 
-    :param places: All together.
-    :param is_shared: Whether there are several workspaces. Then a place is kept free for the others.
+    :param places: The total.
+    :param is_shared: Whether there are several workspaces. Then one place is reserved for other workspaces.
     """
 
     places: int
@@ -66,11 +66,10 @@ def choose_groups(
     waiting: Sequence[RunGroup], active: Collection[ActiveRun], limits: PlaceLimits
 ) -> Counter[RunGroup]:
     """
-    Choose what fills the free places: how many runs of which group.
+    Choose how many runs of each group fill the free places.
 
     The workspace with the fewest active runs comes first, then the report with the fewest, then the oldest
-    run. A worker executes one suspect at a time, so that the run that kills workers is found, and not
-    those that run beside it.
+    run. A worker executes one suspect at a time: if it dies again, that run is the cause.
     """
     chosen: Counter[RunGroup] = Counter()
     workspaces = Counter(run.workspace_id for run in active)

@@ -32,7 +32,7 @@ class RunSelection:
     def choose(
         self, session: Session, active: Collection[ActiveRun]
     ) -> tuple[Sequence[Share[ActiveRun]], None]:
-        """Choose runs for the free places; nobody knows when others will come."""
+        """Choose runs for the free places. When others will come is unknown."""
         if len(active) >= self._places:
             return [], None
         waiting = list(_read_groups(session))

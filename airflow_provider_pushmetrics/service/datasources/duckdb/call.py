@@ -1,4 +1,4 @@
-"""What a child process is asked."""
+"""The request to a child process."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from airflow_provider_pushmetrics.service.datasources.limits import MIB, QueryLi
 
 MEMORY_MARGIN_BYTES = 512 * MIB
 """
-What a query may need beside the memory that DuckDB counts: values while they are made, batches in Arrow, the
-stacks of threads.
+Memory of a query that DuckDB does not count: values under construction, batches in Arrow, stacks of threads.
 """
 
 MAX_ROW_VALUES = 2
-"""A row may have so many times the bytes that one value may have."""
+"""The maximum size of a row, as a multiple of that of a value."""
 
 PIECE_BYTES = 4 * MIB
-"""How much of a result is sent at once, unless one row is larger: this bounds the memory of the parent."""
+"""The maximum size of a piece of a result, unless one row is larger: this limits the memory of the parent."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class DuckDbCall:
     A query of a file or a folder.
 
     :param path: The file or the folder.
-    :param temp_dir: Where the query writes what does not fit in its memory.
+    :param temp_dir: The folder for data that does not fit in memory.
     :param sql: One statement, with ``$1``, ``$2``, … for the values.
     """
 
@@ -40,28 +39,28 @@ class DuckDbCall:
     time_zone: str
 
     def encode(self) -> bytes:
-        """Write it for a child, which trusts its parent; never the other way round."""
+        """Pickle it for a child. A child trusts its parent; a parent must not unpickle data of a child."""
         return pickle.dumps(self)
 
     @classmethod
     def decode(cls, data: bytes | memoryview) -> DuckDbCall:
-        """Read it in the child."""
+        """Unpickle it, in the child."""
         call: DuckDbCall = pickle.loads(data)
         return call
 
     @property
     def max_row_bytes(self) -> int:
-        """How many bytes one row of the result may have."""
+        """The maximum size of a row of the result in bytes."""
         return find_max_row_bytes(self.limits)
 
 
 def find_max_row_bytes(limits: QueryLimits) -> int:
-    """Find how many bytes one row of a result may have."""
+    """Compute the maximum size of a row of a result in bytes."""
     return MAX_ROW_VALUES * limits.max_value_bytes
 
 
 def write_out_of_memory(limits: QueryLimits) -> str:
-    """Write what is said of a query that needs more memory than it may have."""
+    """Build the error of a query that exceeds its memory limit."""
     return (
         f"the query needs more than {limits.max_memory_bytes:,} bytes of memory, the limit: select or"
         " sort less, or aggregate before."

@@ -1,4 +1,4 @@
-"""What DuckDB files, and folders of files, hold."""
+"""The catalog of DuckDB files, and of folders of files."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ ORDER BY 1"""
 
 class DuckDbCatalog:
     """
-    Looks into a DuckDB database by its own tables.
+    Reads the catalog of a DuckDB database.
 
     :param source: The database.
-    :param stopper: Stops what takes too long.
+    :param stopper: Stops a query that takes too long.
     """
 
     def __init__(self, source: Source, stopper: Stopper) -> None:
@@ -64,7 +64,7 @@ class DuckDbCatalog:
         return make_url("postgresql+psycopg://").get_dialect()()
 
     def list_schemas(self) -> list[str]:
-        """List the schemas, of which there is always ``main``."""
+        """List the schemas; ``main`` always exists."""
         return [str(name) for (name,) in self._select(SCHEMAS)]
 
     def list_tables(self, schema: str) -> list[TableName]:
@@ -81,11 +81,11 @@ class DuckDbCatalog:
         return TableDescription([CatalogColumn(*column) for column in columns], [column for (column,) in key])
 
     def list_functions(self) -> list[str]:
-        """List the functions but the operators."""
+        """List the functions, without operators."""
         return [str(name) for (name,) in self._select(FUNCTIONS)]
 
     def _select(self, *parts: str) -> list[tuple[Any, ...]]:
-        """Ask with every second part as a bound value."""
+        """Run a query; every second part is a bound value."""
         sql = BoundSql(parts[::2], parts[1::2])
         with self._source.query(sql, self._stopper, limits=DEFAULT_LIMITS, time_zone=UTC) as rows:
             return [tuple(row.values()) for batch in rows.batches for row in batch.to_pylist()]

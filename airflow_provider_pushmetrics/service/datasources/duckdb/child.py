@@ -1,4 +1,4 @@
-"""The program of the processes that run DuckDB: a call is a query, its answer columns and rows."""
+"""The program of the processes that run DuckDB: a call is a query, and its answer columns and rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def answer(request: memoryview, send: Send) -> None:
     """
     Run a query, and send its columns and then its rows.
 
-    :raises CallError: with a message for whoever wrote the query.
+    :raises CallError: with a message for the author of the query.
     """
     call = DuckDbCall.decode(request)
     limit_memory(call.limits.max_memory_bytes + MEMORY_MARGIN_BYTES)
@@ -39,7 +39,7 @@ def answer(request: memoryview, send: Send) -> None:
 
 
 def cut(batches: Iterator[pa.RecordBatch], max_rows: int) -> Iterator[pa.RecordBatch]:
-    """Give so many rows at most: the parent needs one more than its limit to know that there are more."""
+    """Limit the rows to one more than the limit, which shows the parent that there are more."""
     for batch in batches:
         yield batch.slice(0, max_rows)
         max_rows -= batch.num_rows
@@ -49,9 +49,9 @@ def cut(batches: Iterator[pa.RecordBatch], max_rows: int) -> Iterator[pa.RecordB
 
 def split(batches: Iterator[pa.RecordBatch], max_row_bytes: int) -> Iterator[pa.RecordBatch]:
     """
-    Split batches into such of a few megabytes.
+    Split batches into pieces of a few megabytes.
 
-    :raises SourceError: if a single row is larger than a row may be, naming its number.
+    :raises SourceError: with its number, if a single row is too large.
     """
     first = 1
     for batch in batches:

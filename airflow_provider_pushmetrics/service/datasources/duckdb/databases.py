@@ -1,4 +1,4 @@
-"""Open what a query asks in DuckDB: a file, or a folder whose files are tables. For child processes."""
+"""Opening the database of a query: a DuckDB file, or a folder of files as tables. For child processes."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from airflow_provider_pushmetrics.service.datasources.duckdb.call import DuckDbC
 from airflow_provider_pushmetrics.service.datasources.duckdb.queries import hide_path
 
 SPILL_FACTOR = 20
-"""How many times its memory a query may write to disk."""
+"""The maximum data that a query writes to disk, as a multiple of its memory."""
 
 OWN_NAMES = frozenset({"main", "memory", "system", "temp"})
-"""Databases that DuckDB has itself."""
+"""Databases that always exist in DuckDB."""
 
 FILE_READERS = {
     # All rows decide the types of a CSV file, not its first ones.
     ".csv": "read_csv('{}', sample_size = -1)",
     ".parquet": "read_parquet('{}')",
 }
-"""How the files of a folder are read, by their extension."""
+"""The function that reads a file, by its extension."""
 
 LISTING_WORDS = ("information_schema", "duckdb_", "sqlite_master", "pg_catalog", "show")
-"""Words in queries that list tables: all files are tables then."""
+"""Words in queries that list tables. For these, all files become tables."""
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def open_database(call: DuckDbCall) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def _connect(call: DuckDbCall) -> duckdb.DuckDBPyConnection:
     """
-    Open a DuckDB without a file, that takes no more memory than a query may.
+    Open a DuckDB without a file, with the memory limit of a query.
 
     :raises SourceError: if there is no such time zone.
     """
@@ -72,7 +72,7 @@ def _connect(call: DuckDbCall) -> duckdb.DuckDBPyConnection:
 
 
 def _lock(connection: duckdb.DuckDBPyConnection) -> None:
-    """Shut a DuckDB off from the file system and the network, and let nothing change its settings."""
+    """Disable access to the file system and the network, and lock the settings."""
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 
@@ -92,7 +92,7 @@ def _attach_file(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 @contextmanager
 def _open_folder(connection: duckdb.DuckDBPyConnection, call: DuckDbCall) -> Iterator[None]:
-    """Make tables of those files whose names stand in the query."""
+    """Define tables for the files whose names occur in the query."""
     tables = select_named(_find_tables(call.path.resolve()), call.sql)
     # Only the tables' files, not the folder: DuckDB would follow links in it, and write to it.
     connection.execute("SET allowed_paths = $1", [[str(path) for path in tables.values()]])
@@ -101,14 +101,14 @@ def _open_folder(connection: duckdb.DuckDBPyConnection, call: DuckDbCall) -> Ite
     try:
         yield
     except SourceError as error:
-        # A name may stand in the query without that it is a table's: it fails only if it must.
+        # A name in the query need not be that of a table: an error is raised only if the query fails.
         if not broken:
             raise
         raise SourceError(f"{error}\n" + "\n".join(broken)) from error
 
 
 def _find_tables(folder: Path) -> dict[str, Path]:
-    """Find the files by the names of their tables, with all links followed; none leads out of the folder."""
+    """Find the files by the names of their tables. Links that lead out of the folder are excluded."""
     found = {}
     for entry in sorted(folder.iterdir()):
         path = entry.resolve()
@@ -118,7 +118,7 @@ def _find_tables(folder: Path) -> dict[str, Path]:
 
 
 def _define_tables(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Path]) -> list[str]:
-    """Define the tables, and give what is wrong with those that cannot be."""
+    """Define the tables, and return the errors of those that cannot be read."""
     broken = []
     for table, path in tables.items():
         reader = FILE_READERS[path.suffix.lower()].format(str(path).replace("'", "''"))
@@ -130,7 +130,7 @@ def _define_tables(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, P
 
 
 def select_named(tables: Mapping[str, Path], sql: str) -> dict[str, Path]:
-    """Select the tables whose names stand in a query, or all if it lists tables."""
+    """Select the tables whose names occur in a query, or all if it lists tables."""
     text = sql.lower()
     if any(word in text for word in LISTING_WORDS):
         return dict(tables)

@@ -9,17 +9,17 @@ from airflow_provider_pushmetrics.service.datasources.limits import MIB, QueryLi
 DUCKDB_PROGRAM = "airflow_provider_pushmetrics.service.datasources.duckdb.child"
 
 MAX_DUCKDB_QUERIES = 16
-"""So many queries of DuckDB run at once; others wait. A worker has 4 runs of up to 4 queries each."""
+"""The maximum number of concurrent queries; others wait. A worker has 4 runs of up to 4 queries each."""
 
 FRAME_MARGIN_BYTES = MIB
-"""What a batch has beside its values: lengths, and the description of its columns."""
+"""The size of a batch without its values: lengths, and the description of its columns."""
 
 
 def open_duckdb_pool(limits: QueryLimits) -> ChildPool:
     """
-    Make the pool; no process is started before it is needed.
+    Build the pool. Processes are started when they are needed.
 
-    :param limits: The largest that any query has.
+    :param limits: The maximum limits of a query.
     """
     max_frame_bytes = max(find_max_row_bytes(limits), PIECE_BYTES) + FRAME_MARGIN_BYTES
     return ChildPool(DUCKDB_PROGRAM, max_children=MAX_DUCKDB_QUERIES, max_frame_bytes=max_frame_bytes)

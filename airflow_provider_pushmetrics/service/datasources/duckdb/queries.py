@@ -1,4 +1,4 @@
-"""Run a query in DuckDB, and give its rows with the types in which they are stored. For child processes."""
+"""Running a query in DuckDB, with the types in which its rows are stored. For child processes."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ DUCKDB_BATCH_ROWS = 8_192
 
 FAILURES = (duckdb.Error, pa.ArrowException, TypeError, OverflowError, OSError)
 """
-Beside its own errors, DuckDB raises Python's for values that no SQL type can hold, and those between two
-batches come through Arrow.
+The errors of DuckDB: its own, Python's for values that no SQL type supports, and Arrow's between two batches.
 """
 
 OUT_OF_MEMORY = (duckdb.OutOfMemoryException, pa.ArrowMemoryError, MemoryError)
@@ -61,7 +60,7 @@ def run_query(connection: duckdb.DuckDBPyConnection, call: DuckDbCall) -> Iterat
 
 
 def hide_path(message: str, folder: Path) -> str:
-    """Take the place of the files out of a message: it is no business of who asks them."""
+    """Remove the paths of files from a message."""
     return message.replace(f"{folder}{os.sep}", "").replace(str(folder), "")
 
 

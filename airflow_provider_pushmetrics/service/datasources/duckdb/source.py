@@ -1,4 +1,4 @@
-"""DuckDB files and folders, as the service asks them: each query runs in a child process."""
+"""Queries of DuckDB files and folders; each runs in a child process."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from airflow_provider_pushmetrics.service.templates.dialects import DUCKDB, Dial
 
 class DuckDbSource:
     """
-    A DuckDB file, or a folder of CSV and Parquet files, each a table of the name of its file.
+    A DuckDB file, or a folder of CSV and Parquet files. Each of these is a table with the name of its file.
 
-    It is opened to read only, shut off from the rest of the file system and the network, and open only while
-    a query runs, so that others can write to it between two queries, or replace it.
+    It is opened read-only, without access to the rest of the file system and the network. It is open only
+    while a query runs, so that other programs can write or replace it.
 
     :param path: The file or the folder.
-    :param temp_dir: Where queries spill what does not fit in their memory.
-    :param pool: The processes in which queries run.
+    :param temp_dir: The folder for data that does not fit in memory.
+    :param pool: The processes that run queries.
     """
 
     dialect: Dialect = DUCKDB
@@ -53,7 +53,7 @@ class DuckDbSource:
     def query(
         self, sql: BoundSql, stopper: Stopper, *, limits: QueryLimits, time_zone: str
     ) -> Iterator[RowBatches]:
-        """Run a query; whoever stops it kills its process."""
+        """Run a query. Stopping it kills its process."""
         sql = strip_end(sql, "duckdb")
         text = sql.write(lambda number: f"${number}")
         with (
@@ -68,16 +68,16 @@ class DuckDbSource:
             yield RowBatches(schema, _read(pieces, schema, stopper, limits))
 
     def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:
-        """Look around in the file or the folder."""
+        """Open the catalog."""
         return nullcontext(DuckDbCatalog(self, stopper))
 
     def close(self) -> None:
-        """Close nothing: the file is open only while a query runs, and the pool is its owner's."""
+        """Close nothing: the file is open only while a query runs, and the caller closes the pool."""
 
 
 @contextmanager
 def _stopping(stopper: Stopper, child: ChildProcess) -> Iterator[None]:
-    """Let the stopper kill the process while the block runs."""
+    """Allow the stopper to kill the process in the block."""
     stopper.register(child.kill)
     try:
         if stopper.reason is not None:  # it was stopped while it waited

@@ -1,4 +1,4 @@
-"""Folders in which queries of DuckDB write what does not fit in their memory."""
+"""Folders for data of DuckDB queries that does not fit in memory."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ PREFIX = build_prefix(socket.gethostname())
 
 @contextmanager
 def make_spill_folder(parent: Path) -> Iterator[Path]:
-    """Make a folder for one query, which is locked while it is in use, and deleted after that."""
+    """Create a folder for one query. It is locked while it is in use, and deleted after that."""
     parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        with _lock(parent, fcntl.LOCK_SH):  # no other process looks for unused folders meanwhile
+        with _lock(parent, fcntl.LOCK_SH):  # meanwhile no other process deletes unused folders
             folder = stack.enter_context(tempfile.TemporaryDirectory(dir=parent, prefix=PREFIX))
             stack.enter_context(_lock(Path(folder), fcntl.LOCK_EX))
         yield Path(folder)
@@ -47,7 +47,7 @@ def _lock(folder: Path, operation: int) -> Iterator[None]:
     """
     Lock a folder.
 
-    :raises OSError: if it is locked and is not to be waited for, or does not exist.
+    :raises OSError: if it does not exist, or is locked and ``LOCK_NB`` is set.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:

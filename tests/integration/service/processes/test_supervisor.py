@@ -92,7 +92,7 @@ def test_worker_that_does_not_stop_in_time_is_killed(
     wait_until(supervisor.is_alive)
     supervisor.stop()
     assert spawner.started[0].poll() == -signal.SIGKILL
-    assert "did not stop in 1" in caplog.text
+    assert "did not stop within 1" in caplog.text
 
 
 def test_supervisor_that_never_started_leaves_nothing(tmp_path: Path, spawner: Spawner) -> None:

@@ -127,7 +127,7 @@ def test_stopped_in_the_middle_of_a_run_it_ends_in_time_and_goes_on_later(tmp_pa
         assert service.stop() == 0
         assert time.monotonic() - began < 60
     assert read_status(database, run_id) == "running"
-    assert "goes on at the next start" in (tmp_path / "data.log").read_text()
+    assert "continues at the next start" in (tmp_path / "data.log").read_text()
     database.close()
 
 
