@@ -148,12 +148,12 @@ def test_endpoint_that_is_down_gets_ten_attempts_then_is_disabled_and_recovers_w
     post.work_until(NOW + timedelta(days=6))
     subscription = post.read_subscription()
     assert not subscription.active
-    assert "has taken nothing for 5 days" in str(subscription.disabled_reason)
+    assert "has accepted nothing for 5 days" in str(subscription.disabled_reason)
     assert {post.read(one).status for one in (first, *others)} == {"failed"}
     with post.database.reading() as session:
         mail = session.scalars(select(OutgoingMessage)).one()
     assert mail.recipient == "admin@localhost"
-    assert "taken nothing for 5 days" in mail.text
+    assert "accepted nothing for 5 days" in mail.text
 
     post.answer = lambda: respond(204)
     post.requests.clear()
