@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.receiver.inbox.postgresql import DEFAULT_TIMEOUTS, PostgresqlTimeouts
-from airflow_provider_pushmetrics.serving.postgresql import limit_sessions
+from airflow_provider_pushmetrics.serving.commit_signals import limit_sessions
 from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, create_sqlite_engine
 
 INBOX_BUSY_SECONDS = 15

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import URL
 
-from airflow_provider_pushmetrics.serving.postgresql import IDLE_IN_TRANSACTION_SECONDS, LOCK_SECONDS
+from airflow_provider_pushmetrics.serving.commit_signals import IDLE_IN_TRANSACTION_SECONDS, LOCK_SECONDS
 
 INBOX_CONNECT_SECONDS = 5
 UNACKNOWLEDGED_SECONDS = 10.0

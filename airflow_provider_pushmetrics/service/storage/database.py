@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
 from airflow_provider_pushmetrics.service.storage.sqlite_turns import WriteLock
-from airflow_provider_pushmetrics.serving.postgresql import SESSION_TIMEOUTS, limit_sessions
+from airflow_provider_pushmetrics.serving.commit_signals import SESSION_TIMEOUTS, limit_sessions
 from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, SYNCHRONOUS, create_sqlite_engine
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"

@@ -17,9 +17,9 @@ from airflow_provider_pushmetrics.serving.commit_signals import (
     ANYTHING,
     PollingChanges,
     PostgresqlChanges,
+    limit_sessions,
     open_changes,
 )
-from airflow_provider_pushmetrics.serving.postgresql import limit_sessions
 from tests.fakes.loopback import find_closed_port
 from tests.fakes.pgbouncer import find_pgbouncer, run_pgbouncer
 
