@@ -1,8 +1,9 @@
-"""The command ``pushmetrics``: the reference service and the receiver."""
+"""The command ``pushmetrics``: Dags of reports, the state of an installation, the receiver, the service."""
 
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 from airflow_provider_pushmetrics import __version__
@@ -11,24 +12,43 @@ from airflow_provider_pushmetrics.serving.options import ignore_service_links
 if TYPE_CHECKING:
     import typer
 
+EXTRAS = {"receiver": "receiver", "service": "service", "worker": "service"}
+"""The extra that a command needs."""
+
 
 def main() -> None:
     """Run the command line; say which extra is missing, if one is."""
-    try:
-        app = build_app()
-    except ModuleNotFoundError as error:
-        print(  # noqa: T201 - there is no logger before there is a command line
-            f"pushmetrics: the module {error.name!r} is missing. Install the part that you want to run:"
-            " pip install 'airflow-provider-pushmetrics[receiver]' or '…[service]'.",
-            file=sys.stderr,
-        )
-        sys.exit(1)
     ignore_service_links()
-    app()
+    try:
+        build_app()()
+    except ImportError as error:  # also a name that an old SQLAlchemy lacks
+        extra = EXTRAS.get(_find_command(sys.argv[1:]))
+        if extra is None or (error.name or "").startswith("airflow_provider_pushmetrics"):
+            raise
+        print(describe_missing_extra(error, extra, _find_airflow()), file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+
+
+def describe_missing_extra(error: ImportError, extra: str, airflow_version: str | None) -> str:
+    """
+    Describe which extra is missing and how to install it.
+
+    :param airflow_version: The installed version of Airflow; None without Airflow.
+    """
+    text = (
+        f"pushmetrics: this command needs the extra {extra!r}; {error.name or 'a module'!r} is missing or too"
+        f" old. Install it: pip install 'airflow-provider-pushmetrics[{extra}]'"
+    )
+    if airflow_version is not None and _is_before_3_1(airflow_version):
+        return (
+            f"{text}, in an environment of its own: it needs SQLAlchemy 2, which Airflow {airflow_version}"
+            " cannot have."
+        )
+    return f"{text}."
 
 
 def build_app() -> typer.Typer:
-    """Build the typer application; typer comes with an extra, so it is imported only here."""
+    """Build the typer application; nothing that a command needs is imported before it runs."""
     import typer
 
     from airflow_provider_pushmetrics.receiver.cli import app as receiver_app
@@ -55,3 +75,18 @@ def build_app() -> typer.Typer:
     app.command("service")(service)
     app.command("worker")(worker)
     return app
+
+
+def _find_command(arguments: list[str]) -> str:
+    return next((word for word in arguments if not word.startswith("-")), "")
+
+
+def _find_airflow() -> str | None:
+    try:
+        return metadata.version("apache-airflow")
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _is_before_3_1(version: str) -> bool:
+    return tuple(int(part) for part in version.split(".")[:2]) < (3, 1)

@@ -1,17 +1,35 @@
 from __future__ import annotations
 
-import builtins
+import os
 import subprocess
 import sys
-from typing import Any
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from airflow_provider_pushmetrics import __version__
-from airflow_provider_pushmetrics.cli import build_app, main
+from airflow_provider_pushmetrics.cli import build_app, describe_missing_extra, main
 
 COMMANDS = [[], ["receiver"], ["service"]]
+
+HIDE_EXTRAS = """
+import sys
+for name in ("alembic", "uvicorn", "starlette", "fastapi", "prometheus_client", "duckdb", "pyarrow"):
+    sys.modules[name] = None
+"""
+
+
+def run_command(arguments: list[str], path: Path) -> subprocess.CompletedProcess[str]:
+    code = "import sys; from airflow_provider_pushmetrics.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(path), str(Path.cwd())]), "HOME": str(path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "pushmetrics")
@@ -54,23 +72,38 @@ def test_tracebacks_show_no_locals_because_they_hold_tokens() -> None:
     assert build_app().pretty_exceptions_show_locals is False
 
 
-def test_a_missing_extra_is_named_with_the_way_out(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    real_import = builtins.__import__
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [
+        ("receiver --token secret --reader-token other", "receiver"),
+        ("service", "service"),
+        ("worker --database-url postgresql://127.0.0.1:1/none", "service"),
+    ],
+)
+def test_a_missing_extra_is_named_with_the_way_out(tmp_path: Path, command: str, extra: str) -> None:
+    """As on a plain install: the modules of the extras cannot be imported."""
+    (tmp_path / "sitecustomize.py").write_text(HIDE_EXTRAS, "utf-8")
+    result = run_command(command.split(), tmp_path)
+    assert result.returncode == 1
+    assert f"this command needs the extra {extra!r}" in result.stderr
+    assert f"pip install 'airflow-provider-pushmetrics[{extra}]'" in result.stderr
+    assert "Traceback" not in result.stderr
 
-    def refuse(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name == "typer":
-            raise ModuleNotFoundError("No module named 'typer'", name="typer")
-        return real_import(name, *args, **kwargs)
 
-    monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(SystemExit) as caught:
-        main()
-    assert caught.value.code == 1
-    said = capsys.readouterr().err
-    assert "'typer' is missing" in said
-    assert "pip install 'airflow-provider-pushmetrics[receiver]'" in said
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["receiver", "--help"], ["service", "--help"]]
+)
+def test_version_and_help_need_no_extra(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "sitecustomize.py").write_text(HIDE_EXTRAS, "utf-8")
+    result = run_command(arguments, tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("version", "is_apart"), [("2.11.0", True), ("3.0.6", True), ("3.1.8", False)])
+def test_an_old_airflow_needs_an_environment_of_its_own_for_the_extras(version: str, is_apart: bool) -> None:
+    text = describe_missing_extra(ModuleNotFoundError("no", name="uvicorn"), "receiver", version)
+    assert ("in an environment of its own" in text) is is_apart
+    assert "'uvicorn' is missing" in text
 
 
 def test_the_command_line_is_light() -> None:
