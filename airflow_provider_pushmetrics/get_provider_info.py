@@ -41,7 +41,7 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-name": "PushMetrics",
                 "ui-field-behaviour": {
                     "hidden-fields": ["login", "schema", "port"],
-                    "relabeling": {"password": "API token"},
+                    "relabeling": {"host": "Host", "password": "API token"},
                     "placeholders": {"host": "https://pushmetrics.io", "password": "pmpat_…"},
                 },
                 "conn-fields": CONNECTION_FIELDS,

@@ -71,6 +71,7 @@ def trigger_report(
         is_repeatable=False,
         credential=f"the token of report {report_id!r} in the extra 'trigger_tokens' of"
         f" {name_connection(conn_id)}",
+        after_403=f"The trigger of report {report_id!r} is disabled: enable the trigger in PushMetrics",
     )
     response = yield from send(request)
     answer = response.parse_object(request)
@@ -137,12 +138,14 @@ def check_parameters(parameters: Mapping[str, Any] | None) -> CheckedParameters:
             "a parameter cannot be called 'token': the webhook keeps that name for its own token. Rename the"
             " Parameter block of the report."
         )
-    try:
-        json.dumps(dict(parameters), allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise PushMetricsParameterError(
-            f"parameters must be JSON: {error}. Pass dates as text and numbers as int or float, not NaN."
-        ) from error
+    for name, value in parameters.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise PushMetricsParameterError(
+                f"parameter {name!r} must be JSON: {error}. Pass dates as text and numbers as int or float,"
+                " not NaN."
+            ) from error
     return CheckedParameters(parameters)
 
 

@@ -42,7 +42,8 @@ def build_error(request: Request, response: Response) -> PushMetricsApiError | N
         retry_after = parse_retry_after(response.headers.get("retry-after"))
         return PushMetricsUnavailableError(said, status_code=status, retry_after_seconds=retry_after)
     if status in (401, 402, 403):
-        return PushMetricsAuthError(f"{said}. Check {request.credential}.", status_code=status)
+        advice = request.after_403 if status == 403 else None
+        return PushMetricsAuthError(f"{said}. {advice or f'Check {request.credential}'}.", status_code=status)
     if status == 404:
         return PushMetricsNotFoundError(said, status_code=status)
     if status == 409:

@@ -76,6 +76,16 @@ class RunOutcome:
         """List the queries whose results are incomplete."""
         return self.outputs.list_truncated_queries() if self.outputs else ()
 
+    def describe_success(self) -> str:
+        """Describe a run that succeeded, with the row counts of its queries and its URL."""
+        rows = ", ".join(
+            f"{query.query_name or query.query_id}: "
+            + ("unknown" if query.row_count is None else f"{query.row_count} rows")
+            for query in self.queries
+        )
+        said = f"Run {self.run_id} of report {self.report_id} succeeded"
+        return f"{said}{f' ({rows})' if rows else ''}: {self.outputs_url or 'its URL is unknown'}"
+
     def explain_unknown(self) -> str | None:
         """Explain why the outcome is unknown; None if it is known."""
         if self.status is not None:

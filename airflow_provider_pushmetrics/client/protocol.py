@@ -28,6 +28,7 @@ class Request:
     :param head_bytes: How many bytes of the body of a 200 are read at least, before the connection is closed;
         None for all of it.
     :param credential: Where the token that it carries is configured, for error messages.
+    :param after_403: What a 403 means and what to do, if not to check the credential.
     """
 
     method: str
@@ -40,6 +41,7 @@ class Request:
     is_streamed: bool = False
     head_bytes: int | None = None
     credential: str = "the tokens of the Airflow connection"
+    after_403: str | None = None
 
     def describe(self) -> str:
         """Describe the request for a message or a log, without its tokens."""

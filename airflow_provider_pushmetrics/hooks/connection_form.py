@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_pushmetrics.compat import has_airflow
 from airflow_provider_pushmetrics.get_provider_info import CONNECTION_FIELDS, get_provider_info
+
+SHOWN = (
+    " Airflow 3.1 shows it while it is typed: better configure it elsewhere, such as in a secrets backend."
+)
+"""In that version, no field of a provider can be masked, whatever it declares; Airflow's own is."""
 
 
 def build_widgets() -> dict[str, Any]:
@@ -18,12 +24,17 @@ def build_widgets() -> dict[str, Any]:
     from flask_babel import lazy_gettext  # type: ignore[import-not-found]
     from wtforms import PasswordField, StringField  # type: ignore[import-untyped]
 
+    shows_secrets = has_airflow("3.0") and not has_airflow("3.2")
+
     def build(declared: Mapping[str, Any]) -> Any:
         is_secret = declared["schema"].get("format") == "password"
         field, widget = (
             (PasswordField, BS3PasswordFieldWidget) if is_secret else (StringField, BS3TextFieldWidget)
         )
-        return field(lazy_gettext(declared["label"]), description=declared["description"], widget=widget())
+        note = SHOWN if is_secret and shows_secrets else ""
+        return field(
+            lazy_gettext(declared["label"]), description=declared["description"] + note, widget=widget()
+        )
 
     return {name: build(declared) for name, declared in CONNECTION_FIELDS.items()}
 

@@ -128,6 +128,9 @@ class PushMetricsHook(ResultReader, HttpHook):
         :param idempotency_key: The same key starts the same run only once, if the server supports such keys.
         :param origin: The task that starts the run, which PushMetrics may show. The trace of the current span
             of OpenTelemetry is sent too, if there is one.
+        :return: The run that was started: its ``run_id``, which is None if the server does not return it, as
+            pushmetrics.io does not; and ``was_replayed``, which is True if the server knew the key, so that
+            this is the run of an earlier call. It does not say whether the run succeeds: it has only begun.
         :raises PushMetricsDeliveryUnknownError: if there is no response, so the run may have been started.
         """
         token = self.settings.get_trigger_token(str(report_id))

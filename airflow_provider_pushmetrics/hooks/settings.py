@@ -105,11 +105,12 @@ class PushMetricsSettings:
         """
         token = self.trigger_tokens.get(str(report_id))
         if not token:
+            known = ", ".join(map(repr, self.trigger_tokens)) or "none"
             example = json.dumps({str(report_id): "…"}, ensure_ascii=False)
             raise PushMetricsConfigurationError(
                 f"connection {self.conn_id!r} has no trigger token for report {str(report_id)!r}: add it to"
                 f" the extra 'trigger_tokens', as {example}. It is the part after 'token=' of the report's"
-                " webhook URL."
+                f" webhook URL. There are tokens for the reports: {known}."
             )
         return token
 

@@ -28,6 +28,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsLastLookError,
     PushMetricsParameterError,
     PushMetricsRunFailed,
+    PushMetricsRunTimeout,
 )
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.links.pushmetrics import (
@@ -237,7 +238,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         if status == "success":
             return self._conclude(read_finished_event(event), context)
         if status == "timeout":
-            raise build_timeout(str(self.report_id), event.get("run_id"), self.timeout, event.get("cause"))
+            raise self._build_timeout(str(self.report_id), event.get("run_id"), event.get("cause"))
         raise rebuild_failure(event)
 
     def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
@@ -302,7 +303,11 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             return finished
         if is_deferred:
             self._defer(target, deadline)
-        raise build_timeout(target.report_id, target.run_id, self.timeout, cause)
+        raise self._build_timeout(target.report_id, target.run_id, cause)
+
+    def _build_timeout(self, report_id: str, run_id: int | None, cause: object) -> PushMetricsRunTimeout:
+        url = None if run_id is None else self.hook.build_outputs_url(report_id, run_id)
+        return build_timeout(report_id, run_id, self.timeout, cause, url=url)
 
     def _wait(
         self, target: RunTarget, deadline: float | None

@@ -17,6 +17,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsRunTimeout,
 )
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
+from airflow_provider_pushmetrics.storable import clean_text
 from airflow_provider_pushmetrics.tasks.failures import (
     PushMetricsTruncatedRun,
     PushMetricsUnconfirmedRun,
@@ -63,16 +64,14 @@ class OutcomeRules:
         :raises PushMetricsTruncatedRun: if a result is not known to be complete, and that is required.
         """
         reason = outcome.explain_unknown()
-        if reason is None:
-            log.info("Run %s of report %s succeeded", outcome.run_id, outcome.report_id)
-        elif self.require_outcome:
+        if reason is not None and self.require_outcome:
             raise PushMetricsRunError(
                 f"run {outcome.run_id} of report {outcome.report_id!r} has ended, but its outcome is unknown:"
                 f" {reason}. Check in PushMetrics, or count it as a success with"
                 " require_outcome=False.",
                 run_id=outcome.run_id,
             )
-        else:
+        if reason is not None:
             log.warning(
                 "The run has ended, but its outcome is unknown: %s. It counts as a success; set"
                 " require_outcome=True to fail instead",
@@ -88,6 +87,8 @@ class OutcomeRules:
             refuse_truncation(outcome.list_queries(), outcome.run_id)
         elif truncated := outcome.list_truncated():
             log.warning("%s on_truncated='fail' would fail", describe_truncation(truncated))
+        if reason is None:
+            log.info("%s", clean_text(outcome.describe_success()))
 
 
 def compute_deadline(timeout: float | timedelta | None) -> float | None:
@@ -109,17 +110,31 @@ def build_unconfirmed(report_id: str, reason: str) -> PushMetricsUnconfirmedRun:
 
 
 def build_timeout(
-    report_id: str, run_id: int | None, timeout: object, cause: object = None
+    report_id: str,
+    run_id: int | None,
+    timeout: float | timedelta | None,
+    cause: object = None,
+    *,
+    url: str | None = None,
 ) -> PushMetricsRunTimeout:
     """
     Build the error of a run that did not end in time.
 
+    :param timeout: Seconds, or a timedelta.
+    :param url: The URL of the run's outputs.
     :param cause: The error of the last poll; None if it did not fail.
     """
     name = f"run {run_id}" if run_id is not None else "the run"
-    said = f"{name} of report {report_id!r} did not end within {timeout} (parameter 'timeout')"
+    limit = f"{_describe_timeout(timeout)} (parameter 'timeout')"
+    said = f"{name} of report {report_id!r} did not end within {limit}"
     if cause is not None:
         message = f"{said}, as far as known: the last poll failed. {cause}"
     else:
         message = f"{said}. It continues in PushMetrics; check its status there."
-    return PushMetricsRunTimeout(message, run_id=run_id)
+    return PushMetricsRunTimeout(message if url is None else f"{message} See {url}", run_id=run_id)
+
+
+def _describe_timeout(timeout: float | timedelta | None) -> str:
+    """Describe a timeout with its unit: a timedelta prints ``1:00:00``, and a number prints nothing."""
+    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+    return "its time" if seconds is None else f"{seconds:g} s"

@@ -255,7 +255,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
             self.log.info("Event %s arrived at %s", found["id"], found["received_at"])
             return self._accept(found, context)
         if status == "timeout":
-            said = f"no matching {self.event} arrived within {self.timeout:g} s (parameter 'timeout')"
+            said = f"{self._describe_wanted()} did not arrive within {self.timeout:g} s (parameter 'timeout')"
             raise AirflowSensorTimeout(f"{said}{self._describe_cause(event.get('cause'))}.")
         raise rebuild_failure(event)
 
@@ -340,6 +340,13 @@ class PushMetricsRunSensor(BaseSensorOperator):
             if not self._failures:
                 raise
             raise AirflowSensorTimeout(f"{error}{self._describe_cause(self._failures[-1])}") from None
+
+    def _describe_wanted(self) -> str:
+        """Describe the event that the sensor waits for, with the ids that narrow it down."""
+        names = {"report_id": "report", "query_id": "query", "run_id": "run", "workspace_id": "workspace"}
+        values = {word: getattr(self, name) for name, word in names.items()}
+        found = ", ".join(f"{word} {value!r}" for word, value in values.items() if value is not None)
+        return f"{self.event} of {found or 'any report'}"
 
     def _describe_cause(self, cause: object) -> str:
         return "" if cause is None else f", as far as known: the last poll failed. {cause}"

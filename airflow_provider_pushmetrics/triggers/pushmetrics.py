@@ -23,7 +23,7 @@ from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClie
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.links.pushmetrics import PushMetricsRunLink, list_event_links
 from airflow_provider_pushmetrics.metrics import count_finished_run, time_wait
-from airflow_provider_pushmetrics.storable import describe_error
+from airflow_provider_pushmetrics.storable import clean_text, describe_error
 from airflow_provider_pushmetrics.tasks.arguments import check_seconds
 from airflow_provider_pushmetrics.tasks.ends import RETURN_KEY
 from airflow_provider_pushmetrics.tracing import TRACEPARENT, link_traces
@@ -115,7 +115,7 @@ class PushMetricsRunTrigger(WaitTrigger):
         if not outcome.is_clean or (self.on_truncated == "fail" and not outcome.has_all_rows):
             return None
         count_finished_run(outcome.status, {})
-        self.log.info("Run %s of report %s succeeded", outcome.run_id, outcome.report_id)
+        self.log.info("%s", clean_text(outcome.describe_success()))
         return {PushMetricsRunLink.build_key(): outcome.outputs_url, RETURN_KEY: build_result(outcome)}
 
     async def on_kill(self) -> None:

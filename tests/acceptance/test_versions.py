@@ -149,13 +149,16 @@ def test_the_interface_is_told_the_fields_of_the_connection_form(system: System)
 import json
 from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
 (found,) = [h for h in HookMetaService.hook_meta_data() if h.connection_type == "pushmetrics"]
-print(json.dumps([sorted(found.extra_fields), found.standard_fields.password.title]))
+fields = found.standard_fields
+titles = [field["schema"]["title"] for field in found.extra_fields.values()]
+print(json.dumps([sorted(found.extra_fields), [fields.host.title, fields.password.title, *titles]]))
 """
     done = subprocess.run(
         [sys.executable, "-c", program], env=system.airflow.environment, capture_output=True, text=True
     )
     printed = done.stdout[done.stdout.index("[[") :].splitlines()[0]
-    assert json.loads(printed) == [sorted(CONNECTION_FIELDS), "API token"]
+    labels = [declared["label"] for declared in CONNECTION_FIELDS.values()]
+    assert json.loads(printed) == [sorted(CONNECTION_FIELDS), ["Host", "API token", *labels]]
 
 
 def test_the_examples_that_are_started_by_hand_end_well(system: System) -> None:

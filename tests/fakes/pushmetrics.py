@@ -212,6 +212,8 @@ class FakePushMetrics:
         seen = await self._see(request)
         if seen.query.get("token") != self.trigger_token:
             return JSONResponse({"message": "The report is unknown or the token is not valid"}, 401)
+        if not self.is_trigger_active:
+            return JSONResponse({"message": "This webhook is disabled"}, 403)
         if self.swallows_calls > 0:
             self.swallows_calls -= 1
             return Response("Gateway Timeout", 504)

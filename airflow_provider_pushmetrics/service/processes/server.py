@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import signal
 import socket
 from contextlib import nullcontext
@@ -38,6 +39,8 @@ def serve(settings: ServiceSettings) -> None:
         with nullcontext() if settings.database_url else lock_folder(settings.data_dir):
             _serve(settings, listener)
     log.info("stopped")
+    logging.shutdown()
+    os._exit(0)  # DuckDB, if it has built the demo's database, would print its leaks at the interpreter's end
 
 
 def _serve(settings: ServiceSettings, listener: socket.socket) -> None:

@@ -8,10 +8,11 @@ from uuid import UUID
 
 import pytest
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsApiError
+from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsAuthError
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
+from tests.integration.provider.conftest import Connect
 from tests.integration.provider.test_sensor import MODES, run_sensor
 
 CONSUMER = "departure_delays"
@@ -45,6 +46,13 @@ def test_an_event_that_arrives_while_the_sensor_is_deferred_is_taken(pushmetrics
 
     assert take("first", {"deferrable": True, "on_deferral": arrive}) == 1
     assert take("second", {"deferrable": True}) == 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_refusal_of_the_receiver_names_its_token(connect_whole: Connect, mode: dict[str, Any]) -> None:
+    connect_whole(receiver_token="another-token-0123456789")
+    with pytest.raises(PushMetricsAuthError, match=r"/consumers/.*Check the extra 'receiver_token' of"):
+        take("first", mode)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -8,6 +8,7 @@ import importlib
 import json
 import logging
 import time
+from datetime import date
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAuthError,
     PushMetricsConfigurationError,
     PushMetricsConflictError,
+    PushMetricsParameterError,
     PushMetricsProtocolError,
     PushMetricsRunError,
     PushMetricsRunFailed,
@@ -140,9 +142,41 @@ def test_a_run_that_does_not_end_in_time_is_a_timeout(
 ) -> None:
     connect_whole(**changes)
     pushmetrics.outcomes = ["running"]
-    with pytest.raises(PushMetricsRunTimeout, match=r"run 1 of report '1' did not end within 0\.1") as caught:
+    with pytest.raises(
+        PushMetricsRunTimeout, match=r"run 1 of report '1' did not end within 0\.1 s"
+    ) as caught:
         run_task(deferrable=deferrable, timeout=0.1)
     assert caught.value.run_id == 1
+    assert str(caught.value).endswith(f" See {pushmetrics.url}/api/reports/1/run/1")
+
+
+def test_a_disabled_trigger_is_to_be_enabled(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.is_trigger_active = False
+    with pytest.raises(PushMetricsAuthError, match="'1' is disabled: enable the trigger") as caught:
+        run_task()
+    assert "Check the token" not in str(caught.value)
+
+
+def test_a_wrong_report_id_names_the_reports_that_have_a_token() -> None:
+    with pytest.raises(PushMetricsConfigurationError, match=r"report '11'.* tokens for the reports: '1'\."):
+        run_task(report_id=11)
+
+
+def test_a_parameter_that_is_no_json_is_named(pushmetrics: FakePushMetrics) -> None:
+    with pytest.raises(PushMetricsParameterError, match="parameter 'day' must be JSON"):
+        run_task(parameters={"month": 1, "day": {date(2026, 1, 31)}})
+    assert pushmetrics.triggered == []
+
+
+@pytest.mark.parametrize("deferrable", MODES)
+def test_the_log_of_a_good_run_ends_with_its_rows_and_its_url(
+    pushmetrics: FakePushMetrics, deferrable: bool
+) -> None:
+    with capture_logs() as logs:
+        run_task(deferrable=deferrable)
+    last = str(logs[-1])
+    assert "by_carrier: 12 rows" in last, logs
+    assert f"{pushmetrics.url}/api/reports/1/run/1" in last
 
 
 def try_task(**kwargs: Any) -> tuple[str, Any, dict[str, Any]]:

@@ -95,8 +95,8 @@ def test_a_refused_credential_names_the_way_out() -> None:
 )
 def test_a_refused_token_is_named_with_its_connection(call: Call[Any], words: str) -> None:
     with pytest.raises(PushMetricsAuthError) as caught:
-        run_call(call, build_answer(403, {"message": "Forbidden"}))
-    assert str(caught.value).endswith(f"was answered 403: Forbidden. {words}")
+        run_call(call, build_answer(401, {"message": "Not authorized"}))
+    assert str(caught.value).endswith(f"was answered 401: Not authorized. {words}")
 
 
 def test_an_unavailable_server_says_when_to_come_back() -> None:

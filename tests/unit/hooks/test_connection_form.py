@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_pushmetrics.get_provider_info import CONNECTION_FIELDS
-from airflow_provider_pushmetrics.hooks.connection_form import build_behaviour, build_widgets
+from airflow_provider_pushmetrics.hooks.connection_form import SHOWN, build_behaviour, build_widgets
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+from tests.fakes.airflow_versions import AIRFLOW_VERSION
 
 
 def build_field(kind: str) -> Any:
@@ -38,8 +39,14 @@ def test_the_form_of_old_versions_has_the_fields_that_the_metadata_declares() ->
     widgets = PushMetricsHook.get_connection_form_widgets()
     assert widgets == build_widgets()
     assert {name: (field.label, field.description) for name, field in widgets.items()} == {
-        name: (declared["label"], declared["description"]) for name, declared in CONNECTION_FIELDS.items()
+        name: (declared["label"], declared["description"] + (SHOWN if is_shown(name) else ""))
+        for name, declared in CONNECTION_FIELDS.items()
     }
+
+
+def is_shown(name: str) -> bool:
+    """Tell whether the form of this Airflow shows a secret while it is typed."""
+    return (3, 0) <= AIRFLOW_VERSION < (3, 2) and name in ("trigger_tokens", "receiver_token")
 
 
 @pytest.mark.usefixtures("old_interface")
@@ -54,6 +61,6 @@ def test_the_form_of_old_versions_hides_and_names_fields_as_that_of_new_ones() -
     assert PushMetricsHook.get_ui_field_behaviour() == build_behaviour()
     assert build_behaviour() == {
         "hidden_fields": ["login", "schema", "port"],
-        "relabeling": {"password": "API token"},
+        "relabeling": {"host": "Host", "password": "API token"},
         "placeholders": {"host": "https://pushmetrics.io", "password": "pmpat_…"},
     }

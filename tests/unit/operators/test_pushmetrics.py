@@ -88,8 +88,12 @@ def test_parameters_that_cannot_be_sent_are_refused_before_anything_is_sent(para
 # After the triggerer has waited
 
 
-def test_a_timeout_of_the_triggerer_is_a_timeout_of_the_run() -> None:
-    with pytest.raises(PushMetricsRunTimeout, match="run 7 of report '1' did not end within 60"):
+def test_a_timeout_of_the_triggerer_is_a_timeout_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_PUSHMETRICS_DEFAULT", '{"conn_type": "pushmetrics", "host": "https://h"}'
+    )
+    words = r"run 7 of report '1' did not end within 60 s .* See https://h/api/reports/1/run/7"
+    with pytest.raises(PushMetricsRunTimeout, match=words):
         build_operator(timeout=60).execute_complete(build_context(), {"status": "timeout", "run_id": 7})
 
 

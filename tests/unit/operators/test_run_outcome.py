@@ -27,16 +27,16 @@ def test_a_timeout_names_the_run_the_parameter_and_the_way_out() -> None:
     assert isinstance(error, PushMetricsRunTimeout)
     assert error.run_id == 7
     assert str(error) == (
-        "run 7 of report '1' did not end within 1:00:00 (parameter 'timeout'). It continues in PushMetrics;"
+        "run 7 of report '1' did not end within 3600 s (parameter 'timeout'). It continues in PushMetrics;"
         " check its status there."
     )
-    assert str(build_timeout("1", None, 5)).startswith("the run of report '1' did not end within 5")
+    assert str(build_timeout("1", None, 5)).startswith("the run of report '1' did not end within 5 s")
 
 
 def test_a_timeout_says_why_the_last_poll_failed() -> None:
     error = build_timeout("1", 7, 60, "could not connect to 'h' at port 80: Connection refused")
     assert str(error) == (
-        "run 7 of report '1' did not end within 60 (parameter 'timeout'), as far as known: the last"
+        "run 7 of report '1' did not end within 60 s (parameter 'timeout'), as far as known: the last"
         " poll failed. could not connect to 'h' at port 80: Connection refused"
     )
 

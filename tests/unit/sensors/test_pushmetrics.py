@@ -152,8 +152,10 @@ def test_the_event_that_the_trigger_found_is_returned(monkeypatch: pytest.Monkey
 
 
 def test_a_timeout_of_the_trigger_is_a_timeout_of_the_sensor() -> None:
-    with pytest.raises(AirflowSensorTimeout, match=r"no matching report\.run arrived within 60 s"):
-        build_sensor(timeout=60).execute_complete(CONTEXT, {"status": "timeout"})
+    with pytest.raises(
+        AirflowSensorTimeout, match=r"report\.run of report 1, run 7 did not arrive within 60 s"
+    ):
+        build_sensor(timeout=60, report_id=1, run_id=7).execute_complete(CONTEXT, {"status": "timeout"})
 
 
 def test_a_sensor_that_fails_softly_is_skipped_by_a_timeout_of_the_trigger() -> None:

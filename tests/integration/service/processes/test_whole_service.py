@@ -146,6 +146,7 @@ def test_demo_starts_from_nothing_and_shows_no_token(tmp_path: Path) -> None:
         assert service.stop() == 0
     log = (tmp_path / "data.log").read_text()
     assert "GET /api/v1/report/1/webhook 200" in log
+    assert log.rstrip().endswith("stopped"), "libraries print what they leak"
     for secret in (token, API_TOKEN, "wrong-but-secret"):
         assert secret not in log
 
