@@ -51,13 +51,15 @@ def build_app() -> typer.Typer:
     """Build the typer application; nothing that a command needs is imported before it runs."""
     import typer
 
+    from airflow_provider_pushmetrics.commands.dag_files.cli import app as dag_app
+    from airflow_provider_pushmetrics.commands.doctor.cli import doctor
     from airflow_provider_pushmetrics.receiver.cli import app as receiver_app
     from airflow_provider_pushmetrics.service.cli import service, worker
 
     app = typer.Typer(
         rich_markup_mode=None,  # whose tables cut the names of environment variables short
         name="pushmetrics",
-        help="Receive the webhooks of PushMetrics, or run the reference service.",
+        help="Write and check Dags of reports, receive webhooks, or run the reference service.",
         no_args_is_help=True,
         invoke_without_command=True,
         pretty_exceptions_show_locals=False,  # locals hold tokens
@@ -71,7 +73,9 @@ def build_app() -> typer.Typer:
             typer.echo(f"airflow-provider-pushmetrics {__version__}")
             raise typer.Exit
 
+    app.add_typer(dag_app, name="dag")
     app.add_typer(receiver_app, name="receiver")
+    app.command("doctor")(doctor)
     app.command("service")(service)
     app.command("worker")(worker)
     return app

@@ -25,7 +25,7 @@ def resolve_verify(transport: TransportSettings, environ: Mapping[str, str] = os
     """
     if transport.verify is False:
         return False
-    path, source = _find_bundle(transport, environ)
+    path, source = find_bundle(transport, environ)
     _load(path, source)
     return path
 
@@ -36,7 +36,7 @@ def build_context(transport: TransportSettings, environ: Mapping[str, str] = os.
 
     :raises PushMetricsConfigurationError: if a configured file cannot be used.
     """
-    path, source = (None, "") if transport.verify is False else _find_bundle(transport, environ)
+    path, source = (None, "") if transport.verify is False else find_bundle(transport, environ)
     return _load(path, source, transport.cert)
 
 
@@ -50,7 +50,7 @@ def check_client_certificate(transport: TransportSettings) -> None:
         _load(None, "", transport.cert)
 
 
-def _find_bundle(transport: TransportSettings, environ: Mapping[str, str]) -> tuple[str, str]:
+def find_bundle(transport: TransportSettings, environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
     """Find the CAs, and where they are configured."""
     if isinstance(transport.verify, str):
         return transport.verify, "the connection's extra 'verify'"

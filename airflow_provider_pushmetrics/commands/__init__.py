@@ -1,0 +1,1 @@
+"""The commands that work with Airflow: Dags of reports, and the state of an installation."""

@@ -1,0 +1,1 @@
+"""Dag files: written from a report, and compared with it."""

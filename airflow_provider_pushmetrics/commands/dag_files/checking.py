@@ -1,0 +1,187 @@
+"""Compare the Dags of files with their reports."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_pushmetrics.client import reports
+from airflow_provider_pushmetrics.client.models import Webhook
+from airflow_provider_pushmetrics.commands.connections import open_hook
+from airflow_provider_pushmetrics.commands.dag_files import reading
+from airflow_provider_pushmetrics.commands.dag_files.comparison import UNKNOWN, compare_task
+from airflow_provider_pushmetrics.commands.dag_files.reports import ReportFacts, fetch_facts
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsConfigurationError,
+    PushMetricsError,
+    PushMetricsNotFoundError,
+)
+from airflow_provider_pushmetrics.hooks.connection_check import check_trigger_token
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+
+READ_TIMEOUT_SECONDS = 600.0
+
+
+@dataclass
+class CheckOutcome:
+    """
+    The outcome of a comparison.
+
+    :param tasks: How many tasks there are.
+    :param differences: Where a task and its report differ.
+    :param unchecked: What could not be checked, and why.
+    """
+
+    tasks: int = 0
+    differences: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+
+
+def check_dags(paths: Iterable[Path], conn_id: str | None, url: str | None) -> CheckOutcome:
+    """
+    Compare all tasks of Dag files with their reports.
+
+    :param conn_id: The connection instead of that of each task.
+    :raises PushMetricsConfigurationError: if the files cannot be read.
+    """
+    found = read_in_process(paths)
+    outcome = CheckOutcome(len(found["tasks"]))
+    outcome.unchecked += [f"{file}: {get_last_line(error)}" for file, error in found["errors"].items()]
+    if not found["tasks"]:
+        outcome.unchecked.append("there is no task that runs a report, waits for one or saves its results")
+    comparer = _Comparer(outcome, url)
+    for task in found["tasks"]:
+        comparer.compare(task, conn_id or task["conn_id"])
+    return outcome
+
+
+def read_in_process(paths: Iterable[Path]) -> dict[str, Any]:
+    """
+    Read Dag files in another process.
+
+    :raises PushMetricsConfigurationError: if it ends without a result.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "dags.json"
+        command = [sys.executable, "-m", reading.__name__, str(output), *map(str, paths)]
+        try:
+            ended = subprocess.run(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=READ_TIMEOUT_SECONDS
+            )
+            found: dict[str, Any] = json.loads(output.read_text("utf-8"))
+        except subprocess.TimeoutExpired:
+            raise PushMetricsConfigurationError(
+                f"the Dags were not read within {READ_TIMEOUT_SECONDS:g} s. A Dag file must not wait for"
+                " anything."
+            ) from None
+        except (OSError, ValueError):
+            said = get_last_line(ended.stderr.decode("utf-8", "replace"))
+            raise PushMetricsConfigurationError(
+                f"the process that reads the Dags ended with {ended.returncode}: {said}"
+            ) from None
+    return found
+
+
+class _Comparer:
+    """Compares tasks; asks for each report once."""
+
+    def __init__(self, outcome: CheckOutcome, url: str | None) -> None:
+        self._outcome = outcome
+        self._url = url
+        self._hooks: dict[str, PushMetricsHook | PushMetricsError] = {}
+        self._facts: dict[tuple[str, str], ReportFacts | PushMetricsError] = {}
+        self._webhooks: dict[str, Mapping[int, tuple[Webhook, ...]] | PushMetricsError] = {}
+
+    def compare(self, task: Mapping[str, Any], conn_id: str | None) -> None:
+        """Compare a task with its report."""
+        where = f"{task['file']}: {task['dag_id']}.{task['task_id']}"
+        if task["is_any_report"]:
+            return
+        if task["report_id"] is None or conn_id is None:
+            what = "its report" if task["report_id"] is None else "its connection"
+            self._outcome.unchecked.append(f"{where}: {what} is known only in a run")
+            return
+        facts = self._fetch_facts(conn_id, str(task["report_id"]))
+        if isinstance(facts, PushMetricsNotFoundError):
+            self._outcome.differences.append(
+                f"{where}: there is no report {task['report_id']!r}, or the API token may not see it"
+            )
+        elif isinstance(facts, PushMetricsError):
+            self._outcome.unchecked.append(f"{where}: {facts}")
+        else:
+            self._outcome.differences += [f"{where}: {line}" for line in compare_task(task, facts)]
+            if task["kind"] == "run":
+                if task["parameters"]["kind"] == UNKNOWN:
+                    self._outcome.unchecked.append(f"{where}: its parameters are known only in a run")
+                self._compare_trigger(where, conn_id, str(task["report_id"]), facts.id)
+
+    def _compare_trigger(self, where: str, conn_id: str, report_id: str, number: int) -> None:
+        """Find out whether the report has an enabled trigger, and the connection its token."""
+        if conn_id not in self._webhooks:
+            hook = self._open(conn_id)
+            self._webhooks[conn_id] = self._ask(
+                hook, lambda opened: reports.fetch_webhooks(opened.credentials)
+            )
+        shown = self._webhooks[conn_id]
+        if isinstance(shown, PushMetricsError):
+            self._outcome.unchecked.append(f"{where}: the trigger of report {number}: {shown}")
+            return
+        triggers = shown.get(number, ())
+        if not triggers:
+            self._outcome.unchecked.append(f"{where}: the API token sees no trigger of report {number}")
+        elif not any(trigger.active for trigger in triggers):
+            self._outcome.differences.append(
+                f"{where}: the trigger of report {number} is disabled: enable it in PushMetrics"
+            )
+        elif self._url is None:
+            self._compare_token(where, conn_id, report_id, triggers)
+
+    def _compare_token(self, where: str, conn_id: str, report_id: str, triggers: tuple[Webhook, ...]) -> None:
+        hook = self._open(conn_id)
+        assert isinstance(hook, PushMetricsHook)
+        token = hook.settings.trigger_tokens.get(report_id)
+        if token is None:
+            self._outcome.differences.append(
+                f"{where}: connection {conn_id!r} has no trigger token for report {report_id!r}"
+            )
+            return
+        finding = check_trigger_token(f"the trigger token of report {report_id!r}", token, triggers)
+        if not finding.works:
+            self._outcome.differences.append(f"{where}: {finding.text}")
+
+    def _fetch_facts(self, conn_id: str, report_id: str) -> ReportFacts | PushMetricsError:
+        key = conn_id, report_id
+        if key not in self._facts:
+            hook = self._open(conn_id)
+            self._facts[key] = self._ask(hook, lambda opened: fetch_facts(opened.credentials, report_id))
+        return self._facts[key]
+
+    def _open(self, conn_id: str) -> PushMetricsHook | PushMetricsError:
+        if conn_id not in self._hooks:
+            try:
+                self._hooks[conn_id] = open_hook(conn_id, self._url)
+            except PushMetricsError as error:
+                self._hooks[conn_id] = error
+        return self._hooks[conn_id]
+
+    @staticmethod
+    def _ask(hook: PushMetricsHook | PushMetricsError, build: Any) -> Any:
+        """Run a call; return its error instead of raising it, so that it is told for each task."""
+        if isinstance(hook, PushMetricsError):
+            return hook
+        try:
+            return hook.call(build(hook))
+        except PushMetricsError as error:
+            return error
+
+
+def get_last_line(text: str) -> str:
+    """Get the line of a traceback with the error."""
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "no message"

@@ -1,0 +1,155 @@
+"""
+Read Dag files as Airflow does, in a process of its own: they run code, print, and may end the process.
+
+``python -m airflow_provider_pushmetrics.commands.dag_files.reading OUTPUT PATH...`` writes JSON to a file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+WHOLE = re.compile(r"\s*\{\{\s*params\s*\}\}\s*")
+ONE = re.compile(r"""\s*\{\{\s*params(?:\.(\w+)|\[(['"])([^'"\\{}]*)\2\])\s*\}\}\s*""")
+OPERATORS = {
+    "airflow_provider_pushmetrics.operators.pushmetrics.PushMetricsTriggerReportOperator": "run",
+    "airflow_provider_pushmetrics.sensors.pushmetrics.PushMetricsRunSensor": "wait",
+    "airflow_provider_pushmetrics.transfers.pushmetrics.PushMetricsToObjectStorageOperator": "save",
+}
+
+
+def read_dags(paths: list[str]) -> dict[str, Any]:
+    """
+    Read the Dags of files and folders, without any server.
+
+    :return: ``errors`` by file, and ``tasks``: those of this package.
+    """
+    errors: dict[str, str] = {}
+    tasks: list[dict[str, Any]] = []
+    for path in paths:
+        bag = _build_bag(path)
+        errors |= {str(name): str(error).strip() for name, error in bag.import_errors.items()}
+        for dag in bag.dags.values():
+            tasks += [found for task in dag.tasks if (found := describe_task(dag, task)) is not None]
+    return {"errors": errors, "tasks": tasks}
+
+
+def describe_task(dag: Any, task: Any) -> dict[str, Any] | None:
+    """Describe a task of this package; None for another one."""
+    is_mapped = not hasattr(task, "execute")
+    kind = next(
+        (OPERATORS[name] for name in _list_class_names(task, is_mapped=is_mapped) if name in OPERATORS), None
+    )
+    if kind is None:
+        return None
+    arguments = dict(task.partial_kwargs) if is_mapped else vars(task)
+    expanded = _list_expanded(task) if is_mapped else []
+    report_id = arguments.get("report_id")
+    if kind == "save":
+        report_id = _find_source_report(arguments.get("report_run"))
+    return {
+        "dag_id": dag.dag_id,
+        "file": str(dag.fileloc),
+        "task_id": task.task_id,
+        "kind": kind,
+        "report_id": None if "report_id" in expanded else read_literal(report_id),
+        "is_any_report": kind == "wait" and report_id is None and "report_id" not in expanded,
+        "conn_id": read_literal(arguments.get("pushmetrics_conn_id", "pushmetrics_default")),
+        "parameters": describe_parameters(
+            ... if "parameters" in expanded else arguments.get("parameters"), dag.params
+        ),
+        "queries": [
+            one for one in map(read_literal, _read_list(arguments.get("queries"))) if one is not None
+        ],
+        "event_filter": read_literal(arguments.get("event_filter")),
+        "query_id": read_literal(arguments.get("query_id")),
+    }
+
+
+def describe_parameters(parameters: Any, params: Any) -> dict[str, Any]:
+    """Describe which parameters a task sends, and what is known of their values before a run."""
+    if parameters is None:
+        return {"kind": "some", "values": {}}
+    if isinstance(parameters, str) and WHOLE.fullmatch(parameters):
+        return {"kind": "all", "values": {name: _describe_param(params, name) for name in params}}
+    if not isinstance(parameters, Mapping):
+        return {"kind": "unknown"}
+    values = {str(name): _describe_value(value, params) for name, value in parameters.items()}
+    return {"kind": "some", "values": values}
+
+
+def _describe_value(value: Any, params: Any) -> dict[str, Any]:
+    if isinstance(value, str) and (match := ONE.fullmatch(value)):
+        return _describe_param(params, match[1] or match[3])
+    if _has_template(value):
+        return {}
+    return {"value": value}
+
+
+def _describe_param(params: Any, name: str) -> dict[str, Any]:
+    """Describe a Param by its JSON schema."""
+    if name not in params:
+        return {}
+    param = params.get_param(name)
+    default = {"value": param.value} if param.has_value else {}
+    return {"schema": dict(param.schema), **default}
+
+
+def _has_template(value: Any) -> bool:
+    """Return whether a value is known only in a run, or is no JSON."""
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    if isinstance(value, Mapping):
+        return any(map(_has_template, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_has_template, value))
+    return not (value is None or isinstance(value, bool | int | float))
+
+
+def read_literal(value: Any) -> str | int | None:
+    """Read an id that no template gives; None for anything else."""
+    if isinstance(value, str):
+        return None if _has_template(value) else value
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _read_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _list_class_names(task: Any, *, is_mapped: bool) -> list[str]:
+    own = task.operator_class if is_mapped else type(task)
+    return [f"{one.__module__}.{one.__qualname__}" for one in getattr(own, "__mro__", ())]
+
+
+def _list_expanded(task: Any) -> list[str]:
+    """List the arguments that are different in each mapped task; all, if they come from a dictionary."""
+    value = getattr(task.expand_input, "value", None)
+    return list(value) if isinstance(value, Mapping) else ["report_id", "parameters"]
+
+
+def _find_source_report(report_run: Any) -> str | int | None:
+    """Find the report of the task whose output is saved."""
+    source = getattr(report_run, "operator", None)
+    return read_literal(getattr(source, "report_id", None))
+
+
+def _build_bag(path: str) -> Any:
+    # The class is in the second module since Airflow 3.2; the first one then warns.
+    is_moved = find_spec("airflow.dag_processing") and find_spec("airflow.dag_processing.dagbag")
+    module = "airflow.dag_processing.dagbag" if is_moved else "airflow.models.dagbag"
+    build = import_module(module).DagBag
+    has_examples = "include_examples" in signature(build).parameters
+    return build(path, **({"include_examples": False} if has_examples else {}))
+
+
+if __name__ == "__main__":
+    output, *paths = sys.argv[1:]
+    Path(output).write_text(json.dumps(read_dags(paths), default=str), "utf-8")

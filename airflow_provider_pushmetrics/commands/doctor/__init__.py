@@ -1,0 +1,1 @@
+"""The state of an installation: versions, configuration, connection, event filters, scheduler, events."""

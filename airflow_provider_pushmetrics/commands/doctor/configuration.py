@@ -1,0 +1,78 @@
+"""
+Values of ``[pushmetrics]`` that Airflow reads as something else, or not at all.
+
+It imports nothing of Airflow: a single ``%`` in a sensitive option stops ``import airflow`` itself.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from airflow_provider_pushmetrics.get_provider_info import CONFIG_OPTIONS
+from airflow_provider_pushmetrics.hooks.connection_check import Finding, Status
+
+SECTION_NAME = "pushmetrics"
+PART = "configuration"
+
+
+def find_config_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """Find ``airflow.cfg`` as Airflow does."""
+    home = Path(os.path.expanduser(environ.get("AIRFLOW_HOME") or "~/airflow"))
+    named = environ.get("AIRFLOW_CONFIG")
+    return Path(os.path.expanduser(named)) if named else home / "airflow.cfg"
+
+
+def check_configuration(environ: Mapping[str, str] = os.environ) -> list[Finding]:
+    """Check the options of ``[pushmetrics]``, without showing a value."""
+    path = find_config_file(environ)
+    findings = [*_check_file(path, environ), *_check_environment(environ)]
+    return findings or [Finding(PART, Status.OK, f"[{SECTION_NAME}] of {path} and the environment")]
+
+
+def _check_file(path: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
+    raw = configparser.RawConfigParser(strict=False, allow_no_value=True)
+    interpolated = configparser.ConfigParser(strict=False, allow_no_value=True)
+    try:
+        for parser in (raw, interpolated):
+            parser.read(path, encoding="utf-8")
+    except (configparser.Error, OSError, UnicodeDecodeError) as error:
+        yield Finding(PART, Status.FAILED, f"{path} cannot be read: {type(error).__name__}")
+        return
+    if not raw.has_section(SECTION_NAME):
+        return
+    for name in CONFIG_OPTIONS:
+        value = raw.get(SECTION_NAME, name, fallback=None)
+        if value is None or f"AIRFLOW__PUSHMETRICS__{name.upper()}" in environ:
+            continue
+        try:
+            value = interpolated.get(SECTION_NAME, name)
+        except configparser.InterpolationError:
+            yield Finding(
+                PART,
+                Status.FAILED,
+                f"option {name!r} in {path} has a single '%', which stops every Airflow process",
+                "Write % as %%, or keep the value in the environment or in receiver_connection.",
+            )
+        else:
+            yield from _check_expansion(f"option {name!r} in {path}", value)
+
+
+def _check_environment(environ: Mapping[str, str]) -> Iterator[Finding]:
+    for name in CONFIG_OPTIONS:
+        variable = f"AIRFLOW__PUSHMETRICS__{name.upper()}"
+        if variable in environ:
+            yield from _check_expansion(f"the environment variable {variable}", environ[variable])
+
+
+def _check_expansion(where: str, value: str) -> Iterator[Finding]:
+    """Warn of what Airflow expands: ``$NAME`` and a leading ``~``."""
+    if os.path.expanduser(os.path.expandvars(value)) != value:
+        yield Finding(
+            PART,
+            Status.WARNING,
+            f"{where} has a $NAME or a leading ~, which Airflow replaces by something else",
+            "If that is not wanted, use another value, or keep it in receiver_connection.",
+        )

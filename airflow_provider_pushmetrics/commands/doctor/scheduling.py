@@ -1,0 +1,96 @@
+"""What Airflow's own database says of its scheduler, and of events that started no Dag run."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from airflow_provider_pushmetrics.compat import has_airflow
+from airflow_provider_pushmetrics.hooks.connection_check import Finding, Status
+
+SCHEDULER_PART = "scheduler"
+EVENTS_PART = "events"
+LOOP_METRIC = "scheduler.scheduler_loop_duration"
+SETTLED = timedelta(seconds=30)
+"""A younger event may still start its Dag: the plugin checks every five seconds, and twice."""
+
+HAS_NO_DATABASE = "not known: this environment cannot read Airflow's database ({})"
+ELSEWHERE = "Run it where the scheduler or the API server runs."
+
+
+def check_scheduler() -> Finding:
+    """
+    Check when the scheduler last reported, which it does in its loop, every few seconds.
+
+    Airflow stores no loop time: it is only in the metric. A report that is overdue is a lower bound.
+    """
+    from airflow.jobs.job import Job
+    from airflow.utils.session import create_session
+
+    from airflow_provider_pushmetrics.triggers.resumption import compute_not_before
+
+    covered = compute_not_before() - time.time()
+    query = select(Job.latest_heartbeat).where(Job.job_type == "SchedulerJob", Job.state == "running")
+    try:
+        with create_session() as session:
+            newest = session.scalar(query.order_by(Job.latest_heartbeat.desc()).limit(1))
+    except (SQLAlchemyError, RuntimeError) as error:
+        text = HAS_NO_DATABASE.format(type(error).__name__)
+        return Finding(SCHEDULER_PART, Status.WARNING, text, ELSEWHERE)
+    if newest is None:
+        return Finding(SCHEDULER_PART, Status.WARNING, "no scheduler is running", "Start the scheduler.")
+    return judge_heartbeat((datetime.now(UTC) - newest).total_seconds(), covered)
+
+
+def judge_heartbeat(age_seconds: float, covered_seconds: float) -> Finding:
+    """
+    Judge the age of the scheduler's last report.
+
+    :param covered_seconds: How slow a loop may be before a resumed task can fail; see ``compute_not_before``.
+    """
+    text = (
+        f"reported {age_seconds:.0f} s ago; its loop time is not known here. A deferred task is resumed"
+        f" {covered_seconds:.0f} s later, which covers loops up to that"
+    )
+    if age_seconds <= covered_seconds:
+        return Finding(SCHEDULER_PART, Status.OK, f"{text} (Airflow's metric {LOOP_METRIC} has it)")
+    return Finding(
+        SCHEDULER_PART,
+        Status.WARNING,
+        f"{text}: a loop takes longer, so Airflow may fail resumed tasks",
+        f"Give deferrable tasks a retry, and look at the metric {LOOP_METRIC}.",
+    )
+
+
+def check_events() -> Finding:
+    """Count the events of the last ten minutes that have started no run of a Dag that they should start."""
+    if not has_airflow("3.1"):
+        text = "not known: Airflow before 3.1 has no plugin that checks it"
+        return Finding(EVENTS_PART, Status.WARNING, text, "Use a @continuous Dag for a run by every event.")
+    from airflow.utils.session import create_session
+
+    from airflow_provider_pushmetrics.plugins.event_starts import fetch_starts
+
+    now = datetime.now(UTC)
+    try:
+        with create_session(scoped=False) as session:
+            starts = fetch_starts(session, now=now)
+    except (SQLAlchemyError, RuntimeError) as error:
+        text = HAS_NO_DATABASE.format(type(error).__name__)
+        return Finding(EVENTS_PART, Status.WARNING, text, ELSEWHERE)
+    missed = [
+        item for item in starts if item.is_missed and not item.is_paused and now - item.timestamp > SETTLED
+    ]
+    if not missed:
+        text = f"{len(starts)} starts of Dags by events of the last ten minutes, none of them missed"
+        return Finding(EVENTS_PART, Status.OK, text)
+    names = ", ".join(sorted({item.start.dag_id for item in missed}))
+    return Finding(
+        EVENTS_PART,
+        Status.FAILED,
+        f"{len(missed)} events of the last ten minutes have started no run of {names}",
+        "See the page PushMetrics events for the reason; trigger the Dags by hand.",
+    )

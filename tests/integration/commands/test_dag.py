@@ -1,0 +1,200 @@
+"""``pushmetrics dag``, as a user runs it: its Dags run, and it tells when a report has changed."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+from tests.fakes.airflow_versions import AIRFLOW_VERSION
+from tests.fakes.service_process import API_TOKEN
+from tests.integration.commands.conftest import Reports, Run
+
+RUN_DAG = """
+import importlib.util, json, sys
+spec = importlib.util.spec_from_file_location("written", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+(dag,) = [one for one in vars(module).values() if type(one).__name__ == "DAG"] or [module.run_report.dag]
+ended = dag.test(run_conf=json.loads(sys.argv[2]))
+print("STATE", getattr(ended.state, "value", ended.state))
+"""
+HOSTILE = 'it\'s {{ 1 + 1 }} "quoted" \\ \n 🎉 {% raw %}'
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "region": {"type": "text", "default": "007", "choices": ["007", HOSTILE, "5"]},
+    "month": {"type": "integer", "default": 2},
+    "ratio": {"type": "number", "default": 0.5},
+    "day": {"type": "date", "default": "2026-01-31"},
+    "names": {"type": "text", "multiple": True, "default": ["a", "b"], "choices": ["a", "b", "c"]},
+    "flag": {"type": "boolean", "default": True},
+    "nothing": {"type": "text"},
+}
+SENT = "SELECT {{ region }} AS region, {{ month }} AS month, {{ names | length }} AS n"
+
+
+def find_parameters(reports: Reports, report_id: int) -> dict[str, object]:
+    run = reports.request("GET", f"noteflow_run/?report_uid={report_id}")["result"][0]
+    parameters: dict[str, object] = reports.request("GET", f"noteflow_run/{run['id']}")["result"][
+        "parameters"
+    ]
+    return parameters
+
+
+def test_written_dag_runs_with_the_types_of_the_report(
+    reports: Reports, run: Run, airflow_home: Path, tmp_path: Path
+) -> None:
+    path = airflow_home / "dags" / "report.py"
+    report = reports.add(HOSTILE, PARAMETERS, sent=SENT)
+    results = tmp_path / "results"
+    written = run("dag", "new", str(report["id"]), "--output", path, "--results", results)
+    assert (written.returncode, written.stdout) == (0, ""), written.stderr
+    source = path.read_text("utf-8")
+    assert API_TOKEN not in source
+    assert reports.tokens[str(report["id"])] not in source
+    assert ("PushMetricsRetryPolicy" in source) == (AIRFLOW_VERSION >= (3, 3))
+    ended = run(path, '{"region": "5", "nothing": null}', code=RUN_DAG)
+    assert "STATE success" in ended.stdout, ended.stdout + ended.stderr
+    defaults = {name: content.get("default") for name, content in PARAMETERS.items()}
+    assert find_parameters(reports, report["id"]) == {**defaults, "region": "5"}
+    assert len(list(results.rglob("sent.parquet"))) == 1
+    ended = run(path, "{}", code=RUN_DAG)
+    assert "STATE success" in ended.stdout, ended.stdout + ended.stderr
+    assert find_parameters(reports, report["id"]) == defaults
+    checked = run("dag", "check", path)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_choices_of_a_query_are_in_the_dag(reports: Reports, run: Run) -> None:
+    report = reports.add(
+        "Choices",
+        {"region": {"type": "text", "default": "EMEA", "choices": {"query": "regions"}}},
+        regions="SELECT unnest(['EMEA', 'APAC']) AS region",
+    )
+    before = run("dag", "new", str(report["id"]))
+    ast.parse(before.stdout)
+    assert "enum" not in before.stdout
+    started = reports.request("POST", f"report/{report['id']}/run/noteflow")["result"]
+    path = f"/api/reports/{report['id']}/run/{started['run_id']}"
+    while reports.service.client.get(path).status_code == 202:
+        pass
+    after = run("dag", "new", str(report["id"]))
+    assert '"APAC"' in after.stdout, after.stdout
+
+
+def test_file_is_overwritten_only_by_force(reports: Reports, run: Run, tmp_path: Path) -> None:
+    report = reports.add("Kept")
+    (tmp_path / "kept.py").write_text("mine", "utf-8")
+    refused = run("dag", "new", str(report["id"]), "--output", "kept.py")
+    assert refused.returncode == 2
+    assert "--force" in refused.stderr
+    assert (tmp_path / "kept.py").read_text("utf-8") == "mine"
+    assert run("dag", "new", str(report["id"]), "--output", "kept.py", "--force").returncode == 0
+    assert "PushMetricsTriggerReportOperator" in (tmp_path / "kept.py").read_text("utf-8")
+
+
+def test_url_and_a_token_of_the_environment_replace_a_connection(reports: Reports, run: Run) -> None:
+    report = reports.add("By URL")
+    arguments = ["dag", "new", str(report["id"]), "--url", reports.url, "--conn-id", "other"]
+    refused = run(*arguments)
+    assert refused.returncode == 2
+    assert "PUSHMETRICS_API_TOKEN" in refused.stderr
+    written = run(*arguments, PUSHMETRICS_API_TOKEN=API_TOKEN)
+    assert written.returncode == 0, written.stderr
+    assert 'pushmetrics_conn_id="other"' in written.stdout
+
+
+def test_unknown_report_or_connection_is_an_error_without_a_file(run: Run, tmp_path: Path) -> None:
+    for arguments in (["4711"], ["1", "--conn-id", "nowhere"]):
+        ended = run("dag", "new", *arguments, "--output", "none.py")
+        assert ended.returncode == 2, ended.stdout
+        assert "Error: " in ended.stderr
+        assert "Traceback" not in ended.stderr
+        assert not (tmp_path / "none.py").exists()
+
+
+def write_dag(path: Path, report_id: object, arguments: str, more: str = "") -> None:
+    path.write_text(
+        f'''
+from airflow.providers.common.compat.sdk import DAG, Param
+from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
+from airflow_provider_pushmetrics.transfers.pushmetrics import PushMetricsToObjectStorageOperator
+
+print("a Dag file may print")
+with DAG("{path.stem}", schedule=None, params={{"month": Param(2, type="integer"), "region": Param("x")}}):
+    run_report = PushMetricsTriggerReportOperator(task_id="run_report", report_id={report_id!r}, {arguments})
+    {more}
+''',
+        "utf-8",
+    )
+
+
+DIFFERENCES = {
+    "parameters={'orign': 1, 'month': 1}": "has no parameter 'orign'",
+    "parameters={'region': 'gone', 'month': 1}": "has no choice 'gone' any more",
+    "parameters={'region': 'EMEA'}": "has the parameter 'month', which the Dag does not have",
+    "parameters={'month': 'May'}": "'month' of report {id} ('Compared') is integer, and the Dag gives 'May'",
+    "parameters={'month': 1, 'region': '{{ params.month }}'}": "is text, and its Param is integer",
+    "parameters='{{ params }}'": "has no choice 'x' any more",
+}
+
+
+def test_differences_are_named(reports: Reports, run: Run, tmp_path: Path) -> None:
+    parameters: dict[str, dict[str, Any]] = {
+        "month": {"type": "integer", "required": True},
+        "region": {"type": "text", "default": "EMEA", "choices": ["EMEA", "APAC"]},
+    }
+    report = reports.add("Compared", parameters)
+    for number, arguments in enumerate(DIFFERENCES):
+        write_dag(tmp_path / f"dag_{number}.py", report["id"], arguments)
+    ended = run("dag", "check", ".")
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    for number, said in enumerate(DIFFERENCES.values()):
+        lines = [line for line in ended.stdout.splitlines() if f"dag_{number}.run_report" in line]
+        assert [line for line in lines if said.format(id=report["id"]) in line], ended.stdout
+
+
+def test_unknown_report_disabled_trigger_and_lost_query_differ(
+    reports: Reports, run: Run, tmp_path: Path
+) -> None:
+    report = reports.add("Disabled", orders="SELECT 1 AS n")
+    more = (
+        "PushMetricsToObjectStorageOperator(task_id='save', report_run=run_report.output,"
+        " path='x', queries=['gone'])"
+    )
+    write_dag(tmp_path / "disabled.py", report["id"], "", more)
+    write_dag(tmp_path / "unknown.py", 4711, "")
+    reports.request("PUT", f"webhook/{report['webhook']['id']}", {"active": False})
+    ended = run("dag", "check", "disabled.py", "unknown.py")
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert f"the trigger of report {report['id']} is disabled" in ended.stdout
+    assert "has no query 'gone'; it has 'orders'" in ended.stdout
+    assert "there is no report 4711" in ended.stdout
+
+
+def test_what_cannot_be_checked_is_no_success(reports: Reports, run: Run, tmp_path: Path) -> None:
+    report = reports.add("Same", {"month": {"type": "integer", "required": True}})
+    write_dag(tmp_path / "same.py", report["id"], "parameters={'month': '{{ params.month }}'}")
+    assert run("dag", "check", "same.py").returncode == 0
+    write_dag(tmp_path / "template.py", "{{ params.month }}", "")
+    (tmp_path / "broken.py").write_text("from airflow import DAG\nimport nothing_like_this\n", "utf-8")
+    (tmp_path / "empty").mkdir()
+    ended = run("dag", "check", "template.py", "broken.py")
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert "its report is known only in a run" in ended.stdout
+    assert "nothing_like_this" in ended.stdout
+    ended = run("dag", "check", "empty")
+    assert (ended.returncode, "there is no task" in ended.stdout) == (2, True), ended.stdout
+    closed = '{"conn_type": "pushmetrics", "host": "http://127.0.0.1:1", "password": "x"}'
+    ended = run("dag", "check", "same.py", AIRFLOW_CONN_PUSHMETRICS_DEFAULT=closed)
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert "could not connect" in ended.stdout
+
+
+def test_task_that_fails_early_logs_nothing_about_links(run: Run, airflow_home: Path) -> None:
+    path = airflow_home / "dags" / "fails_early.py"
+    write_dag(path, 4711, "")
+    ended = run(path, "{}", code=RUN_DAG)
+    assert "STATE failed" in ended.stdout, ended.stdout + ended.stderr
+    said = ended.stdout + ended.stderr
+    assert "has no trigger token for report '4711'" in said
+    assert "XCom not found" not in said

@@ -1,0 +1,72 @@
+"""``pushmetrics doctor``, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.fakes.airflow_versions import AIRFLOW_VERSION
+from tests.fakes.service_process import API_TOKEN
+from tests.integration.commands.conftest import Reports, Run
+
+DAG = """
+from airflow.providers.common.compat.sdk import DAG
+from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
+
+print("a Dag file may print")
+with DAG("with_filter", schedule=None):
+    PushMetricsRunSensor(task_id="a", report_id=1, event_filter="os.path.exists")
+    PushMetricsRunSensor(task_id="b", report_id=1, event_filter="nowhere_at_all.f")
+"""
+
+
+def read(output: str) -> dict[str, dict[str, Any]]:
+    """Read the findings; the last one of each part."""
+    return {finding["part"]: finding for finding in json.loads(output)["findings"]}
+
+
+def test_installation_that_works_has_no_failure(reports: Reports, run: Run) -> None:
+    reports.add("Doctor")
+    ended = run("doctor", "--json")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    found = read(ended.stdout)
+    assert found["host"]["status"] == "ok"
+    assert 0 < found["host"]["seconds"] < 60
+    assert found["certificates"]["status"] == "ok"
+    assert found["receiver"]["text"].startswith("there is no receiver")
+    assert found["scheduler"]["text"] == "no scheduler is running"
+    assert ("none of them missed" in found["events"]["text"]) == (AIRFLOW_VERSION >= (3, 1))
+    assert "airflow-triggerer pushmetrics doctor" in json.loads(ended.stdout)["note"]
+
+
+def test_each_failure_has_its_row(reports: Reports, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "dag.py").write_text(DAG, "utf-8")
+    connection = json.dumps(
+        {
+            "conn_type": "pushmetrics",
+            "host": reports.url,
+            "password": "another-token-0123456789",
+            "extra": {
+                "receiver_url": "http://127.0.0.1:1/pushmetrics",
+                "receiver_token": "reader-token-0123456789",
+                "trigger_tokens": {"1": "trigger-token-0123456789"},
+            },
+        }
+    )
+    ended = run("doctor", "--dags", "dag.py", AIRFLOW_CONN_PUSHMETRICS_DEFAULT=connection)
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "rejects the API token, which is the password" in ended.stdout
+    assert "could not connect to '127.0.0.1' at port 1" in ended.stdout
+    assert "'nowhere_at_all.f', which cannot be imported" in ended.stdout
+    assert "os.path.exists can be imported here" in ended.stdout
+    assert "-0123456789" not in ended.stdout + ended.stderr
+
+
+def test_percent_sign_that_stops_airflow_is_found_without_airflow(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "airflow.cfg"
+    config.write_text(f"[pushmetrics]\ntoken = {API_TOKEN}%\n", "utf-8")
+    ended = run("doctor", AIRFLOW_CONFIG=str(config))
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "has a single '%', which stops every Airflow process" in ended.stdout
+    assert "Traceback" not in ended.stderr
