@@ -41,7 +41,7 @@ def test_environment_takes_precedence_and_needs_no_escape(tmp_path: Path) -> Non
 def test_what_airflow_expands_is_a_warning(
     tmp_path: Path, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("HOME", "/srv/somebody")
     ((status, text),) = check(tmp_path, "", AIRFLOW__PUSHMETRICS__TOKEN=value)
     assert status is Status.WARNING
     assert "AIRFLOW__PUSHMETRICS__TOKEN" in text
