@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_pushmetrics.client import reports
-from airflow_provider_pushmetrics.client.models import Webhook
+from airflow_provider_pushmetrics.client.models import WebhookTrigger
 from airflow_provider_pushmetrics.commands.connections import open_hook
 from airflow_provider_pushmetrics.commands.dag_files import reading
 from airflow_provider_pushmetrics.commands.dag_files.comparison import UNKNOWN, compare_task
@@ -96,7 +96,7 @@ class _Comparer:
         self._url = url
         self._hooks: dict[str, PushMetricsHook | PushMetricsError] = {}
         self._facts: dict[tuple[str, str], ReportFacts | PushMetricsError] = {}
-        self._webhooks: dict[str, Mapping[int, tuple[Webhook, ...]] | PushMetricsError] = {}
+        self._webhooks: dict[str, Mapping[int, tuple[WebhookTrigger, ...]] | PushMetricsError] = {}
 
     def compare(self, task: Mapping[str, Any], conn_id: str | None) -> None:
         """Compare a task with its report."""
@@ -142,7 +142,9 @@ class _Comparer:
         elif self._url is None:
             self._compare_token(where, conn_id, report_id, triggers)
 
-    def _compare_token(self, where: str, conn_id: str, report_id: str, triggers: tuple[Webhook, ...]) -> None:
+    def _compare_token(
+        self, where: str, conn_id: str, report_id: str, triggers: tuple[WebhookTrigger, ...]
+    ) -> None:
         hook = self._open(conn_id)
         assert isinstance(hook, PushMetricsHook)
         token = hook.settings.trigger_tokens.get(report_id)
