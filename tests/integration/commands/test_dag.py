@@ -6,9 +6,13 @@ import ast
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.fakes.airflow_versions import AIRFLOW_VERSION
 from tests.fakes.service_process import API_TOKEN
 from tests.integration.commands.conftest import Reports, Run
+
+pytestmark = pytest.mark.timeout(900)
 
 RUN_DAG = """
 import importlib.util, json, sys
@@ -40,6 +44,7 @@ def find_parameters(reports: Reports, report_id: int) -> dict[str, object]:
     return parameters
 
 
+@pytest.mark.slow
 def test_written_dag_runs_with_the_types_of_the_report(
     reports: Reports, run: Run, airflow_home: Path, tmp_path: Path
 ) -> None:

@@ -6,9 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.fakes.airflow_versions import AIRFLOW_VERSION
 from tests.fakes.service_process import API_TOKEN
 from tests.integration.commands.conftest import Reports, Run
+
+pytestmark = pytest.mark.timeout(900)
 
 DAG = """
 from airflow.providers.common.compat.sdk import DAG

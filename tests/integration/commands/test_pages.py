@@ -11,6 +11,8 @@ import pytest
 from tests.fakes.service_process import API_TOKEN
 from tests.integration.commands.conftest import ROOT, Reports, Run
 
+pytestmark = pytest.mark.timeout(900)
+
 BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import ast
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from airflow_provider_pushmetrics.commands.dag_files.writing import (
     write_dag,
 )
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsProtocolError
+from tests.fakes.interpreter import SERVER_PYTHON
 
 HOSTILE = [
     "it's",
@@ -133,7 +133,7 @@ def test_formatter_changes_nothing(tmp_path: Path) -> None:
             options = DagOptions("pushmetrics_default", None, "s3://bucket/x" * number or None, policy)
             (tmp_path / f"dag_{number}_{policy}.py").write_text(write_dag(report, options), "utf-8")
     for length in ("88", "110"):
-        command = [sys.executable, "-m", "ruff", "format", "--isolated", "--diff", "--line-length", length]
+        command = [SERVER_PYTHON, "-m", "ruff", "format", "--isolated", "--diff", "--line-length", length]
         ended = subprocess.run([*command, tmp_path], capture_output=True, text=True, check=False)
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
