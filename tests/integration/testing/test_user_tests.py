@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.airflow_versions import AIRFLOW_VERSION
+
 PAGE = Path(__file__).parents[3] / "docs" / "testing.md"
 FILE = re.compile(r"<!-- file: (\S+) -->\n```python\n(.*?)```", re.DOTALL)
 
@@ -23,6 +25,7 @@ def write_project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.skipif(AIRFLOW_VERSION == (3, 2), reason="dag.test() of Airflow 3.2.2 does not wait for its API")
 def test_tests_of_the_page_pass(project: Path) -> None:
     environment = os.environ | {
         "AIRFLOW_HOME": str(project / "airflow"),
