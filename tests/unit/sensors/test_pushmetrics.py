@@ -139,7 +139,7 @@ def test_a_consumer_needs_a_worker_before_and_after(where: dict[str, Any]) -> No
 
 def test_a_sensor_begins_on_a_worker_unless_it_is_told_otherwise() -> None:
     sensor = build_sensor(deferrable=True)
-    assert (sensor.start_from_trigger, sensor.end_from_trigger) == (False, False)
+    assert (sensor.start_from_trigger, sensor.end_from_trigger) == (False, None)
     assert sensor.start_trigger_args is None
 
 
