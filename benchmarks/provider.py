@@ -1,8 +1,8 @@
 """
 The provider: waits, results, events, Dags and imports, each beside what limits it or what it is compared to.
 
-``python -m benchmarks.provider [waits] [results] [rows] [imports] [dags] [reports] [deferred]`` measures
-those; without a name, all.
+``python -m benchmarks.provider [waits] [results] [imports] [dags] [reports] [deferred]`` measures those;
+without a name, all.
 """
 
 from __future__ import annotations
@@ -19,14 +19,12 @@ from benchmarks.provider_deferred import measure_deferred
 from benchmarks.provider_imports import measure_imports
 from benchmarks.provider_reports import measure_reports
 from benchmarks.provider_results import measure_results
-from benchmarks.provider_rows import measure_rows
 from benchmarks.provider_waits import measure_waits
 from benchmarks.service import Target
 
 PARTS = {
     "waits": measure_waits,
     "results": measure_results,
-    "rows": measure_rows,
     "imports": measure_imports,
     "dags": measure_dags,
     "reports": measure_reports,

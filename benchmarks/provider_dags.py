@@ -18,8 +18,9 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.receiver_airflow import PEER, PEER_CONNECTION, make_environment
-from benchmarks.servers import TOKEN, find_free_port
+from benchmarks.servers import TOKEN
 from benchmarks.service import Target
+from tests.fakes.service_process import find_free_port
 
 ROUNDS = 10
 START_TIMEOUT_SECONDS = 300

@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.servers import TOKEN, find_free_port
+from benchmarks.servers import TOKEN
+from tests.fakes.service_process import find_free_port
 
 ROOT = Path(__file__).parents[1]
 VENV = ROOT / ".venv" / "benchmark"  # not in the repository, and gone with `make clean`

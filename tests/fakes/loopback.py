@@ -139,10 +139,3 @@ def serve_raw(
             server.is_over.set()
             server.shutdown()
             thread.join()
-
-
-def find_closed_port() -> int:
-    """Find a port at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

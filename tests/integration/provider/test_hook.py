@@ -35,8 +35,9 @@ from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClie
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.hooks.results import FORMATS
 from tests.fakes.airflow_versions import attach
-from tests.fakes.loopback import LoopbackServer, find_closed_port, serve_raw
+from tests.fakes.loopback import LoopbackServer, serve_raw
 from tests.fakes.pushmetrics import API_TOKEN, TRIGGER_TOKEN, FakePushMetrics
+from tests.fakes.service_process import find_free_port
 from tests.fakes.waiting import until
 from tests.integration.provider.conftest import Connect
 
@@ -592,7 +593,7 @@ def test_a_connection_without_any_token_does_not_work(connect_whole: Connect) ->
 
 
 def test_a_host_that_is_away_is_named_with_its_port(connect_whole: Connect) -> None:
-    port = find_closed_port()
+    port = find_free_port()
     for password in (API_TOKEN, None):
         works, text = try_connection(connect_whole, host=f"http://127.0.0.1:{port}", password=password)
         assert not works

@@ -38,12 +38,12 @@ def test_a_worker_needs_no_more_memory_for_a_large_result(tmp_path: Path) -> Non
 def test_a_worker_needs_no_more_memory_for_many_rows_of_the_service(tmp_path: Path) -> None:
     pytest.importorskip("duckdb", reason="the service's libraries")
     from benchmarks.provider_results import run_side
-    from benchmarks.provider_rows import make_rows, run_report
-    from benchmarks.service import prepare
+    from benchmarks.service import prepare, run_query
 
     with prepare() as bench, run_service(bench.folder) as service:
         service.wait_until_ready()
-        tiny, many = run_report(service, make_rows(bench, 10)), run_report(service, bench.wide)
+        tiny, _ = run_query(bench, service, bench.trivial, "one")
+        many, _ = run_query(bench, service, bench.wide, "rows")
         side = run_side(str(service.client.base_url), API_TOKEN, str(tmp_path), tiny, many)
     assert side.mib <= MAX_MIB
     assert side.returned_bytes <= MAX_XCOM_BYTES

@@ -33,8 +33,9 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationErro
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.hooks.trust import CA_VARIABLES
-from tests.fakes.loopback import find_closed_port, serve_raw
+from tests.fakes.loopback import serve_raw
 from tests.fakes.pushmetrics import FakePushMetrics
+from tests.fakes.service_process import find_free_port
 from tests.integration.provider.conftest import Connect
 
 T = TypeVar("T")
@@ -193,14 +194,14 @@ def fail(run: Run, url: str, **kwargs: Any) -> NetworkError:
 
 
 def test_a_refused_connection_was_never_sent(run: Run) -> None:
-    port = find_closed_port()
+    port = find_free_port()
     error = fail(run, f"http://127.0.0.1:{port}")
     assert not error.was_sent
     assert str(error) == f"could not connect to '127.0.0.1' at port {port}: Connection refused"
 
 
 def test_a_failure_is_told_in_one_traceback_and_one_sentence(run: Run) -> None:
-    url = f"http://127.0.0.1:{find_closed_port()}/webhook?token={TOKEN}"
+    url = f"http://127.0.0.1:{find_free_port()}/webhook?token={TOKEN}"
     for is_repeatable in (True, False):
         request = Request("POST", url, is_repeatable=is_repeatable)
         with pytest.raises(PushMetricsUnavailableError, match="Connection refused") as caught:
@@ -316,7 +317,7 @@ def test_an_answer_that_is_too_large_is_refused_with_the_way_out(
 def test_a_call_may_go_on_after_an_error(run: Run, pushmetrics: FakePushMetrics) -> None:
     def try_twice() -> Call[int]:
         try:
-            yield Request("GET", f"http://127.0.0.1:{find_closed_port()}")
+            yield Request("GET", f"http://127.0.0.1:{find_free_port()}")
         except NetworkError:
             response: protocol.Response = yield Request("GET", f"{pushmetrics.url}/x")
         return response.status_code
@@ -351,7 +352,7 @@ def test_the_connections_proxy_is_used_before_that_of_the_environment(
 def test_a_proxy_for_one_scheme_is_not_used_for_another(
     run: Run, connect: Connect, pushmetrics: FakePushMetrics
 ) -> None:
-    connect(host="https://pushmetrics.invalid", proxies={"https": f"http://127.0.0.1:{find_closed_port()}"})
+    connect(host="https://pushmetrics.invalid", proxies={"https": f"http://127.0.0.1:{find_free_port()}"})
     assert run(ask(Request("GET", f"{pushmetrics.url}/x"))).status_code == 404
 
 
@@ -370,13 +371,13 @@ def test_the_proxy_of_the_environment_is_used_unless_the_connection_says_otherwi
 def test_hosts_that_the_environment_excepts_are_reached_directly(
     run: Run, pushmetrics: FakePushMetrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{find_closed_port()}")
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{find_free_port()}")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     assert run(ask(Request("GET", f"{pushmetrics.url}/x"))).status_code == 404
 
 
 def test_a_proxy_that_is_not_there_was_never_sent_anything(run: Run, connect: Connect) -> None:
-    connect(proxies={"http": f"http://user:pa55word@127.0.0.1:{find_closed_port()}"})
+    connect(proxies={"http": f"http://user:pa55word@127.0.0.1:{find_free_port()}"})
     error = fail(run, "http://pushmetrics.invalid")
     assert not error.was_sent
     assert "pa55word" not in str(error)

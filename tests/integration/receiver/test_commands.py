@@ -20,9 +20,9 @@ from airflow_provider_pushmetrics.receiver.inbox.cleanup import InboxCleanup, cl
 from airflow_provider_pushmetrics.receiver.inbox.missed_events import Gap
 from airflow_provider_pushmetrics.receiver.inbox.rejections import MAX_KEPT, RejectionLog
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
-from tests.fakes.loopback import find_closed_port
 from tests.fakes.receiver_requests import SIGNING_SECRET
 from tests.fakes.receiver_server import SENDER_TOKEN, SOURCE, ReceiverServer, start_receiver
+from tests.fakes.service_process import find_free_port
 
 
 def fill(inbox: Inbox, count: int) -> None:
@@ -193,7 +193,7 @@ def test_test_event_is_sent_as_pushmetrics_would(
 
 
 def test_receiver_that_is_not_there_is_said_without_the_token() -> None:
-    result = run("send", f"http://127.0.0.1:{find_closed_port()}/webhooks/demo?token=s3cret-9")
+    result = run("send", f"http://127.0.0.1:{find_free_port()}/webhooks/demo?token=s3cret-9")
     assert result.exit_code == 1
     assert "cannot be reached" in result.output
     assert "s3cret" not in result.output

@@ -15,8 +15,9 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
 from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 from airflow_provider_pushmetrics.service.egress.transport import GuardedNetwork, GuardedTransport
 from tests.fakes.certificates import make_tls
-from tests.fakes.loopback import find_closed_port, serve_http, serve_raw
+from tests.fakes.loopback import serve_http, serve_raw
 from tests.fakes.names import Detour, NameService
+from tests.fakes.service_process import find_free_port
 from tests.fakes.service_subscriber import Subscriber
 
 STRICT, DEMO = EgressRules(), EgressRules(allow_loopback=True)
@@ -64,7 +65,7 @@ def test_name_of_this_machine_is_resolved_by_the_system_and_refused(subscriber: 
 
 def test_closed_port_is_a_connection_error() -> None:
     with open_client(DEMO) as client, pytest.raises(httpx.ConnectError):
-        client.post(f"http://127.0.0.1:{find_closed_port()}/")
+        client.post(f"http://127.0.0.1:{find_free_port()}/")
 
 
 def test_host_header_stays_the_name() -> None:

@@ -15,9 +15,9 @@ from airflow_provider_pushmetrics.exceptions import NotificationDelayedError, No
 from airflow_provider_pushmetrics.service.notifications.mail import Mailer
 from airflow_provider_pushmetrics.service.notifications.settings import Security, SmtpSettings
 from tests.fakes.certificates import make_tls
-from tests.fakes.loopback import find_closed_port
 from tests.fakes.mail_server import DRIP_SECONDS, serve_dripping, serve_mail, serve_silence
 from tests.fakes.notices import BROKEN, make_mail
+from tests.fakes.service_process import find_free_port
 
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 
@@ -118,7 +118,7 @@ async def test_wrong_password_is_refused_and_not_shown(caplog: pytest.LogCapture
 
 async def test_server_that_is_not_there_may_be_later() -> None:
     with pytest.raises(NotificationDelayedError, match="tried again later"):
-        await asyncio.to_thread(Mailer(build_settings(find_closed_port())).send, make_mail())
+        await asyncio.to_thread(Mailer(build_settings(find_free_port())).send, make_mail())
 
 
 async def test_server_that_says_nothing_is_not_waited_for_long() -> None:

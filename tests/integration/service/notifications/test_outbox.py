@@ -39,9 +39,9 @@ from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.worker.claims import release_all
 from tests.fakes.claims import do_all, open_outbox, send_due
-from tests.fakes.loopback import find_closed_port
 from tests.fakes.mail_server import serve_mail
 from tests.fakes.notices import BROKEN, SUCCEEDED
+from tests.fakes.service_process import find_free_port
 from tests.fakes.waiting import LIMIT_SECONDS, wait_until
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -166,7 +166,7 @@ def test_message_without_a_server_is_kept_and_can_be_sent_later(database: Databa
 
 def test_server_that_is_down_is_tried_by_the_table(database: Database, clock: Clock, tmp_path: Path) -> None:
     (mail_id,) = add(database, "ann@example.com")
-    sender = OutboxSender(database, {MAIL: open_mail(database, find_closed_port(), tmp_path)}, clock=clock)
+    sender = OutboxSender(database, {MAIL: open_mail(database, find_free_port(), tmp_path)}, clock=clock)
     delays: list[float] = []
     while True:
         send_due(database, sender, clock)

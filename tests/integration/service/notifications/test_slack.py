@@ -14,8 +14,9 @@ from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.settings import SlackSettings
 from airflow_provider_pushmetrics.service.notifications.slack import SlackMessenger
 from airflow_provider_pushmetrics.service.notifications.texts import build_slack_text
-from tests.fakes.loopback import find_closed_port, serve_raw
+from tests.fakes.loopback import serve_raw
 from tests.fakes.notices import BROKEN
+from tests.fakes.service_process import find_free_port
 
 TOKEN = "xoxb-1234567890-s3cret"
 
@@ -97,7 +98,7 @@ def test_no_error_shows_the_token() -> None:
 
 
 def test_slack_that_is_not_there_may_be_later() -> None:
-    messenger = open_messenger(f"http://127.0.0.1:{find_closed_port()}")
+    messenger = open_messenger(f"http://127.0.0.1:{find_free_port()}")
     with pytest.raises(NotificationDelayedError, match="could not be asked to post to '#reports'"):
         messenger.send(make_message("#reports", "x"))
 
