@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from demo.__main__ import main, open_system, show_access, stop_demo
+from demo.__main__ import open_system, show_access, stop_demo
 from demo.display import Display
 from demo.errors import DemoError, interruptible
 from demo.family import ProcessFamily, get_process_id
@@ -179,16 +178,3 @@ def test_a_thing_that_does_not_come_is_named_with_the_limit() -> None:
     assert polls == ["x"]
     answers = iter([None, None, "thing"])
     assert wait_for("it", lambda: next(answers), timeout_seconds=60, poll_seconds=0) == "thing"
-
-
-def test_the_command_fails_with_the_reason(
-    folder: DemoFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        port = listener.getsockname()[1]
-        monkeypatch.setenv("PUSHMETRICS_DEMO_SERVICE_PORT", str(port))
-        monkeypatch.chdir(folder.root.parent)
-        assert main([]) == 1
-    assert f"The demo failed: port {port} of 127.0.0.1 is in use" in capsys.readouterr().out

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any
@@ -24,6 +25,44 @@ NOISE = re.compile(
     re.DOTALL,
 )
 SERVER_MESSAGE = re.compile(r"\b(?:ERROR|FATAL):\s+(.*)", re.DOTALL)
+
+
+class LazyDatabase:
+    """
+    A database that is opened when it is first used, once for all threads.
+
+    :param connect: Opens it.
+    :param secrets: The secrets that no message may contain.
+    """
+
+    def __init__(
+        self, connect: Callable[[], adbc_driver_manager.AdbcDatabase], secrets: tuple[str, ...]
+    ) -> None:
+        self._connect = connect
+        self._secrets = secrets
+        self._lock = threading.Lock()
+        self._database: adbc_driver_manager.AdbcDatabase | None = None
+
+    def open(self) -> adbc_driver_manager.AdbcDatabase:
+        """
+        Open the database, unless it is open.
+
+        :raises SourceError: with the database's message.
+        """
+        with self._lock:
+            if self._database is None:
+                try:
+                    self._database = self._connect()
+                except FAILURES as error:
+                    raise SourceError(clean_message(str(error), self._secrets)) from error
+            return self._database
+
+    def close(self) -> None:
+        """Close the database, if it is open."""
+        with self._lock:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
 
 
 class AdbcSession:

@@ -8,13 +8,11 @@ the user of the URL must have only a reader's permissions.
 from __future__ import annotations
 
 import importlib
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import adbc_driver_manager
 import pyarrow as pa
 from sqlalchemy.engine import URL
 
@@ -36,7 +34,7 @@ from airflow_provider_pushmetrics.service.datasources.columns.delivery import (
     deliver,
     pick_at,
 )
-from airflow_provider_pushmetrics.service.datasources.drivers.adbc import FAILURES, AdbcSession, clean_message
+from airflow_provider_pushmetrics.service.datasources.drivers.adbc import AdbcSession, LazyDatabase
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.datasources.urls import BACKENDS
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
@@ -54,11 +52,12 @@ class AdbcSource:
     """
 
     def __init__(self, url: URL, temp_dir: Path) -> None:
-        self._url = url
+        self._kind = url.drivername
         self._secrets = () if url.password is None else (str(url.password),)
         self._temp_dir = temp_dir
-        self._lock = threading.Lock()
-        self._database: adbc_driver_manager.AdbcDatabase | None = None
+        self._database = LazyDatabase(
+            lambda: import_driver(url.drivername).connect(**build_options(url)), self._secrets
+        )
         dialect = url.query.get("dialect", "duckdb") if url.drivername == FLIGHT_SQL else url.drivername
         self.dialect = get_dialect(str(dialect))
 
@@ -69,7 +68,7 @@ class AdbcSource:
         """Run a query; queries may run concurrently, each on its own connection."""
         text = sql.write(lambda number: "?")
         with (
-            AdbcSession(self._open(), stopper, self._secrets, has_transactions=False) as session,
+            AdbcSession(self._database.open(), stopper, self._secrets, has_transactions=False) as session,
             session.stream_described(text, sql.values) as (schema, batches),
         ):
             if not schema.names:
@@ -88,24 +87,11 @@ class AdbcSource:
 
         :raises SourceError: always.
         """
-        raise SourceError(f"the tables of a database of the kind {self._url.drivername!r} cannot be listed.")
+        raise SourceError(f"the tables of a database of the kind {self._kind!r} cannot be listed.")
 
     def close(self) -> None:
         """Close the database."""
-        with self._lock:
-            if self._database is not None:
-                self._database.close()
-                self._database = None
-
-    def _open(self) -> adbc_driver_manager.AdbcDatabase:
-        with self._lock:
-            if self._database is None:
-                driver = import_driver(self._url.drivername)
-                try:
-                    self._database = driver.connect(**build_options(self._url))
-                except FAILURES as error:
-                    raise SourceError(clean_message(str(error), self._secrets)) from error
-            return self._database
+        self._database.close()
 
 
 def import_driver(kind: str) -> Any:

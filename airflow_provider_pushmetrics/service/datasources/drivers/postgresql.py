@@ -11,13 +11,11 @@ brackets so that it cannot merge with adjacent text.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import adbc_driver_manager
 import adbc_driver_postgresql
 import psycopg
 import pyarrow as pa
@@ -44,7 +42,7 @@ from airflow_provider_pushmetrics.service.datasources.columns.postgresql import 
     plan_columns,
     wrap,
 )
-from airflow_provider_pushmetrics.service.datasources.drivers.adbc import FAILURES, AdbcSession, clean_message
+from airflow_provider_pushmetrics.service.datasources.drivers.adbc import AdbcSession, LazyDatabase
 from airflow_provider_pushmetrics.service.datasources.drivers.sqlalchemy import SqlAlchemyBrowser
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.datasources.statements import find_first_word, strip_end
@@ -70,12 +68,12 @@ class PostgresSource:
     dialect: Dialect = POSTGRESQL
 
     def __init__(self, url: URL, temp_dir: Path) -> None:
-        self._uri = build_uri(url)
+        uri = build_uri(url)
         self._secrets = () if url.password is None else (str(url.password),)
         self._temp_dir = temp_dir
         self._browser = SqlAlchemyBrowser(url)
-        self._lock = threading.Lock()
-        self._database: adbc_driver_manager.AdbcDatabase | None = None
+        # This reads the names of all types, and closes the connection.
+        self._database = LazyDatabase(lambda: adbc_driver_postgresql.connect(uri), self._secrets)
 
     @contextmanager
     def query(
@@ -84,7 +82,7 @@ class PostgresSource:
         """Run a query; queries may run concurrently, each on its own connection."""
         sql = strip_end(sql, "postgres")
         text = write_constants(sql)
-        with AdbcSession(self._open(), stopper, self._secrets) as session:
+        with AdbcSession(self._database.open(), stopper, self._secrets) as session:
             self._begin(session, limits, time_zone)
             schema = session.describe(text)
             if not schema.names:
@@ -111,20 +109,7 @@ class PostgresSource:
     def close(self) -> None:
         """Close what is open."""
         self._browser.close()
-        with self._lock:
-            if self._database is not None:
-                self._database.close()
-                self._database = None
-
-    def _open(self) -> adbc_driver_manager.AdbcDatabase:
-        """Open the database: this reads the names of all types, and closes the connection."""
-        with self._lock:
-            if self._database is None:
-                try:
-                    self._database = adbc_driver_postgresql.connect(self._uri)
-                except FAILURES as error:
-                    raise SourceError(clean_message(str(error), self._secrets)) from error
-            return self._database
+        self._database.close()
 
     def _begin(self, session: AdbcSession, limits: QueryLimits, time_zone: str) -> None:
         session.execute("SET TRANSACTION READ ONLY")

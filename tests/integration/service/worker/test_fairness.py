@@ -8,13 +8,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from airflow_provider_pushmetrics.service.models import DataSource
-from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
 from tests.fakes.service_process import ServiceProcess, run_service, run_worker
 from tests.fakes.service_reports import ENDLESS, TRIGGER_TOKEN, make_report, sql
@@ -41,17 +38,6 @@ class Shared:
     def count(self, status: str) -> int:
         rows = self.service.client.get("/api/v1/noteflow_run/?q=(page_size:500)").json()["result"]
         return sum(row["status"] == status for row in rows)
-
-
-def sql_on(database: Database, cipher: Cipher, url: str, query: str) -> tuple[str, dict[str, Any]]:
-    """Make the content of a SQL block that asks a database of its own."""
-    with database.writing() as session:
-        source = DataSource(
-            workspace_id=1, name="server", kind="postgresql", location_encrypted=cipher.encrypt(url)
-        )
-        session.add(source)
-        session.flush()
-        return "sql", {"sql": query, "database_id": source.id}
 
 
 def wait_until_running(shared: Shared, count: int) -> None:
