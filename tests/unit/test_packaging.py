@@ -91,6 +91,11 @@ def test_the_extras_are_those_of_the_design() -> None:
     assert extras - optional - databases == {"receiver", "service", "demo", "matrix", "test", "dev"}
 
 
+def test_only_the_package_is_in_the_wheel() -> None:
+    """The demo, the tests and the benchmarks work from a checkout only."""
+    assert read_setup()["options.packages.find"]["include"] == "airflow_provider_pushmetrics*"
+
+
 # --- the pinned versions ------------------------------------------------------------------------------------
 
 
