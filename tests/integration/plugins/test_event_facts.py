@@ -14,8 +14,9 @@ import pytest
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from tests.fakes.airflow_tables import AirflowTables
-from tests.fakes.loopback import find_closed_port, serve_http
+from tests.fakes.loopback import serve_http
 from tests.fakes.pushmetrics import FakePushMetrics
+from tests.fakes.service_process import find_free_port
 
 with warnings.catch_warnings():
     # Airflow's app brings Starlette's test client, which says that httpx will be httpx2 one day.
@@ -143,7 +144,7 @@ async def test_without_a_valid_token_there_is_only_the_link(
 async def test_events_are_shown_while_pushmetrics_is_away(
     opener: RuntimeOpener, visitor: httpx.AsyncClient, connect: Connect
 ) -> None:
-    host = f"http://127.0.0.1:{find_closed_port()}"
+    host = f"http://127.0.0.1:{find_free_port()}"
     connect(host)
     number = deliver(opener, f"{host}/api/reports/1/run/1")
     assert (await visitor.get("/runs", params={"event_id": number})).status_code == 200

@@ -28,8 +28,9 @@ from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTrigge
 from airflow_provider_pushmetrics.plugins.asset_updates import fetch_assets, register
 from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent
 from tests.fakes.airflow_tables import AirflowTables
-from tests.fakes.loopback import LoopbackServer, find_closed_port, serve_http
+from tests.fakes.loopback import LoopbackServer, serve_http
 from tests.fakes.pushmetrics import FakePushMetrics
+from tests.fakes.service_process import find_free_port
 
 with warnings.catch_warnings():
     # Airflow's app brings Starlette's test client, which says that httpx will be httpx2 one day.
@@ -268,7 +269,7 @@ async def test_missing_token_and_outage_are_sentences(
 async def test_service_that_is_away_is_a_sentence(
     tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = f"http://127.0.0.1:{find_closed_port()}"
+    url = f"http://127.0.0.1:{find_free_port()}"
     keep(tables, f"{url}/api/reports/1/run/1")
     connect(monkeypatch, pushmetrics, host=url)
     answer = await visit("/run")
