@@ -20,8 +20,8 @@ from airflow_provider_pushmetrics.serving.commit_signals import (
     limit_sessions,
     open_changes,
 )
-from tests.fakes.loopback import find_closed_port
 from tests.fakes.pgbouncer import find_pgbouncer, run_pgbouncer
+from tests.fakes.service_process import find_free_port
 
 pytestmark = pytest.mark.postgres
 
@@ -78,7 +78,7 @@ def test_commit_through_a_pooler_is_heard_on_a_connection_without_it(pooled: Eng
 def test_database_is_polled_if_nobody_listens_at_the_other_url(
     pooled: Engine, pooled_url: URL, caplog: pytest.LogCaptureFixture
 ) -> None:
-    away = create_engine(pooled_url.set(port=find_closed_port()))
+    away = create_engine(pooled_url.set(port=find_free_port()))
     changes = open_changes(pooled, CHANNEL, listen_engine=away)
     assert isinstance(changes, PollingChanges)
     assert "cannot connect to listen_database_url" in caplog.text

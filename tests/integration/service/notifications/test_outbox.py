@@ -188,7 +188,7 @@ async def test_mails_of_an_outage_are_sent_once_each_when_the_server_is_back(
     database: Database, clock: Clock, tmp_path: Path
 ) -> None:
     ids = add(database, "ann@example.com", "bob@example.com")
-    away = OutboxSender(database, {MAIL: open_mail(database, find_closed_port(), tmp_path)}, clock=clock)
+    away = OutboxSender(database, {MAIL: open_mail(database, find_free_port(), tmp_path)}, clock=clock)
     await asyncio.to_thread(send_due, database, away, clock)
     assert [(read(database, one).status, read(database, one).attempt_count) for one in ids] == [
         ("pending", 1),
