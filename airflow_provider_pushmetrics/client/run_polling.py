@@ -159,7 +159,7 @@ def fetch_snapshot(credentials: Credentials, wanted: EventFilter) -> Call[RunSna
     return RunSnapshot(max((run.id for run in listed), default=0), unfinished)
 
 
-FIRST_PAGE_RUNS = 1000
+BEGIN_LIST_RUNS = 1000
 """How many runs are listed to find those that are unfinished when a watcher begins."""
 
 
@@ -169,8 +169,8 @@ class RunListing:
     The newest runs.
 
     :param runs: Newest first.
-    :param after: The run after which runs were requested; None for one page.
-    :param is_complete: Whether it contains every run after that one.
+    :param after: The run after which runs were requested; None for the newest ones.
+    :param is_complete: Whether it contains every run after that one, or every run that exists.
     """
 
     runs: tuple[Run, ...]
@@ -183,17 +183,19 @@ def fetch_runs_after(credentials: Credentials, after: int | None) -> Call[RunLis
     Fetch all runs that are newer than a run, page by page.
 
     A run that is created meanwhile moves the others to the next page, so they come twice, and not never.
+    Only an empty page is the end of the list: a server may return fewer runs than requested.
 
-    :param after: The run's number; None for one large page.
+    :param after: The run's number; None for the newest ``BEGIN_LIST_RUNS`` runs.
     """
     found: dict[int, Run] = {}
-    page, page_size = 0, FIRST_PAGE_RUNS if after is None else calls.NEW_RUNS_LIMIT
+    page, page_size = 0, BEGIN_LIST_RUNS if after is None else calls.NEW_RUNS_LIMIT
     while True:
         rows = yield from calls.fetch_run_page(credentials, page, page_size, ONE_ATTEMPT)
         known = len(found)
         found |= {run.id: run for run in rows}
-        is_end = not rows or after is None or min(run.id for run in rows) <= after
-        if is_end or len(found) == known:  # a server that ignores the page repeats the first one
+        is_end = not rows or (after is not None and min(run.id for run in rows) <= after)
+        is_enough = after is None and len(found) >= BEGIN_LIST_RUNS
+        if is_end or is_enough or len(found) == known:  # a server that ignores the page repeats the first one
             runs = tuple(sorted(found.values(), key=lambda run: run.id, reverse=True))
             return RunListing(runs, after, is_end)
         if page == 0:

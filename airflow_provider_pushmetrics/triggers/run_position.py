@@ -42,7 +42,7 @@ class RunPosition:
     open_runs: frozenset[int] = frozenset()
 
     @classmethod
-    def begin(cls, runs: Sequence[Run]) -> RunPosition:
+    def begin(cls, runs: Sequence[Run], *, is_complete: bool) -> RunPosition:
         """
         Begin after the existing runs; the unfinished ones count when they end.
 
@@ -50,8 +50,10 @@ class RunPosition:
         ones.
 
         :param runs: The newest runs, newest first.
+        :param is_complete: Whether there are no others; older ones would count as new.
         """
-        floor = runs[BEGIN_RUNS - 1].id if len(runs) >= BEGIN_RUNS else 0
+        is_all = is_complete and len(runs) < BEGIN_RUNS
+        floor = 0 if is_all else runs[:BEGIN_RUNS][-1].id
         ended = frozenset(run.id for run in runs if run.status.is_finished and run.id > floor)
         unfinished = (run.id for run in runs if not run.status.is_finished and run.id <= floor)
         return cls(floor, ended, _limit(frozenset(unfinished)))

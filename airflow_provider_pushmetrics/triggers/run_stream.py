@@ -134,7 +134,7 @@ class RunStream:
             if position is None:
                 assert self._runs is not None
                 listing, _ = await self._runs.fetch(client, None, max_age_seconds=self._interval_seconds)
-                position = RunPosition.begin(listing.runs)
+                position = RunPosition.begin(listing.runs, is_complete=listing.is_complete)
                 await self._save(position)
             self._position = position
         return self._position

@@ -144,6 +144,32 @@ async def test_a_new_watcher_begins_with_the_runs_that_have_not_ended(pushmetric
         assert await watcher.take(1) == [newest.id]
 
 
+@pytest.mark.parametrize("page_size", [25, 5000])
+async def test_a_new_watcher_fires_no_old_run_however_few_runs_a_page_has(
+    pushmetrics: FakePushMetrics, page_size: int
+) -> None:
+    pushmetrics.max_run_page_size = page_size
+    for _ in range(200):
+        pushmetrics.start_run()
+    async with watch(quick()) as watcher:
+        await begin(watcher)
+        new = pushmetrics.start_run()
+        assert await watcher.take(1) == [new.id]
+
+
+async def test_a_new_watcher_fires_no_old_run_of_a_server_that_shows_one_page_only(
+    pushmetrics: FakePushMetrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    pushmetrics.runs += [FakeRun(number, "1", {}) for number in range(1, 200)]
+    page = {"result": [{"id": number, "status": "success", "report_id": 1} for number in (199, 198)]}
+    pushmetrics.list_answers = [JSONResponse(page) for _ in range(2)]
+    async with watch(quick()) as watcher:
+        await begin(watcher)
+        new = pushmetrics.start_run()
+        assert await watcher.take(1) == [new.id]
+    assert "runs may have been missed" not in caplog.text
+
+
 async def test_runs_may_end_in_any_order(pushmetrics: FakePushMetrics) -> None:
     async with watch(quick()) as watcher:
         await begin(watcher)

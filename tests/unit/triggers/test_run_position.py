@@ -15,25 +15,31 @@ def build_runs(*runs: tuple[int, str]) -> list[Run]:
 
 
 def test_a_new_position_waits_for_the_unfinished_runs_and_for_newer_ones() -> None:
-    position = RunPosition.begin(build_runs((9, "success"), (8, "running"), (7, "failed")))
+    position = RunPosition.begin(build_runs((9, "success"), (8, "running"), (7, "failed")), is_complete=True)
     assert [number for number in range(7, 12) if position.remains(number)] == [8, 10, 11]
 
 
 def test_a_new_position_waits_for_a_run_that_appears_after_a_newer_one() -> None:
-    position = RunPosition.begin(build_runs((9, "success"), (7, "success")))
+    position = RunPosition.begin(build_runs((9, "success"), (7, "success")), is_complete=True)
     assert position.remains(8)
 
 
 def test_a_new_position_lists_few_runs_by_their_numbers() -> None:
     runs = build_runs(*((number, "running" if number == 3 else "success") for number in range(500, 0, -1)))
-    position = RunPosition.begin(runs)
+    position = RunPosition.begin(runs, is_complete=True)
     assert len(position.handled) == BEGIN_RUNS - 1
     assert position.floor == 401
     assert position.open_runs == {3}
 
 
+def test_a_new_position_does_not_go_behind_the_oldest_of_a_few_listed_runs() -> None:
+    runs = build_runs((9, "success"), (8, "success"), (7, "running"))
+    position = RunPosition.begin(runs, is_complete=False)
+    assert [number for number in range(1, 12) if position.remains(number)] == [7, 10, 11]
+
+
 def test_without_runs_every_run_is_new() -> None:
-    assert RunPosition.begin([]).remains(1)
+    assert RunPosition.begin([], is_complete=True).remains(1)
 
 
 def test_the_oldest_of_very_many_unfinished_runs_are_dropped_with_a_warning(
