@@ -38,12 +38,14 @@ class RunTarget:
     :param run_id: The run, if it is known; else the first one after ``after_cursor`` matches.
     :param after_cursor: The receiver's cursor before the run was started; None without a receiver.
     :param after_run_id: The newest run of the report before it was started; None if unknown.
+    :param parameters_digest: The digest of the parameters that it was started with; None if unknown.
     """
 
     report_id: str
     run_id: int | None = None
     after_cursor: int | None = None
     after_run_id: int | None = None
+    parameters_digest: str | None = None
 
 
 @dataclass(frozen=True)

@@ -43,13 +43,18 @@ from airflow_provider_pushmetrics.operators.run_outcome import OutcomeRules, bui
 from airflow_provider_pushmetrics.operators.run_request import RunRequest, read_request
 from airflow_provider_pushmetrics.operators.run_starter import RunStarter
 from airflow_provider_pushmetrics.tasks.arguments import TRUNCATIONS, check_choices, check_seconds
-from airflow_provider_pushmetrics.tasks.asset_facts import ResultOutlets, describe_outcome
+from airflow_provider_pushmetrics.tasks.asset_facts import (
+    ResultOutlets,
+    RunFacts,
+    describe_outcome,
+    fetch_parameters,
+)
 from airflow_provider_pushmetrics.tasks.ends import is_ended_by_triggerer, refuse_outlets
 from airflow_provider_pushmetrics.tasks.failures import retry_only_if_useful
 from airflow_provider_pushmetrics.tasks.lineage import build_run_lineage
 from airflow_provider_pushmetrics.tasks.state import TaskState, build_origin
 from airflow_provider_pushmetrics.tracing import link_asset_events
-from airflow_provider_pushmetrics.triggers.events import read_finished_event, rebuild_failure
+from airflow_provider_pushmetrics.triggers.events import read_finished_event, read_started, rebuild_failure
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from airflow_provider_pushmetrics.triggers.resumption import compute_not_before
 
@@ -212,7 +217,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             PushMetricsRunLink.persist(context, self.hook.build_outputs_url(target.report_id, target.run_id))
         if not self.wait_for_completion:
             return self._return(RunOutcome(target.report_id, target.run_id))
-        return self._conclude(self._wait_or_defer(target), context)
+        return self._conclude(self._wait_or_defer(target), context, target)
 
     def on_kill(self) -> None:
         """Cancel the run that the task waits for, if the server supports it."""
@@ -236,7 +241,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         self._state = TaskState.open(context)
         status = event.get("status")
         if status == "success":
-            return self._conclude(read_finished_event(event), context)
+            return self._conclude(read_finished_event(event), context, read_started(event))
         if status == "timeout":
             raise self._build_timeout(str(self.report_id), event.get("run_id"), event.get("cause"))
         raise rebuild_failure(event)
@@ -339,6 +344,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
                 report_id=target.report_id,
                 run_id=target.run_id,
                 after_cursor=target.after_cursor,
+                parameters_digest=target.parameters_digest,
                 pushmetrics_conn_id=self.pushmetrics_conn_id,
                 deadline=deadline,
                 not_before=compute_not_before(self.executor),
@@ -356,7 +362,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             timeout=margin,
         )
 
-    def _conclude(self, finished: FinishedRun, context: Context) -> RunResult:
+    def _conclude(self, finished: FinishedRun, context: Context, target: RunTarget) -> RunResult:
         """
         Fetch and check the outputs of a finished run.
 
@@ -374,9 +380,17 @@ class PushMetricsTriggerReportOperator(BaseOperator):
             raise
         self._outcome_rules.check(outcome, self.log)
         if outlets := self._result_outlets:
-            request = read_request(self.report_id, self.parameters, self._parameter_templates)
-            outlets.emit(context, describe_outcome(outcome, request.report_id, request.parameters))
+            outlets.refuse_unknowable(self.hook.settings)
+            outlets.emit(context, self._describe_run(outcome, target))
         return self._return(outcome)
+
+    def _describe_run(self, outcome: RunOutcome, target: RunTarget) -> RunFacts:
+        """Describe the run by what PushMetrics says of it, not by what this try would start."""
+        parameters = self.hook.call(fetch_parameters(self.hook.credentials, outcome.run_id))
+        if parameters is None:
+            request = read_request(self.report_id, self.parameters, self._parameter_templates)
+            parameters = request.find_sent(target)
+        return describe_outcome(outcome, target.report_id, parameters)
 
     def _return(self, outcome: RunOutcome) -> RunResult:
         self._result = build_result(outcome)

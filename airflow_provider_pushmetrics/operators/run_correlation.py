@@ -88,7 +88,9 @@ class RunCorrelation:
         if run is None:
             return None
         self.log.info("Report %s: run %d is new, so it belongs to this task", target.report_id, run.id)
-        return replace(target, run_id=run.id)
+        # The newest of several may be the run of somebody else.
+        digest = None if self.newest_wins else target.parameters_digest
+        return replace(target, run_id=run.id, parameters_digest=digest)
 
     def describe_search(self) -> str:
         """Explain why no run was found."""

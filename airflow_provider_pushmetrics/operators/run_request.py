@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from airflow_provider_pushmetrics.client import reports
 from airflow_provider_pushmetrics.client.calls import CheckedParameters, check_parameters
 from airflow_provider_pushmetrics.client.models import Report
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
+from airflow_provider_pushmetrics.client.waits import RunTarget
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
     PushMetricsError,
@@ -17,6 +19,7 @@ from airflow_provider_pushmetrics.exceptions import (
 )
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.tasks.failures import PushMetricsUnknownParameters
+from airflow_provider_pushmetrics.tasks.state import hash_key
 
 PARAMETER = "parameter"
 
@@ -32,6 +35,15 @@ class RunRequest:
 
     report_id: str
     parameters: CheckedParameters
+
+    @property
+    def parameters_digest(self) -> str:
+        """The digest of the parameters: whether another rendering of the task gave the same ones."""
+        return hash_key(json.dumps(self.parameters, sort_keys=True))
+
+    def find_sent(self, target: RunTarget) -> CheckedParameters | None:
+        """Find the parameters that a run was started with; None if they may be others than these."""
+        return self.parameters if self.parameters_digest == target.parameters_digest else None
 
 
 def read_request(report_id: object, parameters: Any, templates: Any) -> RunRequest:

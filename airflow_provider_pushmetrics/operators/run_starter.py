@@ -90,6 +90,7 @@ class RunStarter:
         """Start the run and return what identifies it; all checks come before the call."""
         check_parameter_names(self.hook, self.request, self.log, is_strict=self.is_strict)
         target = self.correlation.mark_position(self.request.report_id)
+        target = replace(target, parameters_digest=self.request.parameters_digest)
         # If this try dies in the call, the next one finds it.
         self.state.save_run(target, is_accepted=False)
         try:
@@ -179,7 +180,18 @@ class RunStarter:
             self.log.info("Report %s: run %d was started", target.report_id, started.run_id)
         # A replayed run may have ended before this try took its cursor.
         was_known = started.was_replayed and started.run_id is not None
-        return replace(target, run_id=started.run_id, after_cursor=0 if was_known else target.after_cursor)
+        return replace(
+            target,
+            run_id=started.run_id,
+            after_cursor=0 if was_known else target.after_cursor,
+            parameters_digest=self._find_digest(started, target),
+        )
+
+    def _find_digest(self, started: TriggeredRun, target: RunTarget) -> str | None:
+        """Find the digest of the parameters of a run; None if an earlier call may have started it."""
+        mine = self.request.parameters_digest
+        is_new = started.run_id is not None or target.parameters_digest == mine
+        return mine if is_new and not started.was_replayed else None
 
     def _trigger(self, key: str) -> TriggeredRun:
         report_id = self.request.report_id

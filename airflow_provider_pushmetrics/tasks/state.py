@@ -31,6 +31,7 @@ class StartedRun:
     :param after_cursor: The receiver's cursor before the call; None without a receiver.
     :param after_run_id: The newest run before the call; None if unknown.
     :param is_accepted: Whether PushMetrics accepted the call.
+    :param parameters_digest: The digest of the parameters of the call; None if unknown.
     """
 
     epoch: str
@@ -39,10 +40,13 @@ class StartedRun:
     after_cursor: int | None = None
     after_run_id: int | None = None
     is_accepted: bool = True
+    parameters_digest: str | None = None
 
     def build_target(self) -> RunTarget:
         """Build what distinguishes the run from others."""
-        return RunTarget(self.report_id, self.run_id, self.after_cursor, self.after_run_id)
+        return RunTarget(
+            self.report_id, self.run_id, self.after_cursor, self.after_run_id, self.parameters_digest
+        )
 
 
 @dataclass(frozen=True)
@@ -178,4 +182,6 @@ def read_started_run(kept: object) -> StartedRun | None:
         return None
     run_id, after_cursor, after_run_id = numbers
     is_accepted = kept.get("is_accepted") is not False
-    return StartedRun(epoch, report_id, run_id, after_cursor, after_run_id, is_accepted)
+    digest = kept.get("parameters_digest")
+    digest = digest if isinstance(digest, str) else None
+    return StartedRun(epoch, report_id, run_id, after_cursor, after_run_id, is_accepted, digest)

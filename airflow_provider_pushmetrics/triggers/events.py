@@ -8,7 +8,7 @@ from typing import Any
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_pushmetrics.client.models import FeedEvent, RunStatus
-from airflow_provider_pushmetrics.client.waits import FinishedRun
+from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.exceptions import PushMetricsError, rebuild_error
 from airflow_provider_pushmetrics.storable import describe_error, make_storable
 from airflow_provider_pushmetrics.triggers.event_stream import dump_event
@@ -17,8 +17,14 @@ ERROR_FACTS = ("status_code", "retry_after_seconds")
 """What decides about a retry, besides the class of an error."""
 
 
-def build_finished_event(finished: FinishedRun) -> TriggerEvent:
-    """Build the event of a finished run; the task fetches the outcome."""
+def build_finished_event(finished: FinishedRun, target: RunTarget | None = None) -> TriggerEvent:
+    """
+    Build the event of a finished run; the task fetches the outcome.
+
+    :param target: What is known of the run since its start: the templates of the task may render to other
+        values by now.
+    """
+    started = target or RunTarget(finished.report_id)
     return _build_event(
         status="success",
         message=f"run {finished.run_id} has ended",
@@ -26,6 +32,7 @@ def build_finished_event(finished: FinishedRun) -> TriggerEvent:
         report_id=finished.report_id,
         outputs_url=finished.outputs_url,
         run_status=finished.status.value if finished.status else None,
+        started={"report_id": started.report_id, "parameters_digest": started.parameters_digest},
     )
 
 
@@ -34,6 +41,13 @@ def read_finished_event(event: Mapping[str, Any]) -> FinishedRun:
     word = event.get("run_status")
     status = RunStatus.parse(word) if word else None
     return FinishedRun(str(event["report_id"]), event.get("run_id"), event.get("outputs_url"), status)
+
+
+def read_started(event: Mapping[str, Any]) -> RunTarget:
+    """Read what is known of the run since its start from the event of a finished run."""
+    started = event.get("started") or {}  # an earlier version's trigger does not send it
+    report_id = started.get("report_id", event["report_id"])
+    return RunTarget(str(report_id), parameters_digest=started.get("parameters_digest"))
 
 
 def build_found_event(name: str, found: FeedEvent) -> TriggerEvent:

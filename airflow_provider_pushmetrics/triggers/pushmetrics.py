@@ -57,6 +57,7 @@ class PushMetricsRunTrigger(WaitTrigger):
     :param report_id: The report.
     :param run_id: The run; None for the first one that ends after ``after_cursor``.
     :param after_cursor: The receiver's cursor before the run was started.
+    :param parameters_digest: The digest of the parameters that it was started with; None if unknown.
     :param pushmetrics_conn_id: The connection.
     :param deadline: When to give up, in Unix seconds; None for never.
     :param not_before: When a worker may continue, in Unix seconds; see ``compute_not_before``.
@@ -83,12 +84,14 @@ class PushMetricsRunTrigger(WaitTrigger):
         cancel_on_kill: bool = True,
         end_from_trigger: bool = False,
         on_truncated: str = "warn",
+        parameters_digest: str | None = None,
     ) -> None:
         super().__init__()
         check_seconds("poll_interval_seconds", poll_interval_seconds)
         self.report_id = report_id
         self.run_id = run_id
         self.after_cursor = after_cursor
+        self.parameters_digest = parameters_digest
         self.pushmetrics_conn_id = pushmetrics_conn_id
         self.deadline = deadline
         self.not_before = not_before
@@ -106,7 +109,11 @@ class PushMetricsRunTrigger(WaitTrigger):
 
     def build_event(self, found: FinishedRun | None) -> TriggerEvent:
         """Build the event of a finished run, or of the deadline."""
-        return build_finished_event(found) if found else build_timeout_event(run_id=self.find_run_id())
+        if found is None:
+            return build_timeout_event(run_id=self.find_run_id())
+        return build_finished_event(
+            found, RunTarget(self.report_id, parameters_digest=self.parameters_digest)
+        )
 
     async def build_xcoms(self, found: FinishedRun) -> dict[str, Any] | None:
         """Build the return value of the task and the link to its run; None if a worker must decide."""

@@ -13,6 +13,18 @@ class Killed(BaseException):
     """What a test raises in the place of a SIGKILL."""
 
 
+class FakeStateStore(dict[str, Any]):
+    """The store of a task that all its tries share, as far as it is used; for every version of Airflow."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Store a value."""
+        self[key] = value
+
+    def delete(self, key: str) -> None:
+        """Delete a value, if there is one."""
+        self.pop(key, None)
+
+
 @dataclass
 class FakeSupervisor:
     """

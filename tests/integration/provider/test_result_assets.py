@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset
+from airflow.providers.common.compat.sdk import Asset, TaskDeferred
 from starlette.responses import Response
 
 from airflow_provider_pushmetrics.assets.uris import create_asset
@@ -19,13 +20,15 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsNoResultsError,
     PushMetricsParameterError,
     PushMetricsRunFailed,
+    PushMetricsRunTimeout,
 )
 from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
 from airflow_provider_pushmetrics.transfers.pushmetrics import PushMetricsToObjectStorageOperator
+from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from tests.fakes.airflow_versions import needs_airflow
 from tests.fakes.pushmetrics import FakePushMetrics
-from tests.fakes.supervisor import FakeTaskInstance
+from tests.fakes.supervisor import FakeStateStore, FakeTaskInstance
 from tests.integration.provider.conftest import Connect
 
 try:
@@ -45,10 +48,11 @@ def served(pushmetrics: FakePushMetrics) -> None:
     pushmetrics.results["application/vnd.apache.parquet"] = Response(BODY)
 
 
-def run(task: Any, outlet: Any) -> Any:
+def run(task: Any, outlet: Any, store: Any = None) -> Any:
     """Run a task, and return the accessor of its outlet's event."""
     events = OutletEventAccessors()
-    task.execute({"ti": FakeTaskInstance(), "outlet_events": events})
+    context = {"ti": FakeTaskInstance(), "outlet_events": events, "task_state_store": store}
+    task.execute(context)
     return events[outlet]
 
 
@@ -205,6 +209,78 @@ def test_an_asset_needs_a_result_that_is_waited_for(pushmetrics: FakePushMetrics
         build_operator(pushmetrics, tmp_path, wait_for_completion=False, outlets=[create_asset(report_id=1)])
     with pytest.raises(PushMetricsParameterError, match="on_failed_run='succeed'"):
         build_sensor(pushmetrics, tmp_path, on_failed_run="succeed", outlets=[create_asset(report_id=1)])
+
+
+# The parameters of the run, not those of the try that ends the task
+
+
+def build_other_try(pushmetrics: FakePushMetrics, path: Path, month: int, **kwargs: Any) -> Any:
+    """Build the operator as a try renders it whose templates depend on the time."""
+    return build_operator(pushmetrics, path, parameters={"month": month}, poll_interval=0.01, **kwargs)
+
+
+def fire(deferral: TaskDeferred) -> dict[str, Any]:
+    """Run the trigger of a deferred task."""
+    assert isinstance(deferral.trigger, PushMetricsRunTrigger)
+    trigger = deferral.trigger
+
+    async def read() -> dict[str, Any]:
+        (event,) = [event async for event in trigger.run()]
+        return dict(event.payload)
+
+    return asyncio.run(read())
+
+
+@pytest.mark.parametrize("shows_parameters", [True, False])
+@pytest.mark.parametrize("month", [2, 3])
+def test_a_try_that_continues_with_a_run_tells_the_parameters_of_that_run(
+    pushmetrics: FakePushMetrics, tmp_path: Path, shows_parameters: bool, month: int
+) -> None:
+    pushmetrics.shows_parameters = shows_parameters
+    pushmetrics.delivers, pushmetrics.looks = False, 10**6
+    asset, store = create_asset(report_id=1), FakeStateStore()
+    with pytest.raises(PushMetricsRunTimeout):
+        run(build_other_try(pushmetrics, tmp_path, 2, timeout=0.1, outlets=[asset]), asset, store)
+    pushmetrics.runs[0].looks = 0
+    extra = run(build_other_try(pushmetrics, tmp_path, month, outlets=[asset]), asset, store).extra
+    assert (len(pushmetrics.triggered), extra["run_id"]) == (1, 1)
+    is_known = shows_parameters or month == 2
+    assert extra["parameters"] == ({"month": 2} if is_known else None)
+
+
+@pytest.mark.parametrize("shows_parameters", [True, False])
+@pytest.mark.parametrize("month", [2, 3])
+def test_a_deferred_task_tells_the_parameters_of_the_run_that_it_started(
+    pushmetrics: FakePushMetrics, tmp_path: Path, shows_parameters: bool, month: int
+) -> None:
+    pushmetrics.shows_parameters = shows_parameters
+    asset = create_asset(report_id=1)
+    deferring: dict[str, Any] = {"deferrable": True, "defer_after": 0, "outlets": [asset]}
+    with pytest.raises(TaskDeferred) as deferral:
+        run(build_other_try(pushmetrics, tmp_path, 2, **deferring), asset)
+    events = OutletEventAccessors()
+    build_other_try(pushmetrics, tmp_path, month, **deferring).execute_complete(
+        {"ti": FakeTaskInstance(), "outlet_events": events},
+        fire(deferral.value),
+    )
+    is_known = shows_parameters or month == 2
+    assert events[asset].extra["parameters"] == ({"month": 2} if is_known else None)
+
+
+def test_a_deferred_task_creates_no_event_for_a_report_that_it_did_not_start(
+    pushmetrics: FakePushMetrics, tmp_path: Path
+) -> None:
+    deferring: dict[str, Any] = {"deferrable": True, "defer_after": 0}
+    asset = create_asset(report_id=1)
+    with pytest.raises(TaskDeferred) as deferral:
+        run(build_operator(pushmetrics, tmp_path, outlets=[asset], **deferring), asset)
+    other = create_asset(report_id=2)
+    task = build_operator(pushmetrics, tmp_path, report_id=2, outlets=[other], **deferring)
+    with pytest.raises(PushMetricsParameterError, match=r"run 1 is of report 1\."):
+        task.execute_complete(
+            {"ti": FakeTaskInstance(), "outlet_events": OutletEventAccessors()},
+            fire(deferral.value),
+        )
 
 
 # Partitions

@@ -17,23 +17,12 @@ from airflow_provider_pushmetrics.tasks.state import (
     hash_key,
     read_started_run,
 )
-from tests.fakes.supervisor import FakeTaskInstance
-
-
-class Store(dict[str, Any]):
-    """The task's store, as far as it is used."""
-
-    def set(self, key: str, value: Any) -> None:
-        self[key] = value
-
-    def delete(self, key: str) -> None:
-        self.pop(key, None)
-
+from tests.fakes.supervisor import FakeStateStore, FakeTaskInstance
 
 TARGET = RunTarget("1", None, after_cursor=3, after_run_id=7)
 
 
-def build_context(store: Store | None = None, **changes: Any) -> Any:
+def build_context(store: FakeStateStore | None = None, **changes: Any) -> Any:
     return {"ti": dataclasses.replace(FakeTaskInstance(), **changes), "task_state_store": store}
 
 
@@ -46,7 +35,7 @@ def build_key(context: Any, *, is_reused: bool = False) -> str:
 
 @pytest.mark.parametrize("is_accepted", [True, False])
 def test_what_tells_a_run_from_others_is_kept_for_the_next_try(is_accepted: bool) -> None:
-    store = Store()
+    store = FakeStateStore()
     TaskState.open(build_context(store)).save_run(TARGET, is_accepted=is_accepted)
     kept = TaskState.open(build_context(store, try_number=2)).load_run("1")
     assert kept is not None
@@ -54,7 +43,7 @@ def test_what_tells_a_run_from_others_is_kept_for_the_next_try(is_accepted: bool
 
 
 def test_a_run_is_stored_in_the_shape_that_earlier_versions_read() -> None:
-    store = Store()
+    store = FakeStateStore()
     TaskState.open(build_context(store)).save_run(TARGET, is_accepted=False)
     assert store == {
         "pushmetrics_run": {
@@ -64,25 +53,26 @@ def test_a_run_is_stored_in_the_shape_that_earlier_versions_read() -> None:
             "after_cursor": 3,
             "after_run_id": 7,
             "is_accepted": False,
+            "parameters_digest": None,
         }
     }
 
 
 @pytest.mark.parametrize(("report_id", "max_tries"), [("2", 2), ("1", 3)])
 def test_what_was_kept_for_another_report_or_clearing_is_not_found(report_id: str, max_tries: int) -> None:
-    store = Store()
+    store = FakeStateStore()
     TaskState.open(build_context(store)).save_run(TARGET, is_accepted=True)
     assert TaskState.open(build_context(store, max_tries=max_tries)).load_run(report_id) is None
 
 
 def test_a_cleared_task_that_reuses_its_run_finds_it() -> None:
-    store = Store()
+    store = FakeStateStore()
     TaskState.open(build_context(store), is_reused=True).save_run(TARGET, is_accepted=True)
     assert TaskState.open(build_context(store, max_tries=5), is_reused=True).load_run("1")
 
 
 def test_a_run_that_was_deleted_is_not_found() -> None:
-    store = Store()
+    store = FakeStateStore()
     state = TaskState.open(build_context(store))
     state.save_run(TARGET, is_accepted=True)
     state.delete_run()
@@ -119,7 +109,7 @@ def test_what_is_not_of_this_shape_is_nothing_of_ours(changes: dict[str, Any]) -
 
 
 def test_where_the_first_try_began_is_found_by_the_next_ones_alone() -> None:
-    store = Store()
+    store = FakeStateStore()
     TaskState.open(build_context(store)).save_cursor("a", 7)
     assert TaskState.open(build_context(store, try_number=2)).load_cursor("a") == 7
     assert TaskState.open(build_context(store, max_tries=3)).load_cursor("a") is None
@@ -128,7 +118,7 @@ def test_where_the_first_try_began_is_found_by_the_next_ones_alone() -> None:
 
 
 def test_the_runs_that_there_were_are_found_again() -> None:
-    store = Store()
+    store = FakeStateStore()
     TaskState.open(build_context(store)).save_runs("a", RunSnapshot(7, (5, 6)))
     assert TaskState.open(build_context(store)).load_runs("a") == RunSnapshot(7, (5, 6))
     assert store[SENSOR_START_KEY] == {
@@ -141,13 +131,13 @@ def test_the_runs_that_there_were_are_found_again() -> None:
 
 @pytest.mark.parametrize("kept", ["7", 7, {}, {"epoch": "2", "conn_id": "a", "cursor": "7"}])
 def test_whatever_else_is_kept_under_the_name_is_not_taken_for_a_start(kept: Any) -> None:
-    state = TaskState.open(build_context(Store({SENSOR_START_KEY: kept})))
+    state = TaskState.open(build_context(FakeStateStore({SENSOR_START_KEY: kept})))
     assert state.load_cursor("a") is None
     assert state.load_runs("a") is None
 
 
 def test_an_operator_and_a_sensor_of_one_name_do_not_overwrite_each_other() -> None:
-    state = TaskState.open(build_context(Store()))
+    state = TaskState.open(build_context(FakeStateStore()))
     state.save_run(TARGET, is_accepted=True)
     state.save_cursor("a", 7)
     assert (state.load_run("1") is not None, state.load_cursor("a")) == (True, 7)

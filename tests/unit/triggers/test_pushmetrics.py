@@ -10,7 +10,7 @@ import pytest
 from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_pushmetrics.client.models import FeedEvent, RunStatus
-from airflow_provider_pushmetrics.client.waits import FinishedRun
+from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.compat import has_airflow
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsParameterError
 from airflow_provider_pushmetrics.triggers import pushmetrics as triggers
@@ -43,6 +43,7 @@ ARGUMENTS: dict[type[BaseTrigger], dict[str, Any]] = {
         "cancel_on_kill": False,
         "end_from_trigger": True,
         "on_truncated": "fail",
+        "parameters_digest": "0a1b",
     },
     PushMetricsSensorTrigger: {
         "event": "query.run",
@@ -124,7 +125,8 @@ def test_a_trigger_holds_no_token(trigger_class: Any) -> None:
 
 
 def test_a_run_that_is_over_is_told_with_all_that_is_known() -> None:
-    event = build_finished_event(FinishedRun("1", 7, "https://h/outputs", RunStatus.FAILED))
+    finished = FinishedRun("1", 7, "https://h/outputs", RunStatus.FAILED)
+    event = build_finished_event(finished, RunTarget("aBc12", parameters_digest="0a1b"))
     assert event.payload == {
         "status": "success",
         "message": "run 7 has ended",
@@ -132,6 +134,7 @@ def test_a_run_that_is_over_is_told_with_all_that_is_known() -> None:
         "report_id": "1",
         "outputs_url": "https://h/outputs",
         "run_status": "failed",
+        "started": {"report_id": "aBc12", "parameters_digest": "0a1b"},
     }
     assert json.loads(json.dumps(event.payload)) == event.payload
 
