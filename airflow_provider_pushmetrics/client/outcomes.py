@@ -228,7 +228,7 @@ def fetch_event_outcome(credentials: Credentials, body: Mapping[str, Any]) -> Ca
         return EventOutcome(unknown=NO_API_TOKEN)
     event = _parse_run_event(body)
     if isinstance(event, QueryRun):
-        return (yield from _fetch_query_outcome(credentials, event))
+        return (yield from fetch_query_outcome(credentials, event.query_result, event.run_id))
     finished = FinishedRun(str(event.report_id), event.run_id, event.report_notebook_outputs)
     outcome = yield from fetch_outcome(finished, credentials)
     return EventOutcome(outcome.run_id, outcome.explain_failure(), outcome.explain_unknown())
@@ -244,9 +244,14 @@ def _parse_run_event(body: Mapping[str, Any]) -> ReportRun | QueryRun:
     return event
 
 
-def _fetch_query_outcome(credentials: Credentials, event: QueryRun) -> Call[EventOutcome]:
-    """Check whether a query has a result, without reading it: a failed query has none as NDJSON."""
-    request = Request("GET", event.query_result, headers={"Accept": NDJSON_TYPE}, is_streamed=True)
+def fetch_query_outcome(credentials: Credentials, url: str, run_id: int | None) -> Call[EventOutcome]:
+    """
+    Check whether a query has a result, without reading it: a failed query has none as NDJSON.
+
+    :param url: The URL of the result.
+    :param run_id: The query run.
+    """
+    request = Request("GET", url, headers={"Accept": NDJSON_TYPE}, is_streamed=True)
 
     def poll() -> Call[str | None]:
         response = yield from calls.send_authorized(credentials, request)
@@ -255,10 +260,10 @@ def _fetch_query_outcome(credentials: Credentials, event: QueryRun) -> Call[Even
     try:
         media_type = yield from wait_until_ready(poll)
     except PushMetricsConflictError as error:
-        return EventOutcome(event.run_id, failure=f"query run {event.run_id} failed: {error}")
+        return EventOutcome(run_id, failure=f"query run {run_id} failed: {error}")
     except PushMetricsApiError as error:
         if error.status_code != 406:
             raise
-        return EventOutcome(event.run_id, unknown=NOT_SAID)
+        return EventOutcome(run_id, unknown=NOT_SAID)
     is_known = media_type.partition(";")[0].strip().lower() == NDJSON_TYPE
-    return EventOutcome(event.run_id, unknown=None if is_known else NOT_SAID)
+    return EventOutcome(run_id, unknown=None if is_known else NOT_SAID)

@@ -173,6 +173,8 @@ class PushMetricsRunSensor(BaseSensorOperator):
                 "a PushMetrics asset in 'outlets' cannot be combined with on_failed_run='succeed': a failed"
                 " run has no result."
             )
+        if self.event == "query.run":
+            self._result_outlets.refuse_query_run()
         if self.consumer and (self.start_from_trigger or self.end_from_trigger):
             raise PushMetricsParameterError(
                 "the position of a 'consumer' is read and moved by a worker, so it cannot be combined with"
@@ -386,6 +388,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
     def _accept(self, found: FoundEvent, context: Context) -> FoundEvent:
         """Claim an event for this task, move the consumer, and check the outcome of its run."""
         self._body = found["body"]
+        self._result_outlets.refuse_unknowable(self.hook.settings)
         persist_event_links(context, found, self.hook)
         self._open_start(context).claim(found["id"])
         self._check_outcome(found["body"])

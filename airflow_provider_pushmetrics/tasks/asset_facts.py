@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,12 @@ from airflow_provider_pushmetrics.assets.uris import SCHEME, ReportUri, parse_ur
 from airflow_provider_pushmetrics.client import calls
 from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.models import QueryOutcome, Run, RunStatus
-from airflow_provider_pushmetrics.client.outcomes import RunOutcome, fetch_event_outcome, fetch_outcome
+from airflow_provider_pushmetrics.client.outcomes import (
+    RunOutcome,
+    fetch_outcome,
+    fetch_query_outcome,
+    refuse_failure,
+)
 from airflow_provider_pushmetrics.client.protocol import Call
 from airflow_provider_pushmetrics.client.waits import FinishedRun
 from airflow_provider_pushmetrics.compat import redact_secrets, require_airflow
@@ -20,6 +25,8 @@ from airflow_provider_pushmetrics.events import QueryRun, ReportRun, parse_event
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
     PushMetricsParameterError,
+    PushMetricsRunError,
+    PushMetricsRunFailed,
 )
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
 from airflow_provider_pushmetrics.redaction import redact
@@ -27,6 +34,9 @@ from airflow_provider_pushmetrics.storable import make_storable
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+MAX_PARTITION_KEY_LENGTH = 250
+"""The maximum of Airflow 3.3, which raises a bare ``ValueError`` for a longer one."""
 
 INSTEAD_OF_PARTITIONS = "Leave 'partition_by' out, and read the parameter in the event's extra."
 
@@ -39,6 +49,8 @@ class RunFacts:
     :param report_ids: The names of the report: its number, and its uid if known.
     :param queries: The facts of each query, by its number.
     :param parameters: The parameters of the run; None if unknown.
+    :param is_query_run: Whether it is the run of one query outside a report run. Such runs have numbers of
+        their own.
     """
 
     report_ids: frozenset[str]
@@ -47,6 +59,7 @@ class RunFacts:
     result_url: str | None = None
     queries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     parameters: Mapping[str, Any] | None = None
+    is_query_run: bool = False
 
 
 class ResultOutlets:
@@ -83,7 +96,8 @@ class ResultOutlets:
         if self._outlets and not settings.api_token:
             raise PushMetricsConfigurationError(
                 f"the task has a PushMetrics asset in 'outlets', but connection {settings.conn_id!r} has no"
-                " API token, so it would be unknown whether the run has its results: set its password."
+                " API token, so it would be unknown whether the run has its results. Set the password of the"
+                " connection, or remove the asset from 'outlets'."
             )
 
     def refuse_other_report(self, report_id: object) -> None:
@@ -101,6 +115,36 @@ class ResultOutlets:
                 raise PushMetricsParameterError(
                     f"the outlet {uri} is an asset of report {uri.report_id}, and the task is about report"
                     f" {mine}. Use create_asset(report_id={mine}) in 'outlets'."
+                )
+
+    def refuse_query_run(self) -> None:
+        """
+        Refuse the asset of a whole report, where the run is that of one query.
+
+        :raises PushMetricsParameterError: if an outlet names one.
+        """
+        for _, uri in self._outlets:
+            if uri.query_id is None:
+                raise PushMetricsParameterError(
+                    f"the outlet {uri} is an asset of a whole report, and the task is about a query run,"
+                    " which has the result of one query. Use create_asset(report_id=…, query_id=…) in"
+                    " 'outlets'."
+                )
+
+    def refuse_subset(self, facts: RunFacts, saved: Collection[str]) -> None:
+        """
+        Refuse the asset of a whole report, where only some of its queries are saved.
+
+        :param saved: The numbers of the queries.
+        :raises PushMetricsParameterError: if an outlet names one.
+        """
+        missing = [number for number in facts.queries if number not in saved]
+        for _, uri in self._outlets:
+            if uri.query_id is None and missing:
+                raise PushMetricsParameterError(
+                    f"the outlet {uri} is an asset of a whole report, and the task does not save the queries"
+                    f" {_join(missing)}. Save all queries, or use create_asset(report_id=…, query_id=…) in"
+                    " 'outlets'."
                 )
 
     def refuse_missing_partition(self, parameters: Mapping[str, Any] | None) -> None:
@@ -141,10 +185,12 @@ class ResultOutlets:
                 f"the outlet {uri} is an asset of report {uri.report_id}, and run {facts.run_id} is of report"
                 f" {_join(facts.report_ids)}. No asset event is created."
             )
+        if facts.is_query_run:
+            self.refuse_query_run()
         parameters = None if facts.parameters is None else redact_secrets(dict(facts.parameters))
         common = {
             "report_id": min(facts.report_ids, key=lambda name: not name.isdigit()),
-            "run_id": facts.run_id,
+            "query_run_id" if facts.is_query_run else "run_id": facts.run_id,
             "status": facts.status,
             "parameters": parameters,
         }
@@ -171,7 +217,22 @@ class ResultOutlets:
                 f"partition_by is {self._partition_by!r}, and the run has no text or number in that"
                 f" parameter: its parameters are {names}. Set the parameter, or leave 'partition_by' out."
             )
-        return str(value).strip()
+        self._check_key(key := str(value).strip())
+        return key
+
+    def _check_key(self, key: str) -> None:
+        named = {str(self._partition_by): key}
+        if len(key) > MAX_PARTITION_KEY_LENGTH:
+            raise PushMetricsParameterError(
+                f"partition_by is {self._partition_by!r}, and the value of that parameter has {len(key)}"
+                f" characters, and a partition key at most {MAX_PARTITION_KEY_LENGTH}. Use a parameter with"
+                " shorter values, or leave 'partition_by' out."
+            )
+        if redact_secrets(dict(named)) != named:
+            raise PushMetricsParameterError(
+                f"partition_by is {self._partition_by!r}, and Airflow masks the value of that parameter: a"
+                " partition key is visible to everybody. Use another parameter, or leave 'partition_by' out."
+            )
 
 
 def describe_query(query: QueryOutcome, **more: Any) -> dict[str, Any]:
@@ -198,10 +259,11 @@ def describe_outcome(
     Describe a run that has ended.
 
     :param report_id: The report as the task names it.
-    :raises PushMetricsConfigurationError: if it is unknown whether the run succeeded.
+    :raises PushMetricsRunError: if the run is not known to have succeeded.
     """
-    if outcome.status is not RunStatus.SUCCESS:
-        raise _build_unknown(outcome.run_id, outcome.explain_failure() or outcome.explain_unknown())
+    refuse_failure(outcome)
+    if outcome.status is None:
+        raise _build_unknown(f"run {outcome.run_id}", outcome.explain_unknown(), outcome.run_id)
     number = outcome.outputs.report_id if outcome.outputs else None
     names = {str(name).strip() for name in (report_id, outcome.report_id, number) if name is not None}
     queries = {str(query.query_id): describe_query(query) for query in outcome.queries if _has_result(query)}
@@ -214,23 +276,46 @@ def fetch_event_facts(credentials: Credentials, body: Mapping[str, Any]) -> Call
     """
     Fetch the facts of the run that an event describes.
 
-    :raises PushMetricsConfigurationError: if it is unknown whether the run succeeded.
+    :raises PushMetricsRunError: if the run is not known to have succeeded.
     """
     event = parse_event(dict(body))
     if isinstance(event, ReportRun):
         finished = FinishedRun(str(event.report_id), event.run_id, event.report_notebook_outputs)
-        outcome = yield from fetch_outcome(finished, credentials)
-        parameters = yield from fetch_parameters(credentials, event.run_id)
-        return describe_outcome(outcome, event.report_id, parameters)
+        return (yield from fetch_run_facts(credentials, finished))
     assert isinstance(event, QueryRun)
-    known = yield from fetch_event_outcome(credentials, body)
-    if known.failure or known.unknown:
-        raise _build_unknown(event.run_id, known.failure or known.unknown)
     query = QueryOutcome(
         query_id=event.query_id, query_name=event.query_name, query_result=event.query_result
     )
+    return (yield from fetch_query_facts(credentials, query, str(event.report_id), event.run_id))
+
+
+def fetch_run_facts(credentials: Credentials, finished: FinishedRun) -> Call[RunFacts]:
+    """
+    Fetch the facts of a report run.
+
+    :raises PushMetricsRunError: if the run is not known to have succeeded.
+    """
+    outcome = yield from fetch_outcome(finished, credentials)
+    parameters = yield from fetch_parameters(credentials, finished.run_id)
+    return describe_outcome(outcome, finished.report_id, parameters)
+
+
+def fetch_query_facts(
+    credentials: Credentials, query: QueryOutcome, report_id: str, run_id: int | None
+) -> Call[RunFacts]:
+    """
+    Fetch the facts of a query run.
+
+    :raises PushMetricsRunError: if the query is not known to have a result.
+    """
+    known = yield from fetch_query_outcome(credentials, query.query_result, run_id)
+    if known.failure:
+        raise PushMetricsRunFailed(known.failure, run_id=run_id)
+    if known.unknown:
+        raise _build_unknown(f"query run {run_id}", known.unknown, run_id)
     queries = {str(query.query_id): describe_query(query)}
-    return RunFacts(frozenset([str(event.report_id)]), event.run_id, RunStatus.SUCCESS.value, queries=queries)
+    status = RunStatus.SUCCESS.value
+    return RunFacts(frozenset([report_id]), run_id, status, queries=queries, is_query_run=True)
 
 
 def fetch_parameters(credentials: Credentials, run_id: int | None) -> Call[Mapping[str, Any] | None]:
@@ -247,10 +332,13 @@ def read_parameters(run: Run) -> Mapping[str, Any] | None:
     return parameters if isinstance(parameters, Mapping) else None
 
 
-def _build_unknown(run_id: int | None, reason: str | None) -> PushMetricsConfigurationError:
-    return PushMetricsConfigurationError(
-        f"run {run_id} is not known to have succeeded ({reason}), and the task has a PushMetrics asset in"
-        " 'outlets'. No asset event is created."
+def _build_unknown(name: str, reason: str | None, run_id: int | None) -> PushMetricsRunError:
+    """Build an error after which Airflow tries again: the outcome may be known later."""
+    return PushMetricsRunError(
+        f"{name} is not known to have succeeded ({reason}), and the task has a PushMetrics asset in"
+        " 'outlets', whose event would be wrong if it failed. No asset event is created. Try again later, or"
+        " remove the asset from 'outlets' if PushMetrics never says how a run ended.",
+        run_id=run_id,
     )
 
 

@@ -87,7 +87,8 @@ class FakePushMetrics:
     :param report_parameters: The Parameter blocks of each report; None if it does not list blocks.
     :param row_limit: The limit that cut each query's result; None if each has all rows.
     :param tells_truncation: Whether it says of each result if rows are missing.
-    :param has_queries: Whether the runs have a query.
+    :param has_queries: Whether the runs have queries.
+    :param query_names: The names of their queries, whose numbers begin at 1.
     :param api_outages: How many requests for the outputs of a run are answered 503 from now on.
     :param page_status: With which status a proxy answers with a page in place of runs and outputs; None if
         it does not.
@@ -123,6 +124,7 @@ class FakePushMetrics:
     row_limit: int | None = None
     tells_truncation: bool = True
     has_queries: bool = True
+    query_names: tuple[str, ...] = ("by_carrier",)
     api_outages: int = 0
     page_status: int | None = None
     always_replays: FakeRun | None = None
@@ -193,9 +195,9 @@ class FakePushMetrics:
             "timestamp": "2026-01-01T00:00:00+00:00",
         }
 
-    def build_result_url(self, run: FakeRun) -> str:
-        """Build the URL of the result of a run's only query."""
-        return f"{self.url}/api/reports/{run.report_id}/queries/1/reportRun/{run.id}"
+    def build_result_url(self, run: FakeRun, query: int = 1) -> str:
+        """Build the URL of the result of a run's query."""
+        return f"{self.url}/api/reports/{run.report_id}/queries/{query}/reportRun/{run.id}"
 
     async def _see(self, request: Request) -> SeenRequest:
         seen = SeenRequest(
@@ -366,7 +368,6 @@ class FakePushMetrics:
     def _build_outputs(self, run: FakeRun) -> dict[str, Any]:
         has_failed = run.status == "failed"
         error = "division by zero" if has_failed else None
-        query = {"query_id": 1, "query_name": "by_carrier", "query_result": self.build_result_url(run)}
         return {
             "report_id": int(run.report_id),
             "run_id": run.id,
@@ -376,15 +377,17 @@ class FakePushMetrics:
             ],
             "queries": [
                 {
-                    **query,
+                    "query_id": number,
+                    "query_name": name,
+                    "query_result": self.build_result_url(run, number),
                     "status": run.status,
                     "row_count": None if has_failed else 12,
                     "error": error,
                     **self._describe_truncation(),
                 }
-            ]
-            if self.has_queries
-            else [],
+                for number, name in enumerate(self.query_names, 1)
+                if self.has_queries
+            ],
         }
 
     async def _show_result(self, request: Request) -> Response:

@@ -19,11 +19,13 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
     PushMetricsNoResultsError,
     PushMetricsParameterError,
+    PushMetricsRunError,
     PushMetricsRunFailed,
     PushMetricsRunTimeout,
 )
 from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
+from airflow_provider_pushmetrics.tasks.failures import is_permanent
 from airflow_provider_pushmetrics.transfers.pushmetrics import PushMetricsToObjectStorageOperator
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from tests.fakes.airflow_versions import needs_airflow
@@ -88,8 +90,7 @@ def test_the_event_of_a_query_has_its_facts(pushmetrics: FakePushMetrics, tmp_pa
     assert (extra["run_id"], str(extra["report_id"]), extra["query_id"]) == (1, "1", 1)
     assert (extra["status"], extra["parameters"]) == ("success", PARAMETERS)
     assert extra["result_url"] == pushmetrics.build_result_url(pushmetrics.runs[0])
-    if build is not build_single_transfer:
-        assert (extra["query_name"], extra["row_count"]) == ("by_carrier", 12)
+    assert (extra["query_name"], extra["row_count"]) == ("by_carrier", 12)
     assert extra["is_truncated"] is False
     if "sha256" in extra:
         assert build in (build_transfer, build_single_transfer)
@@ -142,17 +143,21 @@ def test_without_an_api_token_no_asset_event_is_created(
     assert not pushmetrics.triggered
 
 
-@pytest.mark.parametrize("build", [build_operator, build_sensor])
+@of_all_tasks
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
 def test_a_failed_run_creates_no_asset_event(
-    pushmetrics: FakePushMetrics, tmp_path: Path, build: Any
+    pushmetrics: FakePushMetrics, tmp_path: Path, build: Any, status: str
 ) -> None:
-    pushmetrics.outcomes = ["failed"]
-    task = build(pushmetrics, tmp_path, outlets=[create_asset(report_id=1)])
+    pushmetrics.outcomes = [status]
+    events = OutletEventAccessors()
+    task = build(pushmetrics, tmp_path, outlets=[create_asset(report_id=1, query_id=1)])
     with pytest.raises(PushMetricsRunFailed):
-        task.execute({"ti": FakeTaskInstance(), "outlet_events": OutletEventAccessors()})
+        task.execute({"ti": FakeTaskInstance(), "outlet_events": events})
+    assert len(events) == 0
+    assert not list(tmp_path.rglob("*.parquet"))
 
 
-@pytest.mark.parametrize("build", [build_operator, build_sensor])
+@of_all_tasks
 def test_a_run_of_unknown_outcome_creates_no_asset_event(
     pushmetrics: FakePushMetrics, tmp_path: Path, build: Any
 ) -> None:
@@ -161,8 +166,110 @@ def test_a_run_of_unknown_outcome_creates_no_asset_event(
     pushmetrics.looks = 99
     pushmetrics.delivers = True
     task = build(pushmetrics, tmp_path, outlets=[create_asset(report_id=1)])
-    with pytest.raises(PushMetricsConfigurationError, match="not known to have succeeded"):
+    with pytest.raises(PushMetricsRunError, match="not known to have succeeded") as raised:
         task.execute({"ti": FakeTaskInstance(), "outlet_events": OutletEventAccessors()})
+    assert not is_permanent(raised.value)  # the outcome may be known later
+
+
+@of_all_tasks
+def test_a_run_whose_outcome_is_unknown_at_first_has_an_event_in_the_next_try(
+    pushmetrics: FakePushMetrics, tmp_path: Path, build: Any
+) -> None:
+    pushmetrics.outputs_say_status, pushmetrics.looks = False, 99
+    asset, store = create_asset(report_id=1), FakeStateStore()
+    task = build(pushmetrics, tmp_path, outlets=[asset])
+    with pytest.raises(PushMetricsRunError, match="not known to have succeeded"):
+        run(task, asset, store)
+    pushmetrics.outputs_say_status = True
+    assert run(task, asset, store).extra["status"] == "success"
+    assert len(pushmetrics.runs) == 1
+
+
+# Query runs
+
+
+def build_query_transfer(pushmetrics: FakePushMetrics, path: Path, **kwargs: Any) -> Any:
+    pushmetrics.results["application/x-ndjson"] = Response("{}", media_type="application/x-ndjson")
+    url = f"{pushmetrics.url}/api/reports/1/queries/1/run/7"
+    file = str(path / "one.parquet")
+    return PushMetricsToObjectStorageOperator(task_id="t", query_result=url, path=file, **kwargs)
+
+
+def build_query_sensor(pushmetrics: FakePushMetrics, path: Path, **kwargs: Any) -> Any:
+    pushmetrics.results["application/x-ndjson"] = Response("{}", media_type="application/x-ndjson")
+    pushmetrics.inbox.add(
+        {
+            "event": "query.run",
+            "report_id": 1,
+            "report_name": "Departure delays",
+            "query_id": 1,
+            "query_name": "by_carrier",
+            "query_result": f"{pushmetrics.url}/api/reports/1/queries/1/run/7",
+            "workspace_id": 1,
+            "workspace_name": "Main Workspace",
+            "timestamp": "2026-01-01T00:00:00+00:00",
+        }
+    )
+    return PushMetricsRunSensor(task_id="t", event="query.run", run_id=7, **kwargs)
+
+
+of_query_runs = pytest.mark.parametrize("build", [build_query_transfer, build_query_sensor])
+
+
+@of_query_runs
+def test_the_event_of_a_query_run_names_its_number_as_that_of_a_query_run(
+    pushmetrics: FakePushMetrics, tmp_path: Path, build: Any
+) -> None:
+    asset = create_asset(report_id=1, query_id=1)
+    extra = run(build(pushmetrics, tmp_path, outlets=[asset]), asset).extra
+    assert (extra["query_run_id"], extra["status"], extra["query_id"]) == (7, "success", 1)
+    assert "run_id" not in extra  # report runs are counted apart
+
+
+@of_query_runs
+def test_a_query_run_is_not_the_result_of_a_whole_report(
+    pushmetrics: FakePushMetrics, tmp_path: Path, build: Any
+) -> None:
+    asset = create_asset(report_id=1)
+    with pytest.raises(PushMetricsParameterError, match="asset of a whole report, and the task is about a q"):
+        run(build(pushmetrics, tmp_path, outlets=[asset]), asset)
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_a_failed_query_run_creates_no_asset_event(pushmetrics: FakePushMetrics, tmp_path: Path) -> None:
+    asset = create_asset(report_id=1, query_id=1)
+    task = build_query_transfer(pushmetrics, tmp_path, outlets=[asset])
+    pushmetrics.results["application/x-ndjson"] = Response('{"message": "division by zero"}', 409)
+    with pytest.raises(PushMetricsRunFailed, match="query run 7 failed"):
+        run(task, asset)
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_some_queries_are_not_the_result_of_a_whole_report(
+    pushmetrics: FakePushMetrics, tmp_path: Path
+) -> None:
+    pushmetrics.query_names = ("by_carrier", "by_day")
+    whole = create_asset(report_id=1)
+    task = build_transfer(pushmetrics, tmp_path, queries=["by_carrier"], outlets=[whole])
+    with pytest.raises(PushMetricsParameterError, match="the task does not save the queries 2"):
+        run(task, whole)
+    with pytest.raises(PushMetricsParameterError, match="the task does not save the queries 2"):
+        run(build_single_transfer(pushmetrics, tmp_path, outlets=[whole]), whole)
+    assert not list(tmp_path.rglob("*.parquet"))
+    one = create_asset(report_id=1, query_id=1)
+    task = build_transfer(pushmetrics, tmp_path, queries=["by_carrier"], outlets=[one])
+    assert run(task, one).extra["query_name"] == "by_carrier"
+
+
+def test_the_results_of_two_runs_give_no_event_of_one(pushmetrics: FakePushMetrics, tmp_path: Path) -> None:
+    urls = [pushmetrics.build_result_url(pushmetrics.start_run("1", PARAMETERS)) for _ in range(2)]
+    queries = [{"query_id": number, "query_result": url} for number, url in enumerate(urls, 1)]
+    asset = create_asset(report_id=1)
+    task = PushMetricsToObjectStorageOperator(
+        task_id="t", report_run={"queries": queries}, path=str(tmp_path), outlets=[asset]
+    )
+    with pytest.raises(PushMetricsParameterError, match="the results are of several runs"):
+        run(task, asset)
 
 
 @pytest.mark.parametrize("on_no_results", ["fail", "succeed"])
@@ -309,6 +416,36 @@ def test_a_parameter_without_a_value_fails_the_task(
         run(task, asset)
     assert not pushmetrics.triggered
     assert not list(tmp_path.rglob("*.parquet"))
+
+
+@needs_airflow("3.3")
+@of_all_tasks
+def test_a_partition_key_that_airflow_would_refuse_fails_the_task_before_anything_is_done(
+    pushmetrics: FakePushMetrics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: Any
+) -> None:
+    asset = create_asset(report_id=1)
+    monkeypatch.setitem(PARAMETERS, "month", "m" * 250)
+    assert run(build(pushmetrics, tmp_path / "a", outlets=[asset], partition_by="month"), asset)
+    calls = len(pushmetrics.triggered)
+    monkeypatch.setitem(PARAMETERS, "month", "m" * 251)
+    with pytest.raises(PushMetricsParameterError, match="251 characters, and a partition key at most 250"):
+        run(build(pushmetrics, tmp_path / "b", outlets=[asset], partition_by="month"), asset)
+    assert len(pushmetrics.triggered) == calls
+    assert not list((tmp_path / "b").rglob("*.parquet"))
+
+
+@needs_airflow("3.3")
+@of_all_tasks
+def test_a_secret_is_no_partition_key(
+    pushmetrics: FakePushMetrics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: Any
+) -> None:
+    mask_secret("a-masked-month")
+    monkeypatch.setitem(PARAMETERS, "month", "a-masked-month")
+    asset = create_asset(report_id=1)
+    with pytest.raises(PushMetricsParameterError, match="Airflow masks the value") as raised:
+        run(build(pushmetrics, tmp_path, outlets=[asset], partition_by="month"), asset)
+    assert "a-masked-month" not in str(raised.value)
+    assert not pushmetrics.triggered
 
 
 @needs_airflow("3.3")
