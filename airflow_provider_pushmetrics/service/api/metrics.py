@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Admin, Parts
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.worker.backlog import read_backlog
 from airflow_provider_pushmetrics.serving.metrics import CONTENT_TYPE, render_metrics
 
-router = APIRouter(tags=["health"])
+router = make_router(tag="health")
 
 
 @router.get(
