@@ -271,7 +271,8 @@ class FakePushMetrics:
             return refusal
         if run is None:
             return JSONResponse({"message": "Not found"}, 404)
-        shown = {"id": run.id, "status": run.look(), "report_id": int(run.report_id)}
+        number = int(run.report_id)
+        shown = {"id": run.id, "status": run.look(), "report_id": number, "report_uid": f"rEp{number}"}
         if self.shows_parameters:
             shown["parameters"] = run.parameters
         return JSONResponse({"result": shown})

@@ -127,7 +127,7 @@ class TaskTab:
             "try_number": kept.try_number,
             "is_final": kept.is_final,
         }
-        reference = None if kept.run_url is None else parse_reference(kept.run_url)
+        reference = _read_reference(kept)
         if reference is None:
             return _answer({**content, "run": None, "message": explain_absence(key, kept)})
         async with self._open(kept, reference) as client:
@@ -176,7 +176,7 @@ class TaskTab:
 
     async def _find_reference(self, key: TaskKey) -> tuple[KeptRun, RunReference]:
         kept = await self._find(key)
-        reference = None if kept.run_url is None else parse_reference(kept.run_url)
+        reference = _read_reference(kept)
         if reference is None:
             raise HTTPException(404, explain_absence(key, kept))
         return kept, reference
@@ -195,7 +195,7 @@ class TaskTab:
                 self._places,
                 open_client(kept.conn_id, max_body_bytes=MAX_TAB_BYTES) as client,
             ):
-                check_reference(client, reference, kept.report_id)
+                check_reference(client, reference)
                 yield client
         except TimeoutError:
             raise PushMetricsUnavailableError(
@@ -208,6 +208,10 @@ class TaskTab:
             raise PushMetricsUnavailableError(
                 f"the run cannot be shown ({type(error).__name__}): the log of the API server says more."
             ) from None
+
+
+def _read_reference(kept: KeptRun) -> RunReference | None:
+    return None if kept.run_url is None else parse_reference(kept.run_url, kept.report_id)
 
 
 async def _fetch_image(client: PushMetricsAsyncClient, path: str) -> bytes:

@@ -45,31 +45,34 @@ class RunReference:
     :param url: The link.
     :param report_id: Its report, as written in the link.
     :param query_id: The query, if it ran outside of a run of its report; ``run_id`` is then the query run's.
+    :param named_report_id: The number or uid of the report that the task names; None if it names none.
     """
 
     url: str
     report_id: str
     run_id: int
     query_id: str | None = None
+    named_report_id: str | None = None
 
 
-def parse_reference(url: str) -> RunReference | None:
+def parse_reference(url: str, named_report_id: str | None = None) -> RunReference | None:
     """Parse a link to a run, without its query; None if it is none."""
     url = url.partition("#")[0].partition("?")[0]
     outputs = find_outputs_ids(url)
     if outputs is not None:
-        return RunReference(url, *outputs)
+        return RunReference(url, *outputs, named_report_id=named_report_id)
     result, run_id = find_result_ids(url), find_query_run_id(url)
     if result is None or run_id is None:
         return None
-    return RunReference(url, result.report_id, run_id, result.query_id)
+    return RunReference(url, result.report_id, run_id, result.query_id, named_report_id)
 
 
-def check_reference(client: PushMetricsAsyncClient, reference: RunReference, report_id: str | None) -> None:
+def check_reference(client: PushMetricsAsyncClient, reference: RunReference) -> None:
     """
-    Check that a link leads to a run of the task's report, at the PushMetrics of its connection.
+    Check what is known without a request: the token, the link's origin, and the number of its report.
 
-    :param report_id: The report that the task names, if it names one.
+    Whether a number and a uid are the same report, only the run says: see :func:`fetch_checked_run`.
+
     :raises PushMetricsConfigurationError: if there is no API token, or the link is of another report.
     :raises PushMetricsUntrustedUrlError: if the API token must not be sent to the link's origin.
     """
@@ -80,11 +83,18 @@ def check_reference(client: PushMetricsAsyncClient, reference: RunReference, rep
             f" {reference.run_id}: set its password."
         )
     client.credentials.refuse_untrusted(reference.url)
-    if report_id is not None and report_id != reference.report_id:
+    named, linked = map(_normalize, (reference.named_report_id or reference.report_id, reference.report_id))
+    is_decided = reference.query_id is not None or named.isdecimal() == linked.isdecimal()
+    if is_decided and named != linked:
         raise PushMetricsConfigurationError(
             f"the link of this task leads to report {reference.report_id!r}, but the task names report"
-            f" {report_id!r}. Run the task again to store its link."
+            f" {reference.named_report_id!r}. Run the task again to store its link."
         )
+
+
+def _normalize(report_id: str) -> str:
+    """Write a report's number as PushMetrics does: Airflow renders a number with leading zeros as it is."""
+    return (report_id.lstrip("0") or "0") if report_id.isdecimal() else report_id
 
 
 async def fetch_view(client: PushMetricsAsyncClient, reference: RunReference) -> dict[str, Any]:
@@ -124,9 +134,12 @@ async def fetch_view(client: PushMetricsAsyncClient, reference: RunReference) ->
 
 async def fetch_checked_run(client: PushMetricsAsyncClient, reference: RunReference) -> Run:
     """
-    Fetch a run, and check that it is of the report in the link: another server has other runs.
+    Fetch a run, and check that it is of the report in the link and of the report that the task names.
+
+    Another server has other runs, and whoever may write XComs could have written the link.
 
     :raises PushMetricsApiError: if it cannot be fetched.
+    :raises PushMetricsConfigurationError: if it is of another report.
     """
     try:
         run = await client.call(calls.fetch_run(client.credentials, reference.run_id, ONE_ATTEMPT))
@@ -137,11 +150,13 @@ async def fetch_checked_run(client: PushMetricsAsyncClient, reference: RunRefere
             status_code=error.status_code,
         ) from None
     known = {str(value) for value in (run.report_id, run.report_uid) if value is not None}
-    if known and reference.report_id not in known:
-        raise PushMetricsConfigurationError(
-            f"run {reference.run_id} in PushMetrics is of another report than {reference.report_id!r}, so it"
-            " is not the run of this task. Does the connection lead to another PushMetrics since then?"
-        )
+    known = known or {_normalize(reference.report_id)}
+    for report_id in (reference.report_id, reference.named_report_id):
+        if report_id is not None and _normalize(report_id) not in known:
+            raise PushMetricsConfigurationError(
+                f"run {reference.run_id} in PushMetrics is of another report than {report_id!r}, so it"
+                " is not the run of this task. Does the connection lead to another PushMetrics since then?"
+            )
     return run
 
 

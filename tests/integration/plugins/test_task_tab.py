@@ -45,6 +45,7 @@ with warnings.catch_warnings():
 DAG_ID = "runs_a_report"
 NDJSON = "application/x-ndjson"
 RENDERED = MappingProxyType({"report_id": "1", "pushmetrics_conn_id": "pushmetrics_default"})
+UID = "rEp1"
 Visit = Callable[..., Any]
 
 
@@ -246,6 +247,30 @@ async def test_run_of_another_report_is_not_shown(
     for path in ("/run", "/rows", "/chart"):
         answer = await visit(path, query_id=1, block_uid="bL3")
         assert "is of another report than '1'" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("named", ["01", "{uid}", "1"])
+async def test_report_is_the_same_by_number_and_by_uid(
+    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit, named: str
+) -> None:
+    run = pushmetrics.start_run()
+    fields = {**RENDERED, "report_id": named.format(uid=UID)}
+    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}", fields)
+    assert (await visit("/run")).json()["run"]["id"] == str(run.id)
+    assert len((await visit("/rows", query_id=1)).json()["rows"]) == 12
+
+
+@pytest.mark.parametrize("link", ["/api/reports/2/run/1", "/api/reports/2/queries/7/run/1"])
+async def test_forged_link_does_not_show_a_run_of_another_report_than_the_uid_s(
+    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit, link: str
+) -> None:
+    pushmetrics.start_run("2")
+    keep(tables, f"{pushmetrics.url}{link}", {**RENDERED, "report_id": UID})
+    for path in ("/run", "/rows", "/chart"):
+        answer = await visit(path, query_id=1, block_uid="bL3")
+        assert answer.status_code == 502
+        assert repr(UID) in answer.json()["message"]
+    assert {seen.path for seen in pushmetrics.seen} <= {"/api/v1/noteflow_run/1"}
 
 
 async def test_missing_token_and_outage_are_sentences(
