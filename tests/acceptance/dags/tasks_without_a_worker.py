@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, ExceptionRetryPolicy
 
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
 
@@ -22,6 +22,8 @@ with DAG(dag_id="tasks_without_a_worker", schedule=None, catchup=False, params={
         task_id="fails",
         run_id="{{ params.run_id }}",
         event_filter="no_such_module.no_such_function",
+        # A wrong setting fails without a retry, unless the task has a policy: this one retries all errors.
+        retry_policy=ExceptionRetryPolicy(rules=[]),
         timeout=120,
         retries=1,
         retry_delay=timedelta(seconds=1),

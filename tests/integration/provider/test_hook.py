@@ -520,7 +520,11 @@ def try_connection(connect_whole: Connect, **changes: Any) -> tuple[bool, str]:
     return PushMetricsHook().test_connection()
 
 
-def test_a_whole_connection_works(connect_whole: Connect, pushmetrics: FakePushMetrics) -> None:
+def test_a_whole_connection_works(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
     works, text = try_connection(connect_whole)
     assert works
     assert text == (

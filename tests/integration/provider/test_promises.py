@@ -248,6 +248,7 @@ def test_no_parameter_of_a_building_block_about_waiting_is_forgotten() -> None:
             "strict_parameters",  # is decided before the run
             "deferrable",
             "defer_after",  # is about the wait before
+            "partition_by",  # is about asset events, after the wait
         },
         PushMetricsRunSensor: {
             "consumer",  # as a cursor

@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferr
 from airflow.triggers.base import TriggerEvent
 from starlette.responses import Response
 
+from airflow_provider_pushmetrics.compat import has_airflow
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsParameterError
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
@@ -171,7 +172,7 @@ def test_a_deferred_sensor_hands_all_its_settings_to_the_trigger() -> None:
         "pushmetrics_conn_id": "pushmetrics_default",
         "poll_interval_seconds": 5.0,
         "timeout_seconds": None,
-        "end_from_trigger": False,
+        "end_from_trigger": has_airflow("3.3"),
         "on_failed_run": "fail",
     }
     assert caught.value.timeout is not None
