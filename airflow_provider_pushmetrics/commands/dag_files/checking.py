@@ -22,10 +22,11 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsError,
     PushMetricsNotFoundError,
 )
-from airflow_provider_pushmetrics.hooks.connection_check import check_trigger_token
+from airflow_provider_pushmetrics.hooks.connection_check import Finding, Status, check_trigger_token
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 
 READ_TIMEOUT_SECONDS = 600.0
+COMPARED_FILTERS = ("queries", "query_id")
 
 
 @dataclass
@@ -33,7 +34,7 @@ class CheckOutcome:
     """
     The outcome of a comparison.
 
-    :param tasks: How many tasks there are.
+    :param tasks: How many tasks name a report.
     :param differences: Where a task and its report differ.
     :param unchecked: What could not be checked, and why.
     """
@@ -41,6 +42,13 @@ class CheckOutcome:
     tasks: int = 0
     differences: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
+
+    def add(self, where: str, finding: Finding) -> None:
+        """Add a finding of a task, unless it is OK."""
+        if finding.status is Status.FAILED:
+            self.differences.append(f"{where}: {finding.text}")
+        elif finding.status is not Status.OK:
+            self.unchecked.append(f"{where}: {finding.text}")
 
 
 def check_dags(paths: Iterable[Path], conn_id: str | None, url: str | None) -> CheckOutcome:
@@ -51,12 +59,14 @@ def check_dags(paths: Iterable[Path], conn_id: str | None, url: str | None) -> C
     :raises PushMetricsConfigurationError: if the files cannot be read.
     """
     found = read_in_process(paths)
-    outcome = CheckOutcome(len(found["tasks"]))
+    outcome = CheckOutcome()
     outcome.unchecked += [f"{file}: {get_last_line(error)}" for file, error in found["errors"].items()]
-    if not found["tasks"]:
-        outcome.unchecked.append("there is no task that runs a report, waits for one or saves its results")
+    tasks = [task for task in found["tasks"] if not task["is_any_report"]]
+    outcome.tasks = len(tasks)
+    if not tasks:
+        outcome.unchecked.append("there is no task that names a report, so nothing was compared")
     comparer = _Comparer(outcome, url)
-    for task in found["tasks"]:
+    for task in tasks:
         comparer.compare(task, conn_id or task["conn_id"])
     return outcome
 
@@ -101,8 +111,6 @@ class _Comparer:
     def compare(self, task: Mapping[str, Any], conn_id: str | None) -> None:
         """Compare a task with its report."""
         where = f"{task['file']}: {task['dag_id']}.{task['task_id']}"
-        if task["is_any_report"]:
-            return
         if task["report_id"] is None or conn_id is None:
             what = "its report" if task["report_id"] is None else "its connection"
             self._outcome.unchecked.append(f"{where}: {what} is known only in a run")
@@ -116,6 +124,8 @@ class _Comparer:
             self._outcome.unchecked.append(f"{where}: {facts}")
         else:
             self._outcome.differences += [f"{where}: {line}" for line in compare_task(task, facts)]
+            unknown = [name for name in task["unknown"] if name in COMPARED_FILTERS]
+            self._outcome.unchecked += [f"{where}: {name!r} is known only in a run" for name in unknown]
             if task["kind"] == "run":
                 if task["parameters"]["kind"] == UNKNOWN:
                     self._outcome.unchecked.append(f"{where}: its parameters are known only in a run")
@@ -133,13 +143,9 @@ class _Comparer:
             self._outcome.unchecked.append(f"{where}: the trigger of report {number}: {shown}")
             return
         triggers = shown.get(number, ())
-        if not triggers:
-            self._outcome.unchecked.append(f"{where}: the API token sees no trigger of report {number}")
-        elif not any(trigger.active for trigger in triggers):
-            self._outcome.differences.append(
-                f"{where}: the trigger of report {number} is disabled: enable it in PushMetrics"
-            )
-        elif self._url is None:
+        finding = judge_triggers(number, triggers)
+        self._outcome.add(where, finding)
+        if finding.status is Status.OK and self._url is None:
             self._compare_token(where, conn_id, report_id, triggers)
 
     def _compare_token(
@@ -154,8 +160,7 @@ class _Comparer:
             )
             return
         finding = check_trigger_token(f"the trigger token of report {report_id!r}", token, triggers)
-        if not finding.works:
-            self._outcome.differences.append(f"{where}: {finding.text}")
+        self._outcome.add(where, finding)
 
     def _fetch_facts(self, conn_id: str, report_id: str) -> ReportFacts | PushMetricsError:
         key = conn_id, report_id
@@ -181,6 +186,19 @@ class _Comparer:
             return hook.call(build(hook))
         except PushMetricsError as error:
             return error
+
+
+def judge_triggers(number: int, triggers: tuple[WebhookTrigger, ...]) -> Finding:
+    """Find out whether a report has an enabled trigger."""
+    name = f"the trigger of report {number}"
+    if not triggers:
+        text = f"the API token sees no trigger of report {number}"
+        return Finding(name, Status.WARNING, text)
+    if all(trigger.active is False for trigger in triggers):
+        return Finding(name, Status.FAILED, f"{name} is disabled: enable it in PushMetrics")
+    if not any(trigger.active for trigger in triggers):
+        return Finding(name, Status.WARNING, f"PushMetrics does not show whether {name} is enabled")
+    return Finding(name, Status.OK, f"{name} is enabled")
 
 
 def get_last_line(text: str) -> str:

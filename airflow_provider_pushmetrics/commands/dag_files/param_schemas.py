@@ -50,6 +50,7 @@ def build_param(parameter: ReportParameter) -> ParamSpec:
     examples = _fit_all(parameter, parameter.examples)
     values = [*_list_items(parameter, default), *choices, *examples]
     is_typed = parameter.kind != ANY and all(is_of_kind(parameter.kind, value) for value in values)
+    choices = choices and [*choices, *_list_other(_list_items(parameter, default), choices)]
     schema: dict[str, Any] = {}
     if parameter.is_multiple:
         item = _build_type(parameter.kind, values) if is_typed else {}
@@ -89,6 +90,12 @@ def _allow_null(parameter: ReportParameter, name: str) -> Any:
 
 def _add_choices(schema: dict[str, Any], choices: list[Any]) -> dict[str, Any]:
     return {**schema, "enum": choices} if choices else schema
+
+
+def _list_other(values: Iterable[Any], choices: list[Any]) -> list[Any]:
+    """List the values that are no choices: a Dag must accept the default of its report. 1 and true differ."""
+    known = [(isinstance(one, bool), one) for one in choices]
+    return [one for one in values if one is not None and (isinstance(one, bool), one) not in known]
 
 
 def _list_items(parameter: ReportParameter, value: Any) -> list[Any]:

@@ -25,6 +25,15 @@ OPERATORS = {
 }
 
 
+FILTERS = ("queries", "query_id", "event_filter")
+ARGUMENTS = {
+    "run": ("report_id", "pushmetrics_conn_id", "parameters"),
+    "wait": ("report_id", "pushmetrics_conn_id", "query_id", "event_filter"),
+    "save": ("report_run", "pushmetrics_conn_id", "queries"),
+}
+"""The arguments of each kind of task that are read."""
+
+
 def read_dags(paths: list[str]) -> dict[str, Any]:
     """
     Read the Dags of files and folders, without any server.
@@ -49,8 +58,8 @@ def describe_task(dag: Any, task: Any) -> dict[str, Any] | None:
     )
     if kind is None:
         return None
-    arguments = dict(task.partial_kwargs) if is_mapped else vars(task)
-    expanded = _list_expanded(task) if is_mapped else []
+    given = _read_mapped(dag, task) if is_mapped else vars(task)
+    arguments = {name: given[name] for name in ARGUMENTS[kind] if name in given}
     report_id = arguments.get("report_id")
     if kind == "save":
         report_id = _find_source_report(arguments.get("report_run"))
@@ -59,17 +68,16 @@ def describe_task(dag: Any, task: Any) -> dict[str, Any] | None:
         "file": str(dag.fileloc),
         "task_id": task.task_id,
         "kind": kind,
-        "report_id": None if "report_id" in expanded else read_literal(report_id),
-        "is_any_report": kind == "wait" and report_id is None and "report_id" not in expanded,
+        "report_id": read_literal(report_id),
+        "is_any_report": kind == "wait" and report_id is None,
         "conn_id": read_literal(arguments.get("pushmetrics_conn_id", "pushmetrics_default")),
-        "parameters": describe_parameters(
-            ... if "parameters" in expanded else arguments.get("parameters"), dag.params
-        ),
+        "parameters": describe_parameters(arguments.get("parameters"), dag.params),
         "queries": [
             one for one in map(read_literal, _read_list(arguments.get("queries"))) if one is not None
         ],
         "event_filter": read_literal(arguments.get("event_filter")),
         "query_id": read_literal(arguments.get("query_id")),
+        "unknown": [name for name in FILTERS if not _is_known(arguments.get(name))],
     }
 
 
@@ -129,10 +137,29 @@ def _list_class_names(task: Any, *, is_mapped: bool) -> list[str]:
     return [f"{one.__module__}.{one.__qualname__}" for one in getattr(own, "__mro__", ())]
 
 
-def _list_expanded(task: Any) -> list[str]:
-    """List the arguments that are different in each mapped task; all, if they come from a dictionary."""
+def _read_mapped(dag: Any, task: Any) -> dict[str, Any]:
+    """
+    Read the arguments of mapped tasks, to which Airflow adds the defaults only in a run.
+
+    One that each task has of its own is ``...``; so are all of them, if they come from dictionaries.
+    """
+    group = getattr(task, "task_group", None)
+    own = task.partial_kwargs.get("default_args")
+    defaults = [dag.default_args, getattr(group, "default_args", None), own]
+    arguments: dict[str, Any] = {}
+    for given in (*defaults, task.partial_kwargs):
+        arguments |= given or {}
     value = getattr(task.expand_input, "value", None)
-    return list(value) if isinstance(value, Mapping) else ["report_id", "parameters"]
+    expanded = (
+        value if isinstance(value, Mapping) else [name for names in ARGUMENTS.values() for name in names]
+    )
+    return {**arguments, **dict.fromkeys(expanded, ...)}
+
+
+def _is_known(value: Any) -> bool:
+    """Return whether a filter is known before a run."""
+    items = value if isinstance(value, list | tuple) else [value]
+    return value is None or all(read_literal(item) is not None for item in items)
 
 
 def _find_source_report(report_run: Any) -> str | int | None:

@@ -29,20 +29,26 @@ def check_configuration(environ: Mapping[str, str] = os.environ) -> list[Finding
     """Check the options of ``[pushmetrics]``, without showing a value."""
     path = find_config_file(environ)
     findings = [*_check_file(path, environ), *_check_environment(environ)]
-    return findings or [Finding(PART, Status.OK, f"[{SECTION_NAME}] of {path} and the environment")]
+    return [finding for finding in findings if finding.status is not Status.OK] or findings
 
 
 def _check_file(path: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
     raw = configparser.RawConfigParser(strict=False, allow_no_value=True)
     interpolated = configparser.ConfigParser(strict=False, allow_no_value=True)
     try:
+        text = path.read_text("utf-8")
         for parser in (raw, interpolated):
-            parser.read(path, encoding="utf-8")
+            parser.read_string(text)
+    except FileNotFoundError:
+        yield _describe_missing_file(path, is_named=bool(environ.get("AIRFLOW_CONFIG")))
+        return
     except (configparser.Error, OSError, UnicodeDecodeError) as error:
         yield Finding(PART, Status.FAILED, f"{path} cannot be read: {type(error).__name__}")
         return
     if not raw.has_section(SECTION_NAME):
+        yield Finding(PART, Status.OK, f"the environment; {path} has no section [{SECTION_NAME}]")
         return
+    yield Finding(PART, Status.OK, f"[{SECTION_NAME}] of {path} and the environment")
     for name in CONFIG_OPTIONS:
         value = raw.get(SECTION_NAME, name, fallback=None)
         if value is None or f"AIRFLOW__PUSHMETRICS__{name.upper()}" in environ:
@@ -58,6 +64,13 @@ def _check_file(path: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
             )
         else:
             yield from _check_expansion(f"option {name!r} in {path}", value)
+
+
+def _describe_missing_file(path: Path, *, is_named: bool) -> Finding:
+    if not is_named:
+        return Finding(PART, Status.OK, f"the environment; there is no file {path}")
+    text = f"there is no file {path}, which AIRFLOW_CONFIG names"
+    return Finding(PART, Status.WARNING, text, "Correct AIRFLOW_CONFIG, or write the file.")
 
 
 def _check_environment(environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,17 +33,34 @@ def check_filters_of_dags(dags: Path | None, event_filters: list[str]) -> Iterat
     """
     from airflow.providers.common.compat.sdk import conf
 
-    folder = dags or Path(str(conf.get("core", "dags_folder", fallback="")))
+    name = str(dags or conf.get("core", "dags_folder", fallback=""))
     found: dict[str, Any] = {"errors": {}, "tasks": []}
-    if folder.exists():
+    unknown = _find_obstacle(name)
+    if unknown is None:
         try:
-            found = read_in_process([folder])
+            found = read_in_process([Path(name)])
         except PushMetricsError as error:
             yield Finding("Dags", Status.FAILED, str(error))
+            unknown = "the Dags could not be read"
     for file, text in found["errors"].items():
         yield Finding("Dags", Status.FAILED, f"{file}: {get_last_line(text)}", "Mend the import error.")
+        unknown = "some Dags cannot be imported"
+    if any("event_filter" in task["unknown"] for task in found["tasks"]):
+        unknown = unknown or "some are known only in a run"
     named = [task["event_filter"] for task in found["tasks"] if task["event_filter"]]
     paths = [*event_filters, *named]
-    if not paths:
-        yield Finding("event filter", Status.OK, f"no Dag in {folder} has one")
-    yield from check_event_filters(paths, folder.resolve())
+    if unknown is not None:
+        way_out = "Name each event filter with --event-filter."
+        yield Finding("event filter", Status.WARNING, f"those of the Dags are not known: {unknown}", way_out)
+    elif not paths:
+        yield Finding("event filter", Status.OK, f"no Dag in {name} has one")
+    yield from check_event_filters(paths, Path(name).resolve() if name else None)
+
+
+def _find_obstacle(name: str) -> str | None:
+    """Find why a Dags folder cannot be read; None if it can."""
+    path = Path(name)
+    if not name or not path.exists():
+        return f"there is no Dags folder {name!r}"
+    needed = os.R_OK | os.X_OK if path.is_dir() else os.R_OK
+    return None if os.access(path, needed) else f"{name!r} cannot be read"

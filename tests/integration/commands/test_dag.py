@@ -195,6 +195,22 @@ def test_what_cannot_be_checked_is_no_success(reports: Reports, run: Run, tmp_pa
     assert "could not connect" in ended.stdout
 
 
+ANY_REPORT = """
+from airflow.providers.common.compat.sdk import DAG
+from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
+
+with DAG("any_report", schedule=None):
+    PushMetricsRunSensor(task_id="wait")
+"""
+
+
+def test_check_that_compared_nothing_is_no_success(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "any_report.py").write_text(ANY_REPORT, "utf-8")
+    ended = run("dag", "check", "any_report.py")
+    assert (ended.returncode, "0 tasks" in ended.stdout) == (2, True), ended.stdout + ended.stderr
+    assert "no task that names a report" in ended.stdout
+
+
 def test_task_that_fails_early_logs_nothing_about_links(run: Run, airflow_home: Path) -> None:
     path = airflow_home / "dags" / "fails_early.py"
     write_dag(path, 4711, "")

@@ -51,6 +51,17 @@ from airflow_provider_pushmetrics.commands.dag_files.reports import ReportParame
             "a",
             {"type": ["null", "string"], "examples": ["a", "b"]},
         ),
+        (
+            ReportParameter("x", "text", "all", choices=("a",), query="orders"),
+            "all",
+            {"type": ["null", "string"], "enum": ["a", "all", None]},
+        ),
+        (
+            ReportParameter("x", "text", ["a", "all"], is_multiple=True, choices=("a",), query="orders"),
+            ["a", "all"],
+            {"type": ["null", "array"], "items": {"type": "string", "enum": ["a", "all"]}},
+        ),
+        (ReportParameter("x", default=True, choices=(1,)), True, {"enum": [1, True, None]}),
     ],
 )
 def test_param_has_the_type_the_default_and_the_choices(

@@ -58,3 +58,18 @@ def test_file_is_found_as_airflow_finds_it(tmp_path: Path) -> None:
     assert find_config_file({"AIRFLOW_CONFIG": "/etc/a.cfg", "AIRFLOW_HOME": "/x"}) == Path("/etc/a.cfg")
     assert find_config_file({"AIRFLOW_HOME": "/x"}) == Path("/x/airflow.cfg")
     assert find_config_file({}).name == "airflow.cfg"
+
+
+def test_missing_file_or_section_is_named(tmp_path: Path) -> None:
+    missing = tmp_path / "none.cfg"
+    (finding,) = check_configuration({"AIRFLOW_HOME": str(tmp_path)})
+    assert (finding.status, "there is no file" in finding.text) == (Status.OK, True)
+    (finding,) = check_configuration({"AIRFLOW_CONFIG": str(missing)})
+    assert (finding.status, str(missing) in finding.text) == (Status.WARNING, True)
+    ((status, text),) = check(tmp_path, "[core]\n")
+    assert (status, "has no section [pushmetrics]" in text) == (Status.OK, True)
+
+
+def test_file_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
+    (finding,) = check_configuration({"AIRFLOW_CONFIG": str(tmp_path)})
+    assert finding.status is Status.FAILED

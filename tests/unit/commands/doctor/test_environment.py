@@ -47,9 +47,15 @@ def test_event_filter_is_imported_here(dags: Path) -> None:
 
 @pytest.mark.parametrize(("age", "status"), [(1.0, Status.OK), (7.0, Status.OK), (7.5, Status.WARNING)])
 def test_overdue_report_of_the_scheduler_is_a_warning(age: float, status: Status) -> None:
-    finding = judge_heartbeat(age, 7.0)
+    finding = judge_heartbeat(age, 7.0, 30.0)
     assert finding.status is status
     assert "not known" in finding.text
+
+
+def test_scheduler_that_has_not_reported_for_longer_than_airflow_allows_is_a_failure() -> None:
+    finding = judge_heartbeat(31.0, 40.0, 30.0)
+    assert finding.status is Status.FAILED
+    assert "no scheduler is alive" in finding.text
 
 
 def test_row_has_the_latency_and_the_way_out() -> None:
