@@ -8,6 +8,7 @@ import inspect
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -204,6 +205,7 @@ def test_the_parts_import_each_other_one_way_only() -> None:
 # --- the example Dags ---------------------------------------------------------------------------------------
 
 DAGS = sorted((ROOT / "dags").glob("*.py"))
+HOW_TO_PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 
 
 @pytest.mark.parametrize("path", DAGS, ids=lambda path: path.stem)
@@ -213,6 +215,25 @@ def test_a_dag_is_named_like_its_file_and_marks_what_the_docs_show(path: Path) -
     assert (
         len(re.findall(r"# \[START howto_\w+\]", text)) == len(re.findall(r"# \[END howto_\w+\]", text)) > 0
     )
+
+
+def find_marked_code(path: str, name: str) -> str:
+    """Find what an example Dag marks for the docs."""
+    text = (ROOT / path).read_text("utf-8")
+    (code,) = re.findall(rf"^ *# \[START {name}\]\n(.*?)^ *# \[END {name}\]", text, re.M | re.S)
+    return f"{textwrap.dedent(code).strip()}\n"
+
+
+@pytest.mark.parametrize("page", [*HOW_TO_PAGES, ROOT / "docs" / "provider.md"], ids=lambda page: page.stem)
+def test_the_code_that_a_page_takes_from_an_example_is_the_code_of_the_example(page: Path) -> None:
+    text = page.read_text("utf-8")
+    blocks = re.findall(r"^<!-- (dags/\w+\.py) (\w+) -->\n```python\n(.*?)^```", text, re.M | re.S)
+    assert len(blocks) == text.count("<!-- dags/")
+    for path, name, code in blocks:
+        assert code == find_marked_code(path, name), name
+    if page in HOW_TO_PAGES:  # the page of all options links to examples that it does not repeat
+        linked = set(re.findall(r"\.\./(dags/\w+\.py)", text))
+        assert linked <= {path for path, _, _ in blocks}
 
 
 # --- the code -----------------------------------------------------------------------------------------------

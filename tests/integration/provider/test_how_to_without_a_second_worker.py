@@ -1,4 +1,4 @@
-"""The page about ending deferred tasks in the triggerer: its Dag, run by Airflow, against real servers."""
+"""The page about ending deferred tasks in the triggerer: its code builds the Dag that the page describes."""
 
 from __future__ import annotations
 
