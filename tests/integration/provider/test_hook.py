@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pandas
 import pyarrow
 import pytest
@@ -34,6 +35,7 @@ from airflow_provider_pushmetrics.exceptions import (
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.hooks.results import FORMATS
+from airflow_provider_pushmetrics.hooks.trust import CA_VARIABLES
 from tests.fakes.airflow_versions import attach
 from tests.fakes.loopback import LoopbackServer, serve_raw
 from tests.fakes.pushmetrics import API_TOKEN, TRIGGER_TOKEN, FakePushMetrics
@@ -523,13 +525,14 @@ def try_connection(connect_whole: Connect, **changes: Any) -> tuple[bool, str]:
 def test_a_whole_connection_works(
     connect_whole: Connect, pushmetrics: FakePushMetrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+    for name in CA_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     works, text = try_connection(connect_whole)
     assert works
     assert text == (
-        f"Connection 'pushmetrics_default': host {pushmetrics.url} and the API token work; receiver"
-        f" {pushmetrics.url}/pushmetrics and its token work; trigger token of report '1' works"
+        f"Connection 'pushmetrics_default': trusts the CAs in '{certifi.where()}' (the package certifi); host"
+        f" {pushmetrics.url} and the API token work; receiver {pushmetrics.url}/pushmetrics and its token"
+        " work; trigger token of report '1' works"
     )
     assert pushmetrics.triggered == []
 

@@ -254,6 +254,7 @@ def test_no_parameter_of_a_building_block_about_waiting_is_forgotten() -> None:
             "consumer",  # as a cursor
             "deferrable",
             "start_from_trigger",  # is about who starts the trigger
+            "partition_by",  # is about asset events, after the wait
         },
     }
     triggers = {
