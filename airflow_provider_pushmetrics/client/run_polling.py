@@ -11,6 +11,7 @@ from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.models import FeedEvent, Run
 from airflow_provider_pushmetrics.client.protocol import Call, Request
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
+from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
@@ -215,7 +216,8 @@ def build_report_event(
     number = run.report_id if run.report_id is not None else report_id
     reference = number if number is not None else (run.report_uid or "")
     url = calls.build_outputs_url(credentials.base_url, reference, run.id)
-    outputs = yield from calls.fetch_outputs(credentials, url)
+    policy = ONE_ATTEMPT if needs_outputs else DEFAULT_POLICY  # a watcher has pauses of its own
+    outputs = yield from calls.fetch_outputs(credentials, url, policy)
     if outputs is None and needs_outputs:
         return None
     queries = outputs.queries if outputs else ()

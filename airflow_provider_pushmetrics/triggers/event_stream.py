@@ -24,11 +24,16 @@ from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
-from airflow_provider_pushmetrics.storable import describe_error, make_storable, storable_errors
+from airflow_provider_pushmetrics.storable import (
+    describe_error,
+    format_error,
+    make_storable,
+    storable_errors,
+)
 from airflow_provider_pushmetrics.tracing import TRACEPARENT, parse_traceparent
 from airflow_provider_pushmetrics.triggers.event_outcomes import has_succeeded, require_api_token
 from airflow_provider_pushmetrics.triggers.run_position import RunPosition, find_store
-from airflow_provider_pushmetrics.triggers.run_stream import OVERLAP_SECONDS, RunStream
+from airflow_provider_pushmetrics.triggers.run_stream import OVERLAP_SECONDS, REFUSAL_SECONDS, RunStream
 
 if TYPE_CHECKING:
     from airflow.triggers.shared_stream import AdvanceItem
@@ -49,15 +54,19 @@ class StreamTiming:
     :param retry_seconds: The delay after a failure before the connection is read and the inbox is read again.
     :param min_poll_seconds: The shortest interval between polls of the list of runs.
     :param overlap_seconds: How long a run may take to appear in that list after a newer one.
+    :param refusal_seconds: How long PushMetrics must refuse a run of that list before it is given up.
     """
 
     spacing_seconds: float = 0.0 if has_airflow("3.4") else 2.0
     retry_seconds: float = 5.0
     min_poll_seconds: float = 5.0
     overlap_seconds: float = OVERLAP_SECONDS
+    refusal_seconds: float = REFUSAL_SECONDS
 
 
 DEFAULT_TIMING = StreamTiming()
+EXPECTED_ERRORS = (AirflowNotFoundException, AirflowRuntimeError, PushMetricsError)
+"""Errors whose message says what to do; of any other one the log contains the traceback."""
 
 
 class EventProducer(SharedStreamProducer):
@@ -72,7 +81,7 @@ class EventProducer(SharedStreamProducer):
     event is that other one. This only saves time: the API server finds every event that is still missed.
 
     A watcher never ends, and Airflow restarts one that raises within a second, with its traceback in the
-    log. So errors that can be fixed outside, such as a missing connection, are retried.
+    log. So after any error it tries again: most can be fixed outside, such as a missing connection.
 
     :param kwargs: The arguments of the trigger.
     :param raises_errors: Raise these errors, so that a task fails.
@@ -87,7 +96,12 @@ class EventProducer(SharedStreamProducer):
         self._conn_id: str = kwargs["pushmetrics_conn_id"]
         self._consumer = build_position_name(kwargs)
         store = find_store(self._consumer, is_watcher=not raises_errors)
-        self._runs = RunStream(kwargs, store, overlap_seconds=timing.overlap_seconds)
+        self._runs = RunStream(
+            kwargs,
+            store,
+            overlap_seconds=timing.overlap_seconds,
+            refusal_seconds=timing.refusal_seconds,
+        )
         self._wanted = EventFilter(kwargs["event"], kwargs.get("report_id"), kwargs.get("query_id"))
         self._only_successful = bool(kwargs.get("only_successful"))
         self._client: PushMetricsAsyncClient | None = None
@@ -110,21 +124,22 @@ class EventProducer(SharedStreamProducer):
                 try:
                     async for item in self._read():
                         yield item
-                except (AirflowNotFoundException, AirflowRuntimeError, PushMetricsError) as error:
+                except Exception as error:  # whatever it is, the next try may succeed
                     if self._raises_errors:
                         raise
+                    is_expected = isinstance(error, EXPECTED_ERRORS)
                     self._trouble.warning(
                         "The events of consumer %s cannot be read, and are tried again: %s",
                         self._consumer,
-                        describe_error(error),
+                        describe_error(error) if is_expected else format_error(error),
                     )
                 await asyncio.sleep(self._timing.retry_seconds)
 
     async def _read(self) -> AsyncIterator[tuple[FoundEvent, Position]]:
         client = await self._connect()
         if client.settings.receiver is None:
-            async for event, run_position in self._runs.read(client):
-                await self._space()
+            async for event, run_position, is_last in self._runs.read(client):
+                await self._space(is_delayed=is_last)
                 yield dump_event(event), run_position
         receiver = client.settings.get_receiver()
         if self._read_until is None:

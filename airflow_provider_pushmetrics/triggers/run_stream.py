@@ -11,12 +11,11 @@ from typing import Any
 
 from airflow_provider_pushmetrics.client.models import FeedEvent, Run, RunStatus
 from airflow_provider_pushmetrics.client.run_polling import RunListing
-from airflow_provider_pushmetrics.compat import AirflowRuntimeError
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 from airflow_provider_pushmetrics.storable import describe_error
-from airflow_provider_pushmetrics.triggers.run_list import RunList, find_run_list
+from airflow_provider_pushmetrics.triggers.run_list import RunList, RunRefusal, find_run_list
 from airflow_provider_pushmetrics.triggers.run_position import PositionStore, RunPosition
 
 log = logging.getLogger(__name__)
@@ -28,6 +27,13 @@ How long a run may take to appear in the list after a newer one.
 Numbers are given when a run is created, and the run appears when its transaction ends.
 """
 
+REFUSAL_SECONDS = 600.0
+"""
+How long PushMetrics must refuse a run before it is given up.
+
+A proxy refuses everything for minutes, and an event that is given up is lost.
+"""
+
 
 class RunStream:
     """
@@ -36,6 +42,7 @@ class RunStream:
     :param kwargs: The arguments of the trigger.
     :param store: Where the position is kept.
     :param overlap_seconds: How long a run may take to appear after a newer one.
+    :param refusal_seconds: How long a run must be refused before it is given up.
     :param clock: Gives seconds that never go back.
     """
 
@@ -45,6 +52,7 @@ class RunStream:
         store: PositionStore,
         *,
         overlap_seconds: float = OVERLAP_SECONDS,
+        refusal_seconds: float = REFUSAL_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._event: str = kwargs["event"]
@@ -54,6 +62,7 @@ class RunStream:
         self._interval_seconds: float = kwargs["poll_interval_seconds"]
         self._store = store
         self._overlap_seconds = overlap_seconds
+        self._refusal_seconds = refusal_seconds
         self._clock = clock
         self._runs: RunList | None = None  # held, so that watchers find the same one
         self._position: RunPosition | None = None
@@ -62,9 +71,11 @@ class RunStream:
         self._newest_at: deque[tuple[float, int]] = deque()
         self._trouble = ThrottledLog(log)
 
-    async def read(self, client: PushMetricsAsyncClient) -> AsyncIterator[tuple[FeedEvent, RunPosition]]:
+    async def read(
+        self, client: PushMetricsAsyncClient
+    ) -> AsyncIterator[tuple[FeedEvent, RunPosition, bool]]:
         """
-        Yield the event of each run that ends, with the position after it.
+        Yield the event of each run that ends, with the position after it, and whether it is the last for now.
 
         :raises PushMetricsError: if the API cannot answer, now or ever; call it again to continue.
         """
@@ -76,21 +87,27 @@ class RunStream:
                 client, position.floor, max_age_seconds=self._interval_seconds
             )
             unfinished: set[int] = set()
+            next_event: FeedEvent | None = None
             for run in await self._list_remaining(client, listing):
-                if not run.status.is_finished:
-                    unfinished.add(run.id)
-                    continue
-                event = await self._fetch_event(client, run)
+                event = await self._find_event(client, run, unfinished)
                 if event is None:
-                    unfinished.add(run.id)
                     continue
-                position = self._position = self._get_position().handle(run.id)
-                if isinstance(event, FeedEvent):
-                    self._yielded = position
-                    yield event, position
+                if next_event is not None:
+                    yield next_event, self._hand_over(next_event), False
+                next_event = event
+            if next_event is not None:
+                yield next_event, self._hand_over(next_event), True
             self._raise_floor(listing, fetched_at, unfinished)
             await self._save_if_idle()
             await asyncio.sleep(max(0.0, fetched_at + self._interval_seconds - self._clock()))
+
+    def _hand_over(self, event: FeedEvent) -> RunPosition:
+        self._yielded = self._handle(event.id)
+        return self._yielded
+
+    def _handle(self, run_id: int) -> RunPosition:
+        self._position = self._get_position().handle(run_id)
+        return self._position
 
     async def store_position(self, position: RunPosition) -> None:
         """Keep a position: Airflow has stored every event before it."""
@@ -99,10 +116,10 @@ class RunStream:
         await self._save(position)
 
     async def _save(self, position: RunPosition) -> None:
-        """Keep a position; if Airflow rejects it, the next poll tries again."""
+        """Keep a position; if that fails, the next poll tries again."""
         try:
             await self._store.save(position)
-        except AirflowRuntimeError as error:
+        except Exception as error:  # whatever Airflow raises: the events go on
             self._trouble.warning(
                 "The position in the list of runs cannot be kept: %s", describe_error(error)
             )
@@ -152,30 +169,47 @@ class RunStream:
                 listing.runs[-1].id if listing.runs else 0,
             )
         assert self._runs is not None
-        old = position.open_runs - {run.id for run in listing.runs}
-        found = await self._runs.fetch_single_runs(client, old) if old else {}
-        for run_id in (number for number, run in found.items() if run is None):
-            log.warning("Run %d updates no asset: PushMetrics no longer has it, or hides it", run_id)
-            position = self._position = position.handle(run_id)
-        known = [*listing.runs, *(run for run in found.values() if run is not None)]
-        remaining = [run for run in known if position.remains(run.id) and self._may_match(run)]
+        known = {run.id: run for run in listing.runs}
+        old = position.open_runs - known.keys()
+        found = await self._runs.fetch_single_runs(client, old, max_age_seconds=self._interval_seconds)
+        for run_id, run in found.items():
+            if isinstance(run, Run):
+                known[run_id] = run
+            elif self._is_final(run):
+                self._skip(run_id, run.reason)
+        position = self._get_position()
+        remaining = [run for run in known.values() if position.remains(run.id) and self._may_match(run)]
         return sorted(remaining, key=lambda run: run.id)
 
-    async def _fetch_event(self, client: PushMetricsAsyncClient, run: Run) -> FeedEvent | str | None:
-        """Fetch the event of a run; the reason if it does not count; None if it must be asked for again."""
+    async def _find_event(
+        self, client: PushMetricsAsyncClient, run: Run, unfinished: set[int]
+    ) -> FeedEvent | None:
+        """Find the event of a run; None if there is none yet, which is noted, or never."""
+        if not run.status.is_finished:
+            unfinished.add(run.id)
+            return None
         if self._only_successful and run.status is not RunStatus.SUCCESS:
-            return self._skip(run, f"its status is {run.status}")
+            self._skip(run.id, f"its status is {run.status}")
+            return None
         assert self._runs is not None
         event = await self._runs.fetch_event(client, run)
-        if isinstance(event, str):
-            return self._skip(run, event)
-        if event is not None and self._report_id not in (None, event.body["report_id"]):
-            return "it is of another report"
+        if isinstance(event, RunRefusal) and self._is_final(event):
+            self._skip(run.id, event.reason)
+            return None
+        if not isinstance(event, FeedEvent):
+            unfinished.add(run.id)
+            return None
+        if self._report_id not in (None, event.body["report_id"]):
+            self._handle(run.id)
+            return None
         return event
 
-    def _skip(self, run: Run, reason: str) -> str:
-        log.warning("Run %d updates no asset: %s", run.id, reason)
-        return reason
+    def _is_final(self, refusal: RunRefusal) -> bool:
+        return refusal.seconds >= self._refusal_seconds
+
+    def _skip(self, run_id: int, reason: str) -> None:
+        log.warning("Run %d updates no asset: %s", run_id, reason)
+        self._handle(run_id)
 
     def _raise_floor(self, listing: RunListing, fetched_at: float, unfinished: set[int]) -> None:
         """Raise the floor to the newest run of a poll so long ago that no older run can appear."""

@@ -78,6 +78,7 @@ class FakePushMetrics:
     :param can_cancel: Whether runs can be cancelled, which the real product does not document.
     :param max_run_page_size: How many runs it gives on a page at most.
     :param list_answers: What it answers to the next requests for the list of runs.
+    :param outputs_answers: What it answers in place of the outputs of a run.
     :param pending_outputs: The runs whose outputs are not available yet.
     :param shows_parameters: Whether a run shows its parameters.
     :param reports: How many reports there are.
@@ -114,6 +115,7 @@ class FakePushMetrics:
     can_cancel: bool = True
     max_run_page_size: int = 5000
     list_answers: list[Response] = field(default_factory=list)
+    outputs_answers: dict[int, Response] = field(default_factory=dict)
     pending_outputs: set[int] = field(default_factory=set)
     shows_parameters: bool = True
     reports: int = 1
@@ -361,6 +363,8 @@ class FakePushMetrics:
         if self.api_outages > 0:
             self.api_outages -= 1
             return JSONResponse({"message": "Maintenance"}, 503, {"Retry-After": "0"})
+        if run.id in self.outputs_answers:
+            return self.outputs_answers[run.id]
         if run.id in self.pending_outputs:
             return JSONResponse({"message": "The run is going on"}, 202)
         outputs = self._build_outputs(run)

@@ -38,6 +38,7 @@ class FakeSupervisor:
     :param variables: Airflow's variables.
     :param asset_store: What the stores of assets contain, by the asset's name and the key.
     :param refuses_asset_store: Whether they accept nothing.
+    :param breaks: Whether asking for a variable or a store fails in an unexpected way.
     """
 
     xcoms: dict[str, Any] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class FakeSupervisor:
     variables: dict[str, str] = field(default_factory=dict)
     asset_store: dict[tuple[str, str], Any] = field(default_factory=dict)
     refuses_asset_store: bool = False
+    breaks: bool = False
 
     def send(self, message: Any) -> Any:
         """Answer one message."""
@@ -56,6 +58,8 @@ class FakeSupervisor:
         from airflow.sdk.execution_time import comms
 
         kind = type(message).__name__
+        if self.breaks and ("Variable" in kind or "AssetStateStore" in kind):
+            raise RuntimeError("The pipe is broken")
         if kind == "GetXCom":
             return comms.XComResult(key=message.key, value=self.xcoms.get(message.key))
         if kind == "GetTaskStateStore":

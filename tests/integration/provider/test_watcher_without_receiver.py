@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.triggers.base import TriggerEvent
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from airflow_provider_pushmetrics.events import ReportRun, parse_event
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
@@ -105,6 +105,17 @@ async def begin(watcher: Watcher) -> None:
 
 def count_lists(pushmetrics: FakePushMetrics) -> int:
     return sum(request.path.endswith("/noteflow_run/") for request in pushmetrics.seen)
+
+
+def count_path(pushmetrics: FakePushMetrics, path: str) -> int:
+    return sum(request.path == path for request in pushmetrics.seen)
+
+
+def count_outputs(pushmetrics: FakePushMetrics, run_id: int) -> int:
+    return sum(
+        "/api/reports/" in request.path and request.path.endswith(f"/run/{run_id}")
+        for request in pushmetrics.seen
+    )
 
 
 def is_kept(supervisor: FakeSupervisor, run_id: int) -> bool:
@@ -366,6 +377,107 @@ async def test_a_page_in_place_of_a_run_loses_no_run(pushmetrics: FakePushMetric
         await asyncio.sleep(0.3)
         pushmetrics.page_status = None
         assert await watcher.take(1) == [1]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HTMLResponse("<html>Back soon</html>"),
+        RedirectResponse("/login"),
+        HTMLResponse("<html>No such page</html>", 404),
+        JSONResponse({"message": "Forbidden"}, 403),
+        JSONResponse({"message": "Broken"}, 500),
+    ],
+    ids=["page", "redirect", "404", "403", "500"],
+)
+async def test_a_run_that_cannot_be_read_for_a_while_delays_no_other_and_is_not_lost(
+    pushmetrics: FakePushMetrics, caplog: pytest.LogCaptureFixture, answer: Response
+) -> None:
+    async with (
+        watch(quick()) as watcher,
+        watch(quick(report_id=2), "other") as other,
+    ):
+        await begin(watcher)
+        await begin(other)
+        pushmetrics.outputs_answers[1] = answer
+        pushmetrics.start_run()
+        pushmetrics.start_run("2")
+        assert await watcher.take(1) == await other.take(1) == [2]
+        watcher.ask()
+        await until(lambda: count_outputs(pushmetrics, 1) >= 2)
+        pushmetrics.start_run("2")
+        assert await watcher.take(1) == await other.take(1) == [3]
+        pushmetrics.outputs_answers.clear()
+        assert await watcher.take(1) == [1]
+    assert caplog.text.count("Run 1 cannot be read, and is tried again") == 1
+
+
+async def test_a_run_that_is_refused_for_ever_is_given_up_with_a_warning(
+    pushmetrics: FakePushMetrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    trigger = quick()
+    trigger.timing = StreamTiming(0.0, 0.02, 0.01, overlap_seconds=0.05, refusal_seconds=1.0)
+    async with watch(trigger) as watcher:
+        await begin(watcher)
+        pushmetrics.outputs_answers[1] = JSONResponse({"message": "Forbidden"}, 403)
+        pushmetrics.start_run()
+        watcher.ask()
+        await until(lambda: "Run 1 updates no asset" in caplog.text)
+        asked = count_outputs(pushmetrics, 1)
+        pushmetrics.outputs_answers.clear()
+        pushmetrics.start_run()
+        assert await watcher.take(1) == [2]
+    assert count_outputs(pushmetrics, 1) == asked > 1
+    assert "Forbidden" in caplog.text
+
+
+async def test_an_old_run_that_cannot_be_read_for_a_while_is_not_lost(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.outcomes = ["running"]
+    old = pushmetrics.start_run()
+    pushmetrics.outcomes = ["success"]
+    for _ in range(150):
+        pushmetrics.start_run()
+    async with watch(quick()) as watcher, watch(quick(consumer="other"), "other") as other:
+        pushmetrics.runs.remove(old)
+        pushmetrics.runs.append(old)
+        await begin(watcher)
+        await begin(other)
+        pushmetrics.runs.remove(old)
+        watcher.ask()
+        other.ask()
+        await until(lambda: count_path(pushmetrics, "/api/v1/noteflow_run/1") >= 2)
+        old.status = "success"
+        pushmetrics.runs.append(old)
+        assert await watcher.take(1) == await other.take(1) == [1]
+
+
+async def test_an_unexpected_error_does_not_end_a_watcher(
+    pushmetrics: FakePushMetrics, supervisor: FakeSupervisor, caplog: pytest.LogCaptureFixture
+) -> None:
+    supervisor.breaks = True
+    async with watch(quick()) as watcher:
+        watcher.ask()
+        await until(lambda: "The pipe is broken" in caplog.text)
+        supervisor.breaks = False
+        await begin(watcher)
+        pushmetrics.start_run()
+        assert await watcher.take(1) == [1]
+    assert caplog.text.count("cannot be read, and are tried again") == 1
+
+
+async def test_only_the_last_of_many_runs_is_delayed(pushmetrics: FakePushMetrics) -> None:
+    trigger = quick()
+    trigger.timing = StreamTiming(2.0, retry_seconds=0.02, min_poll_seconds=0.01, overlap_seconds=0.05)
+    async with watch(trigger) as watcher:
+        await begin(watcher)
+        pushmetrics.hides_runs = True
+        for _ in range(5):
+            pushmetrics.start_run()
+        began = time.monotonic()
+        pushmetrics.hides_runs = False
+        assert await watcher.take(4) == [1, 2, 3, 4]
+        assert await watcher.take(1) == [5]
+    assert 2.0 <= time.monotonic() - began < 6.0
 
 
 @pytest.mark.parametrize("arguments", [{"event": "query.run"}, {"query_id": 2}])
