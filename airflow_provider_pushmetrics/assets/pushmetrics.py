@@ -12,10 +12,8 @@ from airflow_provider_pushmetrics.compat import AssetWatcher, has_airflow, requi
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.triggers.event_filters import read_number
-from airflow_provider_pushmetrics.triggers.pushmetrics import (
-    DEFAULT_LIST_INTERVAL_SECONDS,
-    PushMetricsEventTrigger,
-)
+from airflow_provider_pushmetrics.triggers.event_stream import DEFAULT_LIST_INTERVAL_SECONDS
+from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
 
 INSTEAD_OF_WATCHERS = "Use PushMetricsRunSensor with 'consumer' in a Dag that is scheduled '@continuous'."
 INSTEAD_OF_RUN_PER_EVENT = (

@@ -65,6 +65,7 @@ class StreamTiming:
 
 
 DEFAULT_TIMING = StreamTiming()
+DEFAULT_LIST_INTERVAL_SECONDS = 30.0
 EXPECTED_ERRORS = (AirflowNotFoundException, AirflowRuntimeError, PushMetricsError)
 """Errors whose message says what to do; of any other one the log contains the traceback."""
 
@@ -240,6 +241,8 @@ def build_position_name(kwargs: Mapping[str, Any]) -> str:
     rule = [kwargs[name] for name in ("event", "report_id", "query_id", "pushmetrics_conn_id")]
     if kwargs.get("only_successful"):
         rule.append("only_successful")
+    if kwargs.get("poll_interval_seconds", DEFAULT_LIST_INTERVAL_SECONDS) != DEFAULT_LIST_INTERVAL_SECONDS:
+        rule.append(kwargs["poll_interval_seconds"])  # Airflow runs another trigger for it
     digest = hashlib.sha256(json.dumps(rule).encode()).hexdigest()[:12]
     return f"{kwargs['consumer']}-{re.sub(r'[^A-Za-z0-9._-]', '_', kwargs['event'])}-{digest}"
 

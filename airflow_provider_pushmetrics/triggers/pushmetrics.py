@@ -31,6 +31,7 @@ from airflow_provider_pushmetrics.triggers.bases import SerializableTrigger, Wai
 from airflow_provider_pushmetrics.triggers.cancellation import finish
 from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_number
 from airflow_provider_pushmetrics.triggers.event_stream import (
+    DEFAULT_LIST_INTERVAL_SECONDS,
     DEFAULT_TIMING,
     EventProducer,
     build_position_name,
@@ -44,7 +45,6 @@ from airflow_provider_pushmetrics.triggers.events import (
 from airflow_provider_pushmetrics.triggers.run_position import offer_asset_store
 from airflow_provider_pushmetrics.triggers.waiting import wait_for_event, wait_for_run
 
-DEFAULT_LIST_INTERVAL_SECONDS = 30.0
 _PATH = "airflow_provider_pushmetrics.triggers.pushmetrics"
 
 
@@ -286,7 +286,8 @@ class PushMetricsEventTrigger(SerializableTrigger, BaseEventTrigger):
     :param pushmetrics_conn_id: The connection.
     :param queue: The trigger queue of the watcher; needs Airflow 3.4.
     :param only_successful: Fire only for runs that succeeded; needs an API token.
-    :param poll_interval_seconds: Seconds between polls of the API's list of runs, without a receiver.
+    :param poll_interval_seconds: Seconds between polls of the API's list of runs, without a receiver. Another
+        interval is another trigger with a position of its own, so a change begins as a new watcher does.
     """
 
     timing = DEFAULT_TIMING

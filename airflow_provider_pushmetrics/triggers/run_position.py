@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import Variable
 
 from airflow_provider_pushmetrics.client.models import Run
 from airflow_provider_pushmetrics.compat import has_airflow, list_asset_stores, run_in_thread
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +89,17 @@ class RunPosition:
 
     @classmethod
     def parse(cls, value: Any) -> RunPosition:
-        """Read ``dump``."""
-        return cls(int(value["floor"]), frozenset(value["handled"]), frozenset(value["open"]))
+        """
+        Read ``dump``.
+
+        :raises ValueError: for another value.
+        """
+        parts = [value.get(name) for name in ("floor", "handled", "open")] if isinstance(value, dict) else []
+        match parts:
+            case [int(floor), list(handled), list(unfinished)]:
+                if all(type(number) is int for number in (floor, *handled, *unfinished)):
+                    return cls(floor, frozenset(handled), frozenset(unfinished))
+        raise ValueError("not a position")
 
 
 class PositionStore(Protocol):
@@ -126,7 +136,7 @@ class VariableStore:
     async def load(self) -> RunPosition | None:
         """Load the position."""
         text = await run_in_thread(Variable.get, self._key, None)
-        return None if text is None else RunPosition.parse(json.loads(text))
+        return None if text is None else _read(f"Airflow's variable {self._key!r}", text)
 
     async def save(self, position: RunPosition) -> None:
         """Replace the position."""
@@ -146,15 +156,40 @@ class AssetStore:
         self._key = f"{STORE_KEY}{name}"
 
     async def load(self) -> RunPosition | None:
-        """Load the position that is furthest; an asset that was added later has none."""
+        """
+        Load the newest position; an asset that was added later has none.
+
+        All these assets belong to one trigger, and Airflow stores an event for all assets of a trigger in one
+        transaction. So their positions are moments of one sequence, and an older one only means that it could
+        not be saved, or that the asset was not watched meanwhile: no event of it is missing. In that sequence
+        the floor rises; while it is the same, more runs are handled.
+
+        Before Airflow 3.3 the position was kept in a variable.
+        """
+        where = f"the key {self._key!r} in the store of an asset"
         values = [await run_in_thread(store.get, self._key) for store in self._list_stores()]
-        positions = [RunPosition.parse(value) for value in values if value is not None]
-        return max(positions, key=lambda position: position.floor, default=None)
+        positions = [_read(where, value) for value in values if value is not None]
+        if positions:
+            return max(positions, key=lambda found: (found.floor, len(found.handled), -len(found.open_runs)))
+        position = await VariableStore(self._name).load()
+        if position is not None:
+            await self.save(position)
+        return position
 
     async def save(self, position: RunPosition) -> None:
-        """Replace the position."""
+        """
+        Replace the position in each store, also if another one fails.
+
+        :raises Exception: the last failure.
+        """
+        failure: Exception | None = None
         for store in self._list_stores():
-            await run_in_thread(store.set, self._key, position.dump())
+            try:
+                await run_in_thread(store.set, self._key, position.dump())
+            except Exception as error:  # whatever Airflow raises
+                failure = error
+        if failure is not None:
+            raise failure
 
     def _list_stores(self) -> list[Any]:
         return [store for stores in _asset_stores[self._name] for store in list_asset_stores(stores)]
@@ -179,6 +214,22 @@ def find_store(name: str, *, is_watcher: bool) -> PositionStore:
     if not is_watcher:
         return MemoryStore()
     return AssetStore(name) if has_airflow("3.3") else VariableStore(name)
+
+
+def _read(where: str, value: Any) -> RunPosition:
+    """
+    Read a stored position.
+
+    :raises PushMetricsConfigurationError: if it is damaged.
+    """
+    try:
+        return RunPosition.parse(json.loads(value) if isinstance(value, str) else value)
+    except ValueError as error:
+        raise PushMetricsConfigurationError(
+            f"the position in the list of runs is damaged: {where} must be a JSON object with the number"
+            " 'floor' and the lists of numbers 'handled' and 'open'. Restore it, or delete it: the watcher"
+            " then begins with the runs that have not ended."
+        ) from error
 
 
 def _limit(runs: frozenset[int]) -> frozenset[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from airflow_provider_pushmetrics.events import ReportRun, parse_event
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
-from airflow_provider_pushmetrics.triggers.event_stream import StreamTiming
+from airflow_provider_pushmetrics.triggers.event_stream import StreamTiming, build_position_name
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
 from tests.fakes.airflow_versions import AIRFLOW_VERSION, needs_airflow
 from tests.fakes.pushmetrics import FakePushMetrics, FakeRun
@@ -510,6 +511,37 @@ async def test_a_position_that_airflow_does_not_keep_is_kept_later(
     async with watch(quick()) as watcher:
         pushmetrics.start_run()
         assert await watcher.take(1) == [3]
+
+
+@needs_airflow("3.3")
+async def test_a_position_of_an_older_airflow_is_continued(
+    pushmetrics: FakePushMetrics, supervisor: FakeSupervisor
+) -> None:
+    name = build_position_name(quick().serialize()[1])
+    supervisor.variables[f"pushmetrics_runs_{name}"] = json.dumps({"floor": 0, "handled": [1], "open": []})
+    pushmetrics.start_run()
+    pushmetrics.start_run()
+    async with watch(quick()) as watcher:
+        assert await watcher.take(1) == [2]
+        assert is_kept(supervisor, 1)
+
+
+@needs_airflow("3.3")
+@pytest.mark.parametrize("value", [{"floor": 1, "handled": "23", "open": []}, [1], "{"])
+async def test_a_damaged_position_is_an_error_with_the_way_out_until_it_is_deleted(
+    pushmetrics: FakePushMetrics, supervisor: FakeSupervisor, caplog: pytest.LogCaptureFixture, value: Any
+) -> None:
+    key = f"pushmetrics_runs_{build_position_name(quick().serialize()[1])}"
+    supervisor.asset_store["ran", key] = value
+    async with watch(quick()) as watcher:
+        watcher.ask()
+        await until(lambda: "is damaged" in caplog.text)
+        assert key in caplog.text
+        assert "Traceback" not in caplog.text
+        supervisor.asset_store.clear()
+        await begin(watcher)
+        pushmetrics.start_run()
+        assert await watcher.take(1) == [1]
 
 
 async def test_the_interval_has_a_lower_bound() -> None:

@@ -191,6 +191,7 @@ def test_equal_watchers_are_one_to_airflow_and_others_are_not() -> None:
         {"query_id": 2},
         {"consumer": "other"},
         {"pushmetrics_conn_id": "other"},
+        {"poll_interval_seconds": 10.0},
         {"only_successful": True},
     ],
 )

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_pushmetrics.client.models import Run, RunStatus
-from airflow_provider_pushmetrics.triggers.run_position import BEGIN_RUNS, MAX_OPEN_RUNS, RunPosition
+from airflow_provider_pushmetrics.triggers.run_position import (
+    BEGIN_RUNS,
+    MAX_OPEN_RUNS,
+    AssetStore,
+    RunPosition,
+    offer_asset_store,
+)
 
 
 def build_runs(*runs: tuple[int, str]) -> list[Run]:
@@ -67,3 +74,44 @@ def test_raising_the_floor_forgets_no_unfinished_run_and_brings_back_no_handled_
     assert not any(position.remains(number) for number in handled)
     assert all(position.remains(number) for number in unfinished - handled)
     assert RunPosition.parse(position.dump()) == position
+
+
+class Store:
+    """The store of an asset, which may refuse values."""
+
+    def __init__(self, value: RunPosition | None = None, *, refuses: bool = False) -> None:
+        self.value = value.dump() if value else None
+        self._refuses = refuses
+
+    def get(self, key: str) -> Any:
+        return self.value
+
+    def set(self, key: str, value: Any) -> None:
+        if self._refuses:
+            raise RuntimeError("refused")
+        self.value = value
+
+
+class Stores:
+    """The stores of a trigger's assets, as Airflow gives them to it."""
+
+    def __init__(self, *stores: Store) -> None:
+        self._by_name = dict(enumerate(stores))
+        self._by_uri: dict[str, Store] = {}
+
+
+async def test_the_newest_of_several_positions_is_taken_in_any_order() -> None:
+    older, newer = RunPosition(5, frozenset({7}), frozenset({2})), RunPosition(5, frozenset({7, 8}))
+    for number, pair in enumerate([(older, newer), (newer, older)]):
+        stores = Stores(*map(Store, pair))
+        offer_asset_store(f"newest{number}", stores)
+        assert await AssetStore(f"newest{number}").load() == newer
+
+
+async def test_a_store_that_refuses_a_position_does_not_keep_it_from_the_others() -> None:
+    last = Store()
+    stores = Stores(Store(refuses=True), last)
+    offer_asset_store("refused", stores)
+    with pytest.raises(RuntimeError, match="refused"):
+        await AssetStore("refused").save(RunPosition(3))
+    assert last.value == RunPosition(3).dump()
