@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
 from cryptography.fernet import InvalidToken
 
@@ -13,6 +15,21 @@ from airflow_provider_pushmetrics.client.transports import MAX_RESPONSE_BYTES
 from airflow_provider_pushmetrics.exceptions import MalformedConnectionError, PushMetricsConfigurationError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient, open_async_transport
 from airflow_provider_pushmetrics.hooks.masking import aread_settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_threads = ThreadPoolExecutor(4, "pushmetrics-connections")
+
+
+async def run_in_own_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """
+    Run a function in one of a few threads, whose number limits how many backends can hang at a time.
+
+    A hanging secrets backend must not occupy the threads of the whole API server. A thread is free again
+    when its function has ended, even if nobody waits for it any more.
+    """
+    return await asyncio.get_running_loop().run_in_executor(_threads, partial(function, *args, **kwargs))
 
 
 def find_connection(connection_id: str) -> Any | None:
@@ -60,7 +77,7 @@ async def open_client(
     :param max_body_bytes: The maximum size of a response.
     :raises PushMetricsConfigurationError: if there is no such connection, or it is invalid.
     """
-    connection = await asyncio.to_thread(find_connection, conn_id)
+    connection = await run_in_own_thread(find_connection, conn_id)
     if connection is None:
         raise PushMetricsConfigurationError(
             f"connection {conn_id!r} does not exist: create it, with an API token as its password."

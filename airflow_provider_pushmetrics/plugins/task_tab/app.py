@@ -43,6 +43,7 @@ from airflow_provider_pushmetrics.plugins.task_tab.run_view import (
     fetch_view,
     parse_reference,
 )
+from airflow_provider_pushmetrics.serving.logs import describe_fault
 from airflow_provider_pushmetrics.storable import describe_error, make_storable
 
 log = logging.getLogger(__name__)
@@ -130,14 +131,14 @@ class TaskTab:
         reference = _read_reference(kept)
         if reference is None:
             return _answer({**content, "run": None, "message": explain_absence(key, kept)})
-        async with self._open(kept, reference) as client:
+        async with self._open(key, kept, reference) as client:
             run = await fetch_view(client, reference)
         return _answer({**content, "run": run})
 
     async def get_rows(self, key: Key, query_id: Annotated[int | None, Query(ge=0)] = None) -> Response:
         """Return the first rows of a query of the run; of the run's only query if it is a query run."""
         kept, reference = await self._find_reference(key)
-        async with self._open(kept, reference) as client:
+        async with self._open(key, kept, reference) as client:
             if reference.query_id is not None:
                 url = reference.url
             elif query_id is None:
@@ -154,7 +155,7 @@ class TaskTab:
     ) -> Response:
         """Return the image of a chart of the run, where PushMetrics draws it."""
         kept, reference = await self._find_reference(key)
-        async with self._open(kept, reference) as client:
+        async with self._open(key, kept, reference) as client:
             await fetch_checked_run(client, reference)
             path = f"/app/results/run/{reference.run_id}/{quote(block_uid, safe='')}/chart.svg"
             image = await _fetch_image(client, f"{path}?is_dark={str(is_dark).lower()}")
@@ -182,7 +183,9 @@ class TaskTab:
         return kept, reference
 
     @asynccontextmanager
-    async def _open(self, kept: KeptRun, reference: RunReference) -> AsyncIterator[PushMetricsAsyncClient]:
+    async def _open(
+        self, key: TaskKey, kept: KeptRun, reference: RunReference
+    ) -> AsyncIterator[PushMetricsAsyncClient]:
         """Open a client of the task's connection, for a limited time."""
         if kept.conn_id is None:
             raise PushMetricsConfigurationError(
@@ -204,7 +207,7 @@ class TaskTab:
         except (PushMetricsError, HTTPException):
             raise
         except Exception as error:  # of any secrets backend, or a bug of ours: the log has it
-            log.warning("The run of task instance %s cannot be shown", kept, exc_info=True)
+            log.warning("The run of task instance %s cannot be shown: %s", key, describe_fault(error))
             raise PushMetricsUnavailableError(
                 f"the run cannot be shown ({type(error).__name__}): the log of the API server says more."
             ) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow.models.dagbag import DBDagBag
@@ -39,14 +39,14 @@ class KeptRun:
     :param state: The state of the task instance; None before it is scheduled.
     :param conn_id: The connection of the task; None if it has none.
     :param report_id: The report that the task names; None if it names none.
-    :param run_url: The link to its run; None if it has stored none.
+    :param run_url: The link to its run; None if it has stored none. Its query may have a token.
     """
 
     state: str | None
     try_number: int
     conn_id: str | None
     report_id: str | None
-    run_url: str | None
+    run_url: str | None = field(repr=False)
 
     @property
     def is_final(self) -> bool:

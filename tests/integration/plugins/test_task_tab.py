@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
 import httpx
 import pytest
-from airflow import DAG
+from airflow import DAG, configuration
 from airflow.models.dagrun import DagRun
 from airflow.models.renderedtifields import RenderedTaskInstanceFields
 from airflow.models.taskinstance import TaskInstance
@@ -31,6 +33,7 @@ from tests.fakes.airflow_tables import AirflowTables
 from tests.fakes.loopback import LoopbackServer, serve_http
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.service_process import find_free_port
+from tests.fakes.waiting import LIMIT_SECONDS
 
 with warnings.catch_warnings():
     # Airflow's app brings Starlette's test client, which says that httpx will be httpx2 one day.
@@ -328,6 +331,53 @@ async def test_slow_service_ends_in_time_and_blocks_nobody(
     watcher.cancel()
     assert (answer.status_code, "within 3 s" in answer.json()["message"]) == (502, True)
     assert len(gaps) >= 10  # the loop went on while the tab waited
+
+
+class HangingBackend:
+    """A secrets backend that answers when the test is over."""
+
+    def __init__(self) -> None:
+        self.is_over = threading.Event()
+        self.hanging = 0
+
+    def get_connection(self, conn_id: str) -> None:
+        self.hanging += 1
+        self.is_over.wait(LIMIT_SECONDS)
+
+
+async def test_hanging_secrets_backend_leaves_the_threads_of_the_api_server_free(
+    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(tables, f"{pushmetrics.url}/api/reports/1/run/1")
+    backend = HangingBackend()
+    monkeypatch.setattr(configuration, "ensure_secrets_loaded", lambda: [backend])
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2, "default"))
+    try:
+        answers = await asyncio.gather(*(visit("/run") for _ in range(6)))
+        assert [answer.status_code for answer in answers] == [502] * 6
+        assert 2 < backend.hanging <= 4
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 2.0) == "free"
+    finally:
+        backend.is_over.set()
+
+
+async def test_log_has_no_secret_of_a_failing_backend_or_of_the_link(
+    tables: AirflowTables,
+    pushmetrics: FakePushMetrics,
+    visit: Visit,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail() -> None:
+        raise OSError("vault token=s3cret-of-vault")
+
+    keep(tables, f"{pushmetrics.url}/api/reports/1/run/1?token=s3cret-of-link")
+    monkeypatch.setattr(configuration, "ensure_secrets_loaded", fail)
+    answer = await visit("/run")
+    assert (answer.status_code, "OSError" in answer.json()["message"]) == (502, True)
+    assert "task_id='run_report'" in caplog.text
+    assert "OSError" in caplog.text
+    assert "s3cret" not in caplog.text + answer.text
 
 
 async def test_hostile_texts_are_answered_as_texts(
