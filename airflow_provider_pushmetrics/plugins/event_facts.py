@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.event_ids import find_report_run_id
 from airflow_provider_pushmetrics.exceptions import PushMetricsError, PushMetricsUntrustedUrlError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
-from airflow_provider_pushmetrics.plugins.connections import open_client
+from airflow_provider_pushmetrics.plugins.connections import open_client, run_in_own_thread
 from airflow_provider_pushmetrics.redaction import redact
 
 log = logging.getLogger(__name__)
@@ -74,8 +74,12 @@ class EventRunFacts:
 
     Only ``pushmetrics_default`` and the connections in Airflow's database are known: other backends cannot
     list theirs.
+
+    :param timeout_seconds: How long the answer to one request of the page may take. The connections are
+        asked at the same time, so one that does not answer does not hide the runs of the others.
     """
 
+    timeout_seconds: float = FACTS_TIMEOUT_SECONDS
     _lists: dict[str, tuple[float, tuple[Run, ...]]] = field(default_factory=dict)
 
     async def fetch(self, subjects: Mapping[int, EventSubject]) -> dict[int, dict[str, Any]]:
@@ -84,25 +88,30 @@ class EventRunFacts:
 
         :param subjects: What each event says.
         """
-        found: dict[int, dict[str, Any]] = {}
+        if not subjects:
+            return {}
+        deadline = asyncio.get_running_loop().time() + self.timeout_seconds
         try:
-            async with asyncio.timeout(FACTS_TIMEOUT_SECONDS):
-                for conn_id in await asyncio.to_thread(list_connections):
-                    left = {number: one for number, one in subjects.items() if number not in found}
-                    found |= await self._fetch_from(conn_id, left)
+            async with asyncio.timeout_at(deadline):
+                conn_ids = await run_in_own_thread(list_connections)
         except TimeoutError:
-            log.warning("The outcomes of runs could not be fetched within %g s", FACTS_TIMEOUT_SECONDS)
+            log.warning("The connections could not be listed within %g s", self.timeout_seconds)
+            return {}
+        parts = await asyncio.gather(*(self._fetch_from(one, subjects, deadline) for one in conn_ids))
+        found: dict[int, dict[str, Any]] = {}
+        for part in parts:
+            found |= {
+                number: facts for number, facts in part.items() if number not in found or facts["status"]
+            }
         return found
 
     async def _fetch_from(
-        self, conn_id: str, subjects: Mapping[int, EventSubject]
+        self, conn_id: str, subjects: Mapping[int, EventSubject], deadline: float
     ) -> dict[int, dict[str, Any]]:
-        """Fetch what one connection knows; an unavailable PushMetrics leaves the others' facts."""
+        """Fetch what one connection knows until a time of the loop's clock; after that, only the links."""
         found: dict[int, dict[str, Any]] = {}
-        if not subjects:
-            return found
         try:
-            async with open_client(conn_id) as client:
+            async with asyncio.timeout_at(deadline), open_client(conn_id) as client:
                 ours = {number: one for number, one in subjects.items() if is_of(client, one)}
                 found |= {
                     number: {"url": redact(one.run_url or ""), "status": None} for number, one in ours.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from airflow.models.connection import Connection
 
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
@@ -25,7 +27,7 @@ with warnings.catch_warnings():
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
     from airflow.api_fastapi.core_api.security import get_user
 
-    from airflow_provider_pushmetrics.plugins.event_facts import EventSubject, read_subject
+    from airflow_provider_pushmetrics.plugins.event_facts import EventRunFacts, EventSubject, read_subject
     from airflow_provider_pushmetrics.plugins.events_page import build_page
 
 Connect = Callable[..., None]
@@ -149,6 +151,24 @@ async def test_events_are_shown_while_pushmetrics_is_away(
     number = deliver(opener, f"{host}/api/reports/1/run/1")
     assert (await visitor.get("/runs", params={"event_id": number})).status_code == 200
     assert len((await visitor.get("/events")).json()["events"]) == 1
+
+
+async def test_silent_pushmetrics_does_not_hide_the_runs_of_another(
+    tables: AirflowTables, pushmetrics: FakePushMetrics, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent_url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        connect(silent_url)
+        other = Connection(
+            conn_id="other", conn_type="pushmetrics", host=pushmetrics.url, password=pushmetrics.api_token
+        )
+        with tables.sessions.begin() as session:
+            session.add(other)
+        run = pushmetrics.start_run()
+        urls = [f"{silent_url}/api/reports/1/run/1", f"{pushmetrics.url}/api/reports/1/run/{run.id}"]
+        subjects = {number: EventSubject("Delays", url, 1) for number, url in enumerate(urls)}
+        shown = await EventRunFacts(timeout_seconds=3.0).fetch(subjects)
+    assert shown == {0: {"url": urls[0], "status": None}, 1: {"url": urls[1], "status": "success"}}
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"[" * 100_000, b'{"report_name": 3}'])
