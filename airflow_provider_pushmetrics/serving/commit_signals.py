@@ -45,6 +45,11 @@ SESSION_TIMEOUTS = {
     "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_SECONDS,
 }
 
+SET_LISTEN_URL = (
+    "Behind a pooler such as PgBouncer, set the option listen_database_url to a URL without the pooler."
+)
+CHECK_LISTEN_URL = "listen_database_url must lead to the same database, without a pooler."
+
 log = logging.getLogger(__name__)
 
 
@@ -72,33 +77,35 @@ def open_changes(
     if engine.dialect.name == "sqlite":
         return SqliteChanges(engine, table)
     try:
-        changes = _listen(engine, channel, listen_engine or engine)
+        changes = PostgresqlChanges(listen_engine or engine, channel)
     except OperationalError as error:
         if listen_engine is None:
             raise
-        log.warning("cannot connect to listen_database_url: %s", error.orig)
-        changes = None
-    if changes is not None:
+        log.warning(
+            "cannot connect to listen_database_url: %s. The database is polled every %s s.",
+            error.orig,
+            POLL_SECONDS,
+        )
+        return PollingChanges()
+    if _carries_notifications(changes, engine):
         return changes
     log.warning(
-        "the connection to PostgreSQL carries no notifications: the database is polled every %s s. Behind a"
-        " pooler such as PgBouncer, set the option listen_database_url to a URL without the pooler.",
+        "the connection to PostgreSQL carries no notifications: the database is polled every %s s. %s",
         POLL_SECONDS,
+        SET_LISTEN_URL if listen_engine is None else CHECK_LISTEN_URL,
     )
     return PollingChanges()
 
 
-def _listen(engine: Engine, channel: str, listen_engine: Engine) -> PostgresqlChanges | None:
-    """Listen; None if notifications do not arrive."""
-    changes = PostgresqlChanges(listen_engine, channel)
+def _carries_notifications(changes: PostgresqlChanges, engine: Engine) -> bool:
+    """Begin to listen, and return whether notifications arrive; otherwise the connection is closed."""
+    arrives = False
     try:
-        if changes.listen() and changes.probe(engine):
-            return changes
-    except BaseException:
-        changes.close()
-        raise
-    changes.close()
-    return None
+        arrives = changes.listen() and changes.probe(engine)
+    finally:
+        if not arrives:
+            changes.close()
+    return arrives
 
 
 def announce_change(connection: Connection, channel: str) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from airflow_provider_pushmetrics.serving.commit_signals import (
     ANYTHING,
     CommitWatch,
+    PollingChanges,
     PostgresqlChanges,
     SqliteChanges,
     open_changes,
@@ -72,6 +74,30 @@ def test_asking_sqlite_costs_less_than_a_hundredth_of_a_core(tmp_path: Path) -> 
     assert spent[0] / (time.monotonic() - began) < 0.01
     changes.close()
     engine.dispose()
+
+
+@pytest.mark.postgres
+def test_failing_main_database_is_not_blamed_on_the_listen_url(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    listen_engine, engine = create_engine(postgres_url), create_engine(f"{postgres_url}_absent")
+    with pytest.raises(OperationalError, match="_absent"):
+        open_changes(engine, CHANNEL, listen_engine=listen_engine)
+    assert caplog.text == ""
+    engine.dispose()
+    listen_engine.dispose()
+
+
+@pytest.mark.postgres
+def test_unusable_listen_url_is_named_and_the_database_is_polled(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine, absent = create_engine(postgres_url), create_engine(f"{postgres_url}_absent")
+    assert isinstance(open_changes(engine, CHANNEL, listen_engine=absent), PollingChanges)
+    assert "cannot connect to listen_database_url" in caplog.text
+    assert "set the option" not in caplog.text
+    engine.dispose()
+    absent.dispose()
 
 
 @pytest.mark.postgres
