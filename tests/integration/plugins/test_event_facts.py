@@ -167,7 +167,7 @@ async def test_silent_pushmetrics_does_not_hide_the_runs_of_another(
         run = pushmetrics.start_run()
         urls = [f"{silent_url}/api/reports/1/run/1", f"{pushmetrics.url}/api/reports/1/run/{run.id}"]
         subjects = {number: EventSubject("Delays", url, 1) for number, url in enumerate(urls)}
-        shown = await EventRunFacts(timeout_seconds=3.0).fetch(subjects)
+        shown = await EventRunFacts(timeout_seconds=10.0).fetch(subjects)
     assert shown == {0: {"url": urls[0], "status": None}, 1: {"url": urls[1], "status": "success"}}
 
 
