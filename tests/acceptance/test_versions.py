@@ -181,7 +181,7 @@ def test_the_facts_of_a_result_reach_the_dag_that_its_asset_starts(system: Syste
     (path,) = (system.results / "result_assets").glob("*.json")
     facts = json.loads(path.read_text())
     assert (str(facts["report_id"]), facts["status"], facts["is_truncated"]) == ("1", "success", False)
-    assert facts["parameters"] == {"month": 2}
+    assert facts["parameters"] == {"origin": "all", "month": 2}  # with the default of the report
     assert facts["result_url"] == f"{system.service.client.base_url}/api/reports/1/run/{facts['run_id']}"
     assert len(facts["queries"]) == 3
     assert all(query["row_count"] for query in facts["queries"])
