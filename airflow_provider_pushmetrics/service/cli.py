@@ -11,15 +11,15 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationErro
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, complete_settings
 from airflow_provider_pushmetrics.serving.options import take_options
 
-ONLY_SERVICE = ("host", "port", "demo", "executes", "trigger_returns_run_id", "exchange_rate")
+ONLY_SERVICE = ("port", "demo", "executes", "trigger_returns_run_id", "exchange_rate")
 
 
-@take_options(ServiceSettings)
+@take_options(ServiceSettings, without=("health_port",))
 def service(settings: ServiceSettings) -> None:
     """
     Run the PushMetrics reference service.
 
-    Secrets come from the environment only, since a list of processes shows options.
+    Set secrets in the environment or in files, since a list of processes shows options.
     """
 
     def serve(completed: ServiceSettings) -> None:

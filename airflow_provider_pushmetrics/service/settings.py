@@ -44,6 +44,13 @@ class ServiceSettings:
     data_dir: Path = option(Path("pushmetrics-data"), "Databases, results and keys.", flag="data")
     host: str = option("127.0.0.1", "The address to listen on.")
     port: int = option(8090, "The port to listen on.", ge=1, le=65535)
+    health_port: int | None = option(
+        None,
+        "The port of a worker's /health/live, /health/ready and /metrics, which ask for no token; by default"
+        " none. Its address is that of --host.",
+        ge=1,
+        le=65535,
+    )
     database_url: str | None = option(
         None,
         "PostgreSQL, as postgresql+psycopg://user:password@host/database; by default SQLite.",

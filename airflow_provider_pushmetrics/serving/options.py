@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+FILE_SUFFIX = "_FILE"
+"""Ends the variable that names the file with a secret."""
+
 METAVARS = {str: "TEXT", int: "INTEGER", float: "NUMBER", Path: "PATH"}
 
 MAX_SHOWN_LENGTH = 200
@@ -102,6 +105,11 @@ class DeclaredOption:
     flag: str
     variable: str
     bounds: Mapping[str, Any]
+
+    @property
+    def file_variable(self) -> str:
+        """The environment variable that names a file with the value; empty unless it is a secret."""
+        return self.variable + FILE_SUFFIX if self.is_secret else ""
 
     def prepare(self, value: Any) -> Any:
         """
@@ -175,9 +183,44 @@ def parse_environment(settings: type[T], environ: Mapping[str, str]) -> T:
 
 
 def read_environment(settings: type[Any], environ: Mapping[str, str]) -> dict[str, str]:
-    """Read the options that only the environment sets."""
-    options = (option for option in list_options(settings) if not option.flag)
-    return {option.name: environ[option.variable] for option in options if option.variable in environ}
+    """
+    Read the options that only the environment sets, also from files that it names.
+
+    :raises PushMetricsConfigurationError: if a file cannot be used.
+    """
+    options = [option for option in list_options(settings) if not option.flag]
+    values = {option.name: environ[option.variable] for option in options if option.variable in environ}
+    files = {option.name: read_secret_file(option, environ) for option in options}
+    return values | {name: text for name, text in files.items() if text is not None}
+
+
+def read_secret_file(option: DeclaredOption, environ: Mapping[str, str]) -> str | None:
+    """
+    Read a secret from the file that its variable ``…_FILE`` names.
+
+    :return: The content without white space around it; None if the variable is not set.
+    :raises PushMetricsConfigurationError: if the file cannot be read or is empty, or if the variable of the
+        secret itself is set too. The message never contains the secret.
+    """
+    name = environ.get(option.file_variable, "").strip() if option.is_secret else ""
+    if not name:
+        return None
+    if environ.get(option.variable, "").strip():
+        raise PushMetricsConfigurationError(
+            f"{option.variable} and {option.file_variable} are both set: set one of them."
+        )
+    try:
+        text = Path(name).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
+    else:
+        reason = "" if text else "it is empty"
+    if reason:
+        raise PushMetricsConfigurationError(
+            f"{option.file_variable} names the file {name[:MAX_SHOWN_LENGTH]!r}, which cannot be used:"
+            f" {reason}. Name a file that holds the value, or set {option.variable}."
+        )
+    return text
 
 
 def take_options(
@@ -204,6 +247,8 @@ def take_options(
             *(_build_parameter(one) for one in every if one.flag),
         ]
         hidden = [f"{one.variable}: {one.help}" for one in every if not one.flag]
+        if any(one.is_secret for one in every):
+            hidden.append(f"A variable with {FILE_SUFFIX} added names a file that holds the secret.")
         command.__name__ = function.__name__
         command.__doc__ = "\n\n".join([inspect.getdoc(function) or "", *hidden])
         command.__annotations__ = {one.name: one.annotation for one in parameters}
@@ -272,7 +317,8 @@ def _parse(settings: type[T], context: typer.Context, values: dict[str, Any]) ->
 
     sources = {name: context.get_parameter_source(name) for name in values}
     origins = {name: source.name for name, source in sources.items() if source is not None}
-    given = {name: value for name, value in values.items() if origins.get(name) != "DEFAULT"}
+    files = {one.name for one in list_options(settings) if os.environ.get(one.file_variable)}
+    given = {name: value for name, value in values.items() if origins.get(name) != "DEFAULT" or name in files}
 
     def name_origin(option: DeclaredOption) -> str:
         return option.flag if origins.get(option.name) == "COMMANDLINE" else option.variable
@@ -305,4 +351,30 @@ def _describe(option: DeclaredOption) -> Any:
     flags = f"{option.flag}/--no-{option.flag[2:]}" if option.kind is bool else option.flag
     kinds = get_args(option.kind) or (option.kind,)  # of a tuple, or the choices of a Literal
     metavar = METAVARS.get(kinds[0], "|".join(map(str, kinds))) if option.kind is not bool else None
-    return typer.Option(flags, envvar=option.variable, help=option.help, metavar=metavar)
+    return typer.Option(
+        flags,
+        envvar=option.variable,
+        help=option.help,
+        metavar=metavar,
+        callback=_build_file_reader(option) if option.is_secret else None,
+    )
+
+
+def _build_file_reader(option: DeclaredOption) -> Callable[..., Any]:
+    import typer
+
+    def read(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> Any:
+        source = context.get_parameter_source(parameter.name or "")
+        if context.resilient_parsing or (source is not None and source.name == "COMMANDLINE"):
+            return value
+        try:
+            text = read_secret_file(option, os.environ)
+        except PushMetricsConfigurationError as error:
+            raise typer.BadParameter(str(error)) from None
+        if text is None:
+            return value
+        return [text] if get_origin(option.kind) is tuple else text
+
+    # Resolved here: typer is not imported where typing would look for the names.
+    read.__annotations__ = {"context": typer.Context, "parameter": typer.CallbackParam, "value": Any}
+    return read

@@ -11,7 +11,7 @@ BACKLOG = 2048
 """How many connections wait while the server starts; the kernel reduces it to its own limit."""
 
 
-def open_listener(host: str, port: int, *, port_variable: str) -> socket.socket:
+def open_listener(host: str, port: int, *, port_variable: str, flag: str = "--port") -> socket.socket:
     """
     Listen on a port before anything else is loaded.
 
@@ -19,6 +19,7 @@ def open_listener(host: str, port: int, *, port_variable: str) -> socket.socket:
 
     :param port: The port; 0 for a free one.
     :param port_variable: The environment variable that sets the port, for the error message.
+    :param flag: The option that sets it.
     :raises PushMetricsConfigurationError: if the port is in use or cannot be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -31,8 +32,7 @@ def open_listener(host: str, port: int, *, port_variable: str) -> socket.socket:
         listener.close()
         raise PushMetricsConfigurationError(
             f"port {port} on {host!r} {_describe(error)}: stop what uses it, or choose another"
-            " with --port or"
-            f" {port_variable}."
+            f" with {flag} or {port_variable}."
         ) from None
     return listener
 

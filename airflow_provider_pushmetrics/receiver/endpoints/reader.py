@@ -64,6 +64,7 @@ class Reader:
         self._access = access
         self._runtime = runtime
         self._counter = counter
+        self._check: asyncio.Future[None] | None = None
 
     def guard(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """Require the reader token for a handler."""
@@ -134,10 +135,20 @@ class Reader:
         rows = [{**vars(row), "rejected_at": row.rejected_at.isoformat()} for row in refused]
         return JSONResponse({"rejections": rows})
 
-    async def check_ready(self, request: Request, runtime: ReceiverRuntime) -> Response:
-        """Answer ``GET /health/ready``: 200 when the inbox can be read."""
-        await runtime.run_blocking(runtime.inbox.check)
+    async def check_ready(self, request: Request) -> Response:
+        """
+        Answer ``GET /health/ready``: 200 when the inbox can be read.
+
+        It asks for no token. So all requests that come during a check share it, and take no further thread.
+        """
+        if self._check is None or self._check.done():
+            self._check = asyncio.ensure_future(self._check_inbox())
+        await asyncio.shield(self._check)
         return JSONResponse({"status": "ready"})
+
+    async def _check_inbox(self) -> None:
+        runtime = await self._runtime.get()
+        await runtime.run_blocking(runtime.inbox.check)
 
     async def get_metrics(self, request: Request, runtime: ReceiverRuntime) -> Response:
         """Answer ``GET /metrics``."""

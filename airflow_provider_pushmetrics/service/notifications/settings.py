@@ -142,7 +142,7 @@ def read_slack_settings(environ: Mapping[str, str]) -> SlackSettings | None:
     """
     from airflow_provider_pushmetrics.service.egress.rules import is_loopback
 
-    if not environ.get(SlackSettings.PREFIX + "TOKEN", "").strip():
+    if not read_environment(SlackSettings, environ).get("token", "").strip():
         return None
     settings = parse_environment(SlackSettings, environ)
     parts = urlsplit(settings.base_url)

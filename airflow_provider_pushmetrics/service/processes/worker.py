@@ -11,14 +11,16 @@ import logging
 import os
 import pickle
 import signal
+import socket
 import sys
 import threading
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from airflow_provider_pushmetrics.service.processes.folder_lock import WORKER_LOCK_FILE, wait_for_folder
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
 from airflow_provider_pushmetrics.serving.logs import set_up_logging
+from airflow_provider_pushmetrics.serving.sockets import open_listener
 
 if TYPE_CHECKING:
     from airflow_provider_pushmetrics.service.processes.supervisor import Assignment
@@ -37,17 +39,31 @@ def work(settings: ServiceSettings) -> None:
     :raises PushMetricsConfigurationError: if the worker cannot start with these settings.
     """
     require_postgres(settings, "a worker by itself")
+    with _open_health_port(settings) as listener:
+        set_up_logging()
+        stopping = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
+        _work_until(stopping, settings, listener)
+
+
+def _open_health_port(settings: ServiceSettings) -> AbstractContextManager[socket.socket | None]:
+    if settings.health_port is None:
+        return nullcontext()
+    variable = "PUSHMETRICS_SERVICE_HEALTH_PORT"
+    return open_listener(settings.host, settings.health_port, flag="--health-port", port_variable=variable)
+
+
+def _work_until(stopping: threading.Event, settings: ServiceSettings, listener: socket.socket | None) -> None:
+    from airflow_provider_pushmetrics.service.processes.worker_health import serve_health
     from airflow_provider_pushmetrics.service.runtime import assemble
 
-    set_up_logging()
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
     parts = assemble(settings, guards_memory=True)
     parts.start()
-    gc.freeze()
-    log.info("working")
-    stopping.wait()
+    with serve_health(parts, listener):
+        gc.freeze()
+        log.info("working")
+        stopping.wait()
     _stop(parts)
 
 

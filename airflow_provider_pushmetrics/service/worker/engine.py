@@ -98,7 +98,7 @@ class Engine:
         abandon: Callable[[ClaimT], object],
     ) -> ClaimQueue[ClaimT]:
         return ClaimQueue(
-            name, self._database, self._executor_id, selection, execute, abandon, may_claim=self._may_claim
+            name, self._database, self._executor_id, selection, execute, abandon, may_claim=self.is_current
         )
 
     @property
@@ -142,6 +142,10 @@ class Engine:
         self._workers.stop(is_finished=has_ended)
         return has_ended
 
+    def is_current(self) -> bool:
+        """Return whether the last heartbeat of this worker is younger than the lease."""
+        return self._workers.is_current()
+
     def _execute_run(self, run: ActiveRun) -> bool:
         self._retry_loop.do(lambda: self._executor.execute(run.kind, run.id))
         return True
@@ -151,9 +155,6 @@ class Engine:
 
     def _send_message(self, message: DueRow) -> bool:
         return self._outbox.attempt(message.id, persist=self._retry_loop.do)
-
-    def _may_claim(self) -> bool:
-        return self._workers.is_current()
 
     def _postpone(self, row: DueRow) -> None:
         """Retry after a pause what failed by an unexpected error."""

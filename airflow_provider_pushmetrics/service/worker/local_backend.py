@@ -112,8 +112,8 @@ class LocalBackend:
         return True
 
     def is_alive(self) -> bool:
-        """Return True: a process that has ended does not answer."""
-        return True
+        """Return whether this worker claims work: whether its last heartbeat is younger than the lease."""
+        return self._engine.is_current()
 
 
 def _open_transports(

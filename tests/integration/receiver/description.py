@@ -136,6 +136,6 @@ PATHS: Schema = {
     },
     "/metrics": {"get": METRICS},
     "/health/live": {"get": build_operation({200: STATUS})},
-    "/health/ready": {"get": build_operation({200: STATUS}, 401, 503)},
+    "/health/ready": {"get": build_operation({200: STATUS}, 503)},
 }
 DESCRIPTION: Schema = {"openapi": "3.1.0", "info": {"title": "The receiver", "version": "1"}, "paths": PATHS}

@@ -89,6 +89,46 @@ def test_wrong_value_is_refused_by_its_name(
     assert "s3cret" not in output
 
 
+def test_secret_comes_from_a_file_that_a_variable_names(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("a, b\n", "utf-8")
+    second.write_text(" 7\n", "utf-8")
+    assert run(SECRET_FILE=str(first), PIN_FILE=str(second))[0] == Settings(secrets=("a", "b"), pin=7)
+    assert run("--secret", "c", SECRET_FILE=str(first))[0] == Settings(secrets=("c",))
+    assert run(SECRET_FILE=" ", PIN_FILE="")[0] == Settings()
+
+
+def test_only_secrets_come_from_files(tmp_path: Path) -> None:
+    (tmp_path / "port").write_text("9", "utf-8")
+    assert run(PORT_FILE=str(tmp_path / "port"))[0] == Settings()
+
+
+@pytest.mark.parametrize("name", ["SECRET", "PIN"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "No such file or directory"), (b" \n", "it is empty"), (b"\xff", "it is not text in UTF-8")],
+)
+def test_file_of_a_secret_that_cannot_be_used_is_refused(
+    tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
+    """A secret must not count as not set, which could mean that no token is asked for."""
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_bytes(content)
+    settings, output = run(**{f"{name}_FILE": str(path)})
+    assert settings is None
+    assert f"PUSHMETRICS_TEST_{name}_FILE names the file" in output
+    assert message in output
+
+
+@pytest.mark.parametrize("name", ["SECRET", "PIN"])
+def test_secret_that_is_set_twice_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret").write_text("5", "utf-8")
+    settings, output = run(**{name: "4", f"{name}_FILE": str(tmp_path / "secret")})
+    assert settings is None
+    assert f"PUSHMETRICS_TEST_{name} and PUSHMETRICS_TEST_{name}_FILE are both set" in output
+
+
 def test_help_shows_type_variable_and_default() -> None:
     output = " ".join(run("--help", PIN="1", SECRET="s3cret")[1].split())
     assert "--port INTEGER" in output

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import Engine, event
 from starlette.applications import Starlette
 
 from airflow_provider_pushmetrics.receiver.app import create_app
@@ -92,7 +94,6 @@ async def test_body_without_declared_length_is_bounded_too(sender: httpx.AsyncCl
         ("POST", "/events/1/replay"),
         ("POST", "/events/replay?through=9"),
         ("GET", "/rejections"),
-        ("GET", "/health/ready"),
         ("GET", "/metrics"),
     ],
 )
@@ -104,7 +105,7 @@ async def test_readers_without_the_reader_token_are_refused(
     assert (answer.status_code, answer.json()) == (401, {"message": "The reader token is missing or wrong."})
 
 
-def test_every_route_but_ingest_and_liveness_asks_for_the_reader_token(app: Starlette) -> None:
+def test_every_route_but_ingest_and_health_asks_for_the_reader_token(app: Starlette) -> None:
     paths = {getattr(route, "path", "") for route in app.routes}
     tested = {
         "/events",
@@ -114,17 +115,31 @@ def test_every_route_but_ingest_and_liveness_asks_for_the_reader_token(app: Star
         "/cursor",
         "/consumers/{name}",
         "/rejections",
-        "/health/ready",
         "/metrics",
     }
-    assert paths - tested == {"/webhooks/{source}", "/health/live"}
+    assert paths - tested == {"/webhooks/{source}", "/health/live", "/health/ready"}
 
 
-async def test_liveness_is_public_and_readiness_asks_the_database(
-    sender: httpx.AsyncClient, reader: httpx.AsyncClient
-) -> None:
+async def test_health_is_public(sender: httpx.AsyncClient) -> None:
     assert (await sender.get("/health/live")).json() == {"status": "live"}
-    assert (await reader.get("/health/ready")).json() == {"status": "ready"}
+    assert (await sender.get("/health/ready")).json() == {"status": "ready"}
+
+
+async def test_requests_for_readiness_share_one_check(sender: httpx.AsyncClient, app: Starlette) -> None:
+    """Anybody may ask, so a thousand who ask must not take the threads of readers."""
+    await app.state.runtime.get()
+    statements: list[str] = []
+
+    def record(connection: object, cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", record)
+    try:
+        answers = await asyncio.gather(*(sender.get("/health/ready") for _ in range(50)))
+    finally:
+        event.remove(Engine, "before_cursor_execute", record)
+    assert {answer.status_code for answer in answers} == {200}
+    assert 1 <= len(statements) < 50
 
 
 @pytest.mark.parametrize("query", ["after=-1", "limit=x", "wait=nan", "report_id=1.5", "event=%00"])
