@@ -20,8 +20,14 @@ from airflow_provider_pushmetrics.service.api.conventions.listing import (
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
-from airflow_provider_pushmetrics.service.api.conventions.shapes import OK, Confirmation, build_one, wrap
-from airflow_provider_pushmetrics.service.api.reports import build_block_summary, build_draft
+from airflow_provider_pushmetrics.service.api.conventions.shapes import (
+    OK,
+    Confirmation,
+    build_answer,
+    build_one,
+    wrap,
+)
+from airflow_provider_pushmetrics.service.api.reports import build_draft
 from airflow_provider_pushmetrics.service.api.results import list_messages
 from airflow_provider_pushmetrics.service.api.schemas.blocks import (
     BlockChange,
@@ -89,14 +95,13 @@ LISTING = Listing(
 
 def build_block_row(block: Block) -> BlockRow:
     """Build what lists show of a block."""
-    return {
-        **build_block_summary(block),
-        "content_json": _write_content(block),
-        "report_id": block.report_id,
-        "report_uid": block.report.uid,
-        "position": block.position,
-        "created_on": format_moment(block.created_on),
-    }
+    return build_answer(
+        BlockRow,
+        block,
+        query_id=block.query.id if block.query else None,
+        content_json=_write_content(block),
+        report_uid=block.report.uid,
+    )
 
 
 def _write_content(block: Block) -> str:
@@ -285,17 +290,12 @@ def _build_result_row(result: BlockResult, block: Block, links: ResultLinks) -> 
             link = links.link_query_in_report(block.report_id, result.query_id, result.run_id)
         elif result.query_run_id is not None:
             link = links.link_query(block.report_id, result.query_id, result.query_run_id)
-    return {
-        "id": result.id,
-        "run_id": result.query_run_id,
-        "report_run_id": result.run_id,
-        "status": result.status,
-        "error": result.error,
-        "output": result.output,
-        "output_html": result.output_html,
-        "messages": list_messages(result),
-        "row_count": result.row_count,
-        "query_result": link,
-        "created_on": format_moment(result.started_on or result.finished_on),
-        "finished_on": format_moment(result.finished_on),
-    }
+    return build_answer(
+        BlockResultRow,
+        result,
+        run_id=result.query_run_id,
+        report_run_id=result.run_id,
+        messages=list_messages(result),
+        query_result=link,
+        created_on=result.started_on or result.finished_on,
+    )

@@ -16,7 +16,13 @@ from airflow_provider_pushmetrics.service.api.conventions.listing import Listing
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
-from airflow_provider_pushmetrics.service.api.conventions.shapes import OK, Confirmation, build_one, wrap
+from airflow_provider_pushmetrics.service.api.conventions.shapes import (
+    OK,
+    Confirmation,
+    build_answer,
+    build_one,
+    wrap,
+)
 from airflow_provider_pushmetrics.service.api.schemas.databases import (
     ChangedDatabase,
     ConnectionTest,
@@ -38,7 +44,6 @@ from airflow_provider_pushmetrics.service.datasources.urls import (
 )
 from airflow_provider_pushmetrics.service.models import DataSource
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
-from airflow_provider_pushmetrics.service.storage.clock import format_moment
 
 router = make_router("/api/v1/database", "database")
 
@@ -62,15 +67,14 @@ SkipTest: TypeAlias = Annotated[
 def build_database_row(source: DataSource, parts: ServiceParts) -> DatabaseRow:
     """Build what is shown of a database."""
     url = _build_url(parts, source)
-    return {
-        "id": source.id,
-        "uid": source.uid,
-        "database_name": source.name,
-        "backend": url.get_backend_name(),
-        "sqlalchemy_uri": describe_source(url),
-        "expose_in_sqllab": True,
-        "created_on": format_moment(source.created_on),
-    }
+    return build_answer(
+        DatabaseRow,
+        source,
+        database_name=source.name,
+        backend=url.get_backend_name(),
+        sqlalchemy_uri=describe_source(url),
+        expose_in_sqllab=True,
+    )
 
 
 Resource(

@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.service.api.conventions.listing import (
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
-from airflow_provider_pushmetrics.service.api.conventions.shapes import build_one
+from airflow_provider_pushmetrics.service.api.conventions.shapes import build_answer, build_one
 from airflow_provider_pushmetrics.service.api.schemas.deliveries import (
     Attempt,
     DeliveryDetails,
@@ -26,9 +26,9 @@ from airflow_provider_pushmetrics.service.api.schemas.deliveries import (
     DeliveryResponse,
     DeliveryRow,
 )
-from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt
+from airflow_provider_pushmetrics.service.models import Delivery
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
-from airflow_provider_pushmetrics.service.storage.clock import format_moment, read_database_clock
+from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import resend
 
 router = make_router("/api/v1/webhook_delivery", "webhook delivery")
@@ -54,18 +54,14 @@ LISTING = Listing(
 
 def build_delivery_row(delivery: Delivery) -> DeliveryRow:
     """Build what lists show of a delivery."""
-    return {
-        "id": delivery.id,
-        "uid": delivery.uid,
-        "webhook_id": delivery.event.uid,
-        "webhook_subscription_id": delivery.subscription_id,
-        "event": delivery.event.event,
-        "status": delivery.status,
-        "attempt_count": delivery.attempt_count,
-        "next_attempt_on": format_moment(delivery.next_attempt_on) if delivery.status == PENDING else None,
-        "created_on": format_moment(delivery.created_on),
-        "finished_on": format_moment(delivery.finished_on),
-    }
+    return build_answer(
+        DeliveryRow,
+        delivery,
+        webhook_id=delivery.event.uid,
+        webhook_subscription_id=delivery.subscription_id,
+        event=delivery.event.event,
+        next_attempt_on=delivery.next_attempt_on if delivery.status == PENDING else None,
+    )
 
 
 def build_delivery_details(delivery: Delivery) -> DeliveryDetails:
@@ -73,18 +69,7 @@ def build_delivery_details(delivery: Delivery) -> DeliveryDetails:
     return {
         **build_delivery_row(delivery),
         "body": json.loads(delivery.event.body),
-        "attempts": [_build_attempt(attempt) for attempt in delivery.attempts],
-    }
-
-
-def _build_attempt(attempt: DeliveryAttempt) -> Attempt:
-    return {
-        "number": attempt.number,
-        "started_on": format_moment(attempt.started_on),
-        "duration_ms": attempt.duration_ms,
-        "status_code": attempt.status_code,
-        "error": attempt.error,
-        "answer": attempt.answer,
+        "attempts": [build_answer(Attempt, attempt) for attempt in delivery.attempts],
     }
 
 

@@ -8,11 +8,11 @@ from airflow_provider_pushmetrics.service.api.conventions.listing import Listing
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
-from airflow_provider_pushmetrics.service.api.conventions.shapes import build_one
+from airflow_provider_pushmetrics.service.api.conventions.shapes import build_answer, build_one
 from airflow_provider_pushmetrics.service.api.schemas.messages import MessageList, MessageResponse, MessageRow
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.outbox import send_again
-from airflow_provider_pushmetrics.service.storage.clock import format_moment, read_database_clock
+from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
 
 router = make_router("/api/v1/message", "message")
 
@@ -31,21 +31,7 @@ LISTING = Listing(
 
 def build_message_row(message: OutgoingMessage) -> MessageRow:
     """Build what is shown of a message."""
-    return {
-        "id": message.id,
-        "uid": message.uid,
-        "kind": message.kind,
-        "recipient": message.recipient,
-        "recipient_name": message.recipient_name,
-        "subject": message.subject,
-        "text": message.text,
-        "files": [file["name"] for file in message.files],
-        "status": message.status,
-        "attempt_count": message.attempt_count,
-        "created_on": format_moment(message.created_on),
-        "finished_on": format_moment(message.finished_on),
-        "error": message.error,
-    }
+    return build_answer(MessageRow, message, files=[file["name"] for file in message.files])
 
 
 Resource(

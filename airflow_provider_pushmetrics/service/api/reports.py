@@ -15,7 +15,13 @@ from airflow_provider_pushmetrics.service.api.conventions.listing import (
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
-from airflow_provider_pushmetrics.service.api.conventions.shapes import OK, Confirmation, build_one, wrap
+from airflow_provider_pushmetrics.service.api.conventions.shapes import (
+    OK,
+    Confirmation,
+    build_answer,
+    build_one,
+    wrap,
+)
 from airflow_provider_pushmetrics.service.api.schemas.blocks import BlockSummary, NewBlock
 from airflow_provider_pushmetrics.service.api.schemas.reports import (
     ChangedReport,
@@ -37,7 +43,6 @@ from airflow_provider_pushmetrics.service.reports.authoring import BlockDraft, R
 from airflow_provider_pushmetrics.service.reports.block_types import check_json, parse_content
 from airflow_provider_pushmetrics.service.results.store import list_result_files
 from airflow_provider_pushmetrics.service.runs.submission import accept_run, check_idempotency_key
-from airflow_provider_pushmetrics.service.storage.clock import format_moment
 from airflow_provider_pushmetrics.service.storage.database import lock_row
 
 router = make_router("/api/v1/report", "report")
@@ -61,18 +66,7 @@ LISTING = Listing(
 
 def build_report_row(report: Report) -> ReportRow:
     """Build what lists show of a report."""
-    return {
-        "id": report.id,
-        "uid": report.uid,
-        "name": report.name,
-        "description": report.description,
-        "type": report.type,
-        "folder": report.folder,
-        "time_zone": report.time_zone,
-        "created_on": format_moment(report.created_on),
-        "updated_on": format_moment(report.updated_on),
-        "workflow_enabled": True,
-    }
+    return build_answer(ReportRow, report, workflow_enabled=True)
 
 
 def build_whole_report(report: Report) -> ReportDetails:
@@ -87,14 +81,7 @@ def build_saved_report(report: Report) -> SavedReport:
 
 def build_block_summary(block: Block) -> BlockSummary:
     """Build what a report shows of a block."""
-    return {
-        "id": block.id,
-        "uid": block.uid,
-        "type": block.type,
-        "name": block.name,
-        "verbose_name": block.verbose_name,
-        "query_id": block.query.id if block.query else None,
-    }
+    return build_answer(BlockSummary, block, query_id=block.query.id if block.query else None)
 
 
 Resource(

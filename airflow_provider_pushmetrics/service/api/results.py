@@ -21,6 +21,7 @@ from airflow_provider_pushmetrics.service.api.conventions.errors import Response
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.pages import show_run_as_page
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
+from airflow_provider_pushmetrics.service.api.conventions.shapes import build_answer
 from airflow_provider_pushmetrics.service.api.schemas.messages import SentMessage
 from airflow_provider_pushmetrics.service.api.schemas.results import (
     BlockOutput,
@@ -53,7 +54,6 @@ from airflow_provider_pushmetrics.service.results.encoders.formats import (
 from airflow_provider_pushmetrics.service.results.encoders.xlsx import open_xlsx
 from airflow_provider_pushmetrics.service.results.store import ResultError, StoredResult
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
-from airflow_provider_pushmetrics.service.storage.clock import format_moment
 from airflow_provider_pushmetrics.service.storage.ids import parse_id
 from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 
@@ -178,68 +178,39 @@ def get_query_result(
 def build_outputs(run: Run, links: ResultLinks) -> RunOutputs:
     """Build the outputs of a report run."""
     rows = [(result, _link(result, run, links)) for result in run.results]
-    return {
-        "report_id": run.report_id,
-        "report_name": run.report.name,
-        "run_id": run.id,
-        "status": run.status,
-        "error": run.error,
-        "started_at": format_moment(run.started_on),
-        "finished_at": format_moment(run.finished_on),
-        "duration_seconds": _measure(run),
-        "parameters": run.parameters,
-        "blocks": [_build_block(result, link) for result, link in rows],
-        "queries": [_build_query(result, link) for result, link in rows if result.query_id is not None],
-    }
+    return build_answer(
+        RunOutputs,
+        run,
+        report_name=run.report.name,
+        run_id=run.id,
+        started_at=run.started_on,
+        finished_at=run.finished_on,
+        duration_seconds=_measure(run),
+        blocks=[_build_block(result, link) for result, link in rows],
+        queries=[_build_query(result, link) for result, link in rows if result.query_id is not None],
+    )
 
 
 def _build_block(result: BlockResult, link: str | None) -> BlockOutput:
-    return {
-        "block_id": result.block_id,
-        "name": result.name,
-        "type": result.type,
-        "status": result.status,
-        "error": result.error,
-        "output": result.output,
-        "output_html": result.output_html,
-        "messages": list_messages(result),
-        "query_id": result.query_id,
-        "row_count": result.row_count,
-        "max_rows": result.max_rows,
-        "row_limit": result.max_rows,
-        "is_truncated": result.is_truncated,
-        "timeout_seconds": result.timeout_seconds,
-        "query_result": link,
-        "duration_seconds": _measure(result),
-    }
+    return build_answer(
+        BlockOutput,
+        result,
+        messages=list_messages(result),
+        row_limit=result.max_rows,
+        query_result=link,
+        duration_seconds=_measure(result),
+    )
 
 
 def list_messages(result: BlockResult) -> list[SentMessage]:
     """List the messages of a block, each with its status so far."""
-    return [
-        {
-            "id": message.id,
-            "uid": message.uid,
-            "kind": message.kind,
-            "recipient": message.recipient,
-            "status": message.status,
-            "error": message.error,
-        }
-        for message in result.messages
-    ]
+    return [build_answer(SentMessage, message) for message in result.messages]
 
 
 def _build_query(result: BlockResult, link: str | None) -> QueryOutput:
-    return {
-        "query_id": result.query_id,
-        "query_name": result.name,
-        "query_result": link,
-        "status": result.status,
-        "row_count": result.row_count,
-        "row_limit": result.max_rows,
-        "is_truncated": result.is_truncated,
-        "error": result.error,
-    }
+    return build_answer(
+        QueryOutput, result, query_name=result.name, query_result=link, row_limit=result.max_rows
+    )
 
 
 def _link(result: BlockResult, run: Run, links: ResultLinks) -> str | None:

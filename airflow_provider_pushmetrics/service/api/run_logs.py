@@ -5,9 +5,9 @@ from __future__ import annotations
 from airflow_provider_pushmetrics.service.api.conventions.listing import Listing, match_integer, match_text
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
+from airflow_provider_pushmetrics.service.api.conventions.shapes import build_answer
 from airflow_provider_pushmetrics.service.api.schemas.runs import RunLogList, RunLogRow
 from airflow_provider_pushmetrics.service.models import RunLogEntry
-from airflow_provider_pushmetrics.service.storage.clock import format_moment
 
 router = make_router("/api/v1/noteflow_run_log", "run")
 
@@ -28,16 +28,7 @@ LISTING = Listing(
 
 def build_log_row(entry: RunLogEntry) -> RunLogRow:
     """Build what lists show of a line of a log."""
-    return {
-        "id": entry.id,
-        "uid": entry.uid,
-        "created_on": format_moment(entry.created_on),
-        "message": entry.message,
-        "flow_run_id": entry.flow_run_id,
-        "noteflow_run_id": entry.run_id,
-        "task_run_id": entry.task_run_id,
-        "effective_level": entry.level,
-    }
+    return build_answer(RunLogRow, entry, noteflow_run_id=entry.run_id, effective_level=entry.level)
 
 
 Resource(

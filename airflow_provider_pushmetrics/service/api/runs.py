@@ -24,7 +24,7 @@ from airflow_provider_pushmetrics.service.api.conventions.listing import (
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
-from airflow_provider_pushmetrics.service.api.conventions.shapes import build_one
+from airflow_provider_pushmetrics.service.api.conventions.shapes import build_answer, build_one
 from airflow_provider_pushmetrics.service.api.schemas.runs import (
     RepeatedRun,
     RunList,
@@ -36,7 +36,7 @@ from airflow_provider_pushmetrics.service.api.schemas.runs import (
 from airflow_provider_pushmetrics.service.models import BlockResult, Report, Run
 from airflow_provider_pushmetrics.service.runs import submission
 from airflow_provider_pushmetrics.service.runs.submission import accept_re_run
-from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now
+from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.ids import parse_id
 
 router = make_router("/api/v1/noteflow_run", "run")
@@ -86,38 +86,19 @@ async def narrow_to_report(
 
 def build_run_row(run: Run) -> RunRow:
     """Build what lists show of a run."""
-    return {
-        "id": run.id,
-        "uid": run.uid,
-        "name": run.report.name,
-        "status": run.status,
-        "flow_run_id": run.flow_run_id,
-        "parent_id": run.parent_id,
-        "start_time": format_moment(run.started_on),
-        "end_time": format_moment(run.finished_on),
-        "created_on": format_moment(run.created_on),
-        "created_on_utc": format_moment(run.created_on),
-        "re_run_count": run.re_run_count,
-        "report_uid": run.report.uid,
-        "report_id": run.report_id,
-        "origin": run.origin,
-        "started_by": run.started_by,
-        "parameters": run.parameters,
-        "error": run.error,
-    }
+    return build_answer(
+        RunRow,
+        run,
+        name=run.report.name,
+        start_time=run.started_on,
+        end_time=run.finished_on,
+        created_on_utc=run.created_on,
+        report_uid=run.report.uid,
+    )
 
 
 def _build_task_row(run: Run, result: BlockResult) -> TaskResultRow:
-    return {
-        "uid": run.uid,
-        "block_uid": result.block_uid,
-        "name": result.name,
-        "type": result.type,
-        "status": result.status,
-        "results_key": result.result_file,
-        "row_count": result.row_count,
-        "error": result.error,
-    }
+    return build_answer(TaskResultRow, result, uid=run.uid, results_key=result.result_file)
 
 
 RESOURCE = Resource(

@@ -18,6 +18,7 @@ from airflow_provider_pushmetrics.service.api.conventions.shapes import (
     OK,
     Confirmation,
     One,
+    build_answer,
     build_one,
     wrap,
 )
@@ -36,7 +37,7 @@ from airflow_provider_pushmetrics.service.reports.block_types import ContentErro
 from airflow_provider_pushmetrics.service.reports.recurrence import Recurrence, check_schedule
 from airflow_provider_pushmetrics.service.runs.notices import check_addresses
 from airflow_provider_pushmetrics.service.runs.schedules import plan_next, read_rule, start_run
-from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now, read_database_clock
+from airflow_provider_pushmetrics.service.storage.clock import get_now, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import lock_row
 from airflow_provider_pushmetrics.service.webhooks.outbox import QUERY_UPDATED, REPORT_UPDATED
 
@@ -55,26 +56,7 @@ LISTING = Listing(
 
 def build_schedule_row(schedule: ReportSchedule) -> ScheduleRow:
     """Build what is shown of a schedule."""
-    return {
-        "id": schedule.id,
-        "uid": schedule.uid,
-        "name": schedule.name,
-        "report_id": schedule.report_id,
-        "report_uid": schedule.report.uid,
-        "query_id": schedule.query_id,
-        "active": schedule.active,
-        "first_start": format_moment(schedule.first_start),
-        "time_zone": schedule.time_zone,
-        "recurrence": schedule.recurrence,
-        "cron": schedule.cron,
-        "ends_on": schedule.ends_on.isoformat() if schedule.ends_on else None,
-        "max_runs": schedule.max_runs,
-        "run_count": schedule.run_count,
-        "next_run_on": format_moment(schedule.next_run_on),
-        "success_recipients": schedule.success_recipients,
-        "failure_recipients": schedule.failure_recipients,
-        "created_on": format_moment(schedule.created_on),
-    }
+    return build_answer(ScheduleRow, schedule, report_uid=schedule.report.uid)
 
 
 Resource(

@@ -14,7 +14,12 @@ from airflow_provider_pushmetrics.service.api.conventions.listing import Listing
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
-from airflow_provider_pushmetrics.service.api.conventions.shapes import OK, Confirmation, build_one
+from airflow_provider_pushmetrics.service.api.conventions.shapes import (
+    OK,
+    Confirmation,
+    build_answer,
+    build_one,
+)
 from airflow_provider_pushmetrics.service.api.deliveries import DISABLED, build_delivery_row
 from airflow_provider_pushmetrics.service.api.schemas.deliveries import DeliveryResponse
 from airflow_provider_pushmetrics.service.api.schemas.subscriptions import (
@@ -62,18 +67,7 @@ LISTING = Listing(
 
 def build_subscription_row(subscription: Subscription) -> SubscriptionRow:
     """Build what is shown of a subscription, without its secret."""
-    return {
-        "id": subscription.id,
-        "uid": subscription.uid,
-        "name": subscription.name,
-        "url": subscription.url,
-        "events": subscription.events,
-        "active": subscription.active,
-        "created_on": format_moment(subscription.created_on),
-        "failing_since": format_moment(subscription.failing_since),
-        "disabled_on": format_moment(subscription.disabled_on),
-        "disabled_reason": subscription.disabled_reason,
-    }
+    return build_answer(SubscriptionRow, subscription)
 
 
 Resource(

@@ -12,7 +12,7 @@ from airflow_provider_pushmetrics.service.api.conventions.access import Caller, 
 from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
-from airflow_provider_pushmetrics.service.api.conventions.shapes import OK, Confirmation
+from airflow_provider_pushmetrics.service.api.conventions.shapes import OK, Confirmation, build_answer
 from airflow_provider_pushmetrics.service.api.schemas.tokens import (
     CreatedToken,
     NewToken,
@@ -21,7 +21,7 @@ from airflow_provider_pushmetrics.service.api.schemas.tokens import (
     parse_expiry,
 )
 from airflow_provider_pushmetrics.service.models import ApiToken
-from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now
+from airflow_provider_pushmetrics.service.storage.clock import get_now
 
 router = make_router("/api/v1/access_token", "access token")
 
@@ -89,11 +89,4 @@ def add_token(
 
 
 def _build_row(token: ApiToken) -> TokenRow:
-    return {
-        "id": token.uid,
-        "name": token.name,
-        "token_prefix": token.token_prefix,
-        "workspace_id": token.workspace_id,
-        "created_on": format_moment(token.created_on),
-        "expires_on": format_moment(token.expires_on),
-    }
+    return build_answer(TokenRow, token, id=token.uid)

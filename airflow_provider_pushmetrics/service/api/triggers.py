@@ -11,7 +11,12 @@ from airflow_provider_pushmetrics.service.api.conventions.listing import Listing
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, Viewer, rows_of
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
-from airflow_provider_pushmetrics.service.api.conventions.shapes import OK, Confirmation, build_one
+from airflow_provider_pushmetrics.service.api.conventions.shapes import (
+    OK,
+    Confirmation,
+    build_answer,
+    build_one,
+)
 from airflow_provider_pushmetrics.service.api.schemas.triggers import (
     NewTrigger,
     TriggerChange,
@@ -31,7 +36,7 @@ from airflow_provider_pushmetrics.service.runs.notices import (
 )
 from airflow_provider_pushmetrics.service.runs.triggers import build_trigger_url, set_token
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
-from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now
+from airflow_provider_pushmetrics.service.storage.clock import get_now
 
 router = make_router("/api/v1/webhook", "webhook trigger")
 
@@ -47,18 +52,12 @@ LISTING = Listing(
 
 def build_trigger_row(webhook: ReportTrigger) -> TriggerRow:
     """Build what lists show of a trigger."""
-    return {
-        "id": webhook.id,
-        "uid": webhook.uid,
-        "report_id": webhook.report_id,
-        "active": webhook.active,
-        "details": webhook.details,
-        "recipients": webhook.recipients,
-        "slack_recipients": webhook.slack_recipients,
-        "recipients_json": parse_list(webhook.recipients),
-        "slack_recipients_json": parse_list(webhook.slack_recipients),
-        "created_on": format_moment(webhook.created_on),
-    }
+    return build_answer(
+        TriggerRow,
+        webhook,
+        recipients_json=parse_list(webhook.recipients),
+        slack_recipients_json=parse_list(webhook.slack_recipients),
+    )
 
 
 def build_trigger_details(webhook: ReportTrigger, parts: ServiceParts) -> TriggerDetails:

@@ -16,6 +16,7 @@ from airflow_provider_pushmetrics.service.api.conventions.routers import make_ro
 from airflow_provider_pushmetrics.service.api.conventions.shapes import (
     OK,
     Confirmation,
+    build_answer,
     build_one,
     build_page,
 )
@@ -98,10 +99,5 @@ def _find(session: Session, reference: str, caller: Principal) -> Workspace:
 
 
 def _build_row(workspace: Workspace, caller: Principal) -> WorkspaceRow:
-    return {
-        "id": workspace.id,
-        "uid": workspace.uid,
-        "name": workspace.name,
-        "is_active": workspace.id == caller.workspace_id,
-        "organization": {"name": ORGANIZATION},
-    }
+    is_active = workspace.id == caller.workspace_id
+    return build_answer(WorkspaceRow, workspace, is_active=is_active, organization={"name": ORGANIZATION})

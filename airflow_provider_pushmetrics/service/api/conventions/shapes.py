@@ -8,12 +8,14 @@ mypy checks what the code builds, and pydantic what the service answers. Both go
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Generic, TypeVar
+from datetime import date, datetime
+from typing import Annotated, Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from airflow_provider_pushmetrics.service.api.conventions.fields import Id
+from airflow_provider_pushmetrics.service.storage.clock import format_moment
 
 
 class RequestBody(BaseModel):
@@ -43,6 +45,7 @@ class RowWithId(TypedDict):
 
 Row = TypeVar("Row", bound=RowWithId)
 Result = TypeVar("Result")
+Answer = TypeVar("Answer")
 
 
 @answer
@@ -96,3 +99,20 @@ def build_one(row: Row) -> One[Row]:
 def wrap(result: Result) -> Wrapped[Result]:
     """Build the answer that holds a result without an id."""
     return {"result": result}
+
+
+def build_answer(schema: type[Answer], row: object, **others: Any) -> Answer:
+    """
+    Build an answer from a row of the database.
+
+    :param schema: The ``TypedDict``; its keys are attributes of the row, or in ``others``.
+    :param others: The values that the row has under another name, or does not have.
+    """
+    named = {name: getattr(row, name) for name in schema.__annotations__ if name not in others}
+    return cast(Answer, {name: _write_value(value) for name, value in {**named, **others}.items()})
+
+
+def _write_value(value: object) -> object:
+    if isinstance(value, datetime):
+        return format_moment(value)
+    return value.isoformat() if isinstance(value, date) else value
