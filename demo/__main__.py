@@ -9,17 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from demo.display import Display
 from demo.errors import DemoError, Interrupted, ignore_signals, interruptible
-from demo.family import ProcessFamily, adopt_orphans, find_process
 from demo.main_job import run_main_job, start_everything
+from demo.processes import DemoProcesses, adopt_orphans, reap_children
 from demo.settings import AIRFLOW_USER, DEFAULT_PORTS, choose_ports
-from demo.state import DemoFolder, DemoState
+from demo.state import DemoFolder
 from demo.system import TRIGGER_DAG, DemoSystem
-
-LEADER_TIMEOUT_SECONDS = 60
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -44,12 +40,15 @@ def run_demo(folder: DemoFolder, display: Display, environ: Mapping[str, str], *
     :raises DemoError: if a step could not be done; everything has been stopped then.
     """
     adopt_orphans()
-    with open_system(folder, display, environ) as system:
-        start_everything(system, display)
-        run_main_job(system, display)
-        if keep:
-            system.keep()
-            show_access(system, display)
+    try:
+        with open_system(folder, display, environ) as system:
+            start_everything(system, display)
+            run_main_job(system, display)
+            if keep:
+                system.keep()
+                show_access(system, display)
+    finally:
+        reap_children()
 
 
 @contextmanager
@@ -59,30 +58,43 @@ def open_system(folder: DemoFolder, display: Display, environ: Mapping[str, str]
 
     :raises DemoError: if a demo runs in this folder already, or a port is in use.
     """
-    with folder.hold():
+    with folder.lock():
         _stop_leftovers(folder, display)
         ports = choose_ports(environ)
         folder.clear()
-        system = DemoSystem(folder, ports, environ=environ)
+        system = DemoSystem(folder, *ports, environ=environ)
         try:
             yield system
         except DemoError as error:
             raise DemoError(system.redact(str(error)), log=system.redact(error.log)) from None
         finally:
-            if not system.is_kept:
+            if not folder.find_access():
                 ignore_signals()
                 with display.step("Stop everything") as step:
                     step.note = _describe_killed(system.stop())
 
 
+def _stop_leftovers(folder: DemoFolder, display: Display) -> None:
+    processes = DemoProcesses(folder.root)
+    if processes.find_members():
+        if access := folder.find_access():
+            raise DemoError(
+                f"a demo is running already: Airflow at {access['airflow_url']}; its user and password"
+                f" are in {str(folder.state_file)!r}. Stop it with `make stop`."
+            )
+        with display.step("Stop what an earlier demo left running"):
+            processes.stop()
+    folder.write_access({})
+
+
 def show_access(system: DemoSystem, display: Display) -> None:
     """Tell a person how to continue with a system that is left running."""
     display.print_line(
-        f"Airflow is left running: {system.ports.airflow_url}\n"
+        f"Airflow is left running: {system.airflow_url}\n"
         f"  user {AIRFLOW_USER}, password {system.credentials.airflow_password}\n"
-        f"  Again with other parameters: {system.ports.airflow_url}/dags/{TRIGGER_DAG}, 'Trigger', change"
+        f"  Again with other parameters: {system.airflow_url}/dags/{TRIGGER_DAG}, 'Trigger', change"
         " origin and month.\n"
-        f"The PushMetrics service is left running too: {system.ports.service_url}\n"
+        f"The PushMetrics service is left running too: {system.service_url}\n"
         f"  sign in there with the api_token that {system.folder.state_file} holds\n"
         f"Logs and results: {system.folder.root}\n"
         "Stop it all: make stop"
@@ -91,45 +103,17 @@ def show_access(system: DemoSystem, display: Display) -> None:
 
 def stop_demo(folder: DemoFolder, display: Display) -> None:
     """Stop the demo of this folder, whether it is running, was left running or was killed."""
-    state = folder.find_state()
-    if state is None:
+    if not folder.root.exists():
         display.print_line("No demo is running.")
         return
-    with display.step("Stop the demo") as step:
-        if not state.kept:
-            _end_leader(state)
-        state = folder.find_state() or state  # the leader may have recorded more processes
-        step.note = _describe_killed(ProcessFamily(state.marker, state.processes).stop())
-        folder.state_file.unlink(missing_ok=True)
-
-
-def _end_leader(state: DemoState) -> None:
-    leader = find_process(state.leader)
-    if leader is None:
-        return
-    leader.terminate()
-    try:
-        leader.wait(LEADER_TIMEOUT_SECONDS)
-    except psutil.TimeoutExpired:
-        raise DemoError(
-            f"the running demo (process {leader.pid}) does not end. Inspect it with `ps`."
-        ) from None
-
-
-def _stop_leftovers(folder: DemoFolder, display: Display) -> None:
-    state = folder.find_state()
-    if state is None:
-        return
-    family = ProcessFamily(state.marker, state.processes)
-    if family.find_members():
-        if state.kept:
-            raise DemoError(
-                f"a demo is running already: Airflow at {state.access['airflow_url']}; its user and password"
-                f" are in {str(folder.state_file)!r}. Stop it with `make stop`."
-            )
-        with display.step("Stop what an earlier demo left running"):
-            family.stop()
-    folder.state_file.unlink(missing_ok=True)
+    with folder.lock(stop_leader=True) as had_leader:
+        processes = DemoProcesses(folder.root)
+        if had_leader or processes.find_members():
+            with display.step("Stop the demo") as step:
+                step.note = _describe_killed(processes.stop())
+        else:
+            display.print_line("No demo is running.")
+        folder.write_access({})
 
 
 def _describe_killed(killed: list[str]) -> str:

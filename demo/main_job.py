@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo.clients import DagRun
 from demo.display import Display
 from demo.errors import DemoError
+from demo.http_clients import DagRun
 from demo.system import TRIGGER_DAG, WEBHOOK_DAG, DemoSystem
 
 PARAMETERS: Mapping[str, Any] = {"origin": "JFK", "month": 2}
@@ -38,12 +38,12 @@ def start_everything(system: DemoSystem, display: Display) -> None:
     """Start the service and Airflow, and connect them."""
     with display.step("Start the PushMetrics service with 336,776 flights of 2013") as step:
         system.start_service()
-        step.note = system.ports.service_url
+        step.note = system.service_url
     with display.step("Get the report's trigger token, and subscribe Airflow's receiver to its runs"):
         system.open_report()
     with display.step("Start Airflow with the provider and its plugin") as step:
         system.start_airflow()
-        step.note = system.ports.airflow_url
+        step.note = system.airflow_url
     with display.step("Wait until Airflow has read the Dags"):
         system.wait_for_dags()
 

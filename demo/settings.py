@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from demo.errors import DemoError
 from demo.state import DemoFolder
@@ -53,40 +52,22 @@ class DemoCredentials:
         return tuple(filter(None, astuple(self)))
 
 
-class Ports(NamedTuple):
-    """The ports of the service, of Airflow, and of the task logs of its scheduler and its triggerer."""
-
-    service: int
-    airflow: int
-    worker_logs: int
-    triggerer_logs: int
-
-    @property
-    def service_url(self) -> str:
-        return f"http://{HOST}:{self.service}"
-
-    @property
-    def airflow_url(self) -> str:
-        return f"http://{HOST}:{self.airflow}"
-
-
-def choose_ports(environ: Mapping[str, str]) -> Ports:
+def choose_ports(environ: Mapping[str, str]) -> tuple[int, int]:
     """
-    Read the configured ports, and find free ones for the rest.
+    Read the ports of the service and of Airflow.
 
     :raises DemoError: if a port is in use, is invalid, or both are the same.
     """
-    configured = [_read_port(environ, variable) for variable in DEFAULT_PORTS]
-    if len(set(configured)) < len(configured):
-        raise DemoError(f"{' and '.join(DEFAULT_PORTS)} are both {configured[0]}: set different ports.")
-    for variable, port in zip(DEFAULT_PORTS, configured, strict=True):
-        if not is_port_free(port):
+    service, airflow = (_read_port(environ, variable) for variable in DEFAULT_PORTS)
+    if service == airflow:
+        raise DemoError(f"{' and '.join(DEFAULT_PORTS)} are both {service}: set different ports.")
+    for variable, port in zip(DEFAULT_PORTS, (service, airflow), strict=True):
+        if not (_can_bind(HOST, port) and _can_bind("", port)):
             raise DemoError(
                 f"port {port} of {HOST} is in use, and the demo needs it. Stop the server there, or choose"
                 f" another port: make demo {variable}={find_free_ports(1)[0]}"
             )
-    others = [port for port in find_free_ports(4) if port not in configured]
-    return Ports(*configured, *others[:2])
+    return service, airflow
 
 
 def _read_port(environ: Mapping[str, str], variable: str) -> int:
@@ -94,11 +75,6 @@ def _read_port(environ: Mapping[str, str], variable: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 65535):
         raise DemoError(f"{variable}={text!r} is not a port: set a number from 1 to 65535.")
     return int(text)
-
-
-def is_port_free(port: int) -> bool:
-    """Return whether a server could listen on this port of the loopback interface, and on all interfaces."""
-    return all(_can_bind(host, port) for host in (HOST, ""))
 
 
 def find_free_ports(count: int) -> list[int]:
@@ -154,34 +130,35 @@ def build_base_environment(environ: Mapping[str, str], folder: DemoFolder, progr
 
 
 def build_airflow_environment(
-    base: Mapping[str, str], folder: DemoFolder, ports: Ports, dags: Path, credentials: DemoCredentials
+    folder: DemoFolder, service_url: str, airflow_port: int, dags: Path, credentials: DemoCredentials
 ) -> dict[str, str]:
-    """Build the environment of ``airflow standalone``."""
+    """Build what ``airflow standalone`` gets in addition."""
+    airflow_url = f"http://{HOST}:{airflow_port}"
+    worker_logs, triggerer_logs = map(str, find_free_ports(2))
     connection = {
         "conn_type": "pushmetrics",
-        "host": ports.service_url,
+        "host": service_url,
         "password": credentials.api_token,
         "extra": {
             "trigger_tokens": {REPORT_ID: credentials.trigger_token},
-            "receiver_url": f"{ports.airflow_url}/pushmetrics",
+            "receiver_url": f"{airflow_url}/pushmetrics",
             "receiver_token": credentials.reader_token,
         },
     }
     return {
-        **base,
         "AIRFLOW__API__HOST": HOST,
-        "AIRFLOW__API__PORT": str(ports.airflow),
-        "AIRFLOW__API__BASE_URL": ports.airflow_url,
+        "AIRFLOW__API__PORT": str(airflow_port),
+        "AIRFLOW__API__BASE_URL": airflow_url,
         "AIRFLOW__API_AUTH__JWT_SECRET": credentials.airflow_jwt_secret,
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{ports.airflow_url}/execution/",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{airflow_url}/execution/",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder.airflow_home / "passwords.json"),
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
-        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(ports.triggerer_logs),
-        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(ports.worker_logs),
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": triggerer_logs,
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": worker_logs,
         "AIRFLOW__PUSHMETRICS__SOURCE": SOURCE,
         "AIRFLOW__PUSHMETRICS__SIGNING_SECRETS": credentials.signing_secret,
         "AIRFLOW__PUSHMETRICS__READER_TOKEN": credentials.reader_token,

@@ -1,4 +1,4 @@
-"""The folder of a demo, the state file with which the next command finds what is running, and the lock."""
+"""The folder of a demo, and its state file: the lock of the demo at work, and the access to a kept one."""
 
 from __future__ import annotations
 
@@ -6,40 +6,25 @@ import fcntl
 import json
 import os
 import shutil
+import signal
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import IO, Any
 
 from demo.errors import DemoError
 
-ProcessId: TypeAlias = tuple[int, float]
-"""The number of a process and when it was started, because a number may be reused."""
-
-
-@dataclass(frozen=True)
-class DemoState:
-    """
-    The state of one demo.
-
-    :param marker: The marker in the environment of its processes.
-    :param leader: The process that leads it.
-    :param processes: Its other processes.
-    :param kept: Whether it was left running on purpose.
-    :param access: Its URLs and credentials, if it was left running.
-    """
-
-    marker: str
-    leader: ProcessId
-    processes: tuple[ProcessId, ...] = ()
-    kept: bool = False
-    access: dict[str, str] = field(default_factory=dict, repr=False)
+LEADER_TIMEOUT_SECONDS = 60
+LOCK_POLL_SECONDS = 0.1
 
 
 class DemoFolder:
     """
     The folder of one demo: everything that it writes is there.
+
+    Its state file is a JSON object: ``leader`` is the process that holds the lock on the file, ``access`` has
+    the URLs and credentials of a demo that was left running on purpose.
 
     :param root: The folder itself.
     """
@@ -53,33 +38,41 @@ class DemoFolder:
         self.temporary = root / "tmp"
         self.logs = root / "logs"
         self.state_file = root / "state.json"
-        self.lock_file = root / "pushmetrics-demo"
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def lock(self, *, stop_leader: bool = False) -> Iterator[bool]:
         """
         Make the folder, or check that it is one of the demo's, and hold its lock.
 
-        The system releases the lock when this process ends. The demo clears its folder, so it uses none that
-        holds something else: the lock file shows that a folder is the demo's.
+        The system releases the lock when this process ends, however it ends.
 
-        :raises DemoError: if it holds something else, or another demo holds the lock.
+        :param stop_leader: Send SIGTERM to the demo that holds the lock, and wait for its end.
+        :return: Whether another demo held the lock.
+        :raises DemoError: if the folder holds something else, or another demo holds the lock.
         """
-        root = self.root
-        if root.exists() and not self.lock_file.exists() and (not root.is_dir() or any(root.iterdir())):
-            raise DemoError(
-                f"{str(root)!r} is not a folder of the demo, and the demo clears its folder when it starts."
-                " Move it away."
-            )
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self.lock_file.open("a", encoding="utf-8") as file:
+        self._require_own()
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(self.state_file, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
+            if is_held := not _try_lock(file):
+                if not stop_leader:
+                    raise DemoError(
+                        f"a demo is already running in {str(self.root)!r}. Wait for it, or stop it with"
+                        " `make stop`."
+                    )
+                self._stop_leader(file)
+            self._write_state(leader=os.getpid())
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise DemoError(
-                    f"a demo is already running in {str(root)!r}. Wait for it, or stop it with `make stop`."
-                ) from None
-            yield
+                yield is_held
+            finally:
+                self._write_state(leader=None)
+
+    def find_access(self) -> dict[str, str]:
+        """Find the URLs and credentials of the kept demo; empty, if none is kept."""
+        return self._read_state().get("access") or {}
+
+    def write_access(self, access: dict[str, str]) -> None:
+        """Store the URLs and credentials of a kept demo; empty, if it has ended."""
+        self._write_state(access=access)
 
     def clear(self) -> None:
         """Remove what an earlier demo left, and make the folders that the processes expect."""
@@ -94,22 +87,40 @@ class DemoFolder:
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir(mode=0o700, parents=True)
 
-    def write_state(self, state: DemoState) -> None:
-        """Write the state atomically into a file that only its owner may read."""
-        new = self.state_file.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(state), file, indent=2)
-        new.replace(self.state_file)
-
-    def find_state(self) -> DemoState | None:
-        """Read the state of the last demo, if it did not end in order."""
-        try:
-            stored = json.loads(self.state_file.read_text(encoding="utf-8"))
-            leader, processes = stored.pop("leader"), stored.pop("processes")
-            return DemoState(
-                leader=(leader[0], leader[1]), processes=tuple((pid, at) for pid, at in processes), **stored
+    def _require_own(self) -> None:
+        """Refuse a folder that holds something else: the demo clears its folder."""
+        root = self.root
+        if root.exists() and not self.state_file.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise DemoError(
+                f"{str(root)!r} is not a folder of the demo, and the demo clears its folder when it starts."
+                " Move it away."
             )
-        except (FileNotFoundError, LookupError, TypeError, ValueError, AttributeError):
-            return None
+
+    def _stop_leader(self, file: IO[str]) -> None:
+        deadline, asked = time.monotonic() + LEADER_TIMEOUT_SECONDS, None
+        while not _try_lock(file):
+            leader = self._read_state().get("leader")
+            if leader not in (None, asked):
+                asked = leader
+                with suppress(ProcessLookupError):
+                    os.kill(leader, signal.SIGTERM)
+            if time.monotonic() >= deadline:
+                raise DemoError(f"the running demo (process {leader}) does not end. Inspect it with `ps`.")
+            time.sleep(LOCK_POLL_SECONDS)
+
+    def _read_state(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self.state_file.read_text(encoding="utf-8")))
+        except (FileNotFoundError, TypeError, ValueError):
+            return {}
+
+    def _write_state(self, **changed: Any) -> None:
+        self.state_file.write_text(json.dumps(self._read_state() | changed, indent=2), encoding="utf-8")
+
+
+def _try_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -12,23 +12,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import psutil
-
 from airflow_provider_pushmetrics.redaction import redact
-from demo.clients import AirflowApi, DagRun, LocalServer
 from demo.errors import DemoError
-from demo.family import ProcessFamily, get_process_id
+from demo.http_clients import AirflowClient, DagRun, JsonClient
+from demo.processes import DemoProcesses
 from demo.settings import (
     AIRFLOW_USER,
     HOST,
     REPORT_ID,
     SOURCE,
     DemoCredentials,
-    Ports,
     build_airflow_environment,
     build_base_environment,
 )
-from demo.state import DemoFolder, DemoState, ProcessId
+from demo.state import DemoFolder
 
 DAGS = Path(__file__).resolve().parents[1] / "dags"
 TRIGGER_DAG = "example_pushmetrics_trigger_report"
@@ -44,58 +41,37 @@ POLL_SECONDS = 0.3
 Found = TypeVar("Found")
 
 
-def wait_for(
-    what: str,
-    find: Callable[[], Found | None],
-    *,
-    timeout_seconds: float,
-    check: Callable[[], None] = lambda: None,
-    poll_seconds: float = POLL_SECONDS,
-) -> Found:
-    """
-    Call ``find`` until it returns something.
-
-    :param what: What is waited for, for the error message.
-    :param check: Called before every poll: raises if waiting is pointless, for example when a process ended.
-    :raises DemoError: on a timeout.
-    """
-    deadline = time.monotonic() + timeout_seconds
-    while True:
-        check()
-        if (found := find()) is not None:
-            return found
-        if time.monotonic() >= deadline:
-            raise DemoError(
-                f"{what} did not come within {timeout_seconds:g} s. If this machine is busy, try again later."
-            )
-        time.sleep(poll_seconds)
-
-
 class DemoSystem:
     """
     Starts the parts, talks to them, and stops them.
 
     :param folder: The demo's folder; prepared by its ``clear``.
-    :param ports: The ports of the servers.
+    :param service_port: The port of the service.
+    :param airflow_port: The port of Airflow's API server.
     :param dags: The folder of the Dags.
     :param environ: The environment on which those of the processes are based.
     """
 
     def __init__(
-        self, folder: DemoFolder, ports: Ports, dags: Path = DAGS, environ: Mapping[str, str] = os.environ
+        self,
+        folder: DemoFolder,
+        service_port: int,
+        airflow_port: int,
+        *,
+        dags: Path = DAGS,
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
         self.folder = folder
-        self.ports = ports
         self.dags = dags
         self.credentials = DemoCredentials()
-        self.family = ProcessFamily(record=self._record)
-        self.service = LocalServer("the PushMetrics service", ports.service_url, self.credentials.api_token)
-        self.airflow = AirflowApi(ports.airflow_url)
-        self.programs = Path(sys.executable).parent
-        self._base = build_base_environment(environ, folder, self.programs)
-        # Written before the first process starts: if this one is killed, the next command finds the others.
-        self._state = DemoState(self.family.marker, leader=get_process_id(psutil.Process()))
-        folder.write_state(self._state)
+        self.service_url = f"http://{HOST}:{service_port}"
+        self.airflow_url = f"http://{HOST}:{airflow_port}"
+        self.service = JsonClient("the PushMetrics service", self.service_url, self.credentials.api_token)
+        self.airflow = AirflowClient(self.airflow_url)
+        self.processes = DemoProcesses(folder.root)
+        self._ports = service_port, airflow_port
+        self._programs = Path(sys.executable).parent
+        self._base = build_base_environment(environ, folder, self._programs)
 
     def redact(self, text: str) -> str:
         """Remove this system's credentials, and everything that looks like one, from a text."""
@@ -103,11 +79,10 @@ class DemoSystem:
 
     def start_service(self) -> None:
         """Start the PushMetrics service with the flights data, and wait until it is ready."""
-        command = [str(self.programs / "pushmetrics"), "service", "--demo", "--host", HOST]
-        command += ["--port", str(self.ports.service), "--data", str(self.folder.service_data)]
-        self.family.start(
+        arguments = ["service", "--demo", "--host", HOST, "--port", str(self._ports[0])]
+        self.processes.start(
             "the PushMetrics service",
-            command,
+            [str(self._programs / "pushmetrics"), *arguments, "--data", str(self.folder.service_data)],
             env={**self._base, "PUSHMETRICS_SERVICE_BOOTSTRAP_TOKEN": self.credentials.api_token},
             log=self.folder.logs / "service.log",
             cwd=self.folder.root,
@@ -125,7 +100,7 @@ class DemoSystem:
         :raises DemoError: if the report has no enabled trigger.
         """
         token = self._fetch_trigger_token()
-        url = f"{self.ports.airflow_url}/pushmetrics/webhooks/{SOURCE}"
+        url = f"{self.airflow_url}/pushmetrics/webhooks/{SOURCE}"
         answer = self.service.post(
             "/api/v1/webhook_subscription/",
             {"name": "Airflow", "url": url, "events": ["report.run"], "active": True},
@@ -156,9 +131,9 @@ class DemoSystem:
 
     def start_airflow_command(self, *arguments: str) -> None:
         """Start an ``airflow`` command that runs until the system is stopped."""
-        self.family.start(
+        self.processes.start(
             f"airflow {arguments[0]}",
-            [str(self.programs / "airflow"), *arguments],
+            [str(self._programs / "airflow"), *arguments],
             env=self.build_airflow_environment(),
             log=self.folder.logs / "airflow.log",
             cwd=self.folder.root,
@@ -166,7 +141,9 @@ class DemoSystem:
 
     def build_airflow_environment(self) -> dict[str, str]:
         """Build the environment for ``airflow`` commands of this system."""
-        return build_airflow_environment(self._base, self.folder, self.ports, self.dags, self.credentials)
+        return self._base | build_airflow_environment(
+            self.folder, self.service_url, self._ports[1], self.dags, self.credentials
+        )
 
     def wait_for_dags(self) -> None:
         """Wait until Airflow has read the Dags."""
@@ -205,49 +182,55 @@ class DemoSystem:
         what = f"a run of {WEBHOOK_DAG!r}, started by the webhook"
         return self._wait_for_success(self.wait_for(what, find_new, timeout_seconds=RUN_TIMEOUT_SECONDS))
 
-    def wait_for(self, what: str, find: Callable[[], Found | None], *, timeout_seconds: float) -> Found:
-        """
-        Wait for something, as long as the started processes run.
+    def _wait_for_success(self, started: DagRun) -> DagRun:
+        finished = self.wait_for(
+            f"the end of a run of {started.dag_id!r}",
+            partial(self.airflow.find_finished_run, started),
+            timeout_seconds=RUN_TIMEOUT_SECONDS,
+        )
+        self.airflow.require_success(finished)
+        return finished
 
+    def wait_for(
+        self,
+        what: str,
+        find: Callable[[], Found | None],
+        *,
+        timeout_seconds: float,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> Found:
+        """
+        Call ``find`` until it returns something, as long as the started processes run.
+
+        :param what: What is waited for, for the error message.
         :raises DemoError: on a timeout, or if a process ends.
         """
-        return wait_for(what, find, timeout_seconds=timeout_seconds, check=self.family.require_alive)
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            self.processes.require_alive()
+            if (found := find()) is not None:
+                return found
+            if time.monotonic() >= deadline:
+                raise DemoError(
+                    f"{what} did not come within {timeout_seconds:g} s. If this machine is busy, try again"
+                    " later."
+                )
+            time.sleep(poll_seconds)
 
     def keep(self) -> None:
         """Leave the system running when the demo ends, and save its URLs and credentials."""
-        access = {
-            "service_url": self.ports.service_url,
-            "api_token": self.credentials.api_token,
-            "airflow_url": self.ports.airflow_url,
-            "airflow_user": AIRFLOW_USER,
-            "airflow_password": self.credentials.airflow_password,
-        }
-        self._state = replace(self._state, kept=True, access=access)
-        self.folder.write_state(self._state)
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether the system is left running."""
-        return self._state.kept
+        self.folder.write_access(
+            {
+                "service_url": self.service_url,
+                "api_token": self.credentials.api_token,
+                "airflow_url": self.airflow_url,
+                "airflow_user": AIRFLOW_USER,
+                "airflow_password": self.credentials.airflow_password,
+            }
+        )
 
     def stop(self) -> list[str]:
         """Stop everything that was started; return what had to be killed."""
         self.service.close()
         self.airflow.close()
-        killed = self.family.stop()
-        self.folder.state_file.unlink(missing_ok=True)
-        return killed
-
-    def _record(self, processes: tuple[ProcessId, ...]) -> None:
-        self._state = replace(self._state, processes=processes)
-        self.folder.write_state(self._state)
-
-    def _wait_for_success(self, started: DagRun) -> DagRun:
-        def find_finished() -> DagRun | None:
-            run = self.airflow.find_run(started)
-            return run if run and run.is_finished else None
-
-        what = f"the end of a run of {started.dag_id!r}"
-        finished = self.wait_for(what, find_finished, timeout_seconds=RUN_TIMEOUT_SECONDS)
-        self.airflow.require_success(finished)
-        return finished
+        return self.processes.stop()

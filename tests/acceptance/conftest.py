@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from demo.clients import DagRun
 from demo.display import Display
+from demo.http_clients import DagRun
 from demo.main_job import MainJobOutcome, run_main_job, start_everything
-from demo.settings import Ports, find_free_ports
+from demo.settings import find_free_ports
 from demo.state import DemoFolder
 from demo.system import DAGS, DemoSystem
 
@@ -68,7 +68,7 @@ def start_system(display: Display) -> Iterator[DemoSystem]:
     dags = folder.root.parent / "dags"
     for source in (DAGS, Path(__file__).with_name("more_dags")):
         shutil.copytree(source, dags, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    system = TracedSystem(folder, Ports(*find_free_ports(4)), dags)
+    system = TracedSystem(folder, *find_free_ports(2), dags=dags)
     try:
         start_everything(system, display)
         yield system

@@ -6,16 +6,17 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from demo.clients import DagRun
-from demo.settings import Ports, find_free_ports
+from demo.http_clients import DagRun
+from demo.settings import find_free_ports
 from demo.state import DemoFolder
-from demo.system import DemoSystem, wait_for
+from demo.system import DemoSystem
 from tests.fakes.airflow_versions import needs_airflow
 
 pytestmark = needs_airflow("3.3")  # before, only PushMetrics' memory of keys prevents a second run
@@ -72,7 +73,7 @@ class Survivors:
 def start_system() -> Iterator[DemoSystem]:
     folder = DemoFolder(Path(tempfile.mkdtemp(prefix="pm-")) / "demo")
     folder.clear()
-    system = ImpatientSystem(folder, Ports(*find_free_ports(4)), DAGS)
+    system = ImpatientSystem(folder, *find_free_ports(2), dags=DAGS)
     try:
         system.start_service()
         system.open_report()
@@ -96,7 +97,7 @@ def find_deferred(system: DemoSystem, run: DagRun) -> bool | None:
 
 def kill_triggerer(system: DemoSystem) -> int:
     """Kill the triggerer's processes, and start another triggerer; return how many were killed."""
-    found = [process for process in system.family.find_members() if is_triggerer(process)]
+    found = [process for process in system.processes.find_members() if is_triggerer(process)]
     for process in found:
         process.kill()
     system.start_airflow_command("triggerer", "--skip-serve-logs")
@@ -118,23 +119,23 @@ def count_runs(system: DemoSystem) -> dict[str, int]:
 
 
 def wait_for_end(system: DemoSystem, run: DagRun) -> DagRun:
-    def find_finished() -> DagRun | None:
-        found = system.airflow.find_run(run)
-        return found if found and found.is_finished else None
-
-    return wait_for("the end of the Dag run", find_finished, timeout_seconds=LIMIT_SECONDS)
+    return system.wait_for(
+        "the end of the Dag run",
+        partial(system.airflow.find_finished_run, run),
+        timeout_seconds=LIMIT_SECONDS,
+    )
 
 
 @pytest.fixture(name="survivors", scope="module")
 def kill_everything(mortal_system: DemoSystem) -> Survivors:
     """Run the Dag once: tasks kill themselves, and the triggerer is killed while one waits in it."""
     system = mortal_system
-    wait_for("the Dag", lambda: system.airflow.find_dag(DAG_ID), timeout_seconds=LIMIT_SECONDS)
+    system.wait_for("the Dag", lambda: system.airflow.find_dag(DAG_ID), timeout_seconds=LIMIT_SECONDS)
     run = system.airflow.trigger_dag(DAG_ID, {})
-    wait_for("a deferred task", lambda: find_deferred(system, run), timeout_seconds=LIMIT_SECONDS)
+    system.wait_for("a deferred task", lambda: find_deferred(system, run), timeout_seconds=LIMIT_SECONDS)
     killed = kill_triggerer(system)
     wait_for_end(system, run)
-    tasks = wait_for("the tasks", lambda: find_tasks(system, run), timeout_seconds=LIMIT_SECONDS)
+    tasks = system.wait_for("the tasks", lambda: find_tasks(system, run), timeout_seconds=LIMIT_SECONDS)
     runs = count_runs(system)
     wanted = {"dry_run": False, "dag_run_id": run.run_id, "task_ids": list(CLEARED), "only_failed": False}
     system.airflow.post(f"/api/v2/dags/{DAG_ID}/clearTaskInstances", wanted)
@@ -169,10 +170,10 @@ def test_clearing_a_task_runs_the_report_again_unless_it_is_to_reuse_its_run(sur
 def run_without_workers(mortal_system: DemoSystem, survivors: Survivors) -> dict[str, Any]:
     """Run the Dag whose sensors begin in the triggerer; give its task instances."""
     system = mortal_system
-    wait_for("the Dag", lambda: system.airflow.find_dag(WORKERLESS), timeout_seconds=LIMIT_SECONDS)
+    system.wait_for("the Dag", lambda: system.airflow.find_dag(WORKERLESS), timeout_seconds=LIMIT_SECONDS)
     run = system.airflow.trigger_dag(WORKERLESS, {})
     wait_for_end(system, run)
-    tasks = wait_for("the tasks", lambda: find_tasks(system, run), timeout_seconds=LIMIT_SECONDS)
+    tasks = system.wait_for("the tasks", lambda: find_tasks(system, run), timeout_seconds=LIMIT_SECONDS)
     entry = f"{run.path}/taskInstances/arrives/xcomEntries/return_value?deserialize=true"
     return {**tasks, "returned": system.airflow.find(entry)}
 

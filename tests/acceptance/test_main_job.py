@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import requests
 
-from demo.clients import DagRun
 from demo.display import Display
+from demo.http_clients import DagRun
 from demo.main_job import MainJobOutcome, find_files, find_result, read_rows, run_main_job
 from demo.system import SENSOR_DAG, TRIGGER_DAG, WEBHOOK_DAG, DemoSystem
 from tests.acceptance.flights import compute_by_carrier
@@ -120,5 +120,5 @@ def test_airflow_can_test_the_connection(system: DemoSystem) -> None:
 
 
 def test_the_receiver_refuses_who_shows_nothing(system: DemoSystem) -> None:
-    answer = requests.get(f"{system.ports.airflow_url}/pushmetrics/events", timeout=120)
+    answer = requests.get(f"{system.airflow_url}/pushmetrics/events", timeout=120)
     assert answer.status_code == 401

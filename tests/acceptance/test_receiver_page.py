@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Locator, Page, Route, expect
 
-from demo.clients import DagRun
+from demo.http_clients import DagRun
 from demo.main_job import MainJobOutcome
 from demo.settings import AIRFLOW_USER, SOURCE
 from demo.system import DemoSystem
@@ -55,7 +55,7 @@ ABSENT = [
 
 @pytest.mark.usefixtures("outcome")
 def test_nothing_but_ingest_and_health_is_open(system: DemoSystem) -> None:
-    with httpx.Client(base_url=system.ports.airflow_url, timeout=120) as client:
+    with httpx.Client(base_url=system.airflow_url, timeout=120) as client:
         for name in ("live", "ready"):
             assert client.get(f"/pushmetrics/health/{name}").status_code == 200
         for method, path in CLOSED:
@@ -65,7 +65,7 @@ def test_nothing_but_ingest_and_health_is_open(system: DemoSystem) -> None:
 
 
 def sign_in(page: Page, system: DemoSystem) -> None:
-    page.goto(system.ports.airflow_url, wait_until="domcontentloaded")
+    page.goto(system.airflow_url, wait_until="domcontentloaded")
     page.locator("input[name='username']").fill(AIRFLOW_USER)
     page.locator("input[name='password']").fill(system.credentials.airflow_password)
     page.get_by_role("button", name="Sign in").click()
@@ -127,7 +127,7 @@ def test_page_shows_the_event_that_started_the_dag_and_replays_it(
     started.click()  # leaves the frame, and shows the Dag run in Airflow
     expect(page).to_have_url(re.compile("/dags/example_pushmetrics_webhook_receiver/runs/"))
     expect(page.get_by_text(run_id).first).to_be_visible()
-    page.goto(f"{system.ports.airflow_url}/pushmetrics-events/#{linked_id}")  # as the link of a task does
+    page.goto(f"{system.airflow_url}/pushmetrics-events/#{linked_id}")  # as the link of a task does
     expect(page.locator("#detail-title")).to_contain_text(f"Event {linked_id}")
     expect(page.locator("#effects")).to_contain_text(STARTED, timeout=PATIENCE_MILLISECONDS)
     page.close()
@@ -153,7 +153,7 @@ def test_page_looks_again_after_a_failure(
 
     page.route(re.compile(r"/pushmetrics-events/events/\d+$"), answer)
     (cause,) = system.airflow.fetch(f"{api_server_run.path}/upstreamAssetEvents")["asset_events"]
-    page.goto(f"{system.ports.airflow_url}/pushmetrics-events/#{cause['extra']['payload']['id']}")
+    page.goto(f"{system.airflow_url}/pushmetrics-events/#{cause['extra']['payload']['id']}")
     expect(page.locator("#effects")).to_contain_text(STARTED, timeout=PATIENCE_MILLISECONDS)
     expect(page.locator("#problem")).to_be_hidden()
     assert next(numbers) > 2
@@ -163,7 +163,7 @@ def test_page_looks_again_after_a_failure(
 @contextmanager
 def queue_again(page: Page, system: DemoSystem, run: DagRun) -> Iterator[None]:
     """Clear a Dag run while its Dag is paused, so that it is queued and stays it."""
-    api = f"{system.ports.airflow_url}/api/v2"
+    api = f"{system.airflow_url}/api/v2"
     assert page.request.patch(f"{api}/dags/{run.dag_id}", data={"is_paused": True}).ok
     try:
         system.airflow.post(f"{run.path}/clear", {"dry_run": False})
@@ -181,7 +181,7 @@ def test_page_shows_a_dag_run_that_is_queued(
     (cause,) = system.airflow.fetch(f"{api_server_run.path}/upstreamAssetEvents")["asset_events"]
     effects = page.locator("#effects")
     with queue_again(page, system, api_server_run):
-        page.goto(f"{system.ports.airflow_url}/pushmetrics-events/#{cause['extra']['payload']['id']}")
+        page.goto(f"{system.airflow_url}/pushmetrics-events/#{cause['extra']['payload']['id']}")
         expect(effects).to_contain_text(STARTED, timeout=PATIENCE_MILLISECONDS)
         expect(effects).to_contain_text(re.compile(rf"Started {api_server_run.dag_id} \S+ \(queued\)"))
     page.close()

@@ -67,7 +67,7 @@ def test_airflows_database_holds_no_secret(system: DemoSystem) -> None:
 def test_lineage_names_the_report_and_holds_no_secret(system: DemoSystem) -> None:
     lineage = (system.folder.logs / "lineage.json").read_text("utf-8")
     assert '"reports/1"' in lineage
-    assert f'"{system.ports.service_url.replace("http", "pushmetrics", 1)}"' in lineage
+    assert f'"{system.service_url.replace("http", "pushmetrics", 1)}"' in lineage
     assert find_secrets(lineage, system) == []
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
-from demo.clients import DagRun
+from demo.http_clients import DagRun
 from demo.main_job import MainJobOutcome
 from demo.system import DemoSystem
 from tests.acceptance.test_receiver_page import PATIENCE_MILLISECONDS, sign_in
@@ -20,7 +20,7 @@ TAB = "plugin/pushmetrics"
 
 def open_tab(page: Page, system: DemoSystem, run: DagRun, task_id: str) -> FrameLocator:
     run_path = f"dags/{run.dag_id}/runs/{quote(run.run_id, safe='')}"
-    page.goto(f"{system.ports.airflow_url}/{run_path}/tasks/{task_id}/{TAB}", wait_until="domcontentloaded")
+    page.goto(f"{system.airflow_url}/{run_path}/tasks/{task_id}/{TAB}", wait_until="domcontentloaded")
     return page.frame_locator("iframe[title='PushMetrics']")
 
 
@@ -51,7 +51,7 @@ def test_tab_shows_the_run_of_the_task(
     assert not [text for text in sent if system.credentials.api_token in text]
     with context.expect_page() as opened:
         tab.get_by_role("link", name="Open the run").click()
-    assert opened.value.url.startswith(system.ports.service_url)
+    assert opened.value.url.startswith(system.service_url)
     context.close()
 
 
@@ -72,7 +72,7 @@ def test_row_of_the_page_of_events_opens_by_key_and_keeps_the_focus(
     page = browser.new_page()
     page.set_default_timeout(PATIENCE_MILLISECONDS)
     sign_in(page, system)
-    page.goto(f"{system.ports.airflow_url}/pushmetrics-events/")
+    page.goto(f"{system.airflow_url}/pushmetrics-events/")
     row = page.locator("#rows tr").first
     expect(row.locator("time")).to_have_attribute("title", re.compile(r"^\d{4}-\d\d-\d\dT.*\+00:00$"))
     expect(row.locator("td").nth(4)).to_contain_text("Departure delays")

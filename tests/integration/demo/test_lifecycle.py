@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,10 @@ from rich.console import Console
 from demo.__main__ import open_system, show_access, stop_demo
 from demo.display import Display
 from demo.errors import DemoError, interruptible
-from demo.family import ProcessFamily, get_process_id
+from demo.processes import DemoProcesses
 from demo.settings import find_free_ports
-from demo.state import DemoFolder, DemoState
-from demo.system import DemoSystem, wait_for
+from demo.state import DemoFolder
+from demo.system import DemoSystem
 from tests.fakes.waiting import wait_until
 
 
@@ -47,16 +48,15 @@ def choose_environ() -> dict[str, str]:
 def make_folder(tmp_path: Path) -> Iterator[DemoFolder]:
     folder = DemoFolder(tmp_path / ".demo")
     yield folder
-    if state := folder.find_state():
-        ProcessFamily(state.marker, state.processes).stop(grace_seconds=0)
+    DemoProcesses(folder.root).stop(grace_seconds=0)
 
 
 def start_sleeper(system: DemoSystem) -> None:
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
     log = system.folder.logs / "service.log"
-    system.family.start("a sleeper", command, env={}, log=log, cwd=system.folder.root)
+    system.processes.start("a sleeper", command, env={}, log=log, cwd=system.folder.root)
     # Another demo knows it by its environment alone, which /proc shows when the program has been loaded.
-    wait_until(ProcessFamily(system.family.marker).find_members)
+    wait_until(DemoProcesses(system.folder.root).find_members)
 
 
 def test_everything_is_stopped_when_the_demo_ends(
@@ -64,10 +64,9 @@ def test_everything_is_stopped_when_the_demo_ends(
 ) -> None:
     with open_system(folder, display, environ) as system:
         start_sleeper(system)
-        assert folder.find_state() is not None
-        assert len(system.family.find_members()) == 1
-    assert system.family.find_members() == []
-    assert folder.find_state() is None
+        assert len(system.processes.find_members()) == 1
+    assert not system.processes.find_members()
+    assert folder.find_access() == {}
 
 
 def test_everything_is_stopped_when_a_step_fails_and_no_token_is_told(
@@ -84,7 +83,7 @@ def test_everything_is_stopped_when_a_step_fails_and_no_token_is_told(
     with pytest.raises(DemoError, match=r"the receiver refused \*\*\*\.") as raised:
         fail()
     assert raised.value.log == "sent ***"
-    assert failed[0].family.find_members() == []
+    assert not failed[0].processes.find_members()
 
 
 def test_a_demo_that_is_kept_goes_on_until_it_is_stopped(
@@ -94,19 +93,16 @@ def test_a_demo_that_is_kept_goes_on_until_it_is_stopped(
         start_sleeper(system)
         system.keep()
         show_access(system, display)
-    assert len(system.family.find_members()) == 1
+    assert len(system.processes.find_members()) == 1
     assert system.credentials.airflow_password in out.getvalue()
     assert "make stop" in out.getvalue()
     said = "".join(out.getvalue().split())
     assert f"theapi_tokenthat{folder.state_file}holds" in said
     assert system.credentials.api_token not in said
-    state = folder.find_state()
-    assert state is not None
-    assert state.access["api_token"] == system.credentials.api_token
-    assert system.credentials.api_token not in repr(state)
+    assert folder.find_access()["api_token"] == system.credentials.api_token
     stop_demo(folder, display)
-    assert folder.find_state() is None
-    assert system.family.find_members() == []
+    assert folder.find_access() == {}
+    assert not system.processes.find_members()
     system.stop()
 
 
@@ -121,7 +117,7 @@ def test_a_second_demo_says_that_one_is_kept_and_leaves_it_alone(
         open_system(folder, display, environ),
     ):
         pass
-    assert len(system.family.find_members()) == 1
+    assert len(system.processes.find_members()) == 1
     system.stop()
 
 
@@ -139,12 +135,10 @@ def test_what_a_killed_demo_left_is_stopped_first(
 ) -> None:
     with open_system(folder, display, environ) as system:
         start_sleeper(system)
-        state = folder.find_state()
         system.keep()
-    assert state is not None
-    folder.write_state(state)  # as if it were killed here: nothing is stopped, and it is not a kept demo
+    folder.write_access({})  # as after SIGKILL: nothing was stopped, and it is not a kept demo
     with open_system(folder, display, environ):
-        assert system.family.find_members() == []
+        assert not system.processes.find_members()
     system.stop()
     assert "Stop what an earlier demo left running" in out.getvalue()
 
@@ -158,23 +152,35 @@ def test_two_demos_at_once_are_refused(folder: DemoFolder, display: Display, env
         pass
 
 
-def test_stopping_asks_a_demo_at_work_to_end_first(folder: DemoFolder, display: Display) -> None:
-    with folder.hold():
-        folder.clear()
-    code = "import time; time.sleep(60)"
-    family = ProcessFamily()
-    family.start("it", [sys.executable, "-c", code], env={}, log=folder.root / "log", cwd=folder.root)
-    leader = family.find_members()[0]
-    folder.write_state(DemoState(marker="other", leader=get_process_id(leader)))
-    stop_demo(folder, display)
-    assert family.find_members() == []
-    family.stop()
+LEADER = """
+import pathlib, sys, time
+from demo.errors import interruptible
+from demo.state import DemoFolder
+with interruptible(), DemoFolder(pathlib.Path(sys.argv[1])).lock():
+    print("locked", flush=True)
+    time.sleep(60)
+"""
 
 
-def test_a_thing_that_does_not_come_is_named_with_the_limit() -> None:
-    polls: list[str] = []
+def test_stopping_asks_a_demo_at_work_to_end_first(
+    folder: DemoFolder, display: Display, out: io.StringIO
+) -> None:
+    """This one has started no process yet."""
+    command = [sys.executable, "-c", LEADER, str(folder.root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as leader:
+        assert leader.stdout is not None
+        leader.stdout.readline()
+        stop_demo(folder, display)
+        _, errors = leader.communicate(timeout=60)
+    assert errors.endswith("Interrupted: SIGTERM\n")
+    assert "Stop the demo: done" in out.getvalue()
+
+
+def test_a_thing_that_does_not_come_is_named_with_the_limit(folder: DemoFolder) -> None:
+    system, polls = DemoSystem(folder, 9001, 9002), list[str]()
     with pytest.raises(DemoError, match=r"a healthy Airflow did not come within 0 s"):
-        wait_for("a healthy Airflow", lambda: polls.append("x"), timeout_seconds=0)
+        system.wait_for("a healthy Airflow", lambda: polls.append("x"), timeout_seconds=0)
     assert polls == ["x"]
     answers = iter([None, None, "thing"])
-    assert wait_for("it", lambda: next(answers), timeout_seconds=60, poll_seconds=0) == "thing"
+    assert system.wait_for("it", lambda: next(answers), timeout_seconds=60, poll_seconds=0) == "thing"
+    system.stop()

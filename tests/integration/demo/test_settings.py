@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from demo.errors import DemoError
-from demo.settings import choose_ports, find_free_ports, is_port_free
+from demo.settings import choose_ports, find_free_ports
 
 SERVICE_VARIABLE, AIRFLOW_VARIABLE = "PUSHMETRICS_DEMO_SERVICE_PORT", "PUSHMETRICS_DEMO_AIRFLOW_PORT"
 
@@ -26,10 +26,9 @@ def test_a_taken_port_is_named_with_the_variable_that_changes_it(taken: int) -> 
         choose_ports({SERVICE_VARIABLE: str(taken)})
 
 
-def test_the_chosen_ports_are_those_of_the_environment_and_free_ones() -> None:
+def test_the_chosen_ports_are_those_of_the_environment() -> None:
     service, airflow = find_free_ports(2)
-    ports = choose_ports({SERVICE_VARIABLE: str(service), AIRFLOW_VARIABLE: str(airflow)})
-    assert ports[:2] == (service, airflow)
-    assert len(set(ports)) == 4
-    assert all(map(is_port_free, ports))
-    assert ports.service_url == f"http://127.0.0.1:{service}"
+    assert choose_ports({SERVICE_VARIABLE: str(service), AIRFLOW_VARIABLE: str(airflow)}) == (
+        service,
+        airflow,
+    )

@@ -27,6 +27,8 @@ from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeSupervisor, FakeTaskInstance, Killed
 from tests.integration.provider.conftest import Connect
 
+pytestmark = pytest.mark.usefixtures("supervisor")
+
 MODES = [False, True]
 NO_RECEIVER: dict[str, Any] = {"receiver_url": None, "receiver_token": None}
 
@@ -96,9 +98,7 @@ def test_a_worker_that_dies_after_the_call_leaves_a_run_that_the_next_try_goes_o
     assert len(pushmetrics.runs) == 1
 
 
-def test_a_worker_that_dies_while_its_task_is_deferred_leaves_one_run(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
-) -> None:
+def test_a_worker_that_dies_while_its_task_is_deferred_leaves_one_run(pushmetrics: FakePushMetrics) -> None:
     pushmetrics.honours_keys = False
     pushmetrics.outcomes = ["running"]
     with pytest.raises(TaskDeferred):
@@ -108,9 +108,7 @@ def test_a_worker_that_dies_while_its_task_is_deferred_leaves_one_run(
     assert len(pushmetrics.runs) == 1
 
 
-async def test_a_triggerer_that_is_restarted_waits_for_the_same_run(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
-) -> None:
+async def test_a_triggerer_that_is_restarted_waits_for_the_same_run(pushmetrics: FakePushMetrics) -> None:
     pushmetrics.outcomes = ["running"]
     with pytest.raises(TaskDeferred) as deferral:
         await asyncio.to_thread(build(deferrable=True).execute, build_context())
@@ -125,9 +123,7 @@ async def test_a_triggerer_that_is_restarted_waits_for_the_same_run(
 
 
 @pytest.mark.parametrize("deferrable", MODES)
-def test_a_try_after_a_timeout_goes_on_with_the_run(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, deferrable: bool
-) -> None:
+def test_a_try_after_a_timeout_goes_on_with_the_run(pushmetrics: FakePushMetrics, deferrable: bool) -> None:
     pushmetrics.honours_keys, pushmetrics.outcomes = False, ["running"]
     with pytest.raises(PushMetricsRunTimeout):
         run_task(deferrable=deferrable, timeout=0.05)
@@ -139,7 +135,7 @@ def test_a_try_after_a_timeout_goes_on_with_the_run(
 @pytest.mark.parametrize("deferrable", MODES)
 @pytest.mark.parametrize("honours_keys", [True, False])
 def test_a_try_after_a_failed_run_starts_another_one(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, deferrable: bool, honours_keys: bool
+    pushmetrics: FakePushMetrics, deferrable: bool, honours_keys: bool
 ) -> None:
     pushmetrics.honours_keys, pushmetrics.outcomes = honours_keys, ["failed", "success"]
     with pytest.raises(PushMetricsRunFailed):
@@ -157,17 +153,13 @@ def test_a_run_that_failed_while_nobody_looked_is_not_gone_on_with(
     assert run_task(FakeTaskInstance(try_number=2))["run_id"] == 2
 
 
-def test_a_run_that_is_gone_is_not_gone_on_with(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
-) -> None:
+def test_a_run_that_is_gone_is_not_gone_on_with(supervisor: FakeSupervisor) -> None:
     supervisor.store["pushmetrics_run"] = {"epoch": "2", "report_id": "1", "run_id": 99, "after_cursor": 0}
     assert run_task()["run_id"] == 1
 
 
 @pytest.mark.parametrize("deferrable", MODES)
-def test_a_cleared_task_starts_another_run(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, deferrable: bool
-) -> None:
+def test_a_cleared_task_starts_another_run(deferrable: bool) -> None:
     assert run_task(FakeTaskInstance(max_tries=2), deferrable=deferrable)["run_id"] == 1
     assert run_task(FakeTaskInstance(try_number=2, max_tries=3), deferrable=deferrable)["run_id"] == 2
 
@@ -175,7 +167,7 @@ def test_a_cleared_task_starts_another_run(
 @pytest.mark.parametrize("deferrable", MODES)
 @pytest.mark.parametrize("honours_keys", [True, False])
 def test_a_cleared_task_that_reuses_its_run_finds_it_in_its_store(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, deferrable: bool, honours_keys: bool
+    pushmetrics: FakePushMetrics, deferrable: bool, honours_keys: bool
 ) -> None:
     pushmetrics.honours_keys = honours_keys
     wanted: dict[str, Any] = {"on_clear": "reuse", "deferrable": deferrable}
@@ -186,7 +178,7 @@ def test_a_cleared_task_that_reuses_its_run_finds_it_in_its_store(
 
 @pytest.mark.parametrize("kept", ["7", 7, {}, {"run_id": "7"}, {"run_id": 7, "report_id": "2", "epoch": "2"}])
 def test_whatever_else_is_kept_under_the_name_is_not_taken_for_a_run(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, kept: Any
+    supervisor: FakeSupervisor, kept: Any
 ) -> None:
     supervisor.store["pushmetrics_run"] = kept
     assert run_task()["run_id"] == 1
@@ -198,11 +190,7 @@ def test_whatever_else_is_kept_under_the_name_is_not_taken_for_a_run(
 @pytest.mark.parametrize("deferrable", MODES)
 @pytest.mark.parametrize("changes", [{}, NO_RECEIVER, {"password": None}], ids=["both", "api", "event"])
 def test_three_tries_at_a_server_that_drops_its_answers_start_one_run(
-    supervisor: FakeSupervisor,
-    pushmetrics: FakePushMetrics,
-    connect_whole: Connect,
-    deferrable: bool,
-    changes: dict[str, Any],
+    pushmetrics: FakePushMetrics, connect_whole: Connect, deferrable: bool, changes: dict[str, Any]
 ) -> None:
     connect_whole(**changes)
     pushmetrics.honours_keys, pushmetrics.drops_answers = False, 3
@@ -211,9 +199,7 @@ def test_three_tries_at_a_server_that_drops_its_answers_start_one_run(
     assert len(pushmetrics.triggered) == 1
 
 
-def test_a_call_of_which_no_run_is_found_fails_without_a_retry(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
-) -> None:
+def test_a_call_of_which_no_run_is_found_fails_without_a_retry(pushmetrics: FakePushMetrics) -> None:
     pushmetrics.swallows_calls = 3
     with pytest.raises(
         PushMetricsDeliveryUnknownError, match=r"no new run was listed.*clear the task"
@@ -226,7 +212,7 @@ def test_a_call_of_which_no_run_is_found_fails_without_a_retry(
 
 
 def test_a_cleared_task_that_reuses_its_run_may_call_again_after_a_call_that_nobody_answered(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
+    pushmetrics: FakePushMetrics,
 ) -> None:
     pushmetrics.swallows_calls = 1
     with pytest.raises(PushMetricsDeliveryUnknownError):
@@ -238,11 +224,7 @@ def test_a_cleared_task_that_reuses_its_run_may_call_again_after_a_call_that_nob
     ("honours_keys", "on_unknown", "runs"), [(True, "fail", 1), (False, "call_again", 2)]
 )
 def test_a_call_is_repeated_where_the_server_says_that_this_is_safe_or_the_user_wants_it(
-    supervisor: FakeSupervisor,
-    pushmetrics: FakePushMetrics,
-    honours_keys: bool,
-    on_unknown: str,
-    runs: int,
+    pushmetrics: FakePushMetrics, honours_keys: bool, on_unknown: str, runs: int
 ) -> None:
     pushmetrics.honours_keys = pushmetrics.describes_keys = honours_keys
     pushmetrics.drops_answers, pushmetrics.hides_runs = 1, not honours_keys
@@ -253,7 +235,7 @@ def test_a_call_is_repeated_where_the_server_says_that_this_is_safe_or_the_user_
 
 @pytest.mark.parametrize("honours_keys", [True, False])
 def test_second_call_without_an_answer_leaves_the_run_to_the_next_try(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, honours_keys: bool
+    pushmetrics: FakePushMetrics, honours_keys: bool
 ) -> None:
     pushmetrics.honours_keys = pushmetrics.describes_keys = honours_keys
     pushmetrics.drops_answers, pushmetrics.hides_runs = 2, not honours_keys
@@ -266,7 +248,7 @@ def test_second_call_without_an_answer_leaves_the_run_to_the_next_try(
 
 
 def test_second_call_that_is_refused_fails_with_the_reason(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, connect_whole: Connect
+    pushmetrics: FakePushMetrics, connect_whole: Connect
 ) -> None:
     pushmetrics.honours_keys = pushmetrics.describes_keys = True
     pushmetrics.drops_answers = 2
@@ -303,7 +285,7 @@ def test_a_server_that_is_away_after_it_dropped_its_answer_is_asked_by_the_next_
 
 
 def test_a_page_in_front_of_pushmetrics_may_have_hidden_that_the_call_was_taken(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
+    pushmetrics: FakePushMetrics,
 ) -> None:
     pushmetrics.answers_with_page = True
     for number in (1, 2):
@@ -311,9 +293,7 @@ def test_a_page_in_front_of_pushmetrics_may_have_hidden_that_the_call_was_taken(
     assert len(pushmetrics.triggered) == 1
 
 
-def test_a_call_that_was_refused_is_made_by_the_next_try(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, connect_whole: Connect
-) -> None:
+def test_a_call_that_was_refused_is_made_by_the_next_try(connect_whole: Connect) -> None:
     connect_whole(trigger_tokens={"1": "another-token-0123456789"})
     with pytest.raises(PushMetricsAuthError):
         run_task()
@@ -324,11 +304,7 @@ def test_a_call_that_was_refused_is_made_by_the_next_try(
 @pytest.mark.parametrize("wait_for_completion", MODES)
 @pytest.mark.parametrize("changes", [NO_RECEIVER, {"password": None}])
 def test_without_a_store_a_call_that_nobody_can_look_for_fails_without_a_retry(
-    supervisor: FakeSupervisor,
-    pushmetrics: FakePushMetrics,
-    connect_whole: Connect,
-    changes: dict[str, Any],
-    wait_for_completion: bool,
+    pushmetrics: FakePushMetrics, connect_whole: Connect, changes: dict[str, Any], wait_for_completion: bool
 ) -> None:
     connect_whole(**changes)
     pushmetrics.drops_answers, pushmetrics.hides_runs = 1, True
@@ -343,7 +319,7 @@ def test_without_a_store_a_call_that_nobody_can_look_for_fails_without_a_retry(
 
 @pytest.mark.parametrize("deferrable", MODES)
 def test_a_try_after_a_timeout_looks_for_the_run_that_nobody_has_named(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, deferrable: bool
+    pushmetrics: FakePushMetrics, deferrable: bool
 ) -> None:
     pushmetrics.honours_keys = pushmetrics.names_runs = False
     pushmetrics.hides_runs, pushmetrics.outcomes = True, ["running"]
@@ -354,9 +330,7 @@ def test_a_try_after_a_timeout_looks_for_the_run_that_nobody_has_named(
     assert len(pushmetrics.triggered) == 1
 
 
-def test_tries_that_cannot_tell_their_run_from_others_start_no_more(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
-) -> None:
+def test_tries_that_cannot_tell_their_run_from_others_start_no_more(pushmetrics: FakePushMetrics) -> None:
     pushmetrics.honours_keys = pushmetrics.names_runs = False
     pushmetrics.bystanders = 1
     for number in (1, 2, 3):
@@ -391,15 +365,13 @@ def start_waiting(pushmetrics: FakePushMetrics, **kwargs: Any) -> PushMetricsTri
 
 @pytest.mark.parametrize(("cancel_on_kill", "status"), [(True, "cancelled"), (False, "running")])
 def test_killing_a_task_that_waits_cancels_its_run(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, cancel_on_kill: bool, status: str
+    pushmetrics: FakePushMetrics, cancel_on_kill: bool, status: str
 ) -> None:
     start_waiting(pushmetrics, cancel_on_kill=cancel_on_kill).on_kill()
     assert pushmetrics.runs[0].status == status
 
 
-def test_killing_a_task_whose_run_is_over_cancels_nothing(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
-) -> None:
+def test_killing_a_task_whose_run_is_over_cancels_nothing(pushmetrics: FakePushMetrics) -> None:
     operator = build()
     operator.execute(build_context())
     operator.on_kill()
@@ -408,7 +380,7 @@ def test_killing_a_task_whose_run_is_over_cancels_nothing(
 
 @pytest.mark.parametrize("changes", [{}, {"password": None}, {"password": "wrong-api-token-123"}])
 def test_a_run_that_cannot_be_cancelled_does_not_keep_a_task_from_dying(
-    supervisor: FakeSupervisor, connect_whole: Connect, pushmetrics: FakePushMetrics, changes: dict[str, Any]
+    connect_whole: Connect, pushmetrics: FakePushMetrics, changes: dict[str, Any]
 ) -> None:
     connect_whole(**changes)
     pushmetrics.can_cancel = False
@@ -419,7 +391,7 @@ def test_a_run_that_cannot_be_cancelled_does_not_keep_a_task_from_dying(
 
 @pytest.mark.parametrize(("cancel_on_kill", "status"), [(True, "cancelled"), (False, "running")])
 def test_killing_a_deferred_task_cancels_its_run(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, cancel_on_kill: bool, status: str
+    pushmetrics: FakePushMetrics, cancel_on_kill: bool, status: str
 ) -> None:
     pushmetrics.outcomes = ["running"]
     with pytest.raises(TaskDeferred) as deferral:
@@ -439,7 +411,7 @@ async def kill_with_repeated_cancels(trigger: Any) -> None:
 
 
 def test_airflow_that_cancels_on_kill_does_not_keep_the_run_from_being_cancelled(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
+    pushmetrics: FakePushMetrics,
 ) -> None:
     start_waiting(pushmetrics)
     asyncio.run(kill_with_repeated_cancels(PushMetricsRunTrigger(report_id="1", run_id=1)))
@@ -447,7 +419,7 @@ def test_airflow_that_cancels_on_kill_does_not_keep_the_run_from_being_cancelled
 
 
 def test_a_server_that_does_not_answer_holds_up_no_triggerer(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, capfd: pytest.CaptureFixture[str]
+    pushmetrics: FakePushMetrics, capfd: pytest.CaptureFixture[str]
 ) -> None:
     start_waiting(pushmetrics)
     trigger = PushMetricsRunTrigger(report_id="1", run_id=1)
@@ -456,8 +428,6 @@ def test_a_server_that_does_not_answer_holds_up_no_triggerer(
     assert "run 1 could not be cancelled: no answer within 0 s" in capfd.readouterr().out
 
 
-def test_a_run_that_nobody_has_named_cannot_be_cancelled(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
-) -> None:
+def test_a_run_that_nobody_has_named_cannot_be_cancelled(pushmetrics: FakePushMetrics) -> None:
     asyncio.run(PushMetricsRunTrigger(report_id="1").on_kill())
     assert pushmetrics.seen == []

@@ -8,6 +8,7 @@ import inspect
 import io
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,9 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from airflow_provider_pushmetrics.client import calls, feed
-from airflow_provider_pushmetrics.client.models import RunStatus
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
-    PushMetricsAuthError,
     PushMetricsNotFoundError,
     PushMetricsProtocolError,
     PushMetricsUnavailableError,
@@ -55,9 +53,31 @@ def hook(connect_whole: Connect) -> PushMetricsHook:
     return hook
 
 
+@dataclass
+class ServedResult:
+    """A result of a run: what the server answers, and where the hook saves it."""
+
+    fake: FakePushMetrics
+    hook: PushMetricsHook
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.path = self.folder / "result.ndjson"
+        self.url = self.fake.build_result_url(self.fake.start_run())
+
+    def serve(self, answer: Any, file_format: str = "ndjson", method: str = "") -> None:
+        self.fake.results[f"{method} {FORMATS[file_format]}".strip()] = answer
+
+    def save(self, **kwargs: Any) -> int:
+        return self.hook.save_query_result(self.url, self.path, **kwargs)
+
+    def list_files(self) -> list[Path]:
+        return list(self.folder.iterdir())
+
+
 @pytest.fixture
-def result_url(pushmetrics: FakePushMetrics) -> str:
-    return pushmetrics.build_result_url(pushmetrics.start_run())
+def result(pushmetrics: FakePushMetrics, hook: PushMetricsHook, tmp_path: Path) -> ServedResult:
+    return ServedResult(pushmetrics, hook, tmp_path)
 
 
 class InTurn:
@@ -71,57 +91,7 @@ class InTurn:
         await response(scope, receive, send)
 
 
-def serve_result(fake: FakePushMetrics, answer: Any, file_format: str = "ndjson", method: str = "") -> None:
-    fake.results[f"{method} {FORMATS[file_format]}".strip()] = answer
-
-
 # Reports and runs
-
-
-def test_a_report_is_triggered_with_its_own_token(
-    hook: PushMetricsHook, pushmetrics: FakePushMetrics
-) -> None:
-    run = hook.trigger_report(1, {"origin": "JFK"}, idempotency_key="key-1")
-    assert (run.run_id, run.was_replayed) == (1, False)
-    (seen,) = pushmetrics.seen
-    assert (seen.method, seen.path) == ("POST", "/api/v1/report/1/webhook")
-    assert seen.query == {"token": pushmetrics.trigger_token}
-    assert seen.json == {"origin": "JFK"}
-    assert "authorization" not in seen.headers
-
-
-def test_the_same_key_gives_the_same_run(hook: PushMetricsHook) -> None:
-    first = hook.trigger_report(1, idempotency_key="key-1")
-    second = hook.trigger_report(1, idempotency_key="key-1")
-    assert (first.run_id, first.was_replayed) == (1, False)
-    assert (second.run_id, second.was_replayed) == (1, True)
-
-
-def test_a_wrong_trigger_token_is_refused(hook: PushMetricsHook, pushmetrics: FakePushMetrics) -> None:
-    pushmetrics.trigger_token = "another"
-    with pytest.raises(PushMetricsAuthError, match="The report is unknown or the token is not valid"):
-        hook.trigger_report(1)
-
-
-def test_runs_are_listed_and_shown(hook: PushMetricsHook, pushmetrics: FakePushMetrics) -> None:
-    pushmetrics.outcomes = ["failed", "success"]
-    pushmetrics.start_run("1")
-    pushmetrics.start_run("1")
-    pushmetrics.start_run("2")
-    assert [run.id for run in hook.fetch_runs(1)] == [2, 1]
-    assert hook.fetch_run(1).status is RunStatus.FAILED
-
-
-def test_outputs_are_fetched(hook: PushMetricsHook, pushmetrics: FakePushMetrics) -> None:
-    run = pushmetrics.start_run()
-    outputs = hook.fetch_run_outputs(hook.build_outputs_url(1, run.id))
-    assert outputs is not None
-    assert outputs.queries[0].query_result == pushmetrics.build_result_url(run)
-
-
-def test_outputs_that_are_not_there_are_not_found(hook: PushMetricsHook) -> None:
-    with pytest.raises(PushMetricsNotFoundError):
-        hook.fetch_run_outputs(hook.build_outputs_url(1, 99))
 
 
 def test_a_personal_token_is_exchanged_once_for_several_calls(
@@ -134,16 +104,6 @@ def test_a_personal_token_is_exchanged_once_for_several_calls(
     hook.fetch_runs(1)
     assert [seen.path for seen in pushmetrics.seen].count("/api/v1/security/exchange") == 1
     assert {seen.headers["authorization"] for seen in pushmetrics.seen[1:]} == {"Bearer jwt.of.token"}
-
-
-async def test_the_async_twin_finds_the_same(connect_whole: Connect, pushmetrics: FakePushMetrics) -> None:
-    run = pushmetrics.start_run()
-    async with PushMetricsAsyncClient.open("pushmetrics_default") as client:
-        found = await client.call(calls.fetch_run(client.credentials, run.id))
-        cursor = await client.call(feed.fetch_cursor(client.settings.get_receiver()))
-    hook = PushMetricsHook()
-    assert found == await asyncio.to_thread(hook.fetch_run, run.id)
-    assert cursor == await asyncio.to_thread(hook.fetch_cursor)
 
 
 TWIN_CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
@@ -221,43 +181,23 @@ def test_the_log_and_the_blocks_of_a_run_are_fetched(
     assert (block.name, block.status, block.row_count) == ("by_carrier", "not_run", 12)
 
 
-def test_a_run_is_cancelled_once(hook: PushMetricsHook, pushmetrics: FakePushMetrics) -> None:
-    pushmetrics.outcomes = ["running"]
-    run = pushmetrics.start_run()
-    assert hook.cancel_run(run.id)
-    assert not hook.cancel_run(run.id)
-
-
 # Results
 
 
-def test_a_result_is_returned_as_json(
-    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str
-) -> None:
-    serve_result(pushmetrics, JSONResponse(RESULT), "json")
-    assert hook.fetch_query_result(result_url) == RESULT
+def test_the_rows_of_a_result_are_fetched_whole_or_one_by_one(result: ServedResult) -> None:
+    result.serve(JSONResponse(RESULT), "json")
+    result.serve(Response(ROWS, media_type=FORMATS["ndjson"]), "ndjson")
+    assert result.hook.fetch_rows(result.url) == [{"a": 1}]
+    assert list(result.hook.stream_rows(result.url)) == [{"a": 1}, {"a": 2}]
 
 
-def test_the_rows_of_a_result_are_fetched_whole_or_one_by_one(
-    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str
-) -> None:
-    serve_result(pushmetrics, JSONResponse(RESULT), "json")
-    serve_result(pushmetrics, Response(ROWS, media_type=FORMATS["ndjson"]), "ndjson")
-    assert hook.fetch_rows(result_url) == [{"a": 1}]
-    assert list(hook.stream_rows(result_url)) == [{"a": 1}, {"a": 2}]
-
-
-def test_a_result_without_rows_is_refused(
-    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str
-) -> None:
-    serve_result(pushmetrics, JSONResponse({"status": "success"}), "json")
+def test_a_result_without_rows_is_refused(result: ServedResult) -> None:
+    result.serve(JSONResponse({"status": "success"}), "json")
     with pytest.raises(PushMetricsProtocolError, match="has no list of rows in 'data'"):
-        hook.fetch_rows(result_url)
+        result.hook.fetch_rows(result.url)
 
 
-def test_tables_keep_the_types_of_the_database(
-    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str
-) -> None:
+def test_tables_keep_the_types_of_the_database(result: ServedResult) -> None:
     table = pyarrow.table(
         {
             "day": pyarrow.array([datetime.date(2013, 1, 1), None]),
@@ -268,114 +208,91 @@ def test_tables_keep_the_types_of_the_database(
     buffer = io.BytesIO()
     with pyarrow.ipc.new_stream(buffer, table.schema) as writer:
         writer.write_table(table)
-    serve_result(pushmetrics, Response(buffer.getvalue(), media_type=FORMATS["arrow"]), "arrow")
-    assert hook.fetch_arrow(result_url) == table
-    assert hook.fetch_polars(result_url).to_arrow().column("delay").to_pylist() == [Decimal("11.55"), None]
-    assert hook.fetch_pandas(result_url)["day"][0] == datetime.date(2013, 1, 1)
-    whole = hook.fetch_pandas(result_url, types_mapper=pandas.ArrowDtype)
+    result.serve(Response(buffer.getvalue(), media_type=FORMATS["arrow"]), "arrow")
+    assert result.hook.fetch_arrow(result.url) == table
+    assert result.hook.fetch_polars(result.url).to_arrow().column("delay").to_pylist() == [
+        Decimal("11.55"),
+        None,
+    ]
+    assert result.hook.fetch_pandas(result.url)["day"][0] == datetime.date(2013, 1, 1)
+    whole = result.hook.fetch_pandas(result.url, types_mapper=pandas.ArrowDtype)
     assert str(whole.dtypes["flights"]) == "int32[pyarrow]"
 
 
-def test_a_server_that_sends_another_format_is_not_taken_at_its_word(
-    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str, tmp_path: Path
-) -> None:
-    serve_result(pushmetrics, JSONResponse(RESULT), "parquet")
+def test_a_server_that_sends_another_format_is_not_taken_at_its_word(result: ServedResult) -> None:
+    result.serve(JSONResponse(RESULT), "parquet")
     with pytest.raises(PushMetricsProtocolError, match=r"'application/json' instead of .*parquet"):
-        hook.save_query_result(result_url, tmp_path / "result.parquet")
-    assert list(tmp_path.iterdir()) == []
+        result.hook.save_query_result(result.url, result.folder / "result.parquet")
+    assert result.list_files() == []
 
 
-def test_a_result_that_is_not_ready_is_waited_for(
-    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str, tmp_path: Path
-) -> None:
+def test_a_result_that_is_not_ready_is_waited_for(result: ServedResult) -> None:
     going_on = JSONResponse({"status": "running"}, 202)
-    serve_result(pushmetrics, InTurn(going_on, going_on, JSONResponse(RESULT)), "json")
-    assert hook.fetch_query_result(result_url) == RESULT
-    serve_result(pushmetrics, InTurn(going_on, going_on, Response(ROWS)))
-    assert hook.save_query_result(result_url, tmp_path / "result.ndjson") == len(ROWS)
+    result.serve(InTurn(going_on, going_on, JSONResponse(RESULT)), "json")
+    assert result.hook.fetch_query_result(result.url) == RESULT
+    result.serve(InTurn(going_on, going_on, Response(ROWS)))
+    assert result.save() == len(ROWS)
 
 
-def test_a_result_that_does_not_become_ready_in_time_is_unavailable(
-    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str, tmp_path: Path
-) -> None:
+def test_a_result_that_does_not_become_ready_in_time_is_unavailable(result: ServedResult) -> None:
     for file_format in ("json", "ndjson"):
-        serve_result(pushmetrics, JSONResponse({"status": "running"}, 202), file_format)
+        result.serve(JSONResponse({"status": "running"}, 202), file_format)
     with pytest.raises(PushMetricsUnavailableError, match=r"had not ended after 0\.05 s"):
-        hook.fetch_query_result(result_url, timeout_seconds=0.05)
+        result.hook.fetch_query_result(result.url, timeout_seconds=0.05)
     with pytest.raises(PushMetricsUnavailableError, match=r"had not ended after 0\.05 s"):
-        hook.save_query_result(result_url, tmp_path / "result.ndjson", timeout_seconds=0.05)
-    assert list(tmp_path.iterdir()) == []
+        result.save(timeout_seconds=0.05)
+    assert result.list_files() == []
 
 
 @pytest.mark.parametrize("file_format", list(FORMATS))
-def test_a_result_is_saved_in_the_format_of_the_files_name(
-    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str, tmp_path: Path, file_format: str
-) -> None:
-    serve_result(pushmetrics, Response(ROWS), file_format)
-    path = tmp_path / "new" / "folder" / f"result.{file_format}"
-    assert hook.save_query_result(result_url, path) == len(ROWS)
+def test_a_result_is_saved_in_the_format_of_the_files_name(result: ServedResult, file_format: str) -> None:
+    result.serve(Response(ROWS), file_format)
+    path = result.folder / "new" / "folder" / f"result.{file_format}"
+    assert result.hook.save_query_result(result.url, path) == len(ROWS)
     assert path.read_bytes() == ROWS
-    assert pushmetrics.seen[-1].headers["accept"] == FORMATS[file_format]
+    assert result.fake.seen[-1].headers["accept"] == FORMATS[file_format]
 
 
-def test_a_result_is_saved_with_a_personal_token_that_has_to_be_exchanged_first(
-    connect_whole: Connect, pushmetrics: FakePushMetrics, result_url: str, tmp_path: Path
-) -> None:
-    pushmetrics.api_token = PAT
-    connect_whole(password=PAT)
-    serve_result(pushmetrics, Response(ROWS))
-    assert PushMetricsHook().save_query_result(result_url, tmp_path / "result.ndjson") == len(ROWS)
+def test_a_format_may_be_asked_for_whatever_the_files_name_is(result: ServedResult) -> None:
+    result.serve(Response(b"a\n1\n"), "csv")
+    path = result.folder / "result.json"
+    result.hook.save_query_result(result.url, str(path), file_format="csv")
+    assert path.read_bytes() == b"a\n1\n"
 
 
-def test_a_format_may_be_asked_for_whatever_the_files_name_is(
-    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str, tmp_path: Path
-) -> None:
-    serve_result(pushmetrics, Response(b"a\n1\n"), "csv")
-    hook.save_query_result(result_url, str(tmp_path / "result.json"), file_format="csv")
-    assert (tmp_path / "result.json").read_bytes() == b"a\n1\n"
-
-
-def test_a_result_is_saved_to_any_object_storage(
-    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str
-) -> None:
-    serve_result(pushmetrics, Response(ROWS))
+def test_a_result_is_saved_to_any_object_storage(result: ServedResult) -> None:
+    result.serve(Response(ROWS))
     attach("memory", fs=MemoryFileSystem())
     path = ObjectStoragePath("memory://bucket/results/result.ndjson")
-    hook.save_query_result(result_url, path)
+    result.hook.save_query_result(result.url, path)
     assert path.read_bytes() == ROWS
     assert [found.name for found in path.parent.iterdir()] == ["result.ndjson"]
 
 
-def test_a_result_takes_the_place_of_an_earlier_one(
-    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "result.ndjson"
-    path.write_bytes(b"an earlier result, longer than the one that takes its place")
-    serve_result(pushmetrics, Response(ROWS))
-    hook.save_query_result(result_url, path)
-    assert path.read_bytes() == ROWS
-    assert list(tmp_path.iterdir()) == [path]
+def test_a_result_takes_the_place_of_an_earlier_one(result: ServedResult) -> None:
+    result.path.write_bytes(b"an earlier result, longer than the one that takes its place")
+    result.serve(Response(ROWS))
+    result.save()
+    assert result.path.read_bytes() == ROWS
+    assert result.list_files() == [result.path]
 
 
-def list_written(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir() if path.stat().st_size]
-
-
-def test_a_result_is_written_while_it_arrives(
-    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str, tmp_path: Path
-) -> None:
+def test_a_result_is_written_while_it_arrives(result: ServedResult) -> None:
     piece, was_written = b"x" * 1024 * 1024, []
+
+    def list_written() -> list[str]:
+        return [path.name for path in result.list_files() if path.stat().st_size]
 
     async def send_when_written(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for _ in range(4):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-        parts = await until(lambda: list_written(tmp_path), "nothing was written before all had arrived")
+        parts = await until(list_written, "nothing was written before all had arrived")
         was_written.append(parts)
         await send({"type": "http.response.body", "body": piece})
 
-    serve_result(pushmetrics, send_when_written)
-    assert hook.save_query_result(result_url, tmp_path / "result.ndjson") == 5 * len(piece)
+    result.serve(send_when_written)
+    assert result.save() == 5 * len(piece)
     assert len(was_written) == 1
     assert "result.ndjson" not in was_written[0]
 
@@ -401,63 +318,47 @@ def test_a_download_that_breaks_off_leaves_no_file_and_keeps_the_earlier_one(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_disk_that_is_full_leaves_no_file(
-    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str
-) -> None:
-    serve_result(pushmetrics, Response(ROWS))
+def test_a_disk_that_is_full_leaves_no_file(result: ServedResult) -> None:
+    result.serve(Response(ROWS))
     with pytest.raises(OSError):  # noqa: PT011 - whatever the file system says
-        hook.save_query_result(result_url, "/dev/full/result.ndjson")
+        result.hook.save_query_result(result.url, "/dev/full/result.ndjson")
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 406, 409])
-def test_a_result_that_is_refused_leaves_no_file(
-    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str, tmp_path: Path, status: int
-) -> None:
-    serve_result(pushmetrics, JSONResponse({"message": "the server's words"}, status))
+def test_a_result_that_is_refused_leaves_no_file(result: ServedResult, status: int) -> None:
+    result.serve(JSONResponse({"message": "the server's words"}, status))
     with pytest.raises(PushMetricsApiError, match=f"{status}: the server's words") as caught:
-        hook.save_query_result(result_url, tmp_path / "result.ndjson")
+        result.save()
     assert caught.value.status_code == status
-    assert list(tmp_path.iterdir()) == []
+    assert result.list_files() == []
 
 
-def test_a_server_in_trouble_is_asked_again_before_the_download_begins(
-    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str, tmp_path: Path
-) -> None:
+def test_a_server_in_trouble_is_asked_again_before_the_download_begins(result: ServedResult) -> None:
     busy = JSONResponse({"message": "busy"}, 503, headers={"Retry-After": "0"})
-    serve_result(pushmetrics, InTurn(busy, busy, Response(ROWS)))
-    assert hook.save_query_result(result_url, tmp_path / "result.ndjson") == len(ROWS)
+    result.serve(InTurn(busy, busy, Response(ROWS)))
+    assert result.save() == len(ROWS)
 
 
 def test_a_jwt_that_was_refused_is_made_anew_for_a_download(
-    connect_whole: Connect, pushmetrics: FakePushMetrics, tmp_path: Path
+    connect_whole: Connect, result: ServedResult
 ) -> None:
-    pushmetrics.api_token = PAT
+    result.fake.api_token = PAT
     connect_whole(password=PAT)
+    result.hook = PushMetricsHook()
     refused = JSONResponse({"message": "Token has expired"}, 401)
-    serve_result(pushmetrics, InTurn(refused, Response(ROWS)))
-    url = pushmetrics.build_result_url(pushmetrics.start_run())
-    assert PushMetricsHook().save_query_result(url, tmp_path / "result.ndjson") == len(ROWS)
-    assert [seen.path for seen in pushmetrics.seen].count("/api/v1/security/exchange") == 2
+    result.serve(InTurn(refused, Response(ROWS)))
+    assert result.save() == len(ROWS)
+    assert [seen.path for seen in result.fake.seen].count("/api/v1/security/exchange") == 2
 
 
-def test_a_server_without_get_is_asked_by_post_for_a_download(
-    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str, tmp_path: Path
-) -> None:
-    serve_result(pushmetrics, JSONResponse({"message": "Method not allowed"}, 405), method="GET")
-    serve_result(pushmetrics, Response(ROWS), method="POST")
-    assert hook.save_query_result(result_url, tmp_path / "result.ndjson") == len(ROWS)
+def test_a_server_without_get_is_asked_by_post_for_a_download(result: ServedResult) -> None:
+    result.serve(JSONResponse({"message": "Method not allowed"}, 405), method="GET")
+    result.serve(Response(ROWS), method="POST")
+    assert result.save() == len(ROWS)
 
 
-def test_a_redirect_takes_neither_the_token_nor_the_download_along(
-    hook: PushMetricsHook, pushmetrics: FakePushMetrics, result_url: str, tmp_path: Path
-) -> None:
-    serve_result(pushmetrics, RedirectResponse(f"{pushmetrics.url}/elsewhere"))
-    with pytest.raises(PushMetricsProtocolError, match="redirects are not followed"):
-        hook.save_query_result(result_url, tmp_path / "result.ndjson")
-    assert "/elsewhere" not in [seen.path for seen in pushmetrics.seen]
-
-
-WAYS_TO_A_RESULT: dict[str, Callable[[PushMetricsHook, str, Path], Any]] = {
+Fetch = Callable[[PushMetricsHook, str, Path], Any]
+WAYS_TO_A_RESULT: dict[str, Fetch] = {
     "result": lambda hook, url, path: hook.fetch_query_result(url),
     "rows": lambda hook, url, path: hook.fetch_rows(url),
     "stream": lambda hook, url, path: list(hook.stream_rows(url)),
@@ -468,31 +369,17 @@ WAYS_TO_A_RESULT: dict[str, Callable[[PushMetricsHook, str, Path], Any]] = {
 
 
 @pytest.mark.parametrize("fetch", WAYS_TO_A_RESULT.values(), ids=WAYS_TO_A_RESULT)
-def test_a_result_elsewhere_gets_no_token_and_the_error_says_why(
-    hook: PushMetricsHook, tmp_path: Path, fetch: Callable[[PushMetricsHook, str, Path], Any]
-) -> None:
+def test_a_result_elsewhere_gets_no_token_and_the_error_says_why(result: ServedResult, fetch: Fetch) -> None:
     """As in a forged event: whoever may send webhooks may write any URL into them."""
     with serve_raw(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as elsewhere:
+        result.fake.results["/moved"] = RedirectResponse(f"{elsewhere.url}/api/reports/1/run/1")
         url = f"{elsewhere.url}/api/reports/1/queries/1/reportRun/1"
         with pytest.raises(PushMetricsUntrustedUrlError, match="webhooks are not proof of who sent them"):
-            fetch(hook, url, tmp_path)
-        assert elsewhere.requests == []
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("fetch", WAYS_TO_A_RESULT.values(), ids=WAYS_TO_A_RESULT)
-def test_a_result_that_redirects_elsewhere_gets_no_token_there_and_the_error_says_why(
-    hook: PushMetricsHook,
-    pushmetrics: FakePushMetrics,
-    tmp_path: Path,
-    fetch: Callable[[PushMetricsHook, str, Path], Any],
-) -> None:
-    with serve_raw(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as elsewhere:
-        pushmetrics.results["/moved"] = RedirectResponse(f"{elsewhere.url}/api/reports/1/run/1")
+            fetch(result.hook, url, result.folder)
         with pytest.raises(PushMetricsProtocolError, match="they would forward the token"):
-            fetch(hook, f"{pushmetrics.url}/moved", tmp_path)
+            fetch(result.hook, f"{result.fake.url}/moved", result.folder)
         assert elsewhere.requests == []
-    assert list(tmp_path.iterdir()) == []
+    assert result.list_files() == []
 
 
 def test_an_origin_that_the_connection_lists_gets_the_token(connect_whole: Connect, tmp_path: Path) -> None:
@@ -630,9 +517,7 @@ def test_airflow_itself_can_test_the_connection(connect_whole: Connect) -> None:
     assert works, message
 
 
-def test_no_secret_is_in_what_the_connection_test_says(
-    connect_whole: Connect, pushmetrics: FakePushMetrics
-) -> None:
+def test_no_secret_is_in_what_the_connection_test_says(connect_whole: Connect) -> None:
     _, text = try_connection(connect_whole)
     secrets = json.dumps(PushMetricsHook().settings.list_secrets())
     assert all(secret not in text for secret in json.loads(secrets))

@@ -20,7 +20,7 @@ WRITE_ATTEMPTS = 6
 WRITE_RETRY_SECONDS = 0.5
 
 
-class LocalServer:
+class JsonClient:
     """
     Talks to one server on the loopback interface: no proxy, no redirect, no credential in a message.
 
@@ -53,7 +53,12 @@ class LocalServer:
 
         :raises DemoError: if there is none.
         """
-        return self._read(self._send("GET", path, params=query or None))
+        found = self.find(path, **query)
+        if found is None:
+            raise DemoError(
+                f"{self.name} has no answer to GET {path}: it is down, too busy, or has no such page."
+            )
+        return found
 
     def post(self, path: str, body: object) -> Any | None:
         """
@@ -66,7 +71,10 @@ class LocalServer:
         :raises DemoError: if the server refuses it.
         """
         for _ in range(WRITE_ATTEMPTS):
-            answer = self._send("POST", path, json=body)
+            try:
+                answer = self._client.post(path, json=body)
+            except httpx.TransportError as error:
+                raise DemoError(f"{self.name} does not answer POST {path}: {redact(str(error))}") from None
             if not answer.is_server_error:
                 break
             time.sleep(WRITE_RETRY_SECONDS)
@@ -75,28 +83,19 @@ class LocalServer:
     def close(self) -> None:
         self._client.close()
 
-    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        try:
-            return self._client.request(method, path, **arguments)
-        except httpx.TransportError as error:
-            raise DemoError(f"{self.name} does not answer {method} {path}: {redact(str(error))}") from None
-
     def _read(self, answer: httpx.Response) -> Any:
-        request = answer.request
+        what = f"{answer.request.method} {answer.request.url.path}"
         if answer.status_code == 401:
             raise DemoError(
-                f"{self.name} does not know the demo's credentials. Does another program listen at"
+                f"{self.name} does not know the demo's credentials ({what}). Does another program listen at"
                 f" {self._client.base_url}? Then stop it, or choose another port."
             )
-        if not answer.is_success:
-            raise DemoError(
-                f"{self.name} answered {answer.status_code} to {request.method} {request.url.path}:"
-                f" {redact(answer.text[:500])}"
-            )
         try:
-            return answer.json()
+            if answer.is_success:
+                return answer.json()
         except ValueError:
-            raise DemoError(f"{self.name} answered no JSON to {request.method} {request.url.path}.") from None
+            pass
+        raise DemoError(f"{self.name} answered {answer.status_code} to {what}: {redact(answer.text[:500])}")
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ class DagRun:
         return f"{_get_dag_path(self.dag_id)}/dagRuns/{quote(self.run_id, safe='')}"
 
 
-class AirflowApi(LocalServer):
+class AirflowClient(JsonClient):
     """
     Airflow's public REST API.
 
@@ -153,7 +152,7 @@ class AirflowApi(LocalServer):
 
         :raises DemoError: if a Dag file could not be parsed. It names the file.
         """
-        for fault in self.fetch("/api/v2/importErrors")["import_errors"]:
+        for fault in (self.find("/api/v2/importErrors") or {}).get("import_errors", ()):
             raise DemoError(f"Airflow cannot read {fault['filename']}.", log=fault["stack_trace"])
         dag: Mapping[str, Any] | None = self.find(_get_dag_path(dag_id))
         return dag
@@ -172,6 +171,11 @@ class AirflowApi(LocalServer):
         """Find a run as it is now; None while Airflow is too busy to say."""
         row = self.find(run.path)
         return row and _parse_run(row)
+
+    def find_finished_run(self, run: DagRun) -> DagRun | None:
+        """Find a run that has ended; None while it runs."""
+        found = self.find_run(run)
+        return found if found and found.is_finished else None
 
     def find_runs(self, dag_id: str) -> list[DagRun]:
         """Find the newest runs of a Dag, the newest first."""
@@ -198,21 +202,13 @@ class AirflowApi(LocalServer):
     def _fetch_log(self, run: DagRun, task: Mapping[str, Any]) -> str:
         path = f"{run.path}/taskInstances/{quote(task['task_id'], safe='')}/logs/{task['try_number']}"
         answer = self.find(path, full_content=True, map_index=task["map_index"]) or {}
-        return format_log(answer.get("content") or [])
-
-
-def format_log(content: list[Any]) -> str:
-    """Write the end of a task's log as text: Airflow answers a list of lines, or of records."""
-    lines: list[str] = []
-    for record in content:
-        if isinstance(record, str):
-            lines += record.splitlines()
-        else:
+        lines: list[str] = []
+        for record in answer.get("content") or []:
             lines += str(record.get("event", "")).splitlines()
             lines += [
                 f"{fault['exc_type']}: {fault['exc_value']}" for fault in record.get("error_detail") or []
             ]
-    return "\n".join([line for line in lines if line.strip()][-SHOWN_LOG_LINES:])
+        return "\n".join([line for line in lines if line.strip()][-SHOWN_LOG_LINES:])
 
 
 def _get_dag_path(dag_id: str) -> str:

@@ -2,9 +2,7 @@
 The processes of one demo, and how to stop all of them.
 
 Airflow starts processes in sessions and groups of their own, and leaves them running when their parent ends.
-So a process is found in three ways: by its parent, by its number and start time if it was seen before, and by
-a variable in its environment. The variable alone is not enough: a process that renames itself can overwrite
-its environment.
+So a process is found by a variable in its environment, or by its parent.
 """
 
 from __future__ import annotations
@@ -15,17 +13,15 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from demo.errors import DemoError
-from demo.state import ProcessId
 
-MARKER_VARIABLE = "PUSHMETRICS_DEMO_MARKER"
+MARKER_VARIABLE = "PUSHMETRICS_DEMO_FOLDER"
 GRACE_SECONDS = 20.0
 """How long processes may take to end: service and worker take 5 s each for running work."""
 KILLED_SECONDS = 10.0
@@ -47,17 +43,11 @@ def adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def get_process_id(process: psutil.Process) -> ProcessId:
-    return process.pid, process.create_time()
-
-
-def find_process(process_id: ProcessId) -> psutil.Process | None:
-    """Find a process, unless it has ended and its number was reused."""
-    with suppress(psutil.Error):
-        process = psutil.Process(process_id[0])
-        if abs(process.create_time() - process_id[1]) < 1 and is_alive(process):
-            return process
-    return None
+def reap_children() -> None:
+    """Collect the ended children of this process, and the orphans that it adopted."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
 
 
 def is_alive(process: psutil.Process) -> bool:
@@ -67,25 +57,16 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-class ProcessFamily:
+class DemoProcesses:
     """
-    Everything that one demo started, directly and indirectly.
+    Everything that the demo of one folder started, directly and indirectly, now or in an earlier command.
 
-    :param marker: The value of the variable that marks the processes.
-    :param seen: The processes that were seen before, if another command started them.
-    :param record: Called with all processes when there are other ones than before.
+    :param folder: The demo's folder. Its path is in the environment of all processes.
     """
 
-    def __init__(
-        self,
-        marker: str | None = None,
-        seen: Iterable[ProcessId] = (),
-        record: Callable[[tuple[ProcessId, ...]], None] = lambda _: None,
-    ) -> None:
-        self.marker = marker or uuid.uuid4().hex
-        self._record = record
-        self._known = {process for seen_id in seen if (process := find_process(seen_id))}
-        self._ended: set[psutil.Process] = set()
+    def __init__(self, folder: Path) -> None:
+        self._marker = str(folder)
+        self._known: set[psutil.Process] = set()
         self._children: list[tuple[str, Path, subprocess.Popen[bytes]]] = []
 
     def start(
@@ -103,7 +84,7 @@ class ProcessFamily:
             with log.open("ab") as output:
                 child = subprocess.Popen(
                     command,
-                    env={**env, MARKER_VARIABLE: self.marker},
+                    env={**env, MARKER_VARIABLE: self._marker},
                     cwd=cwd,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -121,17 +102,16 @@ class ProcessFamily:
 
     def require_alive(self) -> None:
         """
-        Check that every started process is running, and record what runs.
+        Check that every process which was started directly is running.
 
         :raises DemoError: if one has ended, with the end of its log.
         """
         for name, log, child in self._children:
             if child.poll() is not None:
                 raise DemoError(f"{name} (process {child.pid}) ended unexpectedly.", log=read_tail(log))
-        self.find_members()
 
-    def find_members(self) -> list[psutil.Process]:
-        """Find every living process of the family."""
+    def find_members(self) -> set[psutil.Process]:
+        """Find every living process: with the marker, or found before, or below one of these."""
         others = [
             process for process in psutil.process_iter() if process.pid != os.getpid() and is_alive(process)
         ]
@@ -142,16 +122,12 @@ class ProcessFamily:
         }:
             members |= found
             pids |= {process.pid for process in found}
-        if members != self._known:
-            self._ended |= self._known - members
-            self._known = members
-            self._record(tuple(get_process_id(member) for member in members))
-        self._reap()
-        return list(members)
+        self._known = members
+        return set(members)
 
     def stop(self, grace_seconds: float = GRACE_SECONDS) -> list[str]:
         """
-        End every process of the family: with a signal first, then by killing.
+        End every process: with a signal first, then by killing.
 
         A process whose parent lives is stopped by its parent, and gets a signal after the parent has ended.
 
@@ -176,22 +152,15 @@ class ProcessFamily:
                     asked.add(member)
                     _signal(member, _choose_signal(member))
             time.sleep(CHILD_POLL_SECONDS)
+        for _, _, child in self._children:
+            child.poll()
         return list(killed.values())
 
     def _is_marked(self, process: psutil.Process) -> bool:
         try:
-            return bool(process.environ().get(MARKER_VARIABLE) == self.marker)
+            return bool(process.environ().get(MARKER_VARIABLE) == self._marker)
         except (psutil.Error, OSError):
             return False  # it belongs to another user, or has just ended
-
-    def _reap(self) -> None:
-        """Collect the ended processes that are children of this one, or were adopted by it since."""
-        for _, _, child in self._children:
-            child.poll()
-        for process in self._ended:
-            with suppress(ChildProcessError):
-                os.waitpid(process.pid, os.WNOHANG)
-        self._ended = {process for process in self._ended if process.is_running()}
 
 
 def describe_process(process: psutil.Process) -> str:
