@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, task
@@ -65,6 +65,7 @@ def save_facts(facts: list[dict[str, Any]]) -> None:
 with DAG(
     dag_id="example_pushmetrics_result_assets_consumer",
     schedule=[delays],
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),  # Airflow 2 asks for it
     catchup=False,
     default_args=RETRIES,
     tags=["example", "pushmetrics"],

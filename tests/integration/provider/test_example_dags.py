@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +18,14 @@ from tests.fakes.pushmetrics import FakePushMetrics
 from tests.integration.provider.conftest import Connect
 
 DAGS = Path(__file__).parents[3] / "dags"
+NAMES = sorted(path.stem for path in DAGS.glob("*.py"))
+# The features of newer versions: the docs name these Dags with the version.
+SINCE = {
+    "example_pushmetrics_approval": "3.1",
+    "example_pushmetrics_deadline_alert": "3.2",
+    "example_pushmetrics_webhook_receiver": "3.0",
+    "example_pushmetrics_without_receiver": "3.0",
+}
 RESULT = {"columns": [{"name": "a", "type": "int"}], "row_count": 1, "data": [{"a": 1}]}
 
 
@@ -30,14 +38,26 @@ def served(
     monkeypatch.setenv("PUSHMETRICS_EXAMPLE_OUTPUT", str(tmp_path / "results"))
 
 
-def load_task(dag: str, task: str) -> Any:
-    """Load a Dag's file, and take the function of one of its tasks."""
+def load(dag: str) -> ModuleType:
+    """Load a Dag's file."""
     spec = importlib.util.spec_from_file_location(dag, DAGS / f"{dag}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return getattr(module, task).function
+    return module
+
+
+def load_task(dag: str, task: str) -> Any:
+    """Load a Dag's file, and take the function of one of its tasks."""
+    return getattr(load(dag), task).function
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=needs_airflow(SINCE.get(name, "2.11"))) for name in NAMES]
+)
+def test_each_example_loads_on_every_version_that_has_its_features(name: str) -> None:
+    load(name)
 
 
 def list_files(folder: Path) -> list[str]:
@@ -124,7 +144,7 @@ def test_a_dag_run_reads_every_event_that_started_it() -> None:
     assert read_events(triggering_asset_events=events) == [{"n": 1}, {"n": 2}]
 
 
-@pytest.mark.parametrize("dag", sorted(path.stem for path in DAGS.glob("*.py")))
+@pytest.mark.parametrize("dag", NAMES)
 def test_every_deferrable_task_of_an_example_has_a_retry(dag: str) -> None:
     """Airflow may fail a task that is resumed soon: a retry continues with its run."""
     text = (DAGS / f"{dag}.py").read_text(encoding="utf-8")
