@@ -23,7 +23,7 @@ EVENTS_WITHOUT_RUN = "pushmetrics.events_without_run"
 
 
 def find_team(ti: Any) -> dict[str, str]:
-    """Find the team of a task, where several teams share an Airflow (3.2): a tag of its metrics."""
+    """Find the team of a task, where several teams share an Airflow (3.3): a tag of its metrics."""
     team = getattr(ti, "stats_tags", {}).get("team_name")
     return {} if team is None else {"team_name": team}
 

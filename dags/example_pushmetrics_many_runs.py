@@ -20,7 +20,7 @@ log = logging.getLogger("airflow.task")
 
 REPORT_ID = 1
 AT_ONCE = 10
-POLL_SECONDS = 5.0
+FIRST_POLL_SECONDS, POLL_SECONDS = 0.5, 5.0
 LIMIT_SECONDS = 3600.0
 
 
@@ -35,10 +35,10 @@ async def run_report(
             started = await client.trigger_report(REPORT_ID, parameters, idempotency_key=key)
             if (run_id := started.run_id) is None:
                 raise PushMetricsError("PushMetrics does not return the id of the run it started.")
-            run = await client.fetch_run(run_id)
+            run, pause = await client.fetch_run(run_id), FIRST_POLL_SECONDS
             while not run.status.is_finished:
-                await asyncio.sleep(POLL_SECONDS)
-                run = await client.fetch_run(run_id)
+                await asyncio.sleep(pause)
+                run, pause = await client.fetch_run(run_id), min(2 * pause, POLL_SECONDS)
             status = run.status.value
         error = None
     except (PushMetricsError, TimeoutError) as failure:

@@ -96,7 +96,7 @@ class EventProducer(SharedStreamProducer):
         self._timing = timing
         self._conn_id: str = kwargs["pushmetrics_conn_id"]
         self._consumer = build_position_name(kwargs)
-        store = find_store(self._consumer, is_watcher=not raises_errors)
+        store = find_store(self._consumer, build_stream_name(kwargs), is_watcher=not raises_errors)
         self._runs = RunStream(
             kwargs,
             store,
@@ -236,15 +236,25 @@ def build_position_name(kwargs: Mapping[str, Any]) -> str:
     """
     Build the name of a trigger's position, the same in every process for the same arguments.
 
-    It contains the filter: two triggers with one position would skip each other's events.
+    It contains the filter: two triggers with one position would skip each other's events. It does not contain
+    the interval of polls and the trigger queue, so that a watcher keeps its position if they are changed.
     """
     rule = [kwargs[name] for name in ("event", "report_id", "query_id", "pushmetrics_conn_id")]
     if kwargs.get("only_successful"):
         rule.append("only_successful")
-    if kwargs.get("poll_interval_seconds", DEFAULT_LIST_INTERVAL_SECONDS) != DEFAULT_LIST_INTERVAL_SECONDS:
-        rule.append(kwargs["poll_interval_seconds"])  # Airflow runs another trigger for it
     digest = hashlib.sha256(json.dumps(rule).encode()).hexdigest()[:12]
     return f"{kwargs['consumer']}-{re.sub(r'[^A-Za-z0-9._-]', '_', kwargs['event'])}-{digest}"
+
+
+def build_stream_name(kwargs: Mapping[str, Any]) -> str:
+    """Build the name of a trigger's stream of events; Airflow runs a trigger for each interval and queue."""
+    interval, queue = kwargs.get("poll_interval_seconds", DEFAULT_LIST_INTERVAL_SECONDS), kwargs.get("queue")
+    parts = [build_position_name(kwargs)]
+    if interval != DEFAULT_LIST_INTERVAL_SECONDS:
+        parts.append(f"every-{interval:g}")
+    if queue is not None:
+        parts.append(f"queue-{queue}")
+    return "-".join(parts)
 
 
 def dump_event(event: FeedEvent) -> FoundEvent:

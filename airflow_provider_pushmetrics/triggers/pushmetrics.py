@@ -35,6 +35,7 @@ from airflow_provider_pushmetrics.triggers.event_stream import (
     DEFAULT_TIMING,
     EventProducer,
     build_position_name,
+    build_stream_name,
     dump_event,
 )
 from airflow_provider_pushmetrics.triggers.events import (
@@ -286,8 +287,8 @@ class PushMetricsEventTrigger(SerializableTrigger, BaseEventTrigger):
     :param pushmetrics_conn_id: The connection.
     :param queue: The trigger queue of the watcher; needs Airflow 3.4.
     :param only_successful: Fire only for runs that succeeded; needs an API token.
-    :param poll_interval_seconds: Seconds between polls of the API's list of runs, without a receiver. Another
-        interval is another trigger with a position of its own, so a change begins as a new watcher does.
+    :param poll_interval_seconds: Seconds between polls of the API's list of runs, without a receiver. Before
+        Airflow 3.3, a change of it begins as a new watcher does.
     """
 
     timing = DEFAULT_TIMING
@@ -333,10 +334,10 @@ class PushMetricsEventTrigger(SerializableTrigger, BaseEventTrigger):
             await producer.aclose()
 
     def shared_stream_key(self) -> Hashable | None:
-        """Name the stream by its connection and its position; None for a task, which fails separately."""
+        """Name the stream, which equal triggers share; None for a task, which fails separately."""
         if self.task_instance is not None:
             return None
-        name = build_position_name(self.serialize()[1])
+        name = build_stream_name(self.serialize()[1])
         offer_asset_store(name, getattr(self, "asset_state_store", None))
         return (_PATH, self.pushmetrics_conn_id, name)
 

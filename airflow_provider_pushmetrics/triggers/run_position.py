@@ -143,16 +143,21 @@ class VariableStore:
         text = json.dumps(position.dump())
         await run_in_thread(Variable.set, self._key, text, "Which PushMetrics runs a watcher has handled")
 
+    async def delete(self) -> None:
+        """Delete the position."""
+        await run_in_thread(Variable.delete, self._key)
+
 
 class AssetStore:
     """
     Keeps the position in the store of each asset that the watcher updates (Airflow 3.3 and later).
 
     :param name: The name of the position: an asset may have several watchers.
+    :param stream: The name of the stream of events, whose triggers have offered their stores.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, stream: str) -> None:
+        self._stream = stream
         self._key = f"{STORE_KEY}{name}"
 
     async def load(self) -> RunPosition | None:
@@ -164,16 +169,19 @@ class AssetStore:
         not be saved, or that the asset was not watched meanwhile: no event of it is missing. In that sequence
         the floor rises; while it is the same, more runs are handled.
 
-        Before Airflow 3.3 the position was kept in a variable.
+        Before Airflow 3.3 the position was kept in a variable. It is deleted: an asset that is created again
+        later must not begin at an old position.
         """
         where = f"the key {self._key!r} in the store of an asset"
         values = [await run_in_thread(store.get, self._key) for store in self._list_stores()]
         positions = [_read(where, value) for value in values if value is not None]
         if positions:
             return max(positions, key=lambda found: (found.floor, len(found.handled), -len(found.open_runs)))
-        position = await VariableStore(self._name).load()
+        variable = VariableStore(self._stream)
+        position = await variable.load()
         if position is not None:
             await self.save(position)
+            await variable.delete()
         return position
 
     async def save(self, position: RunPosition) -> None:
@@ -192,28 +200,34 @@ class AssetStore:
             raise failure
 
     def _list_stores(self) -> list[Any]:
-        return [store for stores in _asset_stores[self._name] for store in list_asset_stores(stores)]
+        return [store for stores in _asset_stores[self._stream] for store in list_asset_stores(stores)]
 
 
 # Airflow gives the store to each trigger, and builds the source that its triggers share without it.
 _asset_stores: defaultdict[str, WeakSet[Any]] = defaultdict(WeakSet)
 
 
-def offer_asset_store(name: str, stores: Any) -> None:
+def offer_asset_store(stream: str, stores: Any) -> None:
     """
     Offer a trigger's access to the store of its assets to the source of its events.
 
     :param stores: The trigger's ``asset_state_store``; None outside a watcher.
     """
     if stores is not None:
-        _asset_stores[name].add(stores)
+        _asset_stores[stream].add(stores)
 
 
-def find_store(name: str, *, is_watcher: bool) -> PositionStore:
-    """Find where the position of a trigger is kept."""
+def find_store(name: str, stream: str, *, is_watcher: bool) -> PositionStore:
+    """
+    Find where the position of a trigger is kept.
+
+    :param name: The name of the position.
+    :param stream: The name of the stream of events. A variable is named by it, since triggers of several
+        assets would share one that is named by the position.
+    """
     if not is_watcher:
         return MemoryStore()
-    return AssetStore(name) if has_airflow("3.3") else VariableStore(name)
+    return AssetStore(name, stream) if has_airflow("3.3") else VariableStore(stream)
 
 
 def _read(where: str, value: Any) -> RunPosition:

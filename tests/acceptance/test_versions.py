@@ -9,7 +9,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -17,10 +16,10 @@ import httpx
 import pytest
 
 from airflow_provider_pushmetrics.get_provider_info import CONNECTION_FIELDS
+from tests.acceptance.version_system import System, prepare_system
 from tests.fakes.airflow_processes import AirflowProcesses
 from tests.fakes.airflow_versions import AIRFLOW_VERSION, needs_airflow
-from tests.fakes.receiver_server import READER_TOKEN, ReceiverServer, start_receiver
-from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
+from tests.fakes.service_process import API_TOKEN
 from tests.fakes.waiting import LIMIT_SECONDS
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
@@ -43,38 +42,6 @@ BY_HAND = (
 CONSUMER = "example_pushmetrics_result_assets_consumer"
 
 
-@dataclass
-class System:
-    """All that runs."""
-
-    airflow: AirflowProcesses
-    service: ServiceProcess
-    receiver: ReceiverServer
-    trigger_url: str
-    results: Path
-
-    def run_report(self) -> None:
-        """Run the report as somebody else would: its webhook tells the receiver."""
-        self.service.client.post(self.trigger_url, json={"month": 1}).raise_for_status()
-
-    def count_runs(self) -> int:
-        """Count the runs of the report, each of which the receiver is told of once."""
-        return int(self.service.client.get("/api/v1/noteflow_run/").json()["count"])
-
-    def fetch_reader(self, path: str) -> int:
-        with self.receiver.open_reader() as reader:
-            answer = reader.get(path).json()
-        return int(answer.get("cursor", answer.get("position")))
-
-    def list_polled(self) -> set[int]:
-        """List the runs whose results the Dag without a receiver has saved."""
-        return {int(path.name) for path in (self.results / "without_receiver").glob("*")}
-
-    def list_handled(self) -> set[int]:
-        """List the events whose results the continuous Dag has saved."""
-        return {int(path.name) for path in (self.results / "webhook_receiver_continuous").glob("*")}
-
-
 @pytest.fixture(name="folder", scope="module")
 def make_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="pm-"))
@@ -84,43 +51,13 @@ def make_folder() -> Iterator[Path]:
 
 @pytest.fixture(name="system", scope="module")
 def start_system(folder: Path) -> Iterator[System]:
-    with (
-        start_receiver(f"sqlite:///{folder}/inbox.db") as receiver,
-        run_service(folder / "service", "--demo") as service,
-    ):
-        service.wait_until_ready()
-        service.subscribe(receiver.delivery_url)
-        token = service.find_trigger_token()
-        connection = {
-            "conn_type": "pushmetrics",
-            "host": str(service.client.base_url),
-            "password": API_TOKEN,
-            "extra": {
-                "trigger_tokens": {"1": token},
-                "receiver_url": receiver.url,
-                "receiver_token": READER_TOKEN,
-            },
-        }
-        api_only = {name: value for name, value in connection.items() if name != "extra"}
-        environment = {
-            "AIRFLOW_CONN_PUSHMETRICS_DEFAULT": json.dumps(connection),
-            "AIRFLOW_CONN_PUSHMETRICS_API_ONLY": json.dumps(api_only),
-            "PUSHMETRICS_EXAMPLE_OUTPUT": str(folder / "results"),
-            "PUSHMETRICS_EXAMPLE_DEADLINE_SECONDS": "1",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        }
-        (folder / "airflow").mkdir()
-        for source in (DAGS, MORE_DAGS):
-            shutil.copytree(
-                source, folder / "dags", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
-            )
-        airflow = AirflowProcesses(folder / "airflow", folder / "dags", environment)
-        try:
-            airflow.start()
-            trigger_url = f"/api/v1/report/1/webhook?token={token}"
-            yield System(airflow, service, receiver, trigger_url, folder / "results")
-        finally:
-            airflow.stop()
+    settings = {
+        "PUSHMETRICS_EXAMPLE_DEADLINE_SECONDS": "1",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+    }
+    with prepare_system(folder, DAGS, MORE_DAGS, **settings) as system:
+        system.airflow.start()
+        yield system
 
 
 def test_airflow_lists_the_provider_its_hook_and_its_notifier(system: System) -> None:
@@ -244,12 +181,10 @@ def test_results_are_published_only_after_a_person_approved_them(system: System)
     airflow.wait_until(is_asked, "the question")
     assert not (system.results / "approved").exists()
     ((run_id,),) = airflow.ask("SELECT run_id FROM dag_run WHERE dag_id = ?", dag_id)
-    with httpx.Client(base_url=f"http://127.0.0.1:{airflow.port}", timeout=LIMIT_SECONDS) as client:
-        token = client.get("/auth/token").json()["access_token"]
+    with system.open_api() as client:
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
-        headers = {"Authorization": f"Bearer {token}"}
-        assert "- `by_carrier`: 16 rows" in client.get(path, headers=headers).json()["body"]
-        answer = client.patch(path, headers=headers, json={"chosen_options": ["Approve"], "params_input": {}})
+        assert "- `by_carrier`: 16 rows" in client.get(path).json()["body"]
+        answer = client.patch(path, json={"chosen_options": ["Approve"], "params_input": {}})
         assert answer.status_code == 200, answer.text
     airflow.wait_until(partial(airflow.count_runs, dag_id), f"{dag_id} to end")
     assert len(list((system.results / "approved").glob("*/*.parquet"))) == 3

@@ -72,6 +72,8 @@ class FakeSupervisor:
             return comms.VariableResult(key=message.key, value=self.variables[message.key])
         if kind == "PutVariable":
             self.variables[message.key] = message.value
+        if kind == "DeleteVariable":
+            self.variables.pop(message.key, None)
         if kind == "GetAssetStateStoreByName":
             if (message.name, message.key) not in self.asset_store:
                 return comms.ErrorResponse(error=ErrorType.ASSET_STORE_NOT_FOUND)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,36 +20,12 @@ from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSenso
 from airflow_provider_pushmetrics.transfers.pushmetrics import PushMetricsToObjectStorageOperator
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from tests.fakes.pushmetrics import FakePushMetrics
+from tests.fakes.statsd import FakeStatsd
 from tests.fakes.supervisor import FakeTaskInstance
 
 pytestmark = pytest.mark.usefixtures("whole_connection")
 
 DOCS = Path(__file__).parents[3] / "docs" / "provider.md"
-
-
-class FakeStatsd:
-    """A statsd server: keeps the packets that it gets."""
-
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.settimeout(0.2)
-        self.port: int = self._socket.getsockname()[1]
-
-    def read(self) -> list[str]:
-        """Read what has arrived: of timers the name and the kind, without the time."""
-        packets = []
-        try:
-            while True:
-                packets.append(self._socket.recv(4096).decode())
-        except TimeoutError:
-            ours = [packet.removeprefix("airflow.") for packet in packets if "pushmetrics" in packet]
-        return [
-            packet if packet.endswith(("|c", "|g")) else packet.partition(":")[0] + "|ms" for packet in ours
-        ]
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 @pytest.fixture

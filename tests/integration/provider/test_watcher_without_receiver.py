@@ -16,7 +16,11 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from airflow_provider_pushmetrics.events import ReportRun, parse_event
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
-from airflow_provider_pushmetrics.triggers.event_stream import StreamTiming, build_position_name
+from airflow_provider_pushmetrics.triggers.event_stream import (
+    StreamTiming,
+    build_position_name,
+    build_stream_name,
+)
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
 from tests.fakes.airflow_versions import AIRFLOW_VERSION, needs_airflow
 from tests.fakes.pushmetrics import FakePushMetrics, FakeRun
@@ -517,13 +521,42 @@ async def test_a_position_that_airflow_does_not_keep_is_kept_later(
 async def test_a_position_of_an_older_airflow_is_continued(
     pushmetrics: FakePushMetrics, supervisor: FakeSupervisor
 ) -> None:
-    name = build_position_name(quick().serialize()[1])
+    name = build_stream_name(quick().serialize()[1])
     supervisor.variables[f"pushmetrics_runs_{name}"] = json.dumps({"floor": 0, "handled": [1], "open": []})
     pushmetrics.start_run()
     pushmetrics.start_run()
     async with watch(quick()) as watcher:
         assert await watcher.take(1) == [2]
         assert is_kept(supervisor, 1)
+    assert supervisor.variables == {}  # an asset that is created again would begin there
+
+
+@needs_airflow("3.3")
+async def test_a_changed_interval_misses_no_run(
+    pushmetrics: FakePushMetrics, supervisor: FakeSupervisor
+) -> None:
+    async with watch(quick()) as watcher:
+        await begin(watcher)
+        pushmetrics.start_run()
+        assert await watcher.take(1) == [1]
+        watcher.ask()
+        await until(lambda: is_kept(supervisor, 1))
+    pushmetrics.start_run()
+    async with watch(quick(poll_interval_seconds=0.03)) as watcher:
+        assert await watcher.take(1) == [2]
+
+
+@needs_airflow("3.3")
+async def test_watchers_with_other_intervals_do_not_take_over_each_others_position(
+    pushmetrics: FakePushMetrics, supervisor: FakeSupervisor
+) -> None:
+    key = f"pushmetrics_runs_{build_position_name(quick().serialize()[1])}"
+    for asset, handled in (("far", [1, 2]), ("near", [1])):
+        supervisor.asset_store[asset, key] = {"floor": 0, "handled": handled, "open": []}
+    for _ in range(3):
+        pushmetrics.start_run()
+    async with watch(quick(), "far") as far, watch(quick(poll_interval_seconds=0.03), "near") as near:
+        assert (await far.take(1), await near.take(2)) == ([3], [2, 3])
 
 
 @needs_airflow("3.3")

@@ -191,7 +191,6 @@ def test_equal_watchers_are_one_to_airflow_and_others_are_not() -> None:
         {"query_id": 2},
         {"consumer": "other"},
         {"pushmetrics_conn_id": "other"},
-        {"poll_interval_seconds": 10.0},
         {"only_successful": True},
     ],
 )
@@ -202,6 +201,17 @@ def test_only_equal_watchers_share_a_stream_and_a_position(change: dict[str, Any
     assert trigger.shared_stream_key() == again.shared_stream_key() is not None
     assert trigger.shared_stream_key() != other.shared_stream_key()
     assert build_position_name(trigger.serialize()[1]) != build_position_name(other.serialize()[1])
+
+
+@pytest.mark.parametrize(
+    "change", [{"poll_interval_seconds": 10.0}, pytest.param({"queue": "near"}, marks=needs_airflow("3.4"))]
+)
+def test_watchers_that_look_elsewhere_or_at_other_times_have_streams_of_their_own_and_keep_their_position(
+    change: dict[str, Any],
+) -> None:
+    trigger, other = PushMetricsEventTrigger(), PushMetricsEventTrigger(**change)
+    assert trigger.shared_stream_key() != other.shared_stream_key()
+    assert build_position_name(trigger.serialize()[1]) == build_position_name(other.serialize()[1])
 
 
 def test_a_position_has_one_name_for_ever() -> None:

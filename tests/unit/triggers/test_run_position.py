@@ -105,7 +105,7 @@ async def test_the_newest_of_several_positions_is_taken_in_any_order() -> None:
     for number, pair in enumerate([(older, newer), (newer, older)]):
         stores = Stores(*map(Store, pair))
         offer_asset_store(f"newest{number}", stores)
-        assert await AssetStore(f"newest{number}").load() == newer
+        assert await AssetStore("a", f"newest{number}").load() == newer
 
 
 async def test_a_store_that_refuses_a_position_does_not_keep_it_from_the_others() -> None:
@@ -113,5 +113,5 @@ async def test_a_store_that_refuses_a_position_does_not_keep_it_from_the_others(
     stores = Stores(Store(refuses=True), last)
     offer_asset_store("refused", stores)
     with pytest.raises(RuntimeError, match="refused"):
-        await AssetStore("refused").save(RunPosition(3))
+        await AssetStore("a", "refused").save(RunPosition(3))
     assert last.value == RunPosition(3).dump()
