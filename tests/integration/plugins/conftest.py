@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import warnings
+from collections.abc import AsyncIterator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
+from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime, RuntimeOpener
 from tests.fakes.airflow_versions import AIRFLOW_VERSION
+from tests.fakes.loopback import LoopbackServer, serve_http
 from tests.fakes.postgres import make_database
+from tests.fakes.pushmetrics import FakePushMetrics
 
 if TYPE_CHECKING:
     from tests.fakes.airflow_tables import AirflowTables
@@ -71,3 +76,48 @@ def open_tables(tables_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ai
     tables.become_airflows(monkeypatch)
     yield tables
     tables.close()
+
+
+@pytest.fixture(scope="session", name="server")
+def serve() -> Iterator[LoopbackServer]:
+    with serve_http() as server:
+        yield server
+
+
+@pytest.fixture(name="pushmetrics")
+def fake_pushmetrics(server: LoopbackServer) -> FakePushMetrics:
+    fake = FakePushMetrics(server.url, delivers=False)
+    server.app = fake.build_app()
+    return fake
+
+
+@pytest.fixture(name="runtime")
+def open_runtime(tmp_path: Path) -> Iterator[ReceiverRuntime]:
+    runtime = ReceiverRuntime(f"sqlite:///{tmp_path}/inbox.db")
+    yield runtime
+    runtime.close()
+
+
+@pytest.fixture(name="opener")
+def open_inbox(tmp_path: Path) -> Iterator[RuntimeOpener]:
+    opener = RuntimeOpener(f"sqlite:///{tmp_path}/inbox.db")
+    yield opener
+    opener.close()
+
+
+@pytest.fixture(name="visitor")
+async def visit_events_page(opener: RuntimeOpener, tables: AirflowTables) -> AsyncIterator[httpx.AsyncClient]:
+    """Visit the page of events as an administrator."""
+    with warnings.catch_warnings():
+        # Airflow's app brings Starlette's test client, which says that httpx will be httpx2 one day.
+        warnings.simplefilter("ignore")
+        from airflow.api_fastapi.app import create_auth_manager
+        from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+        from airflow.api_fastapi.core_api.security import get_user
+
+        from airflow_provider_pushmetrics.plugins.events_page import build_page
+    create_auth_manager()
+    page = build_page(opener.get)
+    page.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username="someone", role="ADMIN")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(page), base_url="http://airflow") as client:
+        yield client

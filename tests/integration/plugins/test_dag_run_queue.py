@@ -8,7 +8,6 @@ scheduler continues. Where Airflow's own writer is left alone, the event starts 
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,20 +23,18 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import make_url
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
-from airflow_provider_pushmetrics.plugins.asset_updates import UpdatedAsset, fetch_assets, register
 from airflow_provider_pushmetrics.plugins.dag_run_queue import build_upsert, overlooks_events
 from airflow_provider_pushmetrics.plugins.missed_events import MissedEventsCheck
-from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent
 from tests.fakes.airflow_tables import AirflowTables
 from tests.fakes.airflow_versions import AIRFLOW_VERSION
+from tests.fakes.stored_asset import ARRIVED, StoredAsset
 
 DAG_ID = "reacts"
-ARRIVED = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LOOKS_UNTIL_QUEUED_AGAIN = 2
 
 needs_the_cure = pytest.mark.skipif(not overlooks_events(), reason="this Airflow overlooks no event")
 
-Write = Callable[[int], None]
+Write = Callable[[StoredAsset, int], None]
 
 
 @pytest.fixture(name="check")
@@ -46,28 +43,19 @@ def make_check() -> MissedEventsCheck:
 
 
 @pytest.fixture(name="asset")
-def store_asset(tables: AirflowTables) -> UpdatedAsset:
-    process(tables, DAG_ID)
-    (asset,) = fetch_assets()
-    return asset
+def store_asset(tables: AirflowTables) -> StoredAsset:
+    return StoredAsset(tables, DAG_ID)
 
 
-def process(tables: AirflowTables, *dag_ids: str) -> None:
-    """Let Dags be started by the asset."""
-    built = build_run_asset("delays", report_id=1, updated_by="api_server")
-    tables.process_dags(*(DAG(dag_id, schedule=[built], catchup=False) for dag_id in dag_ids))
-
-
-def write_here(asset: UpdatedAsset, number: int) -> None:
+def write_here(asset: StoredAsset, number: int) -> None:
     """Store an event as the API server does."""
-    body = json.dumps({"event": "report.run", "report_id": 1, "number": number}).encode()
-    register(asset, StoredEvent(number, "demo", ARRIVED + timedelta(seconds=number), None, body))
+    asset.write(number, seconds=number)
 
 
-def write_elsewhere(asset: UpdatedAsset, number: int) -> None:
+def write_elsewhere(asset: StoredAsset, number: int) -> None:
     """Store an event as the triggerer does: Airflow's own code and nothing else."""
     with create_session(scoped=False) as session:
-        model = session.get_one(AssetModel, asset.id)
+        model = session.get_one(AssetModel, asset.found.id)
         extra = {"from_trigger": True, "payload": {"id": number}}
         asset_manager.register_asset_change(asset=model, extra=extra, session=session)
 
@@ -94,69 +82,65 @@ def settle(tables: AirflowTables, check: MissedEventsCheck) -> None:
 
 
 @needs_the_cure
-def test_airflow_alone_overlooks_an_event_that_is_stored_while_a_run_is_made(
-    tables: AirflowTables, asset: UpdatedAsset
-) -> None:
+def test_airflow_alone_overlooks_an_event_that_is_stored_while_a_run_is_made(asset: StoredAsset) -> None:
     """Else all these tests would prove nothing."""
     write_elsewhere(asset, 1)
-    with tables.while_a_run_is_made(lambda: write_elsewhere(asset, 2)):
-        tables.schedule()
-    tables.schedule()
-    first, _ = tables.list_events()
-    assert tables.read_runs(DAG_ID) == [[first.id]]
-    assert tables.count_queued() == 0
+    with asset.tables.while_a_run_is_made(lambda: write_elsewhere(asset, 2)):
+        asset.tables.schedule()
+    asset.tables.schedule()
+    first, _ = asset.tables.list_events()
+    assert asset.tables.read_runs(DAG_ID) == [[first.id]]
+    assert asset.tables.count_queued() == 0
 
 
 @pytest.mark.skipif(overlooks_events(), reason="of Airflow 3.4 and later")
 @pytest.mark.parametrize("write", WRITERS)
 def test_airflow_alone_starts_a_run_for_each_event_whenever_it_is_stored(
-    tables: AirflowTables, asset: UpdatedAsset, write: Callable[[UpdatedAsset, int], None]
+    asset: StoredAsset, write: Write
 ) -> None:
     write(asset, 1)
-    with tables.while_a_run_is_made(lambda: write(asset, 2)):
-        tables.schedule()
-    tables.schedule()
-    assert tables.read_runs(DAG_ID) == [[item.id] for item in tables.list_events()]
-    assert tables.count_queued() == 0
+    with asset.tables.while_a_run_is_made(lambda: write(asset, 2)):
+        asset.tables.schedule()
+    asset.tables.schedule()
+    assert asset.tables.read_runs(DAG_ID) == [[item.id] for item in asset.tables.list_events()]
+    assert asset.tables.count_queued() == 0
 
 
 @needs_the_cure
 @pytest.mark.parametrize("write", WRITERS)
 def test_an_event_that_is_stored_while_a_run_is_made_starts_the_dag_once(
-    tables: AirflowTables,
-    asset: UpdatedAsset,
+    asset: StoredAsset,
     check: MissedEventsCheck,
-    write: Callable[[UpdatedAsset, int], None],
+    write: Write,
 ) -> None:
     write(asset, 1)
     check.check()
-    with tables.while_a_run_is_made(lambda: write(asset, 2)):
-        tables.schedule()
-    settle(tables, check)
-    assert list_taken(tables) == [item.id for item in tables.list_events()]
-    assert tables.count_queued() == 0
+    with asset.tables.while_a_run_is_made(lambda: write(asset, 2)):
+        asset.tables.schedule()
+    settle(asset.tables, check)
+    assert list_taken(asset.tables) == [item.id for item in asset.tables.list_events()]
+    assert asset.tables.count_queued() == 0
 
 
 @needs_the_cure
 @pytest.mark.skipif(AIRFLOW_VERSION < (3, 2), reason="Airflow 3.1 reads the queue before it locks anything")
-def test_where_rows_are_locked_the_writer_alone_is_enough(tables: AirflowTables, asset: UpdatedAsset) -> None:
-    if not tables.locks_rows:
+def test_where_rows_are_locked_the_writer_alone_is_enough(asset: StoredAsset) -> None:
+    if not asset.tables.locks_rows:
         pytest.skip("SQLite locks no rows")
     write_here(asset, 1)
-    with tables.while_a_run_is_made(lambda: write_here(asset, 2)):
-        tables.schedule()
-    tables.schedule()
-    assert tables.read_runs(DAG_ID) == [[item.id] for item in tables.list_events()]
+    with asset.tables.while_a_run_is_made(lambda: write_here(asset, 2)):
+        asset.tables.schedule()
+    asset.tables.schedule()
+    assert asset.tables.read_runs(DAG_ID) == [[item.id] for item in asset.tables.list_events()]
 
 
 @needs_the_cure
 @pytest.mark.parametrize("write", WRITERS)
 def test_all_dags_of_an_asset_are_started_by_an_event_of_the_window(
-    tables: AirflowTables, check: MissedEventsCheck, write: Callable[[UpdatedAsset, int], None]
+    tables: AirflowTables, check: MissedEventsCheck, write: Write
 ) -> None:
     dag_ids = [f"{DAG_ID}_{name}" for name in "abc"]
-    process(tables, *dag_ids)
-    (asset,) = fetch_assets()
+    asset = StoredAsset(tables, *dag_ids)
     write(asset, 1)
     check.check()
     with tables.while_a_run_is_made(lambda: write(asset, 2)):
@@ -176,7 +160,7 @@ def test_each_event_starts_a_run_of_its_own(tables: AirflowTables) -> None:
     built = build_run_asset("delays", report_id=1, updated_by="api_server", one_run_per_event=True)
     schedule: Any = PartitionedAssetTimetable(assets=built) if overlooks_events() else [built]
     tables.process_dags(DAG(DAG_ID, schedule=schedule, catchup=False))
-    (asset,) = fetch_assets()
+    asset = StoredAsset(tables)
     for number in (1, 2):
         write_here(asset, number)
     with tables.while_a_run_is_made(lambda: write_here(asset, 3)):
@@ -202,20 +186,19 @@ def set_last_run(tables: AirflowTables, seconds_ahead: float) -> datetime:
 @needs_the_cure
 @pytest.mark.parametrize("write", WRITERS)
 def test_an_event_of_a_clock_that_is_behind_starts_the_dag_once(
-    tables: AirflowTables,
-    asset: UpdatedAsset,
+    asset: StoredAsset,
     check: MissedEventsCheck,
-    write: Callable[[UpdatedAsset, int], None],
+    write: Write,
 ) -> None:
     write(asset, 1)
-    tables.schedule()
-    last = set_last_run(tables, seconds_ahead=30)
+    asset.tables.schedule()
+    last = set_last_run(asset.tables, seconds_ahead=30)
     write(asset, 2)
     if write is write_elsewhere:
-        tables.drop_queue()  # overlooked
-    settle(tables, check)
-    first, second = tables.list_events()
-    assert tables.read_runs(DAG_ID) == [[first.id], [second.id]]
+        asset.tables.drop_queue()  # overlooked
+    settle(asset.tables, check)
+    first, second = asset.tables.list_events()
+    assert asset.tables.read_runs(DAG_ID) == [[first.id], [second.id]]
     assert second.timestamp > last
 
 
@@ -224,8 +207,7 @@ def test_an_event_that_no_run_can_take_is_given_up_and_said(
     tables: AirflowTables, check: MissedEventsCheck, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One Dag has it, for the other it is too old: moved in time, it would start the first one again."""
-    process(tables, "has_it", "has_it_not")
-    (asset,) = fetch_assets()
+    asset = StoredAsset(tables, "has_it", "has_it_not")
     write_elsewhere(asset, 1)
     tables.schedule()
     write_elsewhere(asset, 2)
@@ -281,8 +263,7 @@ def make_mysql_tables(request: pytest.FixtureRequest) -> Iterator[AirflowTables]
 def test_mysql_takes_the_statements(mysql_tables: AirflowTables, monkeypatch: pytest.MonkeyPatch) -> None:
     """MariaDB is in MySQL's place; Airflow's scheduler does not run on it."""
     mysql_tables.become_airflows(monkeypatch)
-    process(mysql_tables, DAG_ID)
-    (asset,) = fetch_assets()
+    asset = StoredAsset(mysql_tables, DAG_ID)
     write_here(asset, 1)
     write_here(asset, 2)
     (queued_at,) = mysql_tables.list_queue_times()

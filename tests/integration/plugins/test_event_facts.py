@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -16,29 +15,16 @@ from airflow.models.connection import Connection
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from tests.fakes.airflow_tables import AirflowTables
-from tests.fakes.loopback import serve_http
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.service_process import find_free_port
 
 with warnings.catch_warnings():
     # Airflow's app brings Starlette's test client, which says that httpx will be httpx2 one day.
     warnings.simplefilter("ignore")
-    from airflow.api_fastapi.app import create_auth_manager
-    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-    from airflow.api_fastapi.core_api.security import get_user
 
     from airflow_provider_pushmetrics.plugins.event_facts import EventRunFacts, EventSubject, read_subject
-    from airflow_provider_pushmetrics.plugins.events_page import build_page
 
 Connect = Callable[..., None]
-
-
-@pytest.fixture(name="pushmetrics")
-def fake_pushmetrics() -> Iterator[FakePushMetrics]:
-    with serve_http() as server:
-        fake = FakePushMetrics(server.url, delivers=False)
-        server.app = fake.build_app()
-        yield fake
 
 
 @pytest.fixture(name="connect")
@@ -48,22 +34,6 @@ def make_connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
         monkeypatch.setenv("AIRFLOW_CONN_PUSHMETRICS_DEFAULT", json.dumps(connection))
 
     return connect
-
-
-@pytest.fixture(name="opener")
-def open_inbox(tmp_path: Path) -> Iterator[RuntimeOpener]:
-    opener = RuntimeOpener(f"sqlite:///{tmp_path}/inbox.db")
-    yield opener
-    opener.close()
-
-
-@pytest.fixture(name="visitor")
-async def visit(opener: RuntimeOpener, tables: AirflowTables) -> AsyncIterator[httpx.AsyncClient]:
-    create_auth_manager()
-    page = build_page(opener.get)
-    page.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username="someone", role="ADMIN")
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(page), base_url="http://airflow") as client:
-        yield client
 
 
 def deliver(opener: RuntimeOpener, url: str, **fields: Any) -> int:

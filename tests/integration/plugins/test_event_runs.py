@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import httpx
 import pytest
 from airflow import DAG
-from airflow.api_fastapi.app import create_auth_manager
-from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-from airflow.api_fastapi.core_api.security import get_user
 from airflow.assets.manager import asset_manager
 from airflow.models.asset import AssetEvent, AssetModel
 from airflow.sdk import Asset
@@ -30,13 +25,14 @@ from airflow_provider_pushmetrics.plugins.asset_updates import (
 )
 from airflow_provider_pushmetrics.plugins.dag_run_queue import overlooks_events
 from airflow_provider_pushmetrics.plugins.event_runs import describe_outcomes
-from airflow_provider_pushmetrics.plugins.events_page import build_page
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
 from airflow_provider_pushmetrics.receiver.inbox.records import EventSummary, StoredEvent
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from airflow_provider_pushmetrics.triggers.event_stream import build_position_name
+from tests.fakes import stored_asset
 from tests.fakes.airflow_tables import AirflowTables
 from tests.fakes.airflow_versions import AIRFLOW_VERSION
+from tests.fakes.stored_asset import StoredAsset
 
 DAG_ID, OTHER_ID = "reacts", "reacts_too"
 ALL = {DAG_ID, OTHER_ID}
@@ -44,16 +40,11 @@ ALL = {DAG_ID, OTHER_ID}
 
 @pytest.fixture(name="asset")
 def store_asset(tables: AirflowTables) -> UpdatedAsset:
-    """An asset that starts two Dags."""
-    built = build_run_asset("delays", report_id=1, updated_by="api_server")
-    tables.process_dags(*(DAG(dag_id, schedule=[built], catchup=False) for dag_id in sorted(ALL)))
-    (asset,) = fetch_assets()
-    return asset
+    return StoredAsset(tables, DAG_ID, OTHER_ID).found
 
 
 def make_event(number: int = 1) -> StoredEvent:
-    body = json.dumps({"event": "report.run", "report_id": 1}).encode()
-    return StoredEvent(number, "demo", datetime.now(UTC) - timedelta(seconds=1), None, body)
+    return stored_asset.make_event(number, received_at=datetime.now(UTC) - timedelta(seconds=1))
 
 
 def describe(
@@ -252,22 +243,6 @@ def test_a_plain_dag_of_an_asset_with_keys_is_named_whether_another_dag_runs_or_
 
 
 # Through the page
-
-
-@pytest.fixture(name="opener")
-def open_inbox(tmp_path: Path) -> Iterator[RuntimeOpener]:
-    opener = RuntimeOpener(f"sqlite:///{tmp_path}/inbox.db")
-    yield opener
-    opener.close()
-
-
-@pytest.fixture(name="visitor")
-async def visit(opener: RuntimeOpener, tables: AirflowTables) -> AsyncIterator[httpx.AsyncClient]:
-    create_auth_manager()
-    page = build_page(opener.get)
-    page.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username="someone", role="ADMIN")
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(page), base_url="http://airflow") as client:
-        yield client
 
 
 async def test_the_page_lists_each_event_with_its_dag_runs(

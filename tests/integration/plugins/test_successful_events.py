@@ -3,39 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from airflow import DAG
-from airflow.models.asset import AssetEvent
-from sqlalchemy import select
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
 from airflow_provider_pushmetrics.plugins.asset_updates import fetch_assets
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 from tests.fakes.airflow_tables import AirflowTables
-from tests.fakes.loopback import LoopbackServer, serve_http
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.integration.plugins.test_asset_updates import run_updater, wait_for
 
 CONNECTION = "pushmetrics_of_api_server"
 Connect = Callable[..., None]
-
-
-@pytest.fixture(scope="module", name="server")
-def serve() -> Iterator[LoopbackServer]:
-    with serve_http() as server:
-        yield server
-
-
-@pytest.fixture(name="pushmetrics")
-def fake_pushmetrics(server: LoopbackServer) -> FakePushMetrics:
-    fake = FakePushMetrics(server.url, delivers=False)
-    server.app = fake.build_app()
-    return fake
 
 
 @pytest.fixture(name="connect")
@@ -47,13 +30,6 @@ def make_connect(monkeypatch: pytest.MonkeyPatch, pushmetrics: FakePushMetrics) 
         monkeypatch.setenv(f"AIRFLOW_CONN_{CONNECTION.upper()}", json.dumps(value))
 
     return set_connection
-
-
-@pytest.fixture(name="runtime")
-def open_runtime(tmp_path: Path) -> Iterator[ReceiverRuntime]:
-    runtime = ReceiverRuntime(f"sqlite:///{tmp_path}/inbox.db")
-    yield runtime
-    runtime.close()
 
 
 @pytest.fixture(autouse=True)
@@ -72,9 +48,7 @@ async def run_reports(pushmetrics: FakePushMetrics, runtime: ReceiverRuntime, *o
 
 
 def read_ids(tables: AirflowTables) -> list[int]:
-    with tables.sessions() as session:
-        found = session.scalars(select(AssetEvent).order_by(AssetEvent.id)).all()
-        return [row.extra["payload"]["id"] for row in found]
+    return [row.extra["payload"]["id"] for row in tables.list_events()]
 
 
 def fetch_position(runtime: ReceiverRuntime) -> int:

@@ -7,8 +7,9 @@ import json
 import threading
 import time
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -30,8 +31,8 @@ from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTrigge
 from airflow_provider_pushmetrics.plugins.asset_updates import fetch_assets, register
 from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent
 from tests.fakes.airflow_tables import AirflowTables
-from tests.fakes.loopback import LoopbackServer, serve_http
-from tests.fakes.pushmetrics import FakePushMetrics
+from tests.fakes.loopback import LoopbackServer
+from tests.fakes.pushmetrics import FakePushMetrics, FakeRun
 from tests.fakes.service_process import find_free_port
 from tests.fakes.waiting import LIMIT_SECONDS
 
@@ -62,19 +63,10 @@ class StrictAuthManager(SimpleAuthManager):
         return bool(user.username != f"no-{entity}" and details.id == DAG_ID)
 
 
-@pytest.fixture(scope="module", name="server")
-def serve() -> Iterator[LoopbackServer]:
-    with serve_http() as server:
-        yield server
-
-
-@pytest.fixture(name="pushmetrics")
-def fake_pushmetrics(server: LoopbackServer, monkeypatch: pytest.MonkeyPatch) -> FakePushMetrics:
-    fake = FakePushMetrics(server.url, delivers=False)
-    server.app = fake.build_app()
-    fake.results[NDJSON] = Response(b'{"carrier":"UA","share":1.10}\n' * 12, media_type=NDJSON)
-    connect(monkeypatch, fake)
-    return fake
+@pytest.fixture(autouse=True)
+def connect_with_rows(pushmetrics: FakePushMetrics, monkeypatch: pytest.MonkeyPatch) -> None:
+    pushmetrics.results[NDJSON] = Response(b'{"carrier":"UA","share":1.10}\n' * 12, media_type=NDJSON)
+    connect(monkeypatch, pushmetrics)
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, fake: FakePushMetrics, **fields: Any) -> None:
@@ -97,23 +89,38 @@ def make_dag_run(tables: AirflowTables) -> str:
         return session.scalars(select(DagRun.run_id)).one()
 
 
-def keep(
-    tables: AirflowTables,
-    url: str,
-    fields: Mapping[str, Any] = MappingProxyType(
-        {"report_id": "1", "pushmetrics_conn_id": "pushmetrics_default"}
-    ),
-) -> None:
-    """Keep what a task that has run keeps."""
-    with tables.sessions.begin() as session:
-        ti = session.scalars(select(TaskInstance).filter_by(task_id="run_report")).one()
-        ti.state = "running"
-        where: dict[str, Any] = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id}
-        session.flush()
-        XComModel.set(**where, key=PushMetricsRunLink.build_key(), value=url, session=session)
-        if fields:
-            rendered = RenderedTaskInstanceFields(ti, render_templates=False, rendered_fields=dict(fields))
-            session.add(rendered)
+@dataclass
+class ReportTask:
+    """The task that runs a report, in a Dag run of Airflow's tables."""
+
+    tables: AirflowTables
+    pushmetrics: FakePushMetrics
+
+    def keep(self, link: str, fields: Mapping[str, Any] = RENDERED) -> None:
+        """Keep what a task that has run keeps: a link to PushMetrics, and its rendered fields."""
+        with self.tables.sessions.begin() as session:
+            ti = session.scalars(select(TaskInstance).filter_by(task_id="run_report")).one()
+            ti.state = "running"
+            where: dict[str, Any] = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id}
+            session.flush()
+            url = link if "://" in link else f"{self.pushmetrics.url}{link}"
+            XComModel.set(**where, key=PushMetricsRunLink.build_key(), value=url, session=session)
+            if fields:
+                rendered = RenderedTaskInstanceFields(
+                    ti, render_templates=False, rendered_fields=dict(fields)
+                )
+                session.add(rendered)
+
+    def keep_run(self, report_id: str = "1", fields: Mapping[str, Any] = RENDERED) -> FakeRun:
+        """Start a run, and keep its link as one of report 1."""
+        run = self.pushmetrics.start_run(report_id)
+        self.keep(f"/api/reports/1/run/{run.id}", fields)
+        return run
+
+
+@pytest.fixture(name="task")
+def make_task(run_id: str, tables: AirflowTables, pushmetrics: FakePushMetrics) -> ReportTask:
+    return ReportTask(tables, pushmetrics)
 
 
 @pytest.fixture
@@ -148,11 +155,8 @@ async def make_visit(
     create_auth_manager()
 
 
-async def test_tab_shows_the_run_of_the_task(
-    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
-) -> None:
-    run = pushmetrics.start_run()
-    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}")
+async def test_tab_shows_the_run_of_the_task(task: ReportTask, visit: Visit) -> None:
+    run = task.keep_run()
     answer = await visit("/run")
     shown = answer.json()
     assert (shown["state"], shown["is_final"]) == ("running", False)
@@ -160,73 +164,56 @@ async def test_tab_shows_the_run_of_the_task(
     (block,) = shown["run"]["blocks"]
     assert (block["name"], block["status"], block["query_id"]) == ("by_carrier", "success", 1)
     assert [line["message"] for line in shown["run"]["log"]] == ["Block by_carrier began"]
-    assert pushmetrics.api_token not in answer.text
+    assert task.pushmetrics.api_token not in answer.text
     assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_unfinished_run_is_shown_without_outputs(
-    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
-) -> None:
-    run = pushmetrics.start_run()
-    run.looks = 1
-    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}")
+async def test_unfinished_run_is_shown_without_outputs(task: ReportTask, visit: Visit) -> None:
+    task.keep_run().looks = 1
     shown = (await visit("/run")).json()["run"]
     assert (shown["status"], shown["is_finished"]) == ("running", False)
     assert [block["status"] for block in shown["blocks"]] == ["not_run"]
 
 
-async def test_rows_are_shown_as_the_api_writes_them(
-    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
-) -> None:
-    run = pushmetrics.start_run()
-    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}")
+async def test_rows_are_shown_as_the_api_writes_them(task: ReportTask, visit: Visit) -> None:
+    task.keep_run()
     rows = (await visit("/rows", query_id=1)).json()
     assert rows["rows"] == [["UA", "1.10"]] * 12
     assert rows["columns"] == [{"name": "carrier", "is_number": False}, {"name": "share", "is_number": True}]
     assert (rows["has_more"], rows["is_truncated"]) == (False, False)
 
 
-async def test_rows_of_a_query_run_are_found_by_its_own_link(
-    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
-) -> None:
-    keep(tables, f"{pushmetrics.url}/api/reports/1/queries/7/run/3")
+async def test_rows_of_a_query_run_are_found_by_its_own_link(task: ReportTask, visit: Visit) -> None:
+    task.keep("/api/reports/1/queries/7/run/3")
     assert (await visit("/run")).json()["run"]["query_id"] == "7"
     assert len((await visit("/rows")).json()["rows"]) == 12
-    assert pushmetrics.seen[-1].path == "/api/reports/1/queries/7/run/3"
+    assert task.pushmetrics.seen[-1].path == "/api/reports/1/queries/7/run/3"
 
 
-async def test_chart_is_an_image_that_can_run_nothing(
-    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
-) -> None:
-    run = pushmetrics.start_run()
-    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}")
+async def test_chart_is_an_image_that_can_run_nothing(task: ReportTask, visit: Visit) -> None:
+    run = task.keep_run()
     absent = await visit("/chart", block_uid="bL3")
     assert absent.status_code == 502
     path = f"/app/results/run/{run.id}/bL3/chart.svg"
-    pushmetrics.results[path] = Response(b"<svg/>", media_type="image/svg+xml")
+    task.pushmetrics.results[path] = Response(b"<svg/>", media_type="image/svg+xml")
     image = await visit("/chart", block_uid="bL3")
     assert (image.status_code, image.content) == (200, b"<svg/>")
     assert "sandbox" in image.headers["content-security-policy"]
-    pushmetrics.results[path] = Response(b"<html>", media_type="text/html")
+    task.pushmetrics.results[path] = Response(b"<html>", media_type="text/html")
     assert (await visit("/chart", block_uid="bL3")).status_code == 502
 
 
-async def test_task_without_a_run_says_so(
-    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
-) -> None:
+async def test_task_without_a_run_says_so(task: ReportTask, visit: Visit) -> None:
     assert "has no run of PushMetrics yet" in (await visit("/run")).json()["message"]
     other = (await visit("/run", task_id="other")).json()
     assert "does not run or wait for a PushMetrics report" in other["message"]
     assert (await visit("/run", task_id="absent")).status_code == 404
     assert (await visit("/rows", query_id=1)).status_code == 404
-    assert pushmetrics.seen == []
+    assert task.pushmetrics.seen == []
 
 
-async def test_connection_is_known_before_the_fields_are_rendered(
-    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
-) -> None:
-    run = pushmetrics.start_run()
-    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}", {})
+async def test_connection_is_known_before_the_fields_are_rendered(task: ReportTask, visit: Visit) -> None:
+    run = task.keep_run(fields={})
     assert (await visit("/run")).json()["run"]["id"] == str(run.id)
 
 
@@ -239,59 +226,51 @@ async def test_connection_is_known_before_the_fields_are_rendered(
     ],
 )
 async def test_run_that_is_not_the_task_s_is_not_shown(
-    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit, link: str, message: str
+    task: ReportTask, visit: Visit, link: str, message: str
 ) -> None:
-    pushmetrics.start_run()
-    keep(tables, link.format(url=pushmetrics.url))
+    task.pushmetrics.start_run()
+    task.keep(link.format(url=task.pushmetrics.url))
     for path in ("/run", "/rows"):
         answer = await visit(path, query_id=1)
         assert answer.status_code == 502
         assert message.lower() in answer.json()["message"].lower()
 
 
-async def test_run_of_another_report_is_not_shown(
-    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
-) -> None:
+async def test_run_of_another_report_is_not_shown(task: ReportTask, visit: Visit) -> None:
     """Another PushMetrics at the same address counts its runs from 1 again."""
-    run = pushmetrics.start_run("2")
-    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}")
+    task.keep_run("2")
     for path in ("/run", "/rows", "/chart"):
         answer = await visit(path, query_id=1, block_uid="bL3")
         assert "is of another report than '1'" in answer.json()["message"]
 
 
 @pytest.mark.parametrize("named", ["01", "{uid}", "1"])
-async def test_report_is_the_same_by_number_and_by_uid(
-    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit, named: str
-) -> None:
-    run = pushmetrics.start_run()
-    fields = {**RENDERED, "report_id": named.format(uid=UID)}
-    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}", fields)
+async def test_report_is_the_same_by_number_and_by_uid(task: ReportTask, visit: Visit, named: str) -> None:
+    run = task.keep_run(fields={**RENDERED, "report_id": named.format(uid=UID)})
     assert (await visit("/run")).json()["run"]["id"] == str(run.id)
     assert len((await visit("/rows", query_id=1)).json()["rows"]) == 12
 
 
 @pytest.mark.parametrize("link", ["/api/reports/2/run/1", "/api/reports/2/queries/7/run/1"])
 async def test_forged_link_does_not_show_a_run_of_another_report_than_the_uid_s(
-    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit, link: str
+    task: ReportTask, visit: Visit, link: str
 ) -> None:
-    pushmetrics.start_run("2")
-    keep(tables, f"{pushmetrics.url}{link}", {**RENDERED, "report_id": UID})
+    task.pushmetrics.start_run("2")
+    task.keep(link, {**RENDERED, "report_id": UID})
     for path in ("/run", "/rows", "/chart"):
         answer = await visit(path, query_id=1, block_uid="bL3")
         assert answer.status_code == 502
         assert repr(UID) in answer.json()["message"]
-    assert {seen.path for seen in pushmetrics.seen} <= {"/api/v1/noteflow_run/1"}
+    assert {seen.path for seen in task.pushmetrics.seen} <= {"/api/v1/noteflow_run/1"}
 
 
 async def test_missing_token_and_outage_are_sentences(
-    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit, monkeypatch: pytest.MonkeyPatch
+    task: ReportTask, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = pushmetrics.start_run()
-    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}")
-    connect(monkeypatch, pushmetrics, password="")
+    task.keep_run()
+    connect(monkeypatch, task.pushmetrics, password="")
     assert "has no API token" in (await visit("/run")).json()["message"]
-    connect(monkeypatch, pushmetrics, password="wrong-token-of-a-test")
+    connect(monkeypatch, task.pushmetrics, password="wrong-token-of-a-test")
     answer = await visit("/run")
     assert answer.status_code == 502
     assert "401" in answer.json()["message"]
@@ -303,11 +282,11 @@ async def test_missing_token_and_outage_are_sentences(
 
 
 async def test_service_that_is_away_is_a_sentence(
-    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit, monkeypatch: pytest.MonkeyPatch
+    task: ReportTask, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"http://127.0.0.1:{find_free_port()}"
-    keep(tables, f"{url}/api/reports/1/run/1")
-    connect(monkeypatch, pushmetrics, host=url)
+    task.keep(f"{url}/api/reports/1/run/1")
+    connect(monkeypatch, task.pushmetrics, host=url)
     answer = await visit("/run")
     assert answer.status_code == 502
     assert "could not connect" in answer.json()["message"].lower()
@@ -315,13 +294,11 @@ async def test_service_that_is_away_is_a_sentence(
 
 @pytest.mark.parametrize("timeout_seconds", [8.0])
 async def test_slow_service_ends_in_time_and_blocks_nobody(
-    tables: AirflowTables,
-    pushmetrics: FakePushMetrics,
+    task: ReportTask,
     server: LoopbackServer,
     visit: Visit,
 ) -> None:
-    run = pushmetrics.start_run()
-    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}")
+    task.keep_run()
 
     async def hang(*_: Any) -> None:
         await asyncio.sleep(60)
@@ -356,9 +333,9 @@ class HangingBackend:
 
 @pytest.mark.parametrize("timeout_seconds", [8.0])
 async def test_hanging_secrets_backend_leaves_the_threads_of_the_api_server_free(
-    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit, monkeypatch: pytest.MonkeyPatch
+    task: ReportTask, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep(tables, f"{pushmetrics.url}/api/reports/1/run/1")
+    task.keep("/api/reports/1/run/1")
     backend = HangingBackend()
     monkeypatch.setattr(configuration, "ensure_secrets_loaded", lambda: [backend])
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2, "default"))
@@ -372,8 +349,7 @@ async def test_hanging_secrets_backend_leaves_the_threads_of_the_api_server_free
 
 
 async def test_log_has_no_secret_of_a_failing_backend_or_of_the_link(
-    tables: AirflowTables,
-    pushmetrics: FakePushMetrics,
+    task: ReportTask,
     visit: Visit,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -381,7 +357,7 @@ async def test_log_has_no_secret_of_a_failing_backend_or_of_the_link(
     def fail() -> None:
         raise OSError("vault token=s3cret-of-vault")
 
-    keep(tables, f"{pushmetrics.url}/api/reports/1/run/1?token=s3cret-of-link")
+    task.keep("/api/reports/1/run/1?token=s3cret-of-link")
     monkeypatch.setattr(configuration, "ensure_secrets_loaded", fail)
     answer = await visit("/run")
     assert (answer.status_code, "OSError" in answer.json()["message"]) == (502, True)
@@ -390,15 +366,12 @@ async def test_log_has_no_secret_of_a_failing_backend_or_of_the_link(
     assert "s3cret" not in caplog.text + answer.text
 
 
-async def test_hostile_texts_are_answered_as_texts(
-    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
-) -> None:
-    run = pushmetrics.start_run()
-    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}")
+async def test_hostile_texts_are_answered_as_texts(task: ReportTask, visit: Visit) -> None:
+    task.keep_run()
     row = (
         json.dumps({"<b>\udfff": "\ud800\0<script>", "deep": {"n": 0.10}}).encode().replace(b"0.1}", b"0.10}")
     )
-    pushmetrics.results[NDJSON] = Response(row, media_type=NDJSON)
+    task.pushmetrics.results[NDJSON] = Response(row, media_type=NDJSON)
     answer = await visit("/rows", query_id=1)
     assert answer.json()["rows"] == [["��<script>", '{"n": 0.10}']]
 
@@ -409,22 +382,17 @@ async def test_every_route_needs_a_login(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("user", ["no-task_instance", "no-xcom", "no-task_logs"])
-async def test_tab_needs_the_rights_to_read_what_it_shows(
-    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit, user: str
-) -> None:
-    run = pushmetrics.start_run()
-    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{run.id}")
+async def test_tab_needs_the_rights_to_read_what_it_shows(task: ReportTask, visit: Visit, user: str) -> None:
+    task.keep_run()
     for path in ("/run", "/rows", "/chart"):
         answer = await visit(path, user, query_id=1, block_uid="x")
         assert answer.status_code == 403, path
-    assert pushmetrics.seen == []
+    assert task.pushmetrics.seen == []
 
 
-async def test_dag_that_is_checked_is_the_dag_that_is_shown(
-    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
-) -> None:
+async def test_dag_that_is_checked_is_the_dag_that_is_shown(task: ReportTask, visit: Visit) -> None:
     """A second dag_id, or Airflow's "~" for all Dags, does not lead around the check."""
-    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{pushmetrics.start_run().id}")
+    task.keep_run()
     for ids in (["other"], [DAG_ID, "other"], ["~"], [DAG_ID, "~"]):
         assert (await visit("/run", dag_id=ids)).status_code == 403, ids
     assert (await visit("/run", dag_id=["other", DAG_ID])).json()["run"]["id"] == "1"
@@ -439,12 +407,10 @@ async def test_page_and_what_it_needs_are_served_under_a_strict_policy(visit: Vi
     assert '="/' not in (await visit("/")).text  # works under any prefix
 
 
-async def test_server_without_ndjson_gives_json(
-    tables: AirflowTables, pushmetrics: FakePushMetrics, visit: Visit
-) -> None:
-    keep(tables, f"{pushmetrics.url}/api/reports/1/run/{pushmetrics.start_run().id}")
-    del pushmetrics.results[NDJSON]
+async def test_server_without_ndjson_gives_json(task: ReportTask, visit: Visit) -> None:
+    task.keep_run()
+    del task.pushmetrics.results[NDJSON]
     body = {"columns": [], "row_count": 30, "data": [{"n": 2**53 + 1}] * 30}
-    pushmetrics.results["application/json"] = JSONResponse(body)
+    task.pushmetrics.results["application/json"] = JSONResponse(body)
     shown = (await visit("/rows", query_id=1)).json()
     assert (shown["rows"], shown["has_more"]) == ([["9007199254740993"]] * 20, True)
