@@ -54,9 +54,13 @@ from airflow_provider_pushmetrics.tasks.failures import retry_only_if_useful
 from airflow_provider_pushmetrics.tasks.lineage import build_run_lineage
 from airflow_provider_pushmetrics.tasks.state import TaskState, build_origin
 from airflow_provider_pushmetrics.tracing import link_asset_events
-from airflow_provider_pushmetrics.triggers.events import read_finished_event, read_started, rebuild_failure
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from airflow_provider_pushmetrics.triggers.resumption import compute_not_before
+from airflow_provider_pushmetrics.triggers.trigger_events import (
+    read_finished_event,
+    read_started,
+    rebuild_failure,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -46,9 +46,9 @@ from airflow_provider_pushmetrics.tasks.lineage import build_event_lineage
 from airflow_provider_pushmetrics.tasks.state import TaskState
 from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_number
 from airflow_provider_pushmetrics.triggers.event_stream import dump_event
-from airflow_provider_pushmetrics.triggers.events import rebuild_failure
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
 from airflow_provider_pushmetrics.triggers.resumption import compute_not_before
+from airflow_provider_pushmetrics.triggers.trigger_events import rebuild_failure
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.service.worker.backend import ExecutionBackend
 from airflow_provider_pushmetrics.serving.rate_limit import RateLimit
 
 JWT_LIFETIME_SECONDS = 900
-EXECUTOR_FILE = "executor-id"
+WORKER_FILE = "worker-id"
 BOOTSTRAP_LOCK = 7_305_814
 """An arbitrary number: the PostgreSQL advisory lock of the bootstrap."""
 
@@ -76,14 +76,14 @@ def assemble(
     settings: ServiceSettings,
     engine: ExecutionBackend | None = None,
     *,
-    executor_id: str | None = None,
+    worker_id: str | None = None,
     guards_memory: bool = False,
 ) -> ServiceParts:
     """
     Assemble the parts of a service, without starting them.
 
     :param engine: The engine; by default this process executes.
-    :param executor_id: The name of this process as an executor, if it is one.
+    :param worker_id: The name of this process as a worker, if it is one.
     :param guards_memory: Whether it ends when it uses too much memory, as a worker does.
     """
     make_data_dir(settings.data_dir)
@@ -96,9 +96,9 @@ def assemble(
         # Imported here: a process that only serves does not need it.
         from airflow_provider_pushmetrics.service.worker.local_backend import LocalBackend
 
-        executor_id = executor_id or choose_executor_id(settings)
+        worker_id = worker_id or choose_worker_id(settings)
         engine = LocalBackend(
-            settings, executor_id, database, cipher, results, sources, guards_memory=guards_memory
+            settings, worker_id, database, cipher, results, sources, guards_memory=guards_memory
         )
     return ServiceParts(
         settings=settings,
@@ -114,16 +114,16 @@ def assemble(
     )
 
 
-def choose_executor_id(settings: ServiceSettings) -> str:
+def choose_worker_id(settings: ServiceSettings) -> str:
     """
-    Choose the name of a process as an executor.
+    Choose the name of a worker process.
 
     On SQLite it is the folder's, so that the next start continues the work of the last one; on PostgreSQL
     each process has its own, and the others take over the work of dead ones.
     """
     if settings.database_url:
         return generate_uid()
-    path = settings.data_dir / EXECUTOR_FILE
+    path = settings.data_dir / WORKER_FILE
     if not path.exists():
         path.write_text(generate_uid(), encoding="ascii")
     return path.read_text(encoding="ascii").strip()

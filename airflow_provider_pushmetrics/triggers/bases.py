@@ -12,8 +12,8 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsError, PushMetric
 from airflow_provider_pushmetrics.storable import describe_error, format_error
 from airflow_provider_pushmetrics.tasks.ends import end_task
 from airflow_provider_pushmetrics.tasks.iteration import list_iteration_parts
-from airflow_provider_pushmetrics.triggers.events import build_failure_event, build_timeout_event
 from airflow_provider_pushmetrics.triggers.resumption import sleep_until
+from airflow_provider_pushmetrics.triggers.trigger_events import build_failure_event, build_timeout_event
 
 
 class SerializableTrigger(BaseTrigger):

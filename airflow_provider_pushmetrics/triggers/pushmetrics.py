@@ -38,13 +38,13 @@ from airflow_provider_pushmetrics.triggers.event_stream import (
     build_stream_name,
     dump_event,
 )
-from airflow_provider_pushmetrics.triggers.events import (
+from airflow_provider_pushmetrics.triggers.hub_waits import wait_for_event_in_hub, wait_for_run_in_hub
+from airflow_provider_pushmetrics.triggers.run_position import offer_asset_store
+from airflow_provider_pushmetrics.triggers.trigger_events import (
     build_finished_event,
     build_found_event,
     build_timeout_event,
 )
-from airflow_provider_pushmetrics.triggers.run_position import offer_asset_store
-from airflow_provider_pushmetrics.triggers.waiting import wait_for_event, wait_for_run
 
 _PATH = "airflow_provider_pushmetrics.triggers.pushmetrics"
 
@@ -106,7 +106,7 @@ class PushMetricsRunTrigger(WaitTrigger):
         target = RunTarget(self.report_id, self.find_run_id(), self.after_cursor)
         budget = WaitBudget(self.deadline, self.poll_interval_seconds)
         with time_wait("report.run"):
-            return await wait_for_run(self.pushmetrics_conn_id, target, budget=budget)
+            return await wait_for_run_in_hub(self.pushmetrics_conn_id, target, budget=budget)
 
     def build_event(self, found: FinishedRun | None) -> TriggerEvent:
         """Build the event of a finished run, or of the deadline."""
@@ -248,7 +248,7 @@ class PushMetricsSensorTrigger(WaitTrigger):
                 " events count."
             )
         choice = EventChoice(read_number("workspace_id", self.workspace_id), self.event_filter)
-        return await wait_for_event(
+        return await wait_for_event_in_hub(
             self.pushmetrics_conn_id,
             EventFilter(
                 self.event,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from airflow_provider_pushmetrics.receiver.inbox.missed_events import Gap
+from airflow_provider_pushmetrics.receiver.inbox.consumer_gaps import Gap
 from airflow_provider_pushmetrics.receiver.inbox.rejections import RejectionLog
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.serving.background import STOP_SECONDS, BackgroundLoop

@@ -25,8 +25,8 @@ from sqlalchemy import (
 )
 
 from airflow_provider_pushmetrics.event_matching import EventFilter, Subject
+from airflow_provider_pushmetrics.receiver.inbox.consumer_gaps import Deleted, store_gaps
 from airflow_provider_pushmetrics.receiver.inbox.database import create_inbox_engine, open_engine
-from airflow_provider_pushmetrics.receiver.inbox.missed_events import Deleted, store_gaps
 from airflow_provider_pushmetrics.receiver.inbox.postgresql import (
     DEFAULT_TIMEOUTS,
     OpenSockets,

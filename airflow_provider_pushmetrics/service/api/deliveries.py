@@ -92,7 +92,7 @@ def resend_delivery(reference: Reference, parts: Parts, caller: Editor) -> Deliv
         delivery = find_by_reference(session, Delivery, reference, caller)
         if not delivery.subscription.active:
             raise HTTPException(409, DISABLED)
-        if delivery.status == PENDING and delivery.executor_id is not None:
+        if delivery.status == PENDING and delivery.worker_id is not None:
             raise HTTPException(409, "The event is being sent just now")
         resend(delivery, read_database_clock(session))
         session.flush()

@@ -32,18 +32,18 @@ class Base(DeclarativeBase):
 
 
 class Claimable:
-    """A row of work. ``executor_id`` is the worker that has claimed it, as long as it works on it."""
+    """A row of work. ``worker_id`` is the worker that has claimed it, as long as it works on it."""
 
-    executor_id: Mapped[str | None] = mapped_column(String(64))
+    worker_id: Mapped[str | None] = mapped_column(String(64))
 
 
 def index_work(table: str, *columns: str, unfinished: str) -> tuple[Index, Index]:
     """Index the unfinished rows that no worker has claimed, and those that one has."""
-    waiting = text(f"executor_id IS NULL AND {unfinished}")
-    claimed = text(f"executor_id IS NOT NULL AND {unfinished}")
+    waiting = text(f"worker_id IS NULL AND {unfinished}")
+    claimed = text(f"worker_id IS NOT NULL AND {unfinished}")
     return (
         Index(f"ix_{table}_waiting", *columns, sqlite_where=waiting, postgresql_where=waiting),
-        Index(f"ix_{table}_claimed", "executor_id", sqlite_where=claimed, postgresql_where=claimed),
+        Index(f"ix_{table}_claimed", "worker_id", sqlite_where=claimed, postgresql_where=claimed),
     )
 
 

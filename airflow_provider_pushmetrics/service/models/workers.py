@@ -16,7 +16,7 @@ class Worker(Base):
 
     __tablename__ = "worker"
 
-    executor_id: Mapped[str] = mapped_column(String(64), unique=True)
+    worker_id: Mapped[str] = mapped_column(String(64), unique=True)
     host: Mapped[str] = mapped_column(String(255))
     pid: Mapped[int]
     started_on: Mapped[datetime] = mapped_column(default=get_now)

@@ -85,7 +85,7 @@ class OutboxSender:
             # Another worker may have recorded this attempt.
             if row is None or (row.status, row.attempt_count) != (PENDING, message.attempt_count):
                 return False
-            row.executor_id = None
+            row.worker_id = None
             if row.kind not in self._transports:
                 row.status = KEPT
                 return True

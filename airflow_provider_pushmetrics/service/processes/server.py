@@ -16,7 +16,7 @@ import uvicorn
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.processes.folder_lock import lock_folder
 from airflow_provider_pushmetrics.service.processes.supervisor import Assignment, Supervisor
-from airflow_provider_pushmetrics.service.runtime import assemble, choose_executor_id
+from airflow_provider_pushmetrics.service.runtime import assemble, choose_worker_id
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
 from airflow_provider_pushmetrics.service.worker.backend import ExecutionBackend, RemoteBackend
 from airflow_provider_pushmetrics.serving.logs import set_up_logging
@@ -76,7 +76,7 @@ def _choose_allocator() -> None:
 def _choose_engine(settings: ServiceSettings) -> ExecutionBackend:
     if not settings.executes:
         return RemoteBackend()
-    supervisor = Supervisor(Assignment(settings, choose_executor_id(settings)))
+    supervisor = Supervisor(Assignment(settings, choose_worker_id(settings)))
     supervisor.prepare()
     return supervisor
 

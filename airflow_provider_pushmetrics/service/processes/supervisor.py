@@ -40,11 +40,11 @@ class Assignment:
     """
     The settings of a worker.
 
-    :param executor_id: Its name. Its successor gets the same name, and so its work.
+    :param worker_id: Its name. Its successor gets the same name, and so its work.
     """
 
     settings: ServiceSettings
-    executor_id: str
+    worker_id: str
 
 
 def spawn(command: Sequence[str]) -> subprocess.Popen[bytes]:

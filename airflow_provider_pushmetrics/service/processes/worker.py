@@ -97,7 +97,7 @@ def _work_for_service(assignment: Assignment, report: int) -> None:
     settings = assignment.settings
     # The worker of a service that was killed may not have ended yet.
     with nullcontext() if settings.database_url else wait_for_folder(settings.data_dir, WORKER_LOCK_FILE):
-        parts = assemble(settings, executor_id=assignment.executor_id, guards_memory=True)
+        parts = assemble(settings, worker_id=assignment.worker_id, guards_memory=True)
         parts.engine.start()
         gc.freeze()  # as the server does
         with suppress(OSError):  # the service has ended: the pipe is at its end

@@ -181,7 +181,7 @@ class WebhookSender:
                     answer=answer.text,
                 )
             )
-            delivery.attempt_count, delivery.executor_id = message.attempt, None
+            delivery.attempt_count, delivery.worker_id = message.attempt, None
             self._conclude(session, delivery, answer)
             return True
 

@@ -87,7 +87,7 @@ def resend(delivery: Delivery, now: datetime) -> None:
     """Deliver an event again under the same ``webhook-id``, with all its attempts."""
     delivery.status, delivery.finished_on = PENDING, None
     delivery.schedule_start = delivery.attempt_count
-    delivery.executor_id, delivery.next_attempt_on = None, now
+    delivery.worker_id, delivery.next_attempt_on = None, now
 
 
 def count_failed(session: Session, subscription: Subscription, wanted: TimeRange) -> int:
@@ -106,7 +106,7 @@ def resend_failed(session: Session, subscription: Subscription, wanted: TimeRang
             status=PENDING,
             finished_on=None,
             schedule_start=Delivery.attempt_count,
-            executor_id=None,
+            worker_id=None,
             next_attempt_on=now,
         )
         .execution_options(synchronize_session=False)

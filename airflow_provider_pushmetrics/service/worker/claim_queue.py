@@ -36,7 +36,7 @@ class ClaimQueue(Generic[ClaimT]):
     Claims rows for this worker, and executes their work.
 
     :param name: The name of its threads.
-    :param executor_id: The name of this worker.
+    :param worker_id: The name of this worker.
     :param selection: Decides what is claimed.
     :param execute: Does the work of a row, and returns whether it recorded the end of the claim. If not, the
         claim is released. It raises :class:`WorkInterruptedError` if this process stops first.
@@ -48,7 +48,7 @@ class ClaimQueue(Generic[ClaimT]):
         self,
         name: str,
         database: Database,
-        executor_id: str,
+        worker_id: str,
         selection: Selection[ClaimT],
         execute: Callable[[ClaimT], bool],
         abandon: Callable[[ClaimT], object] = lambda _: None,
@@ -57,7 +57,7 @@ class ClaimQueue(Generic[ClaimT]):
     ) -> None:
         self._name = name
         self._database = database
-        self._executor_id = executor_id
+        self._worker_id = worker_id
         self._selection = selection
         self._execute = execute
         self._abandon = abandon
@@ -108,14 +108,14 @@ class ClaimQueue(Generic[ClaimT]):
         The connection was lost during the commit of the claim, or the work failed.
         """
         for kind in self._selection.kinds:
-            claimed = list_claimed(self._database, kind, self._executor_id)
+            claimed = list_claimed(self._database, kind, self._worker_id)
             # The active ones are read last: a row is active before its claim is committed.
             with self._is_idle:
                 active = {claim.id for claim in self._active if claim.kind is kind}
             forgotten = set(claimed) - active
             if forgotten:
                 log.warning("releasing %s %s: claimed, and not active", kind.__tablename__, sorted(forgotten))
-                release_rows(self._database, kind, forgotten, self._executor_id)
+                release_rows(self._database, kind, forgotten, self._worker_id)
                 self.wake()
 
     def claim(self) -> tuple[list[ClaimT], float | None]:
@@ -135,7 +135,7 @@ class ClaimQueue(Generic[ClaimT]):
         with self._registering() as claims, self._database.recording() as session:
             for share in shares:
                 ids = [claim.id for claim in active if claim.kind is share.kind]
-                claims += claim_rows(session, share, self._executor_id, ids)
+                claims += claim_rows(session, share, self._worker_id, ids)
             with self._is_idle:
                 self._active.update(claims)
         return claims, wait_seconds
@@ -144,7 +144,7 @@ class ClaimQueue(Generic[ClaimT]):
         """Do the work of a claim."""
         try:
             if not self._execute(claim):
-                release_rows(self._database, claim.kind, [claim.id], self._executor_id)
+                release_rows(self._database, claim.kind, [claim.id], self._worker_id)
         except WorkInterruptedError:
             self._was_interrupted = True
         except Exception as error:

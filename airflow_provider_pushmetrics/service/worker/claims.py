@@ -82,16 +82,16 @@ class Selection(Protocol[ClaimT]):
 
 def is_waiting(kind: type[Claimable]) -> ColumnElement[bool]:
     """Build the condition of the partial indexes ``ix_…_waiting``: unfinished, and not claimed."""
-    return and_(kind.executor_id.is_(None), _is_unfinished(kind))
+    return and_(kind.worker_id.is_(None), _is_unfinished(kind))
 
 
 def is_claimed(kind: type[Claimable]) -> ColumnElement[bool]:
     """Make the condition of the partial indexes ``ix_…_claimed``: unfinished, and claimed by some worker."""
-    return and_(kind.executor_id.is_not(None), _is_unfinished(kind))
+    return and_(kind.worker_id.is_not(None), _is_unfinished(kind))
 
 
 def claim_rows(
-    session: Session, share: Share[ClaimT], executor_id: str, active: Collection[int] = ()
+    session: Session, share: Share[ClaimT], worker_id: str, active: Collection[int] = ()
 ) -> list[ClaimT]:
     """
     Claim rows in the caller's transaction, except those that another worker is claiming.
@@ -104,26 +104,26 @@ def claim_rows(
         rows = rows.where(kind.id.not_in(active))
     ids = session.scalars(rows.limit(share.count).with_for_update(skip_locked=True)).all()
     if ids:
-        claimed = update(kind).where(kind.id.in_(ids)).values(executor_id=executor_id)
+        claimed = update(kind).where(kind.id.in_(ids)).values(worker_id=worker_id)
         session.execute(claimed.execution_options(synchronize_session=False))
     return [share.build(row_id) for row_id in ids]
 
 
-def release_all(database: Database, executor_id: str, *, counts_loss: bool = False) -> int:
+def release_all(database: Database, worker_id: str, *, counts_loss: bool = False) -> int:
     """
     Release all claims of a worker, and return the number of rows.
 
     :param counts_loss: Whether the worker died. Then each run that it executed counts one lost worker.
     """
-    return sum(_release(database, kind, executor_id, counts_loss=counts_loss) for kind in KINDS)
+    return sum(_release(database, kind, worker_id, counts_loss=counts_loss) for kind in KINDS)
 
 
-def _release(database: Database, kind: type[Claimable], executor_id: str, *, counts_loss: bool) -> int:
-    values: dict[str, object] = {"executor_id": None}
+def _release(database: Database, kind: type[Claimable], worker_id: str, *, counts_loss: bool) -> int:
+    values: dict[str, object] = {"worker_id": None}
     if counts_loss and issubclass(kind, Run | StandaloneQueryRun):
         values["lost_workers"] = kind.lost_workers + case((kind.status == RUNNING, 1), else_=0)
     with database.writing() as session:
-        return _release_unlocked(session, kind, kind.executor_id == executor_id, values)
+        return _release_unlocked(session, kind, kind.worker_id == worker_id, values)
 
 
 def _release_unlocked(
@@ -147,39 +147,39 @@ def release_orphans(database: Database) -> int:
     """
     count = 0
     for kind in KINDS:
-        is_orphan = kind.executor_id.not_in(select(Worker.executor_id))
+        is_orphan = kind.worker_id.not_in(select(Worker.worker_id))
         found = select(kind.id).where(is_claimed(kind), is_orphan)
         with database.reading() as session:
             if session.scalar(found.limit(1)) is None:
                 continue
         with database.writing() as session:
-            count += _release_unlocked(session, kind, is_orphan, {"executor_id": None})
+            count += _release_unlocked(session, kind, is_orphan, {"worker_id": None})
     return count
 
 
-def has_claims(session: Session, executor_id: str) -> bool:
+def has_claims(session: Session, worker_id: str) -> bool:
     """Return whether a worker still has claims."""
     return any(
-        session.scalar(select(kind.id).where(_is_claimed_by(kind, executor_id)).limit(1)) is not None
+        session.scalar(select(kind.id).where(_is_claimed_by(kind, worker_id)).limit(1)) is not None
         for kind in KINDS
     )
 
 
-def release_rows(database: Database, kind: type[Claimable], ids: Collection[int], executor_id: str) -> None:
+def release_rows(database: Database, kind: type[Claimable], ids: Collection[int], worker_id: str) -> None:
     """Release rows, unless another worker has them now."""
-    mine = update(kind).where(kind.id.in_(ids), _is_claimed_by(kind, executor_id)).values(executor_id=None)
+    mine = update(kind).where(kind.id.in_(ids), _is_claimed_by(kind, worker_id)).values(worker_id=None)
     with database.recording() as session:
         session.execute(mine.execution_options(synchronize_session=False))
 
 
-def list_claimed(database: Database, kind: type[Claimable], executor_id: str) -> list[int]:
+def list_claimed(database: Database, kind: type[Claimable], worker_id: str) -> list[int]:
     """List the unfinished rows that a worker has claimed."""
     with database.reading() as session:
-        return list(session.scalars(select(kind.id).where(_is_claimed_by(kind, executor_id))))
+        return list(session.scalars(select(kind.id).where(_is_claimed_by(kind, worker_id))))
 
 
-def _is_claimed_by(kind: type[Claimable], executor_id: str) -> ColumnElement[bool]:
-    return and_(kind.executor_id == executor_id, _is_unfinished(kind))
+def _is_claimed_by(kind: type[Claimable], worker_id: str) -> ColumnElement[bool]:
+    return and_(kind.worker_id == worker_id, _is_unfinished(kind))
 
 
 def _is_unfinished(kind: type[Claimable]) -> ColumnElement[bool]:

@@ -52,20 +52,20 @@ class Engine:
     """
     Executes the durable work of this process.
 
-    :param executor_id: The name of this process. Others release the claims that it leaves.
+    :param worker_id: The name of this process. Others release the claims that it leaves.
     """
 
     def __init__(
         self,
         settings: ServiceSettings,
-        executor_id: str,
+        worker_id: str,
         database: Database,
         executor: RunExecutor,
         sender: WebhookSender,
         outbox: OutboxSender,
     ) -> None:
         self._database = database
-        self._executor_id = executor_id
+        self._worker_id = worker_id
         self._shutdown_seconds = settings.shutdown_seconds
         self._executor = executor
         self._sender = sender
@@ -84,7 +84,7 @@ class Engine:
         self._messages = self._build_queue("message", messages, self._send_message, self._postpone)
         self._workers = WorkerRegistry(
             database,
-            executor_id,
+            worker_id,
             settings.worker_lease_seconds,
             lambda dead: release_all(database, dead, counts_loss=True),
             self._release_forgotten,
@@ -98,7 +98,7 @@ class Engine:
         abandon: Callable[[ClaimT], object],
     ) -> ClaimQueue[ClaimT]:
         return ClaimQueue(
-            name, self._database, self._executor_id, selection, execute, abandon, may_claim=self.is_current
+            name, self._database, self._worker_id, selection, execute, abandon, may_claim=self.is_current
         )
 
     @property
@@ -113,7 +113,7 @@ class Engine:
     def start(self) -> None:
         """Start, beginning with unfinished work."""
         self._workers.start()
-        release_all(self._database, self._executor_id, counts_loss=True)
+        release_all(self._database, self._worker_id, counts_loss=True)
         self._workers.take_over()
         for queue in (self._runs, self._deliveries, self._messages):
             queue.start()
@@ -131,7 +131,7 @@ class Engine:
         for queue in queues:
             has_ended &= queue.wait_until_idle(max(0.0, deadline - time.monotonic()))
         try:
-            release_all(self._database, self._executor_id)
+            release_all(self._database, self._worker_id)
         except Exception as error:
             if not is_unavailable(error):
                 raise
@@ -160,7 +160,7 @@ class Engine:
         """Retry after a pause what failed by an unexpected error."""
         with self._database.writing() as session:
             later = read_database_clock(session) + timedelta(seconds=POSTPONE_SECONDS)
-            values = {"executor_id": None, "next_attempt_on": later}
+            values = {"worker_id": None, "next_attempt_on": later}
             session.execute(update(row.kind).where(row.kind.id == row.id).values(values))
 
     def _release_forgotten(self) -> None:

@@ -37,7 +37,7 @@ class WorkerRegistry:
     """
     Sends the heartbeats of this worker, and releases the claims of dead workers.
 
-    :param executor_id: The name of this worker.
+    :param worker_id: The name of this worker.
     :param lease_seconds: A worker whose last heartbeat is older counts as dead.
     :param recover: Releases the claims of a dead worker.
     :param recover_lost: Releases claims of this worker that are not active.
@@ -46,7 +46,7 @@ class WorkerRegistry:
     def __init__(
         self,
         database: Database,
-        executor_id: str,
+        worker_id: str,
         lease_seconds: float,
         recover: Recover,
         recover_lost: Callable[[], object] = lambda: None,
@@ -54,7 +54,7 @@ class WorkerRegistry:
         clock: DatabaseClock = read_database_clock,
     ) -> None:
         self._database = database
-        self._executor_id = executor_id
+        self._worker_id = worker_id
         self._lease = timedelta(seconds=lease_seconds)
         self._recover = recover
         self._recover_lost = recover_lost
@@ -76,7 +76,7 @@ class WorkerRegistry:
         :param is_finished: Whether all work has ended. If not, others continue it at once.
         """
         self._loop.stop()
-        mine = Worker.executor_id == self._executor_id
+        mine = Worker.worker_id == self._worker_id
         try:
             with self._database.writing() as session:
                 if is_finished:
@@ -94,11 +94,11 @@ class WorkerRegistry:
         """Send a heartbeat."""
         with self._database.writing() as session:
             now = self._clock(session)
-            row = session.scalar(select(Worker).where(Worker.executor_id == self._executor_id))
+            row = session.scalar(select(Worker).where(Worker.worker_id == self._worker_id))
             if row is None:
                 session.add(
                     Worker(
-                        executor_id=self._executor_id,
+                        worker_id=self._worker_id,
                         host=socket.gethostname()[:255],
                         pid=os.getpid(),
                         started_on=now,
@@ -120,12 +120,12 @@ class WorkerRegistry:
     def take_over(self) -> int:
         """Release the claims of dead workers, and return the number of rows."""
         count = 0
-        for executor_id in self._claim_dead():
-            found = self._recover(executor_id)
+        for worker_id in self._claim_dead():
+            found = self._recover(worker_id)
             with self._database.writing() as session:
-                if not has_claims(session, executor_id):  # if it has, it counts as dead again after a lease
-                    session.execute(delete(Worker).where(Worker.executor_id == executor_id))
-            log.warning("worker %s is dead: released %d claims of it", executor_id, found)
+                if not has_claims(session, worker_id):  # if it has, it counts as dead again after a lease
+                    session.execute(delete(Worker).where(Worker.worker_id == worker_id))
+            log.warning("worker %s is dead: released %d claims of it", worker_id, found)
             count += found
         return count
 
@@ -133,21 +133,21 @@ class WorkerRegistry:
         claimed = []
         with self._database.writing() as session:
             now = self._clock(session)
-            dead = select(Worker.executor_id, Worker.beat_on).where(
-                Worker.executor_id != self._executor_id, Worker.beat_on <= self._find_oldest_sign(now)
+            dead = select(Worker.worker_id, Worker.beat_on).where(
+                Worker.worker_id != self._worker_id, Worker.beat_on <= self._find_oldest_sign(now)
             )
-            for executor_id, beat_on in session.execute(dead).all():
+            for worker_id, beat_on in session.execute(dead).all():
                 # The worker that changes the time has the row for a lease; then another one may take it.
-                row = select(Worker.id).where(Worker.executor_id == executor_id)
+                row = select(Worker.id).where(Worker.worker_id == worker_id)
                 if session.scalar(row.with_for_update(skip_locked=True)) is None:
                     continue  # another worker has it, or it is frozen in a heartbeat
                 changed = session.execute(
                     update(Worker)
-                    .where(Worker.executor_id == executor_id, Worker.beat_on == beat_on)
+                    .where(Worker.worker_id == worker_id, Worker.beat_on == beat_on)
                     .values(beat_on=now)
                 )
                 if changed.rowcount:  # type: ignore[attr-defined]
-                    claimed.append(executor_id)
+                    claimed.append(worker_id)
         return claimed
 
     def _find_oldest_sign(self, now: datetime) -> datetime:

@@ -35,14 +35,14 @@ class LocalBackend:
     """
     Executes runs, deliveries and messages in this process, and starts scheduled runs.
 
-    :param executor_id: The name of this worker in its claims.
+    :param worker_id: The name of this worker in its claims.
     :param guards_memory: Whether this process ends when it uses too much memory: it must be a worker.
     """
 
     def __init__(
         self,
         settings: ServiceSettings,
-        executor_id: str,
+        worker_id: str,
         database: Database,
         cipher: Cipher,
         results: ResultStore,
@@ -71,7 +71,7 @@ class LocalBackend:
             queries=queries,
         )
         outbox = OutboxSender(database, _open_transports(settings, results, database))
-        self._engine = Engine(settings, executor_id, database, executor, self._sender, outbox)
+        self._engine = Engine(settings, worker_id, database, executor, self._sender, outbox)
         self._scheduler = Scheduler(database)
         self._watch = CommitWatch(
             database.engine,

@@ -16,8 +16,8 @@ from airflow_provider_pushmetrics.client.protocol import Call
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.client.waits import RunTarget
 from airflow_provider_pushmetrics.event_matching import EventFilter
+from airflow_provider_pushmetrics.triggers.hub_waits import wait_for_event_in_hub, wait_for_run_in_hub
 from airflow_provider_pushmetrics.triggers.wait_index import PendingWait, WaitIndex
-from airflow_provider_pushmetrics.triggers.waiting import wait_for_event, wait_for_run
 from tests.fakes.pushmetrics import FakePushMetrics, FakeRun
 from tests.fakes.waiting import LIMIT_SECONDS, until
 from tests.integration.provider.conftest import Connect
@@ -62,7 +62,7 @@ async def test_a_wait_finds_its_run_in_every_order_of_events(
     for order in itertools.permutations(events[:1] + events[6 - count + 1 :]):
         arrive(pushmetrics, order)
         wanted = EventFilter("report.run", report_id=1, run_id=7)
-        found = await wait_for_event(CONN, wanted, after=0, budget=WaitBudget())
+        found = await wait_for_event_in_hub(CONN, wanted, after=0, budget=WaitBudget())
         assert found is not None
         assert (found.body["event"], found.body["report_id"]) == ("report.run", 1)
         assert found.body["report_notebook_outputs"].endswith("/api/reports/1/run/7")
@@ -114,7 +114,7 @@ async def test_events_that_arrive_while_a_wait_goes_on_may_come_in_any_order(
     orders = random.Random(8).sample(list(itertools.permutations(build_events(pushmetrics))), SAMPLES)
     for order in orders:
         pushmetrics.inbox.events.clear()
-        waiting = asyncio.create_task(wait_for_run(CONN, RunTarget("1", 7, 0), budget=WaitBudget()))
+        waiting = asyncio.create_task(wait_for_run_in_hub(CONN, RunTarget("1", 7, 0), budget=WaitBudget()))
         await until(lambda: pushmetrics.inbox.waiting > 0)
         arrive(pushmetrics, order)
         finished = await asyncio.wait_for(waiting, LIMIT_SECONDS)

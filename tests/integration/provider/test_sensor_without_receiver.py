@@ -14,9 +14,9 @@ from airflow_provider_pushmetrics.client.run_polling import RunSnapshot
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsParameterError
+from airflow_provider_pushmetrics.triggers.hub_waits import wait_for_event_in_hub
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
 from airflow_provider_pushmetrics.triggers.wait_hub import list_hubs
-from airflow_provider_pushmetrics.triggers.waiting import wait_for_event
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
 from tests.fakes.waiting import LIMIT_SECONDS, until
@@ -155,7 +155,7 @@ def test_no_run_in_time_is_a_sensor_timeout(mode: dict[str, Any]) -> None:
 
 def begin(after: int = 0, **wanted: Any) -> asyncio.Task[Any]:
     budget = WaitBudget(poll_interval_seconds=0.02)
-    wait = wait_for_event(
+    wait = wait_for_event_in_hub(
         CONN, EventFilter("report.run", **wanted), after=0, budget=budget, seen=RunSnapshot(after)
     )
     return asyncio.create_task(wait)

@@ -16,8 +16,8 @@ from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsNotFoundError
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
+from airflow_provider_pushmetrics.triggers.hub_waits import wait_for_event_in_hub, wait_for_run_in_hub
 from airflow_provider_pushmetrics.triggers.wait_hub import HubLimits, find_hub, list_hubs
-from airflow_provider_pushmetrics.triggers.waiting import wait_for_event, wait_for_run
 from tests.fakes.pushmetrics import FakePushMetrics, FakeRun
 from tests.fakes.waiting import LIMIT_SECONDS, until
 from tests.integration.provider.conftest import Connect
@@ -36,11 +36,11 @@ def begin(wait: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
 
 def begin_run(run_id: int, after: int = 0, poll_interval: float = 0.02) -> asyncio.Task[FinishedRun | None]:
     budget = WaitBudget(poll_interval_seconds=poll_interval)
-    return begin(wait_for_run(CONN, RunTarget("1", run_id, after), budget=budget))
+    return begin(wait_for_run_in_hub(CONN, RunTarget("1", run_id, after), budget=budget))
 
 
 def begin_event(after: int = 0, **wanted: Any) -> asyncio.Task[Any]:
-    return begin(wait_for_event(CONN, EventFilter(**wanted), after=after, budget=WaitBudget()))
+    return begin(wait_for_event_in_hub(CONN, EventFilter(**wanted), after=after, budget=WaitBudget()))
 
 
 async def open_hub(limits: HubLimits) -> None:

@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.receiver.cli import app
 from airflow_provider_pushmetrics.receiver.commands import follow
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
 from airflow_provider_pushmetrics.receiver.inbox.cleanup import InboxCleanup, clean
-from airflow_provider_pushmetrics.receiver.inbox.missed_events import Gap
+from airflow_provider_pushmetrics.receiver.inbox.consumer_gaps import Gap
 from airflow_provider_pushmetrics.receiver.inbox.rejections import MAX_KEPT, RejectionLog
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from tests.fakes.receiver_requests import SIGNING_SECRET

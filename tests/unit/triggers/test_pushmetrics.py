@@ -19,15 +19,15 @@ from airflow_provider_pushmetrics.triggers.event_stream import (
     build_position_name,
     dump_event,
 )
-from airflow_provider_pushmetrics.triggers.events import (
-    build_failure_event,
-    build_finished_event,
-    build_timeout_event,
-)
 from airflow_provider_pushmetrics.triggers.pushmetrics import (
     PushMetricsEventTrigger,
     PushMetricsRunTrigger,
     PushMetricsSensorTrigger,
+)
+from airflow_provider_pushmetrics.triggers.trigger_events import (
+    build_failure_event,
+    build_finished_event,
+    build_timeout_event,
 )
 from tests.fakes.airflow_versions import needs_airflow
 

@@ -22,10 +22,10 @@ UNFINISHED = {
 """Of the tables that workers claim rows of."""
 
 NOTIFICATIONS = (
-    ("run", "run", "executor_id"),
-    ("run", "query_run", "executor_id"),
-    ("delivery", "delivery", "executor_id, next_attempt_on"),
-    ("message", "message", "executor_id, next_attempt_on"),
+    ("run", "run", "worker_id"),
+    ("run", "query_run", "worker_id"),
+    ("delivery", "delivery", "worker_id, next_attempt_on"),
+    ("message", "message", "worker_id, next_attempt_on"),
 )
 """What a worker is told of new rows of a table, and of others when these columns change."""
 
@@ -54,7 +54,7 @@ def create_signals() -> None:
     """Let the database tell the workers of whatever is committed for them, whoever commits it."""
     for name, table, columns in NOTIFICATIONS:
         signal("new", table, "INSERT", name)
-        waiting = f"NEW.executor_id IS NULL AND NEW.{UNFINISHED[table]}"
+        waiting = f"NEW.worker_id IS NULL AND NEW.{UNFINISHED[table]}"
         signal("waiting", table, f"UPDATE OF {columns}", name, waiting)
     signal("active", "webhook_subscription", "UPDATE OF active", "delivery")
     signal("added", "schedule", "INSERT", "schedule")
@@ -75,9 +75,9 @@ def signal(trigger: str, table: str, statement: str, name: str, condition: str |
 
 def create_work_indexes(table: str, *columns: str) -> None:
     """Index the unfinished rows of a table that no worker has claimed, and those that one has."""
-    waiting = sa.text(f"executor_id IS NULL AND {UNFINISHED[table]}")
-    claimed = sa.text(f"executor_id IS NOT NULL AND {UNFINISHED[table]}")
-    for name, indexed, rows in (("waiting", list(columns), waiting), ("claimed", ["executor_id"], claimed)):
+    waiting = sa.text(f"worker_id IS NULL AND {UNFINISHED[table]}")
+    claimed = sa.text(f"worker_id IS NOT NULL AND {UNFINISHED[table]}")
+    for name, indexed, rows in (("waiting", list(columns), waiting), ("claimed", ["worker_id"], claimed)):
         op.create_index(
             f"ix_{table}_{name}", table, indexed, unique=False, sqlite_where=rows, postgresql_where=rows
         )
@@ -152,12 +152,12 @@ def create_tables() -> None:
     )
     create(
         "worker",
-        column("executor_id", sa.String(64)),
+        column("worker_id", sa.String(64)),
         column("host", sa.String(255)),
         column("pid", sa.Integer),
         column("started_on", MOMENT),
         column("beat_on", MOMENT),
-        unique("worker", "executor_id"),
+        unique("worker", "worker_id"),
         is_entity=False,
     )
     index("worker", "beat_on")
@@ -240,7 +240,7 @@ def create_tables() -> None:
         column("status", sa.String(16)),
         column("attempt_count", sa.Integer),
         column("schedule_start", sa.Integer, server_default="0"),
-        column("executor_id", sa.String(64), nullable=True),
+        column("worker_id", sa.String(64), nullable=True),
         column("next_attempt_on", MOMENT),
         column("finished_on", MOMENT, nullable=True),
         unique("delivery", "event_id", "subscription_id"),
@@ -264,7 +264,7 @@ def create_tables() -> None:
         column("given_parameters", sa.JSON),
         column("parameters", sa.JSON),
         column("idempotency_key", sa.String(255), nullable=True),
-        column("executor_id", sa.String(64), nullable=True),
+        column("worker_id", sa.String(64), nullable=True),
         column("lost_workers", sa.Integer),
         column("flow_run_id", sa.String(36), nullable=True),
         column("parent_id", sa.Integer, nullable=True),
@@ -336,7 +336,7 @@ def create_tables() -> None:
         column("schedule_id", sa.Integer, nullable=True),
         column("given_parameters", sa.JSON),
         column("parameters", sa.JSON),
-        column("executor_id", sa.String(64), nullable=True),
+        column("worker_id", sa.String(64), nullable=True),
         column("lost_workers", sa.Integer),
         column("started_on", MOMENT, nullable=True),
         column("finished_on", MOMENT, nullable=True),
@@ -405,7 +405,7 @@ def create_tables() -> None:
         column("files", sa.JSON),
         column("status", sa.String(16)),
         column("attempt_count", sa.Integer),
-        column("executor_id", sa.String(64), nullable=True),
+        column("worker_id", sa.String(64), nullable=True),
         column("next_attempt_on", MOMENT),
         column("finished_on", MOMENT, nullable=True),
         column("error", sa.Text, nullable=True),

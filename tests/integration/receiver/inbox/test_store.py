@@ -9,8 +9,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from airflow_provider_pushmetrics.event_matching import EventFilter, Subject
+from airflow_provider_pushmetrics.receiver.inbox.consumer_gaps import IN_USE, Gap
 from airflow_provider_pushmetrics.receiver.inbox.database import open_engine
-from airflow_provider_pushmetrics.receiver.inbox.missed_events import IN_USE, Gap
 from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook
 from airflow_provider_pushmetrics.receiver.inbox.store import MAX_PAGE_BYTES, Inbox
 from airflow_provider_pushmetrics.receiver.inbox.tables import VERSION_TABLE, metadata

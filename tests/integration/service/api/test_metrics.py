@@ -32,7 +32,7 @@ async def scrape(api: Api) -> dict[tuple[str, ...], float]:
 def has_attempt(api: Api) -> bool:
     with api.parts.database.reading() as session:
         delivery = session.scalar(select(Delivery))
-        return delivery is not None and delivery.attempt_count > 0 and delivery.executor_id is None
+        return delivery is not None and delivery.attempt_count > 0 and delivery.worker_id is None
 
 
 async def test_an_idle_service_has_a_worker_and_no_waiting_work(api: Api) -> None:
@@ -61,7 +61,7 @@ async def test_the_lag_is_that_of_the_oldest_work_that_is_due(api: Api) -> None:
 
 async def test_a_worker_without_a_heartbeat_within_the_lease_does_not_count(api: Api) -> None:
     with api.parts.database.writing() as session:
-        session.add(Worker(executor_id="old", host="h", pid=1, beat_on=get_now() - timedelta(hours=1)))
+        session.add(Worker(worker_id="old", host="h", pid=1, beat_on=get_now() - timedelta(hours=1)))
     assert (await scrape(api))["workers",] == 1
     assert (await api.client.get("/health/ready")).json()["workers"] == 1
 

@@ -20,7 +20,7 @@ import os, pickle, sys
 assignment = pickle.load(sys.stdin.buffer)
 os.write(1, b".")
 os.read(0, 1)
-(assignment.settings.data_dir / "name").write_text(assignment.executor_id)
+(assignment.settings.data_dir / "name").write_text(assignment.worker_id)
 """
 STUBBORN = "import os, sys, time; os.write(1, b'.'); time.sleep(60)"
 BROKEN = "raise SystemExit(3)"

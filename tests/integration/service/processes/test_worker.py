@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_pushmetrics.service.processes.supervisor import COMMAND, Assignment
 from airflow_provider_pushmetrics.service.runs.execution.plan import MAX_LOST_WORKERS
-from airflow_provider_pushmetrics.service.runtime import EXECUTOR_FILE
+from airflow_provider_pushmetrics.service.runtime import WORKER_FILE
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
@@ -50,11 +50,11 @@ def read_status(service: ServiceProcess, run_id: int) -> str:
     return next(str(row["status"]) for row in rows if row["id"] == run_id)
 
 
-def read_executor(data_dir: Path, run_id: int) -> str | None:
+def read_worker(data_dir: Path, run_id: int) -> str | None:
     with closing(sqlite3.connect(data_dir / "service.db", timeout=120)) as database:
-        found = database.execute("SELECT executor_id FROM run WHERE id = ?", (run_id,)).fetchone()
-    executor_id: str | None = found[0]
-    return executor_id
+        found = database.execute("SELECT worker_id FROM run WHERE id = ?", (run_id,)).fetchone()
+    worker_id: str | None = found[0]
+    return worker_id
 
 
 @pytest.mark.slow
@@ -76,13 +76,13 @@ def test_run_that_was_claimed_and_never_begun_is_released(data_dir: Path) -> Non
     """As if the database had gone away while it answered the claim."""
     with run_service(data_dir, "--worker-lease-seconds", "1") as service:
         service.wait_until_ready()
-        executor_id = (data_dir / EXECUTOR_FILE).read_text("ascii")
+        worker_id = (data_dir / WORKER_FILE).read_text("ascii")
         with closing(sqlite3.connect(data_dir / "service.db", timeout=120)) as database, database:
             database.execute(
                 "INSERT INTO run (workspace_id, report_id, status, origin, given_parameters, parameters,"
-                " executor_id, lost_workers, re_run_count, uid, created_on)"
+                " worker_id, lost_workers, re_run_count, uid, created_on)"
                 " VALUES (1, ?, 'pending', 'api', '{}', '{}', ?, 0, 0, 'forgotten', '2026-01-01 00:00:00')",
-                (QUICK, executor_id),
+                (QUICK, worker_id),
             )
         wait_until(lambda: read_status(service, 1) == "success")
     assert "claimed, and not active" in data_dir.with_suffix(".log").read_text()
@@ -98,7 +98,7 @@ def test_run_that_has_killed_three_workers_fails_and_the_others_succeed(
         run_id, others = trigger(service, LONG), []
         for _ in range(MAX_LOST_WORKERS):
             wait_until(lambda: read_status(service, run_id) == "running")
-            wait_until(lambda: read_executor(data_dir, run_id) is not None)
+            wait_until(lambda: read_worker(data_dir, run_id) is not None)
             os.kill(service.list_pids()[1], signal.SIGKILL)
             wait_until(lambda: service.client.get("/health/ready").status_code == 503)
             others.append(trigger(service, QUICK))

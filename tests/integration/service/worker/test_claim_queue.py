@@ -108,7 +108,7 @@ def test_oldest_runs_of_a_report_are_claimed_for_half_of_the_places(bench: Bench
     ids = bench.put(bench.make_report(), 5)
     claimed = claim(bench.open())
     assert sorted(run.id for run in claimed) == ids[:2]
-    assert [bench.read(run_id).executor_id for run_id in ids] == ["me", "me", None, None, None]
+    assert [bench.read(run_id).worker_id for run_id in ids] == ["me", "me", None, None, None]
 
 
 def test_other_workspace_finds_a_place_beside_many_reports(bench: Bench) -> None:
@@ -136,7 +136,7 @@ def test_two_workers_never_claim_the_same_run(bench: Bench) -> None:
     assert len(claimed) == len(set(claimed))
     assert set(claimed) <= set(ids)
     with bench.database.reading() as session:
-        owned = session.scalars(select(Run.id).where(Run.executor_id.is_not(None))).all()
+        owned = session.scalars(select(Run.id).where(Run.worker_id.is_not(None))).all()
     assert sorted(owned) == sorted(claimed)
 
 
@@ -180,7 +180,7 @@ def test_run_that_does_not_end_in_time_is_given_back_without_a_loss(bench: Bench
     wait_until(lambda: len(bench.begun) == 1)
     assert not stop(queue, 0.05)
     release_all(bench.database, "me")
-    assert (bench.read(run_id).executor_id, bench.read(run_id).lost_workers) == (None, 0)
+    assert (bench.read(run_id).worker_id, bench.read(run_id).lost_workers) == (None, 0)
     bench.ending.set()
 
 
@@ -192,7 +192,7 @@ def test_interrupted_run_is_not_ended(bench: Bench) -> None:
     queue.start()
     wait_until(lambda: len(bench.begun) == 1 and not queue.is_active())
     assert not stop(queue, 10)
-    assert bench.read(run_id).executor_id == "me", "its worker releases it when it ends"
+    assert bench.read(run_id).worker_id == "me", "its worker releases it when it ends"
     assert bench.abandoned == []
 
 
@@ -208,13 +208,13 @@ def test_run_whose_execution_fails_is_ended(bench: Bench) -> None:
 
 def test_loss_of_a_worker_counts_for_the_runs_that_had_begun(bench: Bench) -> None:
     report_id = bench.make_report()
-    (begun,) = bench.put(report_id, status="running", executor_id="dead", lost_workers=1)
-    (claimed,) = bench.put(report_id, executor_id="dead")
-    (of_another,) = bench.put(report_id, status="running", executor_id="alive")
-    (ended,) = bench.put(report_id, status="success", executor_id="dead", finished_on=get_now())
+    (begun,) = bench.put(report_id, status="running", worker_id="dead", lost_workers=1)
+    (claimed,) = bench.put(report_id, worker_id="dead")
+    (of_another,) = bench.put(report_id, status="running", worker_id="alive")
+    (ended,) = bench.put(report_id, status="success", worker_id="dead", finished_on=get_now())
     assert release_all(bench.database, "dead", counts_loss=True) == 2
     found = [
-        (bench.read(run_id).executor_id, bench.read(run_id).lost_workers)
+        (bench.read(run_id).worker_id, bench.read(run_id).lost_workers)
         for run_id in (begun, claimed, of_another, ended)
     ]
     assert found == [(None, 2), (None, 0), ("alive", 0), ("dead", 0)]
@@ -245,36 +245,36 @@ def test_claim_that_cannot_be_committed_holds_no_place(bench: Bench) -> None:
 
 def test_claimed_run_that_is_not_active_is_released(bench: Bench) -> None:
     report_id = bench.make_report()
-    (forgotten,) = bench.put(report_id, executor_id="me")
+    (forgotten,) = bench.put(report_id, worker_id="me")
     queue = bench.open()
     (active,) = bench.put(bench.make_report())
     assert [run.id for run in claim(queue)] == [active]
     queue.release_forgotten()
-    assert bench.read(forgotten).executor_id is None
-    assert bench.read(active).executor_id == "me"
+    assert bench.read(forgotten).worker_id is None
+    assert bench.read(active).worker_id == "me"
 
 
 def test_claim_of_a_worker_that_has_no_row_is_released(bench: Bench) -> None:
     with bench.database.writing() as session:
-        session.add(Worker(executor_id="alive", host="h", pid=1))
-    (orphan,) = bench.put(bench.make_report(), executor_id="frozen")
-    (claimed,) = bench.put(bench.make_report(), executor_id="alive")
-    (ended,) = bench.put(bench.make_report(), executor_id="frozen", finished_on=get_now())
+        session.add(Worker(worker_id="alive", host="h", pid=1))
+    (orphan,) = bench.put(bench.make_report(), worker_id="frozen")
+    (claimed,) = bench.put(bench.make_report(), worker_id="alive")
+    (ended,) = bench.put(bench.make_report(), worker_id="frozen", finished_on=get_now())
     assert release_orphans(bench.database) == 1
-    found = [bench.read(run_id).executor_id for run_id in (orphan, claimed, ended)]
+    found = [bench.read(run_id).worker_id for run_id in (orphan, claimed, ended)]
     assert found == [None, "alive", "frozen"]
 
 
 def test_row_that_a_frozen_worker_has_locked_does_not_hold_up_the_others(bench: Bench) -> None:
     if bench.database.engine.dialect.name == "sqlite":
         pytest.skip("SQLite locks no rows")
-    locked, free = bench.put(bench.make_report(), 2, executor_id="frozen")
+    locked, free = bench.put(bench.make_report(), 2, worker_id="frozen")
     with bench.database.engine.begin() as frozen:
         frozen.execute(update(Run).where(Run.id == locked).values(status="running"))
         assert release_all(bench.database, "frozen") == 1
         with bench.database.reading() as session:
             assert has_claims(session, "frozen")
-    assert (bench.read(locked).executor_id, bench.read(free).executor_id) == ("frozen", None)
+    assert (bench.read(locked).worker_id, bench.read(free).worker_id) == ("frozen", None)
     assert release_all(bench.database, "frozen") == 1
 
 

@@ -35,7 +35,7 @@ def open_queue(database: Database, name: str = "me", *, places: int = 6) -> Clai
 
 def list_owners(database: Database) -> list[str | None]:
     with database.reading() as session:
-        return list(session.scalars(select(Delivery.executor_id).order_by(Delivery.id)))
+        return list(session.scalars(select(Delivery.worker_id).order_by(Delivery.id)))
 
 
 def change(database: Database, **values: object) -> None:

@@ -39,8 +39,8 @@ class Shift:
     recovered: list[str] = field(default_factory=list)
 
     def hire(self, name: str) -> WorkerRegistry:
-        def recover(executor_id: str) -> int:
-            self.recovered.append(executor_id)
+        def recover(worker_id: str) -> int:
+            self.recovered.append(worker_id)
             return 1
 
         worker = WorkerRegistry(self.database, name, LEASE, recover, clock=lambda _: self.time.now)
@@ -112,4 +112,4 @@ def test_work_of_who_signed_off_is_taken_at_once(shift: Shift) -> None:
     third.start()
     third.stop(is_finished=True)
     with shift.database.reading() as session:
-        assert session.scalars(select(Worker.executor_id)).all() == ["first"]
+        assert session.scalars(select(Worker.worker_id)).all() == ["first"]

@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.triggers.wait_hub import find_hub
 from airflow_provider_pushmetrics.triggers.wait_index import PendingWait
 
 
-async def wait_for_event(
+async def wait_for_event_in_hub(
     conn_id: str,
     wanted: EventFilter,
     *,
@@ -65,7 +65,7 @@ async def wait_for_event(
     return found
 
 
-async def wait_for_run(conn_id: str, target: RunTarget, *, budget: WaitBudget) -> FinishedRun | None:
+async def wait_for_run_in_hub(conn_id: str, target: RunTarget, *, budget: WaitBudget) -> FinishedRun | None:
     """
     Wait for a report run to end, together with all waits on the connection.
 
