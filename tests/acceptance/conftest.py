@@ -26,6 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "acceptance" in item.path.parts:
             item.add_marker(pytest.mark.acceptance)
+            item.add_marker(pytest.mark.slow)  # a real Airflow or a browser: minutes
 
 
 @pytest.fixture(name="display", scope="package")

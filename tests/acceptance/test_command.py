@@ -113,7 +113,7 @@ def make_demo(short_folder: Path) -> Iterator[RunningDemo]:
         (signal.SIGTERM, ("pushmetrics", "service")),
         (signal.SIGHUP, ("airflow", "scheduler")),
         # A task: at this moment the main job runs.
-        pytest.param(signal.SIGINT, ("airflow", "worker", "--"), marks=pytest.mark.slow),
+        (signal.SIGINT, ("airflow", "worker", "--")),
     ],
 )
 def test_an_interrupted_demo_leaves_no_process(

@@ -25,7 +25,7 @@ from tests.fakes.postgres import make_database
 from tests.fakes.receiver_server import READER_TOKEN, ReceiverServer, start_receiver
 from tests.fakes.waiting import LIMIT_SECONDS
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.postgres, pytest.mark.slow]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.postgres]
 
 DAGS = Path(__file__).with_name("hostile_dags")
 WAITING = "waits_for_harmful"

@@ -22,7 +22,7 @@ from tests.fakes.airflow_versions import AIRFLOW_VERSION, needs_airflow
 from tests.fakes.service_process import API_TOKEN
 from tests.fakes.waiting import LIMIT_SECONDS
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
+pytestmark = pytest.mark.timeout(900)
 
 DAGS = Path(__file__).parents[2] / "dags"
 MORE_DAGS = Path(__file__).with_name("version_dags")

@@ -21,7 +21,7 @@ from tests.fakes.service_process import API_TOKEN
 from tests.fakes.statsd import FakeStatsd
 from tests.fakes.trace_collector import TraceCollector, collect_traces
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
+pytestmark = pytest.mark.timeout(900)
 
 HERE = Path(__file__).parent
 USERS = {"boss": "admin", "reader": "viewer", "stranger": ""}
