@@ -106,8 +106,7 @@ class PushMetricsHook(ResultReader, HttpHook):
         """
         raise PushMetricsParameterError(
             "PushMetricsHook does not support run(): use its methods for reports, runs and results, or call()"
-            " with a"
-            " call of airflow_provider_pushmetrics.client.calls, such as send_authorized()."
+            " with a call of airflow_provider_pushmetrics.client.calls, such as send_authorized()."
         )
 
     # Reports and runs

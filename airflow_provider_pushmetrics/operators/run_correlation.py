@@ -55,8 +55,7 @@ class RunCorrelation:
         if target.after_run_id is None:
             self.log.info(
                 "PushMetrics did not return the id of the run, and there is no API token to search for it:"
-                " the first"
-                " report.run of report %s to arrive from now on counts as this task's run",
+                " the first report.run of report %s to arrive from now on counts as this task's run",
                 target.report_id,
             )
             return target

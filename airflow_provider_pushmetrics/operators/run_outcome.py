@@ -67,8 +67,7 @@ class OutcomeRules:
         if reason is not None and self.require_outcome:
             raise PushMetricsRunError(
                 f"run {outcome.run_id} of report {outcome.report_id!r} has ended, but its outcome is unknown:"
-                f" {reason}. Check in PushMetrics, or count it as a success with"
-                " require_outcome=False.",
+                f" {reason}. Check in PushMetrics, or count it as a success with require_outcome=False.",
                 run_id=outcome.run_id,
             )
         if reason is not None:
@@ -102,9 +101,8 @@ def build_unconfirmed(report_id: str, reason: str) -> PushMetricsUnconfirmedRun:
     """Build the error of a call without a response of which no run was found."""
     return PushMetricsUnconfirmedRun(
         f"the trigger of report {report_id!r} was called and did not respond, and it is unknown whether a run"
-        " was"
-        f" started: {reason}. Calling again could start a second run, so the task is not retried. Check in"
-        " PushMetrics whether there is a run; to start another, clear the task. With the parameter"
+        f" was started: {reason}. Calling again could start a second run, so the task is not retried. Check"
+        " in PushMetrics whether there is a run; to start another, clear the task. With the parameter"
         " on_unknown='call_again' the task calls again itself."
     )
 

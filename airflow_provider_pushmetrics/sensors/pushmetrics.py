@@ -23,7 +23,6 @@ from airflow_provider_pushmetrics.client.run_polling import RunPoll
 from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_FAILURE_POLICY, WaitBudget
 from airflow_provider_pushmetrics.client.waits import wait_for_event
 from airflow_provider_pushmetrics.compat import require_airflow
-from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsParameterError,
     PushMetricsRunFailed,
@@ -44,7 +43,7 @@ from airflow_provider_pushmetrics.tasks.ends import is_ended_by_triggerer, refus
 from airflow_provider_pushmetrics.tasks.failures import retry_only_if_useful
 from airflow_provider_pushmetrics.tasks.lineage import build_event_lineage
 from airflow_provider_pushmetrics.tasks.state import TaskState
-from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_number
+from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_filter, read_number
 from airflow_provider_pushmetrics.triggers.event_stream import dump_event
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
 from airflow_provider_pushmetrics.triggers.resumption import compute_not_before
@@ -108,16 +107,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
     :return: The event: ``id``, ``source``, ``received_at`` and ``body``, as PushMetrics sent it.
     """
 
-    template_fields: Sequence[str] = (
-        "report_id",
-        "query_id",
-        "run_id",
-        "workspace_id",
-        "event_filter",
-        "after",
-        "consumer",
-        "pushmetrics_conn_id",
-    )
+    template_fields: Sequence[str] = (*_NARROWING, "pushmetrics_conn_id")
     operator_extra_links = (PushMetricsRunLink(), PushMetricsReportLink(), PushMetricsEventLink())
     ui_color = "#e9f3ff"
 
@@ -195,7 +185,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
             self._start = StartPosition(
                 self.hook,
                 state,
-                self._build_filter(),
+                read_filter(self),
                 self._build_choice(),
                 after=read_number("after", self.after),
                 consumer=self.consumer,
@@ -278,23 +268,14 @@ class PushMetricsRunSensor(BaseSensorOperator):
             if str(value).strip() in ("", "None"):
                 raise PushMetricsParameterError(
                     f"{name} is {value!r}, although it was set: its template rendered to nothing. Leave it"
-                    " out to match"
-                    " any."
+                    " out to match any."
                 )
-
-    def _build_filter(self) -> EventFilter:
-        return EventFilter(
-            event=self.event,
-            report_id=read_number("report_id", self.report_id),
-            query_id=read_number("query_id", self.query_id),
-            run_id=read_number("run_id", self.run_id),
-        )
 
     def _build_choice(self) -> EventChoice:
         return EventChoice(read_number("workspace_id", self.workspace_id), self.event_filter)
 
     def _build_trigger_arguments(self, after: int, state: TaskState) -> dict[str, Any]:
-        wanted = self._build_filter()
+        wanted = read_filter(self)
         return {
             "event": self.event,
             "report_id": wanted.report_id,
@@ -316,8 +297,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         if self.run_id is None and self.after is None:
             raise PushMetricsParameterError(
                 "start_from_trigger needs 'run_id' or 'after': otherwise a triggerer that restarts would"
-                " begin"
-                " again, and miss events that arrived before."
+                " begin again, and miss events that arrived before."
             )
         names = ("report_id", "query_id", "run_id", "workspace_id", "event_filter", "after")
         self.start_trigger_args = StartTriggerArgs(
@@ -376,14 +356,13 @@ class PushMetricsRunSensor(BaseSensorOperator):
         self.log.warning("%s; failure %d in a row, polling again", error, len(self._failures))
 
     def _fetch_event(self, after: int, accepts: Callable[[FeedEvent], bool]) -> FeedEvent | None:
-        wanted, settings = self._build_filter(), self.hook.settings
+        wanted, settings = read_filter(self), self.hook.settings
         if settings.receiver is None:
             if self._poll is None:
                 self._poll = RunPoll(wanted, self._start.snapshot if self._start else None, accepts)
             return self.hook.call(self._poll.poll(self.hook.credentials))
-        return self.hook.call(
-            wait_for_event(settings.receiver, wanted, after=after, budget=AT_ONCE, accepts=accepts)
-        )
+        poll = wait_for_event(settings.receiver, wanted, after=after, budget=AT_ONCE, accepts=accepts)
+        return self.hook.call(poll)
 
     def _accept(self, found: FoundEvent, context: Context) -> FoundEvent:
         """Claim an event for this task, move the consumer, and check the outcome of its run."""
@@ -416,7 +395,5 @@ class PushMetricsRunSensor(BaseSensorOperator):
         if outcome.failure:
             raise PushMetricsRunFailed(outcome.failure, run_id=outcome.run_id)
         if outcome.unknown:
-            self.log.warning(
-                "The run has ended, but its outcome is unknown: %s. It counts as a success",
-                outcome.unknown,
-            )
+            message = "The run has ended, but its outcome is unknown: %s. It counts as a success"
+            self.log.warning(message, outcome.unknown)

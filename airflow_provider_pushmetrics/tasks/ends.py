@@ -24,8 +24,7 @@ def refuse_outlets(task: BaseOperator) -> None:
     if task.outlets:
         raise PushMetricsParameterError(
             "end_from_trigger=True cannot be combined with 'outlets': Airflow creates asset events only when"
-            " a worker"
-            " ends the task. Leave end_from_trigger out."
+            " a worker ends the task. Leave end_from_trigger out."
         )
 
 

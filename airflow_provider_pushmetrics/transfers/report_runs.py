@@ -13,8 +13,7 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
 SHAPES = (
     "It must be the return value of PushMetricsTriggerReportOperator or PushMetricsRunSensor, or the body of"
-    " a"
-    " report.run or query.run event."
+    " a report.run or query.run event."
 )
 
 
@@ -41,8 +40,7 @@ def read_run(report_run: object) -> NamedRun:
     if not isinstance(report_run, Mapping):
         raise PushMetricsParameterError(
             f"report_run is a {type(report_run).__name__}, not a dictionary. {SHAPES} A template renders to"
-            " one"
-            " only in a Dag with render_template_as_native_obj=True; <task>.output works in any."
+            " one only in a Dag with render_template_as_native_obj=True; <task>.output works in any."
         )
     body = report_run.get("body")
     facts: Mapping[str, Any] = body if isinstance(body, Mapping) else report_run

@@ -11,6 +11,7 @@ from typing import Any
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.run_polling import API_SOURCE
 from airflow_provider_pushmetrics.event_ids import read_id
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
 Predicate = Callable[[dict[str, Any]], object]
@@ -39,9 +40,8 @@ class EventChoice:
         if self.workspace_id is not None:
             raise PushMetricsParameterError(
                 f"workspace_id is {self.workspace_id!r}, but the API does not return the workspace of a run,"
-                " and the"
-                " connection has no receiver, whose events do. An API token sees the runs"
-                " of its own workspace only: leave workspace_id out."
+                " and the connection has no receiver, whose events do. An API token sees the runs of its own"
+                " workspace only: leave workspace_id out."
             )
 
     def load(self) -> Callable[[FeedEvent], bool]:
@@ -125,3 +125,16 @@ def read_number(name: str, value: object) -> int | None:
     if text.isascii() and text.isdigit() and len(text) <= 18:
         return int(text)
     raise PushMetricsParameterError(f"{name} is {value!r}: it must be a whole number.")
+
+
+def read_filter(arguments: Any) -> EventFilter:
+    """
+    Read the receiver's filter from the arguments of a sensor or of its trigger.
+
+    :raises PushMetricsParameterError: if an id is not a whole number.
+    """
+
+    def read(name: str) -> int | None:
+        return read_number(name, getattr(arguments, name))
+
+    return EventFilter(arguments.event, read("report_id"), read("query_id"), read("run_id"))

@@ -32,8 +32,7 @@ def require_api_token(client: PushMetricsAsyncClient) -> None:
     if not client.settings.api_token:
         raise PushMetricsConfigurationError(
             f"only_successful is set, but connection {client.settings.conn_id!r} has no API token, so the"
-            " outcome of"
-            " runs would be unknown: set its password. Until then no event updates the asset."
+            " outcome of runs would be unknown: set its password. Until then no event updates the asset."
         )
 
 

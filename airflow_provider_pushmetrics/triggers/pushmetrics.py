@@ -17,7 +17,6 @@ from airflow_provider_pushmetrics.client.run_polling import RunSnapshot
 from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_POLL_INTERVAL_SECONDS, WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.compat import BaseEventTrigger, require_airflow
-from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsError, PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
@@ -29,7 +28,7 @@ from airflow_provider_pushmetrics.tasks.ends import RETURN_KEY
 from airflow_provider_pushmetrics.tracing import TRACEPARENT, link_traces
 from airflow_provider_pushmetrics.triggers.bases import SerializableTrigger, WaitTrigger
 from airflow_provider_pushmetrics.triggers.cancellation import finish
-from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_number
+from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_filter, read_number
 from airflow_provider_pushmetrics.triggers.event_stream import (
     DEFAULT_LIST_INTERVAL_SECONDS,
     DEFAULT_TIMING,
@@ -244,18 +243,12 @@ class PushMetricsSensorTrigger(WaitTrigger):
         if self.run_id is None and self.after is None:
             raise PushMetricsParameterError(
                 "run_id and after are both None: their templates rendered to nothing. One of them must set"
-                " which"
-                " events count."
+                " which events count."
             )
         choice = EventChoice(read_number("workspace_id", self.workspace_id), self.event_filter)
         return await wait_for_event_in_hub(
             self.pushmetrics_conn_id,
-            EventFilter(
-                self.event,
-                read_number("report_id", self.report_id),
-                read_number("query_id", self.query_id),
-                read_number("run_id", self.run_id),
-            ),
+            read_filter(self),
             after=read_number("after", self.after) or 0,
             budget=WaitBudget(deadline, self.poll_interval_seconds),
             accepts=await asyncio.to_thread(choice.load),  # importing a module reads files

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
@@ -28,6 +28,7 @@ from airflow_provider_pushmetrics.receiver.settings import MAX_BODY_BYTES, Recei
 from airflow_provider_pushmetrics.tracing import TRACEPARENT, parse_traceparent
 
 
+@dataclass(eq=False)
 class Ingest:
     """
     Accepts webhooks: an ASGI app without a framework, because every webhook passes here.
@@ -38,17 +39,10 @@ class Ingest:
     :param counter: Counts the outcomes.
     """
 
-    def __init__(
-        self,
-        settings: ReceiverSettings,
-        access: CurrentAccess,
-        runtime: RuntimeOpener,
-        counter: DeliveryCounter,
-    ) -> None:
-        self._settings = settings
-        self._access = access
-        self._runtime = runtime
-        self._counter = counter
+    settings: ReceiverSettings
+    access: CurrentAccess
+    runtime: RuntimeOpener
+    counter: DeliveryCounter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer ``POST /webhooks/{source}``."""
@@ -61,32 +55,32 @@ class Ingest:
         except ClientDisconnect:
             return  # the sender disconnected before its body was complete
         outcome = "accepted" if recorded.is_new else "duplicate"
-        self._counter.count(outcome)
+        self.counter.count(outcome)
         body = b'{"id": %d, "outcome": "%b"}' % (recorded.id, outcome.encode("ascii"))
         await send_body(send, 202 if recorded.is_new else 200, body)
 
     async def _record(self, scope: Scope, receive: Receive) -> Recorded:
         source, head = scope["path_params"]["source"], read_head(scope)
         declared = head.get("content-length")
-        with Deadline(self._settings.body_timeout_seconds) as deadline:
+        with Deadline(self.settings.body_timeout_seconds) as deadline:
             body = await read_limited_body(receive, declared, max_bytes=MAX_BODY_BYTES)  # limited first
             deadline.complete_body()
-            gates = await self._access.get()
+            gates = await self.access.get()
             message_id = gates.senders.authenticate(source, head, body)  # bytes, constant time
             self._check_limits(gates, source, scope)
             delivery = _parse_webhook(gates.sources[source], head, message_id, body)
-            runtime = await self._runtime.get()
+            runtime = await self.runtime.get()
             return await runtime.writer.record(delivery)  # idempotent; committed before the response
 
     def record_unknown_path(self, scope: Scope, path: str, status: int) -> None:
         """Record a request to an unknown path: its sender has a wrong URL."""
-        self._counter.count("not_found")
-        self._runtime.rejections.add(
+        self.counter.count("not_found")
+        self.runtime.rejections.add(
             source="",
             client=find_client(scope),
             status=status,
             outcome="not_found",
-            reason=f"no such path: {describe_path(path, self._access.gates.list_secrets())}",
+            reason=f"no such path: {describe_path(path, self.access.gates.list_secrets())}",
         )
 
     def _check_limits(self, gates: Authenticators, source: str, scope: Scope) -> None:
@@ -97,11 +91,11 @@ class Ingest:
 
     def _record_rejection(self, scope: Scope, refusal: Refusal) -> None:
         reason = refusal.reason if isinstance(refusal, Unauthorized) else None
-        self._counter.count(refusal.outcome, reason)
+        self.counter.count(refusal.outcome, reason)
         source = scope["path_params"]["source"]
-        if source not in self._access.gates.sources:  # it may contain a token
-            source = hide_tokens(source, self._access.gates.list_secrets())
-        self._runtime.rejections.add(
+        if source not in self.access.gates.sources:  # it may contain a token
+            source = hide_tokens(source, self.access.gates.list_secrets())
+        self.runtime.rejections.add(
             source=source,
             client=find_client(scope),
             status=refusal.status_code,

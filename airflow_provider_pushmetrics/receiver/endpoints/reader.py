@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -43,6 +43,7 @@ MAX_POSITION_BODY_BYTES = 8192
 Handler = Callable[[Request, ReceiverRuntime], Awaitable[Response]]
 
 
+@dataclass(eq=False)
 class Reader:
     """
     Responds to readers, after the check of their token.
@@ -53,25 +54,18 @@ class Reader:
     :param counter: The counts of webhooks.
     """
 
-    def __init__(
-        self,
-        settings: ReceiverSettings,
-        access: CurrentAccess,
-        runtime: RuntimeOpener,
-        counter: DeliveryCounter,
-    ) -> None:
-        self._settings = settings
-        self._access = access
-        self._runtime = runtime
-        self._counter = counter
-        self._check: asyncio.Future[None] | None = None
+    settings: ReceiverSettings
+    access: CurrentAccess
+    runtime: RuntimeOpener
+    counter: DeliveryCounter
+    _check: asyncio.Future[None] | None = field(default=None, init=False)
 
     def guard(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """Require the reader token for a handler."""
 
         async def check_then_handle(request: Request) -> Response:
-            (await self._access.get()).reader.authenticate(read_head(request.scope))
-            return await handler(request, await self._runtime.get())
+            (await self.access.get()).reader.authenticate(read_head(request.scope))
+            return await handler(request, await self.runtime.get())
 
         return check_then_handle
 
@@ -94,7 +88,7 @@ class Reader:
         """Answer ``PUT /consumers/{name}``."""
         name = parse_consumer_name(request.path_params["name"])
         declared = read_head(request.scope).get("content-length")
-        with Deadline(self._settings.body_timeout_seconds) as deadline:
+        with Deadline(self.settings.body_timeout_seconds) as deadline:
             body = await read_limited_body(request.receive, declared, max_bytes=MAX_POSITION_BODY_BYTES)
             deadline.complete_body()
             position, taken_by = parse_position(body)
@@ -147,7 +141,7 @@ class Reader:
         return JSONResponse({"status": "ready"})
 
     async def _check_inbox(self) -> None:
-        runtime = await self._runtime.get()
+        runtime = await self.runtime.get()
         await runtime.run_blocking(runtime.inbox.check)
 
     async def get_metrics(self, request: Request, runtime: ReceiverRuntime) -> Response:
@@ -161,7 +155,7 @@ class Reader:
             consumers={consumer.name: max(0, last_id - consumer.position) for consumer in consumers},
             missed={consumer.name: consumer.missed for consumer in consumers},
         )
-        text = render_metrics(self._counter, runtime.writer.commits, figures)
+        text = render_metrics(self.counter, runtime.writer.commits, figures)
         return Response(text, headers={"content-type": CONTENT_TYPE})
 
 

@@ -25,8 +25,7 @@ def warn_of_gap(gap: Gap) -> None:
     """Warn that a consumer misses events."""
     log.warning(
         "%d events were deleted that consumer %r had not read: its position is %d. Keep events longer, or"
-        " check"
-        " whether it still reads.",
+        " check whether it still reads.",
         gap.missed,
         gap.consumer,
         gap.position,

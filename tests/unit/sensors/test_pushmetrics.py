@@ -7,7 +7,7 @@ from airflow.providers.common.compat.sdk import DAG, AirflowSensorTimeout, Airfl
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsUnavailableError
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
-from airflow_provider_pushmetrics.triggers.event_filters import read_number
+from airflow_provider_pushmetrics.triggers.event_filters import read_filter, read_number
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
 from tests.fakes.airflow_versions import needs_airflow
 from tests.fakes.supervisor import FakeTaskInstance
@@ -60,7 +60,7 @@ def test_templates_are_rendered_before_they_are_read() -> None:
     params = {"report": 1, "run": 7, "after": 3, "consumer": "a_name", "conn": "other"}
     context: Any = {"params": params}
     sensor.render_template_fields(context)
-    wanted = sensor._build_filter()
+    wanted = read_filter(sensor)
     assert (wanted.report_id, wanted.query_id, wanted.run_id) == (1, None, 7)
     assert sensor._open_start(CONTEXT)._find_start() == 3
     assert sensor.consumer == "a_name"
