@@ -120,17 +120,6 @@ def wait_for_waiters(server: ReceiverServer, count: int) -> None:
             time.sleep(0.01)
 
 
-def test_long_poll_wakes_at_once_over_real_http(running: Running) -> None:
-    server = running.server
-    with server.open_reader() as reader, ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(reader.get, "/events", params={"wait": 60, "report_id": 1})
-        wait_for_waiters(server, 1)
-        sent = time.monotonic()
-        httpx.post(server.delivery_url, json={"event": "report.run", "report_id": 1}, timeout=LIMIT_SECONDS)
-        assert len(waiting.result(LIMIT_SECONDS).json()["events"]) == 1
-        assert time.monotonic() - sent < 30
-
-
 def test_reader_that_hangs_up_is_not_waited_for(running: Running) -> None:
     with running.server.open_reader() as reader, pytest.raises(httpx.ReadTimeout):
         reader.get("/events", params={"wait": 60, "event": "never"}, timeout=0.3)

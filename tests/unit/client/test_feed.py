@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from airflow_provider_pushmetrics.client import feed
-from airflow_provider_pushmetrics.client.feed import Receiver
+from airflow_provider_pushmetrics.client.feed import ConsumerPosition, Receiver
+from airflow_provider_pushmetrics.client.protocol import Call
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsProtocolError
 from tests.fakes.scripted import ScriptedDriver, build_answer, read_query, run_call
@@ -34,7 +36,7 @@ def test_events_are_asked_for_with_the_readers_token() -> None:
 
 
 def test_only_what_is_wanted_is_asked_for() -> None:
-    wanted = EventFilter("report.run", 1, 2, 7, "demo & co")
+    wanted = EventFilter("report.run", 0, 2, 7, "demo & co")
     driver = ScriptedDriver([build_answer(200, {"cursor": 0})])
     driver.run(feed.fetch_events(RECEIVER, wanted, after=0, limit=1))
     assert read_query(driver.requests[0]) == {
@@ -42,7 +44,7 @@ def test_only_what_is_wanted_is_asked_for() -> None:
         "limit": "1",
         "wait": "0",
         "event": "report.run",
-        "report_id": "1",
+        "report_id": "0",
         "query_id": "2",
         "run_id": "7",
         "source": "demo & co",
@@ -67,11 +69,6 @@ def test_the_time_that_the_receiver_holds_the_answer_is_no_part_of_the_timeout()
 def test_an_answer_that_holds_no_events_is_refused_with_the_way_out(body: dict[str, Any]) -> None:
     with pytest.raises(PushMetricsProtocolError, match="receiver_url is the receiver's base URL"):
         run_call(feed.fetch_events(RECEIVER, EventFilter(), after=0), build_answer(200, body))
-
-
-def test_a_refused_reader_is_an_auth_error() -> None:
-    with pytest.raises(PushMetricsAuthError):
-        run_call(feed.fetch_cursor(RECEIVER), build_answer(401))
 
 
 def test_the_cursor_is_fetched() -> None:
@@ -110,11 +107,47 @@ def test_a_consumer_that_nobody_knows_has_no_position() -> None:
     assert run_call(feed.fetch_position(RECEIVER, "new"), build_answer(404)) is None
 
 
-def test_only_the_facts_of_the_filter_are_asked_for() -> None:
-    page = build_answer(200, {"events": [], "cursor": 2})
-    driver = ScriptedDriver([page, page])
-    driver.run(feed.fetch_events(RECEIVER, EventFilter(), after=2))
-    driver.run(feed.fetch_events(RECEIVER, EventFilter("report.run", report_id=0), after=2))
-    common = {"after": "2", "limit": "100", "wait": "0"}
-    assert read_query(driver.requests[0]) == common
-    assert read_query(driver.requests[1]) == {**common, "event": "report.run", "report_id": "0"}
+# Consumers that claim events
+
+
+def test_who_took_the_event_is_fetched_and_stored_with_the_position() -> None:
+    place = {"name": "a/b", "position": 4, "taken_by": "a_dag/a_run"}
+    driver = ScriptedDriver([build_answer(200, place), build_answer()])
+    assert driver.run(feed.fetch_consumer(RECEIVER, "a/b")) == ConsumerPosition(4, "a_dag/a_run")
+    driver.run(feed.claim_event(RECEIVER, "a/b", 5, taken_by="a_dag/another_run"))
+    assert driver.paths == ["GET /pushmetrics/consumers/a%2Fb", "PUT /pushmetrics/consumers/a%2Fb"]
+    assert driver.requests[1].json_body == {"position": 5, "taken_by": "a_dag/another_run"}
+    assert driver.requests[1].is_repeatable
+    assert driver.last_headers["Authorization"] == "Bearer reader-token"
+
+
+@pytest.mark.parametrize("body", [{"position": 4}, {"position": 4, "taken_by": 7}])
+def test_a_receiver_need_not_say_who_took_the_event(body: dict[str, Any]) -> None:
+    assert run_call(feed.fetch_consumer(RECEIVER, "a"), build_answer(200, body)) == ConsumerPosition(4)
+
+
+@pytest.mark.parametrize("body", [{}, {"position": None}, {"position": "4"}, {"position": True}])
+def test_a_position_that_is_no_number_is_refused(body: dict[str, Any]) -> None:
+    with pytest.raises(PushMetricsProtocolError, match="without 'position'"):
+        run_call(feed.fetch_consumer(RECEIVER, "a"), build_answer(200, body))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda receiver: feed.fetch_consumer(receiver, "a"),
+        lambda receiver: feed.claim_event(receiver, "a", 5, taken_by="a_dag/a_run"),
+        lambda receiver: feed.fetch_cursor(receiver),
+        lambda receiver: feed.fetch_position(receiver, "a"),
+        lambda receiver: feed.store_position(receiver, "a", 5),
+        lambda receiver: feed.fetch_events(receiver, EventFilter(), after=0),
+    ],
+)
+def test_a_refused_reader_token_is_named_in_every_call_to_the_receiver(
+    call: Callable[[Receiver], Call[Any]],
+) -> None:
+    receiver = Receiver("https://airflow.example/pushmetrics", "reader-token", "pushmetrics_default")
+    with pytest.raises(
+        PushMetricsAuthError, match="extra 'receiver_token' of connection 'pushmetrics_default"
+    ):
+        run_call(call(receiver), build_answer(401, {"message": "no"}))

@@ -6,7 +6,6 @@ import logging
 import pytest
 
 from airflow_provider_pushmetrics.client.protocol import Request
-from airflow_provider_pushmetrics.client.retry_policy import RetryPolicy
 from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY, send
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
@@ -34,20 +33,6 @@ def test_a_request_that_may_be_repeated_is_sent_again(trouble: Answer) -> None:
     assert driver.requests == [READ] * 3
 
 
-def test_the_pauses_grow_between_attempts() -> None:
-    policy = RetryPolicy(attempts=4, base_seconds=1.0, choose=lambda low, high: high)
-    driver = ScriptedDriver([BROKE_OFF, BROKE_OFF, BROKE_OFF, build_answer()])
-    driver.run(send(READ, policy))
-    assert driver.pauses == [1.0, 2.0, 4.0]
-
-
-@pytest.mark.parametrize("status", [429, 503])
-def test_the_servers_wish_is_the_pause(status: int) -> None:
-    driver = ScriptedDriver([build_answer(status, retry_after="7"), build_answer()])
-    driver.run(send(READ))
-    assert driver.pauses == [7.0]
-
-
 def test_the_attempts_come_to_an_end() -> None:
     driver = ScriptedDriver([build_answer(503, {"message": "maintenance"})], repeats_last=True)
     with pytest.raises(PushMetricsUnavailableError, match="was answered 503: maintenance") as caught:
@@ -57,10 +42,11 @@ def test_the_attempts_come_to_an_end() -> None:
     assert len(driver.pauses) == DEFAULT_POLICY.attempts - 1
 
 
-def test_no_answer_at_all_is_unavailable_too() -> None:
+@pytest.mark.parametrize("request_", [READ, START])
+def test_a_request_that_never_arrived_is_unavailable(request_: Request) -> None:
     driver = ScriptedDriver([NEVER_SENT], repeats_last=True)
     with pytest.raises(PushMetricsUnavailableError, match="got no response: connection refused") as caught:
-        driver.run(send(READ))
+        driver.run(send(request_))
     assert caught.value.status_code is None
 
 
@@ -106,12 +92,6 @@ def test_a_request_that_cannot_have_arrived_is_sent_again(trouble: Answer) -> No
 def test_a_request_that_arrived_after_a_refused_connection_is_not_sent_a_third_time() -> None:
     with pytest.raises(PushMetricsDeliveryUnknownError):
         run_call(send(START), NEVER_SENT, BROKE_OFF)
-
-
-def test_a_request_that_never_arrived_is_unavailable_and_not_of_unknown_delivery() -> None:
-    driver = ScriptedDriver([NEVER_SENT], repeats_last=True)
-    with pytest.raises(PushMetricsUnavailableError):
-        driver.run(send(START))
 
 
 def test_each_further_attempt_is_logged_without_tokens(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -72,15 +71,6 @@ async def test_bad_body_gets_its_answer_and_the_feed_goes_on(
     assert set(answer.json()) == ({"id", "outcome"} if status == 202 else {"message"})
     page = (await reader.get("/events")).json()
     assert len(page["events"]) == page["cursor"] == (1 if status == 202 else 0)
-
-
-async def test_body_without_declared_length_is_bounded_too(sender: httpx.AsyncClient) -> None:
-    async def stream() -> AsyncIterator[bytes]:
-        for _ in range(17):
-            yield b" " * 65536
-
-    answer = await sender.post(DELIVERY_URL, content=stream(), headers={"content-type": "application/json"})
-    assert answer.status_code == 413
 
 
 @pytest.mark.parametrize(

@@ -294,10 +294,3 @@ async def test_event_and_range_are_read_and_replayed_over_http(limited_app: Star
         rows = (await client.get("/events?after=6", headers=reading)).json()["events"]
         assert [(row["replay_of"], row["body"]["n"]) for row in rows] == [(2, 0), (4, 1)]
         assert (await client.post("/events/replay?after=1", headers=reading)).status_code == 400
-
-
-async def test_many_copies_of_many_deliveries_give_one_event_each(limited_app: Starlette) -> None:
-    async with open_client(limited_app, "10.1.2.3") as client:
-        bodies = [{"event": "x", "n": n} for n in range(20) for _ in range(n % 5 + 1)]
-        answers = await asyncio.gather(*(client.post("/webhooks/near?token=t", json=b) for b in bodies))
-    assert sorted(answer.status_code for answer in answers) == [200] * 40 + [202] * 20
