@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.airflow_versions import AIRFLOW_VERSION
 from tests.fakes.service_process import API_TOKEN, COMMAND, ServiceProcess, run_service
 from tests.fakes.waiting import LIMIT_SECONDS
 
@@ -98,6 +99,11 @@ def build_environment(home: Path) -> dict[str, str]:
     return {**os.environ, **folders, "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "PYTHONPATH": path}
 
 
+def is_of_airflow(line: str) -> bool:
+    """Whether a line says what ``dag.test()`` of Airflow 3.0 is about to mask: secrets of a connection."""
+    return AIRFLOW_VERSION == (3, 0) and "Sending request" in line and "MaskSecret" in line
+
+
 @pytest.fixture(name="run")
 def build_run(reports: Reports, airflow_home: Path, tmp_path: Path) -> Run:
     """Run ``pushmetrics`` with arguments, or another program."""
@@ -117,7 +123,9 @@ def build_run(reports: Reports, airflow_home: Path, tmp_path: Path) -> Run:
             check=False,
         )
         secrets = [API_TOKEN, *reports.tokens.values()]
-        assert not any(secret in ended.stdout + ended.stderr for secret in secrets)
+        assert not [
+            line for line in (ended.stdout + ended.stderr).splitlines() if any(s in line for s in secrets)
+        ]
         return ended
 
     return run
