@@ -2,7 +2,8 @@
 Publish the results of a report only after a person has approved them.
 
 The approval is a task of Airflow's standard provider. It waits without a worker until a person answers under
-"Required Actions". It needs Airflow 3.1 or later. The connection is ``pushmetrics_default``.
+"Required Actions". It needs Airflow 3.1 or later: the Dag processor of Airflow 3.0 ends at its import. The
+connection is ``pushmetrics_default``.
 """
 
 from __future__ import annotations

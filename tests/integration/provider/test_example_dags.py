@@ -22,7 +22,7 @@ NAMES = sorted(path.stem for path in DAGS.glob("*.py"))
 # The features of newer versions: the docs name these Dags with the version.
 SINCE = {
     "example_pushmetrics_approval": "3.1",
-    "example_pushmetrics_deadline_alert": "3.2",
+    "example_pushmetrics_deadline_alert": "3.1",
     "example_pushmetrics_webhook_receiver": "3.0",
     "example_pushmetrics_without_receiver": "3.0",
 }
