@@ -308,6 +308,18 @@ def refuse_tab(client: httpx.Client, where: dict[str, str], status: int) -> None
         assert "by_carrier" not in answer.text
 
 
+@needs_airflow("3.0")
+def test_failure_is_retried_only_where_a_retry_may_mend_it(system: System) -> None:
+    run_dag(system, "failures")
+    rows = system.airflow.ask(
+        "SELECT task_id, try_number FROM task_instance WHERE dag_id = 'failures' AND state = 'failed'"
+    )
+    tries = {"unknown_report": 1, "failed_report": 2}
+    if AIRFLOW_VERSION >= (3, 3):
+        tries |= {"failed_report_with_policy": 1, "deferred_with_policy": 1}
+    assert dict(rows) == tries
+
+
 @needs_airflow("3.3")
 def test_metrics_of_a_teams_task_have_its_name(system: System, statsd: FakeStatsd) -> None:
     statsd.read()
