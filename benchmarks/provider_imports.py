@@ -10,16 +10,16 @@ from rich.console import Console
 
 from benchmarks.service import Target
 
-ROUNDS = 7
-WANTED_MILLISECONDS = 30
+ROUNDS = 11
+WANTED_MILLISECONDS = 3
 CODE = """
 import time
 import airflow.plugins_manager, airflow.providers_manager
-began = time.perf_counter()
+began = time.process_time()  # other work on the machine does not count
 from airflow_provider_pushmetrics.get_provider_info import get_provider_info
 get_provider_info()
 import airflow_provider_pushmetrics.plugins.pushmetrics
-print((time.perf_counter() - began) * 1000)
+print((time.process_time() - began) * 1000)
 """
 
 
@@ -28,7 +28,7 @@ def measure_imports(console: Console) -> list[Target]:
     took = [float(run_fresh().splitlines()[-1]) for _ in range(ROUNDS)]
     console.print(f"imports: {', '.join(f'{time:.1f}' for time in took)} ms")
     middle = statistics.median(took)
-    found = f"{middle:.1f} ms, of {ROUNDS} interpreters"
+    found = f"{middle:.1f} ms of processor time, of {ROUNDS} interpreters"
     wanted = f"<= {WANTED_MILLISECONDS} ms"
     return [Target("metadata and plugin, over Airflow's own", found, wanted, middle <= WANTED_MILLISECONDS)]
 

@@ -65,6 +65,17 @@ def build_metric_settings(port: int) -> dict[str, str]:
     return {f"AIRFLOW__METRICS__{name.upper()}": str(value) for name, value in settings.items()}
 
 
+def build_user_settings(passwords: Path) -> dict[str, str]:
+    """Build the settings of an Airflow with users; before 3.1, with an admin only."""
+    if AIRFLOW_VERSION < (3, 1):
+        return {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True"}
+    passwords.write_text(json.dumps(dict.fromkeys(USERS, PASSWORD)))
+    return {
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(map(":".join, USERS.items())),
+    }
+
+
 @pytest.fixture(name="folder", scope="module")
 def make_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="pm-"))
@@ -87,15 +98,8 @@ def start_statsd() -> Iterator[FakeStatsd]:
 
 @pytest.fixture(name="system", scope="module")
 def start_system(folder: Path, collector: TraceCollector, statsd: FakeStatsd) -> Iterator[System]:
-    passwords = folder / "passwords.json"
-    passwords.write_text(json.dumps(dict.fromkeys(USERS, PASSWORD)))
-    settings = {
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
-            f"{name}:{role}" for name, role in USERS.items()
-        ),
-        "AIRFLOW__OPENLINEAGE__DISABLED": "True",  # as a listener, it would need a worker at a task's end
-    }
+    settings = build_user_settings(folder / "passwords.json")
+    settings["AIRFLOW__OPENLINEAGE__DISABLED"] = "True"  # a listener needs a worker at the end of a task
     dags = [] if AIRFLOW_VERSION < (3, 0) else [HERE / "addition_dags"]
     if AIRFLOW_VERSION >= (3, 2):
         settings |= build_trace_settings(collector.port)
@@ -112,7 +116,8 @@ def start_system(folder: Path, collector: TraceCollector, statsd: FakeStatsd) ->
 
 @pytest.fixture(name="api", scope="module")
 def open_api(system: System) -> Iterator[httpx.Client]:
-    with system.open_api({"username": "boss", "password": PASSWORD}) as client:
+    login = {"username": "boss", "password": PASSWORD} if AIRFLOW_VERSION >= (3, 1) else None
+    with system.open_api(login) as client:
         yield client
 
 
