@@ -126,7 +126,7 @@ class AirflowProcesses:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         assert done.returncode == 0, (
             f"airflow {' '.join(arguments)}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
