@@ -1,7 +1,7 @@
 """
-``pushmetrics receiver``: the receiver by itself, and what looks after its inbox.
+``pushmetrics receiver``: the receiver as a process of its own, and commands for its inbox.
 
-Light at import: every ``pushmetrics`` command imports this, whatever it does.
+Imports little: every ``pushmetrics`` command imports this module.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="receiver",
-    help="Take PushMetrics webhooks, keep them, and feed them to whoever waits.",
+    help="Accept PushMetrics webhooks, store them, and serve them to readers.",
     rich_markup_mode=None,
     pretty_exceptions_show_locals=False,
 )
 
 DEFAULT_INBOX = InboxOptions.inbox
 InboxOption = Annotated[str, describe_option(InboxOptions, "inbox")]
-TextFilter = Annotated[str | None, typer.Option(help="Only these.")]
-IdFilter = Annotated[int | None, typer.Option(min=0, help="Only these.")]
+TextFilter = Annotated[str | None, typer.Option(help="Only events with this value.")]
+IdFilter = Annotated[int | None, typer.Option(min=0, help="Only events with this value.")]
 After = Annotated[int, typer.Option(min=0, help="Begin after this event id.")]
 
 
 @app.callback(invoke_without_command=True)
 @take_options(StandaloneOptions)
 def receiver(options: StandaloneOptions) -> None:
-    """Take PushMetrics webhooks, keep them, and feed them to whoever waits, until stopped."""
+    """Accept PushMetrics webhooks, store them, and serve them to readers, until stopped."""
     with _print_errors():
         sources = build_first_source(options) + parse_sources(options.sources)
         settings = build_settings(options, sources)
@@ -52,7 +52,7 @@ def receiver(options: StandaloneOptions) -> None:
 @app.command()
 @take_options(InboxOptions, without=("keep_days",))
 def migrate(options: InboxOptions) -> None:
-    """Make the inbox, or bring it to this version's schema."""
+    """Create the inbox, or migrate it to this version's schema."""
     with _open_inbox(options.inbox, may_make=True) as opened:
         typer.echo(f"The inbox is up to date; its newest event is {opened.fetch_last_id()}.")
 
@@ -69,7 +69,7 @@ def events(
     export: Annotated[
         bool, typer.Option("--export", help="Write one JSON object a line, bodies included.")
     ] = False,
-    rejected: Annotated[bool, typer.Option("--rejected", help="Show refused deliveries instead.")] = False,
+    rejected: Annotated[bool, typer.Option("--rejected", help="Show rejected webhooks instead.")] = False,
 ) -> None:
     """Show the events of the inbox, or export them."""
     from airflow_provider_pushmetrics.receiver import commands
@@ -93,7 +93,7 @@ def tail(
     query_id: IdFilter = None,
     run_id: IdFilter = None,
 ) -> None:
-    """Write events as they arrive, one JSON object a line, until stopped."""
+    """Print events as they arrive, one JSON object a line, until stopped."""
     from airflow_provider_pushmetrics.receiver import commands
 
     wanted = _build_filter(source, event, report_id, query_id, run_id)
@@ -112,7 +112,7 @@ def replay(
     event: TextFilter = None,
     source: TextFilter = None,
 ) -> None:
-    """Append events again, so that whoever waits gets them anew."""
+    """Append events again, so that readers receive them again."""
     from airflow_provider_pushmetrics.receiver import commands
 
     with _open_inbox(inbox) as opened:
@@ -130,7 +130,7 @@ def replay(
 @app.command()
 @take_options(InboxOptions)
 def clean(options: InboxOptions) -> None:
-    """Delete events that are too old."""
+    """Delete old events."""
     from airflow_provider_pushmetrics.receiver import commands
 
     with _open_inbox(options.inbox) as opened:
@@ -140,12 +140,12 @@ def clean(options: InboxOptions) -> None:
 
 @app.command()
 def send(
-    url: Annotated[str, typer.Argument(help="Where to: http://127.0.0.1:8091/webhooks/pushmetrics")],
+    url: Annotated[str, typer.Argument(help="The URL to send it to: http://127.0.0.1:8091/webhooks/pushmetrics")],
     token: Annotated[str | None, describe_option(StandaloneOptions, "token")] = None,
     signing_secret: Annotated[str | None, describe_option(StandaloneOptions, "signing_secrets")] = None,
     file: Annotated[str | None, typer.Option(help="The event to send; by default a report.run.")] = None,
 ) -> None:
-    """Deliver a test event, signed if there is a secret."""
+    """Send a test event, signed if a secret is given."""
     import uuid
     from datetime import UTC, datetime
 
@@ -198,7 +198,7 @@ def _open_inbox(url: str, *, may_make: bool = False) -> Iterator[Inbox]:
 
 
 def _build_console() -> Console:
-    """Build a console as wide as the terminal; into a file or a pipe nothing is folded at 80 columns."""
+    """Build a console as wide as the terminal. Output to a file or a pipe is not wrapped at 80 columns."""
     from rich.console import Console
 
     console = Console()

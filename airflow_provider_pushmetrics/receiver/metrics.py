@@ -1,5 +1,5 @@
 """
-What the receiver counts.
+The metrics of the receiver.
 
 No metric is a ``Counter`` of ``prometheus_client``: that writes files if ``PROMETHEUS_MULTIPROC_DIR`` is set.
 """
@@ -39,23 +39,23 @@ SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 
 
 class DeliveryCounter(Collector):
-    """Counts deliveries by outcome, and refused credentials by reason; from any thread."""
+    """Counts deliveries by outcome, and rejected credentials by reason; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # All of them are 0 before their first time.
+        # Every outcome is reported from the start, with 0.
         self._outcomes = dict.fromkeys(OUTCOMES, 0)
         self._reasons = dict.fromkeys(REASONS, 0)
 
     def count(self, outcome: str, reason: str | None = None) -> None:
-        """Count one delivery; ``reason`` says why a credential was refused."""
+        """Count one delivery; ``reason`` is why its credential was rejected."""
         with self._lock:
             self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
             if reason:
                 self._reasons[reason] = self._reasons.get(reason, 0) + 1
 
     def collect(self) -> Iterator[Metric]:
-        """Give the counts of every outcome and every reason, also of those that did not occur."""
+        """Return the counts of every outcome and every reason, including zeros."""
         with self._lock:
             outcomes, reasons = dict(self._outcomes), dict(self._reasons)
         yield _build_counts("deliveries", "Deliveries by outcome.", "outcome", outcomes)
@@ -89,7 +89,7 @@ class Distribution:
 
 
 class CommitFigures(Collector):
-    """How long commits took, and how many deliveries shared one."""
+    """The durations of commits, and the number of deliveries in each."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -103,7 +103,7 @@ class CommitFigures(Collector):
             self._seconds.observe(seconds)
 
     def collect(self) -> Iterator[Metric]:
-        """Give both histograms."""
+        """Return both histograms."""
         with self._lock:
             built = (self._seconds.build(), self._sizes.build())
         yield from built
@@ -112,10 +112,10 @@ class CommitFigures(Collector):
 @dataclass(frozen=True, eq=False)  # a registry keeps its collectors by identity
 class InboxFigures(Collector):
     """
-    What the inbox and its readers look like now.
+    The current state of the inbox and its readers.
 
-    :param consumers: How many ids each named consumer has yet to see.
-    :param missed: How many events were deleted before each had read them.
+    :param consumers: How many ids each named consumer has not read.
+    :param missed: How many events were deleted before each consumer had read them.
     """
 
     events: int
@@ -125,7 +125,7 @@ class InboxFigures(Collector):
     missed: Mapping[str, int] = field(default_factory=dict)
 
     def collect(self) -> Iterator[Metric]:
-        """Give the figures as they are."""
+        """Return the metrics."""
         yield GaugeMetricFamily(f"{PREFIX}inbox_events", "Events in the inbox.", self.events)
         yield GaugeMetricFamily(f"{PREFIX}inbox_last_event_id", "The newest event id.", self.last_event_id)
         yield GaugeMetricFamily(

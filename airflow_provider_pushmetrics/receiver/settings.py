@@ -1,4 +1,4 @@
-"""The options of a receiver, each declared once, and the settings that follow from them."""
+"""The options of a receiver, each declared once, and the settings that are built from them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class InboxOptions:
     PREFIX: ClassVar = "PUSHMETRICS_RECEIVER_"
 
     inbox: str = option("sqlite:///pushmetrics-inbox.db", INBOX, secret=True)
-    # A hundred years at most: the calendar of Python begins with the year 1.
-    keep_days: float | None = option(None, "Delete events after so many days.", gt=0, le=36_500)
+    # At most a hundred years: Python's calendar begins with the year 1.
+    keep_days: float | None = option(None, "Delete events that are older than this number of days.", gt=0, le=36_500)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class ReceiverOptions(InboxOptions):
     source: str = option("pushmetrics", "The name of the sender in its URL: …/webhooks/NAME.")
     token: str | None = option(
         None,
-        "The token that the sender shows: ?token=, Bearer, or the password of Basic authentication.",
+        "The token of the sender, sent as ?token=, Bearer, or the password of Basic authentication.",
         secret=True,
     )
     signing_secrets: tuple[str, ...] = option(
@@ -46,11 +46,11 @@ class ReceiverOptions(InboxOptions):
     )
     reader_token: str | None = option(
         None,
-        "The Bearer token of those who read events: the connection's extra receiver_token.",
+        "The Bearer token of readers: the connection's extra receiver_token.",
         secret=True,
     )
     lenient_content_type: bool = option(
-        False, "Take JSON of the sender also as text/plain, as a list of types, and with a UTF-8 BOM."
+        False, "Accept JSON of the sender also as text/plain, as a list of types, and with a UTF-8 BOM."
     )
 
 
@@ -59,15 +59,15 @@ class StandaloneOptions(ReceiverOptions):
     """The options of ``pushmetrics receiver``."""
 
     host: str = option("127.0.0.1", "The address to listen on.")
-    port: int = option(8091, "The port to listen on; 0 takes a free one.", ge=0, le=65535)
+    port: int = option(8091, "The port to listen on; 0 for a free one.", ge=0, le=65535)
     sources: str = option(
-        "", "Further senders: a JSON list, or the name of a file that holds one.", secret=True
+        "", "Further senders: a JSON list, or the name of a file that contains one.", secret=True
     )
     trusted_proxies: str = option(
-        "", "Believe X-Forwarded-For of these addresses, separated by commas; by default of none."
+        "", "Trust X-Forwarded-For from these addresses, separated by commas; by default from none."
     )
-    log_format: Literal["text", "json"] = option("text", "How lines are written: text or json.")
-    access_log: bool = option(True, "Write a line for each request, without its query string.")
+    log_format: Literal["text", "json"] = option("text", "The format of log lines: text or json.")
+    access_log: bool = option(True, "Log a line for each request, without its query string.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class MountedOptions(ReceiverOptions):
     receiver_connection: str = option(
         "",
         "The id of the connection that configures the receiver. Its password is the reader token. Its extra"
-        " may hold the other options, networks, rate_per_minute and sources, and counts before options here."
+        " may contain the other options, networks, rate_per_minute and sources, and counts before options here."
         " Its credentials are read again within a minute.",
     )
     source_connections: tuple[str, ...] = option(
@@ -91,14 +91,14 @@ class MountedOptions(ReceiverOptions):
 @dataclass(frozen=True)
 class SourceSettings:
     """
-    One sender of webhooks, and how it proves who it is: by a token, by a signature, or by either.
+    One sender of webhooks. It authenticates with a token, with a signature, or with either.
 
     :param name: Its name in the path ``/webhooks/{name}`` and in every event.
-    :param token: What it shows as ``?token=``, Bearer or Basic password.
+    :param token: Its token, sent as ``?token=``, Bearer or Basic password.
     :param signing_secrets: Every ``whsec_…`` secret that is valid now.
-    :param networks: From where it may deliver, such as ``10.0.0.0/8``; from anywhere, if empty.
-    :param rate_per_minute: How many deliveries are taken from it in a minute; as many as come, if None.
-    :param lenient_content_type: Take JSON as ``text/plain``, as a list of types, and with a UTF-8 BOM.
+    :param networks: The networks from which it may send, such as ``10.0.0.0/8``; any if empty.
+    :param rate_per_minute: Its rate limit in webhooks a minute; None for no limit.
+    :param lenient_content_type: Accept JSON as ``text/plain``, as a list of types, and with a UTF-8 BOM.
     """
 
     name: str
@@ -144,17 +144,17 @@ class SourceSettings:
 @dataclass(frozen=True)
 class ReceiverSettings:
     """
-    A whole receiver.
+    The settings of a receiver.
 
     :param inbox: The SQLAlchemy URL of the inbox.
-    :param sources: Who may deliver.
-    :param reader_token: What readers show as Bearer.
+    :param sources: The senders.
+    :param reader_token: The Bearer token of readers.
     :param body_timeout_seconds: How long a sender may take to send its body.
-    :param keep_days: How old an event may get; for ever, if None.
+    :param keep_days: The age at which events are deleted; None keeps them.
     :param listen_url: The URL of the inbox without a pooler, if there is a pooler.
     """
 
-    inbox: str = field(repr=False)  # a PostgreSQL URL holds a password
+    inbox: str = field(repr=False)  # a PostgreSQL URL contains a password
     sources: tuple[SourceSettings, ...]
     reader_token: str = field(repr=False)
     body_timeout_seconds: float = 10.0
@@ -183,8 +183,8 @@ def build_settings(options: ReceiverOptions, sources: Iterable[SourceSettings]) 
     """
     Build the settings of a receiver from its options.
 
-    :param sources: All who may deliver; the options describe the first one.
-    :raises PushMetricsConfigurationError: if nobody could deliver, or anybody could read.
+    :param sources: All senders; the options describe the first one.
+    :raises PushMetricsConfigurationError: if no sender is configured, or readers need no token.
     """
     return ReceiverSettings(
         inbox=options.inbox,

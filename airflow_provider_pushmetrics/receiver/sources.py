@@ -31,10 +31,10 @@ def parse_sources(text: str | list[Any]) -> tuple[SourceSettings, ...]:
 
 def build_first_source(options: ReceiverOptions, **more: Any) -> tuple[SourceSettings, ...]:
     """
-    Build the source that the options describe; none if they hold no credential.
+    Build the source that the options describe; None if they contain no credential.
 
-    :param more: The fields of the source that are no options.
-    :raises PushMetricsConfigurationError: if it is no source.
+    :param more: The fields of the source that are not options.
+    :raises PushMetricsConfigurationError: if it is not valid.
     """
     if not options.token and not options.signing_secrets:
         return ()

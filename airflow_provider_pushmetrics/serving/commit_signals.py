@@ -1,4 +1,4 @@
-"""Notifications of commits in the way of each database, and sessions of PostgreSQL behind poolers."""
+"""Notifications of commits for each database, and sessions of PostgreSQL behind poolers."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ log = logging.getLogger(__name__)
 
 
 class Changes(Protocol):
-    """Tells of commits. It holds one connection of its own, and one thread uses it."""
+    """Reports commits. It has a connection of its own, and only one thread uses it."""
 
     def wait(self, stop: threading.Event) -> Collection[str]:
-        """Wait a moment, at most until ``stop`` is set; give the names of what was committed, if any."""
+        """Wait for a short time, at most until ``stop`` is set; return the names of what was committed."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -109,16 +109,16 @@ def _carries_notifications(changes: PostgresqlChanges, engine: Engine) -> bool:
 
 
 def announce_change(connection: Connection, channel: str) -> None:
-    """Have the commit of this transaction tell whoever listens, where the database has to be asked to."""
+    """Notify listeners when this transaction commits, on databases that do not do so themselves."""
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"NOTIFY {channel}"))
 
 
 class SqliteChanges:
     """
-    Asks SQLite whether anybody else has committed since: ``PRAGMA data_version`` reads one shared page.
+    Polls SQLite for commits of other connections: ``PRAGMA data_version`` reads one shared page.
 
-    :param table: The table that counts what was committed. Without one, nobody knows what it was.
+    :param table: The table that counts what was committed. Without one, the names are unknown.
     """
 
     def __init__(self, engine: Engine, table: str | None = None) -> None:
@@ -129,7 +129,7 @@ class SqliteChanges:
         self._counts = self._read_counts()
 
     def wait(self, stop: threading.Event) -> Collection[str]:
-        """Wait for the interval, and give the names of what was committed."""
+        """Wait for the interval, and return the names of what was committed."""
         stop.wait(CHECK_INTERVAL_SECONDS)
         version = self._read_version()
         if version == self._version:
@@ -215,7 +215,7 @@ class PostgresqlChanges:
 
 
 class PollingChanges:
-    """Supposes at regular intervals that something was committed."""
+    """Assumes at regular intervals that something was committed."""
 
     def __init__(self) -> None:
         self._opened_at = time.monotonic()
@@ -230,12 +230,12 @@ class PollingChanges:
         return time.monotonic() - self._opened_at > PROBE_AGAIN_SECONDS
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no connection is open."""
 
 
 class CommitWatch:
     """
-    A thread that calls whoever waits for work when the database says that there may be some.
+    A thread that calls functions when the database signals that there may be work for them.
 
     :param channel: PostgreSQL's name for the notifications.
     :param wakes: What to call, by the name of what was committed.
@@ -270,7 +270,7 @@ class CommitWatch:
         self._loop.start()
 
     def stop(self) -> bool:
-        """Stop, and tell whether the thread has ended."""
+        """Stop; return whether the thread has ended."""
         has_ended = self._loop.stop()
         if has_ended:
             self._close()
@@ -284,7 +284,9 @@ class CommitWatch:
                 self._changes = open_changes(
                     self._engine, self._channel, self._table, listen_engine=self._listen_engine
                 )
-                changed: Collection[str] = (ANYTHING,)  # committed while nobody listened
+                changed: Collection[str] = (
+                    ANYTHING,
+                )  # something may have been committed before this connection listened
             else:
                 changed = self._changes.wait(self._loop.stopping)
         except Exception:
@@ -304,7 +306,7 @@ def is_pooled(connection: Any) -> bool:
     """
     Return whether a connection of psycopg goes through a pooler.
 
-    A pooler makes up the process id that a client is told when it connects.
+    A pooler gives its clients a process id that it has invented.
     """
     ((pid,),) = connection.execute("SELECT pg_backend_pid()").fetchall()
     return bool(pid != connection.info.backend_pid)
@@ -332,7 +334,7 @@ def limit_sessions(engine: Engine, timeouts_seconds: Mapping[str, float] = SESSI
 
 
 def _convert_lost_session(context: ExceptionContext) -> None:
-    """Raise the end of an idle transaction, which psycopg calls an internal error, as a lost connection."""
+    """Raise a lost connection for an idle transaction that the server ended, psycopg's internal error."""
     error = context.original_exception
     if context.is_disconnect and not isinstance(context.sqlalchemy_exception, OperationalError):
         raise OperationalError(context.statement, None, error) from error

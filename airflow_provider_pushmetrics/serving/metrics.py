@@ -1,5 +1,5 @@
 """
-Figures in Prometheus' text format.
+Metrics in Prometheus' text format.
 
 A server may be mounted beside another app. So no metric is in the global registry of ``prometheus_client``.
 """
@@ -13,7 +13,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def render_metrics(*collectors: Collector) -> bytes:
-    """Write the figures in Prometheus' text format."""
+    """Write the metrics in Prometheus' text format."""
     registry = CollectorRegistry()
     for collector in collectors:
         registry.register(collector)

@@ -9,7 +9,7 @@ The option of the command with its help, the environment variable, the option in
 validation and the table in the documentation follow from the field.
 
 pydantic validates the values. Only the standard library is imported before that: Airflow reads the options of
-``airflow.cfg`` in every process, also where no extra is installed. So they cannot be declared by a class of
+``airflow.cfg`` in every process, even if no extra is installed. So they cannot be declared by a class of
 pydantic-settings, and typer would need each of its options a second time.
 """
 
@@ -127,7 +127,7 @@ class DeclaredOption:
         return tuple(" ".join(map(str, texts)).replace(",", " ").split())
 
     def describe_default(self) -> str:
-        """Write the default as one would set it; empty if there is none."""
+        """Write the default as a user would set it; empty if there is none."""
         if self.default in (MISSING, None, "", ()):
             return ""
         return str(self.default.value if isinstance(self.default, Enum) else self.default)
@@ -375,6 +375,6 @@ def _build_file_reader(option: DeclaredOption) -> Callable[..., Any]:
             return value
         return [text] if get_origin(option.kind) is tuple else text
 
-    # Resolved here: typer is not imported where typing would look for the names.
+    # Resolved here: typing would look for the names in a module that does not import typer.
     read.__annotations__ = {"context": typer.Context, "parameter": typer.CallbackParam, "value": Any}
     return read

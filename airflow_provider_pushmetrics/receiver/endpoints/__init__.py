@@ -1,1 +1,1 @@
-"""The HTTP endpoints: one that takes webhooks, and those that readers call."""
+"""The HTTP endpoints: one for webhooks, and those for readers."""

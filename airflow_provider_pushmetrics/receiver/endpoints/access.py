@@ -134,7 +134,7 @@ class CurrentAccess:
         return self._clock() - self._read_at
 
     def _begin(self) -> Future[None] | None:
-        """Begin to read, unless that is under way or was tried a moment ago; give what is under way."""
+        """Begin to read, unless a read is running or was tried a moment ago; return the running read."""
         with self._lock:
             if self._process != os.getpid():  # a fork has no threads of its parent
                 self._process, self._under_way = os.getpid(), None
@@ -155,7 +155,7 @@ class CurrentAccess:
                 self.gates = Authenticators(access, self.gates)
                 log.info("The credentials have changed; sources: %s", ", ".join(self.gates.sources) or "none")
             self._read_at = began
-        except Exception as error:  # of any secrets backend: whatever it is, the next attempt may succeed
+        except Exception as error:  # any error of a secrets backend: the next attempt may succeed
             self._outage.error(
                 "The credentials of the receiver cannot be read: %s. Those last known are valid for"
                 " %g minutes.",

@@ -1,4 +1,4 @@
-"""The time that a request may take, from its head to its answer: one timer, and one rule for what is late."""
+"""The time limit of a request, from its head to its response: one timer, and one rule for what is late."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ANSWER_SECONDS = 20.0
 
 class Deadline:
     """
-    Ends a request that takes too long: with 408 while its body arrives, later with 503.
+    Ends a request that takes too long: with 408 while its body arrives, with 503 after that.
 
     It replaces two blocks of ``asyncio.timeout`` by one timer: each of them takes 14 µs, a third
     of the app's time for a webhook. A test compares them.

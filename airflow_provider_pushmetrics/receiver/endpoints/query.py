@@ -1,4 +1,4 @@
-"""Reading what a reader asks for: bounded, and refused in one sentence that names the parameter."""
+"""Parsing the parameters of readers: with limits, and with an error that names the parameter."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CONSUMER_NAME = re.compile(r"[A-Za-z0-9._:~@+-]{1,200}\Z", re.ASCII)
 
 @dataclass(frozen=True)
 class FeedQuery:
-    """What a call of ``GET /events`` asks for."""
+    """The parameters of ``GET /events``."""
 
     wanted: EventFilter
     after: int
@@ -36,9 +36,9 @@ class FeedQuery:
 
 def parse_feed_query(query: QueryParams) -> FeedQuery:
     """
-    Read the parameters of ``GET /events``; what is empty is not asked for, and what is too much is cut down.
+    Parse the parameters of ``GET /events``; ignore empty ones, and reduce values above a limit to it.
 
-    :raises BadRequest: for a value that cannot be meant.
+    :raises BadRequest: for an invalid value.
     """
     limit = _parse_number(query, "limit")
     return FeedQuery(
@@ -57,9 +57,9 @@ def parse_feed_query(query: QueryParams) -> FeedQuery:
 
 def parse_through(query: QueryParams) -> int:
     """
-    Read ``through``, the last id of a range.
+    Parse ``through``, the last id of a range.
 
-    :raises BadRequest: if it is missing or none: a range without an end would replay what it replays.
+    :raises BadRequest: if it is missing or invalid: a range without an end would include its own replays.
     """
     through = _parse_number(query, "through")
     if through is None:
@@ -69,16 +69,16 @@ def parse_through(query: QueryParams) -> int:
 
 def parse_before(query: QueryParams) -> int | None:
     """
-    Read ``before``, the id that a page of older events ends at.
+    Parse ``before``, the id before which a page of older events ends.
 
-    :raises BadRequest: if it is none.
+    :raises BadRequest: if it is invalid.
     """
     return _parse_number(query, "before")
 
 
 def parse_event_id(text: str) -> int:
     """
-    Read the id of an event in a path.
+    Parse the id of an event in a path.
 
     :raises BadRequest: if it is none.
     """
@@ -87,7 +87,7 @@ def parse_event_id(text: str) -> int:
 
 def parse_consumer_name(text: str) -> str:
     """
-    Read the name of a consumer in a path.
+    Parse the name of a consumer in a path.
 
     :raises BadRequest: if it is none.
     """
@@ -98,7 +98,7 @@ def parse_consumer_name(text: str) -> str:
 
 def parse_position(body: bytes) -> tuple[int, str | None]:
     """
-    Read ``{"position": 17}``, and ``"taken_by"`` beside it if it is there.
+    Parse ``{"position": 17}`` and the optional ``"taken_by"``.
 
     :raises BadRequest: for anything else.
     """
@@ -142,6 +142,6 @@ def _parse_wait(text: str) -> float:
         wait_seconds = float(text or 0)
     except ValueError:
         wait_seconds = math.nan
-    if not wait_seconds >= 0:  # nan is not
+    if not wait_seconds >= 0:  # not for nan
         raise BadRequest("'wait' must be a number of seconds from 0 up.")
     return min(wait_seconds, MAX_WAIT_SECONDS)

@@ -133,7 +133,7 @@ class Reader:
         """
         Answer ``GET /health/ready``: 200 when the inbox can be read.
 
-        It asks for no token. So all requests that come during a check share it, and take no further thread.
+        It requires no token, so all requests that arrive during a check share its result and its thread.
         """
         if self._check is None or self._check.done():
             self._check = asyncio.ensure_future(self._check_inbox())

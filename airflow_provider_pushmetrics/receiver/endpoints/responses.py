@@ -1,4 +1,4 @@
-"""Answering over bare ASGI, without the machinery that a framework puts around a response."""
+"""Responses over plain ASGI, without the overhead of a framework."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_pushmetrics.receiver.errors import Refusal
 
 
 async def send_body(send: Send, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-    """Answer with JSON."""
+    """Respond with JSON."""
     raw = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     for name, value in (headers or {}).items():
         raw.append((name.encode("latin-1"), value.encode("latin-1")))
@@ -20,6 +20,6 @@ async def send_body(send: Send, status: int, body: bytes, headers: Mapping[str, 
 
 
 async def send_refusal(send: Send, refusal: Refusal) -> None:
-    """Answer with a refusal's status and its sentence."""
+    """Respond with the status and the message of a rejection."""
     body = json.dumps({"message": str(refusal)}).encode("ascii")
     await send_body(send, refusal.status_code, body, refusal.headers)

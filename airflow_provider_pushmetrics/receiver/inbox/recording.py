@@ -1,7 +1,7 @@
 """
-Recording webhooks in one transaction: new ones get the next ids, duplicates the id of the first.
+Recording webhooks in one transaction: new ones get the next ids, and duplicates get the id of the first.
 
-Written with SQLAlchemy, for either database. On SQLite, ``sqlite_recording`` does the same faster.
+Uses SQLAlchemy, for both databases. On SQLite, ``sqlite_recording`` does the same faster.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook,
 from airflow_provider_pushmetrics.receiver.inbox.tables import VALUE, events, state
 from airflow_provider_pushmetrics.serving.commit_signals import announce_change
 
-# Built once: SQLAlchemy takes as long to build a statement as the database to execute it.
+# Built once: building a statement takes SQLAlchemy as long as executing it takes the database.
 LOCK_LAST_ID = select(state.c.last_event_id).with_for_update()
 STORE_LAST_ID = update(state).values(last_event_id=bindparam("newest"))
 FIND_KNOWN = select(events.c.delivery_key, events.c.id).where(
@@ -49,11 +49,11 @@ def record(
     connection: Connection, deliveries: Sequence[IncomingWebhook], received_at: datetime
 ) -> list[Recorded]:
     """
-    Keep what is new, in the transaction that the connection is in.
+    Store new webhooks in the current transaction of the connection.
 
-    The row that hands out ids stays locked until the commit, so ids follow the order of commits.
+    The row that assigns ids stays locked until the commit, so ids follow the order of commits.
 
-    :return: What became of each, in the order given.
+    :return: The result for each, in the given order.
     """
     last_id = connection.execute(LOCK_LAST_ID).scalar_one()
     known: KnownIds = {}

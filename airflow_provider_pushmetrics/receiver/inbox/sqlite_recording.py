@@ -1,7 +1,7 @@
 """
 Recording webhooks on SQLite with the driver itself.
 
-The result is that of ``recording.record``, with which a test compares it, for half of the processor time (33
+The result is that of ``recording.record`` (a test compares them), with half of the processor time (33
 instead of 64 µs an event in groups of 30). The writer shares the interpreter lock with the event loop.
 """
 
@@ -40,7 +40,7 @@ def record_in_sqlite(
     engine: Engine, deliveries: Sequence[IncomingWebhook], received_at: datetime
 ) -> list[Recorded]:
     """
-    Keep what is new, in a transaction of its own, and return when it is committed.
+    Store new webhooks in a transaction, and return when it is committed.
 
     :return: The result for each, in the given order.
     :raises sqlalchemy.exc.DBAPIError: if nothing was stored.

@@ -1,4 +1,4 @@
-"""Alembic's way in. The connection comes from whoever opens the inbox, in a transaction that they hold."""
+"""Alembic's entry point. The caller that opens the inbox provides the connection and its transaction."""
 
 from __future__ import annotations
 
