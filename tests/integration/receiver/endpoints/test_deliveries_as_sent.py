@@ -143,34 +143,6 @@ async def test_what_a_reader_looks_for_in_vain_is_no_refused_delivery(client: ht
 # Credentials
 
 
-@pytest.mark.parametrize("token", [LENIENT_TOKEN, LENIENT_TOKEN.replace("+", "%2B")])
-async def test_a_token_with_a_plus_is_taken_from_the_url_as_a_person_writes_it(
-    client: httpx.AsyncClient, token: str
-) -> None:
-    url = httpx.URL("http://receiver").copy_with(raw_path=f"/webhooks/lenient?token={token}".encode())
-    assert (await client.post(url, json=BODY)).status_code == 202
-
-
-OTHER = ("authorization", "Bearer eyJ-of-airflow")
-
-
-@pytest.mark.parametrize("is_first", [True, False])
-async def test_a_second_authorization_header_does_not_hide_the_right_one(
-    client: httpx.AsyncClient, is_first: bool
-) -> None:
-    """What Airflow's ``[core] simple_auth_manager_all_admins`` makes of every request."""
-
-    def show(token: str) -> list[tuple[str, str]]:
-        own = ("authorization", f"Bearer {token}")
-        return [own, OTHER] if is_first else [OTHER, own]
-
-    assert (await client.get("/cursor", headers=show(READER_TOKEN))).status_code == 200
-    assert (await client.get("/cursor", headers=show("wrong"))).status_code == 401
-    assert (await client.get("/cursor", headers=[OTHER])).status_code == 401
-    assert (await client.post("/webhooks/demo", json=BODY, headers=show(SENDER_TOKEN))).status_code == 202
-    assert (await client.post("/webhooks/demo", json=BODY, headers=show("wrong"))).status_code == 401
-
-
 async def test_a_rotated_token_counts_without_a_restart_and_the_old_one_stops(sqlite_url: str) -> None:
     token = "old"
 

@@ -29,17 +29,6 @@ def fetch_ids(inbox: Inbox, wanted: EventFilter = EVERYTHING, after: int = 0, li
     return [event.id for event in inbox.fetch_page(wanted, after=after, limit=limit).events]
 
 
-def test_new_inbox_is_empty(inbox: Inbox) -> None:
-    assert inbox.fetch_last_id() == inbox.count_events() == 0
-    assert inbox.fetch_page(EVERYTHING, after=0, limit=10).cursor == 0
-
-
-def test_deliveries_get_ids_in_order(inbox: Inbox) -> None:
-    recorded = inbox.record([build("a"), build("b")]) + inbox.record([build("c")])
-    assert [(item.id, item.is_new) for item in recorded] == [(1, True), (2, True), (3, True)]
-    assert fetch_ids(inbox) == [1, 2, 3]
-
-
 def test_duplicate_gets_the_first_ones_id_in_one_transaction_and_in_another(inbox: Inbox) -> None:
     recorded = inbox.record([build("a"), build("b"), build("a")]) + inbox.record([build("b")])
     assert [(item.id, item.is_new) for item in recorded] == [(1, True), (2, True), (1, False), (2, False)]

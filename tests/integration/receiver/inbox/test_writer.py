@@ -45,18 +45,6 @@ class SlowInbox(Inbox):
         return super().record(deliveries)
 
 
-async def test_deliveries_that_arrive_during_a_commit_share_the_next(inbox_url: str) -> None:
-    inbox = SlowInbox(inbox_url)
-    writer = InboxWriter(inbox, lambda new: None)
-    asked = [asyncio.create_task(writer.record(build(str(number)))) for number in range(20)]
-    await asyncio.sleep(0)
-    inbox.may_commit.set()
-    assert [(await task).id for task in asked] == list(range(1, 21))
-    assert len(inbox.batches) <= 2
-    writer.close()
-    inbox.close()
-
-
 async def test_commit_is_announced_after_it_is_visible(inbox: Inbox) -> None:
     seen: list[tuple[int, int]] = []
     writer = InboxWriter(inbox, lambda new: seen.append((new[0].id, inbox.fetch_last_id())))
@@ -109,18 +97,6 @@ async def test_fault_of_our_own_is_503_is_logged_and_does_not_end_the_writer(
     inbox.close()
 
 
-async def test_fault_in_the_announcement_does_not_end_the_writer(sqlite_url: str) -> None:
-    inbox = Inbox(sqlite_url)
-
-    def announce(new: Sequence[Recorded]) -> None:
-        raise RuntimeError("nobody thought of it")
-
-    writer = InboxWriter(inbox, announce)
-    assert [(await writer.record(build(key))).id for key in "ab"] == [1, 2]
-    await asyncio.to_thread(writer.close)
-    inbox.close()
-
-
 async def test_delivery_whose_commit_takes_too_long_is_later_a_duplicate(sqlite_url: str) -> None:
     inbox = SlowInbox(sqlite_url)
     writer = InboxWriter(inbox, lambda new: None)
@@ -129,20 +105,8 @@ async def test_delivery_whose_commit_takes_too_long_is_later_a_duplicate(sqlite_
     inbox.may_commit.set()
     await asyncio.to_thread(writer.close)
     assert inbox.record([build("a")])[0].is_new is False
-    inbox.close()
-
-
-async def test_closing_finishes_what_was_taken(inbox_url: str) -> None:
-    inbox = SlowInbox(inbox_url)
-    writer = InboxWriter(inbox, lambda new: None)
-    asked = [asyncio.create_task(writer.record(build(str(number)))) for number in range(5)]
-    await asyncio.sleep(0)
-    closing = asyncio.create_task(asyncio.to_thread(writer.close))
-    inbox.may_commit.set()
-    await closing
-    assert [(await task).is_new for task in asked] == [True] * 5
     with pytest.raises(Unavailable):
-        await writer.record(build("late"))
+        await writer.record(build("late"))  # it is closed
     inbox.close()
 
 
@@ -158,23 +122,6 @@ async def test_lost_table_is_unavailable_and_comes_back(inbox: Inbox) -> None:
         connection.execute(text("ALTER TABLE gone RENAME TO pushmetrics_inbox_state"))
     assert (await writer.record(build("b"))).id == 2
     writer.close()
-
-
-def test_writer_serves_several_event_loops(inbox: Inbox) -> None:
-    writer = InboxWriter(inbox, lambda new: None)
-    ids: list[int] = []
-
-    async def record_some(prefix: str) -> None:
-        for number in range(10):
-            ids.append((await writer.record(build(f"{prefix}{number}"))).id)
-
-    threads = [threading.Thread(target=asyncio.run, args=(record_some(prefix),)) for prefix in "abc"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    writer.close()
-    assert sorted(ids) == list(range(1, 31))
 
 
 async def test_feed_finds_events_of_another_process(inbox_url: str) -> None:
