@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
 import statistics
 import subprocess
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.receiver_airflow import PEER, PEER_CONNECTION, make_environment
+from benchmarks.receiver_airflow import PEER, READER_TOKEN, build_environ, make_environment
 from benchmarks.servers import TOKEN
 from benchmarks.service import Target
 from tests.fakes.service_process import find_free_port
@@ -29,7 +28,6 @@ REST_SECONDS = 5.0
 """Between deliveries: each of them is to be a single one."""
 
 NOISE = 1.05
-READER_TOKEN = TOKEN[::-1]
 PATHS = {"ours": "/pushmetrics/webhooks/bench", "peer": "/webhooks/bench"}
 DAGS = """
 import time
@@ -122,7 +120,7 @@ def run_airflow(folder: Path) -> Iterator[str]:
     with (folder / "airflow.log").open("wb") as log:
         process = subprocess.Popen(
             [str(programs / "airflow"), "standalone"],
-            env=build_environ(folder, port, programs),
+            env=build_standalone_environ(folder, port, programs),
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -133,32 +131,21 @@ def run_airflow(folder: Path) -> Iterator[str]:
             stop(process)
 
 
-def build_environ(folder: Path, port: int, programs: Path) -> dict[str, str]:
-    """Build the settings of an Airflow with both providers."""
+def build_standalone_environ(folder: Path, port: int, programs: Path) -> dict[str, str]:
+    """Build the environment of ``airflow standalone`` with both providers."""
     base_url = f"http://127.0.0.1:{port}"
     extra = {"receiver_url": f"{base_url}/pushmetrics", "receiver_token": READER_TOKEN}
     connection = {"conn_type": "pushmetrics", "host": "https://pushmetrics.example", "extra": extra}
     settings = {
-        "CORE__LOAD_EXAMPLES": "False",
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "CORE__EXECUTION_API_SERVER_URL": f"{base_url}/execution/",
-        "API__BASE_URL": base_url,
         "API__PORT": str(port),
-        "API_AUTH__JWT_SECRET": secrets.token_urlsafe(32),
         "LOGGING__TRIGGER_LOG_SERVER_PORT": str(find_free_port()),
         "LOGGING__WORKER_LOG_SERVER_PORT": str(find_free_port()),
-        "PUSHMETRICS__SOURCE": "bench",
-        "PUSHMETRICS__TOKEN": TOKEN,
-        "PUSHMETRICS__READER_TOKEN": READER_TOKEN,
-        "INBOUND_WEBHOOKS__WEBHOOK_NAMES": "bench",
     }
     return {
-        **os.environ,
-        **{f"AIRFLOW__{name}": value for name, value in settings.items()},
-        "PATH": f"{programs}:{os.environ['PATH']}",
-        "AIRFLOW_HOME": str(folder),
+        **build_environ(folder, port, programs, **settings),
         "AIRFLOW_CONN_PUSHMETRICS_DEFAULT": json.dumps(connection),
-        "AIRFLOW_CONN_WEBHOOK_BENCH": json.dumps(PEER_CONNECTION),
     }
 
 

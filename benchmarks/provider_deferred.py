@@ -12,9 +12,10 @@ import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -73,8 +74,16 @@ class Cost:
 
 def measure_deferred(console: Console) -> list[Target]:
     """Run the same mapped task in both ways, one after the other."""
-    with serve_pushmetrics() as (folder, connection):
-        costs = run_all(folder, connection, console)
+    dags = f"WAYS, TASKS = {WAYS!r}, {TASKS}\n{DAGS}"
+    listens = {"AIRFLOW__OPENLINEAGE__DISABLED": "True"}  # as a listener, it would need a worker at the end
+    costs: dict[str, Cost] = {}
+    with (
+        serve_pushmetrics() as (folder, connection),
+        run_airflow(folder, connection, dags, WAYS, **listens) as airflow,
+    ):
+        for way in WAYS:
+            console.print(f"running {TASKS} tasks: {way}")
+            costs[way] = run_way(airflow, way)
     for way, cost in costs.items():
         console.print(f"{way}: {cost.describe()}")
         for call, count in cost.calls.most_common():
@@ -104,27 +113,23 @@ def serve_pushmetrics() -> Iterator[tuple[Path, dict[str, object]]]:
         yield Path(name), {"conn_type": "pushmetrics", "host": host, "password": API_TOKEN, "extra": extra}
 
 
-def run_all(folder: Path, connection: dict[str, object], console: Console) -> dict[str, Cost]:
-    """Run the Dag of each way in a real Airflow."""
+@contextmanager
+def run_airflow(
+    folder: Path, connection: dict[str, object], dags: str, ways: Iterable[str], **environ: str
+) -> Iterator[AirflowProcesses]:
+    """Run a real Airflow that knows these Dags, one for each way."""
     for part in ("airflow", "dags"):
         (folder / part).mkdir()
-    (folder / "dags" / "bench.py").write_text(f"WAYS, TASKS = {WAYS!r}, {TASKS}\n{DAGS}")
-    environment = {
-        "AIRFLOW_CONN_PUSHMETRICS_DEFAULT": json.dumps(connection),
-        "AIRFLOW__OPENLINEAGE__DISABLED": "True",  # as a listener, it would need a worker at the end
-    }
+    (folder / "dags" / "bench.py").write_text(dags)
+    environment = {"AIRFLOW_CONN_PUSHMETRICS_DEFAULT": json.dumps(connection), **environ}
     airflow = AirflowProcesses(folder / "airflow", folder / "dags", environment)
-    costs: dict[str, Cost] = {}
     try:
         airflow.start()
-        for way in WAYS:
-            airflow.wait_until(lambda way=way: airflow.is_known(way), f"{way} to be known")  # type: ignore[misc]
-        for way in WAYS:
-            console.print(f"running {TASKS} tasks: {way}")
-            costs[way] = run_way(airflow, way)
+        for way in ways:
+            airflow.wait_until(partial(airflow.is_known, way), f"{way} to be known")
+        yield airflow
     finally:
         airflow.stop()
-    return costs
 
 
 def run_way(airflow: AirflowProcesses, way: str) -> Cost:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-import tempfile
-from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.provider_deferred import run_airflow, serve_pushmetrics
 from benchmarks.service import Target
 from tests.fakes.airflow_processes import AirflowProcesses
-from tests.fakes.receiver_server import READER_TOKEN, start_receiver
-from tests.fakes.service_process import API_TOKEN, run_service
 
 ROUNDS = 5
 GAIN_SECONDS = 4.0
@@ -36,49 +31,22 @@ for way, settings in WAYS.items():
 
 def measure_reports(console: Console) -> list[Target]:
     """Run the same report in each way, in turns; compare how long its task took."""
-    with (
-        tempfile.TemporaryDirectory(prefix="pm-") as name,
-        start_receiver(f"sqlite:///{name}/inbox.db") as receiver,
-        run_service(Path(name) / "service", "--demo") as service,
-    ):
-        service.wait_until_ready()
-        service.subscribe(receiver.delivery_url)
-        extra = {
-            "trigger_tokens": {"1": service.find_trigger_token()},
-            "receiver_url": receiver.url,
-            "receiver_token": READER_TOKEN,
-        }
-        host = str(service.client.base_url)
-        connection = {"conn_type": "pushmetrics", "host": host, "password": API_TOKEN, "extra": extra}
-        took = run_all(Path(name), connection, console)
-    medians = {way: statistics.median(seconds) for way, seconds in took.items()}
-    found = ", ".join(f"{way} {seconds:.2f} s" for way, seconds in medians.items())
-    gain = medians["resumed"] - medians["waits_first"]
-    wanted = f"waits_first >= {GAIN_SECONDS:g} s sooner than resumed"
-    return [Target("a task that runs a short report", found, wanted, gain >= GAIN_SECONDS)]
-
-
-def run_all(folder: Path, connection: dict[str, object], console: Console) -> dict[str, list[float]]:
-    """Run the Dag of each way in a real Airflow; give the seconds from its task's start to its end."""
-    for part in ("airflow", "dags"):
-        (folder / part).mkdir()
-    (folder / "dags" / "bench.py").write_text(f"WAYS = {WAYS!r}\n{DAGS}")
-    environment = {"AIRFLOW_CONN_PUSHMETRICS_DEFAULT": json.dumps(connection)}
-    airflow = AirflowProcesses(folder / "airflow", folder / "dags", environment)
     took: dict[str, list[float]] = {way: [] for way in WAYS}
-    try:
-        airflow.start()
-        for way in WAYS:
-            airflow.wait_until(partial(airflow.is_known, way), f"{way} to be known")
+    with (
+        serve_pushmetrics() as (folder, connection),
+        run_airflow(folder, connection, f"WAYS = {WAYS!r}\n{DAGS}", WAYS) as airflow,
+    ):
         for number in range(ROUNDS):
             for way, seconds in took.items():
                 airflow.run("dags", "trigger", way)
                 airflow.wait_until(lambda way=way, number=number: airflow.count_runs(way) > number, way)  # type: ignore[misc]
                 seconds.append(read_duration(airflow, way))
                 console.print(f"{way}: {seconds[-1]:.2f} s")
-    finally:
-        airflow.stop()
-    return took
+    medians = {way: statistics.median(seconds) for way, seconds in took.items()}
+    found = ", ".join(f"{way} {seconds:.2f} s" for way, seconds in medians.items())
+    gain = medians["resumed"] - medians["waits_first"]
+    wanted = f"waits_first >= {GAIN_SECONDS:g} s sooner than resumed"
+    return [Target("a task that runs a short report", found, wanted, gain >= GAIN_SECONDS)]
 
 
 def read_duration(airflow: AirflowProcesses, dag_id: str) -> float:

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[1]
 VENV = ROOT / ".venv" / "benchmark"  # not in the repository, and gone with `make clean`
 PEER = "airflow-provider-inbound-webhooks==0.2.0"
 START_TIMEOUT_SECONDS = 120
+READER_TOKEN = TOKEN[::-1]
 PEER_CONNECTION = {
     "conn_type": "inbound_webhook",
     "password": TOKEN,
@@ -71,7 +72,7 @@ def make_environment() -> Path:
 def serve_in_airflow(folder: Path) -> Iterator[str]:
     """Run the API server on a database of its own; give its address."""
     programs, port = make_environment(), find_free_port()
-    environ = _build_environ(folder, port, programs)
+    environ = build_environ(folder, port, programs)
     (folder / "plugins").mkdir()
     (folder / "plugins" / "bare.py").write_text(BARE_PLUGIN % BARE_PATH)
     airflow = str(programs / "airflow")
@@ -90,18 +91,22 @@ def serve_in_airflow(folder: Path) -> Iterator[str]:
             process.wait(60)
 
 
-def _build_environ(folder: Path, port: int, programs: Path) -> dict[str, str]:
+def build_environ(folder: Path, port: int, programs: Path, **settings: str) -> dict[str, str]:
+    """Build the environment of an Airflow with both providers; settings are ``SECTION__OPTION``."""
+    common = {
+        "CORE__LOAD_EXAMPLES": "False",
+        "API__BASE_URL": f"http://127.0.0.1:{port}",
+        "API_AUTH__JWT_SECRET": secrets.token_urlsafe(32),
+        "PUSHMETRICS__SOURCE": "bench",
+        "PUSHMETRICS__TOKEN": TOKEN,
+        "PUSHMETRICS__READER_TOKEN": READER_TOKEN,
+        "INBOUND_WEBHOOKS__WEBHOOK_NAMES": "bench",
+    }
     return {
         **os.environ,
+        **{f"AIRFLOW__{name}": value for name, value in (common | settings).items()},
         "PATH": f"{programs}:{os.environ['PATH']}",
         "AIRFLOW_HOME": str(folder),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
-        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(32),
-        "AIRFLOW__PUSHMETRICS__SOURCE": "bench",
-        "AIRFLOW__PUSHMETRICS__TOKEN": TOKEN,
-        "AIRFLOW__PUSHMETRICS__READER_TOKEN": secrets.token_urlsafe(32),
-        "AIRFLOW__INBOUND_WEBHOOKS__WEBHOOK_NAMES": "bench",
         "AIRFLOW_CONN_WEBHOOK_BENCH": json.dumps(PEER_CONNECTION),
     }
 

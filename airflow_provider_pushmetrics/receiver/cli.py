@@ -140,7 +140,9 @@ def clean(options: InboxOptions) -> None:
 
 @app.command()
 def send(
-    url: Annotated[str, typer.Argument(help="The URL to send it to: http://127.0.0.1:8091/webhooks/pushmetrics")],
+    url: Annotated[
+        str, typer.Argument(help="The URL to send it to: http://127.0.0.1:8091/webhooks/pushmetrics")
+    ],
     token: Annotated[str | None, describe_option(StandaloneOptions, "token")] = None,
     signing_secret: Annotated[str | None, describe_option(StandaloneOptions, "signing_secrets")] = None,
     file: Annotated[str | None, typer.Option(help="The event to send; by default a report.run.")] = None,

@@ -24,7 +24,9 @@ class InboxOptions:
 
     inbox: str = option("sqlite:///pushmetrics-inbox.db", INBOX, secret=True)
     # At most a hundred years: Python's calendar begins with the year 1.
-    keep_days: float | None = option(None, "Delete events that are older than this number of days.", gt=0, le=36_500)
+    keep_days: float | None = option(
+        None, "Delete events that are older than this number of days.", gt=0, le=36_500
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from demo.state import DemoFolder
 from demo.system import DAGS, DemoSystem
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -93,3 +93,14 @@ def find_api_server_run(system: DemoSystem, outcome: MainJobOutcome) -> DagRun:
         return finished[-1] if finished else None
 
     return system.wait_for("the Dag that the API server starts", find_run, timeout_seconds=120)
+
+
+@pytest.fixture(name="page")
+def open_signed_in_page(system: DemoSystem, browser: Browser) -> Iterator[Page]:
+    """A page of the browser, signed in to Airflow."""
+    from tests.acceptance.signed_in import sign_in  # an old Airflow's environment has no browser
+
+    page = browser.new_page()
+    sign_in(page, system)
+    yield page
+    page.close()

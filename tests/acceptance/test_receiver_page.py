@@ -11,12 +11,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, FrameLocator, Locator, Page, Route, expect
+from playwright.sync_api import FrameLocator, Locator, Page, Route, expect
 
 from demo.http_clients import DagRun
 from demo.main_job import MainJobOutcome
-from demo.settings import AIRFLOW_USER, SOURCE
+from demo.settings import SOURCE
 from demo.system import DemoSystem
+from tests.acceptance.signed_in import PATIENCE_MILLISECONDS
 
 CLOSED = [
     ("GET", "/pushmetrics/events"),
@@ -42,7 +43,6 @@ CLOSED = [
     ("GET", "/pushmetrics-task/chart?dag_id=a&run_id=b&task_id=c&block_uid=d"),
 ]
 STARTED = "Started example_pushmetrics_webhook_receiver"
-PATIENCE_MILLISECONDS = 120_000
 ABSENT = [
     "/pushmetrics/docs",
     "/pushmetrics/openapi.json",
@@ -62,14 +62,6 @@ def test_nothing_but_ingest_and_health_is_open(system: DemoSystem) -> None:
             assert client.request(method, path, json={"event": "x"}).status_code == 401, (method, path)
         for path in ABSENT:
             assert client.get(path).status_code in (401, 404), path
-
-
-def sign_in(page: Page, system: DemoSystem) -> None:
-    page.goto(system.airflow_url, wait_until="domcontentloaded")
-    page.locator("input[name='username']").fill(AIRFLOW_USER)
-    page.locator("input[name='password']").fill(system.credentials.airflow_password)
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("link", name="Dags").first.wait_for(timeout=PATIENCE_MILLISECONDS)
 
 
 def open_from_menu(page: Page) -> FrameLocator:
@@ -94,11 +86,9 @@ def press(frame: FrameLocator, button: Locator, *event_ids: int) -> None:
 
 
 def test_page_shows_the_event_that_started_the_dag_and_replays_it(
-    system: DemoSystem, outcome: MainJobOutcome, browser: Browser, tmp_path: Path
+    system: DemoSystem, outcome: MainJobOutcome, page: Page, tmp_path: Path
 ) -> None:
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.set_default_timeout(PATIENCE_MILLISECONDS)
-    sign_in(page, system)
+    page.set_viewport_size({"width": 1440, "height": 900})
     frame = open_from_menu(page)
     expect(frame.get_by_role("heading", name="PushMetrics events")).to_be_visible()
     rows = frame.locator("#rows tr")
@@ -130,15 +120,9 @@ def test_page_shows_the_event_that_started_the_dag_and_replays_it(
     page.goto(f"{system.airflow_url}/pushmetrics-events/#{linked_id}")  # as the link of a task does
     expect(page.locator("#detail-title")).to_contain_text(f"Event {linked_id}")
     expect(page.locator("#effects")).to_contain_text(STARTED, timeout=PATIENCE_MILLISECONDS)
-    page.close()
 
 
-def test_page_looks_again_after_a_failure(
-    system: DemoSystem, api_server_run: DagRun, browser: Browser
-) -> None:
-    page = browser.new_page()
-    page.set_default_timeout(PATIENCE_MILLISECONDS)
-    sign_in(page, system)
+def test_page_looks_again_after_a_failure(system: DemoSystem, api_server_run: DagRun, page: Page) -> None:
     numbers = itertools.count()
 
     def answer(route: Route) -> None:
@@ -157,7 +141,6 @@ def test_page_looks_again_after_a_failure(
     expect(page.locator("#effects")).to_contain_text(STARTED, timeout=PATIENCE_MILLISECONDS)
     expect(page.locator("#problem")).to_be_hidden()
     assert next(numbers) > 2
-    page.close()
 
 
 @contextmanager
@@ -173,15 +156,28 @@ def queue_again(page: Page, system: DemoSystem, run: DagRun) -> Iterator[None]:
 
 
 def test_page_shows_a_dag_run_that_is_queued(
-    system: DemoSystem, outcome: MainJobOutcome, api_server_run: DagRun, browser: Browser
+    system: DemoSystem, outcome: MainJobOutcome, api_server_run: DagRun, page: Page
 ) -> None:
-    page = browser.new_page()
-    page.set_default_timeout(PATIENCE_MILLISECONDS)
-    sign_in(page, system)
     (cause,) = system.airflow.fetch(f"{api_server_run.path}/upstreamAssetEvents")["asset_events"]
     effects = page.locator("#effects")
     with queue_again(page, system, api_server_run):
         page.goto(f"{system.airflow_url}/pushmetrics-events/#{cause['extra']['payload']['id']}")
         expect(effects).to_contain_text(STARTED, timeout=PATIENCE_MILLISECONDS)
         expect(effects).to_contain_text(re.compile(rf"Started {api_server_run.dag_id} \S+ \(queued\)"))
-    page.close()
+
+
+def test_row_of_the_page_of_events_opens_by_key_and_keeps_the_focus(
+    system: DemoSystem, outcome: MainJobOutcome, page: Page
+) -> None:
+    page.goto(f"{system.airflow_url}/pushmetrics-events/")
+    row = page.locator("#rows tr").first
+    expect(row.locator("time")).to_have_attribute("title", re.compile(r"^\d{4}-\d\d-\d\dT.*\+00:00$"))
+    expect(row.locator("td").nth(4)).to_contain_text("Departure delays")
+    for key in ("Enter", " "):
+        page.locator("#detail").evaluate("element => { element.hidden = true; }")
+        row.focus()
+        page.keyboard.press(key)
+        expect(page.locator("#detail")).to_be_visible()
+        expect(row).to_be_focused()
+    expect(row.locator("td").nth(7)).to_have_text("success")
+    expect(row.get_by_role("link").first).to_have_attribute("href", re.compile("/api/reports/"))

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect
 from demo.http_clients import DagRun
 from demo.main_job import MainJobOutcome
 from demo.system import DemoSystem
-from tests.acceptance.test_receiver_page import PATIENCE_MILLISECONDS, sign_in
+from tests.acceptance.signed_in import sign_in
 
 TAB = "plugin/pushmetrics"
 
@@ -32,7 +32,6 @@ def test_tab_shows_the_run_of_the_task(
         viewport={"width": width, "height": 900}, color_scheme="dark" if scheme == "dark" else "light"
     )
     page = context.new_page()
-    page.set_default_timeout(PATIENCE_MILLISECONDS)
     sent: list[str] = []
     page.on("request", lambda request: sent.extend((request.url, *request.headers.values())))
     sign_in(page, system)
@@ -56,32 +55,7 @@ def test_tab_shows_the_run_of_the_task(
 
 
 def test_tab_of_another_task_says_that_it_has_no_run(
-    system: DemoSystem, outcome: MainJobOutcome, browser: Browser
+    system: DemoSystem, outcome: MainJobOutcome, page: Page
 ) -> None:
-    page = browser.new_page()
-    page.set_default_timeout(PATIENCE_MILLISECONDS)
-    sign_in(page, system)
     tab = open_tab(page, system, outcome.trigger_run, "save_results")
     expect(tab.locator("#message")).to_contain_text("does not run or wait for a PushMetrics report")
-    page.close()
-
-
-def test_row_of_the_page_of_events_opens_by_key_and_keeps_the_focus(
-    system: DemoSystem, outcome: MainJobOutcome, browser: Browser
-) -> None:
-    page = browser.new_page()
-    page.set_default_timeout(PATIENCE_MILLISECONDS)
-    sign_in(page, system)
-    page.goto(f"{system.airflow_url}/pushmetrics-events/")
-    row = page.locator("#rows tr").first
-    expect(row.locator("time")).to_have_attribute("title", re.compile(r"^\d{4}-\d\d-\d\dT.*\+00:00$"))
-    expect(row.locator("td").nth(4)).to_contain_text("Departure delays")
-    for key in ("Enter", " "):
-        page.locator("#detail").evaluate("element => { element.hidden = true; }")
-        row.focus()
-        page.keyboard.press(key)
-        expect(page.locator("#detail")).to_be_visible()
-        expect(row).to_be_focused()
-    expect(row.locator("td").nth(7)).to_have_text("success")
-    expect(row.get_by_role("link").first).to_have_attribute("href", re.compile("/api/reports/"))
-    page.close()
