@@ -79,8 +79,8 @@ class MountedOptions(ReceiverOptions):
     receiver_connection: str = option(
         "",
         "The id of the connection that configures the receiver. Its password is the reader token. Its extra"
-        " may contain the other options, networks, rate_per_minute and sources, and counts before options here."
-        " Its credentials are read again within a minute.",
+        " may contain the other options, networks, rate_per_minute and sources, and counts before options"
+        " here. Its credentials are read again within a minute.",
     )
     source_connections: tuple[str, ...] = option(
         (),
