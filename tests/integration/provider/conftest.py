@@ -16,6 +16,8 @@ from tests.fakes.receiver_server import ReceiverServer, start_receiver
 from tests.fakes.service_process import API_TOKEN, ServiceProcess
 
 Connect = Callable[..., None]
+Mode = dict[str, Any]
+MODES: list[Mode] = [{"deferrable": False, "poke_interval": 0.01}, {"deferrable": True}]
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +70,28 @@ def connect_whole(connect: Connect, pushmetrics: FakePushMetrics) -> Connect:
 def whole_connection(connect_whole: Connect) -> None:
     """Set the default connection with all that there is."""
     connect_whole()
+
+
+@pytest.fixture(params=[{}, {"receiver_url": None, "receiver_token": None}], ids=["receiver", "no-receiver"])
+def with_or_without_receiver(
+    request: pytest.FixtureRequest, quick_worker: None, connect_whole: Connect
+) -> None:
+    """Set the default connection with a receiver, and without one; after the fixture that sets it whole."""
+    connect_whole(**request.param)
+
+
+@pytest.fixture(params=MODES, ids=["poking", "deferred"])
+def mode(request: pytest.FixtureRequest) -> Mode:
+    """How a sensor waits."""
+    mode: Mode = request.param
+    return mode
+
+
+@pytest.fixture(params=[False, True], ids=["worker", "deferred"])
+def deferrable(request: pytest.FixtureRequest) -> bool:
+    """Whether the task waits in the triggerer."""
+    is_deferrable: bool = request.param
+    return is_deferrable
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMet
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
-from tests.integration.provider.conftest import Connect
-from tests.integration.provider.test_sensor import MODES, run_sensor
+from tests.integration.provider.conftest import Connect, Mode
+from tests.integration.provider.test_sensor import run_sensor
 
 CONSUMER = "departure_delays"
 
@@ -21,16 +21,15 @@ CONSUMER = "departure_delays"
 pytestmark = pytest.mark.usefixtures("quick_worker")
 
 
-def take(run_id: str, mode: dict[str, Any], **kwargs: Any) -> int:
+def take(run_id: str, mode: Mode, **kwargs: Any) -> int:
     """Run the sensor of one Dag run; give the event that it took."""
     ti = FakeTaskInstance(run_id=run_id)
     found: int = run_sensor(ti=ti, consumer=CONSUMER, **mode | kwargs)["id"]
     return found
 
 
-@pytest.mark.parametrize("mode", MODES)
 def test_every_event_is_taken_by_one_run_also_when_several_arrive_at_once(
-    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+    pushmetrics: FakePushMetrics, mode: Mode
 ) -> None:
     for _ in range(5):
         pushmetrics.start_run()
@@ -48,16 +47,14 @@ def test_an_event_that_arrives_while_the_sensor_is_deferred_is_taken(pushmetrics
     assert take("second", {"deferrable": True}) == 2
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_refusal_of_the_receiver_names_its_token(connect_whole: Connect, mode: dict[str, Any]) -> None:
+def test_refusal_of_the_receiver_names_its_token(connect_whole: Connect, mode: Mode) -> None:
     connect_whole(receiver_token="another-token-0123456789")
     with pytest.raises(PushMetricsAuthError, match=r"/consumers/.*Check the extra 'receiver_token' of"):
         take("first", mode)
 
 
-@pytest.mark.parametrize("mode", MODES)
 def test_each_iteration_of_a_task_loop_takes_an_event_of_its_own(
-    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+    pushmetrics: FakePushMetrics, mode: Mode
 ) -> None:
     for _ in range(2):
         pushmetrics.start_run()
@@ -72,9 +69,8 @@ def test_each_iteration_of_a_task_loop_takes_an_event_of_its_own(
     assert pushmetrics.inbox.takers == {CONSUMER: f"a_dag/manual__2026-01-01/a_task/-1/{loop}/1"}
 
 
-@pytest.mark.parametrize("mode", MODES)
 def test_a_try_after_a_crash_takes_the_event_that_the_one_before_took(
-    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+    pushmetrics: FakePushMetrics, mode: Mode
 ) -> None:
     for _ in range(2):
         pushmetrics.start_run()
@@ -83,9 +79,8 @@ def test_a_try_after_a_crash_takes_the_event_that_the_one_before_took(
     assert take("second", mode) == 2
 
 
-@pytest.mark.parametrize("mode", MODES)
 def test_a_run_that_died_before_it_took_an_event_leaves_it_to_the_next(
-    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+    pushmetrics: FakePushMetrics, mode: Mode
 ) -> None:
     pushmetrics.start_run()
     pushmetrics.inbox.refuses_positions = True
@@ -95,8 +90,7 @@ def test_a_run_that_died_before_it_took_an_event_leaves_it_to_the_next(
     assert take("second", mode) == 1
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_an_event_that_is_gone_is_not_waited_for(pushmetrics: FakePushMetrics, mode: dict[str, Any]) -> None:
+def test_an_event_that_is_gone_is_not_waited_for(pushmetrics: FakePushMetrics, mode: Mode) -> None:
     for _ in range(2):
         pushmetrics.start_run()
     assert take("first", mode) == 1
@@ -104,10 +98,7 @@ def test_an_event_that_is_gone_is_not_waited_for(pushmetrics: FakePushMetrics, m
     assert take("first", mode) == 2
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_events_that_are_not_wanted_are_passed_over(
-    pushmetrics: FakePushMetrics, mode: dict[str, Any]
-) -> None:
+def test_events_that_are_not_wanted_are_passed_over(pushmetrics: FakePushMetrics, mode: Mode) -> None:
     for report in ("2", "1", "2", "1"):
         pushmetrics.start_run(report)
     assert [take(name, mode, report_id=1) for name in ("first", "second")] == [2, 4]

@@ -77,7 +77,6 @@ def run_task(ti: FakeTaskInstance | None = None, **kwargs: Any) -> Any:
 # A process that dies
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 @pytest.mark.parametrize("names_runs", MODES)
 @pytest.mark.parametrize("honours_keys", MODES)
 @pytest.mark.parametrize("dies", ["before", "after"])
@@ -122,7 +121,6 @@ async def test_a_triggerer_that_is_restarted_waits_for_the_same_run(pushmetrics:
     assert len(pushmetrics.triggered) == 1
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 def test_a_try_after_a_timeout_goes_on_with_the_run(pushmetrics: FakePushMetrics, deferrable: bool) -> None:
     pushmetrics.honours_keys, pushmetrics.outcomes = False, ["running"]
     with pytest.raises(PushMetricsRunTimeout):
@@ -132,7 +130,6 @@ def test_a_try_after_a_timeout_goes_on_with_the_run(pushmetrics: FakePushMetrics
     assert len(pushmetrics.triggered) == 1
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 @pytest.mark.parametrize("honours_keys", [True, False])
 def test_a_try_after_a_failed_run_starts_another_one(
     pushmetrics: FakePushMetrics, deferrable: bool, honours_keys: bool
@@ -158,13 +155,11 @@ def test_a_run_that_is_gone_is_not_gone_on_with(supervisor: FakeSupervisor) -> N
     assert run_task()["run_id"] == 1
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 def test_a_cleared_task_starts_another_run(deferrable: bool) -> None:
     assert run_task(FakeTaskInstance(max_tries=2), deferrable=deferrable)["run_id"] == 1
     assert run_task(FakeTaskInstance(try_number=2, max_tries=3), deferrable=deferrable)["run_id"] == 2
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 @pytest.mark.parametrize("honours_keys", [True, False])
 def test_a_cleared_task_that_reuses_its_run_finds_it_in_its_store(
     pushmetrics: FakePushMetrics, deferrable: bool, honours_keys: bool
@@ -187,7 +182,6 @@ def test_whatever_else_is_kept_under_the_name_is_not_taken_for_a_run(
 # A call that is not answered
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 @pytest.mark.parametrize("changes", [{}, NO_RECEIVER, {"password": None}], ids=["both", "api", "event"])
 def test_three_tries_at_a_server_that_drops_its_answers_start_one_run(
     pushmetrics: FakePushMetrics, connect_whole: Connect, deferrable: bool, changes: dict[str, Any]
@@ -317,7 +311,6 @@ def test_without_a_store_a_call_that_nobody_can_look_for_fails_without_a_retry(
 # A run that nobody has named
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 def test_a_try_after_a_timeout_looks_for_the_run_that_nobody_has_named(
     pushmetrics: FakePushMetrics, deferrable: bool
 ) -> None:

@@ -19,23 +19,17 @@ from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSenso
 from tests.fakes.airflow_versions import capture_logs
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
-from tests.integration.provider.conftest import Connect
-from tests.integration.provider.test_sensor import MODES, NDJSON, NO_RECEIVER, run_sensor
+from tests.integration.provider.conftest import Connect, Mode
+from tests.integration.provider.test_sensor import NDJSON, run_sensor
 
 pytestmark = pytest.mark.usefixtures("quick_worker")
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("changes", [{}, NO_RECEIVER], ids=["receiver", "no-receiver"])
 @pytest.mark.parametrize("outcome", ["failed", "cancelled"])
+@pytest.mark.usefixtures("with_or_without_receiver")
 def test_a_run_that_failed_fails_the_sensor_with_its_block_and_message(
-    connect_whole: Connect,
-    pushmetrics: FakePushMetrics,
-    mode: dict[str, Any],
-    changes: dict[str, Any],
-    outcome: str,
+    pushmetrics: FakePushMetrics, mode: Mode, outcome: str
 ) -> None:
-    connect_whole(**changes)
     pushmetrics.outcomes = [outcome]
     pushmetrics.start_run()
     with pytest.raises(
@@ -46,9 +40,8 @@ def test_a_run_that_failed_fails_the_sensor_with_its_block_and_message(
     assert ("at block 'by_carrier': division by zero" in str(caught.value)) == (outcome == "failed")
 
 
-@pytest.mark.parametrize("mode", MODES)
 def test_a_run_that_failed_skips_the_task_or_succeeds_where_that_is_wanted(
-    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+    pushmetrics: FakePushMetrics, mode: Mode
 ) -> None:
     pushmetrics.outcomes = ["failed"]
     pushmetrics.start_run()
@@ -59,9 +52,8 @@ def test_a_run_that_failed_skips_the_task_or_succeeds_where_that_is_wanted(
     assert len(pushmetrics.seen) == asked  # nobody is asked how it ended
 
 
-@pytest.mark.parametrize("mode", MODES)
 def test_without_an_api_token_the_log_says_that_nobody_can_say_how_the_run_ended(
-    connect_whole: Connect, pushmetrics: FakePushMetrics, mode: dict[str, Any]
+    connect_whole: Connect, pushmetrics: FakePushMetrics, mode: Mode
 ) -> None:
     connect_whole(password=None)
     pushmetrics.outcomes = ["failed"]
@@ -71,19 +63,15 @@ def test_without_an_api_token_the_log_says_that_nobody_can_say_how_the_run_ended
     assert "its outcome is unknown" in str(logs)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_a_run_that_nobody_has_any_more_fails_the_sensor(
-    pushmetrics: FakePushMetrics, mode: dict[str, Any]
-) -> None:
+def test_a_run_that_nobody_has_any_more_fails_the_sensor(pushmetrics: FakePushMetrics, mode: Mode) -> None:
     pushmetrics.start_run()
     pushmetrics.runs.clear()
     with pytest.raises(PushMetricsApiError, match="was answered 404"):
         run_sensor(run_id=1, **mode)
 
 
-@pytest.mark.parametrize("mode", MODES)
 def test_an_event_that_leads_elsewhere_fails_the_sensor_and_gets_no_token(
-    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+    pushmetrics: FakePushMetrics, mode: Mode
 ) -> None:
     event = pushmetrics.build_event(pushmetrics.start_run())
     pushmetrics.inbox.add({**event, "report_notebook_outputs": "https://evil.example/api/reports/1/run/9"})
@@ -91,10 +79,7 @@ def test_an_event_that_leads_elsewhere_fails_the_sensor_and_gets_no_token(
         run_sensor(run_id=9, **mode)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_an_event_that_lacks_its_run_fails_the_sensor(
-    pushmetrics: FakePushMetrics, mode: dict[str, Any]
-) -> None:
+def test_an_event_that_lacks_its_run_fails_the_sensor(pushmetrics: FakePushMetrics, mode: Mode) -> None:
     pushmetrics.inbox.add({"event": "report.run", "report_id": 1})
     with pytest.raises(PushMetricsRunError, match="the outcome of the run of an event is unknown"):
         run_sensor(after=0, **mode)
@@ -115,19 +100,17 @@ def query_event(pushmetrics: FakePushMetrics) -> dict[str, Any]:
     return event
 
 
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.usefixtures("query_event")
-def test_a_query_that_has_rows_has_ended_well(pushmetrics: FakePushMetrics, mode: dict[str, Any]) -> None:
+def test_a_query_that_has_rows_has_ended_well(pushmetrics: FakePushMetrics, mode: Mode) -> None:
     pushmetrics.results[NDJSON] = Response(b"", media_type=NDJSON)
     with capture_logs() as logs:
         assert run_sensor(event="query.run", after=0, **mode)["id"] == 1
     assert "its outcome is unknown" not in str(logs)
 
 
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.usefixtures("query_event")
 def test_a_query_that_failed_fails_the_sensor_with_its_message(
-    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+    pushmetrics: FakePushMetrics, mode: Mode
 ) -> None:
     message = {"message": "Query 'by_day' gave no result: division by zero"}
     pushmetrics.results[NDJSON] = JSONResponse(message, 409)
@@ -153,9 +136,8 @@ def test_a_server_that_does_not_say_how_a_query_ended_is_told_of_in_the_log(
 # Consumers
 
 
-@pytest.mark.parametrize("mode", MODES)
 def test_a_consumer_takes_the_event_of_a_failed_run_so_that_the_next_dag_run_gets_the_next_event(
-    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+    pushmetrics: FakePushMetrics, mode: Mode
 ) -> None:
     pushmetrics.outcomes = ["failed", "success"]
     pushmetrics.start_run()

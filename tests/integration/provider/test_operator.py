@@ -78,17 +78,9 @@ def find_links(ti: FakeTaskInstance) -> list[str]:
 # The outcome of a run, in both modes
 
 
-@pytest.mark.parametrize("deferrable", MODES)
-@pytest.mark.parametrize("changes", [{}, NO_RECEIVER], ids=["receiver", "no-receiver"])
 @pytest.mark.parametrize("looks", [0, 2])
-def test_a_run_that_ends_well_is_returned(
-    connect_whole: Connect,
-    pushmetrics: FakePushMetrics,
-    deferrable: bool,
-    changes: dict[str, Any],
-    looks: int,
-) -> None:
-    connect_whole(**changes)
+@pytest.mark.usefixtures("with_or_without_receiver")
+def test_a_run_that_ends_well_is_returned(pushmetrics: FakePushMetrics, deferrable: bool, looks: int) -> None:
     pushmetrics.looks = looks
     ti = FakeTaskInstance()
     result = run_task(ti, parameters={"origin": "JFK", "month": 2}, deferrable=deferrable)
@@ -117,29 +109,19 @@ def test_a_run_that_ends_well_is_returned(
 FAILURES = {"failed": r"run 1 .*failed at block 'by_carrier': division by zero", "cancelled": "cancelled"}
 
 
-@pytest.mark.parametrize("deferrable", MODES)
-@pytest.mark.parametrize("changes", [{}, NO_RECEIVER], ids=["receiver", "no-receiver"])
 @pytest.mark.parametrize("outcome", FAILURES)
+@pytest.mark.usefixtures("with_or_without_receiver")
 def test_a_run_that_did_not_succeed_names_what_happened(
-    connect_whole: Connect,
-    pushmetrics: FakePushMetrics,
-    deferrable: bool,
-    changes: dict[str, Any],
-    outcome: str,
+    pushmetrics: FakePushMetrics, deferrable: bool, outcome: str
 ) -> None:
-    connect_whole(**changes)
     pushmetrics.outcomes = [outcome]
     with pytest.raises(PushMetricsRunFailed, match=FAILURES[outcome]) as caught:
         run_task(deferrable=deferrable)
     assert caught.value.run_id == 1
 
 
-@pytest.mark.parametrize("deferrable", MODES)
-@pytest.mark.parametrize("changes", [{}, NO_RECEIVER], ids=["receiver", "no-receiver"])
-def test_a_run_that_does_not_end_in_time_is_a_timeout(
-    connect_whole: Connect, pushmetrics: FakePushMetrics, deferrable: bool, changes: dict[str, Any]
-) -> None:
-    connect_whole(**changes)
+@pytest.mark.usefixtures("with_or_without_receiver")
+def test_a_run_that_does_not_end_in_time_is_a_timeout(pushmetrics: FakePushMetrics, deferrable: bool) -> None:
     pushmetrics.outcomes = ["running"]
     with pytest.raises(
         PushMetricsRunTimeout, match=r"run 1 of report '1' did not end within 0\.1 s"
@@ -167,7 +149,6 @@ def test_a_parameter_that_is_no_json_is_named(pushmetrics: FakePushMetrics) -> N
     assert pushmetrics.triggered == []
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 def test_the_log_of_a_good_run_ends_with_its_rows_and_its_url(
     pushmetrics: FakePushMetrics, deferrable: bool
 ) -> None:
@@ -208,19 +189,14 @@ def test_both_modes_end_alike(
 # Which run is ours
 
 
-@pytest.mark.parametrize("deferrable", MODES)
-@pytest.mark.parametrize("changes", [{}, NO_RECEIVER], ids=["receiver", "no-receiver"])
-def test_a_run_that_nobody_named_is_found_by_the_api(
-    connect_whole: Connect, pushmetrics: FakePushMetrics, deferrable: bool, changes: dict[str, Any]
-) -> None:
-    connect_whole(**changes)
+@pytest.mark.usefixtures("with_or_without_receiver")
+def test_a_run_that_nobody_named_is_found_by_the_api(pushmetrics: FakePushMetrics, deferrable: bool) -> None:
     for _ in range(3):
         pushmetrics.start_run()
     pushmetrics.names_runs = False
     assert run_task(deferrable=deferrable)["run_id"] == 4
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 def test_several_runs_that_could_be_ours_are_not_guessed_at(
     pushmetrics: FakePushMetrics, deferrable: bool
 ) -> None:
@@ -234,7 +210,6 @@ def test_the_newest_of_several_runs_is_taken_on_request(pushmetrics: FakePushMet
     assert run_task(on_ambiguous="newest")["run_id"] == 2
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 def test_without_an_api_token_the_first_event_to_arrive_is_ours(
     connect_whole: Connect, pushmetrics: FakePushMetrics, deferrable: bool
 ) -> None:
@@ -263,7 +238,6 @@ def test_a_report_known_by_its_uid_is_not_waited_for_by_any_reports_event(
         run_task(report_id="aBc12")
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 def test_without_an_api_token_and_a_receiver_nothing_can_be_waited_for(
     connect_whole: Connect, deferrable: bool
 ) -> None:
@@ -305,7 +279,6 @@ def test_a_receiver_that_is_away_at_the_start_is_done_without(connect_whole: Con
 # An outcome that nobody can tell
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 def test_an_outcome_that_must_be_known_is_asked_about_before_the_report_is_run(
     connect_whole: Connect, pushmetrics: FakePushMetrics, deferrable: bool
 ) -> None:
@@ -316,7 +289,6 @@ def test_an_outcome_that_must_be_known_is_asked_about_before_the_report_is_run(
     assert run_task(require_outcome=True, wait_for_completion=False)["run_id"] == 1
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 def test_whether_rows_are_missing_is_not_left_open_where_that_is_to_fail(
     connect_whole: Connect, pushmetrics: FakePushMetrics, deferrable: bool
 ) -> None:
@@ -328,7 +300,6 @@ def test_whether_rows_are_missing_is_not_left_open_where_that_is_to_fail(
     assert run_task(deferrable=deferrable, on_truncated="warn")["status"] is None
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 def test_a_server_whose_outputs_do_not_say_is_asked_for_the_run(
     pushmetrics: FakePushMetrics, deferrable: bool
 ) -> None:
@@ -362,7 +333,6 @@ def test_a_run_of_which_only_the_event_is_known_may_count_as_a_success_or_not(
 # Not waiting
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 @pytest.mark.parametrize("changes", [{}, NO_API_TOKEN | NO_RECEIVER], ids=["whole", "trigger-token-only"])
 def test_without_waiting_the_task_is_done_when_the_run_is_accepted(
     connect_whole: Connect, pushmetrics: FakePushMetrics, deferrable: bool, changes: dict[str, Any]
@@ -402,7 +372,6 @@ def test_a_try_after_a_crash_adopts_the_run_that_was_started(pushmetrics: FakePu
     assert len(set(pushmetrics.keys)) == 1
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 @pytest.mark.parametrize("marks_replays", [True, False])
 def test_a_try_after_a_failed_run_starts_another_one(
     pushmetrics: FakePushMetrics, deferrable: bool, marks_replays: bool
@@ -417,7 +386,6 @@ def test_a_try_after_a_failed_run_starts_another_one(
     assert len(set(pushmetrics.keys)) == 3
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 @pytest.mark.parametrize("marks_replays", [True, False])
 def test_an_adopted_run_is_found_though_its_event_came_before_this_try(
     connect_whole: Connect, pushmetrics: FakePushMetrics, deferrable: bool, marks_replays: bool
@@ -435,7 +403,6 @@ def test_a_cleared_task_starts_another_run(pushmetrics: FakePushMetrics) -> None
     assert run_task(FakeTaskInstance(try_number=2, max_tries=3))["run_id"] == 2
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 def test_a_cleared_task_that_reuses_its_run_goes_on_with_it_unless_it_has_failed(
     pushmetrics: FakePushMetrics, deferrable: bool
 ) -> None:
@@ -477,7 +444,6 @@ def test_a_key_used_with_other_parameters_fails_the_task(pushmetrics: FakePushMe
 # Trust and secrets
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 def test_a_forged_event_gets_no_token_and_fails_the_task_with_the_reason(
     connect_whole: Connect, pushmetrics: FakePushMetrics, deferrable: bool
 ) -> None:
@@ -495,7 +461,6 @@ def test_a_forged_event_gets_no_token_and_fails_the_task_with_the_reason(
     assert find_links(ti) == [f"{pushmetrics.url}/api/reports/1/run/1"]
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 def test_outputs_that_redirect_elsewhere_get_no_token_there_and_fail_the_task_with_the_reason(
     connect_whole: Connect, pushmetrics: FakePushMetrics, server: LoopbackServer, deferrable: bool
 ) -> None:
@@ -522,7 +487,6 @@ def test_a_forged_outputs_url_is_not_published_as_the_run_link(pushmetrics: Fake
     assert find_links(ti) == []
 
 
-@pytest.mark.parametrize("deferrable", MODES)
 @pytest.mark.parametrize("outcome", ["success", "failed"])
 def test_no_token_is_in_what_a_task_leaves_behind(
     pushmetrics: FakePushMetrics, deferrable: bool, outcome: str, caplog: pytest.LogCaptureFixture

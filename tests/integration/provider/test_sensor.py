@@ -20,10 +20,9 @@ from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorT
 from tests.fakes.airflow_versions import AIRFLOW_VERSION, AirflowRescheduleException, needs_airflow
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeSupervisor, FakeTaskInstance, talk_to
-from tests.integration.provider.conftest import Connect
+from tests.integration.provider.conftest import MODES, Connect, Mode
 
 NDJSON = "application/x-ndjson"
-MODES: list[dict[str, Any]] = [{"deferrable": False, "poke_interval": 0.01}, {"deferrable": True}]
 
 
 def is_wanted(body: dict[str, Any]) -> bool:
@@ -61,9 +60,8 @@ async def fire(trigger: PushMetricsSensorTrigger) -> Any:
     return json.loads(json.dumps(event.payload))
 
 
-@pytest.mark.parametrize("mode", MODES)
 def test_an_event_that_came_before_the_sensor_began_counts_for_a_known_run(
-    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+    pushmetrics: FakePushMetrics, mode: Mode
 ) -> None:
     for _ in range(3):
         pushmetrics.start_run()
@@ -76,16 +74,14 @@ def test_an_event_that_came_before_the_sensor_began_counts_for_a_known_run(
     }
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_an_event_after_a_cursor_counts(pushmetrics: FakePushMetrics, mode: dict[str, Any]) -> None:
+def test_an_event_after_a_cursor_counts(pushmetrics: FakePushMetrics, mode: Mode) -> None:
     for _ in range(3):
         pushmetrics.start_run()
     assert run_sensor(after=1, **mode)["id"] == 2
 
 
-@pytest.mark.parametrize("mode", MODES)
 def test_an_event_that_came_before_does_not_count_for_just_any_run(
-    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+    pushmetrics: FakePushMetrics, mode: Mode
 ) -> None:
     pushmetrics.start_run()
     with pytest.raises(AirflowSensorTimeout):
@@ -122,8 +118,7 @@ def test_a_poking_sensor_takes_the_first_event_after_its_first_look(pushmetrics:
     assert found.xcom_value["body"] == pushmetrics.build_event(run)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_no_event_in_time_is_a_sensor_timeout(mode: dict[str, Any]) -> None:
+def test_no_event_in_time_is_a_sensor_timeout(mode: Mode) -> None:
     with pytest.raises(AirflowSensorTimeout):
         run_sensor(run_id=7, **mode | {"timeout": 0.1})
 
@@ -179,18 +174,16 @@ def test_a_deferred_sensor_hands_all_its_settings_to_the_trigger() -> None:
     assert caught.value.timeout.total_seconds() == 360
 
 
-@pytest.mark.parametrize("mode", MODES)
 def test_a_sensor_without_a_receiver_and_an_api_token_fails_with_the_way_out(
-    connect_whole: Connect, mode: dict[str, Any]
+    connect_whole: Connect, mode: Mode
 ) -> None:
     connect_whole(receiver_url=None, receiver_token=None, password=None)
     with pytest.raises(PushMetricsConfigurationError, match="'receiver_url' and 'receiver_token'"):
         run_sensor(**mode)
 
 
-@pytest.mark.parametrize("mode", MODES)
 def test_a_sensor_needs_neither_api_token_nor_trigger_token(
-    connect_whole: Connect, pushmetrics: FakePushMetrics, mode: dict[str, Any]
+    connect_whole: Connect, pushmetrics: FakePushMetrics, mode: Mode
 ) -> None:
     connect_whole(password=None, trigger_tokens=None)
     pushmetrics.start_run()
@@ -201,10 +194,9 @@ def test_a_sensor_needs_neither_api_token_nor_trigger_token(
 # Which events
 
 
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("arrives_late", [False, True])
 def test_a_function_of_the_users_chooses_the_event(
-    pushmetrics: FakePushMetrics, mode: dict[str, Any], arrives_late: bool
+    pushmetrics: FakePushMetrics, mode: Mode, arrives_late: bool
 ) -> None:
     def arrive() -> None:
         for _ in range(7):
@@ -216,8 +208,7 @@ def test_a_function_of_the_users_chooses_the_event(
     assert found["id"] == 3
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_a_workspace_chooses_the_event(pushmetrics: FakePushMetrics, mode: dict[str, Any]) -> None:
+def test_a_workspace_chooses_the_event(pushmetrics: FakePushMetrics, mode: Mode) -> None:
     run = pushmetrics.start_run()
     pushmetrics.inbox.add({**pushmetrics.build_event(run), "workspace_id": 2})
     assert run_sensor(after=0, workspace_id="2", **mode)["id"] == 2
@@ -225,19 +216,17 @@ def test_a_workspace_chooses_the_event(pushmetrics: FakePushMetrics, mode: dict[
         run_sensor(after=0, workspace_id=3, **mode | {"timeout": 0.1})
 
 
-@pytest.mark.parametrize("mode", MODES)
 def test_a_filter_that_is_not_there_is_an_error_before_any_wait(
-    pushmetrics: FakePushMetrics, mode: dict[str, Any]
+    pushmetrics: FakePushMetrics, mode: Mode
 ) -> None:
     with pytest.raises(PushMetricsParameterError, match=r"event_filter is 'no\.such\.module\.f'"):
         run_sensor(after=0, event_filter="no.such.module.f", **mode)
     assert pushmetrics.inbox.asked == []
 
 
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("arrives_late", [False, True])
 def test_a_filter_that_fails_fails_the_task_with_its_error(
-    pushmetrics: FakePushMetrics, mode: dict[str, Any], arrives_late: bool
+    pushmetrics: FakePushMetrics, mode: Mode, arrives_late: bool
 ) -> None:
     if not (arrives_late and mode["deferrable"]):
         pushmetrics.start_run()
@@ -263,7 +252,6 @@ def build_tries(monkeypatch: pytest.MonkeyPatch) -> Any:
     return build_context
 
 
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
     "changes", [{}, {"receiver_url": None, "receiver_token": None}], ids=["inbox", "api"]
 )
@@ -271,7 +259,7 @@ def test_a_try_takes_what_came_between_it_and_the_one_before(
     monkeypatch: pytest.MonkeyPatch,
     pushmetrics: FakePushMetrics,
     connect_whole: Connect,
-    mode: dict[str, Any],
+    mode: Mode,
     changes: dict[str, Any],
 ) -> None:
     connect_whole(**changes)

@@ -20,8 +20,8 @@ from airflow_provider_pushmetrics.triggers.wait_hub import list_hubs
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
 from tests.fakes.waiting import LIMIT_SECONDS, until
-from tests.integration.provider.conftest import Connect
-from tests.integration.provider.test_sensor import MODES, build, run_sensor
+from tests.integration.provider.conftest import Connect, Mode
+from tests.integration.provider.test_sensor import build, run_sensor
 
 CONN = "pushmetrics_default"
 
@@ -37,11 +37,8 @@ def without_receiver(monkeypatch: pytest.MonkeyPatch, connect_whole: Connect) ->
     connect_whole(receiver_url=None, receiver_token=None)
 
 
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("outcome", ["success", "failed"])
-def test_a_known_run_is_waited_for_by_the_api(
-    pushmetrics: FakePushMetrics, mode: dict[str, Any], outcome: str
-) -> None:
+def test_a_known_run_is_waited_for_by_the_api(pushmetrics: FakePushMetrics, mode: Mode, outcome: str) -> None:
     pushmetrics.outcomes, pushmetrics.looks = [outcome], 1
     pushmetrics.start_run()
     run = pushmetrics.start_run()
@@ -112,8 +109,7 @@ async def test_a_trigger_that_saw_no_runs_takes_none_that_had_ended_before(
     assert "set 'run_id'" in event.payload["message"]
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_a_query_is_waited_for_by_its_result(pushmetrics: FakePushMetrics, mode: dict[str, Any]) -> None:
+def test_a_query_is_waited_for_by_its_result(pushmetrics: FakePushMetrics, mode: Mode) -> None:
     path = "/api/reports/1/queries/3/run/2"
     answers = [JSONResponse({"status": "running"}, 202), Response(b"[" * 10_000, 200)]
 
@@ -127,7 +123,6 @@ def test_a_query_is_waited_for_by_its_result(pushmetrics: FakePushMetrics, mode:
     assert found["body"]["query_result"] == pushmetrics.url + path
 
 
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
     ("kwargs", "words"),
     [
@@ -138,14 +133,13 @@ def test_a_query_is_waited_for_by_its_result(pushmetrics: FakePushMetrics, mode:
     ],
 )
 def test_what_only_a_receiver_can_tell_is_refused_with_the_way_out(
-    mode: dict[str, Any], kwargs: dict[str, Any], words: str
+    mode: Mode, kwargs: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(PushMetricsParameterError, match=words):
         run_sensor(**kwargs | mode)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_no_run_in_time_is_a_sensor_timeout(mode: dict[str, Any]) -> None:
+def test_no_run_in_time_is_a_sensor_timeout(mode: Mode) -> None:
     with pytest.raises(AirflowSensorTimeout):
         run_sensor(report_id=1, **mode | {"timeout": 0.1})
 

@@ -296,7 +296,6 @@ def test_a_task_with_outlets_cannot_be_made_to_end_in_the_triggerer(build_task: 
 # Results that were cut
 
 
-@pytest.mark.parametrize("deferrable", [False, True])
 def test_a_result_that_was_cut_is_told_of_in_the_log_and_in_xcom(
     pushmetrics: FakePushMetrics, deferrable: bool
 ) -> None:
@@ -307,7 +306,6 @@ def test_a_result_that_was_cut_is_told_of_in_the_log_and_in_xcom(
     assert "are incomplete: 'by_carrier' (limit: 100 rows)" in str(logs)
 
 
-@pytest.mark.parametrize("deferrable", [False, True])
 def test_a_server_that_says_nothing_of_missing_rows_fails_only_the_task_that_wants_all(
     pushmetrics: FakePushMetrics, deferrable: bool
 ) -> None:
@@ -334,7 +332,6 @@ async def test_a_task_that_wants_all_rows_ends_in_the_triggerer_only_if_the_serv
     assert (type(await fire(PushMetricsRunTrigger(**kwargs))) is TriggerEvent) is (on_truncated == "fail")
 
 
-@pytest.mark.parametrize("deferrable", [False, True])
 def test_a_result_that_was_cut_fails_the_task_where_that_is_wanted(
     pushmetrics: FakePushMetrics, deferrable: bool
 ) -> None:
