@@ -2,13 +2,14 @@
 Introduce the service to the rest, once both are up: docker compose runs this and waits for its end.
 
 It gives report 1's trigger the token that Airflow's connection names, and subscribes the receiver to the
-report's runs. Running it again changes nothing.
+report's runs. Running it again changes nothing. The variable of a token may end in ``_FILE`` and name a file.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -61,11 +62,17 @@ class Service:
         self.call("POST", "/api/v1/webhook_subscription/", wanted)
 
 
+def read_secret(name: str) -> str:
+    """Read a secret of the environment, or of the file that it names."""
+    file = os.environ.get(f"{name}_FILE")
+    return Path(file).read_text("utf-8").strip() if file else os.environ[name]
+
+
 def main() -> None:
     """Read the environment and do it."""
-    service = Service(os.environ["SERVICE_URL"], os.environ["PUSHMETRICS_API_TOKEN"])
-    service.set_trigger_token(os.environ["PUSHMETRICS_TRIGGER_TOKEN"])
-    receiver, token = os.environ["RECEIVER_URL"].rstrip("/"), os.environ["PUSHMETRICS_WEBHOOK_TOKEN"]
+    service = Service(os.environ["SERVICE_URL"], read_secret("PUSHMETRICS_API_TOKEN"))
+    service.set_trigger_token(read_secret("PUSHMETRICS_TRIGGER_TOKEN"))
+    receiver, token = os.environ["RECEIVER_URL"].rstrip("/"), read_secret("PUSHMETRICS_WEBHOOK_TOKEN")
     service.subscribe(f"{receiver}/webhooks/pushmetrics?token={token}")
 
 

@@ -1,17 +1,13 @@
-"""The files around the code: metadata, pinned versions, the command line's names, Docker Compose."""
+"""The files around the code: metadata, pinned versions, the command line's names."""
 
 from __future__ import annotations
 
 import configparser
 import re
-import subprocess
-import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -25,18 +21,12 @@ CONSTRAINTS = sorted(
     (ROOT / "constraints").glob("airflow-*.txt"),
     key=lambda path: [int(part) for part in path.stem.removeprefix("airflow-").split(".")],
 )
-VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(:[?-])?[^}]*\}")
 
 
 def read_setup() -> configparser.ConfigParser:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     return setup
-
-
-def read_compose() -> dict[str, Any]:
-    compose: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yaml").read_text("utf-8"))
-    return compose
 
 
 # --- the distribution ---------------------------------------------------------------------------------------
@@ -86,7 +76,7 @@ def test_dependencies_have_lower_bounds_only() -> None:
 
 def test_the_extras_are_those_of_the_design() -> None:
     extras = set(read_setup()["options.extras_require"])
-    optional = {"arrow", "pandas", "polars", "common-messaging", "openlineage"}
+    optional = {"arrow", "celery", "pandas", "polars", "common-messaging", "openlineage"}
     databases = {"mysql", "mssql", "oracle", "snowflake", "bigquery", "flightsql"}
     assert extras - optional - databases == {"receiver", "service", "demo", "matrix", "test", "dev"}
 
@@ -151,83 +141,6 @@ def test_there_are_constraints_for_every_airflow_from_the_oldest_to_the_newest()
         "3.3",
         "3.4",
     ]
-
-
-# --- Docker Compose -----------------------------------------------------------------------------------------
-
-
-def test_the_compose_file_is_valid() -> None:
-    check = Path(sys.executable).with_name("check-jsonschema")
-    command = [str(check), "--builtin-schema", "vendor.compose-spec", "docker-compose.yaml"]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert result.returncode == 0, result.stdout + result.stderr
-
-
-def test_the_compose_file_has_the_parts_of_the_demo() -> None:
-    assert set(read_compose()["services"]) >= {
-        "postgres",
-        "service",
-        "receiver",
-        "airflow-init",
-        "airflow-api-server",
-        "airflow-scheduler",
-        "airflow-dag-processor",
-        "airflow-triggerer",
-    }
-
-
-def test_no_secret_has_a_default_in_the_compose_file() -> None:
-    text = (ROOT / "docker-compose.yaml").read_text("utf-8")
-    secrets = [found for found in VARIABLE.finditer(text) if not found[1].endswith("_PORT")]
-    assert secrets
-    assert [found[0] for found in secrets if found[2] != ":?"] == []
-
-
-def test_every_variable_of_the_compose_file_is_explained_and_left_empty() -> None:
-    text = (ROOT / "docker-compose.yaml").read_text("utf-8")
-    example = dict(
-        line.split("=", 1)
-        for line in (ROOT / ".env.example").read_text("utf-8").splitlines()
-        if line and not line.startswith("#")
-    )
-    assert {found[1] for found in VARIABLE.finditer(text)} == set(example)
-    assert {name for name, value in example.items() if value} == {"AIRFLOW_PORT", "PUSHMETRICS_PORT"}
-
-
-def test_ports_are_open_to_this_machine_only() -> None:
-    ports = [port for service in read_compose()["services"].values() for port in service.get("ports", ())]
-    assert ports
-    assert all(port.startswith("127.0.0.1:") for port in ports)
-
-
-def test_every_lasting_service_has_a_health_check() -> None:
-    services = read_compose()["services"]
-    lasting = {name: service for name, service in services.items() if service.get("restart") != "no"}
-    assert [name for name, service in lasting.items() if "healthcheck" not in service] == []
-
-
-def test_every_service_waits_for_services_that_exist() -> None:
-    services = read_compose()["services"]
-    needed = {name for service in services.values() for name in service.get("depends_on", ())}
-    assert needed <= set(services)
-
-
-def test_files_that_the_compose_file_mounts_and_the_image_copies_exist() -> None:
-    mounted = [
-        volume.split(":")[0]
-        for service in read_compose()["services"].values()
-        for volume in service.get("volumes", ())
-        if volume.startswith("./")
-    ]
-    copied = [
-        word
-        for line in (ROOT / "docker" / "Dockerfile").read_text("utf-8").splitlines()
-        if line.startswith("COPY ")
-        for word in line.split()[1:-1]
-    ]
-    assert mounted
-    assert copied
-    assert [name for name in mounted + copied if not (ROOT / name).exists()] == []
 
 
 # --- the commands -------------------------------------------------------------------------------------------

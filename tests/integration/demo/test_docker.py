@@ -82,11 +82,5 @@ def test_the_health_check_says_whether_a_server_is_well(server: FakeServer) -> N
     assert "503" in run("check_health.py", f"{server.url}/health/ready").stderr
 
 
-def test_the_health_check_shows_the_token_that_a_variable_holds(server: FakeServer) -> None:
-    server.will_answer("GET", "/health/ready", {})
-    run("check_health.py", f"{server.url}/health/ready", "READER", READER="reader")
-    assert server.requests[0][2]["Authorization"] == "Bearer reader"
-
-
 def test_the_health_check_of_a_server_that_is_down_fails(server: FakeServer) -> None:
     assert run("check_health.py", "http://127.0.0.1:9/health/ready").returncode == 1

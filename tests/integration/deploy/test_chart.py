@@ -1,0 +1,197 @@
+"""The Helm chart, rendered by Helm, against the schemas of Kubernetes and the options of the commands."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import pytest
+
+from airflow_provider_pushmetrics.receiver.settings import StandaloneOptions
+from airflow_provider_pushmetrics.service.notifications.settings import SlackSettings, SmtpSettings
+from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.serving.options import list_options
+from tests.fakes.deployment_tools import ROOT, run_with_tools
+
+pytestmark = pytest.mark.slow
+
+CHART = ROOT / "deploy" / "helm" / "pushmetrics"
+RENDER = """
+import json, sys
+import helm_python, kubernetes_validate, yaml
+
+path, values, versions = sys.argv[1], *map(json.loads, sys.argv[2:])
+with helm_python.Chart.load(path) as chart:
+    files = chart.render(values, name="push", namespace="prod")
+documents = [
+    document
+    for name, text in files.items()
+    if name.endswith(".yaml")
+    for document in yaml.safe_load_all(text)
+    if document
+]
+for document in documents:
+    for version in versions:
+        if not document["apiVersion"].startswith("monitoring."):  # of the Prometheus operator
+            kubernetes_validate.validate(document, version, strict=True)
+print(json.dumps({"documents": documents, "lint": helm_python.lint(path)["errors"]}, default=str))
+"""
+VERSIONS = ("1.28", "1.37")
+"""The oldest that the chart allows, and the newest."""
+MINIMAL = {"service": {"publicUrl": "https://push.example.com"}}
+EVERYTHING = {
+    "image": {"digest": "sha256:" + "0" * 64},
+    "imagePullSecrets": [{"name": "registry"}],
+    "serviceAccount": {"annotations": {"a": "b"}},
+    "nodeSelector": {"disk": "fast"},
+    "tolerations": [{"key": "k", "operator": "Exists"}],
+    "priorityClassName": "high",
+    "receiver": {
+        "hasSigningSecrets": True,
+        "keepDays": 30,
+        "trustedProxies": "10.0.0.1",
+        "extraArgs": ["--no-access-log"],
+        "extraEnv": [{"name": "TZ", "value": "UTC"}],
+        "ingress": {
+            "enabled": True,
+            "className": "nginx",
+            "annotations": {"a": "b"},
+            "host": "hooks.example.com",
+            "tlsSecret": "tls",
+        },
+    },
+    "service": {
+        "publicUrl": "https://push.example.com",
+        "hasListenDatabaseUrl": True,
+        "demo": True,
+        "smtp": {"host": "mail", "port": 587, "sender": "a@example.com", "user": "u"},
+        "slack": {"enabled": True},
+        "extraEnv": [{"name": "TZ", "value": "UTC"}],
+        "data": {"storageClassName": "nfs"},
+    },
+    "web": {"ingress": {"enabled": True, "host": "push.example.com", "tlsSecret": "tls"}},
+    "worker": {"extraArgs": ["--run-concurrency", "2"], "autoscaling": {"enabled": True}},
+    "networkPolicy": {
+        "ingressFrom": [{"namespaceSelector": {"matchLabels": {"name": "ingress"}}}],
+        "metricsFrom": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
+    },
+    "metrics": {"podMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+}
+SETTINGS = (StandaloneOptions, ServiceSettings, SmtpSettings, SlackSettings)
+
+
+@cache
+def render(values: str, versions: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """Render the chart, and check each document against versions of Kubernetes."""
+    result = json.loads(run_with_tools(RENDER, str(CHART), values, json.dumps(versions)))
+    assert result["lint"] == []
+    documents: list[dict[str, Any]] = result["documents"]
+    names = [(document["kind"], document["metadata"]["name"]) for document in documents]
+    assert len(names) == len(set(names))
+    return documents
+
+
+def find(values: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Find the documents of a kind, by the part that they belong to."""
+    found = [document for document in render(json.dumps(values)) if document["kind"] == kind]
+    return {one["metadata"]["labels"]["app.kubernetes.io/component"]: one for one in found}
+
+
+def list_pods(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: one["spec"]["template"]["spec"] for name, one in find(values, "Deployment").items()}
+
+
+@pytest.mark.parametrize("values", [MINIMAL, EVERYTHING], ids=["minimal", "everything"])
+def test_kubernetes_knows_every_field(values: dict[str, Any]) -> None:
+    kinds = {document["kind"] for document in render(json.dumps(values), VERSIONS)}
+    common = {"Deployment", "Service", "ServiceAccount", "PodDisruptionBudget", "NetworkPolicy"}
+    optional = {"Ingress", "HorizontalPodAutoscaler", "PodMonitor"} if values is EVERYTHING else set()
+    assert kinds == common | optional | {"PersistentVolumeClaim"}
+
+
+def test_a_part_that_is_off_leaves_nothing() -> None:
+    receiver_only = {"service": {"enabled": False}}
+    assert set(list_pods(receiver_only)) == {"receiver"}
+    assert set(find(receiver_only, "NetworkPolicy")) == {"receiver"}
+    assert find(receiver_only, "PersistentVolumeClaim") == {}
+    assert set(list_pods({**MINIMAL, "receiver": {"enabled": False}})) == {"web", "worker"}
+
+
+@pytest.mark.parametrize("values", [MINIMAL, EVERYTHING], ids=["minimal", "everything"])
+def test_the_commands_have_every_option_that_the_chart_sets(values: dict[str, Any]) -> None:
+    options = [option for settings in SETTINGS for option in list_options(settings)]
+    variables = {option.variable for option in options} | {option.file_variable for option in options}
+    flags = {option.flag for option in options} | {"--no-worker", "--no-access-log"}
+    for pod in list_pods(values).values():
+        (container,) = pod["containers"]
+        set_here = {one["name"] for one in container["env"] if one["name"] != "TZ"}
+        assert set_here <= variables
+        assert {word for word in container["args"] if word.startswith("--")} <= flags
+
+
+def test_every_file_of_a_secret_is_mounted_and_no_secret_is_in_the_environment() -> None:
+    secrets = {
+        option.variable for settings in SETTINGS for option in list_options(settings) if option.is_secret
+    }
+    for pod in list_pods(EVERYTHING).values():
+        (container,) = pod["containers"]
+        files = [one["value"] for one in container["env"] if one["name"].endswith("_FILE")]
+        (mount,) = [one for one in container["volumeMounts"] if one["name"] == "secrets"]
+        assert files
+        assert all(file.startswith(mount["mountPath"] + "/") for file in files)
+        assert not {one["name"] for one in container["env"]} & secrets
+
+
+def test_pods_are_as_closed_as_the_restricted_standard_asks() -> None:
+    for pod in list_pods(MINIMAL).values():
+        (container,) = pod["containers"]
+        assert pod["enableServiceLinks"] is False
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["resources"]["limits"]["memory"]
+
+
+def test_probes_services_and_policies_lead_to_the_port_of_the_command() -> None:
+    policies = find(MINIMAL, "NetworkPolicy")
+    for name, pod in list_pods(MINIMAL).items():
+        (container,) = pod["containers"]
+        args = container["args"]
+        port = args[args.index("--health-port" if name == "worker" else "--port") + 1]
+        assert container["ports"] == [{"name": "http", "containerPort": int(port)}]
+        assert container["readinessProbe"]["httpGet"] == {"path": "/health/ready", "port": "http"}
+        assert container["livenessProbe"]["httpGet"] == {"path": "/health/live", "port": "http"}
+        assert policies[name]["spec"]["ingress"][0]["ports"] == [{"port": int(port), "protocol": "TCP"}]
+
+
+def test_workers_scale_by_the_age_of_the_oldest_run() -> None:
+    (deployment,) = [one for name, one in find(EVERYTHING, "Deployment").items() if name == "worker"]
+    assert "replicas" not in deployment["spec"], "Helm would set back what the autoscaler has set"
+    (metric,) = find(EVERYTHING, "HorizontalPodAutoscaler")["worker"]["spec"]["metrics"]
+    assert metric["pods"]["metric"] == {
+        "name": "pushmetrics_service_work_lag_seconds",
+        "selector": {"matchLabels": {"kind": "run"}},
+    }
+
+
+def test_budgets_and_services_select_the_pods_of_their_part_only() -> None:
+    labels = {
+        name: one["spec"]["template"]["metadata"]["labels"]
+        for name, one in find(MINIMAL, "Deployment").items()
+    }
+    for kind, path in (("PodDisruptionBudget", "matchLabels"), ("Service", None)):
+        for name, one in find(MINIMAL, kind).items():
+            selector = one["spec"]["selector"]
+            wanted = (selector[path] if path else selector).items()
+            assert [part for part, own in labels.items() if wanted <= own.items()] == [name]
+
+
+def test_only_webhooks_come_through_the_ingress_of_the_receiver() -> None:
+    (rule,) = find(EVERYTHING, "Ingress")["receiver"]["spec"]["rules"]
+    assert [path["path"] for path in rule["http"]["paths"]] == ["/webhooks", "/health"]

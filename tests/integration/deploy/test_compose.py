@@ -1,0 +1,207 @@
+"""docker-compose.yaml: its commands as processes with a real Celery worker, and what the file promises."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dotenv import dotenv_values
+
+from tests.fakes.containers import find_hindrance, run_containers
+from tests.fakes.deployment_tools import ROOT, install_tools
+
+LIMIT_SECONDS = 1500
+CARRIERS = 10
+"""What flew from JFK in February 2013."""
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yaml").read_text("utf-8"))
+SERVICES: dict[str, Any] = COMPOSE["services"]
+LASTING = {name: service for name, service in SERVICES.items() if service["restart"] != "no"}
+
+
+def prepare(folder: Path) -> str:
+    command = [sys.executable, str(ROOT / "docker" / "prepare.py"), str(folder)]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+
+
+def read_all(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (folder / "secrets").iterdir()}
+
+
+# --- the commands -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(LIMIT_SECONDS + 60)
+@pytest.mark.parametrize("profile", ["full", "dev"])
+def test_the_commands_of_the_file_do_the_main_job(tmp_path: Path, profile: str) -> None:
+    hindrance = find_hindrance()
+    if hindrance:
+        pytest.skip(hindrance)
+    prepare(tmp_path)
+    folders = [str(Path(sys.executable).parent), str(install_tools() / "bin"), os.environ["PATH"]]
+    folders += ["/usr/sbin", "/sbin"]
+    report = run_containers(tmp_path, profile, os.pathsep.join(folders), LIMIT_SECONDS)
+    job = report["job"]
+    assert (job["trigger"], job["webhook"]) == ("success", ["success", "asset_triggered"])
+    assert len(job["rows"]) == CARRIERS
+    assert {"carrier", "name", "flights", "mean_dep_delay"} == set(job["rows"][0])
+    assert report["seen_processes"] > 1000
+    assert report["seen_secrets"] == [], "a list of processes shows them"
+    assert [name for name, seconds in report["stopped_after"].items() if seconds is None] == []
+    if profile == "full":
+        assert job["answers"] == {
+            "service": 200,
+            "service's figures": 404,
+            "receiver": 200,
+            "receiver's events": 404,
+            "worker": 200,
+        }
+        assert "Executing workload in Celery" in (tmp_path / "airflow-worker.log").read_text("utf-8")
+    assert find_secrets(tmp_path) == []
+
+
+def find_secrets(folder: Path) -> list[str]:
+    """Find the logs that hold a secret."""
+    texts = [content.decode().strip() for content in read_all(folder).values()]
+    secrets = [text for text in texts if "\n" not in text and "{" not in text]
+    logs = {path.name: path.read_text("utf-8", "replace") for path in folder.glob("*.log")}
+    assert len(logs) > 5
+    return [name for name, log in logs.items() if any(secret in log for secret in secrets)]
+
+
+# --- prepare ------------------------------------------------------------------------------------------------
+
+
+def test_prepare_writes_every_secret_of_the_file_and_changes_none(tmp_path: Path) -> None:
+    assert str(tmp_path / "secrets") in prepare(tmp_path)
+    first = read_all(tmp_path)
+    assert {f"secrets/{name}" for name in first} == {one["file"] for one in COMPOSE["secrets"].values()}
+    (tmp_path / "secrets" / "pushmetrics_reader_token").write_text("mine", "utf-8")
+    prepare(tmp_path)
+    assert read_all(tmp_path) == {**first, "pushmetrics_reader_token": b"mine"}
+
+
+def test_only_the_owner_may_open_the_folder_and_containers_may_read_its_files(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "secrets").iterdir()} == {0o644}
+
+
+def test_no_secret_ends_with_a_newline_that_airflow_would_take_for_a_part_of_it(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    ends = (".crt", ".key", ".conf")
+    files = {name: content for name, content in read_all(tmp_path).items() if not name.endswith(ends)}
+    assert [name for name, content in files.items() if content != content.strip() or not content] == []
+
+
+def test_two_preparations_share_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    prepare(tmp_path / "a")
+    prepare(tmp_path / "b")
+    assert not set(read_all(tmp_path / "a").values()) & set(read_all(tmp_path / "b").values())
+
+
+# --- the file -----------------------------------------------------------------------------------------------
+
+
+def test_the_schema_of_compose_knows_every_field() -> None:
+    check = Path(sys.executable).with_name("check-jsonschema")
+    command = [str(check), "--builtin-schema", "vendor.compose-spec", "docker-compose.yaml"]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_variable_of_the_file_is_explained_with_its_default() -> None:
+    text = (ROOT / "docker-compose.yaml").read_text("utf-8")
+    example = dotenv_values(ROOT / ".env.example")
+    found = set(re.findall(r"(?<!\$)\$\{(\w+)([^}]*)\}", text))
+    assert {name: default.removeprefix(":-") for name, default in found} == {
+        name: value for name, value in example.items() if name != "COMPOSE_PROFILES"
+    }
+
+
+def test_every_lasting_service_has_a_health_check() -> None:
+    assert [name for name, service in LASTING.items() if "healthcheck" not in service] == []
+
+
+def test_files_that_the_file_mounts_and_the_image_copies_exist() -> None:
+    volumes = [volume for service in SERVICES.values() for volume in service.get("volumes", ())]
+    mounted = [volume.split(":")[0] for volume in volumes if volume.startswith("./")]
+    lines = (ROOT / "docker" / "Dockerfile").read_text("utf-8").splitlines()
+    copies = [line.split()[1:-1] for line in lines if line.startswith("COPY ") and "--from" not in line]
+    copied = [word for words in copies for word in words]
+    assert mounted
+    assert copied
+    assert [name for name in mounted + copied if not (ROOT / name).exists()] == []
+
+
+def test_every_service_is_closed_and_limited() -> None:
+    for name, service in SERVICES.items():
+        assert service["init"] is service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}, name
+        assert service["stop_grace_period"], name
+    assert {name for name, service in SERVICES.items() if "cap_add" in service} == {"proxy"}
+    assert not {name for name, service in SERVICES.items() if service.get("privileged")}
+
+
+def test_only_the_proxy_has_a_port_and_the_small_profile_those_of_this_machine() -> None:
+    ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    full = {name for name in ports if SERVICES[name]["profiles"] == ["full"]}
+    assert full == {"proxy"}
+    others = [port for name in ports.keys() - full for port in ports[name]]
+    assert all(port.startswith("127.0.0.1:") for port in others)
+
+
+def test_nothing_hinders_a_second_container_of_a_service() -> None:
+    for name, service in SERVICES.items():
+        assert "container_name" not in service, name
+        assert "hostname" not in service, name
+
+
+def test_every_secret_comes_from_a_file_and_is_used() -> None:
+    used = {secret for service in SERVICES.values() for secret in service.get("secrets", ())}
+    assert used == set(COMPOSE["secrets"])
+    for name, service in SERVICES.items():
+        environment = service.get("environment", {})
+        named = set(re.findall(r"/run/secrets/([\w.]+)", str(environment) + str(service.get("command"))))
+        named |= set(re.findall(r"/run/secrets/([\w.]+)", str(service.get("healthcheck"))))
+        assert named <= set(service.get("secrets", ())), name
+        words = re.compile(
+            "TOKEN|PASSWORD|SECRET_KEY|JWT_SECRET|FERNET|DATABASE_URL|INBOX|CONN|BROKER|BACKEND$"
+        )
+        secrets = {
+            key for key in environment if words.search(key) and not key.startswith("AIRFLOW__SECRETS__")
+        }
+        plain = {key for key in secrets if not key.endswith(("_FILE", "_CMD"))}
+        assert plain - {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"} == set(), name
+
+
+def test_every_database_has_a_role_of_its_own() -> None:
+    of_parts = {
+        name: sorted(secret for secret in service.get("secrets", ()) if secret.endswith("_db_url"))
+        for name, service in SERVICES.items()
+    }
+    assert of_parts["receiver"] == ["inbox_db_url"]
+    assert of_parts["web"] == of_parts["worker"] == ["service_db_url"]
+    assert of_parts["airflow-scheduler"] == ["airflow_db_url"]
+    assert all(len(urls) <= 1 for urls in of_parts.values())
+
+
+def test_databases_are_in_a_network_without_a_way_out() -> None:
+    assert COMPOSE["networks"]["data"] == {"internal": True}
+    assert SERVICES["postgres"]["networks"] == SERVICES["redis"]["networks"] == ["data"]
+    assert "data" not in SERVICES["proxy"]["networks"]
+
+
+def test_the_small_profile_has_no_more_containers_than_parts() -> None:
+    small = {name for name, service in LASTING.items() if "dev" in service.get("profiles", ["dev"])}
+    assert small == {"postgres", "receiver", "dev-service", "dev-airflow"}
