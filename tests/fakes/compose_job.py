@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from demo.clients import AirflowApi, DagRun
 from dotenv import dotenv_values
 
+from demo.http_clients import AirflowClient, DagRun
 from demo.system import TRIGGER_DAG, WEBHOOK_DAG
 from tests.fakes.waiting import wait_until
 
 LIMIT_SECONDS = 420
 
 
-class Airflow(AirflowApi):
+class Airflow(AirflowClient):
     """Airflow behind a certificate of a CA of one's own."""
 
     def __init__(self, url: str, context: ssl.SSLContext | bool) -> None:
