@@ -18,9 +18,10 @@ from tests.fakes.certificates import make_tls
 from tests.fakes.loopback import serve_raw
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
+from tests.fakes.triggerer import fire_event
 from tests.integration.provider.conftest import Connect
 from tests.integration.provider.test_operator import build
-from tests.integration.provider.test_sensor import NO_RECEIVER, claim_event
+from tests.integration.provider.test_sensor import NO_RECEIVER
 from tests.integration.provider.test_sensor import build as build_sensor
 
 pytestmark = pytest.mark.usefixtures("quick_worker")
@@ -33,7 +34,7 @@ CONTEXT: Any = {"ti": FakeTaskInstance()}
 async def test_a_deferred_run_says_why_it_could_not_be_seen_to_end(connect_whole: Connect) -> None:
     connect_whole(host=AWAY, **NO_RECEIVER)
     trigger = PushMetricsRunTrigger(report_id="1", run_id=7, deadline=time.time() + 0.2)
-    event = await claim_event(trigger)  # type: ignore[arg-type]
+    event = await fire_event(trigger)
     assert event.payload["status"] == "timeout"
     assert REFUSED in event.payload["message"]
     with pytest.raises(PushMetricsRunTimeout, match=r"the last poll failed.*Connection refused"):
@@ -43,7 +44,7 @@ async def test_a_deferred_run_says_why_it_could_not_be_seen_to_end(connect_whole
 async def test_a_deferred_sensor_says_why_it_saw_nothing(connect_whole: Connect) -> None:
     connect_whole(receiver_url=f"{AWAY}/pushmetrics")
     trigger = PushMetricsSensorTrigger(event="report.run", deadline=time.time() + 0.2)
-    event = await claim_event(trigger)
+    event = await fire_event(trigger)
     with pytest.raises(AirflowSensorTimeout, match=r"the last poll failed.*Connection refused"):
         build_sensor().execute_complete(CONTEXT, event.payload)
 
@@ -71,6 +72,6 @@ async def test_a_certificate_that_is_not_trusted_is_named_when_the_deadline_pass
     with serve_raw(b"", tls=tls) as server:
         connect_whole(host=server.url, **NO_RECEIVER)
         trigger = PushMetricsRunTrigger(report_id="1", run_id=7, deadline=time.time() + 0.2)
-        event = await claim_event(trigger)  # type: ignore[arg-type]
+        event = await fire_event(trigger)
     assert event.payload["status"] == "timeout"
     assert "certificate verify failed" in event.payload["message"].lower()

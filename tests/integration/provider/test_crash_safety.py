@@ -25,6 +25,7 @@ from airflow_provider_pushmetrics.tasks.state import StartedRun
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeSupervisor, FakeTaskInstance, Killed
+from tests.fakes.triggerer import fire
 from tests.integration.provider.conftest import Connect
 
 pytestmark = pytest.mark.usefixtures("supervisor")
@@ -57,12 +58,6 @@ def build(**kwargs: Any) -> PushMetricsTriggerReportOperator:
     operator = PushMetricsTriggerReportOperator(**defaults | kwargs)
     operator.appearance_seconds = 0.0
     return operator
-
-
-async def fire(trigger: Any) -> Any:
-    _, written = trigger.serialize()
-    (event,) = [event async for event in PushMetricsRunTrigger(**written).run()]
-    return event.payload
 
 
 def run_task(ti: FakeTaskInstance | None = None, **kwargs: Any) -> Any:

@@ -16,10 +16,10 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsAmbiguousRun
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
-from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from tests.fakes.receiver_server import ReceiverServer
 from tests.fakes.service_process import ServiceProcess, run_service
 from tests.fakes.supervisor import FakeTaskInstance
+from tests.fakes.triggerer import fire
 from tests.integration.provider.conftest import Connect
 
 MODES = [False, True]
@@ -64,11 +64,6 @@ class CrowdedOperator(PushMetricsTriggerReportOperator):
     @cached_property
     def hook(self) -> PushMetricsHook:
         return BystanderHook(self.pushmetrics_conn_id)
-
-
-async def fire(trigger: Any) -> Any:
-    (event,) = [event async for event in PushMetricsRunTrigger(**trigger.serialize()[1]).run()]
-    return event.payload
 
 
 def run_task(run_id: str, operator_class: type[PushMetricsTriggerReportOperator], **kwargs: Any) -> Any:

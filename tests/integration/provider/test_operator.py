@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import importlib
 import json
 import logging
 import time
@@ -36,6 +35,7 @@ from tests.fakes.inbox import READER_TOKEN
 from tests.fakes.loopback import LoopbackServer, serve_raw
 from tests.fakes.pushmetrics import API_TOKEN, TRIGGER_TOKEN, FakePushMetrics, FakeRun
 from tests.fakes.supervisor import FakeTaskInstance
+from tests.fakes.triggerer import fire
 from tests.integration.provider.conftest import Connect
 
 NO_RECEIVER: dict[str, Any] = {"receiver_url": None, "receiver_token": None}
@@ -57,18 +57,8 @@ def run_task(ti: FakeTaskInstance | None = None, **kwargs: Any) -> Any:
     try:
         return build(**kwargs).execute(context)
     except TaskDeferred as deferral:
-        path, written = deferral.trigger.serialize()
-        event = asyncio.run(fire(path, json.loads(json.dumps(written))))
+        event = asyncio.run(fire(deferral.trigger))
         return getattr(build(**kwargs), deferral.method_name)(context, event)
-
-
-async def fire(path: str, kwargs: dict[str, Any]) -> Any:
-    """Rebuild a trigger as the triggerer does, and take the only event that it fires."""
-    module, _, name = path.rpartition(".")
-    trigger = getattr(importlib.import_module(module), name)(**kwargs)
-    events = [event async for event in trigger.run()]
-    assert len(events) == 1
-    return json.loads(json.dumps(events[0].payload))
 
 
 def find_links(ti: FakeTaskInstance) -> list[str]:

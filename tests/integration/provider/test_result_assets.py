@@ -28,10 +28,10 @@ from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTrigge
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
 from airflow_provider_pushmetrics.tasks.failures import is_permanent
 from airflow_provider_pushmetrics.transfers.pushmetrics import PushMetricsToObjectStorageOperator
-from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from tests.fakes.airflow_versions import needs_airflow
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeStateStore, FakeTaskInstance
+from tests.fakes.triggerer import fire
 from tests.integration.provider.conftest import Connect
 
 try:
@@ -325,18 +325,6 @@ def build_other_try(place: Place, month: int, **kwargs: Any) -> Any:
     return build_operator(place, parameters={"month": month}, poll_interval=0.01, **kwargs)
 
 
-def fire(deferral: TaskDeferred) -> dict[str, Any]:
-    """Run the trigger of a deferred task."""
-    assert isinstance(deferral.trigger, PushMetricsRunTrigger)
-    trigger = deferral.trigger
-
-    async def read() -> dict[str, Any]:
-        (event,) = [event async for event in trigger.run()]
-        return dict(event.payload)
-
-    return asyncio.run(read())
-
-
 @pytest.mark.parametrize("shows_parameters", [True, False])
 @pytest.mark.parametrize("month", [2, 3])
 def test_a_try_that_continues_with_a_run_tells_the_parameters_of_that_run(
@@ -367,7 +355,7 @@ def test_a_deferred_task_tells_the_parameters_of_the_run_that_it_started(
     events = OutletEventAccessors()
     build_other_try(place, month, **deferring).execute_complete(
         {"ti": FakeTaskInstance(), "outlet_events": events},
-        fire(deferral.value),
+        asyncio.run(fire(deferral.value.trigger)),
     )
     is_known = shows_parameters or month == 2
     assert events[asset].extra["parameters"] == ({"month": 2} if is_known else None)
@@ -383,7 +371,7 @@ def test_a_deferred_task_creates_no_event_for_a_report_that_it_did_not_start(pla
     with pytest.raises(PushMetricsParameterError, match=r"run 1 is of report 1\."):
         task.execute_complete(
             {"ti": FakeTaskInstance(), "outlet_events": OutletEventAccessors()},
-            fire(deferral.value),
+            asyncio.run(fire(deferral.value.trigger)),
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 import uuid
 from typing import Any
@@ -20,6 +19,7 @@ from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorT
 from tests.fakes.airflow_versions import AIRFLOW_VERSION, AirflowRescheduleException, needs_airflow
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeSupervisor, FakeTaskInstance, talk_to
+from tests.fakes.triggerer import fire, fire_event
 from tests.integration.provider.conftest import MODES, Connect, Mode
 
 NDJSON = "application/x-ndjson"
@@ -50,14 +50,8 @@ def run_sensor(on_deferral: Any = None, ti: FakeTaskInstance | None = None, **kw
     except TaskDeferred as deferral:
         if on_deferral:
             on_deferral()
-        written = json.loads(json.dumps(deferral.trigger.serialize()[1]))
-        event = asyncio.run(fire(PushMetricsSensorTrigger(**written)))
+        event = asyncio.run(fire(deferral.trigger))
         return getattr(build(**kwargs), deferral.method_name)(context, event)
-
-
-async def fire(trigger: PushMetricsSensorTrigger) -> Any:
-    (event,) = [event async for event in trigger.run()]
-    return json.loads(json.dumps(event.payload))
 
 
 def test_an_event_that_came_before_the_sensor_began_counts_for_a_known_run(
@@ -272,11 +266,6 @@ def test_a_try_takes_what_came_between_it_and_the_one_before(
     assert found["body"]["report_notebook_outputs"].endswith("/run/2")
 
 
-async def claim_event(trigger: PushMetricsSensorTrigger) -> Any:
-    (event,) = [event async for event in trigger.run()]
-    return event
-
-
 @pytest.mark.parametrize("changes", [{}, {"receiver_token": "wrong-reader-token"}])
 async def test_a_task_never_ends_as_failed_in_the_triggerer_because_that_costs_its_retries(
     connect_whole: Connect, changes: dict[str, Any]
@@ -286,7 +275,7 @@ async def test_a_task_never_ends_as_failed_in_the_triggerer_because_that_costs_i
     trigger = PushMetricsSensorTrigger(
         event="report.run", run_id=7, timeout_seconds=limit, end_from_trigger=True
     )
-    event = await claim_event(trigger)
+    event = await fire_event(trigger)
     assert type(event) is TriggerEvent
     assert event.payload["status"] == ("error" if changes else "timeout")
 
@@ -295,11 +284,11 @@ async def test_a_trigger_reads_numbers_that_airflow_has_rendered(pushmetrics: Fa
     for _ in range(3):
         pushmetrics.start_run()
     trigger = PushMetricsSensorTrigger(event="report.run", report_id="1", run_id="2", after=None)
-    assert (await claim_event(trigger)).payload["found"]["id"] == 2
+    assert (await fire_event(trigger)).payload["found"]["id"] == 2
     lost = PushMetricsSensorTrigger(event="report.run", report_id="1", run_id=None, after=None)
     assert "their templates rendered to nothing" in (await anext(lost.run())).payload["message"]
     wrong = PushMetricsSensorTrigger(event="report.run", run_id="seven")
-    assert (await claim_event(wrong)).payload["error"] == "PushMetricsParameterError"
+    assert (await fire_event(wrong)).payload["error"] == "PushMetricsParameterError"
 
 
 # The end is the same in every mode

@@ -31,6 +31,7 @@ from tests.fakes.airflow_storage import frame_failure
 from tests.fakes.inbox import FakeInbox
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
+from tests.fakes.triggerer import fire
 from tests.fakes.waiting import LIMIT_SECONDS, until
 from tests.integration.provider.conftest import Connect
 
@@ -39,14 +40,6 @@ pytestmark = pytest.mark.usefixtures("whole_connection")
 SPACING_SECONDS = 0.3
 TIMING = StreamTiming(SPACING_SECONDS)
 AT_ONCE = StreamTiming(0.0, retry_seconds=0.02)
-
-
-async def fire(trigger: PushMetricsRunTrigger | PushMetricsSensorTrigger) -> dict[str, Any]:
-    """Run a trigger as the triggerer does, and take the only event that it fires."""
-    events = [event async for event in trigger.run()]
-    assert len(events) == 1
-    payload: dict[str, Any] = events[0].payload
-    return payload
 
 
 # A run

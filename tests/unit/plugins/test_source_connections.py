@@ -83,37 +83,28 @@ def test_a_connection_that_is_no_source_is_reported_and_the_others_count(
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "fault"),
     [
-        "{secret-1",
-        '{"conn_type": "generic", "password": "secret-1", "extra": "[1]"}',
-        '{"conn_type": "generic", "password": "secret-1", "extra": "{"}',
-        "http://a:secret-1@[",
+        ("{secret-1", None),
+        ('{"conn_type": "generic", "password": "secret-1", "extra": "[1]"}', None),
+        ('{"conn_type": "generic", "password": "secret-1", "extra": "{"}', None),
+        ("http://a:secret-1@[", None),
+        (None, InvalidToken()),  # it was encrypted with another key
     ],
 )
 def test_a_connection_that_cannot_be_parsed_is_reported_and_the_others_count(
-    monkeypatch: pytest.MonkeyPatch, text: str
+    monkeypatch: pytest.MonkeyPatch, text: str | None, fault: Exception | None
 ) -> None:
     """It stopped the reading of all: tokens that were replaced stayed valid, and then nobody was let in."""
-    use_backend(monkeypatch, Backend())
-    monkeypatch.setenv("AIRFLOW_CONN_MALFORMED", text)
+    use_backend(monkeypatch, Backend(fault))
+    if text is not None:
+        monkeypatch.setenv("AIRFLOW_CONN_MALFORMED", text)
     monkeypatch.setenv("AIRFLOW_CONN_GOOD", json.dumps({"conn_type": "generic", "password": "t"}))
     problems: list[str] = []
     found = read_connections(["malformed", "good"], problems.append)
     assert [source.name for source in found] == ["good"]
-    assert "'malformed' is not a valid source: it cannot be parsed" in problems[0]
+    assert "'malformed' is not a valid source: it cannot be parsed or decrypted" in problems[0]
     assert "secret-1" not in "".join(problems)
-
-
-def test_a_connection_that_was_encrypted_with_another_key_is_reported_and_the_others_count(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_GOOD", json.dumps({"conn_type": "generic", "password": "t"}))
-    use_backend(monkeypatch, Backend(InvalidToken()))
-    problems: list[str] = []
-    found = read_connections(["foreign", "good"], problems.append)
-    assert [source.name for source in found] == ["good"]
-    assert "'foreign' is not a valid source: it cannot be parsed or decrypted" in problems[0]
 
 
 def test_an_answer_that_is_no_json_in_an_outage_is_no_malformed_connection(
