@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime, RuntimeOpener
 from tests.fakes.airflow_versions import AIRFLOW_VERSION
 from tests.fakes.loopback import LoopbackServer, serve_http
 from tests.fakes.postgres import make_database
 from tests.fakes.pushmetrics import FakePushMetrics
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # an old Airflow's SQLAlchemy cannot run the receiver
+    from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime, RuntimeOpener
     from tests.fakes.airflow_tables import AirflowTables
 
 collect_ignore = (
@@ -93,6 +93,8 @@ def fake_pushmetrics(server: LoopbackServer) -> FakePushMetrics:
 
 @pytest.fixture(name="runtime")
 def open_runtime(tmp_path: Path) -> Iterator[ReceiverRuntime]:
+    from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
+
     runtime = ReceiverRuntime(f"sqlite:///{tmp_path}/inbox.db")
     yield runtime
     runtime.close()
@@ -100,6 +102,8 @@ def open_runtime(tmp_path: Path) -> Iterator[ReceiverRuntime]:
 
 @pytest.fixture(name="opener")
 def open_inbox(tmp_path: Path) -> Iterator[RuntimeOpener]:
+    from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
+
     opener = RuntimeOpener(f"sqlite:///{tmp_path}/inbox.db")
     yield opener
     opener.close()
