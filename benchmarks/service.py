@@ -25,7 +25,7 @@ from airflow_provider_pushmetrics.service.models.statuses import SUCCESS
 from airflow_provider_pushmetrics.service.results.encoders.formats import CSV, JSON, PARQUET
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
-from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
+from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from tests.fakes.postgres import run_postgres
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service, run_worker
 from tests.fakes.service_reports import TRIGGER_TOKEN, MadeReport, make_report, sql

@@ -9,13 +9,13 @@ from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.demo_report import load_demo
+from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.call_batching import CallBatcher
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, make_data_dir
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
-from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 from airflow_provider_pushmetrics.service.worker.backend import ExecutionBackend
 from airflow_provider_pushmetrics.serving.rate_limit import RateLimit
 

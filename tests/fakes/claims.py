@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_pushmetrics.service.notifications.outbox import KINDS
+from airflow_provider_pushmetrics.service.notifications.message_outbox import KINDS
 from airflow_provider_pushmetrics.service.notifications.outbox_sender import OutboxSender
 from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError
 from airflow_provider_pushmetrics.service.accounts.roles import Role
 from airflow_provider_pushmetrics.service.models import ApiToken, Membership, User, Workspace
-from airflow_provider_pushmetrics.service.notifications.outbox import add_mail
+from airflow_provider_pushmetrics.service.notifications.message_outbox import add_mail
 from airflow_provider_pushmetrics.service.notifications.recipients import check_address
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText, build_subject
 from airflow_provider_pushmetrics.service.storage.clock import get_now

@@ -64,11 +64,11 @@ from airflow_provider_pushmetrics.service.reports.block_types import (
     parse_content,
 )
 from airflow_provider_pushmetrics.service.reports.choices import list_choices
+from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.runs.submission import accept_query_run, cancel_query_run
 from airflow_provider_pushmetrics.service.storage.clock import format_moment
 from airflow_provider_pushmetrics.service.storage.database import lock_row
 from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID, parse_id
-from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 
 router = make_router("/api/v1/block", "block")
 

@@ -11,7 +11,7 @@ from airflow_provider_pushmetrics.service.api.conventions.routers import make_ro
 from airflow_provider_pushmetrics.service.api.conventions.shapes import build_answer, build_one
 from airflow_provider_pushmetrics.service.api.schemas.messages import MessageList, MessageResponse, MessageRow
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
-from airflow_provider_pushmetrics.service.notifications.outbox import send_again
+from airflow_provider_pushmetrics.service.notifications.message_outbox import send_again
 from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
 
 router = make_router("/api/v1/message", "message")

@@ -52,10 +52,10 @@ from airflow_provider_pushmetrics.service.results.encoders.formats import (
     write_ndjson,
 )
 from airflow_provider_pushmetrics.service.results.encoders.xlsx import open_xlsx
+from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultError, StoredResult
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.ids import parse_id
-from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 
 router = make_router("/api/reports", "result")
 
@@ -303,7 +303,7 @@ def answer_rows(
     if media_type == PARQUET:
         return FileResponse(path, media_type=PARQUET, headers=headers)
     try:
-        result = parts.results.open_file(name)  # what is open is read to its end, even if it is cleaned up
+        result = parts.results.open(name)  # what is open is read to its end, even if it is cleaned up
     except FileNotFoundError:
         raise HTTPException(404, NO_LONGER_KEPT) from None
     if media_type == XLSX:

@@ -39,7 +39,7 @@ from airflow_provider_pushmetrics.service.runs.notices import check_addresses
 from airflow_provider_pushmetrics.service.runs.schedules import plan_next, read_rule, start_run
 from airflow_provider_pushmetrics.service.storage.clock import get_now, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import lock_row
-from airflow_provider_pushmetrics.service.webhooks.outbox import QUERY_UPDATED, REPORT_UPDATED
+from airflow_provider_pushmetrics.service.webhooks.event_outbox import QUERY_UPDATED, REPORT_UPDATED
 
 router = make_router("/api/v1/schedule", "schedule")
 

@@ -36,6 +36,7 @@ from airflow_provider_pushmetrics.service.egress.rules import check_subscription
 from airflow_provider_pushmetrics.service.models import Subscription
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now, read_database_clock
+from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_test_in_outbox
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import (
     TimeRange,
     count_failed,
@@ -43,7 +44,6 @@ from airflow_provider_pushmetrics.service.webhooks.subscriptions import (
     enable,
     resend_failed,
     rotate_secret,
-    send_test,
 )
 from airflow_provider_pushmetrics.signatures import generate_secret
 
@@ -155,7 +155,8 @@ def send_test_event(reference: Reference, parts: Parts, caller: Editor) -> Deliv
         subscription = find_by_reference(session, Subscription, reference, caller)
         if not subscription.active:
             raise HTTPException(409, DISABLED)
-        answer = build_one(build_delivery_row(send_test(session, subscription, read_database_clock(session))))
+        delivery = put_test_in_outbox(session, subscription, read_database_clock(session))
+        answer = build_one(build_delivery_row(delivery))
     return answer
 
 

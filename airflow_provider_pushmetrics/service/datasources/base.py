@@ -57,6 +57,19 @@ def refuse_same_names(names: Sequence[str]) -> None:
         raise SourceError(f"several columns are called {', '.join(twice)}: give each a name with AS.")
 
 
+def split_batch(
+    batch: pa.RecordBatch, max_bytes: int, max_rows: int | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Split a batch into halves until none is larger than the limits; a single row is not split."""
+    is_small = batch.nbytes <= max_bytes and (max_rows is None or batch.num_rows <= max_rows)
+    if is_small or batch.num_rows <= 1:
+        yield batch
+        return
+    middle = batch.num_rows // 2
+    yield from split_batch(batch.slice(0, middle), max_bytes, max_rows)
+    yield from split_batch(batch.slice(middle), max_bytes, max_rows)
+
+
 class Stopper:
     """Stops a query from another thread."""
 

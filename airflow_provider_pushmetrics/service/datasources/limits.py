@@ -40,6 +40,15 @@ class QueryLimits:
 DEFAULT_LIMITS = QueryLimits()
 
 
+def take_rows(batches: Iterator[pa.RecordBatch], max_rows: int) -> Iterator[pa.RecordBatch]:
+    """Pass batches on up to a number of rows; the source is not asked for more."""
+    for batch in batches:
+        yield batch.slice(0, max_rows)
+        max_rows -= batch.num_rows
+        if max_rows <= 0:
+            return
+
+
 class RowCutter:
     """
     Passes rows on up to a limit.

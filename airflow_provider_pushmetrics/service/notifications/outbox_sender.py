@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.exceptions import (
 from airflow_provider_pushmetrics.service.bounded_processes.child import ChildDiedError
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.models.statuses import FAILED, PENDING
-from airflow_provider_pushmetrics.service.notifications.outbox import KEPT, SENT
+from airflow_provider_pushmetrics.service.notifications.message_outbox import KEPT, SENT
 from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import (
     Database,

@@ -35,7 +35,7 @@ from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID, par
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
 from airflow_provider_pushmetrics.service.templates.checking import check_sql
 from airflow_provider_pushmetrics.service.templates.dialects import find_dialect
-from airflow_provider_pushmetrics.service.webhooks.outbox import (
+from airflow_provider_pushmetrics.service.webhooks.event_outbox import (
     QUERY_CREATED,
     QUERY_DELETED,
     QUERY_UPDATED,

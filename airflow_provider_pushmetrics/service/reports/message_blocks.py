@@ -9,7 +9,7 @@ from html import escape
 from typing import Any, TypeVar
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
-from airflow_provider_pushmetrics.service.notifications.outbox import MailDraft, SlackDraft
+from airflow_provider_pushmetrics.service.notifications.message_outbox import MailDraft, SlackDraft
 from airflow_provider_pushmetrics.service.notifications.recipients import (
     check_channel,
     parse_recipient,

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import IO, Any
 
 import pyarrow as pa
@@ -19,7 +18,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
-from airflow_provider_pushmetrics.service.datasources.base import RowBatches
+from airflow_provider_pushmetrics.service.datasources.base import RowBatches, split_batch
 from airflow_provider_pushmetrics.service.models import BlockResult, Run, StandaloneQueryRun
 from airflow_provider_pushmetrics.service.results.arrow_types import (
     UnsupportedTypeError,
@@ -83,7 +82,7 @@ class Completeness:
 
 class StoredResult:
     """
-    An open result, to be closed.
+    An open result, used as a context.
 
     :param path: Its Parquet file.
     :raises FileNotFoundError: if it was deleted.
@@ -101,13 +100,7 @@ class StoredResult:
     def __enter__(self) -> StoredResult:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def read_batches(self) -> Iterator[pa.RecordBatch]:
@@ -185,19 +178,9 @@ class ResultStore:
         path = self._folder / name
         return path if path.is_file() else None
 
-    @contextmanager
-    def open(self, name: str) -> Iterator[StoredResult]:
+    def open(self, name: str) -> StoredResult:
         """
         Open a result.
-
-        :raises FileNotFoundError: if it was deleted.
-        """
-        with self.open_file(name) as result:
-            yield result
-
-    def open_file(self, name: str) -> StoredResult:
-        """
-        Open a result, for the caller to close.
 
         :raises FileNotFoundError: if it was deleted.
         """
@@ -360,7 +343,7 @@ def _group(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     waiting: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in batches:
-        parts = _split(batch)
+        parts = split_batch(batch, GROUP_BYTES, GROUP_ROWS)
         del batch  # only its parts keep it
         for part in parts:
             if not waiting and part.nbytes > GROUP_BYTES // 2:
@@ -374,17 +357,6 @@ def _group(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             rows, size = rows + part.num_rows, size + part.nbytes
     if rows:
         yield _join(waiting)
-
-
-def _split(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    if batch.num_rows == 0:
-        return
-    if batch.num_rows <= GROUP_ROWS and (batch.nbytes <= GROUP_BYTES or batch.num_rows == 1):
-        yield batch
-        return
-    middle = batch.num_rows // 2
-    yield from _split(batch.slice(0, middle))
-    yield from _split(batch.slice(middle))
 
 
 def _join(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:

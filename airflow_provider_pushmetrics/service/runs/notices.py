@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.models import ReportSchedule, ReportTrigger, Run, StandaloneQueryRun
 from airflow_provider_pushmetrics.service.models.statuses import FAILED, SUCCESS
-from airflow_provider_pushmetrics.service.notifications.outbox import SlackDraft, add_mail, add_slack
+from airflow_provider_pushmetrics.service.notifications.message_outbox import SlackDraft, add_mail, add_slack
 from airflow_provider_pushmetrics.service.notifications.recipients import (
     check_channel,
     parse_recipient,
@@ -26,8 +26,8 @@ from airflow_provider_pushmetrics.service.notifications.texts import (
     build_slack_text,
     build_text,
 )
+from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.storage.clock import get_now
-from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 
 MAX_RECIPIENTS = 100
 

@@ -29,12 +29,12 @@ from airflow_provider_pushmetrics.service.reports.parameter_types import (
     apply_parameters,
 )
 from airflow_provider_pushmetrics.service.reports.parameters import write_fingerprint
+from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.log import write_log
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database, lock_row
-from airflow_provider_pushmetrics.service.webhooks.outbox import (
-    ResultLinks,
+from airflow_provider_pushmetrics.service.webhooks.event_outbox import (
     build_query_run,
     build_report_run,
     put_in_outbox,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
@@ -128,13 +128,7 @@ def get_dialect(name: str) -> Dialect:
 ALIASES: Mapping[str, str] = {"mariadb": "mysql", "postgres": "postgresql"}
 
 _POSTGRESQL_LEXER = Lexer(
-    prefixes={
-        "e": Escapes.BACKSLASH,
-        "n": Escapes.DOUBLED,
-        "b": Escapes.DOUBLED,
-        "x": Escapes.DOUBLED,
-        "u&": Escapes.DOUBLED,
-    },
+    prefixes={"e": Escapes.BACKSLASH, **dict.fromkeys(("n", "b", "x", "u&"), Escapes.DOUBLED)},
     dollar_quotes="tagged",
     has_nested_comments=True,
 )
@@ -153,18 +147,7 @@ POSTGRESQL = Dialect(
 DUCKDB = Dialect(
     "duckdb",
     "DuckDB",
-    Lexer(
-        name_quotes={'"': '"', "`": "`"},
-        prefixes={
-            "e": Escapes.BACKSLASH,
-            "n": Escapes.DOUBLED,
-            "b": Escapes.DOUBLED,
-            "x": Escapes.DOUBLED,
-            "u&": Escapes.DOUBLED,
-        },
-        dollar_quotes="tagged",
-        has_nested_comments=True,
-    ),
+    replace(_POSTGRESQL_LEXER, name_quotes={'"': '"', "`": "`"}),
     DUCKDB_VALUES,
     known_escapes=frozenset("bfuU"),
     typed_texts={ANY_TYPE: "CAST({} AS {type})"},

@@ -23,23 +23,9 @@ PARAGRAPHS = frozenset(
 )
 """What stands between empty lines."""
 BLOCKS = PARAGRAPHS | {
-    "article",
-    "caption",
-    "center",
-    "dd",
-    "div",
-    "dt",
-    "footer",
-    "header",
-    "li",
-    "section",
-    "tbody",
-    "td",
-    "tfoot",
-    "th",
-    "thead",
-    "tr",
-}
+    "article", "caption", "center", "dd", "div", "dt", "footer", "header", "li", "section", "tbody", "td",
+    "tfoot", "th", "thead", "tr",
+}  # fmt: skip
 
 
 @dataclass

@@ -248,23 +248,14 @@ def _make_plain(value: Any) -> Any:
     return str.__str__(value)  # Jinja's markup is a kind of str; databases want the plain one
 
 
+@functools.lru_cache(256)
 def check_sql_template(source: str) -> None:
     """
-    Refuse SQL with constructs that make text of values.
+    Refuse SQL with constructs that make text of values, which would not be bound.
 
-    :raises BlockTemplateError: for the first such construct, or if it is no template.
+    :raises BlockTemplateError: for the first such construct, or if it is not a template.
     """
-    _check_sql_template(source)
-
-
-@functools.lru_cache(256)
-def _check_sql_template(source: str) -> None:
-    _refuse_splicing(parse_template(source))
-
-
-def _refuse_splicing(tree: nodes.Template) -> None:
-    """Refuse what Jinja renders to text inside of a template: there, values are not bound yet."""
-    for written in find_splicing(tree):
+    for written in find_splicing(parse_template(source)):
         raise BlockTemplateError(
             f"SQL cannot have {written}: values would get into its text. Use {{{{ … }}}}, {{% if %}},"
             " {% for %} and {% set name = value %}, and compose queries of queries."

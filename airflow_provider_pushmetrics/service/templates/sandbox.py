@@ -253,26 +253,20 @@ class _Counter(NodeTransformer):
             node.test = nodes.And(_call(node, "count", nodes.Const(0)), node.test, lineno=node.lineno)
         return self._count_body(node)
 
-    def visit_Macro(self, node: nodes.Macro) -> Any:
+    def visit_Block(self, node: nodes.Block | nodes.CallBlock | nodes.Macro) -> Any:
         return self._count_body(self.generic_visit(node))
 
-    def visit_CallBlock(self, node: nodes.CallBlock) -> Any:
-        return self._count_body(self.generic_visit(node))
-
-    def visit_Block(self, node: nodes.Block) -> Any:
-        return self._count_body(self.generic_visit(node))
+    visit_CallBlock = visit_Macro = visit_Block
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Expr:
         self.generic_visit(node)
         return _call(node, "join_texts", *node.nodes)
 
-    def visit_List(self, node: nodes.List) -> nodes.Expr:
+    def visit_List(self, node: nodes.List | nodes.Dict) -> nodes.Expr:
         self.generic_visit(node)
         return _call(node, "check", node)
 
-    def visit_Dict(self, node: nodes.Dict) -> nodes.Expr:
-        self.generic_visit(node)
-        return _call(node, "check", node)
+    visit_Dict = visit_List
 
     def visit_Tuple(self, node: nodes.Tuple) -> nodes.Expr:
         self.generic_visit(node)

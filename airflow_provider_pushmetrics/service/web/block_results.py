@@ -83,7 +83,7 @@ def get_rows(
     if name is None:
         raise HTTPException(404, NOT_FOUND)
     try:
-        file = parts.results.open_file(name)
+        file = parts.results.open(name)
     except FileNotFoundError:
         raise HTTPException(404, NO_LONGER_KEPT) from None
     with file:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.models import Membership, Subscription, User
-from airflow_provider_pushmetrics.service.notifications.outbox import add_mail
+from airflow_provider_pushmetrics.service.notifications.message_outbox import add_mail
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText, build_subject
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,6 @@ from airflow_provider_pushmetrics.service.models import Delivery, RetiredSecret,
 from airflow_provider_pushmetrics.service.models.statuses import FAILED, PENDING
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.notices import write_disabled_notice
-from airflow_provider_pushmetrics.service.webhooks.outbox import put_test_in_outbox
 from airflow_provider_pushmetrics.signatures import MAX_SIGNATURES, decode_secret, generate_secret
 
 ROTATION = timedelta(hours=24)
@@ -76,11 +75,6 @@ def give_up(session: Session, subscription: Subscription, now: datetime, reason:
         .values(status=FAILED, finished_on=now)
         .execution_options(synchronize_session="fetch")
     )
-
-
-def send_test(session: Session, subscription: Subscription, now: datetime) -> Delivery:
-    """Add a test event for this subscription."""
-    return put_test_in_outbox(session, subscription, now)
 
 
 def resend(delivery: Delivery, now: datetime) -> None:

@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from sqlalchemy import update
 
-from airflow_provider_pushmetrics.service.notifications.outbox import KINDS
+from airflow_provider_pushmetrics.service.notifications.message_outbox import KINDS
 from airflow_provider_pushmetrics.service.notifications.outbox_sender import OutboxSender
 from airflow_provider_pushmetrics.service.runs.execution.executor import RunExecutor
 from airflow_provider_pushmetrics.service.settings import ServiceSettings

@@ -12,10 +12,11 @@ from airflow_provider_pushmetrics.service.egress.transport import GuardedTranspo
 from airflow_provider_pushmetrics.service.models import WorkSignal
 from airflow_provider_pushmetrics.service.notifications.mail import Mailer
 from airflow_provider_pushmetrics.service.notifications.mail_transport import MailTransport
-from airflow_provider_pushmetrics.service.notifications.outbox import MAIL, SLACK
+from airflow_provider_pushmetrics.service.notifications.message_outbox import MAIL, SLACK
 from airflow_provider_pushmetrics.service.notifications.outbox_sender import MessageTransport, OutboxSender
 from airflow_provider_pushmetrics.service.notifications.slack import SlackMessenger
 from airflow_provider_pushmetrics.service.results.cleanup import ResultCleanup
+from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.execution.executor import RunExecutor
 from airflow_provider_pushmetrics.service.runs.scheduler import Scheduler
@@ -23,7 +24,6 @@ from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.delivery import WebhookSender
-from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 from airflow_provider_pushmetrics.service.worker.engine import Engine
 from airflow_provider_pushmetrics.serving.commit_signals import CommitWatch
 

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.service.api.conventions.fields import check_storable
 
 MAX_QUERY_LENGTH = 10_000
 MAX_SIGNED_64 = 2**63 - 1
@@ -238,14 +239,10 @@ def parse_text(value: Any) -> str:
     """
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         raise _build_schema_error("the value of a filter must be a text or a number")
-    text = str(value)
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise _build_schema_error("a text must be valid Unicode") from None
-    if "\x00" in text:
-        raise _build_schema_error("a text must have no NUL character")
-    return text
+        return check_storable(str(value))
+    except ValueError as error:
+        raise _build_schema_error(f"a text {error}") from None
 
 
 def _parse_integer(value: Any, name: str) -> int:

@@ -10,7 +10,7 @@ from typing_extensions import TypeAliasType, TypedDict
 from airflow_provider_pushmetrics.service.api.conventions.fields import Id, Moment, Uid, one_of
 from airflow_provider_pushmetrics.service.api.conventions.shapes import One, Page, answer
 from airflow_provider_pushmetrics.service.models.statuses import FAILED, PENDING
-from airflow_provider_pushmetrics.service.notifications.outbox import KEPT, MAIL, SENT, SLACK
+from airflow_provider_pushmetrics.service.notifications.message_outbox import KEPT, MAIL, SENT, SLACK
 
 MessageKind: TypeAlias = Annotated[str, one_of(MAIL, SLACK), Field(examples=[MAIL])]
 MessageStatus: TypeAlias = Annotated[

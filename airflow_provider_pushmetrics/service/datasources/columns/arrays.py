@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from airflow_provider_pushmetrics.service.datasources.columns.base import (
     Conversion,
     RowRange,
+    unwrap,
     write_too_large,
 )
 
@@ -51,7 +52,7 @@ class ArrayConversion(Conversion):
 
     def observe(self, values: pa.Array) -> None:
         """Count the dimensions, and observe the elements."""
-        self._element.observe(_unwrap(pc.list_flatten(values.field(0))))
+        self._element.observe(unwrap(pc.list_flatten(values.field(0))))
         dimensions = pc.count_substring(values.field(1), "[")
         self._depth = max(self._depth, pc.max(dimensions).as_py() or 0)
 
@@ -61,7 +62,7 @@ class ArrayConversion(Conversion):
         if pc.any(pc.equal(dimensions, TOO_LARGE)).as_py():
             index = pc.index(dimensions, TOO_LARGE).as_py()
             raise self.build_error(rows.at(index), write_too_large(self._max_bytes))
-        elements = self._element.convert(_unwrap(pc.list_flatten(lists)), rows)
+        elements = self._element.convert(unwrap(pc.list_flatten(lists)), rows)
         lengths = pc.fill_null(pc.list_value_length(lists), 0).to_pylist()
         sizes = [[length] for length in lengths]
         if self._depth > 1:
@@ -106,7 +107,3 @@ def _accumulate(lengths: Sequence[int]) -> list[int]:
     for length in lengths:
         offsets.append(offsets[-1] + length)
     return offsets
-
-
-def _unwrap(values: pa.Array) -> pa.Array:
-    return values.storage if isinstance(values, pa.ExtensionArray) else values

@@ -75,8 +75,12 @@ class Conversion(ABC):
         return SourceError(f"column {self.name!r}, {rows}: {problem}")
 
 
-class Unchanged(Conversion):
-    """Values that the driver gives exactly as they are stored."""
+class FixedType(Conversion):
+    """
+    A conversion whose type is known before any value.
+
+    :param type_: The type.
+    """
 
     def __init__(self, name: str, type_: pa.DataType) -> None:
         super().__init__(name)
@@ -84,15 +88,19 @@ class Unchanged(Conversion):
 
     @property
     def type(self) -> pa.DataType:
-        """The driver's type."""
+        """The type."""
         return self._type
+
+
+class Unchanged(FixedType):
+    """Values that the driver gives exactly as they are stored."""
 
     def convert(self, values: pa.Array, rows: RowRange) -> pa.Array:
         """Give the values unchanged."""
         return values
 
 
-class LimitedText(Conversion):
+class LimitedText(FixedType):
     """
     Text, JSON or bytes, of which one value may have only so many bytes.
 
@@ -103,14 +111,8 @@ class LimitedText(Conversion):
     """
 
     def __init__(self, name: str, type_: pa.DataType, max_bytes: int) -> None:
-        super().__init__(name)
-        self._type = type_
+        super().__init__(name, type_)
         self._max_bytes = max_bytes
-
-    @property
-    def type(self) -> pa.DataType:
-        """The type that was asked for."""
-        return self._type
 
     def convert(self, values: pa.Array, rows: RowRange) -> pa.Array:
         """Refuse values that are too large."""
@@ -120,7 +122,7 @@ class LimitedText(Conversion):
         return values if values.type == self._type else values.cast(self._type)
 
 
-class Parsed(Conversion):
+class Parsed(FixedType):
     """
     Values that the driver gives as text, each of which is a value of the type.
 
@@ -131,14 +133,8 @@ class Parsed(Conversion):
     def __init__(
         self, name: str, type_: pa.DataType, parse: Callable[[pa.Array], pa.Array] | None = None
     ) -> None:
-        super().__init__(name)
-        self._type = type_
+        super().__init__(name, type_)
         self._parse = parse or (lambda values: values.cast(type_))
-
-    @property
-    def type(self) -> pa.DataType:
-        """The type that was asked for."""
-        return self._type
 
     def convert(self, values: pa.Array, rows: RowRange) -> pa.Array:
         """Parse the values; the message names the first that is none of the type."""
@@ -176,3 +172,8 @@ def refuse_large(conversion: Conversion, values: pa.Array, rows: RowRange, max_b
 def write_too_large(max_bytes: int) -> str:
     """Write what is said of a value that is too large."""
     return f"the value has more than {max_bytes:,} bytes, the limit for one value: select a part of it."
+
+
+def unwrap(values: pa.Array) -> pa.Array:
+    """Give what the values of an extension type are stored as."""
+    return values.storage if isinstance(values, pa.ExtensionArray) else values

@@ -21,46 +21,27 @@ from airflow_provider_pushmetrics.service.datasources.base import SourceError
 from airflow_provider_pushmetrics.service.datasources.columns.base import (
     MAX_INTERVAL_HOURS,
     Conversion,
+    FixedType,
     LimitedText,
     RowRange,
     Unchanged,
     quote,
 )
 from airflow_provider_pushmetrics.service.datasources.columns.decimals import AnyDecimal
-from airflow_provider_pushmetrics.service.datasources.columns.delivery import ConvertedColumn, pick_at
+from airflow_provider_pushmetrics.service.datasources.columns.row_batches import ConvertedColumn, pick_at
 
 if TYPE_CHECKING:
     from duckdb.sqltypes import DuckDBPyType
 
 MAX_TYPE_LEVELS = 64
 
-EXACT = frozenset(
-    {
-        "boolean",
-        "tinyint",
-        "smallint",
-        "integer",
-        "bigint",
-        "utinyint",
-        "usmallint",
-        "uinteger",
-        "ubigint",
-        "float",
-        "double",
-        "decimal",
-        "varchar",
-        "blob",
-        "date",
-        "time",
-        "time_ns",
-        "timestamp",
-        "timestamp_s",
-        "timestamp_ms",
-        "timestamp_ns",
-        "timestamp with time zone",
-        "interval",
-    }
-)
+# fmt: off
+EXACT = frozenset({
+    "boolean", "tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint",
+    "float", "double", "decimal", "varchar", "blob", "date", "time", "time_ns", "timestamp", "timestamp_s",
+    "timestamp_ms", "timestamp_ns", "timestamp with time zone", "interval",
+})
+# fmt: on
 HUGE = frozenset({"hugeint", "uhugeint", "bignum"})
 AS_JSON = frozenset({"union", "variant"})
 
@@ -116,17 +97,11 @@ def list_columns(
     ]
 
 
-class InUtc(Conversion):
+class InUtc(FixedType):
     """Values with timestamps in the session's time zone, which become the same moments in UTC."""
 
     def __init__(self, name: str, type_: pa.DataType) -> None:
-        super().__init__(name)
-        self._type = replace_time_zones(type_)
-
-    @property
-    def type(self) -> pa.DataType:
-        """The driver's type, in UTC."""
-        return self._type
+        super().__init__(name, replace_time_zones(type_))
 
     def convert(self, values: pa.Array, rows: RowRange) -> pa.Array:
         """Name the other time zone; the moments stay."""

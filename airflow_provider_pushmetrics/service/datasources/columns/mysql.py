@@ -25,7 +25,7 @@ from airflow_provider_pushmetrics.service.datasources.columns.decimals import (
     DeclaredDecimal,
     build_decimal_type,
 )
-from airflow_provider_pushmetrics.service.datasources.columns.delivery import ConvertedColumn, pick_at
+from airflow_provider_pushmetrics.service.datasources.columns.row_batches import ConvertedColumn, pick_at
 
 BINARY_CHARSET = 63
 JSON_FORMAT = "json"

@@ -34,8 +34,8 @@ from airflow_provider_pushmetrics.service.datasources.columns.decimals import (
     DeclaredDecimal,
     build_decimal_type,
 )
-from airflow_provider_pushmetrics.service.datasources.columns.delivery import ConvertedColumn, pick_at
-from airflow_provider_pushmetrics.service.datasources.columns.moments import PostgresMoment
+from airflow_provider_pushmetrics.service.datasources.columns.row_batches import ConvertedColumn, pick_at
+from airflow_provider_pushmetrics.service.datasources.columns.timestamps import PostgresTimestamp
 
 TYPE_NAME, TYPE_MODIFIER = b"POSTGRESQL:type", b"POSTGRESQL:typmod"
 """What the driver says of a column in the metadata of its field."""
@@ -152,7 +152,7 @@ def _plan_scalar(field: pa.Field, max_bytes: int) -> PostgresColumn:
     if EXACT.get(type_name) == field.type:
         return PostgresColumn(name, Unchanged(name, field.type), column)
     if MOMENTS.get(type_name) == field.type:
-        return PostgresColumn(name, PostgresMoment(name, field.type), column)
+        return PostgresColumn(name, PostgresTimestamp(name, field.type), column)
     if type_name == NUMERIC:
         return PostgresColumn(name, _plan_numeric(field), column)
     if type_name == INTERVAL:
@@ -210,7 +210,7 @@ def _plan_element(field: pa.Field) -> Conversion | None:
     if type_name == INTERVAL or type_ == known:
         return Unchanged(field.name, type_)
     if MOMENTS.get(type_name) == type_:
-        return PostgresMoment(field.name, type_)
+        return PostgresTimestamp(field.name, type_)
     return AnyDecimal(field.name) if type_name == NUMERIC else None
 
 

@@ -22,7 +22,7 @@ from airflow_provider_pushmetrics.service.datasources.columns.decimals import (
     AnyDecimal,
     replace_special,
 )
-from airflow_provider_pushmetrics.service.datasources.columns.delivery import ConvertedColumn, pick_at
+from airflow_provider_pushmetrics.service.datasources.columns.row_batches import ConvertedColumn, pick_at
 
 BATCH_ROWS = 10_000
 BATCH_BYTES = 4 * 1024 * 1024

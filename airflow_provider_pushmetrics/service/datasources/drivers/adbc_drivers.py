@@ -29,9 +29,9 @@ from airflow_provider_pushmetrics.service.datasources.columns.base import (
     LimitedText,
     Unchanged,
 )
-from airflow_provider_pushmetrics.service.datasources.columns.delivery import (
+from airflow_provider_pushmetrics.service.datasources.columns.row_batches import (
     ConvertedColumn,
-    deliver,
+    convert_batches,
     pick_at,
 )
 from airflow_provider_pushmetrics.service.datasources.drivers.adbc import AdbcSession, LazyDatabase
@@ -78,7 +78,7 @@ class AdbcSource:
                 ConvertedColumn(_plan_conversion(field, limits.max_value_bytes), pick_at(index))
                 for index, field in enumerate(schema)
             ]
-            with deliver(columns, batches, max_rows=limits.max_rows, temp_dir=self._temp_dir) as rows:
+            with convert_batches(columns, batches, max_rows=limits.max_rows, temp_dir=self._temp_dir) as rows:
                 yield rows
 
     def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:

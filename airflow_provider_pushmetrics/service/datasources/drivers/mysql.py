@@ -34,8 +34,8 @@ from airflow_provider_pushmetrics.service.datasources.base import (
     refuse_same_names,
 )
 from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
-from airflow_provider_pushmetrics.service.datasources.columns.delivery import deliver
 from airflow_provider_pushmetrics.service.datasources.columns.mysql import Field, build_batch, list_columns
+from airflow_provider_pushmetrics.service.datasources.columns.row_batches import convert_batches
 from airflow_provider_pushmetrics.service.datasources.drivers.mysql_metadata import DescribingConnection
 from airflow_provider_pushmetrics.service.datasources.drivers.sqlalchemy import SqlAlchemyBrowser
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
@@ -112,12 +112,12 @@ class MySqlSource:
             with self._run(sql, stopper, limits, time_zone) as cursor:
                 fields = list_fields(cursor)
                 if not any(field.type_code == FIELD_TYPE.FLOAT for field in fields):
-                    with self._deliver(cursor, stopper, limits) as rows:
+                    with self._read_rows(cursor, stopper, limits) as rows:
                         yield rows
                     return
             with (
                 self._run(widen_floats(sql, fields), stopper, limits, time_zone) as cursor,
-                self._deliver(cursor, stopper, limits, fields) as rows,
+                self._read_rows(cursor, stopper, limits, fields) as rows,
             ):
                 yield rows
 
@@ -144,7 +144,7 @@ class MySqlSource:
                 self._stop(connection, cursor)
 
     @contextmanager
-    def _deliver(
+    def _read_rows(
         self, cursor: Any, stopper: Stopper, limits: QueryLimits, described: Sequence[Field] = ()
     ) -> Iterator[RowBatches]:
         """
@@ -153,7 +153,7 @@ class MySqlSource:
         :param described: The columns before they were widened.
         """
         fields = list_fields(cursor)
-        with deliver(
+        with convert_batches(
             list_columns(described or fields, limits.max_value_bytes),
             check_between(_read_batches(cursor, fields), stopper),
             max_rows=limits.max_rows,

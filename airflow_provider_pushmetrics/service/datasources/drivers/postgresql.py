@@ -31,16 +31,16 @@ from airflow_provider_pushmetrics.service.datasources.base import (
 )
 from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
 from airflow_provider_pushmetrics.service.datasources.columns.base import Unchanged
-from airflow_provider_pushmetrics.service.datasources.columns.delivery import (
-    ConvertedColumn,
-    deliver,
-    pick_at,
-)
 from airflow_provider_pushmetrics.service.datasources.columns.postgresql import (
     find_unknown_types,
     list_columns,
     plan_columns,
     wrap,
+)
+from airflow_provider_pushmetrics.service.datasources.columns.row_batches import (
+    ConvertedColumn,
+    convert_batches,
+    pick_at,
 )
 from airflow_provider_pushmetrics.service.datasources.drivers.adbc import AdbcSession, LazyDatabase
 from airflow_provider_pushmetrics.service.datasources.drivers.sqlalchemy import SqlAlchemyBrowser
@@ -99,7 +99,7 @@ class PostgresSource:
                 options = {"adbc__postgresql__batch_size_hint_bytes": str(BATCH_BYTES)}
             with (
                 session.stream(text, **options) as batches,
-                deliver(columns, batches, max_rows=limits.max_rows, temp_dir=self._temp_dir) as rows,
+                convert_batches(columns, batches, max_rows=limits.max_rows, temp_dir=self._temp_dir) as rows,
             ):
                 yield rows
 

@@ -23,11 +23,11 @@ from airflow_provider_pushmetrics.service.datasources.base import (
     refuse_same_names,
 )
 from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
-from airflow_provider_pushmetrics.service.datasources.columns.delivery import deliver
 from airflow_provider_pushmetrics.service.datasources.columns.python_values import (
     list_columns,
     read_batches,
 )
+from airflow_provider_pushmetrics.service.datasources.columns.row_batches import convert_batches
 from airflow_provider_pushmetrics.service.datasources.drivers.sqlalchemy_catalog import SqlCatalog
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.datasources.read_only import make_read_only
@@ -128,7 +128,7 @@ class SqlAlchemySource:
             names = list(result.keys())
             refuse_same_names(names)
             batches = check_between(read_batches(names, result), stopper)
-            with deliver(
+            with convert_batches(
                 list_columns(names), batches, max_rows=limits.max_rows, temp_dir=self._temp_dir
             ) as rows:
                 yield rows

@@ -24,11 +24,11 @@ from airflow_provider_pushmetrics.service.datasources.base import (
     refuse_same_names,
 )
 from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
-from airflow_provider_pushmetrics.service.datasources.columns.delivery import deliver
 from airflow_provider_pushmetrics.service.datasources.columns.python_values import (
     list_columns,
     read_batches,
 )
+from airflow_provider_pushmetrics.service.datasources.columns.row_batches import convert_batches
 from airflow_provider_pushmetrics.service.datasources.drivers.sqlalchemy import SqlAlchemyBrowser
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.datasources.read_only import authorize_query
@@ -71,7 +71,7 @@ class SqliteSource:
                 batches = check_between(read_batches(names, cursor), stopper)
                 with (
                     translate_errors(stopper, limits.max_value_bytes),
-                    deliver(
+                    convert_batches(
                         list_columns(names), batches, max_rows=limits.max_rows, temp_dir=self._temp_dir
                     ) as rows,
                 ):

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from airflow_provider_pushmetrics.service.bounded_processes.limits import limit_memory
 from airflow_provider_pushmetrics.service.bounded_processes.server import CallError, Send, serve
-from airflow_provider_pushmetrics.service.datasources.base import SourceError
+from airflow_provider_pushmetrics.service.datasources.base import SourceError, split_batch
 from airflow_provider_pushmetrics.service.datasources.duckdb.call import (
     MEMORY_MARGIN_BYTES,
     PIECE_BYTES,
@@ -17,6 +17,7 @@ from airflow_provider_pushmetrics.service.datasources.duckdb.call import (
 )
 from airflow_provider_pushmetrics.service.datasources.duckdb.databases import open_database
 from airflow_provider_pushmetrics.service.datasources.duckdb.queries import run_query
+from airflow_provider_pushmetrics.service.datasources.limits import take_rows
 
 
 def answer(request: memoryview, send: Send) -> None:
@@ -30,21 +31,13 @@ def answer(request: memoryview, send: Send) -> None:
     try:
         with open_database(call) as connection, run_query(connection, call) as rows:
             send(rows.schema.serialize())
-            for batch in split(cut(rows.batches, call.limits.max_rows + 1), call.max_row_bytes):
+            # One row more than the limit shows the parent that there are more.
+            for batch in split(take_rows(rows.batches, call.limits.max_rows + 1), call.max_row_bytes):
                 send(batch.serialize())
     except SourceError as error:
         raise CallError(str(error)) from error
     except MemoryError as error:
         raise CallError(write_out_of_memory(call.limits)) from error
-
-
-def cut(batches: Iterator[pa.RecordBatch], max_rows: int) -> Iterator[pa.RecordBatch]:
-    """Limit the rows to one more than the limit, which shows the parent that there are more."""
-    for batch in batches:
-        yield batch.slice(0, max_rows)
-        max_rows -= batch.num_rows
-        if max_rows <= 0:
-            return
 
 
 def split(batches: Iterator[pa.RecordBatch], max_row_bytes: int) -> Iterator[pa.RecordBatch]:
@@ -55,7 +48,7 @@ def split(batches: Iterator[pa.RecordBatch], max_row_bytes: int) -> Iterator[pa.
     """
     first = 1
     for batch in batches:
-        for piece in _halve(batch):
+        for piece in split_batch(batch, PIECE_BYTES):
             if piece.num_rows == 1 and piece.nbytes > max_row_bytes:
                 raise SourceError(
                     f"row {first:,} has {piece.nbytes:,} bytes, the limit for one row is {max_row_bytes:,}:"
@@ -63,15 +56,6 @@ def split(batches: Iterator[pa.RecordBatch], max_row_bytes: int) -> Iterator[pa.
                 )
             first += piece.num_rows
             yield piece
-
-
-def _halve(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    if batch.num_rows <= 1 or batch.nbytes <= PIECE_BYTES:
-        yield batch
-        return
-    middle = batch.num_rows // 2
-    yield from _halve(batch.slice(0, middle))
-    yield from _halve(batch.slice(middle))
 
 
 if __name__ == "__main__":

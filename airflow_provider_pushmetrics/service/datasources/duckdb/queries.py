@@ -17,12 +17,12 @@ from airflow_provider_pushmetrics.service.datasources.base import (
     SourceError,
     refuse_same_names,
 )
-from airflow_provider_pushmetrics.service.datasources.columns.delivery import deliver
 from airflow_provider_pushmetrics.service.datasources.columns.duckdb import (
     check_levels,
     list_columns,
     write_projection,
 )
+from airflow_provider_pushmetrics.service.datasources.columns.row_batches import convert_batches
 from airflow_provider_pushmetrics.service.datasources.duckdb.call import DuckDbCall, write_out_of_memory
 
 DUCKDB_BATCH_ROWS = 8_192
@@ -55,7 +55,7 @@ def run_query(connection: duckdb.DuckDBPyConnection, call: DuckDbCall) -> Iterat
         with _translating(call):
             yield from reader
 
-    with deliver(columns, read(), max_rows=call.limits.max_rows, temp_dir=call.temp_dir) as rows:
+    with convert_batches(columns, read(), max_rows=call.limits.max_rows, temp_dir=call.temp_dir) as rows:
         yield rows
 
 

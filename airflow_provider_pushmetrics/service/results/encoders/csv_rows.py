@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airflow_provider_pushmetrics.service.datasources.base import split_batch
 from airflow_provider_pushmetrics.service.results.cells import write_cells
 from airflow_provider_pushmetrics.service.results.distinct import find_distinct
 from airflow_provider_pushmetrics.service.results.encoders.json_rows import MAX_BATCH_BYTES
@@ -42,9 +43,7 @@ def encode_rows(batch: pa.RecordBatch, *, guard: bool = False) -> bytes | memory
     :param guard: Put ``'`` before texts that look like a formula, except in columns of numbers.
     """
     if batch.num_rows > 1 and batch.nbytes > MAX_BATCH_BYTES:
-        middle = batch.num_rows // 2
-        halves = (batch.slice(0, middle), batch.slice(middle))
-        return b"".join(encode_rows(half, guard=guard) for half in halves)
+        return b"".join(encode_rows(part, guard=guard) for part in split_batch(batch, MAX_BATCH_BYTES))
     if batch.num_rows == 0 or batch.num_columns == 0:
         return b""
     *columns, last = batch.columns

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airflow_provider_pushmetrics.service.datasources.base import split_batch
 from airflow_provider_pushmetrics.service.results.arrow_types import is_json
 from airflow_provider_pushmetrics.service.results.conversion import number_members, slice_lists
 from airflow_provider_pushmetrics.service.results.distinct import find_distinct
@@ -46,9 +47,8 @@ def encode_rows(batch: pa.RecordBatch, *, before: str = "", after: str = "") -> 
     :param after: Written after each.
     """
     if batch.num_rows > 1 and batch.nbytes > MAX_BATCH_BYTES:
-        middle = batch.num_rows // 2
-        halves = (batch.slice(0, middle), batch.slice(middle))
-        return b"".join(encode_rows(half, before=before, after=after) for half in halves)
+        parts = split_batch(batch, MAX_BATCH_BYTES)
+        return b"".join(encode_rows(part, before=before, after=after) for part in parts)
     if batch.num_rows == 0 or batch.num_columns == 0:
         return b""
     return view_bytes(_join_members(batch.schema.names, batch.columns, before, after))

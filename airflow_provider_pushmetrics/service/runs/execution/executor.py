@@ -16,6 +16,7 @@ from airflow_provider_pushmetrics.service.datasources.registry import SourceRegi
 from airflow_provider_pushmetrics.service.models import AnyRun
 from airflow_provider_pushmetrics.service.models.statuses import NOT_RUN, SUCCESS
 from airflow_provider_pushmetrics.service.reports.block_graph import PlannedBlock
+from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.execution.block_executor import BlockExecutor
 from airflow_provider_pushmetrics.service.runs.execution.plan import ExecutedBlock, RunPlan
@@ -26,7 +27,6 @@ from airflow_provider_pushmetrics.service.runs.execution.recorder import (
 )
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
-from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 
 MAX_PARALLEL_BLOCKS = 4
 

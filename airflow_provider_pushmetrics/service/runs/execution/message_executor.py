@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_pushmetrics.service.models.statuses import SUCCESS
-from airflow_provider_pushmetrics.service.notifications.outbox import MailDraft
+from airflow_provider_pushmetrics.service.notifications.message_outbox import MailDraft
 from airflow_provider_pushmetrics.service.notifications.recipients import parse_recipient
 from airflow_provider_pushmetrics.service.notifications.tables import Extent
 from airflow_provider_pushmetrics.service.reports.block_graph import EMAIL, SLACK, SQL, TEXT, PlannedBlock

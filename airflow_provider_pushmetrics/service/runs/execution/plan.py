@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.service.models import (
     StandaloneQueryRun,
 )
 from airflow_provider_pushmetrics.service.models.statuses import FAILED, PENDING, SUCCESS
-from airflow_provider_pushmetrics.service.notifications.outbox import MailDraft, SlackDraft
+from airflow_provider_pushmetrics.service.notifications.message_outbox import MailDraft, SlackDraft
 from airflow_provider_pushmetrics.service.reports.block_graph import (
     PARAMETER,
     PlanError,

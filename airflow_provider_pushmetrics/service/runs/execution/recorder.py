@@ -20,13 +20,14 @@ from airflow_provider_pushmetrics.service.models.statuses import (
     SUCCESS,
     UNFINISHED,
 )
-from airflow_provider_pushmetrics.service.notifications.outbox import (
+from airflow_provider_pushmetrics.service.notifications.message_outbox import (
     MailDraft,
     SlackDraft,
     add_mail,
     add_slack,
 )
 from airflow_provider_pushmetrics.service.reports.block_graph import PlannedBlock, hash_content
+from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.runs.execution.plan import (
     ExecutedBlock,
     RunPlan,
@@ -37,8 +38,7 @@ from airflow_provider_pushmetrics.service.runs.log import write_log
 from airflow_provider_pushmetrics.service.runs.notices import notify_recipients
 from airflow_provider_pushmetrics.service.storage.clock import Clock
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
-from airflow_provider_pushmetrics.service.webhooks.outbox import (
-    ResultLinks,
+from airflow_provider_pushmetrics.service.webhooks.event_outbox import (
     build_query_run,
     build_report_run,
     put_in_outbox,

@@ -12,7 +12,7 @@ from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt, Subscription
 from airflow_provider_pushmetrics.service.runtime import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
-from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
+from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from airflow_provider_pushmetrics.signatures import generate_secret
 from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_subscriber import Subscriber

@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.mail import Mailer
 from airflow_provider_pushmetrics.service.notifications.mail_transport import MailTransport
-from airflow_provider_pushmetrics.service.notifications.outbox import MAIL
+from airflow_provider_pushmetrics.service.notifications.message_outbox import MAIL
 from airflow_provider_pushmetrics.service.notifications.outbox_sender import OutboxSender
 from airflow_provider_pushmetrics.service.notifications.settings import Security, SlackSettings, SmtpSettings
 from airflow_provider_pushmetrics.service.runtime import assemble

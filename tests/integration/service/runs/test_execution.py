@@ -22,12 +22,12 @@ from airflow_provider_pushmetrics.service.datasources.locations import SourcePla
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 from airflow_provider_pushmetrics.service.models import BlockResult, Report, Run
+from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import Completeness, ResultStore
 from airflow_provider_pushmetrics.service.runs.execution.executor import RunExecutor
 from airflow_provider_pushmetrics.service.runs.submission import AcceptedRun, RunSubmission, accept_runs
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
-from airflow_provider_pushmetrics.service.webhooks.outbox import ResultLinks
 from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import make_report, sql, text
 

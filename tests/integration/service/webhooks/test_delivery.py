@@ -18,7 +18,7 @@ from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.delivery import WebhookSender
-from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
+from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from airflow_provider_pushmetrics.service.webhooks.retry_schedule import DELIVERY_DELAYS_SECONDS
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import (
     TimeRange,

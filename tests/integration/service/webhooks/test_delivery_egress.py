@@ -22,7 +22,7 @@ from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttemp
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.delivery import WebhookSender
-from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
+from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from airflow_provider_pushmetrics.signatures import generate_secret
 from tests.fakes.service_subscriber import Subscriber
 

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_pushmetrics.service.models import Subscription
 from airflow_provider_pushmetrics.service.storage.clock import get_now
-from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
+from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import disable
 from tests.fakes.service_subscriber import Received, Subscriber, listen
 from tests.fakes.waiting import LIMIT_SECONDS, until

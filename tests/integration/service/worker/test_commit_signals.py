@@ -13,7 +13,7 @@ from sqlalchemy import select
 from airflow_provider_pushmetrics.service.models import Run
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
-from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
+from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from tests.fakes.service_process import API_TOKEN, run_service, run_worker
 from tests.fakes.service_reports import make_report, text
 from tests.fakes.service_subscriber import Subscriber

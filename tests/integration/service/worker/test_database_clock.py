@@ -18,13 +18,13 @@ from airflow_provider_pushmetrics.service.models import (
     ReportSchedule,
     Subscription,
 )
-from airflow_provider_pushmetrics.service.notifications.outbox import SlackDraft, add_slack
+from airflow_provider_pushmetrics.service.notifications.message_outbox import SlackDraft, add_slack
 from airflow_provider_pushmetrics.service.notifications.outbox_sender import OutboxSender
 from airflow_provider_pushmetrics.service.runs.schedules import find_wait, fire_due
 from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
-from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
+from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from airflow_provider_pushmetrics.service.worker.due_selection import select_deliveries
 from airflow_provider_pushmetrics.signatures import generate_secret
 from tests.fakes.claims import send_due

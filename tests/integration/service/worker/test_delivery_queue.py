@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from airflow_provider_pushmetrics.service.models import Delivery, Subscription
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.webhooks.outbox import put_in_outbox
+from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from airflow_provider_pushmetrics.service.worker.claim_queue import ClaimQueue
 from airflow_provider_pushmetrics.service.worker.claims import release_all
 from airflow_provider_pushmetrics.service.worker.due_selection import DueRow, select_deliveries

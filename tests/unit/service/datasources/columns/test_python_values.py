@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
-from airflow_provider_pushmetrics.service.datasources.columns.delivery import deliver
 from airflow_provider_pushmetrics.service.datasources.columns.python_values import (
     list_columns,
     read_batches,
 )
+from airflow_provider_pushmetrics.service.datasources.columns.row_batches import convert_batches
 
 VALUES = st.one_of(
     st.none(),
@@ -32,7 +32,7 @@ VALUES = st.one_of(
 
 def build(values: list[Any], temp_dir: Path) -> pa.ChunkedArray:
     batches = read_batches(["v"], ([value] for value in values))
-    with deliver(list_columns(["v"]), batches, max_rows=10**6, temp_dir=temp_dir) as rows:
+    with convert_batches(list_columns(["v"]), batches, max_rows=10**6, temp_dir=temp_dir) as rows:
         return pa.Table.from_batches(rows.batches, rows.schema).column("v")
 
 
@@ -84,5 +84,7 @@ def test_values_that_no_type_holds_together_are_refused(tmp_path: Path) -> None:
 
 def test_rows_behind_the_limit_are_not_read(tmp_path: Path) -> None:
     rows = ([number] for number in iter(int, 1))  # endless
-    with deliver(list_columns(["v"]), read_batches(["v"], rows), max_rows=25_000, temp_dir=tmp_path) as found:
+    with convert_batches(
+        list_columns(["v"]), read_batches(["v"], rows), max_rows=25_000, temp_dir=tmp_path
+    ) as found:
         assert sum(batch.num_rows for batch in found.batches) == 25_001

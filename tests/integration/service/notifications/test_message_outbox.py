@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.exceptions import (
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.mail import Mailer
 from airflow_provider_pushmetrics.service.notifications.mail_transport import MailTransport
-from airflow_provider_pushmetrics.service.notifications.outbox import (
+from airflow_provider_pushmetrics.service.notifications.message_outbox import (
     MAIL,
     SLACK,
     SlackDraft,

@@ -21,6 +21,7 @@ from airflow_provider_pushmetrics.service.models import (
     Workspace,
 )
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
+from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.storage.clock import format_event_moment, read_database_clock
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 
@@ -33,29 +34,6 @@ QUERY_UPDATED = "query.updated"
 QUERY_DELETED = "query.deleted"
 QUERY_RUN = "query.run"
 TEST = "webhook.test"
-
-
-class ResultLinks:
-    """
-    Links to results.
-
-    :param base_url: The beginning of the links.
-    """
-
-    def __init__(self, base_url: str) -> None:
-        self._base = f"{base_url}/api/reports"
-
-    def link_outputs(self, report_id: int, run_id: int) -> str:
-        """Link to the outputs of all blocks of a report run."""
-        return f"{self._base}/{report_id}/run/{run_id}"
-
-    def link_query_in_report(self, report_id: int, query_id: int, run_id: int) -> str:
-        """Link to the result of one query of a report run."""
-        return f"{self._base}/{report_id}/queries/{query_id}/reportRun/{run_id}"
-
-    def link_query(self, report_id: int, query_id: int, query_run_id: int) -> str:
-        """Link to the result of a standalone query run."""
-        return f"{self._base}/{report_id}/queries/{query_id}/run/{query_run_id}"
 
 
 def build_report_change(event: str, report: Report, moment: datetime) -> dict[str, Any]:
@@ -81,10 +59,7 @@ def build_query_change(event: str, query: Query, moment: datetime) -> dict[str, 
         "event": event,
         "query_id": query.id,
         "query_name": query.block.name,
-        "report_id": report.id,
-        "report_name": report.name,
-        "workspace_id": report.workspace_id,
-        "workspace_name": report.workspace.name,
+        **_name_report(report),
         "timestamp": format_event_moment(moment),
     }
     if event == QUERY_DELETED:
@@ -98,10 +73,7 @@ def build_report_run(run: Run, links: ResultLinks) -> dict[str, Any]:
     assert run.finished_on is not None
     return {
         "event": REPORT_RUN,
-        "report_id": report.id,
-        "report_name": report.name,
-        "workspace_id": report.workspace_id,
-        "workspace_name": report.workspace.name,
+        **_name_report(report),
         "report_notebook_outputs": links.link_outputs(report.id, run.id),
         "queries": [
             {
@@ -125,12 +97,19 @@ def build_query_run(run: StandaloneQueryRun, links: ResultLinks) -> dict[str, An
         "event": QUERY_RUN,
         "query_id": run.query_id,
         "query_name": run.block.name,
+        **_name_report(report),
+        "query_result": links.link_query(report.id, run.query_id, run.id),
+        "timestamp": format_event_moment(run.finished_on),
+    }
+
+
+def _name_report(report: Report) -> dict[str, Any]:
+    """Build the fields that name a report and its workspace, in the documented order."""
+    return {
         "report_id": report.id,
         "report_name": report.name,
         "workspace_id": report.workspace_id,
         "workspace_name": report.workspace.name,
-        "query_result": links.link_query(report.id, run.query_id, run.id),
-        "timestamp": format_event_moment(run.finished_on),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_pushmetrics.service.datasources.columns.base import Conversion, RowRange
+from airflow_provider_pushmetrics.service.datasources.columns.base import FixedType, RowRange
 
 DAYS_TO_2000 = 10_957
 MICROSECONDS_TO_2000 = DAYS_TO_2000 * 86_400_000_000
@@ -18,7 +18,7 @@ FIRST_MICROSECOND = -211_813_488_000_000_000 + MICROSECONDS_TO_2000
 """The first timestamp that PostgreSQL knows, in 4714 BC. What seems to be before it has overflowed."""
 
 
-class PostgresMoment(Conversion):
+class PostgresTimestamp(FixedType):
     """
     A date or timestamp of PostgreSQL. Infinity becomes the largest number, as DuckDB writes it.
 
@@ -26,15 +26,6 @@ class PostgresMoment(Conversion):
 
     :param type_: The type: date, or timestamp with or without a time zone.
     """
-
-    def __init__(self, name: str, type_: pa.DataType) -> None:
-        super().__init__(name)
-        self._type = type_
-
-    @property
-    def type(self) -> pa.DataType:
-        """The driver's type."""
-        return self._type
 
     def convert(self, values: pa.Array, rows: RowRange) -> pa.Array:
         """Restore infinity; what lies beyond the last microsecond of Arrow is refused."""

@@ -12,7 +12,8 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from airflow_provider_pushmetrics.service.datasources.base import RowBatches
-from airflow_provider_pushmetrics.service.datasources.columns.base import Conversion, RowRange
+from airflow_provider_pushmetrics.service.datasources.columns.base import Conversion, RowRange, unwrap
+from airflow_provider_pushmetrics.service.datasources.limits import take_rows
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class ConvertedColumn:
 
 
 @contextmanager
-def deliver(
+def convert_batches(
     columns: Sequence[ConvertedColumn], batches: Iterator[pa.RecordBatch], *, max_rows: int, temp_dir: Path
 ) -> Iterator[RowBatches]:
     """
@@ -48,7 +49,7 @@ def deliver(
     temp_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=temp_dir, prefix="query-") as file:
         spool = _Spool(columns, file)
-        spool.fill(batches, max_rows + 1)
+        spool.fill(take_rows(batches, max_rows + 1))
         yield _build([column.conversion for column in columns], spool.read())
 
 
@@ -60,13 +61,9 @@ class _Spool:
         self._file = file
         self._offsets: list[int] = []
 
-    def fill(self, batches: Iterator[pa.RecordBatch], max_rows: int) -> None:
+    def fill(self, batches: Iterator[pa.RecordBatch]) -> None:
         for batch in batches:
-            kept = batch.slice(0, max_rows)
-            self._write(_pick(self._columns, kept))
-            max_rows -= kept.num_rows
-            if max_rows <= 0:
-                return
+            self._write(_pick(self._columns, batch))
 
     def read(self) -> Iterator[list[pa.Array]]:
         for offset in self._offsets:
@@ -113,8 +110,3 @@ def pick_at(index: int) -> Callable[[pa.RecordBatch], pa.Array]:
         return unwrap(batch.column(index))
 
     return pick
-
-
-def unwrap(values: pa.Array) -> pa.Array:
-    """Give what the values of an extension type are stored as."""
-    return values.storage if isinstance(values, pa.ExtensionArray) else values
