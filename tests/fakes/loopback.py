@@ -9,7 +9,7 @@ import socketserver
 import ssl
 import threading
 from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvicorn
@@ -139,3 +139,27 @@ def serve_raw(
             server.is_over.set()
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def serve_connection(answer: Callable[[socket.socket, threading.Event], None]) -> Iterator[int]:
+    """
+    Serve one connection in a thread, and give the port.
+
+    :param answer: Answers; it returns when the event is set, or when the connection is closed.
+    """
+    stopping = threading.Event()
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            answer(connection, stopping)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            stopping.set()
+            thread.join(120)

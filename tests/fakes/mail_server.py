@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -17,6 +17,8 @@ from email.policy import default
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from tests.fakes.loopback import serve_connection
 
 DRIP_SECONDS = 60.0
 
@@ -125,35 +127,24 @@ async def serve_silence() -> AsyncIterator[int]:
         yield port
 
 
-@contextmanager
-def serve_dripping(*, greets: bool) -> Iterator[int]:
+def serve_dripping(*, greets: bool) -> AbstractContextManager[int]:
     """
     Take one connection, send it one byte every tenth of a second, and never end a line.
 
     :param greets: Send a whole greeting and one whole answer first.
     """
-    stopping = threading.Event()
 
-    def drip() -> None:
-        connection, _ = listener.accept()
-        with connection, suppress(OSError):
-            if greets:
-                connection.sendall(b"220 mail.test\r\n")
-                connection.recv(1024)
-                connection.sendall(b"250-mail.test\r\n250 STARTTLS\r\n")
-            for number in range(round(DRIP_SECONDS * 10)):
-                connection.sendall(TLS_RECORD[number : number + 1] or b"2")
-                if stopping.wait(0.1):
-                    break
+    def drip(connection: socket.socket, stopping: threading.Event) -> None:
+        if greets:
+            connection.sendall(b"220 mail.test\r\n")
+            connection.recv(1024)
+            connection.sendall(b"250-mail.test\r\n250 STARTTLS\r\n")
+        for number in range(round(DRIP_SECONDS * 10)):
+            connection.sendall(TLS_RECORD[number : number + 1] or b"2")
+            if stopping.wait(0.1):
+                break
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=drip)
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            stopping.set()
-            thread.join(120)
+    return serve_connection(drip)
 
 
 @asynccontextmanager

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from airflow_provider_pushmetrics.signatures import decode_secret, verify
+from airflow_provider_pushmetrics.service.models import Subscription
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher
+from airflow_provider_pushmetrics.signatures import decode_secret, generate_secret, verify
 
 
 @dataclass(frozen=True)
@@ -105,3 +108,18 @@ def listen() -> Iterator[Subscriber]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def add_subscription(database: Database, cipher: Cipher, url: str, *events: str) -> int:
+    """Add an active subscription to the first workspace, and give its id."""
+    with database.writing() as session:
+        subscription = Subscription(
+            workspace_id=1,
+            name="s",
+            url=url,
+            events=list(events),
+            secret_encrypted=cipher.encrypt(generate_secret()),
+        )
+        session.add(subscription)
+        session.flush()
+        return subscription.id

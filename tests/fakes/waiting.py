@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -34,10 +34,21 @@ def wait_until(look: Callable[[], T | None], what: object = "it", limit_seconds:
     return found
 
 
-async def until(look: Callable[[], T | None], what: object = "it", limit_seconds: float = LIMIT_SECONDS) -> T:
-    """Look, as ``wait_until``, while the event loop goes on."""
+async def until_async(
+    look: Callable[[], Awaitable[T | None]], what: object = "it", limit_seconds: float = LIMIT_SECONDS
+) -> T:
+    """Look, as ``until``, by something that has to be awaited."""
     deadline, pauses = time.monotonic() + limit_seconds, _list_pauses()
-    while not (found := look()):
+    while not (found := await look()):
         assert time.monotonic() < deadline, f"not in {limit_seconds} seconds: {what}"
         await asyncio.sleep(next(pauses))
     return found
+
+
+async def until(look: Callable[[], T | None], what: object = "it", limit_seconds: float = LIMIT_SECONDS) -> T:
+    """Look, as ``wait_until``, while the event loop goes on."""
+
+    async def look_at_once() -> T | None:
+        return look()
+
+    return await until_async(look_at_once, what, limit_seconds)

@@ -4,9 +4,11 @@ import asyncio
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -28,6 +30,31 @@ from tests.fakes.service_reports import MadeReport, make_report
 from tests.fakes.service_subscriber import Subscriber, listen
 
 BASE_URL = "http://service.test"
+
+
+@contextmanager
+def run_parts(data_dir: Path, **settings: Any) -> Iterator[ServiceParts]:
+    """Run a service in this process, with a worker, until the end of the block."""
+    # What a test started and did not wait for may take long on a busy machine.
+    settings = {"bootstrap_token": API_TOKEN, "shutdown_seconds": 120, **settings}
+    parts = assemble(ServiceSettings(data_dir, **settings))
+    parts.start()
+    try:
+        yield parts
+    finally:
+        assert parts.stop()
+
+
+def open_client(app: FastAPI, token: str | None = API_TOKEN, *, raises: bool = True) -> httpx.AsyncClient:
+    """
+    Open a client of a service in this process.
+
+    :param token: The API token; None for none.
+    :param raises: Whether an error of the service is raised here; its users see the status 500.
+    """
+    transport = httpx.ASGITransport(app, raise_app_exceptions=raises)
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return httpx.AsyncClient(transport=transport, base_url=BASE_URL, headers=headers)
 
 
 @pytest.fixture(autouse=True)
@@ -110,19 +137,14 @@ def parts(
     data_dir = tmp_path_factory.mktemp("service")
     (data_dir / "sources").mkdir()
     shutil.copy(flights_file, data_dir / "sources")
-    settings = ServiceSettings(
+    with run_parts(
         data_dir,
         database_url=shared_database_url,
         source_dirs=(tmp_path_factory.getbasetemp(),),
         public_url=BASE_URL,
-        bootstrap_token=API_TOKEN,
         demo=True,
-        shutdown_seconds=120,  # what a test started and did not wait for may take long on a busy machine
-    )
-    parts = assemble(settings)
-    parts.start()
-    yield parts
-    assert parts.stop()
+    ) as parts:
+        yield parts
 
 
 @pytest.fixture(scope="module")
@@ -133,11 +155,7 @@ def app(parts: ServiceParts) -> FastAPI:
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client with the first API token."""
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app),
-        base_url=BASE_URL,
-        headers={"Authorization": f"Bearer {API_TOKEN}"},
-    ) as client:
+    async with open_client(app) as client:
         yield client
 
 
@@ -188,6 +206,21 @@ class Api:
         outputs: dict[str, Any] = (await self.wait_for(f"/api/reports/{report_id}/run/{run_id}")).json()
         return outputs
 
+    async def run_by_api(self, report_id: int, **body: Any) -> dict[str, Any]:
+        """Run a report by the API and give the outputs of its run."""
+        answer = await self.client.post(f"/api/v1/report/{report_id}/run/noteflow", json=body)
+        assert answer.status_code == 200, answer.text
+        run_id = answer.json()["result"]["run_id"]
+        outputs: dict[str, Any] = (await self.wait_for(f"/api/reports/{report_id}/run/{run_id}")).json()
+        return outputs
+
+    async def run_block(self, block: str | int, **body: Any) -> int:
+        """Start a run of a block by itself."""
+        answer = await self.client.post(f"/api/v1/block/{block}/run", json=body)
+        assert answer.status_code == 200, answer.text
+        run_id: int = answer.json()["run_id"]
+        return run_id
+
     async def fetch_rows(self, outputs: dict[str, Any], name: str) -> list[dict[str, Any]]:
         """Read the rows of one query of a run."""
         url = next(query["query_result"] for query in outputs["queries"] if query["query_name"] == name)
@@ -197,6 +230,22 @@ class Api:
     def make_report(self, **blocks: tuple[str, dict[str, Any]]) -> MadeReport:
         """Make a report with these blocks."""
         return make_report(self.parts.database, self.parts.cipher, self.parts.settings.data_dir, **blocks)
+
+    async def create_report(self, *blocks: dict[str, Any], **fields: Any) -> dict[str, Any]:
+        """Create a report by the API."""
+        body = {"name": "Made", **fields, "blocks": blocks}
+        answer = await self.client.post("/api/v1/report/", json=body)
+        assert answer.status_code == 201, answer.text
+        report: dict[str, Any] = answer.json()["result"]
+        return report
+
+    async def add_database(self, url: str, **query: Any) -> dict[str, Any]:
+        """Add a database that must be accepted."""
+        body = {"database_name": f"d-{uuid4()}", "sqlalchemy_uri": url}
+        answer = await self.client.post("/api/v1/database/", json=body, params=query)
+        assert answer.status_code == 201, answer.text
+        row: dict[str, Any] = answer.json()["result"]
+        return row
 
     async def subscribe(self, url: str, *events: str) -> dict[str, Any]:
         """Subscribe to events."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 from fastapi import FastAPI, Response
 
@@ -14,7 +13,7 @@ from airflow_provider_pushmetrics.service.api.conventions.shapes import RowWithI
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from tests.fakes.service_process import UNFIT
-from tests.integration.service.conftest import BASE_URL
+from tests.integration.service.conftest import open_client
 
 
 def build_with_route(parts: ServiceParts, answer: Callable[..., Any]) -> FastAPI:
@@ -30,7 +29,7 @@ async def test_answer_that_does_not_fit_its_schema_is_sent_and_logged(
     parts: ServiceParts, body: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = build_with_route(parts, lambda: body)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client:
+    async with open_client(app) as client:
         answer = await client.post("/unfit")
     assert (answer.status_code, answer.json()) == (201, body)
     assert f"{UNFIT} of POST /unfit" in caplog.text
@@ -48,7 +47,7 @@ async def test_answer_that_does_not_fit_its_schema_keeps_what_the_route_set(
         return {"id": "x"}
 
     app = build_with_route(parts, answer_unfit)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client:
+    async with open_client(app) as client:
         answer = await client.post("/unfit")
     assert (answer.status_code, answer.json()) == (202, {"id": "x"})
     assert answer.headers["Idempotency-Replayed"] == "true"

@@ -12,9 +12,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import TRIGGER_TOKEN, text
-from tests.integration.service.conftest import BASE_URL, Api
+from tests.integration.service.conftest import Api, open_client
 
 JSON = "application/json"
 
@@ -83,11 +82,7 @@ SHARES = (7, pytest.param(1, marks=pytest.mark.slow))
 @pytest.fixture
 async def attacker(app: FastAPI, api: Api) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client that sees a fault of the service as its users do: as status 500."""
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app, raise_app_exceptions=False),
-        base_url=BASE_URL,
-        headers={"Authorization": f"Bearer {API_TOKEN}"},
-    ) as client:
+    async with open_client(app, raises=False) as client:
         yield client
 
 

@@ -8,7 +8,6 @@ import httpx
 import pytest
 
 from tests.integration.service.conftest import Api
-from tests.integration.service.reports.test_authoring import make
 
 
 @pytest.mark.parametrize(
@@ -25,7 +24,7 @@ async def test_run_that_would_send_elsewhere_is_refused_before_there_is_one(
     api: Api, body: dict[str, Any], said: str
 ) -> None:
     mail = {"to_": "all@example.com", "subject": "s", "value": "v"}
-    report = await make(api, {"type": "email", "name": "mail", "content": mail})
+    report = await api.create_report({"type": "email", "name": "mail", "content": mail})
     answer = await api.client.post(f"/api/v1/report/{report['id']}/run/noteflow", json=body)
     assert answer.status_code == 422, answer.text
     assert said in answer.json()["message"]
@@ -35,14 +34,14 @@ async def test_run_that_would_send_elsewhere_is_refused_before_there_is_one(
 
 @pytest.mark.parametrize("email", ["me@example.com", "Me <me@example.com>", "", None])
 async def test_preview_takes_one_address_as_people_write_it_or_none(api: Api, email: str | None) -> None:
-    report = await make(api, {"type": "text", "name": "hello", "content": {"text": "hello"}})
+    report = await api.create_report({"type": "text", "name": "hello", "content": {"text": "hello"}})
     body = {"options": {"send_to_me": True, "email": email}}
     answer = await api.client.post(f"/api/v1/report/{report['id']}/run/noteflow", json=body)
     assert answer.status_code == 200, answer.text
 
 
 async def test_unknown_key_of_a_block_run_is_refused(api: Api) -> None:
-    report = await make(api, {"type": "text", "name": "hello", "content": {"text": "hello"}})
+    report = await api.create_report({"type": "text", "name": "hello", "content": {"text": "hello"}})
     path = f"/api/v1/block/{report['blocks'][0]['uid']}/run"
     answer = await api.client.post(path, json={"content": {"text": "other"}})
     assert answer.status_code == 422, answer.text

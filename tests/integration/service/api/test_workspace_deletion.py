@@ -10,7 +10,7 @@ import httpx
 from sqlalchemy import select
 
 from airflow_provider_pushmetrics.service.models import OutboxEvent, Report, Subscription, Workspace
-from tests.integration.service.conftest import BASE_URL, Api
+from tests.integration.service.conftest import Api, open_client
 
 ROUNDS = 6
 REQUESTS_OF_EACH_KIND = 4
@@ -54,8 +54,7 @@ def list_requests(report_id: int) -> list[tuple[str, str, dict[str, Any]]]:
 
 async def test_request_during_the_deletion_is_done_or_refused_and_nothing_is_left(api: Api, app: Any) -> None:
     statuses: Counter[tuple[str, str, int]] = Counter()
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
+    async with open_client(app, None, raises=False) as client:
         for number in range(ROUNDS):
             workspace_id, report_id = await open_workspace(api, client)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -35,10 +34,7 @@ class Shop:
 
 
 async def add(api: Api, url: str, **query: Any) -> Shop:
-    body = {"database_name": f"shop {uuid4()}", "sqlalchemy_uri": url}
-    answer = await api.client.post("/api/v1/database/", json=body, params=query)
-    assert answer.status_code == 201, answer.text
-    return Shop(api, answer.json()["result"]["uid"])
+    return Shop(api, (await api.add_database(url, **query))["uid"])
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

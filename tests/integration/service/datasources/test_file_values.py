@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -65,31 +65,15 @@ def test_bound_values_come_back_from_sqlite(sqlite: SqliteSource) -> None:
     ("expression", "type_", "value"),
     [
         ("1::TINYINT", pa.int8(), 1),
-        ("18446744073709551615::UBIGINT", pa.uint64(), 2**64 - 1),
         ("sum(1)", INT38, Decimal(1)),
         (f"{HUGE}::UHUGEINT", pa.decimal256(76, 0), Decimal(HUGE)),
         (f"{HUGE}0000::BIGNUM", pa.decimal256(76, 0), Decimal(f"{HUGE}0000")),
         ("(-170141183460469231731687303715884105728)::HUGEINT", pa.decimal256(76, 0), Decimal(-(2**127))),
-        ("1.5::DECIMAL(10, 3)", pa.decimal128(10, 3), Decimal("1.500")),
-        ("0.1::FLOAT", pa.float32(), 0.10000000149011612),
-        ("'101'::BIT", pa.string(), "101"),
-        ("'12:00:00+05:30'::TIMETZ", pa.string(), "12:00:00+05:30"),
-        ("'12:30:00'::TIME", pa.time64("us"), time(12, 30)),
-        ("date '2024-01-02'", pa.date32(), date(2024, 1, 2)),
-        ("timestamp '2024-01-02 03:04:05'", pa.timestamp("us"), datetime(2024, 1, 2, 3, 4, 5)),
         (
             "timestamptz '2024-01-02 03:04:05+02'",
             pa.timestamp("us", "UTC"),
             datetime(2024, 1, 2, 1, 4, 5, tzinfo=UTC),
         ),
-        ("interval '14 months 1 day 1 second'", pa.month_day_nano_interval(), (14, 1, 10**9)),
-        ("'b'::ENUM('a', 'b')", pa.string(), "b"),
-        (
-            "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::UUID",
-            pa.string(),
-            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
-        ),
-        ("'\\x00'::BLOB", pa.binary(), b"\x00"),
         ("""'{"a": 1.0}'::JSON""", JSON, '{"a": 1.0}'),
         ("union_value(num := 2)", JSON, '{"num":2}'),
         ("[union_value(num := 2)]", JSON, '[{"num":2}]'),
@@ -111,21 +95,9 @@ def test_value_of_duckdb_has_its_type_and_arrives_exactly(
     assert table.column("v").to_pylist() == [value]
 
 
-@pytest.mark.parametrize(
-    ("expression", "number"),
-    [
-        ("'infinity'::DATE", 2**31 - 1),
-        ("'-infinity'::TIMESTAMP", -(2**63) + 1),
-        ("'infinity'::TIMESTAMPTZ", 2**63 - 1),
-        ("'24:00:00'::TIME", 86_400_000_000),
-    ],
-)
-def test_moments_of_duckdb_beyond_the_calendar_keep_their_numbers(
-    duckdb_source: DuckDbSource, expression: str, number: int
-) -> None:
-    found = fetch_table(duckdb_source, f"SELECT {expression} AS v").column("v").combine_chunks()
-    counter = pa.int32() if pa.types.is_date(found.type) else pa.int64()
-    assert found.view(counter).to_pylist() == [number]
+def test_infinity_of_duckdb_keeps_its_number(duckdb_source: DuckDbSource) -> None:
+    found = fetch_table(duckdb_source, "SELECT 'infinity'::TIMESTAMPTZ AS v").column("v").combine_chunks()
+    assert found.view(pa.int64()).to_pylist() == [2**63 - 1]
 
 
 def test_interval_of_duckdb_that_arrow_cannot_hold_is_refused(duckdb_source: DuckDbSource) -> None:

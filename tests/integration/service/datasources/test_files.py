@@ -70,9 +70,11 @@ def test_duckdb_file_may_have_any_name(
 def test_broken_file_of_a_folder_breaks_only_queries_that_name_it(
     tmp_path: Path, temp_dir: Path, duckdb_pool: ChildPool
 ) -> None:
-    (tmp_path / "cities.csv").write_text("id,name\n1,Berlin\n")
-    (tmp_path / "sales.parquet").write_bytes(b"this is no parquet")
-    source = DuckDbSource(tmp_path, temp_dir, duckdb_pool)
+    folder = tmp_path / "it's a folder"
+    folder.mkdir()
+    (folder / "cities.csv").write_text("id,name\n1,Berlin\n")
+    (folder / "sales.parquet").write_bytes(b"this is no parquet")
+    source = DuckDbSource(folder, temp_dir, duckdb_pool)
     assert fetch_rows(source, "SELECT name FROM cities") == [{"name": "Berlin"}]
     assert fetch_rows(source, "SELECT name AS sales FROM cities") == [{"sales": "Berlin"}]
     assert fetch_rows(source, "SELECT table_name FROM information_schema.tables") == [

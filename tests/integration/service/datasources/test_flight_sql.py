@@ -57,13 +57,8 @@ async def test_saved_report_binds_values_and_says_what_was_cut(api: Api) -> None
                 "content": {"sql": many, "database_id": database_id, "limit": 5},
             },
         ]
-        made = await api.client.post("/api/v1/report/", json={"name": "Flights", "blocks": blocks})
-        report_id = made.json()["id"]
-        started = await api.client.post(
-            f"/api/v1/report/{report_id}/run/noteflow", json={"parameters": {"x": HOSTILE}}
-        )
-        run_id = started.json()["result"]["run_id"]
-        outputs = (await api.wait_for(f"/api/reports/{report_id}/run/{run_id}")).json()
+        report = await api.create_report(*blocks)
+        outputs = await api.run_by_api(report["id"], parameters={"x": HOSTILE})
         assert await api.fetch_rows(outputs, "q") == [{"v": HOSTILE, "w": f"{HOSTILE}!", "d": 1.1}]
         assert await api.fetch_rows(outputs, "cut") == [{"n": number} for number in range(5)]
         assert [query["is_truncated"] for query in outputs["queries"]] == [False, True]

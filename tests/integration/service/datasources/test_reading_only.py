@@ -14,7 +14,6 @@ from airflow_provider_pushmetrics.service.datasources.drivers.sqlite import Sqli
 from airflow_provider_pushmetrics.service.datasources.duckdb.source import DuckDbSource
 from tests.fakes.datasources import fetch_rows
 from tests.integration.service.conftest import Api
-from tests.integration.service.reports.test_authoring import make
 
 
 @pytest.fixture
@@ -60,8 +59,7 @@ async def test_duckdb_reads_nothing_that_other_queries_keep_in_the_data_folder(
     (tmp_path / "cities.csv").write_text("id\n1\n")
     database_id = 1
     if kind == "folder":
-        body = {"database_name": f"folder {tmp_path}", "sqlalchemy_uri": f"duckdb:///{tmp_path}"}
-        database_id = (await api.client.post("/api/v1/database/", json=body)).json()["id"]
+        database_id = (await api.add_database(f"duckdb:///{tmp_path}"))["id"]
     own = "current_setting('temp_directory')"
     reading = (
         f"glob('{temp_dir}/*')",
@@ -78,10 +76,7 @@ async def test_duckdb_reads_nothing_that_other_queries_keep_in_the_data_folder(
         }
         for number, one in enumerate(reading)
     ]
-    report = await make(api, *blocks)
-    answer = await api.client.post(f"/api/v1/report/{report['id']}/run/noteflow")
-    run_id = answer.json()["result"]["run_id"]
-    outputs = (await api.wait_for(f"/api/reports/{report['id']}/run/{run_id}")).json()
+    outputs = await api.run_by_api((await api.create_report(*blocks))["id"])
     assert [block["status"] for block in outputs["blocks"]] == ["failed"] * len(reading)
     assert all("Permission Error" in block["error"] for block in outputs["blocks"]), outputs["blocks"]
 

@@ -15,9 +15,7 @@ from airflow_provider_pushmetrics.service.datasources.duckdb.spill import (
     delete_unused_folders,
     make_spill_folder,
 )
-from airflow_provider_pushmetrics.service.runtime import assemble
-from airflow_provider_pushmetrics.service.settings import ServiceSettings
-from tests.fakes.service_process import API_TOKEN
+from tests.integration.service.conftest import run_parts
 
 HOLD = """
 import sys
@@ -60,9 +58,5 @@ def test_worker_deletes_at_its_start_what_a_killed_one_has_left(tmp_path: Path) 
     left = tmp_path / "temp" / f"{PREFIX}left"
     left.mkdir(parents=True)
     (left / "duckdb_temp_storage-0.tmp").write_bytes(b"x")
-    parts = assemble(ServiceSettings(tmp_path, bootstrap_token=API_TOKEN))
-    parts.start()
-    try:
+    with run_parts(tmp_path):
         assert not left.exists()
-    finally:
-        assert parts.stop()

@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import httpx
 import pytest
 from sqlalchemy import select
 
-from airflow_provider_pushmetrics.service.app import build_app
-from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt, Subscription
-from airflow_provider_pushmetrics.service.runtime import ServiceParts, assemble
-from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt
+from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
-from airflow_provider_pushmetrics.signatures import generate_secret
-from tests.fakes.service_process import API_TOKEN
-from tests.fakes.service_subscriber import Subscriber
+from tests.fakes.service_subscriber import Subscriber, add_subscription
 from tests.fakes.waiting import wait_until
+from tests.integration.service.conftest import run_parts
 
 SUBSCRIPTIONS = "/api/v1/webhook_subscription/"
 
 
 @pytest.fixture(scope="module")
-def strict(
+def parts(
     tmp_path_factory: pytest.TempPathFactory, shared_database_url: str | None
 ) -> Iterator[ServiceParts]:
-    data_dir = tmp_path_factory.mktemp("strict")
-    parts = assemble(
-        ServiceSettings(
-            data_dir, database_url=shared_database_url, bootstrap_token=API_TOKEN, shutdown_seconds=120
-        )
-    )
-    parts.start()
-    yield parts
-    assert parts.stop()
-
-
-@pytest.fixture
-async def client(strict: ServiceParts) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(build_app(strict)),
-        base_url="http://service.test",
-        headers={"Authorization": f"Bearer {API_TOKEN}"},
-    ) as client:
-        yield client
+    with run_parts(tmp_path_factory.mktemp("strict"), database_url=shared_database_url) as parts:
+        yield parts
 
 
 @pytest.mark.parametrize(
@@ -80,23 +60,16 @@ def find_attempt(parts: ServiceParts, delivery_id: int) -> DeliveryAttempt | Non
 
 
 def test_endpoint_that_was_allowed_before_is_refused_at_the_delivery(
-    strict: ServiceParts, subscriber: Subscriber
+    parts: ServiceParts, subscriber: Subscriber
 ) -> None:
-    with strict.database.writing() as session:
-        subscription = Subscription(
-            workspace_id=1,
-            name="s",
-            url=f"{subscriber.url}?token=s3cret",
-            events=["report.run"],
-            secret_encrypted=strict.cipher.encrypt(generate_secret()),
-        )
-        session.add(subscription)
-        session.flush()
+    url = f"{subscriber.url}?token=s3cret"
+    subscription_id = add_subscription(parts.database, parts.cipher, url, "report.run")
+    with parts.database.writing() as session:
         put_in_outbox(session, 1, {"event": "report.run", "report_id": 1})
         delivery_id = session.scalars(
-            select(Delivery.id).where(Delivery.subscription_id == subscription.id)
+            select(Delivery.id).where(Delivery.subscription_id == subscription_id)
         ).one()
-    attempt = wait_until(lambda: find_attempt(strict, delivery_id))
+    attempt = wait_until(lambda: find_attempt(parts, delivery_id))
     assert attempt.status_code is None
     assert str(attempt.error).startswith("PushMetricsEndpointError: nothing can be sent to the endpoint")
     assert "s3cret" not in str(attempt.error)

@@ -3,43 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import itertools
-import json
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import httpx
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import func, select
 
-from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
-from airflow_provider_pushmetrics.service.notifications.settings import Security, SlackSettings, SmtpSettings
-from airflow_provider_pushmetrics.service.runtime import ServiceParts, assemble
-from airflow_provider_pushmetrics.service.settings import ServiceSettings
-from tests.fakes.loopback import RawServer, serve_raw
-from tests.fakes.mail_server import MailServer, serve_mail_in_thread
 from tests.fakes.markup import HOSTILE, find_links, find_structure
-from tests.fakes.service_process import API_TOKEN
-from tests.fakes.waiting import until
-from tests.integration.service.conftest import BASE_URL, Api
+from tests.fakes.waiting import until, until_async
+from tests.integration.service.conftest import Api, open_client
+from tests.integration.service.notifications.conftest import SLACK_OK, Connected, answer_slack, connect
 
-
-def answer_slack(**body: Any) -> bytes:
-    text = json.dumps(body)
-    return f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}".encode()
-
-
-OK = answer_slack(ok=True, ts="1")
 REFUSED = answer_slack(ok=False, error="not_in_channel")
 
 X = ("parameter", {"type": "any"})
@@ -52,16 +32,6 @@ CHART = {
 }
 
 
-@dataclass
-class Connected:
-    """A service that is connected to a mail server and to Slack, both on loopback."""
-
-    parts: ServiceParts
-    app: FastAPI
-    mail: MailServer
-    slack: RawServer
-
-
 @pytest.fixture(scope="module")
 def connected(
     tmp_path_factory: pytest.TempPathFactory, shared_database_url: str | None
@@ -69,31 +39,20 @@ def connected(
     folder: Path = tmp_path_factory.mktemp("connected")
     (folder / "sources").mkdir()
     duckdb.connect(str(folder / "sources" / "empty.duckdb")).close()
-    with serve_mail_in_thread() as mail, serve_raw(OK) as slack:
-        settings = ServiceSettings(
-            folder,
-            database_url=shared_database_url,
-            public_url=BASE_URL,
-            bootstrap_token=API_TOKEN,
-            smtp=SmtpSettings("127.0.0.1", "reports@example.com", mail.port, security=Security.NONE),
-            slack=SlackSettings("xoxb-1234567890-s3cret", f"{slack.url}/api/", timeout_seconds=60),
-            shutdown_seconds=120,
-        )
-        parts = assemble(settings)
-        parts.start()
-        yield Connected(parts, build_app(parts), mail, slack)
-        assert parts.stop()
+    with connect(folder, shared_database_url) as connected:
+        yield connected
 
 
 class Reports:
     """Saves reports by HTTP, runs them by their triggers, and waits for what they send."""
 
     def __init__(self, api: Api, connected: Connected) -> None:
-        self.api, self.mail, self.slack = api, connected.mail, connected.slack
+        self.api, self.connected = api, connected
+        self.mail, self.slack = connected.mail, connected.slack
         self.mail.taken.clear()
         self.mail.envelopes.clear()
         self.slack.requests.clear()
-        self.slack.reply = OK
+        self.slack.reply = SLACK_OK
 
     async def post(self, path: str, body: dict[str, Any]) -> int:
         """Make something, and give its id."""
@@ -119,20 +78,18 @@ class Reports:
         outputs = await self.api.run(report_id, parameters)
         return {**outputs, "by_name": {block["name"]: block for block in outputs["blocks"]}}
 
-    async def wait(self, is_so: Callable[[], bool]) -> None:
-        await until(is_so)
-
     async def wait_for_messages(self, outputs: dict[str, Any]) -> list[dict[str, Any]]:
         """Wait until nothing of a run waits to be sent, and give its messages as its outputs show them."""
         url = f"/api/reports/{outputs['report_id']}/run/{outputs['run_id']}"
-        deadline = time.monotonic() + 120
-        while True:
+        messages: list[dict[str, Any]] = []
+
+        async def are_sent() -> bool:
             blocks = (await self.api.client.get(url)).json()["blocks"]
-            messages = [message for block in blocks for message in block["messages"]]
-            if all(message["status"] != "pending" for message in messages):
-                return messages
-            assert time.monotonic() < deadline, messages
-            await asyncio.sleep(0.05)
+            messages[:] = [message for block in blocks for message in block["messages"]]
+            return all(message["status"] != "pending" for message in messages)
+
+        await until_async(are_sent, messages)
+        return messages
 
     async def fetch_mails(self, outputs: dict[str, Any]) -> dict[str, EmailMessage]:
         """Wait for the mails of a run, and give the one that each block sent last."""
@@ -144,31 +101,22 @@ class Reports:
             for message in block["messages"]
         }
 
-    def read_posts(self) -> list[dict[str, Any]]:
-        return [json.loads(request.partition(b"\r\n\r\n")[2]) for request in self.slack.requests]
-
 
 NUMBERS = itertools.count()
 
 
 @pytest.fixture
 async def reports(connected: Connected) -> AsyncIterator[Reports]:
-    headers = {"Authorization": f"Bearer {API_TOKEN}"}
-    transport = httpx.ASGITransport(connected.app)
-    async with httpx.AsyncClient(transport=transport, base_url=BASE_URL, headers=headers) as client:
-        await wait_for_an_empty_outbox(connected)  # the test before may have left messages on their way
+    async with open_client(connected.app) as client:
+        # The test before may have left messages on their way.
+        await until(lambda: not count_pending(connected), "the outbox is not empty")
         yield Reports(Api(client, connected.parts), connected)
 
 
-async def wait_for_an_empty_outbox(connected: Connected) -> None:
+def count_pending(connected: Connected) -> int:
     pending = select(func.count()).where(OutgoingMessage.status == PENDING)
-    deadline = time.monotonic() + 120
-    while True:
-        with connected.parts.database.reading() as session:
-            if not session.scalar(pending):
-                return
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
+    with connected.parts.database.reading() as session:
+        return session.scalar(pending) or 0
 
 
 def email(value: str, form: str = "text", **more: Any) -> tuple[str, dict[str, Any]]:
@@ -404,23 +352,8 @@ async def test_cut_results_say_so_in_the_mail(reports: Reports) -> None:
     for line in ("numbers.csv: first 12 of more rows.", "many: first 12 of more rows."):
         assert line in texts[0]
     assert texts[1] == "see the file\n\nnumbers.csv: first 12 of more rows.\n"
-    (post,) = reports.read_posts()
+    (post,) = reports.connected.read_posts()
     assert post["blocks"][0]["text"] == "12\n\nmany: first 12 of more rows."
-
-
-async def test_attached_csv_is_for_people(reports: Reports) -> None:
-    formulas = "SELECT '=1+1' AS a, -5 AS b UNION ALL SELECT '@x', 7 ORDER BY b"
-    files = [{"query": "rows", "format": "csv"}, {"query": "rows", "format": "xlsx"}]
-    report_id = await reports.save(rows=("sql", {"sql": formulas}), mail=email("v", attachments=files))
-    await reports.wait_for_messages(await reports.run(report_id))
-    (mail,) = reports.mail.taken
-    text, workbook = [file.get_payload(decode=True) for file in mail.iter_attachments()]
-    assert isinstance(text, bytes)
-    assert text.startswith(b"\xef\xbb\xbf")
-    rows = list(csv.reader(io.StringIO(text.decode("utf-8-sig"))))
-    assert rows == [["a", "b"], ["'=1+1", "-5"], ["'@x", "7"]]
-    assert isinstance(workbook, bytes)
-    assert workbook.startswith(b"PK")
 
 
 # --- Slack ------------------------------------------------------------------------------------------------
@@ -437,7 +370,7 @@ async def test_values_in_slack_s_markdown_mention_nobody(reports: Reports) -> No
     for outputs in runs:
         assert outputs["status"] == "success", outputs["error"]
         await reports.wait_for_messages(outputs)
-    posts = reports.read_posts()
+    posts = reports.connected.read_posts()
     assert {post["channel"] for post in posts} == {"#reports", "#other"}
     assert len(posts) == 2 * len(HOSTILE)
     for post in posts:
@@ -471,7 +404,7 @@ async def test_refused_post_is_shown_on_the_run_and_can_be_sent_again(reports: R
     (message,) = await reports.wait_for_messages(outputs)
     assert (message["kind"], message["recipient"], message["status"]) == ("slack", "#secret", "failed")
     assert message["error"].startswith("not_in_channel: Slack did not post to '#secret'")
-    reports.slack.reply = OK
+    reports.slack.reply = SLACK_OK
     again = await reports.api.client.post(f"/api/v1/message/{message['uid']}/send")
     assert again.json()["result"]["status"] == "pending"
     (message,) = await reports.wait_for_messages(outputs)
@@ -501,22 +434,4 @@ async def test_text_that_postgresql_cannot_store_is_replaced_everywhere(reports:
     assert outputs["by_name"]["fails"]["status"] == "failed"
     assert {message["status"] for message in await reports.wait_for_messages(outputs)} == {"sent"}
     assert read_body(reports.mail.taken[0], "plain").strip() == "a\ufffdb"
-    assert reports.read_posts()[0]["blocks"][0]["text"] == "a\ufffdb"
-
-
-async def test_preview_goes_to_whoever_asked_for_it_with_its_tables(reports: Reports) -> None:
-    report_id = await reports.save(
-        rows=("sql", {"sql": ROWS}),
-        mail=email("{{ rows.table }}", "html", to_="team@example.com"),
-        slack=("slack", {"channels": "#a", "value_markdown": "v"}),
-    )
-    options = {"send_to_me": True, "email": "Me <me@example.com>"}
-    answer = await reports.api.client.post(
-        f"/api/v1/report/{report_id}/run/noteflow", json={"options": options}
-    )
-    run_id = answer.json()["result"]["run_id"]
-    outputs = (await reports.api.wait_for(f"/api/reports/{report_id}/run/{run_id}")).json()
-    await reports.wait_for_messages(outputs)
-    assert reports.mail.envelopes == [("reports@example.com", ["me@example.com"])]
-    assert "<table" in read_body(reports.mail.taken[0], "html")
-    assert reports.slack.requests == []
+    assert reports.connected.read_posts()[0]["blocks"][0]["text"] == "a\ufffdb"

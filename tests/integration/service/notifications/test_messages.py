@@ -5,35 +5,27 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.mail import Mailer
 from airflow_provider_pushmetrics.service.notifications.mail_transport import MailTransport
 from airflow_provider_pushmetrics.service.notifications.message_outbox import MAIL
 from airflow_provider_pushmetrics.service.notifications.outbox_sender import OutboxSender
-from airflow_provider_pushmetrics.service.notifications.settings import Security, SlackSettings, SmtpSettings
-from airflow_provider_pushmetrics.service.runtime import assemble
-from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.service.notifications.settings import Security, SmtpSettings
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from tests.fakes.claims import send_due
-from tests.fakes.loopback import RawServer, serve_raw
-from tests.fakes.mail_server import MailServer, serve_mail
-from tests.fakes.service_process import API_TOKEN
+from tests.fakes.mail_server import serve_mail
 from tests.fakes.service_reports import TRIGGER_TOKEN, parameter, sql
-from tests.fakes.waiting import until
-from tests.integration.service.conftest import BASE_URL, Api
-
-SLACK_OK = b'HTTP/1.1 200 OK\r\nContent-Length: 24\r\nConnection: close\r\n\r\n{"ok": true, "ts": "1"} '
+from tests.fakes.waiting import until, until_async
+from tests.integration.service.conftest import Api, open_client
+from tests.integration.service.notifications.conftest import Connected, connect
 
 ROWS = sql("SELECT 'JFK' AS origin, 1.5 AS delay UNION ALL SELECT 'LGA', 2.5 ORDER BY 1")
 EMAIL = {
@@ -45,44 +37,23 @@ SLACK = {"channels": ["#reports"], "value_markdown": "{{ rows.data | length }} r
 
 
 class Sent:
-    """A service that is connected to a mail server and to Slack, both on loopback."""
+    """What the connected service sends."""
 
-    def __init__(self, api: Api, mail: MailServer, slack: RawServer) -> None:
-        self.api, self.mail, self.slack = api, mail, slack
+    def __init__(self, api: Api, connected: Connected) -> None:
+        self.api, self.mail, self.slack = api, connected.mail, connected.slack
+        self.read_posts = connected.read_posts
 
     def make_report(self) -> int:
         return self.api.make_report(
             who=parameter("me"), rows=ROWS, mail=("email", EMAIL), post=("slack", SLACK)
         ).id
 
-    async def wait(self, is_so: Callable[[], bool]) -> None:
-        await until(is_so)
-
-    def read_posts(self) -> list[dict[str, Any]]:
-        return [json.loads(request.partition(b"\r\n\r\n")[2]) for request in self.slack.requests]
-
 
 @pytest.fixture
 async def sent(tmp_path: Path, database_url: str | None) -> AsyncIterator[Sent]:
-    async with serve_mail() as mail:
-        with serve_raw(SLACK_OK) as slack:
-            settings = ServiceSettings(
-                tmp_path,
-                database_url=database_url,
-                public_url=BASE_URL,
-                bootstrap_token=API_TOKEN,
-                smtp=SmtpSettings("127.0.0.1", "reports@example.com", mail.port, security=Security.NONE),
-                slack=SlackSettings("xoxb-1234567890-s3cret", f"{slack.url}/api/", timeout_seconds=60),
-                shutdown_seconds=120,
-            )
-            parts = assemble(settings)
-            await asyncio.to_thread(parts.start)
-            headers = {"Authorization": f"Bearer {API_TOKEN}"}
-            async with httpx.AsyncClient(
-                transport=httpx.ASGITransport(build_app(parts)), base_url=BASE_URL, headers=headers
-            ) as client:
-                yield Sent(Api(client, parts), mail, slack)
-            assert await asyncio.to_thread(parts.stop)
+    with connect(tmp_path, database_url) as connected:
+        async with open_client(connected.app) as client:
+            yield Sent(Api(client, connected.parts), connected)
 
 
 async def test_blocks_send_mail_and_post_to_slack_with_what_queries_gave(sent: Sent) -> None:
@@ -92,7 +63,7 @@ async def test_blocks_send_mail_and_post_to_slack_with_what_queries_gave(sent: S
         "to me@example.com, you@example.com",
         "to #reports",
     ]
-    await sent.wait(lambda: len(sent.mail.taken) == 2 and len(sent.slack.requests) == 1)
+    await until(lambda: len(sent.mail.taken) == 2 and len(sent.slack.requests) == 1)
     assert {str(mail["To"]) for mail in sent.mail.taken} == {"me@example.com", "you@example.com"}
     assert sent.mail.taken[0]["Subject"] == "Delays of me"
     body = sent.mail.taken[0].get_body(("plain",))
@@ -119,7 +90,7 @@ async def test_results_go_with_a_mail_as_files(sent: Sent) -> None:
     )
     outputs = await sent.api.run(made.id)
     assert outputs["status"] == "success", outputs
-    await sent.wait(lambda: len(sent.mail.taken) == 1)
+    await until(lambda: len(sent.mail.taken) == 1)
     attached = list(sent.mail.taken[0].iter_attachments())
     assert [(file.get_filename(), file.get_content_type()) for file in attached] == [
         ("delays of me.csv", "text/csv"),
@@ -158,21 +129,18 @@ async def test_files_that_are_too_large_or_of_no_query_fail_their_block(sent: Se
     assert "larger than 10 MB: give the query a limit" in blocks["large"]["error"]
     assert "no query 'nowhere' to attach" in blocks["lost"]["error"]
     assert blocks["small"]["status"] == "success"
-    await sent.wait(lambda: len(sent.mail.taken) == 2)
+    await until(lambda: len(sent.mail.taken) == 2)
 
 
 async def test_preview_goes_to_whoever_asked_for_it_and_nowhere_else(sent: Sent) -> None:
     report_id = sent.make_report()
-    for options in ({"send_to_me": True, "email": "only@example.com"}, {"send_to_me": True}):
-        answer = await sent.api.client.post(
-            f"/api/v1/report/{report_id}/run/noteflow", json={"options": options}
-        )
-        run = answer.json()["result"]["run_id"]
-        outputs = (await sent.api.wait_for(f"/api/reports/{report_id}/run/{run}")).json()
+    for options in ({"send_to_me": True, "email": "Only <only@example.com>"}, {"send_to_me": True}):
+        outputs = await sent.api.run_by_api(report_id, options=options)
         assert outputs["status"] == "success"
         assert outputs["blocks"][-1]["output"] == "not sent: this is a preview"
-    await sent.wait(lambda: len(sent.mail.taken) == 1)
-    assert str(sent.mail.taken[0]["To"]) == "only@example.com"
+    await until(lambda: len(sent.mail.taken) == 1)
+    assert str(sent.mail.taken[0]["To"]) == "Only <only@example.com>"
+    assert sent.mail.envelopes == [("reports@example.com", ["only@example.com"])]
     assert sent.slack.requests == []
 
 
@@ -199,7 +167,7 @@ async def test_trigger_tells_its_recipients_of_what_they_want_to_know(
     url = f"/api/v1/report/{made.id}/webhook?token={TRIGGER_TOKEN}"
     run_id = (await sent.api.client.post(url)).json()["run_id"]
     await sent.api.wait_for(f"/api/reports/{made.id}/run/{run_id}")
-    await sent.wait(lambda: (len(sent.mail.taken), len(sent.slack.requests)) == (mails, posts))
+    await until(lambda: (len(sent.mail.taken), len(sent.slack.requests)) == (mails, posts))
     if mails:
         assert sent.mail.taken[0]["Subject"] == f"Made by a test: run {run_id} failed"
     if posts:
@@ -209,8 +177,7 @@ async def test_trigger_tells_its_recipients_of_what_they_want_to_know(
 async def test_run_by_the_api_tells_nobody_of_the_triggers_recipients(sent: Sent) -> None:
     made = sent.api.make_report(q=sql("SELECT 1 AS n"))
     await sent.api.client.put("/api/v1/webhook/1", json={"recipients": ["ops@example.com"]})
-    run = (await sent.api.client.post(f"/api/v1/report/{made.id}/run/noteflow")).json()["result"]["run_id"]
-    await sent.api.wait_for(f"/api/reports/{made.id}/run/{run}")
+    await sent.api.run_by_api(made.id)
     assert (await sent.api.client.get("/api/v1/message/")).json()["count"] == 0
 
 
@@ -227,13 +194,12 @@ async def test_mail_is_kept_and_slack_is_refused_where_neither_is_connected(api:
     assert [block["status"] for block in outputs["blocks"]] == ["success", "success", "success", "failed"]
     assert "Slack is not connected" in outputs["blocks"][-1]["error"]
     query = {"q": "(filters:!((col:recipient,opr:eq,value:'kept@example.com')))"}
-    deadline = time.monotonic() + 120
-    while (rows := (await api.client.get("/api/v1/message/", params=query)).json()["result"])[0][
-        "status"
-    ] != "kept":
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
-    assert rows[0]["subject"] == "Delays of kept"
+
+    async def find_kept() -> dict[str, Any] | None:
+        row: dict[str, Any] = (await api.client.get("/api/v1/message/", params=query)).json()["result"][0]
+        return row if row["status"] == "kept" else None
+
+    assert (await until_async(find_kept))["subject"] == "Delays of kept"
 
 
 async def test_chart_is_its_specification_with_the_rows_in_it(api: Api) -> None:

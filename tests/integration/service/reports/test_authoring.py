@@ -49,15 +49,6 @@ def block(name: str, sql: str) -> dict[str, Any]:
     return {"type": "sql", "name": name, "content": {"sql": sql, "database_id": 1}}
 
 
-async def make(api: Api, *blocks: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    """Make a report that must be accepted."""
-    answer = await api.client.post("/api/v1/report/", json={"name": "Made", **fields, "blocks": list(blocks)})
-    assert answer.status_code == 201, answer.text
-    assert answer.json()["id"] == answer.json()["result"]["id"]
-    report: dict[str, Any] = answer.json()["result"]
-    return report
-
-
 async def add(api: Api, report_id: int, **fields: Any) -> dict[str, Any]:
     """Add a block that must be accepted."""
     answer = await api.client.post("/api/v1/block/", json={"report_id": report_id, **fields})
@@ -75,14 +66,13 @@ def read_events(api: Api, report_id: int) -> list[dict[str, Any]]:
 
 
 async def test_all_eight_events_have_the_documented_keys_in_the_documented_order(api: Api) -> None:
-    report = await make(api, block("one", "SELECT 1 AS n"), description="What it is")
+    report = await api.create_report(block("one", "SELECT 1 AS n"), description="What it is")
     path = f"/api/v1/report/{report['uid']}"
     added = await add(api, report["id"], **block("two", "SELECT 2 AS n"))
     await api.client.put(f"/api/v1/block/{added['uid']}", json={"name": "second"})
-    alone = (await api.client.post(f"/api/v1/block/{added['uid']}/run", json={})).json()["run_id"]
+    alone = await api.run_block(added["uid"])
     await api.wait_for(f"/api/reports/{report['id']}/queries/{added['query_id']}/run/{alone}")
-    run = (await api.client.post(f"{path}/run/noteflow")).json()["result"]["run_id"]
-    await api.wait_for(f"/api/reports/{report['id']}/run/{run}")
+    await api.run_by_api(report["id"])
     await api.client.delete(f"/api/v1/block/{added['uid']}")
     await api.client.put(path, json={"name": "Renamed"})
     await api.client.delete(path)
@@ -100,7 +90,7 @@ async def test_all_eight_events_have_the_documented_keys_in_the_documented_order
 
 
 async def test_what_changes_nothing_is_not_told(api: Api) -> None:
-    report = await make(api, block("one", "SELECT 1 AS n"))
+    report = await api.create_report(block("one", "SELECT 1 AS n"))
     uid = report["blocks"][0]["uid"]
     await api.client.put(f"/api/v1/report/{report['id']}", json={"name": "Made", "folder_id": 3})
     await api.client.put(
@@ -110,7 +100,7 @@ async def test_what_changes_nothing_is_not_told(api: Api) -> None:
 
 
 async def test_change_of_a_block_that_is_no_query_is_one_of_its_report(api: Api) -> None:
-    report = await make(api)
+    report = await api.create_report()
     added = await add(api, report["id"], type="markdown", name="note", content={"text": "Hello"})
     assert (added["type"], json.loads(added["content_json"])) == ("text", {"text": "Hello"})
     await api.client.put(f"/api/v1/block/{added['uid']}", json={"content": {"text": "Bye"}})
@@ -120,7 +110,9 @@ async def test_change_of_a_block_that_is_no_query_is_one_of_its_report(api: Api)
 
 
 async def test_refused_change_is_neither_stored_nor_told(api: Api) -> None:
-    report = await make(api, block("a", "SELECT 1 AS n"), block("b", "SELECT {{ a.data | length }} AS n"))
+    report = await api.create_report(
+        block("a", "SELECT 1 AS n"), block("b", "SELECT {{ a.data | length }} AS n")
+    )
     uid = report["blocks"][0]["uid"]
     answer = await api.client.put(
         f"/api/v1/block/{uid}", json=block("a", "SELECT {{ b.data | length }} AS n")
@@ -172,7 +164,7 @@ async def test_block_that_its_type_cannot_use_is_refused_with_the_reason(
 
 
 async def test_two_blocks_of_a_report_cannot_have_one_name(api: Api) -> None:
-    report = await make(api, block("one", "SELECT 1 AS n"))
+    report = await api.create_report(block("one", "SELECT 1 AS n"))
     again = await api.client.post(
         "/api/v1/block/", json={"report_id": report["uid"], **block("one", "SELECT 2 AS n")}
     )
@@ -182,7 +174,7 @@ async def test_two_blocks_of_a_report_cannot_have_one_name(api: Api) -> None:
 async def test_block_without_a_report_is_kept_and_runs(api: Api) -> None:
     answer = await api.client.post("/api/v1/block/", json=block("scratch", "SELECT 41 + 1 AS n"))
     row = answer.json()["result"]
-    run = (await api.client.post(f"/api/v1/block/{row['uid']}/run", json={})).json()["run_id"]
+    run = await api.run_block(row["uid"])
     url = f"/api/reports/{row['report_id']}/queries/{row['query_id']}/run/{run}"
     assert (await api.wait_for(url)).json()["data"] == [{"n": 42}]
     listed = (
@@ -192,13 +184,13 @@ async def test_block_without_a_report_is_kept_and_runs(api: Api) -> None:
 
 
 async def test_content_json_replaces_the_content_for_one_run_only(api: Api) -> None:
-    report = await make(api, block("q", "SELECT 1 AS n"))
+    report = await api.create_report(block("q", "SELECT 1 AS n"))
     made = report["blocks"][0]
-    wanted = {"content_json": json.dumps({"sql": "SELECT {{ v }} AS n"}), "parameters": {"v": 7}}
-    run = (await api.client.post(f"/api/v1/block/{made['uid']}/run", json=wanted)).json()["run_id"]
+    wanted = json.dumps({"sql": "SELECT {{ v }} AS n"})
+    run = await api.run_block(made["uid"], content_json=wanted, parameters={"v": 7})
     url = f"/api/reports/{report['id']}/queries/{made['query_id']}/run/"
     assert (await api.wait_for(f"{url}{run}")).json()["data"] == [{"n": 7}]
-    run = (await api.client.post(f"/api/v1/block/{made['uid']}/run", json={})).json()["run_id"]
+    run = await api.run_block(made["uid"])
     assert (await api.wait_for(f"{url}{run}")).json()["data"] == [{"n": 1}]
     refused = await api.client.post(
         f"/api/v1/block/{made['uid']}/run", json={"content_json": '{"database_id": 999}'}
@@ -207,12 +199,11 @@ async def test_content_json_replaces_the_content_for_one_run_only(api: Api) -> N
 
 
 async def test_results_of_a_block_are_listed_newest_first(api: Api) -> None:
-    report = await make(api, block("q", "SELECT 1 AS n"))
+    report = await api.create_report(block("q", "SELECT 1 AS n"))
     made, path = report["blocks"][0], f"/api/v1/block/{report['blocks'][0]['uid']}/results/"
     assert (await api.client.get(path + "last_result")).json() == {"result": None, "last_results": []}
-    run = (await api.client.post(f"/api/v1/report/{report['id']}/run/noteflow")).json()["result"]["run_id"]
-    await api.wait_for(f"/api/reports/{report['id']}/run/{run}")
-    alone = (await api.client.post(f"/api/v1/block/{made['uid']}/run", json={})).json()["run_id"]
+    run = (await api.run_by_api(report["id"]))["run_id"]
+    alone = await api.run_block(made["uid"])
     await api.wait_for(f"/api/reports/{report['id']}/queries/{made['query_id']}/run/{alone}")
     rows = (await api.client.get(path)).json()["result"]
     assert [(row["run_id"], row["report_run_id"], row["row_count"]) for row in rows] == [
@@ -227,9 +218,8 @@ async def test_results_of_a_block_are_listed_newest_first(api: Api) -> None:
 
 
 async def test_deleted_report_is_gone_with_its_blocks_runs_and_results(api: Api) -> None:
-    report = await make(api, block("q", "SELECT 1 AS n"))
-    run = (await api.client.post(f"/api/v1/report/{report['id']}/run/noteflow")).json()["result"]["run_id"]
-    await api.wait_for(f"/api/reports/{report['id']}/run/{run}")
+    report = await api.create_report(block("q", "SELECT 1 AS n"))
+    run = (await api.run_by_api(report["id"]))["run_id"]
     assert (await api.client.delete(f"/api/v1/report/{report['uid']}")).json() == {"message": "OK"}
     for path in (
         f"/api/v1/report/{report['id']}",
@@ -262,9 +252,8 @@ async def test_report_is_made_by_yaml_runs_and_is_written_as_the_yaml_that_makes
     answer = await api.client.post("/api/v1/report/config", content=CONFIG, headers=TEXT)
     assert answer.status_code == 200, answer.text
     report = answer.json()["result"]
-    outputs = await api.client.post(f"/api/v1/report/{report['uid']}/run/noteflow")
-    run = (await api.wait_for(f"/api/reports/{report['id']}/run/{outputs.json()['result']['run_id']}")).json()
-    assert await api.fetch_rows(run, "flights") == [{"n": 336776}]
+    outputs = await api.run_by_api(report["id"])
+    assert await api.fetch_rows(outputs, "flights") == [{"n": 336776}]
     written = await api.client.get(f"/api/v1/report/{report['uid']}/config")
     assert written.headers["content-type"] == "text/plain; charset=utf-8"
     assert "database: flights" in written.text
@@ -309,7 +298,6 @@ async def test_put_of_yaml_prunes_and_dry_run_changes_nothing(api: Api) -> None:
         "[]",
         "name: x\nblocks: 3",
         "name: [",
-        "name: &a x\ndescription: *a",
         "blocks: []",
         "name: x\nblocks: [{name: a, type: nope, content: {}}]",
         "name: !!python/object/apply:os.system [ls]",

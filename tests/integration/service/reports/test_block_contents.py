@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.integration.service.conftest import Api
-from tests.integration.service.reports.test_authoring import add, make
+from tests.integration.service.reports.test_authoring import add
 
 UNKNOWN: list[tuple[str, dict[str, Any], str]] = [
     ("sql", {"sql": "SELECT 1", "database_id": 1, "time_out_seconds": 5}, "time_out_seconds"),
@@ -47,7 +47,7 @@ async def test_unknown_key_is_refused_by_every_route_that_saves_a_block(
     api: Api, kind: str, content: dict[str, Any], key: str
 ) -> None:
     right = {name: value for name, value in content.items() if name != key}
-    report = await make(api, {"type": kind, "name": "b", "content": right})
+    report = await api.create_report({"type": kind, "name": "b", "content": right})
     uid, path = report["blocks"][0]["uid"], f"/api/v1/report/{report['id']}"
     block = {"type": kind, "name": "other", "content": content}
     document = {"name": "Made", "blocks": [{**block, "name": "b"}]}
@@ -81,7 +81,7 @@ async def test_what_pushmetrics_has_and_this_service_has_not_is_refused_by_name(
 
 
 async def test_what_the_official_client_sends_and_what_is_empty_is_accepted(api: Api) -> None:
-    report = await make(api)
+    report = await api.create_report()
     slack = {
         "integration_id": "x1", "channels": ["#a"], "value_markdown": "v", "editor_mode": "wysiwyg_mode",
         "thread_ts": None, "attachments": [], "include_reload_button": False,
@@ -176,5 +176,5 @@ async def test_missing_block_is_a_warning_of_every_route_that_saves_one(
 
 async def test_reference_that_can_do_without_its_block_is_no_warning(api: Api) -> None:
     text = "{{ region | default('all') }} {% if oders is defined %}{{ oders.data }}{% endif %}"
-    report = await make(api, {"type": "text", "name": "b", "content": {"text": text}})
+    report = await api.create_report({"type": "text", "name": "b", "content": {"text": text}})
     assert report["warnings"] == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from tests.integration.service.conftest import Api
-from tests.integration.service.reports.test_authoring import make
 
 REGIONS = "SELECT * FROM (VALUES ('EMEA'), ('APAC'), (NULL)) AS t (region)"
 
@@ -28,24 +27,41 @@ async def find_block(api: Api, report: dict[str, Any], name: str) -> dict[str, A
     return next(block for block in blocks if block["name"] == name)
 
 
-async def ask_choices_query(api: Api, report: dict[str, Any]) -> None:
+async def ask_choices_query(api: Api, report: dict[str, Any], **trial: Any) -> None:
     """Run the query that gives the choices, and wait for its end."""
     block = await find_block(api, report, "regions")
-    run_id = (await api.client.post(f"/api/v1/block/{block['id']}/run")).json()["run_id"]
+    run_id = await api.run_block(block["id"], **trial)
     await api.wait_for(f"/api/reports/{report['id']}/queries/{block['query_id']}/run/{run_id}")
 
 
-async def start(api: Api, report: dict[str, Any], region: Any) -> list[Any]:
-    """Start a run by the trigger, by the API, and of the block alone; give the three answers."""
-    report_id, given = report["id"], {"region": region}
-    made = await api.client.post("/api/v1/webhook/", json={"report_id": report_id})
-    token = {"token": made.json()["result"]["token"]}
+async def make_trigger_call(api: Api, report: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    """Make a trigger of a report, and give its path and its token for the query string."""
+    made = await api.client.post("/api/v1/webhook/", json={"report_id": report["id"]})
+    return f"/api/v1/report/{report['id']}/webhook", {"token": made.json()["result"]["token"]}
+
+
+async def change_choices(api: Api, report: dict[str, Any]) -> None:
+    """Change the query that gives the choices: its only one is Mars."""
+    block = await find_block(api, report, "regions")
+    content = {"sql": "SELECT 'Mars' AS region", "database_id": 1}
+    await api.client.put(f"/api/v1/block/{block['id']}", json={"content": content})
+
+
+ACCEPTED, REFUSED = [200, 200, 200], [400, 422, 422]
+
+
+async def start(api: Api, report: dict[str, Any], region: Any) -> tuple[list[int], list[str]]:
+    """Start a run by the trigger, by the API, and of the block alone; give the statuses and the messages."""
+    given = {"region": region}
+    path, token = await make_trigger_call(api, report)
     block = await find_block(api, report, "sales")
-    return [
-        await api.client.post(f"/api/v1/report/{report_id}/webhook", params=token, json=given),
-        await api.client.post(f"/api/v1/report/{report_id}/run/noteflow", json={"parameters": given}),
+    answers = [
+        await api.client.post(path, params=token, json=given),
+        await api.client.post(f"/api/v1/report/{report['id']}/run/noteflow", json={"parameters": given}),
         await api.client.post(f"/api/v1/block/{block['id']}/run", json={"parameters": given}),
     ]
+    messages = [answer.json().get("message", "") for answer in answers]
+    return [answer.status_code for answer in answers], messages
 
 
 async def count_runs(api: Api, report: dict[str, Any]) -> int:
@@ -56,82 +72,74 @@ async def count_runs(api: Api, report: dict[str, Any]) -> int:
 
 
 async def test_value_that_the_query_did_not_give_is_refused_before_there_is_a_run(api: Api) -> None:
-    report = await make(api, *build_blocks())
+    report = await api.create_report(*build_blocks())
     await ask_choices_query(api, report)
-    refused = await start(api, report, "Mars")
-    assert [answer.status_code for answer in refused] == [400, 422, 422]
-    for answer in refused:
-        message = answer.json()["message"]
+    statuses, messages = await start(api, report, "Mars")
+    assert statuses == REFUSED
+    for message in messages:
         assert "parameter 'region' is 'Mars': it must be one of 'EMEA', 'APAC'" in message
         assert "the query 'regions'" in message
     assert await count_runs(api, report) == 0
-    assert [answer.status_code for answer in await start(api, report, "APAC")] == [200, 200, 200]
+    assert (await start(api, report, "APAC"))[0] == ACCEPTED
 
 
 async def test_value_is_refused_while_the_query_has_no_result(api: Api) -> None:
-    report = await make(api, *build_blocks())
-    refused = await start(api, report, "EMEA")
-    assert [answer.status_code for answer in refused] == [400, 422, 422]
-    for answer in refused:
-        message = answer.json()["message"]
+    report = await api.create_report(*build_blocks())
+    statuses, messages = await start(api, report, "EMEA")
+    assert statuses == REFUSED
+    for message in messages:
         assert "parameter 'region'" in message
         assert "the query 'regions' has no result: run it first" in message
     assert await count_runs(api, report) == 0
 
 
 async def test_value_is_refused_while_the_query_only_fails(api: Api) -> None:
-    report = await make(api, *build_blocks("SELECT nope"))
+    report = await api.create_report(*build_blocks("SELECT nope"))
     await ask_choices_query(api, report)
-    refused = await start(api, report, "EMEA")
-    assert [answer.status_code for answer in refused] == [400, 422, 422]
+    assert (await start(api, report, "EMEA"))[0] == REFUSED
 
 
 async def test_value_is_refused_when_there_is_no_such_query(api: Api) -> None:
-    report = await make(api, *build_blocks(choices={"query": "reigons"}))
-    refused = await start(api, report, "EMEA")
-    assert [answer.status_code for answer in refused] == [400, 422, 422]
-    assert "no query 'reigons'" in refused[0].json()["message"]
+    report = await api.create_report(*build_blocks(choices={"query": "reigons"}))
+    statuses, messages = await start(api, report, "EMEA")
+    assert statuses == REFUSED
+    assert "no query 'reigons'" in messages[0]
 
 
 async def test_default_and_no_value_need_no_choices(api: Api) -> None:
-    with_default = await make(api, *build_blocks(default="all"))
-    assert [answer.status_code for answer in await start(api, with_default, "all")] == [200, 200, 200]
-    without = await make(api, *build_blocks())
-    run = await api.client.post(f"/api/v1/report/{without['id']}/run/noteflow")
-    assert run.status_code == 200
-    outputs = await api.wait_for(f"/api/reports/{without['id']}/run/{run.json()['result']['run_id']}")
-    assert outputs.json()["status"] == "success"
+    with_default = await api.create_report(*build_blocks(default="all"))
+    assert (await start(api, with_default, "all"))[0] == ACCEPTED
+    without = await api.create_report(*build_blocks())
+    assert (await api.run_by_api(without["id"]))["status"] == "success"
 
 
 async def test_each_item_of_a_list_must_be_a_choice(api: Api) -> None:
-    report = await make(api, *build_blocks(multiple=True, sql="SELECT {{ region | length }} AS v"))
+    report = await api.create_report(*build_blocks(multiple=True, sql="SELECT {{ region | length }} AS v"))
     await ask_choices_query(api, report)
-    assert [one.status_code for one in await start(api, report, ["EMEA", "APAC"])] == [200, 200, 200]
-    refused = await start(api, report, ["EMEA", "Mars"])
-    assert [one.status_code for one in refused] == [400, 422, 422]
-    assert [one.status_code for one in await start(api, report, [])] == [200, 200, 200]
+    assert (await start(api, report, ["EMEA", "APAC"]))[0] == ACCEPTED
+    assert (await start(api, report, ["EMEA", "Mars"]))[0] == REFUSED
+    assert (await start(api, report, []))[0] == ACCEPTED
 
 
 async def test_number_in_a_url_is_the_choice_that_is_written_like_it(api: Api) -> None:
     blocks = build_blocks(
         "SELECT range AS n FROM range(3)", sql="SELECT typeof({{ region }}) AS v", type="any"
     )
-    report = await make(api, *blocks)
+    report = await api.create_report(*blocks)
     await ask_choices_query(api, report)
-    made = await api.client.post("/api/v1/webhook/", json={"report_id": report["id"]})
-    path, token = f"/api/v1/report/{report['id']}/webhook", made.json()["result"]["token"]
-    run = (await api.client.get(path, params={"token": token, "region": "2"})).json()
+    path, token = await make_trigger_call(api, report)
+    run = (await api.client.get(path, params={**token, "region": "2"})).json()
     outputs = (await api.wait_for(f"/api/reports/{report['id']}/run/{run['run_id']}")).json()
     rows = (await api.client.get(outputs["queries"][-1]["query_result"])).json()["data"]
     assert rows == [{"v": "INTEGER"}]
-    assert (await api.client.get(path, params={"token": token, "region": "3"})).status_code == 400
+    assert (await api.client.get(path, params={**token, "region": "3"})).status_code == 400
 
 
 async def test_all_values_of_the_query_are_choices_and_forms_know_that_they_have_not_all(api: Api) -> None:
-    report = await make(api, *build_blocks("SELECT 'r' || range AS region FROM range(3000)"))
+    report = await api.create_report(*build_blocks("SELECT 'r' || range AS region FROM range(3000)"))
     await ask_choices_query(api, report)
-    assert [one.status_code for one in await start(api, report, "r2999")] == [200, 200, 200]
-    assert [one.status_code for one in await start(api, report, "r3000")] == [400, 422, 422]
+    assert (await start(api, report, "r2999"))[0] == ACCEPTED
+    assert (await start(api, report, "r3000"))[0] == REFUSED
     parameter = await find_block(api, report, "region")
     offered = (await api.client.get(f"/api/v1/block/{parameter['id']}/choices")).json()
     assert len(offered["result"]) == 1000
@@ -139,28 +147,21 @@ async def test_all_values_of_the_query_are_choices_and_forms_know_that_they_have
 
 
 async def test_trial_of_other_sql_does_not_change_the_choices(api: Api) -> None:
-    report = await make(api, *build_blocks())
+    report = await api.create_report(*build_blocks())
     await ask_choices_query(api, report)
-    block = await find_block(api, report, "regions")
-    trial = {"content_json": {"sql": "SELECT 'Mars' AS region"}}
-    run_id = (await api.client.post(f"/api/v1/block/{block['id']}/run", json=trial)).json()["run_id"]
-    await api.wait_for(f"/api/reports/{report['id']}/queries/{block['query_id']}/run/{run_id}")
-    assert [one.status_code for one in await start(api, report, "Mars")] == [400, 422, 422]
-    assert [one.status_code for one in await start(api, report, "EMEA")] == [200, 200, 200]
+    await ask_choices_query(api, report, content_json={"sql": "SELECT 'Mars' AS region"})
+    assert (await start(api, report, "Mars"))[0] == REFUSED
+    assert (await start(api, report, "EMEA"))[0] == ACCEPTED
 
 
 async def test_repeat_of_a_key_is_answered_whatever_the_choices_are_now(api: Api) -> None:
-    report = await make(api, *build_blocks())
+    report = await api.create_report(*build_blocks())
     await ask_choices_query(api, report)
-    made = await api.client.post("/api/v1/webhook/", json={"report_id": report["id"]})
-    token = {"token": made.json()["result"]["token"]}
+    path, token = await make_trigger_call(api, report)
     call: dict[str, Any] = {"params": token, "json": {"region": "EMEA"}, "headers": {"Idempotency-Key": "k1"}}
-    path = f"/api/v1/report/{report['id']}/webhook"
     first = (await api.client.post(path, **call)).json()
     await api.wait_for(f"/api/reports/{report['id']}/run/{first['run_id']}")  # its query gives choices too
-    block = await find_block(api, report, "regions")
-    content = {"sql": "SELECT 'Mars' AS region", "database_id": 1}
-    await api.client.put(f"/api/v1/block/{block['id']}", json={"content": content})
+    await change_choices(api, report)
     await ask_choices_query(api, report)
     again = await api.client.post(path, **call)
     assert again.status_code == 200, again.text
@@ -169,26 +170,22 @@ async def test_repeat_of_a_key_is_answered_whatever_the_choices_are_now(api: Api
 
 
 async def test_query_of_choices_that_uses_a_parameter_is_a_warning(api: Api) -> None:
-    report = await make(api, *build_blocks("SELECT {{ region }} AS region"))
+    report = await api.create_report(*build_blocks("SELECT {{ region }} AS region"))
     [warning] = report["warnings"]
     assert warning.startswith("block 'region': the query of its choices uses 'region'")
 
 
 async def test_result_of_sql_that_was_edited_gives_no_choices_until_the_query_has_run_again(api: Api) -> None:
-    report = await make(api, *build_blocks())
+    report = await api.create_report(*build_blocks())
     await ask_choices_query(api, report)
-    block = await find_block(api, report, "regions")
-    content = {"sql": "SELECT 'Mars' AS region", "database_id": 1}
-    await api.client.put(f"/api/v1/block/{block['id']}", json={"content": content})
-    refused = await start(api, report, "EMEA")
-    assert [answer.status_code for answer in refused] == [400, 422, 422]
-    for answer in refused:
-        assert (
-            "the query 'regions' has not run since it was changed: run it first" in answer.json()["message"]
-        )
+    await change_choices(api, report)
+    statuses, messages = await start(api, report, "EMEA")
+    assert statuses == REFUSED
+    for message in messages:
+        assert "the query 'regions' has not run since it was changed: run it first" in message
     parameter = await find_block(api, report, "region")
     offered = (await api.client.get(f"/api/v1/block/{parameter['id']}/choices")).json()
     assert (offered["result"], offered["is_complete"]) == ([], False)
     await ask_choices_query(api, report)
-    assert [answer.status_code for answer in await start(api, report, "EMEA")] == [400, 422, 422]
-    assert [answer.status_code for answer in await start(api, report, "Mars")] == [200, 200, 200]
+    assert (await start(api, report, "EMEA"))[0] == REFUSED
+    assert (await start(api, report, "Mars"))[0] == ACCEPTED

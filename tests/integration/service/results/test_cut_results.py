@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.integration.service.conftest import Api
-from tests.integration.service.reports.test_authoring import make
 
 TYPES = {
     "json": "application/json",
@@ -27,13 +26,10 @@ async def run_cut(api: Api, *blocks: tuple[str, str, dict[str, Any]]) -> dict[st
     """Run a report whose query ``q`` gives more rows than its limit, and give its outputs."""
     query = {"sql": "SELECT range AS n FROM range(10)", "database_id": 1, "limit": 3}
     rows = [("sql", "q", query), *blocks]
-    made = await make(
-        api, *({"type": kind, "name": name, "content": content} for kind, name, content in rows)
+    report = await api.create_report(
+        *({"type": kind, "name": name, "content": content} for kind, name, content in rows)
     )
-    answer = await api.client.post(f"/api/v1/report/{made['id']}/run/noteflow")
-    run_id = answer.json()["result"]["run_id"]
-    outputs: dict[str, Any] = (await api.wait_for(f"/api/reports/{made['id']}/run/{run_id}")).json()
-    return outputs
+    return await api.run_by_api(report["id"])
 
 
 @pytest.mark.parametrize("form", TYPES)

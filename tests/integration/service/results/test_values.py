@@ -7,16 +7,13 @@ row: its query with a value and a null, the same query without rows, a text and 
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import json
 import math
 import os
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, datetime
 from datetime import time as clock_time
@@ -41,9 +38,10 @@ from airflow_provider_pushmetrics.service.results.encoders.formats import (
     XLSX,
 )
 from airflow_provider_pushmetrics.service.results.values import write_json
-from tests.fakes.mail_server import MailServer, serve_mail
+from tests.fakes.mail_server import MailServer, serve_mail_in_thread
 from tests.fakes.postgres import make_database
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
+from tests.fakes.waiting import wait_until
 from tests.integration.service.results.value_rows import (
     DATABASES,
     DUCKDB,
@@ -95,29 +93,9 @@ class Read:
         return answer.content
 
 
-@contextmanager
-def take_mail() -> Iterator[MailServer]:
-    """Take mail in a thread, for a service in another process."""
-    started, stopping = threading.Event(), asyncio.Event()
-    found: list[tuple[MailServer, asyncio.AbstractEventLoop]] = []
-
-    async def serve() -> None:
-        async with serve_mail() as server:
-            found.append((server, asyncio.get_running_loop()))
-            started.set()
-            await stopping.wait()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    assert started.wait(120)
-    yield found[0][0]
-    found[0][1].call_soon_threadsafe(stopping.set)
-    thread.join()
-
-
 @pytest.fixture(scope="module")
 def mail() -> Iterator[MailServer]:
-    with take_mail() as server:
+    with serve_mail_in_thread() as server:
         yield server
 
 
@@ -188,11 +166,9 @@ def run_blocks(service: ServiceProcess, name: str, blocks: list[dict[str, Any]])
     report = made.json()["result"]
     run = service.client.post(f"/api/v1/report/{report['id']}/run/noteflow").json()["result"]
     outputs = f"/api/reports/{report['id']}/run/{run['run_id']}"
-    deadline = time.monotonic() + 120
-    while (answer := service.client.get(outputs)).status_code == 202:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return Read(service, answer.json(), {one["name"]: one["uid"] for one in report["blocks"]})
+    wait_until(lambda: service.client.get(outputs).status_code != 202)
+    uids = {one["name"]: one["uid"] for one in report["blocks"]}
+    return Read(service, service.client.get(outputs).json(), uids)
 
 
 def make_blocks(row: ValueRow, expression: str, database_id: int) -> list[dict[str, Any]]:
@@ -369,15 +345,13 @@ def read_files(message: EmailMessage) -> dict[str, bytes]:
 
 def wait_for_mail(mail: MailServer, row: ValueRow, run_id: int) -> EmailMessage:
     """Wait for the mail of a row and a run, which is told by the JSON that goes with it."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        for message in list(mail.taken):
-            if message["Subject"] != row.name:
-                continue
-            if json.loads(read_files(message)[f"{row.name}.json"])["run_id"] == run_id:
-                return message
-        time.sleep(0.05)
-    raise AssertionError(f"no mail for {row.name}")
+
+    def is_wanted(message: EmailMessage) -> bool:
+        if message["Subject"] != row.name:
+            return False
+        return bool(json.loads(read_files(message)[f"{row.name}.json"])["run_id"] == run_id)
+
+    return wait_until(lambda: next(filter(is_wanted, list(mail.taken)), None), f"a mail for {row.name}")
 
 
 @pytest.mark.parametrize(("database", "row"), CASES)

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
-import time
 from typing import Any
 
 from tests.fakes.service_reports import ENDLESS, sql, text
 from tests.fakes.service_subscriber import Subscriber
-from tests.fakes.waiting import until
+from tests.fakes.waiting import until, until_async
 from tests.integration.service.conftest import Api
 
 
-async def start(api: Api, uid: str) -> int:
-    run_id: int = (await api.client.post(f"/api/v1/block/{uid}/run")).raise_for_status().json()["run_id"]
-    return run_id
-
-
 async def wait_for_status(api: Api, uid: str, status: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 120
-    while True:
-        row = (await api.client.get(f"/api/v1/block/{uid}/results/")).json()["result"][0]
-        if row["status"] == status:
-            return dict(row)
-        assert time.monotonic() < deadline, row
-        await asyncio.sleep(0.02)
+    async def find() -> dict[str, Any] | None:
+        row: dict[str, Any] = (await api.client.get(f"/api/v1/block/{uid}/results/")).json()["result"][0]
+        return row if row["status"] == status else None
+
+    return await until_async(find, status)
 
 
 async def test_running_query_is_interrupted_in_time(api: Api, subscriber: Subscriber) -> None:
     made = api.make_report(endless=sql(ENDLESS))
     await api.subscribe(subscriber.url, "query.run")
     uid, result = made.blocks["endless"], f"/api/reports/{made.id}/queries/{made.queries['endless']}/run"
-    run_id = await start(api, uid)
+    run_id = await api.run_block(uid)
     await wait_for_status(api, uid, "running")
     assert (await api.client.get(f"{result}/{run_id}")).status_code == 202
     answer = await api.client.post(f"/api/v1/block/{uid}/run/{run_id}/cancel")
@@ -54,7 +45,7 @@ def is_executed() -> bool:
 
 async def test_run_that_has_ended_is_not_cancelled(api: Api) -> None:
     made = api.make_report(note=text("hello"))
-    run_id = await start(api, made.blocks["note"])
+    run_id = await api.run_block(made.blocks["note"])
     await wait_for_status(api, made.blocks["note"], "success")
     await until(lambda: not is_executed(), "the end of the run, after that of its block")
     answer = await api.client.post(f"/api/v1/block/{made.blocks['note']}/run/{run_id}/cancel")
@@ -63,7 +54,7 @@ async def test_run_that_has_ended_is_not_cancelled(api: Api) -> None:
 
 async def test_run_of_another_block_is_not_found(api: Api) -> None:
     made = api.make_report(note=text("hello"), other=text("hello"))
-    run_id = await start(api, made.blocks["note"])
+    run_id = await api.run_block(made.blocks["note"])
     for wrong in (run_id + 1000, 2**40, "x"):
         answer = await api.client.post(f"/api/v1/block/{made.blocks['note']}/run/{wrong}/cancel")
         assert answer.status_code == 404

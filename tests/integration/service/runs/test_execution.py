@@ -16,7 +16,6 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError
-from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.datasources.base import RowBatches
 from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
@@ -28,7 +27,6 @@ from airflow_provider_pushmetrics.service.runs.execution.executor import RunExec
 from airflow_provider_pushmetrics.service.runs.submission import AcceptedRun, RunSubmission, accept_runs
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
-from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import make_report, sql, text
 
 
@@ -79,14 +77,10 @@ class Workplace:
 
 
 @pytest.fixture
-def workplace(url: str, tmp_path: Path) -> Iterator[Workplace]:
-    database = Database(url)
-    database.migrate()
-    bootstrap(database, tmp_path, API_TOKEN)
+def workplace(database: Database, tmp_path: Path) -> Iterator[Workplace]:
     workplace = Workplace(database, tmp_path)
     yield workplace
     workplace.sources.close()
-    database.close()
 
 
 @pytest.mark.parametrize("statement", ["INSERT INTO block_result", "UPDATE run SET", "SELECT data_source"])

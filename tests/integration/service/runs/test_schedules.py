@@ -10,7 +10,6 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import select
 
-from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import (
     OutgoingMessage,
     ReportSchedule,
@@ -21,7 +20,6 @@ from airflow_provider_pushmetrics.service.runs.schedules import fire_due
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
-from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import MadeReport, make_report, sql
 from tests.fakes.waiting import until
 from tests.integration.service.conftest import Api
@@ -146,18 +144,15 @@ def put_schedule(database: Database, made: MadeReport, next_run_on: datetime) ->
 
 
 def test_what_is_due_is_started_once_by_several_workers_and_not_caught_up_with(
-    url: str, tmp_path: Path
+    database: Database, tmp_path: Path
 ) -> None:
-    database = Database(url)
-    database.migrate()
-    bootstrap(database, tmp_path, API_TOKEN)
     made = make_report(database, Cipher("k" * 32), tmp_path, q=sql("SELECT 1 AS n"))
     ids = [put_schedule(database, made, START) for _ in range(5)]
     now = START + timedelta(days=3, hours=1)  # nothing ran for three days
     barrier, started = threading.Barrier(4), []
 
     def work() -> None:
-        own = Database(url)
+        own = Database(database.url)
         barrier.wait()
         started.append(fire_due(own, lambda _: now))
         own.close()
@@ -174,15 +169,11 @@ def test_what_is_due_is_started_once_by_several_workers_and_not_caught_up_with(
     assert {row.next_run_on for row in rows} == {START + timedelta(days=4)}
     assert {row.run_count for row in rows} == {1}
     assert fire_due(database, lambda _: now) == 0
-    database.close()
 
 
 def test_schedule_that_cannot_be_started_keeps_no_other_waiting(
-    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    database = Database(url)
-    database.migrate()
-    bootstrap(database, tmp_path, API_TOKEN)
     made = make_report(database, Cipher("k" * 32), tmp_path, q=sql("SELECT 1 AS n"))
     broken, well = put_schedule(database, made, START), put_schedule(database, made, START)
     with database.writing() as session:
@@ -193,4 +184,3 @@ def test_schedule_that_cannot_be_started_keeps_no_other_waiting(
         assert [run.schedule_id for run in session.scalars(select(Run))] == [well]
         assert session.get_one(ReportSchedule, broken).next_run_on == START + timedelta(minutes=1)
     assert fire_due(database, lambda _: START + timedelta(seconds=59)) == 0
-    database.close()

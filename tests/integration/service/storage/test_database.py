@@ -14,17 +14,15 @@ from sqlalchemy import select
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError
 from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
-from airflow_provider_pushmetrics.service.models import ApiToken, Base, Run, Subscription
+from airflow_provider_pushmetrics.service.models import ApiToken, Base, Run
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.submission import accept_run
-from airflow_provider_pushmetrics.service.runtime import assemble
-from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
-from airflow_provider_pushmetrics.signatures import generate_secret
 from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import make_report, parameter, sql
-from tests.fakes.service_subscriber import listen
+from tests.fakes.service_subscriber import add_subscription, listen
+from tests.integration.service.conftest import run_parts
 
 CIPHER = Cipher("k" * 32)
 
@@ -68,22 +66,11 @@ def test_failed_transaction_leaves_nothing(database: Database) -> None:
 
 
 def test_first_token_is_replaced_by_another_that_is_given(database: Database, tmp_path: Path) -> None:
-    bootstrap(database, tmp_path, "another-token-0123456789")
-    with database.reading() as session:
-        assert [
-            row.revoked_on is None for row in session.scalars(select(ApiToken).order_by(ApiToken.id))
-        ] == [
-            False,
-            True,
-        ]
-    bootstrap(database, tmp_path, API_TOKEN)
-    with database.reading() as session:
-        assert [
-            row.revoked_on is None for row in session.scalars(select(ApiToken).order_by(ApiToken.id))
-        ] == [
-            True,
-            False,
-        ]
+    for token, are_valid in (("another-token-0123456789", [False, True]), (API_TOKEN, [True, False])):
+        bootstrap(database, tmp_path, token)
+        with database.reading() as session:
+            rows = session.scalars(select(ApiToken).order_by(ApiToken.id))
+            assert [row.revoked_on is None for row in rows] == are_valid
 
 
 def test_runs_accepted_at_the_same_time_under_one_key_are_one(database: Database, tmp_path: Path) -> None:
@@ -110,47 +97,16 @@ def test_runs_accepted_at_the_same_time_under_one_key_are_one(database: Database
         assert run.created_on.utcoffset() is not None
 
 
-def test_run_goes_from_the_trigger_to_the_event(url: str, tmp_path: Path) -> None:
-    settings = ServiceSettings(
-        tmp_path,
-        database_url=None if url.startswith("sqlite") else url,
-        bootstrap_token=API_TOKEN,
-        allow_private_endpoints=True,
-    )
-    parts = assemble(settings)
-    parts.start()
-    try:
+def test_run_goes_from_the_trigger_to_the_event(database_url: str | None, tmp_path: Path) -> None:
+    with (
+        run_parts(tmp_path, database_url=database_url, allow_private_endpoints=True) as parts,
+        listen() as subscriber,
+    ):
         made = make_report(parts.database, parts.cipher, tmp_path, q=sql("SELECT {{ v }} AS v"))
-        with listen() as subscriber:
-            _subscribe(parts.database, parts.cipher, subscriber.url)
-            run = accept_run(parts.database, parts.results, made.id, {"v": [1, None]}, origin="webhook")
-            event = subscriber.wait_for_run("report.run", run.id).event
-        assert event["report_id"] == made.id
-        assert _read_status(parts.database, run.id) == "success"
-        assert parts.results.read_rows(_find_file(parts.database, run.id)) == [{"v": [1, None]}]
-    finally:
-        assert parts.stop()
-
-
-def _subscribe(database: Database, cipher: Cipher, url: str) -> None:
-    with database.writing() as session:
-        session.add(
-            Subscription(
-                workspace_id=1,
-                name="s",
-                url=url,
-                events=["report.run"],
-                active=True,
-                secret_encrypted=cipher.encrypt(generate_secret()),
-            )
-        )
-
-
-def _read_status(database: Database, run_id: int) -> str:
-    with database.reading() as session:
-        return session.get_one(Run, run_id).status
-
-
-def _find_file(database: Database, run_id: int) -> str:
-    with database.reading() as session:
-        return str(session.get_one(Run, run_id).results[0].result_file)
+        add_subscription(parts.database, parts.cipher, subscriber.url, "report.run")
+        run = accept_run(parts.database, parts.results, made.id, {"v": [1, None]}, origin="webhook")
+        assert subscriber.wait_for_run("report.run", run.id).event["report_id"] == made.id
+        with parts.database.reading() as session:
+            ended = session.get_one(Run, run.id)
+            assert ended.status == "success"
+            assert parts.results.read_rows(str(ended.results[0].result_file)) == [{"v": [1, None]}]

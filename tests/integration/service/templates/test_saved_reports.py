@@ -103,20 +103,13 @@ async def make(api: Api, database_id: int, parameters: dict[str, Any], **queries
         {"type": "sql", "name": name, "content": {"sql": sql, "database_id": database_id}}
         for name, sql in queries.items()
     ]
-    answer = await api.client.post("/api/v1/report/", json={"name": "Made", "blocks": blocks})
-    assert answer.status_code == 201, answer.text
-    report_id: int = answer.json()["id"]
+    report_id: int = (await api.create_report(*blocks))["id"]
     return report_id
 
 
 async def run(api: Api, report_id: int, parameters: dict[str, Any]) -> dict[str, Any]:
     """Run a report by the API; give the rows of its queries, or their errors, by their names."""
-    answer = await api.client.post(
-        f"/api/v1/report/{report_id}/run/noteflow", json={"parameters": parameters}
-    )
-    assert answer.status_code == 200, answer.text
-    run_id = answer.json()["result"]["run_id"]
-    outputs = (await api.wait_for(f"/api/reports/{report_id}/run/{run_id}")).json()
+    outputs = await api.run_by_api(report_id, parameters=parameters)
     errors = {block["name"]: block["error"] for block in outputs["blocks"]}
     return {
         one["query_name"]: errors[one["query_name"]] or await api.fetch_rows(outputs, one["query_name"])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from typing import Any
-from uuid import uuid4
 
 import pyarrow.parquet as pq
 import pytest
@@ -62,7 +60,7 @@ async def test_chart_that_cannot_be_drawn_says_why(api: Api) -> None:
 async def test_block_that_ran_alone_has_rows_too(api: Api) -> None:
     made = api.make_report(q=sql("SELECT 1 AS one"))
     uid = made.blocks["q"]
-    run_id = (await api.client.post(f"/api/v1/block/{uid}/run", json={})).json()["run_id"]
+    run_id = await api.run_block(uid)
     await api.wait_for(f"/api/reports/{made.id}/queries/{made.queries['q']}/run/{run_id}")
     rows = await api.client.get(f"/app/results/block_run/{run_id}/{uid}/rows")
     assert rows.json()["rows"] == [["1"]]
@@ -104,19 +102,3 @@ async def test_block_moves_to_another_place_and_only_a_move_is_told(api: Api) ->
     assert await move("c", 400) == 200
     assert await read_order() == ["a", "b", "c"]
     assert await move("c", -1) == 422
-
-
-async def test_database_is_tried_and_says_what_is_wrong(api: Api) -> None:
-    async def try_it(url: str) -> dict[str, Any]:
-        body = {"database_name": f"tried {uuid4()}", "sqlalchemy_uri": url}
-        saved = await api.client.post("/api/v1/database/", json=body, params={"skip_test": True})
-        row = saved.json()["result"]
-        answer = await asyncio.wait_for(api.client.post(f"/api/v1/database/{row['uid']}/test"), 30)
-        result: dict[str, Any] = answer.json()["result"]
-        return result
-
-    flights = (await api.client.post("/api/v1/database/1/test")).json()["result"]
-    assert flights == {"is_reachable": True, "message": "The database answers"}
-    refused = await try_it("postgresql://reader:s3cret-word@127.0.0.1:1/shop")
-    assert refused["is_reachable"] is False
-    assert "s3cret-word" not in refused["message"]

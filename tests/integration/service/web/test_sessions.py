@@ -16,20 +16,15 @@ from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.serving.rate_limit import RateLimit
 from tests.fakes.service_process import API_TOKEN
-from tests.integration.service.conftest import BASE_URL, Api
+from tests.integration.service.conftest import Api, open_client
 
 OWN = {"X-PushMetrics-App": "1"}
 SESSION = "/app/session"
 
 
-def open_browser(app: FastAPI) -> httpx.AsyncClient:
-    """Make a client that keeps cookies, as a browser does."""
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL)
-
-
 @pytest.fixture
 async def browser(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    async with open_browser(app) as browser:
+    async with open_client(app, None) as browser:
         yield browser
 
 
@@ -100,7 +95,7 @@ async def test_copy_of_a_cookie_ends_with_the_session_that_is_signed_out(
     app: FastAPI, browser: httpx.AsyncClient
 ) -> None:
     await sign_in(browser)
-    async with open_browser(app) as thief, open_browser(app) as neighbour:
+    async with open_client(app, None) as thief, open_client(app, None) as neighbour:
         thief.cookies.set(COOKIE, browser.cookies[COOKIE])
         assert (await thief.put(SESSION, headers=OWN)).status_code == 200
         await sign_in(neighbour)
@@ -169,7 +164,7 @@ def test_session_lasts_while_it_is_renewed_but_not_for_ever(parts: ServiceParts)
 
 async def test_guessing_is_limited_as_at_the_exchange(parts: ServiceParts) -> None:
     app = build_app(replace(parts, exchange_limit=RateLimit(2)))
-    async with open_browser(app) as browser:
+    async with open_client(app, None) as browser:
         answers = [await sign_in(browser, "guess") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [401, 401, 429]
     assert int(answers[2].headers["retry-after"]) > 0

@@ -29,7 +29,8 @@ from airflow_provider_pushmetrics.service.webhooks.subscriptions import (
     resend_failed,
     rotate_secret,
 )
-from airflow_provider_pushmetrics.signatures import decode_secret, generate_secret
+from airflow_provider_pushmetrics.signatures import decode_secret
+from tests.fakes.service_subscriber import add_subscription
 
 URL = "http://subscriber.test/hook?token=s3cret"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -71,18 +72,7 @@ class Post:
         return self.answer()
 
     def subscribe(self) -> int:
-        with self.database.writing() as session:
-            subscription = Subscription(
-                workspace_id=1,
-                name="s",
-                url=URL,
-                events=["report.run"],
-                active=True,
-                secret_encrypted=CIPHER.encrypt(generate_secret()),
-            )
-            session.add(subscription)
-            session.flush()
-            return subscription.id
+        return add_subscription(self.database, CIPHER, URL, "report.run")
 
     def emit(self) -> int:
         """Put an event in the outbox, and give its one delivery."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,13 +17,13 @@ from airflow_provider_pushmetrics.service.egress.transport import (
     GuardedTransport,
     Resolver,
 )
-from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt, Subscription
+from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.delivery import WebhookSender
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
-from airflow_provider_pushmetrics.signatures import generate_secret
-from tests.fakes.service_subscriber import Subscriber
+from tests.fakes.loopback import serve_connection
+from tests.fakes.service_subscriber import Subscriber, add_subscription
 
 CIPHER = Cipher("k" * 32)
 
@@ -37,6 +36,7 @@ CORPUS = (
     "017700000001",
     "0x7f000001",
     "0x7f.1",
+    "0177.1",
     "127.1",
     "0",
     "0.0.0.0",
@@ -74,16 +74,8 @@ def deliver(
     database: Database, url: str, rules: EgressRules, *, resolve: Resolver = resolve, seconds: float = 5
 ) -> DeliveryAttempt:
     """Make one attempt to deliver an event to a URL."""
+    add_subscription(database, CIPHER, url, "report.run")
     with database.writing() as session:
-        subscription = Subscription(
-            workspace_id=1,
-            name="s",
-            url=url,
-            events=["report.run"],
-            active=True,
-            secret_encrypted=CIPHER.encrypt(generate_secret()),
-        )
-        session.add(subscription)
         put_in_outbox(session, 1, {"event": "report.run", "report_id": 1})
     network = GuardedNetwork(rules, resolve=resolve)
     sender = WebhookSender(database, CIPHER, seconds, transport=GuardedTransport(rules, network=network))
@@ -101,20 +93,6 @@ def test_hostile_endpoint_is_sent_nothing(database: Database, subscriber: Subscr
     assert attempt.error
     assert "s3cret" not in attempt.error
     assert subscriber.received == []
-
-
-def test_redirect_into_the_own_network_is_not_followed(database: Database, subscriber: Subscriber) -> None:
-    subscriber.statuses, subscriber.headers = [302], {"Location": subscriber.url + "/internal"}
-    attempt = deliver(database, subscriber.url, EgressRules(allow_loopback=True))
-    assert attempt.status_code == 302
-    assert [one.path for one in subscriber.received] == ["/hook"]
-
-
-@pytest.mark.parametrize("rules", [EgressRules(allow_loopback=True), EgressRules(allow_private=True)])
-def test_setting_opens_the_own_network(
-    database: Database, subscriber: Subscriber, rules: EgressRules
-) -> None:
-    assert deliver(database, subscriber.url, rules).status_code == 202
 
 
 @pytest.mark.parametrize(
@@ -149,24 +127,13 @@ def test_look_up_that_hangs_is_cut_off_at_the_time_limit(database: Database) -> 
     assert "cannot be resolved" in (attempt.error or "")
 
 
-@contextmanager
-def drip(head: bytes) -> Iterator[int]:
+def drip(head: bytes) -> AbstractContextManager[int]:
     """Serve one connection: answer with the head, then with a byte every tenth of a second."""
 
-    def serve() -> None:
-        connection, _ = listener.accept()
-        with connection, suppress(OSError):
-            connection.recv(4096)
-            connection.sendall(head)
-            while not stopping.wait(0.1):
-                connection.sendall(b"x")
+    def answer(connection: socket.socket, stopping: threading.Event) -> None:
+        connection.recv(4096)
+        connection.sendall(head)
+        while not stopping.wait(0.1):
+            connection.sendall(b"x")
 
-    stopping = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            stopping.set()
-            thread.join()
+    return serve_connection(answer)

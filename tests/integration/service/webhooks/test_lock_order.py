@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,6 +14,7 @@ from airflow_provider_pushmetrics.service.accounts.workspaces import delete_work
 from airflow_provider_pushmetrics.service.models import Delivery, Subscription, Workspace
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import enable
+from tests.fakes.waiting import wait_until
 from tests.integration.service.webhooks.test_delivery import NOW, Post, respond
 
 pytestmark = pytest.mark.postgres
@@ -48,12 +48,9 @@ def give_up(post: Post, subscription_id: int) -> None:
 def wait_for_a_lock(database: Database, other: threading.Event) -> None:
     """Wait until a transaction waits for another one, or the other has ended without."""
     waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-    deadline = time.monotonic() + 120
     # Each look in a transaction of its own: PostgreSQL keeps its answer for the length of one.
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        while not connection.scalar(waiting) and not other.is_set():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: connection.scalar(waiting) or other.is_set())
 
 
 @pytest.mark.parametrize("other", [delete_everything, delete_one, enable_again, give_up])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +14,7 @@ from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import disable
 from tests.fakes.service_subscriber import Received, Subscriber, listen
-from tests.fakes.waiting import LIMIT_SECONDS, until
+from tests.fakes.waiting import LIMIT_SECONDS, until, until_async
 from tests.integration.service.conftest import Api
 
 SUBSCRIPTIONS = "/api/v1/webhook_subscription"
@@ -30,11 +29,11 @@ async def read_delivery(api: Api, delivery_id: int) -> dict[str, Any]:
 
 
 async def wait_for_status(api: Api, delivery_id: int, status: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 120
-    while (row := await read_delivery(api, delivery_id))["status"] != status:
-        assert time.monotonic() < deadline, row
-        await asyncio.sleep(0.02)
-    return row
+    async def find() -> dict[str, Any] | None:
+        row = await read_delivery(api, delivery_id)
+        return row if row["status"] == status else None
+
+    return await until_async(find, status)
 
 
 async def send_test(api: Api, subscription: dict[str, Any]) -> int:

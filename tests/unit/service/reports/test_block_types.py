@@ -80,11 +80,6 @@ def test_template_that_python_cannot_walk_through_is_refused(template: str) -> N
             check_content(kind, content)
 
 
-def test_sql_that_would_make_text_of_values_is_refused_when_it_is_saved() -> None:
-    with pytest.raises(ContentError, match="SQL cannot have"):
-        check_content("sql", {"sql": "{% filter replace('X', v) %}X{% endfilter %}", "database_id": 1})
-
-
 @pytest.mark.parametrize(
     ("kind", "content"),
     [

@@ -68,10 +68,6 @@ def test_whatever_a_value_is_the_text_stays_the_same(value: Any) -> None:
         assert write("SELECT {{ v }} AS x", v=value) == ("SELECT $1 AS x", (value,))
 
 
-def test_null_is_written_out() -> None:
-    assert write("SELECT {{ v }} IS NULL OR c = {{ v }}", v=None) == ("SELECT NULL IS NULL OR c = NULL", ())
-
-
 def test_text_with_half_a_character_is_refused() -> None:
     with pytest.raises(BlockTemplateError, match="half a character"):
         write("SELECT {{ v }}", v="\ud800")
@@ -103,15 +99,6 @@ def test_sql_with_a_nul_is_refused() -> None:
         write("SELECT \x000\x00")
 
 
-def test_placeholder_in_a_quoted_name_is_refused_with_the_way_out() -> None:
-    with pytest.raises(BlockTemplateError, match=r"quoted name, .*use \{\{ name \| identifier"):
-        write('SELECT "{{ v }}"', v="x")
-
-
-def test_inclause_binds_each_value() -> None:
-    assert write("IN {{ vs | inclause }}", vs=["AA", HOSTILE]) == ("IN ($1, $2)", ("AA", HOSTILE))
-
-
 @pytest.mark.parametrize("values", [[], "text", 3, {"a": 1}])
 def test_inclause_refuses_what_is_no_list_of_values(values: Any) -> None:
     with pytest.raises(BlockTemplateError, match="inclause needs"):
@@ -120,12 +107,6 @@ def test_inclause_refuses_what_is_no_list_of_values(values: Any) -> None:
 
 def test_identifier_is_quoted() -> None:
     assert write("{{ c | identifier }}", c='a"; DROP TABLE x; --') == ('"a""; DROP TABLE x; --"', ())
-
-
-@pytest.mark.parametrize("name", ["", None, 3, "a\x00b"])
-def test_identifier_refuses_what_is_no_name(name: Any) -> None:
-    with pytest.raises(BlockTemplateError, match="identifier needs a name"):
-        write("{{ c | identifier }}", c=name)
 
 
 def test_query_is_composed_of_another_with_its_values_bound() -> None:
