@@ -179,11 +179,11 @@ def _write_without_marks(token: Token, written: str) -> str:
     """Write a comment whose marks are gone; a blank stays, so that what stood around them does not join."""
     if token.kind == Kind.NAME:
         raise BlockTemplateError(
-            f"a {{{{ … }}}} stands in a quoted name, {_show(written)}: use {{{{ name | identifier }}}}"
+            f"a {{{{ … }}}} is inside a quoted name, {_show(written)}: use {{{{ name | identifier }}}}"
             " without the quotes."
         )
     if written.startswith(HINTS):
-        raise BlockTemplateError("a {{ … }} stands in a hint for the database: nothing can be bound there.")
+        raise BlockTemplateError("a {{ … }} is inside a hint for the database, where no value can be bound.")
     return MARK.sub(" ", written)
 
 
@@ -214,13 +214,13 @@ def _write_text(sql: _Rendered, index: int, before: str) -> tuple[Pieces, int]:
     for number in MARK.findall(sql.text[token.start : token.end]):
         if isinstance(sql.marked[int(number)], Identifier | InClause):
             raise BlockTemplateError(
-                "a {{ … | identifier }} or {{ … | inclause }} stands in a text: take the quotes away."
+                "a {{ … | identifier }} or {{ … | inclause }} is inside a text literal: remove the quotes."
             )
     context = _read_before(sql, index)
     named = TYPED.search(context)
     if (named is None and context.endswith(BESIDE)) or _is_before_text(sql, index):
         raise BlockTemplateError(
-            f"a text with a {{{{ … }}}} stands beside another one, {_show_beside(sql, index)}:"
+            f"a text literal with a {{{{ … }}}} is next to another one, {_show_beside(sql, index)}:"
             " put an operator between them."
         )
     content = decode_text(sql.text, token, sql.marked, sql.dialect.known_escapes)
@@ -239,7 +239,7 @@ def _write_typed(sql: _Rendered, index: int, named: str, content: Any) -> Pieces
     if form is None or (is_counted and kind.lower() == "interval"):
         way_out = sql.dialect.interval_way_out if kind.lower() == "interval" else sql.dialect.cast_way_out
         raise BlockTemplateError(
-            f"a text with a {{{{ … }}}} stands after {kind!r:.60}, and cannot be bound there:"
+            f"a text literal with a {{{{ … }}}} follows {kind!r:.60}, where it cannot be bound:"
             f" write {way_out.replace('{type}', kind[:60])}."
         )
     if content is None:
@@ -252,7 +252,7 @@ def _measure_end(before: str, named: str) -> int:
     """Measure the name of a type with the blanks after it, at the end of what stands before a text."""
     stripped = before.rstrip()
     if not stripped.endswith(named):
-        raise BlockTemplateError(f"a comment stands between {named!r:.60} and its text: take it out.")
+        raise BlockTemplateError(f"a comment is between {named!r:.60} and its text literal: remove it.")
     return len(before) - len(stripped) + len(named)
 
 
@@ -300,8 +300,8 @@ def _check_plain(text: str, dialect: Dialect) -> None:
     found = dialect.own_placeholder.search(text) if dialect.own_placeholder else None
     if found is not None:
         raise BlockTemplateError(
-            f"the SQL has {found[0]!r}, which {dialect.title} takes for a place of a value:"
-            " write {{ name }} for each."
+            f"the SQL has {found[0]!r}, which {dialect.title} reads as a placeholder:"
+            " write {{ name }} instead."
         )
 
 
@@ -311,8 +311,8 @@ def _verify(bound: BoundSql, dialect: Dialect) -> None:
     places = sum(token.kind == Kind.MARK for token in dialect.lexer.scan(written))
     if places != len(bound.values):
         raise BlockTemplateError(
-            f"the SQL would have {places} places for {len(bound.values)} values:"
-            " put blanks around each {{ … }}."
+            f"the SQL would have {places} placeholders for {len(bound.values)} values:"
+            " put spaces around each {{ … }}."
         )
 
 

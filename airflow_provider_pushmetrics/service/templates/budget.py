@@ -58,7 +58,7 @@ class Budget:
         """Count steps, and look at the clock. True, so that it can stand in a condition."""
         self._steps += count
         if self._steps > MAX_STEPS:
-            raise BlockTemplateError(f"the template takes more than {MAX_STEPS} steps: do this in a query.")
+            raise BlockTemplateError(f"the template needs more than {MAX_STEPS} steps: do this in a query.")
         if self._clock() > self._deadline:
             raise BlockTemplateError(
                 f"the template takes longer than {RENDER_SECONDS:g} s: do this in a query."
@@ -78,7 +78,7 @@ class Budget:
             return self.accept(1 + len(value) // CHARACTERS_PER_WEIGHT)
         if isinstance(value, int):
             if value.bit_length() > MAX_BITS:
-                raise BlockTemplateError(f"the template makes a number of more than {MAX_BITS} bits.")
+                raise BlockTemplateError(f"the template creates a number of more than {MAX_BITS} bits.")
             return 1
         if isinstance(value, range):
             return self.accept(1 + len(value))
@@ -102,7 +102,7 @@ class Budget:
     def accept(self, weight: int) -> int:
         """Accept a weight, if a value may have it."""
         if weight > MAX_WEIGHT:
-            raise BlockTemplateError("the template makes a value that is too large: do this in a query.")
+            raise BlockTemplateError("the template creates a value that is too large: do this in a query.")
         return weight
 
 
@@ -114,7 +114,7 @@ def check_width(value: Any) -> None:
     """
     if isinstance(value, int) and abs(value) > MAX_WIDTH:
         raise BlockTemplateError(
-            f"the template asks for the width {value!r:.20}: it must be up to {MAX_WIDTH}."
+            f"the template requests the width {value!r:.20}: the maximum is {MAX_WIDTH}."
         )
 
 
@@ -125,7 +125,7 @@ def check_growth(size: int, factor: int) -> None:
     :raises BlockTemplateError: if that is too much.
     """
     if size * factor > MAX_GROWTH:
-        raise BlockTemplateError("the template makes a value that is too large: do this in a query.")
+        raise BlockTemplateError("the template creates a value that is too large: do this in a query.")
 
 
 def check_percent_format(text: str | bytes, weight: int) -> None:

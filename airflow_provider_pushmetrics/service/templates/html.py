@@ -104,7 +104,7 @@ def _put_into_piece(markup: RenderedMarkup, match: re.Match[str]) -> str:
         return markup.mark.sub(lambda mark: _write_in_attribute(markup, mark), piece)
     if markup.mark.search(piece):
         raise BlockTemplateError(
-            "a {{ … }} stands in a tag, a script or a style of the HTML, where it could become markup: write"
+            "a {{ … }} is in a tag, a script or a style of the HTML, where it could become markup: write"
             ' it between tags, or in quotes as an attribute\'s value, such as href="{{ url }}".'
         )
     return piece
@@ -118,5 +118,5 @@ def _write_in_text(markup: RenderedMarkup, match: re.Match[str]) -> str:
 def _write_in_attribute(markup: RenderedMarkup, match: re.Match[str]) -> str:
     value = markup.find(match)
     if isinstance(value, Fragment):
-        raise BlockTemplateError("a table or a picture cannot stand in an attribute of the HTML.")
+        raise BlockTemplateError("a table or a picture cannot be in an attribute of the HTML.")
     return escape(value)

@@ -135,7 +135,7 @@ class Lexer:
         if first == "\x00":
             mark = MARK.match(sql, start)
             if mark is None:
-                raise BlockTemplateError("the SQL holds a NUL character: take it out.")
+                raise BlockTemplateError("the SQL contains a NUL character: remove it.")
             return Token(Kind.MARK, start, mark.end())
         if sql.startswith("/*", start):
             return self._read_block_comment(sql, start)
@@ -173,7 +173,7 @@ class Lexer:
         prefix = sql[word_start:start].lower()
         if prefix and (prefix[0].isdigit() or not prefix.isascii()):
             raise BlockTemplateError(
-                f"the SQL has {sql[word_start : start + 1]!r}: put a blank before the quote."
+                f"the SQL has {sql[word_start : start + 1]!r}: put a space before the quote."
             )
         if sql[max(start - 2, floor) : start].lower() == "u&" and "u&" in self.prefixes:
             word_start, prefix = start - 2, "u&"
@@ -201,7 +201,7 @@ class Lexer:
             return None
         word = sql[find_word_start(sql, start, floor) : start]
         if word and (word[0].isdigit() or not word.isascii()):
-            raise BlockTemplateError(f"the SQL has {word + opening[0]!r}: put a blank before the dollar.")
+            raise BlockTemplateError(f"the SQL has {word + opening[0]!r}: put a space before the dollar.")
         if word:
             return None  # a dollar in a name
         quote = opening[0]
@@ -263,4 +263,4 @@ _FIND_END: Mapping[Escapes, Callable[[str, int, str], int]] = {
 
 
 def _build_unclosed(quote: str) -> BlockTemplateError:
-    return BlockTemplateError(f"the SQL has an opening {quote} that nothing closes: close it.")
+    return BlockTemplateError(f"the SQL has an unclosed {quote}: close it.")

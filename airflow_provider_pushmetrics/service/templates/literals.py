@@ -17,7 +17,7 @@ CODED_PREFIXES = frozenset({"b", "x", "u&", "r", "rb", "br"})
 BACKSLASH = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)", re.DOTALL)
 DECODED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "Z": "\x1a"}
 SAME_EVERYWHERE = frozenset("'\"\\`nrt")
-"""What a backslash stands before in every dialect with the same meaning."""
+"""What a backslash precedes in every dialect with the same meaning."""
 
 
 def decode_text(sql: str, token: Token, values: Sequence[Any], known_escapes: frozenset[str]) -> Any:
@@ -32,7 +32,7 @@ def decode_text(sql: str, token: Token, values: Sequence[Any], known_escapes: fr
     if token.prefix in CODED_PREFIXES:
         raise BlockTemplateError(
             f"a {{{{ … }}}} stands in {token.prefix.upper()}{token.quote}…{token.quote}:"
-            " take it out of the quotes, and convert it with a function."
+            " remove the quotes around it, and convert it with a function."
         )
     alone = MARK.fullmatch(body)
     if alone is not None and values[int(alone[1])] is None:
@@ -59,10 +59,12 @@ def write_text(value: Any) -> str:
         return str(value)
     if value is None:
         raise BlockTemplateError(
-            "a {{ … }} inside of a text is null: give it a value, such as {{ name | default('', true) }}."
+            "a {{ … }} inside a text literal is null: give it a value, such as"
+            " {{ name | default('', true) }}."
         )
     raise BlockTemplateError(
-        f"a {{{{ … }}}} inside of a text is a {type(value).__name__}: it must be a text, a number or a date."
+        f"a {{{{ … }}}} inside a text literal is a {type(value).__name__}:"
+        " it must be a text, a number or a date."
     )
 
 
@@ -80,7 +82,7 @@ def _decode_backslashes(body: str, quote: str, known: frozenset[str]) -> str:
             return quote
         letter = found[1]
         if letter == "\x00":
-            raise BlockTemplateError("a backslash stands before a {{ … }}: write two of them, or none.")
+            raise BlockTemplateError("a backslash precedes a {{ … }}: write two backslashes, or none.")
         if letter[0] in "uU" and len(letter) > 1 and "u" in known:
             return _decode_code(int(letter[1:], 16))
         if letter[0] not in SAME_EVERYWHERE and letter[0] not in known:
@@ -97,7 +99,7 @@ def _decode_backslashes(body: str, quote: str, known: frozenset[str]) -> str:
 
 def _decode_code(code: int) -> str:
     if code == 0 or 0xD800 <= code <= 0xDFFF or code > 0x10FFFF:
-        raise BlockTemplateError("a text with a {{ … }} has an escape of half a character, or of none.")
+        raise BlockTemplateError("a text with a {{ … }} has an escape that is not a valid character.")
     return chr(code)
 
 

@@ -72,7 +72,7 @@ def write_markdown_for_slack(markup: RenderedMarkup) -> str:
     text = markup.mark.sub(lambda match: _write_for_slack(markup, match), source)
     if len(text) > MAX_SLACK_LENGTH:
         raise BlockTemplateError(
-            f"the message has {len(text)} characters, and Slack takes {MAX_SLACK_LENGTH}: write less."
+            f"the message has {len(text)} characters, and Slack accepts {MAX_SLACK_LENGTH}: write less."
         )
     return text
 
@@ -107,7 +107,7 @@ def _write_mention(markup: RenderedMarkup, place: str) -> str:
     value = get_text(markup.find(marks[0]))
     if len(marks) > 1 or place not in (f"<@{marks[0][0]}>", f"<#{marks[0][0]}>") or not SLACK_ID.match(value):
         raise BlockTemplateError(
-            "a {{ … }} stands in <…>, where Slack could take it for a mention: only the id of a user or of a"
+            "a {{ … }} is in <…>, where Slack could read it as a mention: only the id of a user or of a"
             " channel may, as in <@{{ user_id }}>. Write links as [text]({{ url }})."
         )
     return place.replace(marks[0][0], value)

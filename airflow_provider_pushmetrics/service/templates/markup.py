@@ -100,7 +100,7 @@ def render_entries(source: str, names: Mapping[str, Any], write: WriteValue) -> 
     """
     Render one entry of a list, such as a recipient: one text, or one for each item of a list of values.
 
-    :raises BlockTemplateError: if it fails, or if a list stands among other text.
+    :raises BlockTemplateError: if it fails, or if a list is combined with other text.
     """
     check_markup_template(source)
 
@@ -114,7 +114,7 @@ def render_entries(source: str, names: Mapping[str, Any], write: WriteValue) -> 
         return items
     if any(isinstance(values[int(found[1])], list) for found in mark.finditer(text)):
         raise BlockTemplateError(
-            f"a list stands among other text in {source!r:.100}: write {{{{ … }}}} of a list by itself."
+            f"a list is combined with other text in {source!r:.100}: write {{{{ … }}}} of a list by itself."
         )
     return [mark.sub(lambda found: str(values[int(found[1])]), text)]
 
@@ -177,7 +177,7 @@ def _render_with_marks(
         if isinstance(value, Undefined):
             return str(value)  # raises, and says which name is undefined
         if isinstance(value, Identifier | InClause):
-            raise BlockTemplateError("identifier and inclause write SQL, and this is none: take them out.")
+            raise BlockTemplateError("identifier and inclause can be used in SQL only: remove them.")
         converted = convert(value)
         budget.write(_measure(converted))
         values.append(converted)

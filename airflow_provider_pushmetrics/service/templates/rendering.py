@@ -172,7 +172,7 @@ def render_text(source: str, names: Mapping[str, Any], write_value: Callable[[An
     def write(value: Any) -> str:
         budget.weigh(value)
         if isinstance(value, Identifier | InClause):
-            raise BlockTemplateError("identifier and inclause write SQL, and this is no SQL: take them out.")
+            raise BlockTemplateError("identifier and inclause can be used in SQL only: remove them.")
         text = value.source if isinstance(value, TemplateQuery) else value
         text = text if isinstance(text, str) else write_value(text)
         budget.write(len(text))
@@ -203,7 +203,7 @@ class _Binder:
 
     def render(self, source: str) -> str:
         if "\x00" in source:
-            raise BlockTemplateError("the SQL holds a NUL character: take it out.")
+            raise BlockTemplateError("the SQL contains a NUL character: remove it.")
         self._budget.step(1 + len(source) // CHARACTERS_PER_STEP)
         if source not in self._templates:
             check_sql_template(source)
@@ -242,9 +242,9 @@ def _make_plain(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if "\x00" in value:
-        raise BlockTemplateError("a value for the SQL holds a NUL character: take it out.")
+        raise BlockTemplateError("a value for the SQL contains a NUL character: remove it.")
     if not is_encodable(value):
-        raise BlockTemplateError("a value for the SQL holds half a character (a surrogate): take it out.")
+        raise BlockTemplateError("a value for the SQL contains a lone surrogate: remove it.")
     return str.__str__(value)  # Jinja's markup is a kind of str; databases want the plain one
 
 
@@ -296,7 +296,7 @@ def _translating() -> Iterator[None]:
     except PushMetricsError:
         raise
     except RecursionError as error:
-        raise BlockTemplateError("the template failed: it is nested too deep.") from error
+        raise BlockTemplateError("the template failed: it is nested too deeply.") from error
     except TEMPLATE_FAILURES as error:
         raise BlockTemplateError(f"the template failed: {error}") from error
 
@@ -312,7 +312,7 @@ def parse_template(source: str) -> nodes.Template:
     except (TemplateError, ValueError) as error:  # a number of too many digits is a ValueError
         raise BlockTemplateError(f"not a template: {error}") from error
     except RecursionError as error:
-        raise BlockTemplateError("not a template: it is nested too deep.") from error
+        raise BlockTemplateError("not a template: it is nested too deeply.") from error
     _check_filters(tree)
     return tree
 
@@ -342,9 +342,7 @@ CALLING_FILTERS: Mapping[str, tuple[int, Mapping[str, Any], str]] = {
 def _check_known(known: Mapping[str, Any], kind: str, name: str) -> None:
     if name not in known:
         similar = difflib.get_close_matches(name, known, 1)
-        hint = (
-            f"did you mean {similar[0]!r}?" if similar else "see Jinja's documentation for those there are."
-        )
+        hint = f"did you mean {similar[0]!r}?" if similar else "see the documentation of Jinja."
         raise BlockTemplateError(f"there is no {kind} {name!r}: {hint}")
 
 

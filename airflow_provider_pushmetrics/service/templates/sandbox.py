@@ -138,7 +138,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         if isinstance(owner, str | bytes):
             _check_text_method(owner, name, options, __self.budget.weigh(options))
         elif isinstance(owner, int) and name not in NUMBER_METHODS:
-            raise BlockTemplateError(f"templates cannot call {name!r} of numbers.")
+            raise BlockTemplateError(f"templates cannot call {name!r} on numbers.")
         elif name == "strftime" and any(LONG_NUMBER.search(str(one)) for one in options):
             raise BlockTemplateError("the template's format has a width of more than 3 digits.")
         return __self.check(super().call(__context, __obj, *args, **kwargs))
@@ -150,7 +150,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         weight = self.budget.weigh(right)
         if operator == "**" and isinstance(left, int) and isinstance(right, int):
             if left.bit_length() * right > MAX_BITS:
-                raise BlockTemplateError(f"the template makes a number of more than {MAX_BITS} bits.")
+                raise BlockTemplateError(f"the template creates a number of more than {MAX_BITS} bits.")
         elif operator == "*":
             for sequence, times in ((left, right), (right, left)):
                 if isinstance(sequence, str | bytes | list | tuple) and isinstance(times, int):
@@ -241,7 +241,7 @@ def parse_bounded(environment: ImmutableSandboxedEnvironment, source: str) -> no
         level = [child for node in level for child in node.iter_child_nodes()]
         if not level:
             return tree
-    raise BlockTemplateError(f"not a template: it is nested too deep, more than {MAX_LEVELS} levels.")
+    raise BlockTemplateError(f"not a template: it is nested too deeply, more than {MAX_LEVELS} levels.")
 
 
 class _Counter(NodeTransformer):
@@ -302,13 +302,13 @@ def _check_filter(name: str, args: Sequence[Any], kwargs: Mapping[str, Any], bud
     if name == "sum" and any(isinstance(option, list | tuple) for option in options):
         raise BlockTemplateError("the filter 'sum' adds numbers, not lists.")
     if name in SLOW_FILTERS and max(len(str(value)), *map(_measure, options), 0) > MAX_SLOW_LENGTH:
-        raise BlockTemplateError(f"the filter {name!r} takes up to {MAX_SLOW_LENGTH} characters.")
+        raise BlockTemplateError(f"the filter {name!r} accepts up to {MAX_SLOW_LENGTH} characters.")
     check_growth(_measure(value), max(map(_measure_text, options), default=0))
 
 
 def _check_text_method(owner: str | bytes, name: str, options: Sequence[Any], weight: int) -> None:
     if name not in TEXT_METHODS:
-        raise BlockTemplateError(f"templates cannot call {name!r} of texts.")
+        raise BlockTemplateError(f"templates cannot call {name!r} on text.")
     if name in WIDENING_METHODS:
         for option in options:
             check_width(option)

@@ -74,7 +74,7 @@ def find_kind(value: Any) -> str:
         if isinstance(value, types):
             return find(value)
     raise BlockTemplateError(
-        f"a {{{{ … }}}} gives a {type(value).__name__}: SQL takes texts, numbers, dates and lists of them."
+        f"a {{{{ … }}}} gives a {type(value).__name__}: SQL accepts text, numbers, dates and lists of them."
     )
 
 
@@ -152,7 +152,7 @@ def _find_common_kind(kinds: set[str]) -> str:
         return "decimal" if is_mixed else next(kind for kind in _NUMBERS if kind in kinds)
     if len(kinds) > 1 or "list" in kinds:
         raise BlockTemplateError(
-            f"a list holds values of several kinds ({', '.join(sorted(kinds))}): give it one kind."
+            f"a list contains values of several kinds ({', '.join(sorted(kinds))}): give it one kind."
         )
     return kinds.pop()
 

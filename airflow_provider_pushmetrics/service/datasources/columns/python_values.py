@@ -120,7 +120,7 @@ class AnyValue(Conversion):
         """Convert the values, each from its kind, to the type that was found."""
         if len(self._kinds) > 1 and not self._kinds <= MIXED:
             kinds = ", ".join(sorted(self._kinds))
-            raise self.build_error(rows, f"it holds values of several types ({kinds}): cast it to one.")
+            raise self.build_error(rows, f"it contains values of several types ({kinds}): cast it to one.")
         found = pa.nulls(len(values), self.type)
         for kind, stored in _list_kinds(values):
             found = pc.coalesce(found, self._convert_kind(kind, stored))

@@ -152,7 +152,7 @@ async def test_json_values_keep_their_type_into_the_database(api: Api, value: An
 async def test_json_object_is_no_value_of_sql_but_its_text_is_one(api: Api) -> None:
     made = api.make_report(q=sql("SELECT {{ v }} AS v"), text=sql("SELECT {{ v | tojson }} AS v"))
     outputs = await api.run(made.id, {"v": {"k": [None]}})
-    assert "SQL takes texts, numbers, dates and lists of them" in outputs["blocks"][0]["error"]
+    assert "SQL accepts text, numbers, dates and lists of them" in outputs["blocks"][0]["error"]
     assert await api.fetch_rows(outputs, "text") == [{"v": '{"k": [null]}'}]
 
 

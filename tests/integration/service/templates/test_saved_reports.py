@@ -188,7 +188,7 @@ async def test_each_place_of_a_value_gives_the_right_rows(api: Api, dialect: str
     [
         ("select {{ x | inclauses }}", DATABASES, "there is no filter 'inclauses': did you mean 'inclause'?"),
         ("select {{ x is odder }}", DATABASES, "there is no test 'odder'"),
-        ("select '{{ x }}", DATABASES, "nothing closes"),
+        ("select '{{ x }}", DATABASES, "unclosed"),
         ('select "{{ x }}"', ("duckdb", "sqlite", "postgresql"), "use {{ name | identifier }}"),
         ("select `{{ x }}`", ("duckdb", "sqlite", "mysql"), "use {{ name | identifier }}"),
         ("select interval '{{ x }}' day", ("duckdb", "postgresql"), "write {{ … }} * INTERVAL '1 day'"),

@@ -184,7 +184,7 @@ def test_fragment_stands_as_it_is_and_by_itself() -> None:
     markup = render_markup("a\n\n{{ t }}\n\n{{ t ~ '' }}", {"t": fragment}, write_text)
     assert write_markdown_as_html(markup) == "<p>a</p>\n<table></table>\n<p>as text</p>\n"
     markup = render_markup("<a title='{{ t }}'>", {"t": fragment}, write_text)
-    with pytest.raises(BlockTemplateError, match="cannot stand in an attribute"):
+    with pytest.raises(BlockTemplateError, match="cannot be in an attribute"):
         put_into_html(markup, markup.source)
 
 
@@ -244,12 +244,12 @@ def test_mention_takes_an_id_and_nothing_else() -> None:
         ("<{{ x }}|label>", "https://example.com"),
         ("<!subteam^{{ x }}>", "S1"),
     ):
-        with pytest.raises(BlockTemplateError, match="could take it for a mention"):
+        with pytest.raises(BlockTemplateError, match="could read it as a mention"):
             write_slack(source, x=value)
 
 
 def test_message_that_slack_would_not_take_is_refused() -> None:
-    with pytest.raises(BlockTemplateError, match="has 12001 characters, and Slack takes 12000"):
+    with pytest.raises(BlockTemplateError, match="has 12001 characters, and Slack accepts 12000"):
         write_slack("{{ x }}", x="a" * 12_001)
 
 
@@ -282,5 +282,5 @@ def test_entry_is_one_text_or_one_for_each_item_of_a_list(
 
 
 def test_list_among_other_text_is_refused() -> None:
-    with pytest.raises(BlockTemplateError, match="a list stands among other text"):
+    with pytest.raises(BlockTemplateError, match="a list is combined with other text"):
         render_entries("{{ x }}@example.com", {"x": ["a", "b"]}, write_text)

@@ -69,7 +69,7 @@ def test_whatever_a_value_is_the_text_stays_the_same(value: Any) -> None:
 
 
 def test_text_with_half_a_character_is_refused() -> None:
-    with pytest.raises(BlockTemplateError, match="half a character"):
+    with pytest.raises(BlockTemplateError, match="lone surrogate"):
         write("SELECT {{ v }}", v="\ud800")
 
 
@@ -260,7 +260,7 @@ def test_misspelt_filter_is_refused_by_its_name(source: str, sentence: str) -> N
 
 def test_filters_that_write_sql_are_known_and_refused_in_a_text() -> None:
     assert find_references("{{ v | inclause }} {{ w | identifier }}").texts == {"v", "w"}
-    with pytest.raises(BlockTemplateError, match="write SQL, and this is no SQL"):
+    with pytest.raises(BlockTemplateError, match="can be used in SQL only"):
         render_text("{{ v | inclause }}", {"v": [1]})
 
 

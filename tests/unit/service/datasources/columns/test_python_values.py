@@ -78,7 +78,7 @@ def test_type_is_the_narrowest(tmp_path: Path, values: list[Any], type_: pa.Data
 
 
 def test_values_that_no_type_holds_together_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="column 'v', rows 1 to 2: it holds values of several types"):
+    with pytest.raises(SourceError, match="column 'v', rows 1 to 2: it contains values of several types"):
         build([date(2024, 1, 1), "text"], tmp_path)
 
 
