@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider_pushmetrics.service.results.values import write_json, write_text
-from airflow_provider_pushmetrics.service.templates.rendering import BlockTemplateError, render_text
+from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
+from airflow_provider_pushmetrics.service.templates.rendering import render_text
 
 MAX_CHART_ROWS = 10_000
 

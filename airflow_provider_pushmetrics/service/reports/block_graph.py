@@ -11,11 +11,8 @@ from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.models import Block
-from airflow_provider_pushmetrics.service.templates.rendering import (
-    BlockTemplateError,
-    References,
-    find_references,
-)
+from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
+from airflow_provider_pushmetrics.service.templates.rendering import References, find_references
 
 PARAMETER = "parameter"
 SQL = "sql"

@@ -18,6 +18,7 @@ from airflow_provider_pushmetrics.service.notifications.recipients import (
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText, build_subject
 from airflow_provider_pushmetrics.service.reports.block_graph import PlannedBlock
 from airflow_provider_pushmetrics.service.results.values import write_text
+from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
 from airflow_provider_pushmetrics.service.templates.html import put_into_html, sanitise_mail, sanitise_page
 from airflow_provider_pushmetrics.service.templates.markdown import (
     escape_slack,
@@ -26,7 +27,7 @@ from airflow_provider_pushmetrics.service.templates.markdown import (
 )
 from airflow_provider_pushmetrics.service.templates.markup import has_splicing, render_entries, render_markup
 from airflow_provider_pushmetrics.service.templates.plain_text import write_plain_text
-from airflow_provider_pushmetrics.service.templates.rendering import BlockTemplateError, render_text
+from airflow_provider_pushmetrics.service.templates.rendering import render_text
 
 HTML = "html"
 MARKDOWN = "markdown"

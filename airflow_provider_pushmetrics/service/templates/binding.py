@@ -1,9 +1,9 @@
 """
-Decide for each ``{{ … }}`` of rendered SQL where it stands, and write the SQL with places for the values.
+Find the position of each ``{{ … }}`` in rendered SQL, and write the SQL with placeholders for the values.
 
-A value is bound where a value may stand. A text literal becomes one bound text as a whole. A comment is
-sent without the value. In a quoted name, and wherever it cannot be told what the database would see, nothing
-is sent.
+A value in the position of an expression is bound. A text literal with values in it becomes one bound text.
+A comment is sent without the value. A value in a quoted name, or in SQL that a database could read in more
+than one way, is an error.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from airflow_provider_pushmetrics.service.templates.values import NULL, Identifi
 @dataclass(frozen=True)
 class BoundSql:
     """
-    SQL whose values are beside it.
+    SQL and its bound values.
 
-    :param parts: The text between the values; one more than there are values.
-    :param values: The values, in the order in which the text needs them.
+    :param parts: The text between the values; one more than the values.
+    :param values: The values, in the order of their placeholders.
     """
 
     parts: tuple[str, ...]
     values: tuple[Any, ...]
 
     def write(self, write_placeholder: Callable[[int], str]) -> str:
-        """Write the text with the placeholders of some database; they are numbered from 1."""
+        """Write the text with the placeholders of a driver, which are numbered from 1."""
         text = [self.parts[0]]
         for number, part in enumerate(self.parts[1:], start=1):
             text += write_placeholder(number), part
@@ -42,7 +42,7 @@ class BoundSql:
 
 OPENS = frozenset(" \t\n(,")
 CLOSES = frozenset(" \t\n),;")
-"""What a place may stand beside without growing together with it."""
+"""Characters that separate a placeholder from the text before and after it."""
 
 TYPED = re.compile(
     r"(?:(?<![\w.])(?:timestamp|time)\s*(?:\(\s*\d+\s*\)\s*)?\s(?:with|without)\s+time\s+zone"
@@ -50,7 +50,7 @@ TYPED = re.compile(
     r"|(?P<word>[\w$.]+)(?P<precision>\s*\(\s*\d+\s*(?:,\s*\d+\s*)?\))?)\s*\Z",
     re.IGNORECASE,
 )
-"""What stands before a text and may be the name of its type."""
+"""The name of a type before a text literal, as in ``date '…'``."""
 
 # fmt: off
 WORDS_BEFORE_A_VALUE = frozenset(
@@ -62,7 +62,7 @@ WORDS_BEFORE_A_VALUE = frozenset(
         "then", "to", "top", "using", "values", "when", "where", "with", "xor", "zone",
     }
 )
-"""Words of SQL after which an expression stands."""
+"""SQL keywords that an expression follows."""
 # fmt: on
 
 INTERVAL_UNIT = re.compile(
@@ -71,19 +71,19 @@ INTERVAL_UNIT = re.compile(
 )
 HINTS = ("/*+", "--+")
 CONTEXT = 200
-"""How many characters before a text are looked at for the name of its type."""
+"""How many characters before a text literal are searched for the name of its type."""
 BESIDE = ("\x01", ")", "]")
-"""After these no text stands, unless the database joins the two. The first is any other token."""
+"""A text literal after one of these is joined to it by the database. The first stands for any other token."""
 LAST_WORD = re.compile(r"(\w+)\s*\Z")
 
 
 def bind_sql(text: str, marked: Sequence[Any], dialect: Dialect) -> BoundSql:
     """
-    Write rendered SQL with a place for each value.
+    Write rendered SQL with a placeholder for each value.
 
     :param text: The SQL, with marks.
-    :param marked: What stands at each mark: a value, an :class:`Identifier` or an :class:`InClause`.
-    :raises BlockTemplateError: if a mark stands where it must not, or it cannot be told where it stands.
+    :param marked: The value of each mark, or an :class:`Identifier` or an :class:`InClause`.
+    :raises BlockTemplateError: if a mark is in a position where no value can be bound.
     """
     if not marked:
         return BoundSql((text,), ())
@@ -103,7 +103,7 @@ def bind_sql(text: str, marked: Sequence[Any], dialect: Dialect) -> BoundSql:
 
 @dataclass(frozen=True)
 class _Rendered:
-    """Rendered SQL with all that is known of it."""
+    """Rendered SQL, its tokens and the values of its marks."""
 
     text: str
     tokens: Sequence[Token]
@@ -112,25 +112,25 @@ class _Rendered:
 
 
 class _Writer:
-    """Collects SQL and values, and keeps each place apart from what stands beside it."""
+    """Collects SQL and values, and separates each placeholder from the text next to it."""
 
     def __init__(self) -> None:
         self._parts: list[list[str]] = [[]]
         self._values: list[Any] = []
         self._last = ""
-        self._is_after_place = False
+        self._is_after_placeholder = False
 
     def write(self, text: str) -> None:
         if not text:
             return
-        if self._is_after_place and text[0] not in CLOSES:
+        if self._is_after_placeholder and text[0] not in CLOSES:
             self._parts[-1].append(" ")
         self._parts[-1].append(text)
-        self._last, self._is_after_place = text[-1], False
+        self._last, self._is_after_placeholder = text[-1], False
 
     def write_pieces(self, pieces: Pieces) -> None:
-        """Write SQL that stands for a value."""
-        if self._is_after_place or (self._last and self._last not in OPENS):
+        """Write the SQL of a value."""
+        if self._is_after_placeholder or (self._last and self._last not in OPENS):
             self._parts[-1].append(" ")
         for piece in pieces:
             if isinstance(piece, Value):
@@ -138,14 +138,14 @@ class _Writer:
                 self._parts.append([])
             else:
                 self._parts[-1].append(piece)
-        self._is_after_place = True
+        self._is_after_placeholder = True
 
     def write_name(self, name: str) -> None:
-        """Write a quoted name, which may stand beside a dot."""
-        if self._is_after_place or (self._last and self._last not in OPENS and self._last != "."):
+        """Write a quoted name, which a dot may precede."""
+        if self._is_after_placeholder or (self._last and self._last not in OPENS and self._last != "."):
             self._parts[-1].append(" ")
         self._parts[-1].append(name)
-        self._last, self._is_after_place = name[-1], False
+        self._last, self._is_after_placeholder = name[-1], False
 
     def build(self) -> BoundSql:
         return BoundSql(tuple("".join(part) for part in self._parts), tuple(self._values))
@@ -153,9 +153,9 @@ class _Writer:
 
 def _write_token(writer: _Writer, sql: _Rendered, index: int, before: str) -> None:
     """
-    Write a token, and what stands between it and the one before.
+    Write a token, and the text before it.
 
-    :param before: What stands there.
+    :param before: The text between it and the previous token.
     """
     token = sql.tokens[index]
     written = sql.text[token.start : token.end]
@@ -176,7 +176,7 @@ def _write_token(writer: _Writer, sql: _Rendered, index: int, before: str) -> No
 
 
 def _write_without_marks(token: Token, written: str) -> str:
-    """Write a comment whose marks are gone; a blank stays, so that what stood around them does not join."""
+    """Write a comment without its marks; each becomes a space, which keeps the text around it apart."""
     if token.kind == Kind.NAME:
         raise BlockTemplateError(
             f"a {{{{ … }}}} is inside a quoted name, {_show(written)}: use {{{{ name | identifier }}}}"
@@ -198,7 +198,7 @@ def _write_mark(writer: _Writer, value: Any, before: str, dialect: Dialect) -> N
 
 
 def _fit(pieces: Pieces, word: str, dialect: Dialect) -> Pieces:
-    """Write a value as it must be after a certain word."""
+    """Write a value as the word before it requires."""
     if word in dialect.bare_after:
         return tuple(piece for piece in pieces if isinstance(piece, Value)) or pieces
     return ("(", *pieces, ")") if word in dialect.brackets_after else pieces
@@ -206,9 +206,9 @@ def _fit(pieces: Pieces, word: str, dialect: Dialect) -> Pieces:
 
 def _write_text(sql: _Rendered, index: int, before: str) -> tuple[Pieces, int]:
     """
-    Write a text literal with values in it: one bound text.
+    Write a text literal with values in it as one bound text.
 
-    :return: It, and how much of what stands before it is replaced with it: the name of its type.
+    :return: The text, and the number of characters before it that it replaces: the name of its type.
     """
     token = sql.tokens[index]
     for number in MARK.findall(sql.text[token.start : token.end]):
@@ -231,7 +231,7 @@ def _write_text(sql: _Rendered, index: int, before: str) -> tuple[Pieces, int]:
 
 
 def _write_typed(sql: _Rendered, index: int, named: str, content: Any) -> Pieces:
-    """Write a text after the name of its type, as in ``date '…'``, as a text with a cast."""
+    """Write a text literal that follows the name of its type, as in ``date '…'``, with a cast."""
     kind = " ".join(named.split())
     forms = sql.dialect.typed_texts
     form = forms.get(re.sub(r"\s*\(.*?\)", "", kind).lower(), forms.get(ANY_TYPE))
@@ -249,7 +249,7 @@ def _write_typed(sql: _Rendered, index: int, named: str, content: Any) -> Pieces
 
 
 def _measure_end(before: str, named: str) -> int:
-    """Measure the name of a type with the blanks after it, at the end of what stands before a text."""
+    """Count the characters of the name of a type at the end of the text before a literal, with its spaces."""
     stripped = before.rstrip()
     if not stripped.endswith(named):
         raise BlockTemplateError(f"a comment is between {named!r:.60} and its text literal: remove it.")
@@ -257,7 +257,7 @@ def _measure_end(before: str, named: str) -> int:
 
 
 def _read_before(sql: _Rendered, index: int) -> str:
-    """Read what stands before a token, without comments and the blanks at the end."""
+    """Read the SQL before a token, without comments and trailing spaces."""
     read: list[str] = []
     end = sql.tokens[index].start
     for token in reversed(sql.tokens[:index]):
@@ -274,7 +274,7 @@ def _read_before(sql: _Rendered, index: int) -> str:
 
 
 def _is_before_text(sql: _Rendered, index: int) -> bool:
-    """Tell whether a text follows, to which the database joins the one before."""
+    """Tell whether another text literal follows, which the database would join to this one."""
     end = sql.tokens[index].end
     for token in sql.tokens[index + 1 :]:
         if sql.text[end : token.start].strip():
@@ -296,7 +296,7 @@ def _find_last_word(before: str) -> str:
 
 
 def _check_plain(text: str, dialect: Dialect) -> None:
-    """Refuse an author's own place for a value: the values would come to stand in the wrong places."""
+    """Refuse a placeholder of the author: the values would be bound to the wrong placeholders."""
     found = dialect.own_placeholder.search(text) if dialect.own_placeholder else None
     if found is not None:
         raise BlockTemplateError(
@@ -306,12 +306,12 @@ def _check_plain(text: str, dialect: Dialect) -> None:
 
 
 def _verify(bound: BoundSql, dialect: Dialect) -> None:
-    """Read what would be sent once more: each value must have its place, and no place may be in a literal."""
+    """Scan the SQL once more: each value must have one placeholder, and none may be in a literal."""
     written = bound.write(lambda number: f"\x00{number}\x00")
-    places = sum(token.kind == Kind.MARK for token in dialect.lexer.scan(written))
-    if places != len(bound.values):
+    placeholders = sum(token.kind == Kind.MARK for token in dialect.lexer.scan(written))
+    if placeholders != len(bound.values):
         raise BlockTemplateError(
-            f"the SQL would have {places} placeholders for {len(bound.values)} values:"
+            f"the SQL would have {placeholders} placeholders for {len(bound.values)} values:"
             " put spaces around each {{ … }}."
         )
 

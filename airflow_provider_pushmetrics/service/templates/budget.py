@@ -1,4 +1,4 @@
-"""What rendering one template may take: steps, time, sizes. Whoever writes templates may be hostile."""
+"""Limits of rendering one template: steps, time and sizes. Templates are not trusted."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsError
 
 MAX_SOURCE_LENGTH = 200_000
 MAX_LEVELS = 150
-"""How deep a template may be nested: what compiles it calls itself a few times for each level."""
+"""The nesting depth of a template; the compiler recurses a few times for each level."""
 
 MAX_STEPS = 500_000
 RENDER_SECONDS = 5.0
-"""Of the processor's time, so that a busy machine fails no template."""
+"""CPU time, since a busy machine must not fail a template."""
 MAX_OUTPUT = 10_000_000
 MAX_WEIGHT = 5_000_000
 MAX_GROWTH = 50_000_000
@@ -38,12 +38,12 @@ class BlockTemplateError(PushMetricsError):
 
 class Budget:
     """
-    Counts what rendering one template takes, and ends it when that is too much.
+    Counts the steps, time and sizes of one rendering, and ends it at a limit.
 
-    No single step of a template takes long, since no value is larger than ``MAX_WEIGHT``; so looking at the
-    clock at each step bounds the whole. Every method raises :class:`BlockTemplateError` when it is too much.
+    No single step takes long, since no value is larger than ``MAX_WEIGHT``. The clock is read at each step,
+    which bounds the whole. Every method raises :class:`BlockTemplateError` at its limit.
 
-    :param clock: The processor time that this thread has used.
+    :param clock: The CPU time of this thread.
     """
 
     def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
@@ -51,11 +51,11 @@ class Budget:
         self._deadline = clock() + RENDER_SECONDS
         self._steps = 0
         self._written = 0
-        # A value is kept with its weight, so that no other takes its id.
+        # The value is kept too: the id of a deleted object can be used again.
         self._weighed: dict[int, tuple[Any, int]] = {}
 
     def step(self, count: int = 1) -> bool:
-        """Count steps, and look at the clock. True, so that it can stand in a condition."""
+        """Count steps and read the clock; True, as compiled templates call it in conditions."""
         self._steps += count
         if self._steps > MAX_STEPS:
             raise BlockTemplateError(f"the template needs more than {MAX_STEPS} steps: do this in a query.")
@@ -66,14 +66,14 @@ class Budget:
         return True
 
     def write(self, characters: int) -> bool:
-        """Count what the template writes."""
+        """Count the characters that the template writes."""
         self._written += characters + 1
         if self._written > MAX_OUTPUT:
             raise BlockTemplateError(f"the template writes more than {MAX_OUTPUT} characters: write less.")
         return True
 
     def weigh(self, value: Any) -> int:
-        """Say how large a value is, with all that is in it; what is in it twice counts twice."""
+        """Measure a value with its items; an item that occurs twice counts twice."""
         if isinstance(value, str | bytes):
             return self.accept(1 + len(value) // CHARACTERS_PER_WEIGHT)
         if isinstance(value, int):
@@ -100,7 +100,7 @@ class Budget:
         return weight
 
     def accept(self, weight: int) -> int:
-        """Accept a weight, if a value may have it."""
+        """Check and return the weight of a value."""
         if weight > MAX_WEIGHT:
             raise BlockTemplateError("the template creates a value that is too large: do this in a query.")
         return weight
@@ -108,9 +108,9 @@ class Budget:
 
 def check_width(value: Any) -> None:
     """
-    Accept how wide, or how many, a template wants something.
+    Check a width or a count that a template requests.
 
-    :raises BlockTemplateError: if that is too much.
+    :raises BlockTemplateError: if it is more than the maximum.
     """
     if isinstance(value, int) and abs(value) > MAX_WIDTH:
         raise BlockTemplateError(
@@ -120,9 +120,9 @@ def check_width(value: Any) -> None:
 
 def check_growth(size: int, factor: int) -> None:
     """
-    Accept that so many things become so large.
+    Check the size of a result before it is created.
 
-    :raises BlockTemplateError: if that is too much.
+    :raises BlockTemplateError: if it is more than the maximum.
     """
     if size * factor > MAX_GROWTH:
         raise BlockTemplateError("the template creates a value that is too large: do this in a query.")
@@ -130,10 +130,10 @@ def check_growth(size: int, factor: int) -> None:
 
 def check_percent_format(text: str | bytes, weight: int) -> None:
     """
-    Accept a format with ``%``.
+    Check a format with ``%``.
 
-    :param weight: Of what is written by it.
-    :raises BlockTemplateError: if it widens what it writes without bounds.
+    :param weight: The weight of its arguments.
+    :raises BlockTemplateError: if its widths have no limit.
     """
     if isinstance(text, bytes):
         text = text.decode("latin-1")
@@ -145,10 +145,10 @@ def check_percent_format(text: str | bytes, weight: int) -> None:
 
 def check_brace_format(text: str, weight: int) -> None:
     """
-    Accept a format of ``str.format``.
+    Check a format of ``str.format``.
 
-    :param weight: Of what is written by it.
-    :raises BlockTemplateError: if it widens what it writes without bounds.
+    :param weight: The weight of its arguments.
+    :raises BlockTemplateError: if its widths have no limit.
     """
     specs = [spec or "" for _, field, spec, _ in Formatter().parse(text) if field is not None]
     if any("{" in spec or LONG_NUMBER.search(spec) for spec in specs):

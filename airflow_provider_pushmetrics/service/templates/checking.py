@@ -1,4 +1,4 @@
-"""Check the templates of SQL when they are saved, as far as it can be known then what becomes of them."""
+"""Check SQL templates when they are saved, when the values are not yet known."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from airflow_provider_pushmetrics.service.templates.dialects import Dialect
 from airflow_provider_pushmetrics.service.templates.rendering import check_sql_template, parse_template
 from airflow_provider_pushmetrics.service.templates.values import Identifier, InClause
 
-STANDS_FOR = {"identifier": Identifier("name"), "inclause": InClause(("text",))}
-"""What a filter that writes SQL gives, while no values are known."""
+SAMPLE_VALUES = {"identifier": Identifier("name"), "inclause": InClause(("text",))}
+"""A value for each filter that writes SQL, used in place of the unknown one."""
 
 
 def check_sql(source: str, dialect: Dialect | None) -> None:
     """
-    Refuse SQL that cannot be sent whatever its values are.
+    Refuse SQL that cannot be sent with any values.
 
-    SQL with conditions and loops is written in two ways, with all of it and with none, and refused if neither
-    can be sent: what is right in one of them may be what its author means.
+    SQL with conditions and loops is checked twice, with every branch and with none. It is refused if neither
+    can be sent.
 
-    :param dialect: Of the database that it is for; None if nothing is known of it.
+    :param dialect: The dialect of its database; None if it is not known.
     :raises BlockTemplateError: with the reason.
     """
     check_sql_template(source)
@@ -47,7 +47,7 @@ def _try(tree: nodes.Template, with_all: bool, dialect: Dialect) -> Iterator[Blo
 
 
 def _write(body: Iterable[nodes.Node], with_all: bool, marked: list[Any]) -> Iterator[str]:
-    """Write the text of a template, with marks for its values."""
+    """Write the text of a template with marks for its values."""
     for node in body:
         if isinstance(node, nodes.Output):
             yield from _write_output(node, marked)
@@ -63,5 +63,5 @@ def _write_output(output: nodes.Output, marked: list[Any]) -> Iterator[str]:
             yield part.data
             continue
         name = part.name if isinstance(part, nodes.Filter) else ""
-        marked.append(STANDS_FOR.get(name, "text"))
+        marked.append(SAMPLE_VALUES.get(name, "text"))
         yield f"\x00{len(marked) - 1}\x00"

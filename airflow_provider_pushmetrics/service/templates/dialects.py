@@ -1,4 +1,4 @@
-"""The SQL dialects of databases: how they find literals, quote names and take values."""
+"""The SQL dialects of databases: literals, quoted names and bound values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from airflow_provider_pushmetrics.service.templates.values import (
     POSTGRESQL_VALUES,
     SQLITE_VALUES,
     Pieces,
-    Value,
     WriteValue,
     find_kind,
 )
@@ -29,7 +28,7 @@ ANY_TYPE = "*"
 
 
 class UnknownDialectError(PushMetricsError):
-    """Nothing is known of how such a database reads SQL."""
+    """The SQL dialect of a database is not known."""
 
 
 @dataclass(frozen=True)
@@ -37,21 +36,21 @@ class Dialect:
     """
     The SQL of one kind of database.
 
-    :param name: As SQLAlchemy calls it.
-    :param title: As people call it.
-    :param lexer: How it finds literals, quoted names and comments.
-    :param values: How it takes each kind of value.
-    :param name_quotes: What begins and ends a quoted name that this service writes.
-    :param known_escapes: What a backslash may stand before in a text, beside what all dialects know.
-    :param typed_texts: How a text is bound after the name of a type, as in ``date '…'``, by that name or
-        ``ANY_TYPE``; it is put in for ``{type}``.
-    :param cast_way_out: What to write where there is no such way.
-    :param interval_way_out: What to write for an interval, where there is no such way.
-    :param words: Words after which a text stands, beside those of all dialects.
-    :param bare_after: Words after which only a literal may stand.
-    :param brackets_after: Words after which a value needs brackets.
-    :param own_placeholder: What the driver would take for a place of a value in what an author wrote.
-    :param transaction_settings: What makes a transaction read SQL as this says, however the server is set.
+    :param name: Its name in SQLAlchemy.
+    :param title: Its name in messages.
+    :param lexer: Finds literals, quoted names and comments.
+    :param values: Writes each kind of value.
+    :param name_quotes: The characters around a quoted name that this service writes.
+    :param known_escapes: The letters of backslash escapes, in addition to those of all dialects.
+    :param typed_texts: The SQL of a bound text after the name of a type, as in ``date '…'``, by that name or
+        ``ANY_TYPE``; ``{type}`` is replaced with the name.
+    :param cast_way_out: What error messages suggest for a type that is not in ``typed_texts``.
+    :param interval_way_out: What they suggest for an interval.
+    :param words: Keywords that a text literal follows, in addition to those of all dialects.
+    :param bare_after: Keywords that only a literal may follow.
+    :param brackets_after: Keywords after which a value needs brackets.
+    :param own_placeholder: What the driver would read as a placeholder in the author's SQL.
+    :param transaction_settings: Statements that make the server read SQL by these rules in a transaction.
     """
 
     name: str
@@ -71,9 +70,9 @@ class Dialect:
 
     def quote_identifier(self, name: Any) -> str:
         """
-        Quote a name; a dotted one part by part, and a list as its parts.
+        Quote each part of a name; the parts are separated by dots, or are the items of a list.
 
-        :raises BlockTemplateError: if it is no name.
+        :raises BlockTemplateError: if it is not a name.
         """
         parts = name.split(".") if isinstance(name, str) else name
         if not isinstance(parts, Sequence) or not parts or not all(map(_is_name, parts)):
@@ -92,9 +91,9 @@ class Dialect:
 
     def write_value(self, value: Any) -> Pieces:
         """
-        Write a value: the places to bind it by, with the cast that it needs; a null is written out.
+        Write a value as a placeholder, with a cast if it needs one; null is written as ``NULL``.
 
-        :raises BlockTemplateError: if this database cannot take it as it is.
+        :raises BlockTemplateError: if this database does not accept the value.
         """
         return NULL if value is None else self.values[find_kind(value)](value)
 
@@ -104,20 +103,20 @@ def _is_name(part: Any) -> bool:
 
 
 def is_encodable(text: str) -> bool:
-    """Tell whether a text can be sent: half a surrogate pair cannot."""
+    """Tell whether a text can be encoded, which a lone surrogate cannot."""
     return text.isascii() or not any("\ud800" <= one <= "\udfff" for one in text)
 
 
 def find_dialect(name: str) -> Dialect | None:
-    """Find a dialect by the name that SQLAlchemy has for it; None if nothing is known of such databases."""
+    """Find a dialect by its name in SQLAlchemy; None if it is not known."""
     return DIALECTS.get(ALIASES.get(name, name))
 
 
 def get_dialect(name: str) -> Dialect:
     """
-    Get a dialect by the name that SQLAlchemy has for it.
+    Get a dialect by its name in SQLAlchemy.
 
-    :raises UnknownDialectError: if there is none: then no value can be sent to such a database.
+    :raises UnknownDialectError: if it is not known; no value can be sent to such a database.
     """
     dialect = find_dialect(name)
     if dialect is None:
@@ -164,7 +163,7 @@ SQLITE = Dialect(
         prefixes={"x": Escapes.DOUBLED},
     ),
     SQLITE_VALUES,
-    # In double quotes, SQLite takes a name that it does not find for a text.
+    # In double quotes, SQLite reads an unknown name as a text.
     name_quotes=("`", "`"),
     cast_way_out="{type}('…')",
     interval_way_out="date(d, {{ … }} || ' days')",
@@ -176,7 +175,7 @@ _MYSQL_VERSIONED = (
     "the SQL has /*! … */, which MySQL runs or skips by its version: write what it is to run.",
 )
 _SQL_MODES = ("ANSI_QUOTES", "NO_BACKSLASH_ESCAPES", "ANSI", "ORACLE", "MSSQL", "DB2", "MAXDB", "POSTGRESQL")
-"""Those by which MySQL or MariaDB reads quotes in another way, and those that contain them."""
+"""The SQL modes that change how MySQL or MariaDB reads quotes, and the modes that include them."""
 
 
 def _build_mysql_modes() -> str:
@@ -277,5 +276,3 @@ BIGQUERY = Dialect(
 DIALECTS: Mapping[str, Dialect] = {
     one.name: one for one in (DUCKDB, SQLITE, POSTGRESQL, MYSQL, MSSQL, ORACLE, SNOWFLAKE, BIGQUERY)
 }
-
-__all__ = ["DIALECTS", "Dialect", "Pieces", "Value", "get_dialect"]

@@ -1,4 +1,4 @@
-"""Put values into HTML, where they can only be text, and sanitise it."""
+"""Insert values into HTML as text only, and sanitise HTML."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateE
 from airflow_provider_pushmetrics.service.templates.markup import Fragment, RenderedMarkup
 
 MAX_HTML_LENGTH = 1_000_000
-"""Of the author's HTML, in characters. Mail programs cut longer ones, some at a tenth of it."""
+"""Characters of the author's HTML. Mail programs cut longer mails, some at a tenth of this."""
 
 PIECE = re.compile(
     r"""(?P<comment><!--.*?(?:-->|\Z))
@@ -22,7 +22,7 @@ PIECE = re.compile(
     |(?P<text>[^<]+|<)""",
     re.DOTALL | re.IGNORECASE | re.VERBOSE,
 )
-"""HTML as a browser divides it; what it would divide in another way holds no mark, or is refused."""
+"""HTML as a browser divides it. A mark in a part that browsers may divide differently is refused."""
 
 ATTRIBUTE_VALUE = re.compile(r"""=\s*(?:"[^"]*"|'[^']*')""")
 
@@ -60,10 +60,10 @@ MAIL_ATTRIBUTES = {
 
 def put_into_html(markup: RenderedMarkup, html: str) -> str:
     """
-    Put values into HTML: in the text, and in values of attributes that stand in quotes.
+    Insert values into the text of HTML, and into quoted values of attributes.
 
     :param html: HTML with the marks of ``markup``.
-    :raises BlockTemplateError: for a value in another place, where it could become markup.
+    :raises BlockTemplateError: for a value in another position, where it could become markup.
     """
     if len(html) > MAX_HTML_LENGTH:
         raise BlockTemplateError(f"the HTML has more than {MAX_HTML_LENGTH} characters: write less.")
@@ -71,7 +71,7 @@ def put_into_html(markup: RenderedMarkup, html: str) -> str:
 
 
 def sanitise_mail(html: str) -> str:
-    """Take out of HTML what mail programs must not run or load: scripts, forms, frames, event handlers."""
+    """Remove from HTML what mail programs must not run or load: scripts, forms, frames, event handlers."""
     return nh3.clean(
         html,
         tags=MAIL_TAGS,
@@ -83,7 +83,7 @@ def sanitise_mail(html: str) -> str:
 
 
 def sanitise_page(html: str) -> str:
-    """Take out of HTML what a page with a strict content security policy refuses: styles and images too."""
+    """Remove from HTML what a strict content security policy refuses, with styles and images."""
     return nh3.clean(
         html,
         tags=CONTENT_TAGS - {"img"},

@@ -1,12 +1,12 @@
 """
-Find the literals, quoted names and comments of SQL, by the rules of one database's own lexer.
+Find the literals, quoted names and comments of SQL by the rules of its database.
 
-``sqlglot`` has tokenizers for all these dialects, and the tests use them as a second opinion. They are not
-used here, since they are made to translate SQL and not to say what a server sees. They take ``{# … #}`` for a
-comment in every dialect, ``/*! … */`` for one in MySQL (which runs it), what follows ``SHOW`` or ``EXPLAIN``
-for one text, and ``$b$`` in PostgreSQL's name ``a$b$c`` for a quote. They know no backslashes in BigQuery's
-names, and comments have no position. They are also slower: 1 ms for 1,500 characters, and this lexer takes
-0.15 ms.
+``sqlglot`` has tokenizers for all these dialects, and the tests compare this lexer with them. They are not
+used here, since they are made to translate SQL, and read some of it unlike a server. They read ``{# … #}`` as
+a comment in every dialect, ``/*! … */`` as a comment in MySQL (which runs it), the text after ``SHOW`` or
+``EXPLAIN`` as one literal, and ``$b$`` in PostgreSQL's name ``a$b$c`` as a quote. They do not support
+backslashes in BigQuery's names, and give comments no position. They are also slower: 1 ms for 1,500
+characters, against 0.15 ms.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateE
 
 MARK = re.compile("\x00(\\d+)\x00")
 """
-Stands for a ``{{ … }}`` in rendered SQL.
+Marks a ``{{ … }}`` in rendered SQL.
 
-NUL comes from nowhere else: SQL and values with it are refused. No lexer joins it to what is beside it.
+SQL and values with NUL are refused, which makes every NUL one of a mark. It is not part of any other token.
 """
 
 WORD_CHARACTER = re.compile(r"[A-Za-z0-9_$\x80-\U0010ffff]")
-"""What names are made of. Databases take every byte beyond ASCII for a letter."""
+"""A character of a name. Databases read every byte beyond ASCII as a letter."""
 
 DOLLAR_QUOTE = re.compile(r"\$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*)?\$")
 BLOCK_COMMENT_EDGE = re.compile(r"/\*|\*/")
@@ -35,7 +35,7 @@ Q_QUOTE_ENDS = {"[": "]", "{": "}", "(": ")", "<": ">"}
 
 
 class Kind(StrEnum):
-    """What a token is. Whatever is none of these lies between the tokens."""
+    """The kind of a token. All other SQL is between the tokens."""
 
     TEXT = "text"
     NAME = "quoted name"
@@ -44,7 +44,7 @@ class Kind(StrEnum):
 
 
 class Escapes(StrEnum):
-    """How a text literal writes what it cannot hold as it is."""
+    """How a literal escapes its quote."""
 
     DOUBLED = "doubled"
     BACKSLASH = "backslash"
@@ -57,8 +57,8 @@ class Token:
     A part of SQL.
 
     :param start: Where it begins, with its prefix.
-    :param body_start: Where a text's content begins; ``body_end`` is where it ends.
-    :param prefix: What stands before the quote and changes its meaning, in lower case: ``e``, ``n``, ``x``.
+    :param body_start: Where the content of a literal begins; ``body_end`` is where it ends.
+    :param prefix: The letters before the quote that change its meaning, in lower case: ``e``, ``n``, ``x``.
     :param quote: The quote that ends it.
     """
 
@@ -75,20 +75,20 @@ class Token:
 @dataclass(frozen=True)
 class Lexer:
     """
-    The rules by which a database finds the parts of SQL.
+    The lexical rules of a database.
 
-    :param text_quotes: What begins a text.
-    :param text_escapes: How texts write their own quote.
-    :param name_quotes: What begins a quoted name, and what ends it.
-    :param name_escapes: How names write their own quote, by what begins them; a doubled quote unless given.
-    :param prefixes: What changes a text's meaning before its quote, with the escapes of such a text.
-    :param dollar_quotes: Whether ``$$ … $$`` is a text: no, ``bare`` or ``tagged``.
+    :param text_quotes: The quotes of text literals.
+    :param text_escapes: How text literals escape their quote.
+    :param name_quotes: The opening and closing quotes of names.
+    :param name_escapes: How names escape their quote, by the opening quote; by default it is doubled.
+    :param prefixes: The prefixes of text literals, with the escapes of such a literal.
+    :param dollar_quotes: Whether ``$$ … $$`` is a text literal: no, ``bare`` or ``tagged``.
     :param line_comments: What begins a comment to the end of the line.
-    :param dash_needs_blank: Whether ``--`` is a comment only before a blank, as in MySQL.
+    :param dash_needs_blank: Whether ``--`` is a comment only before a space, as in MySQL.
     :param has_nested_comments: Whether ``/* /* */ */`` is one comment.
-    :param has_q_quotes: Whether ``q'[ … ]'`` is a text, as in Oracle.
-    :param has_triple_quotes: Whether three quotes begin a text, as in BigQuery.
-    :param refused: SQL that is read in more than one way, and why. With it, no value is sent.
+    :param has_q_quotes: Whether ``q'[ … ]'`` is a text literal, as in Oracle.
+    :param has_triple_quotes: Whether three quotes begin a text literal, as in BigQuery.
+    :param refused: SQL that can be read in more than one way, with the error message.
     """
 
     text_quotes: str = "'"
@@ -106,7 +106,7 @@ class Lexer:
 
     def scan(self, sql: str) -> list[Token]:
         """
-        Find the tokens of SQL, in its order.
+        Find the tokens of SQL, in order.
 
         :raises BlockTemplateError: if the database could read the SQL in another way.
         """
@@ -162,7 +162,7 @@ class Lexer:
         for begin in self.line_comments:
             if sql.startswith(begin, start):
                 after = sql[start + len(begin) : start + len(begin) + 1]
-                # MySQL takes control characters for blanks too. A mark is none: a value comes in its place.
+                # MySQL also reads control characters as spaces. A mark is not one: a value replaces it.
                 is_blank = not after or after.isspace() or "\x00" < after < " " or after == "\x7f"
                 return begin != "--" or not self.dash_needs_blank or is_blank
         return False
@@ -203,16 +203,16 @@ class Lexer:
         if word and (word[0].isdigit() or not word.isascii()):
             raise BlockTemplateError(f"the SQL has {word + opening[0]!r}: put a space before the dollar.")
         if word:
-            return None  # a dollar in a name
+            return None  # the dollar is part of a name
         quote = opening[0]
         return _read_quoted(Kind.TEXT, sql, start, opening.end(), quote, Escapes.NONE, "$")
 
 
 def find_word_start(sql: str, end: int, floor: int) -> int:
     """
-    Find where the word begins that ends here; it ends where it begins if there is none.
+    Find the start of the word that ends at ``end``; ``end`` itself if no word does.
 
-    :param floor: Where the token before ends: no word goes on beyond it.
+    :param floor: Where the previous token ends, which is the earliest start.
     """
     start = end
     while start > floor and WORD_CHARACTER.match(sql[start - 1]):
@@ -243,7 +243,7 @@ def _find_doubled_end(sql: str, position: int, quote: str) -> int:
 
 
 def _find_backslash_end(sql: str, position: int, quote: str) -> int:
-    """Find the end where both a backslash and a doubled quote go on; three quotes are not doubled."""
+    """Find the end of a literal with backslash escapes and doubled quotes; triple quotes are not doubled."""
     while True:
         end = _find_plain_end(sql, position, quote)
         backslash = sql.find("\\", position, end)

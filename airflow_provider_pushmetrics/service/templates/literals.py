@@ -1,4 +1,4 @@
-"""The text that a literal of SQL stands for, with values put in."""
+"""Decode text literals of SQL, with values inserted."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateE
 from airflow_provider_pushmetrics.service.templates.lexer import MARK, Escapes, Token
 
 CODED_PREFIXES = frozenset({"b", "x", "u&", "r", "rb", "br"})
-"""Texts before which these stand are bits, bytes or codes: no value can be put into them."""
+"""Literals with these prefixes are bits, bytes or codes; no value can be inserted into them."""
 
 BACKSLASH = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)", re.DOTALL)
 DECODED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "Z": "\x1a"}
 SAME_EVERYWHERE = frozenset("'\"\\`nrt")
-"""What a backslash precedes in every dialect with the same meaning."""
+"""The letters of backslash escapes that mean the same in every dialect."""
 
 
 def decode_text(sql: str, token: Token, values: Sequence[Any], known_escapes: frozenset[str]) -> Any:
     """
-    Decode a text literal that has marks; a null alone stays a null.
+    Decode a text literal that has marks; a literal of one null is null.
 
-    :param values: The values of all marks, by their number.
-    :param known_escapes: What else a backslash may stand before in this dialect.
-    :raises BlockTemplateError: if it cannot be known what text the literal is.
+    :param values: The values of all marks, by number.
+    :param known_escapes: The letters of further backslash escapes in this dialect.
+    :raises BlockTemplateError: if the text of the literal is ambiguous.
     """
     body = sql[token.body_start : token.body_end]
     if token.prefix in CODED_PREFIXES:
         raise BlockTemplateError(
-            f"a {{{{ … }}}} stands in {token.prefix.upper()}{token.quote}…{token.quote}:"
+            f"a {{{{ … }}}} is in {token.prefix.upper()}{token.quote}…{token.quote}:"
             " remove the quotes around it, and convert it with a function."
         )
     alone = MARK.fullmatch(body)
@@ -43,9 +43,9 @@ def decode_text(sql: str, token: Token, values: Sequence[Any], known_escapes: fr
 
 def write_text(value: Any) -> str:
     """
-    Write a value as a part of a text.
+    Write a value as part of a text.
 
-    :raises BlockTemplateError: if it is null, or no single value.
+    :raises BlockTemplateError: if it is null or a list.
     """
     if isinstance(value, str):
         return value
@@ -90,7 +90,7 @@ def _decode_backslashes(body: str, quote: str, known: frozenset[str]) -> str:
                 f"a text with a {{{{ … }}}} has the escape \\{letter[0]}: write the character itself."
             )
         if letter in "%_":
-            return found[0]  # MySQL leaves these two to LIKE
+            return found[0]  # in MySQL, LIKE reads these two escapes
         return DECODED.get(letter, letter)
 
     pattern = re.compile(f"{re.escape(quote * 2)}|{BACKSLASH.pattern}", re.DOTALL)

@@ -1,4 +1,4 @@
-"""Markdown: as HTML, and as Slack takes it."""
+"""Markdown as HTML, and as Slack's dialect of it."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from airflow_provider_pushmetrics.service.templates.markup import (
 )
 
 MAX_MARKDOWN_LENGTH = 100_000
-"""Of the author's Markdown, in characters, values apart: the parser takes up to ten seconds for so much."""
+"""Characters of the author's Markdown, without values. The parser takes up to ten seconds for this."""
 
 MAX_SLACK_LENGTH = 12_000
 """https://docs.slack.dev/reference/block-kit/blocks/markdown-block"""
 
 OPTIONS = {"html": False, "breaks": True, "maxNesting": 20}
-"""Tags are text, and the line breaks of paragraphs stay."""
+"""Tags are text, and the line breaks of paragraphs are kept."""
 
 SPECIAL = re.compile(r"[\\`*_~\[\]|]")
-"""What is markup wherever it stands; a backslash makes it text."""
+"""Characters that are markup in any position; a backslash escapes them."""
 
 BLOCK_START = re.compile(r"\A(\d{1,9}(?=[.)](?:\s|\Z))|(?=(?:#{1,6}|[-+]|[-=]+)(?:\s|\Z)))")
-"""What begins a heading, a list or a line at the start of a line."""
+"""What begins a heading, a list or a rule at the start of a line."""
 
 DESTINATION = re.compile(r"(?<=\]\()[^()\s]*|<[A-Za-z][A-Za-z0-9+.-]*:[^<>\s]*>")
-"""Where a link leads to."""
+"""The target of a link."""
 
 ANGLED = re.compile(r"<[^<>]*>")
 SLACK_ID = re.compile(r"[A-Z0-9]{1,24}\Z")
@@ -45,14 +45,14 @@ _PARSER = MarkdownIt("commonmark", OPTIONS).enable(["table", "strikethrough"])
 
 def write_markdown_as_html(markup: RenderedMarkup) -> str:
     """
-    Write Markdown as HTML, which is still to be sanitised: its links may lead anywhere.
+    Write Markdown as HTML. The caller must sanitise it: its links may have any target.
 
     :raises BlockTemplateError: if it is too long.
     """
     if len(markup.source) > MAX_MARKDOWN_LENGTH:
         raise BlockTemplateError(f"the Markdown has more than {MAX_MARKDOWN_LENGTH} characters: write less.")
     html: str = _PARSER.render(markup.source)
-    # The parser aligns columns by styles, which a page with a strict policy refuses.
+    # The parser aligns columns by styles, which a strict content security policy refuses.
     html = ALIGNMENT.sub(r'align="\1"', html)
     alone = re.compile(rf"<p>({markup.mark.pattern})</p>")
     html = alone.sub(lambda match: match[1] if _is_table(markup, match) else match[0], html)
@@ -61,9 +61,9 @@ def write_markdown_as_html(markup: RenderedMarkup) -> str:
 
 def write_markdown_for_slack(markup: RenderedMarkup) -> str:
     """
-    Write Markdown for Slack's ``markdown`` block; no value can mention somebody or a channel.
+    Write Markdown for Slack's ``markdown`` block; no value can mention a user or a channel.
 
-    :raises BlockTemplateError: if it is longer than Slack takes.
+    :raises BlockTemplateError: if it is longer than Slack accepts.
     """
     source = DESTINATION.sub(
         lambda place: markup.mark.sub(lambda match: _write_as_url(markup, match), place[0]), markup.source
@@ -100,7 +100,7 @@ def _escape_line(line: str) -> str:
 
 
 def _write_mention(markup: RenderedMarkup, place: str) -> str:
-    """Put ids into ``<@…>`` and ``<#…>``, and refuse what else could mention somebody by a value."""
+    """Insert ids into ``<@…>`` and ``<#…>``, and refuse any other value that could be a mention."""
     marks = list(markup.mark.finditer(place))
     if not marks:
         return place

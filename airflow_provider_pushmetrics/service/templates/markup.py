@@ -1,9 +1,9 @@
 """
 Templates of HTML and Markdown: the author's text with a mark for each value.
 
-The values stand beside the text while it is parsed, and are put in afterwards, where they can only be text.
-So no value is ever read as markup: not with ``| safe``, not with any other filter, and not by any difference
-between parsers. Only a :class:`Fragment`, which our own code makes, goes in as it is.
+The values are kept apart while the text is parsed, and are inserted afterwards, as text only. No value is
+read as markup: not with ``| safe``, not with another filter, and not by a difference between parsers. Only a
+:class:`Fragment`, which this package builds, is inserted as it is.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from airflow_provider_pushmetrics.service.templates.sandbox import BoundedEnviro
 from airflow_provider_pushmetrics.service.templates.values import Identifier, InClause
 
 UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
-"""What neither HTML nor UTF-8 can hold."""
+"""Characters that HTML or UTF-8 cannot contain."""
 
 
 @dataclass(frozen=True)
 class Fragment:
     """
-    Markup that our own code makes, such as a table of a result: its values are escaped already.
+    Markup that this package builds, such as the table of a result; its values are already escaped.
 
     :param html: As HTML.
     :param text: As plain text of one or more lines.
@@ -46,10 +46,10 @@ class Fragment:
 
 @runtime_checkable
 class Embeddable(Protocol):
-    """A value that stands in markup as more than its text. Where no markup is, ``str`` gives its text."""
+    """A value with markup of its own. In templates without markup, ``str`` gives its text."""
 
     def embed(self) -> Fragment:
-        """Make its markup."""
+        """Build its markup."""
 
 
 Value: TypeAlias = str | Fragment
@@ -62,7 +62,7 @@ WriteValue: TypeAlias = Callable[[Any], str]
 @dataclass(frozen=True)
 class RenderedMarkup:
     """
-    A rendered template whose values stand beside it.
+    A rendered template and its values.
 
     :param source: Its text, with a mark for each value: a word of ASCII letters and digits.
     :param mark: Finds the marks.
@@ -85,8 +85,8 @@ def render_markup(source: str, names: Mapping[str, Any], write: WriteValue) -> R
     """
     Render a template of HTML or Markdown.
 
-    :param write: Writes each value that is no text.
-    :raises BlockTemplateError: if it fails, or has a construct that makes text of values.
+    :param write: Writes each value that is not a text.
+    :raises BlockTemplateError: if it fails, or has a construct that renders values to text.
     """
     check_markup_template(source)
 
@@ -121,9 +121,9 @@ def render_entries(source: str, names: Mapping[str, Any], write: WriteValue) -> 
 
 def check_markup_template(source: str) -> None:
     """
-    Refuse a template with constructs that make text of values before they are put in.
+    Refuse a template with constructs that render values to text before they are inserted.
 
-    :raises BlockTemplateError: for the first such construct, or if it is no template.
+    :raises BlockTemplateError: for the first such construct, or if it is not a template.
     """
     for written in _find_splicing(source):
         raise BlockTemplateError(
@@ -136,20 +136,20 @@ def has_splicing(source: str) -> bool:
     """
     Tell whether a template has such a construct.
 
-    :raises BlockTemplateError: if it is no template.
+    :raises BlockTemplateError: if it is not a template.
     """
     return any(True for _ in _find_splicing(source))
 
 
 def get_text(value: Value) -> str:
-    """Give a value as plain text."""
+    """Get the plain text of a value."""
     return value.text if isinstance(value, Fragment) else value
 
 
 def write_plain(value: Any, write: WriteValue) -> str:
-    """Write a value as text that HTML, mail and databases can hold."""
+    """Write a value as text that HTML, mail and databases can contain."""
     text = value.source if isinstance(value, TemplateQuery) else value
-    # Jinja's Markup, which ``| safe`` makes, is a kind of str: here it is text like any other.
+    # The Markup of ``| safe`` is a subclass of str; here it is plain text.
     text = str.__str__(text) if isinstance(text, str) else write(text)
     return UNWRITABLE.sub("\ufffd", text)
 
@@ -162,9 +162,9 @@ def _render_with_marks(
     source: str, names: Mapping[str, Any], convert: Callable[[Any], Converted]
 ) -> tuple[str, list[Converted], re.Pattern[str]]:
     """
-    Render a template with a mark in the place of each value.
+    Render a template with a mark in place of each value.
 
-    :return: The text, the values, and what finds the mark of each by its number.
+    :return: The text, the values, and the pattern of the marks, whose group is the number of the value.
     """
     key = secrets.token_hex(4)
     while key in source:
@@ -175,7 +175,7 @@ def _render_with_marks(
     def put_aside(value: Any) -> str:
         budget.weigh(value)
         if isinstance(value, Undefined):
-            return str(value)  # raises, and says which name is undefined
+            return str(value)  # raises an error with the undefined name
         if isinstance(value, Identifier | InClause):
             raise BlockTemplateError("identifier and inclause can be used in SQL only: remove them.")
         converted = convert(value)

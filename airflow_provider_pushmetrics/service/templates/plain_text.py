@@ -1,4 +1,4 @@
-"""HTML as readable plain text: the other part of a mail, for people and programs that show no HTML."""
+"""HTML as readable plain text: the part of a mail for programs that do not show HTML."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from typing import TypeAlias
 
 MAX_HTML_DEPTH = 64
-"""Of what is nested deeper, only the words are read."""
+"""HTML that is nested deeper is written as its words only."""
 
 MAX_CELL_WIDTH = 200
 RULE = "-" * 40
@@ -21,7 +21,7 @@ HEADINGS = {"h1": "=", "h2": "-"}
 PARAGRAPHS = frozenset(
     {"blockquote", "dl", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "ol", "p", "pre", "table", "ul"}
 )
-"""What stands between empty lines."""
+"""Elements with an empty line before and after them."""
 BLOCKS = PARAGRAPHS | {
     "article", "caption", "center", "dd", "div", "dt", "footer", "header", "li", "section", "tbody", "td",
     "tfoot", "th", "thead", "tr",
@@ -30,7 +30,7 @@ BLOCKS = PARAGRAPHS | {
 
 @dataclass
 class Node:
-    """An element, with its children in order; a text is a child too."""
+    """An element with its children in order, which are elements and texts."""
 
     tag: str
     attributes: dict[str, str]
@@ -55,9 +55,9 @@ def write_plain_text(html: str) -> str:
 
 def write_table(rows: Sequence[Sequence[str]], is_right: Sequence[bool]) -> list[str]:
     """
-    Write rows as lines whose columns are aligned.
+    Write rows as lines with aligned columns.
 
-    :param is_right: Which columns are aligned at their right, as numbers are.
+    :param is_right: Which columns are aligned right, as numbers are.
     """
     count = max((len(row) for row in rows), default=0)
     cells = [[*(cell[:MAX_CELL_WIDTH] for cell in row), *[""] * (count - len(row))] for row in rows]
@@ -101,9 +101,9 @@ class _Reader(HTMLParser):
 
 def _write_flow(children: Iterable[Child], *, is_tight: bool = False) -> list[str]:
     """
-    Write blocks below each other, and what stands between them as lines of text.
+    Write blocks below each other, and the text between them as lines.
 
-    :param is_tight: Put no empty lines between them.
+    :param is_tight: Write no empty lines between them.
     """
     lines: list[str] = []
     text = ""
@@ -168,7 +168,7 @@ def _write_table_node(node: Node) -> list[str]:
 
 
 def _find_all(node: Node, tag: str) -> Iterator[Node]:
-    """Find elements below another, but none in a table inside of it."""
+    """Find descendants with a tag, without those in a nested table."""
     for child in node.children:
         if isinstance(child, Node):
             if child.tag == tag:
@@ -202,14 +202,14 @@ def _collect_text(child: Child) -> str:
 
 
 def _split_lines(text: str) -> list[str]:
-    """Split at line breaks; what is nothing but spaces between blocks is no line."""
+    """Split at line breaks; spaces between blocks are not a line."""
     if not text.strip():
         return []
     return [SPACE.sub(" ", line).strip() for line in text.strip().split("\n")]
 
 
 def _trim(lines: list[str]) -> list[str]:
-    """Take away empty lines at the ends, and all but one of several."""
+    """Remove empty lines at both ends, and all but one of several."""
     kept: list[str] = []
     for line in lines:
         if line.strip() or (kept and kept[-1].strip()):

@@ -1,11 +1,10 @@
 """
-Jinja in blocks: which names a template refers to, text with values in it, and SQL with values beside it.
+Jinja in blocks: the names that a template refers to, rendered text, and rendered SQL with bound values.
 
-Templates run in a sandbox and an undefined name is an error, since a wrong query is worse than none. In SQL,
-whatever ``{{ … }}`` gives is *bound*: the text that the database sees holds a placeholder in its place. There
-is no way to splice a value: what a filter such as ``safe`` or ``tojson`` marks as markup is bound like the
-rest. Two filters write SQL, from values that are bound or quoted: ``inclause`` gives ``(?, ?)`` and
-``identifier`` a quoted name.
+Templates run in a sandbox, and an undefined name is an error, since a wrong query is worse than none. In SQL,
+the value of every ``{{ … }}`` is *bound*: the database gets a placeholder in its place. No value can be
+spliced: the output of a filter such as ``safe`` or ``tojson`` is bound too. Two filters write SQL from values
+that are bound or quoted: ``inclause`` writes ``(?, ?)`` and ``identifier`` a quoted name.
 """
 
 from __future__ import annotations
@@ -32,16 +31,6 @@ from airflow_provider_pushmetrics.service.templates.sandbox import (
 )
 from airflow_provider_pushmetrics.service.templates.values import Identifier, InClause
 
-__all__ = [
-    "BlockTemplateError",
-    "References",
-    "TemplateQuery",
-    "check_sql_template",
-    "find_references",
-    "render_sql",
-    "render_text",
-]
-
 SPLICING_NODES: Mapping[type[nodes.Node], str] = {
     nodes.FilterBlock: "{% filter %}",
     nodes.AssignBlock: "{% set %}…{% endset %}",
@@ -55,27 +44,21 @@ SPLICING_NODES: Mapping[type[nodes.Node], str] = {
     nodes.ScopedEvalContextModifier: "{% autoescape %}",
 }
 
+# fmt: off
 TEMPLATE_FAILURES = (
-    TemplateError,
-    TypeError,
-    ValueError,
-    ArithmeticError,
-    LookupError,
-    AttributeError,
-    NameError,
-    RuntimeError,
-    SyntaxError,
-    MemoryError,
+    TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, NameError,
+    RuntimeError, SyntaxError, MemoryError,
 )
-"""Whatever a template does with its values can fail; it is the author's to mend, not ours."""
+"""The errors of a template's own operations on values."""
+# fmt: on
 
 CHARACTERS_PER_STEP = 10
 
 QUERY_ATTRIBUTES = ("data", "table")
-"""What only a query has in templates."""
+"""The attributes that only a query has in templates."""
 
 MAX_NESTING = 16
-"""How deep a query may be made of queries."""
+"""How deep queries may be composed of queries."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +66,10 @@ class References:
     """
     The names that a template uses.
 
-    :param outputs: Names of which an attribute is used, such as ``query_1.data``: their blocks run first.
-    :param texts: Names used as they are: parameters, or ``{{ query_1 }}``, the text of a query.
-    :param queries: Those of the outputs that can only be queries: their ``data`` or ``table`` is used.
-    :param optional: Those of them that the template can do without: it asks whether they are defined, or has
-        a default.
+    :param outputs: Names with an attribute, such as ``query_1.data``; their blocks run first.
+    :param texts: Names without one: parameters, or ``{{ query_1 }}``, the text of a query.
+    :param queries: The outputs that must be queries, since their ``data`` or ``table`` is used.
+    :param optional: The names that the template tests with ``is defined`` or gives a default.
     """
 
     outputs: frozenset[str]
@@ -99,9 +81,9 @@ class References:
 @dataclass(frozen=True)
 class TemplateQuery:
     """
-    What a query is in the templates of other blocks.
+    A query in the templates of other blocks.
 
-    :param source: Its text: ``{{ query_1 }}`` composes one query of another.
+    :param source: Its text; ``{{ query_1 }}`` composes one query of another.
     :param load_rows: Reads its rows.
     """
 
@@ -110,7 +92,7 @@ class TemplateQuery:
 
     @property
     def data(self) -> list[dict[str, Any]]:
-        """Its rows, read when a template asks for them."""
+        """Its rows, read when a template uses them."""
         return self.load_rows()
 
 
@@ -118,7 +100,7 @@ def find_references(source: str) -> References:
     """
     Find the names that a template refers to.
 
-    :raises BlockTemplateError: if it is no template.
+    :raises BlockTemplateError: if it is not a template.
     """
     tree = parse_template(source)
     free = meta.find_undeclared_variables(tree) - set(PARSING.globals)
@@ -150,7 +132,7 @@ def find_references(source: str) -> References:
 
 
 def _find_optional(tree: nodes.Template) -> Iterator[str]:
-    """Find the names of which a template says what to do when they are not defined."""
+    """Find the names that a template handles when they are undefined."""
     for node in tree.find_all((nodes.Filter, nodes.Test)):
         if node.name in ("default", "d", "defined", "undefined"):
             asked = node.node
@@ -164,8 +146,8 @@ def render_text(source: str, names: Mapping[str, Any], write_value: Callable[[An
     """
     Render a text.
 
-    :param write_value: Writes each value that is no text.
-    :raises BlockTemplateError: if it fails, for an undefined name above all.
+    :param write_value: Writes each value that is not a text.
+    :raises BlockTemplateError: if it fails, such as for an undefined name.
     """
     budget = Budget()
 
@@ -185,8 +167,8 @@ def render_sql(source: str, names: Mapping[str, Any], dialect: Dialect) -> Bound
     """
     Render SQL, with every value bound.
 
-    :param dialect: By whose rules the SQL is read, to find where the values stand.
-    :raises BlockTemplateError: if it fails, or if a value stands where none may.
+    :param dialect: The rules by which the positions of the values are found.
+    :raises BlockTemplateError: if it fails, or if a value is in a position where none can be bound.
     """
     binder = _Binder(names)
     return bind_sql(binder.render(source), binder.marked, dialect)
@@ -213,7 +195,7 @@ class _Binder:
     def _finalize(self, value: Any) -> str:
         self._budget.weigh(value)
         if isinstance(value, Undefined):
-            return str(value)  # raises, and says which name is undefined
+            return str(value)  # raises an error with the undefined name
         if isinstance(value, TemplateQuery):
             return self._compose(value)
         return self._bind(value)
@@ -234,7 +216,7 @@ class _Binder:
 
 
 def _make_plain(value: Any) -> Any:
-    """Make the value that a database is to have, with all that is in it."""
+    """Convert a value and its items to plain values for a database."""
     if isinstance(value, InClause):
         return InClause(tuple(map(_make_plain, value.values)))
     if isinstance(value, list | tuple):
@@ -245,13 +227,13 @@ def _make_plain(value: Any) -> Any:
         raise BlockTemplateError("a value for the SQL contains a NUL character: remove it.")
     if not is_encodable(value):
         raise BlockTemplateError("a value for the SQL contains a lone surrogate: remove it.")
-    return str.__str__(value)  # Jinja's markup is a kind of str; databases want the plain one
+    return str.__str__(value)  # Jinja's Markup is a subclass of str
 
 
 @functools.lru_cache(256)
 def check_sql_template(source: str) -> None:
     """
-    Refuse SQL with constructs that make text of values, which would not be bound.
+    Refuse SQL with constructs that render values to text, which would not be bound.
 
     :raises BlockTemplateError: for the first such construct, or if it is not a template.
     """
@@ -263,7 +245,7 @@ def check_sql_template(source: str) -> None:
 
 
 def find_splicing(tree: nodes.Template) -> Iterator[str]:
-    """Find what a template has that Jinja renders to text inside of it, such as ``{% macro %}``."""
+    """Find the constructs of a template that Jinja renders to text inside it, such as ``{% macro %}``."""
     yield from (written for kind, written in SPLICING_NODES.items() if tree.find(kind) is not None)
     if any(loop.recursive for loop in tree.find_all(nodes.For)):
         yield "{% for … recursive %}"
@@ -271,9 +253,9 @@ def find_splicing(tree: nodes.Template) -> Iterator[str]:
 
 def load_template(environment: BoundedEnvironment, source: str) -> Template:
     """
-    Make a template that counts its steps.
+    Load a template that counts its steps.
 
-    :raises BlockTemplateError: if it is none.
+    :raises BlockTemplateError: if it is not a template.
     """
     with _translating():
         return environment.load(source)
@@ -283,7 +265,7 @@ def render_template(template: Template, names: Mapping[str, Any]) -> str:
     """
     Render a template.
 
-    :raises BlockTemplateError: if it fails, for an undefined name above all.
+    :raises BlockTemplateError: if it fails, such as for an undefined name.
     """
     with _translating():
         return template.render(names)
@@ -303,13 +285,13 @@ def _translating() -> Iterator[None]:
 
 def parse_template(source: str) -> nodes.Template:
     """
-    Read a template without making it, and refuse what it calls and nobody knows.
+    Parse a template without compiling it, and check the names of its filters and tests.
 
-    :raises BlockTemplateError: if it is none, or has a filter or a test that there is not.
+    :raises BlockTemplateError: if it is not a template, or has an unknown filter or test.
     """
     try:
         tree = parse_bounded(PARSING, source)
-    except (TemplateError, ValueError) as error:  # a number of too many digits is a ValueError
+    except (TemplateError, ValueError) as error:  # a number with too many digits is a ValueError
         raise BlockTemplateError(f"not a template: {error}") from error
     except RecursionError as error:
         raise BlockTemplateError("not a template: it is nested too deeply.") from error
@@ -318,7 +300,7 @@ def parse_template(source: str) -> nodes.Template:
 
 
 def _check_filters(tree: nodes.Template) -> None:
-    """Refuse what is misspelt now: Jinja says it when a template is compiled, and some of it when it runs."""
+    """Refuse misspelt names early: Jinja finds them when a template is compiled or run."""
     for node in tree.find_all((nodes.Filter, nodes.Test)):
         is_filter = isinstance(node, nodes.Filter)
         _check_known(FILTERS if is_filter else TESTS, "filter" if is_filter else "test", node.name)
@@ -336,7 +318,7 @@ CALLING_FILTERS: Mapping[str, tuple[int, Mapping[str, Any], str]] = {
     "selectattr": (1, TESTS, "test"),
     "rejectattr": (1, TESTS, "test"),
 }
-"""Filters that call another filter, or a test, and at which place its name is given."""
+"""Filters that call another filter or a test, with the position of the argument that names it."""
 
 
 def _check_known(known: Mapping[str, Any], kind: str, name: str) -> None:

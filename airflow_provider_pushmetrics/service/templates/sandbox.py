@@ -1,4 +1,4 @@
-"""Jinja in a sandbox that also bounds what a template takes: the processor, memory, time."""
+"""Jinja in a sandbox that also limits the CPU time and memory of a template."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from airflow_provider_pushmetrics.service.templates.values import Identifier, In
 
 WEIGHT_PER_STEP = 64
 QUICK_FILTERS = frozenset({"count", "d", "default", "first", "last", "length"})
-"""Those whose time is the same for values of any size."""
+"""Filters that take the same time for values of any size."""
 WIDENING_FILTERS = frozenset(
     {"batch", "center", "indent", "round", "slice", "tojson", "truncate", "wordwrap"}
 )
 SLOW_FILTERS = frozenset({"pprint", "striptags", "urlize", "wordwrap"})
-"""Those whose time is the square of the length."""
+"""Filters whose time grows with the square of the length."""
 MAX_SLOW_LENGTH = 20_000
 
 # fmt: off
@@ -54,16 +54,16 @@ TEXT_METHODS = frozenset(
 )
 # fmt: on
 JINJAS_ARGUMENTS = ("_loop_vars", "_block_vars")
-"""What compiled templates hand on in loops and blocks, beside what was written."""
+"""Arguments that compiled templates add to calls in loops and blocks."""
 STEPS_OF_A_CALL = 2
 NUMBER_METHODS = frozenset({"bit_count", "bit_length", "is_integer"})
 WIDENING_METHODS = frozenset({"center", "expandtabs", "ljust", "rjust", "zfill"})
 CODINGS = frozenset({"utf-8", "utf8", "ascii", "latin-1", "strict", "replace", "ignore"})
-"""Other ways to encode take the square of the length."""
+"""Other encodings take time that grows with the square of the length."""
 
 
 def _match_numbers(left: Any, right: Any) -> tuple[Any, Any]:
-    """Make decimals of floats beside decimals: Python calculates with no two of them."""
+    """Convert a float beside a decimal to a decimal, as Python does not mix them."""
     if isinstance(left, Decimal) and isinstance(right, float):
         return left, Decimal(repr(right))
     if isinstance(left, float) and isinstance(right, Decimal):
@@ -72,7 +72,7 @@ def _match_numbers(left: Any, right: Any) -> tuple[Any, Any]:
 
 
 def _write_json(value: Any) -> Any:
-    """Write what JSON has not: a decimal as a number where that is exact, and all else as its text."""
+    """Write types that JSON does not have: a decimal as a number if that is exact, all others as text."""
     if isinstance(value, Decimal) and value.is_finite():
         number = int(value) if value == value.to_integral_value() else float(value)
         return number if Decimal(repr(number)) == value else format(value, "f")
@@ -81,15 +81,15 @@ def _write_json(value: Any) -> Any:
 
 class BoundedEnvironment(ImmutableSandboxedEnvironment):
     """
-    An environment for one rendering, which ends when it takes more than a :class:`Budget`.
+    An environment for one rendering, limited by a :class:`Budget`.
 
-    :param finalize: What is done with each value that ``{{ … }}`` gives; it must count what it writes.
+    :param finalize: Called with the value of each ``{{ … }}``; it must count what it writes.
     """
 
     intercepted_binops = frozenset(ImmutableSandboxedEnvironment.default_binop_table)
 
     def __init__(self, budget: Budget, finalize: Callable[[Any], str]) -> None:
-        # With the context as its argument, Jinja does not call it while it compiles: code is used again.
+        # With the context as argument, Jinja does not call it while it compiles, as compiled code is cached.
         super().__init__(
             undefined=StrictUndefined,
             autoescape=False,
@@ -102,33 +102,33 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
     def load(self, source: str) -> Template:
         """
-        Make a template that counts its steps.
+        Load a template that counts its steps.
 
-        :raises TemplateError: if it is none.
+        :raises TemplateError: if it is not a template.
         """
         code = _compile_small(source) if len(source) <= MAX_CACHED_LENGTH else _compile(source)
         return Template.from_code(self, code, self.globals)
 
     def count(self, characters: int) -> bool:
-        """Count a turn of a loop or a call, and the text that it writes."""
+        """Count an iteration of a loop or a call, and the text that it writes."""
         return self.budget.step() and self.budget.write(characters)
 
     def check(self, value: Any) -> Any:
-        """Pass a value on that is not too large."""
+        """Check the size of a value, and return it."""
         self.budget.weigh(value)
         return value
 
     def join_texts(self, *values: Any) -> str:
-        """Do what ``~`` does."""
+        """Implement ``~``."""
         self.budget.step()
         for value in values:
             self.budget.weigh(value)
         return str(self.check("".join(map(str, values))))
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call what a template calls; a name of an argument may be ``self``."""
+        """Call a function of a template; an argument may be named ``self``."""
         if getattr(__obj, "__self__", None) is __self:
-            return __obj(*args)  # one of the methods above; Jinja's own arguments are of no use to it
+            return __obj(*args)  # one of the methods above, which do not need Jinja's own arguments
         given = {name: value for name, value in kwargs.items() if name not in JINJAS_ARGUMENTS}
         __self.budget.step(STEPS_OF_A_CALL)
         args = __self.prepare(args, given)
@@ -144,7 +144,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         return __self.check(super().call(__context, __obj, *args, **kwargs))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """Calculate, if the result is of a size that can be."""
+        """Calculate, if the result is within the limits of size."""
         self.budget.step()
         self.budget.weigh(left)
         weight = self.budget.weigh(right)
@@ -160,7 +160,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         return self.check(super().call_binop(context, operator, *_match_numbers(left, right)))
 
     def prepare(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Weigh arguments, and make lists of those that are made while they are read."""
+        """Weigh arguments, and convert iterators to lists."""
         self.budget.step()
         prepared = tuple(
             list(one) if isinstance(one, Iterator) and not isinstance(one, LoopContext) else one
@@ -172,7 +172,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
 
 def _bound_filter(name: str, function: Any) -> Callable[..., Any]:
-    """Wrap a filter or a test, so that it counts what it takes from the environment's budget."""
+    """Wrap a filter or a test to count its steps in the budget of the environment."""
     takes_one = hasattr(function, "jinja_pass_arg")
 
     @functools.wraps(function)
@@ -189,7 +189,7 @@ def _bound_filter(name: str, function: Any) -> Callable[..., Any]:
 
 
 def _collect_values(values: Any) -> InClause:
-    """Do what ``| inclause`` does."""
+    """Implement ``| inclause``."""
     if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
         raise BlockTemplateError(f"inclause needs a list of values, not {type(values).__name__}.")
     collected = tuple(values)
@@ -199,7 +199,7 @@ def _collect_values(values: Any) -> InClause:
 
 
 SQL_FILTERS: Mapping[str, Callable[[Any], Any]] = {"inclause": _collect_values, "identifier": Identifier}
-"""Those that write SQL, from values that are bound or quoted. In other templates they are refused."""
+"""Filters that write SQL from values that are bound or quoted; other templates refuse their output."""
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     **{name: _bound_filter(name, function) for name, function in DEFAULT_FILTERS.items()},
@@ -208,10 +208,10 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
 TESTS: Mapping[str, Callable[..., Any]] = {
     name: _bound_filter(f"is {name}", function) for name, function in DEFAULT_TESTS.items()
 }
-"""Those of Jinja and ours. Every template knows them all."""
+"""The filters and tests of every template: those of Jinja and of this package."""
 
 PARSING = BoundedEnvironment(Budget(), str)
-"""Reads templates; it renders none."""
+"""Parses templates only."""
 
 MAX_CACHED_LENGTH = 20_000
 CACHED_TEMPLATES = 256
@@ -229,9 +229,9 @@ _compile_small = functools.lru_cache(CACHED_TEMPLATES)(_compile)
 
 def parse_bounded(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Template:
     """
-    Read a template that is neither too long nor nested too deep for what walks through it.
+    Parse a template within the limits of length and nesting.
 
-    :raises BlockTemplateError: if it is.
+    :raises BlockTemplateError: if it exceeds one.
     """
     if len(source) > MAX_SOURCE_LENGTH:
         raise BlockTemplateError(f"the template has more than {MAX_SOURCE_LENGTH} characters: shorten it.")
@@ -245,7 +245,7 @@ def parse_bounded(environment: ImmutableSandboxedEnvironment, source: str) -> no
 
 
 class _Counter(NodeTransformer):
-    """Writes calls into a template that count its steps and weigh its values."""
+    """Adds calls to a template that count its steps and weigh its values."""
 
     def visit_For(self, node: nodes.For) -> Any:
         self.generic_visit(node)

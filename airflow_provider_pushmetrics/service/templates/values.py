@@ -1,4 +1,4 @@
-"""How each database takes the values of a query: with which cast, and as what its driver can bind."""
+"""The bound values of a query in each database: the casts, and the types that its driver accepts."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ INT64_BITS = 63
 
 @dataclass(frozen=True)
 class Value:
-    """A value that the driver binds: one place in the SQL."""
+    """A value that the driver binds: one placeholder in the SQL."""
 
     value: Any
 
 
 @dataclass(frozen=True)
 class Identifier:
-    """A name that ``| identifier`` gives: quoted where it stands."""
+    """The output of ``| identifier``, written as a quoted name."""
 
     name: Any
 
 
 @dataclass(frozen=True)
 class InClause:
-    """The values that ``| inclause`` gives: written as ``(a, b)``."""
+    """The output of ``| inclause``, written as ``(a, b)``."""
 
     values: tuple[Any, ...]
 
 
 Pieces: TypeAlias = tuple["str | Value", ...]
-"""SQL and the values in it, in their order."""
+"""SQL and the values in it, in order."""
 
 WriteValue: TypeAlias = Callable[[Any], Pieces]
 
@@ -50,12 +50,12 @@ def bind(value: Any) -> Pieces:
 
 
 def bind_in(before: str, after: str = "", convert: Callable[[Any], Any] | None = None) -> WriteValue:
-    """Build what binds a value between two texts, converted to what the driver takes."""
+    """Build a function that binds a value between two texts, converted for the driver."""
     return lambda value: (before, Value(value if convert is None else convert(value)), after)
 
 
 def cast(kind: str, convert: Callable[[Any], Any] | None = None) -> WriteValue:
-    """Build what binds a value with a cast."""
+    """Build a function that binds a value with a cast."""
     return bind_in("CAST(", f" AS {kind})", convert)
 
 
@@ -66,9 +66,9 @@ def write_decimal(value: Decimal | int) -> str:
 
 def find_kind(value: Any) -> str:
     """
-    Say what kind of value this is.
+    Find the kind of a value.
 
-    :raises BlockTemplateError: if it is none that SQL can hold.
+    :raises BlockTemplateError: if SQL has no such kind.
     """
     for types, find in _KINDS:
         if isinstance(value, types):
@@ -98,7 +98,7 @@ _KINDS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
 
 
 def refuse(database: str, what: str, way_out: str) -> WriteValue:
-    """Build what refuses a kind of value."""
+    """Build a function that refuses a kind of value."""
 
     def write(value: Any) -> Pieces:
         raise BlockTemplateError(f"{database} has no {what} to bind: {way_out}.")
@@ -120,7 +120,7 @@ def _check_digits(database: str, most: int, write: WriteValue) -> WriteValue:
         digits = len(str(abs(value))) if isinstance(value, int) else _count_digits(value)
         if digits > most:
             raise BlockTemplateError(
-                f"a number of {digits} digits is too long for {database}, which holds {most}: shorten it."
+                f"a number of {digits} digits is too long for {database}, which supports {most}: shorten it."
             )
         return write(value)
 
@@ -135,7 +135,7 @@ def _count_digits(value: Decimal) -> int:
 
 
 def _write_postgresql_list(value: list[Any] | tuple[Any, ...]) -> Pieces:
-    """Bind a list with the type that holds all of it; an empty one takes its type from what it stands by."""
+    """Bind a list with a type for all of its items; PostgreSQL infers the type of an empty one."""
     given = [one for one in value if one is not None]
     if not given:
         return ("'{}'",) if not value else (Value([None] * len(value)),)
@@ -146,7 +146,7 @@ def _write_postgresql_list(value: list[Any] | tuple[Any, ...]) -> Pieces:
 
 
 def _find_common_kind(kinds: set[str]) -> str:
-    """Find the kind that holds values of all these kinds."""
+    """Find the kind that can represent values of all these kinds."""
     if kinds <= set(_NUMBERS):
         is_mixed = "float" in kinds and kinds & {"decimal", "huge"}
         return "decimal" if is_mixed else next(kind for kind in _NUMBERS if kind in kinds)
@@ -158,7 +158,7 @@ def _find_common_kind(kinds: set[str]) -> str:
 
 
 _NUMBERS = ("float", "decimal", "huge", "bigint", "integer")
-"""The widest first."""
+"""Widest first."""
 
 _POSTGRESQL_TYPES: Mapping[str, str] = {
     "boolean": "boolean",
@@ -185,16 +185,16 @@ POSTGRESQL_VALUES: Mapping[str, WriteValue] = {
     "list": _write_postgresql_list,
 }
 """
-Each with a cast, since ``$1 is null`` has no type, and since a driver binds each integer as the widest.
+Each with a cast, since ``$1 is null`` has no type, and since a driver binds every integer as the widest type.
 
-Drivers have no type for numbers of any length: these go as texts, which PostgreSQL reads exactly.
+Drivers have no type for numbers of any length. These are sent as text, which PostgreSQL reads exactly.
 """
 
 NATIVE_VALUES: Mapping[str, WriteValue] = {
     **dict.fromkeys((*_POSTGRESQL_TYPES, "list"), bind),
     "bytes": lambda value: (Value(bytes(value)),),
 }
-"""For drivers that know the type of each Python value."""
+"""For drivers that bind every Python value by its type."""
 
 DUCKDB_VALUES: Mapping[str, WriteValue] = {
     **NATIVE_VALUES,
@@ -205,7 +205,7 @@ DUCKDB_VALUES: Mapping[str, WriteValue] = {
 
 
 def _bind_sqlite_decimal(value: Decimal) -> Pieces:
-    """Bind a number as the integer or the float that is it exactly: SQLite has no others."""
+    """Bind a decimal as an equal integer or float, as SQLite has no decimals."""
     number: int | float = int(value) if value == value.to_integral_value() else float(value)
     if Decimal(repr(number)) != value or (isinstance(number, int) and number.bit_length() > INT64_BITS):
         raise BlockTemplateError(f"SQLite cannot hold the number {value} exactly: give it as a text.")
@@ -226,16 +226,16 @@ SQLITE_VALUES: Mapping[str, WriteValue] = {
     "time": lambda value: (Value(value.isoformat()),),
     "list": refuse("SQLite", "lists", _LIST_WAY_OUT),
 }
-"""Dates and times as SQLite's own functions write them; a moment in UTC."""
+"""Dates and times are written as SQLite's own functions write them, timestamps with a zone in UTC."""
 
 
 def _bind_number(value: Any) -> Pieces:
-    """Bind a number; a negative one in brackets, since its sign must not join a minus that stands before."""
+    """Bind a number; a negative one in brackets, since its sign must not join a minus before it."""
     return (Value(value),) if value >= 0 else ("(", Value(value), ")")
 
 
 _in_brackets = bind_in("(", ")")
-"""So that a driver that writes values into the SQL writes no alias: ``select a 'x'`` names a column."""
+"""In brackets, since some drivers write values into the SQL, and ``select a 'x'`` is an alias."""
 
 MYSQL_VALUES: Mapping[str, WriteValue] = {
     "boolean": bind,
@@ -256,7 +256,7 @@ MYSQL_VALUES: Mapping[str, WriteValue] = {
     "time": bind_in("TIME ", "", str),
     "list": refuse("MySQL", "lists", _LIST_WAY_OUT),
 }
-"""Typed literals, since the driver writes values into the SQL; a bad date in one is an error and no NULL."""
+"""Typed literals, since the driver writes values into the SQL; an invalid date is an error, not NULL."""
 
 
 def _bind_mssql_decimal(value: Decimal | int) -> Pieces:

@@ -26,11 +26,8 @@ from airflow_provider_pushmetrics.service.runs.execution.plan import (
     RunPlan,
     resolve_parameter,
 )
-from airflow_provider_pushmetrics.service.templates.rendering import (
-    BlockTemplateError,
-    TemplateQuery,
-    render_sql,
-)
+from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
+from airflow_provider_pushmetrics.service.templates.rendering import TemplateQuery, render_sql
 
 FindStopReason: TypeAlias = Callable[[RunPlan], str | None]
 

@@ -22,7 +22,7 @@ from airflow_provider_pushmetrics.service.results.encoders.formats import Result
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.execution.message_values import MessageValues
 from airflow_provider_pushmetrics.service.runs.execution.plan import ExecutedBlock, RunPlan
-from airflow_provider_pushmetrics.service.templates.rendering import BlockTemplateError
+from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
 
 MESSAGE_TYPES = frozenset({TEXT, EMAIL, SLACK})
 

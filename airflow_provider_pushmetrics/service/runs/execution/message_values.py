@@ -15,8 +15,9 @@ from airflow_provider_pushmetrics.service.notifications.tables import Extent, Re
 from airflow_provider_pushmetrics.service.reports.block_graph import CHART, EMAIL, SQL, PlannedBlock
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.execution.plan import ExecutedBlock, RunPlan
+from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
 from airflow_provider_pushmetrics.service.templates.markup import Fragment
-from airflow_provider_pushmetrics.service.templates.rendering import BlockTemplateError, TemplateQuery
+from airflow_provider_pushmetrics.service.templates.rendering import TemplateQuery
 
 MAX_PICTURE_BYTES = 5 * 1024 * 1024
 """For all pictures of a mail."""

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
 from airflow_provider_pushmetrics.service.templates.dialects import DUCKDB
 from airflow_provider_pushmetrics.service.templates.rendering import (
-    BlockTemplateError,
     TemplateQuery,
     check_sql_template,
     find_references,
