@@ -1,4 +1,4 @@
-"""What is in the databases that queries ask: schemas, tables, columns and functions."""
+"""The catalog of a database: schemas, tables, columns and functions."""
 
 from __future__ import annotations
 

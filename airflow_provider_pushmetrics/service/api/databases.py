@@ -35,7 +35,7 @@ from airflow_provider_pushmetrics.service.api.schemas.databases import (
     NewDatabase,
 )
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
-from airflow_provider_pushmetrics.service.datasources.trial import try_source
+from airflow_provider_pushmetrics.service.datasources.connection_check import check_connection
 from airflow_provider_pushmetrics.service.datasources.urls import (
     build_source_url,
     describe_source,
@@ -65,7 +65,7 @@ SkipTest: TypeAlias = Annotated[
 
 
 def build_database_row(source: DataSource, parts: ServiceParts) -> DatabaseRow:
-    """Build what is shown of a database."""
+    """Build the row of a database."""
     url = _build_url(parts, source)
     return build_answer(
         DatabaseRow,
@@ -92,7 +92,7 @@ Resource(
 def create_database(
     wanted: NewDatabase, parts: Parts, caller: Admin, *, skip_test: SkipTest = False
 ) -> DatabaseResponse:
-    """Add a database. 422 says why it cannot be used, in the database's words."""
+    """Add a database. 422 contains the database's message if it cannot be used."""
     kind, location = _check_url(parts, wanted.sqlalchemy_uri, is_tried=not skip_test)
     with parts.database.writing() as session:
         source = DataSource(
@@ -108,7 +108,7 @@ def create_database(
 
 @router.post("/test_connection")
 def test_unsaved_database(wanted: DatabaseTrial, parts: Parts, caller: Admin) -> Confirmation:
-    """Test a database that is not saved. 422 says why it cannot be used, in the database's words."""
+    """Test a database that is not saved. 422 contains the database's message if it cannot be used."""
     stored = None if wanted.database is None else _find(parts, str(wanted.database), caller)
     _check_url(parts, wanted.sqlalchemy_uri, stored, is_tried=True)
     return {"message": ANSWERS}
@@ -118,7 +118,7 @@ def test_unsaved_database(wanted: DatabaseTrial, parts: Parts, caller: Admin) ->
 def update_database(
     reference: Reference, wanted: DatabaseChange, parts: Parts, caller: Admin, *, skip_test: SkipTest = False
 ) -> ChangedDatabase:
-    """Change the name or the URL of a database. 422 says why it cannot be used, in the database's words."""
+    """Change the name or the URL of a database. 422 contains the database's message if it cannot be used."""
     place = None
     if wanted.sqlalchemy_uri is not None:
         stored = _find(parts, reference, caller)
@@ -147,7 +147,7 @@ def test_database(reference: Reference, parts: Parts, caller: Editor) -> Connect
     with parts.database.reading() as session:
         source_id = find_by_reference(session, DataSource, reference, caller).id
     try:
-        try_source(parts.sources.open(source_id))
+        check_connection(parts.sources.open(source_id))
     except SourceError as error:
         return wrap(ConnectionTest(is_reachable=False, message=str(error)))
     return wrap(ConnectionTest(is_reachable=True, message=ANSWERS))
@@ -175,9 +175,9 @@ def _check_url(
     """
     Check the URL of a database.
 
-    :param stored: The database that it replaces, whose password stands for a masked one.
+    :param stored: The database that it replaces; its password replaces a masked one.
     :param is_tried: Whether the database must answer now.
-    :return: Its kind, and its location as it is stored, not encrypted yet.
+    :return: Its kind, and its location before encryption.
     :raises HTTPException: 422 if it cannot be used.
     """
     try:
@@ -191,7 +191,7 @@ def _check_url(
             parts.sources.locate(kind, location)
             return kind, location
         with parts.sources.open_unsaved(kind, location) as source:
-            try_source(source)
+            check_connection(source)
     except SourceError as error:
         raise HTTPException(422, str(error)) from None
     return kind, location

@@ -48,7 +48,7 @@ def get_readiness(parts: Parts) -> Readiness:
     """
     Answer 200 if the database and the worker of this service are available, and 503 otherwise.
 
-    Workers in other processes do not count: what is accepted waits for them. Alarm on ``workers`` being 0.
+    Workers in other processes are not included: accepted runs wait for them. Alert if ``workers`` is 0.
     """
     try:
         with parts.database.reading() as session:

@@ -80,7 +80,7 @@ def build_saved_report(report: Report) -> SavedReport:
 
 
 def build_block_summary(block: Block) -> BlockSummary:
-    """Build what a report shows of a block."""
+    """Build the summary of a block in a report."""
     return build_answer(BlockSummary, block, query_id=block.query.id if block.query else None)
 
 

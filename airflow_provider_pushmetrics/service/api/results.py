@@ -90,7 +90,7 @@ RESULT: Responses = {
 }
 
 CACHE_HEADERS = {
-    # Kept by the client alone, and asked for again each time: rights can end, and results are cleaned up.
+    # Cached by the client only, and revalidated each time: permissions can end, and results are cleaned up.
     "Cache-Control": "private, no-cache",
     "Vary": "Accept, Authorization, Cookie",
 }
@@ -244,7 +244,7 @@ def _answer_unfinished(run: AnyRun) -> Response:
 
 
 def build_header(result: BlockResult) -> ResultHeader:
-    """Build what a result says about itself."""
+    """Build the header of a result."""
     return ResultHeader(
         query_id=result.query_id or 0,
         query_name=result.name,
@@ -303,7 +303,7 @@ def answer_rows(
     if media_type == PARQUET:
         return FileResponse(path, media_type=PARQUET, headers=headers)
     try:
-        result = parts.results.open(name)  # what is open is read to its end, even if it is cleaned up
+        result = parts.results.open(name)  # an open result is read to its end, even if it is deleted
     except FileNotFoundError:
         raise HTTPException(404, NO_LONGER_KEPT) from None
     if media_type == XLSX:
@@ -312,7 +312,7 @@ def answer_rows(
 
 
 def _answer_xlsx(parts: ServiceParts, result: StoredResult, headers: dict[str, str]) -> Response:
-    """Write the workbook before the answer begins: afterwards nobody could be told what is wrong with it."""
+    """Write the workbook before the answer begins, when errors can still be reported."""
     with result:
         try:
             workbook = open_xlsx(parts.results, result)
@@ -346,7 +346,7 @@ def _build_headers(header: ResultHeader, etag: str) -> dict[str, str]:
 
 
 def _build_etag(name: str, stat: os.stat_result, media_type: str, csv: CsvOptions) -> str:
-    """Name what is sent: a result is never changed, so its file and the format say all."""
+    """Build the ETag: results never change, and their file and format identify them."""
     identity = f"{name}\n{stat.st_mtime_ns}\n{stat.st_size}\n{media_type}"
     if media_type == CSV and csv != PLAIN_CSV:
         identity += f"\n{csv}"

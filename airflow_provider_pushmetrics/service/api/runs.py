@@ -126,7 +126,7 @@ def cancel_run(reference: Reference, parts: Parts, caller: Editor) -> RunRespons
 
 @router.post("/{reference}/re_run")
 def repeat_run(reference: Reference, parts: Parts, caller: Editor) -> RepeatedRun:
-    """Run the report again with the parameters of a run, whose id is the ``parent_id`` of the new run."""
+    """Run the report again with the parameters of a run. The new run has its id as ``parent_id``."""
     with parts.database.writing() as session:
         run = accept_re_run(session, parts.results, find_by_reference(session, Run, reference, caller))
         answer = build_one(build_run_row(run))

@@ -66,7 +66,7 @@ LISTING = Listing(
 
 
 def build_subscription_row(subscription: Subscription) -> SubscriptionRow:
-    """Build what is shown of a subscription, without its secret."""
+    """Build the row of a subscription, without its secret."""
     return build_answer(SubscriptionRow, subscription)
 
 

@@ -73,7 +73,7 @@ def make_token(session: Session, user_id: int, workspace_id: int, wanted: NewTok
 def add_token(
     session: Session, user_id: int, workspace_id: int, name: str, expires_on: datetime | None = None
 ) -> tuple[ApiToken, str]:
-    """Create a token, of which only the hash is stored."""
+    """Create a token; only its hash is stored."""
     token = generate_api_token()
     row = ApiToken(
         user_id=user_id,

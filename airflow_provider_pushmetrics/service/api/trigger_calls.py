@@ -1,4 +1,4 @@
-"""The webhook trigger: whoever has its URL starts a run."""
+"""The webhook trigger: a call of its URL starts a run."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ router = make_router("/api/v1/user/{reference}/access_token", "user")
 TokenReference: TypeAlias = Annotated[str, Path(description="The id of the token", examples=["kQ3vX8mWz1aB"])]
 
 OF_ANOTHER = "was a user of another workspace before: take them in by an address that none knows yet"
-"""Why nobody here may speak for them."""
+"""The reason why the user cannot have tokens here."""
 
 
 @router.get("/")

@@ -67,7 +67,7 @@ def find_member(session: Session, reference: str, caller: Principal) -> Membersh
 
 
 def build_user_row(member: Membership, *, is_self: bool = False) -> UserRow:
-    """Build what is shown of a user of a workspace; of another's, no more than who they are."""
+    """Build the row of a member of a workspace; other users see only their identity."""
     user, role = member.user, Role(member.role)
     is_own = is_self or bool(member.is_first)
     return {

@@ -1,4 +1,4 @@
-"""What databases hold: their schemas, tables, columns and functions, whatever the database."""
+"""The catalog of a database of any kind: schemas, tables, columns and functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VIEW = "view"
 
 @dataclass(frozen=True)
 class TableName:
-    """A table or a view, and its schema."""
+    """The name and schema of a table or view."""
 
     schema: str
     name: str
@@ -24,7 +24,7 @@ class TableName:
 
 @dataclass(frozen=True)
 class CatalogColumn:
-    """A column of a table, with its type in the database's words."""
+    """A column of a table, with its type as the database writes it."""
 
     name: str
     type: str
@@ -33,7 +33,7 @@ class CatalogColumn:
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """Columns that refer to those of another table."""
+    """Columns that refer to columns of another table."""
 
     columns: Sequence[str]
     table: str
@@ -52,7 +52,7 @@ class Index:
 
 @dataclass(frozen=True)
 class TableDescription:
-    """What a table looks like."""
+    """The columns, keys and indexes of a table."""
 
     columns: Sequence[CatalogColumn]
     primary_key: Sequence[str] = ()
@@ -62,7 +62,7 @@ class TableDescription:
 
 
 class Catalog(Protocol):
-    """Looks into one database. Every method raises ``SourceError`` with the database's words."""
+    """Reads the catalog of one database. Every method raises ``SourceError`` with the database's message."""
 
     @property
     def backend(self) -> str:
@@ -70,30 +70,30 @@ class Catalog(Protocol):
 
     @property
     def dialect(self) -> Dialect:
-        """How names are quoted and rows limited."""
+        """Its SQL dialect."""
 
     def list_schemas(self) -> list[str]:
-        """List the schemas that are not the database's own."""
+        """List the schemas, except those of the system."""
 
     def list_tables(self, schema: str) -> list[TableName]:
-        """List the tables and views of a schema; none if there is no such schema."""
+        """List the tables and views of a schema; empty if it does not exist."""
 
     def describe(self, name: TableName) -> TableDescription:
-        """Describe a table that there is."""
+        """Describe an existing table."""
 
     def list_functions(self) -> list[str] | None:
-        """List the functions that SQL can call; None where the database cannot say."""
+        """List the functions that SQL can call; None if the database does not list them."""
 
 
 def find_table(catalog: Catalog, schema: str, name: str) -> TableName | None:
-    """Find a table by its name; by one of other capitals, if there is none of these."""
+    """Find a table by its name, or by its name without regard to case."""
     tables = catalog.list_tables(schema)
     exact = (one for one in tables if one.name == name)
     return next(exact, None) or next((one for one in tables if one.name.lower() == name.lower()), None)
 
 
 def search_tables(catalog: Catalog, part: str, schema: str | None) -> list[TableName]:
-    """Find the tables whose names have a part, in any capitals, in one schema or in all."""
+    """Find tables by a part of their name, without regard to case, in one schema or in all."""
     schemas = [schema] if schema else catalog.list_schemas()
     return [one for name in schemas for one in catalog.list_tables(name) if part.lower() in one.name.lower()]
 

@@ -50,13 +50,13 @@ class SourcePlaces:
             own = self.data_dir.resolve()
             roots = [folder.resolve() for folder in (self.home, *self.source_dirs)]
         except (OSError, ValueError, RuntimeError) as error:
-            raise SourceError(f"{location!r} is no path: {error}.") from error
+            raise SourceError(f"{location!r} is not a path: {error}.") from error
         if own.is_relative_to(path) or (
             path.is_relative_to(own) and not path.is_relative_to(own / SOURCES_FOLDER)
         ):
             raise SourceError(
-                f"{location!r} is, or holds, the service's own data: it cannot be asked; {RULE}"
+                f"{location!r} is, or contains, the service's own data and cannot be queried: {RULE}"
             )
         if not any(path.is_relative_to(root) for root in roots):
-            raise SourceError(f"{location!r} is outside of the folders that can be asked: {RULE}")
+            raise SourceError(f"{location!r} is outside of the folders that can be queried: {RULE}")
         return path

@@ -76,7 +76,7 @@ def authorize_reading(
     if action == sqlite3.SQLITE_PRAGMA:
         is_allowed = first in SQLITE_PRAGMAS
     if action == sqlite3.SQLITE_UPDATE:
-        # So SQLite asks when it declares json_each and its like. Nobody can update this table by a statement.
+        # SQLite requests this when it declares json_each and similar. No statement can update this table.
         is_allowed = first == "sqlite_master"
     if action == sqlite3.SQLITE_FUNCTION:
         is_allowed = second not in REFUSED_FUNCTIONS

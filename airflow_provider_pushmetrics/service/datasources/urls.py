@@ -140,7 +140,7 @@ def parse_source_url(text: str, *, is_installed: Callable[[str], bool] = is_inst
     Parse a database URL.
 
     :return: Its kind, which is the name of its dialect, and its location, which is stored encrypted.
-    :raises ValueError: if the URL cannot be used. The message never holds the URL or its password.
+    :raises ValueError: if the URL cannot be used. The message never contains the URL or its password.
     """
     try:
         url = make_url(text)
@@ -216,7 +216,7 @@ def _find_backend(url: URL) -> tuple[str, Backend]:
         if name == backend.drivername or name in backend.aliases:
             return key, backend
     known = ", ".join(sorted(BACKENDS))
-    raise ValueError(f"begins with {name!r}, which is no database that can be used: use one of {known}")
+    raise ValueError(f"begins with {name!r}, which is not a supported database: use one of {known}")
 
 
 def _check_file(url: URL, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What is refused when a result is stored, so that what is stored can be served in every format."""
+"""Checks of values before a result is stored: stored results can be served in every format."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _check_document(text: str) -> None:
     try:
         _DECODER.decode(text)
     except (ValueError, RecursionError):
-        parse_json(text)  # it takes numbers of any length, and says what is wrong
+        parse_json(text)  # supports numbers of any length, and has error messages
 
 
 def _check_sizes(column: pa.Array) -> None:

@@ -53,7 +53,7 @@ def _read_each(values: list[Any], read: Callable[[Any], Any]) -> list[Any]:
 
 
 def _read_moments(array: pa.Array) -> list[Any]:
-    """Read dates and times as Python's, or all that it lacks as texts."""
+    """Read dates and times as Python objects, or as text if Python cannot represent them."""
     kind = array.type
     numbers = array.view(pa.int32() if pa.types.is_date32(kind) else pa.int64())
     found, texts = numbers.to_pylist(), None

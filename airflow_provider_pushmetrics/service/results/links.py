@@ -1,4 +1,4 @@
-"""Links to results: the URLs that events and answers of the API carry."""
+"""Links to results in events and answers of the API."""
 
 from __future__ import annotations
 

@@ -237,7 +237,7 @@ class ResultStore:
         with self.open(name) as result:
             if result.row_count > MAX_TEMPLATE_ROWS:
                 raise ResultError(
-                    f"{result.row_count} rows are too many for a template, which takes"
+                    f"{result.row_count} rows are too many for a template, which accepts"
                     f" {MAX_TEMPLATE_ROWS}: aggregate them in the query."
                 )
             rows: list[dict[str, Any]] = []
@@ -290,19 +290,21 @@ def _write_parquet(file: IO[bytes], rows: RowBatches, get_truncation: Callable[[
                 batch = next(groups, None)
             if stored != schema:
                 writer.add_key_value_metadata({SCHEMA_KEY: base64.b64encode(schema.serialize())})
-            told = get_truncation().to_metadata()
-            # Readers that make Arrow of the file take the metadata of the schema from this alone.
-            arrow_schema = base64.b64encode(stored.with_metadata(told).serialize())
-            writer.add_key_value_metadata({**told, ARROW_SCHEMA_KEY: arrow_schema})
+            metadata = get_truncation().to_metadata()
+            # Readers of Arrow get the metadata of the schema from this key only.
+            arrow_schema = base64.b64encode(stored.with_metadata(metadata).serialize())
+            writer.add_key_value_metadata({**metadata, ARROW_SCHEMA_KEY: arrow_schema})
     except UnsupportedTypeError as error:
-        raise ResultError(f"the result cannot be kept: {error}") from error
+        raise ResultError(f"the result cannot be stored: {error}") from error
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-        raise ResultError(f"the result cannot be kept: {error}. Cast that column to another type.") from error
+        raise ResultError(
+            f"the result cannot be stored: {error}. Cast that column to another type."
+        ) from error
     return row_count if len(stored) else 0
 
 
 def _list_fixed_columns(schema: pa.Schema) -> list[str]:
-    """List the columns of fixed-size values: statistics of others copy large values."""
+    """List the columns with fixed-size values; statistics of others would copy large values."""
     return [
         field.name for field in schema if pa.types.is_primitive(field.type) or pa.types.is_decimal(field.type)
     ]
@@ -315,7 +317,7 @@ def _make_all_storable(
     for batch in batches:
         count = batch.num_rows
         made = _make_storable(batch, schema, stored, row_count)
-        del batch  # none is kept while the next one is read
+        del batch  # not kept while the next one is read
         yield made
         del made
         row_count += count
@@ -332,8 +334,8 @@ def _make_storable(
             columns.append(convert(converted, stored_field.type))
         except (ValueError, ArithmeticError, pa.ArrowException) as error:
             raise ResultError(
-                f"the result cannot be kept: column {field.name!r} has a value in rows {rows_before + 1} to"
-                f" {rows_before + batch.num_rows} that no format can hold: {error}."
+                f"the result cannot be stored: column {field.name!r} has a value in rows {rows_before + 1} to"
+                f" {rows_before + batch.num_rows} that no format can represent: {error}."
             ) from error
     return pa.RecordBatch.from_arrays(columns, schema=stored)
 
@@ -347,7 +349,7 @@ def _group(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         del batch  # only its parts keep it
         for part in parts:
             if not waiting and part.nbytes > GROUP_BYTES // 2:
-                yield part  # at once: it does not wait while the next one is read
+                yield part  # before the next one is read
                 del part
                 continue
             if waiting and (rows + part.num_rows > GROUP_ROWS or size + part.nbytes > GROUP_BYTES):

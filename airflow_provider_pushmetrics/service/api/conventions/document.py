@@ -71,7 +71,7 @@ SCHEMES: Document = {
 
 
 def complete(document: Document) -> Document:
-    """Drop the titles that only repeat names, and say in words which role an operation needs."""
+    """Drop titles that only repeat names, and describe the role that an operation requires."""
     document["components"]["securitySchemes"] |= SCHEMES
     for schema in document["components"]["schemas"].values():
         _drop_titles(schema)

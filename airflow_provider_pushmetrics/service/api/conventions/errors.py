@@ -27,7 +27,7 @@ class ErrorResponse(BaseModel):
     """
     An error.
 
-    A model, whose schema is made once: that of a ``TypedDict`` is made for each of a thousand descriptions.
+    A model, since its schema is built once; that of a ``TypedDict`` is built for each description.
     """
 
     model_config = ConfigDict(use_attribute_docstrings=True, json_schema_extra={"description": "An error."})

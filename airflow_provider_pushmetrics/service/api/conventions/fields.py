@@ -32,7 +32,7 @@ ShortText: TypeAlias = Annotated[str, StringConstraints(max_length=255), AfterVa
 LongText: TypeAlias = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(check_storable)]
 
 Reference: TypeAlias = Annotated[str, Path(description="The id or the uid", examples=["1"])]
-"""What a path names a row by."""
+"""The reference to a row in a path."""
 
 Flag: TypeAlias = StrictBool
 """A boolean in a body. A ``bool`` of pydantic would also take ``0`` and ``"no"``, unlike its schema."""

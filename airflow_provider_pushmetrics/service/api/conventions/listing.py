@@ -1,4 +1,4 @@
-"""Lists as Flask-AppBuilder gives them: ``q`` in Rison with filters, an order and a page."""
+"""Lists in the form of Flask-AppBuilder: ``q`` in Rison with filters, an order and a page."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class ListQuery:
-    """The part of a list that a request asks for."""
+    """The part of a list that is requested."""
 
     filters: tuple[tuple[str, str, Any], ...] = ()
     order_column: str | None = None
@@ -153,7 +153,7 @@ def parse_list_query(text: str | None) -> ListQuery:
     """
     Read ``q``.
 
-    :raises PushMetricsParameterError: if it is neither Rison nor JSON, or not what a list takes.
+    :raises PushMetricsParameterError: if it is neither Rison nor JSON, or invalid for a list.
     """
     if not text:
         return ListQuery()
@@ -233,9 +233,9 @@ def _parse_filter(value: Any) -> tuple[str, str, Any]:
 
 def parse_text(value: Any) -> str:
     """
-    Read a text, which Rison may give as a number.
+    Read a text, which Rison may have parsed as a number.
 
-    :raises PushMetricsParameterError: if it is something else, or no database can store it.
+    :raises PushMetricsParameterError: if it is not a text, or a database cannot store it.
     """
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         raise _build_schema_error("the value of a filter must be a text or a number")
@@ -261,7 +261,7 @@ def _parse_rison(text: str) -> Any:
     try:
         return prison.loads(text)
     except (ParserException, IndexError, TypeError, ValueError, RecursionError):
-        pass  # prison raises all of these for what is not Rison
+        pass  # prison raises any of these for invalid Rison
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

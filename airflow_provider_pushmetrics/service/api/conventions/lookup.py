@@ -1,4 +1,4 @@
-"""Find what a path names, by its integer id or by its uid, in the caller's workspace."""
+"""Find a row of the caller's workspace by the id or uid in a path."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ NOT_FOUND = "Not found"
 def find_by_reference(
     session: Session, kind: type[Named], reference: str, caller: Principal, *conditions: ColumnElement[bool]
 ) -> Named:
-    """Find a row; 404 if there is none, or none that the caller may know of."""
+    """Find a row; 404 if it does not exist, or is not visible to the caller."""
     number = parse_id(reference)
     if (number is not None and number > MAX_INTEGER_ID) or "\x00" in reference:
         raise HTTPException(404, NOT_FOUND)  # the database would refuse to look for it

@@ -1,4 +1,4 @@
-"""The methods of a path. Each is a route of its own, of which Starlette's 405 names only the first."""
+"""The methods of a path. Each has its own route, and Starlette's 405 contains only those of the first."""
 
 from __future__ import annotations
 

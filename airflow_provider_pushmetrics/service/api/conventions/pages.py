@@ -14,9 +14,9 @@ JSON = "application/json"
 
 def show_run_as_page(report: str, run_id: str, request: Request) -> None:
     """
-    Lead a browser from the outputs of a run to their page; everybody else gets what they ask for.
+    Redirect browsers from the outputs of a run to their page; other clients get the outputs.
 
-    :raises HTTPException: 303 with where the page is, relative to the URL, whose path a proxy may have cut.
+    :raises HTTPException: 303 with the relative URL of the page, since a proxy may have changed the path.
     """
     if prefers_page(request.headers.get("accept")):
         page = f"../../../../app/reports/{quote(report, safe='')}/runs/{quote(run_id, safe='')}"
@@ -24,6 +24,6 @@ def show_run_as_page(report: str, run_id: str, request: Request) -> None:
 
 
 def prefers_page(accept: str | None) -> bool:
-    """Return whether HTML is asked for by its name, and rather than JSON."""
+    """Return whether HTML is accepted by name, and preferred to JSON."""
     accepted = parse_accept(accept)
     return accepted.get_named_weight(HTML) > accepted.get_weight(JSON)

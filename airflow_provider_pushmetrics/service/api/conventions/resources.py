@@ -64,7 +64,7 @@ def rows_of(model: type[Named]) -> Rows[Named]:
 
 
 async def narrow_nothing() -> Iterable[ColumnElement[bool]]:
-    """Leave a list as it is."""
+    """Return no conditions."""
     return ()
 
 
@@ -79,7 +79,7 @@ class Resource(Generic[Item]):
     :param listing: The order and the filters of the list.
     :param build_row: Builds a row of the list.
     :param list_schema: The schema of the list.
-    :param build_details: Builds what the get route answers; the row of the list, unless given.
+    :param build_details: Builds the answer of the get route; by default the row of the list.
     :param schema: The schema of the get route.
     """
 
@@ -101,7 +101,7 @@ class Resource(Generic[Item]):
         """
         Add the list route.
 
-        :param narrow: A dependency that gives further conditions, from query parameters of its own.
+        :param narrow: A dependency that returns more conditions, from its own query parameters.
         """
 
         def list_rows(

@@ -9,7 +9,7 @@ from airflow_provider_pushmetrics.service.api.conventions.errors import describe
 
 
 async def _keep_response(request: Request, response: Response) -> None:
-    """Keep what a route sets on its response, for a handler of errors."""
+    """Store the response that a route changes, for the error handlers."""
     request.state.response = response
 
 

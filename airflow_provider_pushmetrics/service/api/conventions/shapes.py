@@ -1,5 +1,5 @@
 """
-How the schemas of requests and answers are declared, and the shapes that Flask-AppBuilder gives answers.
+Base classes of the schemas of requests and answers, and the answer shapes of Flask-AppBuilder.
 
 The schema of a request is a ``RequestBody``. The schema of an answer is a ``TypedDict`` under ``@answer``:
 mypy checks what the code builds, and pydantic what the service answers. Both go into the OpenAPI document.
@@ -30,7 +30,7 @@ def _allow_more(schema: dict[str, Any]) -> None:
 
 
 answer = with_config(
-    # Closed and strict, so that tests find an answer with another key or another type.
+    # Closed and strict: an answer with another key or type fails in tests.
     ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True, json_schema_extra=_allow_more)
 )
 """Declares a ``TypedDict`` as the schema of an answer; the docstrings of its keys are their descriptions."""
@@ -92,12 +92,12 @@ def build_page(count: int, rows: Sequence[Row]) -> Page[Row]:
 
 
 def build_one(row: Row) -> One[Row]:
-    """Build the answer that holds one row."""
+    """Build the answer with one row."""
     return {"id": row["id"], "result": row}
 
 
 def wrap(result: Result) -> Wrapped[Result]:
-    """Build the answer that holds a result without an id."""
+    """Build the answer with a result that has no id."""
     return {"result": result}
 
 

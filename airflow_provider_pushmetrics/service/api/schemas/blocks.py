@@ -54,7 +54,7 @@ class NewBlock(RequestBody):
     verbose_name: ShortText | None = None
     """The title that people see."""
     content: dict[str, Any] | None = Field(None, examples=[{"text": "Hello {{ who }}"}])
-    """The content, whose keys depend on the type."""
+    """The content; its keys depend on the type."""
     content_json: str | dict[str, Any] | None = None
     """The content as JSON text, used without ``content``."""
 

@@ -1,4 +1,4 @@
-"""What is in a database: the answers that show its schemas, tables, columns and functions."""
+"""Answers with the schemas, tables, columns and functions of a database."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TableList = TypeAliasType("TableList", Wrapped[list[TableSummary]])
 
 @answer
 class TableKey(TypedDict):
-    """The primary key of a table; without keys if there is none."""
+    """The primary key of a table; empty if it has none."""
 
     type: NotRequired[Annotated[str, Field(examples=["pk"])]]
     column_names: NotRequired[ColumnNames]

@@ -31,7 +31,7 @@ SourceUrl: TypeAlias = Annotated[
 
 
 class NewDatabase(RequestBody):
-    """A new database; its fields have the names that Superset gives them."""
+    """A new database; its fields have the names of Superset."""
 
     database_name: Name = Field(examples=["flights"], validation_alias=AliasChoices("database_name", "name"))
     sqlalchemy_uri: SourceUrl = Field(
@@ -54,7 +54,7 @@ class DatabaseChange(RequestBody):
     sqlalchemy_uri: SourceUrl | None = Field(
         None, examples=["duckdb:///flights.duckdb"], validation_alias=AliasChoices("sqlalchemy_uri", "url")
     )
-    """The new URL; in it, the password ``***`` stands for the stored one."""
+    """The new URL; the password ``***`` keeps the stored one."""
 
 
 class DatabaseTrial(RequestBody):
@@ -64,7 +64,7 @@ class DatabaseTrial(RequestBody):
         examples=["duckdb:///flights.duckdb"], validation_alias=AliasChoices("sqlalchemy_uri", "url")
     )
     database: int | ShortText | None = None
-    """The id or uid of the database that it will replace, whose password stands for ``***``."""
+    """The id or uid of the database to replace, for its password if the URL has ``***``."""
 
 
 @answer

@@ -93,7 +93,7 @@ class RunOutputs(TypedDict):
 
 @answer
 class UnfinishedRun(TypedDict):
-    """A run that has not finished; the header ``Retry-After`` says when to ask again."""
+    """A run that has not finished; the header ``Retry-After`` contains when to poll again."""
 
     run_id: Id
     status: RunStatus

@@ -20,7 +20,7 @@ class TriggerSettings(RequestBody):
     """The token of the URL; without it, a random one."""
     details: Any = Field(None, examples=[{"email_on": "failure"}])
     """
-    An object or its JSON text. ``email_on`` and ``slack_on`` say which runs the recipients are notified of:
+    An object or its JSON text. ``email_on`` and ``slack_on`` select the runs to notify of:
     ``success``, ``failure`` or ``both``, which is the default. Other keys are stored.
     """
     recipients: Any = Field(None, examples=[["ops@example.com"]])

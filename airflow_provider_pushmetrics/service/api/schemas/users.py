@@ -46,7 +46,7 @@ class NewUser(RequestBody):
     first_name: ShortText = Field("", examples=["Ann"])
     last_name: ShortText = Field("", examples=["Lee"])
     roles: list[int] = Field(default_factory=list, max_length=10, examples=[[2]])
-    """The ids of roles, of which the highest is given; ``User`` without them."""
+    """The ids of roles; the highest applies. ``User`` if it is empty."""
 
 
 class UserChange(RequestBody):

@@ -1,1 +1,1 @@
-"""How the columns of each database become Arrow, exactly."""
+"""Lossless conversion of the columns of each database to Arrow."""

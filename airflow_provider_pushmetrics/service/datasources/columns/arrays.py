@@ -16,7 +16,7 @@ from airflow_provider_pushmetrics.service.datasources.columns.base import (
 )
 
 TOO_LARGE = "too large"
-"""What the query gives as the dimensions of an array that has more bytes than one value may have."""
+"""The dimensions that the query returns for an array that is too large."""
 
 VALUES, DIMENSIONS = "values", "dimensions"
 
@@ -25,13 +25,13 @@ BOUNDS = re.compile(r"\[(-?\d+):(-?\d+)\]")
 
 class ArrayConversion(Conversion):
     """
-    A column of arrays, as lists of lists, of as many levels as the arrays have dimensions.
+    A column of arrays, as nested lists with one level for each dimension.
 
-    PostgreSQL does not describe how many that are, and its driver gives the elements in one list: the
-    dimensions come in a column of their own.
+    PostgreSQL does not describe the number of dimensions, and its driver returns the elements in one list.
+    The query returns the dimensions in another column.
 
     :param element: Converts the elements.
-    :param max_bytes: How many bytes one array may have.
+    :param max_bytes: The maximum size of one array.
     """
 
     is_deferred = True
@@ -92,7 +92,7 @@ class ArrayConversion(Conversion):
 
 
 def _count_offsets(sizes: Sequence[Sequence[int]], level: int) -> pa.Array:
-    """Write where the lists of a level begin: each has the size of its level, in each row."""
+    """Compute the offsets of the lists of a level: each has the size of its level, in each row."""
     lengths: list[int] = []
     for size in sizes:
         lists = 1

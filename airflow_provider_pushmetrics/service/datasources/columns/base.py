@@ -1,4 +1,4 @@
-"""What a column of a result is, from the batches of a driver to the batches that are stored."""
+"""Conversion of a column from the batches of a driver to the batches that are stored."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import pyarrow.compute as pc
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
 
 MAX_INTERVAL_HOURS = 2_562_046
-"""As many hours as nanoseconds of 64 bits hold: more do not fit into an interval of Arrow."""
+"""The hours of the longest interval of Arrow, which has 64 bits of nanoseconds."""
 
 
 def quote(name: str) -> str:
-    """Quote a name by the rules of standard SQL, which DuckDB and PostgreSQL follow."""
+    """Quote a name by the rules of standard SQL, as in DuckDB and PostgreSQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 @dataclass(frozen=True)
 class RowRange:
     """
-    Some rows of a result, for messages.
+    A range of rows of a result, for messages.
 
-    :param first: The number of the first row; the first of a result is 1.
+    :param first: The number of the first row, counted from 1.
     :param last: The number of the last row.
     """
 
@@ -36,19 +36,19 @@ class RowRange:
         return f"rows {self.first:,} to {self.last:,}" if self.first != self.last else f"row {self.first:,}"
 
     def at(self, index: int) -> RowRange:
-        """Give the row at an index of this range."""
+        """Get the row at an index of this range."""
         return RowRange(self.first + index, self.first + index)
 
 
 class Conversion(ABC):
     """
-    Turns the values of one column into the type in which they are stored.
+    Converts the values of one column to the type in which they are stored.
 
-    :param name: The column's name.
+    :param name: The name of the column.
     """
 
     is_deferred = False
-    """Whether the type depends on the values of the whole column, so that all must be read first."""
+    """Whether the type depends on the values of the whole column, all of which are then read first."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -56,9 +56,9 @@ class Conversion(ABC):
     @property
     @abstractmethod
     def type(self) -> pa.DataType:
-        """The type; of a deferred conversion, once all values were observed."""
+        """The type; for a deferred conversion, after all values were observed."""
 
-    def observe(self, values: pa.Array) -> None:  # noqa: B027  (most types depend on no value)
+    def observe(self, values: pa.Array) -> None:  # noqa: B027  (most types do not depend on values)
         """Take the values of one batch into account, if the type depends on them."""
 
     @abstractmethod
@@ -93,18 +93,18 @@ class FixedType(Conversion):
 
 
 class Unchanged(FixedType):
-    """Values that the driver gives exactly as they are stored."""
+    """Values that the driver returns in the type in which they are stored."""
 
     def convert(self, values: pa.Array, rows: RowRange) -> pa.Array:
-        """Give the values unchanged."""
+        """Return the values unchanged."""
         return values
 
 
 class LimitedText(FixedType):
     """
-    Text, JSON or bytes, of which one value may have only so many bytes.
+    Text, JSON or bytes with a maximum size of a value.
 
-    The query cuts longer values one character behind the limit, so that they never reach this process whole.
+    The query truncates longer values to one character more than the limit, which keeps them out of memory.
 
     :param type_: The type: text, binary, or JSON.
     :param max_bytes: The limit.
@@ -124,7 +124,7 @@ class LimitedText(FixedType):
 
 class Parsed(FixedType):
     """
-    Values that the driver gives as text, each of which is a value of the type.
+    Values that the driver returns as text, and that are parsed.
 
     :param type_: The type.
     :param parse: Parses a batch; by default Arrow does.
@@ -137,7 +137,7 @@ class Parsed(FixedType):
         self._parse = parse or (lambda values: values.cast(type_))
 
     def convert(self, values: pa.Array, rows: RowRange) -> pa.Array:
-        """Parse the values; the message names the first that is none of the type."""
+        """Parse the values; the error message contains the first invalid one."""
         try:
             return self._parse(values)
         except (pa.ArrowInvalid, ValueError, OverflowError) as error:
@@ -157,12 +157,12 @@ class Parsed(FixedType):
 
 def refuse_large(conversion: Conversion, values: pa.Array, rows: RowRange, max_bytes: int) -> None:
     """
-    Refuse a batch with a value that has too many bytes.
+    Refuse a batch with a value that is too large.
 
-    :raises SourceError: naming the first such row.
+    :raises SourceError: with the first such row.
     """
     if values.nbytes <= max_bytes:
-        return  # all of them together are smaller than one may be
+        return  # their total is less than the limit of one value
     lengths = pc.binary_length(values)
     if (pc.max(lengths).as_py() or 0) > max_bytes:
         index = pc.index(pc.greater(lengths, max_bytes), True).as_py()
@@ -170,10 +170,10 @@ def refuse_large(conversion: Conversion, values: pa.Array, rows: RowRange, max_b
 
 
 def write_too_large(max_bytes: int) -> str:
-    """Write what is said of a value that is too large."""
+    """Write the error message of a value that is too large."""
     return f"the value has more than {max_bytes:,} bytes, the limit for one value: select a part of it."
 
 
 def unwrap(values: pa.Array) -> pa.Array:
-    """Give what the values of an extension type are stored as."""
+    """Get the storage of an extension type."""
     return values.storage if isinstance(values, pa.ExtensionArray) else values

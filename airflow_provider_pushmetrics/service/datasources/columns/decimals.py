@@ -1,4 +1,4 @@
-"""Exact numbers: decimals that the driver gives as text."""
+"""Decimals, which the driver returns as text."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ DECIMAL128_DIGITS = 38
 DECIMAL256_DIGITS = 76
 
 SPECIAL_NUMBERS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-"""What is no digit, as the driver writes it, and as PostgreSQL prints it."""
+"""NaN and infinity as the driver writes them, and as PostgreSQL prints them."""
 
 
 def build_decimal_type(precision: int, scale: int) -> pa.DataType | None:
     """
-    Find the decimal type for so many digits, of which some are behind the point.
+    Find the smallest decimal type with a precision and a scale.
 
-    :return: None if there is none: text can hold it.
+    :return: None if there is none; such numbers are stored as text.
     """
     if scale < 0:
         precision, scale = precision - scale, 0
@@ -29,14 +29,14 @@ def build_decimal_type(precision: int, scale: int) -> pa.DataType | None:
 
 
 class DeclaredDecimal(Parsed):
-    """A decimal whose digits the database declares. NaN is refused: a decimal cannot hold it."""
+    """A decimal with a declared precision. NaN is refused, as decimals do not support it."""
 
 
 class AnyDecimal(Conversion):
     """
-    A decimal without declared digits: the type is the smallest that holds the whole column exactly.
+    A decimal without a declared precision: the type is the smallest that represents all values exactly.
 
-    It has 38 digits, or 76 if it must; it is text if that is too few too, or if a value is no number.
+    It has 38 digits, or 76 if necessary. It is text if that is not enough, or if a value is not a number.
     """
 
     is_deferred = True
@@ -49,7 +49,7 @@ class AnyDecimal(Conversion):
 
     @property
     def type(self) -> pa.DataType:
-        """The smallest type that holds what was observed."""
+        """The smallest type for the observed values."""
         digits = self._whole_digits + self._scale
         if self._has_special or digits > DECIMAL256_DIGITS:
             return pa.string()
@@ -74,12 +74,12 @@ class AnyDecimal(Conversion):
         self.observe_digits(pc.max(whole).as_py(), scale)
 
     def observe_digits(self, whole: int, scale: int) -> None:
-        """Take into account that a value has so many digits before its point, and behind it."""
+        """Take the digits of a value before and after the point into account."""
         self._whole_digits = max(self._whole_digits, whole)
         self._scale = max(self._scale, scale)
 
     def observe_special(self) -> None:
-        """Take into account that a value is no number."""
+        """Take a value that is not a number into account."""
         self._has_special = True
 
     def convert(self, values: pa.Array, rows: RowRange) -> pa.Array:

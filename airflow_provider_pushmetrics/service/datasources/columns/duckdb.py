@@ -1,13 +1,14 @@
 """
-How the columns of DuckDB become Arrow.
+Conversion of the columns of DuckDB to Arrow.
 
-DuckDB gives most types exactly. For the others, its relation is projected to one that casts them:
+DuckDB returns most types exactly. The others are cast by a projection of its relation:
 
-- HUGEINT and UHUGEINT, which come as decimals of 38 digits whatever their value, and BIGNUM, which comes as
-  internal bytes: as text, of which a decimal is made. Inside of lists and structs they are DECIMAL(38, 0);
-- BIT (internal bytes), TIME WITH TIME ZONE (without its offset), UUID, ENUM, geometries: as they are printed;
-- UNION and VARIANT: as JSON;
-- INTERVAL: refused where its time has more nanoseconds than 64 bits hold.
+- HUGEINT and UHUGEINT, which it returns as decimals of 38 digits whatever their value, and BIGNUM, which it
+  returns as internal bytes: to text, which is parsed as a decimal. In lists and structs they are
+  DECIMAL(38, 0);
+- BIT (internal bytes), TIME WITH TIME ZONE (without its offset), UUID, ENUM, geometries: to text;
+- UNION and VARIANT: to JSON;
+- INTERVAL: refused if its time has more nanoseconds than 64 bits.
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ AS_JSON = frozenset({"union", "variant"})
 
 def write_projection(position: int, name: str, type_: DuckDBPyType) -> str:
     """
-    Write what selects a column exactly.
+    Write the expression that selects a column exactly.
 
-    :param position: Its number, from 1 on. Its name may find another one: DuckDB does not heed the case.
+    :param position: Its number, from 1. Its name may find another column: names are not case-sensitive.
     """
     column, alias = f"#{position}", quote(name)
     if _contains(type_, AS_JSON):
@@ -68,7 +69,7 @@ def write_projection(position: int, name: str, type_: DuckDBPyType) -> str:
 
 
 def write_exact_type(type_: DuckDBPyType) -> str:
-    """Write the type, as which values inside of lists, structs and maps come exactly."""
+    """Write the type to which values in lists, structs and maps are cast to be exact."""
     if type_.id in ("list", "array"):
         return f"{write_exact_type(_list_children(type_)[0][1])}[]"
     if type_.id == "struct":
@@ -98,18 +99,18 @@ def list_columns(
 
 
 class InUtc(FixedType):
-    """Values with timestamps in the session's time zone, which become the same moments in UTC."""
+    """Values with timestamps in the time zone of the session, converted to UTC."""
 
     def __init__(self, name: str, type_: pa.DataType) -> None:
         super().__init__(name, replace_time_zones(type_))
 
     def convert(self, values: pa.Array, rows: RowRange) -> pa.Array:
-        """Name the other time zone; the moments stay."""
+        """Change the time zone; the instants stay the same."""
         return values.cast(self._type)
 
 
 def replace_time_zones(type_: pa.DataType) -> pa.DataType:
-    """Write UTC for the time zones in a type."""
+    """Replace the time zones in a type by UTC."""
     if pa.types.is_timestamp(type_) and type_.tz is not None:
         return pa.timestamp(type_.unit, "UTC")
     if pa.types.is_list(type_):
@@ -138,7 +139,7 @@ def _plan_conversion(type_: DuckDBPyType, field: pa.Field, max_bytes: int) -> Co
 
 def check_levels(types: Iterable[DuckDBPyType]) -> None:
     """
-    Refuse types that are nested too deep for what walks through them.
+    Refuse types that are nested too deeply for recursive functions.
 
     :raises SourceError: if one is.
     """
@@ -155,7 +156,7 @@ def _is_nested(type_: DuckDBPyType) -> bool:
 
 
 def _list_children(type_: DuckDBPyType) -> list[tuple[str, DuckDBPyType]]:
-    """List the types inside of a nested one; of an array, without its size."""
+    """List the types in a nested type; the size of an array is not one."""
     return [(name, child) for name, child in type_.children if not isinstance(child, int | list)]
 
 

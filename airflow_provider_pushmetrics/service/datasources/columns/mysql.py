@@ -1,9 +1,9 @@
 """
-How the columns of MariaDB and MySQL become Arrow.
+Conversion of the columns of MariaDB and MySQL to Arrow.
 
-The server describes each column, and sends each value as text. ``json`` of MySQL is a type of its own; that
-of MariaDB is a text of the format ``json``. What the server does not say: ``boolean`` is its ``tinyint``; a
-``timestamp`` is shown in the session's time zone, without it.
+The server describes each column, and sends each value as text. In MySQL ``json`` is a type; in MariaDB it is
+a text of the format ``json``. A ``boolean`` is described as ``tinyint``. A ``timestamp`` is sent in the time
+zone of the session, without its name.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from airflow_provider_pushmetrics.service.datasources.columns.row_batches import
 
 BINARY_CHARSET = 63
 JSON_FORMAT = "json"
-"""What MariaDB says of its ``json``; fields of MySQL have no format."""
+"""The format of ``json`` in MariaDB; fields of MySQL have no format."""
 
 INTEGERS = frozenset(
     {
@@ -49,7 +49,7 @@ DURATION = re.compile(r"(-?)(\d+):(\d\d):(\d\d)(?:\.(\d{1,6}))?")
 
 
 class Field(Protocol):
-    """What the server says of a column."""
+    """The description of a column by the server."""
 
     name: str
     type_code: int
@@ -60,7 +60,7 @@ class Field(Protocol):
 
 
 def plan_conversion(field: Field, max_value_bytes: int) -> Conversion:
-    """Plan how the values of a column, which are texts or bytes, become Arrow."""
+    """Choose the conversion of a column; its values are texts or bytes."""
     name, code = field.name, field.type_code
     if code in INTEGERS:
         is_large = code == FIELD_TYPE.LONGLONG and field.flags & FLAG.UNSIGNED
@@ -95,7 +95,7 @@ def list_columns(fields: Sequence[Field], max_value_bytes: int) -> list[Converte
 
 
 def build_batch(fields: Sequence[Field], rows: Sequence[Sequence[str | bytes | None]]) -> pa.RecordBatch:
-    """Put rows together as the server sent them."""
+    """Build a batch of rows as the server sent them."""
     return pa.RecordBatch.from_arrays(
         [
             pa.array(values, pa.binary() if _is_binary(field) else pa.string())
@@ -106,12 +106,12 @@ def build_batch(fields: Sequence[Field], rows: Sequence[Sequence[str | bytes | N
 
 
 def parse_floats(values: pa.Array) -> pa.Array:
-    """Parse values of the type ``float`` that were printed as ``double``."""
+    """Parse values of the type ``float``, which are printed as ``double``."""
     return values.cast(pa.float64()).cast(pa.float32(), safe=False)
 
 
 def parse_durations(values: pa.Array) -> pa.Array:
-    """Parse values of the type ``time``, which may be negative, and longer than a day."""
+    """Parse values of the type ``time``, which can be negative, and longer than a day."""
     return pa.array(map(_parse_duration, values.to_pylist()), pa.month_day_nano_interval())
 
 
@@ -127,14 +127,14 @@ def write_bits(values: pa.Array, count: int) -> pa.Array:
 
 
 def _plan_decimal(field: Field) -> Conversion:
-    # The length counts the sign and the point too.
+    # The length includes the sign and the point.
     precision = field.length - (field.scale > 0) - (not field.flags & FLAG.UNSIGNED)
     found = build_decimal_type(precision, field.scale) or pa.string()  # never: 65 digits are the most
     return DeclaredDecimal(field.name, found)
 
 
 def _is_binary(field: Field) -> bool:
-    """Return whether the driver gives bytes."""
+    """Return whether the driver returns bytes."""
     return field.type_code == FIELD_TYPE.BIT or (
         field.charsetnr == BINARY_CHARSET
         and field.type_code
@@ -156,7 +156,7 @@ def _parse_duration(text: str | None) -> tuple[int, int, int] | None:
         return None
     found = DURATION.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} is no time")
+        raise ValueError(f"{text!r} is not a time")
     sign, hours, minutes, seconds, fraction = found.groups()
     whole = (int(hours) * 60 + int(minutes)) * 60 + int(seconds)
     nanoseconds = whole * 1_000_000_000 + int((fraction or "").ljust(9, "0"))

@@ -1,12 +1,12 @@
 """
-How the columns of PostgreSQL become Arrow.
+Conversion of the columns of PostgreSQL to Arrow.
 
-The ADBC driver gives most types exactly. For the others, the query is wrapped in one that casts them:
+The ADBC driver returns most types exactly. The query is wrapped in another that casts the rest:
 
-- its own binary forms without meaning outside: ``timetz``, ``bit``, ``inet``, ranges, points, ``tsvector``, …
-- ``money`` (a count of cents, without the currency), ``oid`` (negative above 2,147,483,647), ``uuid``;
-- composite types, of which the driver keeps the attributes as they were when it connected;
-- arrays whose elements are of such a type.
+- types that it returns as internal bytes: ``timetz``, ``bit``, ``inet``, ranges, points, ``tsvector``, …
+- ``money`` (a number of cents, without the currency), ``oid`` (negative above 2,147,483,647), ``uuid``;
+- composite types, since the driver reads their attributes only when it connects;
+- arrays of such types.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from airflow_provider_pushmetrics.service.datasources.columns.row_batches import
 from airflow_provider_pushmetrics.service.datasources.columns.timestamps import PostgresTimestamp
 
 TYPE_NAME, TYPE_MODIFIER = b"POSTGRESQL:type", b"POSTGRESQL:typmod"
-"""What the driver says of a column in the metadata of its field."""
+"""The keys of the driver's metadata of a field."""
 
 UNKNOWN_TYPE_PREFIX = "unnamed<oid:"
 
@@ -65,7 +65,7 @@ TEXTS: Mapping[str, pa.DataType] = {
     "bytea": pa.binary(),
 }
 SHORT_TEXTS: Mapping[str, pa.DataType] = {"bpchar": pa.string(), "name": pa.string()}
-"""Texts whose length is limited, and which would lose their blanks if they became ``text``."""
+"""Texts of limited length, which would lose trailing spaces in a cast to ``text``."""
 JSON_TYPES = frozenset({"json", "jsonb"})
 OID = "oid"
 INET = "inet"
@@ -73,20 +73,20 @@ INTERVAL = "interval"
 NUMERIC = "numeric"
 
 ARRAY_CASTS: Mapping[str, str] = {OID: "::int8[]", INET: "::text::text[]"}
-"""How arrays are cast that are not simply arrays of text."""
+"""The casts of arrays that are not cast to arrays of text."""
 
 MAX_STORED_BYTES = 65_536
-"""Stored values below this are not measured: PostgreSQL compresses at most 255 to 1, and values of up to
-``limits.max_value_bytes`` (16 MiB) are no danger."""
+"""Smaller stored values are not measured: PostgreSQL compresses at most 255 to 1, which keeps them below
+``limits.max_value_bytes`` (16 MiB)."""
 
 
 @dataclass(frozen=True)
 class PostgresColumn:
     """
-    How a column is read.
+    The expressions that read a column of the wrapped query.
 
-    :param expression: What selects it from the wrapped query; its own name if nothing has to be done.
-    :param dimensions: What selects the dimensions of an array beside it.
+    :param expression: Selects its values; only its name if it needs no cast.
+    :param dimensions: Selects the dimensions of an array.
     """
 
     name: str
@@ -96,7 +96,7 @@ class PostgresColumn:
 
 
 def find_unknown_types(schema: pa.Schema) -> list[int]:
-    """List the ids of types that the driver has no name for."""
+    """List the ids of types whose names the driver does not know."""
     names = {_get_type_name(field) for field in schema}
     return [
         int(name.removeprefix(UNKNOWN_TYPE_PREFIX).removesuffix(">"))
@@ -109,10 +109,10 @@ def plan_columns(
     schema: pa.Schema, max_value_bytes: int, array_types: frozenset[int] = frozenset()
 ) -> list[PostgresColumn]:
     """
-    Plan how the columns of a query are read.
+    Choose how the columns of a query are read.
 
-    :param schema: What the driver says of them.
-    :param array_types: Which of the types that the driver has no name for are arrays.
+    :param schema: The driver's description of them.
+    :param array_types: The array types among the types whose names the driver does not know.
     """
     arrays = {f"{UNKNOWN_TYPE_PREFIX}{one}>" for one in array_types}
     return [
@@ -124,18 +124,18 @@ def plan_columns(
 
 
 def wrap(sql: str, columns: Sequence[PostgresColumn]) -> str:
-    """Write the query that reads the columns; as it is, if all of them come exactly."""
+    """Write the query that reads the columns; unchanged if none needs a cast."""
     if all(column.expression == quote(column.name) for column in columns):
         return f"{sql}\n"
     written = [f"{column.expression} AS {quote(column.name)}" for column in columns]
     written += [column.dimensions for column in columns if column.dimensions is not None]
-    # The line break ends a comment of the query. Without OFFSET, PostgreSQL would put what the query computes
-    # into each place that uses it, and compute it several times.
+    # The line break ends a comment of the query. Without OFFSET, PostgreSQL would inline the expressions of
+    # the query and evaluate them several times.
     return f"SELECT {', '.join(written)} FROM (SELECT * FROM (\n{sql}\n) AS q OFFSET 0) AS q"
 
 
 def list_columns(columns: Sequence[PostgresColumn]) -> list[ConvertedColumn]:
-    """List the conversions, with what they take from the batches of the wrapped query."""
+    """List the conversions, with the columns of the wrapped query that they read."""
     listed, dimensions = [], len(columns)
     for index, column in enumerate(columns):
         if column.dimensions is None:
@@ -160,7 +160,7 @@ def _plan_scalar(field: pa.Field, max_bytes: int) -> PostgresColumn:
     if type_name == OID:
         return PostgresColumn(name, Unchanged(name, pa.int64()), f"{column}::int8")
     if type_name == INET:
-        # Its cast to text adds the mask, which PostgreSQL does not print.
+        # The cast to text adds the mask, which PostgreSQL does not print.
         return PostgresColumn(name, Unchanged(name, pa.string()), f"abbrev({column})")
     if SHORT_TEXTS.get(type_name) == field.type:
         return PostgresColumn(name, LimitedText(name, field.type, max_bytes), column)
@@ -191,7 +191,7 @@ def _plan_array(field: pa.Field, max_bytes: int) -> PostgresColumn:
         kind = pa.int64() if type_name == OID else pa.json_() if type_name in JSON_TYPES else pa.string()
         element = LimitedText(name, kind, max_bytes) if type_name != OID else Unchanged(name, kind)
     is_large = f"pg_column_size({column}) > {MAX_STORED_BYTES} AND octet_length({column}::text) > {max_bytes}"
-    # A slice numbers its elements from 1, whatever the array did: the driver reads no other numbers.
+    # The elements of a slice are numbered from 1, as the driver requires.
     is_odd = f"array_lower({column}, 1) <> 1 OR array_ndims({column}) > 1"
     sliced = f"CASE WHEN {is_odd} THEN ({column})[:] ELSE {column} END"
     return PostgresColumn(
@@ -204,7 +204,7 @@ def _plan_array(field: pa.Field, max_bytes: int) -> PostgresColumn:
 
 
 def _plan_element(field: pa.Field) -> Conversion | None:
-    """Plan how the elements of an array are read; None if they must be cast."""
+    """Choose the conversion of the elements of an array; None if they must be cast."""
     type_name, type_ = _get_type_name(field).removeprefix("_"), field.type.value_type
     known = {**EXACT, **TEXTS, **SHORT_TEXTS}.get(type_name)
     if type_name == INTERVAL or type_ == known:
@@ -215,19 +215,19 @@ def _plan_element(field: pa.Field) -> Conversion | None:
 
 
 def _refuse_long_interval(name: str) -> str:
-    """Let the query fail for an interval that the driver cannot hold, with the column's name."""
+    """Make the query fail for an interval that is too long for the driver, with the name of the column."""
     column = quote(name)
     text = f"column {name!r} has an interval of more than {MAX_INTERVAL_HOURS:,} hours: cast it to text"
     return (
         f"CASE WHEN abs(extract(hour FROM {column})) > {MAX_INTERVAL_HOURS}"
-        # The text of the value keeps PostgreSQL from evaluating the cast, which fails, beforehand.
+        # The text of the value keeps PostgreSQL from evaluating the failing cast in advance.
         f" THEN ('{text.replace(chr(39), chr(39) * 2)}' || left({column}::text, 0))::interval"
         f" ELSE {column} END"
     )
 
 
 def _limit(column: str, max_bytes: int, cast: str = "") -> str:
-    """Cut a value that is too large one character behind the limit, so that this process can tell."""
+    """Truncate a value that is too large to one character more than the limit, as a sign of it."""
     measured = f"octet_length({column}{cast})"
     return (
         f"CASE WHEN pg_column_size({column}) > {MAX_STORED_BYTES} AND {measured} > {max_bytes}"

@@ -1,8 +1,8 @@
 """
-Columns of drivers that give Python's values and do not describe their types.
+Conversion of Python values from drivers that do not describe the types of columns.
 
-A column gets the narrowest type that holds all its values without loss. Batches keep what each of them holds
-in types of their own; the types of the result are decided when all rows were read.
+A column gets the narrowest type that represents all of its values without loss. Each batch is stored with
+its own types; the types of the result are chosen after all rows were read.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ KINDS: Mapping[type, str] = {
 }
 
 SIMPLE_KINDS: Mapping[type, str] = {bool: BOOLEAN, int: INTEGER, float: FLOAT, str: TEXT, bytes: BINARY}
-"""Types whose values Arrow takes as they are."""
+"""Types that Arrow accepts without conversion."""
 
 STORED: Mapping[str, pa.DataType] = {
     BOOLEAN: pa.bool_(),
@@ -69,17 +69,17 @@ STORED: Mapping[str, pa.DataType] = {
     TIME: pa.time64("us"),
     INTERVAL: pa.month_day_nano_interval(),
 }
-"""How the values of a kind are kept until the type of their column is known."""
+"""The storage of each kind until the type of its column is known."""
 
 MIXED = frozenset({INTEGER, FLOAT, DECIMAL, TEXT, BINARY})
-"""Kinds that one column may hold together."""
+"""Kinds that can be mixed in one column."""
 
 LARGEST_EXACT_FLOAT = 2**53
 INT64 = range(-(2**63), 2**63)
 
 
 class AnyValue(Conversion):
-    """Values of any kinds: the type is the narrowest that holds all of them."""
+    """Values of any kind; the type is the narrowest for all of them."""
 
     is_deferred = True
 
@@ -91,7 +91,7 @@ class AnyValue(Conversion):
 
     @property
     def type(self) -> pa.DataType:
-        """The narrowest type; text if there is no value at all."""
+        """The narrowest type; text if all values are NULL."""
         kinds = self._kinds
         if not kinds:
             return pa.string()
@@ -117,7 +117,7 @@ class AnyValue(Conversion):
                 self._digits.observe(stored)
 
     def convert(self, values: pa.Array, rows: RowRange) -> pa.Array:
-        """Convert the values, each from its kind, to the type that was found."""
+        """Convert the values to the type that was found."""
         if len(self._kinds) > 1 and not self._kinds <= MIXED:
             kinds = ", ".join(sorted(self._kinds))
             raise self.build_error(rows, f"it contains values of several types ({kinds}): cast it to one.")
@@ -131,7 +131,7 @@ class AnyValue(Conversion):
         if len(finite) < len(values):
             self._digits.observe_special()
         if finite:
-            # A binary fraction has as many decimal digits behind its point as binary ones.
+            # A binary fraction has as many decimal places as binary places.
             scale = max(value.as_integer_ratio()[1] for value in finite).bit_length() - 1
             self._digits.observe_digits(len(str(int(max(map(abs, finite))))), scale)
 
@@ -153,7 +153,7 @@ def list_columns(names: Sequence[str]) -> list[ConvertedColumn]:
 
 
 def read_batches(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[pa.RecordBatch]:
-    """Put rows together in batches of a few megabytes, each column in the types of its values."""
+    """Build batches of a few megabytes; each column has the types of its values."""
     kept: list[Sequence[Any]] = []
     size = 0
     for row in rows:
@@ -174,7 +174,7 @@ def _build_batch(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pa.Reco
 
 
 def _build_array(values: Sequence[Any]) -> pa.Array:
-    """Keep values by their kinds: a struct with one child for each kind that occurs."""
+    """Store values in a struct with one child for each kind that occurs."""
     types = set(map(type, values)) - {type(None)}
     if not types:
         return pa.nulls(len(values))
@@ -197,7 +197,7 @@ def _build_array(values: Sequence[Any]) -> pa.Array:
 
 
 def _find_kind(value: Any) -> str | None:
-    """Find the kind of a value; None for NULL. What is of no kind is kept as its text."""
+    """Find the kind of a value; None for NULL. Values of unknown types are stored as text."""
     if value is None:
         return None
     kind = KINDS.get(type(value)) or next(
@@ -225,7 +225,7 @@ def _list_kinds(values: pa.Array) -> list[tuple[str, pa.Array]]:
 
 
 def _write_text(kind: str, stored: pa.Array) -> pa.Array:
-    """Write values as text; bytes stay bytes. A float has the shortest digits that read back to it."""
+    """Write values as text; bytes stay bytes. Floats have the shortest exact digits."""
     if kind == BINARY:
         return stored
     text = stored.cast(pa.string())
@@ -233,7 +233,7 @@ def _write_text(kind: str, stored: pa.Array) -> pa.Array:
 
 
 def _write_exactly(kind: str, stored: pa.Array) -> pa.Array:
-    """Write numbers with all their digits; of a float, those of the binary fraction that it is."""
+    """Write numbers with all digits; floats with those of their binary fraction."""
     if kind != FLOAT:
         return stored.cast(pa.string())
     return pa.array(

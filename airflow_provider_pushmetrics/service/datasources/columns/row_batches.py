@@ -1,4 +1,4 @@
-"""Converted rows, batch by batch: as they come, or through a file if a type depends on the whole column."""
+"""Converts rows batch by batch, through a file if a type depends on the whole column."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class ConvertedColumn:
     """
     A column of a result.
 
-    :param conversion: Turns its values into the type in which they are stored.
-    :param pick: Takes the values, as the conversion wants them, from a batch of the driver.
+    :param conversion: Converts its values to the type in which they are stored.
+    :param pick: Gets the values for the conversion from a batch of the driver.
     """
 
     conversion: Conversion
@@ -38,9 +38,9 @@ def convert_batches(
 
     If the type of a column depends on its values, all rows are written to a temporary file first.
 
-    :param max_rows: So many rows, and one more, are kept in the file; the caller cuts the rest.
-    :param temp_dir: Where the file is; it is made if there is none.
-    :raises SourceError: naming the column and the rows, if a value cannot be stored as it is.
+    :param max_rows: The file contains at most one row more; the caller drops it.
+    :param temp_dir: The folder of the file; created if it does not exist.
+    :raises SourceError: if a value cannot be stored as it is, with its column and rows.
     """
     if not any(column.conversion.is_deferred for column in columns):
         conversions = [column.conversion for column in columns]
@@ -54,7 +54,7 @@ def convert_batches(
 
 
 class _Spool:
-    """Batches in a file. Each has a schema of its own: types differ as long as not all values were seen."""
+    """Batches in a file, each with its own schema: types can differ until all values were observed."""
 
     def __init__(self, columns: Sequence[ConvertedColumn], file: BinaryIO) -> None:
         self._columns = columns
@@ -104,7 +104,7 @@ def _build(conversions: Sequence[Conversion], picked: Iterator[list[pa.Array]]) 
 
 
 def pick_at(index: int) -> Callable[[pa.RecordBatch], pa.Array]:
-    """Take the values of a column from a batch; of an extension type, what it is stored as."""
+    """Build a function that gets a column from a batch, without its extension type."""
 
     def pick(batch: pa.RecordBatch) -> pa.Array:
         return unwrap(batch.column(index))

@@ -1,4 +1,4 @@
-"""Dates and timestamps beyond the ends of the calendar."""
+"""Dates and timestamps of PostgreSQL, including infinity."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from airflow_provider_pushmetrics.service.datasources.columns.base import FixedT
 
 DAYS_TO_2000 = 10_957
 MICROSECONDS_TO_2000 = DAYS_TO_2000 * 86_400_000_000
-"""From 1970, where Arrow counts from, to 2000, where PostgreSQL does."""
+"""The difference between the epochs of Arrow (1970) and PostgreSQL (2000)."""
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
 
 FIRST_MICROSECOND = -211_813_488_000_000_000 + MICROSECONDS_TO_2000
-"""The first timestamp that PostgreSQL knows, in 4714 BC. What seems to be before it has overflowed."""
+"""The first timestamp of PostgreSQL, in 4714 BC. Earlier ones are the result of an overflow."""
 
 
 class PostgresTimestamp(FixedType):
     """
-    A date or timestamp of PostgreSQL. Infinity becomes the largest number, as DuckDB writes it.
+    A date or timestamp of PostgreSQL. Infinity is converted to the largest integer, as in DuckDB.
 
-    The ADBC driver adds the days between 1970 and 2000 to everything, so that infinity overflows.
+    The ADBC driver adds the days between 1970 and 2000 to every value, and infinity overflows.
 
     :param type_: The type: date, or timestamp with or without a time zone.
     """
 
     def convert(self, values: pa.Array, rows: RowRange) -> pa.Array:
-        """Restore infinity; what lies beyond the last microsecond of Arrow is refused."""
+        """Restore infinity; timestamps after the last one of Arrow are refused."""
         if pa.types.is_date(self._type):
             return self._restore(values, pa.int32(), INT32_MAX, DAYS_TO_2000)
         self._refuse_overflow(values, rows)
@@ -37,7 +37,7 @@ class PostgresTimestamp(FixedType):
     def _restore(self, values: pa.Array, counter: pa.DataType, largest: int, shift: int) -> pa.Array:
         numbers = values.view(counter)
         smallest = -largest - 1
-        # The largest number plus the shift begins again from the smallest.
+        # The largest integer plus the difference overflows to the smallest.
         infinity = pa.scalar(smallest + shift - 1, counter)
         minus_infinity = pa.scalar(smallest + shift, counter)
         if not pc.any(pc.less_equal(numbers, minus_infinity)).as_py():

@@ -1,4 +1,4 @@
-"""Rows as CSV (RFC 4180), by whole columns: null is nothing, and the empty text is ``""``."""
+"""Rows as CSV (RFC 4180), by whole columns: null is an empty cell, and the empty text is ``""``."""
 
 from __future__ import annotations
 

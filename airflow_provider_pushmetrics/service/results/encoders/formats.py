@@ -1,7 +1,7 @@
 """
-Results in the formats that ``Accept`` can ask for, made batch by batch.
+Results in the formats of the ``Accept`` header, encoded batch by batch.
 
-JSON and CSV are encoded by two threads while another sends: ``python -m benchmarks.service``.
+Two threads encode JSON and CSV while another sends: ``python -m benchmarks.service``.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ PARQUET = "application/vnd.apache.parquet"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 ENCODERS = 2
-"""Arrow encodes outside of Python's lock, and one core makes a third of what can be sent."""
+"""Arrow releases the GIL, and one core encodes a third of what can be sent."""
 
 FORMATS = (JSON, NDJSON, CSV, ARROW, PARQUET, XLSX)
-"""The best one that is acceptable is taken; of equal ones, the first."""
+"""The acceptable format with the highest weight is sent; the first of equal ones."""
 
 
 BOM = b"\xef\xbb\xbf"
 
 Chunk: TypeAlias = bytes | memoryview
-"""A piece of an answer; a view of Arrow's memory is not copied before it is sent."""
+"""A part of an answer; a view of Arrow's memory is sent without a copy."""
 
 
 @dataclass(frozen=True)
 class CsvOptions:
     """
-    What spreadsheets need of CSV.
+    Options of CSV for spreadsheets.
 
-    :param bom: Begin with a byte order mark, by which Excel knows UTF-8.
-    :param guard: Put ``'`` before texts that a spreadsheet would take for formulas.
+    :param bom: Begin with a byte order mark, by which Excel recognises UTF-8.
+    :param guard: Write ``'`` before texts that a spreadsheet would treat as formulas.
     """
 
     bom: bool = False
@@ -72,11 +72,11 @@ EXTENSIONS: Mapping[str, str] = {
 @dataclass(frozen=True)
 class ResultHeader:
     """
-    What a result in JSON says before its rows.
+    The keys before the rows of a result in JSON.
 
-    :param max_rows: How many rows the query was allowed to give.
-    :param timeout_seconds: How long it was allowed to take.
-    :param is_truncated: Whether it had more rows, which were cut off.
+    :param max_rows: The row limit of the query.
+    :param timeout_seconds: Its timeout.
+    :param is_truncated: Whether rows were dropped at the limit.
     """
 
     query_id: int
@@ -90,16 +90,16 @@ class ResultHeader:
 
     @property
     def truncation(self) -> Completeness:
-        """Whether rows were cut off."""
+        """Whether rows were dropped."""
         return Completeness(self.is_truncated, self.max_rows)
 
 
 def choose_format(accept: str | None) -> str | None:
-    """Choose what to send by an ``Accept`` header; None if nothing that there is would be accepted."""
+    """Choose the format by an ``Accept`` header; None if no format is acceptable."""
     accepted = parse_accept(accept)
     if not accepted.weights:
         return JSON
-    # Of equal weights, the first of the formats is chosen.
+    # The first of the formats with equal weights is chosen.
     best = max(FORMATS, key=accepted.get_weight)
     return best if accepted.get_weight(best) > 0 else None
 
@@ -115,17 +115,17 @@ def write_json(header: ResultHeader, result: StoredResult) -> Iterator[Chunk]:
 
 
 def write_empty_json(header: ResultHeader) -> bytes:
-    """Write the JSON object of a query that gave no rows because it failed."""
+    """Write the JSON object of a failed query, without rows."""
     return _write_json_head(header, pa.schema([]), 0) + b"]}"
 
 
 def write_ndjson(result: StoredResult) -> Iterator[Chunk]:
-    """Write one JSON object a line."""
+    """Write one JSON object per line."""
     yield from encode_ahead(result.read_batches(), lambda batch: encode_rows(batch, after="\n"))
 
 
 def write_csv(result: StoredResult, options: CsvOptions = PLAIN_CSV) -> Iterator[Chunk]:
-    """Write CSV by RFC 4180, with a header row; lists and objects as JSON, null as nothing."""
+    """Write CSV by RFC 4180, with a header row; lists and objects as JSON, null as an empty cell."""
     guard = options.guard
     if options.bom:
         yield BOM
@@ -135,7 +135,7 @@ def write_csv(result: StoredResult, options: CsvOptions = PLAIN_CSV) -> Iterator
 
 
 def write_arrow(result: StoredResult) -> Iterator[Chunk]:
-    """Write an Arrow IPC stream; the metadata of its schema says whether rows were cut off."""
+    """Write an Arrow IPC stream; the metadata of its schema contains whether rows were dropped."""
     sink = io.BytesIO()
     schema = result.schema.with_metadata(result.truncation.to_metadata())
     with pa.ipc.new_stream(sink, schema) as writer:
@@ -148,7 +148,7 @@ def write_arrow(result: StoredResult) -> Iterator[Chunk]:
 def encode_ahead(
     batches: Iterator[pa.RecordBatch], encode: Callable[[pa.RecordBatch], Chunk]
 ) -> Iterator[Chunk]:
-    """Read and encode the next batches while one is sent, no more than three ahead; leave out empty ones."""
+    """Read and encode up to three batches ahead of the one that is sent; skip empty ones."""
 
     def encode_next(read: Future[pa.RecordBatch | None]) -> Chunk | None:
         batch = read.result()

@@ -1,4 +1,4 @@
-"""Which files and folders can be asked, and that the service's own never can."""
+"""Which files and folders can be queried, and that the service's own never can."""
 
 from __future__ import annotations
 
@@ -58,5 +58,5 @@ def test_folder_for_sources_that_is_a_link_opens_nothing_of_the_service(data_dir
 
 
 def test_what_is_no_path_is_refused(data_dir: Path) -> None:
-    with pytest.raises(SourceError, match="is no path"):
+    with pytest.raises(SourceError, match="is not a path"):
         SourcePlaces(data_dir).resolve("a\x00b")

@@ -184,7 +184,7 @@ def test_result_without_columns_has_no_rows() -> None:
     [
         (
             pa.ExtensionArray.from_storage(pa.json_(pa.string()), pa.array(["1", '{"a":NaN}'])),
-            "column 'c' has a value in rows 3 to 4 that no format can hold: NaN is not JSON",
+            "column 'c' has a value in rows 3 to 4 that no format can represent: NaN is not JSON",
         ),
         (
             pa.ExtensionArray.from_storage(pa.json_(pa.string()), pa.array(["1", "[" * 100_000])),
@@ -194,7 +194,7 @@ def test_result_without_columns_has_no_rows() -> None:
             pa.StringArray.from_buffers(
                 2, pa.array([0, 1, 2], pa.int32()).buffers()[1], pa.py_buffer(b"a\xff")
             ),
-            "rows 3 to 4 that no format can hold: Invalid UTF8",
+            "rows 3 to 4 that no format can represent: Invalid UTF8",
         ),
         (pa.array([0, -1]).view(pa.time64("us")), "not between 00:00:00 and 24:00:00"),
         (pa.array([0, 2**62]).view(pa.timestamp("s")), "overflow"),

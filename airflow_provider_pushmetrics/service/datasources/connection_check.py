@@ -8,27 +8,27 @@ from airflow_provider_pushmetrics.service.datasources.watching import watch
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 from airflow_provider_pushmetrics.service.templates.dialects import ORACLE, SQLITE
 
-TRIAL_LIMITS = QueryLimits(max_rows=1, timeout_seconds=15)
+CHECK_LIMITS = QueryLimits(max_rows=1, timeout_seconds=15)
 
-TRIAL_SQL = "SELECT 1 AS answer"
-TRIALS = {
+CHECK_QUERY = "SELECT 1 AS answer"
+CHECK_QUERIES = {
     ORACLE.name: "SELECT 1 AS answer FROM dual",
     # SQLite opens its file only when it must read it.
     SQLITE.name: "SELECT count(*) AS answer FROM sqlite_master",
 }
 
 
-def try_source(source: Source) -> None:
+def check_connection(source: Source) -> None:
     """
     Query one row.
 
     :raises SourceError: with the database's message, if it does not answer in time, or rejects the
     connection.
     """
-    sql = TRIALS.get(source.dialect.name, TRIAL_SQL)
+    sql = CHECK_QUERIES.get(source.dialect.name, CHECK_QUERY)
     with (
-        watch(TRIAL_LIMITS.timeout_seconds, lambda: None) as stopper,
-        source.query(BoundSql((sql,), ()), stopper, limits=TRIAL_LIMITS, time_zone=UTC) as rows,
+        watch(CHECK_LIMITS.timeout_seconds, lambda: None) as stopper,
+        source.query(BoundSql((sql,), ()), stopper, limits=CHECK_LIMITS, time_zone=UTC) as rows,
     ):
         for _ in rows.batches:
             pass
