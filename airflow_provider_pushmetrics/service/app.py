@@ -22,7 +22,6 @@ from airflow_provider_pushmetrics import __version__
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConflictError,
     PushMetricsEndpointError,
-    PushMetricsError,
     PushMetricsParameterError,
 )
 from airflow_provider_pushmetrics.service.api import (
@@ -211,35 +210,13 @@ async def _answer_unfit(request: Request, error: ResponseValidationError) -> Res
     return answer
 
 
-async def _answer_content(request: Request, error: PushMetricsError) -> JSONResponse:
-    return JSONResponse({"message": str(error)}, 422)
+def _answer_with(status: int, message: str | None = None) -> Handler:
+    """Build a handler that responds with a fixed message, by default that of the error."""
 
+    async def answer(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"message": message or str(error)}, status)
 
-async def _answer_unstorable(request: Request, error: DataError) -> JSONResponse:
-    """Respond to a value that the database rejects, without its message, which contains the statement."""
-    return JSONResponse({"message": "Arguments are not correct"}, 400)
-
-
-async def _answer_taken(request: Request, error: IntegrityError) -> JSONResponse:
-    """Respond to a conflict of concurrent requests, or to a reference that prevents a deletion."""
-    return JSONResponse({"message": "It conflicts with what is stored"}, 409)
-
-
-async def _answer_deleted(request: Request, error: Exception) -> JSONResponse:
-    """Respond to the deletion of a row, such as the workspace, that the request had found before."""
-    return JSONResponse({"message": NOT_FOUND}, 404)
-
-
-async def _answer_parameter(request: Request, error: PushMetricsParameterError) -> JSONResponse:
-    return JSONResponse({"message": str(error)}, 400)
-
-
-async def _answer_endpoint(request: Request, error: PushMetricsEndpointError) -> JSONResponse:
-    return JSONResponse({"message": str(error)}, 422)
-
-
-async def _answer_conflict(request: Request, error: PushMetricsConflictError) -> JSONResponse:
-    return JSONResponse({"message": str(error)}, 409)
+    return answer
 
 
 async def _answer_unavailable(request: Request, error: Exception) -> JSONResponse:
@@ -251,26 +228,21 @@ async def _answer_unavailable(request: Request, error: Exception) -> JSONRespons
     return JSONResponse({"message": health.DATABASE_AWAY}, 503, headers=headers)
 
 
-async def _answer_fault(request: Request, error: Exception) -> JSONResponse:
-    """Respond with 500 and no details; the server's log has the traceback."""
-    return JSONResponse({"message": "Internal error"}, 500)
-
-
 HANDLERS: dict[int | type[Exception], Handler] = {
     HTTPException: _answer_http,
     RequestValidationError: _answer_invalid,
     ResponseValidationError: _answer_unfit,
-    ContentError: _answer_content,
-    ParameterValueError: _answer_content,
-    PlanError: _answer_content,
-    PushMetricsParameterError: _answer_parameter,
-    PushMetricsEndpointError: _answer_endpoint,
-    PushMetricsConflictError: _answer_conflict,
-    DataError: _answer_unstorable,
-    IntegrityError: _answer_taken,
-    NoResultFound: _answer_deleted,
-    ObjectDeletedError: _answer_deleted,
-    StaleDataError: _answer_deleted,
+    **dict.fromkeys((ContentError, ParameterValueError, PlanError), _answer_with(422)),
+    PushMetricsParameterError: _answer_with(400),
+    PushMetricsEndpointError: _answer_with(422),
+    PushMetricsConflictError: _answer_with(409),
+    # The database rejects a value; its message would contain the statement.
+    DataError: _answer_with(400, "Arguments are not correct"),
+    # Concurrent requests conflict, or a reference prevents a deletion.
+    IntegrityError: _answer_with(409, "It conflicts with what is stored"),
+    # A row, such as the workspace, was deleted after the request had found it.
+    **dict.fromkeys((NoResultFound, ObjectDeletedError, StaleDataError), _answer_with(404, NOT_FOUND)),
     **dict.fromkeys(UNAVAILABLE, _answer_unavailable),
-    Exception: _answer_fault,
+    # The log has the traceback.
+    Exception: _answer_with(500, "Internal error"),
 }

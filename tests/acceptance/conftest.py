@@ -21,6 +21,9 @@ from demo.system import DAGS, DemoSystem
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+    from tests.fakes.browser import Visit
+    from tests.fakes.service_process import ServiceProcess
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -48,6 +51,15 @@ def browser() -> Iterator[Browser]:
 
     with open_browser() as browser:
         yield browser
+
+
+@pytest.fixture
+def visit(service: ServiceProcess, browser: Browser) -> Iterator[Visit]:
+    """Give a page of the browser in front of the test's service."""
+    from tests.fakes.browser import visit_service
+
+    with visit_service(browser, service) as visit:
+        yield visit
 
 
 class TracedSystem(DemoSystem):

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import (
     Browser,
-    BrowserContext,
     ConsoleMessage,
     Locator,
     Page,
@@ -40,14 +39,25 @@ def open_browser() -> Iterator[Browser]:
 
 @dataclass
 class Visit:
-    """A browser in front of the service, and what it complained about."""
+    """
+    A browser in front of the service.
+
+    :param expected: Parts of the messages on its console that the test expects; any other fails it.
+    """
 
     page: Page
     base_url: str
     complaints: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
 
     def open(self, path: str) -> None:
         self.page.goto(f"{self.base_url}/{path}")
+
+    def enter(self, path: str) -> Page:
+        """Open a page and sign in."""
+        self.open(path)
+        self.sign_in()
+        return self.page
 
     def sign_in(self, token: str = API_TOKEN) -> None:
         self.page.get_by_label("API token").fill(token)
@@ -95,11 +105,16 @@ class Visit:
             self.page.screenshot(path=Path(folder) / f"service-{name}.png", full_page=True)
 
 
-def visit_in(context: BrowserContext, service: ServiceProcess) -> Visit:
-    """Put a page of the browser in front of the service."""
+@contextmanager
+def visit_service(browser: Browser, service: ServiceProcess) -> Iterator[Visit]:
+    """Put a page of the browser in front of the service; unexpected messages on its console are an error."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = context.new_page()
     page.set_default_timeout(LIMIT_SECONDS * 1000)
     visit = Visit(page, str(service.client.base_url).rstrip("/"))
     page.on("console", visit.note)
     page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-    return visit
+    yield visit
+    context.close()
+    assert [one for one in visit.complaints if not any(part in one for part in visit.expected)] == []

@@ -56,7 +56,6 @@ def add_member(
 
 
 def find_membership(session: Session, user_id: int, workspace_id: int) -> Membership | None:
-    """Find a user's membership of a workspace."""
     return session.scalar(
         select(Membership).where(Membership.user_id == user_id, Membership.workspace_id == workspace_id)
     )

@@ -65,7 +65,6 @@ SkipTest: TypeAlias = Annotated[
 
 
 def build_database_row(source: DataSource, parts: ServiceParts) -> DatabaseRow:
-    """Build the row of a database."""
     url = _build_url(parts, source)
     return build_answer(
         DatabaseRow,

@@ -65,7 +65,6 @@ def build_delivery_row(delivery: Delivery) -> DeliveryRow:
 
 
 def build_delivery_details(delivery: Delivery) -> DeliveryDetails:
-    """Build a delivery with its event and its attempts."""
     return {
         **build_delivery_row(delivery),
         "body": json.loads(delivery.event.body),

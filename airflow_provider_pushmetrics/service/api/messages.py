@@ -30,7 +30,6 @@ LISTING = Listing(
 
 
 def build_message_row(message: OutgoingMessage) -> MessageRow:
-    """Build the row of a message."""
     return build_answer(MessageRow, message, files=[file["name"] for file in message.files])
 
 

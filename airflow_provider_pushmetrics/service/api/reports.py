@@ -70,7 +70,6 @@ def build_report_row(report: Report) -> ReportRow:
 
 
 def build_whole_report(report: Report) -> ReportDetails:
-    """Build a report with its blocks."""
     return {**build_report_row(report), "blocks": [build_block_summary(block) for block in report.blocks]}
 
 
@@ -80,7 +79,6 @@ def build_saved_report(report: Report) -> SavedReport:
 
 
 def build_block_summary(block: Block) -> BlockSummary:
-    """Build the summary of a block in a report."""
     return build_answer(BlockSummary, block, query_id=block.query.id if block.query else None)
 
 

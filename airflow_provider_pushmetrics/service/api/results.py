@@ -106,7 +106,6 @@ def read_csv_options(
         bool, Query(description="Put `'` before texts in CSV that a spreadsheet would take for formulas")
     ] = False,
 ) -> CsvOptions:
-    """Read the options for CSV."""
     return CsvOptions(bom=bom, guard=guard)
 
 
@@ -176,7 +175,6 @@ def get_query_result(
 
 
 def build_outputs(run: Run, links: ResultLinks) -> RunOutputs:
-    """Build the outputs of a report run."""
     rows = [(result, _link(result, run, links)) for result in run.results]
     return build_answer(
         RunOutputs,
@@ -244,7 +242,6 @@ def _answer_unfinished(run: AnyRun) -> Response:
 
 
 def build_header(result: BlockResult) -> ResultHeader:
-    """Build the header of a result."""
     return ResultHeader(
         query_id=result.query_id or 0,
         query_name=result.name,

@@ -76,5 +76,4 @@ def _find_members(session: Session, wanted: SomeUsers, caller: Principal) -> lis
 
 
 def build_role_row(role: Role) -> RoleRow:
-    """Build the row of a role."""
     return {"id": role.number, "uid": role.uid, "name": role.value}

@@ -85,7 +85,6 @@ async def narrow_to_report(
 
 
 def build_run_row(run: Run) -> RunRow:
-    """Build what lists show of a run."""
     return build_answer(
         RunRow,
         run,

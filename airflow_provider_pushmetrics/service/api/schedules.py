@@ -55,7 +55,6 @@ LISTING = Listing(
 
 
 def build_schedule_row(schedule: ReportSchedule) -> ScheduleRow:
-    """Build the row of a schedule."""
     return build_answer(ScheduleRow, schedule, report_uid=schedule.report.uid)
 
 

@@ -140,7 +140,6 @@ class MemoryGuard:
         self._loop = BackgroundLoop("memory-guard", self.check, interval_seconds=CHECK_SECONDS)
 
     def start(self) -> None:
-        """Start to watch."""
         self._loop.start()
 
     def stop(self) -> None:

@@ -139,7 +139,6 @@ class SourceRegistry:
         delete_unused_folders(self._places.temp_dir)
 
     def close(self) -> None:
-        """Close all of them."""
         with self._lock:
             self._evict(set(self._open))
         self._duckdb_pool.close()

@@ -180,7 +180,6 @@ def find_socket(url: URL) -> str | None:
 
 
 def find_file_options(url: URL) -> dict[str, str]:
-    """Find the options of a URL that name files."""
     backend = BACKENDS.get(url.get_backend_name())
     names = frozenset() if backend is None else backend.files
     return {name: str(value) for name, value in url.query.items() if name in names}

@@ -41,30 +41,11 @@ from airflow_provider_pushmetrics.service.models.runs import (
 )
 from airflow_provider_pushmetrics.service.models.workers import Worker, WorkSignal
 
+# fmt: off
 __all__ = [
-    "AnyRun",
-    "ApiToken",
-    "Base",
-    "Block",
-    "BlockResult",
-    "DataSource",
-    "Delivery",
-    "DeliveryAttempt",
-    "EndedSession",
-    "Membership",
-    "OutboxEvent",
-    "OutgoingMessage",
-    "Query",
-    "Report",
-    "ReportSchedule",
-    "ReportTrigger",
-    "RetiredSecret",
-    "Run",
-    "RunLogEntry",
-    "StandaloneQueryRun",
-    "Subscription",
-    "User",
-    "WorkSignal",
-    "Worker",
-    "Workspace",
+    "AnyRun", "ApiToken", "Base", "Block", "BlockResult", "DataSource", "Delivery", "DeliveryAttempt",
+    "EndedSession", "Membership", "OutboxEvent", "OutgoingMessage", "Query", "Report", "ReportSchedule",
+    "ReportTrigger", "RetiredSecret", "Run", "RunLogEntry", "StandaloneQueryRun", "Subscription", "User",
+    "WorkSignal", "Worker", "Workspace",
 ]
+# fmt: on

@@ -182,7 +182,6 @@ class TimedSmtp(smtplib.SMTP):
         return super().connect(host, port, source_address)
 
     def close(self) -> None:
-        """Close the connection."""
         super().close()
         if self._opened is not None:
             copy, timer = self._opened

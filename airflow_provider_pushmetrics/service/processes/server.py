@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 from contextlib import nullcontext
-from types import FrameType
 
 import pyarrow as pa
 import uvicorn
@@ -59,7 +58,7 @@ def _serve(settings: ServiceSettings, listener: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn stops at these signals, then raises them again for earlier handlers: none, so that we can
         # close everything.
-        signal.signal(number, _ignore)
+        signal.signal(number, lambda *_: None)
     _choose_allocator()
     gc.freeze()  # a garbage collection of all loaded objects would stop requests for 0.1 s
     log.info("serving on %s", settings.base_url)
@@ -79,7 +78,3 @@ def _choose_engine(settings: ServiceSettings) -> ExecutionBackend:
     supervisor = Supervisor(Assignment(settings, choose_worker_id(settings)))
     supervisor.prepare()
     return supervisor
-
-
-def _ignore(number: int, frame: FrameType | None) -> None:
-    pass

@@ -294,7 +294,6 @@ def apply_fields(row: Any, changes: Mapping[str, Any]) -> bool:
 
 
 def add_report_event(session: Session, event: str, report: Report) -> None:
-    """Add an event of a report to the outbox."""
     now = get_now()
     report.updated_on = now
     session.flush()
@@ -302,7 +301,6 @@ def add_report_event(session: Session, event: str, report: Report) -> None:
 
 
 def add_query_event(session: Session, event: str, query: Query) -> None:
-    """Add an event of a query to the outbox."""
     body = build_query_change(event, query, get_now())
     put_in_outbox(session, query.block.report.workspace_id, body)
 
@@ -319,12 +317,7 @@ def _add_block(session: Session, report: Report, draft: BlockDraft) -> Block:
     kind = check_block_type(draft.type)
     if len(report.blocks) >= MAX_BLOCKS:
         raise ContentError(f"the report has {MAX_BLOCKS} blocks, which is the maximum")
-    if any(block.name == draft.name for block in report.blocks):
-        raise ContentError(f"the report already has a block called {draft.name!r}: choose another name")
-    try:
-        content = check_block_content(session, report, kind, draft.content)
-    except ContentError as error:
-        raise ContentError(f"block {draft.name!r}: {error}") from None
+    content = _check_draft(session, report, draft, kind)
     last = session.scalar(select(func.max(Block.position)).where(Block.report_id == report.id))
     block = Block(
         type=kind,
@@ -338,6 +331,18 @@ def _add_block(session: Session, report: Report, draft: BlockDraft) -> Block:
     report.blocks.append(block)
     session.flush()
     return block
+
+
+def _check_draft(
+    session: Session, report: Report, draft: BlockDraft, kind: str, replaced: Block | None = None
+) -> dict[str, Any]:
+    """Check the name of a block, and return its checked content."""
+    if any(block.name == draft.name and block is not replaced for block in report.blocks):
+        raise ContentError(f"the report already has a block called {draft.name!r}: choose another name")
+    try:
+        return check_block_content(session, report, kind, draft.content)
+    except ContentError as error:
+        raise ContentError(f"block {draft.name!r}: {error}") from None
 
 
 def _rewrite_blocks(
@@ -376,12 +381,7 @@ def _find_block(report: Report, draft: BlockDraft, kept: set[int]) -> Block | No
 
 
 def _rewrite_block(session: Session, report: Report, block: Block, draft: BlockDraft) -> bool:
-    if any(other.name == draft.name and other is not block for other in report.blocks):
-        raise ContentError(f"the report already has a block called {draft.name!r}: choose another name")
-    try:
-        content = check_block_content(session, report, block.type, draft.content)
-    except ContentError as error:
-        raise ContentError(f"block {draft.name!r}: {error}") from None
+    content = _check_draft(session, report, draft, block.type, block)
     is_changed = apply_fields(
         block, {"name": draft.name, "verbose_name": draft.verbose_name, "content": content}
     )

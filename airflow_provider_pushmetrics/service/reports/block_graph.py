@@ -69,7 +69,6 @@ def hash_content(content: Mapping[str, Any]) -> str:
 
 
 def collect_templates(kind: str, content: Mapping[str, Any]) -> list[str]:
-    """Collect the templates in the content of a block."""
     return [text for key in TEMPLATE_KEYS.get(kind, ()) for text in _collect_texts(content.get(key, ""))]
 
 

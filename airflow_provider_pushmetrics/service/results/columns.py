@@ -22,7 +22,6 @@ from airflow_provider_pushmetrics.service.results.values import parse_json, writ
 
 
 def read_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
-    """Read rows as dictionaries."""
     columns = [read_values(column) for column in batch.columns]
     names = batch.schema.names
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]

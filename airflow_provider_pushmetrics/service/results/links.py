@@ -14,13 +14,10 @@ class ResultLinks:
         self._base = f"{base_url}/api/reports"
 
     def link_outputs(self, report_id: int, run_id: int) -> str:
-        """Link to the outputs of all blocks of a report run."""
         return f"{self._base}/{report_id}/run/{run_id}"
 
     def link_query_in_report(self, report_id: int, query_id: int, run_id: int) -> str:
-        """Link to the result of one query of a report run."""
         return f"{self._base}/{report_id}/queries/{query_id}/reportRun/{run_id}"
 
     def link_query(self, report_id: int, query_id: int, query_run_id: int) -> str:
-        """Link to the result of a standalone query run."""
         return f"{self._base}/{report_id}/queries/{query_id}/run/{query_run_id}"

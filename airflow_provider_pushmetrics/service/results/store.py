@@ -75,7 +75,6 @@ class Completeness:
 
     @classmethod
     def from_metadata(cls, metadata: dict[bytes, bytes]) -> Completeness:
-        """Convert it from metadata."""
         limit = metadata.get(ROW_LIMIT_KEY)
         return cls(metadata.get(TRUNCATED_KEY) == b"true", None if limit is None else int(limit))
 

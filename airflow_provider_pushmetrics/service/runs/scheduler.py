@@ -36,7 +36,6 @@ class Scheduler:
         self._loop = BackgroundLoop("scheduler", self.run_once, retry_seconds=RETRY_SECONDS)
 
     def start(self) -> None:
-        """Start the thread."""
         self._loop.start()
 
     def wake(self) -> None:

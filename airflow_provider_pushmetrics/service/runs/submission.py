@@ -352,8 +352,4 @@ def accept_query_run(
 
 def read_parameters(report: Report) -> list[Parameter]:
     """Read a report's Parameter blocks."""
-    return [Parameter.read(block.name, block.content) for block in report.blocks if _is_parameter(block)]
-
-
-def _is_parameter(block: Block) -> bool:
-    return block.type == PARAMETER
+    return [Parameter.read(block.name, block.content) for block in report.blocks if block.type == PARAMETER]

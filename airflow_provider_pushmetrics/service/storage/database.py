@@ -53,7 +53,9 @@ class Database:
         noting = self.engine.execution_options(**{IMMEDIATE: True, SYNCHRONOUS: "NORMAL"})
         self._recorders = sessionmaker(noting, expire_on_commit=False)
         self._is_sqlite = self.engine.dialect.name == "sqlite"
-        self._write_lock = _open_write_lock(self.engine) if self._is_sqlite else nullcontext()
+        self._write_lock = (
+            WriteLock(Path(str(self.engine.url.database))) if self._is_sqlite else nullcontext()
+        )
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -145,10 +147,6 @@ UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)
 def is_unavailable(error: BaseException) -> bool:
     """Return whether an error is one of them."""
     return isinstance(error, UNAVAILABLE)
-
-
-def _open_write_lock(engine: Engine) -> WriteLock:
-    return WriteLock(Path(str(engine.url.database)))
 
 
 @contextmanager

@@ -42,6 +42,5 @@ class WriteLock:
         self._thread.release()
 
     def close(self) -> None:
-        """Close the files."""
         self._next.close()
         self._write_lock.close()

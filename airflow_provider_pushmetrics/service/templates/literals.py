@@ -68,14 +68,6 @@ def write_text(value: Any) -> str:
     )
 
 
-def _keep(body: str, quote: str, known: frozenset[str]) -> str:
-    return body
-
-
-def _undouble(body: str, quote: str, known: frozenset[str]) -> str:
-    return body.replace(quote * 2, quote)
-
-
 def _decode_backslashes(body: str, quote: str, known: frozenset[str]) -> str:
     def decode(found: re.Match[str]) -> str:
         if found[0] == quote * 2:
@@ -104,7 +96,7 @@ def _decode_code(code: int) -> str:
 
 
 _DECODE: Mapping[Escapes, Callable[[str, str, frozenset[str]], str]] = {
-    Escapes.NONE: _keep,
-    Escapes.DOUBLED: _undouble,
+    Escapes.NONE: lambda body, quote, known: body,
+    Escapes.DOUBLED: lambda body, quote, known: body.replace(quote * 2, quote),
     Escapes.BACKSLASH: _decode_backslashes,
 }

@@ -142,7 +142,6 @@ def has_splicing(source: str) -> bool:
 
 
 def get_text(value: Value) -> str:
-    """Get the plain text of a value."""
     return value.text if isinstance(value, Fragment) else value
 
 

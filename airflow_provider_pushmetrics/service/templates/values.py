@@ -45,7 +45,6 @@ NULL: Pieces = ("NULL",)
 
 
 def bind(value: Any) -> Pieces:
-    """Bind a value as it is."""
     return (Value(value),)
 
 

@@ -60,7 +60,6 @@ class SignedEvent:
     traceparent: str | None = None
 
     def build_headers(self) -> dict[str, str]:
-        """Build the headers of the attempt."""
         timestamp = int(self.started_on.timestamp())
         signatures = [sign(key, self.message_id, timestamp, self.body) for key in self.keys]
         trace = {} if self.traceparent is None else {TRACEPARENT: self.traceparent}
@@ -144,7 +143,6 @@ class WebhookSender:
         return is_recorded
 
     def close(self) -> None:
-        """Close all connections."""
         self._client.close()
 
     def _load(self, delivery_id: int) -> SignedEvent | None:

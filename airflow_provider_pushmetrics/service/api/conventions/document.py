@@ -83,7 +83,6 @@ def complete(document: Document) -> Document:
 
 
 def list_operations(document: Document) -> Iterator[Document]:
-    """List the operations of a document."""
     for methods in document["paths"].values():
         yield from methods.values()
 

@@ -37,5 +37,4 @@ class ErrorResponse(BaseModel):
 
 
 def describe_errors() -> Responses:
-    """Describe the errors."""
     return {status: {"model": ErrorResponse, "description": text} for status, text in ERRORS.items()}

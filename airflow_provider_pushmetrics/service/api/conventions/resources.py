@@ -124,7 +124,6 @@ class Resource(Generic[Item]):
         )
 
     def add_get(self, router: APIRouter) -> None:
-        """Add the get route."""
         build = self.build_details or self.build_row
 
         def get_row(reference: Reference, parts: Parts, caller: Caller) -> One[RowWithId]:

@@ -92,7 +92,6 @@ def build_page(count: int, rows: Sequence[Row]) -> Page[Row]:
 
 
 def build_one(row: Row) -> One[Row]:
-    """Build the answer with one row."""
     return {"id": row["id"], "result": row}
 
 

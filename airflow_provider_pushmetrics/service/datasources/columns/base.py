@@ -88,7 +88,6 @@ class FixedType(Conversion):
 
     @property
     def type(self) -> pa.DataType:
-        """The type."""
         return self._type
 
 

@@ -110,7 +110,6 @@ class InUtc(FixedType):
 
 
 def replace_time_zones(type_: pa.DataType) -> pa.DataType:
-    """Replace the time zones in a type by UTC."""
     if pa.types.is_timestamp(type_) and type_.tz is not None:
         return pa.timestamp(type_.unit, "UTC")
     if pa.types.is_list(type_):

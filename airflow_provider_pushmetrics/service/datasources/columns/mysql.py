@@ -87,7 +87,6 @@ def plan_conversion(field: Field, max_value_bytes: int) -> Conversion:
 
 
 def list_columns(fields: Sequence[Field], max_value_bytes: int) -> list[ConvertedColumn]:
-    """List the conversions of all columns."""
     return [
         ConvertedColumn(plan_conversion(field, max_value_bytes), pick_at(index))
         for index, field in enumerate(fields)
@@ -95,7 +94,6 @@ def list_columns(fields: Sequence[Field], max_value_bytes: int) -> list[Converte
 
 
 def build_batch(fields: Sequence[Field], rows: Sequence[Sequence[str | bytes | None]]) -> pa.RecordBatch:
-    """Build a batch of rows as the server sent them."""
     return pa.RecordBatch.from_arrays(
         [
             pa.array(values, pa.binary() if _is_binary(field) else pa.string())

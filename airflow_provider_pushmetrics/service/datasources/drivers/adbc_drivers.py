@@ -90,7 +90,6 @@ class AdbcSource:
         raise SourceError(f"the tables of a database of the kind {self._kind!r} cannot be listed.")
 
     def close(self) -> None:
-        """Close the database."""
         self._database.close()
 
 

@@ -125,7 +125,6 @@ class MySqlSource:
         return self._browser.open_catalog(stopper)
 
     def close(self) -> None:
-        """Close what is open."""
         self._browser.close()
 
     @contextmanager

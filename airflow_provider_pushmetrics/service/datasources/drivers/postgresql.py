@@ -107,7 +107,6 @@ class PostgresSource:
         return self._browser.open_catalog(stopper)
 
     def close(self) -> None:
-        """Close what is open."""
         self._browser.close()
         self._database.close()
 

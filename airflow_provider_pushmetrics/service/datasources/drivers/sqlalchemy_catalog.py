@@ -54,7 +54,6 @@ class SqlCatalog:
         return [name for name in names if name not in OWN_SCHEMAS and not name.startswith(OWN_PREFIX)]
 
     def list_tables(self, schema: str) -> list[TableName]:
-        """List the tables and views of a schema."""
         if schema not in self._inspector.get_schema_names():
             return []
         tables = [TableName(schema, name, TABLE) for name in self._inspector.get_table_names(schema)]

@@ -68,7 +68,6 @@ class DuckDbSource:
             yield RowBatches(schema, _read(pieces, schema, stopper, limits))
 
     def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:
-        """Open the catalog."""
         return nullcontext(DuckDbCatalog(self, stopper))
 
     def close(self) -> None:

@@ -25,7 +25,6 @@ GUARD = "'"
 
 
 def encode_header(names: list[str], *, guard: bool = False) -> bytes | memoryview:
-    """Write the header line."""
     return (
         b""
         if not names
