@@ -146,35 +146,11 @@ def test_sql_that_is_read_in_two_ways_is_refused(dialect: str, sql: str, way_out
 
 
 SQLGLOT_NAMES = {"postgresql": "postgres", "mssql": "tsql"}
-SQLGLOT_KINDS = {
-    "STRING": Kind.TEXT,
-    "NATIONAL_STRING": Kind.TEXT,
-    "BYTE_STRING": Kind.TEXT,
-    "RAW_STRING": Kind.TEXT,
-    "HEREDOC_STRING": Kind.TEXT,
-    "NATIONAL_RAW_STRING": Kind.TEXT,
-    "IDENTIFIER": Kind.NAME,
-}
-PARTS = [
-    "'",
-    "''",
-    '"',
-    "`",
-    "\\",
-    "a",
-    " ",
-    "b ",
-    "\n",
-    "-- ",
-    "/* ",
-    " */",
-    "# ",
-    "$$",
-    "$t$",
-    " E'",
-    " N'",
-    ",",
-]
+SQLGLOT_TEXTS = ["STRING", "NATIONAL_STRING", "BYTE_STRING", "RAW_STRING", "HEREDOC_STRING"]
+SQLGLOT_TEXTS += ["NATIONAL_RAW_STRING"]
+SQLGLOT_KINDS = {**dict.fromkeys(SQLGLOT_TEXTS, Kind.TEXT), "IDENTIFIER": Kind.NAME}
+PARTS = ["'", "''", '"', "`", "\\", "a", " ", "b ", "\n"]
+PARTS += ["-- ", "/* ", " */", "# ", "$$", "$t$", " E'", " N'", ","]
 
 
 @pytest.mark.parametrize("dialect", ["postgresql", "mysql", "sqlite", "duckdb", "mssql", "snowflake"])
