@@ -73,33 +73,12 @@ from airflow_provider_pushmetrics.serving.headers import NoStore
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
 ROUTERS = (
-    health.router,
-    metrics.router,
-    trigger_calls.router,
-    results.router,
-    token_exchange.router,
-    users.router,
-    user_tokens.router,
-    roles.router,
-    workspaces.router,
-    tokens.router,
-    report_configs.router,
-    reports.router,
-    runs.router,
-    run_logs.router,
-    blocks.router,
-    databases.router,
-    catalogs.router,
-    schedules.router,
-    triggers.router,
-    subscriptions.router,
-    deliveries.router,
-    messages.router,
-    redirects.router,
-    sessions.router,
-    block_results.router,
-    pages.router,
-)
+    health.router, metrics.router, trigger_calls.router, results.router, token_exchange.router,
+    users.router, user_tokens.router, roles.router, workspaces.router, tokens.router, report_configs.router,
+    reports.router, runs.router, run_logs.router, blocks.router, databases.router, catalogs.router,
+    schedules.router, triggers.router, subscriptions.router, deliveries.router, messages.router,
+    redirects.router, sessions.router, block_results.router, pages.router,
+)  # fmt: skip
 """The pages are last: they match every URL that the others do not."""
 
 ACCESS_LOGGER = "airflow_provider_pushmetrics.service.access"

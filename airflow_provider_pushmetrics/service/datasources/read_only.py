@@ -23,20 +23,10 @@ SQLITE_READS = frozenset(
     }
 )
 
-SQLITE_PRAGMAS = frozenset(
-    {
-        "database_list",
-        "foreign_key_list",
-        "function_list",
-        "index_info",
-        "index_list",
-        "index_xinfo",
-        "read_uncommitted",
-        "table_info",
-        "table_list",
-        "table_xinfo",
-    }
-)
+SQLITE_PRAGMAS = frozenset({
+    "database_list", "foreign_key_list", "function_list", "index_info", "index_list", "index_xinfo",
+    "read_uncommitted", "table_info", "table_list", "table_xinfo",
+})  # fmt: skip
 """Pragmas that describe a database, and the one that SQLAlchemy executes first."""
 
 REFUSED_FUNCTIONS = frozenset({"load_extension", "fts3_tokenizer"})

@@ -23,11 +23,7 @@ from airflow_provider_pushmetrics.exceptions import (
 )
 from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.service.notifications.recipients import Recipient
-from airflow_provider_pushmetrics.service.notifications.settings import (
-    DEFAULT_PORTS,
-    Security,
-    SmtpSettings,
-)
+from airflow_provider_pushmetrics.service.notifications.settings import DEFAULT_PORTS, Security, SmtpSettings
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
 
 

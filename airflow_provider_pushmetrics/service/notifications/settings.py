@@ -12,11 +12,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsParameterError
 from airflow_provider_pushmetrics.redaction import redact
-from airflow_provider_pushmetrics.serving.options import (
-    option,
-    parse_environment,
-    read_environment,
-)
+from airflow_provider_pushmetrics.serving.options import option, parse_environment, read_environment
 
 _HELO = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?\Z|\[[0-9A-Za-z.:]{2,60}\]\Z")
 

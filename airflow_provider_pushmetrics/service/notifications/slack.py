@@ -20,18 +20,10 @@ from airflow_provider_pushmetrics.service.egress.deadline import limit_time
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.settings import SlackSettings
 
-PASSING_ERRORS = frozenset(
-    {
-        "accesslimited",
-        "fatal_error",
-        "internal_error",
-        "ratelimited",
-        "rate_limited",
-        "request_timeout",
-        "service_unavailable",
-        "team_added_to_org",
-    }
-)
+PASSING_ERRORS = frozenset({
+    "accesslimited", "fatal_error", "internal_error", "ratelimited", "rate_limited", "request_timeout",
+    "service_unavailable", "team_added_to_org",
+})  # fmt: skip
 """Temporary errors of Slack; all others need a change: https://api.slack.com/methods/chat.postMessage#errors."""
 
 MAX_SLACK_ANSWER_BYTES = 64 * 1024

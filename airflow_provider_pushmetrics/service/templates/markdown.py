@@ -9,11 +9,7 @@ from markdown_it import MarkdownIt
 
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
 from airflow_provider_pushmetrics.service.templates.html import put_into_html
-from airflow_provider_pushmetrics.service.templates.markup import (
-    Fragment,
-    RenderedMarkup,
-    get_text,
-)
+from airflow_provider_pushmetrics.service.templates.markup import Fragment, RenderedMarkup, get_text
 
 MAX_MARKDOWN_LENGTH = 100_000
 """Characters of the author's Markdown, without values. The parser takes up to ten seconds for this."""

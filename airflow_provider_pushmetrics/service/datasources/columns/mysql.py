@@ -31,16 +31,14 @@ BINARY_CHARSET = 63
 JSON_FORMAT = "json"
 """The format of ``json`` in MariaDB; fields of MySQL have no format."""
 
-INTEGERS = frozenset(
-    {
-        FIELD_TYPE.TINY,
-        FIELD_TYPE.SHORT,
-        FIELD_TYPE.INT24,
-        FIELD_TYPE.LONG,
-        FIELD_TYPE.LONGLONG,
-        FIELD_TYPE.YEAR,
-    }
-)
+INTEGERS = frozenset({
+    FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG, FIELD_TYPE.LONGLONG,
+    FIELD_TYPE.YEAR,
+})  # fmt: skip
+STRINGS = frozenset({
+    FIELD_TYPE.BLOB, FIELD_TYPE.TINY_BLOB, FIELD_TYPE.MEDIUM_BLOB, FIELD_TYPE.LONG_BLOB, FIELD_TYPE.STRING,
+    FIELD_TYPE.VAR_STRING, FIELD_TYPE.VARCHAR, FIELD_TYPE.GEOMETRY,
+})  # fmt: skip
 DECIMALS = frozenset({FIELD_TYPE.DECIMAL, FIELD_TYPE.NEWDECIMAL})
 DATES = frozenset({FIELD_TYPE.DATE, FIELD_TYPE.NEWDATE})
 TIMESTAMPS = frozenset({FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP})
@@ -134,18 +132,7 @@ def _plan_decimal(field: Field) -> Conversion:
 def _is_binary(field: Field) -> bool:
     """Return whether the driver returns bytes."""
     return field.type_code == FIELD_TYPE.BIT or (
-        field.charsetnr == BINARY_CHARSET
-        and field.type_code
-        in (
-            FIELD_TYPE.BLOB,
-            FIELD_TYPE.TINY_BLOB,
-            FIELD_TYPE.MEDIUM_BLOB,
-            FIELD_TYPE.LONG_BLOB,
-            FIELD_TYPE.STRING,
-            FIELD_TYPE.VAR_STRING,
-            FIELD_TYPE.VARCHAR,
-            FIELD_TYPE.GEOMETRY,
-        )
+        field.charsetnr == BINARY_CHARSET and field.type_code in STRINGS
     )
 
 

@@ -18,10 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_pushmetrics.service.datasources.columns.base import Conversion, RowRange
-from airflow_provider_pushmetrics.service.datasources.columns.decimals import (
-    AnyDecimal,
-    replace_special,
-)
+from airflow_provider_pushmetrics.service.datasources.columns.decimals import AnyDecimal, replace_special
 from airflow_provider_pushmetrics.service.datasources.columns.row_batches import ConvertedColumn, pick_at
 
 BATCH_ROWS = 10_000

@@ -24,11 +24,7 @@ from airflow_provider_pushmetrics.service.datasources.base import (
     refuse_same_names,
 )
 from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
-from airflow_provider_pushmetrics.service.datasources.columns.base import (
-    Conversion,
-    LimitedText,
-    Unchanged,
-)
+from airflow_provider_pushmetrics.service.datasources.columns.base import Conversion, LimitedText, Unchanged
 from airflow_provider_pushmetrics.service.datasources.columns.row_batches import (
     ConvertedColumn,
     convert_batches,

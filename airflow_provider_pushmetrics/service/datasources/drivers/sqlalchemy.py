@@ -23,10 +23,7 @@ from airflow_provider_pushmetrics.service.datasources.base import (
     refuse_same_names,
 )
 from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
-from airflow_provider_pushmetrics.service.datasources.columns.python_values import (
-    list_columns,
-    read_batches,
-)
+from airflow_provider_pushmetrics.service.datasources.columns.python_values import list_columns, read_batches
 from airflow_provider_pushmetrics.service.datasources.columns.row_batches import convert_batches
 from airflow_provider_pushmetrics.service.datasources.drivers.sqlalchemy_catalog import SqlCatalog
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits

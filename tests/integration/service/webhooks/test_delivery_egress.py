@@ -28,37 +28,12 @@ from tests.fakes.service_subscriber import Subscriber, add_subscription
 CIPHER = Cipher("k" * 32)
 
 CORPUS = (
-    "127.0.0.1",
-    "localhost",
-    "LOCALHOST.",
-    "a.localhost",
-    "2130706433",
-    "017700000001",
-    "0x7f000001",
-    "0x7f.1",
-    "0177.1",
-    "127.1",
-    "0",
-    "0.0.0.0",
-    "[::1]",
-    "[::]",
-    "[::ffff:127.0.0.1]",
-    "[::ffff:7f00:1]",
-    "[64:ff9b::7f00:1]",
-    "user:password@127.0.0.1",
-    "example.com@127.0.0.1",
-    "①②⑦.⓪.⓪.①",
-    "ⓛocalhost",
-    "10.0.0.1",
-    "192.168.0.1",
-    "172.16.0.1",
-    "169.254.169.254",
-    "[fe80::1]",
-    "[fd00:ec2::254]",
-    "100.100.100.200",
-    "rebinding.test",
-    "private.test",
-)
+    "127.0.0.1", "localhost", "LOCALHOST.", "a.localhost", "2130706433", "017700000001", "0x7f000001",
+    "0x7f.1", "0177.1", "127.1", "0", "0.0.0.0", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]",
+    "[64:ff9b::7f00:1]", "user:password@127.0.0.1", "example.com@127.0.0.1", "①②⑦.⓪.⓪.①", "ⓛocalhost",
+    "10.0.0.1", "192.168.0.1", "172.16.0.1", "169.254.169.254", "[fe80::1]", "[fd00:ec2::254]",
+    "100.100.100.200", "rebinding.test", "private.test",
+)  # fmt: skip
 
 
 def resolve(host: str, port: int) -> list[str]:

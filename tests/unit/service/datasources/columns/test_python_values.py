@@ -14,10 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
-from airflow_provider_pushmetrics.service.datasources.columns.python_values import (
-    list_columns,
-    read_batches,
-)
+from airflow_provider_pushmetrics.service.datasources.columns.python_values import list_columns, read_batches
 from airflow_provider_pushmetrics.service.datasources.columns.row_batches import convert_batches
 
 VALUES = st.one_of(
