@@ -149,16 +149,16 @@ HTML = """<h1>{{ x }}</h1><p title="{{ x }}">{{ x | safe }} <a href="{{ x }}">{{
 async def test_no_value_becomes_markup_a_header_a_recipient_or_a_name_of_a_file(reports: Reports) -> None:
     places: dict[str, Any] = {
         "subject": "Subject {{ x }}",
-        "to_": "{{ x }}@example.com; Name <me@example.com>",
+        "to_": ["me@example.com"],
         "attachments": [{"query": "rows", "format": "csv", "filename": "{{ x }}"}],
     }
     report_id = await reports.save(
         x=X,
         rows=("sql", {"sql": ROWS}),
-        markdown=email(MARKDOWN, "markdown", **{**places, "to_": ["me@example.com"]}),
-        html=email(HTML, "html", **{**places, "to_": ["me@example.com"]}),
-        plain=email("{{ x }}", **{**places, "to_": ["me@example.com"]}),
-        addressed=email("body", **places),
+        markdown=email(MARKDOWN, "markdown", **places),
+        html=email(HTML, "html", **places),
+        plain=email("{{ x }}", **places),
+        addressed=email("body", **{**places, "to_": "{{ x }}@example.com; Name <me@example.com>"}),
         note=("text", {"text": MARKDOWN}),
     )
     harmless, *runs = await asyncio.gather(
@@ -186,16 +186,8 @@ async def test_no_value_becomes_markup_a_header_a_recipient_or_a_name_of_a_file(
 
 
 def check_headers(mail: EmailMessage) -> None:
-    assert {name.lower() for name in mail} == {
-        "from",
-        "to",
-        "subject",
-        "date",
-        "message-id",
-        "auto-submitted",
-        "mime-version",
-        "content-type",
-    }
+    names = {"from", "to", "subject", "date", "message-id", "auto-submitted", "mime-version", "content-type"}
+    assert {name.lower() for name in mail} == names
     assert str(mail["To"]) == "me@example.com"
     assert str(mail["Subject"]).startswith("Subject ")
     (file,) = mail.iter_attachments()
@@ -239,11 +231,8 @@ async def test_list_parameter_makes_one_recipient_of_each_item_once(reports: Rep
     outputs = await reports.run(report_id, x=["Ann <Ann@example.com>", "bob@example.com", "ann@müller.de"])
     assert outputs["status"] == "success", outputs["error"]
     await reports.wait_for_messages(outputs)
-    assert sorted(one for _, to in reports.mail.envelopes for one in to) == [
-        "Ann@example.com",
-        "ann@xn--mller-kva.de",
-        "bob@example.com",
-    ]
+    envelopes = sorted(one for _, to in reports.mail.envelopes for one in to)
+    assert envelopes == ["Ann@example.com", "ann@xn--mller-kva.de", "bob@example.com"]
     assert "Ann <Ann@example.com>" in {str(mail["To"]) for mail in reports.mail.taken}
     outputs = await reports.run(report_id, x=["a@example.com, b@example.com"])
     assert "a parameter that is a list makes one of each item" in outputs["by_name"]["mail"]["error"]
