@@ -165,6 +165,19 @@ def subscriber() -> Iterator[Subscriber]:
         yield subscriber
 
 
+def read_accepted(answer: httpx.Response) -> dict[str, Any]:
+    """Return the body of an answer, which must be a success."""
+    assert answer.is_success, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def read_result(answer: httpx.Response) -> dict[str, Any]:
+    """Return the row in an answer, which must be a success."""
+    row: dict[str, Any] = read_accepted(answer)["result"]
+    return row
+
+
 @dataclass(frozen=True)
 class Api:
     """The steps that most tests take."""
@@ -186,9 +199,7 @@ class Api:
         answer = await self.client.post(
             f"/api/v1/report/{report_id}/webhook", params={"token": token, **query}, json=body or {}
         )
-        assert answer.status_code == 200, answer.text
-        run_id: int = answer.json()["run_id"]
-        return run_id
+        return int(read_accepted(answer)["run_id"])
 
     async def wait_for(self, url: str, timeout_seconds: float = 120.0) -> httpx.Response:
         """Read a result as soon as it is there."""
@@ -209,17 +220,13 @@ class Api:
     async def run_by_api(self, report_id: int, **body: Any) -> dict[str, Any]:
         """Run a report by the API and give the outputs of its run."""
         answer = await self.client.post(f"/api/v1/report/{report_id}/run/noteflow", json=body)
-        assert answer.status_code == 200, answer.text
-        run_id = answer.json()["result"]["run_id"]
+        run_id = read_accepted(answer)["result"]["run_id"]
         outputs: dict[str, Any] = (await self.wait_for(f"/api/reports/{report_id}/run/{run_id}")).json()
         return outputs
 
     async def run_block(self, block: str | int, **body: Any) -> int:
         """Start a run of a block by itself."""
-        answer = await self.client.post(f"/api/v1/block/{block}/run", json=body)
-        assert answer.status_code == 200, answer.text
-        run_id: int = answer.json()["run_id"]
-        return run_id
+        return int(read_accepted(await self.client.post(f"/api/v1/block/{block}/run", json=body))["run_id"])
 
     async def fetch_rows(self, outputs: dict[str, Any], name: str) -> list[dict[str, Any]]:
         """Read the rows of one query of a run."""
@@ -234,27 +241,17 @@ class Api:
     async def create_report(self, *blocks: dict[str, Any], **fields: Any) -> dict[str, Any]:
         """Create a report by the API."""
         body = {"name": "Made", **fields, "blocks": blocks}
-        answer = await self.client.post("/api/v1/report/", json=body)
-        assert answer.status_code == 201, answer.text
-        report: dict[str, Any] = answer.json()["result"]
-        return report
+        return read_result(await self.client.post("/api/v1/report/", json=body))
 
     async def add_database(self, url: str, **query: Any) -> dict[str, Any]:
         """Add a database that must be accepted."""
         body = {"database_name": f"d-{uuid4()}", "sqlalchemy_uri": url}
-        answer = await self.client.post("/api/v1/database/", json=body, params=query)
-        assert answer.status_code == 201, answer.text
-        row: dict[str, Any] = answer.json()["result"]
-        return row
+        return read_result(await self.client.post("/api/v1/database/", json=body, params=query))
 
     async def subscribe(self, url: str, *events: str) -> dict[str, Any]:
         """Subscribe to events."""
-        answer = await self.client.post(
-            "/api/v1/webhook_subscription/", json={"name": "test", "url": url, "events": list(events)}
-        )
-        assert answer.status_code == 201, answer.text
-        subscription: dict[str, Any] = answer.json()
-        return subscription
+        body = {"name": "test", "url": url, "events": list(events)}
+        return read_accepted(await self.client.post("/api/v1/webhook_subscription/", json=body))
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import sql
 from tests.fakes.service_subscriber import Subscriber
 from tests.fakes.waiting import until_async
-from tests.integration.service.conftest import Api, open_client
+from tests.integration.service.conftest import Api, open_client, read_accepted
 
 USERS = "/api/v1/user/"
 ADMIN, USER, GUEST = 1, 2, 3
@@ -36,17 +36,13 @@ OPEN_TO_GUESTS = re.compile(
 
 async def create_user(client: httpx.AsyncClient, email: str, *roles: int, **query: Any) -> dict[str, Any]:
     body = {"email": email, "first_name": "Ann", "roles": list(roles)}
-    answer = await client.post(USERS, json=body, params={"skip_welcome_email": "true", **query})
-    assert answer.status_code == 201, answer.text
-    created: dict[str, Any] = answer.json()
-    return created
+    query = {"skip_welcome_email": "true", **query}
+    return read_accepted(await client.post(USERS, json=body, params=query))
 
 
 async def make_token(client: httpx.AsyncClient, user: dict[str, Any]) -> str:
     answer = await client.post(f"{USERS}{user['result']['uid']}/access_token/", json={"name": "first"})
-    assert answer.status_code == 201, answer.text
-    token: str = answer.json()["token"]
-    return token
+    return str(read_accepted(answer)["token"])
 
 
 async def make_workspace(client: httpx.AsyncClient, name: str) -> tuple[dict[str, Any], str]:

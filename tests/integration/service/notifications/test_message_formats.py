@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from tests.fakes.markup import HOSTILE, find_links, find_structure
 from tests.fakes.waiting import until, until_async
-from tests.integration.service.conftest import Api, open_client
+from tests.integration.service.conftest import Api, open_client, read_accepted
 from tests.integration.service.notifications.conftest import SLACK_OK, Connected, answer_slack, connect
 
 REFUSED = answer_slack(ok=False, error="not_in_channel")
@@ -56,11 +56,8 @@ class Reports:
 
     async def post(self, path: str, body: dict[str, Any]) -> int:
         """Make something, and give its id."""
-        answer = await self.api.client.post(path, json=body)
-        assert answer.status_code == 201, answer.text
-        row = answer.json()
-        made: int = row["id"] if "id" in row else row["result"]["id"]
-        return made
+        row = read_accepted(await self.api.client.post(path, json=body))
+        return int(row["id"] if "id" in row else row["result"]["id"])
 
     async def save(self, **blocks: tuple[str, dict[str, Any]]) -> int:
         """Save a report with a trigger."""

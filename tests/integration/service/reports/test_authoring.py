@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from airflow_provider_pushmetrics.service.models import OutboxEvent
-from tests.integration.service.conftest import Api
+from tests.integration.service.conftest import Api, read_result
 
 DOCUMENTED: dict[str, list[str]] = {
     "report.created": [
@@ -51,10 +51,7 @@ def block(name: str, sql: str) -> dict[str, Any]:
 
 async def add(api: Api, report_id: int, **fields: Any) -> dict[str, Any]:
     """Add a block that must be accepted."""
-    answer = await api.client.post("/api/v1/block/", json={"report_id": report_id, **fields})
-    assert answer.status_code == 201, answer.text
-    row: dict[str, Any] = answer.json()["result"]
-    return row
+    return read_result(await api.client.post("/api/v1/block/", json={"report_id": report_id, **fields}))
 
 
 def read_events(api: Api, report_id: int) -> list[dict[str, Any]]:
@@ -249,9 +246,7 @@ TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 
 
 async def test_report_is_made_by_yaml_runs_and_is_written_as_the_yaml_that_makes_it(api: Api) -> None:
-    answer = await api.client.post("/api/v1/report/config", content=CONFIG, headers=TEXT)
-    assert answer.status_code == 200, answer.text
-    report = answer.json()["result"]
+    report = read_result(await api.client.post("/api/v1/report/config", content=CONFIG, headers=TEXT))
     outputs = await api.run_by_api(report["id"])
     assert await api.fetch_rows(outputs, "flights") == [{"n": 336776}]
     written = await api.client.get(f"/api/v1/report/{report['uid']}/config")

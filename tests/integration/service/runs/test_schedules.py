@@ -22,7 +22,7 @@ from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from tests.fakes.service_reports import MadeReport, make_report, sql
 from tests.fakes.waiting import until
-from tests.integration.service.conftest import Api
+from tests.integration.service.conftest import Api, read_result
 
 SOON = timedelta(seconds=1.2)
 START = datetime(2030, 1, 31, 6, tzinfo=UTC)
@@ -31,13 +31,8 @@ START = datetime(2030, 1, 31, 6, tzinfo=UTC)
 async def schedule(api: Api, report_id: int, **fields: Any) -> dict[str, Any]:
     """Make a schedule that must be accepted."""
     first = fields.pop("first_start", START)
-    answer = await api.client.post(
-        "/api/v1/schedule/",
-        json={"report_id": report_id, "first_start": first.isoformat(), **fields},
-    )
-    assert answer.status_code == 201, answer.text
-    row: dict[str, Any] = answer.json()["result"]
-    return row
+    body = {"report_id": report_id, "first_start": first.isoformat(), **fields}
+    return read_result(await api.client.post("/api/v1/schedule/", json=body))
 
 
 async def wait_for_run(

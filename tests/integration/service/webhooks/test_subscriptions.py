@@ -15,17 +15,14 @@ from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_ou
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import disable
 from tests.fakes.service_subscriber import Received, Subscriber, listen
 from tests.fakes.waiting import LIMIT_SECONDS, until, until_async
-from tests.integration.service.conftest import Api
+from tests.integration.service.conftest import Api, read_accepted, read_result
 
 SUBSCRIPTIONS = "/api/v1/webhook_subscription"
 DELIVERIES = "/api/v1/webhook_delivery"
 
 
 async def read_delivery(api: Api, delivery_id: int) -> dict[str, Any]:
-    answer = await api.client.get(f"{DELIVERIES}/{delivery_id}")
-    assert answer.status_code == 200, answer.text
-    row: dict[str, Any] = answer.json()["result"]
-    return row
+    return read_result(await api.client.get(f"{DELIVERIES}/{delivery_id}"))
 
 
 async def wait_for_status(api: Api, delivery_id: int, status: str) -> dict[str, Any]:
@@ -37,10 +34,7 @@ async def wait_for_status(api: Api, delivery_id: int, status: str) -> dict[str, 
 
 
 async def send_test(api: Api, subscription: dict[str, Any]) -> int:
-    answer = await api.client.post(f"{SUBSCRIPTIONS}/{subscription['id']}/test")
-    assert answer.status_code == 200, answer.text
-    delivery_id: int = answer.json()["id"]
-    return delivery_id
+    return int(read_accepted(await api.client.post(f"{SUBSCRIPTIONS}/{subscription['id']}/test"))["id"])
 
 
 def is_test(received: Received) -> bool:
