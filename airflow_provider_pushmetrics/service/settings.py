@@ -24,7 +24,7 @@ MACHINE_SHARE = 0.9
 """A worker leaves the system the rest."""
 
 UNREACHABLE_HOSTS = ("0.0.0.0", "::", "")
-"""Addresses to listen on that nobody can call."""
+"""Addresses to listen on that cannot be called."""
 
 
 @dataclass(frozen=True)

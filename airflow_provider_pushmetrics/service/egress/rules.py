@@ -123,7 +123,7 @@ def parse_host(host: str) -> Address | None:
     if _NUMERIC_LABEL.match(labels[-1]):
         raise _refuse(host, "it is an unusual spelling of an address", "Write it as four decimal numbers.")
     if len(host) > MAX_HOST_LENGTH or not all(map(_LABEL.match, labels)):
-        raise _refuse(host[:MAX_HOST_LENGTH], "it is no host name", "Use a name such as 'example.com'.")
+        raise _refuse(host[:MAX_HOST_LENGTH], "it is not a host name", "Use a name such as 'example.com'.")
     return None
 
 

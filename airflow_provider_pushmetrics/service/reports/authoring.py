@@ -267,7 +267,7 @@ def list_warnings(report: Report) -> list[str]:
         *(f"block {name!r}: {one}" for name, found in missing.items() for one in _describe(found)),
         *(
             f"block {name!r}: the query of its choices uses {', '.join(map(repr, used))}: the choices are"
-            " those of its last run, whatever values that had"
+            " those of its last run, with the values of that run"
             for name, used in varying.items()
         ),
     ]
@@ -278,8 +278,8 @@ def _describe(missing: MissingReferences) -> Iterator[str]:
         yield f"there is no query {name!r} in the report: its runs fail until there is one"
     if missing.names:
         yield (
-            f"{', '.join(map(repr, sorted(missing.names)))} is no block of the report: its runs fail unless a"
-            " trigger gives it, or the template has a default"
+            f"no block of the report is called {', '.join(map(repr, sorted(missing.names)))}: runs fail"
+            " unless a trigger gives a value, or the template has a default"
         )
 
 

@@ -34,7 +34,7 @@ CONTACT = {
 
 TAGS = {
     "health": "Whether the service runs and can serve requests.",
-    "trigger": "Runs of reports that whoever knows a secret URL can start.",
+    "trigger": "Runs of reports that a call of a secret URL starts.",
     "result": "The results of runs, at the URLs that events carry.",
     "security": "The exchange of an API token for a JWT.",
     "user": "The users of the workspace, their roles and their API tokens.",

@@ -36,8 +36,8 @@ Warnings: TypeAlias = Annotated[
         description="Names in templates that no block defines.",
         examples=[
             [
-                "block 'orders': 'region' is no block of the report: its runs fail unless a trigger gives it,"
-                " or the template has a default"
+                "block 'orders': no block of the report is called 'region': runs fail unless a trigger"
+                " gives a value, or the template has a default"
             ]
         ],
     ),

@@ -108,7 +108,7 @@ def _build_header(plan: RunPlan, query: PlannedBlock, query_id: int, outcome: Ex
 
 
 def _address(plan: RunPlan, draft: MailDraft) -> ExecutedBlock:
-    """Send a mail to its recipients; a preview to the caller's address, or to nobody."""
+    """Send a mail to its recipients; a preview to the caller's address, if there is one."""
     if plan.options.get("send_to_me"):
         address = plan.options.get("email")
         if not address:

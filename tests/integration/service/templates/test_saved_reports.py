@@ -319,7 +319,7 @@ async def test_name_that_nobody_defines_is_a_warning(api: Api, database_id: int)
     ]
     made = (await api.client.post("/api/v1/report/", json={"name": "R", "blocks": blocks})).json()["result"]
     assert len(made["warnings"]) == 1
-    assert "block 'q': 'dya', 'regoin' is no block of the report" in made["warnings"][0]
+    assert "block 'q': no block of the report is called 'dya', 'regoin': runs fail" in made["warnings"][0]
     block = {"content": {"sql": "select {{ q2 }}", "database_id": database_id}}
     changed = await api.client.put(f"/api/v1/block/{made['blocks'][0]['id']}", json=block)
     assert changed.json()["result"]["warnings"] == []

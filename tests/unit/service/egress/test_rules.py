@@ -158,7 +158,7 @@ def test_no_rule_allows_special_addresses(rules: EgressRules) -> None:
             "http://0x7f.1/?token=s3cret",
             r"'0x7f\.1': it is an unusual spelling of an address\. Write it as four",
         ),
-        ("http://a..b/?token=s3cret", r"'a\.\.b': it is no host name\. Use a name such as"),
+        ("http://a..b/?token=s3cret", r"'a\.\.b': it is not a host name\. Use a name such as"),
         (
             "http://h:p0rt/s3cret",
             r"the endpoint is not a usable URL: it must look like 'https://host/path'",
