@@ -131,7 +131,7 @@ def test_value_is_bound_where_it_stands(dialect: str, sql: str, sent: str, value
         ),
         (("sqlite",), "date '{{ d }}'", r"write date\('…'\)"),
         (("sqlite",), "interval '{{ n }} days'", r"write date\(d, {{ … }} \|\| ' days'\)"),
-        (("mysql",), "_latin1'{{ x }}'", r"after '_latin1'"),
+        (("mysql",), "_latin1'{{ x }}'", r"follows '_latin1'"),
         (("mysql",), r"'\{{ x }}'", "a backslash precedes"),
         (("postgresql",), r"E'\x41{{ x }}'", r"has the escape \\x"),
         (("mysql",), "--{{ n }}", "0 placeholders for 1 values"),
