@@ -35,7 +35,7 @@ from airflow_provider_pushmetrics.service.datasources.catalog import (
     TableName,
     write_select_star,
 )
-from airflow_provider_pushmetrics.service.datasources.watching import watch
+from airflow_provider_pushmetrics.service.datasources.watchdog import watch
 from airflow_provider_pushmetrics.service.models import DataSource
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 

@@ -111,16 +111,16 @@ def replace_report_by_yaml(
         report = find_by_reference(session, Report, reference, caller)
         lock_row(session, report)
         before = _write(session, report)
-        trial = session.begin_nested()
+        savepoint = session.begin_nested()
         answer: SavedReport | DryRun
         changes = rewrite_report(session, report, draft, prune=prune)
         if not dry_run:
-            trial.commit()
+            savepoint.commit()
             answer = build_saved_report(report)
         else:
             session.refresh(report)
             answer = _describe(before, _write(session, report), changes, list_warnings(report))
-            trial.rollback()
+            savepoint.rollback()
     return wrap(answer)
 
 

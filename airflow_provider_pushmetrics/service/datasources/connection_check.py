@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_provider_pushmetrics.service.datasources.base import UTC, Source
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
-from airflow_provider_pushmetrics.service.datasources.watching import watch
+from airflow_provider_pushmetrics.service.datasources.watchdog import watch
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 from airflow_provider_pushmetrics.service.templates.dialects import ORACLE, SQLITE
 

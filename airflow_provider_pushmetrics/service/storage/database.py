@@ -16,7 +16,7 @@ from sqlalchemy.exc import InterfaceError, InvalidRequestError, NoResultFound, O
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
-from airflow_provider_pushmetrics.service.storage.sqlite_turns import WriteLock
+from airflow_provider_pushmetrics.service.storage.write_lock import WriteLock
 from airflow_provider_pushmetrics.serving.commit_signals import SESSION_TIMEOUTS, limit_sessions
 from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, SYNCHRONOUS, create_sqlite_engine
 

@@ -12,7 +12,7 @@ from airflow_provider_pushmetrics.service.datasources.base import RowBatches, So
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits, RowCutter
 from airflow_provider_pushmetrics.service.datasources.memory_guard import RunningQueries
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
-from airflow_provider_pushmetrics.service.datasources.watching import watch
+from airflow_provider_pushmetrics.service.datasources.watchdog import watch
 from airflow_provider_pushmetrics.service.models.statuses import FAILED, SUCCESS
 from airflow_provider_pushmetrics.service.reports.block_graph import CHART, PARAMETER, SQL, PlannedBlock
 from airflow_provider_pushmetrics.service.results.store import Completeness, ResultError, ResultStore

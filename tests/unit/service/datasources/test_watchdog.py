@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from airflow_provider_pushmetrics.service.datasources.base import Stopper
-from airflow_provider_pushmetrics.service.datasources.watching import watch
+from airflow_provider_pushmetrics.service.datasources.watchdog import watch
 
 
 def test_query_is_interrupted_for_the_first_reason_and_not_after_its_end() -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_pushmetrics.service.storage.sqlite_turns import WriteLock
+from airflow_provider_pushmetrics.service.storage.write_lock import WriteLock
 
 HOLDER = """
 import sys
 from pathlib import Path
-from airflow_provider_pushmetrics.service.storage.sqlite_turns import WriteLock
+from airflow_provider_pushmetrics.service.storage.write_lock import WriteLock
 with WriteLock(Path(sys.argv[1])):
     print("mine", flush=True)
     sys.stdin.read()

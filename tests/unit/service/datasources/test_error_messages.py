@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
-from airflow_provider_pushmetrics.service.datasources.messages import hide_paths
+from airflow_provider_pushmetrics.service.datasources.error_messages import hide_paths
 
 
 @pytest.mark.parametrize(
