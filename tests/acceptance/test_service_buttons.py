@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.fakes.browser import Visit
 from tests.fakes.loopback import RawServer, serve_raw
-from tests.fakes.service_process import ServiceProcess, run_service
+from tests.fakes.service_process import ServiceProcess, run_ready_service
 
 ENDLESS = "SELECT sum(hash(a.range + b.range)) AS n FROM range(1200000000) a, range(20000) b"
 NOT_FINISHED = "not finished, because the run was cancelled"
@@ -39,8 +39,7 @@ def start_service(tmp_path_factory: pytest.TempPathFactory, slack: RawServer) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PUSHMETRICS_SERVICE_SLACK_TOKEN", "xoxb-1234567890-s3cret")
         patch.setenv("PUSHMETRICS_SERVICE_SLACK_BASE_URL", f"{slack.url}/api/")
-        with run_service(data_dir, "--demo") as service:
-            service.wait_until_ready()
+        with run_ready_service(data_dir, "--demo") as service:
             yield service
 
 

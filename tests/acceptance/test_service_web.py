@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.fakes.browser import Visit
-from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
+from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_ready_service
 from tests.fakes.service_subscriber import listen
 from tests.fakes.waiting import LIMIT_SECONDS
 
@@ -26,8 +26,7 @@ def make_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", name="service")
 def start_service(data_dir: Path) -> Iterator[ServiceProcess]:
-    with run_service(data_dir, "--demo") as service:
-        service.wait_until_ready()
+    with run_ready_service(data_dir, "--demo") as service:
         yield service
 
 

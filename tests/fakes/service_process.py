@@ -133,6 +133,14 @@ def run_service(data_dir: Path, *arguments: str, token: str | None = API_TOKEN) 
 
 
 @contextmanager
+def run_ready_service(data_dir: Path, *arguments: str) -> Iterator[ServiceProcess]:
+    """Run the service until the end of the block, which begins when it serves."""
+    with run_service(data_dir, *arguments) as service:
+        service.wait_until_ready()
+        yield service
+
+
+@contextmanager
 def run_worker(data_dir: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``pushmetrics worker`` until the end of the block; its output is beside that of the service."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}

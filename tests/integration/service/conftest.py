@@ -25,7 +25,7 @@ from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.database import Database
 from tests.fakes.flight_sql import FlightSqlServer, run_flight_sql
 from tests.fakes.postgres import make_database
-from tests.fakes.service_process import API_TOKEN, UNFIT, ServiceProcess, run_service
+from tests.fakes.service_process import API_TOKEN, UNFIT, ServiceProcess, run_ready_service
 from tests.fakes.service_reports import MadeReport, make_report
 from tests.fakes.service_subscriber import Subscriber, listen
 
@@ -265,6 +265,5 @@ def served(tmp_path_factory: pytest.TempPathFactory, flights_file: Path) -> Iter
     data_dir = tmp_path_factory.mktemp("served")
     (data_dir / "sources").mkdir()
     shutil.copy(flights_file, data_dir / "sources")
-    with run_service(data_dir, "--demo") as service:
-        service.wait_until_ready()
+    with run_ready_service(data_dir, "--demo") as service:
         yield service

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
+from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_ready_service
 from tests.fakes.waiting import LIMIT_SECONDS, wait_until
 from tests.integration.service.conftest import Api
 
@@ -30,8 +30,7 @@ SCHEDULE = {"name": "daily", "report_id": 1, "first_start": "2030-03-01T06:00:00
 @pytest.fixture
 def fuzzed(tmp_path: Path) -> Iterator[ServiceProcess]:
     """Give a service that nobody else needs, with one of each resource."""
-    with run_service(tmp_path / "fuzzed", "--demo") as service:
-        service.wait_until_ready()
+    with run_ready_service(tmp_path / "fuzzed", "--demo") as service:
         for path, body in (
             ("/api/v1/webhook_subscription/", SUBSCRIPTION),
             ("/api/v1/webhook_subscription/1/test", None),

@@ -14,7 +14,7 @@ from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import BlockResult, Delivery, OutboxEvent, Run
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
-from tests.fakes.service_process import API_TOKEN, run_service
+from tests.fakes.service_process import API_TOKEN, run_ready_service
 from tests.fakes.service_reports import ENDLESS, SLOW, TRIGGER_TOKEN, MadeReport, make_report, sql, text
 from tests.fakes.service_schedules import count_started, make_schedules
 from tests.fakes.service_subscriber import Subscriber
@@ -59,8 +59,7 @@ def test_killed_in_the_middle_of_a_run_it_goes_on_at_the_next_start(
     database = open_data(data_dir)
     made = make_slow_report(database, data_dir)
     trigger = f"/api/v1/report/{made.id}/webhook?token={TRIGGER_TOKEN}"
-    with run_service(data_dir, "--allow-private-endpoints") as service:
-        service.wait_until_ready()
+    with run_ready_service(data_dir, "--allow-private-endpoints") as service:
         service.subscribe(subscriber.url)
         run_id = service.client.post(trigger).json()["run_id"]
         wait_until(lambda: "quick" in read_results(database, run_id))
@@ -69,8 +68,7 @@ def test_killed_in_the_middle_of_a_run_it_goes_on_at_the_next_start(
     before = read_results(database, run_id)
     assert (set(before), read_status(database, run_id)) == ({"quick"}, "running")
 
-    with run_service(data_dir, "--allow-private-endpoints") as service:
-        service.wait_until_ready()
+    with run_ready_service(data_dir, "--allow-private-endpoints") as service:
         for one in (run_id, accepted_last):
             received = subscriber.wait_for_run("report.run", one)
             assert received.event["report_id"] == made.id
@@ -92,15 +90,13 @@ def test_killed_while_schedules_come_due_each_is_run_exactly_once(tmp_path: Path
     data_dir = tmp_path / "data"
     database = open_data(data_dir)
     made = make_report(database, Cipher(load_secret_key(data_dir)), data_dir, note=text("hello"))
-    with run_service(data_dir) as service:
-        service.wait_until_ready()
+    with run_ready_service(data_dir) as service:
         schedules = make_schedules(service.client, made.id, 12)
         wait_until(lambda: len(count_started(database)) >= 3)
         service.stop(signal.SIGKILL)
     assert 3 <= len(count_started(database)) < len(schedules), "some are due only now"
 
-    with run_service(data_dir) as service:
-        service.wait_until_ready()
+    with run_ready_service(data_dir) as service:
         wait_until(lambda: len(count_started(database, "success")) == len(schedules))
         time.sleep(1.5)  # the clock is looked at once more
         assert service.stop() == 0
@@ -117,8 +113,7 @@ def test_stopped_in_the_middle_of_a_run_it_ends_in_time_and_goes_on_later(tmp_pa
         data_dir,
         endless=sql(ENDLESS),
     )
-    with run_service(data_dir) as service:
-        service.wait_until_ready()
+    with run_ready_service(data_dir) as service:
         run_id = service.client.post(f"/api/v1/report/{made.id}/webhook?token={TRIGGER_TOKEN}").json()[
             "run_id"
         ]
@@ -133,8 +128,7 @@ def test_stopped_in_the_middle_of_a_run_it_ends_in_time_and_goes_on_later(tmp_pa
 
 def test_demo_starts_from_nothing_and_shows_no_token(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
-    with run_service(data_dir, "--demo") as service:
-        service.wait_until_ready()
+    with run_ready_service(data_dir, "--demo") as service:
         token = service.client.get("/api/v1/webhook/1").json()["result"]["token"]
         answer = service.client.get(f"/api/v1/report/1/webhook?token={token}&origin=JFK&month=2")
         run_id = answer.json()["run_id"]
@@ -160,8 +154,7 @@ def test_killed_between_the_answer_and_its_record_it_sends_the_event_again_under
     database = open_data(data_dir)
     held = sqlite3.connect(data_dir / "service.db", isolation_level=None, check_same_thread=False)
     subscriber.before_answer = lambda: held.execute("BEGIN IMMEDIATE")
-    with run_service(data_dir, "--allow-private-endpoints") as service:
-        service.wait_until_ready()
+    with run_ready_service(data_dir, "--allow-private-endpoints") as service:
         created = service.subscribe(subscriber.url)
         service.client.post(f"/api/v1/webhook_subscription/{created['id']}/test").raise_for_status()
         first = subscriber.wait_for(lambda one: True)
@@ -174,8 +167,7 @@ def test_killed_between_the_answer_and_its_record_it_sends_the_event_again_under
         assert (delivery.status, delivery.attempt_count) == ("pending", 0)
 
     subscriber.before_answer = lambda: None
-    with run_service(data_dir, "--allow-private-endpoints") as service:
-        service.wait_until_ready()
+    with run_ready_service(data_dir, "--allow-private-endpoints") as service:
         wait_until(lambda: len(subscriber.received) == 2)
         url = f"/api/v1/webhook_delivery/{delivery.id}"
         wait_until(lambda: service.client.get(url).json()["result"]["status"] == "delivered")

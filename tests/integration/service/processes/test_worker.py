@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.service.runs.execution.plan import MAX_LOST_WO
 from airflow_provider_pushmetrics.service.runtime import WORKER_FILE
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
-from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
+from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_ready_service, run_service
 from tests.fakes.service_reports import ENDLESS, TRIGGER_TOKEN, make_report, sql
 from tests.fakes.service_subscriber import Subscriber
 from tests.fakes.waiting import wait_until
@@ -74,8 +74,7 @@ def test_worker_whose_service_dies_during_its_start_stops(data_dir: Path) -> Non
 
 def test_run_that_was_claimed_and_never_begun_is_released(data_dir: Path) -> None:
     """As if the database had gone away while it answered the claim."""
-    with run_service(data_dir, "--worker-lease-seconds", "1") as service:
-        service.wait_until_ready()
+    with run_ready_service(data_dir, "--worker-lease-seconds", "1") as service:
         worker_id = (data_dir / WORKER_FILE).read_text("ascii")
         with closing(sqlite3.connect(data_dir / "service.db", timeout=120)) as database, database:
             database.execute(
@@ -92,8 +91,7 @@ def test_run_that_was_claimed_and_never_begun_is_released(data_dir: Path) -> Non
 def test_run_that_has_killed_three_workers_fails_and_the_others_succeed(
     data_dir: Path, subscriber: Subscriber
 ) -> None:
-    with run_service(data_dir, "--allow-private-endpoints") as service:
-        service.wait_until_ready()
+    with run_ready_service(data_dir, "--allow-private-endpoints") as service:
         service.subscribe(subscriber.url)
         run_id, others = trigger(service, LONG), []
         for _ in range(MAX_LOST_WORKERS):
@@ -112,8 +110,7 @@ def test_run_that_has_killed_three_workers_fails_and_the_others_succeed(
 
 
 def test_killed_worker_is_replaced_and_its_run_goes_on(data_dir: Path) -> None:
-    with run_service(data_dir) as service:
-        service.wait_until_ready()
+    with run_ready_service(data_dir) as service:
         server, worker = service.list_pids()
         long = trigger(service, LONG)
         wait_until(lambda: read_status(service, long) == "running")
@@ -135,15 +132,13 @@ def test_killed_worker_is_replaced_and_its_run_goes_on(data_dir: Path) -> None:
 
 @pytest.mark.slow
 def test_worker_of_a_killed_service_ends_by_itself_and_its_run_goes_on(data_dir: Path) -> None:
-    with run_service(data_dir) as service:
-        service.wait_until_ready()
+    with run_ready_service(data_dir) as service:
         run_id = trigger(service, LONG)
         wait_until(lambda: read_status(service, run_id) == "running")
         os.kill(service.process.pid, signal.SIGKILL)
         service.process.wait(timeout=120)
         # At once, on the same folder: it is free, although the other's worker is still at its work.
-        with run_service(data_dir) as successor:
-            successor.wait_until_ready()
+        with run_ready_service(data_dir) as successor:
             wait_until(lambda: service.list_pids() == [])
             quick = trigger(successor, QUICK)
             wait_until(lambda: read_status(successor, quick) == "success")
@@ -155,8 +150,7 @@ def test_worker_of_a_killed_service_ends_by_itself_and_its_run_goes_on(data_dir:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_to_all_processes_at_once_stops_them_in_order(data_dir: Path, number: int) -> None:
     """A terminal sends Ctrl-C to the whole group, and so does who stops the demo."""
-    with run_service(data_dir) as service:
-        service.wait_until_ready()
+    with run_ready_service(data_dir) as service:
         run_id = trigger(service, QUICK)
         os.killpg(service.process.pid, number)
         assert service.process.wait(timeout=120) == 0
@@ -184,8 +178,7 @@ def test_query_that_uses_up_the_memory_is_stopped_and_its_worker_goes_on(data_di
     hungry = make_report(database, Cipher(load_secret_key(data_dir)), data_dir, hungry=sql(HUNGRY)).id
     database.close()
     limits = ("--worker-memory-bytes", str(700 * 2**20), "--max-query-memory-bytes", str(4 * 2**30))
-    with run_service(data_dir, *limits) as service:
-        service.wait_until_ready()
+    with run_ready_service(data_dir, *limits) as service:
         worker = service.list_pids()[1]
         run_id = trigger(service, hungry)
         wait_until(lambda: read_status(service, run_id) == "failed", 60)

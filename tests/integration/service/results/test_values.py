@@ -40,7 +40,7 @@ from airflow_provider_pushmetrics.service.results.encoders.formats import (
 from airflow_provider_pushmetrics.service.results.values import write_json
 from tests.fakes.mail_server import MailServer, serve_mail_in_thread
 from tests.fakes.postgres import make_database
-from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service
+from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_ready_service
 from tests.fakes.waiting import wait_until
 from tests.integration.service.results.value_rows import (
     DATABASES,
@@ -110,8 +110,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, mail: MailServer) -> Itera
             "HOST": "127.0.0.1", "PORT": str(mail.port), "SECURITY": "none", "SENDER": "reports@example.com",
         }.items():  # fmt: skip
             patch.setitem(os.environ, f"PUSHMETRICS_SERVICE_SMTP_{name}", value)
-        with run_service(data, "--allow-private-endpoints") as service:
-            service.wait_until_ready()
+        with run_ready_service(data, "--allow-private-endpoints") as service:
             yield service
 
 
