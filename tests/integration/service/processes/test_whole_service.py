@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -30,14 +32,20 @@ def open_data(data_dir: Path, database_url: str | None = None) -> Database:
     return database
 
 
-def make_slow_report(database: Database, data_dir: Path) -> MadeReport:
-    return make_report(
-        database,
-        Cipher(load_secret_key(data_dir)),
-        data_dir,
-        quick=sql("SELECT 1 AS n"),
-        slow=sql(SLOW + " WHERE {{ quick.data[0].n }} = 1"),
-    )
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def database(data_dir: Path) -> Iterator[Database]:
+    database = open_data(data_dir)
+    yield database
+    database.close()
+
+
+def save_report(database: Database, data_dir: Path, **blocks: tuple[str, dict[str, Any]]) -> MadeReport:
+    return make_report(database, Cipher(load_secret_key(data_dir)), data_dir, **blocks)
 
 
 def read_results(database: Database, run_id: int) -> dict[str, BlockResult]:
@@ -53,11 +61,14 @@ def read_status(database: Database, run_id: int) -> str:
 
 @pytest.mark.slow
 def test_killed_in_the_middle_of_a_run_it_goes_on_at_the_next_start(
-    tmp_path: Path, subscriber: Subscriber
+    database: Database, data_dir: Path, subscriber: Subscriber
 ) -> None:
-    data_dir = tmp_path / "data"
-    database = open_data(data_dir)
-    made = make_slow_report(database, data_dir)
+    made = save_report(
+        database,
+        data_dir,
+        quick=sql("SELECT 1 AS n"),
+        slow=sql(SLOW + " WHERE {{ quick.data[0].n }} = 1"),
+    )
     trigger = f"/api/v1/report/{made.id}/webhook?token={TRIGGER_TOKEN}"
     with run_ready_service(data_dir, "--allow-private-endpoints") as service:
         service.subscribe(subscriber.url)
@@ -82,14 +93,11 @@ def test_killed_in_the_middle_of_a_run_it_goes_on_at_the_next_start(
     with database.reading() as session:
         events = session.scalars(select(OutboxEvent)).all()
     assert len(events) == 2, "one event for each run"
-    database.close()
 
 
 @pytest.mark.slow
-def test_killed_while_schedules_come_due_each_is_run_exactly_once(tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
-    database = open_data(data_dir)
-    made = make_report(database, Cipher(load_secret_key(data_dir)), data_dir, note=text("hello"))
+def test_killed_while_schedules_come_due_each_is_run_exactly_once(database: Database, data_dir: Path) -> None:
+    made = save_report(database, data_dir, note=text("hello"))
     with run_ready_service(data_dir) as service:
         schedules = make_schedules(service.client, made.id, 12)
         wait_until(lambda: len(count_started(database)) >= 3)
@@ -101,33 +109,24 @@ def test_killed_while_schedules_come_due_each_is_run_exactly_once(tmp_path: Path
         time.sleep(1.5)  # the clock is looked at once more
         assert service.stop() == 0
     assert count_started(database) == dict.fromkeys(schedules, 1)
-    database.close()
 
 
-def test_stopped_in_the_middle_of_a_run_it_ends_in_time_and_goes_on_later(tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
-    database = open_data(data_dir)
-    made = make_report(
-        database,
-        Cipher(load_secret_key(data_dir)),
-        data_dir,
-        endless=sql(ENDLESS),
-    )
+def test_stopped_in_the_middle_of_a_run_it_ends_in_time_and_goes_on_later(
+    database: Database, data_dir: Path
+) -> None:
+    made = save_report(database, data_dir, endless=sql(ENDLESS))
     with run_ready_service(data_dir) as service:
-        run_id = service.client.post(f"/api/v1/report/{made.id}/webhook?token={TRIGGER_TOKEN}").json()[
-            "run_id"
-        ]
+        trigger = f"/api/v1/report/{made.id}/webhook?token={TRIGGER_TOKEN}"
+        run_id = service.client.post(trigger).json()["run_id"]
         wait_until(lambda: read_status(database, run_id) == "running")
         began = time.monotonic()
         assert service.stop() == 0
         assert time.monotonic() - began < 60
     assert read_status(database, run_id) == "running"
-    assert "continues at the next start" in (tmp_path / "data.log").read_text()
-    database.close()
+    assert "continues at the next start" in data_dir.with_suffix(".log").read_text()
 
 
-def test_demo_starts_from_nothing_and_shows_no_token(tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
+def test_demo_starts_from_nothing_and_shows_no_token(data_dir: Path) -> None:
     with run_ready_service(data_dir, "--demo") as service:
         token = service.client.get("/api/v1/webhook/1").json()["result"]["token"]
         answer = service.client.get(f"/api/v1/report/1/webhook?token={token}&origin=JFK&month=2")
@@ -138,7 +137,7 @@ def test_demo_starts_from_nothing_and_shows_no_token(tmp_path: Path) -> None:
         wrong = service.client.get("/api/v1/report/1/webhook?token=wrong-but-secret")
         assert wrong.status_code == 401
         assert service.stop() == 0
-    log = (tmp_path / "data.log").read_text()
+    log = data_dir.with_suffix(".log").read_text()
     assert "GET /api/v1/report/1/webhook 200" in log
     assert log.rstrip().endswith("stopped"), "libraries print what they leak"
     for secret in (token, API_TOKEN, "wrong-but-secret"):
@@ -147,11 +146,9 @@ def test_demo_starts_from_nothing_and_shows_no_token(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_between_the_answer_and_its_record_it_sends_the_event_again_under_its_id(
-    tmp_path: Path, subscriber: Subscriber
+    database: Database, data_dir: Path, subscriber: Subscriber
 ) -> None:
     """Proof 13: at least once, and receivers can tell the repeat."""
-    data_dir = tmp_path / "data"
-    database = open_data(data_dir)
     held = sqlite3.connect(data_dir / "service.db", isolation_level=None, check_same_thread=False)
     subscriber.before_answer = lambda: held.execute("BEGIN IMMEDIATE")
     with run_ready_service(data_dir, "--allow-private-endpoints") as service:
@@ -176,4 +173,3 @@ def test_killed_between_the_answer_and_its_record_it_sends_the_event_again_under
     assert second.headers["webhook-id"] == first.headers["webhook-id"]
     assert second.body == first.body
     assert len(subscriber.received) == 2
-    database.close()
