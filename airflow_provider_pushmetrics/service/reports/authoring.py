@@ -335,7 +335,7 @@ def _add_block(session: Session, report: Report, draft: BlockDraft) -> Block:
 
 def _check_draft(
     session: Session, report: Report, draft: BlockDraft, kind: str, replaced: Block | None = None
-) -> dict[str, Any]:
+) -> Mapping[str, Any]:
     """Check the name of a block, and return its checked content."""
     if any(block.name == draft.name and block is not replaced for block in report.blocks):
         raise ContentError(f"the report already has a block called {draft.name!r}: choose another name")

@@ -143,9 +143,9 @@ async def test_unknown_key_of_a_yaml_document_is_refused(api: Api, document: str
         ({"type": "parameter", "content": {"choices": {"query": "oders"}}}, "there is no query 'oders'"),
         (
             {"type": "email", "content": {"to_": "a@b.de", "subject": "s", "value": "{{ oders.picture }}"}},
-            "'oders' is no block",
+            "no block of the report is called 'oders'",
         ),
-        ({"type": "text", "content": {"text": "{{ region }}"}}, "'region' is no block"),
+        ({"type": "text", "content": {"text": "{{ region }}"}}, "no block of the report is called 'region'"),
     ],
 )  # fmt: skip
 async def test_missing_block_is_a_warning_of_every_route_that_saves_one(
