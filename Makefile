@@ -52,7 +52,7 @@ FUZZED := tests/unit/receiver/endpoints/test_authentication.py::test_any_request
 	tests/unit/receiver/endpoints/test_parsing.py::test_whatever_is_taken_can_be_stored_and_read_again
 
 soak: test-slow  ## Run the slow tests and those of hours; SIZE=quick makes minutes of the hours
-	@$(VENV)/bin/python -m pytest -m soak --timeout=7200 tests/soak tests/integration/receiver
+	@$(VENV)/bin/python -m pytest -m soak --timeout=7200 tests/soak tests/integration/receiver tests/integration/deploy
 	@$(VENV)/bin/python -m pytest --timeout=7200 $(if $(SIZE),,--hypothesis-profile=soak) $(FUZZED)
 
 lock: $(STAMP)  ## Make the constraints files anew

@@ -32,7 +32,7 @@ def install_tools() -> Path:
 
 def run_with_tools(code: str, *arguments: str) -> str:
     """Run Python in that environment, and give its output."""
-    command = [str(install_tools() / "bin" / "python"), "-c", code, *arguments]
+    command = [str(install_tools() / "bin" / "python"), "-I", "-c", code, *arguments]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stdout

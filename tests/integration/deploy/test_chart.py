@@ -16,31 +16,30 @@ from tests.fakes.deployment_tools import ROOT, run_with_tools
 
 pytestmark = pytest.mark.slow
 
+Values = dict[str, Any]
+
 CHART = ROOT / "deploy" / "helm" / "pushmetrics"
 RENDER = """
 import json, sys
 import helm_python, kubernetes_validate, yaml
 
-path, values, versions = sys.argv[1], *map(json.loads, sys.argv[2:])
+path, cases, versions = sys.argv[1], *map(json.loads, sys.argv[2:])
+rendered = []
 with helm_python.Chart.load(path) as chart:
-    files = chart.render(values, name="push", namespace="prod")
-documents = [
-    document
-    for name, text in files.items()
-    if name.endswith(".yaml")
-    for document in yaml.safe_load_all(text)
-    if document
-]
-for document in documents:
-    for version in versions:
-        if not document["apiVersion"].startswith("monitoring."):  # of the Prometheus operator
-            kubernetes_validate.validate(document, version, strict=True)
-print(json.dumps({"documents": documents, "lint": helm_python.lint(path)["errors"]}, default=str))
+    for values in cases:
+        files = chart.render(values, name="push", namespace="prod")
+        texts = [text for name, text in files.items() if name.endswith(".yaml")]
+        rendered.append([one for text in texts for one in yaml.safe_load_all(text) if one])
+# The first two have all that the others have. A PodMonitor is of the Prometheus operator.
+for document in [document for documents in rendered[:2] for document in documents]:
+    for version in versions if document["kind"] != "PodMonitor" else ():
+        kubernetes_validate.validate(document, version, strict=True)
+print(json.dumps({"rendered": rendered, "lint": helm_python.lint(path)["errors"]}, default=str))
 """
 VERSIONS = ("1.28", "1.37")
 """The oldest that the chart allows, and the newest."""
-MINIMAL = {"service": {"publicUrl": "https://push.example.com"}}
-EVERYTHING = {
+MINIMAL: Values = {"service": {"publicUrl": "https://push.example.com"}}
+EVERYTHING: Values = {
     "image": {"digest": "sha256:" + "0" * 64},
     "imagePullSecrets": [{"name": "registry"}],
     "serviceAccount": {"annotations": {"a": "b"}},
@@ -81,45 +80,55 @@ EVERYTHING = {
 SETTINGS = (StandaloneOptions, ServiceSettings, SmtpSettings, SlackSettings)
 
 
+RECEIVER_ONLY: Values = {"service": {"enabled": False}}
+SERVICE_ONLY: Values = {**MINIMAL, "receiver": {"enabled": False}}
+CASES = (MINIMAL, EVERYTHING, RECEIVER_ONLY, SERVICE_ONLY)
+
+
 @cache
-def render(values: str, versions: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    """Render the chart, and check each document against versions of Kubernetes."""
-    result = json.loads(run_with_tools(RENDER, str(CHART), values, json.dumps(versions)))
+def render_all() -> list[list[dict[str, Any]]]:
+    """Render the chart for each case, and check the documents against versions of Kubernetes."""
+    result = json.loads(run_with_tools(RENDER, str(CHART), json.dumps(CASES), json.dumps(VERSIONS)))
     assert result["lint"] == []
-    documents: list[dict[str, Any]] = result["documents"]
+    rendered: list[list[dict[str, Any]]] = result["rendered"]
+    return rendered
+
+
+def render(values: Values) -> list[dict[str, Any]]:
+    """Give the documents of a case; one name twice of a kind is an error."""
+    documents = render_all()[CASES.index(values)]
     names = [(document["kind"], document["metadata"]["name"]) for document in documents]
     assert len(names) == len(set(names))
     return documents
 
 
-def find(values: dict[str, Any], kind: str) -> dict[str, Any]:
+def find(values: Values, kind: str) -> dict[str, Any]:
     """Find the documents of a kind, by the part that they belong to."""
-    found = [document for document in render(json.dumps(values)) if document["kind"] == kind]
+    found = [document for document in render(values) if document["kind"] == kind]
     return {one["metadata"]["labels"]["app.kubernetes.io/component"]: one for one in found}
 
 
-def list_pods(values: dict[str, Any]) -> dict[str, Any]:
+def list_pods(values: Values) -> dict[str, Any]:
     return {name: one["spec"]["template"]["spec"] for name, one in find(values, "Deployment").items()}
 
 
 @pytest.mark.parametrize("values", [MINIMAL, EVERYTHING], ids=["minimal", "everything"])
-def test_kubernetes_knows_every_field(values: dict[str, Any]) -> None:
-    kinds = {document["kind"] for document in render(json.dumps(values), VERSIONS)}
+def test_kubernetes_knows_every_field(values: Values) -> None:
+    kinds = {document["kind"] for document in render(values)}
     common = {"Deployment", "Service", "ServiceAccount", "PodDisruptionBudget", "NetworkPolicy"}
     optional = {"Ingress", "HorizontalPodAutoscaler", "PodMonitor"} if values is EVERYTHING else set()
     assert kinds == common | optional | {"PersistentVolumeClaim"}
 
 
 def test_a_part_that_is_off_leaves_nothing() -> None:
-    receiver_only = {"service": {"enabled": False}}
-    assert set(list_pods(receiver_only)) == {"receiver"}
-    assert set(find(receiver_only, "NetworkPolicy")) == {"receiver"}
-    assert find(receiver_only, "PersistentVolumeClaim") == {}
-    assert set(list_pods({**MINIMAL, "receiver": {"enabled": False}})) == {"web", "worker"}
+    assert set(list_pods(RECEIVER_ONLY)) == {"receiver"}
+    assert set(find(RECEIVER_ONLY, "NetworkPolicy")) == {"receiver"}
+    assert find(RECEIVER_ONLY, "PersistentVolumeClaim") == {}
+    assert set(list_pods(SERVICE_ONLY)) == {"web", "worker"}
 
 
 @pytest.mark.parametrize("values", [MINIMAL, EVERYTHING], ids=["minimal", "everything"])
-def test_the_commands_have_every_option_that_the_chart_sets(values: dict[str, Any]) -> None:
+def test_the_commands_have_every_option_that_the_chart_sets(values: Values) -> None:
     options = [option for settings in SETTINGS for option in list_options(settings)]
     variables = {option.variable for option in options} | {option.file_variable for option in options}
     flags = {option.flag for option in options} | {"--no-worker", "--no-access-log"}

@@ -36,9 +36,10 @@ def read_all(folder: Path) -> dict[str, bytes]:
 # --- the commands -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(LIMIT_SECONDS + 60)
-@pytest.mark.parametrize("profile", ["full", "dev"])
+@pytest.mark.parametrize(
+    "profile", [pytest.param("full", marks=pytest.mark.slow), pytest.param("dev", marks=pytest.mark.soak)]
+)
 def test_the_commands_of_the_file_do_the_main_job(tmp_path: Path, profile: str) -> None:
     hindrance = find_hindrance()
     if hindrance:
