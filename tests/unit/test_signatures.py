@@ -32,33 +32,29 @@ BODY = b'{"event": "report.run"}'
 
 
 def check(
-    signatures: str, *, keys: tuple[bytes, ...] = (KEY,), timestamp: str = str(NOW), now: float = NOW
+    signatures: str,
+    *,
+    keys: tuple[bytes, ...] = (KEY,),
+    message_id: str = "msg_1",
+    timestamp: int = NOW,
+    body: bytes = BODY,
+    now: float = NOW,
 ) -> str:
     return verify(
         keys,
-        message_id=b"msg_1",
-        timestamp=timestamp.encode(),
+        message_id=message_id.encode(),
+        timestamp=str(timestamp).encode(),
         signatures=signatures.encode(),
-        body=BODY,
+        body=body,
         now=now,
     )
 
 
-def test_golden_vector_is_signed_as_the_scheme_says() -> None:
-    body = GOLDEN["body"].encode()
-    assert sign(KEY, GOLDEN["message_id"], GOLDEN["timestamp"], body) == GOLDEN["signature"]
-
-
-def test_golden_vector_is_verified_and_gives_its_id() -> None:
-    message_id = verify(
-        [KEY],
-        message_id=GOLDEN["message_id"].encode(),
-        timestamp=str(GOLDEN["timestamp"]).encode(),
-        signatures=GOLDEN["signature"].encode(),
-        body=GOLDEN["body"].encode(),
-        now=GOLDEN["timestamp"],
-    )
-    assert message_id == GOLDEN["message_id"]
+def test_golden_vector_is_signed_as_the_scheme_says_and_verified_and_gives_its_id() -> None:
+    message_id, moment, body = GOLDEN["message_id"], GOLDEN["timestamp"], GOLDEN["body"].encode()
+    assert sign(KEY, message_id, moment, body) == GOLDEN["signature"]
+    checked = check(GOLDEN["signature"], message_id=message_id, timestamp=moment, body=body, now=moment)
+    assert checked == message_id
 
 
 @given(
@@ -138,16 +134,7 @@ def test_hostile_headers_are_refused_by_our_one_error(case: dict[str, Any]) -> N
 
 
 def test_body_that_is_not_utf8_is_accepted_when_it_is_signed() -> None:
-    signature = sign(KEY, "msg_1", NOW, b"\xff")
-    verified = verify(
-        [KEY],
-        message_id=b"msg_1",
-        timestamp=str(NOW).encode(),
-        signatures=signature.encode(),
-        body=b"\xff",
-        now=NOW,
-    )
-    assert verified == "msg_1"
+    assert check(sign(KEY, "msg_1", NOW, b"\xff"), body=b"\xff") == "msg_1"
 
 
 @given(

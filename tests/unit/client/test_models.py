@@ -54,11 +54,8 @@ def test_a_run_needs_a_number() -> None:
         Run.model_validate({"status": "running"})
 
 
-def test_the_trigger_need_not_name_the_run() -> None:
+def test_what_a_server_leaves_out_stays_open() -> None:
     assert TriggeredRun.model_validate({"success": True}).run_id is None
-
-
-def test_outputs_without_a_status_leave_it_open() -> None:
     assert RunOutputs.model_validate({}).status is None
 
 
@@ -74,8 +71,11 @@ def test_the_first_block_that_failed_by_itself_is_found() -> None:
     assert (block.name, block.error) == ("c", "division by zero")
 
 
-def test_a_failed_block_is_found_in_any_case_of_the_word() -> None:
-    assert RunOutputs.model_validate({"blocks": [{"name": "a", "status": "FAILED"}]}).find_failed_block()
+@pytest.mark.parametrize(("status", "is_failed"), [("FAILED", True), ("success", False), (None, False)])
+def test_a_failed_block_is_found_in_any_case_of_the_word(status: str | None, is_failed: bool) -> None:
+    block = {"name": "a"} if status is None else {"name": "a", "status": status}
+    found = RunOutputs.model_validate({"blocks": [block]}).find_failed_block()
+    assert (found is not None) is is_failed
 
 
 def test_truncated_queries_are_listed() -> None:
@@ -93,10 +93,6 @@ def test_a_server_that_says_nothing_of_missing_rows_is_not_taken_to_have_sent_al
     outputs = RunOutputs.model_validate({"queries": [row], "blocks": [{"name": "a"}]})
     assert outputs.queries[0].is_truncated is None
     assert outputs.blocks[0].is_truncated is None
-
-
-def test_outputs_without_a_failed_block_have_none() -> None:
-    assert RunOutputs.model_validate({"blocks": [{"status": "success"}, {}]}).find_failed_block() is None
 
 
 @pytest.mark.parametrize(

@@ -107,14 +107,17 @@ def test_a_failed_run_names_its_block_and_what_it_said() -> None:
     assert caught.value.run_id == 7
 
 
-def test_a_failed_run_without_blocks_is_a_failure_all_the_same() -> None:
-    with pytest.raises(PushMetricsRunFailed, match=r"run 7 of report '1' ended with status cancelled\. See"):
-        refuse_failure(build_outcome("cancelled"))
-
-
-def test_a_block_without_a_message_says_so() -> None:
-    with pytest.raises(PushMetricsRunFailed, match="at block 'a': no message"):
-        refuse_failure(build_outcome("failed", {"name": "a", "status": "failed"}))
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (build_outcome("cancelled"), r"run 7 of report '1' ended with status cancelled\. See"),
+        (build_outcome("failed", {"name": "a", "status": "failed"}), "at block 'a': no message"),
+    ],
+    ids=["no-block", "no-message"],
+)
+def test_a_failed_run_without_details_is_a_failure_all_the_same(outcome: RunOutcome, words: str) -> None:
+    with pytest.raises(PushMetricsRunFailed, match=words):
+        refuse_failure(outcome)
 
 
 def test_results_that_were_cut_are_named_with_their_limits() -> None:

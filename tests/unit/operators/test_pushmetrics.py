@@ -43,15 +43,16 @@ def test_templates_are_rendered_and_keep_their_json_types() -> None:
     assert operator.hook.pushmetrics_conn_id == "other"
 
 
-@pytest.mark.parametrize("on_clear", ["", "newest", None])
-def test_what_a_cleared_task_does_is_one_of_two_things(on_clear: Any) -> None:
-    with pytest.raises(PushMetricsParameterError, match="it must be one of rerun, reuse"):
-        build_operator(on_clear=on_clear)
-
-
-def test_several_possible_runs_are_an_error_or_the_newest_is_taken() -> None:
-    with pytest.raises(PushMetricsParameterError, match="it must be one of fail, newest"):
-        build_operator(on_ambiguous="newst")
+@pytest.mark.parametrize(
+    ("name", "value", "choices"),
+    [
+        *(("on_clear", value, "rerun, reuse") for value in ("", "newest", None)),
+        ("on_ambiguous", "newst", "fail, newest"),
+    ],
+)
+def test_a_choice_is_one_of_those_that_there_are(name: str, value: Any, choices: str) -> None:
+    with pytest.raises(PushMetricsParameterError, match=f"it must be one of {choices}"):
+        build_operator(**{name: value})
 
 
 @pytest.mark.parametrize("name", ["poll_interval", "timeout"])
