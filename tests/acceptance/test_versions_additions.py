@@ -325,6 +325,20 @@ def test_failure_is_retried_only_where_a_retry_may_mend_it(system: System) -> No
     assert dict(rows) == tries
 
 
+@needs_airflow("3.4")
+def test_watcher_with_a_queue_runs_only_in_a_triggerer_of_the_queue(system: System) -> None:
+    airflow = system.airflow
+    airflow.wait_until(partial(airflow.is_known, "of_a_queue"), "of_a_queue to be known")
+    run_dag(system, "traced")
+    before = airflow.count_runs("traced_consumer")
+    run_dag(system, "traced")
+    airflow.wait_until(lambda: airflow.count_runs("traced_consumer") > before, "the Dag without a queue")
+    assert airflow.ask("SELECT run_id FROM dag_run WHERE dag_id = 'of_a_queue'") == []
+    arguments = ("--queues", "far", "--skip-serve-logs")
+    airflow.start_part("triggerer", *arguments, AIRFLOW__TRIGGERER__QUEUES_ENABLED="True")
+    airflow.wait_until(partial(airflow.count_runs, "of_a_queue"), "the Dag with the queue")
+
+
 @needs_airflow("3.3")
 def test_metrics_of_a_teams_task_have_its_name(system: System, statsd: FakeStatsd) -> None:
     statsd.read()

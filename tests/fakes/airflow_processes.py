@@ -92,12 +92,13 @@ class AirflowProcesses:
         """The parts that run, by name; each leads a process group."""
         return self._processes
 
-    def start_part(self, part: str) -> None:
-        """Start one part; its output is in the home folder."""
-        with open(self.home / f"{part}.log", "ab") as log:
-            self._processes[part] = subprocess.Popen(
-                [PROGRAMS / "airflow", part],
-                env=self.environment,
+    def start_part(self, part: str, *arguments: str, **more: str) -> None:
+        """Start one part, with more arguments and environment; its output is in the home folder."""
+        name = "".join((part, *arguments))
+        with open(self.home / f"{name}.log", "ab") as log:
+            self._processes[name] = subprocess.Popen(
+                [PROGRAMS / "airflow", part, *arguments],
+                env=self.environment | more,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
