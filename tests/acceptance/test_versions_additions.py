@@ -100,6 +100,7 @@ def start_statsd() -> Iterator[FakeStatsd]:
 @pytest.fixture(name="system", scope="module")
 def start_system(folder: Path, collector: TraceCollector, statsd: FakeStatsd) -> Iterator[System]:
     settings = build_user_settings(folder / "passwords.json")
+    settings["AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT"] = "200"  # a busy machine
     settings["AIRFLOW__OPENLINEAGE__DISABLED"] = "True"  # a listener needs a worker at the end of a task
     dags = [] if AIRFLOW_VERSION < (3, 0) else [HERE / "addition_dags"]
     if AIRFLOW_VERSION >= (3, 2):

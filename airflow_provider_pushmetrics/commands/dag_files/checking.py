@@ -60,7 +60,7 @@ def check_dags(paths: Iterable[Path], conn_id: str | None, url: str | None) -> C
     """
     found = read_in_process(paths)
     outcome = CheckOutcome()
-    outcome.unchecked += [f"{file}: {get_last_line(error)}" for file, error in found["errors"].items()]
+    outcome.unchecked += [f"{file}: {get_error_line(error)}" for file, error in found["errors"].items()]
     tasks = [task for task in found["tasks"] if not task["is_any_report"]]
     outcome.tasks = len(tasks)
     if not tasks:
@@ -201,7 +201,14 @@ def judge_triggers(number: int, triggers: tuple[WebhookTrigger, ...]) -> Finding
     return Finding(name, Status.OK, f"{name} is enabled")
 
 
+def get_error_line(text: str) -> str:
+    """Get the line of an import error that says what it is: the first one after the calls."""
+    lines = text.strip().splitlines() or ["no message"]
+    calls = [number for number, line in enumerate(lines) if line.startswith(" ")]
+    return lines[calls[-1] + 1] if calls and calls[-1] + 1 < len(lines) else lines[-1 if calls else 0]
+
+
 def get_last_line(text: str) -> str:
-    """Get the line of a traceback with the error."""
+    """Get the last line of an output, which has the error."""
     lines = text.strip().splitlines()
     return lines[-1] if lines else "no message"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_pushmetrics.commands.connections import open_hook
-from airflow_provider_pushmetrics.commands.dag_files.checking import get_last_line, read_in_process
+from airflow_provider_pushmetrics.commands.dag_files.checking import get_error_line, read_in_process
 from airflow_provider_pushmetrics.commands.doctor.environment import check_event_filters
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.hooks.connection_check import Finding, Status, list_findings
@@ -43,7 +43,7 @@ def check_filters_of_dags(dags: Path | None, event_filters: list[str]) -> Iterat
             yield Finding("Dags", Status.FAILED, str(error))
             unknown = "the Dags could not be read"
     for file, text in found["errors"].items():
-        yield Finding("Dags", Status.FAILED, f"{file}: {get_last_line(text)}", "Mend the import error.")
+        yield Finding("Dags", Status.FAILED, f"{file}: {get_error_line(text)}", "Mend the import error.")
         unknown = "some Dags cannot be imported"
     if any("event_filter" in task["unknown"] for task in found["tasks"]):
         unknown = unknown or "some are known only in a run"

@@ -3,7 +3,11 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_pushmetrics.client.models import WebhookTrigger
-from airflow_provider_pushmetrics.commands.dag_files.checking import CheckOutcome, judge_triggers
+from airflow_provider_pushmetrics.commands.dag_files.checking import (
+    CheckOutcome,
+    get_error_line,
+    judge_triggers,
+)
 from airflow_provider_pushmetrics.hooks.connection_check import Finding, Status, check_trigger_token
 
 
@@ -31,3 +35,24 @@ def test_token_that_could_not_be_compared_is_unchecked() -> None:
     outcome.add("a", Finding("part", Status.FAILED, "differs"))
     outcome.add("a", Finding("part", Status.OK, "works"))
     assert (outcome.differences, len(outcome.unchecked)) == (["a: differs"], 1)
+
+
+TIMEOUT = "DagBag import timeout for a.py after 30.0s.\nPlease take a look:\n* https://a\n* https://b, PID: 1"
+CALLS = 'Traceback (most recent call last):\n  File "a.py", line 1, in <module>\n    import b\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (CALLS + "ModuleNotFoundError: No module named 'b'\n", "ModuleNotFoundError: No module named 'b'"),
+        (
+            CALLS + "airflow.exceptions.AirflowTaskTimeout: " + TIMEOUT,
+            "airflow.exceptions.AirflowTaskTimeout: " + TIMEOUT.partition("\n")[0],
+        ),
+        (TIMEOUT, TIMEOUT.partition("\n")[0]),
+        ("ValidationError: 1 error\na\n  Field required", "  Field required"),
+        ("", "no message"),
+    ],
+)
+def test_import_error_is_told_by_the_line_that_says_what_it_is(text: str, line: str) -> None:
+    assert get_error_line(text) == line
