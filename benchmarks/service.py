@@ -126,7 +126,7 @@ def measure_runs(bench: Bench) -> Target:
 
 def measure_deliveries(bench: Bench, service: ServiceProcess) -> Target:
     """Put many events in the outbox, and see when the endpoint has the last."""
-    with _count_requests() as (url, count):
+    with count_requests() as (url, count):
         service.subscribe(url, "report.updated")
         with bench.database.writing() as session:
             for number in range(DELIVERIES):
@@ -264,7 +264,7 @@ def _forget_peak(service: ServiceProcess) -> None:
 
 
 @contextmanager
-def _count_requests() -> Iterator[tuple[str, Callable[[], int]]]:
+def count_requests() -> Iterator[tuple[str, Callable[[], int]]]:
     received = 0
     lock = threading.Lock()
 

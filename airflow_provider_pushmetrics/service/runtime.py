@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from airflow_provider_pushmetrics.service.accounts.authentication import Authenticator
 from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
@@ -16,7 +17,7 @@ from airflow_provider_pushmetrics.service.settings import ServiceSettings, make_
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
-from airflow_provider_pushmetrics.service.worker.backend import ExecutionBackend
+from airflow_provider_pushmetrics.service.storage.schema import prepare_schema
 from airflow_provider_pushmetrics.serving.rate_limit import RateLimit
 
 JWT_LIFETIME_SECONDS = 900
@@ -25,12 +26,25 @@ BOOTSTRAP_LOCK = 7_305_814
 """An arbitrary number: the PostgreSQL advisory lock of the bootstrap."""
 
 
+class ExecutionBackend(Protocol):
+    """Executes committed work: in this process, or in a child."""
+
+    def start(self) -> None:
+        """Start, beginning with unfinished work."""
+
+    def stop(self) -> bool:
+        """Stop, and return whether all work in this process has ended."""
+
+    def is_alive(self) -> bool:
+        """Return whether committed work is executed now."""
+
+
 @dataclass(frozen=True)
 class ServiceParts:
     """
     The parts that requests use.
 
-    :param engine: Executes committed work: here, in a separate process, or elsewhere.
+    :param engine: Executes committed work; None if only other processes do.
     """
 
     settings: ServiceSettings
@@ -41,17 +55,18 @@ class ServiceParts:
     links: ResultLinks
     sources: SourceRegistry
     call_batcher: CallBatcher
-    engine: ExecutionBackend
+    engine: ExecutionBackend | None
     exchange_limit: RateLimit
 
     def start(self) -> None:
         """Migrate, bootstrap, and start the engine."""
         self.prepare()
-        self.engine.start()
+        if self.engine is not None:
+            self.engine.start()
 
     def prepare(self) -> None:
         """Migrate, and bootstrap."""
-        self.database.migrate()
+        prepare_schema(self.database, self.settings.wait_for_database_seconds)
         with self.database.lock(BOOTSTRAP_LOCK):
             bootstrap(self.database, self.settings.data_dir, self.settings.bootstrap_token)
             if self.settings.demo:
@@ -65,7 +80,7 @@ class ServiceParts:
             start.
         """
         self.call_batcher.close()
-        if not self.engine.stop():
+        if self.engine is not None and not self.engine.stop():
             return False  # running work must not find its databases closed and fail
         self.sources.close()
         self.database.close()
@@ -82,7 +97,7 @@ def assemble(
     """
     Assemble the parts of a service, without starting them.
 
-    :param engine: The engine; by default this process executes.
+    :param engine: The engine; by default this process executes, unless the settings leave it to others.
     :param worker_id: The name of this process as a worker, if it is one.
     :param guards_memory: Whether it ends when it uses too much memory, as a worker does.
     """
@@ -92,14 +107,12 @@ def assemble(
     results = ResultStore(settings.results_dir)
     places = SourcePlaces(settings.data_dir, settings.source_dirs)
     sources = SourceRegistry(database, cipher, places, settings.egress_rules, settings.query_limits)
-    if engine is None:
+    if engine is None and settings.executes:
         # Imported here: a process that only serves does not need it.
-        from airflow_provider_pushmetrics.service.worker.local_backend import LocalBackend
+        from airflow_provider_pushmetrics.service.worker.engine import Engine
 
         worker_id = worker_id or choose_worker_id(settings)
-        engine = LocalBackend(
-            settings, worker_id, database, cipher, results, sources, guards_memory=guards_memory
-        )
+        engine = Engine(settings, worker_id, database, cipher, results, sources, guards_memory=guards_memory)
     return ServiceParts(
         settings=settings,
         database=database,

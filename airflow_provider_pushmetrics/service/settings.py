@@ -114,6 +114,13 @@ class ServiceSettings:
     worker_lease_seconds: float = option(
         20.0, "After how long without a sign of life others take over a worker's runs.", ge=1
     )
+    wait_for_database_seconds: float = option(
+        60.0,
+        "How long to wait for PostgreSQL at the start.",
+        flag="wait-for-database",
+        variable="WAIT_FOR_DATABASE",
+        ge=0,
+    )
     endpoint_concurrency: int = 8
     delivery_timeout_seconds: float = 15.0
     shutdown_seconds: int = 5

@@ -44,7 +44,11 @@ class Relay:
         try:
             yield
         finally:
-            self._is_down = False
+            self.be_up()
+
+    def be_up(self) -> None:
+        """Take connections again."""
+        self._is_down = False
 
     def serve(self) -> None:
         """Take connections until the listener is closed."""

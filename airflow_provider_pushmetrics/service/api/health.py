@@ -56,7 +56,7 @@ def get_readiness(parts: Parts) -> Readiness:
             workers = count_workers(session, now, parts.settings.worker_lease_seconds)
     except SQLAlchemyError:
         raise _build_away(DATABASE_AWAY) from None
-    if not parts.engine.is_alive():
+    if parts.engine is not None and not parts.engine.is_alive():
         raise _build_away(WORKER_AWAY)
     return {"status": "ok", "workers": workers}
 

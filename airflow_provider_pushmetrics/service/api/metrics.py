@@ -6,7 +6,7 @@ from fastapi import Response
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Admin, Parts
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
-from airflow_provider_pushmetrics.service.worker.backlog import read_backlog
+from airflow_provider_pushmetrics.service.worker.backlog import Backlog
 from airflow_provider_pushmetrics.serving.metrics import CONTENT_TYPE, render_metrics
 
 router = make_router(tag="health")
@@ -25,5 +25,5 @@ def get_metrics(parts: Parts, caller: Admin) -> Response:
 
     Any process of a service gives the same figures. They contain no names.
     """
-    backlog = read_backlog(parts.database, parts.settings.worker_lease_seconds)
+    backlog = Backlog(parts.database, parts.settings.worker_lease_seconds)
     return Response(render_metrics(backlog), media_type=CONTENT_TYPE)

@@ -27,6 +27,9 @@ from airflow_provider_pushmetrics.serving.background import BackgroundLoop
 CHECK_SECONDS = 0.05
 """How often the memory is checked."""
 
+REST_SECONDS = 1.0
+"""The interval while no query runs. The next one ends it."""
+
 PAUSE_SECONDS = 1.0
 """The time for a stopped query to release its memory, before another is stopped."""
 
@@ -81,12 +84,15 @@ class RunningQueries:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stoppers: list[Stopper] = []
+        self.has_begun = threading.Event()
+        """Set when a query begins."""
 
     @contextmanager
     def hold(self, stopper: Stopper) -> Iterator[None]:
         """Register a query while the block lasts."""
         with self._lock:
             self._stoppers.append(stopper)
+        self.has_begun.set()
         try:
             yield
         finally:
@@ -137,13 +143,19 @@ class MemoryGuard:
         self._monotonic = monotonic
         self._paused_until = 0.0
         self._idle_since: float | None = None
-        self._loop = BackgroundLoop("memory-guard", self.check, interval_seconds=CHECK_SECONDS)
+        self._loop = BackgroundLoop(
+            "memory-guard", self._check, pause_seconds=CHECK_SECONDS, awake=queries.has_begun
+        )
 
     def start(self) -> None:
         self._loop.start()
 
     def stop(self) -> None:
         self._loop.stop()
+
+    def _check(self) -> float:
+        self.check()
+        return 0.0 if self._queries.is_any() else REST_SECONDS
 
     def check(self) -> None:
         """Check the memory once, and stop queries or processes if necessary."""

@@ -148,12 +148,10 @@ class SourceRegistry:
         ids = self.list_open()
         if isinstance(source_id, int):
             ids.add(source_id)
-        wanted = select(DataSource).where(DataSource.id.in_(ids))
+        columns = (DataSource.id, DataSource.kind, DataSource.location_encrypted)
         with self._database.reading() as session:
-            return {
-                row.id: (row.kind, self._cipher.decrypt(row.location_encrypted))
-                for row in session.scalars(wanted)
-            }
+            rows = session.execute(select(*columns).where(DataSource.id.in_(ids))).all()
+        return {row.id: (row.kind, self._cipher.decrypt(row.location_encrypted)) for row in rows}
 
     def _evict(self, source_ids: set[int]) -> None:
         for source_id in source_ids:

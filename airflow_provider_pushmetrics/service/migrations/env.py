@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import text
 
 from airflow_provider_pushmetrics.service.models import Base
-from airflow_provider_pushmetrics.service.storage.database import WITHOUT_TIMEOUTS
+from airflow_provider_pushmetrics.service.storage.database import SCHEMA_VERSION_TABLE, WITHOUT_TIMEOUTS
 
 MIGRATION_LOCK = 7_305_811
 """Any number that no other program locks in this database."""
@@ -18,7 +18,7 @@ def run_migrations() -> None:
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
-        version_table="pushmetrics_service_version",
+        version_table=SCHEMA_VERSION_TABLE,
         render_as_batch=True,
     )
     with context.begin_transaction():

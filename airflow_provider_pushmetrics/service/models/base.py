@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Index, MetaData, String, text
+from sqlalchemy import Index, MetaData, String, Table, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from airflow_provider_pushmetrics.service.storage.clock import get_now
@@ -29,6 +29,11 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: UtcDateTime}
 
     id: Mapped[int] = mapped_column(primary_key=True)
+
+
+def get_table(model: type[Base]) -> Table:
+    """Get the table of a class, for an insert that makes no object: what is written for each run."""
+    return cast("Table", model.__table__)
 
 
 class Claimable:

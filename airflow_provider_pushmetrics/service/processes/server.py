@@ -17,7 +17,6 @@ from airflow_provider_pushmetrics.service.processes.folder_lock import lock_fold
 from airflow_provider_pushmetrics.service.processes.supervisor import Assignment, Supervisor
 from airflow_provider_pushmetrics.service.runtime import assemble, choose_worker_id
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
-from airflow_provider_pushmetrics.service.worker.backend import ExecutionBackend, RemoteBackend
 from airflow_provider_pushmetrics.serving.logs import set_up_logging
 from airflow_provider_pushmetrics.serving.sockets import open_listener
 
@@ -43,7 +42,11 @@ def serve(settings: ServiceSettings) -> None:
 
 
 def _serve(settings: ServiceSettings, listener: socket.socket) -> None:
-    parts = assemble(settings, _choose_engine(settings))
+    supervisor = None
+    if settings.executes:
+        supervisor = Supervisor(Assignment(settings, choose_worker_id(settings)))
+        supervisor.prepare()
+    parts = assemble(settings, supervisor)
     parts.start()
     server = uvicorn.Server(
         uvicorn.Config(
@@ -72,9 +75,3 @@ def _choose_allocator() -> None:
     pa.set_memory_pool(pa.jemalloc_memory_pool() if has_jemalloc else pa.system_memory_pool())
 
 
-def _choose_engine(settings: ServiceSettings) -> ExecutionBackend:
-    if not settings.executes:
-        return RemoteBackend()
-    supervisor = Supervisor(Assignment(settings, choose_worker_id(settings)))
-    supervisor.prepare()
-    return supervisor

@@ -39,12 +39,23 @@ def work(settings: ServiceSettings) -> None:
     :raises PushMetricsConfigurationError: if the worker cannot start with these settings.
     """
     require_postgres(settings, "a worker by itself")
+    from airflow_provider_pushmetrics.service.processes.worker_health import serve_health
+    from airflow_provider_pushmetrics.service.runtime import assemble
+
     with _open_health_port(settings) as listener:
         set_up_logging()
+        parts = assemble(settings, guards_memory=True)
+        parts.prepare()  # a signal ends it, also while it waits for the database
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
-        _work_until(stopping, settings, listener)
+        assert parts.engine is not None
+        parts.engine.start()
+        with serve_health(parts, listener):
+            gc.freeze()
+            log.info("working")
+            stopping.wait()
+        _stop(parts)
 
 
 def _open_health_port(settings: ServiceSettings) -> AbstractContextManager[socket.socket | None]:
@@ -52,19 +63,6 @@ def _open_health_port(settings: ServiceSettings) -> AbstractContextManager[socke
         return nullcontext()
     variable = "PUSHMETRICS_SERVICE_HEALTH_PORT"
     return open_listener(settings.host, settings.health_port, flag="--health-port", port_variable=variable)
-
-
-def _work_until(stopping: threading.Event, settings: ServiceSettings, listener: socket.socket | None) -> None:
-    from airflow_provider_pushmetrics.service.processes.worker_health import serve_health
-    from airflow_provider_pushmetrics.service.runtime import assemble
-
-    parts = assemble(settings, guards_memory=True)
-    parts.start()
-    with serve_health(parts, listener):
-        gc.freeze()
-        log.info("working")
-        stopping.wait()
-    _stop(parts)
 
 
 def main() -> int:
@@ -76,7 +74,7 @@ def main() -> int:
     report = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print goes to the log
     # Loaded while the service prepares the database, before the assignment comes.
-    from airflow_provider_pushmetrics.service.worker import local_backend  # noqa: F401
+    from airflow_provider_pushmetrics.service.worker import engine  # noqa: F401
 
     try:
         assignment: Assignment = pickle.load(sys.stdin.buffer)
@@ -98,6 +96,7 @@ def _work_for_service(assignment: Assignment, report: int) -> None:
     # The worker of a service that was killed may not have ended yet.
     with nullcontext() if settings.database_url else wait_for_folder(settings.data_dir, WORKER_LOCK_FILE):
         parts = assemble(settings, worker_id=assignment.worker_id, guards_memory=True)
+        assert parts.engine is not None
         parts.engine.start()
         gc.freeze()  # as the server does
         with suppress(OSError):  # the service has ended: the pipe is at its end

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
-from airflow_provider_pushmetrics.service.worker.backlog import read_backlog
+from airflow_provider_pushmetrics.service.worker.backlog import Backlog
 from airflow_provider_pushmetrics.serving.metrics import CONTENT_TYPE, render_metrics
 
 DATABASE_AWAY = "The database does not answer"
@@ -37,10 +37,10 @@ def build_health_app(parts: ServiceParts) -> Starlette:
 
     def answer_metrics(request: Request) -> Response:
         try:
-            backlog = read_backlog(parts.database, parts.settings.worker_lease_seconds)
+            figures = render_metrics(Backlog(parts.database, parts.settings.worker_lease_seconds))
         except SQLAlchemyError:
             return JSONResponse({"message": DATABASE_AWAY}, 503)
-        return Response(render_metrics(backlog), media_type=CONTENT_TYPE)
+        return Response(figures, media_type=CONTENT_TYPE)
 
     return Starlette(
         routes=[
@@ -58,7 +58,7 @@ def _find_fault(parts: ServiceParts) -> str | None:
             read_database_clock(session)
     except SQLAlchemyError:
         return DATABASE_AWAY
-    return None if parts.engine.is_alive() else HEARTBEAT_LATE
+    return None if parts.engine is not None and parts.engine.is_alive() else HEARTBEAT_LATE
 
 
 @contextmanager

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.service.models import RunLogEntry
+from airflow_provider_pushmetrics.service.models.base import get_table
 
 MAX_LOG_MESSAGE_LENGTH = 4000
 
@@ -28,8 +30,8 @@ def write_log(
     session: Session, run: Logged, message: str, *, level: str = "INFO", block_uid: str | None = None
 ) -> None:
     """Write a log line, in the transaction of its change, with every credential removed."""
-    session.add(
-        RunLogEntry(
+    session.execute(
+        insert(get_table(RunLogEntry)).values(
             run_id=run.id,
             flow_run_id=run.flow_run_id,
             task_run_id=block_uid,

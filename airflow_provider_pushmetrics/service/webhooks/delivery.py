@@ -147,7 +147,8 @@ class WebhookSender:
 
     def _load(self, delivery_id: int) -> SignedEvent | None:
         with self._database.reading() as session:
-            whole = (joinedload(Delivery.event), joinedload(Delivery.subscription))
+            keys = joinedload(Delivery.subscription).joinedload(Subscription.retired_secrets)
+            whole = (joinedload(Delivery.event), keys)
             delivery = session.get(Delivery, delivery_id, options=whole)
             if delivery is None or delivery.status != PENDING or not delivery.subscription.active:
                 return None
@@ -164,10 +165,11 @@ class WebhookSender:
 
     def _record(self, delivery_id: int, message: SignedEvent, answer: Answer) -> bool:
         with self._database.writing() as session:
-            delivery = _lock(session, delivery_id, answer)
+            subscription, delivery = _lock(session, delivery_id, answer)
             # The subscription may have been deleted, or another worker may have recorded this attempt.
-            if delivery is None or delivery.attempt_count != message.attempt - 1:
+            if subscription is None or delivery is None or delivery.attempt_count != message.attempt - 1:
                 return False
+            now = self._clock(session)
             session.add(
                 DeliveryAttempt(
                     delivery_id=delivery_id,
@@ -180,7 +182,7 @@ class WebhookSender:
                 )
             )
             delivery.attempt_count, delivery.worker_id = message.attempt, None
-            self._conclude(session, delivery, answer)
+            self._conclude(session, subscription, delivery, answer, now)
             return True
 
     def _post(self, message: SignedEvent) -> Answer:
@@ -204,10 +206,10 @@ class WebhookSender:
                 error=redact(f"{type(error).__name__}: {error}"), duration_seconds=self._monotonic() - began
             )
 
-    def _conclude(self, session: Session, delivery: Delivery, answer: Answer) -> None:
+    def _conclude(
+        self, session: Session, subscription: Subscription, delivery: Delivery, answer: Answer, now: datetime
+    ) -> None:
         """Update the delivery and its subscription after an attempt."""
-        now = self._clock(session)
-        subscription = delivery.subscription
         if answer.is_delivered:
             delivery.status, delivery.finished_on = DELIVERED, now
             # Written only if it changes: concurrent deliveries to an endpoint would wait for its row.
@@ -246,16 +248,16 @@ def _read_answer(response: httpx.Response) -> str:
     return body[:MAX_ENDPOINT_ANSWER_BYTES].decode("utf-8", "replace")
 
 
-def _lock(session: Session, delivery_id: int, answer: Answer) -> Delivery | None:
+def _lock(session: Session, delivery_id: int, answer: Answer) -> tuple[Subscription | None, Delivery | None]:
     """Lock the subscription of a delivery, then the delivery, as a statement that deletes both does."""
     chosen = select(Subscription).join(Delivery).where(Delivery.id == delivery_id)
     # Shared: deliveries to one endpoint do not wait for each other.
     subscription = session.scalar(chosen.with_for_update(of=Subscription, read=True, key_share=True))
     if subscription is None:
-        return None
+        return None, None
     if not answer.is_delivered or subscription.failing_since is not None:  # its row will change
         session.refresh(subscription, with_for_update={"key_share": True})
-    return session.get(Delivery, delivery_id, with_for_update=True)
+    return subscription, session.get(Delivery, delivery_id, with_for_update=True)
 
 
 def _find_reason_to_give_up(delivery: Delivery, answer: Answer, now: datetime) -> str | None:

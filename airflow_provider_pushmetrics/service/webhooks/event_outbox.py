@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import CursorResult, insert, select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.models import (
@@ -20,6 +20,7 @@ from airflow_provider_pushmetrics.service.models import (
     Subscription,
     Workspace,
 )
+from airflow_provider_pushmetrics.service.models.base import get_table
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.storage.clock import format_event_moment, read_database_clock
@@ -127,9 +128,9 @@ def build_test(subscription: Subscription, workspace_name: str, moment: datetime
 def put_test_in_outbox(session: Session, subscription: Subscription, now: datetime) -> Delivery:
     """Add a test event for one subscription, whatever its events are."""
     workspace = session.get_one(Workspace, subscription.workspace_id)
-    event = _write_event(session, workspace.id, build_test(subscription, workspace.name, now))
+    event_id = _write_event(session, workspace.id, build_test(subscription, workspace.name, now))
     delivery = Delivery(
-        event_id=event.id, subscription_id=subscription.id, status=PENDING, next_attempt_on=now
+        event_id=event_id, subscription_id=subscription.id, status=PENDING, next_attempt_on=now
     )
     session.add(delivery)
     session.flush()
@@ -144,29 +145,29 @@ def put_in_outbox(
 
     :param traceparent: The trace that the deliveries continue.
     """
-    event = _write_event(session, workspace_id, body, traceparent)
+    event_id = _write_event(session, workspace_id, body, traceparent)
     active = select(Subscription.id, Subscription.events).where(
         Subscription.workspace_id == workspace_id, Subscription.active.is_(True)
     )
     wanting = [row.id for row in session.execute(active) if body["event"] in row.events]
     if wanting:
-        now = read_database_clock(session)
-        session.add_all(
-            Delivery(event_id=event.id, subscription_id=one, status=PENDING, next_attempt_on=now)
-            for one in wanting
-        )
+        common = {"event_id": event_id, "status": PENDING, "next_attempt_on": read_database_clock(session)}
+        deliveries = [{"subscription_id": one, **common} for one in wanting]
+        session.execute(insert(get_table(Delivery)), deliveries)
 
 
 def _write_event(
     session: Session, workspace_id: int, body: Mapping[str, Any], traceparent: str | None = None
-) -> OutboxEvent:
-    event = OutboxEvent(
+) -> int:
+    """Write an event, and return its id."""
+    session.flush()  # what the event tells of comes first
+    event = insert(get_table(OutboxEvent)).values(
         uid=f"msg_{generate_uid()}{generate_uid()}"[:32],
         workspace_id=workspace_id,
         event=body["event"],
         body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
         traceparent=traceparent,
     )
-    session.add(event)
-    session.flush()
-    return event
+    key = cast("CursorResult[Any]", session.execute(event)).inserted_primary_key
+    assert key is not None
+    return int(key[0])

@@ -3,51 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeAlias
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.service.models import (
-    Delivery,
-    OutgoingMessage,
-    Run,
-    StandaloneQueryRun,
-    Worker,
-)
+from airflow_provider_pushmetrics.service.models import Run, StandaloneQueryRun, Worker
 from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.worker.claims import is_claimed, is_waiting
+from airflow_provider_pushmetrics.service.worker.claims import KEYS, Claimable, is_claimed, is_waiting
 
 PREFIX = "pushmetrics_service_"
-Work: TypeAlias = Run | StandaloneQueryRun | Delivery | OutgoingMessage
 
-KINDS: Mapping[str, type[Work]] = {
-    "run": Run,
-    "query_run": StandaloneQueryRun,
-    "delivery": Delivery,
-    "message": OutgoingMessage,
+WORK = {
+    "work_waiting": "Unfinished work that no worker has claimed.",
+    "work_claimed": "Unfinished work that a worker executes.",
+    "work_lag_seconds": "How long the oldest work that is due has waited for a worker.",
 }
-
-
-@dataclass(frozen=True)
-class QueueFigures:
-    """
-    The unfinished work of one kind.
-
-    :param waiting: Rows that no worker has claimed, also those whose next attempt is later.
-    :param claimed: Rows that a worker executes.
-    :param lag_seconds: For how long the oldest row that is due has waited; 0 if there is none.
-    """
-
-    waiting: int
-    claimed: int
-    lag_seconds: float
 
 
 @dataclass(frozen=True, eq=False)  # a registry keeps its collectors by identity
@@ -55,45 +31,28 @@ class Backlog(Collector):
     """
     What the database says of the work of all workers.
 
-    :param queues: The figures by kind of work.
-    :param workers: How many workers sent a heartbeat within the lease.
-    :param database_seconds: How long the database took to answer these questions.
-    """
-
-    queues: Mapping[str, QueueFigures]
-    workers: int
-    database_seconds: float
-
-    def collect(self) -> Iterator[Metric]:
-        """Give the figures as they are."""
-        families = {
-            "work_waiting": "Unfinished work that no worker has claimed.",
-            "work_claimed": "Unfinished work that a worker executes.",
-            "work_lag_seconds": "How long the oldest work that is due has waited for a worker.",
-        }
-        for name, text in families.items():
-            family = GaugeMetricFamily(PREFIX + name, text, labels=("kind",))
-            for kind, queue in self.queues.items():
-                family.add_metric([kind], getattr(queue, name.removeprefix("work_")))
-            yield family
-        yield GaugeMetricFamily(f"{PREFIX}workers", "Workers with a recent heartbeat.", self.workers)
-        yield GaugeMetricFamily(
-            f"{PREFIX}database_seconds", "Duration of this scrape's queries.", self.database_seconds
-        )
-
-
-def read_backlog(database: Database, lease_seconds: float) -> Backlog:
-    """
-    Read the figures; the partial indexes of unfinished rows make it cheap, however many are finished.
+    The partial indexes of unfinished rows make it cheap, however many are finished.
 
     :param lease_seconds: How old the last heartbeat of a live worker is at most.
     """
-    began = time.perf_counter()
-    with database.reading() as session:
-        now = read_database_clock(session)
-        queues = {kind: _read_queue(session, model, now) for kind, model in KINDS.items()}
-        workers = count_workers(session, now, lease_seconds)
-    return Backlog(queues, workers, time.perf_counter() - began)
+
+    database: Database
+    lease_seconds: float
+
+    def collect(self) -> Iterator[Metric]:
+        """Read the figures."""
+        began = time.perf_counter()
+        families = [GaugeMetricFamily(PREFIX + name, text, labels=("kind",)) for name, text in WORK.items()]
+        with self.database.reading() as session:
+            now = read_database_clock(session)
+            for kind in KEYS:
+                for family, figure in zip(families, _read_figures(session, kind, now), strict=True):
+                    family.add_metric([kind.__tablename__], figure)
+            workers = count_workers(session, now, self.lease_seconds)
+        yield from families
+        yield GaugeMetricFamily(f"{PREFIX}workers", "Workers with a recent heartbeat.", workers)
+        seconds = time.perf_counter() - began
+        yield GaugeMetricFamily(f"{PREFIX}database_seconds", "Duration of this scrape's queries.", seconds)
 
 
 def count_workers(session: Session, now: datetime, lease_seconds: float) -> int:
@@ -102,9 +61,8 @@ def count_workers(session: Session, now: datetime, lease_seconds: float) -> int:
     return session.scalar(select(func.count()).select_from(Worker).where(Worker.beat_on > since)) or 0
 
 
-def _read_queue(session: Session, kind: type[Work], now: datetime) -> QueueFigures:
+def _read_figures(session: Session, kind: type[Claimable], now: datetime) -> tuple[int, int, float]:
     due = kind.created_on if issubclass(kind, Run | StandaloneQueryRun) else kind.next_attempt_on
     waiting, first = session.execute(select(func.count(), func.min(due)).where(is_waiting(kind))).one()
-    claimed = session.scalar(select(func.count()).select_from(kind).where(is_claimed(kind)))
-    lag_seconds = 0.0 if first is None else max(0.0, (now - first).total_seconds())
-    return QueueFigures(waiting, claimed or 0, lag_seconds)
+    claimed = session.scalar(select(func.count()).select_from(kind).where(is_claimed(kind))) or 0
+    return waiting, claimed, 0.0 if first is None else max(0.0, (now - first).total_seconds())

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Generic
+from collections.abc import Callable
+
+from sqlalchemy import and_
 
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
-from airflow_provider_pushmetrics.service.worker.claims import (
-    ClaimT,
-    Selection,
-    claim_rows,
-    list_claimed,
-    release_rows,
-)
-from airflow_provider_pushmetrics.service.worker.retrying import WorkInterruptedError
+from airflow_provider_pushmetrics.service.worker.claims import Claim, claim_rows, release
+from airflow_provider_pushmetrics.service.worker.retry_loop import WorkInterruptedError
+from airflow_provider_pushmetrics.service.worker.selection import Selection
 from airflow_provider_pushmetrics.serving.background import BackgroundLoop
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
@@ -31,7 +26,7 @@ RETRY_SECONDS = 1.0
 log = logging.getLogger(__name__)
 
 
-class ClaimQueue(Generic[ClaimT]):
+class ClaimQueue:
     """
     Claims rows for this worker, and executes their work.
 
@@ -49,9 +44,9 @@ class ClaimQueue(Generic[ClaimT]):
         name: str,
         database: Database,
         worker_id: str,
-        selection: Selection[ClaimT],
-        execute: Callable[[ClaimT], bool],
-        abandon: Callable[[ClaimT], object] = lambda _: None,
+        selection: Selection,
+        execute: Callable[[Claim], bool],
+        abandon: Callable[[Claim], object] = lambda _: None,
         *,
         may_claim: Callable[[], bool] = lambda: True,
     ) -> None:
@@ -62,8 +57,9 @@ class ClaimQueue(Generic[ClaimT]):
         self._execute = execute
         self._abandon = abandon
         self._may_claim = may_claim
-        self._active: set[ClaimT] = set()
+        self._active: set[Claim] = set()
         self._is_idle = threading.Condition()
+        self._has_more = False
         self._was_interrupted = False
         self._outages = ThrottledLog(log)
         self._loop = BackgroundLoop(
@@ -96,29 +92,12 @@ class ClaimQueue(Generic[ClaimT]):
             has_ended = self._is_idle.wait_for(lambda: not self._active, timeout_seconds)
         return has_ended and not self._was_interrupted
 
-    def is_active(self) -> bool:
-        """Return whether any work is active."""
+    def list_active(self) -> list[Claim]:
+        """List the active claims. A claim is active before its commit."""
         with self._is_idle:
-            return bool(self._active)
+            return list(self._active)
 
-    def release_forgotten(self) -> None:
-        """
-        Release the rows that are claimed for this worker, and not active in it.
-
-        The connection was lost during the commit of the claim, or the work failed.
-        """
-        for kind in self._selection.kinds:
-            claimed = list_claimed(self._database, kind, self._worker_id)
-            # The active ones are read last: a row is active before its claim is committed.
-            with self._is_idle:
-                active = {claim.id for claim in self._active if claim.kind is kind}
-            forgotten = set(claimed) - active
-            if forgotten:
-                log.warning("releasing %s %s: claimed, and not active", kind.__tablename__, sorted(forgotten))
-                release_rows(self._database, kind, forgotten, self._worker_id)
-                self.wake()
-
-    def claim(self) -> tuple[list[ClaimT], float | None]:
+    def claim(self) -> tuple[list[Claim], float | None]:
         """
         Claim rows for the free places.
 
@@ -126,71 +105,73 @@ class ClaimQueue(Generic[ClaimT]):
         """
         if not self._may_claim():
             return [], RETRY_SECONDS
-        with self._is_idle:
-            active = list(self._active)
+        self._has_more = True  # until it is known: a place may become free meanwhile
+        active = self.list_active()
         with self._database.reading() as session:
-            shares, wait_seconds = self._selection.choose(session, active)
-        if not shares:
-            return [], wait_seconds
-        with self._registering() as claims, self._database.recording() as session:
-            for share in shares:
-                ids = [claim.id for claim in active if claim.kind is share.kind]
-                claims += claim_rows(session, share, self._worker_id, ids)
-            with self._is_idle:
-                self._active.update(claims)
-        return claims, wait_seconds
+            choice = self._selection.choose(session, active)
+        claims: list[Claim] = []
+        if choice.groups:
+            try:
+                with self._database.recording() as session:
+                    for group, count in choice.groups.items():
+                        claims += claim_rows(session, group, count, self._worker_id, choice.now, active)
+                    self._change_active(claims, [])
+            except BaseException:
+                self._change_active([], claims)
+                raise
+        self._has_more = choice.has_more
+        free = self._selection.places - len(active)
+        if 0 < len(claims) < choice.groups.total() == free:  # the others may be of other groups
+            return claims, 0.0
+        return claims, choice.wait_seconds
 
-    def perform(self, claim: ClaimT) -> None:
+    def perform(self, claim: Claim) -> None:
         """Do the work of a claim."""
+        is_recorded = False
         try:
-            if not self._execute(claim):
-                release_rows(self._database, claim.kind, [claim.id], self._worker_id)
+            is_recorded = self._execute(claim)
+            if not is_recorded:
+                self._release(claim)
         except WorkInterruptedError:
             self._was_interrupted = True
         except Exception as error:
             self._fail(claim, error)
         finally:
-            self._remove(claim)
-            self.wake()
+            self._change_active([], [claim])
+            if self._has_more or not is_recorded:
+                self.wake()
 
-    def _fail(self, claim: ClaimT, error: Exception) -> None:
-        name = f"{claim.kind.__tablename__} {claim.id}"
+    def _release(self, claim: Claim) -> None:
+        with self._database.recording() as session:
+            mine = and_(claim.kind.id == claim.id, claim.kind.worker_id == self._worker_id)
+            release(session, lambda _: mine, kinds=(claim.kind,))
+
+    def _fail(self, claim: Claim, error: Exception) -> None:
         if is_unavailable(error):
-            self._outages.warning("the database is away, and %s is done later: %s", name, error)
+            self._outages.warning("the database is away, and %s is done later: %s", claim, error)
             return
-        log.error("%s has failed", name, exc_info=error)
+        log.error("%s has failed", claim, exc_info=error)
         try:
             self._abandon(claim)
         except Exception:
-            log.exception("cannot end %s; it is executed again", name)
-
-    @contextmanager
-    def _registering(self) -> Iterator[list[ClaimT]]:
-        """Register what is claimed in the block as active; not if its commit fails."""
-        claims: list[ClaimT] = []
-        try:
-            yield claims
-        except BaseException:
-            self._remove(*claims)
-            raise
+            log.exception("cannot end %s; it is executed again", claim)
 
     def _start_claimed(self) -> float:
-        while True:
-            claims, wait_seconds = self.claim()
-            for claim in claims:
-                self._start(claim)
-            if not claims or self._loop.stopping.is_set():
-                return BACKUP_POLL_SECONDS if wait_seconds is None else min(wait_seconds, BACKUP_POLL_SECONDS)
+        claims, wait_seconds = self.claim()
+        for claim in claims:
+            self._start(claim)
+        return BACKUP_POLL_SECONDS if wait_seconds is None else min(wait_seconds, BACKUP_POLL_SECONDS)
 
-    def _start(self, claim: ClaimT) -> None:
+    def _start(self, claim: Claim) -> None:
         name = f"{self._name}-{claim.id}"
         try:
             threading.Thread(target=self.perform, args=(claim,), name=name, daemon=True).start()
         except RuntimeError as error:  # there can be no more threads
-            self._remove(claim)  # released as forgotten
-            self._outages.warning("%s cannot be started: %s", name, error)
+            self._change_active([], [claim])  # it is released at the next heartbeat
+            self._outages.warning("%s cannot be started: %s", claim, error)
 
-    def _remove(self, *claims: ClaimT) -> None:
+    def _change_active(self, begun: list[Claim], ended: list[Claim]) -> None:
         with self._is_idle:
-            self._active.difference_update(claims)
+            self._active.update(begun)
+            self._active.difference_update(ended)
             self._is_idle.notify_all()

@@ -1,83 +1,64 @@
 """
 Claims: a worker writes its name into rows of work, and no other worker executes them.
 
-A claim is valid for the lease of its worker, which heartbeats renew (:mod:`heartbeats`). The claims of a dead
-worker are released by another worker, or by its successor of the same name.
+A claim is valid for the lease of its worker, which heartbeats renew (:mod:`heartbeats`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from datetime import datetime
+from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, SQLColumnExpression, and_, case, literal_column, select, update
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.service.models import (
-    Delivery,
-    OutgoingMessage,
-    Run,
-    StandaloneQueryRun,
-    Worker,
-)
+from airflow_provider_pushmetrics.service.models import Delivery, OutgoingMessage, Run, StandaloneQueryRun
 from airflow_provider_pushmetrics.service.models.statuses import RUNNING
-from airflow_provider_pushmetrics.service.storage.database import Database
 
 Claimable: TypeAlias = Run | StandaloneQueryRun | Delivery | OutgoingMessage
 
-KINDS: tuple[type[Claimable], ...] = (Run, StandaloneQueryRun, Delivery, OutgoingMessage)
+KEYS: Mapping[type[Claimable], SQLColumnExpression[Any]] = {
+    Run: Run.report_id,
+    StandaloneQueryRun: StandaloneQueryRun.report_id,
+    Delivery: Delivery.subscription_id,
+    OutgoingMessage: OutgoingMessage.kind,
+}
+"""The kinds of work, and by what the places for each are shared."""
 
 
-class Claim(Protocol):
-    """A row that a worker has claimed. Subclasses have the attributes by which places are shared."""
+@dataclass(frozen=True)
+class Group:
+    """
+    Rows of work that are claimed in the order of their age.
+
+    :param kind: The table.
+    :param key: Their report, their subscription, or the kind of a message.
+    :param workspace_id: 0 if workspaces do not matter.
+    :param is_suspect: Whether a worker died while it executed them.
+    """
+
+    kind: type[Claimable]
+    key: int | str
+    workspace_id: int = 0
+    is_suspect: bool = False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A row that a worker has claimed."""
+
+    group: Group
+    id: int
 
     @property
     def kind(self) -> type[Claimable]:
         """The table."""
+        return self.group.kind
 
-    @property
-    def id(self) -> int:
-        """The row."""
-
-
-ClaimT = TypeVar("ClaimT", bound=Claim)
-
-
-@dataclass(frozen=True)
-class Share(Generic[ClaimT]):
-    """
-    Rows that a worker wants.
-
-    :param conditions: The conditions besides :func:`is_waiting`.
-    :param order: The order in which they are claimed.
-    :param count: The maximum number.
-    :param build: Builds the claim of a row.
-    """
-
-    kind: type[Claimable]
-    conditions: Sequence[ColumnElement[bool]]
-    order: Sequence[SQLColumnExpression[Any]]
-    count: int
-    build: Callable[[int], ClaimT]
-
-
-class Selection(Protocol[ClaimT]):
-    """Decides what a worker claims next."""
-
-    @property
-    def kinds(self) -> Sequence[type[Claimable]]:
-        """The tables."""
-
-    def choose(
-        self, session: Session, active: Collection[ClaimT]
-    ) -> tuple[Sequence[Share[ClaimT]], float | None]:
-        """
-        Choose rows for the free places.
-
-        :param active: The active claims of the worker.
-        :return: The rows, and the seconds until others are due, if known.
-        """
+    def __str__(self) -> str:
+        return f"{self.kind.__tablename__} {self.id}"
 
 
 def is_waiting(kind: type[Claimable]) -> ColumnElement[bool]:
@@ -86,100 +67,79 @@ def is_waiting(kind: type[Claimable]) -> ColumnElement[bool]:
 
 
 def is_claimed(kind: type[Claimable]) -> ColumnElement[bool]:
-    """Make the condition of the partial indexes ``ix_…_claimed``: unfinished, and claimed by some worker."""
+    """Build the condition of the partial indexes ``ix_…_claimed``: unfinished, and claimed by some worker."""
     return and_(kind.worker_id.is_not(None), _is_unfinished(kind))
 
 
-def claim_rows(
-    session: Session, share: Share[ClaimT], worker_id: str, active: Collection[int] = ()
-) -> list[ClaimT]:
-    """
-    Claim rows in the caller's transaction, except those that another worker is claiming.
+def is_suspect(kind: type[Run | StandaloneQueryRun]) -> ColumnElement[int]:
+    """Build the number 1 for a run during which a worker died, and 0 for others."""
+    return case((kind.lost_workers > 0, 1), else_=0)
 
+
+def claim_rows(
+    session: Session,
+    group: Group,
+    count: int,
+    worker_id: str,
+    now: datetime | None = None,
+    active: Collection[Claim] = (),
+) -> list[Claim]:
+    """
+    Claim the oldest rows of a group, except those that another worker is claiming.
+
+    :param now: The time at which deliveries and messages must be due.
     :param active: The active rows of this worker. Others may have released them while it was frozen.
     """
-    kind = share.kind
-    rows = select(kind.id).where(is_waiting(kind), *share.conditions).order_by(*share.order)
-    if active:
-        rows = rows.where(kind.id.not_in(active))
-    ids = session.scalars(rows.limit(share.count).with_for_update(skip_locked=True)).all()
+    kind = group.kind
+    wanted = select(kind.id).where(is_waiting(kind), KEYS[kind] == group.key)
+    if ids := [claim.id for claim in active if claim.kind is kind]:
+        wanted = wanted.where(kind.id.not_in(ids))
+    if issubclass(kind, Run | StandaloneQueryRun):
+        wanted = wanted.where(
+            kind.workspace_id == group.workspace_id, is_suspect(kind) == int(group.is_suspect)
+        )
+        wanted = wanted.order_by(kind.created_on, kind.id)
+    else:
+        wanted = wanted.where(kind.next_attempt_on <= now).order_by(kind.next_attempt_on, kind.id)
+    found = session.scalars(wanted.limit(count).with_for_update(skip_locked=True)).all()
+    _set(session, kind, found, worker_id=worker_id)
+    return [Claim(group, row_id) for row_id in found]
+
+
+def release(
+    session: Session,
+    whose: Callable[[type[Claimable]], ColumnElement[bool]],
+    *,
+    kinds: Collection[type[Claimable]] = tuple(KEYS),
+    keeps: Callable[[], Collection[Claim]] = tuple,
+    counts_loss: bool = False,
+) -> list[str]:
+    """
+    Release claimed rows, except those that are locked: a frozen worker may hold some in a transaction.
+
+    :param whose: Builds the condition of the rows of a kind.
+    :param keeps: Lists claims that are not released. It is called after the rows are read.
+    :param counts_loss: Whether their worker died. Then each run that it executed counts one lost worker.
+    :return: The names of the rows.
+    """
+    names = []
+    for kind in kinds:
+        claimed = select(kind.id).where(is_claimed(kind), whose(kind)).with_for_update(skip_locked=True)
+        ids = set(session.scalars(claimed))
+        if ids:
+            ids -= {claim.id for claim in keeps() if claim.kind is kind}
+        values: dict[str, object] = {"worker_id": None}
+        if counts_loss and issubclass(kind, Run | StandaloneQueryRun):
+            values["lost_workers"] = kind.lost_workers + case((kind.status == RUNNING, 1), else_=0)
+        _set(session, kind, ids, **values)
+        names += [f"{kind.__tablename__} {row_id}" for row_id in sorted(ids)]
+    return names
+
+
+def _set(session: Session, kind: type[Claimable], ids: Collection[int], **values: object) -> None:
     if ids:
-        claimed = update(kind).where(kind.id.in_(ids)).values(worker_id=worker_id)
-        session.execute(claimed.execution_options(synchronize_session=False))
-    return [share.build(row_id) for row_id in ids]
-
-
-def release_all(database: Database, worker_id: str, *, counts_loss: bool = False) -> int:
-    """
-    Release all claims of a worker, and return the number of rows.
-
-    :param counts_loss: Whether the worker died. Then each run that it executed counts one lost worker.
-    """
-    return sum(_release(database, kind, worker_id, counts_loss=counts_loss) for kind in KINDS)
-
-
-def _release(database: Database, kind: type[Claimable], worker_id: str, *, counts_loss: bool) -> int:
-    values: dict[str, object] = {"worker_id": None}
-    if counts_loss and issubclass(kind, Run | StandaloneQueryRun):
-        values["lost_workers"] = kind.lost_workers + case((kind.status == RUNNING, 1), else_=0)
-    with database.writing() as session:
-        return _release_unlocked(session, kind, kind.worker_id == worker_id, values)
-
-
-def _release_unlocked(
-    session: Session, kind: type[Claimable], whose: ColumnElement[bool], values: dict[str, object]
-) -> int:
-    """Release the claimed rows that nobody has locked: a frozen worker may hold some in a transaction."""
-    claimed = select(kind.id).where(is_claimed(kind), whose)
-    ids = session.scalars(claimed.with_for_update(skip_locked=True)).all()
-    if ids:
-        released = update(kind).where(kind.id.in_(ids)).values(values)
-        session.execute(released.execution_options(synchronize_session=False))
-    return len(ids)
-
-
-def release_orphans(database: Database) -> int:
-    """
-    Release rows whose worker has no row, and return their number.
-
-    A worker that was frozen may have claimed them after its own row was deleted, and have died before its
-    next heartbeat.
-    """
-    count = 0
-    for kind in KINDS:
-        is_orphan = kind.worker_id.not_in(select(Worker.worker_id))
-        found = select(kind.id).where(is_claimed(kind), is_orphan)
-        with database.reading() as session:
-            if session.scalar(found.limit(1)) is None:
-                continue
-        with database.writing() as session:
-            count += _release_unlocked(session, kind, is_orphan, {"worker_id": None})
-    return count
-
-
-def has_claims(session: Session, worker_id: str) -> bool:
-    """Return whether a worker still has claims."""
-    return any(
-        session.scalar(select(kind.id).where(_is_claimed_by(kind, worker_id)).limit(1)) is not None
-        for kind in KINDS
-    )
-
-
-def release_rows(database: Database, kind: type[Claimable], ids: Collection[int], worker_id: str) -> None:
-    """Release rows, unless another worker has them now."""
-    mine = update(kind).where(kind.id.in_(ids), _is_claimed_by(kind, worker_id)).values(worker_id=None)
-    with database.recording() as session:
-        session.execute(mine.execution_options(synchronize_session=False))
-
-
-def list_claimed(database: Database, kind: type[Claimable], worker_id: str) -> list[int]:
-    """List the unfinished rows that a worker has claimed."""
-    with database.reading() as session:
-        return list(session.scalars(select(kind.id).where(_is_claimed_by(kind, worker_id))))
-
-
-def _is_claimed_by(kind: type[Claimable], worker_id: str) -> ColumnElement[bool]:
-    return and_(kind.worker_id == worker_id, _is_unfinished(kind))
+        changed = update(kind).where(kind.id.in_(ids)).values(values)
+        session.execute(changed.execution_options(synchronize_session=False))
 
 
 def _is_unfinished(kind: type[Claimable]) -> ColumnElement[bool]:

@@ -8,51 +8,63 @@ worker, or by its successor of the same name. The work then continues after its 
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from typing import cast
+from urllib.parse import urlsplit
 
 from sqlalchemy import update
 
-from airflow_provider_pushmetrics.service.notifications.message_outbox import KINDS
-from airflow_provider_pushmetrics.service.notifications.outbox_sender import OutboxSender
+from airflow_provider_pushmetrics.service.datasources.memory_guard import MemoryGuard, RunningQueries
+from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
+from airflow_provider_pushmetrics.service.egress.rules import is_loopback
+from airflow_provider_pushmetrics.service.egress.transport import GuardedTransport
+from airflow_provider_pushmetrics.service.models import AnyRun, Delivery, OutgoingMessage, WorkSignal
+from airflow_provider_pushmetrics.service.notifications.mail import Mailer
+from airflow_provider_pushmetrics.service.notifications.mail_transport import MailTransport
+from airflow_provider_pushmetrics.service.notifications.message_outbox import KINDS, MAIL, SLACK
+from airflow_provider_pushmetrics.service.notifications.outbox_sender import MessageTransport, OutboxSender
+from airflow_provider_pushmetrics.service.notifications.slack import SlackMessenger
+from airflow_provider_pushmetrics.service.results.cleanup import ResultCleanup
+from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.execution.executor import RunExecutor
+from airflow_provider_pushmetrics.service.runs.scheduler import Scheduler
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
-from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.delivery import WebhookSender
+from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.worker.claim_queue import ClaimQueue
-from airflow_provider_pushmetrics.service.worker.claims import (
-    ClaimT,
+from airflow_provider_pushmetrics.service.worker.claims import Claim
+from airflow_provider_pushmetrics.service.worker.heartbeats import WorkerRegistry
+from airflow_provider_pushmetrics.service.worker.retry_loop import RetryLoop
+from airflow_provider_pushmetrics.service.worker.selection import (
     Selection,
-    release_all,
-    release_orphans,
-)
-from airflow_provider_pushmetrics.service.worker.due_selection import (
-    DueRow,
     select_deliveries,
     select_messages,
+    select_runs,
 )
-from airflow_provider_pushmetrics.service.worker.heartbeats import WorkerRegistry
-from airflow_provider_pushmetrics.service.worker.retrying import RetryLoop
-from airflow_provider_pushmetrics.service.worker.run_places import ActiveRun
-from airflow_provider_pushmetrics.service.worker.run_selection import RunSelection
+from airflow_provider_pushmetrics.serving.commit_signals import CommitWatch
+
+CHANNEL = "pushmetrics_work"
+"""The channel of notifications of new work. Triggers of the tables send them."""
 
 POSTPONE_SECONDS = 60
 
 DELIVERY_CONCURRENCY = 64
 """The maximum number of concurrent deliveries of a worker."""
 
-log = logging.getLogger(__name__)
-
 
 class Engine:
     """
-    Executes the durable work of this process.
+    Executes runs, deliveries and messages in this process, and starts scheduled runs.
 
-    :param worker_id: The name of this process. Others release the claims that it leaves.
+    :param worker_id: The name of this worker in its claims.
+    :param guards_memory: Whether this process ends when it uses too much memory: it must be a worker.
     """
 
     def __init__(
@@ -60,110 +72,144 @@ class Engine:
         settings: ServiceSettings,
         worker_id: str,
         database: Database,
-        executor: RunExecutor,
-        sender: WebhookSender,
-        outbox: OutboxSender,
+        cipher: Cipher,
+        results: ResultStore,
+        sources: SourceRegistry,
+        *,
+        guards_memory: bool = False,
     ) -> None:
         self._database = database
         self._worker_id = worker_id
         self._shutdown_seconds = settings.shutdown_seconds
-        self._executor = executor
-        self._sender = sender
-        self._outbox = outbox
+        self._sources = sources
+        queries = RunningQueries()
+        self._memory_guard = (
+            MemoryGuard(settings.usable_memory_bytes, queries, sources.children) if guards_memory else None
+        )
+        self._executor = RunExecutor(
+            database,
+            sources,
+            results,
+            ResultLinks(settings.base_url),
+            limits=settings.query_limits,
+            has_slack=settings.slack is not None,
+            queries=queries,
+        )
+        self._sender = WebhookSender(
+            database,
+            cipher,
+            settings.delivery_timeout_seconds,
+            transport=GuardedTransport(settings.egress_rules),
+        )
+        self._outbox = OutboxSender(database, _open_transports(settings, results, database))
         self._stopping = threading.Event()
         self._retry_loop = RetryLoop(self._stopping.wait)
+        self._workers = WorkerRegistry(database, worker_id, settings.worker_lease_seconds, self._list_active)
         deliveries = select_deliveries(DELIVERY_CONCURRENCY, settings.endpoint_concurrency)
-        self._runs = self._build_queue(
-            "run",
-            RunSelection(settings.run_concurrency),
-            self._execute_run,
-            lambda run: executor.abandon(run.kind, run.id),
-        )
-        self._deliveries = self._build_queue("delivery", deliveries, self._deliver, self._postpone)
-        messages = select_messages(len(KINDS))
-        self._messages = self._build_queue("message", messages, self._send_message, self._postpone)
-        self._workers = WorkerRegistry(
-            database,
-            worker_id,
-            settings.worker_lease_seconds,
-            lambda dead: release_all(database, dead, counts_loss=True),
-            self._release_forgotten,
-        )
-
-    def _build_queue(
-        self,
-        name: str,
-        selection: Selection[ClaimT],
-        execute: Callable[[ClaimT], bool],
-        abandon: Callable[[ClaimT], object],
-    ) -> ClaimQueue[ClaimT]:
-        return ClaimQueue(
-            name, self._database, self._worker_id, selection, execute, abandon, may_claim=self.is_current
-        )
-
-    @property
-    def wakes(self) -> Mapping[str, Callable[[], object]]:
-        """What to call on a notification of new work, by its name in the notification."""
-        return {
-            "run": self._runs.wake,
-            "delivery": self._deliveries.wake,
-            "message": self._messages.wake,
+        self._queues = {
+            "run": self._open_queue(
+                "run", select_runs(settings.run_concurrency), self._execute_run, self._abandon_run
+            ),
+            "delivery": self._open_queue("delivery", deliveries, self._deliver, self._postpone),
+            "message": self._open_queue(
+                "message", select_messages(len(KINDS)), self._send_message, self._postpone
+            ),
         }
+        self._scheduler = Scheduler(database)
+        self._watch = CommitWatch(
+            database.engine,
+            CHANNEL,
+            {**{name: queue.wake for name, queue in self._queues.items()}, "schedule": self._scheduler.wake},
+            table=WorkSignal.__tablename__,
+            listen_engine=database.listen_engine,
+        )
+        self._result_cleanup = ResultCleanup(results, settings.result_retention_days)
 
     def start(self) -> None:
         """Start, beginning with unfinished work."""
+        self._sources.delete_unused_files()
+        if self._memory_guard is not None:
+            self._memory_guard.start()
         self._workers.start()
-        release_all(self._database, self._worker_id, counts_loss=True)
-        self._workers.take_over()
-        for queue in (self._runs, self._deliveries, self._messages):
+        for queue in self._queues.values():
             queue.start()
+        self._scheduler.start()
+        self._watch.start()
+        self._result_cleanup.start()
 
     def stop(self) -> bool:
         """
         Stop. Work that does not end in time continues in another worker, or at the next start.
 
-        :return: Whether all work has ended.
+        :return: Whether all work has ended. If not, the process must end now.
         """
         self._stopping.set()
-        queues = (self._runs, self._deliveries, self._messages)
-        has_ended = all([queue.stop_claiming() for queue in queues])
+        if self._memory_guard is not None:
+            self._memory_guard.stop()
+        loops = (self._watch, self._scheduler)
+        has_ended = all([loop.stop() for loop in loops])
+        self._result_cleanup.stop()
+        has_ended &= all([queue.stop_claiming() for queue in self._queues.values()])
         deadline = time.monotonic() + self._shutdown_seconds
-        for queue in queues:
+        for queue in self._queues.values():
             has_ended &= queue.wait_until_idle(max(0.0, deadline - time.monotonic()))
-        try:
-            release_all(self._database, self._worker_id)
-        except Exception as error:
-            if not is_unavailable(error):
-                raise
-            has_ended = False
-            log.warning(
-                "cannot release the claims of this worker; others release them after its lease: %s", error
-            )
-        self._workers.stop(is_finished=has_ended)
+        has_ended &= self._workers.stop()
+        if has_ended:  # active work would fail if its client were closed
+            self._sender.close()
         return has_ended
 
-    def is_current(self) -> bool:
-        """Return whether the last heartbeat of this worker is younger than the lease."""
+    def is_alive(self) -> bool:
+        """Return whether this worker claims work: whether its last heartbeat is younger than the lease."""
         return self._workers.is_current()
 
-    def _execute_run(self, run: ActiveRun) -> bool:
-        self._retry_loop.do(lambda: self._executor.execute(run.kind, run.id))
+    def _open_queue(
+        self,
+        name: str,
+        selection: Selection,
+        execute: Callable[[Claim], bool],
+        abandon: Callable[[Claim], object],
+    ) -> ClaimQueue:
+        is_current = self._workers.is_current
+        return ClaimQueue(
+            name, self._database, self._worker_id, selection, execute, abandon, may_claim=is_current
+        )
+
+    def _list_active(self) -> list[Claim]:
+        return [claim for queue in self._queues.values() for claim in queue.list_active()]
+
+    def _execute_run(self, run: Claim) -> bool:
+        kind = cast("type[AnyRun]", run.kind)
+        self._retry_loop.do(lambda: self._executor.execute(kind, run.id))
         return True
 
-    def _deliver(self, delivery: DueRow) -> bool:
+    def _abandon_run(self, run: Claim) -> None:
+        self._executor.abandon(cast("type[AnyRun]", run.kind), run.id)
+
+    def _deliver(self, delivery: Claim) -> bool:
         return self._sender.attempt(delivery.id, persist=self._retry_loop.do)
 
-    def _send_message(self, message: DueRow) -> bool:
+    def _send_message(self, message: Claim) -> bool:
         return self._outbox.attempt(message.id, persist=self._retry_loop.do)
 
-    def _postpone(self, row: DueRow) -> None:
+    def _postpone(self, claim: Claim) -> None:
         """Retry after a pause what failed by an unexpected error."""
+        kind = cast("type[Delivery | OutgoingMessage]", claim.kind)
         with self._database.writing() as session:
             later = read_database_clock(session) + timedelta(seconds=POSTPONE_SECONDS)
             values = {"worker_id": None, "next_attempt_on": later}
-            session.execute(update(row.kind).where(row.kind.id == row.id).values(values))
+            session.execute(update(kind).where(kind.id == claim.id).values(values))
 
-    def _release_forgotten(self) -> None:
-        release_orphans(self._database)
-        for queue in (self._runs, self._deliveries, self._messages):
-            queue.release_forgotten()
+
+def _open_transports(
+    settings: ServiceSettings, results: ResultStore, database: Database
+) -> dict[str, MessageTransport]:
+    transports: dict[str, MessageTransport] = {}
+    if settings.smtp is not None:
+        transports[MAIL] = MailTransport(Mailer(settings.smtp), results, database)
+    if settings.slack is not None:
+        # The operator chose its URL, so it may be on this machine.
+        is_here = is_loopback(urlsplit(settings.slack.base_url).hostname or "")
+        rules = settings.egress_rules
+        rules = replace(rules, allow_loopback=rules.allow_loopback or is_here)
+        transports[SLACK] = SlackMessenger(settings.slack, transport=GuardedTransport(rules))
+    return transports

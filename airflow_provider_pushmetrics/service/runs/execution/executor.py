@@ -21,6 +21,7 @@ from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.execution.block_executor import BlockExecutor
 from airflow_provider_pushmetrics.service.runs.execution.plan import ExecutedBlock, RunPlan
 from airflow_provider_pushmetrics.service.runs.execution.recorder import (
+    BlockRecord,
     OvertakenError,
     RunEndedError,
     RunRecorder,
@@ -78,8 +79,7 @@ class RunExecutor:
         # If another worker executes it too, each continues after the blocks recorded by either; one may die.
         while (plan := self._recorder.begin(kind, run_id)) is not None:
             try:
-                for wave in plan.waves:
-                    self._execute_wave(plan, wave)
+                self._execute_blocks(plan)
             except OvertakenError:
                 continue
             except RunEndedError:
@@ -89,7 +89,6 @@ class RunExecutor:
                     # A run must not stay 'running' forever because of a bug; the log has the traceback.
                     self._recorder.finish(plan, INTERNAL_ERROR)
                 raise
-            self._recorder.finish(plan, plan.error)
             return
 
     def abandon(self, kind: type[AnyRun], run_id: int) -> None:
@@ -98,16 +97,31 @@ class RunExecutor:
         if plan is not None:
             self._recorder.finish(plan, INTERNAL_ERROR)
 
-    def _execute_wave(self, plan: RunPlan, wave: Sequence[PlannedBlock]) -> None:
-        due = [block for block in wave if block.name not in plan.outcomes]
-        if len(due) <= 1:
-            outcomes = [self._execute_block(plan, block) for block in due]
-        else:
-            with ThreadPoolExecutor(min(len(due), MAX_PARALLEL_BLOCKS)) as pool:
-                outcomes = list(pool.map(lambda block: self._execute_block(plan, block), due))
-        plan.outcomes.update(zip((block.name for block in due), outcomes, strict=True))
+    def _execute_blocks(self, plan: RunPlan) -> None:
+        """Execute the blocks, and finish the run. A single last block is recorded with the end of the run."""
+        waves = [[block for block in wave if block.name not in plan.outcomes] for wave in plan.waves]
+        waves = [wave for wave in waves if wave]
+        last = waves.pop() if waves and len(waves[-1]) == 1 else []
+        for wave in waves:
+            self._execute_wave(plan, wave)
+        records = [self._execute_block(plan, block) for block in last]
+        plan.outcomes.update((record.block.name, record.outcome) for record in records)
+        self._recorder.finish(plan, plan.error, records)
 
-    def _execute_block(self, plan: RunPlan, block: PlannedBlock) -> ExecutedBlock:
+    def _execute_wave(self, plan: RunPlan, wave: Sequence[PlannedBlock]) -> None:
+        def execute(block: PlannedBlock) -> ExecutedBlock:
+            record = self._execute_block(plan, block)
+            self._recorder.record(plan, record)
+            return record.outcome
+
+        if len(wave) == 1:
+            outcomes = [execute(wave[0])]
+        else:
+            with ThreadPoolExecutor(min(len(wave), MAX_PARALLEL_BLOCKS)) as pool:
+                outcomes = list(pool.map(execute, wave))
+        plan.outcomes.update(zip((block.name for block in wave), outcomes, strict=True))
+
+    def _execute_block(self, plan: RunPlan, block: PlannedBlock) -> BlockRecord:
         started_on = self._clock()
         missing = sorted(name for name in block.needs if plan.outcomes[name].status != SUCCESS)
         if plan.error is not None:
@@ -116,7 +130,4 @@ class RunExecutor:
             outcome = ExecutedBlock(NOT_RUN, error=f"not run, because {', '.join(missing)} did not succeed")
         else:
             outcome = self._blocks.execute(plan, block)
-        self._recorder.record(
-            plan, block, outcome, started_on=None if outcome.status == NOT_RUN else started_on
-        )
-        return outcome
+        return BlockRecord(block, outcome, None if outcome.status == NOT_RUN else started_on)

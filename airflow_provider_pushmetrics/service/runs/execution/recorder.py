@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, func, select, update
@@ -55,6 +59,19 @@ class OvertakenError(PushMetricsError):
     """Another worker that executes the same run has already recorded the block."""
 
 
+@dataclass(frozen=True)
+class BlockRecord:
+    """
+    What is recorded of a block.
+
+    :param started_on: When it began; None if it was not run.
+    """
+
+    block: PlannedBlock
+    outcome: ExecutedBlock
+    started_on: datetime | None
+
+
 class RunRecorder:
     """
     Records the progress of runs; a recorded block is not executed again.
@@ -71,7 +88,7 @@ class RunRecorder:
     def begin(self, kind: type[AnyRun], run_id: int) -> RunPlan | None:
         """Begin a run, or continue it; None if it has ended."""
         with self._database.reading() as session:
-            run = cast("AnyRun | None", session.get(kind, run_id))
+            run = cast("AnyRun | None", session.get(kind, run_id, options=[joinedload(kind.report)]))
             if run is None or run.status in FINISHED:
                 return None
             plan = read_plan(session, run)
@@ -85,52 +102,46 @@ class RunRecorder:
                 write_log(session, plan, "the run begins" if run.status == PENDING else "the run continues")
         return plan
 
-    def record(self, plan: RunPlan, block: PlannedBlock, outcome: ExecutedBlock, *, started_on: Any) -> None:
+    def record(self, plan: RunPlan, record: BlockRecord) -> None:
         """
         Record the outcome of a block, and add its messages to the outbox.
 
         :raises RunEndedError: if the run has ended.
         :raises OvertakenError: if another worker has recorded the block.
         """
-        try:
-            self._record(plan, block, outcome, started_on)
-        except IntegrityError as error:
-            if not self._is_recorded(plan, block):
-                raise
-            raise OvertakenError(
-                f"block {block.name!r} of run {plan.id} was recorded by another worker."
-            ) from error
-
-    def _record(self, plan: RunPlan, block: PlannedBlock, outcome: ExecutedBlock, started_on: Any) -> None:
-        with self._database.recording() as session:
+        with self._finding_overtaken(plan, [record]), self._database.recording() as session:
             if not _lock_unfinished(session, plan):
                 raise RunEndedError(f"run {plan.id} has ended.")
-            if plan.kind is Run:
-                level = "ERROR" if outcome.status == FAILED else "INFO"
-                write_log(session, plan, _describe(block, outcome), level=level, block_uid=block.uid)
             if plan.lost_workers and plan.error is None:
                 _change(session, plan, lost_workers=0)
-            result = _build_result(plan, block, outcome)
-            result.started_on, result.finished_on = started_on, self._clock()
-            session.add(result)
-            if outcome.draft is not None:
-                session.flush()  # messages refer to the result by its id
-                _add_messages(session, plan, outcome.draft, result)
+            self._add_result(session, plan, record)
 
-    def finish(self, plan: RunPlan, error: str | None) -> None:
-        """Set the end of a run and put its event in the outbox, both or neither."""
+    def _add_result(self, session: Session, plan: RunPlan, record: BlockRecord) -> None:
+        block, outcome = record.block, record.outcome
+        if plan.kind is Run:
+            level = "ERROR" if outcome.status == FAILED else "INFO"
+            write_log(session, plan, _describe(block, outcome), level=level, block_uid=block.uid)
+        result = _build_result(plan, block, outcome)
+        result.started_on, result.finished_on = record.started_on, self._clock()
+        session.add(result)
+        session.flush()  # messages refer to the result by its id
+        if outcome.draft is not None:
+            _add_messages(session, plan, outcome.draft, result)
+
+    def finish(self, plan: RunPlan, error: str | None, records: Sequence[BlockRecord] = ()) -> None:
+        """
+        Set the end of a run, record its last blocks, and put its event in the outbox: all or nothing.
+
+        :raises OvertakenError: if another worker has recorded one of the blocks.
+        """
         error = error or summarize_failures(plan)
         end = {"status": FAILED if error else SUCCESS, "error": error, "finished_on": self._clock()}
-        # The data of the event is read before the write transaction, for which others wait.
-        with self._database.reading() as session:
-            run = _read_whole(session, plan)
-        if run is None:
-            return
-        for name, value in end.items():
-            setattr(run, name, value)
-        with self._database.writing() as session:
+        with self._finding_overtaken(plan, records), self._database.writing() as session:
             if not _change(session, plan, **end):
-                return
+                return  # it was cancelled, or its report deleted
+            for record in records:
+                self._add_result(session, plan, record)
+            run = _read_whole(session, plan)
             if isinstance(run, Run):
                 write_log(session, plan, f"the run ends: {run.status}")
                 put_in_outbox(session, plan.workspace_id, build_report_run(run, self._links), run.traceparent)
@@ -150,6 +161,18 @@ class RunRecorder:
             log.warning("cannot check whether run %s was cancelled: %s", plan.id, error)
             return None
         return None if status in UNFINISHED else CANCELLED_ERROR
+
+    @contextmanager
+    def _finding_overtaken(self, plan: RunPlan, records: Sequence[BlockRecord]) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError as error:
+            for record in records:
+                if self._is_recorded(plan, record.block):
+                    raise OvertakenError(
+                        f"block {record.block.name!r} of run {plan.id} was recorded by another worker."
+                    ) from error
+            raise
 
     def _is_recorded(self, plan: RunPlan, block: PlannedBlock) -> bool:
         mine: ColumnElement[bool] = (
@@ -177,13 +200,13 @@ def _find_status(session: Session, plan: RunPlan, *, with_for_update: bool = Fal
     return session.scalar(status.with_for_update() if with_for_update else status)
 
 
-def _read_whole(session: Session, plan: RunPlan) -> AnyRun | None:
-    """Read a run with the data of its event and notifications; None if its report was deleted."""
+def _read_whole(session: Session, plan: RunPlan) -> AnyRun:
+    """Read a run with the data of its event and notifications."""
     kind = plan.kind
     whole = [joinedload(kind.report).joinedload(Report.workspace), selectinload(kind.results)]
     if kind is StandaloneQueryRun:
         whole.append(joinedload(StandaloneQueryRun.block))
-    return cast("AnyRun | None", session.get(kind, plan.id, options=whole))
+    return cast("AnyRun", session.get_one(kind, plan.id, options=whole))
 
 
 def _build_result(plan: RunPlan, block: PlannedBlock, outcome: ExecutedBlock) -> BlockResult:

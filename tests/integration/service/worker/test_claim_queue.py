@@ -10,7 +10,6 @@ from sqlalchemy import event, select, update
 from sqlalchemy.exc import OperationalError
 
 from airflow_provider_pushmetrics.service.models import (
-    AnyRun,
     Block,
     Report,
     Run,
@@ -21,10 +20,11 @@ from airflow_provider_pushmetrics.service.models import (
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.worker.claim_queue import ClaimQueue
-from airflow_provider_pushmetrics.service.worker.claims import has_claims, release_all, release_orphans
-from airflow_provider_pushmetrics.service.worker.retrying import WorkInterruptedError
-from airflow_provider_pushmetrics.service.worker.run_places import ActiveRun
-from airflow_provider_pushmetrics.service.worker.run_selection import RunSelection
+from airflow_provider_pushmetrics.service.worker.claims import Claim, Claimable
+from airflow_provider_pushmetrics.service.worker.heartbeats import WorkerRegistry
+from airflow_provider_pushmetrics.service.worker.retry_loop import WorkInterruptedError
+from airflow_provider_pushmetrics.service.worker.selection import select_runs
+from tests.fakes.claims import release_all, release_forgotten
 from tests.fakes.waiting import wait_until
 
 
@@ -33,12 +33,12 @@ class Bench:
     """A queue, its database, and the runs that are held at work until the test lets them end."""
 
     database: Database
-    begun: list[tuple[type[AnyRun], int]] = field(default_factory=list)
+    begun: list[tuple[type[Claimable], int]] = field(default_factory=list)
     abandoned: list[int] = field(default_factory=list)
     ending: threading.Event = field(default_factory=threading.Event)
     fault: BaseException | None = None
 
-    def execute(self, run: ActiveRun) -> bool:
+    def execute(self, run: Claim) -> bool:
         self.begun.append((run.kind, run.id))
         self.ending.wait(120)
         if self.fault is not None:
@@ -47,11 +47,11 @@ class Bench:
             session.execute(update(run.kind).where(run.kind.id == run.id).values(finished_on=get_now()))
         return True
 
-    def abandon(self, run: ActiveRun) -> None:
+    def abandon(self, run: Claim) -> None:
         self.abandoned.append(run.id)
 
-    def open(self, name: str = "me", *, places: int = 4) -> ClaimQueue[ActiveRun]:
-        return ClaimQueue("run", self.database, name, RunSelection(places), self.execute, self.abandon)
+    def open(self, name: str = "me", *, places: int = 4) -> ClaimQueue:
+        return ClaimQueue("run", self.database, name, select_runs(places), self.execute, self.abandon)
 
     def put(self, report_id: int, count: int = 1, **values: object) -> list[int]:
         with self.database.writing() as session:
@@ -95,11 +95,11 @@ def bench(database: Database) -> Bench:
     return Bench(database)
 
 
-def claim(queue: ClaimQueue[ActiveRun]) -> list[ActiveRun]:
+def claim(queue: ClaimQueue) -> list[Claim]:
     return queue.claim()[0]
 
 
-def stop(queue: ClaimQueue[ActiveRun], timeout_seconds: float) -> bool:
+def stop(queue: ClaimQueue, timeout_seconds: float) -> bool:
     queue.stop_claiming()
     return queue.wait_until_idle(timeout_seconds)
 
@@ -153,7 +153,7 @@ def test_place_that_is_free_again_is_filled_at_once(bench: Bench) -> None:
     bench.ending.set()
     wait_until(lambda: sorted(run_id for _, run_id in bench.begun) == ids)
     assert stop(queue, 10)
-    assert not queue.is_active()
+    assert not queue.list_active()
 
 
 def test_run_of_a_block_is_claimed_too(bench: Bench) -> None:
@@ -190,7 +190,7 @@ def test_interrupted_run_is_not_ended(bench: Bench) -> None:
     bench.ending.set()
     queue = bench.open()
     queue.start()
-    wait_until(lambda: len(bench.begun) == 1 and not queue.is_active())
+    wait_until(lambda: len(bench.begun) == 1 and not queue.list_active())
     assert not stop(queue, 10)
     assert bench.read(run_id).worker_id == "me", "its worker releases it when it ends"
     assert bench.abandoned == []
@@ -212,7 +212,7 @@ def test_loss_of_a_worker_counts_for_the_runs_that_had_begun(bench: Bench) -> No
     (claimed,) = bench.put(report_id, worker_id="dead")
     (of_another,) = bench.put(report_id, status="running", worker_id="alive")
     (ended,) = bench.put(report_id, status="success", worker_id="dead", finished_on=get_now())
-    assert release_all(bench.database, "dead", counts_loss=True) == 2
+    assert len(release_all(bench.database, "dead", counts_loss=True)) == 2
     found = [
         (bench.read(run_id).worker_id, bench.read(run_id).lost_workers)
         for run_id in (begun, claimed, of_another, ended)
@@ -239,7 +239,7 @@ def test_claim_that_cannot_be_committed_holds_no_place(bench: Bench) -> None:
     with pytest.raises(OperationalError):
         claim(queue)
     event.remove(bench.database.engine, "commit", refuse)
-    assert not queue.is_active()
+    assert not queue.list_active()
     assert sorted(run.id for run in claim(queue)) == ids
 
 
@@ -249,7 +249,7 @@ def test_claimed_run_that_is_not_active_is_released(bench: Bench) -> None:
     queue = bench.open()
     (active,) = bench.put(bench.make_report())
     assert [run.id for run in claim(queue)] == [active]
-    queue.release_forgotten()
+    release_forgotten(bench.database, queue, "me")
     assert bench.read(forgotten).worker_id is None
     assert bench.read(active).worker_id == "me"
 
@@ -260,7 +260,7 @@ def test_claim_of_a_worker_that_has_no_row_is_released(bench: Bench) -> None:
     (orphan,) = bench.put(bench.make_report(), worker_id="frozen")
     (claimed,) = bench.put(bench.make_report(), worker_id="alive")
     (ended,) = bench.put(bench.make_report(), worker_id="frozen", finished_on=get_now())
-    assert release_orphans(bench.database) == 1
+    WorkerRegistry(bench.database, "me", 20, list).reconcile()
     found = [bench.read(run_id).worker_id for run_id in (orphan, claimed, ended)]
     assert found == [None, "alive", "frozen"]
 
@@ -271,11 +271,9 @@ def test_row_that_a_frozen_worker_has_locked_does_not_hold_up_the_others(bench: 
     locked, free = bench.put(bench.make_report(), 2, worker_id="frozen")
     with bench.database.engine.begin() as frozen:
         frozen.execute(update(Run).where(Run.id == locked).values(status="running"))
-        assert release_all(bench.database, "frozen") == 1
-        with bench.database.reading() as session:
-            assert has_claims(session, "frozen")
+        assert release_all(bench.database, "frozen") == [f"run {free}"]
     assert (bench.read(locked).worker_id, bench.read(free).worker_id) == ("frozen", None)
-    assert release_all(bench.database, "frozen") == 1
+    assert release_all(bench.database, "frozen") == [f"run {locked}"]
 
 
 def test_run_that_is_still_active_here_is_not_claimed_again(bench: Bench) -> None:
@@ -290,7 +288,7 @@ def test_worker_without_a_current_heartbeat_claims_nothing(bench: Bench) -> None
     bench.put(bench.make_report())
     is_current = False
     queue = ClaimQueue(
-        "run", bench.database, "me", RunSelection(4), bench.execute, may_claim=lambda: is_current
+        "run", bench.database, "me", select_runs(4), bench.execute, may_claim=lambda: is_current
     )
     assert claim(queue) == []
     is_current = True

@@ -25,7 +25,8 @@ from airflow_provider_pushmetrics.service.storage.clock import read_database_clo
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
-from airflow_provider_pushmetrics.service.worker.due_selection import select_deliveries
+from airflow_provider_pushmetrics.service.worker.claim_queue import ClaimQueue
+from airflow_provider_pushmetrics.service.worker.selection import select_deliveries
 from airflow_provider_pushmetrics.signatures import generate_secret
 from tests.fakes.claims import send_due
 from tests.fakes.postgres import write_url
@@ -75,10 +76,9 @@ def test_delivery_is_due_when_it_is_committed(slow_database: Database) -> None:
         session.flush()
         put_in_outbox(session, 1, {"event": "report.updated", "report_id": 1})
         delivery_id = session.scalars(select(Delivery.id)).one()
-    with slow_database.reading() as session:
-        (share,), wait_seconds = select_deliveries(1, 1).choose(session, ())
-        assert session.scalars(select(Delivery.id).where(*share.conditions)).all() == [delivery_id]
-    assert wait_seconds is None
+    queue = ClaimQueue("delivery", slow_database, "me", select_deliveries(1, 1), lambda _: True)
+    (claim,), wait_seconds = queue.claim()
+    assert (claim.id, wait_seconds) == (delivery_id, None)
 
 
 def test_message_is_sent_when_it_is_committed(slow_database: Database) -> None:

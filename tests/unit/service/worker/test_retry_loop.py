@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from airflow_provider_pushmetrics.service.worker.retrying import (
+from airflow_provider_pushmetrics.service.worker.retry_loop import (
     FAULT_PAUSES_SECONDS,
     LONGEST_RETRY_SECONDS,
     RetryLoop,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 from airflow_provider_pushmetrics.service.storage.database import is_unavailable
@@ -46,25 +46,19 @@ class RetryLoop:
 
         :raises WorkInterruptedError: if this process stops first.
         """
-        away_pauses = _double(FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS)
-        fault_pauses = iter(FAULT_PAUSES_SECONDS)
+        away_seconds, fault_pauses = FIRST_RETRY_SECONDS, iter(FAULT_PAUSES_SECONDS)
         while True:
             try:
                 return work()
             except Exception as error:
-                is_away = is_unavailable(error)
-                pause_seconds = next(away_pauses if is_away else fault_pauses, None)
-                if pause_seconds is None:
-                    raise
-                if is_away:
+                if is_unavailable(error):
+                    pause_seconds = away_seconds
+                    away_seconds = min(2 * away_seconds, LONGEST_RETRY_SECONDS)
                     self._log.warning("the database is unavailable, and work waits for it: %s", error)
+                elif (seconds := next(fault_pauses, None)) is None:
+                    raise
                 else:
+                    pause_seconds = seconds
                     log.exception("work failed; trying again in %s s", pause_seconds)
                 if self._wait(pause_seconds):
                     raise WorkInterruptedError from error
-
-
-def _double(seconds: float, limit: float) -> Iterator[float]:
-    while True:
-        yield seconds
-        seconds = min(2 * seconds, limit)

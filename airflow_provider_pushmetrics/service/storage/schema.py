@@ -1,0 +1,100 @@
+"""The schema of the database: waiting for its server, migrating it, and working beside newer versions."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection
+
+from airflow_provider_pushmetrics import __version__
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.redaction import redact
+from airflow_provider_pushmetrics.service.storage.database import (
+    MIGRATIONS,
+    SCHEMA_VERSION_TABLE,
+    Database,
+    is_unavailable,
+)
+
+RETRY_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+def prepare_schema(
+    database: Database,
+    wait_seconds: float,
+    *,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """
+    Migrate the schema, and wait for PostgreSQL if it is away.
+
+    :param wait_seconds: How long to wait for it.
+    :raises PushMetricsConfigurationError: if it does not answer in time, or if this version cannot work with
+        the schema.
+    """
+    deadline, is_logged = monotonic() + wait_seconds, False
+    while True:
+        try:
+            migrate(database)
+        except Exception as error:
+            if database.engine.dialect.name == "sqlite" or not is_unavailable(error):
+                raise
+            reason = redact(" ".join(str(getattr(error, "orig", None) or error).split()))
+            if monotonic() >= deadline:
+                raise PushMetricsConfigurationError(
+                    f"the database did not answer within {wait_seconds:g} s: {reason}. Start it, check the"
+                    " database URL, or wait longer by --wait-for-database."
+                ) from None
+            if not is_logged:
+                log.warning("the database is away; waiting for it for up to %g s: %s", wait_seconds, reason)
+                is_logged = True
+            sleep(RETRY_SECONDS)
+        else:
+            return
+
+
+def migrate(database: Database) -> None:
+    """
+    Migrate the schema, unless it is newer.
+
+    A revision begins with the minor version that it belongs to. Within a minor version revisions only add, so
+    that older processes can go on.
+
+    :raises PushMetricsConfigurationError: if it belongs to another minor version.
+    """
+    try:
+        database.migrate()
+    except CommandError:
+        with database.engine.connect() as connection:
+            newer = _find_unknown(connection)
+        if newer is None:
+            raise
+        minor = newer.split("_", 1)[0]
+        if minor != __version__.rsplit(".", 1)[0]:
+            raise PushMetricsConfigurationError(
+                f"the database has the schema of version {minor} (revision {newer!r}), and this is version"
+                f" {__version__}: install version {minor} here."
+            ) from None
+        log.warning(
+            "the database has a newer schema (revision %r) than version %s: a newer process has migrated it."
+            " This process goes on, since the revisions of %s only add. Update it to the newer version.",
+            newer,
+            __version__,
+            minor,
+        )
+
+
+def _find_unknown(connection: Connection) -> str | None:
+    """Find the revision of the schema if this version does not know it."""
+    options = {"version_table": SCHEMA_VERSION_TABLE}
+    found = MigrationContext.configure(connection, opts=options).get_current_revision()
+    known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
+    return None if found in known else found
