@@ -196,7 +196,7 @@ def _check_rested_connections(engine: Engine) -> None:
     That asks the server before each transaction. A worker has ten for each run: it trusts the last second.
     """
 
-    def note(_connection: object, record: ConnectionPoolEntry) -> None:
+    def keep_time(_connection: object, record: ConnectionPoolEntry) -> None:
         record.info[LAST_USE] = time.monotonic()
 
     def check(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
@@ -207,8 +207,8 @@ def _check_rested_connections(engine: Engine) -> None:
         except Exception as error:
             raise DisconnectionError("it has ended since its last use") from error
 
-    event.listen(engine, "connect", note)
-    event.listen(engine, "checkin", note)
+    event.listen(engine, "connect", keep_time)
+    event.listen(engine, "checkin", keep_time)
     event.listen(engine, "checkout", check)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import cast
@@ -43,7 +42,6 @@ from airflow_provider_pushmetrics.service.worker.claims import Claim
 from airflow_provider_pushmetrics.service.worker.heartbeats import WorkerRegistry
 from airflow_provider_pushmetrics.service.worker.retry_loop import RetryLoop
 from airflow_provider_pushmetrics.service.worker.selection import (
-    Selection,
     select_deliveries,
     select_messages,
     select_runs,
@@ -105,16 +103,7 @@ class Engine:
         self._stopping = threading.Event()
         self._retry_loop = RetryLoop(self._stopping.wait)
         self._workers = WorkerRegistry(database, worker_id, settings.worker_lease_seconds, self._list_active)
-        deliveries = select_deliveries(DELIVERY_CONCURRENCY, settings.endpoint_concurrency)
-        self._queues = {
-            "run": self._open_queue(
-                "run", select_runs(settings.run_concurrency), self._execute_run, self._abandon_run
-            ),
-            "delivery": self._open_queue("delivery", deliveries, self._deliver, self._postpone),
-            "message": self._open_queue(
-                "message", select_messages(len(KINDS)), self._send_message, self._postpone
-            ),
-        }
+        self._queues = self._open_queues(settings)
         self._scheduler = Scheduler(database)
         self._watch = CommitWatch(
             database.engine,
@@ -162,17 +151,21 @@ class Engine:
         """Return whether this worker claims work: whether its last heartbeat is younger than the lease."""
         return self._workers.is_current()
 
-    def _open_queue(
-        self,
-        name: str,
-        selection: Selection,
-        execute: Callable[[Claim], bool],
-        abandon: Callable[[Claim], object],
-    ) -> ClaimQueue:
+    def _open_queues(self, settings: ServiceSettings) -> dict[str, ClaimQueue]:
+        """Open the queues, by the names that notifications of new work have."""
+        runs = select_runs(settings.run_concurrency)
+        deliveries = select_deliveries(DELIVERY_CONCURRENCY, settings.endpoint_concurrency)
+        messages = select_messages(len(KINDS))
+        work = {
+            "run": (runs, self._execute_run, self._abandon_run),
+            "delivery": (deliveries, self._deliver, self._postpone),
+            "message": (messages, self._send_message, self._postpone),
+        }
         is_current = self._workers.is_current
-        return ClaimQueue(
-            name, self._database, self._worker_id, selection, execute, abandon, may_claim=is_current
-        )
+        return {
+            name: ClaimQueue(name, self._database, self._worker_id, *parts, may_claim=is_current)
+            for name, parts in work.items()
+        }
 
     def _list_active(self) -> list[Claim]:
         return [claim for queue in self._queues.values() for claim in queue.list_active()]

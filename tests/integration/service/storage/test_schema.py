@@ -139,7 +139,7 @@ def test_processes_of_two_versions_share_a_database_and_start_while_it_is_away(
     """A newer process migrates beside a worker; then a service and a worker of the older version start."""
     folder = tmp_path / "data"
     with prepare_shared(folder, postgres_url) as database, open_relay(postgres_url) as relay:
-        options = ("--database-url", relay.url)
+        options = ("--database-url", relay.url, "--wait-for-database", "600")
 
         def list_workers() -> list[int]:
             with database.reading() as session:

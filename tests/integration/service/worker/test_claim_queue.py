@@ -182,6 +182,7 @@ def test_run_that_does_not_end_in_time_is_given_back_without_a_loss(bench: Bench
     release_all(bench.database, "me")
     assert (bench.read(run_id).worker_id, bench.read(run_id).lost_workers) == (None, 0)
     bench.ending.set()
+    assert queue.wait_until_idle(120)
 
 
 def test_interrupted_run_is_not_ended(bench: Bench) -> None:
