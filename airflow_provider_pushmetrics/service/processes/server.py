@@ -73,5 +73,3 @@ def _choose_allocator() -> None:
     """Make Arrow release memory: its default, mimalloc, keeps 100 MiB for a result that needs 40 MiB."""
     has_jemalloc = "jemalloc" in pa.supported_memory_backends()
     pa.set_memory_pool(pa.jemalloc_memory_pool() if has_jemalloc else pa.system_memory_pool())
-
-

@@ -28,6 +28,7 @@ from airflow_provider_pushmetrics.service.notifications.message_outbox import KI
 from airflow_provider_pushmetrics.service.notifications.outbox_sender import MessageTransport, OutboxSender
 from airflow_provider_pushmetrics.service.notifications.slack import SlackMessenger
 from airflow_provider_pushmetrics.service.results.cleanup import ResultCleanup
+from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.execution.executor import RunExecutor
 from airflow_provider_pushmetrics.service.runs.scheduler import Scheduler
@@ -36,7 +37,6 @@ from airflow_provider_pushmetrics.service.storage.clock import read_database_clo
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.delivery import WebhookSender
-from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.worker.claim_queue import ClaimQueue
 from airflow_provider_pushmetrics.service.worker.claims import Claim
 from airflow_provider_pushmetrics.service.worker.heartbeats import WorkerRegistry
