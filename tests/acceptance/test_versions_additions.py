@@ -68,8 +68,7 @@ def build_metric_settings(port: int) -> dict[str, str]:
 def build_user_settings(passwords: Path) -> dict[str, str]:
     """Build the settings of an Airflow with users; before 3.1, with an admin only."""
     if AIRFLOW_VERSION < (3, 1):
-        admin = {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True"}
-        return admin | {"AIRFLOW__API_AUTH__JWT_ISSUER": "airflow"}  # without one it cannot sign a token
+        return {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True"}
     passwords.write_text(json.dumps(dict.fromkeys(USERS, PASSWORD)))
     return {
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),

@@ -54,6 +54,8 @@ class AirflowProcesses:
             "AIRFLOW__API__PORT": str(self.port),
             # Airflow 3.0 has four, and kills those that take more than five seconds to start.
             "AIRFLOW__API__WORKERS": "1",
+            # Airflow 3.0 cannot sign a token without one.
+            "AIRFLOW__API_AUTH__JWT_ISSUER": "airflow",
             "AIRFLOW__API_AUTH__JWT_SECRET": "a-secret-of-a-test-that-is-long-enough-for-sha512" * 2,
             # A busy machine may report the end of a task's first part after its second has begun: Airflow
             # then fails the task, and a retry is the way out.
