@@ -149,7 +149,9 @@ def put_in_outbox(
     active = select(Subscription.id, Subscription.events).where(
         Subscription.workspace_id == workspace_id, Subscription.active.is_(True)
     )
-    wanting = [row.id for row in session.execute(active) if body["event"] in row.events]
+    # Locked as their deliveries lock them: a subscription that is being deleted is waited for, and left out.
+    locked = active.with_for_update(read=True, key_share=True)
+    wanting = [row.id for row in session.execute(locked) if body["event"] in row.events]
     if wanting:
         common = {"event_id": event_id, "status": PENDING, "next_attempt_on": read_database_clock(session)}
         deliveries = [{"subscription_id": one, **common} for one in wanting]

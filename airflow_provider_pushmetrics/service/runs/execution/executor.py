@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
 from airflow_provider_pushmetrics.service.datasources.memory_guard import RunningQueries
@@ -74,12 +75,13 @@ class RunExecutor:
         """
         Execute a run to its end, from its last recorded block; do nothing if it has ended.
 
-        :raises SQLAlchemyError: if the database is unavailable: the run can continue later.
+        :raises SQLAlchemyError: if the database is unavailable, or the end of the run cannot be recorded: the
+            run can continue later.
         """
         # If another worker executes it too, each continues after the blocks recorded by either; one may die.
         while (plan := self._recorder.begin(kind, run_id)) is not None:
             try:
-                self._execute_blocks(plan)
+                records = self._execute_blocks(plan)
             except OvertakenError:
                 continue
             except RunEndedError:
@@ -89,7 +91,10 @@ class RunExecutor:
                     # A run must not stay 'running' forever because of a bug; the log has the traceback.
                     self._recorder.finish(plan, INTERNAL_ERROR)
                 raise
-            return
+            # If this fails, the run stays unfinished: its blocks may have succeeded.
+            with suppress(OvertakenError):
+                self._recorder.finish(plan, plan.error, records)
+                return
 
     def abandon(self, kind: type[AnyRun], run_id: int) -> None:
         """End a run that cannot be executed because of a bug."""
@@ -97,8 +102,8 @@ class RunExecutor:
         if plan is not None:
             self._recorder.finish(plan, INTERNAL_ERROR)
 
-    def _execute_blocks(self, plan: RunPlan) -> None:
-        """Execute the blocks, and finish the run. A single last block is recorded with the end of the run."""
+    def _execute_blocks(self, plan: RunPlan) -> list[BlockRecord]:
+        """Execute the blocks, and return those to record with the end of the run: a single last block."""
         waves = [[block for block in wave if block.name not in plan.outcomes] for wave in plan.waves]
         waves = [wave for wave in waves if wave]
         last = waves.pop() if waves and len(waves[-1]) == 1 else []
@@ -106,7 +111,7 @@ class RunExecutor:
             self._execute_wave(plan, wave)
         records = [self._execute_block(plan, block) for block in last]
         plan.outcomes.update((record.block.name, record.outcome) for record in records)
-        self._recorder.finish(plan, plan.error, records)
+        return records
 
     def _execute_wave(self, plan: RunPlan, wave: Sequence[PlannedBlock]) -> None:
         def execute(block: PlannedBlock) -> ExecutedBlock:

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from sqlalchemy import delete, event, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError
@@ -63,14 +63,18 @@ class Workplace:
             )
             return run.status, run.error, list(session.scalars(names))
 
-    def fail_once(self, beginning: str) -> list[str]:
-        """Let the database go away at the first statement that begins like this; list those that met it."""
+    def fail_once(self, beginning: str, fault: type[DBAPIError] = OperationalError) -> list[str]:
+        """
+        Raise an error at the first statement that begins like this; list those that met it.
+
+        :param fault: The error. By default the database goes away.
+        """
         met: list[str] = []
 
         def drop(_: Any, __: Any, statement: str, *___: Any) -> None:
             if statement.startswith(beginning) and not met:
                 met.append(statement)
-                raise OperationalError(statement, {}, Exception("server closed the connection unexpectedly"))
+                raise fault(statement, {}, Exception("server closed the connection unexpectedly"))
 
         event.listen(self.database.engine, "before_cursor_execute", drop)
         return met
@@ -93,6 +97,17 @@ def test_run_outlives_a_connection_that_is_lost(workplace: Workplace, statement:
     assert workplace.read(run_id)[0] != "failed"
     workplace.build_executor().execute(Run, run_id)
     assert workplace.read(run_id) == ("success", None, ["q", "note"])
+
+
+def test_run_whose_end_could_not_be_recorded_ends_at_the_next_try(workplace: Workplace) -> None:
+    run_id = workplace.start_run(q=sql("SELECT 1 AS n"))
+    met = workplace.fail_once("INSERT INTO outbox_event", IntegrityError)
+    with pytest.raises(IntegrityError):
+        workplace.build_executor().execute(Run, run_id)
+    assert met
+    assert workplace.read(run_id) == ("running", None, [])
+    workplace.build_executor().execute(Run, run_id)
+    assert workplace.read(run_id) == ("success", None, ["q"])
 
 
 def test_report_that_is_deleted_while_a_run_is_accepted_is_a_conflict(workplace: Workplace) -> None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import delete, event, select, text
 
 from airflow_provider_pushmetrics.service.accounts.workspaces import delete_workspace
-from airflow_provider_pushmetrics.service.models import Delivery, Subscription, Workspace
+from airflow_provider_pushmetrics.service.models import Delivery, OutboxEvent, Run, Subscription, Workspace
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import enable
+from tests.fakes.service_reports import sql
 from tests.fakes.waiting import wait_until
+from tests.integration.service.runs.test_execution import Workplace
 from tests.integration.service.webhooks.test_delivery import NOW, Post, respond
 
 pytestmark = pytest.mark.postgres
@@ -83,3 +87,23 @@ def test_attempt_is_recorded_while_its_subscription_changes(
         kept = session.get(Delivery, delivery_id)
         assert (kept is None) == (other in (delete_everything, delete_one))
         assert kept is None or kept.attempt_count == 1
+
+
+def test_run_succeeds_while_a_subscription_to_its_event_is_deleted(
+    database: Database, tmp_path: Path
+) -> None:
+    Post(database).subscribe()
+    workplace, ended = Workplace(database, tmp_path), threading.Event()
+    run_id = workplace.start_run(q=sql("SELECT 1 AS n"))
+    with closing(workplace.sources), ThreadPoolExecutor(1) as threads:
+        with database.writing() as session:
+            session.execute(delete(Subscription))
+            future = threads.submit(workplace.build_executor().execute, Run, run_id)
+            future.add_done_callback(lambda _: ended.set())
+            wait_for_a_lock(database, ended)
+            assert not ended.is_set()
+        future.result(120)
+    assert workplace.read(run_id) == ("success", None, ["q"])
+    with database.reading() as session:
+        assert session.scalars(select(OutboxEvent.event)).all() == ["report.run"]
+        assert session.scalars(select(Delivery)).all() == []
