@@ -14,6 +14,7 @@ import uvicorn
 
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.processes.folder_lock import lock_folder
+from airflow_provider_pushmetrics.service.processes.signals import exit_on_termination
 from airflow_provider_pushmetrics.service.processes.supervisor import Assignment, Supervisor
 from airflow_provider_pushmetrics.service.runtime import assemble, choose_worker_id
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
@@ -33,6 +34,7 @@ def serve(settings: ServiceSettings) -> None:
         require_postgres(settings, "a service without a worker")
     with open_listener(settings.host, settings.port, port_variable="PUSHMETRICS_SERVICE_PORT") as listener:
         set_up_logging()
+        exit_on_termination()
         # On PostgreSQL any number of services share the folder; on SQLite there is one, with one worker.
         with nullcontext() if settings.database_url else lock_folder(settings.data_dir):
             _serve(settings, listener)

@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from airflow_provider_pushmetrics.service.processes.folder_lock import WORKER_LOCK_FILE, wait_for_folder
+from airflow_provider_pushmetrics.service.processes.signals import exit_on_termination
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
 from airflow_provider_pushmetrics.serving.logs import set_up_logging
 from airflow_provider_pushmetrics.serving.sockets import open_listener
@@ -45,7 +46,8 @@ def work(settings: ServiceSettings) -> None:
     with _open_health_port(settings) as listener:
         set_up_logging()
         parts = assemble(settings, guards_memory=True)
-        parts.prepare()  # a signal ends it, also while it waits for the database
+        exit_on_termination()
+        parts.prepare()
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())

@@ -142,6 +142,7 @@ def lock_row(session: Session, row: object) -> None:
 
 CONNECT_ARGUMENTS = {
     "prepare_threshold": None,  # a pooler in transaction mode gives each transaction another connection
+    "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,

@@ -2,7 +2,7 @@
 Base classes of the schemas of requests and answers, and the answer shapes of Flask-AppBuilder.
 
 The schema of a request is a ``RequestBody``. The schema of an answer is a ``TypedDict`` under ``@answer``:
-mypy checks what the code builds, and pydantic what the service answers. Both go into the OpenAPI document.
+pydantic checks what the service answers. Both go into the OpenAPI document.
 """
 
 from __future__ import annotations
@@ -103,6 +103,8 @@ def wrap(result: Result) -> Wrapped[Result]:
 def build_answer(schema: type[Answer], row: object, **others: Any) -> Answer:
     """
     Build an answer from a row of the database.
+
+    Each key of the schema publishes the attribute of that name.
 
     :param schema: The ``TypedDict``; its keys are attributes of the row, or in ``others``.
     :param others: The values that the row has under another name, or does not have.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 
@@ -17,7 +20,7 @@ from airflow_provider_pushmetrics import __version__
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import Run, Worker
-from airflow_provider_pushmetrics.service.storage.database import MIGRATIONS, Database
+from airflow_provider_pushmetrics.service.storage.database import MIGRATIONS, TRUSTED_SECONDS, Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
 from airflow_provider_pushmetrics.service.storage.schema import prepare_schema
 from tests.fakes.relay import open_relay
@@ -103,10 +106,12 @@ def test_process_of_another_minor_version_says_which_one_it_needs(database: Data
         prepare_schema(database, 0)
 
 
-def test_every_revision_begins_with_its_minor_version(database: Database) -> None:
-    with database.reading() as session:
-        found = session.scalars(text("SELECT version_num FROM pushmetrics_service_version")).all()
-    assert found == [f"{MINOR}_0001"]
+def test_every_revision_begins_with_its_minor_version() -> None:
+    """Older processes read from it whether they can go on."""
+    for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions():
+        found = re.fullmatch(r"(\d+)\.(\d+)_\d{4}", script.revision)
+        assert found is not None, script.revision
+        assert tuple(map(int, found.groups())) <= tuple(map(int, MINOR.split(".")))
 
 
 @contextmanager
@@ -129,6 +134,38 @@ def test_command_ends_with_a_sentence_if_the_database_stays_away(tmp_path: Path)
     said = (tmp_path / "data.log").read_text()
     assert "pushmetrics worker: the database did not answer within 0.5 s" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.postgres
+def test_termination_ends_the_wait_for_the_database(tmp_path: Path) -> None:
+    """The first process of a container ignores a signal for which it has no handler."""
+    options = ("--database-url", f"postgresql://u:p@127.0.0.1:{find_free_port()}/d")
+    folders = [tmp_path / name for name in ("worker", "service")]
+    with (
+        run_worker(folders[0], *options) as worker,
+        run_service(folders[1], *options, "--no-worker") as service,
+    ):
+        for folder in folders:
+            log = folder.with_suffix(".log")
+            wait_until(lambda log=log: "waiting for it" in log.read_text())  # type: ignore[misc]
+        for process in (worker, service.process):
+            process.terminate()
+            assert process.wait(timeout=240) == 0
+
+
+@pytest.mark.postgres
+def test_connection_that_ended_while_it_rested_is_replaced(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    with database.reading() as session:
+        ended = session.scalar(text("SELECT pg_backend_pid()"))
+    other = Database(postgres_url)
+    with other.writing() as session:
+        assert session.scalar(text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": ended})
+    time.sleep(2 * TRUSTED_SECONDS)
+    with database.reading() as session:
+        assert session.scalar(text("SELECT pg_backend_pid()")) != ended
+    database.close()
+    other.close()
 
 
 @pytest.mark.slow
