@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 import signal
@@ -19,13 +18,13 @@ from airflow_provider_pushmetrics.receiver.app import create_app
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, StandaloneOptions
-from airflow_provider_pushmetrics.receiver.slow_clients import (
-    REQUEST_DEADLINE_SECONDS,
-    DeadlineProtocol,
-    sweep,
-)
 from airflow_provider_pushmetrics.serving.access_log import AccessLog
 from airflow_provider_pushmetrics.serving.logs import set_up_logging
+from airflow_provider_pushmetrics.serving.slow_clients import (
+    REQUEST_DEADLINE_SECONDS,
+    DeadlineProtocol,
+    DeadlineServer,
+)
 from airflow_provider_pushmetrics.serving.sockets import open_listener
 
 log = logging.getLogger(__name__)
@@ -35,13 +34,11 @@ ACCESS_LOGGER = "airflow_provider_pushmetrics.receiver.access"
 GRACEFUL_TIMEOUT_SECONDS = 20
 """How long running requests may take after SIGTERM; longer than a body may take."""
 
-TICKS_PER_SECOND = 10  # uvicorn's
-
 SWITCH_INTERVAL_SECONDS = 0.001
 """The writer needs the interpreter five times in a transaction; Python's default is 5 ms each time."""
 
 
-class ReceiverServer(uvicorn.Server):
+class ReceiverServer(DeadlineServer):
     """
     Uvicorn, which on SIGTERM responds to waiting readers at once, and exits with status 0.
 
@@ -57,21 +54,13 @@ class ReceiverServer(uvicorn.Server):
         *,
         request_deadline_seconds: float = REQUEST_DEADLINE_SECONDS,
     ) -> None:
-        super().__init__(config)
+        super().__init__(config, request_deadline_seconds=request_deadline_seconds)
         self._runtime = runtime
-        self._request_deadline_seconds = request_deadline_seconds
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Complete running requests, then close."""
         self._runtime.end_waits()
         await super().shutdown(sockets)
-
-    async def on_tick(self, counter: int) -> bool:
-        """Check once a second for overdue connections."""
-        if counter % TICKS_PER_SECOND == 0:
-            now = asyncio.get_running_loop().time()
-            sweep(self.server_state.connections, now, self._request_deadline_seconds)
-        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -48,6 +48,7 @@ from airflow_provider_pushmetrics.service.api import (
     users,
     workspaces,
 )
+from airflow_provider_pushmetrics.service.api.body_limit import BodyLimit
 from airflow_provider_pushmetrics.service.api.conventions.document import (
     CONTACT,
     DESCRIPTION,
@@ -68,7 +69,6 @@ from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.database import UNAVAILABLE
 from airflow_provider_pushmetrics.service.web import block_results, pages, redirects, sessions
 from airflow_provider_pushmetrics.serving.access_log import AccessLog
-from airflow_provider_pushmetrics.serving.body_limit import BodyLimit
 from airflow_provider_pushmetrics.serving.headers import NoStore
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 

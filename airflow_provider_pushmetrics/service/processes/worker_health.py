@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Generic, TypeVar
 
 import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -18,29 +21,51 @@ from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
 from airflow_provider_pushmetrics.service.worker.backlog import Backlog
 from airflow_provider_pushmetrics.serving.metrics import CONTENT_TYPE, render_metrics
+from airflow_provider_pushmetrics.serving.slow_clients import DeadlineProtocol, DeadlineServer
 
 DATABASE_AWAY = "The database does not answer"
 HEARTBEAT_LATE = "The last heartbeat of this worker is older than its lease"
-CONNECTIONS = 20
-"""More connections at a time are answered 503: the port is for probes."""
+
+Found = TypeVar("Found")
+
+
+class SharedCall(Generic[Found]):
+    """
+    Calls a function in a thread; all that ask during a call share its result.
+
+    Anybody in the network may ask, and must not take the threads and the connections of runs.
+
+    :param function: The function; it may block.
+    """
+
+    def __init__(self, function: Callable[[], Found]) -> None:
+        self._function = function
+        self._running: asyncio.Future[Found] | None = None
+
+    async def get(self) -> Found:
+        """Get the result of the running call, or of a new one."""
+        if self._running is None or self._running.done():
+            self._running = asyncio.ensure_future(run_in_threadpool(self._function))
+        return await asyncio.shield(self._running)
 
 
 def build_health_app(parts: ServiceParts) -> Starlette:
     """Build the app. Its answers contain no names, so it asks for no token."""
+    fault = SharedCall(lambda: _find_fault(parts))
+    figures = SharedCall(lambda: _render_figures(parts))
 
     async def answer_live(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
-    def answer_ready(request: Request) -> Response:
-        fault = _find_fault(parts)
-        return JSONResponse({"message": fault} if fault else {"status": "ok"}, 503 if fault else 200)
+    async def answer_ready(request: Request) -> Response:
+        found = await fault.get()
+        return JSONResponse({"message": found} if found else {"status": "ok"}, 503 if found else 200)
 
-    def answer_metrics(request: Request) -> Response:
-        try:
-            figures = render_metrics(Backlog(parts.database, parts.settings.worker_lease_seconds))
-        except SQLAlchemyError:
+    async def answer_metrics(request: Request) -> Response:
+        text = await figures.get()
+        if text is None:
             return JSONResponse({"message": DATABASE_AWAY}, 503)
-        return Response(figures, media_type=CONTENT_TYPE)
+        return Response(text, media_type=CONTENT_TYPE)
 
     return Starlette(
         routes=[
@@ -49,6 +74,14 @@ def build_health_app(parts: ServiceParts) -> Starlette:
             Route("/metrics", answer_metrics),
         ]
     )
+
+
+def _render_figures(parts: ServiceParts) -> bytes | None:
+    """Render the figures; None if the database does not answer."""
+    try:
+        return render_metrics(Backlog(parts.database, parts.settings.worker_lease_seconds))
+    except SQLAlchemyError:
+        return None
 
 
 def _find_fault(parts: ServiceParts) -> str | None:
@@ -69,14 +102,14 @@ def serve_health(parts: ServiceParts, listener: socket.socket | None) -> Iterato
         return
     config = uvicorn.Config(
         build_health_app(parts),
+        http=DeadlineProtocol,
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=1,
     )
-    server = uvicorn.Server(config)  # it handles no signals, since it is not in the main thread
+    server = DeadlineServer(config)  # it handles no signals, since it is not in the main thread
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="health", daemon=True)
     thread.start()
     try:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import Engine, event
 
+from airflow_provider_pushmetrics.service.processes.worker_health import build_health_app
+from airflow_provider_pushmetrics.service.runtime import assemble
+from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from tests.fakes.relay import open_relay
 from tests.fakes.service_process import find_free_port, run_worker
 from tests.fakes.waiting import LIMIT_SECONDS, wait_until
 
 pytestmark = pytest.mark.postgres
+
+IDLE_CONNECTIONS = 50
 
 
 @pytest.mark.slow
@@ -44,5 +53,37 @@ def test_worker_tells_how_it_is_and_how_much_work_waits(
                 assert find_status("live") == 200
                 assert client.get("/metrics").status_code == 503
             wait_until(lambda: find_status("ready") == 200)
+            with ExitStack() as stack:
+                address = ("127.0.0.1", port)
+                idle = [
+                    stack.enter_context(socket.create_connection(address, timeout=LIMIT_SECONDS))
+                    for _ in range(IDLE_CONNECTIONS)
+                ]
+                assert [find_status("live"), find_status("ready")] == [200, 200]
+                assert {one.recv(12) for one in idle} == {b"HTTP/1.1 408"}
             worker.terminate()
             assert worker.wait(timeout=LIMIT_SECONDS) == 0
+
+
+@pytest.mark.parametrize("path", ["/health/ready", "/metrics"])
+async def test_requests_at_a_time_share_one_look_at_the_database(
+    tmp_path: Path, postgres_url: str, path: str
+) -> None:
+    """Anybody may ask, so fifty who ask must not take the connections of runs."""
+    parts = assemble(ServiceSettings(tmp_path, database_url=postgres_url))
+    parts.prepare()
+    transport = httpx.ASGITransport(build_health_app(parts))
+    begun: list[object] = []
+
+    def record(connection: object) -> None:
+        begun.append(connection)
+
+    event.listen(Engine, "begin", record)
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://worker") as client:
+            answers = await asyncio.gather(*(client.get(path) for _ in range(50)))
+    finally:
+        event.remove(Engine, "begin", record)
+        parts.stop()
+    assert len({answer.content for answer in answers}) == 1
+    assert 1 <= len(begun) < 50

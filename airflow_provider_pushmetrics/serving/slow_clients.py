@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 REQUEST_DEADLINE_SECONDS = 13.0
 """The maximum time of a request, from its first byte or from the connection to its last byte."""
+
+TICKS_PER_SECOND = 10  # uvicorn's
 
 MAX_HEAD_BYTES = 64 * 1024
 TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -118,3 +121,25 @@ def sweep(connections: Iterable[Any], now: float, deadline_seconds: float = REQU
     for connection in list(connections):
         if isinstance(connection, DeadlineProtocol):
             connection.hang_up_if_late(now, deadline_seconds)
+
+
+class DeadlineServer(uvicorn.Server):
+    """
+    Uvicorn, which disconnects overdue connections of :class:`DeadlineProtocol`.
+
+    :param config: Uvicorn's settings; ``http`` is :class:`DeadlineProtocol`.
+    :param request_deadline_seconds: The maximum time of a request until it has arrived.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, *, request_deadline_seconds: float = REQUEST_DEADLINE_SECONDS
+    ) -> None:
+        super().__init__(config)
+        self._request_deadline_seconds = request_deadline_seconds
+
+    async def on_tick(self, counter: int) -> bool:
+        """Check once a second for overdue connections."""
+        if counter % TICKS_PER_SECOND == 0:
+            now = asyncio.get_running_loop().time()
+            sweep(self.server_state.connections, now, self._request_deadline_seconds)
+        return await super().on_tick(counter)
