@@ -131,7 +131,7 @@ class Reader:
 
     async def check_ready(self, request: Request) -> Response:
         """
-        Answer ``GET /health/ready``: 200 when the inbox can be read.
+        Answer ``GET /health/ready``: 200 when the credentials are known and the inbox can be read.
 
         It requires no token, so all requests that arrive during a check share its result and its thread.
         """
@@ -141,6 +141,7 @@ class Reader:
         return JSONResponse({"status": "ready"})
 
     async def _check_inbox(self) -> None:
+        await self.access.get()
         runtime = await self.runtime.get()
         await runtime.run_blocking(runtime.inbox.check)
 

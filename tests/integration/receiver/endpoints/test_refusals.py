@@ -11,6 +11,7 @@ from sqlalchemy import Engine, event
 from starlette.applications import Starlette
 
 from airflow_provider_pushmetrics.receiver.app import create_app
+from airflow_provider_pushmetrics.receiver.endpoints.access import Access, Ages
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, SourceSettings
 from tests.fakes.receiver_requests import DELIVERY_URL, REPORT_RUN, build_signed_headers
 from tests.fakes.receiver_server import READER_TOKEN, SENDER_TOKEN
@@ -112,6 +113,23 @@ async def test_requests_for_readiness_share_one_check(sender: httpx.AsyncClient,
         event.remove(Engine, "before_cursor_execute", record)
     assert {answer.status_code for answer in answers} == {200}
     assert 1 <= len(statements) < 50
+
+
+async def test_receiver_that_cannot_read_its_credentials_is_not_ready(sqlite_url: str) -> None:
+    def fail() -> Access:
+        raise OSError("the secrets backend is away")
+
+    ages = Ages(refresh=0.0, wait=0.0, discard=0.0)
+    app = create_app(
+        ReceiverSettings(sqlite_url, (SourceSettings("demo", token=SENDER_TOKEN),), READER_TOKEN),
+        fail,
+        ages=ages,
+    )
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://receiver") as client:
+        answers = [await client.post(DELIVERY_URL, json=REPORT_RUN), await client.get("/health/ready")]
+    app.state.runtime.close()
+    assert [answer.status_code for answer in answers] == [503, 503]
 
 
 @pytest.mark.parametrize("query", ["after=-1", "limit=x", "wait=nan", "report_id=1.5", "event=%00"])
