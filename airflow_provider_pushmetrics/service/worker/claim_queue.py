@@ -120,8 +120,8 @@ class ClaimQueue:
                 self._change_active([], claims)
                 raise
         self._has_more = choice.has_more
-        free = self._selection.places - len(active)
-        if 0 < len(claims) < choice.groups.total() == free:  # the others may be of other groups
+        # Some of the chosen rows are due later, or others claim them: the next choice does not count them.
+        if 0 < len(claims) < choice.groups.total():
             return claims, 0.0
         return claims, choice.wait_seconds
 

@@ -68,6 +68,21 @@ def test_delivery_is_claimed_when_it_is_due_and_not_before(database: Database) -
     assert 50 < wait_seconds <= 60
 
 
+def test_retry_of_an_endpoint_that_gets_a_new_event_is_not_late(database: Database) -> None:
+    put_deliveries(database, "e", 1)
+    change(database, next_attempt_on=get_now() + timedelta(seconds=60))
+    with database.writing() as session:
+        put_in_outbox(session, 1, {"event": "e"})
+    queue = open_queue(database)
+    claims, wait_seconds = queue.claim()
+    assert [claim.id for claim in claims] == [2]
+    assert wait_seconds == 0.0, "the retry was counted as due"
+    claims, wait_seconds = queue.claim()
+    assert claims == []
+    assert wait_seconds is not None
+    assert 50 < wait_seconds <= 60
+
+
 def test_deliveries_to_a_disabled_subscription_and_ended_ones_are_not_claimed(database: Database) -> None:
     put_deliveries(database, "ended", 1)
     change(database, status="failed", finished_on=get_now())
