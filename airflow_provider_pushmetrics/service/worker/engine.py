@@ -185,12 +185,13 @@ class Engine:
         return self._outbox.attempt(message.id, persist=self._retry_loop.do)
 
     def _postpone(self, claim: Claim) -> None:
-        """Retry after a pause what failed by an unexpected error."""
+        """Retry after a pause what failed by an unexpected error, unless another worker has claimed it."""
         kind = cast("type[Delivery | OutgoingMessage]", claim.kind)
         with self._database.writing() as session:
             later = read_database_clock(session) + timedelta(seconds=POSTPONE_SECONDS)
             values = {"worker_id": None, "next_attempt_on": later}
-            session.execute(update(kind).where(kind.id == claim.id).values(values))
+            mine = (kind.id == claim.id, kind.worker_id == self._worker_id)
+            session.execute(update(kind).where(*mine).values(values))
 
 
 def _open_transports(

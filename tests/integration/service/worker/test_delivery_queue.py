@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
+import pytest
 from sqlalchemy import select, update
 
+from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
+from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.models import Delivery, Subscription
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from airflow_provider_pushmetrics.service.worker.claim_queue import ClaimQueue
+from airflow_provider_pushmetrics.service.worker.claims import Claim, Group
+from airflow_provider_pushmetrics.service.worker.engine import Engine
 from airflow_provider_pushmetrics.service.worker.selection import select_deliveries
 from tests.fakes.claims import release_all, release_forgotten
 
@@ -113,3 +123,20 @@ def test_claim_of_a_delivery_that_is_not_active_is_released(database: Database) 
     open_queue(database).claim()  # the answer was lost: this worker, started anew, knows nothing of it
     release_forgotten(database, open_queue(database), "me")
     assert list_owners(database) == [None, None]
+
+
+@pytest.mark.parametrize(("owner", "left"), [("me", None), ("another", "another")])
+def test_unexpected_error_postpones_only_a_delivery_that_is_still_claimed_here(
+    database: Database, tmp_path: Path, owner: str, left: str | None
+) -> None:
+    subscription_id = put_deliveries(database, "e", 1)  # its secret cannot be decrypted
+    change(database, worker_id=owner)
+    settings, cipher = ServiceSettings(tmp_path), Cipher("k" * 32)
+    places, results = SourcePlaces(tmp_path, ()), ResultStore(tmp_path)
+    with closing(SourceRegistry(database, cipher, places, settings.egress_rules)) as sources:
+        engine = Engine(settings, "me", database, cipher, results, sources)
+        engine._queues["delivery"].perform(Claim(Group(Delivery, subscription_id), 1))
+    assert list_owners(database) == [left]
+    with database.reading() as session:
+        is_later = session.get_one(Delivery, 1).next_attempt_on > get_now() + timedelta(seconds=30)
+    assert is_later == (owner == "me")
