@@ -50,7 +50,7 @@ def closed_port() -> Iterator[int]:
     [
         ("", "at least 1 character"),
         ("nonsense", "must be a database URL"),
-        (f"nosuch://me:{SECRET}@db/shop", "no database that can be used"),
+        (f"nosuch://me:{SECRET}@db/shop", "is not a supported database"),
         (f"postgresql://me:{SECRET}@db:99999/shop", "must be 1 to 65535"),
         (f"postgresql://me:{SECRET}@127.0.0.1/shop?nonsense=1", "not allowed for postgresql"),
         (f"postgresql://me:{SECRET}@127.0.0.1/shop?hostaddr=169.254.169.254", "not allowed for postgresql"),
