@@ -179,6 +179,13 @@ def test_probes_services_and_policies_lead_to_the_port_of_the_command() -> None:
         assert policies[name]["spec"]["ingress"][0]["ports"] == [{"port": int(port), "protocol": "TCP"}]
 
 
+def test_whoever_scrapes_may_reach_workers_and_receivers() -> None:
+    policies = find(EVERYTHING, "NetworkPolicy")
+    (scraper,) = EVERYTHING["networkPolicy"]["metricsFrom"]
+    admitted = {name: one["spec"]["ingress"][0]["from"] for name, one in policies.items()}
+    assert {name for name, peers in admitted.items() if scraper in peers} == {"receiver", "worker"}
+
+
 def test_workers_scale_by_the_age_of_the_oldest_run() -> None:
     (deployment,) = [one for name, one in find(EVERYTHING, "Deployment").items() if name == "worker"]
     assert "replicas" not in deployment["spec"], "Helm would set back what the autoscaler has set"
