@@ -50,7 +50,8 @@ def build_run_asset(
     :param event: ``report.run`` or ``query.run``.
     :param report_id: The report; None for any.
     :param query_id: The query; None for any.
-    :param consumer: A name for this Airflow, if several read from one receiver.
+    :param consumer: A name for this Airflow, if several read from one receiver. Two assets with the same
+        filter need different names if their ``queue`` or ``poll_interval`` differs, also without a receiver.
     :param pushmetrics_conn_id: The connection. A watcher reads its receiver, or polls the API without one.
         ``api_server`` uses it only to fetch the outcome of runs.
     :param host: The host of PushMetrics, with a port if necessary, for the asset's URI and for lineage.

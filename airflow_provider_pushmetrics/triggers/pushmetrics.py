@@ -277,6 +277,7 @@ class PushMetricsEventTrigger(SerializableTrigger, BaseEventTrigger):
     :param query_id: The query; None for any.
     :param consumer: A name for this reader, if several Airflows read from one receiver: letters, digits and
         ``. _ : ~ @ + -``. Each needs its own name; otherwise an event reaches only one of them.
+        So do two assets with the same filter whose queue or interval differs, also without a receiver.
     :param pushmetrics_conn_id: The connection.
     :param queue: The trigger queue of the watcher; needs Airflow 3.4.
     :param only_successful: Fire only for runs that succeeded; needs an API token.

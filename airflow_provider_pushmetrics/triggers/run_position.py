@@ -165,9 +165,10 @@ class AssetStore:
         Load the newest position; an asset that was added later has none.
 
         All these assets belong to one trigger, and Airflow stores an event for all assets of a trigger in one
-        transaction. So their positions are moments of one sequence, and an older one only means that it could
-        not be saved, or that the asset was not watched meanwhile: no event of it is missing. In that sequence
-        the floor rises; while it is the same, more runs are handled.
+        transaction. So their positions are moments of one sequence as long as that trigger is the same: an
+        older one only means that it could not be saved. In that sequence the floor rises; at the same floor,
+        more runs are handled. An asset that had another trigger (its queue or interval differed) goes on from
+        the newest position too, and misses what only the others have seen: such assets need different names.
 
         Before Airflow 3.3 the position was kept in a variable. It is deleted: an asset that is created again
         later must not begin at an old position.
