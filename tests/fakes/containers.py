@@ -5,8 +5,9 @@ They share one network of their own, in which every name leads to this machine, 
 those of the file. Each has a file system of its own: this machine's below a layer, with the volumes, secrets
 and tmpfs folders of the file, read-only where it says so. Capabilities are dropped as it says, and health
 checks and dependencies decide what starts when. The environment is that of the file and of the Dockerfile,
-and no other. Not as in Docker: the programs are those of this machine, users and limits are not set, and two
-images have stand-ins, PostgreSQL and the mail catcher.
+and no other. Each runs as the user of its image, and its tmpfs folders and volumes have the owner and mode
+that Docker gives them. Not as in Docker: the programs are those of this machine, limits are not set, and two
+images have stand-ins, PostgreSQL and the mail catcher, which say nothing about users.
 
 :func:`run_containers` starts this module as root in namespaces of its own, with a folder that has what
 ``docker/prepare.py`` writes, and a profile. It runs the main job, stops everything and writes a report.
@@ -40,6 +41,10 @@ VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
 IMAGE = "airflow-provider-pushmetrics:local"
 STAND_INS = ("postgres", "mail")
 ENVIRONMENT = re.compile(r"^ENV ((?:.*\\\n)*.*)$", re.M)
+USER = re.compile(r"^USER (\d+):\1$", re.M)
+FOLDERS = re.compile(r"install --directory --owner pushmetrics --mode (\d+) ((?:.*\\\n)*.*)$", re.M)
+USERS = {"root": 0, "redis": 999}
+"""The users of the other images, as numbers."""
 
 
 def read_compose(settings: dict[str, str], profile: str) -> dict[str, Any]:
@@ -57,6 +62,18 @@ def read_image_environment() -> dict[str, str]:
     last = ENVIRONMENT.findall((ROOT / "docker" / "Dockerfile").read_text("utf-8"))[-1]
     pairs = (word.split("=", 1) for word in shlex.split(last.replace("\\\n", " ")))
     return {name: value for name, value in pairs if name != "PATH"}
+
+
+def read_image_user() -> int:
+    """Read the user that the Dockerfile sets; the group has the same number."""
+    (user,) = USER.findall((ROOT / "docker" / "Dockerfile").read_text("utf-8"))
+    return int(user)
+
+
+def read_image_folders() -> dict[str, str]:
+    """Read the modes of the folders that the Dockerfile makes for its user."""
+    ((mode, names),) = FOLDERS.findall((ROOT / "docker" / "Dockerfile").read_text("utf-8"))
+    return dict.fromkeys(names.replace("\\\n", " ").split(), mode)
 
 
 @dataclass
@@ -84,11 +101,19 @@ class Container:
         host = {"HOME": "/tmp", "HOSTNAME": os.uname().nodename, "PATH": os.environ["CONTAINER_PATH"]}
         return {"LANG": "C.UTF-8", **host, **image, **own}
 
+    @property
+    def user(self) -> int:
+        """The user of its processes, and their group."""
+        if self.service["image"] == IMAGE:
+            return read_image_user()
+        return USERS[self.service.get("user", "root")]
+
     def build_command(self, command: list[str]) -> list[str]:
         """Build the command that makes the file system, drops the privileges and becomes the command."""
         allowed = ",".join(["-all", *(f"+{name.lower()}" for name in self.service.get("cap_add", ()))])
         drops = ["--bounding-set", allowed, "--inh-caps=-all"] if "ALL" in self.service["cap_drop"] else []
         drops += ["--no-new-privs"] if "no-new-privileges:true" in self.service["security_opt"] else []
+        drops += [f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
         folder = self.service.get("working_dir", "/opt/airflow" if self.service["image"] == IMAGE else "/")
         layer = self.folder / "layers" / self.name
         steps = [
@@ -99,6 +124,8 @@ class Container:
             f"cd {layer} && mkdir upper work root",
             f"mount -t overlay overlay -o lowerdir=/,upperdir={layer}/upper,workdir={layer}/work root",
             "cd root",
+            # Others than root run the programs of this machine, wherever they are.
+            *(f"chmod a+x .{folder}" for folder in list_parents(self.environment["PATH"])),
             *self._list_mounts(),
             *("mount -o remount,bind,ro ." for _ in range(bool(self.service.get("read_only")))),
             shlex.join(
@@ -120,11 +147,17 @@ class Container:
     def _list_mounts(self) -> list[str]:
         """List the commands that mount everything below the folder of now."""
         mounts = [f"mount --rbind /{name} {name}" for name in ("proc", "dev", "sys")]
-        for place in map(resolve, sorted(self.service.get("tmpfs", ()))):
-            mounts += [f"mkdir -p .{place}", f"mount -t tmpfs -o mode=1777 tmpfs .{place}"]
+        for entry in sorted(self.service.get("tmpfs", ())):
+            place, _, options = entry.partition(":")
+            # Docker's options, the mode of the folder in the image, and its owner: root.
+            options = f"noexec,nosuid,nodev,mode={self._find_mode(place)},{options}".removesuffix(",")
+            mounts += [
+                f"mkdir -p .{resolve(place)}",
+                f"mount -t tmpfs -o {options} tmpfs .{resolve(place)}",
+            ]
         for volume in self.service.get("volumes", ()):
             source, target = volume.split(":")[:2]
-            mounts += bind(self._find_volume(source), target)
+            mounts += bind(self._find_volume(source, target), target)
         if self.service["image"] == IMAGE:
             mounts.append("mkdir -p ./opt/airflow")
             mounts += bind(ROOT / "docker", "/usr/local/lib/pushmetrics")
@@ -132,13 +165,25 @@ class Container:
         mounts += ["mkdir -p ./run/secrets", "mount -t tmpfs tmpfs ./run/secrets"]
         for name in self.service.get("secrets", ()):
             mounts += bind(self.folder / "secrets" / name, f"/run/secrets/{name}")
+        mounts += bind(self.folder / "passwd", "/etc/passwd")
         return [*mounts, *bind(self.folder / "hosts", "/etc/hosts")]
 
-    def _find_volume(self, source: str) -> Path:
+    def _find_mode(self, place: str) -> str:
+        """Find the mode of a folder of the image; 755 if it is not there."""
+        own = read_image_folders() if self.service["image"] == IMAGE else {}
+        return {"/tmp": "1777", **own}.get(place, "755")
+
+    def _find_volume(self, source: str, target: str) -> Path:
+        """Find the source of a volume; an empty one gets the owner and mode of the folder of the image."""
         if source.startswith("./"):
             return ROOT / source
         folder = self.folder / "volumes" / source
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            is_own = self.service["image"] != IMAGE or target in read_image_folders()
+            owner = self.user if is_own else 0
+            os.chown(folder, owner, owner)
+            folder.chmod(int(self._find_mode(target), 8))
         return folder
 
     def start(self) -> None:
@@ -195,6 +240,12 @@ class Container:
         return time.monotonic() - began
 
 
+def list_parents(search_path: str) -> list[str]:
+    """List the folders above the programs of a PATH, and above what they are links to."""
+    programs = [Path(folder) for folder in search_path.split(os.pathsep)] + [Path(sys.executable).resolve()]
+    return sorted({str(parent) for one in programs for parent in one.parents if parent.is_dir()} - {"/"})
+
+
 def resolve(place: str) -> str:
     """Follow the absolute link of Debian, which leads out of the new root."""
     return place.removeprefix("/var") if place.startswith("/var/run/") else place
@@ -230,7 +281,7 @@ class Postgres(Container):
         pgexec("pg_ctl", arguments, bin_path=programs, user=server.system_user)
         environment = {"PGHOST": "/var/run/postgresql", "PATH": f"{programs}:{os.environ['CONTAINER_PATH']}"}
         # As in the image the user of the server, to whom its socket belongs.
-        self.service = {**self.service, "cap_drop": []}
+        self.service = {**self.service, "cap_drop": [], "user": "root"}
         with (self.folder / "postgres.log").open("ab") as log:
             script = self.build_command(["sh", "/docker-entrypoint-initdb.d/create_databases.sh"])
             # As the image does it, by the socket.
@@ -267,15 +318,23 @@ class Watcher(threading.Thread):
                 with suppress(psutil.Error):
                     words = process.cmdline()
                     self.count += 1
-                    if any(secret in word for secret in self._secrets for word in words):
-                        self.seen.add(" ".join(words)[:100])
+                    if any(map(self._is_secret, words)):
+                        self.seen.add(f"arguments of {words[0]}")
+                    variables = process.environ().items()
+                    shown = [name for name, text in variables if self._is_secret(text)]
+                    self.seen |= {f"{name} of {words[0]}" for name in shown}
             time.sleep(0.05)
+
+    def _is_secret(self, text: str) -> bool:
+        return any(secret in text for secret in self._secrets)
 
 
 def prepare_network(folder: Path, names: list[str]) -> None:
     """Make every name lead to this machine."""
     known = ["localhost", os.uname().nodename, *names]
     (folder / "hosts").write_text("".join(f"127.0.0.1 {name}\n" for name in known), "utf-8")
+    user = f"pushmetrics:x:{read_image_user()}:{read_image_user()}::/tmp:/usr/sbin/nologin\n"
+    (folder / "passwd").write_text(Path("/etc/passwd").read_text("utf-8") + user, "utf-8")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["mount", "--bind", folder / "hosts", "/etc/hosts"], check=True)
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from dotenv import dotenv_values
 
 from tests.fakes.containers import find_hindrance, run_containers
 from tests.fakes.deployment_tools import ROOT, install_tools
+from tests.fakes.service_process import find_free_port
+from tests.fakes.waiting import wait_until
 
 LIMIT_SECONDS = 1500
 CARRIERS = 10
@@ -27,6 +32,11 @@ LASTING = {name: service for name, service in SERVICES.items() if service["resta
 def prepare(folder: Path) -> str:
     command = [sys.executable, str(ROOT / "docker" / "prepare.py"), str(folder)]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+
+
+def change_settings(folder: Path, **settings: str) -> None:
+    values = {**dotenv_values(ROOT / ".env.example"), **settings}
+    (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in values.items()), "utf-8")
 
 
 def read_all(folder: Path) -> dict[str, bytes]:
@@ -43,7 +53,8 @@ def read_all(folder: Path) -> dict[str, bytes]:
 def test_the_commands_of_the_file_do_the_main_job(tmp_path: Path, profile: str) -> None:
     hindrance = find_hindrance()
     if hindrance:
-        pytest.skip(hindrance)
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(hindrance)
+    change_settings(tmp_path, HTTPS_PORT="443")
     prepare(tmp_path)
     folders = [str(Path(sys.executable).parent), str(install_tools() / "bin"), os.environ["PATH"]]
     folders += ["/usr/sbin", "/sbin"]
@@ -74,6 +85,44 @@ def find_secrets(folder: Path) -> list[str]:
     logs = {path.name: path.read_text("utf-8", "replace") for path in folder.glob("*.log")}
     assert len(logs) > 5
     return [name for name, log in logs.items() if any(secret in log for secret in secrets)]
+
+
+@pytest.mark.slow
+def test_the_log_of_the_proxy_has_no_token_of_a_request_that_no_backend_answers(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    known = {name: value or "" for name, value in dotenv_values(tmp_path / ".env").items()}
+    settings = {**known, "HTTPS_PORT": str(find_free_port())}
+    text = (ROOT / "docker" / "Caddyfile").read_text("utf-8").replace("/run/secrets/", f"{tmp_path}/secrets/")
+    (tmp_path / "Caddyfile").write_text(text.replace(":8081", f":{find_free_port()}"), "utf-8")
+    caddy = str(install_tools() / "bin" / "caddy")
+    command = [caddy, "run", "--config", "Caddyfile", "--adapter", "caddyfile"]
+    environment = {**os.environ, **settings, "HOME": str(tmp_path)}
+    with (tmp_path / "proxy.log").open("wb") as log:
+        proxy = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
+    try:
+        answer = wait_until(lambda: send_with_tokens(tmp_path, settings), "an answer of the proxy")
+    finally:
+        proxy.terminate()
+        proxy.wait(60)
+    log_text = (tmp_path / "proxy.log").read_text("utf-8")
+    assert answer.status_code >= 500
+    assert "/api/v1/webhook/1/trigger" in log_text, "an error is logged"
+    assert "hidden" not in log_text
+
+
+def send_with_tokens(folder: Path, settings: dict[str, str]) -> httpx.Response | None:
+    """Send a request with a token wherever one can be; None as long as the proxy does not listen."""
+    context = ssl.create_default_context(cafile=folder / "secrets" / "ca.crt")
+    name = settings["PUSHMETRICS_HOST"]
+    headers = {"Host": name, "Referer": f"https://{name}/?token=hidden", "X-Token": "hidden"}
+    headers |= {"Authorization": "Bearer hidden", "Cookie": "session=hidden"}
+    with httpx.Client(verify=context, timeout=60, trust_env=False) as client, suppress(httpx.ConnectError):
+        return client.get(
+            f"https://127.0.0.1:{settings['HTTPS_PORT']}/api/v1/webhook/1/trigger?token=hidden",
+            headers=headers,
+            extensions={"sni_hostname": name},
+        )
+    return None
 
 
 # --- prepare ------------------------------------------------------------------------------------------------
@@ -154,12 +203,18 @@ def test_every_service_is_closed_and_limited() -> None:
     assert not {name for name, service in SERVICES.items() if service.get("privileged")}
 
 
-def test_only_the_proxy_has_a_port_and_the_small_profile_those_of_this_machine() -> None:
+def test_only_the_proxy_may_be_open_to_other_machines() -> None:
     ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    full = {name for name in ports if SERVICES[name]["profiles"] == ["full"]}
-    assert full == {"proxy"}
-    others = [port for name in ports.keys() - full for port in ports[name]]
+    assert ports.keys() == {"proxy", "mail", "dev-service", "dev-airflow"}
+    others = [port for name in ports.keys() - {"proxy"} for port in ports[name]]
     assert all(port.startswith("127.0.0.1:") for port in others)
+
+
+def test_the_proxy_has_one_port_outside_and_in_the_network() -> None:
+    """Containers reach it by the same URLs as people."""
+    port = "${HTTPS_PORT:-8443}"
+    assert SERVICES["proxy"]["ports"] == [f"${{BIND_ADDRESS:-127.0.0.1}}:{port}:{port}"]
+    assert SERVICES["proxy"]["environment"]["HTTPS_PORT"] == port
 
 
 def test_nothing_hinders_a_second_container_of_a_service() -> None:
