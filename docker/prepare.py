@@ -3,7 +3,10 @@ Write what docker-compose.yaml needs and no repository holds: ``.env`` and the f
 
     python3 docker/prepare.py [FOLDER]
 
-Nothing that is there is changed; delete a file to get a new one. Needs Python and the command ``openssl``.
+Secrets that are there stay; delete a file to get a new one. What follows from others (URLs, connections, the
+configuration of Redis, the certificate unless it is of another CA) is written each time. A new password of a
+database needs ``ALTER ROLE … PASSWORD`` there too: PostgreSQL reads the file on an empty volume only. Needs
+Python and the command ``openssl``.
 
 The folder is open to its owner only, its files to all: Docker mounts each file into the containers that name
 it, whose processes run as other users. No file ends with a newline: Airflow would take it as a part of the
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 import shutil
 import subprocess
@@ -25,6 +29,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CERTIFICATE_DAYS = 825
+CA_NAME = "PushMetrics Compose CA"
 ROLES = ("airflow", "inbox", "service")
 """The databases, each with a role of the same name."""
 
@@ -50,7 +55,7 @@ class Secrets:
         self._settings = settings
 
     def write(self) -> None:
-        """Write those that are missing."""
+        """Write the secrets that are missing, and all that follows from them and from the settings."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in ("postgres_password", "redis_password", "airflow_secret_key", "airflow_jwt_secret"):
             self._make(name)
@@ -60,8 +65,8 @@ class Secrets:
         self._keep("airflow_fernet_key", lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
         self._keep("airflow_passwords.json", lambda: json.dumps({"admin": secrets.token_urlsafe(18)}))
         self._write_databases()
-        self._keep("redis.conf", lambda: REDIS.format(password=self._make("redis_password")))
-        self._keep("airflow_broker_url", lambda: f"redis://:{self._make('redis_password')}@redis:6379/0")
+        self._write("redis.conf", REDIS.format(password=self._make("redis_password")))
+        self._write("airflow_broker_url", f"redis://:{self._make('redis_password')}@redis:6379/0")
         self._write_connections()
         self._write_certificate()
 
@@ -69,9 +74,13 @@ class Secrets:
         """Write a file unless it is there, and give its content."""
         path = self._folder / name
         if not path.exists():
-            path.write_text(build(), "utf-8")
-            path.chmod(0o644)
+            self._write(name, build())
         return path.read_text("utf-8").strip()
+
+    def _write(self, name: str, text: str) -> None:
+        path = self._folder / name
+        path.write_text(text, "utf-8")
+        path.chmod(0o644)
 
     def _make(self, name: str) -> str:
         return self._keep(name, lambda: secrets.token_urlsafe(48))
@@ -79,15 +88,15 @@ class Secrets:
     def _write_databases(self) -> None:
         for role in ROLES:
             place = f"{role}:{self._make(f'{role}_db_password')}@postgres:5432/{role}"
-            self._keep(f"{role}_db_url", lambda place=place: f"postgresql+psycopg://{place}")
+            self._write(f"{role}_db_url", f"postgresql+psycopg://{place}")
             if role == "airflow":
-                self._keep("airflow_result_backend", lambda place=place: f"db+postgresql+psycopg://{place}")
+                self._write("airflow_result_backend", f"db+postgresql+psycopg://{place}")
 
     def _write_connections(self) -> None:
         host, port = self._settings["PUSHMETRICS_HOST"], self._settings["HTTPS_PORT"]
         trusted = {"verify": "/run/secrets/ca.crt"}
-        self._keep("airflow_connections.json", lambda: self._describe(f"https://{host}:{port}", trusted))
-        self._keep("airflow_connections_dev.json", lambda: self._describe("http://web:8090", {}))
+        self._write("airflow_connections.json", self._describe(f"https://{host}:{port}", trusted))
+        self._write("airflow_connections_dev.json", self._describe("http://web:8090", {}))
 
     def _describe(self, url: str, extra: Mapping[str, Any]) -> str:
         api = {"conn_type": "pushmetrics", "host": url, "password": self._make("pushmetrics_api_token")}
@@ -104,13 +113,23 @@ class Secrets:
 
     def _write_certificate(self) -> None:
         """Make a certificate of a CA of one's own, unless there is one: put your own into ``tls.*``."""
-        if (self._folder / "tls.crt").exists():
-            return
         names = [self._settings[name] for name in ("AIRFLOW_HOST", "PUSHMETRICS_HOST", "RECEIVER_HOST")]
+        if self._has_certificate(names):
+            return
         for name, content in make_certificate(names):
             path = self._folder / name
             path.write_bytes(content)
             path.chmod(0o644)
+
+    def _has_certificate(self, names: list[str]) -> bool:
+        """Return whether there is a certificate of another CA, or one of ours for these names."""
+        path = self._folder / "tls.crt"
+        if not path.exists():
+            return False
+        command = ("openssl", "x509", "-in", str(path), "-noout", "-issuer", "-ext", "subjectAltName")
+        shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        is_complete = all((self._folder / name).exists() for name in ("ca.crt", "tls.key"))
+        return CA_NAME not in shown or (is_complete and re.findall(r"DNS:([^,\s]+)", shown) == names)
 
 
 def make_certificate(names: list[str]) -> Iterator[tuple[str, bytes]]:
@@ -128,7 +147,7 @@ def make_certificate(names: list[str]) -> Iterator[tuple[str, bytes]]:
         leaf += "authorityKeyIdentifier=keyid\n"
         Path(scratch, "ca.ext").write_text(ca, "utf-8")
         Path(scratch, "tls.ext").write_text(leaf, "utf-8")
-        for name, subject in (("ca", "/CN=PushMetrics Compose CA"), ("tls", f"/CN={names[0]}")):
+        for name, subject in (("ca", f"/CN={CA_NAME}"), ("tls", f"/CN={names[0]}")):
             run("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", subject)
         run(
             "x509",
@@ -164,10 +183,7 @@ def main() -> None:
     """Write what is missing."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY
     if shutil.which("openssl") is None:
-        sys.exit(
-            "the command openssl is not installed: install it, or put tls.crt, tls.key and ca.crt into"
-            " secrets/"
-        )
+        sys.exit("the command openssl is not installed: install it")
     settings = folder / ".env"
     if not settings.exists():
         shutil.copy(REPOSITORY / ".env.example", settings)

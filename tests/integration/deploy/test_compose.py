@@ -128,13 +128,50 @@ def send_with_tokens(folder: Path, settings: dict[str, str]) -> httpx.Response |
 # --- prepare ------------------------------------------------------------------------------------------------
 
 
-def test_prepare_writes_every_secret_of_the_file_and_changes_none(tmp_path: Path) -> None:
+def test_prepare_writes_every_secret_of_the_file_and_keeps_it(tmp_path: Path) -> None:
     assert str(tmp_path / "secrets") in prepare(tmp_path)
     first = read_all(tmp_path)
     assert {f"secrets/{name}" for name in first} == {one["file"] for one in COMPOSE["secrets"].values()}
-    (tmp_path / "secrets" / "pushmetrics_reader_token").write_text("mine", "utf-8")
     prepare(tmp_path)
-    assert read_all(tmp_path) == {**first, "pushmetrics_reader_token": b"mine"}
+    assert read_all(tmp_path) == first
+
+
+def test_a_new_secret_reaches_every_file_that_has_it(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    names = [f"{role}_db_password" for role in ("airflow", "inbox", "service")] + ["redis_password"]
+    names += [f"pushmetrics_{kind}_token" for kind in ("api", "reader", "trigger")]
+    old = [(tmp_path / "secrets" / name).read_bytes() for name in names]
+    for name in names:
+        (tmp_path / "secrets" / name).unlink()
+    prepare(tmp_path)
+    files = read_all(tmp_path)
+    assert [name for name, content in files.items() if any(secret in content for secret in old)] == []
+    for name in names:
+        assert sum(files[name] in content for content in files.values()) > 1, name
+
+
+def test_a_changed_name_and_port_reach_connections_and_certificate(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    first = read_all(tmp_path)
+    change_settings(tmp_path, PUSHMETRICS_HOST="push.test", HTTPS_PORT="9443")
+    prepare(tmp_path)
+    changed = {name for name, content in read_all(tmp_path).items() if content != first[name]}
+    assert changed == {"airflow_connections.json", "ca.crt", "tls.crt", "tls.key"}
+    assert b'"https://push.test:9443"' in read_all(tmp_path)["airflow_connections.json"]
+    command = ["openssl", "x509", "-in", "tls.crt", "-noout", "-checkhost", "push.test"]
+    checked = subprocess.run(command, cwd=tmp_path / "secrets", check=True, capture_output=True, text=True)
+    assert "does match" in checked.stdout
+
+
+def test_a_certificate_of_ones_own_is_kept_whatever_its_names(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    folder = tmp_path / "secrets"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=mine"]
+    outputs = ["-keyout", "tls.key", "-out", "tls.crt"]
+    subprocess.run([*command, *outputs], cwd=folder, check=True, capture_output=True)
+    first = read_all(tmp_path)
+    prepare(tmp_path)
+    assert read_all(tmp_path) == first
 
 
 def test_only_the_owner_may_open_the_folder_and_containers_may_read_its_files(tmp_path: Path) -> None:
