@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.service.models import Run, StandaloneQueryRun, Worker
 from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.worker.claims import KEYS, Claimable, is_claimed, is_waiting
+from airflow_provider_pushmetrics.service.worker.claims import KEYS, WorkRow, is_claimed, is_waiting
 
 PREFIX = "pushmetrics_service_"
 
@@ -61,7 +61,7 @@ def count_workers(session: Session, now: datetime, lease_seconds: float) -> int:
     return session.scalar(select(func.count()).select_from(Worker).where(Worker.beat_on > since)) or 0
 
 
-def _read_figures(session: Session, kind: type[Claimable], now: datetime) -> tuple[int, int, float]:
+def _read_figures(session: Session, kind: type[WorkRow], now: datetime) -> tuple[int, int, float]:
     due = kind.created_on if issubclass(kind, Run | StandaloneQueryRun) else kind.next_attempt_on
     waiting, first = session.execute(select(func.count(), func.min(due)).where(is_waiting(kind))).one()
     claimed = session.scalar(select(func.count()).select_from(kind).where(is_claimed(kind))) or 0

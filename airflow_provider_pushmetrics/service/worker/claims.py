@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.service.models import Delivery, OutgoingMessage, Run, StandaloneQueryRun
 from airflow_provider_pushmetrics.service.models.statuses import RUNNING
 
-Claimable: TypeAlias = Run | StandaloneQueryRun | Delivery | OutgoingMessage
+WorkRow: TypeAlias = Run | StandaloneQueryRun | Delivery | OutgoingMessage
 
-KEYS: Mapping[type[Claimable], SQLColumnExpression[Any]] = {
+KEYS: Mapping[type[WorkRow], SQLColumnExpression[Any]] = {
     Run: Run.report_id,
     StandaloneQueryRun: StandaloneQueryRun.report_id,
     Delivery: Delivery.subscription_id,
@@ -39,7 +39,7 @@ class Group:
     :param is_suspect: Whether a worker died while it executed them.
     """
 
-    kind: type[Claimable]
+    kind: type[WorkRow]
     key: int | str
     workspace_id: int = 0
     is_suspect: bool = False
@@ -53,7 +53,7 @@ class Claim:
     id: int
 
     @property
-    def kind(self) -> type[Claimable]:
+    def kind(self) -> type[WorkRow]:
         """The table."""
         return self.group.kind
 
@@ -61,12 +61,12 @@ class Claim:
         return f"{self.kind.__tablename__} {self.id}"
 
 
-def is_waiting(kind: type[Claimable]) -> ColumnElement[bool]:
+def is_waiting(kind: type[WorkRow]) -> ColumnElement[bool]:
     """Build the condition of the partial indexes ``ix_…_waiting``: unfinished, and not claimed."""
     return and_(kind.worker_id.is_(None), _is_unfinished(kind))
 
 
-def is_claimed(kind: type[Claimable]) -> ColumnElement[bool]:
+def is_claimed(kind: type[WorkRow]) -> ColumnElement[bool]:
     """Build the condition of the partial indexes ``ix_…_claimed``: unfinished, and claimed by some worker."""
     return and_(kind.worker_id.is_not(None), _is_unfinished(kind))
 
@@ -108,9 +108,9 @@ def claim_rows(
 
 def release(
     session: Session,
-    whose: Callable[[type[Claimable]], ColumnElement[bool]],
+    whose: Callable[[type[WorkRow]], ColumnElement[bool]],
     *,
-    kinds: Collection[type[Claimable]] = tuple(KEYS),
+    kinds: Collection[type[WorkRow]] = tuple(KEYS),
     keeps: Callable[[], Collection[Claim]] = tuple,
     counts_loss: bool = False,
 ) -> list[str]:
@@ -136,13 +136,13 @@ def release(
     return names
 
 
-def _set(session: Session, kind: type[Claimable], ids: Collection[int], **values: object) -> None:
+def _set(session: Session, kind: type[WorkRow], ids: Collection[int], **values: object) -> None:
     if ids:
         changed = update(kind).where(kind.id.in_(ids)).values(values)
         session.execute(changed.execution_options(synchronize_session=False))
 
 
-def _is_unfinished(kind: type[Claimable]) -> ColumnElement[bool]:
+def _is_unfinished(kind: type[WorkRow]) -> ColumnElement[bool]:
     # A message that is kept has not ended, and is no work. A literal, as the indexes have it.
     if kind is OutgoingMessage:
         return OutgoingMessage.status == literal_column("'pending'")

@@ -21,7 +21,7 @@ from airflow_provider_pushmetrics.service.models import (
     Workspace,
 )
 from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
-from airflow_provider_pushmetrics.service.worker.claims import Claim, Claimable, Group, is_suspect, is_waiting
+from airflow_provider_pushmetrics.service.worker.claims import Claim, Group, WorkRow, is_suspect, is_waiting
 from airflow_provider_pushmetrics.service.worker.places import PlaceLimits, WaitingGroup, choose_groups
 
 MIN_WAIT_SECONDS = 0.02
@@ -60,7 +60,7 @@ class Selection:
     :param clock: Reads the time of the database; None if the rows are always due.
     """
 
-    kinds: Sequence[type[Claimable]]
+    kinds: Sequence[type[WorkRow]]
     waiting: Executable
     places: int
     group_places: int

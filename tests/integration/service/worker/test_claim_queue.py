@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.service.models import (
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.worker.claim_queue import ClaimQueue
-from airflow_provider_pushmetrics.service.worker.claims import Claim, Claimable
+from airflow_provider_pushmetrics.service.worker.claims import Claim, WorkRow
 from airflow_provider_pushmetrics.service.worker.heartbeats import WorkerRegistry
 from airflow_provider_pushmetrics.service.worker.retry_loop import WorkInterruptedError
 from airflow_provider_pushmetrics.service.worker.selection import select_runs
@@ -33,7 +33,7 @@ class Bench:
     """A queue, its database, and the runs that are held at work until the test lets them end."""
 
     database: Database
-    begun: list[tuple[type[Claimable], int]] = field(default_factory=list)
+    begun: list[tuple[type[WorkRow], int]] = field(default_factory=list)
     abandoned: list[int] = field(default_factory=list)
     ending: threading.Event = field(default_factory=threading.Event)
     fault: BaseException | None = None
