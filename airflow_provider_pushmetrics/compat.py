@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from airflow import __version__ as airflow_version
-from airflow.providers.common.compat.sdk import XCom, mask_secret
+from airflow.providers.common.compat.sdk import Variable, XCom, mask_secret
 from airflow.triggers.base import BaseTrigger
 from asgiref.sync import sync_to_async
 
@@ -34,6 +34,7 @@ __all__ = [
     "has_listeners",
     "list_asset_stores",
     "mask_secret",
+    "read_variable",
     "redact_secrets",
     "require_airflow",
     "run_in_thread",
@@ -102,6 +103,29 @@ def list_asset_stores(stores: Any) -> list[Any]:
     Airflow has no other access without the names of the assets, which a trigger does not know.
     """
     return [*stores._by_name.values(), *stores._by_uri.values()]
+
+
+def read_variable(key: str) -> str | None:
+    """
+    Read a variable of Airflow; None only if there is none.
+
+    From Airflow 3.1 on, ``Variable.get`` takes every failure for a missing variable (``_get_variable`` in
+    ``airflow/sdk/execution_time/context.py``).
+
+    :raises Exception: what Airflow raises if the variable cannot be read.
+    """
+    if not has_airflow("3.1"):
+        text: str | None = Variable.get(key, None)
+        return text
+    from airflow.sdk.exceptions import ErrorType
+    from airflow.sdk.execution_time import comms, task_runner
+
+    answer: Any = task_runner.SUPERVISOR_COMMS.send(comms.GetVariable(key=key))
+    if isinstance(answer, comms.VariableResult):
+        return answer.value
+    if answer.error == ErrorType.VARIABLE_NOT_FOUND:
+        return None
+    raise AirflowRuntimeError(answer)
 
 
 def redact_secrets(value: Any) -> Any:

@@ -13,7 +13,7 @@ from weakref import WeakSet
 from airflow.providers.common.compat.sdk import Variable
 
 from airflow_provider_pushmetrics.client.models import Run
-from airflow_provider_pushmetrics.compat import has_airflow, list_asset_stores, run_in_thread
+from airflow_provider_pushmetrics.compat import has_airflow, list_asset_stores, read_variable, run_in_thread
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 
 log = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ class VariableStore:
 
     async def load(self) -> RunPosition | None:
         """Load the position."""
-        text = await run_in_thread(Variable.get, self._key, None)
+        text = await run_in_thread(read_variable, self._key)
         return None if text is None else _read(f"Airflow's variable {self._key!r}", text)
 
     async def save(self, position: RunPosition) -> None:

@@ -22,6 +22,7 @@ from airflow_provider_pushmetrics.triggers.event_stream import (
     build_stream_name,
 )
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
+from airflow_provider_pushmetrics.triggers.run_position import RunPosition, VariableStore
 from tests.fakes.airflow_versions import AIRFLOW_VERSION, needs_airflow
 from tests.fakes.pushmetrics import FakePushMetrics, FakeRun
 from tests.fakes.supervisor import FakeSupervisor, FakeTaskInstance, talk_to
@@ -468,6 +469,18 @@ async def test_an_unexpected_error_does_not_end_a_watcher(
         pushmetrics.start_run()
         assert await watcher.take(1) == [1]
     assert caplog.text.count("cannot be read, and are tried again") == 1
+
+
+async def test_position_that_cannot_be_read_is_not_taken_for_none(supervisor: FakeSupervisor) -> None:
+    """A watcher without a position begins at the newest runs."""
+    store = VariableStore("any")
+    assert await store.load() is None
+    await store.save(RunPosition(7))
+    supervisor.breaks = True
+    with pytest.raises(RuntimeError, match="The pipe is broken"):
+        await store.load()
+    supervisor.breaks = False
+    assert await store.load() == RunPosition(7)
 
 
 async def test_only_the_last_of_many_runs_is_delayed(pushmetrics: FakePushMetrics) -> None:
