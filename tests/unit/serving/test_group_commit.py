@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
@@ -15,6 +16,7 @@ class Squares:
     """Commits squares, one batch at a time, when it is let go."""
 
     def __init__(self) -> None:
+        self.fail: Callable[[], list[int | Exception]] | None = None
         self.batches: list[list[int]] = []
         self.is_let_go = threading.Event()
         self.has_begun = threading.Event()
@@ -23,12 +25,9 @@ class Squares:
         self.batches.append(list(numbers))
         self.has_begun.set()
         assert self.is_let_go.wait(120)
-        if 13 in numbers and len(numbers) == 1:
-            raise OSError("disk full")
-        if 14 in numbers and len(numbers) == 1:
-            raise SystemExit
-        if 15 in numbers and len(numbers) == 1:
-            return []
+        if self.fail is not None:
+            fail, self.fail = self.fail, None
+            return fail()
         return [number**2 if number >= 0 else ValueError(f"{number} is mine") for number in numbers]
 
     async def begin(self) -> None:
@@ -85,20 +84,29 @@ async def test_error_of_one_is_its_own(group: GroupCommit[int, int], squares: Sq
         await bad
 
 
+def find_full_disk() -> list[int | Exception]:
+    raise OSError("disk full")
+
+
 @pytest.mark.parametrize(
-    ("number", "error", "message"),
+    ("fail", "error", "message"),
     [
-        (13, OSError, "disk full"),
-        (14, RuntimeError, "squares was interrupted: SystemExit"),
-        (15, RuntimeError, "squares returned 0 results for 1 items"),
+        (find_full_disk, OSError, "disk full"),
+        (sys.exit, RuntimeError, "squares was interrupted: SystemExit"),
+        (list, RuntimeError, "squares returned 0 results for 1 items"),
     ],
 )
 async def test_commit_that_fails_is_nobody_s_success_and_the_next_one_is_tried(
-    number: int, error: type[Exception], message: str, group: GroupCommit[int, int], squares: Squares
+    fail: Callable[[], list[int | Exception]],
+    error: type[Exception],
+    message: str,
+    group: GroupCommit[int, int],
+    squares: Squares,
 ) -> None:
+    squares.fail = fail
     squares.is_let_go.set()
     with pytest.raises(error, match=message):
-        await group.submit(number)
+        await group.submit(4)
     assert await group.submit(5) == 25
 
 
