@@ -18,14 +18,14 @@ from airflow_provider_pushmetrics.receiver.app import create_app
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, StandaloneOptions
-from airflow_provider_pushmetrics.serving.access_log import AccessLog
-from airflow_provider_pushmetrics.serving.logs import set_up_logging
-from airflow_provider_pushmetrics.serving.slow_clients import (
+from airflow_provider_pushmetrics.serving.http.access_log import AccessLog
+from airflow_provider_pushmetrics.serving.http.connections import (
     REQUEST_DEADLINE_SECONDS,
     DeadlineProtocol,
     DeadlineServer,
 )
-from airflow_provider_pushmetrics.serving.sockets import open_listener
+from airflow_provider_pushmetrics.serving.http.sockets import open_listener
+from airflow_provider_pushmetrics.serving.logs import set_up_logging
 
 log = logging.getLogger(__name__)
 

@@ -48,7 +48,6 @@ from airflow_provider_pushmetrics.service.api import (
     users,
     workspaces,
 )
-from airflow_provider_pushmetrics.service.api.body_limit import BodyLimit
 from airflow_provider_pushmetrics.service.api.conventions.document import (
     CONTACT,
     DESCRIPTION,
@@ -68,8 +67,9 @@ from airflow_provider_pushmetrics.service.runtime import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.database import UNAVAILABLE
 from airflow_provider_pushmetrics.service.web import block_results, pages, redirects, sessions
-from airflow_provider_pushmetrics.serving.access_log import AccessLog
-from airflow_provider_pushmetrics.serving.headers import NoStore
+from airflow_provider_pushmetrics.serving.http.access_log import AccessLog
+from airflow_provider_pushmetrics.serving.http.body_limit import BodyLimit
+from airflow_provider_pushmetrics.serving.http.headers import NoStore
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
 ROUTERS = (

@@ -18,7 +18,7 @@ from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 from airflow_provider_pushmetrics.service.storage.schema import prepare_schema
-from airflow_provider_pushmetrics.serving.rate_limit import RateLimit
+from airflow_provider_pushmetrics.serving.http.rate_limit import RateLimit
 
 JWT_LIFETIME_SECONDS = 900
 WORKER_FILE = "worker-id"

@@ -21,7 +21,7 @@ from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.runtime import assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.serving.sockets import open_listener
+from airflow_provider_pushmetrics.serving.http.sockets import open_listener
 
 HOST = "127.0.0.1"
 SOURCE = "pushmetrics"

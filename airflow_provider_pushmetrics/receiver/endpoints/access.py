@@ -23,8 +23,8 @@ from airflow_provider_pushmetrics.receiver.endpoints.authentication import (
 from airflow_provider_pushmetrics.receiver.endpoints.limits import NetworkList, build_rate_limit
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
+from airflow_provider_pushmetrics.serving.http.rate_limit import RateLimit
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
-from airflow_provider_pushmetrics.serving.rate_limit import RateLimit
 
 log = logging.getLogger(__name__)
 

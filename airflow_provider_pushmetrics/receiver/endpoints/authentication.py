@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.exceptions import InvalidSignatureError
 from airflow_provider_pushmetrics.receiver.endpoints.request_head import RequestHead
 from airflow_provider_pushmetrics.receiver.errors import Unauthorized
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
-from airflow_provider_pushmetrics.serving.headers import MAX_CREDENTIAL_BYTES, parse_bearer
+from airflow_provider_pushmetrics.serving.http.headers import MAX_CREDENTIAL_BYTES, parse_bearer
 from airflow_provider_pushmetrics.signatures import (
     ID_HEADER,
     SIGNATURE_HEADER,

@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from airflow_provider_pushmetrics.receiver.errors import TooManyRequests
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
-from airflow_provider_pushmetrics.serving.rate_limit import RateLimit
+from airflow_provider_pushmetrics.serving.http.rate_limit import RateLimit
 
 EVERY_CLIENT = ""
 """The rate limit of a source is shared by all addresses that it sends from."""

@@ -18,8 +18,8 @@ from airflow_provider_pushmetrics.service.processes.signals import exit_on_termi
 from airflow_provider_pushmetrics.service.processes.supervisor import Assignment, Supervisor
 from airflow_provider_pushmetrics.service.runtime import assemble, choose_worker_id
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
+from airflow_provider_pushmetrics.serving.http.sockets import open_listener
 from airflow_provider_pushmetrics.serving.logs import set_up_logging
-from airflow_provider_pushmetrics.serving.sockets import open_listener
 
 log = logging.getLogger(__name__)
 

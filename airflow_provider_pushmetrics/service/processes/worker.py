@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 from airflow_provider_pushmetrics.service.processes.folder_lock import WORKER_LOCK_FILE, wait_for_folder
 from airflow_provider_pushmetrics.service.processes.signals import exit_on_termination
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
+from airflow_provider_pushmetrics.serving.http.sockets import open_listener
 from airflow_provider_pushmetrics.serving.logs import set_up_logging
-from airflow_provider_pushmetrics.serving.sockets import open_listener
 
 if TYPE_CHECKING:
     from airflow_provider_pushmetrics.service.processes.supervisor import Assignment

@@ -20,8 +20,8 @@ from starlette.routing import Route
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
 from airflow_provider_pushmetrics.service.worker.backlog import Backlog
+from airflow_provider_pushmetrics.serving.http.connections import DeadlineProtocol, DeadlineServer
 from airflow_provider_pushmetrics.serving.metrics import CONTENT_TYPE, render_metrics
-from airflow_provider_pushmetrics.serving.slow_clients import DeadlineProtocol, DeadlineServer
 
 DATABASE_AWAY = "The database does not answer"
 HEARTBEAT_LATE = "The last heartbeat of this worker is older than its lease"

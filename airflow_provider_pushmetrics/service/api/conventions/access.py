@@ -12,7 +12,7 @@ from airflow_provider_pushmetrics.service.accounts.authentication import Princip
 from airflow_provider_pushmetrics.service.accounts.roles import Role
 from airflow_provider_pushmetrics.service.accounts.session_cookie import read_session
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
-from airflow_provider_pushmetrics.serving.headers import parse_bearer
+from airflow_provider_pushmetrics.serving.http.headers import parse_bearer
 
 NOT_AUTHORIZED = "Not authorized"
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from fastapi import HTTPException, Request
 
-from airflow_provider_pushmetrics.serving.headers import parse_accept
+from airflow_provider_pushmetrics.serving.http.headers import parse_accept
 
 HTML = "text/html"
 JSON = "application/json"

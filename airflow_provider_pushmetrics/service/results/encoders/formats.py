@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.service.results.arrow_types import describe_ty
 from airflow_provider_pushmetrics.service.results.encoders import csv_rows
 from airflow_provider_pushmetrics.service.results.encoders.json_rows import dump, encode_rows
 from airflow_provider_pushmetrics.service.results.store import Completeness, StoredResult
-from airflow_provider_pushmetrics.serving.headers import parse_accept
+from airflow_provider_pushmetrics.serving.http.headers import parse_accept
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"

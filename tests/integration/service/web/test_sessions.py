@@ -14,7 +14,7 @@ from airflow_provider_pushmetrics.service.accounts.authentication import SESSION
 from airflow_provider_pushmetrics.service.accounts.session_cookie import COOKIE
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
-from airflow_provider_pushmetrics.serving.rate_limit import RateLimit
+from airflow_provider_pushmetrics.serving.http.rate_limit import RateLimit
 from tests.fakes.service_process import API_TOKEN
 from tests.integration.service.conftest import Api, open_client
 

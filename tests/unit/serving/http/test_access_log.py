@@ -9,7 +9,7 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_pushmetrics.serving.access_log import AccessLog, describe_path
+from airflow_provider_pushmetrics.serving.http.access_log import AccessLog, describe_path
 
 LOGGER = "server.access"
 

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.serving.sockets import open_listener
+from airflow_provider_pushmetrics.serving.http.sockets import open_listener
 
 VARIABLE = "PUSHMETRICS_SERVICE_PORT"
 

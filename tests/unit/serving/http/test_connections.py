@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from airflow_provider_pushmetrics.serving.slow_clients import (
+from airflow_provider_pushmetrics.serving.http.connections import (
     REQUEST_DEADLINE_SECONDS,
     DeadlineProtocol,
     JoinedWrites,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from starlette.exceptions import HTTPException
 
-from airflow_provider_pushmetrics.serving import rate_limit
-from airflow_provider_pushmetrics.serving.rate_limit import RateLimit
+from airflow_provider_pushmetrics.serving.http import rate_limit
+from airflow_provider_pushmetrics.serving.http.rate_limit import RateLimit
 from tests.fakes.clock import Clock
 
 

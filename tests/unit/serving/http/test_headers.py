@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_pushmetrics.serving.headers import (
+from airflow_provider_pushmetrics.serving.http.headers import (
     MAX_CREDENTIAL_BYTES,
     NoStore,
     parse_accept,

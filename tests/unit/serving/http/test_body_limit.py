@@ -8,8 +8,8 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from airflow_provider_pushmetrics.service.api.body_limit import BodyLimit
 from airflow_provider_pushmetrics.service.app import HANDLERS
+from airflow_provider_pushmetrics.serving.http.body_limit import BodyLimit
 
 LIMIT = 100
 

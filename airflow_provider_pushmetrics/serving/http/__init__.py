@@ -1,0 +1,1 @@
+"""What a server does with any HTTP request: its connections, limits, headers and access log."""
