@@ -121,16 +121,16 @@ def fetch_next_page(
     receiver: Receiver, wanted: EventFilter, *, after: int, budget: WaitBudget, limit: int = PAGE_EVENTS
 ) -> Call[FeedPage | None]:
     """
-    Wait for the next matching events after a cursor; None if the deadline passed.
+    Wait for the next page after a cursor; None if the deadline passed.
+
+    A page without events says that there are others up to its cursor.
 
     :raises PushMetricsLastLookError: if the deadline passed and the last poll had failed.
     """
 
     def poll() -> Call[FeedPage | None]:
-        nonlocal after
         page = yield from poll_page(receiver, wanted, after=after, budget=budget, limit=limit)
-        after = page.cursor
-        return page if page.events else None
+        return page if page.events or page.cursor != after else None
 
     return (yield from until(budget, poll, pauses=False))
 

@@ -152,7 +152,7 @@ class EventProducer(SharedStreamProducer):
             )
             assert page is not None  # always set without a deadline
             events = await self._choose(client, page.events)
-            await self._skip(page.events, events)
+            await self._pass_over(page.cursor, events)
             for event in events:
                 await self._space(is_delayed=event is events[-1])
                 self._read_until = event.id
@@ -183,15 +183,15 @@ class EventProducer(SharedStreamProducer):
             return events
         return [event for event in events if await has_succeeded(client, event)]
 
-    async def _skip(self, events: Sequence[FeedEvent], chosen: Sequence[FeedEvent]) -> None:
-        """Move the position over skipped events, as soon as Airflow has stored those before them."""
-        if not events:
-            return
-        self._passed_over = events[-1].id
+    async def _pass_over(self, cursor: int, chosen: Sequence[FeedEvent]) -> None:
+        """Move the position over what is not wanted, as soon as Airflow has stored the events before it."""
+        if cursor < (self._read_until or 0):  # another inbox, such as an older copy
+            self._stored = self._last_chosen = 0
+        self._passed_over = cursor
         if chosen:
             self._last_chosen = chosen[-1].id
-        elif self._stored >= self._last_chosen:
-            await self.store_position(self._passed_over)
+        elif self._last_chosen <= self._stored < cursor:
+            await self.store_position(cursor)
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
         """
@@ -214,7 +214,7 @@ class EventProducer(SharedStreamProducer):
             )
 
     async def store_position(self, position: Position) -> None:
-        """Store the consumer's position in the receiver, and move it over the skipped events that follow."""
+        """Store the consumer's position in the receiver, and move it over what follows and is not wanted."""
         if isinstance(position, RunPosition):
             await self._runs.store_position(position)
             return

@@ -25,6 +25,7 @@ class FakeInbox:
 
     :param takers: Who took the event at a consumer's position.
     :param refuses_positions: Answer 400 to whoever stores a position.
+    :param hold_seconds: How long a request for events is held at most.
     :param outages: How many requests for events are answered 503 from now on.
     :param waiting: How many requests for events are being answered.
     :param peak: How many were at most at once.
@@ -36,6 +37,7 @@ class FakeInbox:
     takers: dict[str, str | None] = field(default_factory=dict)
     stored: list[int] = field(default_factory=list)
     refuses_positions: bool = False
+    hold_seconds: float = 60.0
     outages: int = 0
     waiting: int = 0
     peak: int = 0
@@ -80,18 +82,20 @@ class FakeInbox:
         if self.outages > 0:
             self.outages -= 1
             return JSONResponse({"message": "Maintenance"}, 503, {"Retry-After": "0"})
-        deadline = time.monotonic() + float(query["wait"])
+        deadline = time.monotonic() + min(float(query["wait"]), self.hold_seconds)
         self.waiting += 1
         self.peak = max(self.peak, self.waiting)
         try:
             while not (found := self._find(query)) and time.monotonic() < deadline:
+                if int(query["after"]) > self.cursor:
+                    break  # of another inbox
                 if await request.is_disconnected():
                     break
                 await asyncio.sleep(0.005)
         finally:
             self.waiting -= 1
         page = found[: int(query["limit"])]
-        cursor = page[-1]["id"] if len(page) == int(query["limit"]) else max(self.cursor, int(query["after"]))
+        cursor = page[-1]["id"] if len(page) == int(query["limit"]) else self.cursor
         text = json.dumps({"events": page, "cursor": cursor})  # in ASCII: lone surrogates can be written so
         return Response(text, media_type="application/json")
 

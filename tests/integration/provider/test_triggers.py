@@ -316,6 +316,40 @@ async def test_a_watcher_goes_on_where_it_was(pushmetrics: FakePushMetrics) -> N
         assert await take(events, 2) == [3, 4]
 
 
+async def test_the_position_passes_events_that_a_watcher_does_not_want(pushmetrics: FakePushMetrics) -> None:
+    """Else a watcher of a rare report would seem to be behind, and to miss what is deleted."""
+    pushmetrics.inbox.hold_seconds = 0.05
+    trigger = PushMetricsEventTrigger(report_id=1)
+    async with open_events(trigger) as events:
+        waiting = asyncio.ensure_future(take(events, 1))
+        for _ in range(3):
+            pushmetrics.start_run("2")
+        await until(lambda: find_position(pushmetrics.inbox, trigger) == 3)
+        pushmetrics.start_run("1")
+        pushmetrics.start_run("2")
+        assert await asyncio.wait_for(waiting, LIMIT_SECONDS) == [4]
+        await asyncio.sleep(0.3)
+        assert find_position(pushmetrics.inbox, trigger) == 3, "the event is not yet stored"
+        after = asyncio.ensure_future(take(events, 1))
+        await until(lambda: find_position(pushmetrics.inbox, trigger) == 5)
+        await settle(after)
+
+
+async def test_the_position_follows_an_inbox_that_begins_anew(pushmetrics: FakePushMetrics) -> None:
+    inbox, trigger = pushmetrics.inbox, PushMetricsEventTrigger(report_id=1)
+    inbox.hold_seconds = 0.05
+    async with open_events(trigger) as events:
+        waiting = asyncio.ensure_future(take(events, 1))
+        for _ in range(3):
+            pushmetrics.start_run("2")
+        await until(lambda: find_position(inbox, trigger) == 3)
+        inbox.events.clear()
+        inbox.positions.clear()
+        pushmetrics.start_run("2")
+        await until(lambda: find_position(inbox, trigger) == 1)
+        await settle(waiting)
+
+
 async def test_two_watchers_do_not_skip_each_others_events(pushmetrics: FakePushMetrics) -> None:
     for report_id in ("1", "2", "1", "2"):
         pushmetrics.start_run(report_id)
