@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.bounded_processes.frames import (
@@ -22,6 +21,7 @@ from airflow_provider_pushmetrics.service.bounded_processes.frames import (
     read_frame,
     write_frame,
 )
+from airflow_provider_pushmetrics.service.bounded_processes.limits import read_memory
 
 START = (
     "import sys; sys.path[:] = sys.argv[3:];"
@@ -31,8 +31,6 @@ START = (
 
 STARTER = ThreadPoolExecutor(1, thread_name_prefix="child-starter")
 """Starts all children: the system kills a child at the end of the thread that started it."""
-
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class CallFailedError(PushMetricsError):
@@ -107,10 +105,7 @@ class ChildProcess:
 
     def read_memory(self) -> int:
         """Read its memory use in bytes; 0 if it has ended, or the system does not report it."""
-        try:
-            return int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1]) * PAGE_BYTES
-        except (OSError, IndexError):
-            return 0
+        return read_memory(self.pid)
 
     def kill(self, reason: str | None = None) -> None:
         """

@@ -7,20 +7,24 @@ import os
 import resource
 import signal
 import sys
-from pathlib import Path
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 PR_SET_PDEATHSIG = 1
-STATM = Path("/proc/self/statm")
+RESIDENT_FIELD = 1
 DATA_FIELD = 5
-"""The field of ``statm`` with the memory that ``RLIMIT_DATA`` limits, in pages."""
+"""The field of ``statm`` with the memory that ``RLIMIT_DATA`` limits."""
 
 
-def read_data_bytes() -> int:
-    """Read the memory of this process that ``RLIMIT_DATA`` limits; 0 if the system does not report it."""
+def read_memory(pid: int | str = "self", field: int = RESIDENT_FIELD) -> int:
+    """
+    Read the memory of a process in bytes; 0 if it has ended, or the system does not report it.
+
+    :param field: A field of ``statm``: https://man7.org/linux/man-pages/man5/proc_pid_statm.5.html.
+    """
     try:
-        return int(STATM.read_text("ascii").split()[DATA_FIELD]) * PAGE_BYTES
-    except OSError:
+        with open(f"/proc/{pid}/statm", "rb", buffering=0) as file:
+            return int(file.read().split()[field]) * PAGE_BYTES
+    except (OSError, IndexError):
         return 0
 
 
@@ -31,7 +35,7 @@ def limit_memory(more_bytes: int) -> None:
     macOS does not enforce it.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (read_data_bytes() + more_bytes, hard))
+    resource.setrlimit(resource.RLIMIT_DATA, (read_memory(field=DATA_FIELD) + more_bytes, hard))
 
 
 def limit_cpu(seconds: int) -> None:

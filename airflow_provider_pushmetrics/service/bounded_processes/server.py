@@ -22,9 +22,10 @@ from airflow_provider_pushmetrics.service.bounded_processes.frames import (
     write_frame,
 )
 from airflow_provider_pushmetrics.service.bounded_processes.limits import (
+    DATA_FIELD,
     end_with_parent_thread,
     forbid_core_dumps,
-    read_data_bytes,
+    read_memory,
 )
 
 MAX_REQUEST_BYTES = 1024 * 1024 * 1024
@@ -59,7 +60,7 @@ def serve(handle: Handle, *, is_reusable: bool = True) -> None:
         signal.signal(number, signal.SIG_IGN)  # sent to the whole group: this process ends with its parent
     connection = socket.socket(fileno=int(sys.argv[2]))
     threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
-    max_data_bytes = read_data_bytes() + MAX_GROWTH_BYTES
+    max_data_bytes = read_memory(field=DATA_FIELD) + MAX_GROWTH_BYTES
     is_last = False
     while not is_last:
         try:
@@ -77,7 +78,7 @@ def _answer(connection: socket.socket, request: Frame, handle: Handle, max_data_
         handle(request.data, lambda data: write_frame(connection, DATA, data))
     except CallError as error:
         kind, text = FAILURE, str(error)[:MAX_REASON_LENGTH].encode(errors="replace")
-    is_last = max_data_bytes == 0 or read_data_bytes() > max_data_bytes
+    is_last = max_data_bytes == 0 or read_memory(field=DATA_FIELD) > max_data_bytes
     write_frame(connection, kind, text, is_last=is_last)
     return is_last
 

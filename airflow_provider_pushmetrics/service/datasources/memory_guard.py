@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from airflow_provider_pushmetrics.service.bounded_processes.limits import PAGE_BYTES, read_memory
 from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
 from airflow_provider_pushmetrics.service.datasources.base import Stopper
 from airflow_provider_pushmetrics.serving.background import BackgroundLoop
@@ -42,18 +43,9 @@ STOP_SHARE = 0.6
 REASON = "the worker's memory is used up: let the query return less, or run fewer at the same time."
 """The error of a stopped query."""
 
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 log = logging.getLogger(__name__)
-
-
-def read_memory() -> int:
-    """Read how many bytes of memory this process uses; 0 if the system does not report it."""
-    try:
-        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * PAGE_BYTES
-    except OSError:
-        return 0
 
 
 def find_machine_memory() -> int:

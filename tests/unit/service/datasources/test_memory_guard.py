@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from airflow_provider_pushmetrics.service.bounded_processes.limits import read_memory
 from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
 from airflow_provider_pushmetrics.service.datasources.base import Stopper
 from airflow_provider_pushmetrics.service.datasources.memory_guard import (
@@ -13,7 +14,6 @@ from airflow_provider_pushmetrics.service.datasources.memory_guard import (
     MemoryGuard,
     RunningQueries,
     find_machine_memory,
-    read_memory,
 )
 
 LIMIT = 1000
