@@ -6,13 +6,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeAlias, overload
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, literal, select
 from sqlalchemy.orm import Session
+
+from airflow_provider_pushmetrics.serving.columns import UtcDateTime
 
 Clock: TypeAlias = Callable[[], datetime]
 
 DatabaseClock: TypeAlias = Callable[[Session], datetime]
 """Reads the time of the database: for a time that one process writes and another one compares."""
+
+ClockColumn: TypeAlias = Callable[[Session], ColumnElement[datetime]]
+"""Builds a column with that time."""
 
 
 def get_now() -> datetime:
@@ -20,12 +25,18 @@ def get_now() -> datetime:
     return datetime.now(UTC)
 
 
+def build_clock_column(session: Session) -> ColumnElement[datetime]:
+    """Build a column with the time of the database, for a statement that reads other columns too."""
+    if session.get_bind().dialect.name != "postgresql":
+        return literal(get_now(), UtcDateTime)
+    return func.clock_timestamp(type_=UtcDateTime)
+
+
 def read_database_clock(session: Session) -> datetime:
     """Read the time of the database; SQLite's is the machine's."""
     if session.get_bind().dialect.name != "postgresql":
         return get_now()
-    now: datetime = session.scalars(select(func.clock_timestamp())).one()
-    return now.astimezone(UTC)
+    return session.scalars(select(build_clock_column(session))).one()
 
 
 @overload

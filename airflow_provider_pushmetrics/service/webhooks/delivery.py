@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.retry_after import parse_retry_after
 from airflow_provider_pushmetrics.service.egress.deadline import limit_time
 from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt, Subscription
 from airflow_provider_pushmetrics.service.models.statuses import DELIVERED, FAILED, PENDING
-from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
+from airflow_provider_pushmetrics.service.storage.clock import ClockColumn, build_clock_column
 from airflow_provider_pushmetrics.service.storage.database import Database, Persist, persist_once
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.retry_schedule import (
@@ -108,7 +108,7 @@ class WebhookSender:
         timeout_seconds: float,
         *,
         transport: httpx.BaseTransport,
-        clock: DatabaseClock = read_database_clock,
+        clock: ClockColumn = build_clock_column,
         monotonic: Callable[[], float] = time.monotonic,
         spread: Spread = random.uniform,
     ) -> None:
@@ -149,10 +149,11 @@ class WebhookSender:
         with self._database.reading() as session:
             keys = joinedload(Delivery.subscription).joinedload(Subscription.retired_secrets)
             whole = (joinedload(Delivery.event), keys)
-            delivery = session.get(Delivery, delivery_id, options=whole)
-            if delivery is None or delivery.status != PENDING or not delivery.subscription.active:
+            found = select(Delivery, self._clock(session)).where(Delivery.id == delivery_id).options(*whole)
+            row = session.execute(found).unique().one_or_none()
+            if row is None or row[0].status != PENDING or not row[0].subscription.active:
                 return None
-            now = self._clock(session)
+            delivery, now = row
             return SignedEvent(
                 url=delivery.subscription.url,
                 message_id=delivery.event.uid,
@@ -165,11 +166,11 @@ class WebhookSender:
 
     def _record(self, delivery_id: int, message: SignedEvent, answer: Answer) -> bool:
         with self._database.writing() as session:
-            subscription, delivery = _lock(session, delivery_id, answer)
+            found = self._lock(session, delivery_id, answer)
             # The subscription may have been deleted, or another worker may have recorded this attempt.
-            if subscription is None or delivery is None or delivery.attempt_count != message.attempt - 1:
+            if found is None or found[1].attempt_count != message.attempt - 1:
                 return False
-            now = self._clock(session)
+            subscription, delivery, now = found
             session.add(
                 DeliveryAttempt(
                     delivery_id=delivery_id,
@@ -184,6 +185,25 @@ class WebhookSender:
             delivery.attempt_count, delivery.worker_id = message.attempt, None
             self._conclude(session, subscription, delivery, answer, now)
             return True
+
+    def _lock(
+        self, session: Session, delivery_id: int, answer: Answer
+    ) -> tuple[Subscription, Delivery, datetime] | None:
+        """
+        Lock the subscription of a delivery, then the delivery, as a statement that deletes both does.
+
+        :return: Both, and the time; None if they were deleted.
+        """
+        chosen = select(Subscription).join(Delivery).where(Delivery.id == delivery_id)
+        # Shared: deliveries to one endpoint do not wait for each other.
+        subscription = session.scalar(chosen.with_for_update(of=Subscription, read=True, key_share=True))
+        if subscription is None:
+            return None
+        if not answer.is_delivered or subscription.failing_since is not None:  # its row will change
+            session.refresh(subscription, with_for_update={"key_share": True})
+        mine = select(Delivery, self._clock(session)).where(Delivery.id == delivery_id)
+        row = session.execute(mine.with_for_update(of=Delivery)).one_or_none()
+        return None if row is None else (subscription, *row)
 
     def _post(self, message: SignedEvent) -> Answer:
         headers = message.build_headers()
@@ -246,18 +266,6 @@ def _read_answer(response: httpx.Response) -> str:
     except httpx.HTTPError:
         pass
     return body[:MAX_ENDPOINT_ANSWER_BYTES].decode("utf-8", "replace")
-
-
-def _lock(session: Session, delivery_id: int, answer: Answer) -> tuple[Subscription | None, Delivery | None]:
-    """Lock the subscription of a delivery, then the delivery, as a statement that deletes both does."""
-    chosen = select(Subscription).join(Delivery).where(Delivery.id == delivery_id)
-    # Shared: deliveries to one endpoint do not wait for each other.
-    subscription = session.scalar(chosen.with_for_update(of=Subscription, read=True, key_share=True))
-    if subscription is None:
-        return None, None
-    if not answer.is_delivered or subscription.failing_since is not None:  # its row will change
-        session.refresh(subscription, with_for_update={"key_share": True})
-    return subscription, session.get(Delivery, delivery_id, with_for_update=True)
 
 
 def _find_reason_to_give_up(delivery: Delivery, answer: Answer, now: datetime) -> str | None:

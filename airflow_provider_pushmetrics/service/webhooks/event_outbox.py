@@ -23,7 +23,7 @@ from airflow_provider_pushmetrics.service.models import (
 from airflow_provider_pushmetrics.service.models.base import get_table
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
-from airflow_provider_pushmetrics.service.storage.clock import format_event_moment, read_database_clock
+from airflow_provider_pushmetrics.service.storage.clock import build_clock_column, format_event_moment
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 
 REPORT_CREATED = "report.created"
@@ -146,15 +146,23 @@ def put_in_outbox(
     :param traceparent: The trace that the deliveries continue.
     """
     event_id = _write_event(session, workspace_id, body, traceparent)
-    active = select(Subscription.id, Subscription.events).where(
+    now = build_clock_column(session).label("now")
+    active = select(Subscription.id, Subscription.events, now).where(
         Subscription.workspace_id == workspace_id, Subscription.active.is_(True)
     )
     # Locked as their deliveries lock them: a subscription that is being deleted is waited for, and left out.
     locked = active.with_for_update(read=True, key_share=True)
-    wanting = [row.id for row in session.execute(locked) if body["event"] in row.events]
-    if wanting:
-        common = {"event_id": event_id, "status": PENDING, "next_attempt_on": read_database_clock(session)}
-        deliveries = [{"subscription_id": one, **common} for one in wanting]
+    deliveries = [
+        {
+            "event_id": event_id,
+            "subscription_id": row.id,
+            "status": PENDING,
+            "next_attempt_on": row.now,
+        }
+        for row in session.execute(locked)
+        if body["event"] in row.events
+    ]
+    if deliveries:
         session.execute(insert(get_table(Delivery)), deliveries)
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import httpx
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, literal, select
 from sqlalchemy.exc import OperationalError
 
 from airflow_provider_pushmetrics.service.models import Delivery, OutgoingMessage, Subscription
@@ -29,6 +29,7 @@ from airflow_provider_pushmetrics.service.webhooks.subscriptions import (
     resend_failed,
     rotate_secret,
 )
+from airflow_provider_pushmetrics.serving.columns import UtcDateTime
 from airflow_provider_pushmetrics.signatures import decode_secret
 from tests.fakes.service_subscriber import add_subscription
 
@@ -63,7 +64,7 @@ class Post:
             CIPHER,
             15,
             transport=httpx.MockTransport(self._handle),
-            clock=lambda _: self.now,
+            clock=lambda _: literal(self.now, UtcDateTime),
             spread=random.Random(11).uniform,
         )
 
