@@ -54,7 +54,8 @@ def build_app() -> typer.Typer:
     from airflow_provider_pushmetrics.commands.dag_files.cli import app as dag_app
     from airflow_provider_pushmetrics.commands.doctor.cli import doctor
     from airflow_provider_pushmetrics.receiver.cli import app as receiver_app
-    from airflow_provider_pushmetrics.service.cli import service, worker
+    from airflow_provider_pushmetrics.service.cli import app as service_app
+    from airflow_provider_pushmetrics.service.cli import worker
 
     app = typer.Typer(
         rich_markup_mode=None,  # whose tables cut the names of environment variables short
@@ -76,7 +77,7 @@ def build_app() -> typer.Typer:
     app.add_typer(dag_app, name="dag")
     app.add_typer(receiver_app, name="receiver")
     app.command("doctor")(doctor)
-    app.command("service")(service)
+    app.add_typer(service_app, name="service")
     app.command("worker")(worker)
     return app
 

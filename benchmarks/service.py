@@ -24,7 +24,7 @@ from airflow_provider_pushmetrics.service.models import Delivery, Run, Worker
 from airflow_provider_pushmetrics.service.models.statuses import SUCCESS
 from airflow_provider_pushmetrics.service.results.encoders.formats import CSV, JSON, PARQUET
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from tests.fakes.postgres import run_postgres
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_service, run_worker
@@ -75,7 +75,7 @@ def prepare(database_url: str | None = None) -> Iterator[Bench]:
         database = Database(database_url or f"sqlite:///{folder}/service.db")
         database.migrate()
         bootstrap(database, folder, API_TOKEN)
-        cipher = Cipher(load_secret_key(folder))
+        cipher = Cipher(*load_secret_keys(folder))
         trivial = make_report(database, cipher, folder, one=sql("SELECT 1 AS n"))
         wide = make_report(database, cipher, folder, rows=sql(WIDE))
         try:

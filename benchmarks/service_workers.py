@@ -28,7 +28,7 @@ from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMI
 from airflow_provider_pushmetrics.service.models import Delivery, Run, Subscription
 from airflow_provider_pushmetrics.service.models.statuses import SUCCESS
 from airflow_provider_pushmetrics.service.results.store import ResultStore
-from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 from benchmarks.service import Bench, count_requests, prepare
 from tests.fakes.postgres import make_database, run_postgres
@@ -136,7 +136,7 @@ def measure_bare(bench: Bench) -> float:
 
 
 def _subscribe(bench: Bench, url: str) -> None:
-    secret = Cipher(load_secret_key(bench.folder)).encrypt("whsec_" + "A" * 32)
+    secret = Cipher(*load_secret_keys(bench.folder)).encrypt("whsec_" + "A" * 32)
     values = {"workspace_id": 1, "name": "bench", "url": url, "events": ["report.run"]}
     with bench.database.writing() as session:
         session.execute(insert(Subscription).values(**values, secret_encrypted=secret))

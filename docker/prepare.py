@@ -59,7 +59,7 @@ class Secrets:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in ("postgres_password", "redis_password", "airflow_secret_key", "airflow_jwt_secret"):
             self._make(name)
-        for name in ("secret_key", "trigger_token", "webhook_token", "reader_token"):
+        for name in ("secret_keys", "trigger_token", "webhook_token", "reader_token"):
             self._make(f"pushmetrics_{name}")
         self._keep("pushmetrics_api_token", lambda: f"pmpat_{secrets.token_urlsafe(48)}")
         self._keep("airflow_fernet_key", lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())

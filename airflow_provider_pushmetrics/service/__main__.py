@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import typer
-
-from airflow_provider_pushmetrics.service.cli import service
+from airflow_provider_pushmetrics.service.cli import app
 from airflow_provider_pushmetrics.serving.options import ignore_service_links
 
 if __name__ == "__main__":
     ignore_service_links()
-    typer.run(service)
+    app()

@@ -9,11 +9,24 @@ import typer
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, complete_settings
-from airflow_provider_pushmetrics.serving.options import take_options
+from airflow_provider_pushmetrics.serving.options import list_options, take_options
 
+STORE = {"data_dir", "database_url", "secret_keys"}
+"""The options that name a service's database, files and keys."""
+
+ABOUT_RUNNING = {one.name for one in list_options(ServiceSettings)} - STORE
 ONLY_SERVICE = ("port", "demo", "executes", "trigger_returns_run_id", "exchange_rate")
 
 
+app = typer.Typer(
+    name="service",
+    help="Run the PushMetrics reference service, or look after it.",
+    rich_markup_mode=None,
+    pretty_exceptions_show_locals=False,
+)
+
+
+@app.callback(invoke_without_command=True)
 @take_options(ServiceSettings, without=("health_port",))
 def service(settings: ServiceSettings) -> None:
     """
@@ -28,6 +41,30 @@ def service(settings: ServiceSettings) -> None:
         serve(completed)
 
     _run("service", settings, serve)
+
+
+@app.command("rotate-key")
+@take_options(ServiceSettings, without=ABOUT_RUNNING)
+def rotate_key(settings: ServiceSettings) -> None:
+    """
+    Encrypt all stored secrets with the newest secret key, while the service runs.
+
+    It can be interrupted and repeated. It says when the older keys can be removed.
+    """
+
+    def rotate(completed: ServiceSettings) -> None:
+        from airflow_provider_pushmetrics.service.maintenance.access import open_store
+        from airflow_provider_pushmetrics.service.maintenance.secret_keys import (
+            describe_rotation,
+            rotate_secrets,
+        )
+        from airflow_provider_pushmetrics.service.storage.encryption import Cipher, read_secret_keys
+
+        with open_store(completed) as database:
+            cipher = Cipher(*(completed.secret_keys or read_secret_keys(completed.data_dir)))
+            typer.echo(describe_rotation(rotate_secrets(database, cipher)))
+
+    _run("service rotate-key", settings, rotate)
 
 
 @take_options(ServiceSettings, without=ONLY_SERVICE)

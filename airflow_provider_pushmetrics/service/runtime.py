@@ -10,12 +10,13 @@ from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.demo_report import load_demo
+from airflow_provider_pushmetrics.service.maintenance.secret_keys import check_secrets
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.call_batching import CallBatcher
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, make_data_dir
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 from airflow_provider_pushmetrics.service.storage.schema import prepare_schema
 from airflow_provider_pushmetrics.serving.http.rate_limit import RateLimit
@@ -65,8 +66,14 @@ class ServiceParts:
             self.engine.start()
 
     def prepare(self) -> None:
-        """Migrate, and bootstrap."""
+        """
+        Migrate, and bootstrap.
+
+        :raises PushMetricsConfigurationError: if the service cannot work with the database, or if the secret
+            keys do not decrypt the stored secrets.
+        """
         prepare_schema(self.database, self.settings.wait_for_database_seconds)
+        check_secrets(self.database, self.cipher)
         with self.database.lock(BOOTSTRAP_LOCK):
             bootstrap(self.database, self.settings.data_dir, self.settings.bootstrap_token)
             if self.settings.demo:
@@ -103,7 +110,7 @@ def assemble(
     """
     make_data_dir(settings.data_dir)
     database = Database(settings.store_url, listen_url=settings.listen_database_url)
-    cipher = Cipher(settings.secret_key or load_secret_key(settings.data_dir))
+    cipher = Cipher(*(settings.secret_keys or load_secret_keys(settings.data_dir)))
     results = ResultStore(settings.results_dir)
     places = SourcePlaces(settings.data_dir, settings.source_dirs)
     sources = SourceRegistry(database, cipher, places, settings.egress_rules, settings.query_limits)

@@ -72,9 +72,10 @@ class ServiceSettings:
         flag="",
         secret=True,
     )
-    secret_key: str | None = option(
-        None,
-        "Encrypts stored tokens, secrets and database URLs; by default the file secret-key does.",
+    secret_keys: tuple[str, ...] = option(
+        (),
+        "Encrypt stored tokens, secrets and database URLs: the newest key first, then older ones, separated"
+        " by spaces or commas. By default those in the file secret-key do.",
         flag="",
         secret=True,
     )
@@ -162,7 +163,12 @@ class ServiceSettings:
     @property
     def store_url(self) -> str:
         """The database of the service's own tables."""
-        return self.database_url or f"sqlite:///{self.data_dir / 'service.db'}"
+        return self.database_url or f"sqlite:///{self.database_file}"
+
+    @property
+    def database_file(self) -> Path:
+        """The file of the service's own tables on SQLite."""
+        return self.data_dir / "service.db"
 
     @property
     def results_dir(self) -> Path:

@@ -230,7 +230,7 @@ def take_options(
     Make a function that takes settings a command that takes their options.
 
     The command fails with exit code 2 if a value is wrong. As the callback of a group it does nothing when a
-    command of the group runs.
+    command of the group runs, and refuses options before that command.
 
     :param without: The options that the command does not have.
     """
@@ -240,6 +240,8 @@ def take_options(
         def command(context: typer.Context, **values: Any) -> None:
             if context.invoked_subcommand is None:
                 function(_parse(settings, context, values))
+            else:
+                _refuse_misplaced(context, every)
 
         every = [one for one in list_options(settings) if one.name not in without]
         parameters = [
@@ -327,6 +329,19 @@ def _parse(settings: type[T], context: typer.Context, values: dict[str, Any]) ->
         return parse_options(settings, read_environment(settings, os.environ) | given, name_origin)
     except PushMetricsConfigurationError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def _refuse_misplaced(context: typer.Context, options: Collection[DeclaredOption]) -> None:
+    """Refuse options before the name of a command of a group: the command would not see them."""
+    import typer
+
+    for option in options:
+        source = context.get_parameter_source(option.name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(
+                f"{option.flag} must stand after the command {context.invoked_subcommand!r}, which would not"
+                " see it here."
+            )
 
 
 def _build_parameter(option: DeclaredOption) -> inspect.Parameter:

@@ -7,9 +7,10 @@ import hmac
 import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
 from sqlalchemy import delete, select, update
@@ -22,9 +23,13 @@ from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 
+if TYPE_CHECKING:
+    from jwt.types import Options
+
 TOKEN_PREFIX = "pmpat_"
 TOKEN_BYTES = 32
 JWT_ALGORITHM = "HS256"
+JWT_OPTIONS: Options = {"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False}
 SESSION_SECONDS = 12 * 3600
 """How long a browser's session can be renewed before its user must sign in again."""
 
@@ -82,7 +87,7 @@ class Authenticator:
         self, database: Database, cipher: Cipher, lifetime_seconds: int, *, clock: Clock = get_now
     ) -> None:
         self._database = database
-        self._key = cipher.jwt_key
+        self._keys = cipher.jwt_keys
         self._clock = clock
         self.lifetime_seconds = lifetime_seconds
 
@@ -161,7 +166,7 @@ class Authenticator:
             "exp": expires,
             **(more or {}),
         }
-        return jwt.encode(claims, self._key, algorithm=JWT_ALGORITHM)
+        return jwt.encode(claims, self._keys[0], algorithm=JWT_ALGORITHM)
 
     def _read_clock(self) -> int:
         return int(self._clock().timestamp())
@@ -169,17 +174,13 @@ class Authenticator:
     def _read_jwt(self, token: str) -> dict[str, Any] | None:
         if token.count(".") != 2:
             return None
-        try:
-            claims: dict[str, Any] = jwt.decode(
-                token,
-                self._key,
-                algorithms=[JWT_ALGORITHM],
-                options={"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False},
-            )
-        except (jwt.InvalidTokenError, ValueError, RecursionError):
-            return None
+        claims: dict[str, Any] | None = None
+        for key in self._keys:
+            with suppress(jwt.InvalidTokenError, ValueError, RecursionError):
+                claims = jwt.decode(token, key, algorithms=[JWT_ALGORITHM], options=JWT_OPTIONS)
+                break
         # The time is compared here and not in the library, so that this object's clock is used.
-        if claims["exp"] <= self._clock().timestamp():
+        if claims is None or claims["exp"] <= self._clock().timestamp():
             return None
         return claims
 

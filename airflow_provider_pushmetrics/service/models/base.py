@@ -21,6 +21,10 @@ CONSTRAINT_NAMES = {
 """Only named constraints can be changed by later migrations."""
 
 
+SECRET = "secret"
+"""In the ``info`` of a column that holds encrypted values: what they are, in the plural."""
+
+
 class Base(DeclarativeBase):
     """The base of all tables: ids are never reused, also on SQLite."""
 

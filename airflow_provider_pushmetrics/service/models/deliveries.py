@@ -7,7 +7,13 @@ from datetime import datetime
 from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from airflow_provider_pushmetrics.service.models.base import Base, Claimable, Identified, index_work
+from airflow_provider_pushmetrics.service.models.base import (
+    SECRET,
+    Base,
+    Claimable,
+    Identified,
+    index_work,
+)
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 
 
@@ -21,7 +27,7 @@ class Subscription(Identified, Base):
     url: Mapped[str] = mapped_column(Text)
     events: Mapped[list[str]] = mapped_column(JSON)
     active: Mapped[bool] = mapped_column(Boolean, default=True)
-    secret_encrypted: Mapped[str] = mapped_column(Text)
+    secret_encrypted: Mapped[str] = mapped_column(Text, info={SECRET: "signing secrets"})
     updated_on: Mapped[datetime] = mapped_column(default=get_now)
     owner_id: Mapped[int | None] = mapped_column(Integer)
     failing_since: Mapped[datetime | None]
@@ -41,7 +47,7 @@ class RetiredSecret(Base):
     subscription_id: Mapped[int] = mapped_column(
         ForeignKey("webhook_subscription.id", ondelete="CASCADE"), index=True
     )
-    secret_encrypted: Mapped[str] = mapped_column(Text)
+    secret_encrypted: Mapped[str] = mapped_column(Text, info={SECRET: "replaced signing secrets"})
     expires_on: Mapped[datetime]
 
 

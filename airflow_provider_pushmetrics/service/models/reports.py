@@ -9,7 +9,7 @@ from sqlalchemy import JSON, Boolean, Date, ForeignKey, Integer, String, Text, U
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from airflow_provider_pushmetrics.service.models.accounts import Workspace
-from airflow_provider_pushmetrics.service.models.base import Base, Identified
+from airflow_provider_pushmetrics.service.models.base import SECRET, Base, Identified
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 
 
@@ -22,7 +22,7 @@ class DataSource(Identified, Base):
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
     name: Mapped[str] = mapped_column(String(255))
     kind: Mapped[str] = mapped_column(String(32))
-    location_encrypted: Mapped[str] = mapped_column(Text)
+    location_encrypted: Mapped[str] = mapped_column(Text, info={SECRET: "database URLs"})
 
 
 class Report(Identified, Base):
@@ -80,7 +80,7 @@ class ReportTrigger(Identified, Base):
     report_id: Mapped[int] = mapped_column(ForeignKey("report.id", ondelete="CASCADE"), index=True)
     active: Mapped[bool] = mapped_column(Boolean, default=True)
     token_hash: Mapped[str] = mapped_column(String(64))
-    token_encrypted: Mapped[str] = mapped_column(Text)
+    token_encrypted: Mapped[str] = mapped_column(Text, info={SECRET: "trigger tokens"})
     details: Mapped[str | None] = mapped_column(Text)
     recipients: Mapped[str | None] = mapped_column(Text)
     slack_recipients: Mapped[str | None] = mapped_column(Text)

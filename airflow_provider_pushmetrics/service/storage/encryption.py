@@ -7,7 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -15,50 +15,83 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationErro
 
 KEY_FILE = "secret-key"
 MIN_KEY_LENGTH = 32
+WHERE_KEYS_ARE = f"PUSHMETRICS_SERVICE_SECRET_KEYS, or the file {KEY_FILE!r} of the data folder"
 
 
 class Cipher:
     """
-    Encrypts and decrypts, and signs JWTs, with keys made from one secret.
+    Encrypts and decrypts, and signs JWTs, with keys made from the secret keys.
 
-    :param secret_key: The secret; at least 32 characters.
+    The first key encrypts and signs. All of them decrypt and verify: a session outlasts a new key, and ends
+    when its own key is removed.
+
+    :param secret_keys: The secret keys, the newest first; each has at least 32 characters.
+    :raises PushMetricsConfigurationError: if there is none, or one is too short.
     """
 
-    def __init__(self, secret_key: str) -> None:
-        if len(secret_key) < MIN_KEY_LENGTH:
+    def __init__(self, *secret_keys: str) -> None:
+        if not secret_keys or min(map(len, secret_keys)) < MIN_KEY_LENGTH:
             raise PushMetricsConfigurationError(
-                f"the service's secret key is too short: it must have at least {MIN_KEY_LENGTH} characters."
-                " Generate one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+                f"a secret key of the service is too short or missing ({WHERE_KEYS_ARE}): each must have at"
+                f" least {MIN_KEY_LENGTH} characters. Generate one with:"
+                " python -c 'import secrets; print(secrets.token_urlsafe(32))'"
             )
-        self._fernet = Fernet(base64.urlsafe_b64encode(_derive(secret_key, b"stored secrets")))
-        self.jwt_key = _derive(secret_key, b"jwt")
+        ciphers = [Fernet(base64.urlsafe_b64encode(_derive(key, b"stored secrets"))) for key in secret_keys]
+        self._newest = ciphers[0]
+        self._all = MultiFernet(ciphers)
+        self.jwt_keys = tuple(_derive(key, b"jwt") for key in secret_keys)
 
     def encrypt(self, text: str) -> str:
         """Encrypt a secret for the database."""
-        return self._fernet.encrypt(text.encode()).decode("ascii")
+        return self._all.encrypt(text.encode()).decode("ascii")
 
     def decrypt(self, encrypted: str) -> str:
         """
         Decrypt a secret from the database.
 
-        :raises PushMetricsConfigurationError: if it was encrypted with another key.
+        :raises PushMetricsConfigurationError: if none of the keys encrypted it.
         """
         try:
-            return self._fernet.decrypt(encrypted.encode("ascii")).decode()
+            return self._all.decrypt(encrypted.encode()).decode()
         except InvalidToken:
             raise PushMetricsConfigurationError(
-                "a stored secret cannot be decrypted: the service's secret key is not the one that encrypted"
-                f" it. Start the service with the old key (the file {KEY_FILE!r} of its data folder, or"
-                " PUSHMETRICS_SERVICE_SECRET_KEY)."
+                "a stored secret cannot be decrypted: the secret key that encrypted it is not in"
+                f" {WHERE_KEYS_ARE}. Add that key after the newest."
             ) from None
 
+    def can_decrypt(self, encrypted: str) -> bool:
+        """Return whether one of the keys encrypted a secret."""
+        return _can_decrypt(self._all, encrypted)
 
-def load_secret_key(data_dir: Path) -> str:
-    """Read the key of a data folder; it is generated at the first start, and only its owner can read it."""
+    def is_newest(self, encrypted: str) -> bool:
+        """Return whether the newest key encrypted a secret."""
+        return _can_decrypt(self._newest, encrypted)
+
+    def encrypt_again(self, encrypted: str) -> str:
+        """
+        Encrypt a secret with the newest key.
+
+        :raises PushMetricsConfigurationError: if none of the keys encrypted it.
+        """
+        return self.encrypt(self.decrypt(encrypted))
+
+
+def load_secret_keys(data_dir: Path) -> tuple[str, ...]:
+    """
+    Read the keys of a data folder, the newest in the first line.
+
+    The first one is generated at the first start. Only the owner of the folder can read the file.
+    """
     path = data_dir / KEY_FILE
     if not path.exists():
         write_private_file(path, secrets.token_urlsafe(MIN_KEY_LENGTH))
-    return path.read_text(encoding="ascii").strip()
+    return read_secret_keys(data_dir)
+
+
+def read_secret_keys(data_dir: Path) -> tuple[str, ...]:
+    """Read the keys of a data folder; none if there is no file."""
+    path = data_dir / KEY_FILE
+    return tuple(path.read_text(encoding="utf-8").split()) if path.exists() else ()
 
 
 def write_private_file(path: Path, text: str) -> None:
@@ -70,6 +103,14 @@ def write_private_file(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.rename(path)
+
+
+def _can_decrypt(cipher: Fernet | MultiFernet, encrypted: str) -> bool:
+    try:
+        cipher.decrypt(encrypted.encode())
+    except InvalidToken:
+        return False
+    return True
 
 
 def _derive(secret_key: str, purpose: bytes) -> bytes:

@@ -92,9 +92,35 @@ def migrate(database: Database) -> None:
         )
 
 
+def require_schema(database: Database) -> str:
+    """
+    Require the newest schema that this version knows, without migrating.
+
+    :return: Its revision.
+    :raises PushMetricsConfigurationError: if it is another one, or if there is none.
+    """
+    with database.engine.connect() as connection:
+        found = _read_revision(connection)
+    newest = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    if found is None:
+        raise PushMetricsConfigurationError(
+            "the database has no tables of a service: check --database-url and --data."
+        )
+    if found != newest:
+        raise PushMetricsConfigurationError(
+            f"the database has the schema {found!r}, and version {__version__} has {newest!r}: use the"
+            " version of the service that runs on it, or start this version, which migrates an older schema."
+        )
+    return found
+
+
 def _find_unknown(connection: Connection) -> str | None:
     """Find the revision of the schema if this version does not know it."""
-    options = {"version_table": SCHEMA_VERSION_TABLE}
-    found = MigrationContext.configure(connection, opts=options).get_current_revision()
+    found = _read_revision(connection)
     known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
     return None if found in known else found
+
+
+def _read_revision(connection: Connection) -> str | None:
+    options = {"version_table": SCHEMA_VERSION_TABLE}
+    return MigrationContext.configure(connection, opts=options).get_current_revision()

@@ -268,7 +268,7 @@ def test_every_secret_comes_from_a_file_and_is_used() -> None:
         named |= set(re.findall(r"/run/secrets/([\w.]+)", str(service.get("healthcheck"))))
         assert named <= set(service.get("secrets", ())), name
         words = re.compile(
-            "TOKEN|PASSWORD|SECRET_KEY|JWT_SECRET|FERNET|DATABASE_URL|INBOX|CONN|BROKER|BACKEND$"
+            "TOKEN|PASSWORD|SECRET_KEYS?|JWT_SECRET|FERNET|DATABASE_URL|INBOX|CONN|BROKER|BACKEND$"
         )
         secrets = {
             key for key in environment if words.search(key) and not key.startswith("AIRFLOW__SECRETS__")

@@ -57,7 +57,7 @@ def test_events_go_to_public_endpoints_only_unless_that_is_set() -> None:
 
 def test_secrets_are_not_in_the_representation() -> None:
     settings = ServiceSettings(
-        Path("d"), bootstrap_token="s3cret", secret_key="s3cret", database_url="postgresql://u:s3cret@h/d"
+        Path("d"), bootstrap_token="s3cret", secret_keys=("s3cret",), database_url="postgresql://u:s3cret@h/d"
     )
     assert "s3cret" not in repr(settings)
 

@@ -99,7 +99,7 @@ rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
 {{- define "pushmetrics.serviceEnvironment" -}}
 - {name: PUSHMETRICS_SERVICE_DATA, value: /var/lib/pushmetrics}
 - {name: PUSHMETRICS_SERVICE_DATABASE_URL_FILE, value: /run/secrets/pushmetrics/database-url}
-- {name: PUSHMETRICS_SERVICE_SECRET_KEY_FILE, value: /run/secrets/pushmetrics/secret-key}
+- {name: PUSHMETRICS_SERVICE_SECRET_KEYS_FILE, value: /run/secrets/pushmetrics/secret-keys}
 - {name: PUSHMETRICS_SERVICE_BOOTSTRAP_TOKEN_FILE, value: /run/secrets/pushmetrics/bootstrap-token}
 - {name: PUSHMETRICS_SERVICE_PUBLIC_URL, value: {{ required "service.publicUrl is not set: links in events and mails begin with it, such as https://push.example.com" .Values.service.publicUrl | quote }}}
 - {name: PUSHMETRICS_SERVICE_ALLOW_PRIVATE_ENDPOINTS, value: {{ .Values.service.allowPrivateEndpoints | quote }}}

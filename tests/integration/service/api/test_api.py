@@ -46,7 +46,7 @@ async def test_token_is_exchanged_for_a_jwt_that_is_a_bearer_but_cannot_prolong_
 
 
 async def test_jwt_of_another_key_an_expired_one_and_one_without_signature_are_refused(api: Api) -> None:
-    key, now = api.parts.cipher.jwt_key, int(get_now().timestamp())
+    key, now = api.parts.cipher.jwt_keys[0], int(get_now().timestamp())
     claims = {"sub": "1", "token_id": 1, "workspace_id": 1, "iat": now, "exp": now + 900}
     good = jwt.encode(claims, key, algorithm="HS256")
     bad = [

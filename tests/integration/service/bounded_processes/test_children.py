@@ -61,7 +61,7 @@ def wait_until_gone(pid: int) -> None:
 def test_child_has_an_empty_environment_and_no_file_of_its_parent(
     pool: ChildPool, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    monkeypatch.setenv("PUSHMETRICS_SERVICE_SECRET_KEY", "s3cret")
+    monkeypatch.setenv("PUSHMETRICS_SERVICE_SECRET_KEYS", "s3cret")
     pool.close_idle()
     with socket.create_server(("127.0.0.1", 0)), open(tmp_path / "secret", "w") as secret:
         os.set_inheritable(secret.fileno(), True)

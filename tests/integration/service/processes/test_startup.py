@@ -13,13 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.accounts.authentication import Authenticator
 from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
-from airflow_provider_pushmetrics.service.cli import service
+from airflow_provider_pushmetrics.service.cli import app
 from airflow_provider_pushmetrics.service.demo_report import find_flights_data, load_demo
 from airflow_provider_pushmetrics.service.processes.folder_lock import lock_folder
 from airflow_provider_pushmetrics.service.storage.database import Database
@@ -46,8 +45,6 @@ def taken_port() -> Iterator[int]:
 
 
 def run_command(*arguments: str, **environment: str) -> tuple[int, str]:
-    app = typer.Typer()
-    app.command()(service)
     with keep_logging():
         result = CliRunner().invoke(app, arguments, env=environment)
     return result.exit_code, result.stderr

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import BlockResult, Delivery, OutboxEvent, Run
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
 from tests.fakes.service_process import API_TOKEN, run_ready_service
 from tests.fakes.service_reports import ENDLESS, SLOW, TRIGGER_TOKEN, MadeReport, make_report, sql, text
 from tests.fakes.service_schedules import count_started, make_schedules
@@ -45,7 +45,7 @@ def database(data_dir: Path) -> Iterator[Database]:
 
 
 def save_report(database: Database, data_dir: Path, **blocks: tuple[str, dict[str, Any]]) -> MadeReport:
-    return make_report(database, Cipher(load_secret_key(data_dir)), data_dir, **blocks)
+    return make_report(database, Cipher(*load_secret_keys(data_dir)), data_dir, **blocks)
 
 
 def read_results(database: Database, run_id: int) -> dict[str, BlockResult]:

@@ -16,7 +16,7 @@ from airflow_provider_pushmetrics.service.processes.supervisor import COMMAND, A
 from airflow_provider_pushmetrics.service.runs.execution.plan import MAX_LOST_WORKERS
 from airflow_provider_pushmetrics.service.runtime import WORKER_FILE
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
-from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
 from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_ready_service, run_service
 from tests.fakes.service_reports import ENDLESS, TRIGGER_TOKEN, make_report, sql
 from tests.fakes.service_subscriber import Subscriber
@@ -29,7 +29,7 @@ def data_dir(tmp_path: Path) -> Path:
     """Give a data folder with two reports: one of a quick query, one of a query without an end."""
     data_dir = tmp_path / "data"
     database = open_data(data_dir)
-    cipher = Cipher(load_secret_key(data_dir))
+    cipher = Cipher(*load_secret_keys(data_dir))
     make_report(database, cipher, data_dir, one=sql("SELECT 1 AS n"))
     make_report(database, cipher, data_dir, endless=sql(ENDLESS))
     database.close()
@@ -175,7 +175,7 @@ HUNGRY = "SELECT count(*) AS n FROM (SELECT DISTINCT range * 7 AS a, range::text
 @pytest.mark.slow
 def test_query_that_uses_up_the_memory_is_stopped_and_its_worker_goes_on(data_dir: Path) -> None:
     database = open_data(data_dir)
-    hungry = make_report(database, Cipher(load_secret_key(data_dir)), data_dir, hungry=sql(HUNGRY)).id
+    hungry = make_report(database, Cipher(*load_secret_keys(data_dir)), data_dir, hungry=sql(HUNGRY)).id
     database.close()
     limits = ("--worker-memory-bytes", str(700 * 2**20), "--max-query-memory-bytes", str(4 * 2**30))
     with run_ready_service(data_dir, *limits) as service:

@@ -21,7 +21,7 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationErro
 from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import Run, Worker
 from airflow_provider_pushmetrics.service.storage.database import MIGRATIONS, TRUSTED_SECONDS, Database
-from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
 from airflow_provider_pushmetrics.service.storage.schema import prepare_schema
 from tests.fakes.relay import open_relay
 from tests.fakes.service_process import API_TOKEN, find_free_port, run_service, run_worker
@@ -121,7 +121,7 @@ def prepare_shared(folder: Path, url: str) -> Iterator[Database]:
     database = Database(url)
     database.migrate()
     bootstrap(database, folder, API_TOKEN)
-    make_report(database, Cipher(load_secret_key(folder)), folder, q=sql("SELECT 1 AS n"))
+    make_report(database, Cipher(*load_secret_keys(folder)), folder, q=sql("SELECT 1 AS n"))
     yield database
     database.close()
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from airflow_provider_pushmetrics.service.models import Run
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from tests.fakes.service_process import API_TOKEN, run_service, run_worker
 from tests.fakes.service_reports import make_report, text
@@ -46,7 +46,7 @@ def test_run_and_event_that_another_process_committed_begin_at_once(
 ) -> None:
     data_dir = tmp_path / "data"
     database = open_data(data_dir, database_url)
-    report_id = make_report(database, Cipher(load_secret_key(data_dir)), data_dir, note=text("hello")).id
+    report_id = make_report(database, Cipher(*load_secret_keys(data_dir)), data_dir, note=text("hello")).id
     with run_processes(data_dir, database_url) as url:
         subscribe(url, subscriber.url)
         measure_run(database, report_id)  # the worker may still be starting

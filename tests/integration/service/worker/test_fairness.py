@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
 from tests.fakes.service_process import ServiceProcess, run_service, run_worker
 from tests.fakes.service_reports import ENDLESS, TRIGGER_TOKEN, make_report, sql
 from tests.fakes.waiting import wait_until
@@ -49,7 +49,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, shared_database_url: str | 
     """Give a service with one worker of four places on SQLite, with two of them on PostgreSQL."""
     data_dir: Path = tmp_path_factory.mktemp("fairness") / "data"
     database = open_data(data_dir, shared_database_url)
-    cipher = Cipher(load_secret_key(data_dir))
+    cipher = Cipher(*load_secret_keys(data_dir))
     hogs = [make_report(database, cipher, data_dir, endless=sql(ENDLESS)).id for _ in range(HOGS)]
     database.close()
     options = [] if shared_database_url is None else ["--database-url", shared_database_url]

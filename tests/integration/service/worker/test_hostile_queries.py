@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from airflow_provider_pushmetrics.service.models import DataSource
-from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
 from tests.fakes.service_process import ServiceProcess, run_service
 from tests.fakes.service_reports import TRIGGER_TOKEN, make_report
 from tests.fakes.waiting import wait_until
@@ -79,7 +79,7 @@ def read_error(outputs: dict[str, Any]) -> str:
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
     data_dir: Path = tmp_path_factory.mktemp("hostile") / "data"
     database = open_data(data_dir)
-    cipher = Cipher(load_secret_key(data_dir))
+    cipher = Cipher(*load_secret_keys(data_dir))
     (data_dir / "sources").mkdir()
     sqlite3.connect(data_dir / "sources" / "empty.sqlite").close()
     (data_dir / "sources" / "empty.sqlite").touch()

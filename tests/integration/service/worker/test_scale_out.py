@@ -16,7 +16,7 @@ from sqlalchemy import select
 from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import BlockResult, OutboxEvent, Run, Worker
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_key
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
 from tests.fakes.relay import open_relay
 from tests.fakes.service_process import API_TOKEN, COMMAND, run_service, run_worker
 from tests.fakes.service_reports import SLOW, TRIGGER_TOKEN, make_report, sql, text
@@ -59,7 +59,7 @@ def test_killed_worker_s_run_is_taken_over_by_another(
 ) -> None:
     """Proof 14."""
     data_dir, database = tmp_path / "data", shared
-    cipher = Cipher(load_secret_key(data_dir))
+    cipher = Cipher(*load_secret_keys(data_dir))
     made = make_report(
         database,
         cipher,
@@ -103,7 +103,7 @@ def test_schedules_are_run_exactly_once_by_two_workers_of_which_one_is_killed(
     tmp_path: Path, shared: Database, postgres_url: str
 ) -> None:
     data_dir, database = tmp_path / "data", shared
-    made = make_report(database, Cipher(load_secret_key(data_dir)), data_dir, note=text("hello"))
+    made = make_report(database, Cipher(*load_secret_keys(data_dir)), data_dir, note=text("hello"))
     options = ("--database-url", postgres_url, "--worker-lease-seconds", "4")
     with (
         run_service(data_dir, *options, "--no-worker") as service,
@@ -126,7 +126,7 @@ def test_outage_of_the_database_loses_no_run_and_repeats_no_event(
     tmp_path: Path, shared: Database, postgres_url: str, subscriber: Subscriber
 ) -> None:
     data_dir, database = tmp_path / "data", shared
-    made = make_report(database, Cipher(load_secret_key(data_dir)), data_dir, q=sql("SELECT 1 AS n"))
+    made = make_report(database, Cipher(*load_secret_keys(data_dir)), data_dir, q=sql("SELECT 1 AS n"))
     trigger = f"/api/v1/report/{made.id}/webhook?token={TRIGGER_TOKEN}"
     accepted, refused = [], []
     with ExitStack() as stack:
@@ -166,7 +166,7 @@ def test_frozen_worker_stops_no_run_and_no_delivery_of_others(
     tmp_path: Path, shared: Database, postgres_url: str, subscriber: Subscriber
 ) -> None:
     data_dir, database = tmp_path / "data", shared
-    cipher = Cipher(load_secret_key(data_dir))
+    cipher = Cipher(*load_secret_keys(data_dir))
     slow = make_report(database, cipher, data_dir, slow=sql(VERY_SLOW)).id
     quick = make_report(database, cipher, data_dir, note=text("hello")).id
     options = ("--database-url", postgres_url, "--allow-private-endpoints", "--worker-lease-seconds", "4")
