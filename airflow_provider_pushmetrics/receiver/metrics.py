@@ -7,18 +7,13 @@ No metric is a ``Counter`` of ``prometheus_client``: that writes files if ``PROM
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import accumulate
 
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from airflow_provider_pushmetrics.serving.metrics import SHORT_SECONDS, Histogram
 
 PREFIX = "pushmetrics_receiver_"
 OUTCOMES = (
@@ -34,7 +29,6 @@ OUTCOMES = (
     "not_found",
 )
 REASONS = ("missing", "credential", "clock", "source", "network")
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 
 
@@ -62,51 +56,22 @@ class DeliveryCounter(Collector):
         yield _build_counts("refused_credentials", "Refused credentials by reason.", "reason", reasons)
 
 
-class Distribution:
-    """
-    Counts values by size. It has no lock.
-
-    :param bounds: The upper bounds, in ascending order.
-    """
-
-    def __init__(self, name: str, text: str, bounds: Sequence[float]) -> None:
-        self._name = name
-        self._text = text
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
-
-    def observe(self, value: float) -> None:
-        """Count one value."""
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
-
-    def build(self) -> Metric:
-        """Build the histogram."""
-        bounds = [*map(str, self._bounds), "+Inf"]
-        buckets = list(zip(bounds, accumulate(self._counts), strict=True))
-        return HistogramMetricFamily(PREFIX + self._name, self._text, buckets=buckets, sum_value=self._sum)
-
-
 class CommitFigures(Collector):
     """The durations of commits, and the number of deliveries in each."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._seconds = Distribution("commit_seconds", "Duration of a commit.", SECONDS)
-        self._sizes = Distribution("commit_deliveries", "Deliveries in a commit.", SIZES)
+        self._seconds = Histogram(f"{PREFIX}commit_seconds", "Duration of a commit.", SHORT_SECONDS)
+        self._sizes = Histogram(f"{PREFIX}commit_deliveries", "Deliveries in a commit.", SIZES)
 
     def observe(self, *, deliveries: int, seconds: float) -> None:
         """Count one commit."""
-        with self._lock:
-            self._sizes.observe(deliveries)
-            self._seconds.observe(seconds)
+        self._sizes.observe(deliveries)
+        self._seconds.observe(seconds)
 
     def collect(self) -> Iterator[Metric]:
         """Return both histograms."""
-        with self._lock:
-            built = (self._seconds.build(), self._sizes.build())
-        yield from built
+        yield from self._seconds.collect()
+        yield from self._sizes.collect()
 
 
 @dataclass(frozen=True, eq=False)  # a registry keeps its collectors by identity

@@ -20,6 +20,7 @@ from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 from airflow_provider_pushmetrics.service.storage.schema import prepare_schema
 from airflow_provider_pushmetrics.serving.http.rate_limit import RateLimit
+from airflow_provider_pushmetrics.serving.metrics import render_metrics
 
 JWT_LIFETIME_SECONDS = 900
 WORKER_FILE = "worker-id"
@@ -38,6 +39,9 @@ class ExecutionBackend(Protocol):
 
     def is_alive(self) -> bool:
         """Return whether committed work is executed now."""
+
+    def render_figures(self) -> bytes:
+        """Write what this process, or its worker, has done, in Prometheus' text format."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,18 @@ class ServiceParts:
             bootstrap(self.database, self.settings.data_dir, self.settings.bootstrap_token)
             if self.settings.demo:
                 load_demo(self.database, self.cipher, SourcePlaces(self.settings.data_dir).home)
+
+    def render_metrics(self) -> bytes:
+        """
+        Write the waiting work of all processes, and what this one has done, in Prometheus' text format.
+
+        :raises SQLAlchemyError: if the database is unavailable.
+        """
+        from airflow_provider_pushmetrics.service.worker.backlog import Backlog
+
+        backlog = Backlog(self.database, self.settings.worker_lease_seconds)
+        figures = b"" if self.engine is None else self.engine.render_figures()
+        return render_metrics(backlog, self.database.statement_seconds) + figures
 
     def stop(self) -> bool:
         """

@@ -6,8 +6,7 @@ from fastapi import Response
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Admin, Parts
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
-from airflow_provider_pushmetrics.service.worker.backlog import Backlog
-from airflow_provider_pushmetrics.serving.metrics import CONTENT_TYPE, render_metrics
+from airflow_provider_pushmetrics.serving.metrics import CONTENT_TYPE
 
 router = make_router(tag="health")
 
@@ -21,9 +20,8 @@ router = make_router(tag="health")
 )
 def get_metrics(parts: Parts, caller: Admin) -> Response:
     """
-    Return the waiting work, its lag and the live workers, of all workspaces.
+    Return the waiting work, its lag and the live workers, and what this process and its worker have done.
 
-    Any process of a service gives the same figures. They contain no names.
+    The figures are of all workspaces and contain no names.
     """
-    backlog = Backlog(parts.database, parts.settings.worker_lease_seconds)
-    return Response(render_metrics(backlog), media_type=CONTENT_TYPE)
+    return Response(parts.render_metrics(), media_type=CONTENT_TYPE)

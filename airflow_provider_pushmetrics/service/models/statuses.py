@@ -14,6 +14,9 @@ NOT_RUN = "not_run"
 DELIVERED = "delivered"
 """Of a delivery: the subscriber responded with 2xx."""
 
+RETRIED = "retried"
+"""Of an attempt: another one follows."""
+
 FINISHED = frozenset({SUCCESS, FAILED, CANCELLED})
 UNFINISHED = (PENDING, RUNNING)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Protocol
@@ -14,8 +15,8 @@ from airflow_provider_pushmetrics.exceptions import (
 )
 from airflow_provider_pushmetrics.service.bounded_processes.child import ChildDiedError
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
-from airflow_provider_pushmetrics.service.models.statuses import FAILED, PENDING
-from airflow_provider_pushmetrics.service.notifications.message_outbox import KEPT, SENT
+from airflow_provider_pushmetrics.service.models.statuses import FAILED, PENDING, RETRIED
+from airflow_provider_pushmetrics.service.notifications.message_outbox import KEPT, KINDS, SENT
 from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import (
     Database,
@@ -23,6 +24,7 @@ from airflow_provider_pushmetrics.service.storage.database import (
     is_unavailable,
     persist_once,
 )
+from airflow_provider_pushmetrics.serving.metrics import LONG_SECONDS, Histogram
 
 MESSAGE_DELAYS_SECONDS = (0, 60, 300, 1800, 7200, 21600, 43200, 86400)
 """The delay of each attempt after the one before: 45 hours in total. Later, a message would be outdated."""
@@ -62,6 +64,12 @@ class OutboxSender:
         self._database = database
         self._transports = transports
         self._clock = clock
+        self.attempt_seconds = Histogram(
+            "pushmetrics_service_message_attempt_seconds",
+            "Duration of an attempt to send a message.",
+            LONG_SECONDS,
+            {"kind": KINDS, "outcome": (SENT, RETRIED, FAILED)},
+        )
 
     def attempt(self, message_id: int, *, persist: Persist = persist_once) -> bool:
         """
@@ -76,10 +84,12 @@ class OutboxSender:
         if message is None or message.status != PENDING:
             return False
         transport = self._transports.get(message.kind)
+        began = time.perf_counter()
         error = None if transport is None else _try_to_send(transport, message)
-        return persist(lambda: self._record(message, error))
+        seconds = time.perf_counter() - began
+        return persist(lambda: self._record(message, error, seconds))
 
-    def _record(self, message: OutgoingMessage, error: NotificationError | None) -> bool:
+    def _record(self, message: OutgoingMessage, error: NotificationError | None, seconds: float) -> bool:
         with self._database.writing() as session:
             row = session.get(OutgoingMessage, message.id, with_for_update=True)
             # Another worker may have recorded this attempt.
@@ -96,7 +106,9 @@ class OutboxSender:
                 row.status, row.finished_on = (SENT if error is None else FAILED), now
             else:
                 row.next_attempt_on = now + timedelta(seconds=delay)
-            return True
+            outcome = RETRIED if row.status == PENDING else row.status
+        self.attempt_seconds.observe(seconds, row.kind, outcome)
+        return True
 
 
 def find_delay(error: NotificationError | None, attempts: int) -> float | None:

@@ -3,7 +3,8 @@ Starts, replaces and stops the worker process of a service.
 
 The worker is a process of its own, since threads that execute runs would slow down the server. Its stdin is a
 pipe from this process. The pipe carries the assignment first, and its end tells the worker that this process
-has ended. The worker finds its work in the database.
+has ended. The worker finds its work in the database. Its stdout is a pipe too: a byte says that it is ready,
+and the figures that follow are part of the service's own.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ HEALTHY_SECONDS = 60.0
 
 STOP_MARGIN_SECONDS = 5.0
 """How long a worker may take to stop, in addition to its work."""
+
+READY = b"."
+END_OF_FIGURES = b"\0"
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +81,7 @@ class Supervisor:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._is_alive = False
+        self._figures = b""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="supervisor", daemon=True)
 
@@ -111,6 +116,10 @@ class Supervisor:
         """Return whether the worker is running and ready."""
         return self._is_alive
 
+    def render_figures(self) -> bytes:
+        """Return what the worker has done since its start, a few seconds ago; nothing without a worker."""
+        return self._figures
+
     def _work(self) -> None:
         pause_seconds = self._first_pause_seconds
         while not self._stopping.is_set():
@@ -132,8 +141,11 @@ class Supervisor:
         assert process.stdout is not None
         with process.stdout:
             self._is_alive = bool(process.stdout.read(1))
-            process.stdout.read()  # nothing more comes until it ends
-        self._is_alive = False
+            begun = b""
+            while chunk := process.stdout.read(65536):  # what is there, until it ends
+                *whole, begun = (begun + chunk).split(END_OF_FIGURES)
+                self._figures = whole[-1] if whole else self._figures
+        self._is_alive, self._figures = False, b""
         return self._reap(process)
 
     def _reap(self, process: subprocess.Popen[bytes]) -> int:

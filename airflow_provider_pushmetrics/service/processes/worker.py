@@ -19,16 +19,21 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_pushmetrics.service.processes.folder_lock import WORKER_LOCK_FILE, wait_for_folder
 from airflow_provider_pushmetrics.service.processes.signals import exit_on_termination
+from airflow_provider_pushmetrics.service.processes.supervisor import END_OF_FIGURES, READY
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
+from airflow_provider_pushmetrics.serving.background import BackgroundLoop
 from airflow_provider_pushmetrics.serving.http.sockets import open_listener
 from airflow_provider_pushmetrics.serving.logs import set_up_logging
 
 if TYPE_CHECKING:
     from airflow_provider_pushmetrics.service.processes.supervisor import Assignment
-    from airflow_provider_pushmetrics.service.runtime import ServiceParts
+    from airflow_provider_pushmetrics.service.runtime import ExecutionBackend, ServiceParts
 
 NICENESS = 5
 """On a busy machine the server has priority over runs, because clients wait for its responses."""
+
+FIGURES_SECONDS = 5.0
+"""How old the figures of a service's worker are at most."""
 
 log = logging.getLogger(__name__)
 
@@ -102,9 +107,23 @@ def _work_for_service(assignment: Assignment, report: int) -> None:
         parts.engine.start()
         gc.freeze()  # as the server does
         with suppress(OSError):  # the service has ended: the pipe is at its end
-            os.write(report, b".")
+            os.write(report, READY)
+        figures = BackgroundLoop(
+            "report-figures",
+            lambda: _report(parts.engine, report),
+            interval_seconds=FIGURES_SECONDS,
+        )
+        figures.start()
         os.read(sys.stdin.fileno(), 1)  # returns when the service ends
+        figures.request_stop()
         _stop(parts)
+
+
+def _report(engine: ExecutionBackend | None, report: int) -> None:
+    """Write what this worker has done to the service, for its ``/metrics``."""
+    if engine is not None:
+        with suppress(OSError):
+            os.write(report, engine.render_figures() + END_OF_FIGURES)
 
 
 def _stop(parts: ServiceParts) -> None:

@@ -19,9 +19,8 @@ from starlette.routing import Route
 
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
-from airflow_provider_pushmetrics.service.worker.backlog import Backlog
 from airflow_provider_pushmetrics.serving.http.connections import DeadlineProtocol, DeadlineServer
-from airflow_provider_pushmetrics.serving.metrics import CONTENT_TYPE, render_metrics
+from airflow_provider_pushmetrics.serving.metrics import CONTENT_TYPE
 
 DATABASE_AWAY = "The database does not answer"
 HEARTBEAT_LATE = "The last heartbeat of this worker is older than its lease"
@@ -79,7 +78,7 @@ def build_health_app(parts: ServiceParts) -> Starlette:
 def _render_figures(parts: ServiceParts) -> bytes | None:
     """Render the figures; None if the database does not answer."""
     try:
-        return render_metrics(Backlog(parts.database, parts.settings.worker_lease_seconds))
+        return parts.render_metrics()
     except SQLAlchemyError:
         return None
 

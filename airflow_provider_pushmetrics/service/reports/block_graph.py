@@ -20,6 +20,7 @@ TEXT = "text"
 CHART = "chart"
 EMAIL = "email"
 SLACK = "slack"
+BLOCK_TYPES = (PARAMETER, SQL, TEXT, CHART, EMAIL, SLACK)
 
 TEMPLATE_KEYS: Mapping[str, tuple[str, ...]] = {
     SQL: ("sql",),

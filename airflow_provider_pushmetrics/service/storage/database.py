@@ -27,6 +27,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from airflow_provider_pushmetrics.service.storage.write_lock import WriteLock
 from airflow_provider_pushmetrics.serving.commit_signals import SESSION_TIMEOUTS, limit_sessions
+from airflow_provider_pushmetrics.serving.metrics import SHORT_SECONDS, Histogram
 from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, SYNCHRONOUS, create_sqlite_engine
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
@@ -34,6 +35,7 @@ SCHEMA_VERSION_TABLE = "pushmetrics_service_version"
 BUSY_TIMEOUT_SECONDS = 30
 TRUSTED_SECONDS = 1.0
 LAST_USE = "last_use"
+BEGAN = "statement_began"
 POOL_SIZE = 10
 MAX_OVERFLOW = 20
 
@@ -58,6 +60,12 @@ class Database:
     ) -> None:
         self.url = url
         self.engine = create_database_engine(url, session_timeouts)
+        self.statement_seconds = Histogram(
+            "pushmetrics_service_database_statement_seconds",
+            "Duration of a statement, with its locks.",
+            SHORT_SECONDS,
+        )
+        _measure_statements(self.engine, self.statement_seconds)
         self.listen_engine = create_database_engine(listen_url) if listen_url else None
         writing = self.engine.execution_options(**{IMMEDIATE: True})
         self._readers = sessionmaker(self.engine, expire_on_commit=False)
@@ -211,6 +219,17 @@ def _check_rested_connections(engine: Engine) -> None:
     event.listen(engine, "connect", keep_time)
     event.listen(engine, "checkin", keep_time)
     event.listen(engine, "checkout", check)
+
+
+def _measure_statements(engine: Engine, seconds: Histogram) -> None:
+    def begin(connection: Connection, *_: Any) -> None:
+        connection.info[BEGAN] = time.perf_counter()
+
+    def end(connection: Connection, *_: Any) -> None:
+        seconds.observe(time.perf_counter() - connection.info[BEGAN])
+
+    event.listen(engine, "before_cursor_execute", begin)
+    event.listen(engine, "after_cursor_execute", end)
 
 
 def replace_unstorable(value: Any) -> Any:

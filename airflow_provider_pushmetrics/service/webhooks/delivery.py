@@ -18,7 +18,7 @@ from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.retry_after import parse_retry_after
 from airflow_provider_pushmetrics.service.egress.deadline import limit_time
 from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt, Subscription
-from airflow_provider_pushmetrics.service.models.statuses import DELIVERED, FAILED, PENDING
+from airflow_provider_pushmetrics.service.models.statuses import DELIVERED, FAILED, PENDING, RETRIED
 from airflow_provider_pushmetrics.service.storage.clock import ClockColumn, build_clock_column
 from airflow_provider_pushmetrics.service.storage.database import Database, Persist, persist_once
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
@@ -30,6 +30,7 @@ from airflow_provider_pushmetrics.service.webhooks.retry_schedule import (
     is_given_up,
 )
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import give_up, list_keys
+from airflow_provider_pushmetrics.serving.metrics import LONG_SECONDS, Histogram
 from airflow_provider_pushmetrics.signatures import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 from airflow_provider_pushmetrics.tracing import TRACEPARENT
 
@@ -118,6 +119,12 @@ class WebhookSender:
         self._clock = clock
         self._monotonic = monotonic
         self._spread = spread
+        self.attempt_seconds = Histogram(
+            "pushmetrics_service_delivery_attempt_seconds",
+            "Duration of an attempt of a delivery.",
+            LONG_SECONDS,
+            {"outcome": (DELIVERED, RETRIED, FAILED)},
+        )
         # A proxy or a .netrc file of the machine must not be used for subscribers.
         self._client = httpx.Client(
             transport=transport, timeout=timeout_seconds, follow_redirects=False, trust_env=False
@@ -184,7 +191,9 @@ class WebhookSender:
             )
             delivery.attempt_count, delivery.worker_id = message.attempt, None
             self._conclude(session, subscription, delivery, answer, now)
-            return True
+            outcome = RETRIED if delivery.status == PENDING else delivery.status
+        self.attempt_seconds.observe(answer.duration_seconds, outcome)
+        return True
 
     def _lock(
         self, session: Session, delivery_id: int, answer: Answer

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.service.models import Run, StandaloneQueryRun, Worker
+from airflow_provider_pushmetrics.service.models import (
+    Delivery,
+    Run,
+    StandaloneQueryRun,
+    Subscription,
+    Worker,
+)
 from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.worker.claims import KEYS, WorkRow, is_claimed, is_waiting
@@ -24,6 +31,9 @@ WORK = {
     "work_claimed": "Unfinished work that a worker executes.",
     "work_lag_seconds": "How long the oldest work that is due has waited for a worker.",
 }
+
+
+DELIVERY_STATES = ("new", "retried", "paused")
 
 
 @dataclass(frozen=True, eq=False)  # a registry keeps its collectors by identity
@@ -45,11 +55,16 @@ class Backlog(Collector):
         families = [GaugeMetricFamily(PREFIX + name, text, labels=("kind",)) for name, text in WORK.items()]
         with self.database.reading() as session:
             now = read_database_clock(session)
+            deliveries = _read_deliveries(session)
             for kind in KEYS:
-                for family, figure in zip(families, _read_figures(session, kind, now), strict=True):
+                waiting = deliveries.total if kind is Delivery else _read_waiting(session, kind)
+                claimed = session.scalar(select(func.count()).select_from(kind).where(is_claimed(kind))) or 0
+                figures = (waiting.count, claimed, waiting.compute_lag(now))
+                for family, figure in zip(families, figures, strict=True):
                     family.add_metric([kind.__tablename__], figure)
             workers = count_workers(session, now, self.lease_seconds)
         yield from families
+        yield deliveries.build_family()
         yield GaugeMetricFamily(f"{PREFIX}workers", "Workers with a recent heartbeat.", workers)
         seconds = time.perf_counter() - began
         yield GaugeMetricFamily(f"{PREFIX}database_seconds", "Duration of this scrape's queries.", seconds)
@@ -61,8 +76,56 @@ def count_workers(session: Session, now: datetime, lease_seconds: float) -> int:
     return session.scalar(select(func.count()).select_from(Worker).where(Worker.beat_on > since)) or 0
 
 
-def _read_figures(session: Session, kind: type[WorkRow], now: datetime) -> tuple[int, int, float]:
-    due = kind.created_on if issubclass(kind, Run | StandaloneQueryRun) else kind.next_attempt_on
-    waiting, first = session.execute(select(func.count(), func.min(due)).where(is_waiting(kind))).one()
-    claimed = session.scalar(select(func.count()).select_from(kind).where(is_claimed(kind))) or 0
-    return waiting, claimed, 0.0 if first is None else max(0.0, (now - first).total_seconds())
+@dataclass(frozen=True)
+class Waiting:
+    """
+    Work that waits.
+
+    :param first: When the first of it is due; None if a worker is not late with any.
+    """
+
+    count: int = 0
+    first: datetime | None = None
+
+    def compute_lag(self, now: datetime) -> float:
+        """Compute for how many seconds the first has been due."""
+        return 0.0 if self.first is None else max(0.0, (now - self.first).total_seconds())
+
+
+@dataclass(frozen=True)
+class WaitingDeliveries:
+    """
+    Deliveries that wait.
+
+    :param states: How many, by state.
+    """
+
+    states: Mapping[str, int]
+    total: Waiting
+
+    def build_family(self) -> Metric:
+        """Build the metric."""
+        text = "Waiting deliveries: before the first attempt, before another, and of inactive subscriptions."
+        family = GaugeMetricFamily(f"{PREFIX}deliveries_waiting", text, labels=("state",))
+        for state, count in self.states.items():
+            family.add_metric([state], count)
+        return family
+
+
+def _read_waiting(session: Session, kind: type[WorkRow]) -> Waiting:
+    due: Any = kind.created_on if issubclass(kind, Run | StandaloneQueryRun) else kind.next_attempt_on
+    return Waiting(*session.execute(select(func.count(), func.min(due)).where(is_waiting(kind))).one())
+
+
+def _read_deliveries(session: Session) -> WaitingDeliveries:
+    """Read the deliveries that wait. No worker is late with those of an inactive subscription."""
+    is_retried = Delivery.attempt_count > Delivery.schedule_start
+    columns = (Subscription.active, is_retried, func.count(), func.min(Delivery.next_attempt_on))
+    groups = select(*columns).join(Delivery.subscription).where(is_waiting(Delivery))
+    states, firsts = dict.fromkeys(DELIVERY_STATES, 0), []
+    for is_active, has_failed, count, first in session.execute(
+        groups.group_by(Subscription.active, is_retried)
+    ):
+        states["paused" if not is_active else "retried" if has_failed else "new"] += count
+        firsts += [first] if is_active else []
+    return WaitingDeliveries(states, Waiting(sum(states.values()), min(firsts, default=None)))

@@ -47,6 +47,7 @@ from airflow_provider_pushmetrics.service.worker.selection import (
     select_runs,
 )
 from airflow_provider_pushmetrics.serving.commit_signals import CommitWatch
+from airflow_provider_pushmetrics.serving.metrics import render_metrics
 
 CHANNEL = "pushmetrics_work"
 """The channel of notifications of new work. Triggers of the tables send them."""
@@ -150,6 +151,12 @@ class Engine:
     def is_alive(self) -> bool:
         """Return whether this worker claims work: whether its last heartbeat is younger than the lease."""
         return self._workers.is_current()
+
+    def render_figures(self) -> bytes:
+        """Write what this worker has done, in Prometheus' text format."""
+        return render_metrics(
+            *self._executor.figures, self._sender.attempt_seconds, self._outbox.attempt_seconds
+        )
 
     def _open_queues(self, settings: ServiceSettings) -> dict[str, ClaimQueue]:
         """Open the queues, by the names that notifications of new work have."""

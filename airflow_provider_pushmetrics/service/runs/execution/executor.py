@@ -15,8 +15,8 @@ from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMI
 from airflow_provider_pushmetrics.service.datasources.memory_guard import RunningQueries
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.models import AnyRun
-from airflow_provider_pushmetrics.service.models.statuses import NOT_RUN, SUCCESS
-from airflow_provider_pushmetrics.service.reports.block_graph import PlannedBlock
+from airflow_provider_pushmetrics.service.models.statuses import FAILED, NOT_RUN, SUCCESS
+from airflow_provider_pushmetrics.service.reports.block_graph import BLOCK_TYPES, PlannedBlock
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.execution.block_executor import BlockExecutor
@@ -29,6 +29,7 @@ from airflow_provider_pushmetrics.service.runs.execution.recorder import (
 )
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
+from airflow_provider_pushmetrics.serving.metrics import LONG_SECONDS, Histogram
 
 MAX_PARALLEL_BLOCKS = 4
 
@@ -62,6 +63,13 @@ class RunExecutor:
     ) -> None:
         self._recorder = RunRecorder(database, links, clock)
         self._clock = clock
+        self._block_seconds = Histogram(
+            "pushmetrics_service_block_seconds",
+            "Duration of a block that was executed.",
+            LONG_SECONDS,
+            {"type": BLOCK_TYPES, "status": (SUCCESS, FAILED)},
+        )
+        self.figures = (self._recorder.run_seconds, self._block_seconds)
         self._blocks = BlockExecutor(
             sources,
             results,
@@ -135,4 +143,6 @@ class RunExecutor:
             outcome = ExecutedBlock(NOT_RUN, error=f"not run, because {', '.join(missing)} did not succeed")
         else:
             outcome = self._blocks.execute(plan, block)
+            seconds = (self._clock() - started_on).total_seconds()
+            self._block_seconds.observe(max(0.0, seconds), block.type, outcome.status)
         return BlockRecord(block, outcome, None if outcome.status == NOT_RUN else started_on)

@@ -47,6 +47,7 @@ from airflow_provider_pushmetrics.service.webhooks.event_outbox import (
     build_report_run,
     put_in_outbox,
 )
+from airflow_provider_pushmetrics.serving.metrics import LONG_SECONDS, Histogram
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,12 @@ class RunRecorder:
         self._database = database
         self._links = links
         self._clock = clock
+        self.run_seconds = Histogram(
+            "pushmetrics_service_run_seconds",
+            "Duration of a run, from its start to its end.",
+            LONG_SECONDS,
+            {"kind": [kind.__tablename__ for kind in (Run, StandaloneQueryRun)], "status": (SUCCESS, FAILED)},
+        )
 
     def begin(self, kind: type[AnyRun], run_id: int) -> RunPlan | None:
         """Begin a run, or continue it; None if it has ended."""
@@ -148,6 +155,9 @@ class RunRecorder:
             elif run.query_id is not None:
                 put_in_outbox(session, plan.workspace_id, build_query_run(run, self._links))
             notify_recipients(session, run, self._links)
+        if run.started_on is not None and run.finished_on is not None:
+            seconds = (run.finished_on - run.started_on).total_seconds()
+            self.run_seconds.observe(max(0.0, seconds), plan.kind.__tablename__, run.status)
         log.info("%s %s of report %s: %s", plan.kind.__tablename__, run.id, run.report_id, run.status)
 
     def find_stop_reason(self, plan: RunPlan) -> str | None:

@@ -105,6 +105,12 @@ def read(database: Database, message_id: int) -> OutgoingMessage:
         return session.get_one(OutgoingMessage, message_id)
 
 
+def count_attempts(sender: OutboxSender) -> dict[tuple[str, ...], float]:
+    samples = [sample for family in sender.attempt_seconds.collect() for sample in family.samples]
+    counts = [sample for sample in samples if sample.name.endswith("_count") and sample.value]
+    return {(sample.labels["kind"], sample.labels["outcome"]): sample.value for sample in counts}
+
+
 async def test_mail_is_sent_once_to_each_address_whatever_its_case(
     database: Database, clock: Clock, tmp_path: Path
 ) -> None:
@@ -118,6 +124,7 @@ async def test_mail_is_sent_once_to_each_address_whatever_its_case(
     first = read(database, ids[0])
     assert server.taken[0]["Message-ID"] == f"<{first.uid}@example.com>"
     assert (first.status, first.finished_on, first.attempt_count) == ("sent", BEGAN, 1)
+    assert count_attempts(sender) == {("mail", "sent"): 2}
 
 
 def add_and_fail(database: Database) -> None:

@@ -22,6 +22,12 @@ os.write(1, b".")
 os.read(0, 1)
 (assignment.settings.data_dir / "name").write_text(assignment.worker_id)
 """
+COUNTING = """
+import os, sys
+sys.stdout.write(".a\\0" + "b" * 100_000 + "\\0c")
+sys.stdout.flush()
+sys.stdin.buffer.read()
+"""
 STUBBORN = "import os, sys, time; os.write(1, b'.'); time.sleep(60)"
 BROKEN = "raise SystemExit(3)"
 
@@ -60,6 +66,17 @@ def test_worker_is_told_what_it_must_know_and_stopped(tmp_path: Path, spawner: S
     assert supervisor.stop()
     assert (tmp_path / "name").read_text() == "me"
     assert [process.poll() for process in spawner.started] == [0]
+
+
+def test_figures_are_the_last_whole_ones_of_the_worker_that_runs(tmp_path: Path, spawner: Spawner) -> None:
+    supervisor = supervise(tmp_path, spawner, COUNTING)
+    supervisor.start()
+    wait_until(lambda: supervisor.render_figures() == b"b" * 100_000)
+    spawner.started[0].kill()
+    wait_until(lambda: len(spawner.started) == 2 and supervisor.is_alive())
+    wait_until(lambda: supervisor.render_figures() == b"b" * 100_000)
+    supervisor.stop()
+    assert supervisor.render_figures() == b""
 
 
 def test_worker_that_was_killed_is_replaced(tmp_path: Path, spawner: Spawner) -> None:

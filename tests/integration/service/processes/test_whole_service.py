@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select
 
 from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
@@ -173,3 +174,15 @@ def test_killed_between_the_answer_and_its_record_it_sends_the_event_again_under
     assert second.headers["webhook-id"] == first.headers["webhook-id"]
     assert second.body == first.body
     assert len(subscriber.received) == 2
+
+
+@pytest.mark.slow
+def test_metrics_of_the_service_include_what_its_worker_has_done(database: Database, data_dir: Path) -> None:
+    made = save_report(database, data_dir, q=sql("SELECT 1 AS n"))
+    with run_ready_service(data_dir) as service:
+        service.client.post(f"/api/v1/report/{made.id}/webhook?token={TRIGGER_TOKEN}").raise_for_status()
+        done = 'pushmetrics_service_run_seconds_count{kind="run",status="success"} 1.0'
+        wait_until(lambda: done in service.client.get("/metrics").raise_for_status().text)
+        families = list(text_string_to_metric_families(service.client.get("/metrics").text))
+        assert len({family.name for family in families}) == len(families) > 10
+        assert service.stop() == 0
