@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -19,11 +20,7 @@ from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, StandaloneOptions
 from airflow_provider_pushmetrics.serving.http.access_log import AccessLog
-from airflow_provider_pushmetrics.serving.http.connections import (
-    REQUEST_DEADLINE_SECONDS,
-    DeadlineProtocol,
-    DeadlineServer,
-)
+from airflow_provider_pushmetrics.serving.http.connections import LimitedServer, build_config
 from airflow_provider_pushmetrics.serving.http.sockets import open_listener
 from airflow_provider_pushmetrics.serving.logs import set_up_logging
 
@@ -38,23 +35,17 @@ SWITCH_INTERVAL_SECONDS = 0.001
 """The writer needs the interpreter five times in a transaction; Python's default is 5 ms each time."""
 
 
-class ReceiverServer(DeadlineServer):
+class ReceiverServer(LimitedServer):
     """
     Uvicorn, which on SIGTERM responds to waiting readers at once, and exits with status 0.
 
     :param config: Uvicorn's settings.
     :param runtime: The inbox's opener.
-    :param request_deadline_seconds: How long a request may take to arrive.
+    :param limits: The limits of :class:`LimitedServer`, by name.
     """
 
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        runtime: RuntimeOpener,
-        *,
-        request_deadline_seconds: float = REQUEST_DEADLINE_SECONDS,
-    ) -> None:
-        super().__init__(config, request_deadline_seconds=request_deadline_seconds)
+    def __init__(self, config: uvicorn.Config, runtime: RuntimeOpener, **limits: Any) -> None:
+        super().__init__(config, **limits)
         self._runtime = runtime
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -103,22 +94,22 @@ def serve(settings: ReceiverSettings, options: StandaloneOptions) -> None:
     log.info(
         "Listening on http://%s:%s for deliveries of %s.", options.host, listener.getsockname()[1], names
     )
-    config = build_config(app, has_access_log=options.access_log, trusted_proxies=options.trusted_proxies)
+    config = build_receiver_config(
+        app, has_access_log=options.access_log, trusted_proxies=options.trusted_proxies
+    )
     gc.freeze()  # loaded objects stay: a collection of all of them would stop webhooks for 0.1 s
-    ReceiverServer(config, runtime).run(sockets=[listener])
+    server = ReceiverServer(config, runtime, connections_per_address=options.connections_per_address)
+    server.run(sockets=[listener])
 
 
-def build_config(app: Starlette, *, has_access_log: bool, trusted_proxies: str = "") -> uvicorn.Config:
+def build_receiver_config(
+    app: Starlette, *, has_access_log: bool, trusted_proxies: str = ""
+) -> uvicorn.Config:
     """Build uvicorn's settings."""
-    return uvicorn.Config(
+    return build_config(
         AccessLog(app, ACCESS_LOGGER) if has_access_log else app,
-        http=DeadlineProtocol,
-        log_config=None,
-        access_log=False,  # it would log tokens
         lifespan="on",
-        server_header=False,
+        graceful_seconds=GRACEFUL_TIMEOUT_SECONDS,
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=trusted_proxies,
-        ws="none",
-        timeout_graceful_shutdown=GRACEFUL_TIMEOUT_SECONDS,
     )

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import ClassVar, Literal
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.serving.options import listen_url_option, option
+from airflow_provider_pushmetrics.serving.options import connections_option, listen_url_option, option
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_SOURCE_NAME_LENGTH = 100
@@ -68,6 +68,7 @@ class StandaloneOptions(ReceiverOptions):
     trusted_proxies: str = option(
         "", "Trust X-Forwarded-For from these addresses, separated by commas; by default from none."
     )
+    connections_per_address: int = connections_option()
     log_format: Literal["text", "json"] = option("text", "The format of log lines: text or json.")
     access_log: bool = option(True, "Log a line for each request, without its query string.")
 

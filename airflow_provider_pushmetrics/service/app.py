@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy.exc import DataError, IntegrityError, NoResultFound
 from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import Lifespan
 
 from airflow_provider_pushmetrics import __version__
@@ -23,6 +24,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConflictError,
     PushMetricsEndpointError,
     PushMetricsParameterError,
+    PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.service.api import (
     blocks,
@@ -207,6 +209,11 @@ async def _answer_unavailable(request: Request, error: Exception) -> JSONRespons
     return JSONResponse({"message": health.DATABASE_AWAY}, 503, headers=headers)
 
 
+async def _answer_busy(request: Request, error: PushMetricsUnavailableError) -> JSONResponse:
+    headers = {"Retry-After": f"{error.retry_after_seconds:.0f}"}
+    return JSONResponse({"message": str(error)}, error.status_code or 503, headers=headers)
+
+
 HANDLERS: dict[int | type[Exception], Handler] = {
     HTTPException: _answer_http,
     RequestValidationError: _answer_invalid,
@@ -215,6 +222,9 @@ HANDLERS: dict[int | type[Exception], Handler] = {
     PushMetricsParameterError: _answer_with(400),
     PushMetricsEndpointError: _answer_with(422),
     PushMetricsConflictError: _answer_with(409),
+    PushMetricsUnavailableError: _answer_busy,
+    # Nobody reads it: the client left, or was too slow, before its body was complete.
+    ClientDisconnect: _answer_with(408, "The body did not arrive"),
     # The database rejects a value; its message would contain the statement.
     DataError: _answer_with(400, "Arguments are not correct"),
     # Concurrent requests conflict, or a reference prevents a deletion.

@@ -15,7 +15,10 @@ STORE = {"data_dir", "database_url", "secret_keys"}
 """The options that name a service's database, files and keys."""
 
 ABOUT_RUNNING = {one.name for one in list_options(ServiceSettings)} - STORE
-ONLY_SERVICE = ("port", "demo", "executes", "trigger_returns_run_id", "exchange_rate")
+ONLY_SERVICE = (
+    "port", "demo", "executes", "trigger_returns_run_id", "exchange_rate", "max_pending_runs",
+    "connections_per_address",
+)  # fmt: skip
 
 
 app = typer.Typer(

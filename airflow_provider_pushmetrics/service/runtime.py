@@ -14,6 +14,7 @@ from airflow_provider_pushmetrics.service.maintenance.secret_keys import check_s
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.call_batching import CallBatcher
+from airflow_provider_pushmetrics.service.runs.pending_limit import PendingLimit
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, make_data_dir
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
@@ -59,6 +60,7 @@ class ServiceParts:
     results: ResultStore
     links: ResultLinks
     sources: SourceRegistry
+    pending_limit: PendingLimit
     call_batcher: CallBatcher
     engine: ExecutionBackend | None
     exchange_limit: RateLimit
@@ -130,6 +132,7 @@ def assemble(
     results = ResultStore(settings.results_dir)
     places = SourcePlaces(settings.data_dir, settings.source_dirs)
     sources = SourceRegistry(database, cipher, places, settings.egress_rules, settings.query_limits)
+    pending_limit = PendingLimit(settings.max_pending_runs)
     if engine is None and settings.executes:
         # Imported here: a process that only serves does not need it.
         from airflow_provider_pushmetrics.service.worker.engine import Engine
@@ -144,7 +147,8 @@ def assemble(
         results=results,
         links=ResultLinks(settings.base_url),
         sources=sources,
-        call_batcher=CallBatcher(database, results),
+        pending_limit=pending_limit,
+        call_batcher=CallBatcher(database, results, pending_limit),
         engine=engine,
         exchange_limit=RateLimit(settings.exchange_rate),
     )

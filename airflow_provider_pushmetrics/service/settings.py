@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.service.notifications.settings import (
     read_slack_settings,
     read_smtp_settings,
 )
-from airflow_provider_pushmetrics.serving.options import listen_url_option, option
+from airflow_provider_pushmetrics.serving.options import connections_option, listen_url_option, option
 
 if TYPE_CHECKING:
     from airflow_provider_pushmetrics.service.egress.rules import EgressRules
@@ -112,6 +112,13 @@ class ServiceSettings:
     exchange_rate: int = option(
         0, "How often a minute one address may exchange or try a token; 0 for no limit.", flag="", ge=0
     )
+    max_pending_runs: int = option(
+        10_000,
+        "How many runs of a workspace may wait for a worker; a request for more is 429, 0 for no limit."
+        " Schedules start theirs nevertheless.",
+        ge=0,
+    )
+    connections_per_address: int = connections_option()
     worker_lease_seconds: float = option(
         20.0, "After how long without a sign of life others take over a worker's runs.", ge=1
     )

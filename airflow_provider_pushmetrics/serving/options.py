@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+CONNECTIONS_PER_ADDRESS = 512
+"""Half of the files that a process may usually open."""
+
 FILE_SUFFIX = "_FILE"
 """Ends the variable that names the file with a secret."""
 
@@ -81,6 +84,16 @@ def listen_url_option() -> Any:
         "Where to listen for notifications if PostgreSQL is behind a pooler such as PgBouncer: the URL of the"
         " same database without the pooler. Without it, a database behind a pooler is polled every second.",
         secret=True,
+    )
+
+
+def connections_option() -> Any:
+    """Declare ``--connections-per-address``, which is the same for the service and the receiver."""
+    return option(
+        CONNECTIONS_PER_ADDRESS,
+        "How many connections one address, or one /64 network of IPv6, may have at a time; 0 for no limit."
+        " Behind a proxy, all connections come from the proxy's address.",
+        ge=0,
     )
 
 

@@ -11,16 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
 from airflow_provider_pushmetrics.receiver.app import create_app
-from airflow_provider_pushmetrics.receiver.server import ReceiverServer, build_config
+from airflow_provider_pushmetrics.receiver.server import ReceiverServer, build_receiver_config
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, SourceSettings
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.runtime import assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.serving.http.connections import LimitedServer, build_config
 from airflow_provider_pushmetrics.serving.http.sockets import open_listener
 
 HOST = "127.0.0.1"
@@ -61,7 +63,7 @@ class RunningReceiver:
     reader_token: str = field(repr=False)
 
 
-class _ThreadedServer(uvicorn.Server):
+class _ThreadedServer(LimitedServer):
     """Uvicorn without signal handlers, which only the main thread can install."""
 
     @contextmanager
@@ -74,11 +76,12 @@ class _ThreadedReceiver(_ThreadedServer, ReceiverServer):
 
 
 @contextmanager
-def run_service(folder: Path) -> Iterator[RunningService]:
+def run_service(folder: Path, **limits: Any) -> Iterator[RunningService]:
     """
     Run a reference service with its worker until the end of the block.
 
     :param folder: Its data folder; created if it does not exist.
+    :param limits: The limits of :class:`LimitedServer`, by name.
     """
     token = "pmpat_" + secrets.token_urlsafe(32)
     with open_listener(HOST, 0, port_variable="port") as listener:
@@ -91,29 +94,26 @@ def run_service(folder: Path) -> Iterator[RunningService]:
             parts.start()
             sources = folder / "sources"
             sources.mkdir(exist_ok=True)
-            config = uvicorn.Config(
-                build_app(parts),
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=settings.shutdown_seconds,
+            config = build_config(
+                build_app(parts), lifespan="off", graceful_seconds=settings.shutdown_seconds
             )
-            with _serve(_ThreadedServer(config), listener):
+            with _serve(_ThreadedServer(config, **limits), listener):
                 yield RunningService(url, token, sources, parts.database)
         finally:
             parts.stop()
 
 
 @contextmanager
-def run_receiver(settings: ReceiverSettings, **deadlines: float) -> Iterator[str]:
+def run_receiver(settings: ReceiverSettings, **limits: float) -> Iterator[str]:
     """
     Run a receiver until the end of the block, and give its base URL.
 
-    :param deadlines: Deadlines of :class:`ReceiverServer`, by name.
+    :param limits: The limits of :class:`LimitedServer`, by name.
     """
     app = create_app(settings)
     with open_listener(HOST, 0, port_variable="port") as listener:
-        server = _ThreadedReceiver(build_config(app, has_access_log=False), app.state.runtime, **deadlines)
+        config = build_receiver_config(app, has_access_log=False)
+        server = _ThreadedReceiver(config, app.state.runtime, **limits)
         with _serve(server, listener):
             yield _get_url(listener)
 

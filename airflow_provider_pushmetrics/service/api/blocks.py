@@ -199,7 +199,14 @@ def run_block(
         if wanted.content_json is not None:
             given = {**block.content, **parse_content(wanted.content_json)}
             content = check_block_content(session, block.report, block.type, given)
-    run = accept_query_run(parts.database, parts.results, block.id, wanted.parameters, content=content)
+    run = accept_query_run(
+        parts.database,
+        parts.results,
+        block.id,
+        wanted.parameters,
+        content=content,
+        limit=parts.pending_limit,
+    )
     return {"run_id": run.id}
 
 

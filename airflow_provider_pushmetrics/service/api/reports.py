@@ -157,6 +157,7 @@ def run_report(
         origin="api",
         idempotency_key=key,
         options=options,
+        limit=parts.pending_limit,
     )
     return wrap(StartedReportRun(noteflow_run_uid=run.uid, run_id=run.id))
 

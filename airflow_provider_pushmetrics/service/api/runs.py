@@ -127,7 +127,8 @@ def cancel_run(reference: Reference, parts: Parts, caller: Editor) -> RunRespons
 def repeat_run(reference: Reference, parts: Parts, caller: Editor) -> RepeatedRun:
     """Run the report again with the parameters of a run. The new run has its id as ``parent_id``."""
     with parts.database.writing() as session:
-        run = accept_re_run(session, parts.results, find_by_reference(session, Run, reference, caller))
+        earlier = find_by_reference(session, Run, reference, caller)
+        run = accept_re_run(session, parts.results, earlier, parts.pending_limit)
         answer = build_one(build_run_row(run))
     return {**answer, "noteflow_run_uid": run.uid}
 

@@ -10,7 +10,6 @@ import socket
 from contextlib import nullcontext
 
 import pyarrow as pa
-import uvicorn
 
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.processes.folder_lock import lock_folder
@@ -18,6 +17,7 @@ from airflow_provider_pushmetrics.service.processes.signals import exit_on_termi
 from airflow_provider_pushmetrics.service.processes.supervisor import Assignment, Supervisor
 from airflow_provider_pushmetrics.service.runtime import assemble, choose_worker_id
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
+from airflow_provider_pushmetrics.serving.http.connections import LimitedServer, build_config
 from airflow_provider_pushmetrics.serving.http.sockets import open_listener
 from airflow_provider_pushmetrics.serving.logs import set_up_logging
 
@@ -50,16 +50,8 @@ def _serve(settings: ServiceSettings, listener: socket.socket) -> None:
         supervisor.prepare()
     parts = assemble(settings, supervisor)
     parts.start()
-    server = uvicorn.Server(
-        uvicorn.Config(
-            build_app(parts),
-            lifespan="off",
-            log_config=None,
-            access_log=False,  # it would contain trigger tokens; the application has its own access log
-            server_header=False,
-            timeout_graceful_shutdown=settings.shutdown_seconds,
-        )
-    )
+    config = build_config(build_app(parts), lifespan="off", graceful_seconds=settings.shutdown_seconds)
+    server = LimitedServer(config, connections_per_address=settings.connections_per_address)
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn stops at these signals, then raises them again for earlier handlers: none, so that we can
         # close everything.

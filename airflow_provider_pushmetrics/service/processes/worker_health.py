@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -19,7 +18,7 @@ from starlette.routing import Route
 
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
-from airflow_provider_pushmetrics.serving.http.connections import DeadlineProtocol, DeadlineServer
+from airflow_provider_pushmetrics.serving.http.connections import LimitedServer, build_config
 from airflow_provider_pushmetrics.serving.metrics import CONTENT_TYPE
 
 DATABASE_AWAY = "The database does not answer"
@@ -99,16 +98,8 @@ def serve_health(parts: ServiceParts, listener: socket.socket | None) -> Iterato
     if listener is None:
         yield
         return
-    config = uvicorn.Config(
-        build_health_app(parts),
-        http=DeadlineProtocol,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=1,
-    )
-    server = DeadlineServer(config)  # it handles no signals, since it is not in the main thread
+    config = build_config(build_health_app(parts), lifespan="off", graceful_seconds=1)
+    server = LimitedServer(config)  # it handles no signals, since it is not in the main thread
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="health", daemon=True)
     thread.start()
     try:

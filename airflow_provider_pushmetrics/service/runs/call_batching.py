@@ -8,6 +8,7 @@ threads; a batch needs six statements and a commit.
 from __future__ import annotations
 
 from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.runs.pending_limit import PendingLimit
 from airflow_provider_pushmetrics.service.runs.submission import AcceptedRun, RunSubmission, accept_runs
 from airflow_provider_pushmetrics.service.runs.triggers import (
     CalledTrigger,
@@ -24,14 +25,15 @@ class CallBatcher:
 
     :param database: The database.
     :param results: The results with the choices of parameters.
+    :param limit: How many runs of a workspace may wait.
     """
 
-    def __init__(self, database: Database, results: ResultStore) -> None:
+    def __init__(self, database: Database, results: ResultStore, limit: PendingLimit) -> None:
         self._finder = GroupCommit[TriggerCall, CalledTrigger | None](
             "find-triggers", lambda calls: find_called_triggers(database, calls)
         )
         self._acceptor = GroupCommit[RunSubmission, AcceptedRun](
-            "accept-runs", lambda requests: accept_runs(database, results, requests)
+            "accept-runs", lambda requests: accept_runs(database, results, requests, limit)
         )
 
     async def find_trigger(self, call: TriggerCall) -> CalledTrigger | None:
@@ -45,6 +47,7 @@ class CallBatcher:
         After this returns, the run is executed even if this process dies.
 
         :raises PushMetricsConflictError: if its key was used for other parameters, or its report was deleted.
+        :raises PushMetricsUnavailableError: if too many runs of the workspace wait.
         """
         return await self._acceptor.submit(request)
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import and_, select, tuple_
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError, PushMetricsParameterError
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsConflictError,
+    PushMetricsParameterError,
+    PushMetricsUnavailableError,
+)
 from airflow_provider_pushmetrics.service.models import (
     AnyRun,
     Block,
@@ -32,6 +38,7 @@ from airflow_provider_pushmetrics.service.reports.parameters import write_finger
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.log import write_log
+from airflow_provider_pushmetrics.service.runs.pending_limit import UNLIMITED, PendingLimit
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database, lock_row
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import (
@@ -109,7 +116,13 @@ class RunTemplate:
 
 
 def accept_run(
-    database: Database, results: ResultStore, report_id: int, given: Mapping[str, Any], **details: Any
+    database: Database,
+    results: ResultStore,
+    report_id: int,
+    given: Mapping[str, Any],
+    *,
+    limit: PendingLimit = UNLIMITED,
+    **details: Any,
 ) -> AcceptedRun:
     """
     Record that a report is to run. When this returns, the run will happen, whatever happens to this process.
@@ -117,31 +130,42 @@ def accept_run(
     :param results: Where the results are from which parameters take their choices.
     :param details: The rest of a :class:`RunSubmission`.
     :raises PushMetricsConflictError: if its key was used for other parameters, or its report is gone.
+    :raises PushMetricsUnavailableError: if too many runs of the workspace wait.
     """
-    answer = accept_runs(database, results, [RunSubmission(report_id, given, **details)])[0]
+    answer = accept_runs(database, results, [RunSubmission(report_id, given, **details)], limit)[0]
     if isinstance(answer, Exception):
         raise answer
     return answer
 
 
 def accept_runs(
-    database: Database, results: ResultStore, requests: Sequence[RunSubmission]
+    database: Database,
+    results: ResultStore,
+    requests: Sequence[RunSubmission],
+    limit: PendingLimit = UNLIMITED,
 ) -> list[AcceptedRun | Exception]:
     """Record runs of reports in one transaction; return for each its run or its error."""
     try:
         # Everything that can be read before is read before the write transaction.
         with database.reading() as session:
             templates = _read_templates(session, results, requests)
+            workspaces = {template.workspace_id for template in templates.values()}
+            pending = Counter({one: limit.count_pending(session, one) for one in workspaces})
         with database.writing() as session:
-            return _accept(session, requests, templates)
+            return _accept(session, requests, templates, partial(limit.add, pending))
     except (IntegrityError, DataError) as error:
         if len(requests) > 1:  # one of them caused the error
-            return [answer for request in requests for answer in accept_runs(database, results, [request])]
+            return [
+                answer for request in requests for answer in accept_runs(database, results, [request], limit)
+            ]
         return [_find_cause(database, requests[0]) or error]
 
 
 def _accept(
-    session: Session, requests: Sequence[RunSubmission], templates: Mapping[int, RunTemplate]
+    session: Session,
+    requests: Sequence[RunSubmission],
+    templates: Mapping[int, RunTemplate],
+    admit: Callable[[int], None],
 ) -> list[AcceptedRun | Exception]:
     by_key = _find_by_key(session, requests)
     answers: list[tuple[Run, bool] | Exception] = []
@@ -152,9 +176,11 @@ def _accept(
         elif request.report_id not in templates:
             answers.append(_build_deleted())
         else:
+            template = templates[request.report_id]
             try:
-                run = _build_run(request, templates[request.report_id])
-            except ParameterValueError as error:
+                run = _build_run(request, template)
+                admit(template.workspace_id)
+            except (ParameterValueError, PushMetricsUnavailableError) as error:
                 answers.append(error)
                 continue
             session.add(run)
@@ -235,12 +261,14 @@ def _build_deleted() -> PushMetricsConflictError:
     return PushMetricsConflictError("The report was deleted just now", status_code=409)
 
 
-def accept_re_run(session: Session, results: ResultStore, run: Run) -> Run:
+def accept_re_run(session: Session, results: ResultStore, run: Run, limit: PendingLimit = UNLIMITED) -> Run:
     """
     Record another run of a report with the parameters of an earlier run.
 
     :raises ParameterValueError: if the parameters no longer accept them.
+    :raises PushMetricsUnavailableError: if too many runs of the workspace wait.
     """
+    limit.check(session, run.workspace_id)
     parameters = read_parameters(run.report)
     parameters = set_query_choices(session, results, run.report_id, parameters, run.given_parameters)
     again = Run(
@@ -322,6 +350,7 @@ def accept_query_run(
     given: Mapping[str, Any],
     *,
     content: Mapping[str, Any] | None = None,
+    limit: PendingLimit = UNLIMITED,
 ) -> StandaloneQueryRun:
     """
     Record a run of a single block, usually a query.
@@ -329,10 +358,12 @@ def accept_query_run(
     A query that provides choices does not need its own values.
 
     :param content: Replaces the block's content in this run.
+    :raises PushMetricsUnavailableError: if too many runs of the workspace wait.
     """
     with database.writing() as session:
         block = session.get_one(Block, block_id)
         report = block.report
+        limit.check(session, report.workspace_id)
         parameters = read_parameters(report)
         checked = {one.name for one in parameters if one.choices_query != block.name} & set(given)
         parameters = set_query_choices(session, results, report.id, parameters, checked)
