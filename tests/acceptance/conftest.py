@@ -3,7 +3,6 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from demo.main_job import MainJobOutcome, run_main_job, start_everything
 from demo.settings import find_free_ports
 from demo.state import DemoFolder
 from demo.system import DAGS, DemoSystem
+from tests.fakes.short_folder import make_short_folder
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -37,12 +37,10 @@ def make_display() -> Display:
     return Display(Console(file=io.StringIO()))
 
 
-@pytest.fixture(name="short_folder")
-def make_short_folder() -> Iterator[Path]:
-    """A folder with a short name: paths of sockets have 108 characters at most."""
-    folder = Path(tempfile.mkdtemp(prefix="pm-"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    with make_short_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -76,18 +74,18 @@ class TracedSystem(DemoSystem):
 @pytest.fixture(name="system", scope="package")
 def start_system(display: Display) -> Iterator[DemoSystem]:
     """One service and one real Airflow, for all tests that only look at it or run Dags in it."""
-    folder = DemoFolder(Path(tempfile.mkdtemp(prefix="pm-")) / "demo")
-    folder.clear()
-    dags = folder.root.parent / "dags"
-    for source in (DAGS, Path(__file__).with_name("more_dags")):
-        shutil.copytree(source, dags, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    system = TracedSystem(folder, *find_free_ports(2), dags=dags)
-    try:
-        start_everything(system, display)
-        yield system
-    finally:
-        system.stop()
-        shutil.rmtree(folder.root.parent, ignore_errors=True)
+    with make_short_folder() as parent:
+        folder = DemoFolder(parent / "demo")
+        folder.clear()
+        dags = parent / "dags"
+        for source in (DAGS, Path(__file__).with_name("more_dags")):
+            shutil.copytree(source, dags, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        system = TracedSystem(folder, *find_free_ports(2), dags=dags)
+        try:
+            start_everything(system, display)
+            yield system
+        finally:
+            system.stop()
 
 
 @pytest.fixture(name="outcome", scope="package")

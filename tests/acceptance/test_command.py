@@ -18,6 +18,7 @@ import pytest
 from demo.processes import DemoProcesses, is_alive
 from demo.settings import find_free_ports
 from demo.state import DemoFolder
+from tests.fakes.short_folder import make_short_folder
 from tests.fakes.waiting import wait_until
 
 LIMIT_SECONDS = 240
@@ -101,10 +102,11 @@ class RunningDemo:
 
 
 @pytest.fixture(name="demo")
-def make_demo(short_folder: Path) -> Iterator[RunningDemo]:
-    demo = RunningDemo(DemoFolder(short_folder / ".demo"), find_free_ports(1)[0])
-    yield demo
-    demo.clean_up()
+def make_demo() -> Iterator[RunningDemo]:
+    with make_short_folder() as folder:
+        demo = RunningDemo(DemoFolder(folder / ".demo"), find_free_ports(1)[0])
+        yield demo
+        demo.clean_up()
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,6 @@ from a connection that changes.
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,15 +49,6 @@ STORED = {
 }
 
 
-@pytest.fixture(name="folder", scope="module")
-def make_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="pm-"))
-    for name in ("airflow", "output"):
-        (folder / name).mkdir()
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.fixture(name="receiver", scope="module")
 def serve_receiver(folder: Path) -> Iterator[ReceiverServer]:
     with start_receiver(f"sqlite:///{folder}/inbox.db") as receiver:
@@ -82,6 +71,8 @@ def start_airflow(
         # On Airflow 3.0 the LocalExecutor ended with an HTTP error of a task's start when this was on.
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": str(AIRFLOW_VERSION >= (3, 1)),
     }
+    for name in ("airflow", "output"):
+        (folder / name).mkdir()
     with make_database(postgres_server_url) as url:
         airflow = AirflowProcesses(folder / "airflow", DAGS, environment, database_url=url)
         try:

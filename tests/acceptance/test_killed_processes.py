@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +16,7 @@ from demo.settings import find_free_ports
 from demo.state import DemoFolder
 from demo.system import DemoSystem
 from tests.fakes.airflow_versions import needs_airflow
+from tests.fakes.short_folder import make_short_folder
 
 pytestmark = needs_airflow("3.3")  # before, only PushMetrics' memory of keys prevents a second run
 
@@ -71,17 +70,17 @@ class Survivors:
 
 @pytest.fixture(name="mortal_system", scope="module")
 def start_system() -> Iterator[DemoSystem]:
-    folder = DemoFolder(Path(tempfile.mkdtemp(prefix="pm-")) / "demo")
-    folder.clear()
-    system = ImpatientSystem(folder, *find_free_ports(2), dags=DAGS)
-    try:
-        system.start_service()
-        system.open_report()
-        system.start_airflow()
-        yield system
-    finally:
-        system.stop()
-        shutil.rmtree(folder.root.parent, ignore_errors=True)
+    with make_short_folder() as parent:
+        folder = DemoFolder(parent / "demo")
+        folder.clear()
+        system = ImpatientSystem(folder, *find_free_ports(2), dags=DAGS)
+        try:
+            system.start_service()
+            system.open_report()
+            system.start_airflow()
+            yield system
+        finally:
+            system.stop()
 
 
 def find_tasks(system: DemoSystem, run: DagRun) -> dict[str, Any] | None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -40,13 +38,6 @@ BY_HAND = (
     "example_pushmetrics_check_results",
 )
 CONSUMER = "example_pushmetrics_result_assets_consumer"
-
-
-@pytest.fixture(name="folder", scope="module")
-def make_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="pm-"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(name="system", scope="module")
