@@ -24,12 +24,24 @@ try:
 except ImportError:  # before Airflow 3.0
     from airflow.io.store import attach  # type: ignore[import-not-found, no-redef, unused-ignore]
 
-__all__ = ["AIRFLOW_VERSION", "AirflowRescheduleException", "attach", "capture_logs", "needs_airflow"]
+__all__ = [
+    "AIRFLOW_VERSION",
+    "AirflowRescheduleException",
+    "attach",
+    "capture_logs",
+    "needs_airflow",
+    "needs_dag_test",
+]
 
 
 def needs_airflow(since: str) -> pytest.MarkDecorator:
     """Skip a test of what only newer versions have."""
     return pytest.mark.skipif(read_version(since) > AIRFLOW_VERSION, reason=f"needs Airflow {since} or later")
+
+
+needs_dag_test = pytest.mark.skipif(
+    AIRFLOW_VERSION == (3, 2), reason="dag.test() of Airflow 3.2.2 does not wait for its API"
+)
 
 
 class _Collector(logging.Handler):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.airflow_versions import AIRFLOW_VERSION
+from tests.fakes.airflow_versions import AIRFLOW_VERSION, needs_dag_test
 from tests.fakes.service_process import API_TOKEN
 from tests.integration.commands.conftest import Reports, Run
 
@@ -45,6 +45,7 @@ def find_parameters(reports: Reports, report_id: int) -> dict[str, object]:
 
 
 @pytest.mark.slow
+@needs_dag_test
 def test_written_dag_runs_with_the_types_of_the_report(
     reports: Reports, run: Run, airflow_home: Path, tmp_path: Path
 ) -> None:
@@ -211,6 +212,7 @@ def test_check_that_compared_nothing_is_no_success(run: Run, tmp_path: Path) -> 
     assert "no task that names a report" in ended.stdout
 
 
+@needs_dag_test
 def test_task_that_fails_early_logs_nothing_about_links(run: Run, airflow_home: Path) -> None:
     path = airflow_home / "dags" / "fails_early.py"
     write_dag(path, 4711, "")

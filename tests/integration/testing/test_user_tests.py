@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.airflow_versions import AIRFLOW_VERSION
+from tests.fakes.airflow_versions import needs_dag_test
 
 PAGE = Path(__file__).parents[3] / "docs" / "testing.md"
 FILE = re.compile(r"<!-- file: (\S+) -->\n```python\n(.*?)```", re.DOTALL)
@@ -25,7 +25,7 @@ def write_project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.skipif(AIRFLOW_VERSION == (3, 2), reason="dag.test() of Airflow 3.2.2 does not wait for its API")
+@needs_dag_test
 def test_tests_of_the_page_pass(project: Path) -> None:
     environment = os.environ | {
         "AIRFLOW_HOME": str(project / "airflow"),
