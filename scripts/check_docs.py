@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -31,8 +31,9 @@ HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*$", re.M)
 COMMANDS: dict[str, list[type[Any]]] = {
     "docs/receiver.md": [StandaloneOptions],
     "docs/service.md": [ServiceSettings, SmtpSettings, SlackSettings],
+    "docs/provider.md": [],
 }
-"""The pages with a table of options, and what declares them."""
+"""The pages with a table of options, and what declares them besides the options of ``airflow.cfg``."""
 
 
 def find_pages() -> list[Path]:
@@ -75,7 +76,13 @@ def find_broken_code(text: str) -> Iterator[str]:
 def build_table(page: str) -> str:
     """Build the table of the options of a page."""
     declared = [option for settings in COMMANDS[page] for option in list_options(settings)]
-    mounted = {option.name: option for option in list_options(MountedOptions)} if "receiver" in page else {}
+    mounted = (
+        {option.name: option for option in list_options(MountedOptions)} if "service" not in page else {}
+    )
+    if not declared:
+        rows = [["option", "default", "meaning"], ["---"] * 3]
+        rows += [[f"`{name}`", describe_default(one), one.help] for name, one in mounted.items()]
+        return write_rows(rows)
     header = ["option", "environment variable", *(["`airflow.cfg`"] if mounted else []), "default", "meaning"]
     rows = [header, ["---"] * len(header)]
     for option in declared:
@@ -83,6 +90,11 @@ def build_table(page: str) -> str:
         set_by = [f"`{option.flag}`" if option.flag else "", f"`{option.variable}`", in_airflow]
         rows.append([*set_by[: len(header) - 2], describe_default(option), option.help])
     rows += [["", "", f"`{name}`", describe_default(option), option.help] for name, option in mounted.items()]
+    return write_rows(rows)
+
+
+def write_rows(rows: Sequence[Sequence[str]]) -> str:
+    """Write the rows of a table, the head first."""
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 

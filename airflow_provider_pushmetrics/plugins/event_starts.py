@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from sqlalchemy import (
     ScalarSelect,
     Select,
     Subquery,
+    and_,
     exists,
     false,
     func,
@@ -31,7 +33,7 @@ from sqlalchemy import (
     true,
     union_all,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from airflow_provider_pushmetrics.assets.uris import SCHEME
 from airflow_provider_pushmetrics.compat import has_airflow
@@ -41,6 +43,8 @@ HORIZON = timedelta(minutes=10)
 
 MAX_FOUND = 5000
 """How many starts are read, the newest first."""
+
+IDS_PER_QUERY = 500
 
 IS_PARTITIONED: ColumnElement[bool] = (
     DagModel.timetable_partitioned.is_(True) if has_airflow("3.2") else false()
@@ -188,10 +192,33 @@ def _select_later_run(schedule: Subquery) -> ScalarSelect[Any]:
     )
 
 
-def fetch_starts(session: Session, *, now: datetime) -> list[FoundStart]:
-    """Fetch the starts of all events that are not too old."""
-    query = select_starts().where(AssetEvent.timestamp > now - HORIZON)
-    return read_starts(session, query.order_by(AssetEvent.timestamp.desc()).limit(MAX_FOUND))
+def fetch_starts(session: Session, *, now: datetime, unfinished: Collection[Start] = ()) -> list[FoundStart]:
+    """
+    Fetch the starts of the events that are not too old, and older ones that are not finished.
+
+    A scheduler may be stopped for longer than the horizon.
+
+    :param unfinished: Starts that have been fetched before. They are fetched again, however old they are.
+    """
+    starts = select_starts()
+    is_new = AssetEvent.timestamp > now - HORIZON
+    newest = starts.where(is_new).order_by(AssetEvent.timestamp.desc()).limit(MAX_FOUND)
+    # The events after the first for which a Dag was queued. Airflow 3.4 queues each.
+    queued = aliased(AssetDagRunQueue)
+    is_queued_for = and_(
+        queued.asset_id == AssetEvent.asset_id,
+        queued.target_dag_id == DagModel.dag_id,
+        queued.created_at <= AssetEvent.timestamp,
+    )
+    waiting = starts.join(queued, is_queued_for).where(~is_new).limit(MAX_FOUND)
+    found = {item.start: item for query in (newest, waiting) for item in read_starts(session, query)}
+    rest = set(unfinished) - found.keys()
+    event_ids = sorted({start.event_id for start in rest})
+    for first in range(0, len(event_ids), IDS_PER_QUERY):
+        by_id = starts.where(AssetEvent.id.in_(event_ids[first : first + IDS_PER_QUERY]))
+        # Not another Dag of the same event: whether that one is finished is not known here.
+        found.update((item.start, item) for item in read_starts(session, by_id) if item.start in rest)
+    return list(found.values())
 
 
 def read_starts(session: Session, query: Select[*tuple[Any, ...]]) -> list[FoundStart]:

@@ -73,6 +73,10 @@ class MissedStarts:
                 due.append(item.start)
         return [start for start in due if self._may_try(start)]
 
+    def list_unfinished(self) -> list[Start]:
+        """List the starts that may still be queued again."""
+        return [start for start, known in self.memory.items() if not known.is_settled]
+
     def _may_try(self, start: Start) -> bool:
         known = self.memory[start]
         if known.attempts >= MAX_ATTEMPTS:
@@ -133,7 +137,7 @@ class MissedEventsCheck:
     def check(self) -> None:
         """Check once, and queue again the starts that were found missed twice."""
         with create_session(scoped=False) as session:
-            found = fetch_starts(session, now=datetime.now(UTC))
+            found = fetch_starts(session, now=datetime.now(UTC), unfinished=self._starts.list_unfinished())
         by_asset: defaultdict[int, list[Start]] = defaultdict(list)
         for start in self._starts.observe(found):
             by_asset[start.asset_id].append(start)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow import DAG, settings
@@ -13,7 +13,7 @@ from airflow.dag_processing.collection import update_dag_parsing_results_in_db
 from airflow.jobs.job import Job
 from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 from airflow.models import import_all_models
-from airflow.models.asset import AssetDagRunQueue, AssetEvent
+from airflow.models.asset import AssetDagRunQueue, AssetEvent, DagScheduleAssetReference
 from airflow.models.base import Base
 from airflow.models.dag import DagModel
 from airflow.models.dagbundle import DagBundleModel
@@ -116,6 +116,19 @@ class AirflowTables:
             assert thread.ident, "the scheduler made no Dag run"
             thread.join(120)
             assert not thread.is_alive()
+
+    def let_time_pass(self, duration: timedelta) -> None:
+        """Move what is stored of events, of the queue and of runs to an earlier time."""
+        times = (
+            AssetEvent.timestamp,
+            AssetDagRunQueue.created_at,
+            DagScheduleAssetReference.created_at,
+            DagRun.run_after,
+        )
+        with self.sessions.begin() as session:
+            for time in times:
+                for row in session.scalars(select(time.class_)).all():
+                    setattr(row, time.key, getattr(row, time.key) - duration)
 
     def read_runs(self, dag_id: str) -> list[list[int]]:
         """Read which asset events each run of a Dag has taken, the oldest run first."""

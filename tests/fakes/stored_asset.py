@@ -6,9 +6,12 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from airflow import DAG
+from airflow.assets.manager import asset_manager
+from airflow.models.asset import AssetModel
+from airflow.utils.session import create_session
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
-from airflow_provider_pushmetrics.plugins.asset_updates import fetch_assets, register
+from airflow_provider_pushmetrics.plugins.asset_updates import fetch_assets, register, write_payload
 from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent
 from tests.fakes.airflow_tables import AirflowTables
 
@@ -39,6 +42,14 @@ class StoredAsset:
     def write(self, number: int = 1, *, seconds: float = 0.0) -> None:
         """Update the asset by an event, as the API server does."""
         register(self.found, make_event(number, received_at=ARRIVED + timedelta(seconds=seconds)))
+
+    def write_as_triggerer(self, number: int) -> None:
+        """Update the asset by an event, as Airflow does for its watcher: a queued Dag keeps its time."""
+        payload = write_payload(make_event(number))
+        with create_session(scoped=False) as session:
+            model = session.get_one(AssetModel, self.found.id)
+            extra = {"from_trigger": True, "payload": payload}
+            asset_manager.register_asset_change(asset=model, extra=extra, session=session)
 
     def read_numbers(self) -> list[int]:
         """Read the numbers of the events that updated the asset, in the order of the updates."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 import pytest
 from airflow import DAG, settings
@@ -153,6 +154,37 @@ def test_an_api_server_that_has_just_started_looks_at_the_last_ten_minutes(
     move_event(asset.tables, minutes=minutes)
     run_check(check)
     assert asset.tables.count_queued() == queued
+
+
+def test_a_scheduler_that_was_stopped_for_longer_than_that_misses_no_event(
+    asset: StoredAsset, check: MissedEventsCheck
+) -> None:
+    for number in (1, 2, 3):
+        asset.write_as_triggerer(number)
+    asset.tables.let_time_pass(timedelta(minutes=11))
+    check.check()
+    asset.tables.schedule()
+    assert [len(asset.tables.read_runs(dag_id)) for dag_id in (DAG_ID, OTHER_ID)] == [1, 1]
+    asset.tables.let_time_pass(timedelta(minutes=11))
+    run_check(check)
+    asset.tables.schedule()
+    run_check(check)
+    asset.tables.schedule()
+    events = [event.id for event in asset.tables.list_events()]
+    for dag_id in (DAG_ID, OTHER_ID):
+        assert sorted(chain.from_iterable(asset.tables.read_runs(dag_id))) == events
+    assert asset.tables.count_queued() == 0
+
+
+def test_an_event_that_was_seen_in_time_is_queued_again_however_old_it_is(
+    asset: StoredAsset, check: MissedEventsCheck
+) -> None:
+    asset.write_as_triggerer(1)
+    check.check()
+    asset.tables.drop_queue()
+    asset.tables.let_time_pass(timedelta(minutes=11))
+    run_check(check)
+    assert asset.tables.count_queued() == 2
 
 
 def test_events_from_before_the_dag_was_scheduled_by_the_asset_are_not_its_own(
