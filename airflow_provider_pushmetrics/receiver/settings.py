@@ -8,7 +8,12 @@ from ipaddress import ip_network
 from typing import ClassVar, Literal
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.serving.options import connections_option, listen_url_option, option
+from airflow_provider_pushmetrics.serving.options import (
+    connections_option,
+    listen_url_option,
+    log_format_option,
+    option,
+)
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_SOURCE_NAME_LENGTH = 100
@@ -69,7 +74,7 @@ class StandaloneOptions(ReceiverOptions):
         "", "Trust X-Forwarded-For from these addresses, separated by commas; by default from none."
     )
     connections_per_address: int = connections_option()
-    log_format: Literal["text", "json"] = option("text", "The format of log lines: text or json.")
+    log_format: Literal["text", "json"] = log_format_option()
     access_log: bool = option(True, "Log a line for each request, without its query string.")
 
 

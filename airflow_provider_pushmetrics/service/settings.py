@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, MIB, QueryLimits
@@ -15,7 +15,12 @@ from airflow_provider_pushmetrics.service.notifications.settings import (
     read_slack_settings,
     read_smtp_settings,
 )
-from airflow_provider_pushmetrics.serving.options import connections_option, listen_url_option, option
+from airflow_provider_pushmetrics.serving.options import (
+    connections_option,
+    listen_url_option,
+    log_format_option,
+    option,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_pushmetrics.service.egress.rules import EgressRules
@@ -90,6 +95,7 @@ class ServiceSettings:
         "Send events to, and query databases in, private networks and this machine too; --demo allows this"
         " machine. Link-local, multicast, reserved and metadata addresses are always refused.",
     )
+    log_format: Literal["text", "json"] = log_format_option()
     run_concurrency: int = option(4, "How many runs a process executes at a time.", ge=1)
     result_retention_days: int | None = option(None, "Delete results after so many days.", ge=1)
     max_query_rows: int = option(DEFAULT_LIMITS.max_rows, "More rows of a query are cut off.", ge=1)

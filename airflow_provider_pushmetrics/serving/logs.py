@@ -8,8 +8,11 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Literal
 
 from airflow_provider_pushmetrics.redaction import RedactingFilter
@@ -71,11 +74,30 @@ class ThrottledLog:
         self._log.log(level, "%s%s", message % arguments if arguments else message, more)
 
 
+_facts: ContextVar[Mapping[str, str | int]] = ContextVar("log_facts", default=MappingProxyType({}))
+
+
+@contextmanager
+def logging_about(**facts: str | int) -> Iterator[None]:
+    """Add these ids to each JSON line that is written in the block."""
+    token = _facts.set({**_facts.get(), **facts})
+    try:
+        yield
+    finally:
+        _facts.reset(token)
+
+
 class JsonFormatter(logging.Formatter):
-    """Writes a record as one JSON object: time, level, logger, message, and the traceback if there is one."""
+    """
+    Writes a record as one JSON object: time, level, logger, message, and the traceback if there is one.
+
+    The ids of what it is about are in it, as far as they are known: of the trace, the span, and the run,
+    delivery or message.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {
+        line: dict[str, str | int] = {
+            **_facts.get(),
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
             "logger": record.name,
@@ -85,6 +107,8 @@ class JsonFormatter(logging.Formatter):
             record.exc_text = self.formatException(record.exc_info)
         if record.exc_text:
             line["traceback"] = record.exc_text
+        if record.stack_info:
+            line["stack"] = record.stack_info
         return json.dumps(line)
 
 

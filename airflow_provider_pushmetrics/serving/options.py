@@ -97,6 +97,11 @@ def connections_option() -> Any:
     )
 
 
+def log_format_option() -> Any:
+    """Declare ``--log-format``, which is the same for the service and the receiver."""
+    return option("text", "The format of log lines: text or json.")
+
+
 @dataclass(frozen=True)
 class DeclaredOption:
     """

@@ -33,7 +33,7 @@ def serve(settings: ServiceSettings) -> None:
     if not settings.executes:
         require_postgres(settings, "a service without a worker")
     with open_listener(settings.host, settings.port, port_variable="PUSHMETRICS_SERVICE_PORT") as listener:
-        set_up_logging()
+        set_up_logging(settings.log_format)
         exit_on_termination()
         # On PostgreSQL any number of services share the folder; on SQLite there is one, with one worker.
         with nullcontext() if settings.database_url else lock_folder(settings.data_dir):

@@ -49,7 +49,7 @@ def work(settings: ServiceSettings) -> None:
     from airflow_provider_pushmetrics.service.runtime import assemble
 
     with _open_health_port(settings) as listener:
-        set_up_logging()
+        set_up_logging(settings.log_format)
         parts = assemble(settings, guards_memory=True)
         exit_on_termination()
         parts.prepare()
@@ -87,7 +87,7 @@ def main() -> int:
         assignment: Assignment = pickle.load(sys.stdin.buffer)
     except EOFError:
         return 0  # the service has ended already
-    set_up_logging()
+    set_up_logging(assignment.settings.log_format)
     try:
         _work_for_service(assignment, report)
     except Exception:

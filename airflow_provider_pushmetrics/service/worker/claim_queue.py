@@ -13,7 +13,7 @@ from airflow_provider_pushmetrics.service.worker.claims import Claim, claim_rows
 from airflow_provider_pushmetrics.service.worker.retry_loop import WorkInterruptedError
 from airflow_provider_pushmetrics.service.worker.selection import Selection
 from airflow_provider_pushmetrics.serving.background import BackgroundLoop
-from airflow_provider_pushmetrics.serving.logs import ThrottledLog
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog, logging_about
 
 BACKUP_POLL_SECONDS = 15.0
 """The maximum delay of work whose notification did not arrive."""
@@ -127,6 +127,10 @@ class ClaimQueue:
 
     def perform(self, claim: Claim) -> None:
         """Do the work of a claim."""
+        with logging_about(**{f"{claim.kind.__tablename__}_id": claim.id}):
+            self._perform(claim)
+
+    def _perform(self, claim: Claim) -> None:
         is_recorded = False
         try:
             is_recorded = self._execute(claim)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from airflow_provider_pushmetrics.redaction import RedactingFilter
+from airflow_provider_pushmetrics.redaction import REDACTED, RedactingFilter
 from airflow_provider_pushmetrics.serving.logs import (
+    TEXT_FORMAT,
     JsonFormatter,
     ThrottledLog,
     describe_fault,
+    logging_about,
 )
 from tests.fakes.clock import Clock
 
@@ -59,11 +64,11 @@ def test_line_has_the_level_of_its_call(name: str, level: int, caplog: pytest.Lo
     assert [record.levelno for record in caplog.records] == [level]
 
 
-def write_json(record: logging.LogRecord) -> dict[str, str]:
+def write_json(record: logging.LogRecord) -> dict[str, Any]:
     RedactingFilter().filter(record)
     line = JsonFormatter().format(record)
     assert "\n" not in line
-    found: dict[str, str] = json.loads(line)
+    found: dict[str, Any] = json.loads(line)
     return found
 
 
@@ -94,3 +99,49 @@ def test_fault_is_described_by_type_and_place_without_its_text() -> None:
     assert described.startswith(f"ValueError at {__file__}:")
     assert "client" not in described
     assert describe_fault(KeyError("sent")) == "KeyError"
+
+
+def test_line_has_the_ids_of_what_it_is_about() -> None:
+    record = build_record("it ends")
+    with logging_about(trace_id="0af7", run_id=7), logging_about(span_id="b7ad", message="not the line's"):
+        line = write_json(record)
+    assert {name: line.get(name) for name in ("trace_id", "span_id", "run_id")} == {
+        "trace_id": "0af7",
+        "span_id": "b7ad",
+        "run_id": 7,
+    }
+    assert line["message"] == "it ends"
+    assert "run_id" not in write_json(record)
+
+
+SECRETS = st.text(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", min_size=16, max_size=40
+)
+WAYS = (
+    "https://p/api/v1/report/1/webhook?token={}&x=1",
+    "Authorization: Bearer {}",
+    "pmpat_{}",
+    "whsec_{}",
+    "postgresql://user:{}@db/name",
+    "\u2028 token={} é",
+)
+
+
+@given(SECRETS, st.sampled_from(WAYS), st.sampled_from(["message", "argument", "error", "stack"]))
+def test_no_secret_that_text_hides_is_in_a_json_line(secret: str, way: str, place: str) -> None:
+    written = way.format(secret)
+    record = build_record(written if place == "message" else "it failed")
+    if place == "argument":
+        record.msg, record.args = "called %s", (written,)
+    elif place == "error":
+        error = ValueError(written)
+        record.exc_info = (ValueError, error, None)
+    elif place == "stack":
+        record.stack_info = written
+    RedactingFilter().filter(record)
+    assert secret not in logging.Formatter(TEXT_FORMAT).format(record)
+    text = JsonFormatter().format(record)
+    assert secret not in text
+    assert "\n" not in text
+    assert REDACTED in text
+    json.loads(text)
