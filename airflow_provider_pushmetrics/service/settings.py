@@ -97,7 +97,22 @@ class ServiceSettings:
     )
     log_format: Literal["text", "json"] = log_format_option()
     run_concurrency: int = option(4, "How many runs a process executes at a time.", ge=1)
-    result_retention_days: int | None = option(None, "Delete results after so many days.", ge=1)
+    # At most a hundred years: Python's calendar begins with the year 1.
+    keep_days: int = option(
+        90,
+        "Delete ended runs, deliveries, events and messages after so many days; 0 keeps them.",
+        ge=0,
+        le=36_500,
+    )
+    keep_delivery_days: int | None = option(
+        None, "The same for deliveries and events; by default --keep-days.", ge=0, le=36_500
+    )
+    keep_message_days: int | None = option(
+        None, "The same for mails and Slack messages; by default --keep-days.", ge=0, le=36_500
+    )
+    result_retention_days: int | None = option(
+        None, "Delete results after so many days; by default with their run.", ge=1, le=36_500
+    )
     max_query_rows: int = option(DEFAULT_LIMITS.max_rows, "More rows of a query are cut off.", ge=1)
     query_timeout_seconds: int = option(
         DEFAULT_LIMITS.timeout_seconds, "A query that takes longer is stopped.", ge=1

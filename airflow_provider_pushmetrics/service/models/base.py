@@ -56,6 +56,11 @@ def index_work(table: str, *columns: str, unfinished: str) -> tuple[Index, Index
     )
 
 
+def index_age(table: str) -> Index:
+    """Index the rows of a workspace by their age: lists are ordered by it, and old rows are deleted."""
+    return Index(f"ix_{table}_age", "workspace_id", "created_on")
+
+
 class Identified:
     """A row with a short uid for URLs."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from airflow_provider_pushmetrics.service.models.base import (
@@ -12,6 +12,7 @@ from airflow_provider_pushmetrics.service.models.base import (
     Base,
     Claimable,
     Identified,
+    index_age,
     index_work,
 )
 from airflow_provider_pushmetrics.service.storage.clock import get_now
@@ -51,13 +52,26 @@ class RetiredSecret(Base):
     expires_on: Mapped[datetime]
 
 
+ABOUT_RUN = text("run_id IS NOT NULL")
+
+
 class OutboxEvent(Identified, Base):
-    """An event as it is sent; its uid is the ``webhook-id``."""
+    """
+    An event as it is sent; its uid is the ``webhook-id``.
+
+    ``run_id`` is the run that it tells of: of a report, or of a block by itself if it is a ``query.run``.
+    """
 
     __tablename__ = "outbox_event"
+    __table_args__ = (
+        index_age("outbox_event"),
+        Index("ix_outbox_event_run_id", "run_id", sqlite_where=ABOUT_RUN, postgresql_where=ABOUT_RUN),
+        {"sqlite_autoincrement": True},
+    )
 
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
     event: Mapped[str] = mapped_column(String(64))
+    run_id: Mapped[int | None]
     body: Mapped[str] = mapped_column(Text)
     traceparent: Mapped[str | None] = mapped_column(String(55))
 
@@ -68,11 +82,13 @@ class Delivery(Claimable, Identified, Base):
     __tablename__ = "delivery"
     __table_args__ = (
         UniqueConstraint("event_id", "subscription_id"),
+        index_age("delivery"),
         *index_work("delivery", "subscription_id", "next_attempt_on", unfinished="finished_on IS NULL"),
         Index(None, "subscription_id", "created_on"),
         {"sqlite_autoincrement": True},
     )
 
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
     event_id: Mapped[int] = mapped_column(ForeignKey("outbox_event.id", ondelete="CASCADE"))
     subscription_id: Mapped[int] = mapped_column(ForeignKey("webhook_subscription.id", ondelete="CASCADE"))
     status: Mapped[str] = mapped_column(String(16), default="pending")

@@ -8,7 +8,13 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from airflow_provider_pushmetrics.service.models.base import Base, Claimable, Identified, index_work
+from airflow_provider_pushmetrics.service.models.base import (
+    Base,
+    Claimable,
+    Identified,
+    index_age,
+    index_work,
+)
 
 
 class OutgoingMessage(Claimable, Identified, Base):
@@ -21,6 +27,7 @@ class OutgoingMessage(Claimable, Identified, Base):
 
     __tablename__ = "message"
     __table_args__ = (
+        index_age("message"),
         *index_work("message", "kind", "next_attempt_on", unfinished="status = 'pending'"),
         {"sqlite_autoincrement": True},
     )

@@ -8,7 +8,13 @@ from typing import Any, TypeAlias
 from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from airflow_provider_pushmetrics.service.models.base import Base, Claimable, Identified, index_work
+from airflow_provider_pushmetrics.service.models.base import (
+    Base,
+    Claimable,
+    Identified,
+    index_age,
+    index_work,
+)
 from airflow_provider_pushmetrics.service.models.messages import OutgoingMessage
 from airflow_provider_pushmetrics.service.models.reports import Block, Report
 from airflow_provider_pushmetrics.service.storage.ids import generate_flow_run_id
@@ -28,6 +34,7 @@ class Run(Claimable, Identified, Base):
     __table_args__ = (
         UniqueConstraint("report_id", "idempotency_key"),
         Index(None, "status"),
+        index_age("run"),
         *index_work("run", *PLACE_COLUMNS, unfinished="finished_on IS NULL"),
         {"sqlite_autoincrement": True},
     )
@@ -64,6 +71,7 @@ class StandaloneQueryRun(Claimable, Identified, Base):
     __tablename__ = "query_run"
     __table_args__ = (
         Index(None, "status"),
+        index_age("query_run"),
         *index_work("query_run", *PLACE_COLUMNS, unfinished="finished_on IS NULL"),
         {"sqlite_autoincrement": True},
     )
@@ -100,6 +108,7 @@ class BlockResult(Base):
     __table_args__ = (
         UniqueConstraint("run_id", "block_id"),
         UniqueConstraint("query_run_id", "block_id"),
+        Index("ix_block_result_block", "block_id", "id"),
         {"sqlite_autoincrement": True},
     )
 

@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.models import Block, BlockResult
 from airflow_provider_pushmetrics.service.models.statuses import SUCCESS
-from airflow_provider_pushmetrics.service.reports.block_graph import SQL, hash_content
+from airflow_provider_pushmetrics.service.reports.block_graph import PARAMETER, SQL, hash_content
 from airflow_provider_pushmetrics.service.reports.parameter_types import MAX_CHOICES, Parameter
 from airflow_provider_pushmetrics.service.results.columns import read_values
 from airflow_provider_pushmetrics.service.results.store import ResultStore
@@ -69,6 +69,17 @@ def set_query_choices(
     ]
 
 
+def list_choice_results(session: Session) -> list[BlockResult]:
+    """List the results that parameters take their choices from now, in all reports."""
+    found = []
+    for parameter in session.scalars(select(Block).where(Block.type == PARAMETER)):
+        query = Parameter.read(parameter.name, parameter.content).choices_query
+        block = None if query is None else _find_query(session, parameter.report_id, query)
+        if block is not None:
+            found.append(_find_newest(session, _is_current(block)))
+    return [one for one in found if one is not None]
+
+
 def _set_choices(
     session: Session, results: ResultStore, report_id: int, parameter: Parameter, query: str
 ) -> Parameter:
@@ -92,26 +103,35 @@ def _read_query_choices(
 
     :raises UnknownChoicesError: if there is no query, or no result of it as it is now.
     """
-    block = session.scalar(
-        select(Block).where(Block.report_id == report_id, Block.name == query, Block.type == SQL)
-    )
+    block = _find_query(session, report_id, query)
     if block is None:
         raise UnknownChoicesError(f"there is no query {query!r} in the report")
-    # Not what it gave before it was changed, nor what other SQL gave that was tried in its place.
-    is_current = (BlockResult.content_hash == hash_content(block.content)).label("is_current")
-    newest = (
-        select(BlockResult.result_file, BlockResult.is_truncated, is_current)
-        .where(BlockResult.block_id == block.id, BlockResult.status == SUCCESS)
-        .where(BlockResult.result_file.is_not(None))
-        .order_by(is_current.desc(), BlockResult.id.desc())
-    )
-    row = session.execute(newest.limit(1)).first()
-    if row is not None and not row.is_current:
+    newest = _find_newest(session, _is_current(block))
+    if newest is None and _find_newest(session, BlockResult.block_id == block.id) is not None:
         raise UnknownChoicesError(f"the query {query!r} has not run since it was changed: run it first")
-    values = None if row is None else _read_first_column(results, row.result_file, limit)
-    if row is None or values is None:
+    values = None if newest is None else _read_first_column(results, str(newest.result_file), limit)
+    if newest is None or values is None:
         raise UnknownChoicesError(f"the query {query!r} has no result: run it first")
-    return Choices(tuple(values[:limit]), len(values) <= limit and not row.is_truncated)
+    return Choices(tuple(values[:limit]), len(values) <= limit and not newest.is_truncated)
+
+
+def _find_query(session: Session, report_id: int, name: str) -> Block | None:
+    return session.scalar(
+        select(Block).where(Block.report_id == report_id, Block.name == name, Block.type == SQL)
+    )
+
+
+def _is_current(block: Block) -> ColumnElement[bool]:
+    """Not what it gave before it was changed, nor what other SQL gave that was tried in its place."""
+    return and_(BlockResult.block_id == block.id, BlockResult.content_hash == hash_content(block.content))
+
+
+def _find_newest(session: Session, whose: ColumnElement[bool]) -> BlockResult | None:
+    """Find the newest result with rows. It is near the end of an index, however many there are."""
+    found = select(BlockResult).where(
+        whose, BlockResult.status == SUCCESS, BlockResult.result_file.is_not(None)
+    )
+    return session.scalar(found.order_by(BlockResult.id.desc()).limit(1))
 
 
 def _read_first_column(results: ResultStore, file: str, limit: int) -> list[Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -201,6 +202,11 @@ class ResultStore:
                 with suppress(OSError):  # another process was first, or the folder has more in it
                     path.unlink()
                     path.parent.rmdir()
+
+    def delete_folders(self, names: Iterable[str]) -> None:
+        """Delete all results of runs, also those that no run refers to."""
+        for name in names:
+            shutil.rmtree(self._folder / name, ignore_errors=True)  # another process may be first
 
     def clean(self, before: datetime) -> int:
         """

@@ -295,7 +295,8 @@ def cancel_run(session: Session, run: Run, links: ResultLinks) -> None:
     """
     if _cancel(session, run, run.report.blocks):
         write_log(session, run, "the run was cancelled", level="WARNING")
-        put_in_outbox(session, run.workspace_id, build_report_run(run, links), run.traceparent)
+        event = build_report_run(run, links)
+        put_in_outbox(session, run.workspace_id, event, run.traceparent, run_id=run.id)
 
 
 def cancel_query_run(session: Session, run: StandaloneQueryRun, links: ResultLinks) -> None:
@@ -305,7 +306,7 @@ def cancel_query_run(session: Session, run: StandaloneQueryRun, links: ResultLin
     :raises PushMetricsConflictError: if it has ended with another status.
     """
     if _cancel(session, run, [run.block]) and run.query_id is not None:
-        put_in_outbox(session, run.workspace_id, build_query_run(run, links))
+        put_in_outbox(session, run.workspace_id, build_query_run(run, links), run_id=run.id)
 
 
 def _cancel(session: Session, run: AnyRun, blocks: Iterable[Block]) -> bool:

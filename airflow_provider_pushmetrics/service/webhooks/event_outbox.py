@@ -130,7 +130,11 @@ def put_test_in_outbox(session: Session, subscription: Subscription, now: dateti
     workspace = session.get_one(Workspace, subscription.workspace_id)
     event_id = _write_event(session, workspace.id, build_test(subscription, workspace.name, now))
     delivery = Delivery(
-        event_id=event_id, subscription_id=subscription.id, status=PENDING, next_attempt_on=now
+        workspace_id=workspace.id,
+        event_id=event_id,
+        subscription_id=subscription.id,
+        status=PENDING,
+        next_attempt_on=now,
     )
     session.add(delivery)
     session.flush()
@@ -138,14 +142,20 @@ def put_test_in_outbox(session: Session, subscription: Subscription, now: dateti
 
 
 def put_in_outbox(
-    session: Session, workspace_id: int, body: Mapping[str, Any], traceparent: str | None = None
+    session: Session,
+    workspace_id: int,
+    body: Mapping[str, Any],
+    traceparent: str | None = None,
+    *,
+    run_id: int | None = None,
 ) -> None:
     """
     Add an event and its deliveries. They are sent after the commit.
 
     :param traceparent: The trace that the deliveries continue.
+    :param run_id: The run that it tells of, which is kept as long as the event.
     """
-    event_id = _write_event(session, workspace_id, body, traceparent)
+    event_id = _write_event(session, workspace_id, body, traceparent, run_id)
     now = build_clock_column(session).label("now")
     active = select(Subscription.id, Subscription.events, now).where(
         Subscription.workspace_id == workspace_id, Subscription.active.is_(True)
@@ -154,6 +164,7 @@ def put_in_outbox(
     locked = active.with_for_update(read=True, key_share=True)
     deliveries = [
         {
+            "workspace_id": workspace_id,
             "event_id": event_id,
             "subscription_id": row.id,
             "status": PENDING,
@@ -167,7 +178,11 @@ def put_in_outbox(
 
 
 def _write_event(
-    session: Session, workspace_id: int, body: Mapping[str, Any], traceparent: str | None = None
+    session: Session,
+    workspace_id: int,
+    body: Mapping[str, Any],
+    traceparent: str | None = None,
+    run_id: int | None = None,
 ) -> int:
     """Write an event, and return its id."""
     session.flush()  # what the event tells of comes first
@@ -175,6 +190,7 @@ def _write_event(
         uid=f"msg_{generate_uid()}{generate_uid()}"[:32],
         workspace_id=workspace_id,
         event=body["event"],
+        run_id=run_id,
         body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
         traceparent=traceparent,
     )

@@ -27,7 +27,6 @@ from airflow_provider_pushmetrics.service.notifications.mail_transport import Ma
 from airflow_provider_pushmetrics.service.notifications.message_outbox import KINDS, MAIL, SLACK
 from airflow_provider_pushmetrics.service.notifications.outbox_sender import MessageTransport, OutboxSender
 from airflow_provider_pushmetrics.service.notifications.slack import SlackMessenger
-from airflow_provider_pushmetrics.service.results.cleanup import ResultCleanup
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.execution.executor import RunExecutor
@@ -39,6 +38,7 @@ from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.delivery import WebhookSender
 from airflow_provider_pushmetrics.service.worker.claim_queue import ClaimQueue
 from airflow_provider_pushmetrics.service.worker.claims import Claim
+from airflow_provider_pushmetrics.service.worker.cleanup import Cleanup
 from airflow_provider_pushmetrics.service.worker.heartbeats import WorkerRegistry
 from airflow_provider_pushmetrics.service.worker.retry_loop import RetryLoop
 from airflow_provider_pushmetrics.service.worker.selection import (
@@ -113,7 +113,7 @@ class Engine:
             table=WorkSignal.__tablename__,
             listen_engine=database.listen_engine,
         )
-        self._result_cleanup = ResultCleanup(results, settings.result_retention_days)
+        self._cleanup = Cleanup(database, results, settings)
 
     def start(self) -> None:
         """Start, beginning with unfinished work."""
@@ -125,7 +125,7 @@ class Engine:
             queue.start()
         self._scheduler.start()
         self._watch.start()
-        self._result_cleanup.start()
+        self._cleanup.start()
 
     def stop(self) -> bool:
         """
@@ -136,9 +136,8 @@ class Engine:
         self._stopping.set()
         if self._memory_guard is not None:
             self._memory_guard.stop()
-        loops = (self._watch, self._scheduler)
+        loops = (self._watch, self._scheduler, self._cleanup)
         has_ended = all([loop.stop() for loop in loops])
-        self._result_cleanup.stop()
         has_ended &= all([queue.stop_claiming() for queue in self._queues.values()])
         deadline = time.monotonic() + self._shutdown_seconds
         for queue in self._queues.values():

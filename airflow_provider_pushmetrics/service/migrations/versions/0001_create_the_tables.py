@@ -108,6 +108,11 @@ def index(table: str, *columns: str, name: str | None = None) -> None:
     op.create_index(op.f(name or f"ix_{table}_{'_'.join(columns)}"), table, list(columns), unique=False)
 
 
+def index_age(table: str) -> None:
+    """Index the rows of a workspace by their age."""
+    index(table, "workspace_id", "created_on", name=f"ix_{table}_age")
+
+
 def create(table: str, *parts: sa.Column[Any] | sa.UniqueConstraint, is_entity: bool = True) -> None:
     """
     Create a table with an id.
@@ -194,8 +199,18 @@ def create_tables() -> None:
         "outbox_event",
         reference("outbox_event", "workspace_id", "workspace"),
         column("event", sa.String(64)),
+        column("run_id", sa.Integer, nullable=True),
         column("body", sa.Text),
         column("traceparent", sa.String(55), nullable=True),
+    )
+    index_age("outbox_event")
+    is_about_run = sa.text("run_id IS NOT NULL")
+    op.create_index(
+        "ix_outbox_event_run_id",
+        "outbox_event",
+        ["run_id"],
+        sqlite_where=is_about_run,
+        postgresql_where=is_about_run,
     )
     create(
         "report",
@@ -235,6 +250,7 @@ def create_tables() -> None:
     )
     create(
         "delivery",
+        reference("delivery", "workspace_id", "workspace"),
         reference("delivery", "event_id", "outbox_event", ondelete="CASCADE"),
         reference("delivery", "subscription_id", "webhook_subscription", ondelete="CASCADE"),
         column("status", sa.String(16)),
@@ -246,6 +262,7 @@ def create_tables() -> None:
         unique("delivery", "event_id", "subscription_id"),
     )
     index("delivery", "subscription_id", "created_on", name="ix_delivery_subscription_id_delivery_created_on")
+    index_age("delivery")
     create_work_indexes("delivery", "subscription_id", "next_attempt_on")
     create(
         "retired_secret",
@@ -282,6 +299,7 @@ def create_tables() -> None:
     index("run", "flow_run_id")
     index("run", "report_id")
     index("run", "status")
+    index_age("run")
     create_work_indexes("run", "workspace_id", "report_id", "created_on", "lost_workers")
     create(
         "webhook",
@@ -345,6 +363,7 @@ def create_tables() -> None:
     index("query_run", "block_id")
     index("query_run", "query_id")
     index("query_run", "status")
+    index_age("query_run")
     create_work_indexes("query_run", "workspace_id", "report_id", "created_on", "lost_workers")
     create(
         "schedule",
@@ -392,6 +411,7 @@ def create_tables() -> None:
         unique("block_result", "run_id", "block_id"),
         is_entity=False,
     )
+    index("block_result", "block_id", "id", name="ix_block_result_block")
     create(
         "message",
         reference("message", "workspace_id", "workspace"),
@@ -412,4 +432,5 @@ def create_tables() -> None:
     )
     index("message", "block_result_id")
     index("message", "workspace_id")
+    index_age("message")
     create_work_indexes("message", "kind", "next_attempt_on")

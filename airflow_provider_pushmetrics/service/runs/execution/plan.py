@@ -92,8 +92,12 @@ class RunPlan:
 
     def name_result_file(self, block: PlannedBlock) -> str:
         """Name the file for the rows of a block; the same after an interruption."""
-        folder = "run" if self.kind is Run else "query-run"
-        return f"{folder}-{self.id}/{block.uid}.parquet"
+        return f"{name_result_folder(self.kind, self.id)}/{block.uid}.parquet"
+
+
+def name_result_folder(kind: type[AnyRun], run_id: int) -> str:
+    """Name the folder of all results of a run."""
+    return f"{'run' if kind is Run else 'query-run'}-{run_id}"
 
 
 def read_plan(session: Session, run: AnyRun) -> RunPlan | None:

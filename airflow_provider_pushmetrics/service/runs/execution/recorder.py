@@ -151,9 +151,11 @@ class RunRecorder:
             run = _read_whole(session, plan)
             if isinstance(run, Run):
                 write_log(session, plan, f"the run ends: {run.status}")
-                put_in_outbox(session, plan.workspace_id, build_report_run(run, self._links), run.traceparent)
+                event = build_report_run(run, self._links)
+                put_in_outbox(session, plan.workspace_id, event, run.traceparent, run_id=run.id)
             elif run.query_id is not None:
-                put_in_outbox(session, plan.workspace_id, build_query_run(run, self._links))
+                event = build_query_run(run, self._links)
+                put_in_outbox(session, plan.workspace_id, event, run_id=run.id)
             notify_recipients(session, run, self._links)
         if run.started_on is not None and run.finished_on is not None:
             seconds = (run.finished_on - run.started_on).total_seconds()

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_pushmetrics.service.api.results import is_known
-from airflow_provider_pushmetrics.service.results.cleanup import ResultCleanup
 from airflow_provider_pushmetrics.service.results.encoders.formats import (
     ARROW,
     CSV,
@@ -22,7 +20,6 @@ from airflow_provider_pushmetrics.service.results.encoders.formats import (
     NDJSON,
     PARQUET,
 )
-from airflow_provider_pushmetrics.service.results.store import ResultStore
 from tests.fakes.service_reports import sql
 from tests.integration.service.conftest import Api
 
@@ -71,41 +68,6 @@ async def test_parts_of_a_parquet_file_can_be_read(api: Api) -> None:
         url, headers={"Accept": PARQUET, "Range": "bytes=4-9", "If-Range": '"another"'}
     )
     assert (changed.status_code, changed.content) == (200, whole.content)
-
-
-async def test_result_that_was_cleaned_up_is_not_found(api: Api) -> None:
-    url = await make_result(api)
-    cleanup = ResultCleanup(api.parts.results, 7, clock=lambda: datetime.now(UTC) + timedelta(days=8))
-    assert cleanup.clean() > 0
-    for media_type in FORMATS:
-        answer = await api.client.get(url, headers={"Accept": media_type})
-        assert answer.status_code == 404
-        assert answer.json() == {"message": "The result is no longer kept"}
-    assert cleanup.clean() == 0
-
-
-def test_only_old_results_are_deleted(tmp_path: Path) -> None:
-    results = ResultStore(tmp_path / "results")
-    for name, days in (("run-1/old.parquet", 8), ("run-1/new.parquet", 6), ("run-2/old.parquet.partial", 8)):
-        path = tmp_path / "results" / name
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
-        moment = (NOW - timedelta(days=days)).timestamp()
-        os.utime(path, (moment, moment))
-    assert ResultCleanup(results, None, clock=lambda: NOW).clean() == 0
-    assert not (tmp_path / "results" / "run-2").exists(), "nobody is writing it any more"
-    assert ResultCleanup(results, 7, clock=lambda: NOW).clean() == 1
-    assert sorted(path.name for path in (tmp_path / "results").rglob("*")) == ["new.parquet", "run-1"]
-
-
-def test_housekeeper_cleans_at_the_start(tmp_path: Path) -> None:
-    results = ResultStore(tmp_path)
-    (tmp_path / "run-1").mkdir()
-    (tmp_path / "run-1" / "old.parquet").touch()
-    cleanup = ResultCleanup(results, 1, clock=lambda: datetime.now(UTC) + timedelta(days=2))
-    cleanup.start()
-    cleanup.stop()
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
