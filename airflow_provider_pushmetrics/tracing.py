@@ -40,7 +40,12 @@ def find_traceparent() -> str | None:
     span = trace.get_current_span().get_span_context()
     if not span.is_valid:
         return None
-    return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags & 0xFF:02x}"
+    return format_traceparent(span.trace_id, span.span_id, span.trace_flags)
+
+
+def format_traceparent(trace_id: int, span_id: int, flags: int) -> str:
+    """Format the header of a span."""
+    return f"00-{trace_id:032x}-{span_id:016x}-{flags & 0xFF:02x}"
 
 
 def link_traces(traceparents: Iterable[Any]) -> int:

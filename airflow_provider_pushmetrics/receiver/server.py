@@ -23,6 +23,7 @@ from airflow_provider_pushmetrics.serving.http.access_log import AccessLog
 from airflow_provider_pushmetrics.serving.http.connections import LimitedServer, build_config
 from airflow_provider_pushmetrics.serving.http.sockets import open_listener
 from airflow_provider_pushmetrics.serving.logs import set_up_logging
+from airflow_provider_pushmetrics.serving.traces import start_tracing, stop_tracing
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ def serve(settings: ReceiverSettings, options: StandaloneOptions) -> None:
     :raises PushMetricsConfigurationError: if the port is in use or the inbox cannot be opened.
     """
     set_up_logging(options.log_format)
+    start_tracing("pushmetrics-receiver")
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     app = create_app(settings)
     listener = open_listener(options.host, options.port, port_variable="PUSHMETRICS_RECEIVER_PORT")
@@ -100,6 +102,7 @@ def serve(settings: ReceiverSettings, options: StandaloneOptions) -> None:
     gc.freeze()  # loaded objects stay: a collection of all of them would stop webhooks for 0.1 s
     server = ReceiverServer(config, runtime, connections_per_address=options.connections_per_address)
     server.run(sockets=[listener])
+    stop_tracing()
 
 
 def build_receiver_config(

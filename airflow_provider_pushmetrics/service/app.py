@@ -72,6 +72,7 @@ from airflow_provider_pushmetrics.service.web import block_results, pages, redir
 from airflow_provider_pushmetrics.serving.http.access_log import AccessLog
 from airflow_provider_pushmetrics.serving.http.body_limit import BodyLimit
 from airflow_provider_pushmetrics.serving.http.headers import NoStore
+from airflow_provider_pushmetrics.serving.http.request_spans import RequestSpans
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
 ROUTERS = (
@@ -155,6 +156,7 @@ def _make_app(settings: ServiceSettings, lifespan: Lifespan[FastAPI] | None) -> 
     app.add_middleware(BodyLimit, max_body_bytes=MAX_BODY_BYTES)
     app.add_middleware(NoStore)
     app.add_middleware(AccessLog, logger=ACCESS_LOGGER)
+    app.add_middleware(RequestSpans)
     return app
 
 

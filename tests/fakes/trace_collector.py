@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,19 @@ class CollectedSpan:
     A span that has ended; traces are hexadecimal, as in ``traceparent``.
 
     :param links: The traces that it links to.
+    :param service: The name of the service that recorded it.
+    :param facts: Its attributes.
     """
 
     name: str
     trace_id: str
     dag_id: str | None
     links: frozenset[str]
+    span_id: str = ""
+    parent_id: str = ""
+    service: str = ""
+    facts: Mapping[str, str | int] = field(default_factory=dict)
+    has_failed: bool = False
 
 
 @dataclass
@@ -72,6 +81,21 @@ def _read_spans(request: ExportTraceServiceRequest) -> Iterator[CollectedSpan]:
     for resource in request.resource_spans:
         for scope in resource.scope_spans:
             for span in scope.spans:
-                facts = {pair.key: pair.value.string_value for pair in span.attributes}
+                facts = _read_facts(span.attributes)
                 links = frozenset(link.trace_id.hex() for link in span.links)
-                yield CollectedSpan(span.name, span.trace_id.hex(), facts.get("airflow.dag_id"), links)
+                dag_id = facts.get("airflow.dag_id")
+                yield CollectedSpan(
+                    span.name,
+                    span.trace_id.hex(),
+                    None if dag_id is None else str(dag_id),
+                    links,
+                    span.span_id.hex(),
+                    span.parent_span_id.hex(),
+                    str(_read_facts(resource.resource.attributes).get("service.name")),
+                    facts,
+                    span.status.code == Status.STATUS_CODE_ERROR,
+                )
+
+
+def _read_facts(pairs: Iterable[KeyValue]) -> dict[str, str | int]:
+    return {pair.key: pair.value.string_value or pair.value.int_value for pair in pairs}

@@ -76,7 +76,7 @@ def test_dependencies_have_lower_bounds_only() -> None:
 
 def test_the_extras_are_those_of_the_design() -> None:
     extras = set(read_setup()["options.extras_require"])
-    optional = {"arrow", "celery", "pandas", "polars", "common-messaging", "openlineage"}
+    optional = {"arrow", "celery", "pandas", "polars", "common-messaging", "openlineage", "otel"}
     databases = {"mysql", "mssql", "oracle", "snowflake", "bigquery", "flightsql"}
     assert extras - optional - databases == {"receiver", "service", "demo", "matrix", "test", "dev"}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from starlette.requests import ClientDisconnect
@@ -25,6 +27,7 @@ from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook,
 from airflow_provider_pushmetrics.receiver.metrics import DeliveryCounter
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import MAX_BODY_BYTES, ReceiverSettings, SourceSettings
+from airflow_provider_pushmetrics.serving.traces import Span, span
 from airflow_provider_pushmetrics.tracing import TRACEPARENT, parse_traceparent
 
 
@@ -60,6 +63,7 @@ class Ingest:
         await send_body(send, 202 if recorded.is_new else 200, body)
 
     async def _record(self, scope: Scope, receive: Receive) -> Recorded:
+        began_ns = time.time_ns()
         source, head = scope["path_params"]["source"], read_head(scope)
         declared = head.get("content-length")
         with Deadline(self.settings.body_timeout_seconds) as deadline:
@@ -68,9 +72,14 @@ class Ingest:
             gates = await self.access.get()
             message_id = gates.senders.authenticate(source, head, body)  # bytes, constant time
             self._check_limits(gates, source, scope)
-            delivery = _parse_webhook(gates.sources[source], head, message_id, body)
-            runtime = await self.runtime.get()
-            return await runtime.writer.record(delivery)  # idempotent; committed before the response
+            # Only of those that may send: others must not fill the traces.
+            with _measure(head, message_id, began_ns) as request:
+                delivery = _parse_webhook(gates.sources[source], head, message_id, body)
+                delivery = replace(delivery, traceparent=parse_traceparent(request.traceparent))
+                runtime = await self.runtime.get()
+                recorded = await runtime.writer.record(delivery)  # idempotent; committed before the response
+                request.add({"pushmetrics.event.id": recorded.id})
+                return recorded
 
     def record_unknown_path(self, scope: Scope, path: str, status: int) -> None:
         """Record a request to an unknown path: its sender has a wrong URL."""
@@ -109,6 +118,18 @@ def _parse_webhook(
 ) -> IncomingWebhook:
     is_lenient = source.lenient_content_type
     check_content_type(head.get("content-type"), head.get("content-encoding"), is_lenient=is_lenient)
-    webhook = parse_webhook(source.name, message_id, strip_bom(body) if is_lenient else body)
-    trace = parse_traceparent((head.get(TRACEPARENT) or b"").decode("latin-1"))
-    return replace(webhook, traceparent=trace) if trace else webhook
+    return parse_webhook(source.name, message_id, strip_bom(body) if is_lenient else body)
+
+
+def _measure(head: RequestHead, message_id: str | None, began_ns: int) -> AbstractContextManager[Span]:
+    facts = {
+        "http.request.method": "POST",
+        "http.route": "/webhooks/{source}",
+        "messaging.system": "pushmetrics",
+        "messaging.operation.type": "receive",
+        "messaging.operation.name": "receive",
+    }
+    if message_id is not None:
+        facts["messaging.message.id"] = message_id
+    parent = head.get(TRACEPARENT).decode("latin-1")
+    return span("POST /webhooks/{source}", parent=parent, kind="server", facts=facts, started_ns=began_ns)

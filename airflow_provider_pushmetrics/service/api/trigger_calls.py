@@ -18,6 +18,7 @@ from airflow_provider_pushmetrics.service.reports.parameters import (
 )
 from airflow_provider_pushmetrics.service.runs.submission import RunSubmission, check_idempotency_key
 from airflow_provider_pushmetrics.service.runs.triggers import CalledTrigger, TriggerCall
+from airflow_provider_pushmetrics.serving.traces import get_traceparent
 from airflow_provider_pushmetrics.tracing import STARTED_BY, TRACEPARENT, TaskOrigin, parse_traceparent
 
 router = make_router("/api/v1/report", "trigger")
@@ -67,7 +68,7 @@ async def trigger_report(
         origin="webhook",
         idempotency_key=check_idempotency_key(idempotency_key),
         webhook_id=trigger.id,
-        traceparent=parse_traceparent(request.headers.get(TRACEPARENT)),
+        traceparent=get_traceparent() or parse_traceparent(request.headers.get(TRACEPARENT)),
         started_by=origin.describe() if origin else None,
     )
     try:

@@ -20,6 +20,7 @@ from airflow_provider_pushmetrics.service.settings import ServiceSettings, requi
 from airflow_provider_pushmetrics.serving.http.connections import LimitedServer, build_config
 from airflow_provider_pushmetrics.serving.http.sockets import open_listener
 from airflow_provider_pushmetrics.serving.logs import set_up_logging
+from airflow_provider_pushmetrics.serving.traces import start_tracing, stop_tracing
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +35,12 @@ def serve(settings: ServiceSettings) -> None:
         require_postgres(settings, "a service without a worker")
     with open_listener(settings.host, settings.port, port_variable="PUSHMETRICS_SERVICE_PORT") as listener:
         set_up_logging(settings.log_format)
+        start_tracing("pushmetrics-service")
         exit_on_termination()
         # On PostgreSQL any number of services share the folder; on SQLite there is one, with one worker.
         with nullcontext() if settings.database_url else lock_folder(settings.data_dir):
             _serve(settings, listener)
+    stop_tracing()
     log.info("stopped")
     logging.shutdown()
     os._exit(0)  # DuckDB, if it has built the demo's database, would print its leaks at the interpreter's end

@@ -24,6 +24,7 @@ from airflow_provider_pushmetrics.service.settings import ServiceSettings, requi
 from airflow_provider_pushmetrics.serving.background import BackgroundLoop
 from airflow_provider_pushmetrics.serving.http.sockets import open_listener
 from airflow_provider_pushmetrics.serving.logs import set_up_logging
+from airflow_provider_pushmetrics.serving.traces import start_tracing, stop_tracing
 
 if TYPE_CHECKING:
     from airflow_provider_pushmetrics.service.processes.supervisor import Assignment
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 NICENESS = 5
 """On a busy machine the server has priority over runs, because clients wait for its responses."""
+
+TRACED_NAME = "pushmetrics-worker"
 
 FIGURES_SECONDS = 5.0
 """How old the figures of a service's worker are at most."""
@@ -50,6 +53,7 @@ def work(settings: ServiceSettings) -> None:
 
     with _open_health_port(settings) as listener:
         set_up_logging(settings.log_format)
+        start_tracing(TRACED_NAME)
         parts = assemble(settings, guards_memory=True)
         exit_on_termination()
         parts.prepare()
@@ -88,6 +92,7 @@ def main() -> int:
     except EOFError:
         return 0  # the service has ended already
     set_up_logging(assignment.settings.log_format)
+    start_tracing(TRACED_NAME)
     try:
         _work_for_service(assignment, report)
     except Exception:
@@ -127,7 +132,9 @@ def _report(engine: ExecutionBackend | None, report: int) -> None:
 
 
 def _stop(parts: ServiceParts) -> None:
-    if parts.stop():
+    has_ended = parts.stop()
+    stop_tracing()
+    if has_ended:
         return
     log.info("stopped; unfinished work continues at the next start")
     logging.shutdown()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 import httpx
 from sqlalchemy import select
@@ -31,6 +32,7 @@ from airflow_provider_pushmetrics.service.webhooks.retry_schedule import (
 )
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import give_up, list_keys
 from airflow_provider_pushmetrics.serving.metrics import LONG_SECONDS, Histogram
+from airflow_provider_pushmetrics.serving.traces import span
 from airflow_provider_pushmetrics.signatures import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 from airflow_provider_pushmetrics.tracing import TRACEPARENT
 
@@ -60,10 +62,10 @@ class SignedEvent:
     started_on: datetime
     traceparent: str | None = None
 
-    def build_headers(self) -> dict[str, str]:
+    def build_headers(self, traceparent: str | None) -> dict[str, str]:
         timestamp = int(self.started_on.timestamp())
         signatures = [sign(key, self.message_id, timestamp, self.body) for key in self.keys]
-        trace = {} if self.traceparent is None else {TRACEPARENT: self.traceparent}
+        trace = {} if traceparent is None else {TRACEPARENT: traceparent}
         return {
             "Content-Type": "application/json",
             "Accept-Encoding": "identity",  # a small compressed answer could be a large one
@@ -215,7 +217,26 @@ class WebhookSender:
         return None if row is None else (subscription, *row)
 
     def _post(self, message: SignedEvent) -> Answer:
-        headers = message.build_headers()
+        """Send an event. The span has no URL, which may contain a token."""
+        parts = urlsplit(message.url)
+        facts: dict[str, str | int] = {
+            "http.request.method": "POST",
+            "http.request.resend_count": message.attempt - 1,
+            "server.address": parts.hostname or "",
+            "messaging.system": "pushmetrics",
+            "messaging.operation.type": "send",
+            "messaging.operation.name": "send",
+            "messaging.message.id": message.message_id,
+        }
+        with span("POST", parent=message.traceparent, kind="client", facts=facts) as attempt:
+            answer = self._request(message, message.build_headers(attempt.traceparent))
+            if answer.status_code is not None:
+                attempt.add({"http.response.status_code": answer.status_code})
+            if not answer.is_delivered:
+                attempt.fail(str(answer.status_code or (answer.error or "").partition(":")[0]))
+        return answer
+
+    def _request(self, message: SignedEvent, headers: Mapping[str, str]) -> Answer:
         began = self._monotonic()
         try:
             with (

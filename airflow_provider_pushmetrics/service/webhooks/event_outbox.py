@@ -128,7 +128,7 @@ def build_test(subscription: Subscription, workspace_name: str, moment: datetime
 def put_test_in_outbox(session: Session, subscription: Subscription, now: datetime) -> Delivery:
     """Add a test event for one subscription, whatever its events are."""
     workspace = session.get_one(Workspace, subscription.workspace_id)
-    event_id = _write_event(session, workspace.id, build_test(subscription, workspace.name, now))
+    event_id, _ = _write_event(session, workspace.id, build_test(subscription, workspace.name, now))
     delivery = Delivery(
         workspace_id=workspace.id,
         event_id=event_id,
@@ -148,14 +148,15 @@ def put_in_outbox(
     traceparent: str | None = None,
     *,
     run_id: int | None = None,
-) -> None:
+) -> str:
     """
     Add an event and its deliveries. They are sent after the commit.
 
     :param traceparent: The trace that the deliveries continue.
     :param run_id: The run that it tells of, which is kept as long as the event.
+    :return: The ``webhook-id``.
     """
-    event_id = _write_event(session, workspace_id, body, traceparent, run_id)
+    event_id, uid = _write_event(session, workspace_id, body, traceparent, run_id)
     now = build_clock_column(session).label("now")
     active = select(Subscription.id, Subscription.events, now).where(
         Subscription.workspace_id == workspace_id, Subscription.active.is_(True)
@@ -175,6 +176,7 @@ def put_in_outbox(
     ]
     if deliveries:
         session.execute(insert(get_table(Delivery)), deliveries)
+    return uid
 
 
 def _write_event(
@@ -183,11 +185,12 @@ def _write_event(
     body: Mapping[str, Any],
     traceparent: str | None = None,
     run_id: int | None = None,
-) -> int:
-    """Write an event, and return its id."""
+) -> tuple[int, str]:
+    """Write an event, and return its id and uid."""
     session.flush()  # what the event tells of comes first
+    uid = f"msg_{generate_uid()}{generate_uid()}"[:32]
     event = insert(get_table(OutboxEvent)).values(
-        uid=f"msg_{generate_uid()}{generate_uid()}"[:32],
+        uid=uid,
         workspace_id=workspace_id,
         event=body["event"],
         run_id=run_id,
@@ -196,4 +199,4 @@ def _write_event(
     )
     key = cast("CursorResult[Any]", session.execute(event)).inserted_primary_key
     assert key is not None
-    return int(key[0])
+    return int(key[0]), uid

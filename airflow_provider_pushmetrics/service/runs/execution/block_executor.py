@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -27,7 +28,12 @@ from airflow_provider_pushmetrics.service.runs.execution.plan import (
     resolve_parameter,
 )
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
+from airflow_provider_pushmetrics.service.templates.dialects import Dialect
 from airflow_provider_pushmetrics.service.templates.rendering import TemplateQuery, render_sql
+from airflow_provider_pushmetrics.serving.traces import Span, span
+
+SYSTEMS = {"mssql": "microsoft.sql_server", "oracle": "oracle.db", "bigquery": "gcp.bigquery"}
+"""OpenTelemetry's names of databases, where they differ from SQLAlchemy's."""
 
 FindStopReason: TypeAlias = Callable[[RunPlan], str | None]
 
@@ -92,11 +98,15 @@ class BlockExecutor:
             self._queries.hold(stopper),
         ):
             try:
-                with source.query(sql, stopper, limits=limits, time_zone=plan.time_zone) as rows:
+                with (
+                    _measure(source.dialect) as measured,
+                    source.query(sql, stopper, limits=limits, time_zone=plan.time_zone) as rows,
+                ):
                     cut = RowBatches(rows.schema, cutter.cut(rows.batches))
                     row_count = self._results.write(
                         file, cut, lambda: Completeness(cutter.is_truncated, limits.max_rows)
                     )
+                    measured.add({"db.response.returned_rows": row_count})
             except (SourceError, ResultError) as error:
                 return ExecutedBlock(FAILED, error=str(error)[:MAX_RECORDED_ERROR_LENGTH], limits=limits)
         return ExecutedBlock(
@@ -131,6 +141,12 @@ class BlockExecutor:
             return self._results.read_rows(outcome.result_file)
 
         return TemplateQuery(block.template, load_rows)
+
+
+def _measure(dialect: Dialect) -> AbstractContextManager[Span]:
+    """Measure a query of a data source; its text may contain values."""
+    system = SYSTEMS.get(dialect.name, dialect.name)
+    return span(f"query {system}", kind="client", facts={"db.system.name": system})
 
 
 def _mark_cut(plan: RunPlan, block: PlannedBlock, outcome: ExecutedBlock) -> ExecutedBlock:

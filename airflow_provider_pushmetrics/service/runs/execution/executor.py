@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
 from airflow_provider_pushmetrics.service.datasources.memory_guard import RunningQueries
@@ -30,6 +31,7 @@ from airflow_provider_pushmetrics.service.runs.execution.recorder import (
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
 from airflow_provider_pushmetrics.serving.metrics import LONG_SECONDS, Histogram
+from airflow_provider_pushmetrics.serving.traces import span
 
 MAX_PARALLEL_BLOCKS = 4
 
@@ -88,21 +90,29 @@ class RunExecutor:
         """
         # If another worker executes it too, each continues after the blocks recorded by either; one may die.
         while (plan := self._recorder.begin(kind, run_id)) is not None:
-            try:
-                records = self._execute_blocks(plan)
-            except OvertakenError:
-                continue
-            except RunEndedError:
-                return  # it was cancelled, or its report deleted: that is recorded already
-            except Exception as error:
-                if not is_unavailable(error):
-                    # A run must not stay 'running' forever because of a bug; the log has the traceback.
-                    self._recorder.finish(plan, INTERNAL_ERROR)
-                raise
-            # If this fails, the run stays unfinished: its blocks may have succeeded.
-            with suppress(OvertakenError):
-                self._recorder.finish(plan, plan.error, records)
-                return
+            facts = {"pushmetrics.run.id": plan.id, "pushmetrics.report.id": plan.report_id}
+            with span(f"execute {kind.__tablename__}", parent=plan.traceparent, facts=facts):
+                if self._execute_plan(plan):
+                    return
+
+    def _execute_plan(self, plan: RunPlan) -> bool:
+        """Execute what remains; return whether the run has ended, or else another worker recorded a part."""
+        try:
+            records = self._execute_blocks(plan)
+        except OvertakenError:
+            return False
+        except RunEndedError:
+            return True  # it was cancelled, or its report deleted: that is recorded already
+        except Exception as error:
+            if not is_unavailable(error):
+                # A run must not stay 'running' forever because of a bug; the log has the traceback.
+                self._recorder.finish(plan, INTERNAL_ERROR)
+            raise
+        # If this fails, the run stays unfinished: its blocks may have succeeded.
+        with suppress(OvertakenError):
+            self._recorder.finish(plan, plan.error, records)
+            return True
+        return False
 
     def abandon(self, kind: type[AnyRun], run_id: int) -> None:
         """End a run that cannot be executed because of a bug."""
@@ -130,8 +140,9 @@ class RunExecutor:
         if len(wave) == 1:
             outcomes = [execute(wave[0])]
         else:
+            contexts = [copy_context() for _ in wave]  # of the span and the log
             with ThreadPoolExecutor(min(len(wave), MAX_PARALLEL_BLOCKS)) as pool:
-                outcomes = list(pool.map(execute, wave))
+                outcomes = list(pool.map(lambda context, block: context.run(execute, block), contexts, wave))
         plan.outcomes.update(zip((block.name for block in wave), outcomes, strict=True))
 
     def _execute_block(self, plan: RunPlan, block: PlannedBlock) -> BlockRecord:
@@ -142,7 +153,11 @@ class RunExecutor:
         elif missing:
             outcome = ExecutedBlock(NOT_RUN, error=f"not run, because {', '.join(missing)} did not succeed")
         else:
-            outcome = self._blocks.execute(plan, block)
+            facts = {"pushmetrics.block.type": block.type, "pushmetrics.block.uid": block.uid}
+            with span(f"execute {block.type} block", facts=facts) as executed:
+                outcome = self._blocks.execute(plan, block)
+                if outcome.status == FAILED:
+                    executed.fail("block_failed")
             seconds = (self._clock() - started_on).total_seconds()
             self._block_seconds.observe(max(0.0, seconds), block.type, outcome.status)
         return BlockRecord(block, outcome, None if outcome.status == NOT_RUN else started_on)

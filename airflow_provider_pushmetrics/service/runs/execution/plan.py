@@ -70,6 +70,7 @@ class RunPlan:
     :param outcomes: The outcomes of the blocks so far; grows during the run.
     :param lost_workers: How many workers died while they executed it, since its last progress.
     :param time_zone: The report's time zone, for its queries.
+    :param traceparent: The trace of what started it.
     """
 
     kind: type[AnyRun]
@@ -84,6 +85,8 @@ class RunPlan:
     flow_run_id: str | None = None
     lost_workers: int = 0
     time_zone: str = "UTC"
+    report_id: int = 0
+    traceparent: str | None = None
 
     @property
     def blocks(self) -> list[PlannedBlock]:
@@ -124,6 +127,8 @@ def read_plan(session: Session, run: AnyRun) -> RunPlan | None:
         options=(run.options or {}) if isinstance(run, Run) else {},
         flow_run_id=run.flow_run_id if isinstance(run, Run) else None,
         time_zone=run.report.time_zone,
+        report_id=run.report_id,
+        traceparent=run.traceparent if isinstance(run, Run) else None,
         lost_workers=run.lost_workers,
     )
     if run.status != PENDING:

@@ -43,13 +43,22 @@ from airflow_provider_pushmetrics.service.runs.notices import notify_recipients
 from airflow_provider_pushmetrics.service.storage.clock import Clock
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import (
+    QUERY_RUN,
+    REPORT_RUN,
     build_query_run,
     build_report_run,
     put_in_outbox,
 )
 from airflow_provider_pushmetrics.serving.metrics import LONG_SECONDS, Histogram
+from airflow_provider_pushmetrics.serving.traces import span
 
 log = logging.getLogger(__name__)
+
+CREATES = {
+    "messaging.system": "pushmetrics",
+    "messaging.operation.type": "create",
+    "messaging.operation.name": "create",
+}
 
 
 class RunEndedError(PushMetricsError):
@@ -143,19 +152,29 @@ class RunRecorder:
         """
         error = error or summarize_failures(plan)
         end = {"status": FAILED if error else SUCCESS, "error": error, "finished_on": self._clock()}
-        with self._finding_overtaken(plan, records), self._database.writing() as session:
+        name = f"create {REPORT_RUN if plan.kind is Run else QUERY_RUN}"
+        with (
+            span(name, kind="producer", facts=CREATES) as created,
+            self._finding_overtaken(plan, records),
+            self._database.writing() as session,
+        ):
             if not _change(session, plan, **end):
+                created.drop()
                 return  # it was cancelled, or its report deleted
             for record in records:
                 self._add_result(session, plan, record)
             run = _read_whole(session, plan)
             if isinstance(run, Run):
                 write_log(session, plan, f"the run ends: {run.status}")
-                event = build_report_run(run, self._links)
-                put_in_outbox(session, plan.workspace_id, event, run.traceparent, run_id=run.id)
+                event, trace = build_report_run(run, self._links), created.traceparent or run.traceparent
+                message_id = put_in_outbox(session, plan.workspace_id, event, trace, run_id=run.id)
+                created.add({"messaging.message.id": message_id})
             elif run.query_id is not None:
-                event = build_query_run(run, self._links)
-                put_in_outbox(session, plan.workspace_id, event, run_id=run.id)
+                event, trace = build_query_run(run, self._links), created.traceparent
+                message_id = put_in_outbox(session, plan.workspace_id, event, trace, run_id=run.id)
+                created.add({"messaging.message.id": message_id})
+            else:
+                created.drop()
             notify_recipients(session, run, self._links)
         if run.started_on is not None and run.finished_on is not None:
             seconds = (run.finished_on - run.started_on).total_seconds()
