@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -136,6 +137,32 @@ def clean(options: InboxOptions) -> None:
     with _open_inbox(options.inbox) as opened:
         deleted = commands.clean_now(opened, options.keep_days)
         typer.echo(f"Deleted {deleted} events; {opened.count_events()} are left.")
+
+
+@app.command()
+@take_options(InboxOptions, without=("keep_days",), argument="The file to write; it must not exist yet.")
+def backup(options: InboxOptions, archive: str) -> None:
+    """Write the inbox to one file, while receivers use it."""
+    with _print_errors():
+        from airflow_provider_pushmetrics.receiver.backup import back_up
+
+        last_id = back_up(options.inbox, Path(archive))
+    typer.echo(f"Wrote {archive}; its newest event is {last_id}.")
+
+
+@app.command()
+@take_options(InboxOptions, without=("keep_days",), argument="The file that backup wrote.")
+def restore(options: InboxOptions, archive: str) -> None:
+    """Restore a backup to a new file, or to a PostgreSQL database without an inbox."""
+    with _print_errors():
+        from airflow_provider_pushmetrics.receiver.backup import restore
+
+        next_id = restore(options.inbox, Path(archive))
+    typer.echo(
+        f"Restored the inbox. The ids of new events follow {next_id}, so that readers whose cursor is newer"
+        " than the backup miss none. Events that came after the backup are not in it: let their sender send"
+        " them again."
+    )
 
 
 @app.command()

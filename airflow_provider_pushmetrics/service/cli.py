@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import typer
 
@@ -11,7 +12,7 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationErro
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, complete_settings
 from airflow_provider_pushmetrics.serving.options import list_options, take_options
 
-STORE = {"data_dir", "database_url", "secret_keys"}
+STORE = {"data_dir", "database_url", "listen_database_url", "secret_keys"}
 """The options that name a service's database, files and keys."""
 
 ABOUT_RUNNING = {one.name for one in list_options(ServiceSettings)} - STORE
@@ -68,6 +69,44 @@ def rotate_key(settings: ServiceSettings) -> None:
             typer.echo(describe_rotation(rotate_secrets(database, cipher)))
 
     _run("service rotate-key", settings, rotate)
+
+
+@app.command()
+@take_options(ServiceSettings, without=ABOUT_RUNNING, argument="The file to write; it must not exist yet.")
+def backup(settings: ServiceSettings, archive: str) -> None:
+    """
+    Write database and results to one file, while the service runs.
+
+    Secrets stay encrypted, and the secret keys are not in the file: keep them elsewhere.
+    """
+
+    def write(completed: ServiceSettings) -> None:
+        from airflow_provider_pushmetrics.service.maintenance.backup import back_up
+
+        done = back_up(completed, Path(archive))
+        typer.echo(
+            f"Wrote {archive}: the database and {done.results} results. {done.missing} more had been deleted."
+            " The secret keys are not in it: without them, its secrets cannot be decrypted."
+        )
+
+    _run("service backup", settings, write)
+
+
+@app.command()
+@take_options(ServiceSettings, without=ABOUT_RUNNING, argument="The file that backup wrote.")
+def restore(settings: ServiceSettings, archive: str) -> None:
+    """Restore a backup to an empty data folder, and an empty database on PostgreSQL."""
+
+    def load(completed: ServiceSettings) -> None:
+        from airflow_provider_pushmetrics.service.maintenance.restore import restore
+
+        count = restore(completed, Path(archive))
+        typer.echo(
+            f"Restored the database and {count} results. Set the secret keys that the service had, then start"
+            " it: it sends again what was not sent when the backup was made."
+        )
+
+    _run("service restore", settings, load)
 
 
 @take_options(ServiceSettings, without=ONLY_SERVICE)

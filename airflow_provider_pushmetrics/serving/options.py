@@ -242,8 +242,8 @@ def read_secret_file(option: DeclaredOption, environ: Mapping[str, str]) -> str 
 
 
 def take_options(
-    settings: type[T], *, without: Collection[str] = ()
-) -> Callable[[Callable[[T], None]], Callable[..., None]]:
+    settings: type[T], *, without: Collection[str] = (), argument: str = ""
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """
     Make a function that takes settings a command that takes their options.
 
@@ -251,19 +251,25 @@ def take_options(
     command of the group runs, and refuses options before that command.
 
     :param without: The options that the command does not have.
+    :param argument: The help of an argument, which the function gets second; empty for none.
     """
     import typer
 
-    def decorate(function: Callable[[T], None]) -> Callable[..., None]:
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
         def command(context: typer.Context, **values: Any) -> None:
             if context.invoked_subcommand is None:
-                function(_parse(settings, context, values))
+                others = [values.pop(one.name) for one in arguments]
+                function(_parse(settings, context, values), *others)
             else:
                 _refuse_misplaced(context, every)
 
         every = [one for one in list_options(settings) if one.name not in without]
+        arguments = (
+            [_build_argument(list(inspect.signature(function).parameters)[1], argument)] if argument else []
+        )
         parameters = [
             inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+            *arguments,
             *(_build_parameter(one) for one in every if one.flag),
         ]
         hidden = [f"{one.variable}: {one.help}" for one in every if not one.flag]
@@ -376,6 +382,13 @@ def _build_parameter(option: DeclaredOption) -> inspect.Parameter:
         default=default,
         annotation=Annotated[annotation, _describe(option)],
     )
+
+
+def _build_argument(name: str, help: str) -> inspect.Parameter:
+    import typer
+
+    kind = Annotated[str, typer.Argument(help=help)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind)
 
 
 def _describe(option: DeclaredOption) -> Any:

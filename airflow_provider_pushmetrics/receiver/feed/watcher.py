@@ -15,6 +15,9 @@ RETRY_SECONDS = 1.0
 WATCHED_PAGE = 1000
 """How many new events are read in one query."""
 
+MAX_BEHIND = 100_000
+"""How many new ids are looked at one by one; after more, all readers look themselves."""
+
 
 class InboxWatch:
     """
@@ -82,8 +85,8 @@ class InboxWatch:
 
     def _announce_others(self) -> None:
         newest = self._inbox.fetch_last_id()
-        if self._last_id is None:
-            # The events since the readers read the inbox are unknown.
+        if self._last_id is None or newest - self._last_id > MAX_BEHIND:
+            # The events since the readers read the inbox are unknown, or a backup was restored.
             self._notifier.wake_all()
             self._last_id = newest
         while self._last_id < newest:

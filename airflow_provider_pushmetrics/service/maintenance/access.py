@@ -27,15 +27,20 @@ def open_store(settings: ServiceSettings) -> Iterator[Database]:
             f"there is no service in the folder {str(settings.data_dir)!r}: name its data folder with --data"
             " or PUSHMETRICS_SERVICE_DATA, or its PostgreSQL with PUSHMETRICS_SERVICE_DATABASE_URL."
         )
-    database = Database(settings.store_url)
+    database = Database(settings.store_url, listen_url=settings.listen_database_url)
     try:
         require_schema(database)
         yield database
     except SQLAlchemyError as error:
-        reason = redact(" ".join(str(getattr(error, "orig", None) or type(error).__name__).split()))
-        raise PushMetricsConfigurationError(
-            f"the database cannot be used: {reason}. Check --database-url or"
-            " PUSHMETRICS_SERVICE_DATABASE_URL, then run this command again."
-        ) from None
+        raise describe_outage(error) from None
     finally:
         database.close()
+
+
+def describe_outage(error: SQLAlchemyError) -> PushMetricsConfigurationError:
+    """Describe an error of the database without the values of its statement."""
+    reason = redact(" ".join(str(getattr(error, "orig", None) or type(error).__name__).split()))
+    return PushMetricsConfigurationError(
+        f"the database cannot be used: {reason}. Check --database-url or PUSHMETRICS_SERVICE_DATABASE_URL,"
+        " then run this command again."
+    )

@@ -178,6 +178,26 @@ class ResultStore:
         path = self._folder / name
         return path if path.is_file() else None
 
+    @contextmanager
+    def open_file(self, name: str) -> Iterator[tuple[IO[bytes], int]]:
+        """
+        Open the file of a result, with its size.
+
+        :raises FileNotFoundError: if it was deleted.
+        """
+        with open(self._folder / name, "rb") as file:
+            yield file, os.fstat(file.fileno()).st_size
+
+    def import_file(self, name: str, path: Path) -> None:
+        """Take over the file of a result that another store had."""
+        target = self._folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
+
+    def has_any(self) -> bool:
+        """Return whether there are results."""
+        return next(self._folder.glob("*/*.parquet"), None) is not None
+
     def open(self, name: str) -> StoredResult:
         """
         Open a result.

@@ -114,6 +114,20 @@ def require_schema(database: Database) -> str:
     return found
 
 
+def require_known(revision: str, version: str) -> None:
+    """
+    Require that this version knows a revision of the schema.
+
+    :param version: The version that wrote it.
+    :raises PushMetricsConfigurationError: if not.
+    """
+    if revision not in {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}:
+        raise PushMetricsConfigurationError(
+            f"the schema {revision!r} is of version {version}, and this is version {__version__}: install"
+            f" version {version} here."
+        )
+
+
 def _find_unknown(connection: Connection) -> str | None:
     """Find the revision of the schema if this version does not know it."""
     found = _read_revision(connection)

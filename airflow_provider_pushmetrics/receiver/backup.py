@@ -1,0 +1,215 @@
+"""
+Backups of an inbox, as it is at one moment, and restoring them.
+
+Readers outside of the inbox have cursors that may be newer than a backup. If a restored inbox gave the same
+ids to other events, those readers would skip them. So its next id is greater than every id that any inbox
+before it can have given: the microseconds since 1970, which pass faster than an inbox assigns ids.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, inspect, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from airflow_provider_pushmetrics import __version__
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.receiver import migrations
+from airflow_provider_pushmetrics.receiver.inbox.database import (
+    create_inbox_engine,
+    find_missing_file,
+    open_engine,
+)
+from airflow_provider_pushmetrics.receiver.inbox.tables import (
+    PREFIX,
+    VERSION_TABLE,
+    consumers,
+    events,
+    rejections,
+    state,
+)
+from airflow_provider_pushmetrics.redaction import redact
+from airflow_provider_pushmetrics.serving.backups.archive import Contents, extract_archive, write_archive
+from airflow_provider_pushmetrics.serving.backups.postgresql_dump import (
+    DUMP_NAME,
+    dump_tables,
+    load_tables,
+    take_postgresql_snapshot,
+)
+from airflow_provider_pushmetrics.serving.backups.sqlite_copy import COPY_NAME, copy_sqlite
+
+INBOX_KIND = "receiver"
+DUMPED = (events.name, rejections.name, consumers.name)
+"""The row that assigns ids is not loaded, but written before all others: see above."""
+
+SPARE_IDS = 10**12
+"""How far the ids of an inbox go on if the clock is behind them."""
+
+
+def back_up(inbox_url: str, archive: Path) -> int:
+    """
+    Write a backup, while receivers use the inbox.
+
+    :return: The newest event id in it.
+    :raises PushMetricsConfigurationError: if there is no inbox, or the backup cannot be written.
+    """
+    with _open(inbox_url) as engine:
+        if find_missing_file(inbox_url) or not _list_own_tables(engine):
+            raise PushMetricsConfigurationError(
+                "there is no inbox: name the receiver's with --inbox or PUSHMETRICS_RECEIVER_INBOX."
+            )
+        _check_schema(_read_schema(engine), __version__)
+        if engine.dialect.name == "sqlite":
+            return _back_up_sqlite(Path(str(engine.url.database)), archive)
+        return _back_up_postgresql(engine, archive)
+
+
+def restore(inbox_url: str, archive: Path) -> int:
+    """
+    Restore a backup, with ids for its next events that no reader has seen.
+
+    :return: The id that the next event follows.
+    :raises PushMetricsConfigurationError: if there is an inbox already, or the backup cannot be used.
+    """
+    with _open(inbox_url) as engine:
+        is_sqlite = engine.dialect.name == "sqlite"
+        file = Path(str(engine.url.database)).absolute()
+        _refuse_existing(engine, file)
+        with TemporaryDirectory(dir=file.parent if is_sqlite else None, prefix=".restore-") as name:
+            manifest = extract_archive(archive, Path(name), INBOX_KIND, engine.dialect.name)
+            _check_schema(manifest.contents.schema, manifest.version)
+            if is_sqlite:
+                return _restore_sqlite(Path(name) / COPY_NAME, file)
+            return _restore_postgresql(
+                inbox_url, Path(name) / DUMP_NAME, manifest.contents.last_event_id or 0
+            )
+
+
+def choose_next_id(last_id: int, now: datetime) -> int:
+    """Choose the id that the next event follows: greater than every id that was given after a backup."""
+    microseconds = int(now.timestamp() * 1_000_000)
+    return microseconds if microseconds > last_id else last_id + SPARE_IDS
+
+
+def _back_up_sqlite(file: Path, archive: Path) -> int:
+    with write_archive(archive, _describe("sqlite")) as writer, copy_sqlite(file, archive.parent) as copy:
+        writer.add_path(COPY_NAME, copy)
+        with closing(sqlite3.connect(copy)) as opened:
+            ((last_id,),) = opened.execute(str(select(state.c.last_event_id))).fetchall()
+            return int(last_id)
+
+
+def _back_up_postgresql(engine: Engine, archive: Path) -> int:
+    with take_postgresql_snapshot(engine) as (connection, snapshot):
+        last_id: int = connection.execute(select(state.c.last_event_id)).scalar_one()
+        with (
+            write_archive(archive, _describe("postgresql", last_id)) as writer,
+            TemporaryDirectory(dir=archive.parent, prefix=".backup-") as folder,
+        ):
+            dump = Path(folder) / DUMP_NAME
+            dump_tables(engine, DUMPED, dump, snapshot=snapshot)
+            writer.add_path(DUMP_NAME, dump)
+    return last_id
+
+
+def _describe(engine: str, last_id: int | None = None) -> Contents:
+    return Contents(INBOX_KIND, engine, _find_newest_schema(), datetime.now(UTC).isoformat(), last_id)
+
+
+def _restore_sqlite(copy: Path, file: Path) -> int:
+    engine = create_engine(f"sqlite:///{copy}")
+    with engine.begin() as connection:
+        last_id = connection.execute(select(state.c.last_event_id)).scalar_one()
+        next_id = choose_next_id(last_id, datetime.now(UTC))
+        connection.execute(update(state).values(last_event_id=next_id))
+        _move_consumers(connection, last_id, next_id)
+    engine.dispose()
+    os.link(copy, file)  # fails if a receiver has started meanwhile
+    return next_id
+
+
+def _restore_postgresql(inbox_url: str, dump: Path, last_id: int) -> int:
+    engine = open_engine(inbox_url)
+    next_id = choose_next_id(last_id, datetime.now(UTC))
+    try:
+        with engine.begin() as connection:
+            connection.execute(update(state).values(last_event_id=next_id))
+        load_tables(engine, dump)
+        with engine.begin() as connection:
+            _move_consumers(connection, last_id, next_id)
+    except PushMetricsConfigurationError as error:
+        raise PushMetricsConfigurationError(
+            f"{error} The inbox is empty now: drop its tables ({PREFIX}_…) before the next attempt."
+        ) from None
+    finally:
+        engine.dispose()
+    return next_id
+
+
+def _move_consumers(connection: Connection, last_id: int, next_id: int) -> None:
+    """
+    Move the consumers that had read everything, whose lag would be the distance to the new ids.
+
+    A sensor's consumer stays: its next try looks for the event at the position.
+    """
+    has_read_all = (consumers.c.position == last_id, consumers.c.taken_by.is_(None))
+    connection.execute(update(consumers).where(*has_read_all).values(position=next_id))
+
+
+def _refuse_existing(engine: Engine, file: Path) -> None:
+    if engine.dialect.name == "postgresql":
+        is_there = bool(_list_own_tables(engine))
+    else:
+        is_there = bool(list(file.parent.glob(f"{file.name}*")))
+    if is_there:
+        raise PushMetricsConfigurationError(
+            "there is an inbox already, or a rest of one: restore to a new file or an empty database."
+        )
+
+
+@contextmanager
+def _open(inbox_url: str) -> Iterator[Engine]:
+    """Create an engine that does not migrate, and convert errors of the database."""
+    engine = create_inbox_engine(inbox_url)
+    try:
+        yield engine
+    except SQLAlchemyError as error:
+        reason = redact(" ".join(str(getattr(error, "orig", None) or type(error).__name__).split()))
+        raise PushMetricsConfigurationError(
+            f"the inbox cannot be used: {reason}. Check --inbox or PUSHMETRICS_RECEIVER_INBOX."
+        ) from None
+    finally:
+        engine.dispose()
+
+
+def _list_own_tables(engine: Engine) -> list[str]:
+    return [name for name in inspect(engine).get_table_names() if name.startswith(PREFIX)]
+
+
+def _read_schema(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        options: dict[str, Any] = {"version_table": VERSION_TABLE}
+        return MigrationContext.configure(connection, opts=options).get_current_revision()
+
+
+def _find_newest_schema() -> str:
+    return ScriptDirectory(migrations.__path__[0]).get_current_head() or ""
+
+
+def _check_schema(found: str | None, version: str) -> None:
+    newest = _find_newest_schema()
+    if found != newest:
+        raise PushMetricsConfigurationError(
+            f"the inbox has the schema {found!r} of version {version}, and version {__version__} has"
+            f" {newest!r}: use the version that it is of, or migrate it with 'pushmetrics receiver migrate'."
+        )

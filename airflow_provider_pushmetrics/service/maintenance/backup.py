@@ -1,0 +1,100 @@
+"""Backups of a service: its database and the files of its results, as they are at one moment."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sqlalchemy import select
+
+from airflow_provider_pushmetrics.service.maintenance.access import open_store
+from airflow_provider_pushmetrics.service.models import Base, BlockResult
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.service.storage.clock import get_now
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.schema import require_schema
+from airflow_provider_pushmetrics.serving.backups.archive import Contents, write_archive
+from airflow_provider_pushmetrics.serving.backups.postgresql_dump import (
+    DUMP_NAME,
+    dump_tables,
+    take_postgresql_snapshot,
+)
+from airflow_provider_pushmetrics.serving.backups.sqlite_copy import COPY_NAME, copy_sqlite
+
+SERVICE_KIND = "service"
+RESULTS = "results/"
+LIST_RESULTS = select(BlockResult.result_file).where(BlockResult.result_file.is_not(None)).distinct()
+
+
+@dataclass(frozen=True)
+class BackedUp:
+    """
+    What a backup has.
+
+    :param results: How many results.
+    :param missing: How many results of its database were deleted before, or while it was made.
+    """
+
+    results: int
+    missing: int
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """The database at one moment: its file in the archive, and the results of that moment."""
+
+    name: str
+    path: Path
+    result_files: Sequence[str]
+
+
+def back_up(settings: ServiceSettings, archive: Path) -> BackedUp:
+    """
+    Write a backup, while the service runs. The secret keys are not in it.
+
+    :raises PushMetricsConfigurationError: if there is no service, or the backup cannot be written.
+    """
+    with open_store(settings) as database:
+        dialect = database.engine.dialect.name
+        contents = Contents(SERVICE_KIND, dialect, require_schema(database), get_now().isoformat())
+        results, missing = ResultStore(settings.results_dir), 0
+        with write_archive(archive, contents) as writer, _take_snapshot(database, archive.parent) as snapshot:
+            writer.add_path(snapshot.name, snapshot.path)
+            for name in snapshot.result_files:
+                try:
+                    with results.open_file(name) as (file, size):
+                        writer.add(RESULTS + name, file, size)
+                except FileNotFoundError:
+                    missing += 1
+        return BackedUp(len(snapshot.result_files) - missing, missing)
+
+
+@contextmanager
+def _take_snapshot(database: Database, folder: Path) -> Iterator[_Snapshot]:
+    if database.engine.dialect.name == "sqlite":
+        with copy_sqlite(Path(str(database.engine.url.database)), folder) as copy:
+            with closing(sqlite3.connect(copy)) as opened:
+                names = [str(row[0]) for row in opened.execute(str(LIST_RESULTS))]
+            yield _Snapshot(COPY_NAME, copy, names)
+        return
+    with TemporaryDirectory(dir=folder, prefix=".backup-") as name:
+        dump = Path(name) / DUMP_NAME
+        names = _dump(database, dump)
+        yield _Snapshot(DUMP_NAME, dump, names)
+
+
+def _dump(database: Database, path: Path) -> list[str]:
+    """Dump the tables, and list the results of the same moment."""
+    with take_postgresql_snapshot(database.listen_engine or database.engine) as (connection, snapshot):
+        dump_tables(connection.engine, list_tables(), path, snapshot=snapshot)
+        return [str(name) for name in connection.execute(LIST_RESULTS).scalars()]
+
+
+def list_tables() -> list[str]:
+    """List the tables of a service; the version of the schema is in the manifest."""
+    return [table.name for table in Base.metadata.sorted_tables]

@@ -1,0 +1,87 @@
+"""Restoring a backup of a service to a place where none is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.service.maintenance.access import describe_outage
+from airflow_provider_pushmetrics.service.maintenance.backup import RESULTS, SERVICE_KIND, list_tables
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.settings import ServiceSettings, make_data_dir
+from airflow_provider_pushmetrics.service.storage.database import SCHEMA_VERSION_TABLE, Database
+from airflow_provider_pushmetrics.service.storage.schema import require_known
+from airflow_provider_pushmetrics.serving.backups.archive import Manifest, extract_archive
+from airflow_provider_pushmetrics.serving.backups.postgresql_dump import DUMP_NAME, load_tables
+from airflow_provider_pushmetrics.serving.backups.sqlite_copy import COPY_NAME
+
+
+def restore(settings: ServiceSettings, archive: Path) -> int:
+    """
+    Restore a backup. The database is last: without it, no service starts on half of a backup.
+
+    :return: The number of results.
+    :raises PushMetricsConfigurationError: if the place is not empty, or the backup cannot be used.
+    """
+    engine = "postgresql" if settings.database_url else "sqlite"
+    make_data_dir(settings.data_dir)
+    results = ResultStore(settings.results_dir)
+    if results.has_any() or list(settings.data_dir.glob(f"{settings.database_file.name}*")):
+        raise PushMetricsConfigurationError(
+            f"the folder {str(settings.data_dir)!r} has a service or results already: restore to an"
+            " empty one."
+        )
+    with (
+        _open_empty(settings) as database,
+        TemporaryDirectory(dir=settings.data_dir, prefix=".restore-") as name,
+    ):
+        staged = Path(name)
+        manifest = extract_archive(archive, staged, SERVICE_KIND, engine)
+        require_known(manifest.contents.schema, manifest.version)
+        files = [file.removeprefix(RESULTS) for file in manifest.files if file.startswith(RESULTS)]
+        for file in files:
+            results.import_file(file, staged / RESULTS / file)
+        if database is None:
+            os.link(staged / COPY_NAME, settings.database_file)  # fails if a service has started meanwhile
+        else:
+            _load(database, staged / DUMP_NAME, manifest)
+        return len(files)
+
+
+@contextmanager
+def _open_empty(settings: ServiceSettings) -> Iterator[Database | None]:
+    """Open PostgreSQL, which must have no service; None on SQLite."""
+    if settings.database_url is None:
+        yield None
+        return
+    database = Database(settings.store_url)
+    try:
+        if {SCHEMA_VERSION_TABLE, *list_tables()} & set(inspect(database.engine).get_table_names()):
+            raise PushMetricsConfigurationError(
+                "the database has tables of a service already: restore to an empty database."
+            )
+        yield database
+    except SQLAlchemyError as error:
+        raise describe_outage(error) from None
+    finally:
+        database.close()
+
+
+def _load(database: Database, dump: Path, manifest: Manifest) -> None:
+    database.migrate(manifest.contents.schema)
+    with database.writing() as session:
+        session.execute(text("TRUNCATE " + ", ".join(f'"{name}"' for name in list_tables())))
+    try:
+        load_tables(database.engine, dump)
+    except PushMetricsConfigurationError as error:
+        raise PushMetricsConfigurationError(
+            f"{error} The database has tables without rows now: drop it and create it again, and empty the"
+            " folder of results, before the next attempt."
+        ) from None

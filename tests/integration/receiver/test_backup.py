@@ -1,0 +1,184 @@
+"""Backups of an inbox that is written meanwhile, and readers of one that is restored from an older backup."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from typer.testing import CliRunner, Result
+
+from airflow_provider_pushmetrics.event_matching import EventFilter
+from airflow_provider_pushmetrics.receiver.backup import SPARE_IDS, choose_next_id
+from airflow_provider_pushmetrics.receiver.cli import app as command
+from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
+from airflow_provider_pushmetrics.receiver.inbox.tables import state
+from tests.fakes.postgres import make_database
+from tests.fakes.postgres_programs import add_postgres_programs
+
+EVERYTHING = EventFilter()
+
+
+@pytest.fixture(autouse=True)
+def programs(monkeypatch: pytest.MonkeyPatch, inbox_url: str) -> None:
+    if inbox_url.startswith("postgresql"):
+        add_postgres_programs(monkeypatch)
+
+
+@pytest.fixture
+def restored_url(inbox_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    if inbox_url.startswith("sqlite"):
+        yield f"sqlite:///{tmp_path}/restored.db"
+        return
+    with make_database(request.getfixturevalue("postgres_server_url")) as url:
+        yield url
+
+
+def build(number: int) -> IncomingWebhook:
+    return IncomingWebhook("demo", f"key-{number}", b'{"number": %d}' % number, "report.run")
+
+
+def run_command(name: str, archive: Path, url: str) -> Result:
+    return CliRunner().invoke(command, [name, str(archive)], env={"PUSHMETRICS_RECEIVER_INBOX": url})
+
+
+def back_up(archive: Path, url: str) -> None:
+    result = run_command("backup", archive, url)
+    assert result.exit_code == 0, result.stderr
+
+
+def open_restored(archive: Path, url: str) -> Inbox:
+    result = run_command("restore", archive, url)
+    assert result.exit_code == 0, result.stderr
+    return Inbox(url)
+
+
+def test_backup_made_while_events_arrive_has_all_that_came_before(
+    inbox: Inbox, inbox_url: str, restored_url: str, tmp_path: Path
+) -> None:
+    archive, stopping = tmp_path / "a.tar", threading.Event()
+    inbox.record([build(number) for number in range(300)])
+
+    def keep_recording() -> None:
+        number = 1000
+        while not stopping.is_set():
+            inbox.record([build(number)])
+            number += 1
+
+    writing = threading.Thread(target=keep_recording)
+    writing.start()
+    try:
+        back_up(archive, inbox_url)
+    finally:
+        stopping.set()
+        writing.join()
+    restored = open_restored(archive, restored_url)
+    events = restored.fetch_page(EVERYTHING, after=0, limit=100_000).events
+    assert [event.id for event in events] == list(range(1, len(events) + 1))
+    assert len(events) >= 300
+    assert events[299].body == b'{"number": 299}'
+    assert not restored.record([build(5)])[0].is_new, "what it has stays a duplicate"
+    restored.close()
+
+
+def test_reader_ahead_of_an_older_backup_misses_no_new_event(
+    inbox: Inbox, inbox_url: str, restored_url: str, tmp_path: Path
+) -> None:
+    archive = tmp_path / "a.tar"
+    inbox.record([build(number) for number in range(10)])
+    inbox.store_consumer("behind", 4)
+    inbox.store_consumer("done", 10)
+    inbox.store_consumer("sensor", 10, taken_by="dag.task")
+    back_up(archive, inbox_url)
+    inbox.record([build(number) for number in range(100, 105)])
+    cursor_outside = inbox.fetch_last_id()
+    assert cursor_outside == 15
+
+    restored = open_restored(archive, restored_url)
+    new = [item.id for item in restored.record([build(number) for number in range(200, 220)])]
+    assert new == list(range(new[0], new[0] + 20))
+    page = restored.fetch_page(EVERYTHING, after=cursor_outside, limit=100)
+    assert [event.id for event in page.events] == new, "none has an id that the reader has seen"
+    unread = restored.fetch_page(EVERYTHING, after=restored.fetch_consumer("behind").position, limit=100)
+    assert [event.id for event in unread.events] == [5, 6, 7, 8, 9, 10, *new]
+    assert restored.fetch_consumer("done").position == new[0] - 1, "it has no lag"
+    assert restored.fetch_consumer("sensor").position == 10, "its next try finds its event"
+    assert restored.store_consumer("done", cursor_outside) is not None
+    restored.close()
+
+
+def test_second_restore_of_one_backup_uses_no_id_of_the_first(
+    inbox: Inbox, inbox_url: str, tmp_path: Path
+) -> None:
+    if not inbox_url.startswith("sqlite"):
+        pytest.skip("the same code chooses the id")
+    archive = tmp_path / "a.tar"
+    inbox.record([build(1)])
+    back_up(archive, inbox_url)
+    first = open_restored(archive, f"sqlite:///{tmp_path}/first.db")
+    seen = first.record([build(number) for number in range(2, 50)])[-1].id
+    first.close()
+    second = open_restored(archive, f"sqlite:///{tmp_path}/second.db")
+    assert second.record([build(60)])[0].id > seen
+    second.close()
+
+
+def test_clock_behind_the_ids_does_not_repeat_them() -> None:
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    assert choose_next_id(0, now) == 1_767_312_000_000_000
+    assert choose_next_id(1_767_312_000_000_000, now) == 1_767_312_000_000_000 + SPARE_IDS
+
+
+def test_existing_inbox_is_not_touched(inbox: Inbox, inbox_url: str, tmp_path: Path) -> None:
+    archive = tmp_path / "a.tar"
+    back_up(archive, inbox_url)
+    inbox.record([build(1)])
+    result = run_command("restore", archive, inbox_url)
+    assert result.exit_code == 1
+    assert "there is an inbox already" in result.stderr
+    assert inbox.fetch_last_id() == 1
+
+
+def test_backup_of_nothing_is_refused_and_makes_nothing(restored_url: str, tmp_path: Path) -> None:
+    result = run_command("backup", tmp_path / "a.tar", restored_url)
+    assert result.exit_code == 1
+    assert "there is no inbox" in result.stderr
+    assert not (tmp_path / "a.tar").exists()
+    assert not (tmp_path / "restored.db").exists()
+
+
+def test_damaged_database_is_not_backed_up(sqlite_url: str, tmp_path: Path) -> None:
+    inbox, file = Inbox(sqlite_url), tmp_path / "inbox.db"
+    inbox.record([build(number) for number in range(2000)])
+    inbox.close()
+    with closing(sqlite3.connect(file)) as opened:
+        opened.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(file.read_bytes())
+    content[5 * 4096 : 9 * 4096] = b"\xff" * (4 * 4096)
+    file.write_bytes(content)
+    result = run_command("backup", tmp_path / "a.tar", sqlite_url)
+    assert result.exit_code == 1
+    assert "damaged" in result.stderr or "malformed" in result.stderr, result.output
+    assert not (tmp_path / "a.tar").exists()
+
+
+async def test_waiting_reader_wakes_up_after_a_jump_of_the_ids(
+    app: Starlette, reader: httpx.AsyncClient, inbox: Inbox, inbox_url: str
+) -> None:
+    """The inbox was restored while the receiver ran: it must not look at each of the ids in between."""
+    waiting = asyncio.create_task(reader.get("/events?after=0&wait=60"))
+    await asyncio.sleep(2)
+    jumped = choose_next_id(0, datetime.now(UTC))
+    with inbox._begin_write() as connection:
+        connection.execute(state.update().values(last_event_id=jumped))
+    inbox.record([build(1)])
+    answer = await asyncio.wait_for(waiting, 55)
+    assert [event["id"] for event in answer.json()["events"]] == [jumped + 1]

@@ -1,0 +1,188 @@
+"""Backups of a service that works meanwhile, and the service that is restored from one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import create_engine, select
+from typer.testing import CliRunner, Result
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.service.app import build_app
+from airflow_provider_pushmetrics.service.cli import app
+from airflow_provider_pushmetrics.service.models import BlockResult, Run
+from airflow_provider_pushmetrics.service.runtime import ServiceParts
+from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.serving.backups.postgresql_dump import dump_tables
+from tests.fakes.postgres import make_database
+from tests.fakes.postgres_programs import add_postgres_programs
+from tests.fakes.service_reports import TRIGGER_TOKEN, make_report, sql
+from tests.integration.service.conftest import BASE_URL, Api, open_client, run_parts
+
+KEY = "k" * 32
+
+
+@pytest.fixture(autouse=True)
+def programs(monkeypatch: pytest.MonkeyPatch, database_kind: str) -> None:
+    if database_kind == "postgres":
+        add_postgres_programs(monkeypatch)
+
+
+def run_command(name: str, archive: Path, data_dir: Path, url: str | None) -> Result:
+    return CliRunner().invoke(
+        app,
+        [name, str(archive), "--data", str(data_dir)],
+        env={"PUSHMETRICS_SERVICE_DATABASE_URL": url or "", "PUSHMETRICS_SERVICE_SECRET_KEYS": KEY},
+    )
+
+
+async def run_report(client: httpx.AsyncClient, report_id: int) -> int:
+    answer = await client.post(f"/api/v1/report/{report_id}/webhook?token={TRIGGER_TOKEN}")
+    return int(answer.raise_for_status().json()["run_id"])
+
+
+async def wait_for_rows(
+    client: httpx.AsyncClient, parts: ServiceParts, report_id: int, run_id: int
+) -> list[dict[str, int]]:
+    """Wait for the end of a run, and read the rows of its query as a reader does."""
+    answer = await Api(client, parts).wait_for(f"/api/reports/{report_id}/run/{run_id}")
+    outputs = answer.raise_for_status().json()
+    assert outputs["status"] == "success"
+    rows: list[dict[str, int]] = (await client.get(outputs["queries"][0]["query_result"])).json()["data"]
+    return rows
+
+
+@pytest.fixture
+def restored_url(database_kind: str, request: pytest.FixtureRequest) -> Iterator[str | None]:
+    if database_kind == "sqlite":
+        yield None
+        return
+    with make_database(request.getfixturevalue("postgres_server_url")) as url:
+        yield url
+
+
+async def test_service_restored_from_a_backup_made_while_it_worked_does_its_job(
+    tmp_path: Path, database_url: str | None, restored_url: str | None
+) -> None:
+    archive, first, second = tmp_path / "backup.tar", tmp_path / "first", tmp_path / "second"
+    with run_parts(first, database_url=database_url, secret_keys=(KEY,), public_url=BASE_URL) as parts:
+        made = make_report(parts.database, parts.cipher, first, q=sql("SELECT 42 AS n"))
+        async with open_client(build_app(parts)) as client:
+            run_id = await run_report(client, made.id)
+            assert await wait_for_rows(client, parts, made.id, run_id) == [{"n": 42}]
+            stopping = asyncio.Event()
+
+            async def keep_running() -> int:
+                count = 0
+                while not stopping.is_set():
+                    await run_report(client, made.id)
+                    count += 1
+                return count
+
+            writing = asyncio.create_task(keep_running())
+            result = await asyncio.to_thread(run_command, "backup", archive, first, database_url)
+            stopping.set()
+            assert await writing > 0
+    assert result.exit_code == 0, result.stderr
+    assert "The secret keys are not in it" in result.stdout
+    check_archive(archive)
+    (second / "sources").mkdir(parents=True)
+    shutil.copy(first / "sources" / "empty.duckdb", second / "sources")
+    restored = run_command("restore", archive, second, restored_url)
+    assert restored.exit_code == 0, restored.stderr
+    check_results(second, restored_url)
+    with run_parts(second, database_url=restored_url, secret_keys=(KEY,), public_url=BASE_URL) as parts:
+        async with open_client(build_app(parts)) as client:
+            assert await wait_for_rows(client, parts, made.id, run_id) == [{"n": 42}]
+            new_id = await run_report(client, made.id)
+            assert new_id > run_id
+            assert await wait_for_rows(client, parts, made.id, new_id) == [{"n": 42}]
+    again = run_command("restore", archive, second, restored_url)
+    assert again.exit_code == 1
+    assert "already: restore to an" in again.stderr
+
+
+def check_archive(archive: Path) -> None:
+    """Check that only its owner can read it, that nothing is beside it, and that no secret is in it."""
+    assert stat.S_IMODE(archive.stat().st_mode) == 0o600
+    assert [path.name for path in archive.parent.iterdir() if "backup" in path.name] == ["backup.tar"]
+    content = archive.read_bytes()
+    assert KEY.encode() not in content
+    assert TRIGGER_TOKEN.encode() not in content
+
+
+def check_results(data_dir: Path, url: str | None) -> None:
+    """Check that exactly the results of the restored database are there."""
+    database = Database(url or f"sqlite:///{data_dir}/service.db")
+    with database.reading() as session:
+        names = set(
+            session.scalars(select(BlockResult.result_file).where(BlockResult.result_file.is_not(None)))
+        )
+        assert session.scalars(select(Run.id)).first() is not None
+    database.close()
+    found = {
+        str(path.relative_to(data_dir / "results")) for path in (data_dir / "results").glob("*/*.parquet")
+    }
+    assert found == names
+
+
+def test_backup_of_nothing_is_refused(tmp_path: Path, database_url: str | None) -> None:
+    result = run_command("backup", tmp_path / "a.tar", tmp_path / "none", database_url)
+    assert result.exit_code == 1
+    assert "there is no service" in result.stderr or "no tables of a service" in result.stderr
+    assert not (tmp_path / "a.tar").exists()
+
+
+def test_damaged_backup_restores_nothing(
+    database: Database, tmp_path: Path, database_url: str | None, restored_url: str | None
+) -> None:
+    archive, target = tmp_path / "a.tar", tmp_path / "target"
+    assert run_command("backup", archive, tmp_path, database_url).exit_code == 0
+    archive.write_bytes(archive.read_bytes()[:-15_000])
+    result = run_command("restore", archive, target, restored_url)
+    assert result.exit_code == 1
+    assert "not whole" in result.stderr or "cannot be read" in result.stderr
+    assert list(target.rglob("*.db")) == []
+    if restored_url:
+        assert run_command("backup", tmp_path / "b.tar", target, restored_url).exit_code == 1
+
+
+@pytest.mark.postgres
+def test_password_is_in_no_list_of_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program in the place of pg_dump writes down its arguments and its environment."""
+    program = tmp_path / "pg_dump"
+    program.write_text(
+        f'#!/bin/sh\n(echo "$@"; env; cat $PGSERVICEFILE) > {tmp_path}/seen\necho no >&2\nexit 1\n'
+    )
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    engine = create_engine("postgresql+psycopg://u:s3cret%40@db.example/d?sslmode=require")
+    with pytest.raises(PushMetricsConfigurationError, match="pg_dump failed: no"):
+        dump_tables(engine, ["run"], tmp_path / "dump", snapshot="0-1")
+    before, _, service_file = (tmp_path / "seen").read_text().partition("[pushmetrics]")
+    assert "s3cret" not in before
+    assert {"password=s3cret@", "user=u", "host=db.example", "dbname=d", "sslmode=require"} <= set(
+        service_file.split()
+    )
+
+
+def test_missing_program_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str | None
+) -> None:
+    if database_url is None:
+        pytest.skip("PostgreSQL only")
+    database = Database(database_url)
+    database.migrate()
+    database.close()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = run_command("backup", tmp_path / "a.tar", tmp_path, database_url)
+    assert result.exit_code == 1
+    assert "'pg_dump' is not there: install the client programs" in result.stderr
+    assert list(tmp_path.glob("*.tar*")) == []
