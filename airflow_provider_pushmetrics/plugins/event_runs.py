@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.assets.uris import SCHEME
 from airflow_provider_pushmetrics.plugins.dag_run_queue import overlooks_events
 from airflow_provider_pushmetrics.plugins.event_starts import (
-    HAS_NO_KEY,
     HORIZON,
     IS_PARTITIONED,
     FoundStart,
+    has_no_key,
     read_starts,
     select_starts,
 )
@@ -137,7 +137,7 @@ def find_updates(session: Session, events: Sequence[InboxEvent]) -> Mapping[Iden
             AssetEvent.timestamp,
             AssetModel.name,
             AssetEvent.extra,
-            (~HAS_NO_KEY).label("has_key"),
+            (~has_no_key()).label("has_key"),
         )
         .join(AssetModel, AssetModel.id == AssetEvent.asset_id)
         .where(

@@ -44,15 +44,15 @@ HORIZON = timedelta(minutes=10)
 MAX_FOUND = 5000
 """How many starts are read, the newest first."""
 
-IDS_PER_QUERY = 500
-
 IS_PARTITIONED: ColumnElement[bool] = (
     DagModel.timetable_partitioned.is_(True) if has_airflow("3.2") else false()
 )
 """Whether a Dag is started by partition keys, from another queue; Airflow 3.1 has no such Dags."""
 
-HAS_NO_KEY: ColumnElement[bool] = AssetEvent.partition_key.is_(None) if has_airflow("3.2") else true()
-"""Whether an event starts the Dags scheduled by its asset; one with a key starts partitioned Dags only."""
+
+def has_no_key(event: type[AssetEvent] = AssetEvent) -> ColumnElement[bool]:
+    """Whether an event starts the Dags of its asset; one with a key starts partitioned Dags only."""
+    return event.partition_key.is_(None) if has_airflow("3.2") else true()
 
 
 IS_OF_EVENT: ColumnElement[bool] = (
@@ -86,6 +86,7 @@ class FoundStart:
     :param is_queued: Whether the queue has the Dag for the event's asset.
     :param is_consumed: Whether a run of the Dag has the event, or is later if runs have no events.
     :param later_run: The first run that is later, if the Dag refers to the asset by ``Asset.ref``.
+    :param last_run: The newest run of the Dag that asset events started.
     """
 
     start: Start
@@ -94,6 +95,7 @@ class FoundStart:
     is_queued: bool
     is_consumed: bool
     later_run: int | None = None
+    last_run: int | None = None
 
     @property
     def is_missed(self) -> bool:
@@ -151,6 +153,7 @@ def select_starts() -> Select[*tuple[Any, ...]]:
         DagRun.dag_id == schedule.c.dag_id,
     )
     later_run = _select_later_run(schedule)
+    last_run = _select_last_run(schedule)
     assets = select(AssetModel.id).where(AssetModel.uri.startswith(f"{SCHEME}://"), AssetModel.active.has())
     return (
         select(
@@ -162,6 +165,7 @@ def select_starts() -> Select[*tuple[Any, ...]]:
             is_queued.label("is_queued"),
             is_consumed.label("is_consumed"),
             later_run.label("later_run"),
+            last_run.label("last_run"),
         )
         .join(schedule, schedule.c.asset_id == AssetEvent.asset_id)
         .join(DagModel, DagModel.dag_id == schedule.c.dag_id)
@@ -170,7 +174,7 @@ def select_starts() -> Select[*tuple[Any, ...]]:
             schedule.c.created_at < AssetEvent.timestamp,
             ~DagModel.is_stale,
             ~IS_PARTITIONED,
-            HAS_NO_KEY,
+            has_no_key(),
         )
     )
 
@@ -192,32 +196,44 @@ def _select_later_run(schedule: Subquery) -> ScalarSelect[Any]:
     )
 
 
+def _select_last_run(schedule: Subquery) -> ScalarSelect[Any]:
+    """Select the newest run of a Dag that asset events started."""
+    return (
+        select(func.max(DagRun.id))
+        .where(DagRun.dag_id == schedule.c.dag_id, DagRun.run_type == DagRunType.ASSET_TRIGGERED)
+        .correlate(schedule)
+        .scalar_subquery()
+    )
+
+
 def fetch_starts(session: Session, *, now: datetime, unfinished: Collection[Start] = ()) -> list[FoundStart]:
     """
-    Fetch the starts of the events that are not too old, and older ones that are not finished.
+    Fetch the starts of the events that are not too old, and of older ones that are not finished.
 
-    A scheduler may be stopped for longer than the horizon.
+    A scheduler may be stopped for longer than the horizon. Of the older events of an asset, the newest is
+    enough: a Dag that is queued again for it takes all before it.
 
     :param unfinished: Starts that have been fetched before. They are fetched again, however old they are.
     """
     starts = select_starts()
     is_new = AssetEvent.timestamp > now - HORIZON
     newest = starts.where(is_new).order_by(AssetEvent.timestamp.desc()).limit(MAX_FOUND)
-    # The events after the first for which a Dag was queued. Airflow 3.4 queues each.
     queued = aliased(AssetDagRunQueue)
     is_queued_for = and_(
         queued.asset_id == AssetEvent.asset_id,
         queued.target_dag_id == DagModel.dag_id,
         queued.created_at <= AssetEvent.timestamp,
     )
-    waiting = starts.join(queued, is_queued_for).where(~is_new).limit(MAX_FOUND)
+    other = aliased(AssetEvent)
+    last = select(func.max(other.id)).where(other.asset_id == queued.asset_id, has_no_key(other))
+    is_last = AssetEvent.id == last.correlate(queued).scalar_subquery()
+    waiting = starts.join(queued, is_queued_for).where(~is_new, is_last)
     found = {item.start: item for query in (newest, waiting) for item in read_starts(session, query)}
-    rest = set(unfinished) - found.keys()
-    event_ids = sorted({start.event_id for start in rest})
-    for first in range(0, len(event_ids), IDS_PER_QUERY):
-        by_id = starts.where(AssetEvent.id.in_(event_ids[first : first + IDS_PER_QUERY]))
+    event_ids = {start.event_id for start in unfinished if start not in found}
+    for item in read_starts(session, starts.where(AssetEvent.id.in_(event_ids))) if event_ids else ():
         # Not another Dag of the same event: whether that one is finished is not known here.
-        found.update((item.start, item) for item in read_starts(session, by_id) if item.start in rest)
+        if item.start in unfinished:
+            found.setdefault(item.start, item)
     return list(found.values())
 
 
@@ -231,6 +247,7 @@ def read_starts(session: Session, query: Select[*tuple[Any, ...]]) -> list[Found
             bool(row.is_queued),
             bool(row.is_consumed) or row.later_run is not None,
             None if row.is_consumed else row.later_run,
+            row.last_run,
         )
         for row in session.execute(query)
     ]

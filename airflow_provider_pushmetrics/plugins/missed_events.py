@@ -22,7 +22,7 @@ from airflow.utils.session import create_session
 
 from airflow_provider_pushmetrics.metrics import gauge_events_without_run
 from airflow_provider_pushmetrics.plugins.dag_run_queue import queue_again
-from airflow_provider_pushmetrics.plugins.event_starts import FoundStart, Start, fetch_starts
+from airflow_provider_pushmetrics.plugins.event_starts import HORIZON, FoundStart, Start, fetch_starts
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
 
 log = logging.getLogger(__name__)
@@ -42,12 +42,25 @@ class StartProgress:
     :param is_given_up: Whether all attempts failed.
     :param was_missed: Whether it was found missed the last time.
     :param attempts: How often its Dag was queued again.
+    :param is_seen_queued: Whether its Dag was found in the queue.
+    :param last_run: The newest asset-triggered run of its Dag when it was found there the last time.
     """
 
     is_settled: bool = False
     is_given_up: bool = False
     was_missed: bool = False
     attempts: int = 0
+    is_seen_queued: bool = False
+    last_run: int | None = None
+
+    def is_removed(self, item: FoundStart, now: datetime) -> bool:
+        """
+        Return whether an old event has left the queue, and no run was created.
+
+        A user has removed it. A scheduler that misses an event creates a run of others.
+        """
+        is_old = now - item.timestamp > HORIZON
+        return is_old and item.is_missed and self.is_seen_queued and item.last_run == self.last_run
 
 
 @dataclass
@@ -60,22 +73,29 @@ class MissedStarts:
 
     memory: dict[Start, StartProgress] = field(default_factory=dict)
 
-    def observe(self, found: Iterable[FoundStart]) -> list[Start]:
+    def observe(self, found: Iterable[FoundStart], *, now: datetime) -> list[Start]:
         """Record the current starts, and list those whose Dags must be queued again."""
         before, self.memory = self.memory, {}
         due = []
         for item in found:
             known = before.get(item.start) or StartProgress(is_settled=item.is_paused)
             self.memory[item.start] = known
-            known.is_settled = known.is_settled or item.is_consumed
+            known.is_settled = known.is_settled or item.is_consumed or known.is_removed(item, now)
+            if item.is_queued:
+                known.is_seen_queued, known.last_run = True, item.last_run
             was_missed, known.was_missed = known.was_missed, item.is_missed
             if was_missed and item.is_missed and not known.is_settled and not item.is_paused:
                 due.append(item.start)
         return [start for start in due if self._may_try(start)]
 
-    def list_unfinished(self) -> list[Start]:
-        """List the starts that may still be queued again."""
-        return [start for start, known in self.memory.items() if not known.is_settled]
+    def list_unfinished(self) -> set[Start]:
+        """List the starts that may be queued again: for an asset and a Dag, that of the newest event."""
+        newest: dict[tuple[int, str], Start] = {}
+        for start, known in self.memory.items():
+            if not known.is_settled:
+                key = (start.asset_id, start.dag_id)
+                newest[key] = max(newest.get(key, start), start)
+        return set(newest.values())
 
     def _may_try(self, start: Start) -> bool:
         known = self.memory[start]
@@ -136,10 +156,11 @@ class MissedEventsCheck:
 
     def check(self) -> None:
         """Check once, and queue again the starts that were found missed twice."""
+        now = datetime.now(UTC)
         with create_session(scoped=False) as session:
-            found = fetch_starts(session, now=datetime.now(UTC), unfinished=self._starts.list_unfinished())
+            found = fetch_starts(session, now=now, unfinished=self._starts.list_unfinished())
         by_asset: defaultdict[int, list[Start]] = defaultdict(list)
-        for start in self._starts.observe(found):
+        for start in self._starts.observe(found, now=now):
             by_asset[start.asset_id].append(start)
         for asset_id, starts in sorted(by_asset.items()):
             self._queue_again(asset_id, starts)

@@ -179,12 +179,39 @@ def test_a_scheduler_that_was_stopped_for_longer_than_that_misses_no_event(
 def test_an_event_that_was_seen_in_time_is_queued_again_however_old_it_is(
     asset: StoredAsset, check: MissedEventsCheck
 ) -> None:
-    asset.write_as_triggerer(1)
+    for number in (1, 2):
+        asset.write_as_triggerer(number)
     check.check()
-    asset.tables.drop_queue()
     asset.tables.let_time_pass(timedelta(minutes=11))
+    asset.tables.schedule()
     run_check(check)
     assert asset.tables.count_queued() == 2
+
+
+def test_an_old_event_that_a_user_removes_from_the_queue_does_not_come_again(
+    asset: StoredAsset, check: MissedEventsCheck
+) -> None:
+    for number in (1, 2):
+        asset.write_as_triggerer(number)
+    check.check()
+    asset.tables.let_time_pass(timedelta(minutes=11))
+    check.check()
+    asset.tables.drop_queue()
+    run_check(check, 3)
+    assert asset.tables.count_queued() == 0
+
+
+def test_of_many_waiting_events_only_the_newest_is_remembered(asset: StoredAsset) -> None:
+    starts = MissedStarts()
+    for number in range(1, 6):
+        asset.write_as_triggerer(number)
+        with asset.tables.sessions() as session:
+            now = datetime.now(UTC)
+            starts.observe(fetch_starts(session, now=now, unfinished=starts.list_unfinished()), now=now)
+        asset.tables.let_time_pass(timedelta(minutes=11))
+    newest = asset.tables.list_events()[-1].id
+    assert {start.event_id for start in starts.list_unfinished()} == {newest}
+    assert len(starts.memory) <= 4
 
 
 def test_events_from_before_the_dag_was_scheduled_by_the_asset_are_not_its_own(
@@ -218,7 +245,8 @@ def test_starts_that_are_overlooked_or_given_up_are_counted(asset: StoredAsset) 
 
     def observe() -> int:
         with asset.tables.sessions() as session:
-            starts.observe(fetch_starts(session, now=datetime.now(UTC)))
+            now = datetime.now(UTC)
+            starts.observe(fetch_starts(session, now=now), now=now)
         return starts.count_without_run()
 
     assert observe() == 0
