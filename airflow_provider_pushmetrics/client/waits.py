@@ -108,8 +108,9 @@ def wait_for_event(
     """
     limit = 1 if accepts is None else PAGE_EVENTS
     while True:
+        is_last_look = budget.compute_remaining() <= 0
         page = yield from fetch_next_page(receiver, wanted, after=after, budget=budget, limit=limit)
-        if page is None:
+        if page is None or (is_last_look and not page.events):
             return None
         found = next((event for event in page.events if accepts is None or accepts(event)), None)
         if found is not None:

@@ -36,6 +36,7 @@ from airflow_provider_pushmetrics.service.egress.rules import check_subscription
 from airflow_provider_pushmetrics.service.models import Subscription
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now, read_database_clock
+from airflow_provider_pushmetrics.service.storage.database import lock_row
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_test_in_outbox
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import (
     TimeRange,
@@ -137,6 +138,7 @@ def rotate_signing_secret(reference: Reference, parts: Parts, caller: Editor) ->
     """Replace the secret. No other answer shows the new one. The old one signs events too for a day."""
     with parts.database.writing() as session:
         subscription = find_by_reference(session, Subscription, reference, caller)
+        lock_row(session, subscription)  # its secret may be encrypted again meanwhile
         secret, expires_on = rotate_secret(subscription, parts.cipher, read_database_clock(session))
         session.flush()
         row = build_subscription_row(subscription)

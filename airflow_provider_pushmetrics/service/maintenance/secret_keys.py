@@ -12,6 +12,7 @@ from sqlalchemy import Column, Row, select, update
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.models import Base
 from airflow_provider_pushmetrics.service.models.base import SECRET
+from airflow_provider_pushmetrics.service.storage.clock import build_clock_column
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import WHERE_KEYS_ARE, Cipher
 
@@ -126,11 +127,14 @@ def _count(database: Database, is_counted: Callable[[str], bool]) -> Counter[str
 
 
 def _read_batches(database: Database, column: Column[Any]) -> Iterator[Sequence[Row[Any, Any]]]:
-    """Read the ids and values of a column, without a transaction that lasts."""
+    """Read the ids and values of a column that have not expired, without a transaction that lasts."""
     ids, after = column.table.c.id, 0
+    expires_on = column.table.c.get("expires_on")
     while True:
         query = select(ids, column.label("value")).where(ids > after, column.is_not(None))
         with database.reading() as session:
+            if expires_on is not None:
+                query = query.where(expires_on > build_clock_column(session))
             rows = session.execute(query.order_by(ids).limit(BATCH)).all()
         if not rows:
             return

@@ -139,6 +139,13 @@ def test_the_commands_have_every_option_that_the_chart_sets(values: Values) -> N
         assert {word for word in container["args"] if word.startswith("--")} <= flags
 
 
+def test_connections_that_all_come_from_an_ingress_are_not_limited() -> None:
+    for values, limits in ((MINIMAL, []), (EVERYTHING, ["0", "0"])):
+        variables = [one for pod in list_pods(values).values() for one in pod["containers"][0]["env"]]
+        found = [one["value"] for one in variables if one["name"].endswith("_CONNECTIONS_PER_ADDRESS")]
+        assert found == limits
+
+
 def test_every_file_of_a_secret_is_mounted_and_no_secret_is_in_the_environment() -> None:
     secrets = {
         option.variable for settings in SETTINGS for option in list_options(settings) if option.is_secret

@@ -253,6 +253,11 @@ def test_the_proxy_has_one_port_outside_and_in_the_network() -> None:
     assert SERVICES["proxy"]["environment"]["HTTPS_PORT"] == port
 
 
+def test_connections_that_all_come_from_the_proxy_are_not_limited() -> None:
+    assert SERVICES["receiver"]["environment"]["PUSHMETRICS_RECEIVER_CONNECTIONS_PER_ADDRESS"] == "0"
+    assert SERVICES["web"]["environment"]["PUSHMETRICS_SERVICE_CONNECTIONS_PER_ADDRESS"] == "0"
+
+
 def test_nothing_hinders_a_second_container_of_a_service() -> None:
     for name, service in SERVICES.items():
         assert "container_name" not in service, name
@@ -268,7 +273,7 @@ def test_every_secret_comes_from_a_file_and_is_used() -> None:
         named |= set(re.findall(r"/run/secrets/([\w.]+)", str(service.get("healthcheck"))))
         assert named <= set(service.get("secrets", ())), name
         words = re.compile(
-            "TOKEN|PASSWORD|SECRET_KEYS?|JWT_SECRET|FERNET|DATABASE_URL|INBOX|CONN|BROKER|BACKEND$"
+            "TOKEN|PASSWORD|SECRET_KEYS?|JWT_SECRET|FERNET|DATABASE_URL|INBOX|_CONN(_|$)|BROKER|BACKEND$"
         )
         secrets = {
             key for key in environment if words.search(key) and not key.startswith("AIRFLOW__SECRETS__")

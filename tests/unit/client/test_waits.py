@@ -100,6 +100,15 @@ def test_a_deadline_that_passed_is_told_after_a_last_look(driver: ScriptedDriver
     assert [read_query(request)["wait"] for request in driver.requests] == ["20", "0"]
 
 
+def test_a_busy_inbox_does_not_prolong_the_last_look(driver: ScriptedDriver) -> None:
+    pages = [build_page(cursor=number) for number in range(3, 30)]
+    driver.script = [build_page(*[build_event(number) for number in (3, 4)]), *pages]
+    budget = build_budget(driver.clock, 0.0)
+    call = waits.wait_for_event(RECEIVER, ANY_RUN, after=2, budget=budget, accepts=lambda _: False)
+    assert driver.run(call) is None
+    assert [read_query(request)["after"] for request in driver.requests] == ["2", "4"]
+
+
 def test_a_receiver_that_does_not_hold_answers_back_is_not_asked_without_a_pause(
     driver: ScriptedDriver,
 ) -> None:

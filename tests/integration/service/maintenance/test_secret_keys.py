@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,12 @@ from typer.testing import CliRunner, Result
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.accounts.authentication import Authenticator
 from airflow_provider_pushmetrics.service.cli import app
-from airflow_provider_pushmetrics.service.maintenance.secret_keys import list_secret_columns, rotate_secrets
-from airflow_provider_pushmetrics.service.models import Base, ReportTrigger, Subscription
+from airflow_provider_pushmetrics.service.maintenance.secret_keys import (
+    check_secrets,
+    list_secret_columns,
+    rotate_secrets,
+)
+from airflow_provider_pushmetrics.service.models import Base, ReportTrigger, RetiredSecret, Subscription
 from airflow_provider_pushmetrics.service.models.base import SECRET
 from airflow_provider_pushmetrics.service.runtime import assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
@@ -24,6 +29,7 @@ from tests.fakes.service_process import API_TOKEN, run_ready_service, run_servic
 from tests.fakes.service_reports import TRIGGER_TOKEN, make_report, text
 from tests.fakes.service_subscriber import Subscriber, add_subscription
 from tests.fakes.waiting import wait_until
+from tests.integration.service.conftest import Api
 
 OLD, NEW = "o" * 32, "n" * 32
 SECRET_TEXT = "whsec_" + "A" * 32
@@ -160,6 +166,33 @@ def test_wrong_key_stops_the_start_with_a_sentence(
     ):
         parts.prepare()
     parts.stop()
+
+
+def test_replaced_secret_that_has_expired_needs_no_key(filled: Database) -> None:
+    with filled.writing() as session:
+        expired = datetime.now(UTC) - timedelta(seconds=1)
+        unreadable = Cipher("x" * 32).encrypt(SECRET_TEXT)
+        session.execute(update(RetiredSecret).values(expires_on=expired, secret_encrypted=unreadable))
+    check_secrets(filled, Cipher(OLD))
+    assert rotate_secrets(filled, Cipher(NEW, OLD)).left.total() == 0
+
+
+async def test_secret_that_is_replaced_meanwhile_is_kept_as_the_rotation_stores_it(api: Api) -> None:
+    if api.parts.database.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    body = {"name": "s", "url": "https://example.com", "events": ["report.run"], "active": True}
+    made = (await api.client.post("/api/v1/webhook_subscription/", json=body)).json()
+    with api.parts.database.writing() as session:
+        subscription = session.get_one(Subscription, made["id"], with_for_update=True)
+        call = api.client.post(f"/api/v1/webhook_subscription/{made['id']}/rotate_secret")
+        replacing = asyncio.create_task(call)
+        done, _ = await asyncio.wait([replacing], timeout=1)
+        assert not done, "it waits for the row"
+        stored = api.parts.cipher.encrypt(SECRET_TEXT)
+        subscription.secret_encrypted = stored
+    assert (await replacing).status_code == 200
+    with api.parts.database.reading() as session:
+        assert session.scalars(select(RetiredSecret.secret_encrypted)).one() == stored
 
 
 def test_session_outlasts_a_new_key_and_ends_with_its_own(database: Database) -> None:
