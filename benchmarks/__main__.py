@@ -11,7 +11,7 @@ import platform
 
 from rich.console import Console
 
-from benchmarks import provider, receiver, service, service_sources
+from benchmarks import lists, provider, receiver, service, service_sources
 
 
 def main() -> None:
@@ -21,6 +21,7 @@ def main() -> None:
     provider.main()
     service.main()
     service_sources.main([])
+    lists.main()
 
 
 if __name__ == "__main__":

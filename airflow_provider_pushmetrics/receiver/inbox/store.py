@@ -127,9 +127,12 @@ class Inbox:
             return [Subject(*row) for row in connection.execute(query)]
 
     def count_events(self) -> int:
-        """Count the events kept."""
+        """Count the events kept, by their ids: only those up to the newest deleted one have gaps."""
+        gapless = state.c.last_event_id - state.c.last_deleted_id
+        others = select(func.count()).where(events.c.id <= state.c.last_deleted_id).scalar_subquery()
         with self._engine.connect() as connection:
-            return connection.execute(select(func.count()).select_from(events)).scalar_one()
+            count: int = connection.execute(select(gapless + others)).scalar_one()
+            return count
 
     def find_delivery(self, event_id: int) -> IncomingWebhook | None:
         columns = (events.c[name].label(field) for name, field in DELIVERY_FIELDS.items())
@@ -207,6 +210,8 @@ class Inbox:
                 return Deleted()
             gaps = store_gaps(connection, ids, since=before)
             connection.execute(delete(events).where(events.c.id.in_(ids)))
+            is_newer = state.c.last_deleted_id < ids[-1]
+            connection.execute(update(state).where(is_newer).values(last_deleted_id=ids[-1]))
             return Deleted(len(ids), gaps)
 
     def store_rejections(self, refused: Sequence[Rejection]) -> None:

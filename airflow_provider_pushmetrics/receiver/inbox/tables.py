@@ -65,8 +65,13 @@ state = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("last_event_id", BigInteger, nullable=False),
+    Column("last_deleted_id", BigInteger, nullable=False, server_default="0"),
 )
-"""One row. Its lock is needed to assign ids, so ids follow the order of commits in all processes."""
+"""
+One row. Its lock is needed to assign ids, so ids follow the order of commits in all processes.
+
+No id is left out, and none after ``last_deleted_id`` was deleted.
+"""
 
 rejections = Table(
     f"{PREFIX}_rejections",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from fastapi import HTTPException
+from sqlalchemy.orm import joinedload
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Editor, Parts
 from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
@@ -75,7 +76,7 @@ def build_delivery_details(delivery: Delivery) -> DeliveryDetails:
 Resource(
     name="delivery",
     plural="deliveries",
-    rows=rows_of(Delivery),
+    rows=rows_of(Delivery, joinedload(Delivery.event)),
     listing=LISTING,
     build_row=lambda delivery, _: build_delivery_row(delivery),
     list_schema=DeliveryList,

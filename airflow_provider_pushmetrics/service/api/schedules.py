@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
@@ -61,7 +61,7 @@ def build_schedule_row(schedule: ReportSchedule) -> ScheduleRow:
 Resource(
     name="schedule",
     plural="schedules",
-    rows=rows_of(ReportSchedule),
+    rows=rows_of(ReportSchedule, joinedload(ReportSchedule.report)),
     listing=LISTING,
     build_row=lambda schedule, _: build_schedule_row(schedule),
     list_schema=ScheduleList,

@@ -13,6 +13,7 @@ from airflow_provider_pushmetrics.service.models.base import (
     Claimable,
     Identified,
     index_age,
+    index_list,
     index_work,
 )
 from airflow_provider_pushmetrics.service.storage.clock import get_now
@@ -83,6 +84,8 @@ class Delivery(Claimable, Identified, Base):
     __table_args__ = (
         UniqueConstraint("event_id", "subscription_id"),
         index_age("delivery"),
+        index_list("delivery"),
+        index_list("delivery", "status"),
         *index_work("delivery", "subscription_id", "next_attempt_on", unfinished="finished_on IS NULL"),
         Index(None, "subscription_id", "created_on"),
         {"sqlite_autoincrement": True},

@@ -13,6 +13,7 @@ from airflow_provider_pushmetrics.service.models.base import (
     Claimable,
     Identified,
     index_age,
+    index_list,
     index_work,
 )
 
@@ -28,11 +29,12 @@ class OutgoingMessage(Claimable, Identified, Base):
     __tablename__ = "message"
     __table_args__ = (
         index_age("message"),
+        index_list("message"),
         *index_work("message", "kind", "next_attempt_on", unfinished="status = 'pending'"),
         {"sqlite_autoincrement": True},
     )
 
-    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"), index=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
     block_result_id: Mapped[int | None] = mapped_column(
         ForeignKey("block_result.id", ondelete="SET NULL"), index=True
     )

@@ -13,6 +13,7 @@ from airflow_provider_pushmetrics.service.models.base import (
     Claimable,
     Identified,
     index_age,
+    index_list,
     index_work,
 )
 from airflow_provider_pushmetrics.service.models.messages import OutgoingMessage
@@ -33,14 +34,16 @@ class Run(Claimable, Identified, Base):
     __tablename__ = "run"
     __table_args__ = (
         UniqueConstraint("report_id", "idempotency_key"),
-        Index(None, "status"),
         index_age("run"),
+        index_list("run"),
+        index_list("run", "report_id"),
+        index_list("run", "status"),
         *index_work("run", *PLACE_COLUMNS, unfinished="finished_on IS NULL"),
         {"sqlite_autoincrement": True},
     )
 
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
-    report_id: Mapped[int] = mapped_column(ForeignKey("report.id", ondelete="CASCADE"), index=True)
+    report_id: Mapped[int] = mapped_column(ForeignKey("report.id", ondelete="CASCADE"))
     status: Mapped[str] = mapped_column(String(16), default="pending")
     origin: Mapped[str] = mapped_column(String(16))
     given_parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
@@ -141,7 +144,9 @@ class RunLogEntry(Identified, Base):
     """A line of the log of a run."""
 
     __tablename__ = "run_log"
+    __table_args__ = (index_list("run_log"), index_age("run_log"), {"sqlite_autoincrement": True})
 
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), index=True)
     flow_run_id: Mapped[str | None] = mapped_column(String(36), index=True)
     task_run_id: Mapped[str | None] = mapped_column(String(36))

@@ -18,6 +18,10 @@ class Logged(Protocol):
     """A run or a plan of one."""
 
     @property
+    def workspace_id(self) -> int:
+        """The workspace of the run."""
+
+    @property
     def id(self) -> int:
         """The run's id."""
 
@@ -32,6 +36,7 @@ def write_log(
     """Write a log line, in the transaction of its change, with every credential removed."""
     session.execute(
         insert(get_table(RunLogEntry)).values(
+            workspace_id=run.workspace_id,
             run_id=run.id,
             flow_run_id=run.flow_run_id,
             task_run_id=block_uid,

@@ -24,6 +24,7 @@ def upgrade() -> None:
         "pushmetrics_inbox_state",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("last_event_id", sa.BigInteger, nullable=False),
+        sa.Column("last_deleted_id", sa.BigInteger, nullable=False, server_default="0"),
     )
     op.bulk_insert(state, [{"id": 1, "last_event_id": 0}])
     op.create_table(

@@ -60,8 +60,4 @@ def select_in_workspace(kind: type[Named], caller: Principal) -> Select[Named]:
     """Select the rows of the caller's workspace."""
     if issubclass(kind, ReportTrigger | Block):
         return select(kind).join(Report).where(Report.workspace_id == caller.workspace_id)
-    if issubclass(kind, RunLogEntry):
-        return select(kind).join(Run).where(Run.workspace_id == caller.workspace_id)
-    if issubclass(kind, Delivery):
-        return select(kind).join(Subscription).where(Subscription.workspace_id == caller.workspace_id)
     return select(kind).where(kind.workspace_id == caller.workspace_id)

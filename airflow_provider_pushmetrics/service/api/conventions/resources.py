@@ -9,6 +9,7 @@ from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy import ColumnElement, Select
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.base import ExecutableOption
 
 from airflow_provider_pushmetrics.service.accounts.authentication import Principal
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
@@ -55,10 +56,14 @@ class Rows(Generic[Item]):
     find: Callable[[Session, str, Principal], Item]
 
 
-def rows_of(model: type[Named]) -> Rows[Named]:
-    """Give the rows of a table that are in the caller's workspace."""
+def rows_of(model: type[Named], *loads: ExecutableOption) -> Rows[Named]:
+    """
+    Give the rows of a table that are in the caller's workspace.
+
+    :param loads: What is loaded with the rows of a list, instead of by a statement for each.
+    """
     return Rows(
-        select=lambda caller: select_in_workspace(model, caller),
+        select=lambda caller: select_in_workspace(model, caller).options(*loads),
         find=lambda session, reference, caller: find_by_reference(session, model, reference, caller),
     )
 

@@ -113,6 +113,11 @@ def index_age(table: str) -> None:
     index(table, "workspace_id", "created_on", name=f"ix_{table}_age")
 
 
+def index_list(table: str, *columns: str) -> None:
+    """Index the rows of a workspace in the order of their list."""
+    index(table, "workspace_id", *columns, "id", name=f"ix_{'_'.join((table, *columns))}_list")
+
+
 def create(table: str, *parts: sa.Column[Any] | sa.UniqueConstraint, is_entity: bool = True) -> None:
     """
     Create a table with an id.
@@ -263,6 +268,8 @@ def create_tables() -> None:
     )
     index("delivery", "subscription_id", "created_on", name="ix_delivery_subscription_id_delivery_created_on")
     index_age("delivery")
+    index_list("delivery")
+    index_list("delivery", "status")
     create_work_indexes("delivery", "subscription_id", "next_attempt_on")
     create(
         "retired_secret",
@@ -297,9 +304,10 @@ def create_tables() -> None:
         unique("run", "report_id", "idempotency_key"),
     )
     index("run", "flow_run_id")
-    index("run", "report_id")
-    index("run", "status")
     index_age("run")
+    index_list("run")
+    index_list("run", "report_id")
+    index_list("run", "status")
     create_work_indexes("run", "workspace_id", "report_id", "created_on", "lost_workers")
     create(
         "webhook",
@@ -334,6 +342,7 @@ def create_tables() -> None:
     index("query", "report_id")
     create(
         "run_log",
+        reference("run_log", "workspace_id", "workspace"),
         reference("run_log", "run_id", "run", ondelete="CASCADE"),
         column("flow_run_id", sa.String(36), nullable=True),
         column("task_run_id", sa.String(36), nullable=True),
@@ -342,6 +351,8 @@ def create_tables() -> None:
     )
     index("run_log", "flow_run_id")
     index("run_log", "run_id")
+    index_list("run_log")
+    index_age("run_log")
     create(
         "query_run",
         reference("query_run", "workspace_id", "workspace"),
@@ -431,6 +442,6 @@ def create_tables() -> None:
         column("error", sa.Text, nullable=True),
     )
     index("message", "block_result_id")
-    index("message", "workspace_id")
+    index_list("message")
     index_age("message")
     create_work_indexes("message", "kind", "next_attempt_on")

@@ -35,6 +35,21 @@ def test_duplicate_gets_the_first_ones_id_in_one_transaction_and_in_another(inbo
     assert inbox.count_events() == inbox.fetch_last_id() == 2
 
 
+def test_events_are_counted_exactly_although_clocks_of_receivers_differ(inbox_url: str) -> None:
+    """The oldest are deleted by their time, which need not follow their ids."""
+    old, new = datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 6, 1, tzinfo=UTC)
+    moments = iter([old, new, old, new, new])
+    inbox = Inbox(inbox_url, clock=lambda: next(moments))
+    for number in range(5):
+        inbox.record([build(f"k{number}")])
+    counts = [inbox.count_events()]
+    for before in (new, new, new + timedelta(days=1), new + timedelta(days=1)):
+        inbox.delete_oldest(before=before, limit=2)
+        counts.append(inbox.count_events())
+    assert counts == [5, 3, 3, 1, 0]
+    inbox.close()
+
+
 def test_same_key_of_another_source_is_another_event(inbox: Inbox) -> None:
     recorded = inbox.record([build("a"), build("a", source="other")])
     assert [item.is_new for item in recorded] == [True, True]
