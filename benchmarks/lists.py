@@ -99,10 +99,12 @@ def fill(engine: Engine, rows: str, count: int, secret: str = "") -> None:
         ):
             table, rest = line.split(":", 1)
             columns, values, number = rest.split(" | ")
-            connection.exec_driver_sql(
+            statement = (
                 f"INSERT INTO {table} ({columns}) WITH RECURSIVE n(i) AS"
                 f" (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {number}) SELECT {values} FROM n"
             )
+            # To psycopg, a single % is a place.
+            connection.exec_driver_sql(statement if is_sqlite else statement.replace("%", "%%"))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("PRAGMA optimize" if is_sqlite else "VACUUM ANALYZE"))
 
