@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from airflow_provider_pushmetrics.serving.private_files import PRIVATE_UMASK, open_private
 from demo.errors import DemoError
 
 MARKER_VARIABLE = "PUSHMETRICS_DEMO_FOLDER"
@@ -81,7 +82,7 @@ class DemoProcesses:
         :raises DemoError: if there is no such program.
         """
         try:
-            with log.open("ab") as output:
+            with open_private(log, "ab") as output:
                 child = subprocess.Popen(
                     command,
                     env={**env, MARKER_VARIABLE: self._marker},
@@ -90,7 +91,7 @@ class DemoProcesses:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    umask=0o077,
+                    umask=PRIVATE_UMASK,
                 )
         except OSError as error:
             raise DemoError(

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from airflow_provider_pushmetrics.serving.private_files import make_private_folder, open_private
 from demo.errors import DemoError
 
 LEADER_TIMEOUT_SECONDS = 60
@@ -51,8 +52,8 @@ class DemoFolder:
         :raises DemoError: if the folder holds something else, or another demo holds the lock.
         """
         self._require_own()
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(self.state_file, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
+        make_private_folder(self.root)
+        with open_private(self.state_file, "a+") as file:
             if is_held := not _try_lock(file):
                 if not stop_leader:
                     raise DemoError(
@@ -85,7 +86,7 @@ class DemoFolder:
             self.logs,
         ):
             shutil.rmtree(path, ignore_errors=True)
-            path.mkdir(mode=0o700, parents=True)
+            make_private_folder(path)
 
     def _require_own(self) -> None:
         """Refuse a folder that holds something else: the demo clears its folder."""

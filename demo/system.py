@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from airflow_provider_pushmetrics.redaction import redact
+from airflow_provider_pushmetrics.serving.private_files import create_private_file
 from demo.errors import DemoError
 from demo.http_clients import AirflowClient, DagRun, JsonClient
 from demo.processes import DemoProcesses
@@ -121,7 +122,7 @@ class DemoSystem:
         """Start Airflow, wait until all its components are healthy, and log in."""
         # Set before it starts: otherwise Airflow prints a generated password into its log.
         passwords = self.folder.airflow_home / "passwords.json"
-        passwords.touch(mode=0o600)
+        create_private_file(passwords)
         passwords.write_text(
             json.dumps({AIRFLOW_USER: self.credentials.airflow_password}) + "\n", encoding="utf-8"
         )

@@ -23,6 +23,7 @@ from airflow_provider_pushmetrics.serving.http.access_log import AccessLog
 from airflow_provider_pushmetrics.serving.http.connections import LimitedServer, build_config
 from airflow_provider_pushmetrics.serving.http.sockets import open_listener
 from airflow_provider_pushmetrics.serving.logs import set_up_logging
+from airflow_provider_pushmetrics.serving.private_files import set_private_umask
 from airflow_provider_pushmetrics.serving.traces import start_tracing, stop_tracing
 
 log = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ def serve(settings: ReceiverSettings, options: StandaloneOptions) -> None:
     :param options: The address to listen on, and the options of the server.
     :raises PushMetricsConfigurationError: if the port is in use or the inbox cannot be opened.
     """
+    set_private_umask()
     set_up_logging(options.log_format)
     start_tracing("pushmetrics-receiver")
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)

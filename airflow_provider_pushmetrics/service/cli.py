@@ -11,6 +11,7 @@ import typer
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, complete_settings
 from airflow_provider_pushmetrics.serving.options import list_options, take_options
+from airflow_provider_pushmetrics.serving.private_files import set_private_umask
 
 STORE = {"data_dir", "database_url", "listen_database_url", "secret_keys"}
 """The options that name a service's database, files and keys."""
@@ -126,6 +127,7 @@ def worker(settings: ServiceSettings) -> None:
 
 
 def _run(command: str, settings: ServiceSettings, run: Callable[[ServiceSettings], None]) -> None:
+    set_private_umask()
     try:
         run(complete_settings(settings, os.environ))
     except PushMetricsConfigurationError as error:

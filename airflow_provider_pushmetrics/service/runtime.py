@@ -22,6 +22,7 @@ from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 from airflow_provider_pushmetrics.service.storage.schema import prepare_schema
 from airflow_provider_pushmetrics.serving.http.rate_limit import RateLimit
 from airflow_provider_pushmetrics.serving.metrics import render_metrics
+from airflow_provider_pushmetrics.serving.private_files import write_private_file
 
 JWT_LIFETIME_SECONDS = 900
 WORKER_FILE = "worker-id"
@@ -165,5 +166,5 @@ def choose_worker_id(settings: ServiceSettings) -> str:
         return generate_uid()
     path = settings.data_dir / WORKER_FILE
     if not path.exists():
-        path.write_text(generate_uid(), encoding="ascii")
+        write_private_file(path, generate_uid())
     return path.read_text(encoding="ascii").strip()

@@ -21,6 +21,7 @@ from airflow_provider_pushmetrics.serving.options import (
     log_format_option,
     option,
 )
+from airflow_provider_pushmetrics.serving.private_files import make_private_folder
 
 if TYPE_CHECKING:
     from airflow_provider_pushmetrics.service.egress.rules import EgressRules
@@ -249,7 +250,7 @@ def make_data_dir(data_dir: Path) -> None:
     :raises PushMetricsConfigurationError: if it cannot be made.
     """
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        make_private_folder(data_dir)
     except OSError as error:
         raise PushMetricsConfigurationError(
             f"the data folder {str(data_dir)!r} cannot be used ({error.strerror}): choose another with --data"

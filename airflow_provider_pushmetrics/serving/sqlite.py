@@ -5,10 +5,14 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
+
+from airflow_provider_pushmetrics.serving.private_files import create_private_file
 
 IMMEDIATE = "begin_immediate"
 """
@@ -43,7 +47,15 @@ def create_sqlite_engine(
         engine, "connect", lambda connection, _: prepare_connection(connection, busy_timeout_seconds)
     )
     event.listen(engine, "begin", _begin)
+    if engine.url.database and not engine.url.database.startswith(("file:", ":")):
+        # SQLite gives its other files, such as the write-ahead log, the mode of this one.
+        event.listen(engine, "do_connect", partial(_create_file, engine.url.database))
     return engine
+
+
+def _create_file(path: str, *_: object) -> None:
+    with suppress(OSError):  # SQLite says what is wrong
+        create_private_file(path)
 
 
 def prepare_connection(

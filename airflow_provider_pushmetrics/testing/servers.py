@@ -24,6 +24,7 @@ from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.serving.http.connections import LimitedServer, build_config
 from airflow_provider_pushmetrics.serving.http.sockets import open_listener
+from airflow_provider_pushmetrics.serving.private_files import make_private_folder
 
 HOST = "127.0.0.1"
 SOURCE = "pushmetrics"
@@ -93,7 +94,7 @@ def run_service(folder: Path, **limits: Any) -> Iterator[RunningService]:
         try:
             parts.start()
             sources = folder / "sources"
-            sources.mkdir(exist_ok=True)
+            make_private_folder(sources)
             config = build_config(
                 build_app(parts), lifespan="off", graceful_seconds=settings.shutdown_seconds
             )

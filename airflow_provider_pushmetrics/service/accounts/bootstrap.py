@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.service.accounts.roles import Role
 from airflow_provider_pushmetrics.service.models import ApiToken, Membership, User, Workspace
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.encryption import write_private_file
+from airflow_provider_pushmetrics.serving.private_files import write_private_file
 
 WORKSPACE_NAME = "Main Workspace"
 FIRST_EMAIL = "admin@localhost"

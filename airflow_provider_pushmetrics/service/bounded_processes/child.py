@@ -22,6 +22,7 @@ from airflow_provider_pushmetrics.service.bounded_processes.frames import (
     write_frame,
 )
 from airflow_provider_pushmetrics.service.bounded_processes.limits import read_memory
+from airflow_provider_pushmetrics.serving.private_files import PRIVATE_UMASK
 
 START = (
     "import sys; sys.path[:] = sys.argv[3:];"
@@ -145,6 +146,7 @@ def _spawn(module: str, connection: int) -> subprocess.Popen[bytes]:
         pass_fds=[connection],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
+        umask=PRIVATE_UMASK,  # for what a query writes to disk
     )
 
 

@@ -10,6 +10,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.settings import make_data_dir
+from airflow_provider_pushmetrics.serving.private_files import FILE_MODE
 
 LOCK_FILE = "lock"
 WORKER_LOCK_FILE = "worker-lock"
@@ -26,7 +27,7 @@ def lock_folder(data_dir: Path) -> AbstractContextManager[BaseFileLock]:
     """
     make_data_dir(data_dir)
     try:
-        return FileLock(data_dir / LOCK_FILE).acquire(blocking=False)
+        return FileLock(data_dir / LOCK_FILE, mode=FILE_MODE).acquire(blocking=False)
     except Timeout:
         raise PushMetricsConfigurationError(
             f"the data folder {str(data_dir)!r} is in use by another service: stop that one, or choose"
@@ -36,7 +37,7 @@ def lock_folder(data_dir: Path) -> AbstractContextManager[BaseFileLock]:
 
 def wait_for_folder(data_dir: Path, name: str) -> AbstractContextManager[BaseFileLock]:
     """Lock the folder, after waiting for the process that uses it."""
-    lock = FileLock(data_dir / name)
+    lock = FileLock(data_dir / name, mode=FILE_MODE)
     with suppress(Timeout):
         return lock.acquire(blocking=False)
     log.info("waiting for the worker of a service that was stopped")

@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.serving.private_files import PRIVATE_UMASK
 
 COMMAND = (sys.executable, "-m", "airflow_provider_pushmetrics.service.processes.worker")
 
@@ -53,7 +54,9 @@ class Assignment:
 
 def spawn(command: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start a worker. It writes to its stdout when it is ready."""
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, umask=PRIVATE_UMASK
+    )
 
 
 class Supervisor:

@@ -31,6 +31,7 @@ from airflow_provider_pushmetrics.service.results.columns import read_rows
 from airflow_provider_pushmetrics.service.results.conversion import convert
 from airflow_provider_pushmetrics.service.results.distinct import list_repeating
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
+from airflow_provider_pushmetrics.serving.private_files import make_private_folder, open_private
 
 GROUP_ROWS = 65_536
 GROUP_BYTES = 16 * 1024 * 1024
@@ -146,7 +147,7 @@ class ResultStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
 
     def write(
         self, name: str, rows: RowBatches, get_truncation: Callable[[], Completeness] = Completeness
@@ -160,11 +161,11 @@ class ResultStore:
         :raises ResultError: if a format could not represent a value, with its column and rows.
         """
         path = self._folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         # A unique name: another worker, assumed dead, may be writing the same result.
         partial = path.with_name(f"{path.name}.{generate_uid()}{PARTIAL}")
         try:
-            with open(partial, "wb") as file:
+            with open_private(partial, "wb") as file:
                 row_count = _write_parquet(file, rows, get_truncation)
                 file.flush()
                 os.fsync(file.fileno())
@@ -210,7 +211,7 @@ class ResultStore:
     def make_export_folder(self) -> Iterator[Path]:
         """Create a folder for temporary exports, and delete it afterwards."""
         exports = self._folder / EXPORTS
-        exports.mkdir(exist_ok=True)
+        make_private_folder(exports)
         with TemporaryDirectory(dir=exports) as name:
             yield Path(name)
 

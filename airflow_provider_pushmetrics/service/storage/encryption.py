@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import secrets
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.serving.private_files import write_private_file
 
 KEY_FILE = "secret-key"
 MIN_KEY_LENGTH = 32
@@ -92,17 +92,6 @@ def read_secret_keys(data_dir: Path) -> tuple[str, ...]:
     """Read the keys of a data folder; none if there is no file."""
     path = data_dir / KEY_FILE
     return tuple(path.read_text(encoding="utf-8").split()) if path.exists() else ()
-
-
-def write_private_file(path: Path, text: str) -> None:
-    """Write a file atomically that only its owner can read."""
-    partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path)
 
 
 def _can_decrypt(cipher: Fernet | MultiFernet, encrypted: str) -> bool:

@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
+from airflow_provider_pushmetrics.serving.private_files import open_private
+
 
 class WriteLock:
     """
@@ -21,8 +23,8 @@ class WriteLock:
     def __init__(self, path: Path) -> None:
         self._thread = threading.Lock()
         # Open until close(), or until the process ends.
-        self._next = open(f"{path}.next", "a", encoding="ascii")  # noqa: SIM115
-        self._write_lock = open(f"{path}.turn", "a", encoding="ascii")  # noqa: SIM115
+        self._next = open_private(f"{path}.next", "ab")
+        self._write_lock = open_private(f"{path}.turn", "ab")
 
     def __enter__(self) -> None:
         self._thread.acquire()

@@ -14,6 +14,7 @@ import pyarrow as pa
 from airflow_provider_pushmetrics.service.datasources.base import RowBatches
 from airflow_provider_pushmetrics.service.datasources.columns.base import Conversion, RowRange, unwrap
 from airflow_provider_pushmetrics.service.datasources.limits import take_rows
+from airflow_provider_pushmetrics.serving.private_files import make_private_folder
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def convert_batches(
         conversions = [column.conversion for column in columns]
         yield _build(conversions, (_pick(columns, batch) for batch in batches))
         return
-    temp_dir.mkdir(parents=True, exist_ok=True)
+    make_private_folder(temp_dir)
     with tempfile.TemporaryFile(dir=temp_dir, prefix="query-") as file:
         spool = _Spool(columns, file)
         spool.fill(take_rows(batches, max_rows + 1))

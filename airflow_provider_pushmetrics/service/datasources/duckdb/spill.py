@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from airflow_provider_pushmetrics.serving.private_files import make_private_folder
+
 
 def build_prefix(host: str) -> str:
     """Build the prefix of the folders of a host: a lock on a network share may not be seen by other hosts."""
@@ -24,7 +26,7 @@ PREFIX = build_prefix(socket.gethostname())
 @contextmanager
 def make_spill_folder(parent: Path) -> Iterator[Path]:
     """Create a folder for one query. It is locked while it is in use, and deleted after that."""
-    parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(parent)
     with ExitStack() as stack:
         with _lock(parent, fcntl.LOCK_SH):  # meanwhile no other process deletes unused folders
             folder = stack.enter_context(tempfile.TemporaryDirectory(dir=parent, prefix=PREFIX))

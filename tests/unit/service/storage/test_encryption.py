@@ -8,11 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.service.storage.encryption import (
-    Cipher,
-    load_secret_keys,
-    write_private_file,
-)
+from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
 
 KEY, NEW_KEY = "k" * 32, "n" * 32
 
@@ -72,10 +68,3 @@ def test_key_file_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
     assert len(keys) == 1
     assert load_secret_keys(tmp_path) == keys
     assert stat.S_IMODE((tmp_path / "secret-key").stat().st_mode) == 0o600
-
-
-def test_private_file_replaces_what_a_crash_left(tmp_path: Path) -> None:
-    (tmp_path / "f.partial").write_text("half")
-    write_private_file(tmp_path / "f", "whole")
-    assert (tmp_path / "f").read_text() == "whole\n"
-    assert list(tmp_path.iterdir()) == [tmp_path / "f"]

@@ -1,0 +1,55 @@
+"""Folders and files that only their owner can read, whatever the umask."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+PRIVATE_UMASK = 0o077
+
+
+def set_private_umask() -> None:
+    """
+    Make all files of this process and its children private, also those that libraries write.
+
+    Only for a process of our own: the umask of Airflow's processes stays.
+    """
+    os.umask(PRIVATE_UMASK)
+
+
+def make_private_folder(path: Path) -> None:
+    """
+    Make a folder, and the folders that it is in; those that exist stay as they are.
+
+    :raises OSError: if it cannot be made, or is a file.
+    """
+    for folder in reversed([one for one in path.parents if not one.exists()]):
+        with suppress(FileExistsError):  # another process was first
+            folder.mkdir(FOLDER_MODE)
+    path.mkdir(FOLDER_MODE, exist_ok=True)
+
+
+def open_private(path: Path | str, mode: str, **options: Any) -> IO[Any]:
+    """Open a file as ``open`` does. A new one is private; an existing one stays as it is."""
+    return open(path, mode, opener=lambda name, flags: os.open(name, flags, FILE_MODE), **options)
+
+
+def create_private_file(path: Path | str) -> None:
+    """Create an empty file, unless it exists, for a library that would create it with the umask."""
+    with open_private(path, "ab"):
+        pass
+
+
+def write_private_file(path: Path, text: str) -> None:
+    """Write a file atomically."""
+    partial = path.with_name(path.name + ".partial")
+    partial.unlink(missing_ok=True)
+    with open_private(partial, "x", encoding="ascii") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(path)
