@@ -49,6 +49,7 @@ class Subscriber:
 
     :param statuses: The answers to give, one after the other; the last one forever.
     :param headers: Sent with every answer.
+    :param answer: The body of every answer.
     :param before_answer: Done after a request has come, and before it is answered.
     """
 
@@ -57,6 +58,7 @@ class Subscriber:
     headers: dict[str, str] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
     before_answer: Callable[[], object] = lambda: None
+    answer: bytes = b"ok"
 
     def wait_for(self, is_wanted: Callable[[Received], bool], timeout_seconds: float = 120.0) -> Received:
         """Wait for a request, among those that came and those that come."""
@@ -91,9 +93,9 @@ def listen() -> Iterator[Subscriber]:
             self.send_response(statuses.pop(0) if len(statuses) > 1 else statuses[0])
             for name, value in subscriber.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", "2")
+            self.send_header("Content-Length", str(len(subscriber.answer)))
             self.end_headers()
-            self.wfile.write(b"ok")
+            self.wfile.write(subscriber.answer)
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -8,11 +8,13 @@ from fastapi import HTTPException, Query
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
+from airflow_provider_pushmetrics.redaction import REDACTED
+from airflow_provider_pushmetrics.service.accounts.roles import Role
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.listing import Listing, match_integer, parse_moment
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
-from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
+from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, Viewer, rows_of
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import (
     OK,
@@ -37,6 +39,12 @@ from airflow_provider_pushmetrics.service.models import Subscription
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.clock import format_moment, get_now, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import lock_row
+from airflow_provider_pushmetrics.service.webhooks.custom_headers import (
+    hide_path,
+    move_endpoint,
+    read_headers,
+    write_headers,
+)
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_test_in_outbox
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import (
     TimeRange,
@@ -66,9 +74,15 @@ LISTING = Listing(
 )
 
 
-def build_subscription_row(subscription: Subscription) -> SubscriptionRow:
-    """Build the row of a subscription, without its secret."""
-    return build_answer(SubscriptionRow, subscription)
+def build_subscription_row(subscription: Subscription, viewer: Viewer) -> SubscriptionRow:
+    """Build the row of a subscription, without its secrets; a Guest sees only the host of its URL."""
+    may_edit = viewer.caller.role.includes(Role.USER)
+    return build_answer(
+        SubscriptionRow,
+        subscription,
+        url=subscription.url if may_edit else hide_path(subscription.url),
+        headers=dict.fromkeys(read_headers(subscription, viewer.parts.cipher), REDACTED),
+    )
 
 
 Resource(
@@ -76,7 +90,7 @@ Resource(
     plural="subscriptions",
     rows=rows_of(Subscription),
     listing=LISTING,
-    build_row=lambda subscription, _: build_subscription_row(subscription),
+    build_row=build_subscription_row,
     list_schema=SubscriptionList,
     schema=SubscriptionResponse,
 ).add_routes(router)
@@ -97,9 +111,10 @@ def create_subscription(wanted: NewSubscription, parts: Parts, caller: Editor) -
             active=wanted.active,
             secret_encrypted=parts.cipher.encrypt(secret),
         )
+        write_headers(subscription, parts.cipher, wanted.headers)
         session.add(subscription)
         session.flush()
-        row = build_subscription_row(subscription)
+        row = build_subscription_row(subscription, Viewer(caller, parts))
     return {"id": row["id"], "result": row, "signing_secret": secret}
 
 
@@ -112,12 +127,17 @@ def update_subscription(
         _check_endpoint(wanted.url, parts)
     with parts.database.writing() as session:
         subscription = find_by_reference(session, Subscription, reference, caller)
-        for name, value in wanted.model_dump(exclude_none=True, exclude={"active"}).items():
+        lock_row(session, subscription)
+        if wanted.url is not None:
+            move_endpoint(subscription, wanted.url, wanted.headers)
+        if wanted.headers is not None:
+            write_headers(subscription, parts.cipher, wanted.headers)
+        for name, value in wanted.model_dump(exclude_none=True, include={"name", "events"}).items():
             setattr(subscription, name, value)
         subscription.updated_on = get_now()
         if wanted.active is not None and wanted.active != subscription.active:
             _switch(session, subscription, wanted.active)
-        answer = build_one(build_subscription_row(subscription))
+        answer = build_one(build_subscription_row(subscription, Viewer(caller, parts)))
     return answer
 
 
@@ -141,7 +161,7 @@ def rotate_signing_secret(reference: Reference, parts: Parts, caller: Editor) ->
         lock_row(session, subscription)  # its secret may be encrypted again meanwhile
         secret, expires_on = rotate_secret(subscription, parts.cipher, read_database_clock(session))
         session.flush()
-        row = build_subscription_row(subscription)
+        row = build_subscription_row(subscription, Viewer(caller, parts))
     return {
         "id": row["id"],
         "result": row,

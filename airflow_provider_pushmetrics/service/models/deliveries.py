@@ -30,6 +30,7 @@ class Subscription(Identified, Base):
     events: Mapped[list[str]] = mapped_column(JSON)
     active: Mapped[bool] = mapped_column(Boolean, default=True)
     secret_encrypted: Mapped[str] = mapped_column(Text, info={SECRET: "signing secrets"})
+    headers_encrypted: Mapped[str | None] = mapped_column(Text, info={SECRET: "headers of subscriptions"})
     updated_on: Mapped[datetime] = mapped_column(default=get_now)
     owner_id: Mapped[int | None] = mapped_column(Integer)
     failing_since: Mapped[datetime | None]

@@ -301,6 +301,7 @@ declare namespace Api {
     name: string;
     url: string;
     events: string[];
+    headers: Record<string, string>;
     active: boolean;
     disabled_on: Moment | null;
     disabled_reason: string | null;

@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ from airflow_provider_pushmetrics.service.models.statuses import DELIVERED, FAIL
 from airflow_provider_pushmetrics.service.storage.clock import ClockColumn, build_clock_column
 from airflow_provider_pushmetrics.service.storage.database import Database, Persist, persist_once
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
+from airflow_provider_pushmetrics.service.webhooks.custom_headers import list_secrets, read_headers
 from airflow_provider_pushmetrics.service.webhooks.retry_schedule import (
     CERTAIN_ATTEMPTS,
     DISABLE_AFTER,
@@ -52,21 +53,24 @@ class SignedEvent:
     :param keys: All valid signing keys; each makes a signature.
     :param started_on: When the attempt begins.
     :param traceparent: The trace of what the event tells of.
+    :param headers: The subscription's own headers.
     """
 
-    url: str
+    url: str = field(repr=False)
     message_id: str
     body: bytes
-    keys: tuple[bytes, ...]
+    keys: tuple[bytes, ...] = field(repr=False)
     attempt: int
     started_on: datetime
     traceparent: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def build_headers(self, traceparent: str | None) -> dict[str, str]:
         timestamp = int(self.started_on.timestamp())
         signatures = [sign(key, self.message_id, timestamp, self.body) for key in self.keys]
         trace = {} if traceparent is None else {TRACEPARENT: traceparent}
         return {
+            **self.headers,
             "Content-Type": "application/json",
             "Accept-Encoding": "identity",  # a small compressed answer could be a large one
             "User-Agent": USER_AGENT,
@@ -171,6 +175,7 @@ class WebhookSender:
                 attempt=delivery.attempt_count + 1,
                 started_on=now,
                 traceparent=delivery.event.traceparent,
+                headers=read_headers(delivery.subscription, self._cipher),
             )
 
     def _record(self, delivery_id: int, message: SignedEvent, answer: Answer) -> bool:
@@ -229,14 +234,16 @@ class WebhookSender:
             "messaging.message.id": message.message_id,
         }
         with span("POST", parent=message.traceparent, kind="client", facts=facts) as attempt:
-            answer = self._request(message, message.build_headers(attempt.traceparent))
+            headers = httpx.Headers(message.build_headers(attempt.traceparent), encoding="latin-1")
+            answer = self._request(message, headers)
             if answer.status_code is not None:
                 attempt.add({"http.response.status_code": answer.status_code})
             if not answer.is_delivered:
                 attempt.fail(str(answer.status_code or (answer.error or "").partition(":")[0]))
         return answer
 
-    def _request(self, message: SignedEvent, headers: Mapping[str, str]) -> Answer:
+    def _request(self, message: SignedEvent, headers: httpx.Headers) -> Answer:
+        secrets = list_secrets(message.url, message.headers)
         began = self._monotonic()
         try:
             with (
@@ -246,15 +253,14 @@ class WebhookSender:
                 text = _read_answer(response)
                 return Answer(
                     response.status_code,
-                    text,
+                    redact(text, *secrets),  # it may show what was sent to it
                     duration_seconds=self._monotonic() - began,
                     retry_after=response.headers.get("retry-after"),
                 )
         except (httpx.HTTPError, httpx.InvalidURL, PushMetricsEndpointError) as error:
             # The message of an error may hold the URL, and the URL a token.
-            return Answer(
-                error=redact(f"{type(error).__name__}: {error}"), duration_seconds=self._monotonic() - began
-            )
+            said = redact(f"{type(error).__name__}: {error}", *secrets)
+            return Answer(error=said, duration_seconds=self._monotonic() - began)
 
     def _conclude(
         self, session: Session, subscription: Subscription, delivery: Delivery, answer: Answer, now: datetime

@@ -17,6 +17,11 @@ from airflow_provider_pushmetrics.service.api.conventions.fields import (
     check_storable,
 )
 from airflow_provider_pushmetrics.service.api.conventions.shapes import One, Page, RequestBody, answer
+from airflow_provider_pushmetrics.service.webhooks.custom_headers import (
+    HEADER_NAME,
+    MAX_CUSTOM_HEADERS,
+    check_headers,
+)
 
 MAX_ENDPOINT_URL_LENGTH = 2048
 
@@ -37,6 +42,14 @@ Url: TypeAlias = Annotated[
     str, StringConstraints(max_length=MAX_ENDPOINT_URL_LENGTH), AfterValidator(check_storable)
 ]
 EventName: TypeAlias = Annotated[str, Field(json_schema_extra={"enum": list(EVENT_NAMES)})]
+Headers: TypeAlias = Annotated[
+    dict[str, str],
+    AfterValidator(check_headers),
+    Field(
+        examples=[{"Authorization": "Bearer 0123456789abcdef"}],
+        json_schema_extra={"propertyNames": {"pattern": HEADER_NAME}, "maxProperties": MAX_CUSTOM_HEADERS},
+    ),
+]
 Events: TypeAlias = Annotated[
     list[EventName], AfterValidator(check_events), Field(json_schema_extra={"minItems": 1})
 ]
@@ -49,6 +62,8 @@ class NewSubscription(RequestBody):
     url: Url = Field(examples=["https://airflow.example/pushmetrics/webhooks/service"])
     """The URL that the events are sent to."""
     events: Events = Field(examples=[["report.run"]])
+    headers: Headers = Field({})
+    """Headers that each request has too, such as `Authorization`. No answer shows their values."""
     active: Flag = True
     """Whether events are sent."""
 
@@ -59,6 +74,8 @@ class SubscriptionChange(RequestBody):
     name: Name | None = None
     url: Url | None = None
     events: Events | None = None
+    headers: Headers | None = None
+    """All headers; the value `***` stands for the stored one, as long as the URL leads to the same host."""
     active: Flag | None = Field(None, examples=[False])
     """Whether events are sent."""
 
@@ -71,7 +88,10 @@ class SubscriptionRow(TypedDict):
     uid: Uid
     name: Annotated[str, Field(examples=["airflow"])]
     url: Annotated[str, Field(examples=["https://airflow.example/pushmetrics/webhooks/service"])]
+    """A Guest sees only its host: the rest may contain a credential."""
     events: Annotated[list[str], Field(examples=[["report.run"]])]
+    headers: Annotated[dict[str, str], Field(examples=[{"Authorization": "***"}])]
+    """The names of the headers that each request has too; each value is shown as `***`."""
     active: Annotated[bool, Field(examples=[True])]
     """Whether events are sent."""
     created_on: Moment

@@ -236,6 +236,7 @@ def create_tables() -> None:
         column("events", sa.JSON),
         column("active", sa.Boolean),
         column("secret_encrypted", sa.Text),
+        column("headers_encrypted", sa.Text, nullable=True),
         column("updated_on", MOMENT),
         column("owner_id", sa.Integer, nullable=True),
         column("failing_since", MOMENT, nullable=True),

@@ -5,7 +5,7 @@ import { get, post, put, remove } from "./api.js";
 import { button } from "./buttons.js";
 import { el, empty } from "./dom.js";
 import { count, moment, state } from "./format.js";
-import { checkField, groupField, makeForm, textField } from "./forms.js";
+import { checkField, groupField, listField, makeForm, textField } from "./forms.js";
 import { confirmFirst, showDialog, showSecret, tell } from "./notices.js";
 import { go, link, reload } from "./router.js";
 import { makeList } from "./tables.js";
@@ -72,8 +72,27 @@ function makeFields(row = {}) {
       hint: "It must answer 2xx within 15 seconds.",
     }),
     groupField("events", "Events", EVENTS, row.events ?? ["report.run"]),
+    headersField(row.headers ?? {}),
     ...(row.uid ? [] : [checkField("active", "Send from now on", { checked: true })]),
   ];
+}
+
+/**
+ * Make the field of the headers, one a line. Their values are never shown: `***` keeps the stored one.
+ *
+ * @param {Record<string, string>} headers
+ */
+function headersField(headers) {
+  const field = listField("headers", "Headers", {
+    value: Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+    hint: "For a receiver that asks for a credential, one a line: “Authorization: Bearer …”. Values are not shown again; *** keeps the stored one.",
+  });
+  /** @param {string} line */
+  const split = (line) => {
+    const [name = "", ...rest] = line.split(":");
+    return [name.trim(), rest.join(":").trim()];
+  };
+  return { ...field, read: () => Object.fromEntries(field.read().map(split)) };
 }
 
 async function createSubscription() {
