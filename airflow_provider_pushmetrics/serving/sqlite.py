@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DatabaseError
 
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.serving.private_files import create_private_file
 
 IMMEDIATE = "begin_immediate"
@@ -51,6 +54,40 @@ def create_sqlite_engine(
         # SQLite gives its other files, such as the write-ahead log, the mode of this one.
         event.listen(engine, "do_connect", partial(_create_file, engine.url.database))
     return engine
+
+
+def check_after_crash(engine: Engine) -> None:
+    """
+    Check a file that was not closed properly: its write-ahead log is still there.
+
+    If another process uses the file now, there is a log too, and the check only takes its time.
+
+    :raises PushMetricsConfigurationError: if the file is damaged. Nothing is changed then.
+    """
+    path = engine.url.database or ""
+    if engine.dialect.name != "sqlite" or not _has_content(Path(f"{path}-wal")):
+        return
+    try:
+        with engine.connect() as connection:
+            found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+    except DatabaseError as error:
+        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+        if code not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise
+        found = str(error.orig)
+    if found != "ok":
+        fault = " ".join(found.split())
+        raise PushMetricsConfigurationError(
+            f"the database file {path!r} is damaged ({fault}): restore a backup, or copy the file and its"
+            " '-wal', and save what is left with the command '.recover' of sqlite3. Nothing was changed."
+        )
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _create_file(path: str, *_: object) -> None:

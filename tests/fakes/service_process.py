@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -41,13 +41,19 @@ class ServiceProcess:
     :param data_dir: Its data folder.
     :param log: Where its output goes.
     :param arguments: More arguments of the command.
+    :param environment: More variables of its environment.
     """
 
     def __init__(
-        self, data_dir: Path, log: IO[bytes], *arguments: str, token: str | None = API_TOKEN
+        self,
+        data_dir: Path,
+        log: IO[bytes],
+        *arguments: str,
+        token: str | None = API_TOKEN,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.port = find_free_port()
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **(environment or {})}
         if token is not None:
             environment["PUSHMETRICS_SERVICE_BOOTSTRAP_TOKEN"] = token
         command = [SERVER_PYTHON, "-m", "airflow_provider_pushmetrics.service"]

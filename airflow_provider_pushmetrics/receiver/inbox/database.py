@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.receiver.inbox.postgresql import DEFAULT_TIMEOUTS, PostgresqlTimeouts
 from airflow_provider_pushmetrics.serving.commit_signals import limit_sessions
-from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, create_sqlite_engine
+from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, check_after_crash, create_sqlite_engine
 
 INBOX_BUSY_SECONDS = 15
 INBOX_POOL_SIZE = 8
@@ -30,11 +30,12 @@ def open_engine(inbox_url: str, timeouts: PostgresqlTimeouts = DEFAULT_TIMEOUTS)
 
     :param inbox_url: Its URL.
     :param timeouts: How long to wait for PostgreSQL.
-    :raises PushMetricsConfigurationError: if the URL is not valid for an inbox.
+    :raises PushMetricsConfigurationError: if the URL is not valid for an inbox, or its file is damaged.
     :raises sqlalchemy.exc.SQLAlchemyError: if the database cannot be used now.
     """
     engine = create_inbox_engine(inbox_url, timeouts)
     try:
+        check_after_crash(engine)
         _migrate(engine)
     except BaseException:
         engine.dispose()

@@ -31,7 +31,7 @@ from airflow_provider_pushmetrics.service.results.columns import read_rows
 from airflow_provider_pushmetrics.service.results.conversion import convert
 from airflow_provider_pushmetrics.service.results.distinct import list_repeating
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
-from airflow_provider_pushmetrics.serving.private_files import make_private_folder, open_private
+from airflow_provider_pushmetrics.serving.private_files import make_private_folder, open_private, sync_folder
 
 GROUP_ROWS = 65_536
 GROUP_BYTES = 16 * 1024 * 1024
@@ -170,6 +170,8 @@ class ResultStore:
                 file.flush()
                 os.fsync(file.fileno())
             partial.rename(path)
+            for folder in (path.parent, self._folder):
+                sync_folder(folder)
         finally:
             partial.unlink(missing_ok=True)
         return row_count

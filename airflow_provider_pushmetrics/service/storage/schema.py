@@ -20,6 +20,7 @@ from airflow_provider_pushmetrics.service.storage.database import (
     Database,
     is_unavailable,
 )
+from airflow_provider_pushmetrics.serving.sqlite import check_after_crash
 
 RETRY_SECONDS = 1.0
 
@@ -37,9 +38,10 @@ def prepare_schema(
     Migrate the schema, and wait for PostgreSQL if it is away.
 
     :param wait_seconds: How long to wait for it.
-    :raises PushMetricsConfigurationError: if it does not answer in time, or if this version cannot work with
-        the schema.
+    :raises PushMetricsConfigurationError: if it does not answer in time, if this version cannot work with the
+        schema, or if the file of SQLite is damaged.
     """
+    check_after_crash(database.engine)
     deadline, is_logged = monotonic() + wait_seconds, False
     while True:
         try:
