@@ -60,16 +60,18 @@ def judge_heartbeat(age_seconds: float, covered_seconds: float, limit_seconds: f
             f" {limit_seconds:.0f} s"
         )
         return Finding(SCHEDULER_PART, Status.FAILED, text, "Start the scheduler, and look at its log.")
-    text = (
-        f"reported {age_seconds:.0f} s ago; its loop time is not known here. A deferred task is resumed"
-        f" {covered_seconds:.0f} s later, which covers loops up to that"
-    )
+    reported = f"reported {age_seconds:.0f} s ago"
+    covered = f"{covered_seconds:.0f} s after which a deferred task is resumed"
     if age_seconds <= covered_seconds:
-        return Finding(SCHEDULER_PART, Status.OK, f"{text} (Airflow's metric {LOOP_METRIC} has it)")
+        return Finding(
+            SCHEDULER_PART,
+            Status.OK,
+            f"{reported}. Its loop time must be below the {covered}; Airflow's metric {LOOP_METRIC} has it",
+        )
     return Finding(
         SCHEDULER_PART,
         Status.WARNING,
-        f"{text}: a loop takes longer, so Airflow may fail resumed tasks",
+        f"{reported}, so a loop takes longer than the {covered}: Airflow may fail resumed tasks",
         f"Give deferrable tasks a retry, and look at the metric {LOOP_METRIC}.",
     )
 

@@ -49,7 +49,7 @@ def test_event_filter_is_imported_here(dags: Path) -> None:
 def test_overdue_report_of_the_scheduler_is_a_warning(age: float, status: Status) -> None:
     finding = judge_heartbeat(age, 7.0, 30.0)
     assert finding.status is status
-    assert "not known" in finding.text
+    assert "after which a deferred task is resumed" in finding.text
 
 
 def test_scheduler_that_has_not_reported_for_longer_than_airflow_allows_is_a_failure() -> None:
