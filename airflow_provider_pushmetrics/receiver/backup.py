@@ -131,7 +131,7 @@ def _restore_sqlite(copy: Path, file: Path) -> int:
     with engine.begin() as connection:
         last_id = connection.execute(select(state.c.last_event_id)).scalar_one()
         next_id = choose_next_id(last_id, datetime.now(UTC))
-        connection.execute(update(state).values(last_event_id=next_id))
+        connection.execute(update(state).values(last_event_id=next_id, last_deleted_id=next_id))
         _move_consumers(connection, last_id, next_id)
     engine.dispose()
     os.link(copy, file)  # fails if a receiver has started meanwhile
@@ -143,7 +143,7 @@ def _restore_postgresql(inbox_url: str, dump: Path, last_id: int) -> int:
     next_id = choose_next_id(last_id, datetime.now(UTC))
     try:
         with engine.begin() as connection:
-            connection.execute(update(state).values(last_event_id=next_id))
+            connection.execute(update(state).values(last_event_id=next_id, last_deleted_id=next_id))
         load_tables(engine, dump)
         with engine.begin() as connection:
             _move_consumers(connection, last_id, next_id)

@@ -127,7 +127,7 @@ class Inbox:
             return [Subject(*row) for row in connection.execute(query)]
 
     def count_events(self) -> int:
-        """Count the events kept, by their ids: only those up to the newest deleted one have gaps."""
+        """Count the events kept, by their ids: only those up to ``last_deleted_id`` have gaps."""
         gapless = state.c.last_event_id - state.c.last_deleted_id
         others = select(func.count()).where(events.c.id <= state.c.last_deleted_id).scalar_subquery()
         with self._engine.connect() as connection:

@@ -70,7 +70,8 @@ state = Table(
 """
 One row. Its lock is needed to assign ids, so ids follow the order of commits in all processes.
 
-No id is left out, and none after ``last_deleted_id`` was deleted.
+Ids after ``last_deleted_id`` have no gaps: none is left out, and none was deleted. A restore sets both to the
+id that the next event follows.
 """
 
 rejections = Table(

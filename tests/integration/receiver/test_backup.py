@@ -6,8 +6,8 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing
-from datetime import UTC, datetime
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -16,13 +16,17 @@ from starlette.applications import Starlette
 from typer.testing import CliRunner, Result
 
 from airflow_provider_pushmetrics.event_matching import EventFilter
+from airflow_provider_pushmetrics.receiver.app import create_app
 from airflow_provider_pushmetrics.receiver.backup import SPARE_IDS, choose_next_id
 from airflow_provider_pushmetrics.receiver.cli import app as command
 from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.inbox.tables import state
+from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
 from tests.fakes.postgres import make_database
 from tests.fakes.postgres_programs import add_postgres_programs
+from tests.fakes.receiver_server import READER_TOKEN
+from tests.integration.receiver.conftest import SETTINGS_SOURCES
 
 EVERYTHING = EventFilter()
 
@@ -33,12 +37,25 @@ def programs(monkeypatch: pytest.MonkeyPatch, inbox_url: str) -> None:
         add_postgres_programs(monkeypatch)
 
 
-@pytest.fixture
-def restored_url(inbox_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+@contextmanager
+def make_place(inbox_url: str, file: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Give the URL of a place without an inbox."""
     if inbox_url.startswith("sqlite"):
-        yield f"sqlite:///{tmp_path}/restored.db"
+        yield f"sqlite:///{file}"
         return
     with make_database(request.getfixturevalue("postgres_server_url")) as url:
+        yield url
+
+
+@pytest.fixture
+def restored_url(inbox_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    with make_place(inbox_url, tmp_path / "restored.db", request) as url:
+        yield url
+
+
+@pytest.fixture
+def again_url(inbox_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    with make_place(inbox_url, tmp_path / "again.db", request) as url:
         yield url
 
 
@@ -129,6 +146,38 @@ def test_second_restore_of_one_backup_uses_no_id_of_the_first(
     second = open_restored(archive, f"sqlite:///{tmp_path}/second.db")
     assert second.record([build(60)])[0].id > seen
     second.close()
+
+
+async def test_restored_inbox_counts_its_events_exactly(
+    inbox: Inbox, inbox_url: str, restored_url: str, again_url: str, tmp_path: Path
+) -> None:
+    """Its ids jump: they do not say how many events there are."""
+    inbox.record([build(number) for number in range(10)])
+    inbox.delete_oldest(before=datetime.now(UTC) + timedelta(days=1), limit=3)
+    back_up(tmp_path / "a.tar", inbox_url)
+    restored = open_restored(tmp_path / "a.tar", restored_url)
+    counts = [restored.count_events()]
+    restored.record([build(number) for number in range(20, 25)])
+    counts.append(restored.count_events())
+    back_up(tmp_path / "b.tar", restored_url)
+    restored.close()
+    again = open_restored(tmp_path / "b.tar", again_url)
+    counts.append(again.count_events())
+    again.record([build(number) for number in range(30, 34)])
+    for limit in (2, 6, 5):
+        again.delete_oldest(before=datetime.now(UTC) + timedelta(days=1), limit=limit)
+        counts.append(again.count_events())
+    assert counts == [7, 12, 12, 14, 8, 3]
+    again.close()
+    app = create_app(ReceiverSettings(again_url, SETTINGS_SOURCES, READER_TOKEN))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),
+        base_url="http://receiver",
+        headers={"authorization": f"Bearer {READER_TOKEN}"},
+    ) as client:
+        answer = await client.get("/metrics")
+    app.state.runtime.close()
+    assert "pushmetrics_receiver_inbox_events 3.0\n" in answer.text
 
 
 def test_clock_behind_the_ids_does_not_repeat_them() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.receiver.backup import back_up, restore
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime, RuntimeOpener
 
@@ -87,6 +89,22 @@ async def test_events_are_listed_newest_first_by_pages_and_filters(visitor: http
     assert [row["id"] for row in (await visitor.get("/events?before=3")).json()["events"]] == [2, 1]
     assert [row["id"] for row in (await visitor.get("/events?report_id=1")).json()["events"]] == [2]
     assert (await visitor.get("/events?report_id=x")).status_code == 400
+
+
+async def test_total_of_a_restored_inbox_is_the_number_of_its_events(
+    opener: RuntimeOpener, sqlite_url: str, tmp_path: Path
+) -> None:
+    restored_url = f"sqlite:///{tmp_path}/restored.db"
+    back_up(sqlite_url, tmp_path / "a.tar")
+    restore(restored_url, tmp_path / "a.tar")
+    restored = RuntimeOpener(restored_url)
+    restored.open().inbox.record([parse_webhook("demo", None, b'{"event": "report.run"}')])
+    create_auth_manager()
+    page = build_page(restored.get)
+    sign_in(page, "ADMIN")
+    async with open_client(page) as client:
+        assert (await client.get("/events")).json()["total"] == 4
+    restored.close()
 
 
 async def test_event_is_shown_with_its_payload_and_who_has_read_it(visitor: httpx.AsyncClient) -> None:
