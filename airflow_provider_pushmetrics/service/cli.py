@@ -73,12 +73,17 @@ def rotate_key(settings: ServiceSettings) -> None:
 
 
 @app.command()
-@take_options(ServiceSettings, without=ABOUT_RUNNING, argument="The file to write; it must not exist yet.")
+@take_options(
+    ServiceSettings,
+    without=ABOUT_RUNNING - {"result_retention_days"},
+    argument="The file to write; it must not exist yet.",
+)
 def backup(settings: ServiceSettings, archive: str) -> None:
     """
     Write database and results to one file, while the service runs.
 
-    Secrets stay encrypted, and the secret keys are not in the file: keep them elsewhere.
+    Secrets stay encrypted, and the secret keys are not in the file: keep them elsewhere. Missing results are
+    an error, unless the service has --result-retention-days.
     """
 
     def write(completed: ServiceSettings) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy import select
 
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.maintenance.access import open_store
 from airflow_provider_pushmetrics.service.models import Base, BlockResult
 from airflow_provider_pushmetrics.service.results.store import ResultStore
@@ -29,6 +31,9 @@ from airflow_provider_pushmetrics.serving.backups.sqlite_copy import COPY_NAME, 
 SERVICE_KIND = "service"
 RESULTS = "results/"
 LIST_RESULTS = select(BlockResult.result_file).where(BlockResult.result_file.is_not(None)).distinct()
+
+DELETING_SECONDS = 5.0
+"""How long a deletion of old runs may take: their files are deleted before their rows."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,14 @@ def back_up(settings: ServiceSettings, archive: Path) -> BackedUp:
     """
     Write a backup, while the service runs. The secret keys are not in it.
 
-    :raises PushMetricsConfigurationError: if there is no service, or the backup cannot be written.
+    :raises PushMetricsConfigurationError: if there is no service, if results are missing that nothing has
+        deleted, or if the backup cannot be written.
     """
     with open_store(settings) as database:
+        _require_results(settings)
         dialect = database.engine.dialect.name
         contents = Contents(SERVICE_KIND, dialect, require_schema(database), get_now().isoformat())
-        results, missing = ResultStore(settings.results_dir), 0
+        results, missing = ResultStore(settings.results_dir), set[str]()
         with write_archive(archive, contents) as writer, _take_snapshot(database, archive.parent) as snapshot:
             writer.add_path(snapshot.name, snapshot.path)
             for name in snapshot.result_files:
@@ -70,8 +77,38 @@ def back_up(settings: ServiceSettings, archive: Path) -> BackedUp:
                     with results.open_file(name) as (file, size):
                         writer.add(RESULTS + name, file, size)
                 except FileNotFoundError:
-                    missing += 1
-        return BackedUp(len(snapshot.result_files) - missing, missing)
+                    missing.add(name)
+            if missing and settings.result_retention_days is None:
+                _refuse_lost(database, missing)
+        return BackedUp(len(snapshot.result_files) - len(missing), len(missing))
+
+
+def _require_results(settings: ServiceSettings) -> None:
+    """Refuse a folder without results: on PostgreSQL, nothing else says that it is the service's."""
+    if not settings.results_dir.is_dir():
+        raise PushMetricsConfigurationError(
+            f"there is no folder {str(settings.results_dir)!r}, so the results would be missing: name the"
+            " service's data folder with --data or PUSHMETRICS_SERVICE_DATA."
+        )
+
+
+def _refuse_lost(database: Database, missing: Set[str]) -> None:
+    """Refuse missing results, except those of runs that were deleted while the backup was made."""
+    lost = missing & _list_results(database)
+    if lost:
+        time.sleep(DELETING_SECONDS)
+        lost &= _list_results(database)
+    if lost:
+        raise PushMetricsConfigurationError(
+            f"{len(lost)} results of the database are not in the data folder, such as {min(lost)!r}: name the"
+            " service's data folder with --data or PUSHMETRICS_SERVICE_DATA. If the service has deleted them,"
+            " set its --result-retention-days here too."
+        )
+
+
+def _list_results(database: Database) -> set[str]:
+    with database.reading() as session:
+        return {str(name) for name in session.scalars(LIST_RESULTS)}
 
 
 @contextmanager

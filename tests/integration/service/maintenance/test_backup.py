@@ -35,10 +35,10 @@ def programs(monkeypatch: pytest.MonkeyPatch, database_kind: str) -> None:
         add_postgres_programs(monkeypatch)
 
 
-def run_command(name: str, archive: Path, data_dir: Path, url: str | None) -> Result:
+def run_command(name: str, archive: Path, data_dir: Path, url: str | None, *options: str) -> Result:
     return CliRunner().invoke(
         app,
-        [name, str(archive), "--data", str(data_dir)],
+        [name, str(archive), "--data", str(data_dir), *options],
         env={"PUSHMETRICS_SERVICE_DATABASE_URL": url or "", "PUSHMETRICS_SERVICE_SECRET_KEYS": KEY},
     )
 
@@ -140,10 +140,36 @@ def test_backup_of_nothing_is_refused(tmp_path: Path, database_url: str | None) 
     assert not (tmp_path / "a.tar").exists()
 
 
+async def test_backup_without_its_results_is_refused(tmp_path: Path, database_url: str | None) -> None:
+    """On PostgreSQL a wrong data folder has none of them; one that is there can have lost some."""
+    data_dir, archive = tmp_path / "data", tmp_path / "a.tar"
+    with run_parts(data_dir, database_url=database_url, secret_keys=(KEY,), public_url=BASE_URL) as parts:
+        made = make_report(parts.database, parts.cipher, data_dir, q=sql("SELECT 42 AS n"))
+        async with open_client(build_app(parts)) as client:
+            run_id = await run_report(client, made.id)
+            await wait_for_rows(client, parts, made.id, run_id)
+    results = data_dir / "results"
+    results.rename(tmp_path / "elsewhere")
+    result = await asyncio.to_thread(run_command, "backup", archive, data_dir, database_url)
+    assert result.exit_code == 1
+    assert "there is no folder" in result.stderr
+    assert not results.exists(), "a folder that nobody meant is not made"
+    results.mkdir()
+    result = await asyncio.to_thread(run_command, "backup", archive, data_dir, database_url)
+    assert result.exit_code == 1
+    assert "1 results of the database are not in the data folder, such as 'run-" in result.stderr
+    assert not archive.exists()
+    options = ("--result-retention-days", "7")
+    result = await asyncio.to_thread(run_command, "backup", archive, data_dir, database_url, *options)
+    assert result.exit_code == 0, result.stderr
+    assert "0 results. 1 more had been deleted." in result.stdout
+
+
 def test_damaged_backup_restores_nothing(
     database: Database, tmp_path: Path, database_url: str | None, restored_url: str | None
 ) -> None:
     archive, target = tmp_path / "a.tar", tmp_path / "target"
+    (tmp_path / "results").mkdir()
     assert run_command("backup", archive, tmp_path, database_url).exit_code == 0
     archive.write_bytes(archive.read_bytes()[:-15_000])
     result = run_command("restore", archive, target, restored_url)
@@ -181,6 +207,7 @@ def test_missing_program_is_named(
     database = Database(database_url)
     database.migrate()
     database.close()
+    (tmp_path / "results").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path))
     result = run_command("backup", tmp_path / "a.tar", tmp_path, database_url)
     assert result.exit_code == 1
