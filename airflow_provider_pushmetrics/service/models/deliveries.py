@@ -87,7 +87,15 @@ class Delivery(Claimable, Identified, Base):
         index_age("delivery"),
         index_list("delivery"),
         index_list("delivery", "status"),
-        *index_work("delivery", "subscription_id", "next_attempt_on", unfinished="finished_on IS NULL"),
+        *index_work(
+            "delivery",
+            "subscription_id",
+            "next_attempt_on",
+            # Read with the others at each scrape of the metrics.
+            "attempt_count",
+            "schedule_start",
+            unfinished="finished_on IS NULL",
+        ),
         Index(None, "subscription_id", "created_on"),
         {"sqlite_autoincrement": True},
     )

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, event, func, select, text
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine import Connection, ExceptionContext, make_url
 from sqlalchemy.exc import (
     DisconnectionError,
     InterfaceError,
@@ -86,7 +86,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """Open a transaction that is committed at the end, or rolled back by an exception."""
-        with self._write_lock, self._writers() as session, session.begin():
+        with self._lock_writes(), self._writers() as session, session.begin():
             yield session
 
     @contextmanager
@@ -96,8 +96,17 @@ class Database:
 
         On SQLite, it survives a power failure only after the next transaction of the other kind.
         """
-        with self._write_lock, self._recorders() as session, session.begin():
+        with self._lock_writes(), self._recorders() as session, session.begin():
             yield session
+
+    @contextmanager
+    def _lock_writes(self) -> Iterator[None]:
+        """Wait for the write lock of SQLite, which is measured as a statement."""
+        began = time.perf_counter()
+        with self._write_lock:
+            if self._is_sqlite:
+                self.statement_seconds.observe(time.perf_counter() - began)
+            yield
 
     @contextmanager
     def lock(self, number: int) -> Iterator[None]:
@@ -228,8 +237,14 @@ def _measure_statements(engine: Engine, seconds: Histogram) -> None:
     def end(connection: Connection, *_: Any) -> None:
         seconds.observe(time.perf_counter() - connection.info[BEGAN])
 
+    def fail(context: ExceptionContext) -> None:
+        # Such as by a timeout. An error of a connection, or of a commit, is none of a statement.
+        if context.connection is not None and context.execution_context is not None:
+            end(context.connection)
+
     event.listen(engine, "before_cursor_execute", begin)
     event.listen(engine, "after_cursor_execute", end)
+    event.listen(engine, "handle_error", fail)
 
 
 def replace_unstorable(value: Any) -> Any:

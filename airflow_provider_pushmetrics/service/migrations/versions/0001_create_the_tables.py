@@ -271,7 +271,7 @@ def create_tables() -> None:
     index_age("delivery")
     index_list("delivery")
     index_list("delivery", "status")
-    create_work_indexes("delivery", "subscription_id", "next_attempt_on")
+    create_work_indexes("delivery", "subscription_id", "next_attempt_on", "attempt_count", "schedule_start")
     create(
         "retired_secret",
         reference("retired_secret", "subscription_id", "webhook_subscription", ondelete="CASCADE"),

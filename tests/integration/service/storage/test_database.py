@@ -5,16 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import select
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import DBAPIError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError
 from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
-from airflow_provider_pushmetrics.service.models import ApiToken, Base, Run
+from airflow_provider_pushmetrics.service.models import ApiToken, Base, Run, Workspace
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.submission import accept_run
 from airflow_provider_pushmetrics.service.storage.database import Database
@@ -49,6 +51,34 @@ def test_processes_that_start_together_migrate_once(postgres_url: str) -> None:
     )
     started = [subprocess.Popen([sys.executable, "-c", code, postgres_url]) for _ in range(3)]
     assert [process.wait(timeout=240) for process in started] == [0, 0, 0]
+
+
+def read_seconds(database: Database) -> tuple[float, float]:
+    """Read how many statements were measured, and the seconds of all of them."""
+    (family,) = database.statement_seconds.collect()
+    values = {sample.name.rpartition("_")[2]: sample.value for sample in family.samples}
+    return values["count"], values["sum"]
+
+
+def test_failed_statement_and_the_wait_of_a_writer_are_measured(database: Database) -> None:
+    before, _ = read_seconds(database)
+    with pytest.raises(DBAPIError), database.reading() as session:
+        session.execute(text("SELECT 1 FROM nowhere"))
+    count, seconds = read_seconds(database)
+    assert count > before
+    with ThreadPoolExecutor(1) as pool:
+        with database.writing() as session:
+            session.execute(update(Workspace).values(name=Workspace.name))
+            waiting = pool.submit(change_workspaces, database)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.3)
+        waiting.result(timeout=120)
+    assert read_seconds(database)[1] - seconds > 0.25
+
+
+def change_workspaces(database: Database) -> None:
+    with database.writing() as session:
+        session.execute(update(Workspace).values(name=Workspace.name))
 
 
 def fail_after_writing(database: Database) -> None:
