@@ -39,9 +39,14 @@ def open_private(path: Path | str, mode: str, **options: Any) -> IO[Any]:
 
 
 def create_private_file(path: Path | str) -> None:
-    """Create an empty file, unless it exists, for a library that would create it with the umask."""
-    with open_private(path, "ab"):
-        pass
+    """
+    Create an empty file, unless it exists, for a library that would create it with the umask.
+
+    An existing file is not opened. Closing it would release the locks that SQLite has on it in this process:
+    https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
 
 
 def write_private_file(path: Path, text: str) -> None:
