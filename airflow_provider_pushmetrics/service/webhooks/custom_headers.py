@@ -6,9 +6,11 @@ Their values are secrets: encrypted at rest, never shown again, and sent to one 
 
 from __future__ import annotations
 
+import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 import httpx
 
@@ -27,6 +29,11 @@ HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 _NAME = re.compile(HEADER_NAME)
 _VALUE = re.compile("[\t\x20-\x7e\xa0-\xff]*")
 """Latin-1 without control characters: others, such as line breaks, would end the header."""
+
+SCHEMES = ("basic", "bearer", "digest", "token")
+
+MIN_PATH_SECRET_LENGTH = 8
+"""A shorter part of a path is a word, such as ``hooks``."""
 
 RESERVED = frozenset(
     {
@@ -121,10 +128,26 @@ def hide_path(url: str) -> str:
 
 
 def list_secrets(url: str, headers: Mapping[str, str]) -> tuple[str, ...]:
-    """List what an endpoint's answer must not show of a request: the values of headers and of the query."""
-    query = httpx.URL(url).params.multi_items()
-    words = [word for value in headers.values() for word in (value, value.rpartition(" ")[2])]
-    return (*words, *(value for _, value in query))
+    """List what an endpoint's answer must not show of a request: values of headers, the path, the query."""
+    parsed = httpx.URL(url)
+    path = parsed.path
+    parts = [part for part in path.split("/") if len(part) >= MIN_PATH_SECRET_LENGTH]
+    values = [value for _, value in parsed.params.multi_items()]
+    words = [word for value in headers.values() for word in _list_words(value)]
+    whole = [path] if len(path) >= MIN_PATH_SECRET_LENGTH else []
+    return tuple(filter(None, (*words, *values, *parts, *whole)))
+
+
+def _list_words(value: str) -> Iterator[str]:
+    """List the forms in which the value of a header may be shown: whole, each of its parts, decoded."""
+    yield value
+    for part in re.split(r"[;,\s]+", value):
+        if part.lower() in SCHEMES:
+            continue
+        yield from (part, part.partition("=")[2])
+        with suppress(ValueError):  # it is no Base64, as Basic authentication is
+            decoded = base64.b64decode(part, validate=True).decode()
+            yield from (decoded, decoded.partition(":")[2])
 
 
 def _get_origin(url: str) -> tuple[str, str, int | None]:

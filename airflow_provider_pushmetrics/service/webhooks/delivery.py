@@ -40,6 +40,9 @@ from airflow_provider_pushmetrics.tracing import TRACEPARENT
 log = logging.getLogger(__name__)
 
 MAX_ENDPOINT_ANSWER_BYTES = 16 * 1024
+MAX_READ_BYTES = MAX_ENDPOINT_ANSWER_BYTES + 8 * 1024
+"""A secret that crosses the limit is read whole, and hidden."""
+
 USER_AGENT = "PushMetrics-Webhooks/1"
 GONE = 410
 """The status by which an endpoint ends a subscription: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.11."""
@@ -253,7 +256,8 @@ class WebhookSender:
                 text = _read_answer(response)
                 return Answer(
                     response.status_code,
-                    redact(text, *secrets),  # it may show what was sent to it
+                    # It may show what was sent to it, also where it is cut.
+                    redact(text, *secrets)[:MAX_ENDPOINT_ANSWER_BYTES],
                     duration_seconds=self._monotonic() - began,
                     retry_after=response.headers.get("retry-after"),
                 )
@@ -297,11 +301,11 @@ def _read_answer(response: httpx.Response) -> str:
     try:
         for chunk in response.iter_raw():
             body += chunk
-            if len(body) >= MAX_ENDPOINT_ANSWER_BYTES:
+            if len(body) >= MAX_READ_BYTES:
                 break
     except httpx.HTTPError:
         pass
-    return body[:MAX_ENDPOINT_ANSWER_BYTES].decode("utf-8", "replace")
+    return body[:MAX_READ_BYTES].decode("utf-8", "replace")
 
 
 def _find_reason_to_give_up(delivery: Delivery, answer: Answer, now: datetime) -> str | None:

@@ -76,6 +76,32 @@ def test_a_guest_sees_the_host_of_a_url_only(url: str, shown: str) -> None:
     assert hide_path(url) == shown
 
 
-def test_secrets_of_a_request_are_its_credentials_and_the_values_of_its_query() -> None:
-    found = list_secrets("https://a.example/x?token=s%20t&n=1", {"Authorization": "Bearer abcdef"})
-    assert set(found) == {"Bearer abcdef", "abcdef", "s t", "1"}
+@pytest.mark.parametrize(
+    ("url", "headers", "secrets"),
+    [
+        (
+            "https://a.example/x?token=s%20t&n=1",
+            {"Authorization": "Bearer abcdef"},
+            {"Bearer abcdef", "abcdef", "s t", "1"},
+        ),
+        (
+            "https://a.example/services/T0/secret-in-a-path",
+            {},
+            {"services", "secret-in-a-path", "/services/T0/secret-in-a-path"},
+        ),
+        (
+            "https://a.example",
+            {"Cookie": "a=first; b=second"},
+            {"a=first; b=second", "a=first", "first", "b=second", "second"},
+        ),
+        (
+            "https://a.example",
+            {"Authorization": "Basic dXNlcjpwYXNz"},
+            {"Basic dXNlcjpwYXNz", "dXNlcjpwYXNz", "user:pass", "pass"},
+        ),
+    ],
+)
+def test_secrets_of_a_request_are_its_credentials_its_path_and_the_values_of_its_query(
+    url: str, headers: dict[str, str], secrets: set[str]
+) -> None:
+    assert set(list_secrets(url, headers)) == secrets
