@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import httpx
 
@@ -129,10 +130,10 @@ def hide_path(url: str) -> str:
 
 def list_secrets(url: str, headers: Mapping[str, str]) -> tuple[str, ...]:
     """List what an endpoint's answer must not show of a request: values of headers, the path, the query."""
-    parsed = httpx.URL(url)
-    path = parsed.path
+    parsed = urlsplit(url)
+    path = unquote(parsed.path)
     parts = [part for part in path.split("/") if len(part) >= MIN_PATH_SECRET_LENGTH]
-    values = [value for _, value in parsed.params.multi_items()]
+    values = [value for _, value in parse_qsl(parsed.query)]
     words = [word for value in headers.values() for word in _list_words(value)]
     whole = [path] if len(path) >= MIN_PATH_SECRET_LENGTH else []
     return tuple(filter(None, (*words, *values, *parts, *whole)))

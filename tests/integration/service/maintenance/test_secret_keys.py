@@ -24,6 +24,7 @@ from airflow_provider_pushmetrics.service.runtime import assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
+from airflow_provider_pushmetrics.service.webhooks.custom_headers import write_headers
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import rotate_secret
 from tests.fakes.service_process import API_TOKEN, run_ready_service, run_service
 from tests.fakes.service_reports import TRIGGER_TOKEN, make_report, text
@@ -33,7 +34,13 @@ from tests.integration.service.conftest import Api
 
 OLD, NEW = "o" * 32, "n" * 32
 SECRET_TEXT = "whsec_" + "A" * 32
-KINDS = {"trigger tokens", "signing secrets", "replaced signing secrets", "database URLs"}
+KINDS = {
+    "database URLs",
+    "headers of subscriptions",
+    "replaced signing secrets",
+    "signing secrets",
+    "trigger tokens",
+}
 
 
 @pytest.fixture
@@ -50,6 +57,7 @@ def filled(database: Database, tmp_path: Path) -> Database:
             Subscription(name=str(number), secret_encrypted=cipher.encrypt(SECRET_TEXT), **values)
             for number in range(449)
         )
+        write_headers(first, cipher, {"Authorization": "Bearer of-a-test"})
         rotate_secret(first, cipher, datetime.now(UTC))
     return database
 
@@ -62,7 +70,8 @@ def run_rotation(data_dir: Path, keys: str, url: str | None) -> Result:
 def count_readable(database: Database, cipher: Cipher) -> tuple[int, int]:
     """Count the stored secrets that a cipher decrypts, and all of them."""
     with database.reading() as session:
-        values = [value for column in list_secret_columns() for value in session.scalars(select(column))]
+        columns = [select(column).where(column.is_not(None)) for column in list_secret_columns()]
+        values = [value for column in columns for value in session.scalars(column)]
     return sum(map(cipher.can_decrypt, values)), len(values)
 
 
@@ -83,12 +92,13 @@ def test_rotation_encrypts_everything_and_can_be_repeated(
     first = run_rotation(tmp_path, f"{NEW},{OLD}", database_url)
     assert first.exit_code == 0, first.stderr
     assert first.stdout == (
-        "Encrypted with the newest key now: 3 database URLs, 1 replaced signing secrets, 450 signing secrets,"
-        " 3 trigger tokens.\nAll 457 stored secrets are encrypted with the newest key. The older keys can be"
-        " removed, if every process of the service was started with the newest key first. A process that was"
-        " not still encrypts with an older key: start it again, then run this command once more.\n"
+        "Encrypted with the newest key now: 3 database URLs, 1 headers of subscriptions, 1 replaced signing"
+        " secrets, 450 signing secrets, 3 trigger tokens.\nAll 458 stored secrets are encrypted with the"
+        " newest key. The older keys can be removed, if every process of the service was started with the"
+        " newest key first. A process that was not still encrypts with an older key: start it again, then run"
+        " this command once more.\n"
     )
-    assert count_readable(filled, Cipher(NEW)) == (457, 457)
+    assert count_readable(filled, Cipher(NEW)) == (458, 458)
     with filled.reading() as session:
         tokens = [Cipher(NEW).decrypt(row) for row in session.scalars(select(ReportTrigger.token_encrypted))]
     assert tokens == [TRIGGER_TOKEN] * 3
@@ -114,7 +124,7 @@ def test_interrupted_rotation_loses_nothing_and_goes_on(filled: Database) -> Non
         rotate_secrets(filled, Interrupted(NEW, OLD))
     done, total = count_readable(filled, Cipher(NEW))
     assert 0 < done < total
-    assert count_readable(filled, Cipher(NEW, OLD)) == (457, 457)
+    assert count_readable(filled, Cipher(NEW, OLD)) == (458, 458)
     rest = rotate_secrets(filled, Cipher(NEW, OLD))
     assert (rest.rotated.total(), rest.left.total()) == (total - done, 0)
 
@@ -126,12 +136,12 @@ def test_secret_that_no_key_decrypts_keeps_the_old_keys(
     result = run_rotation(tmp_path, f"{NEW} {OLD}", database_url)
     assert result.exit_code == 1
     assert (
-        "Not encrypted with it: 0 database URLs, 0 replaced signing secrets, 1 signing secrets"
-        in result.stderr
+        "Not encrypted with it: 0 database URLs, 0 headers of subscriptions, 0 replaced signing secrets, 1"
+        " signing secrets" in result.stderr
     )
     assert "Keep all older keys" in result.stderr
     assert "can be removed" not in result.output
-    assert count_readable(filled, Cipher(NEW)) == (457, 458)
+    assert count_readable(filled, Cipher(NEW)) == (458, 459)
 
 
 def test_secret_that_changes_meanwhile_keeps_its_new_value(filled: Database) -> None:
@@ -162,7 +172,7 @@ def test_wrong_key_stops_the_start_with_a_sentence(
     )
     with pytest.raises(
         PushMetricsConfigurationError,
-        match=r"cannot be decrypted \(3 database URLs, 1 replaced .+, 3 trigger tokens\): .+ rotate-key",
+        match=r"cannot be decrypted \(3 database URLs, 1 headers .+, 3 trigger tokens\): .+ rotate-key",
     ):
         parts.prepare()
     parts.stop()

@@ -75,7 +75,7 @@ def test_worker_whose_service_dies_during_its_start_stops(data_dir: Path) -> Non
 def test_run_that_was_claimed_and_never_begun_is_released(data_dir: Path) -> None:
     """As if the database had gone away while it answered the claim."""
     with run_ready_service(data_dir, "--worker-lease-seconds", "1") as service:
-        worker_id = (data_dir / WORKER_FILE).read_text("ascii")
+        worker_id = (data_dir / WORKER_FILE).read_text("ascii").strip()
         with closing(sqlite3.connect(data_dir / "service.db", timeout=120)) as database, database:
             database.execute(
                 "INSERT INTO run (workspace_id, report_id, status, origin, given_parameters, parameters,"

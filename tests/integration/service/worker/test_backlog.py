@@ -25,7 +25,9 @@ def add_deliveries(
         for seconds in due_seconds:
             event = OutboxEvent(workspace_id=workspace_id, event="report.run", body="{}")
             due = get_now() + timedelta(seconds=seconds)
-            delivery = Delivery(event=event, subscription=subscription, next_attempt_on=due)
+            delivery = Delivery(
+                workspace_id=workspace_id, event=event, subscription=subscription, next_attempt_on=due
+            )
             delivery.attempt_count = attempts
             session.add(delivery)
 
