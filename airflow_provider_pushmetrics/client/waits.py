@@ -19,6 +19,7 @@ from airflow_provider_pushmetrics.exceptions import (
     InvalidEventError,
     PushMetricsAmbiguousRun,
     PushMetricsConfigurationError,
+    PushMetricsNotFoundError,
 )
 
 log = logging.getLogger(__name__)
@@ -229,7 +230,16 @@ def _fetch_run(target: RunTarget, credentials: Credentials) -> Call[Run]:
 
 
 def read_run(target: RunTarget, run: Run) -> FinishedRun | None:
-    """Read a run from the API; None while it is unfinished."""
+    """
+    Read a run from the API; None while it is unfinished.
+
+    :raises PushMetricsNotFoundError: if it is a run of another report.
+    """
+    if run.report_id is not None and _is_number(target.report_id) and int(target.report_id) != run.report_id:
+        raise PushMetricsNotFoundError(
+            f"report {target.report_id} has no run {run.id}: that is one of report {run.report_id}. Was"
+            " PushMetrics restored from a backup since? Clear the task to start another run."
+        )
     if run.status is RunStatus.UNKNOWN:
         log.warning("run %s has a status that this version does not know; it counts as unfinished", run.id)
     if not run.status.is_finished:

@@ -318,7 +318,7 @@ class WaitHub:
 
     def _resolve_run(self, run: Run) -> None:
         for wait in self._index.find_by_run(run.id):
-            wait.resolve(wait.read_run(run))
+            wait.offer_run(run)
 
     def _find_last_poll(self, run_id: int) -> float:
         return min((wait.asked_at for wait in self._index.find_by_run(run_id)), default=0.0)

@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.client.protocol import Call
 from airflow_provider_pushmetrics.client.run_polling import RunPoll
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.event_matching import EventFilter, FilterIndex, read_subject
-from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.exceptions import PushMetricsNotFoundError, PushMetricsParameterError
 
 
 @dataclass(eq=False)
@@ -55,6 +55,13 @@ class PendingWait:
         try:
             self.resolve(self.read_event(event))
         except PushMetricsParameterError as error:
+            self.fail(error)
+
+    def offer_run(self, run: Run) -> None:
+        """Offer a run of the API; one of another report ends this wait and no other."""
+        try:
+            self.resolve(self.read_run(run))
+        except PushMetricsNotFoundError as error:
             self.fail(error)
 
     def close(self) -> None:

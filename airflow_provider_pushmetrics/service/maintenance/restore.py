@@ -14,8 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.maintenance.access import describe_outage
 from airflow_provider_pushmetrics.service.maintenance.backup import RESULTS, SERVICE_KIND, list_tables
+from airflow_provider_pushmetrics.service.maintenance.spare_ids import (
+    count_spare_ids,
+    skip_ids_in_postgresql,
+    skip_ids_in_sqlite,
+)
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, make_data_dir
+from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import SCHEMA_VERSION_TABLE, Database
 from airflow_provider_pushmetrics.service.storage.schema import require_known
 from airflow_provider_pushmetrics.serving.backups.archive import Manifest, extract_archive
@@ -25,7 +31,9 @@ from airflow_provider_pushmetrics.serving.backups.sqlite_copy import COPY_NAME
 
 def restore(settings: ServiceSettings, archive: Path) -> int:
     """
-    Restore a backup. The database is last: without it, no service starts on half of a backup.
+    Restore a backup, with ids for what is new that Airflow does not know.
+
+    The database is last: without it, no service starts on half of a backup.
 
     :return: The number of results.
     :raises PushMetricsConfigurationError: if the place is not empty, or the backup cannot be used.
@@ -48,10 +56,12 @@ def restore(settings: ServiceSettings, archive: Path) -> int:
         files = [file.removeprefix(RESULTS) for file in manifest.files if file.startswith(RESULTS)]
         for file in files:
             results.import_file(file, staged / RESULTS / file)
+        spare = count_spare_ids(manifest.contents.created_on, get_now())
         if database is None:
+            skip_ids_in_sqlite(staged / COPY_NAME, list_tables(), spare)
             os.link(staged / COPY_NAME, settings.database_file)  # fails if a service has started meanwhile
         else:
-            _load(database, staged / DUMP_NAME, manifest)
+            _load(database, staged / DUMP_NAME, manifest, spare)
         return len(files)
 
 
@@ -74,14 +84,20 @@ def _open_empty(settings: ServiceSettings) -> Iterator[Database | None]:
         database.close()
 
 
-def _load(database: Database, dump: Path, manifest: Manifest) -> None:
+def _load(database: Database, dump: Path, manifest: Manifest, spare: int) -> None:
     database.migrate(manifest.contents.schema)
-    with database.writing() as session:
-        session.execute(text("TRUNCATE " + ", ".join(f'"{name}"' for name in list_tables())))
+    _empty(database)
     try:
         load_tables(database.engine, dump)
+        skip_ids_in_postgresql(database, list_tables(), spare)
     except PushMetricsConfigurationError as error:
+        _empty(database)
         raise PushMetricsConfigurationError(
             f"{error} The database has tables without rows now: drop it and create it again, and empty the"
             " folder of results, before the next attempt."
         ) from None
+
+
+def _empty(database: Database) -> None:
+    with database.writing() as session:
+        session.execute(text("TRUNCATE " + ", ".join(f'"{name}"' for name in list_tables())))

@@ -20,6 +20,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAmbiguousRun,
     PushMetricsConfigurationError,
     PushMetricsLastLookError,
+    PushMetricsNotFoundError,
     PushMetricsUnavailableError,
 )
 from tests.fakes.scripted import FakeClock, Script, ScriptedDriver, build_answer, read_query
@@ -164,6 +165,13 @@ def test_the_api_tells_that_a_run_is_over(driver: ScriptedDriver, status: str) -
     finished = wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN, poll_interval_seconds=5.0)
     assert finished == FinishedRun("1", 7, status=RunStatus.parse(status))
     assert driver.pauses == [5.0]
+
+
+@pytest.mark.parametrize("status", ["running", "success"])
+def test_a_run_of_another_report_is_not_taken_for_ours(driver: ScriptedDriver, status: str) -> None:
+    driver.script = [build_run(status, report_id=2)]
+    with pytest.raises(PushMetricsNotFoundError, match="report 1 has no run 7: that is one of report 2"):
+        wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN)
 
 
 def test_a_status_that_nobody_knows_counts_as_going_on_and_is_logged(

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 
-from airflow_provider_pushmetrics.client.models import FeedEvent
+from airflow_provider_pushmetrics.client.models import FeedEvent, Run, RunStatus
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
+from airflow_provider_pushmetrics.client.waits import RunTarget, read_run
 from airflow_provider_pushmetrics.event_matching import EventFilter
+from airflow_provider_pushmetrics.exceptions import PushMetricsNotFoundError
 from airflow_provider_pushmetrics.triggers.wait_index import PendingWait, WaitIndex
 
 RUN = {
@@ -30,6 +33,19 @@ def build_waiter(after: int = 0, asks_for: int | None = None, **wanted: Any) -> 
     return PendingWait(
         EventFilter(**wanted), after, WaitBudget(), poll_once, lambda event: event, run_id=asks_for
     )
+
+
+async def test_run_of_another_report_ends_the_wait_for_it_alone() -> None:
+    waiters = WaitIndex()
+    ours, other = build_waiter(asks_for=7), build_waiter(asks_for=7)
+    ours.read_run, other.read_run = (partial(read_run, RunTarget(report, 7)) for report in ("1", "2"))
+    for waiter in (ours, other):
+        waiters.add(waiter)
+    for waiter in waiters.find_by_run(7):
+        waiter.offer_run(Run(id=7, report_id=2, status=RunStatus.SUCCESS))
+    assert (await other.found).run_id == 7
+    with pytest.raises(PushMetricsNotFoundError, match="one of report 2"):
+        await ours.found
 
 
 def build_event(body: dict[str, Any], event_id: int = 3) -> FeedEvent:

@@ -7,17 +7,19 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import create_engine, select
+from sqlalchemy import create_engine, select, text
 from typer.testing import CliRunner, Result
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.cli import app
-from airflow_provider_pushmetrics.service.models import BlockResult, Run
+from airflow_provider_pushmetrics.service.maintenance.spare_ids import ID_GAP, count_spare_ids
+from airflow_provider_pushmetrics.service.models import BlockResult, Report, Run, Workspace
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.serving.backups.postgresql_dump import dump_tables
@@ -102,7 +104,7 @@ async def test_service_restored_from_a_backup_made_while_it_worked_does_its_job(
         async with open_client(build_app(parts)) as client:
             assert await wait_for_rows(client, parts, made.id, run_id) == [{"n": 42}]
             new_id = await run_report(client, made.id)
-            assert new_id > run_id
+            assert new_id > run_id + ID_GAP, "Airflow may know those after the backup"
             assert await wait_for_rows(client, parts, made.id, new_id) == [{"n": 42}]
     again = run_command("restore", archive, second, restored_url)
     assert again.exit_code == 1
@@ -163,6 +165,55 @@ async def test_backup_without_its_results_is_refused(tmp_path: Path, database_ur
     result = await asyncio.to_thread(run_command, "backup", archive, data_dir, database_url, *options)
     assert result.exit_code == 0, result.stderr
     assert "0 results. 1 more had been deleted." in result.stdout
+
+
+def test_restored_service_gives_no_id_that_was_given_after_the_backup(
+    database: Database, tmp_path: Path, database_url: str | None, restored_url: str | None
+) -> None:
+    """Also in a table that had no row then."""
+    archive, target = tmp_path / "a.tar", tmp_path / "target"
+    (tmp_path / "results").mkdir()
+    with database.writing() as session:
+        session.add(Workspace(name="before"))
+    assert run_command("backup", archive, tmp_path, database_url).exit_code == 0
+    restored = run_command("restore", archive, target, restored_url)
+    assert restored.exit_code == 0, restored.stderr
+    opened = Database(restored_url or f"sqlite:///{target}/service.db")
+    with opened.writing() as session:
+        workspace = Workspace(name="after")
+        session.add(workspace)
+        session.flush()
+        report = Report(workspace_id=workspace.id, name="the first")
+        session.add(report)
+        session.flush()
+        assert min(workspace.id, report.id) > ID_GAP
+    opened.close()
+
+
+def test_restore_is_refused_at_the_end_of_the_ids(
+    database: Database, tmp_path: Path, database_url: str | None, restored_url: str | None
+) -> None:
+    if restored_url is None:
+        pytest.skip("SQLite's ids have 64 bits")
+    archive, target = tmp_path / "a.tar", tmp_path / "target"
+    (tmp_path / "results").mkdir()
+    with database.writing() as session:
+        session.add(Workspace(name="before"))
+        session.execute(text("SELECT setval('run_id_seq', 2147000000)"))
+    assert run_command("backup", archive, tmp_path, database_url).exit_code == 0
+    result = run_command("restore", archive, target, restored_url)
+    assert result.exit_code == 1
+    assert "the ids of the table 'run' end at 2,147,483,647" in result.stderr
+    opened = Database(restored_url)
+    with opened.reading() as session:
+        assert session.scalars(select(Workspace.id)).all() == []
+    opened.close()
+
+
+def test_backup_made_long_ago_leaves_out_more_ids() -> None:
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    assert count_spare_ids("2026-01-01T00:00:00+00:00", now) == ID_GAP + 86_400
+    assert count_spare_ids("2026-01-03T00:00:00+00:00", now) == ID_GAP
 
 
 def test_damaged_backup_restores_nothing(
