@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
+from tempfile import mkstemp
 from typing import IO
 
 from airflow_provider_pushmetrics import __version__
@@ -87,12 +88,9 @@ def write_archive(path: Path, contents: Contents) -> Iterator[ArchiveWriter]:
     :raises PushMetricsConfigurationError: if there is a file of that name already, or it cannot be written.
     """
     if path.exists():
-        raise PushMetricsConfigurationError(
-            f"the file {str(path)!r} exists already, and is not replaced: name another one."
-        )
-    partial = path.with_name(path.name + PARTIAL_SUFFIX)
+        raise _describe_existing(path)
     try:
-        with _open_private(partial) as file:
+        with _open_partial(path) as (partial, file):
             with tarfile.open(fileobj=file, mode="w") as tar:
                 writer = ArchiveWriter(tar)
                 yield writer
@@ -100,15 +98,15 @@ def write_archive(path: Path, contents: Contents) -> Iterator[ArchiveWriter]:
                 tar.addfile(_build_member(MANIFEST, len(manifest)), io.BytesIO(manifest))
             file.flush()
             os.fsync(file.fileno())
-        partial.rename(path)
+            os.link(partial, path)  # replaces nothing, also not what another backup wrote meanwhile
         _sync_folder(path.parent)
+    except FileExistsError:
+        raise _describe_existing(path) from None
     except (OSError, tarfile.TarError) as error:
         raise PushMetricsConfigurationError(
             f"the backup cannot be written to {str(path)!r}: {error}. Choose another place, or free some"
             " space."
         ) from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def extract_archive(path: Path, folder: Path, kind: str, engine: str) -> Manifest:
@@ -189,6 +187,23 @@ def _build_member(name: str, size: int) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
     member.size, member.mode = size, 0o600
     return member
+
+
+@contextmanager
+def _open_partial(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+    """Open a file beside an archive that no other process writes, and delete it at the end."""
+    number, name = mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=PARTIAL_SUFFIX)
+    try:
+        with open(number, "wb") as file:
+            yield Path(name), file
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _describe_existing(path: Path) -> PushMetricsConfigurationError:
+    return PushMetricsConfigurationError(
+        f"the file {str(path)!r} exists already, and is not replaced: name another one."
+    )
 
 
 def _open_private(path: Path) -> IO[bytes]:

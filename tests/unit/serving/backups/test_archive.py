@@ -78,6 +78,19 @@ def test_existing_file_is_not_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "a.tar").read_text() == "mine"
 
 
+def test_second_backup_to_one_name_neither_replaces_the_first_nor_spoils_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    with (  # noqa: PT012
+        pytest.raises(PushMetricsConfigurationError, match="exists already"),
+        write_archive(path, CONTENTS) as slow,
+    ):
+        slow.add("database.sqlite", io.BytesIO(b"slow"), 4)
+        with write_archive(path, CONTENTS) as quick:
+            quick.add("database.sqlite", io.BytesIO(b"rows"), 4)
+    assert list(tmp_path.iterdir()) == [path]
+    assert (extract(path) / "database.sqlite").read_bytes() == b"rows"
+
+
 def test_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with (
         pytest.raises(PushMetricsConfigurationError, match="cannot be written to"),
