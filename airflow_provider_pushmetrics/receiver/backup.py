@@ -47,6 +47,7 @@ from airflow_provider_pushmetrics.serving.backups.postgresql_dump import (
     take_postgresql_snapshot,
 )
 from airflow_provider_pushmetrics.serving.backups.sqlite_copy import COPY_NAME, copy_sqlite
+from airflow_provider_pushmetrics.serving.sqlite import check_after_crash
 
 INBOX_KIND = "receiver"
 DUMPED = (events.name, rejections.name, consumers.name)
@@ -64,6 +65,7 @@ def back_up(inbox_url: str, archive: Path) -> int:
     :raises PushMetricsConfigurationError: if there is no inbox, or the backup cannot be written.
     """
     with _open(inbox_url) as engine:
+        check_after_crash(engine)
         if find_missing_file(inbox_url) or not _list_own_tables(engine):
             raise PushMetricsConfigurationError(
                 "there is no inbox: name the receiver's with --inbox or PUSHMETRICS_RECEIVER_INBOX."

@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.serving.private_files import create_private_file
+from airflow_provider_pushmetrics.serving.private_files import FILE_MODE, create_private_file
 
 IMMEDIATE = "begin_immediate"
 """
@@ -29,6 +29,9 @@ SYNCHRONOUS = "synchronous"
 """The execution option for the durability of a writing transaction's commit; FULL by default."""
 
 WAL_RETRY_SECONDS = 0.05
+
+DAMAGED = "-damaged"
+"""Ends the name of the empty file beside a database in which a check has found damage, or has not ended."""
 
 
 def create_sqlite_engine(
@@ -60,13 +63,31 @@ def check_after_crash(engine: Engine) -> None:
     """
     Check a file that was not closed properly: its write-ahead log is still there.
 
+    SQLite deletes the log when the last connection is closed, also after damage was found. So a marker stays
+    beside the file until a check finds no damage.
+
     If another process uses the file now, there is a log too, and the check only takes its time.
 
-    :raises PushMetricsConfigurationError: if the file is damaged. Nothing is changed then.
+    :raises PushMetricsConfigurationError: if the file is damaged.
     """
     path = engine.url.database or ""
-    if engine.dialect.name != "sqlite" or not _has_content(Path(f"{path}-wal")):
+    marker = Path(path + DAMAGED)
+    is_doubtful = _has_content(Path(f"{path}-wal")) or marker.exists()
+    if engine.dialect.name != "sqlite" or not is_doubtful or not Path(path).exists():
         return
+    with suppress(OSError):  # what is wrong with the folder is said elsewhere
+        marker.touch(FILE_MODE)  # before the check, which may fail for another reason
+    fault = _find_fault(engine)
+    if fault is not None:
+        raise PushMetricsConfigurationError(
+            f"the database file {path!r} is damaged ({fault}): restore a backup, or copy the file and save"
+            " what is left with the command '.recover' of sqlite3. Until then it is not used."
+        )
+    with suppress(OSError):
+        marker.unlink()
+
+
+def _find_fault(engine: Engine) -> str | None:
     try:
         with engine.connect() as connection:
             found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
@@ -75,12 +96,7 @@ def check_after_crash(engine: Engine) -> None:
         if code not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise
         found = str(error.orig)
-    if found != "ok":
-        fault = " ".join(found.split())
-        raise PushMetricsConfigurationError(
-            f"the database file {path!r} is damaged ({fault}): restore a backup, or copy the file and its"
-            " '-wal', and save what is left with the command '.recover' of sqlite3. Nothing was changed."
-        )
+    return None if found == "ok" else " ".join(found.split())
 
 
 def _has_content(path: Path) -> bool:

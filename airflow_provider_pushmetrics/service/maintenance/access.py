@@ -12,6 +12,7 @@ from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.schema import require_schema
+from airflow_provider_pushmetrics.serving.sqlite import check_after_crash
 
 
 @contextmanager
@@ -19,8 +20,8 @@ def open_store(settings: ServiceSettings) -> Iterator[Database]:
     """
     Open the database of a service, without making or migrating anything.
 
-    :raises PushMetricsConfigurationError: if there is none, if it does not answer, or if its schema is not
-        that of this version.
+    :raises PushMetricsConfigurationError: if there is none, if it does not answer, if its file is damaged, or
+        if its schema is not that of this version.
     """
     if settings.database_url is None and not settings.database_file.is_file():
         raise PushMetricsConfigurationError(
@@ -29,6 +30,7 @@ def open_store(settings: ServiceSettings) -> Iterator[Database]:
         )
     database = Database(settings.store_url, listen_url=settings.listen_database_url)
     try:
+        check_after_crash(database.engine)
         require_schema(database)
         yield database
     except SQLAlchemyError as error:

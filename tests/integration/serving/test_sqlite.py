@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.serving.sqlite import (
     IMMEDIATE,
     SYNCHRONOUS,
+    check_after_crash,
     create_sqlite_engine,
     prepare_connection,
 )
@@ -103,3 +106,59 @@ def test_file_that_is_no_database_is_an_error_at_once(tmp_path: Path) -> None:
         prepare_connection(own, 15, monotonic=clock, sleep=clock.sleep)
     assert clock.now == 0
     own.close()
+
+
+def leave_log(path: Path) -> None:
+    """Leave a write-ahead log behind as a crash does; this one has nothing of use in it."""
+    Path(f"{path}-wal").write_bytes(b"log")
+
+
+def check(path: Path) -> None:
+    """Check a file as a start does."""
+    engine = create_sqlite_engine(f"sqlite:///{path}", busy_timeout_seconds=1, pool_size=2, max_overflow=2)
+    try:
+        check_after_crash(engine)
+    finally:
+        engine.dispose()
+
+
+def test_damaged_file_is_refused_until_it_is_replaced(engine: Engine, tmp_path: Path) -> None:
+    path, marker = tmp_path / "x.db", tmp_path / "x.db-damaged"
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE t AS SELECT hex(randomblob(3000)) AS text")
+        for _ in range(6):
+            connection.exec_driver_sql("INSERT INTO t SELECT text FROM t")
+        connection.commit()
+    engine.dispose()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8192] + b"\xa5" * 8192 + whole[16384:])
+    leave_log(path)
+    for _ in range(3):
+        with pytest.raises(
+            PushMetricsConfigurationError, match=r"x\.db' is damaged \(.+\): restore a backup"
+        ):
+            check(path)
+    assert stat.S_IMODE(marker.stat().st_mode) == 0o600
+    path.write_bytes(whole)
+    check(path)
+    assert not marker.exists()
+
+
+def test_file_is_checked_again_if_the_check_could_not_end(engine: Engine, tmp_path: Path) -> None:
+    path, marker = tmp_path / "x.db", tmp_path / "x.db-damaged"
+    with sqlite3.connect(path, isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        leave_log(path)
+        with pytest.raises(OperationalError, match="locked"):
+            check_after_crash(engine)
+        other.execute("COMMIT")
+    other.close()
+    assert marker.exists()
+    check(path)
+    assert not marker.exists()
+
+
+def test_marker_of_a_file_that_is_gone_makes_no_file(tmp_path: Path) -> None:
+    (tmp_path / "x.db-damaged").touch()
+    check(tmp_path / "x.db")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.db-damaged"]

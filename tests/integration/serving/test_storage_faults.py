@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import sqlite3
 import threading
@@ -158,13 +159,12 @@ def damage(path: Path) -> None:
 def checkpoint(path: Path) -> None:
     """Move what is in the write-ahead log to the file, and leave a log behind as a crash does."""
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        log = Path(f"{path}-wal").read_bytes()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
-    Path(f"{path}-wal").write_bytes(log)
+    Path(f"{path}-wal").write_bytes(b"log")
 
 
-def test_receiver_says_at_its_start_that_the_file_is_damaged(storage: FailingStorage) -> None:
+def test_receiver_says_at_each_start_that_the_file_is_damaged(storage: FailingStorage) -> None:
     inbox = storage.folder / "inbox.db"
     with open_receiver(storage) as receiver:
         with Senders(receiver.delivery_url, 0) as senders:
@@ -173,11 +173,29 @@ def test_receiver_says_at_its_start_that_the_file_is_damaged(storage: FailingSto
         receiver.process.wait(LIMIT_SECONDS)
     checkpoint(inbox)
     damage(inbox)
-    with (
-        pytest.raises(RuntimeError, match=r"inbox\.db' is damaged \(.*\): restore a backup"),
-        open_receiver(storage),
-    ):
-        pass
+    for _ in range(2):  # the first one closes the file properly
+        with (
+            pytest.raises(RuntimeError, match=r"inbox\.db' is damaged \(.*\): restore a backup"),
+            open_receiver(storage),
+        ):
+            pass
+
+
+def test_service_says_at_each_start_that_the_file_is_damaged(storage: FailingStorage) -> None:
+    file = storage.folder / "service.db"
+    with ExitStack() as stack:
+        log = stack.enter_context(open(storage.folder.with_suffix(".log"), "ab"))
+        service = start_service(storage, log, stack)
+        service.stop(signal.SIGKILL)
+        checkpoint(file)
+        damage(file)
+        for start in (1, 2):
+            again = ServiceProcess(storage.folder, log, environment=storage.environment)
+            stack.callback(again.client.close)
+            stack.callback(again.stop, signal.SIGKILL)
+            assert again.process.wait(LIMIT_SECONDS) != 0
+            written = storage.folder.with_suffix(".log").read_text("utf-8")
+            assert len(re.findall(r"service\.db' is damaged \(", written)) == start
 
 
 def test_service_keeps_what_it_accepted_through_faults_and_power_losses(storage: FailingStorage) -> None:
