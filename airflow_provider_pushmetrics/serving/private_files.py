@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import mkstemp
 from typing import IO, Any
 
 FOLDER_MODE = 0o700
@@ -50,15 +52,31 @@ def create_private_file(path: Path | str) -> None:
 
 
 def write_private_file(path: Path, text: str) -> None:
-    """Write a file atomically."""
-    partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)
-    with open_private(partial, "x", encoding="ascii") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path)
+    """Write a file atomically, in place of one that is there."""
+    with _write_partial(path, text) as partial:
+        partial.rename(path)
     sync_folder(path.parent)
+
+
+def write_private_file_once(path: Path, text: str) -> None:
+    """Write a file atomically, unless it is there: of several processes that write it at once, one does."""
+    with _write_partial(path, text) as partial, suppress(FileExistsError):
+        os.link(partial, path)
+    sync_folder(path.parent)
+
+
+@contextmanager
+def _write_partial(path: Path, text: str) -> Iterator[Path]:
+    """Write a file beside a path, with a name of its own, and delete it afterwards if it is still there."""
+    descriptor, name = mkstemp(".partial", f"{path.name}.", path.parent)  # only its owner can read it
+    try:
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def sync_folder(path: Path) -> None:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.serving.private_files import write_private_file
+from airflow_provider_pushmetrics.serving.private_files import write_private_file_once
 
 KEY_FILE = "secret-key"
 MIN_KEY_LENGTH = 32
@@ -80,11 +80,12 @@ def load_secret_keys(data_dir: Path) -> tuple[str, ...]:
     """
     Read the keys of a data folder, the newest in the first line.
 
-    The first one is generated at the first start. Only the owner of the folder can read the file.
+    The first one is generated at the first start, by one of the processes that start at once. Only the owner
+    of the folder can read the file.
     """
     path = data_dir / KEY_FILE
     if not path.exists():
-        write_private_file(path, secrets.token_urlsafe(MIN_KEY_LENGTH))
+        write_private_file_once(path, secrets.token_urlsafe(MIN_KEY_LENGTH))
     return read_secret_keys(data_dir)
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from airflow_provider_pushmetrics.service.storage.encryption import load_secret_keys
 from airflow_provider_pushmetrics.serving.private_files import (
     create_private_file,
     make_private_folder,
     open_private,
     write_private_file,
+    write_private_file_once,
 )
 
 
@@ -55,8 +59,32 @@ def test_new_file_is_private_and_an_existing_one_keeps_mode_and_content(tmp_path
     assert [(tmp_path / name).read_text() for name in ("new", "empty", "old")] == ["text", "", "old"]
 
 
-def test_private_file_replaces_what_a_crash_left(tmp_path: Path) -> None:
-    (tmp_path / "f.partial").write_text("half")
+def test_private_file_replaces_one_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("older")
     write_private_file(tmp_path / "f", "whole")
     assert (tmp_path / "f").read_text() == "whole\n"
+    assert get_mode(tmp_path / "f") == 0o600
     assert list(tmp_path.iterdir()) == [tmp_path / "f"]
+
+
+def test_private_file_that_is_written_once_keeps_its_first_text(tmp_path: Path) -> None:
+    for text in ("first", "second"):
+        write_private_file_once(tmp_path / "f", text)
+    assert (tmp_path / "f").read_text() == "first\n"
+    assert get_mode(tmp_path / "f") == 0o600
+    assert list(tmp_path.iterdir()) == [tmp_path / "f"]
+
+
+def test_processes_that_start_at_once_have_the_same_secret_key(tmp_path: Path) -> None:
+    starters, rounds = 4, 10
+    barrier = threading.Barrier(starters)
+
+    def start(number: int) -> tuple[str, ...]:
+        folder = tmp_path / str(number)
+        folder.mkdir(exist_ok=True)
+        barrier.wait()
+        return load_secret_keys(folder)
+
+    with ThreadPoolExecutor(starters) as threads:
+        for number in range(rounds):
+            assert len(set(threads.map(start, [number] * starters))) == 1
