@@ -151,14 +151,15 @@ def span(
     :param parent: The ``traceparent`` that the work continues; by default the span around it.
     :param started_ns: When it began, if that was before.
     """
-    if _provider is None:
+    provider = _provider  # it may end meanwhile
+    if provider is None:
         trace = parse_traceparent(parent)
         with logging_about(trace_id=trace.split("-")[1]) if trace else logging_about():
             yield Span(parent)
         return
     from opentelemetry import trace as api
 
-    started = _provider.get_tracer("airflow_provider_pushmetrics", __version__).start_span(
+    started = provider.get_tracer("airflow_provider_pushmetrics", __version__).start_span(
         name, _build_context(parent), api.SpanKind[kind.upper()], facts, start_time=started_ns
     )
     ids = started.get_span_context()

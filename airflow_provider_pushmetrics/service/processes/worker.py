@@ -132,9 +132,8 @@ def _report(engine: ExecutionBackend | None, report: int) -> None:
 
 
 def _stop(parts: ServiceParts) -> None:
-    has_ended = parts.stop()
-    stop_tracing()
-    if has_ended:
+    if parts.stop():
+        stop_tracing()  # not before: what still works would lose its trace
         return
     log.info("stopped; unfinished work continues at the next start")
     logging.shutdown()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -165,3 +167,44 @@ def test_an_endpoint_that_hangs_or_refuses_delays_nothing(
         began = time.monotonic()
         stop_tracing()
         assert time.monotonic() - began < FLUSH_SECONDS + 60
+
+
+class EndsTracing(ModuleType):
+    """The package of OpenTelemetry, whose first use by a span ends tracing: another thread may do so."""
+
+    @property
+    def trace(self) -> ModuleType:
+        stop_tracing()
+        return sys.modules["opentelemetry.trace"]
+
+
+def test_work_that_begins_while_tracing_ends_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    with collect_traces() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.port}")
+        start_tracing("a")
+        monkeypatch.setitem(sys.modules, "opentelemetry", EndsTracing("opentelemetry"))
+        with span("work", parent=PARENT) as found:
+            assert not is_tracing()
+            assert (found.traceparent or "").split("-")[1] == TRACE_ID
+
+
+def test_unfinished_work_keeps_its_trace_until_the_worker_ends() -> None:
+    program = """
+import logging
+from types import SimpleNamespace
+from airflow_provider_pushmetrics.service.processes.worker import _stop
+from airflow_provider_pushmetrics.serving.traces import is_tracing, start_tracing
+
+class Handler(logging.Handler):
+    def emit(self, record):
+        print(record.getMessage(), is_tracing(), flush=True)
+
+logging.basicConfig(level="INFO", handlers=[Handler()])
+start_tracing("a")
+_stop(SimpleNamespace(stop=lambda: False))
+"""
+    variables = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=variables
+    )
+    assert done.stdout.strip() == "stopped; unfinished work continues at the next start True"
