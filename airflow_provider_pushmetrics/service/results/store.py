@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -231,22 +231,25 @@ class ResultStore:
         for name in names:
             shutil.rmtree(self._folder / name, ignore_errors=True)  # another process may be first
 
-    def clean(self, before: datetime) -> int:
+    def clean(self, before: datetime, spared: Collection[str] = ()) -> int:
         """
         Delete results written before a time; a current reader can still read them to the end.
 
+        :param spared: The folders of runs whose results are kept.
         :return: How many there were.
         """
-        return self._delete_older("*/*.parquet", before) + self.clean_partial(before)
+        return self._delete_older("*/*.parquet", before, spared) + self.clean_partial(before)
 
     def clean_partial(self, before: datetime) -> int:
         """Delete partial results of dead processes that have not grown since a time; return their number."""
         count = self._delete_older(f"*/*{PARTIAL}", before)
         return count + self._delete_older(f"{EXPORTS}/*/*", before)
 
-    def _delete_older(self, pattern: str, before: datetime) -> int:
+    def _delete_older(self, pattern: str, before: datetime, spared: Collection[str] = ()) -> int:
         count = 0
         for path in list(self._folder.glob(pattern)):
+            if path.parent.name in spared:
+                continue
             try:
                 if path.stat().st_mtime < before.timestamp():
                     path.unlink()

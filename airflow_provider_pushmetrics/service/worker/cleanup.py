@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -107,7 +107,8 @@ class Cleanup:
         with self._database.reading() as session:
             now = self._clock(session)
             choices = list_choice_results(session)
-        deleted = Counter(results=self._clean_results(now))
+            spared = set() if self._result_days is None else _list_needed_folders(session, choices)
+        deleted = Counter(results=self._clean_results(now, spared))
         for rule in self._rules:
             before = now - timedelta(days=rule.days)
             while rule.days and not self._loop.stopping.is_set():
@@ -119,11 +120,11 @@ class Cleanup:
             told = ", ".join(f"{count} {name}" for name, count in deleted.items() if count)
             log.info("deleted %s beyond the retention limits", told)
 
-    def _clean_results(self, now: datetime) -> int:
+    def _clean_results(self, now: datetime, spared: Collection[str]) -> int:
         self._results.clean_partial(now - PARTIAL_RETENTION)
         if self._result_days is None:
             return 0
-        return self._results.clean(now - timedelta(days=self._result_days))
+        return self._results.clean(now - timedelta(days=self._result_days), spared)
 
     def _delete_batch(self, rule: Rule, before: datetime, choices: Sequence[BlockResult]) -> int:
         kind = rule.kind
@@ -195,6 +196,31 @@ def _is_alone(
     messages = exists().where(OutgoingMessage.block_result_id == BlockResult.id, owner == kind.id)
     events = exists().where(OutboxEvent.run_id == kind.id, OutboxEvent.event == event)
     return and_(kind.finished_on < before, ~messages, ~events)
+
+
+def _list_needed_folders(session: Session, choices: Iterable[BlockResult]) -> set[str]:
+    """List the folders of results that choices need, or a run, message or delivery that has not ended."""
+    messages = (
+        select(BlockResult.run_id, BlockResult.query_run_id)
+        .join(OutgoingMessage, OutgoingMessage.block_result_id == BlockResult.id)
+        .where(OutgoingMessage.status == PENDING)
+    )
+    events = (
+        select(OutboxEvent.event, OutboxEvent.run_id)
+        .join(Delivery, Delivery.event_id == OutboxEvent.id)
+        .where(Delivery.finished_on.is_(None))
+    )
+    needed: set[tuple[type[AnyRun], int | None]] = set()
+    for run_id, query_run_id in session.execute(messages.distinct()):
+        needed |= {(Run, run_id), (StandaloneQueryRun, query_run_id)}
+    for one in choices:
+        needed |= {(Run, one.run_id), (StandaloneQueryRun, one.query_run_id)}
+    for event, about_id in session.execute(events.distinct()):
+        needed.add((StandaloneQueryRun if event == QUERY_RUN else Run, about_id))
+    for kind in (Run, StandaloneQueryRun):
+        unfinished = session.scalars(select(kind.id).where(kind.finished_on.is_(None)))
+        needed |= {(kind, unfinished_id) for unfinished_id in unfinished}
+    return {name_result_folder(kind, run_id) for kind, run_id in needed if run_id is not None}
 
 
 def _spare_choices(kind: Kept, choices: Sequence[BlockResult]) -> list[ColumnElement[bool]]:

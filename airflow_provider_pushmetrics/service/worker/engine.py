@@ -136,8 +136,8 @@ class Engine:
         self._stopping.set()
         if self._memory_guard is not None:
             self._memory_guard.stop()
-        loops = (self._watch, self._scheduler, self._cleanup)
-        has_ended = all([loop.stop() for loop in loops])
+        self._cleanup.stop()  # what it does not delete now is deleted at the next start
+        has_ended = all([loop.stop() for loop in (self._watch, self._scheduler)])
         has_ended &= all([queue.stop_claiming() for queue in self._queues.values()])
         deadline = time.monotonic() + self._shutdown_seconds
         for queue in self._queues.values():

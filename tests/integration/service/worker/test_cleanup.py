@@ -15,6 +15,8 @@ import pytest
 from sqlalchemy import event, func, select, text, update
 
 from airflow_provider_pushmetrics.service.app import build_app
+from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
+from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.models import (
     Base,
     BlockResult,
@@ -34,10 +36,11 @@ from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from airflow_provider_pushmetrics.service.worker.cleanup import CLEANUP_BATCH, Cleanup
+from airflow_provider_pushmetrics.service.worker.engine import Engine
 from tests.fakes.service_reports import sql
 from tests.fakes.service_reports import text as text_block
 from tests.fakes.service_subscriber import Subscriber, add_subscription
-from tests.fakes.waiting import wait_until
+from tests.fakes.waiting import LIMIT_SECONDS, wait_until
 from tests.integration.service.conftest import Api, open_client, read_accepted, run_parts
 
 OF_RUNS = (Run, BlockResult, RunLogEntry, OutboxEvent, Delivery, DeliveryAttempt, OutgoingMessage)
@@ -296,6 +299,70 @@ async def test_result_that_was_deleted_is_not_found(own: Api) -> None:
     for media_type in FORMATS:
         answer = await own.client.get(url, headers={"Accept": media_type})
         assert (answer.status_code, answer.json()) == (404, {"message": "The result is no longer kept"})
+
+
+def list_result_folders(parts: ServiceParts) -> list[str]:
+    return sorted(path.parent.name for path in parts.settings.results_dir.glob("*/*.parquet"))
+
+
+async def test_result_that_gives_choices_outlasts_other_results(own: Api) -> None:
+    region = {"type": "text", "choices": {"query": "regions"}}
+    made = own.make_report(
+        region=("parameter", region), regions=sql("SELECT 'EMEA' AS region"), note=text_block("{{ region }}")
+    )
+    runs = [(await own.run(made.id))["run_id"] for _ in range(2)]
+    clean(own.parts, 8, result_retention_days=7)
+    assert list_result_folders(own.parts) == [f"run-{runs[-1]}"]
+    assert (await own.run(made.id, region="EMEA"))["status"] == "success"
+
+
+@pytest.mark.parametrize("unfinished", [Run, OutgoingMessage, Delivery])
+async def test_results_are_kept_while_something_of_their_run_has_not_ended(
+    own: Api, subscriber: Subscriber, unfinished: type[Run | OutgoingMessage | Delivery]
+) -> None:
+    run_id = await run_and_deliver(own, subscriber)
+    wait_for_attempts(own.parts)
+    later = datetime.now(UTC) + timedelta(days=1)
+    states: dict[type[Base], dict[str, Any]] = {
+        Run: {"finished_on": None, "status": "running", "worker_id": "another"},
+        OutgoingMessage: {"status": "pending", "next_attempt_on": later},
+        Delivery: {"finished_on": None, "status": "pending", "next_attempt_on": later},
+    }
+    with own.parts.database.writing() as session:
+        session.execute(update(unfinished).values(states[unfinished]))
+    clean(own.parts, 8, result_retention_days=7)
+    assert list_result_folders(own.parts) == [f"run-{run_id}"]
+    with own.parts.database.writing() as session:
+        session.execute(update(unfinished).values(finished_on=datetime.now(UTC), status="failed"))
+    clean(own.parts, 8, result_retention_days=7)
+    assert list_result_folders(own.parts) == []
+
+
+class SlowStore(ResultStore):
+    """Results on storage that does not answer until a test says so."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.is_asked, self.answers = threading.Event(), threading.Event()
+
+    def clean_partial(self, before: datetime) -> int:
+        self.is_asked.set()
+        self.answers.wait(LIMIT_SECONDS)
+        return super().clean_partial(before)
+
+
+def test_worker_that_is_still_deleting_has_ended_its_work(database: Database, tmp_path: Path) -> None:
+    settings, cipher, results = ServiceSettings(tmp_path), Cipher("k" * 32), SlowStore(tmp_path / "results")
+    places = SourcePlaces(tmp_path, ())
+    with closing(SourceRegistry(database, cipher, places, settings.egress_rules)) as sources:
+        engine = Engine(settings, "me", database, cipher, results, sources)
+        engine.start()
+        assert results.is_asked.wait(LIMIT_SECONDS)
+        try:
+            assert engine.stop()
+        finally:
+            results.answers.set()
+            wait_until(lambda: "cleanup" not in {thread.name for thread in threading.enumerate()})
 
 
 def test_only_old_results_are_deleted(database: Database, tmp_path: Path) -> None:
