@@ -52,18 +52,20 @@ def _serve(settings: ServiceSettings, listener: socket.socket) -> None:
         supervisor = Supervisor(Assignment(settings, choose_worker_id(settings)))
         supervisor.prepare()
     parts = assemble(settings, supervisor)
-    parts.start()
-    config = build_config(build_app(parts), lifespan="off", graceful_seconds=settings.shutdown_seconds)
-    server = LimitedServer(config, connections_per_address=settings.connections_per_address)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn stops at these signals, then raises them again for earlier handlers: none, so that we can
-        # close everything.
-        signal.signal(number, lambda *_: None)
-    _choose_allocator()
-    gc.freeze()  # a garbage collection of all loaded objects would stop requests for 0.1 s
-    log.info("serving on %s", settings.base_url)
-    server.run(sockets=[listener])
-    parts.stop()
+    try:
+        parts.start()
+        config = build_config(build_app(parts), lifespan="off", graceful_seconds=settings.shutdown_seconds)
+        server = LimitedServer(config, connections_per_address=settings.connections_per_address)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # uvicorn stops at these signals, then raises them again for earlier handlers: none, so that we
+            # can close everything.
+            signal.signal(number, lambda *_: None)
+        _choose_allocator()
+        gc.freeze()  # a garbage collection of all loaded objects would stop requests for 0.1 s
+        log.info("serving on %s", settings.base_url)
+        server.run(sockets=[listener])
+    finally:  # also if a signal ends the start: the supervisor's thread would keep the process alive
+        parts.stop()
 
 
 def _choose_allocator() -> None:
