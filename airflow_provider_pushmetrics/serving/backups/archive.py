@@ -20,6 +20,7 @@ from typing import IO
 
 from airflow_provider_pushmetrics import __version__
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.serving.private_files import sync_folder
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -99,7 +100,7 @@ def write_archive(path: Path, contents: Contents) -> Iterator[ArchiveWriter]:
             file.flush()
             os.fsync(file.fileno())
             os.link(partial, path)  # replaces nothing, also not what another backup wrote meanwhile
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileExistsError:
         raise _describe_existing(path) from None
     except (OSError, tarfile.TarError) as error:
@@ -210,14 +211,6 @@ def _open_private(path: Path) -> IO[bytes]:
     """Create a file that only its owner can read; it replaces what a crash left."""
     path.unlink(missing_ok=True)
     return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-
-
-def _sync_folder(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 class _HashingReader(io.RawIOBase):
