@@ -40,10 +40,16 @@ async def run_report(
                 await asyncio.sleep(pause)
                 run, pause = await client.fetch_run(run_id), min(2 * pause, POLL_SECONDS)
             status = run.status.value
-        error = None
+        error = None if status == "success" else await find_reason(client, run_id)
     except (PushMetricsError, TimeoutError) as failure:
         error = str(failure) or f"the run did not end within {LIMIT_SECONDS:g} s"
     return {"parameters": parameters, "run_id": run_id, "status": status, "error": error}
+
+
+async def find_reason(client: PushMetricsAsyncClient, run_id: int) -> str | None:
+    """Find why a run did not succeed: the errors of its blocks, if PushMetrics tells them."""
+    blocks = await client.fetch_run_blocks(run_id)
+    return "; ".join(f"{block.name}: {block.error}" for block in blocks if block.error) or None
 
 
 async def run_all(key: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
