@@ -10,8 +10,9 @@ ONLY ?=
 COVERAGE ?=
 WORKERS ?= 3
 SIZE ?=
+SEED ?=
 
-.PHONY: help demo stop test test-slow test-unit check matrix bench soak lock clean
+.PHONY: help demo stop test test-slow test-unit check matrix bench soak chaos lock clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -55,10 +56,13 @@ soak: test-slow  ## Run the slow tests and those of hours; SIZE=quick makes minu
 	@$(VENV)/bin/python -m pytest -m soak --timeout=7200 tests/soak tests/integration/receiver tests/integration/deploy
 	@$(VENV)/bin/python -m pytest --timeout=7200 $(if $(SIZE),,--hypothesis-profile=soak) $(FUZZED)
 
+chaos: $(STAMP)  ## Kill and freeze every process of the distributed set-up, for 15 minutes; SIZE=quick, SEED=1 replays a schedule
+	@$(VENV)/bin/python -m tests.chaos $(if $(SIZE),--size $(SIZE)) $(if $(SEED),--seed $(SEED))
+
 lock: $(STAMP)  ## Make the constraints files anew
 	@for file in constraints/airflow-*.txt; do scripts/lock $(VENV) "$$file" || exit 1; done
 
 clean:  ## Stop what runs; remove .venv, .demo and what tools left
 	@if [ -x $(VENV)/bin/python ] && [ -d .demo ]; then $(VENV)/bin/python -m demo --stop; fi
-	rm -rf $(VENV) .demo .matrix node_modules build dist *.egg-info .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .chaos .demo .matrix node_modules build dist *.egg-info .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

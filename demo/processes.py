@@ -72,7 +72,7 @@ class DemoProcesses:
 
     def start(
         self, name: str, command: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: Path
-    ) -> None:
+    ) -> subprocess.Popen[bytes]:
         """
         Start a process in its own session, so that a Ctrl-C in the terminal reaches only the demo.
 
@@ -100,6 +100,7 @@ class DemoProcesses:
         self._children.append((name, log, child))
         with suppress(psutil.NoSuchProcess):
             self._known.add(psutil.Process(child.pid))
+        return child
 
     def require_alive(self) -> None:
         """
